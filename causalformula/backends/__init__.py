@@ -1,0 +1,1 @@
+"""One module or folder a family of estimators, each filed under one record."""

@@ -1,0 +1,229 @@
+"""Difference in means of a randomised experiment: plain, blocked, paired and clustered (Neyman)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
+from causalformula.backends.fit import Answer, Fit, Query, unit_design
+from causalformula.backends.options import Options
+from causalformula.backends.registry import backend
+from causalformula.backends.standardize import effects_answer, means_answer
+from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, OptionError, some
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Fixed, Influence
+from causalformula.inference.stage import Hat, Stage
+from causalformula.numerics.least_squares import group_sums
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceInMeans(Options):
+    """Options of ``method="difference_in_means"``; blocks come from ``strata(...)``, clusters from ``cluster(...)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Weighted cell means of blocks x arms, and what the Neyman variance needs of them.
+
+    ``mean[b, a] = sum w y / W[b, a]``; ``share[b]`` is the block's part of all weights.
+    """
+
+    block: Codes
+    arm: Codes
+    w: Array
+    y: Array
+    total: Array
+    count: NDArray[np.intp]
+    mean: Array
+
+    @property
+    def share(self) -> Array:
+        """Blocks' shares of the sample (B,)."""
+        return np.asarray(self.total.sum(axis=1) / self.total.sum())
+
+
+def cells(frame: ModelFrame) -> Cells:
+    """Cell means of a frame; a block without one of the arms is an error."""
+    treatment = frame.the_treatment
+    block = np.zeros(frame.n, dtype=np.intp) if frame.strata is None else frame.strata.codes
+    levels = len(treatment.levels)
+    size = int(block.max()) + 1
+    cell = block * levels + treatment.codes
+    w = frame.unit_weights
+    sums = group_sums(np.column_stack([w, w * frame.y, (w > 0).astype(float)]), cell, size * levels)
+    total, count = sums[:, 0].reshape(size, levels), sums[:, 2].reshape(size, levels).astype(np.intp)
+    empty = np.argwhere(total == 0)
+    if len(empty):
+        names = frame.strata.levels if frame.strata is not None else ("all",)
+        missing = [f"{names[b]} (no {treatment.name} = {treatment.levels[a]})" for b, a in empty]
+        raise DataError(f"every block needs every arm; these do not have them: {some(missing)}")
+    return Cells(block, treatment.codes, w, frame.y, total, count, sums[:, 1].reshape(size, levels) / total)
+
+
+@dataclass(frozen=True, eq=False)
+class Arms:
+    """Mean potential outcomes by arm; answers effects and means."""
+
+    frame: ModelFrame
+    options: DifferenceInMeans
+    cells: Cells
+
+    def answer(self, query: Query) -> Answer:
+        """Effects or means over everyone."""
+        if query.by is not None:
+            raise CapabilityError(
+                "difference_in_means has no effects by group; use method='regression' with modify(...), or one fit a subset"
+            )
+        treatment = self.frame.the_treatment
+        if query.kind == "means":
+            return means_answer(treatment, self.means())
+        compared = contrasts(treatment, self.options.contrast)
+        answer = effects_answer(
+            treatment, compared, unique_settings(compared), self._chosen(compared), self.options.scale, False
+        )
+        return self._with_design_df(answer, compared)
+
+    def _chosen(self, compared: Sequence[Contrast]) -> Estimate:
+        return self.means().select([int(s.key) for s in unique_settings(compared)])
+
+    def means(self) -> Estimate:
+        """``mu_a = sum_b share_b mean[b, a]`` with Neyman's influence: within cells, then between blocks."""
+        c = self.cells
+        n, levels = len(c.y), c.mean.shape[1]
+        theta = c.share @ c.mean
+        names = tuple(s.label for s in settings(self.frame.the_treatment))
+        weight = c.share[c.block] / c.total[c.block, c.arm] * c.w
+        residual = c.y - c.mean[c.block, c.arm]
+        within = np.zeros((n, levels))
+        within[np.arange(n), c.arm] = weight * residual
+        bread = np.diag((c.share[:, None] ** 2 / c.total).sum(axis=0))
+        df = float((c.w > 0).sum() - c.mean.size)
+        sigma2 = float(np.dot(c.w, residual**2) / df) if df > 0 else np.nan
+        leverage = c.w / c.total[c.block, c.arm]
+        information = np.diag(1 / np.diag(bread))
+        scores = within @ information
+        nobs = int((c.w > 0).sum())
+        hat = Hat(np.empty((n, 0)), c.w, residual, bread, sigma2, df, True, nobs, h=leverage, k=c.mean.size)
+        stage = Stage("arms", names, theta, information, scores=scores, hat=hat)
+        between = n * c.w[:, None] * (c.mean[c.block] - theta) / c.w.sum()
+        return Estimate(names, theta, Influence((stage,), np.eye(levels), n, between))
+
+    def _with_design_df(self, answer: Answer, compared: Sequence[Contrast]) -> Answer:
+        """Welch's degrees of freedom with HC2, in a plain design without weights (as estimatr)."""
+        evidence = answer.estimate.evidence
+        plain = self.frame.strata is None and self.frame.weights is None
+        if not isinstance(evidence, Influence) or not plain or self.options.measure not in ("difference", "nnt"):
+            return answer
+        df = np.array([self._welch(int(c.high.key), int(c.low.key)) for c in compared])
+        evidence = replace(evidence, df_special={"HC2": df})
+        return replace(answer, estimate=replace(answer.estimate, evidence=evidence))
+
+    def _welch(self, high: int, low: int) -> float:
+        """``(v1 + v0)^2 / (v1^2 / (n1 - 1) + v0^2 / (n0 - 1))``."""
+        v, m = [], []
+        for a in (high, low):
+            y = self.cells.y[self.cells.arm == a]
+            if len(y) < 2:
+                return float("nan")
+            v.append(y.var(ddof=1) / len(y))
+            m.append(len(y) - 1)
+        if v[0] + v[1] == 0:
+            return float(sum(m))
+        return float((v[0] + v[1]) ** 2 / (v[0] ** 2 / m[0] + v[1] ** 2 / m[1]))
+
+
+def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
+    """Blocks of two units: the variance is that of the blocks' differences (Imai, King and Nall 2009).
+
+    ``V = J / ((J - 1) N^2) sum_j (N_j tau_j - N tau / J)^2`` with J - 1 degrees of freedom.
+    """
+    treatment = frame.the_treatment
+    if treatment.kind is not Kind.BINARY or options.measure != "difference":
+        raise OptionError("matched pairs need a binary treatment and measure='difference'")
+    compared = contrasts(treatment, options.contrast)
+    high, low = int(compared[0].high.key), int(compared[0].low.key)
+    tau_j = c.mean[:, high] - c.mean[:, low]
+    sizes = c.total.sum(axis=1)
+    n, j = sizes.sum(), len(sizes)
+    tau = float(sizes @ tau_j / n)
+    variance = j / ((j - 1) * n**2) * float(((sizes * tau_j - n * tau / j) ** 2).sum())
+    means = Estimate(("low", "high"), np.array([c.share @ c.mean[:, low], c.share @ c.mean[:, high]]), None)
+    wanted = [compared[0].low, compared[0].high]
+    answer = effects_answer(treatment, compared, wanted, means, options.scale, False)
+    fixed = Fixed(np.array([[variance]]), float(j - 1), "HC2")
+    return replace(answer, estimate=replace(answer.estimate, evidence=fixed))
+
+
+@backend(
+    "difference_in_means",
+    options=DifferenceInMeans,
+    aliases=("dim",),
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=("ATE",),
+    default_estimand="ATE",
+    default_vcov="HC2",
+    cluster_vcov="CR2 ~ {g}",
+    roles=("treat", "strata", "cluster", "weights"),
+    r="estimatr::difference_in_means()",
+    summary="difference in means of an experiment, with blocks and clusters",
+)
+def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
+    """Average effect in a randomised experiment, by the difference in means.
+
+    ``tau = sum_b (N_b / N) (ybar_b1 - ybar_b0)`` over blocks b (one block without ``strata(...)``), with Neyman's variance
+    ``sum_b (N_b / N)^2 (s_b1^2 / n_b1 + s_b0^2 / n_b0)``: HC2 of the saturated regression.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : DifferenceInMeans
+
+    Raises
+    ------
+    DataError
+        If a block lacks an arm.
+    OptionError
+        If the formula adjusts for something.
+
+    References
+    ----------
+    Neyman (1923); Gerber and Green (2012). R: ``estimatr::difference_in_means`` 1.0.0.
+    """
+    frame.refuse_roles(("adjust", "outcome", "modify", "offset"), "difference_in_means adjusts for nothing; use regression")
+    family = options.family
+    if family not in ("gaussian", None):
+        raise OptionError("difference_in_means has no outcome model, so no family; use method='regression'")
+    c = cells(frame)
+    arms = Arms(frame, options, c)
+    units = c.count.sum(axis=1)
+    pairs = frame.strata is not None and bool((units == 2).any()) and c.mean.shape[1] == 2
+    if pairs and not (units == 2).all():
+        warnings.warn(
+            "some blocks have two units and others more; the variance between blocks (matched pairs) is used for all",
+            CausalFormulaWarning,
+            stacklevel=2,
+        )
+    if not pairs and bool((c.count < 2).any()):
+        warnings.warn(
+            "an arm has a single unit in some block: its variance cannot be estimated and counts as zero",
+            CausalFormulaWarning,
+            stacklevel=2,
+        )
+    blocks = "" if frame.strata is None else f", {len(units)} {'pairs' if pairs else 'blocks'}"
+    return Fit(
+        answer=_paired(frame, options, c) if pairs else arms.answer(Query()),
+        estimand="ATE",
+        design=unit_design(frame.n),
+        method=f"difference in means{blocks}",
+        outcomes=arms,
+    )

@@ -1,0 +1,153 @@
+"""What a backend returns: the answer to what was asked, the models behind it and the design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CapabilityError
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.scales import Measure, read_measure
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Label:
+    """One row of an answer: term, contrast, and the groups it is for."""
+
+    term: str
+    contrast: str
+    groups: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        head = [f"{name}={value}" for name, value in self.groups]
+        return " ".join([*head, *(part for part in (self.term, self.contrast) if part)])
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Estimates on their working scale, their labels, and the measure that reads them.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        On the working scale (logarithms for ratios).
+    labels : tuple of Label
+    measure : Measure
+    """
+
+    estimate: Estimate
+    labels: tuple[Label, ...]
+    measure: Measure = field(default_factory=lambda: read_measure("difference"))
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """A grouping of rows for which effects are asked one by one."""
+
+    name: str
+    levels: tuple[str, ...]
+    codes: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What is read off a fit: effects or mean potential outcomes, over everyone or by group."""
+
+    kind: str = "effects"
+    by: Groups | None = None
+
+
+class Outcomes(Protocol):
+    """Mean potential outcomes for any target population: what effects, means and subgroups are made of."""
+
+    def answer(self, query: Query) -> Answer:
+        """Effects or means for a query."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DesignWeights:
+    """The design behind a fit, on the rows kept; None where the method has no such thing.
+
+    Parameters
+    ----------
+    weights : ndarray (n,)
+        Balancing or matching weights, without sampling weights; ones where the method has none.
+    distance : ndarray (n,), optional
+        Propensity score or other distance.
+    subclass : ndarray (n,) of int, optional
+    pairs : ndarray, optional
+        Matched rows.
+    """
+
+    weights: Array
+    distance: Array | None = None
+    subclass: NDArray[Any] | None = None
+    pairs: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted estimator.
+
+    Parameters
+    ----------
+    answer : Answer
+        To the question of ``fit()``.
+    estimand : str
+    outcomes : Outcomes, optional
+        None where the method has effects but no potential outcome means.
+    models : mapping of str to FittedRegression
+        ``outcome``, ``propensity``, ``first_stage`` where they exist.
+    design : DesignWeights
+    method : str
+        In words, for the print.
+    notes : tuple of str
+    """
+
+    answer: Answer
+    estimand: str
+    design: DesignWeights
+    method: str
+    outcomes: Outcomes | None = None
+    models: Mapping[str, FittedRegression] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The estimate that was asked for, on its working scale."""
+        return self.answer.estimate
+
+    def ask(self, query: Query) -> Answer:
+        """The answer to another query from the same fit.
+
+        Raises
+        ------
+        CapabilityError
+            If the method has no potential outcome means.
+        """
+        if query.kind == "effects" and query.by is None:
+            return self.answer
+        if self.outcomes is None:
+            raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")
+        return self.outcomes.answer(query)
+
+
+def unit_design(n: int) -> DesignWeights:
+    """The design of a method without weights."""
+    return DesignWeights(np.ones(n))
+
+
+def with_labels(answer: Answer, groups: tuple[tuple[str, str], ...]) -> Answer:
+    """The answer with its rows marked as belonging to groups."""
+    labels = tuple(replace(label, groups=groups) for label in answer.labels)
+    names = tuple(str(label) for label in labels)
+    return Answer(replace(answer.estimate, names=names), labels, answer.measure)

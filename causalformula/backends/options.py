@@ -1,0 +1,59 @@
+"""What every method's options share: the question's estimand, contrast, measure and family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from causalformula.errors import OptionError, did_you_mean
+from causalformula.inference.scales import Measure, read_measure
+
+ESTIMANDS = ("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE")
+CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Fields that every method takes.
+
+    Parameters
+    ----------
+    estimand : str, optional
+        Target population; the method's default where not given.
+    contrast : str, number or pair
+        ``"reference"``, ``"pairwise"``, ``"sequential"`` or ``(a, b)`` for levels; for a dose a number (the increment),
+        ``"sd"``, ``"iqr"``, ``"minmax"``, ``(a, b)`` or ``"slope"``.
+    measure : str
+        How the two average potential outcomes are compared: ``difference``, ``ratio``, ``odds_ratio``, ``log_ratio``,
+        ``log_odds_ratio`` or ``nnt``.
+    family : str
+        Family of the outcome model, with its link: ``"binomial"``, ``"binomial(link = 'probit')"``, ``"poisson"``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
+    """
+
+    estimand: str | None = None
+    contrast: Any = "reference"
+    measure: str = "difference"
+    family: str = "gaussian"
+    focal: Any = None
+
+    def __post_init__(self) -> None:
+        if self.estimand is not None and self.estimand not in ESTIMANDS:
+            raise OptionError(
+                f"unknown estimand {self.estimand!r}{did_you_mean(self.estimand, ESTIMANDS)}; "
+                f"choose from {', '.join(ESTIMANDS)}"
+            )
+        if isinstance(self.contrast, str) and self.contrast not in CONTRASTS:
+            raise OptionError(
+                f"unknown contrast {self.contrast!r}{did_you_mean(self.contrast, CONTRASTS)}; choose from "
+                f"{', '.join(CONTRASTS)}, a number, or a pair (low, high)"
+            )
+        if isinstance(self.contrast, list):
+            object.__setattr__(self, "contrast", tuple(self.contrast))
+        read_measure(self.measure)
+
+    @property
+    def scale(self) -> Measure:
+        """The measure's record."""
+        return read_measure(self.measure)

@@ -1,0 +1,225 @@
+"""One record a method: routing, option checking, messages, the methods table and the contract tests all read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import Fit, Query
+from causalformula.backends.options import Options
+from causalformula.errors import (
+    CapabilityError,
+    ConvergenceError,
+    DataError,
+    FormulaError,
+    IdentificationError,
+    OptionError,
+    did_you_mean,
+)
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+
+Array = NDArray[np.float64]
+Backend = Callable[[ModelFrame, Any], Fit]
+Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the package knows of a method.
+
+    Parameters
+    ----------
+    name : str
+    run : callable
+        ``(ModelFrame, options) -> Fit``.
+    options : type
+        The frozen dataclass whose fields are the method's options.
+    aliases : tuple of str
+    treatments : frozenset of Kind
+    estimands : tuple of str
+    default_estimand : str
+    default_vcov : str
+    cluster_vcov : str
+        The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
+    roles : tuple of str
+        Roles it uses beside the ones every method reads.
+    r : str
+        The R call with the same numbers.
+    summary : str
+        One line for the methods table.
+    batch : callable, optional
+        Many reweighted fits at once, for the bootstrap: ``(frame, options, query, W) -> (R, q)``, or None where it cannot.
+    exempt : mapping of str to str
+        Laws that the method does not obey, each with the reason.
+    """
+
+    name: str
+    run: Backend
+    options: type[Options]
+    aliases: tuple[str, ...]
+    treatments: frozenset[Kind]
+    estimands: tuple[str, ...]
+    default_estimand: str
+    default_vcov: str
+    cluster_vcov: str
+    roles: tuple[str, ...]
+    r: str
+    summary: str
+    batch: Batch | None = None
+    exempt: Mapping[str, str] = field(default_factory=dict)
+
+
+RECORDS: dict[str, Record] = {}
+
+# Methods of the design whose backend is not there yet: named, so that asking for one is not called a typo.
+PLANNED: tuple[str, ...] = (
+    "ipw weighting ebal cbps ipt energy subclass stratification nearest matching optimal full cem exact cardinality aipw tmle "
+    "dml s_learner t_learner x_learner r_learner dr_learner causal_forest did iv"
+).split()  # type: ignore[assignment]
+
+
+def backend(
+    name: str,
+    *,
+    options: type[Options],
+    treatments: Collection[Kind],
+    estimands: tuple[str, ...],
+    default_estimand: str,
+    default_vcov: str,
+    r: str,
+    summary: str,
+    aliases: tuple[str, ...] = (),
+    cluster_vcov: str = "~{g}",
+    roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights"),
+    batch: Batch | None = None,
+    exempt: Mapping[str, str] | None = None,
+) -> Callable[[Backend], Backend]:
+    """File a function of (ModelFrame, options) as a method."""
+
+    def register(run: Backend) -> Backend:
+        RECORDS[name] = Record(
+            name=name,
+            run=run,
+            options=options,
+            aliases=aliases,
+            treatments=frozenset(treatments),
+            estimands=estimands,
+            default_estimand=default_estimand,
+            default_vcov=default_vcov,
+            cluster_vcov=cluster_vcov,
+            roles=roles,
+            r=r,
+            summary=summary,
+            batch=batch,
+            exempt=exempt or {},
+        )
+        return run
+
+    return register
+
+
+def methods() -> list[Record]:
+    """All records, in the order in which they were filed."""
+    return list(RECORDS.values())
+
+
+def names() -> dict[str, str]:
+    """Names and aliases of the methods, each with the record's name."""
+    out = {}
+    for record in RECORDS.values():
+        out[record.name] = record.name
+        out.update(dict.fromkeys(record.aliases, record.name))
+    return out
+
+
+def find(method: str) -> Record:
+    """The record of a method by name or alias.
+
+    Raises
+    ------
+    OptionError
+        For an unknown name, with the nearest one and the list.
+    CapabilityError
+        For a method of the design that is not there yet.
+    """
+    known = names()
+    if method in known:
+        return RECORDS[known[method]]
+    if method in PLANNED:
+        raise CapabilityError(f"method={method!r} is not available yet; available: {', '.join(RECORDS)}")
+    raise OptionError(f"unknown method {method!r}{did_you_mean(method, known)}; choose from {', '.join(RECORDS)}")
+
+
+def record_of(options: Options) -> Record:
+    """The record whose options class this is."""
+    for record in RECORDS.values():
+        if type(options) is record.options:
+            return record
+    raise OptionError(f"{type(options).__name__} is not the options of any method")
+
+
+def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Record, Options]:
+    """Resolve ``method=`` and the keywords into a record and its options, completely checked.
+
+    Keywords override the fields of an options object. An unknown keyword is an ``OptionError`` that lists what the
+    method takes.
+    """
+    record = record_of(method) if isinstance(method, Options) else find(method)
+    allowed = [f.name for f in fields(record.options)]
+    for key in given:
+        if key not in allowed:
+            raise OptionError(
+                f"method {record.name!r} has no option {key!r}{did_you_mean(key, allowed)}; it takes {', '.join(allowed)}"
+            )
+    options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
+    estimand = options.estimand or record.default_estimand
+    if estimand not in record.estimands:
+        raise OptionError(
+            f"method {record.name!r} does not estimate the {estimand}; it offers {', '.join(record.estimands)}"
+        )
+    return record, replace(options, estimand=estimand)
+
+
+def run(frame: ModelFrame, options: Options) -> Fit:
+    """Fit the method whose options these are."""
+    record = record_of(options)
+    treatment = frame.treatment
+    if treatment is not None and treatment.kind not in record.treatments:
+        able = [r.name for r in RECORDS.values() if treatment.kind in r.treatments]
+        raise CapabilityError(
+            f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} (here {treatment.name!r}); "
+            f"these do: {', '.join(able)}"
+        )
+    return record.run(frame, options)
+
+
+def _article(kind: Kind) -> str:
+    return {Kind.BINARY: "binary", Kind.MULTI: "of several levels", Kind.CONTINUOUS: "a dose"}[kind]
+
+
+# What a single bad resample may raise; a mistake in the call would have been raised by the first fit.
+FAILURES = (ConvergenceError, DataError, IdentificationError, OptionError, FormulaError, np.linalg.LinAlgError)
+
+
+def replicates(weights: Array, *, frame: ModelFrame, options: Options, query: Query) -> Array:
+    """Refit on each row of frequency weights (R, n): estimates (R, q) on the working scale, NaN where a fit failed."""
+    record = record_of(options)
+    if record.batch is not None:
+        found = record.batch(frame, options, query, weights)
+        if found is not None:
+            return found
+    rows = []
+    size = 1
+    for w in weights:
+        try:
+            theta = run(frame.reweight(w), options).ask(query).estimate.theta
+        except FAILURES:
+            theta = np.full(size, np.nan)
+        size = len(theta)
+        rows.append(theta)
+    return np.array([row if len(row) == size else np.full(size, np.nan) for row in rows])

@@ -1,0 +1,138 @@
+"""Outcome regression standardised over the covariates (g-computation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.contrasts import contrasts, settings, unique_settings
+from causalformula.backends.fit import Fit, Query, unit_design
+from causalformula.backends.options import Options
+from causalformula.backends.registry import backend
+from causalformula.backends.standardize import Surface, target_weights
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.numerics.families import KINDS, Family
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.least_squares import replicates as replicate
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression(Options):
+    """Options of ``method="regression"``.
+
+    Parameters
+    ----------
+    interact : bool
+        Interact the treatment with every covariate (Lin 2013): a model an arm, as ``estimatr::lm_lin``.
+    """
+
+    interact: bool = False
+
+
+def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array | None) -> FittedRegression:
+    """The outcome model on one of the frame's designs, by least squares or a polished GLM."""
+    design = frame.design(part)
+    y = frame.outcome_for(family)
+    if family.name == "gaussian" and family.link_name == "identity":
+        return fit_linear(design.X, y, design.names, weights=weights, offset=frame.offset, intercept=design.intercept)
+    return fit_glm(
+        design.X, y, design.names, family, weights=weights, offset=frame.offset, intercept=design.intercept, to_zero=True
+    )
+
+
+def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Array | None:
+    """Many reweighted least-squares fits at once: all cross-products in one matrix product.
+
+    None where the model is not linear, the query has groups, or the contrast is a slope; then each is refitted.
+    """
+    family = read_family(options.family)
+    compared = contrasts(frame.the_treatment, options.contrast)
+    moving = options.contrast in ("sd", "iqr", "minmax") or any(c.slope for c in compared)
+    if family.name != "gaussian" or family.link_name != "identity" or query.by is not None or moving:
+        return None
+    part = frame.outcome_part(interact=options.interact)
+    design = frame.design(part)
+    base = target_weights(frame, str(options.estimand), options.focal)
+    model_weights = W if frame.weights is None else W * frame.weights
+    betas = replicate(design.X, frame.y, model_weights, frame.offset)
+    if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
+        return None
+    target = W * base
+    target /= target.sum(axis=1, keepdims=True)
+    wanted = settings(frame.the_treatment) if query.kind == "means" else unique_settings(compared)
+    averages = target @ design.X
+    means = []
+    for setting in wanted:
+        change = frame.counterfactual(part, setting.key, setting.column)
+        at = averages.copy()
+        at[:, change.columns] = target @ change.values
+        mean = np.einsum("rp,rp->r", at, betas)
+        means.append(mean if frame.offset is None else mean + target @ frame.offset)
+    table = np.column_stack(means)
+    if query.kind == "means":
+        return table
+    place = {setting.key: k for k, setting in enumerate(wanted)}
+    high, low = (table[:, [place[c.high.key] for c in compared]], table[:, [place[c.low.key] for c in compared]])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return options.scale.function(high, low)
+
+
+@backend(
+    "regression",
+    options=Regression,
+    aliases=("gcomp", "g_computation"),
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
+    estimands=("ATE", "ATT", "ATC"),
+    default_estimand="ATE",
+    default_vcov="classical",
+    roles=("treat", "adjust", "outcome", "modify", "cluster", "weights", "offset"),
+    r="lm() or glm() |> marginaleffects::avg_comparisons()",
+    summary="outcome regression, standardised (g-computation)",
+    batch=_batch,
+)
+def regression(frame: ModelFrame, options: Regression) -> Fit:
+    """Average effect by outcome regression and standardisation.
+
+    Fits ``E[Y | A, X] = m(A, X; beta)`` and averages its predictions over the target population with the treatment set:
+    ``mu_a = sum_i t_i m(a, X_i) / sum_i t_i``. Identified when, given X, treatment is independent of the potential
+    outcomes, every unit could have had each level, and m is right.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : Regression
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    IdentificationError
+        If the treatment is a linear combination of other terms.
+
+    References
+    ----------
+    Robins (1986); Snowden, Rose and Mortimer (2011). R: ``marginaleffects::avg_comparisons`` 0.25.
+    """
+    family = read_family(options.family)
+    part = frame.outcome_part(interact=options.interact)
+    model = fit_outcome(frame, part, family, frame.weights)
+    surface = Surface(model, frame, part, options, str(options.estimand))
+    link = "" if family.link_name == KINDS[family.name].link else f", {family.link_name} link"
+    word = "linear" if model.linear else f"{family.name}{link}"
+    return Fit(
+        answer=surface.answer(Query()),
+        estimand=str(options.estimand),
+        design=unit_design(frame.n),
+        method=f"outcome regression ({word})",
+        outcomes=surface,
+        models={"outcome": model},
+        notes=model.notes,
+    )

@@ -1,0 +1,232 @@
+"""Standardisation (g-computation): from a fitted outcome model to mean potential outcomes and effects.
+
+With ``m(a, x; beta)`` the outcome model and ``t`` the target's weights,
+``mu_a = sum_i t_i m(a, x_i; beta) / sum_i t_i``. The influence of ``mu_a`` is that of beta through
+``d mu_a / d beta`` and the averages' own term ``n t_i (m_i - mu_a) / sum t``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.contrasts import Contrast, Setting, contrasts, settings, unique_settings
+from causalformula.backends.fit import Answer, Label, Query, with_labels
+from causalformula.backends.options import Options
+from causalformula.errors import DataError, IdentificationError, OptionError, some
+from causalformula.frame.counterfactual import Counterfactual
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind, Treatment
+from causalformula.inference.estimate import Estimate, stack
+from causalformula.inference.evidence import Influence
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.scales import Measure, read_measure
+from causalformula.inference.stage import Stage
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A fitted outcome model over a frame: answers any query by standardisation.
+
+    Parameters
+    ----------
+    model : FittedRegression
+    frame : ModelFrame
+    part : hashable
+        Which of the frame's designs the model was fitted to.
+    options : Options
+    estimand : str
+    earlier : tuple of Stage
+        Stages before the outcome model (a propensity model).
+    cross : mapping
+        Derivatives of the outcome scores in the earlier stages' parameters.
+    """
+
+    model: FittedRegression
+    frame: ModelFrame
+    part: Any
+    options: Options
+    estimand: str
+    earlier: tuple[Stage, ...] = ()
+    cross: dict[str, Array] = field(default_factory=dict)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stacked equations, the outcome model last."""
+        root = self.model.stage()
+        if self.cross:
+            root = Stage(root.name, root.names, root.theta, root.hessian, root.scores, self.cross, root.hat)
+        return (*self.earlier, root)
+
+    def answer(self, query: Query) -> Answer:
+        """Effects or means, over the target population or by group."""
+        stages = self.stages()
+        target = target_weights(self.frame, self.estimand, self.options.focal)
+        if query.by is None:
+            return self._one(query, stages, target)
+        parts = []
+        for k, level in enumerate(query.by.levels):
+            inside = np.where(query.by.codes == k, target, 0.0)
+            if not inside.any():
+                continue
+            parts.append(with_labels(self._one(query, stages, inside), ((query.by.name, level),)))
+        if not parts:
+            raise DataError(f"no row of the target population has a value of {query.by.name!r}")
+        joined = stack([p.estimate for p in parts])
+        return Answer(joined, tuple(label for p in parts for label in p.labels), parts[0].measure)
+
+    def _one(self, query: Query, stages: tuple[Stage, ...], target: Array) -> Answer:
+        treatment = self.frame.the_treatment
+        if query.kind == "means":
+            return means_answer(treatment, self.means(settings(treatment), stages, target))
+        compared = contrasts(treatment, self.options.contrast)
+        if compared[0].slope:
+            return self._slope(compared[0], stages, target)
+        wanted = unique_settings(compared)
+        means = self.means(wanted, stages, target)
+        return effects_answer(treatment, compared, wanted, means, self.options.scale, self.binomial)
+
+    @property
+    def binomial(self) -> bool:
+        """Whether predictions are probabilities by construction."""
+        return self.model.family.name in ("binomial", "quasibinomial")
+
+    def means(self, wanted: Sequence[Setting], stages: tuple[Stage, ...], target: Array) -> Estimate:
+        """Mean potential outcomes with their influence."""
+        n, total = len(target), target.sum()
+        theta, rows, direct = [], [], []
+        for setting in wanted:
+            change = self.frame.counterfactual(self.part, setting.key, setting.column)
+            eta = shifted_predictor(self.model, change)
+            m = self.model.family.linkinv(eta)
+            mu = float(target @ m / total)
+            gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
+            theta.append(mu)
+            rows.append(gradient)
+            direct.append(n * target * (m - mu) / total)
+        jac = np.array(rows)
+        self._identified(jac, wanted)
+        jac = self._all_stages(jac[:, self.model.kept], stages)
+        evidence = Influence(stages, jac, n, np.column_stack(direct))
+        return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
+
+    def _all_stages(self, jac: Array, stages: tuple[Stage, ...]) -> Array:
+        """Zero derivatives for the stages before the outcome model."""
+        before = sum(s.size for s in stages[:-1])
+        return np.hstack([np.zeros((len(jac), before)), jac]) if before else jac
+
+    def _slope(self, item: Contrast, stages: tuple[Stage, ...], target: Array) -> Answer:
+        """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
+        model, n, total = self.model, len(target), target.sum()
+        change = self.frame.counterfactual(self.part, item.high.key, item.high.column)
+        rise = change.values - model.X[:, change.columns]
+        beta = np.nan_to_num(model.coef)
+        s = rise @ beta[change.columns]
+        d1, d2 = model.family.mu_eta(model.eta), model.family.mu_eta2(model.eta)
+        each = d1 * s
+        value = float(target @ each / total)
+        gradient = (target * d2 * s / total) @ model.X
+        gradient[change.columns] += (target * d1 / total) @ rise
+        self._identified(gradient[None, :], [item.high])
+        jac = self._all_stages(gradient[None, model.kept], stages)
+        direct = (n * target * (each - value) / total)[:, None]
+        label = Label(self.frame.the_treatment.name, item.label(self.options.scale))
+        if self.options.measure != "difference":
+            raise OptionError("contrast='slope' is a derivative; it has measure='difference' only")
+        estimate = Estimate((str(label),), np.array([value]), Influence(stages, jac, n, direct))
+        return Answer(estimate, (label,), self.options.scale)
+
+    def _identified(self, gradients: Array, wanted: Sequence[Setting]) -> None:
+        """Refuse an effect whose coefficients cannot be told apart from other terms."""
+        good = self.model.estimable(gradients)
+        if not good.all():
+            raise_aliased(self.model, self.frame.the_treatment)
+
+
+def shifted_predictor(model: FittedRegression, change: Counterfactual) -> Array:
+    """Linear predictor under a setting: only the columns that change are multiplied again."""
+    beta = np.nan_to_num(model.coef)[change.columns]
+    return np.asarray(model.eta + (change.values - model.X[:, change.columns]) @ beta)
+
+
+def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> Array:
+    """``X_a' u`` (p,) for the design under a setting."""
+    gradient = np.asarray(u @ model.X)
+    gradient[change.columns] = u @ change.values
+    return gradient
+
+
+def raise_aliased(model: FittedRegression, treatment: Treatment) -> None:
+    """An ``IdentificationError`` that names the terms that cannot be told apart."""
+    dropped = [j for j in range(len(model.names)) if j not in set(model.kept.tolist())]
+    told = []
+    for k, j in enumerate(dropped):
+        with_ = [model.kept_names[i] for i in np.flatnonzero(np.abs(model.alias[:, k]) > 1e-8)]
+        told.append(f"{model.names[j]} = a combination of {some(with_)}")
+    raise IdentificationError(
+        f"the effect of {treatment.name} is not identified: these terms cannot be told apart in the data: "
+        f"{'; '.join(told)}. Drop the term that stands for the treatment, or use data in which they differ"
+    )
+
+
+def target_weights(frame: ModelFrame, estimand: str, focal: Any = None) -> Array:
+    """Weights of the population that the estimand averages over (sampling weights included).
+
+    ATE: everyone. ATT: the treated, or the focal level. ATC: the reference level, or the focal level.
+
+    Raises
+    ------
+    OptionError
+        ATT or ATC of a dose; ATT of several levels without ``focal``.
+    """
+    base = frame.unit_weights
+    treatment = frame.treatment
+    if estimand == "ATE" or treatment is None:
+        return base
+    if treatment.kind is Kind.CONTINUOUS:
+        raise OptionError(f"estimand={estimand!r} needs arms; {treatment.name!r} is a dose, so only the ATE is defined")
+    if focal is not None:
+        level = treatment.index(focal)
+    elif treatment.kind is Kind.MULTI and estimand == "ATT":
+        raise OptionError(
+            f"estimand='ATT' with several levels needs focal=, the level whose units are the target: {some(treatment.levels)}"
+        )
+    else:
+        level = 1 if estimand == "ATT" else 0
+    return np.where(treatment.codes == level, base, 0.0)
+
+
+def means_answer(treatment: Treatment, means: Estimate) -> Answer:
+    """Mean potential outcomes as an answer, one row a level."""
+    labels = tuple(Label(treatment.name, name) for name in means.names)
+    named = Estimate(tuple(str(label) for label in labels), means.theta, means.evidence)
+    return Answer(named, labels, read_measure("difference"))
+
+
+def effects_answer(
+    treatment: Treatment,
+    compared: Sequence[Contrast],
+    wanted: Sequence[Setting],
+    means: Estimate,
+    measure: Measure,
+    binomial: bool,
+) -> Answer:
+    """Compare means two by two on the measure's working scale."""
+    place = {setting.key: k for k, setting in enumerate(wanted)}
+    high = np.array([place[c.high.key] for c in compared])
+    low = np.array([place[c.low.key] for c in compared])
+    measure.check(means.theta, binomial)
+    up, down = measure.gradient(means.theta[high], means.theta[low])
+    jac = np.zeros((len(compared), len(wanted)))
+    rows = np.arange(len(compared))
+    np.add.at(jac, (rows, high), up)
+    np.add.at(jac, (rows, low), down)
+    labels = tuple(Label(treatment.name, c.label(measure)) for c in compared)
+    names = [str(label) for label in labels]
+    estimate = means.map(lambda theta: measure.function(theta[high], theta[low]), jac, names)
+    return Answer(estimate, labels, measure)

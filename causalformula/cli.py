@@ -1,0 +1,355 @@
+"""The same from a shell: ``causalformula fit``, ``causalformula methods``, ``causalformula datasets``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from causalformula import __version__, datasets
+from causalformula.backends.registry import methods
+from causalformula.errors import CausalFormulaError, DataError, OptionError, did_you_mean, some
+from causalformula.fit import fit
+from causalformula.results.result import Result
+
+PROGRAM = "causalformula"
+FORMATS = ("text", "json", "csv", "html")
+# Arguments of cf.fit that have a flag of their own, and those that a shell cannot give.
+FLAGS = ("outcome", "method", "estimand", "contrast", "vcov", "family", "measure")
+WITHHELD = {"formula": "the first argument", "data": "--data", "level": "--level", "env": "Python (it takes functions)"}
+DEBUG = "CAUSALFORMULA_TRACEBACK"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; those of the process when left out.
+
+    Returns
+    -------
+    int
+        0, or 2 after an error, which is one message on the standard error and never a traceback
+        (unless the environment variable ``CAUSALFORMULA_TRACEBACK`` is set).
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            arguments.run(arguments)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader of our output (head, less) has closed it; keep the interpreter from flushing again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        _say(_message(error))
+        return 2
+    return 0
+
+
+# ---- the commands -------------------------------------------------------------------------------------------------
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    """Estimate, and write the result in the format asked for."""
+    asked = _arguments_of_fit(arguments)
+    data = read(arguments.data)
+    result = fit(arguments.formula, data, **asked)
+    _write(WRITERS[arguments.format](result, arguments.level), arguments.out)
+
+
+def _methods(arguments: argparse.Namespace) -> None:
+    """Print the table of methods, then their options, from the records that routing reads."""
+    rows = [
+        {
+            "method": _words([record.name, *record.aliases]),
+            "treatment": _words(sorted(map(str, record.treatments))),
+            "estimand": _words(record.estimands, default=record.default_estimand),
+            "covariance": record.default_vcov,
+            "what it does": record.summary,
+        }
+        for record in methods()
+    ]
+    details = [
+        {
+            "method": record.name,
+            "options": _words(field.name for field in fields(record.options) if field.name not in FLAGS),
+            "in R": record.r,
+        }
+        for record in methods()
+    ]
+    _write(f"{_table(rows)}\n\n{_table(details)}", None)
+
+
+def _datasets(arguments: argparse.Namespace) -> None:
+    """Print one row a bundled data set."""
+    _write(_table(datasets.describe().astype(str).to_dict("records")), None)
+
+
+# ---- what goes in ---------------------------------------------------------------------------------------------------
+
+
+def read(source: str) -> pd.DataFrame:
+    """The data named on the command line: a bundled name, or the path of a CSV, Parquet or Feather file.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set or file, or it cannot be read.
+    """
+    if source in datasets.names():
+        return datasets.load(source)
+    path = Path(source)
+    if not path.exists():
+        near = did_you_mean(source, datasets.names())
+        raise DataError(f"--data {source}: no such file, and no bundled data set of this name{near}")
+    readers = _readers()
+    kind = next((suffix for suffix in readers if path.name.lower().endswith(suffix)), None)
+    if kind is None:
+        raise DataError(f"--data {source}: cannot tell the format; the name must end in {some(readers)}")
+    try:
+        return readers[kind](path)
+    except ImportError as error:
+        raise DataError(f"--data {source}: reading this format needs pyarrow (pip install pyarrow)") from error
+    except Exception as error:  # every reader has exceptions of its own; none of them may pass as a bug of ours
+        raise DataError(f"--data {source}: cannot be read: {_first_line(error)}") from error
+
+
+def _readers() -> dict[str, Callable[[Path], pd.DataFrame]]:
+    """File name ending to the function that reads it."""
+    text = partial(pd.read_csv, **datasets.EXACT)
+    return {
+        ".csv": text,
+        ".csv.gz": text,
+        ".parquet": pd.read_parquet,
+        ".feather": pd.read_feather,
+        ".arrow": pd.read_feather,
+    }
+
+
+def _arguments_of_fit(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say, as keyword arguments; a flag not given leaves the default to ``cf.fit``."""
+    asked = {name: getattr(arguments, name) for name in FLAGS if getattr(arguments, name) is not None}
+    if "contrast" in asked:
+        asked["contrast"] = contrast(asked["contrast"])
+    for text in arguments.option:
+        name, value = option(text)
+        if name in FLAGS or name in WITHHELD:
+            raise OptionError(f"--option {text}: {name} is given by {WITHHELD.get(name, '--' + name)}")
+        if name in asked:
+            raise OptionError(f"--option {name} is given twice")
+        asked[name] = value
+    return asked
+
+
+def option(text: str) -> tuple[str, Any]:
+    """``"ratio=2"`` as ``("ratio", 2)``.
+
+    Raises
+    ------
+    OptionError
+        If there is no ``=``, or what stands before it is not a name.
+    """
+    name, equals, value = text.partition("=")
+    name = name.strip().replace(".", "_")
+    if not equals or not name.isidentifier():
+        raise OptionError(f"--option {text}: write name=value, as in --option ratio=2")
+    return name, literal(value.strip())
+
+
+SPOKEN = {"TRUE": True, "True": True, "FALSE": False, "False": False, "NULL": None, "None": None}
+
+
+def literal(text: str) -> Any:
+    """A value as JSON writes it (``2``, ``true``, ``"a"``, ``[1, 2]``, ``null``) or as R and Python do, else the text.
+
+    Lists become tuples.
+    """
+    if text in SPOKEN:
+        return SPOKEN[text]
+    try:
+        value = json.loads(text)
+    except ValueError:
+        try:
+            return float(text)  # .95 and Inf, which JSON does not know
+        except ValueError:
+            return text
+    return tuple(value) if isinstance(value, list) else value
+
+
+def contrast(text: str) -> Any:
+    """A contrast: a word (``pairwise``), a number for a dose, or two levels as ``"B, A"`` or ``["B", "A"]``."""
+    value = literal(text)
+    if not isinstance(value, str) or "," not in value:
+        return value
+    return tuple(literal(part.strip()) for part in value.strip("()").split(","))
+
+
+def _level(text: str) -> float:
+    try:
+        level = float(text)
+    except ValueError:
+        level = math.nan
+    if not 0 < level < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a confidence level: a number between 0 and 1, as in .95")
+    return level
+
+
+# ---- what comes out -------------------------------------------------------------------------------------------------
+
+
+def _as_text(result: Result, level: float) -> str:
+    return str(result.summary(level=level))
+
+
+def _as_html(result: Result, level: float) -> str:
+    return result.summary(level=level).as_html()
+
+
+def _as_csv(result: Result, level: float) -> str:
+    return result.tidy(level=level).to_csv(index=False)
+
+
+def _as_json(result: Result, level: float) -> str:
+    """``{"tidy": [one object an effect], "glance": {...}}``; missing is null, infinite is "Inf" or "-Inf"."""
+    tidy = [_plain(row) for row in result.tidy(level=level).to_dict("records")]
+    glance = _plain(result.glance().to_dict("records")[0])
+    return json.dumps({"tidy": tidy, "glance": glance}, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+WRITERS: dict[str, Callable[[Any, float], str]] = {
+    "text": _as_text,
+    "json": _as_json,
+    "csv": _as_csv,
+    "html": _as_html,
+}
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    return {str(name): _cell(value) for name, value in row.items()}
+
+
+def _cell(value: Any) -> Any:
+    """A cell as JSON has it: numpy scalars unwrapped, NaN and NA as null."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if math.isinf(value):
+            return "Inf" if value > 0 else "-Inf"
+        return None if math.isnan(value) else value
+    return None if str(value) in ("<NA>", "NaT") else str(value)
+
+
+def _write(text: str, out: str | None) -> None:
+    text = text if text.endswith("\n") else text + "\n"
+    if out is None:
+        encoding = sys.stdout.encoding or "utf-8"  # a terminal that lacks curly quotes shows question marks
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise OptionError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    """Rows under their column names, aligned on the left; the last column is as long as it likes."""
+    header = list(rows[0])
+    cells = [header, *([row[name] for name in header] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+
+
+def _words(items: Iterable[Any], default: Any = None) -> str:
+    """Items as a comma-separated text in their order, the default in front and starred."""
+    words = [str(item) for item in items if item != default]
+    return ", ".join(words if default is None else [f"{default}*", *words])
+
+
+# ---- messages -------------------------------------------------------------------------------------------------------
+
+
+def _say(message: str) -> None:
+    sys.stdout.flush()
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, CausalFormulaError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory for these data"
+    kind = type(error).__name__
+    return f"an error that should not happen ({kind}: {_first_line(error)}); set {DEBUG}=1 to see where, and report it"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as one message on the standard error, without file and line."""
+    _say(f"warning: {message}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: one message, status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        _say(f"{message}\n  '{self.prog} --help' lists the arguments")
+        raise SystemExit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Causal effects from one formula.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _fit_parser(commands.add_parser("fit", help="estimate an effect", allow_abbrev=False))
+    for name, run, about in (
+        ("methods", _methods, "the methods, what they estimate and their options"),
+        ("datasets", _datasets, "the bundled data sets"),
+    ):
+        command = commands.add_parser(name, help=about, description=f"List {about}.", allow_abbrev=False)
+        command.set_defaults(run=run)
+    return parser
+
+
+def _fit_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "Estimate the effect that FORMULA asks for and print its table."
+    command.set_defaults(run=_fit)
+    add = command.add_argument
+    add("formula", metavar="FORMULA", help='for example "Severity ~ treat(Drug) + adjust(I.H)"')
+    add("--data", required=True, help="a bundled name (heart), or the path of a CSV, Parquet or Feather file")
+    add("--outcome", metavar="Y", help="the outcome, where the formula has no left side")
+    add("--method", help="how to answer: see 'causalformula methods'")
+    add("--estimand", help="ATE, ATT, ATC, ...: for whom")
+    add("--contrast", help="reference, pairwise, sequential, 'B, A', or for a dose a number, sd, iqr, minmax, slope")
+    add("--vcov", metavar="V", help="the covariance: classical, HC3, ~g, bootstrap, ...")
+    add("--family", help="the outcome model's family: gaussian, binomial, poisson, ...")
+    add("--measure", help="difference, ratio, odds_ratio, log_ratio, log_odds_ratio, nnt")
+    add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
+    add("--level", type=_level, default=0.95, help="the confidence level (default .95)")
+    add("--format", choices=FORMATS, default="text", help="the form of the output (default text)")
+    add("--out", metavar="FILE", help="write there instead of to the standard output")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Balance, overlap, refutation and sensitivity."""

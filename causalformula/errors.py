@@ -1,0 +1,93 @@
+"""The errors and warnings of the package: each says what failed, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+
+class CausalFormulaError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class FormulaError(CausalFormulaError):
+    """The formula cannot be read, or names something that the data do not have.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to write instead.
+    source : str, optional
+        The whole formula text.
+    span : tuple of int, optional
+        Start and stop offsets in ``source``; carets are drawn under it.
+    """
+
+    def __init__(self, message: str, source: str | None = None, span: tuple[int, int] | None = None):
+        self.message = message
+        self.source = source
+        self.span = span
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        if self.source is None or self.span is None:
+            return self.message
+        return f"{self.message}\n{caret(self.source, self.span)}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.message, self.source, self.span))
+
+
+class DataError(CausalFormulaError):
+    """The data cannot answer the question: missing, infinite, constant or contradictory values."""
+
+
+class OptionError(CausalFormulaError):
+    """An option is unknown, or its value is not among those allowed."""
+
+
+class IdentificationError(CausalFormulaError):
+    """The effect cannot be told apart from something else in these data."""
+
+
+class CapabilityError(CausalFormulaError):
+    """The method does not offer what was asked of it; the message names what does."""
+
+
+class ConvergenceError(CausalFormulaError):
+    """An iterative solution was not reached."""
+
+
+class CausalFormulaWarning(UserWarning):
+    """A condition worth reading that does not invalidate the result."""
+
+
+WIDTH = 100
+
+
+def caret(source: str, span: tuple[int, int]) -> str:
+    """Two indented lines: the source (cut to a window when long) and carets under ``span``."""
+    flat = source.replace("\n", " ").replace("\t", " ")
+    start, stop = span
+    start = max(0, min(start, len(flat)))
+    stop = max(start + 1, min(stop, len(flat) + 1))
+    left = max(0, start - WIDTH // 2) if len(flat) > WIDTH else 0
+    right = min(len(flat), left + WIDTH)
+    shown = ("..." if left else "") + flat[left:right] + ("..." if right < len(flat) else "")
+    pad = start - left + (3 if left else 0)
+    length = max(1, min(stop, right) - start)
+    return f"  {shown}\n  {' ' * pad}{'^' * length}"
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """``"; did you mean 'Drug'?"``, or an empty string when nothing is near."""
+    near = get_close_matches(str(word), [str(a) for a in allowed], n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def some(items: Iterable[Any], most: int = 10) -> str:
+    """At most ``most`` items as text, with the number of those left out."""
+    items = list(items)
+    text = ", ".join(str(i) for i in items[:most])
+    return text + (f" and {len(items) - most} more" if len(items) > most else "")

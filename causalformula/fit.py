@@ -1,0 +1,151 @@
+"""``fit`` and ``parse``: the verb. Parse, bind, route, estimate, infer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import causalformula.backends.difference_in_means
+import causalformula.backends.regression  # noqa: F401  (importing a backend files its record)
+from causalformula.backends import registry
+from causalformula.backends.fit import Query
+from causalformula.backends.options import Options
+from causalformula.errors import CapabilityError, FormulaError, OptionError
+from causalformula.formula.design import Contrasts
+from causalformula.formula.reader import parse as read_formula
+from causalformula.formula.spec import Spec
+from causalformula.frame.bind import bind
+from causalformula.inference.requests import read_request
+from causalformula.results.call import Call, grouping_names
+from causalformula.results.result import Result
+
+
+def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None) -> Spec:
+    """Read a causal formula into a ``Spec``: plain data, without data.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"Y ~ treat(A) + adjust(x)"``.
+    outcome : str, optional
+        The left side, where the text has no ``~``.
+    env : mapping of str to callable, optional
+        Functions of the caller's own that the formula may call.
+
+    Raises
+    ------
+    FormulaError
+        With the place in the text and what to write instead.
+    """
+    return read_formula(formula, outcome, tuple(env or ()))
+
+
+def fit(
+    formula: str | Spec,
+    data: Any,
+    method: str | Options | None = None,
+    *,
+    outcome: str | None = None,
+    estimand: str | None = None,
+    contrast: Any = None,
+    measure: str | None = None,
+    family: str | None = None,
+    vcov: Any = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None,
+    **options: Any,
+) -> Result:
+    """Estimate a causal effect: the formula says what is asked, ``method`` how it is answered.
+
+    Parameters
+    ----------
+    formula : str or Spec
+        ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
+        weights offset strata``.
+    data : data frame
+        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+    method : str or options object, optional
+        ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such as
+        ``cf.Regression(interact=True)``. See ``causalformula methods``.
+    outcome : str, optional
+        The left side, where the formula has none.
+    estimand : {"ATE", "ATT", "ATC", ...}, optional
+        The method's default where not given.
+    contrast : optional
+        ``"reference"``, ``"pairwise"``, ``"sequential"``, ``(low, high)``; for a dose a number, ``"sd"``, ``"iqr"``,
+        ``"minmax"``, ``(low, high)`` or ``"slope"``.
+    measure : str, optional
+        ``difference``, ``ratio``, ``odds_ratio``, ``log_ratio``, ``log_odds_ratio`` or ``nnt``.
+    family : str, optional
+        Family of the outcome model.
+    vcov : str, request or matrix, optional
+        ``"classical"``, ``"HC3"``, ``"~g"``, ``"asympt"``, ``"bootstrap"``, ``cf.Bootstrap(reps=999, seed=1)``, ...
+    subset : str or boolean array, optional
+        Rows to use.
+    na_action : {"omit", "fail"}
+        What to do with missing values.
+    contrasts : mapping or pair, optional
+        Contrasts of factors, as R's ``contrasts``.
+    env : mapping of str to callable, optional
+        Functions that the formula may call beside the fixed table.
+    **options
+        The method's own options.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError, IdentificationError, CapabilityError, ConvergenceError
+        Each says what failed, where, and what to do.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart)
+    >>> round(fit.estimate, 4)
+    -9.8877
+    """
+    spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
+    if spec.outcome is None:
+        raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
+    method = method if method is not None else default_method(spec)
+    question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
+    given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    record, chosen = registry.read_options(method, given)
+    refuse_unread_roles(spec, record)
+    request = None if vcov is None else read_request(vcov)
+    extra = () if request is None else grouping_names(request)
+    frame = bind(spec, data, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    found = registry.run(frame, chosen)
+    call = Call(spec.source or str(spec), spec, frame, chosen)
+    query = Query()
+    return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+
+
+ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
+
+
+def default_method(spec: Spec) -> str:
+    """The method of a formula that names none."""
+    if spec.has("did"):
+        return "did"
+    if spec.has("iv"):
+        return "iv"
+    return "regression" if any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
+
+
+def refuse_unread_roles(spec: Spec, record: registry.Record) -> None:
+    """A role that the method would silently ignore is a ``CapabilityError``."""
+    unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
+    if unread:
+        able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
+        hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
+        raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
+
+
+__all__ = ["OptionError", "fit", "parse"]

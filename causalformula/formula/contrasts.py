@@ -1,0 +1,117 @@
+"""Contrast matrices of factors, named and laid out as R's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..errors import DataError, OptionError, did_you_mean
+from .values import Contrast, Factor, Floats
+
+DEFAULTS = ("contr.treatment", "contr.poly")
+
+
+def contr_treatment(levels: Sequence[str], base: int = 1) -> Contrast:
+    """Dummies of all levels but one; ``base`` counts from 1."""
+    if not 1 <= base <= len(levels):
+        raise DataError(f"contr.treatment: the base must be a level from 1 to {len(levels)}, not {base}")
+    kept = [i for i in range(len(levels)) if i != base - 1]
+    return Contrast(np.eye(len(levels))[:, kept], tuple(levels[i] for i in kept), "contr.treatment")
+
+
+def contr_sum(levels: Sequence[str]) -> Contrast:
+    """Deviations from the mean of the levels; the last level is -1 throughout."""
+    size = len(levels)
+    return Contrast(np.vstack([np.eye(size - 1), -np.ones((1, size - 1))]), None, "contr.sum")
+
+
+def contr_helmert(levels: Sequence[str]) -> Contrast:
+    """Each level against the mean of those before it."""
+    size = len(levels)
+    matrix = np.where(np.arange(size)[:, None] <= np.arange(size - 1), -1.0, 0.0)
+    matrix[np.arange(1, size), np.arange(size - 1)] = np.arange(1, size)
+    return Contrast(matrix, None, "contr.helmert")
+
+
+def contr_poly(levels: Sequence[str], scores: Floats | None = None) -> Contrast:
+    """Orthonormal polynomials over the levels, evenly spaced unless ``scores`` says otherwise."""
+    from .transforms import polynomial
+
+    size = len(levels)
+    points = np.arange(1.0, size + 1) if scores is None else scores
+    if len(points) != size:
+        raise DataError(f"contr.poly: {len(points)} scores for {size} levels")
+    matrix = polynomial(points[:, None], size - 1, raw=False).apply(points[:, None]).values
+    names = (".L", ".Q", ".C", *(f"^{d}" for d in range(4, size)))
+    return Contrast(matrix, names[: size - 1], "contr.poly")
+
+
+def contr_sdif(levels: Sequence[str]) -> Contrast:
+    """Each level against the one before it: column j is j/k from level j + 1 on, and j/k - 1 before."""
+    size = len(levels)
+    column = np.arange(1, size)
+    matrix = column / size - (np.arange(size)[:, None] < column)
+    return Contrast(matrix, tuple(f"{b}-{a}" for a, b in zip(levels, levels[1:], strict=False)), "contr.sdif")
+
+
+CONTRASTS: dict[str, Callable[[Sequence[str]], Contrast]] = {
+    "contr.treatment": contr_treatment,
+    "contr.sum": contr_sum,
+    "contr.helmert": contr_helmert,
+    "contr.poly": contr_poly,
+    "contr.sdif": contr_sdif,
+}
+
+Request = str | Contrast | Floats | Sequence[Sequence[float]]
+
+
+def named(name: str, levels: Sequence[str]) -> Contrast:
+    """A contrast by R's name for it.
+
+    Raises
+    ------
+    OptionError
+        When there is none of that name.
+    """
+    if name not in CONTRASTS:
+        near = did_you_mean(name, CONTRASTS)
+        raise OptionError(f"unknown contrast {name!r}{near}; there are {', '.join(CONTRASTS)}")
+    return CONTRASTS[name](levels)
+
+
+def resolve(request: Request, levels: Sequence[str], label: str) -> Contrast:
+    """A contrast for these levels, from a name, a matrix or a contrast."""
+    if isinstance(request, str):
+        return named(request, levels)
+    if isinstance(request, Contrast):
+        return request
+    return complete(np.asarray(request, dtype=np.float64), None, levels, label)
+
+
+def complete(matrix: Floats, names: tuple[str, ...] | None, levels: Sequence[str], label: str) -> Contrast:
+    """A contrast from a matrix of one row a level; columns that are missing are filled up orthogonally, as R does."""
+    matrix = matrix[:, None] if matrix.ndim == 1 else matrix
+    size, given = len(levels), matrix.shape[1]
+    if len(matrix) != size or given >= size:
+        shape = f"{size} rows and at most {size - 1} columns"
+        raise DataError(f"contrasts of {label}: the matrix must have {shape}, and it has {len(matrix)} and {given}")
+    if given == size - 1:
+        return Contrast(matrix, names)
+    basis = np.linalg.qr(np.column_stack([np.ones(size), matrix]), mode="complete")[0]
+    filled = np.column_stack([matrix, basis[:, given + 1 :]])
+    return Contrast(filled, None if names is None else (*names, *[""] * (size - 1 - given)))
+
+
+def default(factor: Factor, pair: tuple[str, str], label: str) -> Contrast:
+    """The contrast of a factor about which nothing was said.
+
+    Raises
+    ------
+    DataError
+        When it has fewer than two levels.
+    """
+    if len(factor.levels) < 2:
+        level = f", {factor.levels[0]!r}," if factor.levels else ""
+        raise DataError(f"{label} has {len(factor.levels)} level{level} in the rows used: nothing to compare; drop it")
+    return factor.contrast or named(pair[factor.ordered], factor.levels)

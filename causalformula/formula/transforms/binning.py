@@ -1,0 +1,98 @@
+"""R's ``cut``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import DataError
+from ..values import Codes, Factor, Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Sorted breaks and the labels of the intervals between them; ``labels`` is None for plain numbers."""
+
+    breaks: Floats
+    labels: tuple[str, ...] | None
+    right: bool
+    include_lowest: bool
+    ordered: bool
+
+    def apply(self, x: Floats) -> Factor | Floats:
+        """Interval of each value; missing outside the breaks."""
+        codes = self._codes(x)
+        if self.labels is None:
+            return np.where(codes < 0, np.nan, codes + 1.0)
+        return Factor(codes, self.labels, self.ordered)
+
+    def _codes(self, x: Floats) -> Codes:
+        last = len(self.breaks) - 1
+        codes = np.searchsorted(self.breaks, x, side="left" if self.right else "right") - 1
+        if self.include_lowest:
+            codes[x == self.breaks[0 if self.right else last]] = 0 if self.right else last - 1
+        codes[(codes >= last) | np.isnan(x)] = -1
+        return codes
+
+
+def bins(
+    x: Floats,
+    breaks: Floats,
+    labels: Sequence[str] | bool | None = None,
+    *,
+    include_lowest: bool = False,
+    right: bool = True,
+    digits: int = 3,
+    ordered: bool = False,
+) -> Bins:
+    """Fit: a single number of ``breaks`` is spread evenly over the range, widened by a thousandth at both ends.
+
+    Raises
+    ------
+    DataError
+        For fewer than two intervals asked for, breaks that repeat, or labels of the wrong number.
+    """
+    points = np.sort(breaks) if len(breaks) > 1 else _even(x, float(breaks[0]))
+    if (np.diff(points) == 0).any():
+        raise DataError("the breaks of cut() are not unique")
+    if labels is None or labels is True:
+        named: tuple[str, ...] | None = _intervals(points, right, include_lowest, digits)
+    elif labels is False:
+        named = None
+    else:
+        named = tuple(labels)
+        if len(named) != len(points) - 1:
+            raise DataError(f"cut() makes {len(points) - 1} intervals, and there are {len(named)} labels")
+    return Bins(points, named, right, include_lowest, ordered)
+
+
+def _even(x: Floats, count: float) -> Floats:
+    if not count >= 2:
+        raise DataError("cut() needs at least 2 intervals")
+    low, high = np.nanmin(x), np.nanmax(x)
+    width = high - low or abs(low)
+    number = int(count) + 1
+    if high == low:
+        return np.linspace(low - width / 1000, high + width / 1000, number)
+    points = np.linspace(low, high, number)
+    points[[0, -1]] = low - width / 1000, high + width / 1000
+    return points
+
+
+def _intervals(points: Floats, right: bool, include_lowest: bool, digits: int) -> tuple[str, ...]:
+    """Labels such as ``(0,20]``, with as many digits as it takes to tell neighbours apart."""
+    for precision in range(digits, max(12, digits) + 1):
+        ends = [f"{p:.{precision}g}" for p in points]
+        if all(a != b for a, b in zip(ends, ends[1:], strict=False)):
+            break
+    else:
+        return tuple(f"Range_{i}" for i in range(1, len(points)))
+    left, close = ("(", "]") if right else ("[", ")")
+    labels = [f"{left}{a},{b}{close}" for a, b in zip(ends, ends[1:], strict=False)]
+    if include_lowest and right:
+        labels[0] = "[" + labels[0][1:]
+    elif include_lowest:
+        labels[-1] = labels[-1][:-1] + "]"
+    return tuple(labels)

@@ -1,0 +1,129 @@
+"""R's ``splines::bs`` and ``splines::ns``: B-spline bases and natural cubic splines."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import CausalFormulaWarning, DataError
+from ..values import Floats, Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class BSplineBasis:
+    """A B-spline basis; beyond the boundary the polynomials of the outer pieces go on."""
+
+    knots: Floats
+    boundary: Floats
+    degree: int = 3
+    intercept: bool = False
+
+    def apply(self, x: Floats) -> Matrix:
+        """The basis at ``x``, missing where ``x`` is."""
+        inside = (x >= self.boundary[0]) & (x <= self.boundary[1])
+        if not (inside | np.isnan(x)).all():
+            message = "bs(): values beyond the boundary knots may make the basis ill-conditioned"
+            warnings.warn(message, CausalFormulaWarning, stacklevel=2)
+        knots = _with_boundary(self.knots, self.boundary, self.degree)
+        return _numbered(_evaluate(x, knots, self.degree)[:, 0 if self.intercept else 1 :])
+
+
+@dataclass(frozen=True, eq=False)
+class NaturalBasis:
+    """A natural cubic spline basis: linear beyond the boundary.
+
+    Attributes
+    ----------
+    rotation : ndarray (cubic B-splines, columns)
+        Spans the splines whose second derivatives at the boundary are zero.
+    """
+
+    knots: Floats
+    boundary: Floats
+    intercept: bool
+    rotation: Floats
+
+    def apply(self, x: Floats) -> Matrix:
+        """The basis at ``x``, missing where ``x`` is."""
+        knots = _with_boundary(self.knots, self.boundary, 3)
+        near = np.clip(x, *self.boundary)
+        basis = _evaluate(near, knots, 3)
+        for end in self.boundary:
+            rows = np.flatnonzero((near == end) & (x != end))
+            if len(rows):
+                slope = _evaluate(np.array([end]), knots, 3, derivative=1)
+                basis[rows] += (x[rows] - end)[:, None] * slope
+        return _numbered(basis[:, 0 if self.intercept else 1 :] @ self.rotation)
+
+
+def b_spline(
+    x: Floats, *, df: int | None, knots: Floats | None, degree: int, intercept: bool, boundary: Floats | None
+) -> BSplineBasis:
+    """Fit the knots: ``df`` places them at quantiles of the values within the boundary."""
+    if degree < 1:
+        raise DataError("bs() needs a degree of at least 1")
+    boundary = _boundary(x, boundary)
+    if knots is None:
+        wanted = 0 if df is None else df - degree - (1 if intercept else 0)
+        knots = _quantiles(x, boundary, wanted, f"bs() with degree {degree}: df was too small; used {degree + intercept}")
+    return BSplineBasis(_inner(knots, boundary), boundary, degree, intercept)
+
+
+def natural_spline(
+    x: Floats, *, df: int | None, knots: Floats | None, intercept: bool, boundary: Floats | None
+) -> NaturalBasis:
+    """Fit the knots, and the rotation onto natural splines."""
+    boundary = _boundary(x, boundary)
+    if knots is None:
+        wanted = 0 if df is None else df - 1 - (1 if intercept else 0)
+        knots = _quantiles(x, boundary, wanted, f"ns(): df was too small; used {1 + intercept}")
+    knots = _inner(knots, boundary)
+    bend = _evaluate(boundary, _with_boundary(knots, boundary, 3), 3, derivative=2)[:, 0 if intercept else 1 :]
+    # The full orthogonal factor of a Householder QR, as in R, so that the signs agree.
+    rotation = np.linalg.qr(bend.T, mode="complete")[0][:, 2:]
+    return NaturalBasis(knots, boundary, intercept, rotation)
+
+
+def _boundary(x: Floats, boundary: Floats | None) -> Floats:
+    if boundary is None:
+        if not np.isfinite(x).any():
+            raise DataError("a spline needs at least some values that are present")
+        return np.array([np.nanmin(x), np.nanmax(x)])
+    return np.sort(boundary)
+
+
+def _quantiles(x: Floats, boundary: Floats, count: int, too_small: str) -> Floats:
+    if count < 0:
+        warnings.warn(too_small, CausalFormulaWarning, stacklevel=4)
+    if count <= 0:
+        return np.empty(0)
+    inside = x[(x >= boundary[0]) & (x <= boundary[1])]
+    return np.quantile(inside, np.linspace(0, 1, count + 2)[1:-1])
+
+
+def _inner(knots: Floats, boundary: Floats) -> Floats:
+    knots = np.sort(knots)
+    if len(knots) and not (boundary[0] < knots[0] and knots[-1] < boundary[1]):
+        raise DataError(
+            "inner knots of a spline must lie strictly between the boundary knots "
+            f"{boundary[0]:g} and {boundary[1]:g}; with heavily tied values ask for fewer degrees of freedom"
+        )
+    return knots
+
+
+def _with_boundary(knots: Floats, boundary: Floats, degree: int) -> Floats:
+    return np.sort(np.concatenate([np.repeat(boundary, degree + 1), knots]))
+
+
+def _evaluate(x: Floats, knots: Floats, degree: int, derivative: int = 0) -> Floats:
+    from scipy.interpolate import BSpline
+
+    spline = BSpline(knots, np.eye(len(knots) - degree - 1), degree)
+    out: Floats = spline(x, nu=derivative, extrapolate=True)
+    return out
+
+
+def _numbered(values: Floats) -> Matrix:
+    return Matrix(values, tuple(str(j) for j in range(1, values.shape[1] + 1)))

@@ -1,0 +1,1 @@
+"""From a formula and data to arrays: binding, the model frame, the treatment."""

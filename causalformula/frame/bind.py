@@ -1,0 +1,319 @@
+"""``bind``: a formula and data become a ``ModelFrame``. Every variable is evaluated once, rows are chosen once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
+from causalformula.formula.deparse import deparse
+from causalformula.formula.design import Contrasts
+from causalformula.formula.evaluate import Env, Memory, evaluate
+from causalformula.formula.grammar import has_dot
+from causalformula.formula.parse import parse_expression
+from causalformula.formula.spec import Spec, enclosed, plus
+from causalformula.formula.syntax import Argument, Call, Name, Node
+from causalformula.formula.terms import terms
+from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, missing, take
+from causalformula.frame.columns import Table
+from causalformula.frame.model_frame import Grouping, ModelFrame, Outcome, grouping
+from causalformula.frame.treatment import read_treatment
+
+Bools = NDArray[np.bool_]
+TERM_ROLES = ("adjust", "outcome", "propensity", "modify", "iv")
+NA_ACTIONS = ("omit", "fail")
+
+
+def bind(
+    spec: Spec,
+    data: Any,
+    *,
+    extra: Iterable[str] = (),
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Env | None = None,
+) -> ModelFrame:
+    """Bind a formula to data.
+
+    Parameters
+    ----------
+    spec : Spec
+    data : any frame that narwhals reads
+    extra : iterable of str
+        Columns that options or the covariance name; a missing value there drops the row too.
+    subset : str or boolean array, optional
+        An R expression such as ``"race != 'hispan'"``, or one boolean a row. Rows where it is missing are left out.
+    na_action : {"omit", "fail"}
+        Drop rows with missing values and report them, or raise.
+    contrasts : mapping or pair, optional
+        Contrasts of factors, by variable or as R's option.
+    env : mapping of str to callable, optional
+        Functions of the caller's own.
+
+    Raises
+    ------
+    FormulaError
+        For an unknown column or function.
+    DataError
+        For data that cannot answer: infinite values, negative weights, one arm, missing values under ``"fail"``.
+    """
+    if na_action not in NA_ACTIONS:
+        raise OptionError(f"na_action must be one of {', '.join(NA_ACTIONS)}, not {na_action!r}{did_you_mean(na_action, NA_ACTIONS)}")
+    table = data if isinstance(data, Table) else Table(data)
+    if table.n == 0:
+        raise DataError("the data have no rows")
+    reader = _Reader(spec, table, env)
+    bodies = {role: _body(spec, role, table) for role in TERM_ROLES if spec.has(role)}
+    values = reader.all_values(bodies)
+    special = reader.special(extra)
+    rows, total, missing_by = _choose(table, {**values, **special}, _subset(subset, table, env), na_action)
+    kept = _Kept(table, rows, {**values, **special})
+    kept.refuse_infinite()
+    treatment = None
+    if spec.treatment is not None:
+        name = deparse(spec.treatment)
+        treatment = read_treatment(name, kept.values[name], spec.treatment_ref)
+        kept.values[name] = treatment.column
+    outcome = None
+    if spec.outcome is not None:
+        name = deparse(spec.outcome)
+        outcome = Outcome(name, kept.values[name])
+        _refuse_constant(outcome)
+    return ModelFrame(
+        spec=spec,
+        table=table,
+        rows=rows,
+        index=kept.index,
+        total=total,
+        missing_by=missing_by,
+        outcome=outcome,
+        treatment=treatment,
+        bodies=bodies,
+        values=kept.values,
+        memory=reader.memory,
+        contrasts=contrasts,
+        env=env,
+        weights=kept.weights(spec),
+        offset=kept.offset(spec),
+        strata=kept.strata(spec),
+        clusters=tuple(kept.group(node) for node in _pieces(spec, "cluster")),
+    )
+
+
+class _Reader:
+    """Evaluates the formula's variables over all rows of the table, each once."""
+
+    def __init__(self, spec: Spec, table: Table, env: Env | None):
+        self.spec, self.table, self.env = spec, table, env
+        self.memory = Memory()
+        self.columns = {name: table.column(name, spec.source, spec.span_of(name)) for name in spec.variables()}
+
+    def value(self, node: Node) -> Value:
+        return evaluate(
+            node, self.columns, self.table.n, env=self.env, source=self.spec.source, memory=self.memory
+        )
+
+    def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
+        """Every variable of the outcome, the treatment and the terms of all roles, by label."""
+        nodes = [node for node in (self.spec.outcome, self.spec.treatment) if node is not None]
+        for role, body in bodies.items():
+            found = terms(body, source=self.spec.source)
+            if not found.intercept:
+                raise FormulaError(f"{role}(...) cannot take the intercept out; a causal model keeps it", self.spec.source)
+            nodes += found.variables
+        for name in {n for node in nodes for n in _names(node)} - set(self.columns):
+            self.columns[name] = self.table.column(name, self.spec.source)
+        out: dict[str, Value] = {}
+        for node in nodes:
+            label = deparse(node)
+            if label not in out:
+                out[label] = self._checked(self.value(node), label, node)
+        return out
+
+    def special(self, extra: Iterable[str]) -> dict[str, Value]:
+        """Weights, offsets, strata, clusters, and the columns that options name."""
+        out = {}
+        for role in ("weights", "offset", "strata", "cluster"):
+            for node in _pieces(self.spec, role):
+                label = deparse(node)
+                out[f"{role}:{label}"] = self._checked(self.value(node), label, node)
+        for name in extra:
+            if name not in self.table:
+                raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
+            out[f"cluster:{name}"] = self.table.column(name)
+        return out
+
+    def _checked(self, value: Value, label: str, node: Node) -> Value:
+        from causalformula.formula.values import kind, length
+
+        if not isinstance(value, (np.ndarray, Matrix, Logical, Strings, Factor)) or length(value) != self.table.n:
+            what = kind(value) if length(value) in (0, self.table.n) else f"{length(value)} values"
+            raise FormulaError(f"{label} is {what}, not a variable of {self.table.n} rows", self.spec.source, node.span)
+        return value
+
+
+def _names(node: Node) -> list[str]:
+    from causalformula.formula.grammar import variables
+
+    return variables(node)
+
+
+def _body(spec: Spec, role: str, table: Table) -> Node:
+    """A role's right-hand side with the dot expanded to the columns that have no other role."""
+    body = spec.rhs(role)
+    assert body is not None
+    if not has_dot(body):
+        return body
+    left_out = spec.dot_excluded(role)
+    names = [name for name in table.names if name not in left_out]
+    if not names:
+        raise FormulaError("`.` stands for no column: every column of the data has a role", spec.source)
+    return _expanded(body, names)
+
+
+def _expanded(node: Node, names: list[str]) -> Node:
+    if isinstance(node, Name) and node.id == ".":
+        total: Node = Name(names[0], span=node.span)
+        for name in names[1:]:
+            total = plus(total, Name(name, span=node.span))
+        return Call("(", (Argument(total),), span=node.span)
+    if isinstance(node, Call):
+        return Call(node.function, tuple(Argument(_expanded(a.value, names), a.name) for a in node.args), span=node.span)
+    return node
+
+
+def _pieces(spec: Spec, role: str) -> list[Node]:
+    """The variables that a grouping role lists, ``cluster(g + h)``; weights and offsets are one expression each."""
+    out: list[Node] = []
+    for item in spec.of(role):
+        for body in item.body:
+            if role in ("cluster", "strata"):
+                out += [n for n in _summands(body)]
+            else:
+                out.append(body)
+    return out
+
+
+def _summands(node: Node) -> list[Node]:
+    from causalformula.formula.grammar import summands
+
+    return [piece for sign, piece in summands(node) if sign > 0]
+
+
+def _subset(subset: Any, table: Table, env: Env | None) -> Bools | None:
+    """Rows asked for, over the whole table."""
+    if subset is None:
+        return None
+    if isinstance(subset, str):
+        node = parse_expression(subset)
+        names = _names(node)
+        columns = {name: table.column(name, subset) for name in names}
+        value = evaluate(node, columns, table.n, env=env, source=subset)
+        if isinstance(value, Logical):
+            return np.asarray(value.codes == 1)
+        raise OptionError(f"subset={subset!r} is not a condition; write a comparison such as \"age > 30\"")
+    chosen = np.asarray(subset)
+    if chosen.dtype != bool or chosen.shape != (table.n,):
+        raise OptionError(f"subset must be an expression or {table.n} booleans, one a row")
+    return chosen
+
+
+def _choose(
+    table: Table, values: Mapping[str, Value], chosen: Bools | None, na_action: str
+) -> tuple[NDArray[np.intp], int, dict[str, int]]:
+    """Rows kept, rows asked for, and how many of these each variable is missing in."""
+    asked = np.ones(table.n, dtype=bool) if chosen is None else chosen
+    absent = np.zeros(table.n, dtype=bool)
+    counts: dict[str, int] = {}
+    for label, value in values.items():
+        gone = missing(value)
+        if gone is not None and (gone & asked).any():
+            absent |= gone
+            name = label.partition(":")[2] if label.startswith(("cluster:", "weights:", "offset:", "strata:")) else label
+            counts[name] = int((gone & asked).sum())
+    lost = asked & absent
+    if na_action == "fail" and lost.any():
+        labels = table.index()[np.flatnonzero(lost)]
+        by = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        raise DataError(f"missing values in {by}; rows {some(labels)}. Use na_action='omit' to drop them")
+    rows = np.flatnonzero(asked & ~absent)
+    if not len(rows):
+        why = "no row is left after dropping missing values" if asked.any() else "subset leaves no row"
+        by = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise DataError(why + (f" (missing by variable: {by})" if by else ""))
+    return rows, int(asked.sum()), counts
+
+
+class _Kept:
+    """The evaluated values on the rows kept."""
+
+    def __init__(self, table: Table, rows: NDArray[np.intp], values: Mapping[str, Value]):
+        whole = len(rows) == table.n
+        self.index = table.index() if whole else table.index()[rows]
+        self.values = dict(values) if whole else {k: take(v, rows) for k, v in values.items()}
+        self.n = len(rows)
+
+    def refuse_infinite(self) -> None:
+        for label, value in self.values.items():
+            array = value.values if isinstance(value, Matrix) else value
+            if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array.sum()):
+                where = ~np.isfinite(array if array.ndim == 1 else array.sum(axis=1))
+                if where.any():
+                    rows = self.index[np.flatnonzero(where)]
+                    name = label.partition(":")[2] if label.split(":")[0] in ("weights", "offset") else label
+                    raise DataError(f"{name} is infinite in {len(rows)} rows ({some(rows)}); check logs and divisions")
+
+    def _numbers(self, label: str, name: str, role: str) -> NDArray[np.float64]:
+        value = self.values[label]
+        if isinstance(value, Logical):
+            return value.codes.astype(float)
+        if not isinstance(value, np.ndarray):
+            raise DataError(f"{role}({name}) must be numbers")
+        return value.astype(float)
+
+    def weights(self, spec: Spec) -> NDArray[np.float64] | None:
+        pieces = _pieces(spec, "weights")
+        if not pieces:
+            return None
+        name = deparse(pieces[0])
+        w = self._numbers(f"weights:{name}", name, "weights")
+        if (w < 0).any():
+            raise DataError(f"weights({name}) has values below zero, in rows {some(self.index[np.flatnonzero(w < 0)])}")
+        if not w.any():
+            raise DataError(f"weights({name}) are all zero")
+        return w
+
+    def offset(self, spec: Spec) -> NDArray[np.float64] | None:
+        pieces = _pieces(spec, "offset")
+        if not pieces:
+            return None
+        parts = [self._numbers(f"offset:{deparse(p)}", deparse(p), "offset") for p in pieces]
+        return np.asarray(np.sum(parts, axis=0))
+
+    def strata(self, spec: Spec) -> Grouping | None:
+        pieces = _pieces(spec, "strata")
+        if not pieces:
+            return None
+        groups = [grouping(deparse(p), self.values[f"strata:{deparse(p)}"], self.index) for p in pieces]
+        if len(groups) == 1:
+            return groups[0]
+        joint = np.column_stack([g.codes for g in groups])
+        distinct, codes = np.unique(joint, axis=0, return_inverse=True)
+        levels = tuple(":".join(g.levels[k] for g, k in zip(groups, row, strict=True)) for row in distinct)
+        return Grouping(" + ".join(g.name for g in groups), levels, codes.reshape(-1).astype(np.intp))
+
+    def group(self, node: Node) -> Grouping:
+        label = deparse(node)
+        name = node.id if isinstance(node, Name) else label
+        return grouping(name, self.values[f"cluster:{label}"], self.index)
+
+
+def _refuse_constant(outcome: Outcome) -> None:
+    value = outcome.value
+    array = value.codes if isinstance(value, (Logical, Factor, Strings)) else value
+    if isinstance(array, np.ndarray) and len(array) > 1 and bool((array == array[0]).all()):
+        raise DataError(f"the outcome {outcome.name!r} is constant in the rows used: there is nothing to explain")

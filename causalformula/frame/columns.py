@@ -1,0 +1,166 @@
+"""Columns of any data frame (pandas, polars, pyarrow, ...) as the formula language's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, FormulaError, did_you_mean, some
+from causalformula.formula.values import Factor, Logical, Strings, Value
+
+
+class Table:
+    """Reads columns of the caller's frame by name, without copying the rest or changing anything.
+
+    Parameters
+    ----------
+    data : any eager frame that narwhals reads, or a mapping of columns
+
+    Raises
+    ------
+    DataError
+        If it is no such frame, or a column name stands twice.
+    """
+
+    def __init__(self, data: Any):
+        if isinstance(data, Mapping):
+            import pandas as pd
+
+            data = pd.DataFrame(dict(data))
+        native = getattr(data, "columns", None)
+        if native is not None and not isinstance(data, nw.DataFrame):
+            _refuse_duplicates(native)
+        try:
+            self.frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)
+        except TypeError as error:
+            raise DataError(
+                f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
+                + ("; call .collect() first" if "Lazy" in type(data).__name__ else "")
+            ) from error
+        self.names: tuple[str, ...] = tuple(self.frame.columns)
+        _refuse_duplicates(self.names)
+        self.n = len(self.frame)
+        self._read: dict[str, Value] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def column(self, name: str, source: str | None = None, span: tuple[int, int] | None = None) -> Value:
+        """One column; an unknown name is a ``FormulaError`` with the nearest one."""
+        if name not in self._read:
+            if name not in self.names:
+                near = did_you_mean(name, self.names)
+                hint = near or f"; the data have {some(self.names)}"
+                raise FormulaError(f"unknown column {name!r}{hint}", source, span)
+            self._read[name] = read_column(self.frame[name])
+        return self._read[name]
+
+    def columns(self, names: Iterable[str]) -> dict[str, Value]:
+        """Several columns by name."""
+        return {name: self.column(name) for name in names}
+
+    def index(self) -> Any:
+        """Row labels: the pandas index, or positions for frames that have none."""
+        import pandas as pd
+
+        native = self.frame.to_native()
+        return native.index if isinstance(native, pd.DataFrame) else pd.RangeIndex(self.n)
+
+    def to_pandas(self) -> Any:
+        """The whole frame as pandas (a copy where it is not one already)."""
+        return self.frame.to_pandas()
+
+
+def _refuse_duplicates(names: Iterable[Any]) -> None:
+    seen: set[Any] = set()
+    twice = []
+    for name in names:
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            twice.append(name)
+        seen.add(name)
+    if twice:
+        raise DataError(f"duplicated column names: {some(dict.fromkeys(twice))}; rename them")
+
+
+def read_column(series: nw.Series[Any]) -> Value:
+    """A column as numbers, logicals, strings or a factor; missing values of every kind become NA."""
+    dtype = series.dtype
+    if dtype == nw.Boolean:
+        return _logical(series)
+    if dtype.is_integer():
+        if series.is_null().any():
+            return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
+        return _whole(series.to_numpy())
+    if dtype.is_numeric():
+        return np.ascontiguousarray(series.cast(nw.Float64).to_numpy(), dtype=float)
+    if isinstance(dtype, nw.Enum) or dtype in (nw.Categorical, nw.Enum):
+        return _factor(series)
+    if dtype == nw.String:
+        return _strings(series.to_numpy(), series.name)
+    if dtype == nw.Object:
+        return _objects(series)
+    raise DataError(
+        f"column {series.name!r} has type {dtype}, which a formula cannot use; convert it to numbers, strings or categories"
+    )
+
+
+def _whole(values: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(values, dtype=np.int64) if values.dtype.kind in "iu" else np.asarray(values, dtype=float)
+
+
+def _logical(series: nw.Series[Any]) -> Logical:
+    null = series.is_null().to_numpy()
+    if not null.any():
+        return Logical.of(np.asarray(series.to_numpy(), dtype=bool))
+    return Logical.of(np.asarray(series.fill_null(False).to_numpy(), dtype=bool), np.asarray(null, dtype=bool))
+
+
+def _factor(series: nw.Series[Any]) -> Value:
+    """Levels in the order of the categories; codes without a Python loop over rows."""
+    native = series.to_native()
+    if hasattr(native, "cat") and hasattr(native.cat, "codes"):  # pandas, which also knows ordered factors
+        categories = native.cat.categories
+        levels = tuple(_label(v) for v in categories.tolist())
+        return Factor(np.asarray(native.cat.codes.to_numpy(), dtype=np.int32), levels, bool(native.cat.ordered))
+    levels = tuple(str(v) for v in series.cat.get_categories().to_list())
+    text = _strings(np.asarray(series.cast(nw.String).to_numpy(), dtype=object), series.name)
+    place = {level: k for k, level in enumerate(levels)}
+    table = np.array([place[v] for v in text.table] + [-1], dtype=np.int32)
+    return Factor(table[text.codes], levels)
+
+
+def _label(value: Any) -> str:
+    from causalformula.frame.treatment import level_label
+
+    return level_label(value)
+
+
+def _strings(values: NDArray[Any], name: str) -> Strings:
+    import pandas as pd
+
+    codes, table = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
+    return Strings(codes.astype(np.int32), tuple(str(v) for v in table))
+
+
+def _objects(series: nw.Series[Any]) -> Value:
+    """A pandas object column: strings, or numbers and logicals that lost their type to a missing value."""
+    from pandas.api.types import infer_dtype
+
+    values = series.to_numpy()
+    kind = infer_dtype(values, skipna=True)
+    if kind == "boolean":
+        null = np.array([v is None or v != v for v in values])
+        return Logical.of(np.array([bool(v) if not m else False for v, m in zip(values, null, strict=True)]), null)
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return np.array([np.nan if v is None else float(v) for v in values])
+    if kind in ("string", "empty"):
+        return _strings(values, series.name)
+    raise DataError(
+        f"column {series.name!r} mixes kinds of values ({kind}); convert it to numbers, strings or categories"
+    )

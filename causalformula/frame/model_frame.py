@@ -1,0 +1,363 @@
+"""``ModelFrame``: a question bound to data. Arrays for outcome, treatment, designs, weights and groups, on the rows kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CapabilityError, DataError, OptionError, did_you_mean, some
+from causalformula.formula.design import Contrasts, Evaluated, Recipe, build
+from causalformula.formula.evaluate import Env, Memory
+from causalformula.formula.spec import Spec, enclosed, plus
+from causalformula.formula.syntax import Argument, Call, Node
+from causalformula.formula.terms import Terms, terms
+from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor, number_label, take
+from causalformula.frame.columns import Table
+from causalformula.frame.counterfactual import Counterfactual
+from causalformula.frame.treatment import Kind, Treatment
+from causalformula.numerics.families import Family
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+BINOMIAL = ("binomial", "quasibinomial")
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """A grouping of the rows kept: clusters, strata or subgroups."""
+
+    name: str
+    levels: tuple[str, ...]
+    codes: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A design matrix with its names and recipe.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+    names : tuple of str
+        R's column names.
+    recipe : Recipe
+    values : mapping of int to Value
+        The variables' values on the rows kept, by their place in the recipe's terms.
+    """
+
+    X: Array
+    names: tuple[str, ...]
+    recipe: Recipe
+    values: Mapping[int, Value]
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the first column is the intercept."""
+        return self.recipe.terms.intercept
+
+    def at(self, label: str, value: Value) -> Counterfactual:
+        """The columns that involve a variable, rebuilt from the recipe with the variable set to ``value``."""
+        if label not in self.recipe.terms.labels:
+            return Counterfactual(np.empty(0, dtype=np.intp), np.empty((len(self.X), 0)))
+        place = self.recipe.terms.labels.index(label)
+        columns, values = self.recipe.partial({**self.values, place: value}, {place}, len(self.X))
+        return Counterfactual(columns, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The evaluated left side: its name and its value on the rows kept."""
+
+    name: str
+    value: Value
+
+    def numeric(self) -> Array:
+        """As numbers; a logical is 0/1, anything else needs a binomial family."""
+        if isinstance(self.value, Logical):
+            return self.value.codes.astype(float)
+        if isinstance(self.value, np.ndarray):
+            return np.asarray(self.value, dtype=float)
+        if isinstance(self.value, Matrix):
+            raise DataError(f"the outcome {self.name} has {self.value.values.shape[1]} columns; one is needed")
+        raise OptionError(
+            f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, or recode it"
+        )
+
+    def binary(self) -> Array:
+        """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, the others 1."""
+        if isinstance(self.value, (Factor, Strings)):
+            factor = as_factor(self.value)
+            if len(factor.drop_unused().levels) > 2:
+                raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
+            return (factor.codes > 0).astype(float)
+        return self.numeric()
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFrame:
+    """A formula bound to data.
+
+    Parameters
+    ----------
+    spec : Spec
+    table : Table
+        The caller's data, never changed.
+    rows : ndarray (n,) of int
+        Positions of the rows kept.
+    index : pandas Index (n,)
+        Their labels.
+    total : int
+        Rows after ``subset``, before missing values were dropped.
+    missing_by : mapping of str to int
+        Rows in which each variable is missing.
+    outcome : Outcome or None
+    treatment : Treatment or None
+    bodies : mapping of str to Node
+        Right-hand sides by role, the dot expanded.
+    values : mapping of str to Value
+        Evaluated variables by label, on the rows kept.
+    weights, offset : ndarray (n,) or None
+    strata : Grouping or None
+    clusters : tuple of Grouping
+    """
+
+    spec: Spec
+    table: Table
+    rows: Codes
+    index: Any
+    total: int
+    missing_by: Mapping[str, int]
+    outcome: Outcome | None
+    treatment: Treatment | None
+    bodies: Mapping[str, Node]
+    values: Mapping[str, Value]
+    memory: Memory
+    contrasts: Contrasts | None = None
+    env: Env | None = None
+    weights: Array | None = None
+    offset: Array | None = None
+    strata: Grouping | None = None
+    clusters: tuple[Grouping, ...] = ()
+    # Designs and counterfactual columns depend on the rows alone: reweighted copies share them, and nothing is rebuilt.
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_memo": {}}
+
+    def __repr__(self) -> str:
+        return f"ModelFrame({str(self.spec)!r}, {self.n} rows)"
+
+    # -- sizes and weights -----------------------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """Rows kept."""
+        return len(self.rows)
+
+    @property
+    def dropped(self) -> int:
+        """Rows dropped for missing values."""
+        return self.total - self.n
+
+    @property
+    def unit_weights(self) -> Array:
+        """Sampling weights, ones where there are none."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    def reweight(self, w: Array) -> ModelFrame:
+        """The same frame with weights multiplied by ``w``; no matrix is rebuilt."""
+        return replace(self, weights=w if self.weights is None else self.weights * w)
+
+    def take(self, rows: Codes) -> ModelFrame:
+        """Some of the rows (repeats allowed)."""
+        return replace(
+            self,
+            rows=self.rows[rows],
+            index=self.index[rows],
+            outcome=None if self.outcome is None else Outcome(self.outcome.name, take(self.outcome.value, rows)),
+            treatment=None if self.treatment is None else self.treatment.take(rows),
+            values={k: take(v, rows) for k, v in self.values.items()},
+            weights=None if self.weights is None else self.weights[rows],
+            offset=None if self.offset is None else self.offset[rows],
+            strata=None if self.strata is None else replace(self.strata, codes=self.strata.codes[rows]),
+            clusters=tuple(replace(c, codes=c.codes[rows]) for c in self.clusters),
+            _memo={},
+        )
+
+    # -- outcome and treatment -------------------------------------------------------------------------------------
+
+    @property
+    def y(self) -> Array:
+        """The outcome as numbers (n,)."""
+        return self._remember("y", lambda: self._the_outcome().numeric())
+
+    def outcome_for(self, family: Family) -> Array:
+        """The outcome as a family reads it: a binomial one takes two-level factors too."""
+        if family.name in BINOMIAL:
+            return self._the_outcome().binary()
+        return self.y
+
+    def _the_outcome(self) -> Outcome:
+        if self.outcome is None:
+            raise DataError("this formula has no outcome; write one on the left of `~`")
+        return self.outcome
+
+    @property
+    def the_treatment(self) -> Treatment:
+        """The treatment, which a backend for ``treat`` may rely on."""
+        if self.treatment is None:
+            raise CapabilityError("this method needs treat(...) in the formula")
+        return self.treatment
+
+    # -- designs ---------------------------------------------------------------------------------------------------
+
+    def has(self, role: str) -> bool:
+        """Whether the formula holds a role."""
+        return role in self.bodies or self.spec.has(role)
+
+    def refuse_roles(self, roles: tuple[str, ...], why: str) -> None:
+        """An ``OptionError`` when the formula holds a role that a method cannot use."""
+        found = [role for role in roles if self.has(role)]
+        if found:
+            raise OptionError(f"{why}; the formula has {', '.join(f'{role}(...)' for role in found)}")
+
+    def outcome_part(self, *, interact: bool = False) -> tuple[Any, ...]:
+        """Key of the outcome model's design: treatment, confounders, outcome terms, modifiers and their interactions."""
+        return ("outcome", interact)
+
+    def design(self, part: Any) -> Design:
+        """One of the frame's designs, built once.
+
+        Parameters
+        ----------
+        part : ("outcome", interact), "adjust" or "propensity"
+        """
+        return self._remember(("design", part), lambda: self._design(self._rhs(part)))
+
+    def counterfactual(self, part: Any, key: Any, column: Value) -> Counterfactual:
+        """The columns of a design that change when the treatment is set to ``column``; ``key`` names the setting."""
+
+        def make() -> Counterfactual:
+            return self.design(part).at(self.the_treatment.name, column)
+
+        return self._remember(("at", part, key), make)
+
+    def _rhs(self, part: Any) -> Node | None:
+        rest = [self.bodies[k] for k in ("adjust", "modify") if k in self.bodies]
+        if part == "adjust":
+            return _sum(rest)
+        if part == "propensity":
+            return _sum([*rest, *(self.bodies[k] for k in ("propensity",) if k in self.bodies)])
+        _, interact = part
+        treat = self.spec.treatment
+        assert treat is not None
+        rest = [self.bodies[k] for k in ("adjust", "outcome", "modify") if k in self.bodies]
+        others = _sum(rest)
+        if others is None:
+            return treat
+        if interact:
+            return Call("*", (Argument(treat), Argument(parenthesised(others))))
+        total = plus(treat, others)
+        if "modify" in self.bodies:
+            crossed = Call(":", (Argument(treat), Argument(parenthesised(self.bodies["modify"]))))
+            total = plus(total, crossed)
+        return total
+
+    def _design(self, rhs: Node | None) -> Design:
+        found = Terms((), (), (), ()) if rhs is None else terms(rhs, source=self.spec.source)
+        values = tuple(self.values[label] for label in found.labels)
+        complete = np.zeros(self.n, dtype=bool)
+        evaluated = Evaluated(found, values, self.n, complete, {}, self.memory, self.env, self.spec.source)
+        X, recipe, _ = build(evaluated, contrasts=self._contrasts_for(found))
+        return Design(X, recipe.names, recipe, dict(enumerate(values)))
+
+    def _contrasts_for(self, found: Terms) -> Contrasts | None:
+        """Contrasts of the variables that this design has (others belong to other designs)."""
+        if not isinstance(self.contrasts, Mapping):
+            return self.contrasts
+        return {k: v for k, v in self.contrasts.items() if k in found.labels}
+
+    def _remember(self, key: Any, make: Any) -> Any:
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
+
+    # -- groups ----------------------------------------------------------------------------------------------------
+
+    @property
+    def cluster_names(self) -> tuple[str, ...]:
+        """Groupings that ``cluster(...)`` names."""
+        return tuple(c.name for c in self.clusters)
+
+    def groups(self, name: str) -> Grouping:
+        """Codes of a column of the data on the rows kept; a missing value is a ``DataError``."""
+        for known in (*self.clusters, *(() if self.strata is None else (self.strata,))):
+            if known.name == name:
+                return known
+        if name not in self.table:
+            near = did_you_mean(name, self.table.names)
+            raise OptionError(f"the data have no column {name!r}{near}")
+        value = take(self.table.column(name), self.rows)
+        return grouping(name, value, self.index)
+
+    def subgroups(self, name: str) -> Grouping:
+        """Groups of a column for effects by group: its levels or values, or quartiles of a number with more than ten."""
+        if name not in self.table:
+            raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
+        value = take(self.table.column(name), self.rows)
+        if isinstance(value, np.ndarray) and len(np.unique(value[~np.isnan(value.astype(float))])) > 10:
+            return _quartiles(name, value.astype(float), self.index)
+        return grouping(name, value, self.index)
+
+    def is_modifier(self, name: str) -> bool:
+        """Whether a column stands in ``modify(...)``."""
+        from causalformula.formula.grammar import variables
+
+        return "modify" in self.bodies and name in variables(self.bodies["modify"])
+
+    def data_used(self) -> Any:
+        """The rows kept as a pandas frame (a copy)."""
+        data = self.table.to_pandas().iloc[self.rows].copy()
+        data.index = self.index
+        return data
+
+
+def parenthesised(node: Node) -> Node:
+    """The node in parentheses where it is an operation."""
+    return enclosed(node) if not (isinstance(node, Call) and node.function == "+") else Call("(", (Argument(node),))
+
+
+def _sum(nodes: list[Node]) -> Node | None:
+    total: Node | None = None
+    for node in nodes:
+        total = node if total is None else plus(total, enclosed(node))
+    return total
+
+
+def grouping(name: str, value: Value, index: Any) -> Grouping:
+    """A column as groups; missing values are an error that names rows."""
+    factor = as_factor(value).drop_unused()
+    if (factor.codes < 0).any():
+        labels = index[np.flatnonzero(factor.codes < 0)]
+        raise DataError(
+            f"{name!r} is missing in {len(labels)} of the rows used (rows {some(labels)}); name it in the formula so that "
+            "these rows are dropped before the fit, or fill it in"
+        )
+    return Grouping(name, factor.levels, factor.codes.astype(np.intp))
+
+
+def _quartiles(name: str, value: Array, index: Any) -> Grouping:
+    if np.isnan(value).any():
+        return grouping(name, value, index)
+    cuts = np.unique(np.quantile(value, [0, 0.25, 0.5, 0.75, 1]))
+    codes = np.clip(np.searchsorted(cuts, value, side="left") - 1, 0, len(cuts) - 2)
+    text = [number_label(float(f"{c:.4g}")) for c in cuts]
+    levels = tuple(f"{'[' if k == 0 else '('}{text[k]},{text[k + 1]}]" for k in range(len(cuts) - 1))
+    return Grouping(name, levels, codes.astype(np.intp))
+
+
+__all__ = ["Design", "Grouping", "Kind", "ModelFrame", "Outcome", "grouping"]

@@ -1,0 +1,1 @@
+"""Estimates, influences and every covariance, written once."""

@@ -1,0 +1,258 @@
+"""``covariance(estimate, request)``: the only place where a standard error is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CapabilityError, DataError, OptionError, some
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Draws, Fixed, Influence
+from causalformula.inference.requests import (
+    HC,
+    Asympt,
+    Bootstrap,
+    Classical,
+    Cluster,
+    Given,
+    Later,
+    Request,
+    describe,
+)
+from causalformula.inference.resample import bootstrap
+from causalformula.inference.stage import influence_weights
+from causalformula.inference.variances import VARIANCES, Variance
+from causalformula.numerics.least_squares import group_sums, meat
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+Refit = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """A covariance matrix that knows where it came from.
+
+    Parameters
+    ----------
+    request : Request
+    matrix : ndarray (q, q)
+    df : ndarray (q,)
+        Degrees of freedom of the t distribution; ``inf`` for the normal.
+    label : str
+        How the print names the standard errors.
+    draws : ndarray (R, q), optional
+        Bootstrap replicates.
+    notes : tuple of str
+        What a reader should know (failed replicates, the seed).
+    """
+
+    request: Request
+    matrix: Array
+    df: Array
+    label: str
+    draws: Array | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def std_error(self) -> Array:
+        """Square roots of the diagonal (q,)."""
+        return np.sqrt(np.maximum(np.diag(self.matrix), 0))
+
+
+def covariance(
+    estimate: Estimate,
+    request: Request,
+    *,
+    groups: Mapping[str, Codes] | None = None,
+    refit: Refit | None = None,
+) -> Covariance:
+    """Covariance of an estimate under a request.
+
+    Parameters
+    ----------
+    groups : mapping of str to ndarray (n,) of int
+        Cluster and strata codes 0..G-1 of the columns that the request names.
+    refit : callable
+        Frequency weights (R, n) to replicates (R, q), NaN rows where a replicate failed; for the bootstrap.
+
+    Raises
+    ------
+    CapabilityError
+        If the estimator's evidence cannot answer the request.
+    """
+    groups = groups or {}
+    match request:
+        case Later(text=text):
+            raise CapabilityError(f"vcov={text!r} is part of the grammar but not available yet")
+        case Given(matrix=matrix):
+            return _given(estimate, request, matrix)
+        case Bootstrap():
+            return _bootstrap(estimate, request, groups, refit)
+    evidence = estimate.evidence
+    if evidence is None:
+        raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
+    if isinstance(evidence, Draws):
+        return Covariance(request, np.cov(evidence.values, rowvar=False, ndmin=2), _df(request, estimate), "draws")
+    if isinstance(evidence, Fixed):
+        return _fixed(estimate, request, evidence)
+    return _from_influence(estimate, request, evidence, groups)
+
+
+def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
+    if not isinstance(request, (Classical, Asympt)) and describe(request) != evidence.label:
+        raise CapabilityError(
+            f"this design has its own variance ({evidence.label}); vcov={describe(request)!r} does not apply to it. "
+            "Use vcov='bootstrap', or a method with an influence function"
+        )
+    df = np.full(len(estimate), evidence.df if request.df is None else request.df)
+    return Covariance(request, evidence.matrix, df, evidence.label)
+
+
+def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
+    q = len(estimate)
+    if matrix.shape == (q, q):
+        return Covariance(request, matrix, _df(request, estimate), "given matrix")
+    evidence = estimate.evidence
+    if isinstance(evidence, Influence) and evidence.stages and matrix.shape[0] == evidence.stages[-1].size:
+        jac = evidence.jac[:, -evidence.stages[-1].size :]
+        return Covariance(request, jac @ matrix @ jac.T, _df(request, estimate), "given matrix")
+    raise OptionError(
+        f"the covariance matrix has shape {matrix.shape}; there are {q} effects"
+        + (f" and {evidence.stages[-1].size} model coefficients" if isinstance(evidence, Influence) else "")
+    )
+
+
+def _bootstrap(estimate: Estimate, request: Bootstrap, groups: Mapping[str, Codes], refit: Refit | None) -> Covariance:
+    if refit is None:
+        raise CapabilityError("the bootstrap refits the estimator, and this result cannot be refitted")
+    n = estimate.evidence.n if isinstance(estimate.evidence, Influence) else None
+    outcome = bootstrap(refit, request, groups, n)
+    matrix = np.cov(outcome.draws, rowvar=False, ddof=1).reshape(len(estimate), len(estimate))
+    label = f"bootstrap ({outcome.scheme}, {len(outcome.draws)} replicates, seed {outcome.seed})"
+    return Covariance(request, matrix, _df(request, estimate), label, outcome.draws, outcome.notes)
+
+
+def _df(request: Request, estimate: Estimate) -> Array:
+    """Degrees of freedom: the request's, else the residual ones of a least-squares root, else the normal's."""
+    if request.df is not None:
+        return np.full(len(estimate), float(request.df))
+    evidence = estimate.evidence
+    t_based = isinstance(request, (Classical, HC, Cluster, Given))
+    if isinstance(evidence, Influence) and t_based:
+        special = evidence.df_special.get(describe(request))
+        if special is not None:
+            return special
+        if evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage:
+            return np.full(len(estimate), float(evidence.root.df_residual))
+    return np.full(len(estimate), np.inf)
+
+
+def _from_influence(
+    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes]
+) -> Covariance:
+    df = _df(request, estimate)
+    if isinstance(request, Classical):
+        return Covariance(request, _classical(evidence, request.unconditional), df, "classical")
+    row, fixed = _row(request, evidence)
+    unconditional = request.unconditional
+    if isinstance(request, Cluster):
+        matrix, label = _clustered(evidence, row, request, groups, fixed)
+    else:
+        matrix = _factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, unconditional)
+        label = row.name
+    if fixed and evidence.estimated_first_stage:
+        label += " (estimated weights treated as given)"
+    return Covariance(request, matrix, df, label)
+
+
+def _classical(evidence: Influence, unconditional: bool) -> Array:
+    if evidence.root is None or evidence.estimated_first_stage or len(evidence.stages) != 1 or evidence.always:
+        raise CapabilityError(
+            "the classical variance exists only for one regression; use vcov='asympt' (every stage estimated), "
+            "'HC0', a cluster formula or 'bootstrap'"
+        )
+    matrix = evidence.jac @ evidence.root.classical() @ evidence.jac.T
+    if unconditional and evidence.direct is not None:
+        # The model's errors are uncorrelated with the covariates, so the two parts add.
+        matrix = matrix + evidence.direct.T @ evidence.direct / evidence.n**2
+    return matrix
+
+
+def _row(request: Request, evidence: Influence) -> tuple[Variance, bool]:
+    """The table's row for a request, and whether first stages are held fixed."""
+    if isinstance(request, Asympt):
+        return VARIANCES["asympt"], request.weights == "fixed"
+    if isinstance(request, Cluster):
+        stata = evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage
+        name = request.type or ("CR1S" if stata else "CR1")
+        if name not in VARIANCES:
+            raise CapabilityError(f"{name} is part of the grammar but not available yet; use CR0, CR1, CR1S or CR1p")
+        return VARIANCES[name], request.weights == "fixed"
+    assert isinstance(request, HC)
+    row = VARIANCES[request.type]
+    weights = request.weights
+    if evidence.estimated_first_stage and weights is None and row.adjust is None:
+        weights = "fixed"
+    fixed = weights == "fixed"
+    if row.adjust is not None and evidence.estimated_first_stage and not fixed:
+        raise CapabilityError(
+            f"{request.type} adjusts residuals by leverage, which is not defined after estimated weights; use "
+            f"vcov='asympt', or HC({request.type!r}, weights='fixed') to treat the weights as given"
+        )
+    if row.adjust is not None and evidence.root is None:
+        raise CapabilityError(f"{request.type} needs a regression; this estimator has none: use 'HC0' or 'asympt'")
+    return row, fixed
+
+
+def _factor(row: Variance, evidence: Influence, g: int) -> float:
+    root = evidence.root
+    n = evidence.n if root is None else root.nobs
+    k = root.rank if root is not None else evidence.stages[-1].size if evidence.stages else evidence.size
+    return row.factor(n, k, g)
+
+
+def _rows(evidence: Influence, row: Variance, fixed: bool, unconditional: bool) -> Array:
+    """``sum_i psi_i psi_i' / n^2``; through the root's meat when that is the shorter way."""
+    adjust = None if row.adjust is None or evidence.root is None else row.adjust(evidence.root)
+    direct = evidence.direct is not None and (unconditional or evidence.always)
+    short = len(evidence.stages) == 1 and evidence.stages[0].scores is None and not direct
+    if short and evidence.root is not None and 2 * evidence.size > evidence.jac.shape[1]:
+        (weights,) = influence_weights(evidence.stages, evidence.jac, expected=row.expected, fixed=fixed)
+        u = evidence.root.multipliers()
+        if adjust is not None:
+            u *= adjust
+        return np.asarray(weights.T @ meat(evidence.root.X, u) @ weights)
+    psi = evidence.psi(adjust=adjust, expected=row.expected, fixed=fixed, unconditional=unconditional)
+    return np.asarray(psi.T @ psi) / evidence.n**2
+
+
+def _clustered(
+    evidence: Influence, row: Variance, request: Cluster, groups: Mapping[str, Codes], fixed: bool
+) -> tuple[Array, str]:
+    """Inclusion-exclusion over the groupings, each term with its own number of groups (Cameron, Gelbach, Miller 2011)."""
+    psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=request.unconditional)
+    total = np.zeros((evidence.size, evidence.size))
+    counts = []
+    for size in range(1, len(request.by) + 1):
+        for names in combinations(request.by, size):
+            codes, count = intersect([groups[name] for name in names])
+            if count < 2:
+                raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
+            sums = group_sums(psi, codes, count)
+            total += (-1) ** (size + 1) * _factor(row, evidence, count) * (sums.T @ sums) / evidence.n**2
+            if size == 1:
+                counts.append(f"{names[0]}: {count}")
+    return total, f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
+
+
+def intersect(codes: list[Codes]) -> tuple[Codes, int]:
+    """Codes of the intersection of several groupings, and how many groups it has."""
+    joint = codes[0]
+    for other in codes[1:]:
+        joint = np.unique(joint.astype(np.int64) * (int(other.max()) + 1) + other, return_inverse=True)[1]
+    return joint, int(joint.max()) + 1

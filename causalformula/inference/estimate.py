@@ -1,0 +1,116 @@
+"""The estimate: a vector with its evidence, closed under map, stack, select and contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CapabilityError
+from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Names, values and the evidence from which any covariance of them is computed.
+
+    Parameters
+    ----------
+    names : tuple of str
+        One a value.
+    theta : ndarray (q,)
+    evidence : Influence, Draws, Fixed or None
+        None where nothing supports an interval (a tuned learner without orthogonality).
+    """
+
+    names: tuple[str, ...]
+    theta: Array
+    evidence: Evidence | None
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.theta):
+            raise ValueError(f"{len(self.names)} names for {len(self.theta)} values")
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    def map(self, function: Callable[[Array], Array], jac: Array, names: Sequence[str]) -> Estimate:
+        """A smooth function of the estimate; ``jac`` (r, q) is its Jacobian at ``theta`` (the delta method)."""
+        value = np.asarray(function(self.theta), dtype=float)
+        evidence = self.evidence
+        if isinstance(evidence, Draws):
+            mapped: Evidence | None = Draws(np.array([function(row) for row in evidence.values]))
+        else:
+            mapped = None if evidence is None else evidence.map(jac)
+        return Estimate(tuple(names), value, mapped)
+
+    def contrast(self, matrix: Array, names: Sequence[str]) -> Estimate:
+        """Linear combinations ``matrix @ theta``."""
+        matrix = np.atleast_2d(np.asarray(matrix, dtype=float))
+        return self.map(lambda theta: matrix @ theta, matrix, names)
+
+    def select(self, which: Sequence[int]) -> Estimate:
+        """Some of the values, in the order given."""
+        index = list(which)
+        return self.contrast(np.eye(len(self))[index], [self.names[i] for i in index])
+
+    def exact_influence(self) -> Array:
+        """``n d theta / d w_i`` (n, q): every stage re-estimated, observed information, the averages' own term.
+
+        Raises
+        ------
+        CapabilityError
+            If the estimator has no influence function.
+        """
+        if not isinstance(self.evidence, Influence):
+            raise CapabilityError("this estimator has no influence function; use vcov='bootstrap' for an interval")
+        return self.evidence.psi()
+
+
+def stack(parts: Sequence[Estimate]) -> Estimate:
+    """Several estimates on the same rows as one, keeping their covariance.
+
+    Influences are stacked exactly; a shared stage is kept once.
+    """
+    names = tuple(n for p in parts for n in p.names)
+    theta = np.concatenate([p.theta for p in parts])
+    kinds = {type(p.evidence) for p in parts}
+    if kinds == {Draws}:
+        return Estimate(names, theta, Draws(np.hstack([p.evidence.values for p in parts])))  # type: ignore[union-attr]
+    if kinds == {Influence}:
+        return Estimate(names, theta, _stack_influences([p.evidence for p in parts]))  # type: ignore[misc]
+    if len(parts) == 1:
+        return parts[0]
+    if kinds == {Fixed}:
+        raise CapabilityError("estimates with fixed covariances have no known covariance with each other")
+    raise CapabilityError("only estimates with the same kind of evidence can be stacked")
+
+
+def _stack_influences(parts: Sequence[Influence]) -> Influence:
+    n = parts[0].n
+    if any(p.n != n for p in parts):
+        raise CapabilityError("estimates on different rows cannot be stacked; align their units first")
+    first = parts[0]
+    if all(p.stages is first.stages or _same(p.stages, first.stages) for p in parts):
+        return Influence(
+            first.stages,
+            np.vstack([p.jac for p in parts]),
+            n,
+            None if all(p.direct is None for p in parts) else np.hstack([_direct(p) for p in parts]),
+            always=any(p.always for p in parts),
+        )
+    # Different models: their exact influences are all that a joint variance needs.
+    psi = np.hstack([p.psi() for p in parts])
+    return Influence((), np.zeros((psi.shape[1], 0)), n, psi, always=True)
+
+
+def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
+    return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))
+
+
+def _direct(part: Influence) -> Array:
+    return np.zeros((part.n, part.size)) if part.direct is None else part.direct

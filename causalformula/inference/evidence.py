@@ -1,0 +1,126 @@
+"""What stands behind an estimate: influences, draws, or a fixed covariance. Each is closed under linear maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.inference.stage import Hat, Stage, influence_weights
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """The estimate is a smooth functional of stacked estimating equations and of averages over rows.
+
+    ``psi_i = n (sum_s L_s' g_{s,i}) + direct_i`` with ``theta_hat - theta ~ mean(psi)``.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+        In order; a stage may depend on those before it.
+    jac : ndarray (q, P)
+        Derivative of the estimate in all stage parameters, concatenated.
+    direct : ndarray (n, q), optional
+        The averages' own influence (the sampling of the covariates that the estimate averages over).
+    always : bool
+        Whether ``direct`` belongs to every variance (doubly robust scores) or only to unconditional ones.
+    df_special : mapping of str to ndarray (q,)
+        Degrees of freedom that a design gives for one covariance (Welch's for ``HC2``).
+    """
+
+    stages: tuple[Stage, ...]
+    jac: Array
+    n: int
+    direct: Array | None = None
+    always: bool = False
+    df_special: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of estimates."""
+        return int(self.jac.shape[0])
+
+    @property
+    def root(self) -> Hat | None:
+        """The regression whose residuals drive the estimate (the last stage), where there is one."""
+        return self.stages[-1].hat if self.stages else None
+
+    @property
+    def estimated_first_stage(self) -> bool:
+        """Whether an earlier stage enters a later one."""
+        return any(s.cross for s in self.stages)
+
+    def map(self, jac: Array) -> Influence:
+        """Influence of a smooth function with Jacobian ``jac`` (r, q)."""
+        direct = None if self.direct is None else self.direct @ jac.T
+        return replace(self, jac=jac @ self.jac, direct=direct, df_special={})
+
+    def psi(
+        self,
+        *,
+        adjust: Array | None = None,
+        expected: bool = False,
+        fixed: bool = False,
+        unconditional: bool = True,
+    ) -> Array:
+        """Rows' influences (n, q), with the root's rows multiplied by ``adjust`` where given."""
+        weights = influence_weights(self.stages, self.jac, expected=expected, fixed=fixed)
+        total = np.zeros((self.n, self.size))
+        for k, (stage, w) in enumerate(zip(self.stages, weights, strict=True)):
+            if np.any(w):
+                total += stage.project(w, adjust if k == len(self.stages) - 1 else None)
+        total *= self.n
+        if self.direct is not None and (unconditional or self.always):
+            total += self.direct
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Replicates of the estimate (R, q)."""
+
+    values: Array
+
+    @property
+    def size(self) -> int:
+        """Number of estimates."""
+        return int(self.values.shape[1])
+
+    def map(self, jac: Array) -> Draws:
+        """Draws of a linear map."""
+        return Draws(self.values @ jac.T)
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """A covariance that comes with the estimator and answers to no request.
+
+    Parameters
+    ----------
+    matrix : ndarray (q, q)
+    df : float
+        Degrees of freedom (``inf`` for normal).
+    label : str
+        How the print names the standard error.
+    """
+
+    matrix: Array
+    df: float = np.inf
+    label: str = "given"
+
+    @property
+    def size(self) -> int:
+        """Number of estimates."""
+        return len(self.matrix)
+
+    def map(self, jac: Array) -> Fixed:
+        """Covariance of a linear map."""
+        return replace(self, matrix=jac @ self.matrix @ jac.T)
+
+
+Evidence = Influence | Draws | Fixed

@@ -1,0 +1,249 @@
+"""Fitted regressions as stages: one linear or generalised linear model, with everything that inference reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.inference.stage import Hat, Stage
+from causalformula.numerics.families import Family
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.irls import GLMFit, information, irls, polish
+from causalformula.numerics.least_squares import least_squares
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedRegression:
+    """A fitted linear or generalised linear model.
+
+    Parameters
+    ----------
+    names : tuple of str
+        All columns of the design, aliased ones included.
+    coef : ndarray (p,)
+        NaN where aliased, as R's NA.
+    kept : ndarray (r,) of int
+        Estimable columns, in order.
+    alias : ndarray (r, p - r)
+        Each aliased column as a combination of the kept ones.
+    X, y, weights, offset : ndarray
+        What was fitted; ``weights`` are prior weights.
+    family : Family
+    mu, eta : ndarray (n,)
+        Fitted values and linear predictor.
+    hat : Hat
+        Over the estimable columns.
+    deviance, null_deviance, aic : float
+    df_null : float
+    iterations : int
+        Fisher scoring iterations; 0 for least squares.
+    converged, boundary : bool
+    weighted, has_offset, intercept : bool
+        What the caller gave.
+    notes : tuple of str
+        R's warnings.
+    """
+
+    names: tuple[str, ...]
+    coef: Array
+    kept: NDArray[np.intp]
+    alias: Array
+    X: Array
+    y: Array
+    weights: Array
+    offset: Array | None
+    family: Family
+    mu: Array
+    eta: Array
+    hat: Hat
+    deviance: float
+    null_deviance: float
+    aic: float
+    df_null: float
+    iterations: int
+    converged: bool
+    boundary: bool
+    weighted: bool
+    intercept: bool
+    linear: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        """Number of estimable coefficients."""
+        return len(self.kept)
+
+    @property
+    def kept_names(self) -> tuple[str, ...]:
+        """Names of the estimable coefficients."""
+        return tuple(self.names[j] for j in self.kept)
+
+    @property
+    def theta(self) -> Array:
+        """Estimable coefficients (r,)."""
+        return self.coef[self.kept]
+
+    def stage(self, name: str = "outcome") -> Stage:
+        """The estimating equations: score ``w e x``, observed information."""
+        return Stage(name, self.kept_names, self.theta, self.observed, hat=self.hat)
+
+    @cached_property
+    def observed(self) -> Array:
+        """Observed information (r, r), on the scale of the score ``w e x`` (without the dispersion)."""
+        if self.linear or self.family.canonical:
+            return np.asarray(np.linalg.inv(self.hat.bread))
+        return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")
+
+    def estimable(self, combination: Array) -> NDArray[np.bool_]:
+        """Whether each row of ``combination`` (q, p) is identified despite the aliased columns."""
+        dropped = np.setdiff1d(np.arange(len(self.names)), self.kept)
+        if not len(dropped):
+            return np.ones(len(combination), dtype=bool)
+        implied = combination[:, self.kept] @ self.alias
+        scale = np.abs(combination[:, self.kept]) @ np.abs(self.alias) + np.abs(combination[:, dropped]) + 1e-300
+        return np.asarray((np.abs(combination[:, dropped] - implied) <= 1e-6 * scale.max(axis=1, keepdims=True)).all(axis=1))
+
+
+def fit_linear(
+    X: Array,
+    y: Array,
+    names: Sequence[str],
+    *,
+    weights: Array | None = None,
+    offset: Array | None = None,
+    intercept: bool = True,
+) -> FittedRegression:
+    """Least squares, R's ``lm``.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+    y : ndarray (n,)
+    weights : ndarray (n,), optional
+        Prior weights; rows of weight zero take no part.
+    """
+    w = np.ones(len(y)) if weights is None else weights
+    fit = least_squares(X, y, weights, offset)
+    design = X if fit.rank == X.shape[1] else X[:, fit.kept]
+    e = fit.residuals
+    mu = y - e
+    nobs = len(y) if weights is None else int((w > 0).sum())
+    rss = float(np.dot(w * e, e))
+    df = nobs - fit.rank
+    dispersion = rss / df if df > 0 else np.nan
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs)
+    centre = _centre(y, w, offset, intercept)
+    return FittedRegression(
+        names=tuple(names),
+        coef=fit.coef,
+        kept=fit.kept,
+        alias=fit.alias,
+        X=X,
+        y=y,
+        weights=w,
+        offset=offset,
+        family=read_family("gaussian"),
+        mu=mu,
+        eta=mu,
+        hat=hat,
+        deviance=rss,
+        null_deviance=float(np.dot(w, (y - centre) ** 2)),
+        aic=np.nan,
+        df_null=float(nobs - int(intercept)),
+        iterations=0,
+        converged=True,
+        boundary=False,
+        weighted=weights is not None,
+        intercept=intercept,
+        linear=True,
+    )
+
+
+def _centre(y: Array, w: Array, offset: Array | None, intercept: bool) -> float | Array:
+    """Fitted values of the null model."""
+    if not intercept:
+        return 0.0 if offset is None else offset
+    if offset is None:
+        return float(np.dot(w, y) / w.sum())
+    return np.asarray(offset + np.dot(w, y - offset) / w.sum())
+
+
+def fit_glm(
+    X: Array,
+    y: Array,
+    names: Sequence[str],
+    family: Family,
+    *,
+    weights: Array | None = None,
+    offset: Array | None = None,
+    intercept: bool = True,
+    epsilon: float = 1e-8,
+    maxit: int = 25,
+    to_zero: bool = False,
+    start: Array | None = None,
+) -> FittedRegression:
+    """A generalised linear model by R's IRLS, R's ``glm``.
+
+    Parameters
+    ----------
+    to_zero : bool
+        Polish the solution by Newton's method until the score vanishes, as a stage of an estimator needs; R stops at a
+        relative change of the deviance below ``epsilon``.
+    """
+    fit = irls(X, y, family, weights, offset, start=start, epsilon=epsilon, maxit=maxit, intercept=intercept)
+    if to_zero:
+        fit = polish(X, y, family, weights, offset, fit)
+    return _from_glm(fit, X, y, tuple(names), family, weights, offset, intercept)
+
+
+def _from_glm(
+    fit: GLMFit,
+    X: Array,
+    y: Array,
+    names: tuple[str, ...],
+    family: Family,
+    weights: Array | None,
+    offset: Array | None,
+    intercept: bool,
+) -> FittedRegression:
+    prior = np.ones(len(y)) if weights is None else weights
+    design = X if len(fit.kept) == X.shape[1] else X[:, fit.kept]
+    nobs = int((prior > 0).sum())
+    df = nobs - len(fit.kept)
+    w, e = fit.working_weights, fit.working_residuals
+    dispersion = 1.0
+    if not family.dispersion_known:
+        used = w > 0
+        dispersion = float(np.dot(w[used], e[used] ** 2) / df) if df > 0 else np.nan
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs)
+    return FittedRegression(
+        names=names,
+        coef=fit.coef,
+        kept=fit.kept,
+        alias=fit.alias,
+        X=X,
+        y=y,
+        weights=prior,
+        offset=offset,
+        family=family,
+        mu=fit.mu,
+        eta=fit.eta,
+        hat=hat,
+        deviance=fit.deviance,
+        null_deviance=fit.null_deviance,
+        aic=fit.aic,
+        df_null=float(nobs - int(intercept)),
+        iterations=fit.iterations,
+        converged=fit.converged,
+        boundary=fit.boundary,
+        weighted=weights is not None,
+        intercept=intercept,
+        linear=False,
+        notes=fit.warnings,
+    )

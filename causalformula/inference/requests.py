@@ -1,0 +1,234 @@
+"""Covariance requests: small frozen objects, and the strings that are short for them.
+
+``"HC3"`` is ``HC("HC3")``, ``"~g + h"`` is ``Cluster(["g", "h"])``, ``"CR2 ~ g"`` is ``Cluster("g", type="CR2")``,
+``"bootstrap"`` is ``Bootstrap()``; a square array is ``Given(matrix)``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import OptionError, did_you_mean
+
+HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
+CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
+INTERVALS = ("percentile", "normal", "basic")
+WEIGHTS = ("estimated", "fixed")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What every request can say.
+
+    Parameters
+    ----------
+    df : float, optional
+        Degrees of freedom to use instead of the rule's (``inf`` for the normal distribution).
+    unconditional : bool
+        Add the sampling term of the covariates over which the effect is averaged.
+    """
+
+    _: KW_ONLY
+    df: float | None = None
+    unconditional: bool = False
+
+    def __post_init__(self) -> None:
+        if self.df is not None and not self.df > 0:
+            raise OptionError(f"df must be positive, not {self.df!r}")
+
+
+@dataclass(frozen=True)
+class Classical(Request):
+    """Model-based variance: the inverse information times the dispersion."""
+
+
+@dataclass(frozen=True)
+class HC(Request):
+    """Heteroscedasticity-consistent sandwich, ``sandwich::vcovHC``.
+
+    Parameters
+    ----------
+    type : str
+        ``HC0`` to ``HC5`` or ``HC4m``.
+    weights : {"estimated", "fixed"}, optional
+        Whether estimated first stages enter or are treated as given. By default HC0 and HC1 treat them as given, as
+        WeightIt does, and the others, whose leverage is not defined after estimated weights, are refused.
+    """
+
+    type: str = "HC3"
+    _: KW_ONLY
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        _check("type", self.type, HC_TYPES)
+        if self.weights is not None:
+            _check("weights", self.weights, WEIGHTS)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Asympt(Request):
+    """Stacked M-estimation sandwich with every stage estimated, observed information and no small-sample factor."""
+
+    _: KW_ONLY
+    weights: str = "estimated"
+
+    def __post_init__(self) -> None:
+        _check("weights", self.weights, WEIGHTS)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Cluster(Request):
+    """Cluster-robust sandwich over one or several groupings, ``sandwich::vcovCL``.
+
+    Parameters
+    ----------
+    by : str or sequence of str
+        Columns that define the clusters.
+    type : str, optional
+        ``CR0``, ``CR1``, ``CR1S``, ... The default is what ``vcovCL`` does: ``CR1S`` for least squares, else ``CR1``.
+    """
+
+    by: tuple[str, ...] = ()
+    type: str | None = None
+    _: KW_ONLY
+    weights: str = "estimated"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by", (self.by,) if isinstance(self.by, str) else tuple(self.by))
+        if not self.by:
+            raise OptionError("Cluster needs at least one column, as in Cluster('g') or '~g'")
+        if self.type is not None:
+            _check("type", self.type, CR_TYPES)
+        _check("weights", self.weights, WEIGHTS)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Bootstrap(Request):
+    """Nonparametric bootstrap: the whole estimator is refitted on resampled frequency weights.
+
+    Parameters
+    ----------
+    reps : int
+        Number of replicates.
+    kind : {"percentile", "normal", "basic"}
+        The interval, as ``boot::boot.ci``.
+    cluster, strata : str, optional
+        Resample whole clusters; resample within strata.
+    seed : int, optional
+        One is drawn, and reported, where none is given. The same seed gives the same draws at any ``n_jobs``.
+    n_jobs : int
+        Processes, through joblib.
+    """
+
+    reps: int = 999
+    kind: str = "percentile"
+    cluster: str | None = None
+    strata: str | None = None
+    seed: int | None = None
+    _: KW_ONLY
+    n_jobs: int = 1
+
+    def __post_init__(self) -> None:
+        _check("kind", self.kind, INTERVALS)
+        if int(self.reps) < 2:
+            raise OptionError(f"reps must be at least 2, not {self.reps!r}")
+        super().__post_init__()
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Request):
+    """A covariance matrix supplied by the caller."""
+
+    matrix: NDArray[np.float64] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        value = np.array(self.matrix, dtype=float)
+        if value.ndim != 2 or value.shape[0] != value.shape[1]:
+            raise OptionError(f"a covariance matrix must be square; this one has shape {value.shape}")
+        if not np.allclose(value, value.T, rtol=1e-8, atol=1e-12):
+            raise OptionError("a covariance matrix must be symmetric")
+        value.setflags(write=False)
+        object.__setattr__(self, "matrix", value)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Later(Request):
+    """A request that parses and whose variance the package does not compute yet."""
+
+    text: str = ""
+
+
+def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
+
+
+NAMES = ("classical", *HC_TYPES, "asympt", "bootstrap", "~g", "CR0 ~ g ... CR3 ~ g")
+_CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
+_NAME = re.compile(r"`([^`]+)`|([^\s+`]+)")
+_LATER = re.compile(r"^(NeweyWest|Andrews|DriscollKraay|HAC|wild|AI)\b")
+
+
+def read_request(vcov: Any) -> Request:
+    """Turn what a caller gave as ``vcov=`` into a request.
+
+    Raises
+    ------
+    OptionError
+        If the text is not a known covariance; the message lists those that are.
+    """
+    if isinstance(vcov, Request):
+        return vcov
+    if isinstance(vcov, str):
+        return _read_text(vcov.strip())
+    if hasattr(vcov, "__array__"):
+        return Given(np.asarray(vcov, dtype=float))
+    raise OptionError(f"vcov must be a string, a request such as HC('HC3'), or a matrix, not {type(vcov).__name__}")
+
+
+def _read_text(text: str) -> Request:
+    if text in HC_TYPES:
+        return HC(text)
+    simple = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt, "bootstrap": Bootstrap}
+    if text in simple:
+        return simple[text]()
+    found = _CLUSTER.match(text)
+    if found:
+        by = [a or b for a, b in _NAME.findall(found["by"])]
+        return Cluster(tuple(by), type=found["type"])
+    if _LATER.match(text):
+        return Later(text)
+    raise OptionError(f"unknown covariance {text!r}{did_you_mean(text, NAMES)}; choose from {', '.join(NAMES)}")
+
+
+def describe(request: Request) -> str:
+    """The string that is short for the request (without its less common fields)."""
+    match request:
+        case HC(type=t):
+            return t
+        case Asympt():
+            return "asympt"
+        case Cluster(by=by, type=t):
+            names = " + ".join(b if re.fullmatch(r"[\w.]+", b) else f"`{b}`" for b in by)
+            return f"~{names}" if t is None else f"{t} ~ {names}"
+        case Bootstrap():
+            return "bootstrap"
+        case Given():
+            return "given matrix"
+        case Later(text=text):
+            return text
+    return "classical"
+
+
+def as_fixed(request: Request) -> Request:
+    """The same request with the first stages treated as given."""
+    return replace(request, weights="fixed")  # type: ignore[call-arg]

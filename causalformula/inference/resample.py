@@ -1,0 +1,180 @@
+"""The bootstrap over any estimator: frequency weights in, replicates out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CapabilityError, ConvergenceError, OptionError
+from causalformula.inference.requests import Bootstrap
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+# Replicates are refitted a chunk at a time; the chunk depends on n alone, so results do not depend on n_jobs.
+CHUNK_CELLS = 4_000_000
+CHUNK_MOST = 250
+MOST_FAILED = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """Draws (R, q) without the failed ones, the seed and what to tell the reader."""
+
+    draws: Array
+    seed: int
+    scheme: str
+    notes: tuple[str, ...]
+
+
+def bootstrap(
+    refit: Callable[[Array], Array], request: Bootstrap, groups: Mapping[str, Codes], n: int | None
+) -> Replicates:
+    """Replicate an estimator on resampled frequency weights.
+
+    Parameters
+    ----------
+    refit : callable
+        Weights (R, n) to estimates (R, q), NaN rows where a replicate failed.
+    groups : mapping
+        Codes of ``request.cluster`` and ``request.strata``.
+    n : int
+        Rows.
+
+    Raises
+    ------
+    ConvergenceError
+        If more than 5% of the replicates fail.
+    """
+    if n is None:
+        raise CapabilityError("the number of rows to resample is not known for this estimator")
+    clusters = groups[request.cluster] if request.cluster else None
+    strata = groups[request.strata] if request.strata else None
+    plan = Plan(n, clusters, strata)
+    seed = int(np.random.SeedSequence().entropy) % 2**32 if request.seed is None else int(request.seed)  # type: ignore[arg-type]
+    children = np.random.SeedSequence(seed).spawn(int(request.reps))
+    size = max(1, min(CHUNK_MOST, CHUNK_CELLS // max(n, 1)))
+    chunks = [children[i : i + size] for i in range(0, len(children), size)]
+    draws = np.vstack(_run(refit, plan, chunks, request.n_jobs))
+    good = np.isfinite(draws).all(axis=1)
+    failed = int((~good).sum())
+    if failed > MOST_FAILED * len(draws):
+        raise ConvergenceError(
+            f"{failed} of {len(draws)} bootstrap replicates failed (more than 5%): the estimator is not stable on "
+            "resamples of these data. Resample within strata of the treatment, simplify the model, or use another vcov"
+        )
+    notes = (f"{failed} of {len(draws)} bootstrap replicates failed and were left out",) if failed else ()
+    return Replicates(draws[good], seed, plan.scheme(request), notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How rows are resampled: units are rows or clusters, drawn with replacement, within strata where given."""
+
+    n: int
+    clusters: Codes | None = None
+    strata: Codes | None = None
+
+    def weights(self, child: np.random.SeedSequence) -> Array:
+        """Frequency weights (n,) of one replicate."""
+        rng = np.random.default_rng(child)
+        units = self.n if self.clusters is None else int(self.clusters.max()) + 1
+        counts = np.zeros(units)
+        for pool in self._pools(units):
+            if pool is None:
+                counts = np.bincount(rng.integers(0, units, units), minlength=units).astype(float)
+            else:
+                drawn = np.bincount(rng.integers(0, len(pool), len(pool)), minlength=len(pool))
+                counts[pool] = drawn
+        return counts if self.clusters is None else counts[self.clusters]
+
+    def _pools(self, units: int) -> list[Codes | None]:
+        if self.strata is None:
+            return [None]
+        stratum = self.strata
+        if self.clusters is not None:
+            stratum = np.zeros(units, dtype=np.intp)
+            stratum[self.clusters] = self.strata
+            if not np.array_equal(stratum[self.clusters], self.strata):
+                raise OptionError("strata must be constant within the bootstrap's clusters")
+        return [np.flatnonzero(stratum == s) for s in range(int(stratum.max()) + 1)]
+
+    def scheme(self, request: Bootstrap) -> str:
+        """In words, for the print."""
+        text = f"clusters of {request.cluster}" if request.cluster else "pairs"
+        return text + (f" within strata of {request.strata}" if request.strata else "")
+
+
+def _chunk(refit: Callable[[Array], Array], plan: Plan, children: list[np.random.SeedSequence]) -> Array:
+    from threadpoolctl import threadpool_limits
+
+    weights = np.stack([plan.weights(child) for child in children])
+    # One BLAS thread: sums are then in the same order, and the draws the same bytes, whatever n_jobs is.
+    with threadpool_limits(1, user_api="blas"):
+        return np.atleast_2d(refit(weights))
+
+
+def _run(
+    refit: Callable[[Array], Array], plan: Plan, chunks: list[list[np.random.SeedSequence]], n_jobs: int
+) -> list[Array]:
+    if n_jobs in (0, 1) or len(chunks) == 1:
+        return [_chunk(refit, plan, chunk) for chunk in _progress(chunks)]
+    from joblib import Parallel, delayed
+
+    return list(Parallel(n_jobs=n_jobs)(delayed(_chunk)(refit, plan, chunk) for chunk in _progress(chunks)))
+
+
+def _progress(chunks: list[list[np.random.SeedSequence]]) -> list[list[np.random.SeedSequence]]:
+    """A bar on a terminal for work of several chunks; silence elsewhere."""
+    if len(chunks) < 2 or not sys.stderr.isatty():
+        return chunks
+    from tqdm import tqdm
+
+    return tqdm(chunks, desc="bootstrap", leave=False)  # type: ignore[return-value]
+
+
+def interval(draws: Array, theta: Array, level: float, kind: str) -> Array:
+    """Bootstrap limits (q, 2), as ``boot::boot.ci``.
+
+    ``normal`` is bias-corrected (``theta - bias ± z sd``); ``basic`` is ``2 theta`` minus the percentile limits, crossed;
+    quantiles interpolate order statistics on the normal scale (Davison and Hinkley 1997, eq. 5.8).
+    """
+    from scipy.special import ndtri
+
+    alpha = (1 - level) / 2
+    if kind == "normal":
+        centre = 2 * theta - draws.mean(axis=0)
+        half = -ndtri(alpha) * draws.std(axis=0, ddof=1)
+        return np.column_stack([centre - half, centre + half])
+    low, high = order_statistics(draws, np.array([alpha, 1 - alpha]))
+    if kind == "basic":
+        return np.column_stack([2 * theta - high, 2 * theta - low])
+    return np.column_stack([low, high])
+
+
+def order_statistics(draws: Array, probabilities: Array) -> Array:
+    """Quantiles (len(probabilities), q) at rank ``(R + 1) p``, interpolated on the normal scale."""
+    from scipy.special import ndtri
+
+    ordered = np.sort(draws, axis=0)
+    count = len(ordered)
+    rank = (count + 1) * np.asarray(probabilities, dtype=float)
+    # floor of a product such as 1000 * 0.975 must not fall below the whole number it stands for
+    whole = np.floor(rank + 1e-10)
+    out = []
+    for r, k in zip(rank, whole, strict=True):
+        k = int(k)
+        if k < 1 or k >= count:
+            out.append(ordered[0] if k < 1 else ordered[-1])
+            continue
+        if abs(r - k) < 1e-10:
+            out.append(ordered[k - 1])
+            continue
+        at = ndtri([r / (count + 1), k / (count + 1), (k + 1) / (count + 1)])
+        share = (at[0] - at[1]) / (at[2] - at[1])
+        out.append(ordered[k - 1] + share * (ordered[k] - ordered[k - 1]))
+    return np.array(out)

@@ -1,0 +1,156 @@
+"""Fitted estimating equations: the ``Stage``, and the ``Hat`` of a regression, where leverage lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.numerics.least_squares import leverage
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Hat:
+    """The four arrays of a (weighted, iterated) least-squares fit, over its estimable columns.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+        Design.
+    w : ndarray (n,)
+        Working weights: prior weights for least squares, IRLS weights for a GLM.
+    e : ndarray (n,)
+        Working residuals, so that the score of row i is ``w_i e_i x_i``.
+    bread : ndarray (p, p)
+        ``(X'WX)^{-1}``, the inverse expected information without the dispersion.
+    dispersion : float
+        ``sigma^2``, or the GLM's dispersion.
+    df_residual : float
+        Rows of positive weight minus rank.
+    least_squares : bool
+        Whether inference uses the t distribution with ``df_residual``.
+    nobs : int
+        Rows of positive weight.
+    h : ndarray (n,), optional
+        Leverages, where they are known without ``X`` (cell means: ``X`` is then empty and the stage has its scores).
+    k : int, optional
+        Rank, where it is not the size of ``bread``.
+    """
+
+    X: Array
+    w: Array
+    e: Array
+    bread: Array
+    dispersion: float
+    df_residual: float
+    least_squares: bool
+    nobs: int
+    h: Array | None = None
+    k: int | None = None
+
+    @property
+    def rank(self) -> int:
+        """Number of coefficients of the regression."""
+        return len(self.bread) if self.k is None else self.k
+
+    def classical(self) -> Array:
+        """Model-based covariance (p, p)."""
+        return self.dispersion * self.bread
+
+    def multipliers(self) -> Array:
+        """``w e`` (n,): a row's score is this times its regressors."""
+        return self.w * self.e
+
+    def leverage(self) -> Array:
+        """Diagonal of the (weighted) hat matrix (n,)."""
+        return self.h if self.h is not None else leverage(self.X, self.bread, self.w)
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One block of fitted estimating equations ``sum_i g_i(theta, earlier thetas) = 0``.
+
+    Parameters
+    ----------
+    name : str
+        How later stages refer to it.
+    names : tuple of str
+        Parameter names (p).
+    theta : ndarray (p,)
+        Solution.
+    hessian : ndarray (p, p)
+        ``-d/dtheta' sum_i g_i``: the observed information, so that influences are exact.
+    scores : ndarray (n, p), optional
+        Rows ``g_i``; absent where ``hat`` gives them as ``w e x``.
+    cross : mapping of str to ndarray (p, p_earlier)
+        ``d/dtheta_earlier' sum_i g_i`` for each earlier stage that enters.
+    hat : Hat, optional
+        For regressions.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    theta: Array
+    hessian: Array
+    scores: Array | None = None
+    cross: Mapping[str, Array] = field(default_factory=dict)
+    hat: Hat | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return len(self.theta)
+
+    def project(self, weights: Array, adjust: Array | None = None) -> Array:
+        """``g_i' weights`` for each row, (n, q), with rows multiplied by ``adjust`` where given.
+
+        A regression never materialises its (n, p) scores: ``w e * (X weights)`` is enough.
+        """
+        if self.scores is not None:
+            out = self.scores @ weights
+        else:
+            assert self.hat is not None
+            out = self.hat.X @ weights
+            out *= self.hat.multipliers()[:, None]
+        if adjust is not None:
+            out *= adjust[:, None]
+        return out
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.scores) if self.scores is not None else len(self.hat.w)  # type: ignore[union-attr]
+
+
+def influence_weights(stages: tuple[Stage, ...], jac: Array, *, expected: bool, fixed: bool) -> list[Array]:
+    """Triangular back-substitution: what each stage's scores are multiplied by, one (p_s, q) array a stage.
+
+    With ``A_s`` a stage's information, ``C_{s,r}`` the derivative of its equations in an earlier stage's parameters and
+    ``J_s`` the functional's Jacobian, ``L_s' = (J_s + sum_{t>s} L_t' C_{t,s}) A_s^{-1}``: the adjoint form of
+    ``psi = sum_s J_s A_s^{-1}(g_s + C_s psi_earlier)``, which costs q solves instead of p.
+
+    Parameters
+    ----------
+    expected : bool
+        Use the expected information of ``Hat`` (sandwich's bread) instead of the observed one.
+    fixed : bool
+        Treat earlier stages as known: their effect through later stages is left out.
+    """
+    offsets = np.cumsum([0] + [s.size for s in stages])
+    place = {s.name: k for k, s in enumerate(stages)}
+    right = [np.array(jac[:, offsets[k] : offsets[k + 1]]) for k in range(len(stages))]
+    out: list[Array] = [np.empty(0)] * len(stages)
+    for k in range(len(stages) - 1, -1, -1):
+        stage = stages[k]
+        if expected and stage.hat is not None:
+            out[k] = stage.hat.bread @ right[k].T
+        else:
+            out[k] = np.linalg.solve(stage.hessian.T, right[k].T)
+        if not fixed:
+            for earlier, derivative in stage.cross.items():
+                right[place[earlier]] += out[k].T @ derivative
+    return out

@@ -1,0 +1,257 @@
+"""Weighted least squares, as exact as R's QR and as fast as a cross-product; and many reweighted fits at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from causalformula.errors import DataError
+from causalformula.numerics.linalg import (
+    RCOND_CHOLESKY,
+    Floats,
+    Ints,
+    ScaledCholesky,
+    as_floats,
+    checked_weights,
+    group_scores,
+    group_sums,
+    independent_columns,
+    leverage,
+    meat,
+    moments,
+    row_blocks,
+    scaled_cholesky,
+    scores,
+    triangular_factor,
+)
+
+# The sums over rows that a sandwich is made of are offered here beside the fit that they belong to.
+__all__ = ["LeastSquares", "group_scores", "group_sums", "least_squares", "leverage", "meat", "replicates", "scores"]
+
+# A correction below this, relative to the response, is rounding: refinement stops.
+REFINED = 1e-13
+# A reweighted cross-product (of an orthonormal basis) is singular below this share of its largest eigenvalue.
+SINGULAR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares:
+    """Solution of a weighted least squares problem.
+
+    Attributes
+    ----------
+    coef : ndarray, shape (p,) or (p, q)
+        Coefficients; NaN for aliased columns.
+    kept : ndarray of int, shape (r,)
+        The estimable columns, in order.
+    alias : ndarray, shape (r, p - r)
+        ``X[:, dropped] = X[:, kept] @ alias``.
+    bread : ndarray, shape (r, r)
+        ``(X'WX)^{-1}`` of the kept columns.
+    residuals : ndarray, shape (n,) or (n, q)
+        ``y - offset - X coef``, for rows of weight zero too.
+    """
+
+    coef: Floats
+    kept: Ints
+    alias: Floats
+    bread: Floats
+    residuals: Floats
+
+    @property
+    def rank(self) -> int:
+        """Number of estimable coefficients."""
+        return len(self.kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a solver hands back: coefficients of the kept columns, and what ``LeastSquares`` says of the rest."""
+
+    coef: Floats
+    kept: Ints
+    alias: Floats
+    bread: Floats
+    residuals: Floats | None = None
+
+    @property
+    def rank(self) -> int:
+        """Number of estimable coefficients."""
+        return len(self.kept)
+
+    def full_coef(self, p: int, fill: float = np.nan) -> Floats:
+        """Coefficients of all ``p`` columns, ``fill`` where aliased."""
+        out = np.full((p, *self.coef.shape[1:]), fill)
+        out[self.kept] = self.coef
+        return out
+
+
+def least_squares(X: Any, y: Any, weights: Any = None, offset: Any = None, *, tol: float = 1e-7) -> LeastSquares:
+    """Coefficients that minimise ``sum_i w_i (y_i - offset_i - x_i' b)^2``.
+
+    The normal equations on columns of unit norm, refined on the residuals; when their condition is poor, Householder
+    QR with R's rule for aliased columns instead. Both give what R's ``lm`` gives.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, p)
+        Design matrix, in C or Fortran order.
+    y : array_like, shape (n,) or (n, q)
+        Response or responses.
+    weights : array_like, shape (n,), optional
+        Not negative; a row of weight zero takes no part.
+    offset : array_like, shape (n,), optional
+        Known part of the linear predictor.
+    tol : float
+        A column is aliased when its norm outside the columns before it is below ``tol`` times its own.
+
+    Returns
+    -------
+    LeastSquares
+        The solution.
+
+    Raises
+    ------
+    DataError
+        For missing, infinite or misshapen input, and for negative weights.
+
+    Notes
+    -----
+    R 4.2.2: ``lm.fit``, ``lm.wfit``.
+    """
+    X = as_floats(X, "X")
+    y = as_floats(y, "y")
+    w = checked_weights(weights, len(X))
+    Y = (y if y.ndim == 2 else y[:, None]).astype(np.float64, copy=False)
+    if offset is not None:
+        Y = Y - as_floats(offset, "offset", (len(X),))[:, None]
+    found = solve(X, Y, w, tol=tol)
+    coef = found.full_coef(X.shape[1])
+    residuals = found.residuals if found.residuals is not None else Y - X @ found.full_coef(X.shape[1], 0.0)
+    if y.ndim == 1:
+        coef, residuals = coef[:, 0], residuals[:, 0]
+    return LeastSquares(coef, found.kept, found.alias, found.bread, residuals)
+
+
+def solve(X: Floats, Y: Floats, weights: Floats | None, *, tol: float, refine: int = 2) -> Solution:
+    """Least squares for checked arrays, ``Y`` of shape (n, q); ``refine`` bounds the corrections after Cholesky."""
+    if X.shape[1] == 0:
+        return Solution(np.empty((0, Y.shape[1])), np.empty(0, np.intp), np.empty((0, 0)), np.empty((0, 0)), Y)
+    G, C = moments(X, Y, weights)
+    factor = scaled_cholesky(G)
+    if not np.isfinite(C).all():
+        raise DataError("the response or the offset holds missing or infinite values")
+    if factor is None or factor.rcond < RCOND_CHOLESKY:
+        return solve_qr(X, Y, weights, tol=tol)
+    coef, residuals = _refined(X, Y, weights, G, factor, factor.solve(C), refine)
+    p = X.shape[1]
+    return Solution(coef, np.arange(p), np.empty((p, 0)), factor.inverse(), residuals)
+
+
+def _refined(
+    X: Floats, Y: Floats, weights: Floats | None, G: Floats, factor: ScaledCholesky, coef: Floats, refine: int
+) -> tuple[Floats, Floats | None]:
+    """Coefficients corrected by their own residuals; and the residuals, if they are those of the answer."""
+    for _ in range(refine):
+        residuals = Y - X @ coef
+        weighted = residuals if weights is None else residuals * weights[:, None]
+        step = factor.solve(X.T @ weighted)
+        fitted = np.einsum("jq,jk,kq->q", coef, G, coef)
+        coef = coef + step
+        # norms of fitted values, through the cross-product: is the step rounding beside the fit and the residuals?
+        moved = np.einsum("jq,jk,kq->q", step, G, step)
+        size = np.abs(fitted) + np.einsum("iq,iq->q", weighted, residuals)
+        if (moved <= REFINED**2 * size).all():
+            return coef, residuals
+    return coef, None
+
+
+def solve_qr(X: Floats, Y: Floats, weights: Floats | None, *, tol: float) -> Solution:
+    """Least squares by Householder QR, with R's choice of aliased columns."""
+    p = X.shape[1]
+    if weights is not None and not weights.all():
+        # a row of weight zero must not count as one of the rows that bound the rank
+        used = weights > 0
+        X, Y, weights = X[used], Y[used], weights[used]
+    R = triangular_factor(X, Y, weights)
+    kept, basis = independent_columns(R[:, :p], tol)
+    dropped = np.setdiff1d(np.arange(p), kept)
+    rotated = np.asarray(basis.T @ R)
+    upper = np.triu(rotated[:, kept])
+    inverse = linalg.solve_triangular(upper, np.eye(len(kept)), check_finite=False)
+    coef = linalg.solve_triangular(upper, rotated[:, p:], check_finite=False)
+    alias = linalg.solve_triangular(upper, rotated[:, dropped], check_finite=False)
+    return Solution(coef, kept, alias, inverse @ inverse.T)
+
+
+def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7) -> Floats:
+    """Weighted least squares for many weightings of the same rows, such as bootstrap frequencies.
+
+    With ``Q`` an orthonormal basis of the columns and ``e`` the residuals of the unweighted fit, all the
+    cross-products ``Q' diag(W_r) [Q e]`` are one matrix product of ``W`` with the products of columns; each
+    replicate is then a small system, well conditioned whatever the columns of ``X`` are.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, p)
+        Design matrix.
+    y : array_like, shape (n,)
+        Response.
+    W : array_like, shape (R, n)
+        Weights of each replicate, not negative; any numeric type.
+    offset : array_like, shape (n,), optional
+        Known part of the linear predictor.
+    tol : float
+        As in `least_squares`.
+
+    Returns
+    -------
+    ndarray, shape (R, p)
+        Coefficients. Columns aliased in the whole sample are NaN; so is every coefficient of a replicate in which
+        the remaining columns cannot be told apart.
+    """
+    X, W = as_floats(X, "X"), np.asarray(W)
+    whole = least_squares(X, y, offset=offset, tol=tol)
+    kept, e = whole.kept, whole.residuals
+    R = triangular_factor(X[:, kept], np.empty((len(X), 0)), None)
+    products = _replicated_products(X[:, kept], R, e, W)
+    steps = _solve_replicates(products, len(kept))
+    out = np.full((len(W), X.shape[1]), np.nan)
+    out[:, kept] = whole.coef[kept] + linalg.solve_triangular(R, steps.T, check_finite=False).T
+    return out
+
+
+def _replicated_products(X: Floats, R: Floats, e: Floats, W: Any) -> Floats:
+    """``W @ Z``, (R, m): Z holds the distinct products of pairs of columns of ``Q = X R^{-1}``, then ``Q e``."""
+    n, r = len(X), X.shape[1]
+    width = r * (r + 1) // 2 + r
+    total = np.zeros((len(W), width))
+    # wide blocks: a few thousand rows, so that converting the weights and starting the product cost little
+    for rows in row_blocks(n, max(1, (width + len(W)) // 16)):
+        Q = np.asarray(linalg.solve_triangular(R, X[rows].T, trans="T", check_finite=False))
+        Z = np.empty((width, Q.shape[1]))
+        start = 0
+        for i in range(r):
+            np.multiply(Q[i], Q[i:], out=Z[start : start + r - i])
+            start += r - i
+        np.multiply(Q, e[rows], out=Z[start:])
+        total += np.asarray(W[:, rows], dtype=np.float64) @ Z.T
+    return total
+
+
+def _solve_replicates(products: Floats, r: int) -> Floats:
+    """Solutions of the ``R`` small systems, (R, r); NaN where one is singular."""
+    out = np.full((len(products), r), np.nan)
+    if r == 0:
+        return out
+    i, j = np.triu_indices(r)
+    G = np.empty((len(products), r, r))
+    G[:, i, j] = G[:, j, i] = products[:, : len(i)]
+    c = products[:, len(i) :, None]
+    values = np.linalg.eigvalsh(G)
+    regular = values[:, 0] > SINGULAR * values[:, -1]
+    out[regular] = np.linalg.solve(G[regular], c[regular])[:, :, 0]
+    return out

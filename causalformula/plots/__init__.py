@@ -1,0 +1,1 @@
+"""Pictures, with matplotlib imported when one is drawn."""

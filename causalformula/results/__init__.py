@@ -1,0 +1,1 @@
+"""What a user reads: results, models, summaries and tables."""

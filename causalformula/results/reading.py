@@ -1,0 +1,148 @@
+"""Reading an answer: standard errors, tests and limits from an estimate and its covariance, at any level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import OptionError
+from causalformula.inference.covariance import Covariance
+from causalformula.inference.requests import Bootstrap
+from causalformula.inference.resample import interval
+from causalformula.inference.scales import Measure
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One row an estimate, on the reported scale."""
+
+    estimate: Array
+    std_error: Array
+    statistic: Array
+    df: Array
+    p_value: Array
+    low: Array
+    high: Array
+
+    @property
+    def normal(self) -> bool:
+        """Whether statistics are z rather than t."""
+        return bool(np.isinf(self.df).all())
+
+
+def check_level(level: float) -> float:
+    """A confidence level strictly between 0 and 1."""
+    if not 0 < level < 1:
+        hint = f"; did you mean {level / 100:g}?" if 1 < level < 100 else ""
+        raise OptionError(f"level must lie between 0 and 1, not {level!r}{hint}")
+    return float(level)
+
+
+def two_sided(statistic: Array, df: Array) -> Array:
+    """Two-sided p-values of t (normal where df is infinite)."""
+    from scipy.special import ndtr, stdtr
+
+    size = -np.abs(statistic)
+    finite = np.isfinite(df)
+    return np.asarray(2 * np.where(finite, stdtr(np.where(finite, df, 1.0), size), ndtr(size)))
+
+
+def quantile(level: float, df: Array) -> Array:
+    """Upper critical values (q,) for two-sided limits."""
+    from scipy.special import ndtri, stdtrit
+
+    p = 1 - (1 - level) / 2
+    finite = np.isfinite(df)
+    return np.asarray(np.where(finite, stdtrit(np.where(finite, df, 1.0), p), ndtri(p)))
+
+
+def read(theta: Array, covariance: Covariance, measure: Measure, level: float = 0.95) -> Reading:
+    """Estimates on the reported scale with tests and limits built on the working scale.
+
+    Ratios are tested against one and their limits built on the log scale, ``std.error = estimate x s.e.(log)``; a number
+    needed to treat takes its p-value from the difference, and has no limits where the difference's limits hold 0.
+    """
+    check_level(level)
+    se = covariance.std_error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = theta / se
+    low, high = limits(theta, covariance, level)
+    estimate = measure.read(theta)
+    reported_se = np.abs(measure.slope(theta)) * se
+    shown = statistic
+    if measure.reading == "exp":
+        low, high = np.exp(low), np.exp(high)
+    elif measure.reading == "inverse":
+        low, high = _inverted(low, high)
+    return Reading(estimate, reported_se, shown, covariance.df, two_sided(statistic, covariance.df), low, high)
+
+
+def limits(theta: Array, covariance: Covariance, level: float) -> tuple[Array, Array]:
+    """Confidence limits on the working scale."""
+    request = covariance.request
+    if covariance.draws is not None and isinstance(request, Bootstrap):
+        both = interval(covariance.draws, theta, level, request.kind)
+        return both[:, 0], both[:, 1]
+    half = quantile(level, covariance.df) * covariance.std_error
+    return theta - half, theta + half
+
+
+def _inverted(low: Array, high: Array) -> tuple[Array, Array]:
+    """Limits of 1/difference: NaN where the difference may be zero."""
+    with np.errstate(divide="ignore"):
+        a, b = 1 / high, 1 / low
+    crosses = (low <= 0) & (high >= 0)
+    return np.where(crosses, np.nan, a), np.where(crosses, np.nan, b)
+
+
+@dataclass(frozen=True, eq=False)
+class Test:
+    """A joint test.
+
+    Parameters
+    ----------
+    statistic : float
+        F where the denominator's degrees of freedom are finite, otherwise chi-squared.
+    df : float or tuple of float
+        ``(numerator, denominator)`` for F.
+    p_value : float
+    method : str
+    table : DataFrame, optional
+        The restrictions, one a row.
+    """
+
+    __test__ = False  # not a test case, whatever its name says to a test runner
+
+    statistic: float
+    df: Any
+    p_value: float
+    method: str
+    table: Any = None
+
+    def __str__(self) -> str:
+        from causalformula.results.rformat import format_each, format_pval
+
+        name, df = ("F", f"{self.df[0]:g} and {self.df[1]:g}") if isinstance(self.df, tuple) else ("Chisq", f"{self.df:g}")
+        p = format_pval([self.p_value], 4)[0]
+        p = p if p.startswith("<") else f"= {p}"
+        text = f"{self.method}\n{name} = {format_each([self.statistic], 5)[0]} on {df} DF, p-value {p}"
+        return text if self.table is None else f"{text}\n{self.table.to_string()}"
+
+
+def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None) -> Test:
+    """Joint Wald test that ``theta`` is zero: F with ``df`` denominator degrees of freedom, chi-squared if infinite."""
+    from scipy.special import chdtrc, fdtrc
+
+    rank = np.linalg.matrix_rank(matrix, hermitian=True) if len(matrix) else 0
+    if rank < len(theta):
+        raise OptionError(f"the {len(theta)} restrictions are not independent (rank {rank}); drop the redundant ones")
+    value = float(theta @ np.linalg.solve(matrix, theta))
+    q = len(theta)
+    if np.isinf(df):
+        return Test(value, float(q), float(chdtrc(q, value)), method, table)
+    return Test(value / q, (float(q), float(df)), float(fdtrc(q, df, value / q)), method, table)

@@ -1,0 +1,333 @@
+"""``Result``: what ``fit()`` returns. Fit, covariance and call are kept; everything else is computed when read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import Answer, Fit, Query
+from causalformula.errors import CapabilityError, OptionError
+from causalformula.inference.covariance import Covariance
+from causalformula.results.call import Call
+from causalformula.results.reading import Reading, Test, check_level, read, wald
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from causalformula.results.model import Model
+    from causalformula.results.summary import Summary
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """Estimates of a causal question, with their covariance.
+
+    Attributes
+    ----------
+    answer : Answer
+        Estimates on their working scale, and their labels.
+    covariance : Covariance
+    call : Call
+    fit : Fit
+        What the backend returned.
+    query : Query or None
+        What was read off the fit; None for what was derived from other results.
+    test : Test or None
+        The joint test of ``hypothesis()`` and ``by()``.
+
+    Notes
+    -----
+    The confidence level is an argument of reading: ``tidy(level=0.9)``, ``summary(level=0.9)``.
+    """
+
+    answer: Answer
+    covariance: Covariance
+    call: Call
+    fit: Fit
+    query: Query | None = None
+    test: Test | None = None
+
+    # -- numbers ---------------------------------------------------------------------------------------------------
+
+    def read(self, level: float = 0.95) -> Reading:
+        """Estimates, standard errors, tests and limits as arrays."""
+        return read(self.answer.estimate.theta, self.covariance, self.answer.measure, level)
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row an effect, with broom's column names.
+
+        Returns
+        -------
+        DataFrame
+            Group columns first, then ``term, contrast, estimate, std.error, statistic, df, p.value, conf.low, conf.high``.
+        """
+        from causalformula.results.tidy import tidy_answer
+
+        return tidy_answer(self.answer, self.read(level))
+
+    def glance(self) -> pd.DataFrame:
+        """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``."""
+        from causalformula.results.tidy import glance_result
+
+        return glance_result(self)
+
+    def augment(self) -> pd.DataFrame:
+        """The data used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist."""
+        from causalformula.results.tidy import augment_result
+
+        return augment_result(self)
+
+    @property
+    def estimate(self) -> float:
+        """The effect, where there is one."""
+        return float(self._only("estimate").estimate[0])
+
+    @property
+    def std_error(self) -> float:
+        """Its standard error, where there is one effect."""
+        return float(self._only("std_error").std_error[0])
+
+    def _only(self, what: str) -> Reading:
+        if len(self.answer.labels) != 1:
+            raise ValueError(f"there are {len(self.answer.labels)} effects, so no single {what}; read them with tidy()")
+        return self.read()
+
+    # -- statsmodels' names ----------------------------------------------------------------------------------------
+
+    def _series(self, values: Array, name: str) -> pd.Series[Any]:
+        import pandas as pd
+
+        return pd.Series(values, index=list(self.answer.estimate.names), name=name)
+
+    @property
+    def params(self) -> pd.Series[Any]:
+        """Estimates, indexed by term and contrast."""
+        return self._series(self.read().estimate, "estimate")
+
+    @property
+    def bse(self) -> pd.Series[Any]:
+        """Standard errors."""
+        return self._series(self.read().std_error, "std.error")
+
+    @property
+    def tvalues(self) -> pd.Series[Any]:
+        """Test statistics (t or z)."""
+        return self._series(self.read().statistic, "statistic")
+
+    @property
+    def pvalues(self) -> pd.Series[Any]:
+        """Two-sided p-values."""
+        return self._series(self.read().p_value, "p.value")
+
+    @property
+    def nobs(self) -> int:
+        """Rows used."""
+        return self.call.frame.n
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of the reported estimates (by the delta method for ratios)."""
+        import pandas as pd
+
+        slope = self.answer.measure.slope(self.answer.estimate.theta)
+        names = list(self.answer.estimate.names)
+        return pd.DataFrame(self.covariance.matrix * np.outer(slope, slope), index=names, columns=names)
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
+        import pandas as pd
+
+        reading = self.read(1 - alpha)
+        return pd.DataFrame({0: reading.low, 1: reading.high}, index=list(self.answer.estimate.names))
+
+    def confint(self, level: float = 0.95) -> pd.DataFrame:
+        """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``."""
+        from causalformula.results.coefmat import limit_names
+
+        frame = self.conf_int(1 - check_level(level))
+        frame.columns = list(limit_names(level))
+        return frame
+
+    # -- other questions to the same fit ---------------------------------------------------------------------------
+
+    def means(self) -> Result:
+        """Mean potential outcomes ``E[Y(a)]`` in the target population, one row a treatment level."""
+        return self._ask(Query("means"))
+
+    def by(self, name: str) -> Result:
+        """The effect in each group of a column of the data, with the test that they are equal.
+
+        Parameters
+        ----------
+        name : str
+            A factor, string or logical; a numeric column is taken by its values where it has at most ten, otherwise by
+            its quartiles. A column that is not a modifier in the formula is allowed, and the print says so.
+
+        Returns
+        -------
+        Result
+            One row a group; ``.test`` is the Wald test of equality.
+        """
+        groups = self.call.frame.subgroups(name)
+        result = self._ask(Query("effects", groups))
+        return result._with_test(_equality(result, name))
+
+    def _ask(self, query: Query) -> Result:
+        if self.query is None:
+            raise CapabilityError("this result was derived from others; ask the fit that it came from")
+        answer = self.fit.ask(query)
+        return Result(answer, self.call.covariance(answer, self.covariance.request, query), self.call, self.fit, query)
+
+    def _with_test(self, test: Test | None) -> Result:
+        return Result(self.answer, self.covariance, self.call, self.fit, self.query, test)
+
+    def with_vcov(self, vcov: Any) -> Result:
+        """The same estimates with another covariance; nothing is refitted where that is not needed.
+
+        Parameters
+        ----------
+        vcov : str, request or matrix
+            As in ``fit()``; ``"~g"`` may name any column of the data.
+        """
+        if self.query is None and self.test is not None and self.answer.estimate.evidence is None:
+            raise CapabilityError("this result keeps no influence; change the covariance of the fit it came from")
+        covariance = self.call.covariance(self.answer, vcov, self.query)
+        result = Result(self.answer, covariance, self.call, self.fit, self.query)
+        return result._with_test(_equality(result, self.query.by.name)) if self.query and self.query.by else result
+
+    def influence(self) -> Array:
+        """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.
+
+        The estimate minus its target is the mean of these up to second order; every nuisance is re-estimated.
+        """
+        return self.answer.estimate.exact_influence()
+
+    def effects(self) -> Any:
+        """Unit-level effects, for methods that have them."""
+        raise CapabilityError(
+            f"method {self.call.record.name!r} has no unit-level effects; the learners (t_learner, causal_forest, ...) do"
+        )
+
+    # -- models and design -----------------------------------------------------------------------------------------
+
+    def _model(self, name: str) -> Model | None:
+        from causalformula.results.model import model_of
+
+        fitted = self.fit.models.get(name)
+        return None if fitted is None else model_of(fitted, self.call, name)
+
+    @cached_property
+    def outcome(self) -> Model | None:
+        """The outcome model, with its own summary as R prints it; None where the method has none."""
+        return self._model("outcome")
+
+    @cached_property
+    def propensity(self) -> Model | None:
+        """The treatment model; None where the method has none."""
+        return self._model("propensity")
+
+    @cached_property
+    def first_stage(self) -> Model | None:
+        """The first-stage model; None where the method has none."""
+        return self._model("first_stage")
+
+    @cached_property
+    def design(self) -> Any:
+        """The design: weights (ones where the method has none), distance, subclass, effective sample size."""
+        from causalformula.results.design import Design
+
+        return Design(self.fit.design, self.call)
+
+    # -- hypotheses and differences --------------------------------------------------------------------------------
+
+    def hypothesis(self, equations: str | Sequence[str]) -> Result:
+        """Test equations among the estimates.
+
+        Parameters
+        ----------
+        equations : str or sequence of str
+            ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order, and a row's name may be used in
+            backquotes. Nonlinear equations go through the delta method.
+
+        Returns
+        -------
+        Result
+            One row an equation (left minus right side); ``.test`` is the joint Wald test.
+        """
+        from causalformula.results.hypothesis import hypothesis_answer
+
+        answer = hypothesis_answer(self.answer, equations)
+        covariance = self._derived_covariance(answer)
+        table = None
+        result = Result(answer, covariance, self.call, self.fit, None)
+        test = wald(answer.estimate.theta, covariance.matrix, float(covariance.df.min()), "Wald test", table)
+        return result._with_test(test)
+
+    def _derived_covariance(self, answer: Answer) -> Covariance:
+        """Covariance of a function of the estimates, under this result's covariance."""
+        from causalformula.results.hypothesis import carried
+
+        return carried(self, answer)
+
+    def __sub__(self, other: Any) -> Result:
+        """Difference between two fits on overlapping units, through their exact influences."""
+        if not isinstance(other, Result):
+            return NotImplemented
+        from causalformula.results.combine import subtract
+
+        return subtract(self, other)
+
+    # -- print -----------------------------------------------------------------------------------------------------
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """The effect table and, below it, the models behind it."""
+        from causalformula.results.summary import result_summary
+
+        return result_summary(self, level, models=True)
+
+    def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
+        """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``); returns the axes."""
+        from causalformula.plots import draw
+
+        if kind not in draw.KINDS:
+            raise OptionError(f"unknown plot {kind!r}; choose from {', '.join(draw.KINDS)}")
+        return draw.KINDS[kind](self, ax, level)
+
+    def __repr__(self) -> str:
+        from causalformula.results.summary import result_summary
+
+        return str(result_summary(self, 0.95, models=False))
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from causalformula.results.summary import result_summary
+
+        return result_summary(self, 0.95, models=False).as_html()
+
+
+def _equality(result: Result, name: str) -> Test | None:
+    """Wald test that the effects are equal across groups, contrast by contrast."""
+    labels = result.answer.labels
+    rows = []
+    first: dict[tuple[str, str], int] = {}
+    for k, label in enumerate(labels):
+        key = (label.term, label.contrast)
+        if key in first:
+            row = np.zeros(len(labels))
+            row[k], row[first[key]] = 1.0, -1.0
+            rows.append(row)
+        else:
+            first[key] = k
+    if not rows:
+        return None
+    matrix = np.array(rows)
+    theta = matrix @ result.answer.estimate.theta
+    covariance = matrix @ result.covariance.matrix @ matrix.T
+    return wald(theta, covariance, float(result.covariance.df.min()), f"Wald test that the effects are equal by {name}")

@@ -1,0 +1,335 @@
+"""The shell command: what it passes on, what it writes, and that an error is one message and never a traceback."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula import cli, datasets
+
+FORMULA = "Severity ~ treat(Drug) + adjust(I.H)"
+
+
+def run(capsys, *arguments):
+    """Status, standard output and standard error of one run in this process."""
+    try:
+        status = cli.main(list(arguments))
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Replace ``fit``: what it was called with, and a result with awkward numbers."""
+    calls = {}
+
+    def fit(formula, data, **keywords):
+        calls.update(formula=formula, data=data, keywords=keywords)
+        row = {"term": "Drug", "contrast": "1 - 0", "estimate": np.float64(-9.5), "df": np.inf, "conf.low": -np.inf}
+        tidy = pd.DataFrame([row | {"p.value": np.nan, "n": np.int64(3)}])
+        return SimpleNamespace(
+            summary=lambda level: SimpleNamespace(as_html=lambda: "<table></table>"),
+            tidy=lambda level: tidy.assign(level=level),
+            glance=lambda: pd.DataFrame([{"nobs": 1000, "vcov": "classical"}]),
+        )
+
+    monkeypatch.setattr(cli, "fit", fit)
+    return calls
+
+
+# ---- the whole way, for real
+
+
+def test_text_is_the_summary(capsys):
+    status, out, err = run(capsys, "fit", FORMULA, "--data", "heart")
+    assert (status, err) == (0, "")
+    assert out == str(cf.fit(FORMULA, datasets.load("heart")).summary()).rstrip("\n") + "\n"
+    assert "-9.8877" in out
+
+
+def test_json_has_the_effect_at_the_level_asked_for(capsys):
+    request = ["--vcov", "HC3", "--level", ".9", "--format", "json"]
+    status, out, _ = run(capsys, "fit", FORMULA, "--data", "heart", *request)
+    expected = cf.fit(FORMULA, datasets.load("heart"), vcov="HC3").tidy(level=0.9).iloc[0]
+    (row,) = json.loads(out)["tidy"]
+    assert status == 0
+    assert row["estimate"] == expected["estimate"]
+    assert row["conf.low"] == expected["conf.low"]
+    assert json.loads(out)["glance"]["nobs"] == 1000
+
+
+def test_csv_reads_back(capsys, tmp_path):
+    target = tmp_path / "effect.csv"
+    status, out, _ = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "csv", "--out", str(target))
+    assert (status, out) == (0, "")
+    expected = cf.fit(FORMULA, datasets.load("heart")).tidy()
+    written = pd.read_csv(target, **datasets.EXACT)
+    assert list(written) == list(expected)
+    assert written["estimate"][0] == expected["estimate"].iloc[0]
+
+
+def test_html(capsys):
+    status, out, _ = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "html")
+    assert status == 0
+    assert "<table" in out
+
+
+def test_methods_lists_every_record(capsys):
+    from causalformula.backends.registry import methods
+
+    status, out, _ = run(capsys, "methods")
+    assert status == 0
+    first = {line.split()[0].rstrip(",") for line in out.splitlines() if line}
+    assert {record.name for record in methods()} <= first
+    assert {"regression", "difference_in_means"} <= first
+
+
+def test_datasets_lists_every_name(capsys):
+    status, out, _ = run(capsys, "datasets")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["name", *datasets.names()]
+
+
+def test_version(capsys):
+    assert run(capsys, "--version") == (0, f"causalformula {cf.__version__}\n", "")
+
+
+def test_as_a_process():
+    command = [sys.executable, "-m", "causalformula.cli", "fit", FORMULA.replace("Drug", "Drugs"), "--data", "heart"]
+    root = Path(cf.__file__).parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("causalformula: ")
+    assert "'Drug'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ---- what is passed on
+
+
+def test_flags_not_given_leave_the_defaults_to_fit(capsys, asked):
+    run(capsys, "fit", FORMULA, "--data", "heart", "--format", "csv")
+    assert asked["formula"] == FORMULA
+    assert asked["keywords"] == {}
+    pd.testing.assert_frame_equal(asked["data"], datasets.load("heart"))
+
+
+def test_flags_and_options_become_keywords(capsys, asked):
+    flags = ["--outcome", "Y", "--method", "regression", "--estimand", "ATT"]
+    flags += ["--vcov", "~id", "--family", "binomial", "--measure", "ratio"]
+    options = ["--option", "interact=true", "--option", "std.caliper=.25", "--option", "exact=~ race + poly(age, 2)"]
+    status, _, err = run(capsys, "fit", "treat(A)", "--data", "heart", "--format", "csv", *flags, *options)
+    assert (status, err) == (0, "")
+    assert asked["keywords"] == {
+        "outcome": "Y",
+        "method": "regression",
+        "estimand": "ATT",
+        "vcov": "~id",
+        "family": "binomial",
+        "measure": "ratio",
+        "interact": True,
+        "std_caliper": 0.25,
+        "exact": "~ race + poly(age, 2)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2", 2),
+        ("2.5", 2.5),
+        (".5", 0.5),
+        ("1e-8", 1e-8),
+        ("true", True),
+        ("FALSE", False),
+        ("NULL", None),
+        ("null", None),
+        ("Inf", math.inf),
+        ('"2"', "2"),
+        ("[1, 2]", (1, 2)),
+        ("nearest", "nearest"),
+        ("~ a, b", "~ a, b"),
+        ("", ""),
+    ],
+)
+def test_literals(text, value):
+    got = cli.literal(text)
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("pairwise", "pairwise"),
+        ("1", 1),
+        ("-2.5", -2.5),
+        ("B, A", ("B", "A")),
+        ("(1, 0)", (1, 0)),
+        ('["a, b", "c"]', ("a, b", "c")),
+    ],
+)
+def test_contrasts(text, value):
+    assert cli.contrast(text) == value
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet", ".feather"])
+def test_files(tmp_path, ending):
+    heart = datasets.load("heart")
+    path = tmp_path / f"heart{ending}"
+    writers = {".csv": heart.to_csv, ".csv.gz": heart.to_csv}
+    if ending in writers:
+        writers[ending](path, index=False)
+    else:
+        pytest.importorskip("pyarrow")
+        (heart.to_parquet if ending == ".parquet" else heart.to_feather)(path)
+    pd.testing.assert_frame_equal(cli.read(str(path)), heart)
+
+
+# ---- what comes out
+
+
+def test_json_writes_missing_as_null_and_infinities_as_text(capsys, asked):
+    _, out, _ = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "json")
+    document = json.loads(out, parse_constant=pytest.fail)
+    assert document["tidy"] == [
+        {
+            "term": "Drug",
+            "contrast": "1 - 0",
+            "estimate": -9.5,
+            "df": "Inf",
+            "conf.low": "-Inf",
+            "p.value": None,
+            "n": 3,
+            "level": 0.95,
+        }
+    ]
+    assert document["glance"] == {"nobs": 1000, "vcov": "classical"}
+
+
+# ---- errors: one message on the standard error, status 2
+
+
+def refused(capsys, *arguments):
+    status, out, err = run(capsys, *arguments)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("causalformula: ")
+    assert "Traceback" not in err
+    assert "should not happen" not in err
+    return err
+
+
+def test_no_command(capsys):
+    assert "COMMAND" in refused(capsys)
+
+
+def test_unknown_command(capsys):
+    assert "'fits'" in refused(capsys, "fits")
+
+
+def test_data_are_required(capsys):
+    assert "--data" in refused(capsys, "fit", FORMULA)
+
+
+def test_unknown_data_offers_the_near_name(capsys):
+    assert "did you mean 'heart'?" in refused(capsys, "fit", FORMULA, "--data", "hart")
+
+
+def test_unknown_ending(capsys, tmp_path):
+    path = tmp_path / "heart.xlsx"
+    path.write_bytes(b"PK")
+    assert ".parquet" in refused(capsys, "fit", FORMULA, "--data", str(path))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.feather"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\x81 not a table", b'a,b\n1,"2\n3,4,5,6\n'])
+def test_broken_files(capsys, tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert name in refused(capsys, "fit", FORMULA, "--data", str(path))
+
+
+def test_a_folder_is_not_data(capsys, tmp_path):
+    assert "cannot tell the format" in refused(capsys, "fit", FORMULA, "--data", str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["ratio", "=2", "a b=2", "2=2"])
+def test_malformed_option(capsys, text):
+    assert "name=value" in refused(capsys, "fit", FORMULA, "--data", "heart", "--option", text)
+
+
+def test_option_that_has_a_flag(capsys):
+    assert "--method" in refused(capsys, "fit", FORMULA, "--data", "heart", "--option", "method=ipw")
+    assert "Python" in refused(capsys, "fit", FORMULA, "--data", "heart", "--option", "env=1")
+
+
+def test_option_given_twice(capsys):
+    err = refused(capsys, "fit", FORMULA, "--data", "heart", "--option", "ratio=1", "--option", "ratio=2")
+    assert "ratio is given twice" in err
+
+
+def test_unknown_option(capsys):
+    assert "nonsense" in refused(capsys, "fit", FORMULA, "--data", "heart", "--option", "nonsense=1")
+
+
+def test_unknown_method(capsys):
+    assert "regression" in refused(capsys, "fit", FORMULA, "--data", "heart", "--method", "regresion")
+
+
+def test_bad_formula_shows_where(capsys):
+    err = refused(capsys, "fit", "Severity ~ treat(Drug) + adjust(I.H", "--data", "heart")
+    assert "^" in err
+
+
+@pytest.mark.parametrize("level", ["95", "0", "1", "nan", "high"])
+def test_bad_level(capsys, level):
+    assert "confidence level" in refused(capsys, "fit", FORMULA, "--data", "heart", "--level", level)
+
+
+def test_bad_format(capsys):
+    assert "'pdf'" in refused(capsys, "fit", FORMULA, "--data", "heart", "--format", "pdf")
+
+
+def test_out_that_cannot_be_written(capsys, tmp_path):
+    target = tmp_path / "nowhere" / "a.txt"
+    assert str(target) in refused(capsys, "fit", FORMULA, "--data", "heart", "--out", str(target))
+
+
+def test_an_unforeseen_error_is_a_message_too(capsys, monkeypatch):
+    monkeypatch.delenv(cli.DEBUG, raising=False)
+    monkeypatch.setattr(cli, "fit", lambda *_, **__: [][1])
+    status, out, err = run(capsys, "fit", FORMULA, "--data", "heart")
+    assert (status, out) == (2, "")
+    assert "should not happen (IndexError" in err
+
+
+def test_the_traceback_can_be_asked_for(capsys, monkeypatch):
+    monkeypatch.setenv(cli.DEBUG, "1")
+    monkeypatch.setattr(cli, "fit", lambda *_, **__: [][1])
+    with pytest.raises(IndexError):
+        run(capsys, "fit", FORMULA, "--data", "heart")
+
+
+def test_a_warning_is_one_line(capsys, monkeypatch, asked):
+    import warnings
+
+    fit = cli.fit
+
+    def warned(*arguments, **keywords):
+        warnings.warn("fitted probabilities 0 or 1", stacklevel=1)
+        return fit(*arguments, **keywords)
+
+    monkeypatch.setattr(cli, "fit", warned)
+    status, _, err = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "csv")
+    assert (status, err) == (0, "causalformula: warning: fitted probabilities 0 or 1\n")
