@@ -1,21 +1,105 @@
-"""One formula for a causal question, every estimator behind it, and the numbers R gives."""
+"""One formula for a causal question, every estimator behind it, and the numbers R gives.
+
+The public names are loaded when they are first used, so that ``import causalformula`` costs next to nothing and a script
+pays only for what it calls.
+"""
 
 from __future__ import annotations
 
-from causalformula import datasets
-from causalformula.backends.difference_in_means import DifferenceInMeans
-from causalformula.backends.regression import Regression
-from causalformula.errors import (
-    CapabilityError,
-    CausalFormulaError,
-    CausalFormulaWarning,
-    ConvergenceError,
-    DataError,
-    FormulaError,
-    IdentificationError,
-    OptionError,
-)
-from causalformula.fit import fit, parse
-from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from causalformula import datasets, plots
+    from causalformula.backends.difference_in_means import DifferenceInMeans
+    from causalformula.backends.regression import Regression
+    from causalformula.errors import (
+        CapabilityError,
+        CausalFormulaError,
+        CausalFormulaWarning,
+        ConvergenceError,
+        DataError,
+        FormulaError,
+        IdentificationError,
+        OptionError,
+    )
+    from causalformula.fit import fit, parse
+    from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster
+
+_HOMES = {
+    "causalformula.backends.difference_in_means": ("DifferenceInMeans",),
+    "causalformula.backends.regression": ("Regression",),
+    "causalformula.errors": (
+        "CapabilityError",
+        "CausalFormulaError",
+        "CausalFormulaWarning",
+        "ConvergenceError",
+        "DataError",
+        "FormulaError",
+        "IdentificationError",
+        "OptionError",
+    ),
+    "causalformula.fit": ("fit", "parse"),
+    "causalformula.inference.requests": ("HC", "Asympt", "Bootstrap", "Classical", "Cluster"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = ("datasets", "plots")
+
+__all__ = [
+    "HC",
+    "Asympt",
+    "Bootstrap",
+    "CapabilityError",
+    "CausalFormulaError",
+    "CausalFormulaWarning",
+    "Classical",
+    "Cluster",
+    "ConvergenceError",
+    "DataError",
+    "DifferenceInMeans",
+    "FormulaError",
+    "IdentificationError",
+    "OptionError",
+    "Regression",
+    "datasets",
+    "fit",
+    "parse",
+    "plots",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name in _MODULES:
+        return import_module(f"causalformula.{name}")
+    if name not in _HOME:
+        from causalformula.errors import did_you_mean
+
+        raise AttributeError(f"module 'causalformula' has no attribute {name!r}{did_you_mean(name, __all__)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+class _Package(ModuleType):
+    """The package, in which ``fit`` is the function, whoever imported the module of that name first."""
+
+    @property
+    def fit(self) -> Any:
+        return import_module("causalformula.fit").fit
+
+    @fit.setter
+    def fit(self, module: ModuleType) -> None:
+        """The import system binds every submodule to its package; here that would hide the function."""
+
+
+if not TYPE_CHECKING:
+    sys.modules[__name__].__class__ = _Package

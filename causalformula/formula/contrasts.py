@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def contr_sdif(levels: Sequence[str]) -> Contrast:
     size = len(levels)
     column = np.arange(1, size)
     matrix = column / size - (np.arange(size)[:, None] < column)
-    return Contrast(matrix, tuple(f"{b}-{a}" for a, b in zip(levels, levels[1:], strict=False)), "contr.sdif")
+    return Contrast(matrix, tuple(f"{b}-{a}" for a, b in pairwise(levels)), "contr.sdif")
 
 
 CONTRASTS: dict[str, Callable[[Sequence[str]], Contrast]] = {

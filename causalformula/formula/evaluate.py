@@ -27,6 +27,7 @@ from .values import (
     Matrix,
     Strings,
     Value,
+    Vector,
     as_factor,
     as_strings,
     kind,
@@ -125,7 +126,7 @@ class _Evaluator:
         if isinstance(node, Name):
             return self.name(node)
         if isinstance(node, Number):
-            return np.array([node.value], dtype=np.int64 if node.integer else np.float64)
+            return np.array([node.value], dtype=np.int64 if node.integer and abs(node.value) < 2**53 else np.float64)
         if isinstance(node, String):
             return Strings(np.zeros(1, dtype=np.int32), (node.value,))
         if isinstance(node, Constant):
@@ -152,8 +153,8 @@ class _Evaluator:
 
     def column(self, name: str) -> Value:
         value = self.columns[name]
-        if isinstance(value, np.ndarray) and value.dtype == bool:
-            return Logical.of(value)
+        if isinstance(value, np.ndarray):
+            return _widened(value)
         if isinstance(value, Factor) and not self.replay:
             self.memory.levels[name] = value.levels, value.ordered
         elif self.replay and name in self.memory.levels:
@@ -179,9 +180,7 @@ class _Evaluator:
         if function in STATEFUL:
             return self.remembered(STATEFUL[function], node)
         if function in STATELESS:
-            entry = STATELESS[function]
-            result: Value = entry.run(**self.arguments(entry, node))
-            return result
+            return self.run(STATELESS[function], node)
         near = did_you_mean(function, [*STATELESS, *STATEFUL, *self.env])
         advice = near or "; pass your own functions in env="
         raise FormulaError(f"unknown function {function!r}{advice}", self.source, node.span)
@@ -208,15 +207,28 @@ class _Evaluator:
     def arguments(self, entry: Function, node: Call) -> dict[str, Any]:
         return entry.bind([(a.name, _symbol(a), self.value(a.value)) for a in node.args])
 
+    def run(self, entry: Function, node: Call) -> Value:
+        arguments = self.arguments(entry, node)
+        try:
+            result: Value = entry.run(**arguments)
+        except _NONSENSE as error:
+            raise FormulaError(f"{entry.name}() cannot take these arguments: {error}") from error
+        return result
+
     def remembered(self, entry: Function, node: Call) -> Value:
         assert entry.replay is not None
         arguments = self.arguments(entry, node)
         text = deparse(node)
-        if text not in self.memory.calls:
-            if self.replay:
-                raise FormulaError(f"{text} was not part of what was fitted")
-            self.memory.calls[text] = entry.run(**arguments)
-        return entry.replay(self.memory.calls[text], **arguments)
+        try:
+            if text not in self.memory.calls:
+                if self.replay:
+                    raise FormulaError(f"{text} was not part of what was fitted")
+                self.memory.calls[text] = entry.run(**arguments)
+            return entry.replay(self.memory.calls[text], **arguments)
+        except DataError as error:
+            raise DataError(f"{text}: {error}") from None
+        except _NONSENSE as error:
+            raise FormulaError(f"{entry.name}() cannot take these arguments: {error}") from error
 
     def foreign(self, node: Call) -> Value:
         positional = [_outward(self.value(a.value)) for a in node.args if a.name is None]
@@ -227,6 +239,17 @@ class _Evaluator:
         except Exception as error:
             message = f"{node.function}() from env= failed: {type(error).__name__}: {error}"
             raise FormulaError(message, self.source, node.span) from error
+
+
+# What numpy raises for arguments that make no sense.
+_NONSENSE = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
+
+
+def _widened(values: Vector) -> Value:
+    """R has one type of number and one of integer; narrower ones would lose digits or wrap round."""
+    if values.dtype == bool:
+        return Logical.of(values)
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64, copy=False)
 
 
 def _symbol(argument: Argument) -> str:
@@ -281,4 +304,4 @@ def inward(result: Any) -> Value:
 def _from_objects(array: Any) -> Value:
     if any(isinstance(v, str) for v in array.flat):
         return Strings.of(array.tolist())
-    return array.astype(np.float64)
+    return np.asarray(array, dtype=np.float64)

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ from .values import (
 )
 
 Dots = Sequence[tuple[str, Value]]
+
+# A formula may come from a stranger: what it can ask for has an end.
+MAX_LEVELS = 2_000
+MAX_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def scalar(value: Any, name: str) -> float:
 def whole(value: Any, name: str) -> int:
     """A single whole number among the arguments."""
     number = scalar(value, name)
-    if number != int(number):
+    if not np.isfinite(number) or number != int(number):
         raise FormulaError(f"{name} must be a whole number")
     return int(number)
 
@@ -170,7 +175,7 @@ def _round(x: Value, digits: Any = 0) -> Value:
     values, places = floats(x, "round()"), whole(digits, "digits")
     if places == 0:
         return like(np.round(values), x)
-    unit = 10.0 ** abs(places)
+    unit = 10.0 ** min(abs(places), 300)
     scaled = values * unit if places > 0 else values / unit
     low, high = (f(scaled) / unit if places > 0 else f(scaled) * unit for f in (np.floor, np.ceil))
     below, above = values - low, high - values
@@ -246,8 +251,8 @@ def _number(text: str) -> float:
 
 
 def _as_integer(x: Value) -> Value:
-    values = np.trunc(numbers(_as_numeric(x), "as.integer()"))
-    return values if values.ndim > 1 or not np.isfinite(values).all() else values.astype(np.int64)
+    values = np.trunc(floats(_as_numeric(x), "as.integer()"))
+    return values if values.ndim > 1 or not (np.abs(values) < 2.0**53).all() else values.astype(np.int64)
 
 
 def _c(dots: Dots) -> Value:
@@ -297,7 +302,10 @@ def _interaction(dots: Dots, drop: Any = False, sep: Value = None, lex_order: An
     if not parts:
         raise FormulaError("interaction() needs at least one argument")
     slowest_first = parts if flag(lex_order, "lex.order") else parts[::-1]
-    codes, cells = np.zeros(1, dtype=np.int64), [()]
+    if prod(len(p.levels) for p in parts) > MAX_CELLS:
+        raise FormulaError(f"interaction() would have more than {MAX_CELLS} levels")
+    codes = np.zeros(1, dtype=np.int64)
+    cells: list[tuple[str, ...]] = [()]
     for part in slowest_first:
         codes = np.where((codes < 0) | (part.codes < 0), -1, codes * len(part.levels) + part.codes)
         cells = [(*cell, level) for cell in cells for level in part.levels]
@@ -308,7 +316,10 @@ def _interaction(dots: Dots, drop: Any = False, sep: Value = None, lex_order: An
 
 def _contrast_levels(n: Value) -> list[str]:
     if isinstance(n, np.ndarray) and len(n) == 1:
-        return [str(i) for i in range(1, whole(n, "n") + 1)]
+        size = whole(n, "n")
+        if not 2 <= size <= MAX_LEVELS:
+            raise FormulaError(f"a contrast needs 2 to {MAX_LEVELS} levels")
+        return [str(i) for i in range(1, size + 1)]
     return words(n)
 
 

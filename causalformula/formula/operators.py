@@ -54,7 +54,7 @@ def aligned(a: Vector, b: Vector) -> tuple[Vector, Vector]:
 def arithmetic(operator: str, left: Value, right: Value) -> Value:
     """``+ - * / ^ %% %/%``."""
     a, b = aligned(numbers(left, f"`{operator}`"), numbers(right, f"`{operator}`"))
-    if operator not in ("+", "-", "*"):  # R's integers stay integers only under these three
+    if operator not in ("+", "-"):  # a product of 64-bit integers could wrap round
         a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     return like(ARITHMETIC[operator](a, b), left, right)
 
@@ -94,7 +94,7 @@ def _factor_ranks(operator: str, left: Value, right: Value) -> tuple[Vector, Vec
     factor = left if isinstance(left, Factor) else right
     assert isinstance(factor, Factor)
     if not factor.ordered:
-        raise FormulaError(f"`{operator}` has no meaning for a factor that is not ordered; compare with ==, or use ordered()")
+        raise FormulaError(f"`{operator}` has no meaning for an unordered factor; compare with ==, or use ordered()")
     return _ranks(left, right, factor.levels)
 
 

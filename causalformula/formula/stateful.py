@@ -1,12 +1,13 @@
 """The functions that remember: fitted once to a state, which new data then go through.
 
 R does this for ``poly``, ``ns``, ``bs`` and ``scale`` when they stand alone in a term. Here it holds wherever they
-stand, and for ``mean``, ``cut``, and the levels of factors too, so that ``I(age - mean(age))`` of a counterfactual or of
-one new row means what it meant when the model was fitted.
+stand, and for ``mean``, ``cut``, and the levels of factors too, so that ``I(age - mean(age))`` of a counterfactual or of one
+new row means what it meant when the model was fitted.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..errors import FormulaError, did_you_mean
 from . import contrasts
-from .functions import Dots, Function, flag, scalar, whole, words
+from .functions import MAX_CELLS, MAX_LEVELS, Dots, Function, flag, scalar, whole, words
 from .operators import floats
 from .transforms import b_spline, bins, natural_spline, polynomial, scaling
 from .values import Contrast, ContrastFunction, Factor, Floats, Logical, Matrix, Strings, Value, as_factor, as_strings
@@ -66,6 +67,8 @@ def _poly(x: Value, dots: Dots, degree: Any = 1, raw: Any = False, simple: Any =
     values, wanted = _poly_input(x, dots, degree)
     if wanted < 1:
         raise FormulaError("the degree of poly() must be at least 1")
+    if values.shape[1] * math.log(wanted + 1) > math.log(MAX_CELLS):
+        raise FormulaError("the degree of poly() is too high for so many variables")
     return polynomial(values, wanted, flag(raw, "raw"))
 
 
@@ -85,10 +88,19 @@ def _poly_input(x: Value, dots: Dots, degree: Any) -> tuple[Floats, int]:
     return np.column_stack([first, *extra]), whole(degree, "degree")
 
 
-def _ns(x: Value, df: Any = None, knots: Value = None, intercept: Any = False, Boundary_knots: Value = None) -> Any:  # noqa: N803
+def _df(value: Any) -> int | None:
+    if value is None:
+        return None
+    df = scalar(value, "df")
+    if not df <= MAX_LEVELS:
+        raise FormulaError(f"df must be at most {MAX_LEVELS}")
+    return int(df)
+
+
+def _ns(x: Value, df: Any = None, knots: Value = None, intercept: Any = False, Boundary_knots: Value = None) -> Any:
     return natural_spline(
         _vector(x, "ns()"),
-        df=None if df is None else int(scalar(df, "df")),
+        df=_df(df),
         knots=_optional(knots, "knots"),
         intercept=flag(intercept, "intercept"),
         boundary=_optional(Boundary_knots, "Boundary.knots"),
@@ -96,11 +108,11 @@ def _ns(x: Value, df: Any = None, knots: Value = None, intercept: Any = False, B
 
 
 def _bs(
-    x: Value, df: Any = None, knots: Value = None, degree: Any = 3, intercept: Any = False, Boundary_knots: Value = None  # noqa: N803
+    x: Value, df: Any = None, knots: Value = None, degree: Any = 3, intercept: Any = False, Boundary_knots: Value = None
 ) -> Any:
     return b_spline(
         _vector(x, "bs()"),
-        df=None if df is None else int(scalar(df, "df")),
+        df=_df(df),
         knots=_optional(knots, "knots"),
         degree=whole(degree, "degree"),
         intercept=flag(intercept, "intercept"),
@@ -214,7 +226,8 @@ def _relevel(x: Value, ref: Value) -> Levels:
         first = words(ref)[0] if len(ref.codes) == 1 and words(ref) else ""
         if first not in factor.levels:
             allowed = ", ".join(factor.levels[:20])
-            raise FormulaError(f"ref {first!r} is not a level{did_you_mean(first, factor.levels)}; levels are {allowed}")
+            near = did_you_mean(first, factor.levels)
+            raise FormulaError(f"ref {first!r} is not a level{near}; levels are {allowed}")
     else:
         place = whole(ref, "ref")
         if not 1 <= place <= len(factor.levels):

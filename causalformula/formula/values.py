@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import FormulaError
+
 Floats: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]
 
@@ -75,7 +77,7 @@ class Strings:
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """The columns that stand for a factor: a matrix (levels, k), its column names, and R's name for it if it has one."""
+    """The columns that stand for a factor: a matrix (levels, k), its column names, and R's name for it if any."""
 
     matrix: Floats
     names: tuple[str, ...] | None = None
@@ -174,9 +176,9 @@ def missing(value: Value) -> NDArray[np.bool_] | None:
         # The sum is NaN or infinite whenever a value is, and reading it costs no array.
         if value.dtype.kind != "f" or np.isfinite(value.sum()):
             return None
-        rows = np.isnan(value)
+        rows: NDArray[np.bool_] = np.isnan(value)
     elif isinstance(value, Matrix):
-        rows = np.isnan(value.values).any(axis=1)
+        rows = np.asarray(np.isnan(value.values).any(axis=1))
     elif isinstance(value, Logical | Strings | Factor):
         if not len(value.codes) or value.codes.min() >= 0:
             return None
@@ -219,7 +221,7 @@ def as_strings(value: Value) -> Strings:
     if isinstance(value, np.ndarray):
         distinct, codes = encode(value)
         return _merged(codes, number_labels(distinct))
-    raise TypeError("a matrix cannot be turned into strings")
+    raise FormulaError(f"text is needed here, and this is {kind(value)}")
 
 
 def encode(values: Vector) -> tuple[Vector, Codes]:

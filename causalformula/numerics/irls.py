@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.errors import ConvergenceError, DataError
+from causalformula.errors import ConvergenceError, DataError, OptionError
 from causalformula.numerics.families import Family
 from causalformula.numerics.glm import (
     Ending,
@@ -80,6 +80,8 @@ def irls(
     -----
     R 4.2.2: ``glm.fit``, and the null deviance of ``glm``.
     """
+    if not epsilon > 0 or maxit < 1:
+        raise OptionError(f"epsilon must be positive and maxit at least 1, not {epsilon!r} and {maxit!r}")
     problem = checked_problem(X, y, family, weights, offset)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         last = _scoring(problem, start, epsilon, maxit)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 
 from causalformula.errors import DataError
 from causalformula.numerics.linalg import (
-    RCOND_CHOLESKY,
+    RCOND_NORMAL,
     Floats,
     Ints,
-    ScaledCholesky,
+    ScaledInverse,
     as_floats,
     checked_weights,
     group_scores,
@@ -23,7 +22,7 @@ from causalformula.numerics.linalg import (
     meat,
     moments,
     row_blocks,
-    scaled_cholesky,
+    scaled_inverse,
     scores,
     triangular_factor,
 )
@@ -137,28 +136,28 @@ def least_squares(X: Any, y: Any, weights: Any = None, offset: Any = None, *, to
 
 
 def solve(X: Floats, Y: Floats, weights: Floats | None, *, tol: float, refine: int = 2) -> Solution:
-    """Least squares for checked arrays, ``Y`` of shape (n, q); ``refine`` bounds the corrections after Cholesky."""
+    """Least squares for checked arrays, ``Y`` of shape (n, q); at most ``refine`` corrections by the residuals."""
     if X.shape[1] == 0:
-        return Solution(np.empty((0, Y.shape[1])), np.empty(0, np.intp), np.empty((0, 0)), np.empty((0, 0)), Y)
+        return Solution(np.empty((0, Y.shape[1])), np.empty(0, np.intp), np.empty((0, 0)), np.empty((0, 0)), Y.copy())
     G, C = moments(X, Y, weights)
-    factor = scaled_cholesky(G)
+    normal = scaled_inverse(G)
     if not np.isfinite(C).all():
         raise DataError("the response or the offset holds missing or infinite values")
-    if factor is None or factor.rcond < RCOND_CHOLESKY:
+    if normal is None or normal.rcond < RCOND_NORMAL:
         return solve_qr(X, Y, weights, tol=tol)
-    coef, residuals = _refined(X, Y, weights, G, factor, factor.solve(C), refine)
+    coef, residuals = _refined(X, Y, weights, G, normal, normal.solve(C), refine)
     p = X.shape[1]
-    return Solution(coef, np.arange(p), np.empty((p, 0)), factor.inverse(), residuals)
+    return Solution(coef, np.arange(p), np.empty((p, 0)), normal.inverse, residuals)
 
 
 def _refined(
-    X: Floats, Y: Floats, weights: Floats | None, G: Floats, factor: ScaledCholesky, coef: Floats, refine: int
+    X: Floats, Y: Floats, weights: Floats | None, G: Floats, normal: ScaledInverse, coef: Floats, refine: int
 ) -> tuple[Floats, Floats | None]:
     """Coefficients corrected by their own residuals; and the residuals, if they are those of the answer."""
     for _ in range(refine):
         residuals = Y - X @ coef
         weighted = residuals if weights is None else residuals * weights[:, None]
-        step = factor.solve(X.T @ weighted)
+        step = normal.solve(X.T @ weighted)
         fitted = np.einsum("jq,jk,kq->q", coef, G, coef)
         coef = coef + step
         # norms of fitted values, through the cross-product: is the step rounding beside the fit and the residuals?
@@ -181,9 +180,10 @@ def solve_qr(X: Floats, Y: Floats, weights: Floats | None, *, tol: float) -> Sol
     dropped = np.setdiff1d(np.arange(p), kept)
     rotated = np.asarray(basis.T @ R)
     upper = np.triu(rotated[:, kept])
-    inverse = linalg.solve_triangular(upper, np.eye(len(kept)), check_finite=False)
-    coef = linalg.solve_triangular(upper, rotated[:, p:], check_finite=False)
-    alias = linalg.solve_triangular(upper, rotated[:, dropped], check_finite=False)
+    # of a triangular matrix the general solver is back substitution
+    inverse: Floats = np.asarray(np.linalg.solve(upper, np.eye(len(kept))), dtype=np.float64)
+    coef: Floats = np.asarray(np.linalg.solve(upper, rotated[:, p:]), dtype=np.float64)
+    alias: Floats = np.asarray(np.linalg.solve(upper, rotated[:, dropped]), dtype=np.float64)
     return Solution(coef, kept, alias, inverse @ inverse.T)
 
 
@@ -217,21 +217,22 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7)
     whole = least_squares(X, y, offset=offset, tol=tol)
     kept, e = whole.kept, whole.residuals
     R = triangular_factor(X[:, kept], np.empty((len(X), 0)), None)
-    products = _replicated_products(X[:, kept], R, e, W)
+    T: Floats = np.asarray(np.linalg.solve(R, np.eye(len(kept))), dtype=np.float64)
+    products = _replicated_products(X[:, kept], T, e, W)
     steps = _solve_replicates(products, len(kept))
     out = np.full((len(W), X.shape[1]), np.nan)
-    out[:, kept] = whole.coef[kept] + linalg.solve_triangular(R, steps.T, check_finite=False).T
+    out[:, kept] = whole.coef[kept] + steps @ T.T
     return out
 
 
-def _replicated_products(X: Floats, R: Floats, e: Floats, W: Any) -> Floats:
-    """``W @ Z``, (R, m): Z holds the distinct products of pairs of columns of ``Q = X R^{-1}``, then ``Q e``."""
+def _replicated_products(X: Floats, T: Floats, e: Floats, W: Any) -> Floats:
+    """``W @ Z``, (R, m): Z holds the distinct products of pairs of columns of ``Q = X T``, then ``Q e``."""
     n, r = len(X), X.shape[1]
     width = r * (r + 1) // 2 + r
     total = np.zeros((len(W), width))
     # wide blocks: a few thousand rows, so that converting the weights and starting the product cost little
     for rows in row_blocks(n, max(1, (width + len(W)) // 16)):
-        Q = np.asarray(linalg.solve_triangular(R, X[rows].T, trans="T", check_finite=False))
+        Q = T.T @ X[rows].T
         Z = np.empty((width, Q.shape[1]))
         start = 0
         for i in range(r):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import sparse
 
 from causalformula.errors import DataError
 
@@ -22,7 +22,7 @@ Ints = NDArray[np.intp]
 # A block holds this many numbers (1 MB): timed on n = 1e6, k = 20, flat between a quarter and four times it.
 BLOCK_NUMBERS = 2**17
 # Below this reciprocal condition number of the scaled cross-product its inverse has lost five digits: take the QR.
-RCOND_CHOLESKY = 1e-5
+RCOND_NORMAL = 1e-5
 
 
 def rows_in_block(p: int) -> int:
@@ -148,28 +148,20 @@ def moments(X: Floats, Y: Floats, weights: Floats | None) -> tuple[Floats, Float
     return gram(X, weights), np.asarray(X.T @ (weights[:, None] * Y))
 
 
-@dataclass(frozen=True)
-class ScaledCholesky:
-    """Cholesky factor of a cross-product whose columns were first scaled to unit norm."""
+@dataclass(frozen=True, eq=False)
+class ScaledInverse:
+    """Inverse of a cross-product, made on columns of unit norm, and its reciprocal condition number there."""
 
-    factor: Floats
-    scale: Floats
+    inverse: Floats
     rcond: float
 
     def solve(self, b: Floats) -> Floats:
         """``G^{-1} b`` for ``b`` of shape (p,) or (p, q)."""
-        scale = self.scale if b.ndim == 1 else self.scale[:, None]
-        return np.asarray(linalg.cho_solve((self.factor, False), b / scale, check_finite=False) / scale)
-
-    def inverse(self) -> Floats:
-        """``G^{-1}``, symmetric."""
-        upper, _ = linalg.lapack.dpotri(self.factor)
-        full = np.triu(upper) + np.triu(upper, 1).T
-        return np.asarray(full / np.outer(self.scale, self.scale))
+        return np.asarray(self.inverse @ b)
 
 
-def scaled_cholesky(G: Floats) -> ScaledCholesky | None:
-    """Factor of a cross-product, or None when it is not numerically positive definite.
+def scaled_inverse(G: Floats) -> ScaledInverse | None:
+    """Inverse of a cross-product, or None when it is not numerically positive definite.
 
     Raises
     ------
@@ -182,11 +174,15 @@ def scaled_cholesky(G: Floats) -> ScaledCholesky | None:
     if not scale.all():
         return None
     unit = G / np.outer(scale, scale)
-    factor, failed = linalg.lapack.dpotrf(unit)
-    if failed:
+    # Only numpy's LAPACK here: scipy brings a second pool of threads, and the two get in each other's way
+    try:
+        np.linalg.cholesky(unit)
+        inverse = np.linalg.inv(unit)
+    except np.linalg.LinAlgError:
         return None
-    rcond, _ = linalg.lapack.dpocon(factor, np.abs(unit).sum(axis=0).max())
-    return ScaledCholesky(factor, scale, float(rcond))
+    rcond = 1 / (np.abs(unit).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max())
+    inverse = (inverse + inverse.T) / 2
+    return ScaledInverse(inverse / np.outer(scale, scale), float(rcond))
 
 
 def triangular_factor(A: Floats, B: Floats, weights: Floats | None) -> Floats:
@@ -229,7 +225,7 @@ def independent_columns(R: Floats, tol: float) -> tuple[Ints, Floats]:
         rest = R[:, j]
         for _ in range(2):  # a second projection removes what rounding left of the first
             rest = rest - Q @ (Q.T @ rest)
-        length, whole = linalg.norm(rest), linalg.norm(R[:, j])
+        length, whole = np.linalg.norm(rest), np.linalg.norm(R[:, j])
         if length > 0 and length >= tol * whole and len(kept) < basis.shape[1]:
             basis[:, len(kept)] = rest / length
             kept.append(j)

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.numerics.glm import Ending, Point, Problem, information_weights, working
 from causalformula.numerics.least_squares import Solution, least_squares, solve
-from causalformula.numerics.linalg import RCOND_CHOLESKY, Floats, Ints, ScaledCholesky, gram, scaled_cholesky
+from causalformula.numerics.linalg import RCOND_NORMAL, Floats, Ints, ScaledInverse, gram, scaled_inverse
 
 SEPARATED = "the likelihood has no finite maximum (separation): some coefficients are infinite"
 # A step that moves the linear predictor by less than this share of it is rounding.
@@ -23,13 +23,13 @@ ALIASED = 1e-11
 
 @dataclass(frozen=True, eq=False)
 class _Reached:
-    """Where the steps ended; ``factor`` is that of the expected information there, when it is at hand."""
+    """Where the steps ended; ``normal`` is the inverse of the expected information there, when it is at hand."""
 
     point: Point
     steps: int
     converged: bool = False
     separated: bool = False
-    factor: ScaledCholesky | None = None
+    normal: ScaledInverse | None = None
 
 
 def climb(problem: Problem, start: Floats, tol: float, maxit: int) -> Ending | None:
@@ -46,7 +46,7 @@ def climb(problem: Problem, start: Floats, tol: float, maxit: int) -> Ending | N
     reached = _steps(part, point, tol, maxit)
     point = reached.point
     w, residual = working(part, point)
-    bread = _bread(part, reached.factor, w, residual)
+    bread = _bread(part, reached.normal, w, residual)
     if len(bread) < len(kept):
         return None
     solution = Solution(point.beta[:, None], kept, _alias(problem.X, kept), bread)
@@ -54,10 +54,10 @@ def climb(problem: Problem, start: Floats, tol: float, maxit: int) -> Ending | N
     return Ending(full, solution, w, reached.steps, reached.converged, False, reached.separated)
 
 
-def _bread(problem: Problem, factor: ScaledCholesky | None, w: Floats, residual: Floats) -> Floats:
+def _bread(problem: Problem, normal: ScaledInverse | None, w: Floats, residual: Floats) -> Floats:
     """Inverse of the expected information; by QR when its condition is poor."""
-    if factor is not None and factor.rcond >= RCOND_CHOLESKY:
-        return factor.inverse()
+    if normal is not None and normal.rcond >= RCOND_NORMAL:
+        return normal.inverse
     return solve(problem.X, residual[:, None], w, tol=ALIASED, refine=0).bread
 
 
@@ -74,12 +74,12 @@ def _steps(problem: Problem, point: Point, tol: float, maxit: int) -> _Reached:
     for count in range(maxit + 1):
         w, residual = working(problem, point)
         expected = gram(problem.X, w)
-        factor = scaled_cholesky(expected)
+        normal = scaled_inverse(expected)
         score = problem.X.T @ (w * residual)
         if (np.abs(score) <= tol * np.sqrt(np.diagonal(expected) * np.dot(w, residual**2))).all():
-            return _Reached(point, count, True, factor=factor)
-        factor = _observed(problem, point) or factor
-        moved = None if factor is None or count == maxit else _uphill(problem, point, factor.solve(score))
+            return _Reached(point, count, True, normal=normal)
+        normal = _observed(problem, point) or normal
+        moved = None if normal is None or count == maxit else _uphill(problem, point, normal.solve(score))
         if moved is None:
             break
         move = float(np.abs(moved.eta - point.eta)[w > 0].max())
@@ -93,15 +93,15 @@ def _steps(problem: Problem, point: Point, tol: float, maxit: int) -> _Reached:
     return _Reached(point, count)
 
 
-def _observed(problem: Problem, point: Point) -> ScaledCholesky | None:
-    """Factor of the observed information, where it differs from the expected one and is positive definite."""
+def _observed(problem: Problem, point: Point) -> ScaledInverse | None:
+    """Inverse of the observed information, where it differs from the expected one and is positive definite."""
     if problem.family.canonical:
         return None
     a = information_weights(problem.family, problem.y, point.mu, point.eta, problem.weights)
     H = gram(problem.X, np.where(problem.weights > 0, a, 0.0))
     if not np.isfinite(H).all() or (np.diagonal(H) <= 0).any():
         return None
-    return scaled_cholesky(H)
+    return scaled_inverse(H)
 
 
 def _uphill(problem: Problem, point: Point, step: Floats) -> Point | None:

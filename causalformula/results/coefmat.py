@@ -12,17 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from causalformula.results.rformat import (
     EPS,
     STAR_LEGEND,
-    WIDTH,
     Floats,
     as_table,
     format_num,
     format_pval,
-    matrix_text,
-    pad_right,
     r_round,
     stars,
     zapsmall,
 )
+from causalformula.results.rlayout import WIDTH, matrix_text, pad_right
 
 DIGITS = 4
 T_COLUMNS = ("Estimate", "Std. Error", "t value", "Pr(>|t|)")
@@ -92,9 +90,7 @@ class _Columns:
     p: int | None
 
 
-def _assign(
-    n_cols: int, has_p: bool, cs_ind: Sequence[int] | None, tst_ind: Sequence[int] | None
-) -> _Columns:
+def _assign(n_cols: int, has_p: bool, cs_ind: Sequence[int] | None, tst_ind: Sequence[int] | None) -> _Columns:
     n_tests = 1 if tst_ind is None else len(tst_ind)
     k = n_cols - has_p - n_tests
     estimates = tuple(range(k)) if cs_ind is None else tuple(cs_ind)

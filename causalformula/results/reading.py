@@ -134,15 +134,24 @@ class Test:
         return text if self.table is None else f"{text}\n{self.table.to_string()}"
 
 
-def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None) -> Test:
-    """Joint Wald test that ``theta`` is zero: F with ``df`` denominator degrees of freedom, chi-squared if infinite."""
+def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None, *, reduce: bool = False) -> Test:
+    """Joint Wald test that ``theta`` is zero: F with ``df`` denominator degrees of freedom, chi-squared if infinite.
+
+    Parameters
+    ----------
+    reduce : bool
+        Restrictions that imply each other count once (a generalised inverse, with the rank as degrees of freedom); without
+        it they are an ``OptionError``.
+    """
     from scipy.special import chdtrc, fdtrc
 
-    rank = np.linalg.matrix_rank(matrix, hermitian=True) if len(matrix) else 0
-    if rank < len(theta):
-        raise OptionError(f"the {len(theta)} restrictions are not independent (rank {rank}); drop the redundant ones")
-    value = float(theta @ np.linalg.solve(matrix, theta))
-    q = len(theta)
+    scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    good = values > 1e-10 * values.max()
+    q = int(good.sum())
+    if q < len(theta) and not reduce:
+        raise OptionError(f"the {len(theta)} restrictions are not independent (rank {q}); drop the redundant ones")
+    value = float((((theta / scale) @ vectors[:, good]) ** 2 / values[good]).sum())
     if np.isinf(df):
         return Test(value, float(q), float(chdtrc(q, value)), method, table)
     return Test(value / q, (float(q), float(df)), float(fdtrc(q, df, value / q)), method, table)

@@ -330,4 +330,6 @@ def _equality(result: Result, name: str) -> Test | None:
     matrix = np.array(rows)
     theta = matrix @ result.answer.estimate.theta
     covariance = matrix @ result.covariance.matrix @ matrix.T
-    return wald(theta, covariance, float(result.covariance.df.min()), f"Wald test that the effects are equal by {name}")
+    method = f"Wald test that the effects are equal by {name}"
+    # A numeric modifier's groups lie on a line, so equality of two of them implies that of all.
+    return wald(theta, covariance, float(result.covariance.df.min()), method, reduce=True)

@@ -7,16 +7,16 @@ otherwise. The reference is R 4.2.2 at ``options(digits = 7, scipen = 0, width =
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from causalformula.results.rlayout import pad_left
+
 Floats = NDArray[np.float64]
 
-WIDTH = 80
 EPS = float(np.finfo(float).eps)
 STAR_LEGEND = "0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1"
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."), (1.0, " "))
@@ -135,16 +135,17 @@ def quantile7(x: ArrayLike, probs: ArrayLike = (0.0, 0.25, 0.5, 0.75, 1.0)) -> F
     lower, upper = ordered[low], ordered[high]
     share = at - low
     # Equal neighbours are left alone: (1 - h) * a + h * a need not be a.
-    return np.where((share > 0) & (lower != upper), (1 - share) * lower + share * upper, lower)
+    between: Floats = np.where((share > 0) & (lower != upper), (1 - share) * lower + share * upper, lower)
+    return between
 
 
 # ---- format ------------------------------------------------------------------------------------------------------
 
 
-def _special(x: float) -> str:
+def _special(x: float, na: str = "NA") -> str:
     """Write the values that have no digits."""
     if math.isnan(x):
-        return "NA"
+        return na
     return "Inf" if x > 0 else "-Inf"
 
 
@@ -202,6 +203,7 @@ def format_num(
     *,
     scientific: bool | None = None,
     trim: bool = False,
+    na: str = "NA",
 ) -> list[str]:
     """Write numbers in one common notation, as R's ``format`` does.
 
@@ -211,7 +213,7 @@ def format_num(
     Parameters
     ----------
     x : array_like
-        Numbers of any shape (written in C order); NaN is written NA.
+        Numbers of any shape (written in C order).
     digits : int
         Significant digits.
     nsmall : int
@@ -222,6 +224,8 @@ def format_num(
         Force (True) or forbid (False) scientific notation.
     trim : bool
         Leave out the padding.
+    na : str
+        How NaN is written: R's NA, or ``"NaN"`` where R's arithmetic would have made one.
     """
     values = [float(v) + 0.0 for v in np.asarray(x, dtype=float).ravel()]
     finite = [v for v in values if math.isfinite(v)]
@@ -231,7 +235,7 @@ def format_num(
     texts = []
     for v in values:
         if not math.isfinite(v):
-            texts.append(_special(v))
+            texts.append(_special(v, na))
         elif fixed:
             texts.append(f"{v:.{right}f}")
         else:
@@ -275,7 +279,7 @@ def format_c(
     if width is None:
         width = 0 if digits is None else digits + 1
     if not math.isfinite(x):
-        text = "NaN" if math.isnan(x) else _special(x)
+        text = _special(x, "NaN")
         return text.ljust(width) if "-" in flag else text.rjust(width)
     text = _c_text(x, digits, format, "#" in flag)
     if big_mark:
@@ -350,86 +354,7 @@ def stars(p: ArrayLike) -> list[str]:
     return [next((mark for cut, mark in _STARS if v <= cut), "") for v in values]
 
 
-# ---- laying out on the page --------------------------------------------------------------------------------------
-
-
-def display_width(text: str) -> int:
-    """Count the columns that a text takes on a terminal: wide East Asian letters take two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    marks = sum(unicodedata.combining(c) != 0 for c in text)
-    return len(text) + wide - marks
-
-
-def pad_left(texts: Sequence[str], width: int = 0) -> list[str]:
-    """Right-justify at the common width."""
-    common = max([width, *map(display_width, texts)])
-    return [" " * (common - display_width(t)) + t for t in texts]
-
-
-def pad_right(texts: Sequence[str], width: int = 0) -> list[str]:
-    """Left-justify at the common width."""
-    common = max([width, *map(display_width, texts)])
-    return [t + " " * (common - display_width(t)) for t in texts]
-
-
-def vector_text(cells: Sequence[str], names: Sequence[str] | None = None, gap: int = 1, width: int = WIDTH) -> str:
-    """Lay out a vector as R's ``print`` does, wrapped at the page width; ends with a newline.
-
-    Parameters
-    ----------
-    cells : sequence of str
-        The elements, already written.
-    names : sequence of str, optional
-        Their names; without them each line starts with the index of its first element.
-    gap : int
-        Blanks between columns (``print.gap``).
-    width : int
-        The page width.
-    """
-    if names is None:
-        return _indexed_vector(cells, gap, width)
-    both = pad_left([*names, *cells])
-    heads, bodies = both[: len(names)], both[len(names) :]
-    per_line = max(1, width // (display_width(both[0]) + gap)) if both else 1
-    lines = []
-    for start in range(0, len(bodies), per_line):
-        for part in (heads, bodies):
-            lines.append("".join(t + " " * gap for t in part[start : start + per_line]))
-    return "".join(line + "\n" for line in lines)
-
-
-def _indexed_vector(cells: Sequence[str], gap: int, width: int) -> str:
-    body = pad_left(cells)
-    label = len(str(len(body))) + 2
-    step = (display_width(body[0]) if body else 0) + gap
-    per_line = max(1, (width - label) // step)
-    lines = []
-    for start in range(0, len(body), per_line):
-        row = "".join(" " * gap + t for t in body[start : start + per_line])
-        lines.append(f"[{start + 1}]".rjust(label) + row)
-    return "".join(line + "\n" for line in lines)
-
-
-def matrix_text(rows: Sequence[str], cols: Sequence[str], cells: Sequence[Sequence[str]], width: int = WIDTH) -> str:
-    """Lay out a matrix of strings as R prints it right-justified; ends with a newline.
-
-    Columns that do not fit on the page follow below, with the row names repeated.
-    """
-    labels = pad_right(["", *rows])
-    columns = [pad_left([name, *(row[j] for row in cells)]) for j, name in enumerate(cols)]
-    blocks: list[list[list[str]]] = []
-    room = 0
-    for column in columns:
-        need = 1 + display_width(column[0])
-        # R keeps the last column of the page free.
-        if not blocks or room + need >= width:
-            blocks.append([labels])
-            room = display_width(labels[0])
-        blocks[-1].append(column)
-        room += need
-    return "".join(" ".join(parts) + "\n" for block in blocks for parts in zip(*block, strict=True))
+# ---- tables --------------------------------------------------------------------------------------------------------
 
 
 def as_table(table: Any) -> Floats:

@@ -24,9 +24,9 @@ from causalformula.results.rformat import (
     format_pval,
     quantile7,
     signif,
-    vector_text,
     zapsmall,
 )
+from causalformula.results.rlayout import vector_text
 
 COEFTEST_DIGITS = 5
 _QUARTILES = ("Min", "1Q", "Median", "3Q", "Max")
@@ -208,7 +208,7 @@ def lm_summary(model: LmText, *, digits: int = DIGITS, signif_stars: bool = True
 
 def _fit_lines(model: LmText, digits: int) -> str:
     """Return the residual standard error, the rows dropped, and (with regressors) R-squared and the F test."""
-    sigma = format_num(signif(model.sigma, digits))[0].replace("NA", "NaN")
+    sigma = format_num(signif(model.sigma, digits), na="NaN")[0]
     text = f"Residual standard error: {sigma} on {model.df_residual} degrees of freedom\n{omitted_line(model.omitted)}"
     if model.fstatistic is None:
         return text
@@ -265,10 +265,11 @@ def glm_summary(model: GlmText, *, digits: int = DIGITS, signif_stars: bool = Tr
 
 def _deviance_lines(model: GlmText, digits: int) -> str:
     """Return the dispersion, the two deviances with their degrees of freedom, the rows dropped and the AIC."""
-    dispersion = format_num([model.dispersion])[0].replace("NA", "NaN")
-    deviances = format_num([model.null_deviance, model.deviance], max(5, digits + 1))
+    dispersion = format_num([model.dispersion], na="NaN")[0]
+    deviances = format_num([model.null_deviance, model.deviance], max(5, digits + 1), na="NaN")
     dfs = format_int([model.df_null, model.df_residual])
-    aic = format_num([model.aic], max(4, digits + 1))[0]
+    # A quasi-family has no likelihood (NA); elsewhere a missing criterion is a failed computation (NaN).
+    aic = format_num([model.aic], max(4, digits + 1), na="NA" if model.family.startswith("quasi") else "NaN")[0]
     return (
         f"\n(Dispersion parameter for {model.family} family taken to be {dispersion})\n\n"
         f"    Null deviance: {deviances[0]}  on {dfs[0]}  degrees of freedom\n"

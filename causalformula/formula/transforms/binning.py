@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from ...errors import DataError
 from ..values import Codes, Factor, Floats
+
+MAX_INTERVALS = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,8 @@ def bins(
         For fewer than two intervals asked for, breaks that repeat, or labels of the wrong number.
     """
     points = np.sort(breaks) if len(breaks) > 1 else _even(x, float(breaks[0]))
+    if np.isnan(points).any():
+        raise DataError("cut() has no breaks to work with: they, or all values, are missing")
     if (np.diff(points) == 0).any():
         raise DataError("the breaks of cut() are not unique")
     if labels is None or labels is True:
@@ -69,8 +74,8 @@ def bins(
 
 
 def _even(x: Floats, count: float) -> Floats:
-    if not count >= 2:
-        raise DataError("cut() needs at least 2 intervals")
+    if not 2 <= count <= MAX_INTERVALS:
+        raise DataError(f"cut() makes 2 to {MAX_INTERVALS} intervals, not {count:g}")
     low, high = np.nanmin(x), np.nanmax(x)
     width = high - low or abs(low)
     number = int(count) + 1
@@ -85,12 +90,12 @@ def _intervals(points: Floats, right: bool, include_lowest: bool, digits: int) -
     """Labels such as ``(0,20]``, with as many digits as it takes to tell neighbours apart."""
     for precision in range(digits, max(12, digits) + 1):
         ends = [f"{p:.{precision}g}" for p in points]
-        if all(a != b for a, b in zip(ends, ends[1:], strict=False)):
+        if all(a != b for a, b in pairwise(ends)):
             break
     else:
         return tuple(f"Range_{i}" for i in range(1, len(points)))
     left, close = ("(", "]") if right else ("[", ")")
-    labels = [f"{left}{a},{b}{close}" for a, b in zip(ends, ends[1:], strict=False)]
+    labels = [f"{left}{a},{b}{close}" for a, b in pairwise(ends)]
     if include_lowest and right:
         labels[0] = "[" + labels[0][1:]
     elif include_lowest:

@@ -51,8 +51,8 @@ class Polynomial:
 def polynomial(x: Floats, degree: int, raw: bool) -> Polynomial:
     """Fit to ``x`` (n, variables).
 
-    The monic polynomials orthogonal over the data satisfy p_{k+1} = (x - alpha_k) p_k - (norm2_k / norm2_{k-1}) p_{k-1};
-    this is what R's QR of the powers gives, signs included, and loses less to rounding.
+    The monic polynomials that are orthogonal over the data satisfy
+    p_{k+1} = (x - alpha_k) p_k - (norm2_k / norm2_{k-1}) p_{k-1}; this is what R's QR of the powers gives, signs included, and loses less to rounding.
 
     Raises
     ------

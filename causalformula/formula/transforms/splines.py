@@ -67,7 +67,8 @@ def b_spline(
     boundary = _boundary(x, boundary)
     if knots is None:
         wanted = 0 if df is None else df - degree - (1 if intercept else 0)
-        knots = _quantiles(x, boundary, wanted, f"bs() with degree {degree}: df was too small; used {degree + intercept}")
+        message = f"bs() with degree {degree}: df was too small; used {degree + intercept}"
+        knots = _quantiles(x, boundary, wanted, message)
     return BSplineBasis(_inner(knots, boundary), boundary, degree, intercept)
 
 
@@ -100,7 +101,8 @@ def _quantiles(x: Floats, boundary: Floats, count: int, too_small: str) -> Float
     if count <= 0:
         return np.empty(0)
     inside = x[(x >= boundary[0]) & (x <= boundary[1])]
-    return np.quantile(inside, np.linspace(0, 1, count + 2)[1:-1])
+    out: Floats = np.quantile(inside, np.linspace(0, 1, count + 2)[1:-1])
+    return out
 
 
 def _inner(knots: Floats, boundary: Floats) -> Floats:
