@@ -10,11 +10,12 @@ import causalformula.backends.regression  # noqa: F401  (importing a backend fil
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, FormulaError, OptionError
+from causalformula.errors import CapabilityError, FormulaError
 from causalformula.formula.design import Contrasts
 from causalformula.formula.reader import parse as read_formula
 from causalformula.formula.spec import Spec
 from causalformula.frame.bind import bind
+from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import read_request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.result import Result
@@ -113,14 +114,17 @@ def fit(
     spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
     if spec.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
-    method = method if method is not None else default_method(spec)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
-    record, chosen = registry.read_options(method, given)
+    named = method if method is not None else default_method(spec, given)
+    record, _ = registry.read_options(named, given)
     refuse_unread_roles(spec, record)
     request = None if vcov is None else read_request(vcov)
     extra = () if request is None else grouping_names(request)
     frame = bind(spec, data, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
+        named = "regression"
+    _, chosen = registry.read_options(named, given)
     found = registry.run(frame, chosen)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     query = Query()
@@ -130,13 +134,17 @@ def fit(
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
 
 
-def default_method(spec: Spec) -> str:
-    """The method of a formula that names none."""
+def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
+    """The method of a formula that names none.
+
+    A difference in means has no outcome model: a family, or an estimand other than the ATE, asks for the regression.
+    """
     if spec.has("did"):
         return "did"
     if spec.has("iv"):
         return "iv"
-    return "regression" if any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
+    modelled = given.get("family", "gaussian") != "gaussian" or given.get("estimand", "ATE") != "ATE" or "interact" in given
+    return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
 
 
 def refuse_unread_roles(spec: Spec, record: registry.Record) -> None:
@@ -147,5 +155,3 @@ def refuse_unread_roles(spec: Spec, record: registry.Record) -> None:
         hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
         raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
 
-
-__all__ = ["OptionError", "fit", "parse"]

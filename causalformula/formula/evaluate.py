@@ -153,13 +153,11 @@ class _Evaluator:
 
     def column(self, name: str) -> Value:
         value = self.columns[name]
-        if isinstance(value, np.ndarray):
-            return _widened(value)
         if isinstance(value, Factor) and not self.replay:
             self.memory.levels[name] = value.levels, value.ordered
         elif self.replay and name in self.memory.levels:
             return self.recoded(name, value)
-        return value
+        return _widened(value) if isinstance(value, np.ndarray) else value
 
     def recoded(self, name: str, value: Value) -> Factor:
         levels, ordered = self.memory.levels[name]

@@ -134,14 +134,11 @@ def logic(operator: str, left: Value, right: Value) -> Logical:
 def member(left: Value, right: Value) -> Logical:
     """``%in%``: never missing."""
     if not any(isinstance(v, Strings | Factor) for v in (left, right)):
-        return Logical.of(np.isin(floats(left, "`%in%`"), floats(right, "`%in%`")) | _both_missing(left, right))
-    a, b = as_strings(left), as_strings(right)
-    held = {b.table[c] for c in np.unique(b.codes) if c >= 0}
-    found = np.array([v in held for v in a.table] + [bool((b.codes < 0).any())])
-    return Logical.of(found[a.codes])
-
-
-def _both_missing(left: Value, right: Value) -> NDArray[np.bool_] | bool:
-    if np.isnan(floats(right, "`%in%`")).any():
-        return np.isnan(floats(left, "`%in%`"))
-    return False
+        a, b = floats(left, "`%in%`"), floats(right, "`%in%`")
+        if a.ndim > 1:
+            raise FormulaError("`%in%` needs one column on the left, and this is a matrix")
+        return Logical.of(np.isin(a, b) | (np.isnan(a) & np.isnan(b).any()))
+    text, among = as_strings(left), as_strings(right)
+    held = {among.table[c] for c in np.unique(among.codes) if c >= 0}
+    found = np.array([v in held for v in text.table] + [bool((among.codes < 0).any())])
+    return Logical.of(found[text.codes])

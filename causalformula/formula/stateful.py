@@ -1,8 +1,8 @@
 """The functions that remember: fitted once to a state, which new data then go through.
 
 R does this for ``poly``, ``ns``, ``bs`` and ``scale`` when they stand alone in a term. Here it holds wherever they
-stand, and for ``mean``, ``cut``, and the levels of factors too, so that ``I(age - mean(age))`` of a counterfactual or of one
-new row means what it meant when the model was fitted.
+stand, and for ``mean``, ``cut``, and the levels of factors too, so that ``I(age - mean(age))`` of a counterfactual or
+of one new row means what it meant when the model was fitted.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ def _poly(x: Value, dots: Dots, degree: Any = 1, raw: Any = False, simple: Any =
 
 
 def _poly_with(state: Any, x: Value, dots: Dots, degree: Any = 1, raw: Any = False, simple: Any = False) -> Value:
-    value: Matrix = state.apply(_poly_input(x, dots, degree)[0])
+    # A variable of a single row is as short as a degree: only the state knows how many variables there are.
+    first = _columns(x, "poly()")[0]
+    extra = [floats(v, "poly()") for _, v in dots] if first.shape[1] < state.variables else []
+    value: Matrix = state.apply(np.column_stack([first, *extra]))
     return value
 
 

@@ -173,8 +173,7 @@ def take(value: Value, rows: NDArray[np.intp]) -> Value:
 def missing(value: Value) -> NDArray[np.bool_] | None:
     """Rows in which the value is missing, or None when there are none."""
     if isinstance(value, np.ndarray):
-        # The sum is NaN or infinite whenever a value is, and reading it costs no array.
-        if value.dtype.kind != "f" or np.isfinite(value.sum()):
+        if value.dtype.kind != "f" or _finite(value):
             return None
         rows: NDArray[np.bool_] = np.isnan(value)
     elif isinstance(value, Matrix):
@@ -186,6 +185,12 @@ def missing(value: Value) -> NDArray[np.bool_] | None:
     else:
         return None
     return rows if rows.any() else None
+
+
+def _finite(values: Vector) -> bool:
+    """The sum is NaN or infinite whenever a value is, and reading it costs no array."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.sum()))
 
 
 def number_label(value: float) -> str:

@@ -176,7 +176,7 @@ def test_model_matrix(text: str, drop: str) -> None:
 
 @pytest.mark.parametrize("text", list(OURS["predictions"]))
 def test_prediction_matrix(text: str) -> None:
-    """R: model.matrix of new data with the terms, levels and contrasts of the fit, some values beyond the range of the old."""
+    """R: model.matrix of new data with the terms, levels and contrasts of the fit, partly beyond the old range."""
     expected = OURS["predictions"][text]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CausalFormulaWarning)

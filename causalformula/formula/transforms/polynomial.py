@@ -12,21 +12,45 @@ from ..values import Floats, Matrix
 
 
 @dataclass(frozen=True, eq=False)
-class Polynomial:
-    """One recurrence for each variable.
+class Recurrence:
+    """Orthogonal polynomials of one variable, by their recurrence in z = x - center.
+
+    p_{k+1} = (z - alpha_k) p_k - (norm2_k / norm2_{k-1}) p_{k-1}
 
     Attributes
     ----------
-    degree : int
-    alpha : tuple of ndarray (degree,) or None
-        The recurrence's centres, by variable; None for raw powers.
-    norm2 : tuple of ndarray (degree + 2,) or None
-        1, then the squared norms of the polynomials of degree 0, 1, ...: R's ``coefs``.
+    center : float
+        The mean of the data: taken off first, so that a variable far from zero keeps its digits.
+    alpha : ndarray (degree,)
+    norm2 : ndarray (degree + 1,)
+        Sums of squares over the data, by degree.
     """
 
+    center: float
+    alpha: Floats
+    norm2: Floats
+
+    def apply(self, x: Floats) -> Floats:
+        """The polynomials of degree 1 and up, of unit length over the data."""
+        degree = len(self.alpha)
+        z = x - self.center
+        basis = np.empty((len(x), degree + 1), order="F")
+        basis[:, 0] = 1.0
+        for k in range(degree):
+            basis[:, k + 1] = (z - self.alpha[k]) * basis[:, k]
+            if k:
+                basis[:, k + 1] -= self.norm2[k] / self.norm2[k - 1] * basis[:, k - 1]
+        basis /= np.sqrt(self.norm2)
+        return basis[:, 1:]
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial:
+    """A polynomial basis in ``variables`` variables; ``recurrences`` is None for raw powers."""
+
     degree: int
-    alpha: tuple[Floats, ...] | None
-    norm2: tuple[Floats, ...] | None
+    variables: int
+    recurrences: tuple[Recurrence, ...] | None
 
     def apply(self, x: Floats) -> Matrix:
         """The basis at the rows of ``x`` (n, variables); missing where ``x`` is."""
@@ -41,18 +65,15 @@ class Polynomial:
         return Matrix(values, tuple(".".join(map(str, d)) for d in degrees))
 
     def _powers(self, x: Floats, variable: int) -> Floats:
-        if self.alpha is None or self.norm2 is None:
+        if self.recurrences is None:
             return np.column_stack([x**d for d in range(1, self.degree + 1)])
-        basis = _recur(x, self.alpha[variable], self.norm2[variable], self.degree)
-        out: Floats = basis[:, 1:] / np.sqrt(self.norm2[variable][2 : self.degree + 2])
-        return out
+        return self.recurrences[variable].apply(x)
 
 
 def polynomial(x: Floats, degree: int, raw: bool) -> Polynomial:
     """Fit to ``x`` (n, variables).
 
-    The monic polynomials that are orthogonal over the data satisfy
-    p_{k+1} = (x - alpha_k) p_k - (norm2_k / norm2_{k-1}) p_{k-1}; this is what R's QR of the powers gives, signs included, and loses less to rounding.
+    The recurrence gives what R's QR of the powers gives, signs included, and loses less to rounding.
 
     Raises
     ------
@@ -62,39 +83,29 @@ def polynomial(x: Floats, degree: int, raw: bool) -> Polynomial:
     if np.isnan(x).any():
         raise DataError("poly() does not take missing values; drop those rows first, for example with subset=")
     if raw:
-        return Polynomial(degree, None, None)
+        return Polynomial(degree, x.shape[1], None)
     for column in x.T:
         if len(np.unique(column)) <= degree:
             raise DataError(f"poly() of degree {degree} needs more than {degree} distinct values")
-    fitted = [_orthogonal(column, degree) for column in x.T]
-    return Polynomial(degree, tuple(a for a, _ in fitted), tuple(n for _, n in fitted))
+    return Polynomial(degree, x.shape[1], tuple(_orthogonal(column, degree) for column in x.T))
 
 
-def _orthogonal(x: Floats, degree: int) -> tuple[Floats, Floats]:
-    alpha = np.zeros(degree)
-    norm2 = np.ones(degree + 2)
-    # Centred and scaled, the powers neither overflow nor cancel.
-    middle, size = x.mean(), np.abs(x - x.mean()).max()
-    z = (x - middle) / size
+def _orthogonal(x: Floats, degree: int) -> Recurrence:
+    center = float(x.mean())
+    # On the unit interval the powers neither overflow nor vanish.
+    size = float(np.abs(x - center).max())
+    z = (x - center) / size
+    alpha, norm2 = np.zeros(degree), np.zeros(degree + 1)
     before, current = np.zeros_like(z), np.ones_like(z)
-    norm2[1] = len(z)
+    norm2[0] = len(z)
     for k in range(degree):
-        alpha[k] = (z * current * current).sum() / norm2[k + 1]
-        before, current = current, (z - alpha[k]) * current - (norm2[k + 1] / norm2[k] if k else 0.0) * before
-        norm2[k + 2] = (current * current).sum()
-    powers = size ** (2.0 * np.arange(degree + 1))
-    norm2[1:] *= powers
-    return alpha * size + middle, norm2
-
-
-def _recur(x: Floats, alpha: Floats, norm2: Floats, degree: int) -> Floats:
-    basis = np.empty((len(x), degree + 1), order="F")
-    basis[:, 0] = 1.0
-    if degree:
-        basis[:, 1] = x - alpha[0]
-    for k in range(1, degree):
-        basis[:, k + 1] = (x - alpha[k]) * basis[:, k] - norm2[k + 1] / norm2[k] * basis[:, k - 1]
-    return basis
+        alpha[k] = (z * current * current).sum() / norm2[k]
+        after = (z - alpha[k]) * current
+        if k:
+            after -= norm2[k] / norm2[k - 1] * before
+        before, current = current, after
+        norm2[k + 1] = (current * current).sum()
+    return Recurrence(center, alpha * size, norm2 * size ** (2.0 * np.arange(degree + 1)))
 
 
 def _mixed(variables: int, degree: int) -> list[tuple[int, ...]]:
