@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import causalformula.backends.regression  # noqa: F401  (importing a backend fil
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, FormulaError
+from causalformula.errors import CapabilityError, CausalFormulaWarning, FormulaError
 from causalformula.formula.design import Contrasts
 from causalformula.formula.reader import parse as read_formula
 from causalformula.formula.spec import Spec
@@ -126,6 +127,8 @@ def fit(
         named = "regression"
     _, chosen = registry.read_options(named, given)
     found = registry.run(frame, chosen)
+    for note in found.notes:
+        warnings.warn(note, CausalFormulaWarning, stacklevel=2)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     query = Query()
     return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)

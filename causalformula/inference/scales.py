@@ -111,7 +111,7 @@ MEASURES: dict[str, Measure] = {
         Measure("log_ratio", _log_ratio, _d_log_ratio, "identity", "ln(mean({a}) / mean({b}))", "positive"),
         Measure("odds_ratio", _log_odds_ratio, _d_log_odds_ratio, "exp", "odds({a}) / odds({b})", "unit"),
         Measure("log_odds_ratio", _log_odds_ratio, _d_log_odds_ratio, "identity", "ln(odds({a}) / odds({b}))", "unit"),
-        Measure("nnt", _difference, _d_difference, "inverse", "1 / (mean({a}) - mean({b}))", "real"),
+        Measure("nnt", _difference, _d_difference, "inverse", "1 / ({a} - {b})", "real"),
     )
 }
 

@@ -28,6 +28,10 @@ TITLES = {
 }
 
 
+# Effect tables carry limits and stars beside the coefficients' columns, so they get a wider page than R's 80 columns.
+EFFECT_WIDTH = 120
+
+
 @dataclass(frozen=True)
 class Summary:
     """A printed summary: ``str`` for the console, and HTML and LaTeX of the same parts.
@@ -41,7 +45,7 @@ class Summary:
     parts: tuple[str | Cells, ...]
 
     def __str__(self) -> str:
-        return "\n".join(part if isinstance(part, str) else part.text().rstrip("\n") for part in self.parts)
+        return "\n".join(part if isinstance(part, str) else part.text(EFFECT_WIDTH).rstrip("\n") for part in self.parts)
 
     def __repr__(self) -> str:
         return str(self)
