@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from causalformula.fit import fit, parse
     from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster
+    from causalformula.results.table import table
 
 _HOMES = {
     "causalformula.backends.difference_in_means": ("DifferenceInMeans",),
@@ -45,6 +46,7 @@ _HOMES = {
     ),
     "causalformula.fit": ("fit", "parse"),
     "causalformula.inference.requests": ("HC", "Asympt", "Bootstrap", "Classical", "Cluster"),
+    "causalformula.results.table": ("table",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("datasets", "plots")
@@ -69,6 +71,7 @@ __all__ = [
     "fit",
     "parse",
     "plots",
+    "table",
 ]
 
 

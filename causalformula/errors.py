@@ -86,6 +86,14 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def choose(word: str, allowed: Iterable[str], lead: str = "choose from") -> str:
+    """The end of a message about an unknown name: the nearest one where there is one, then the allowed set."""
+    allowed = [str(a) for a in allowed]
+    near = did_you_mean(word, allowed)
+    listed = f"{lead} {', '.join(allowed)}"
+    return f"{near} {listed[0].upper()}{listed[1:]}" if near else f"; {listed}"
+
+
 def some(items: Iterable[Any], most: int = 10) -> str:
     """At most ``most`` items as text, with the number of those left out."""
     items = list(items)

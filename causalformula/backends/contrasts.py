@@ -47,7 +47,7 @@ class Contrast:
     slope: bool = False
 
     def label(self, measure: Measure) -> str:
-        """marginaleffects' label: ``1 - 0``, ``mean(1) / mean(0)``, ``ln(odds(1) / odds(0))``, ``+1``."""
+        """Marginaleffects' label: ``1 - 0``, ``mean(1) / mean(0)``, ``ln(odds(1) / odds(0))``, ``+1``."""
         if self.text is None:
             return measure.label.format(a=self.high.label, b=self.low.label)
         wrap = {"ratio": "mean({})", "log_ratio": "ln(mean({}))", "odds_ratio": "odds({})", "log_odds_ratio": "ln(odds({}))"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, choose
 from causalformula.inference.scales import Measure, read_measure
 
 ESTIMANDS = ("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE")
@@ -41,13 +41,11 @@ class Options:
     def __post_init__(self) -> None:
         if self.estimand is not None and self.estimand not in ESTIMANDS:
             raise OptionError(
-                f"unknown estimand {self.estimand!r}{did_you_mean(self.estimand, ESTIMANDS)}; "
-                f"choose from {', '.join(ESTIMANDS)}"
+                f"unknown estimand {self.estimand!r}{choose(self.estimand, ESTIMANDS)}"
             )
         if isinstance(self.contrast, str) and self.contrast not in CONTRASTS:
             raise OptionError(
-                f"unknown contrast {self.contrast!r}{did_you_mean(self.contrast, CONTRASTS)}; choose from "
-                f"{', '.join(CONTRASTS)}, a number, or a pair (low, high)"
+                f"unknown contrast {self.contrast!r}{choose(self.contrast, CONTRASTS)}, a number, or a pair (low, high)"
             )
         if isinstance(self.contrast, list):
             object.__setattr__(self, "contrast", tuple(self.contrast))

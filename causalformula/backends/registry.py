@@ -18,7 +18,7 @@ from causalformula.errors import (
     FormulaError,
     IdentificationError,
     OptionError,
-    did_you_mean,
+    choose,
 )
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -77,10 +77,12 @@ class Record:
 RECORDS: dict[str, Record] = {}
 
 # Methods of the design whose backend is not there yet: named, so that asking for one is not called a typo.
-PLANNED: tuple[str, ...] = (
-    "ipw weighting ebal cbps ipt energy subclass stratification nearest matching optimal full cem exact cardinality aipw tmle "
-    "dml s_learner t_learner x_learner r_learner dr_learner causal_forest did iv"
-).split()  # type: ignore[assignment]
+PLANNED = (
+    *("ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass", "stratification"),
+    *("nearest", "matching", "optimal", "full", "cem", "exact", "cardinality"),
+    *("aipw", "tmle", "dml", "did", "iv"),
+    *("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),
+)
 
 
 def backend(
@@ -152,7 +154,7 @@ def find(method: str) -> Record:
         return RECORDS[known[method]]
     if method in PLANNED:
         raise CapabilityError(f"method={method!r} is not available yet; available: {', '.join(RECORDS)}")
-    raise OptionError(f"unknown method {method!r}{did_you_mean(method, known)}; choose from {', '.join(RECORDS)}")
+    raise OptionError(f"unknown method {method!r}{choose(method, RECORDS)}")
 
 
 def record_of(options: Options) -> Record:
@@ -174,7 +176,7 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
     for key in given:
         if key not in allowed:
             raise OptionError(
-                f"method {record.name!r} has no option {key!r}{did_you_mean(key, allowed)}; it takes {', '.join(allowed)}"
+                f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}"
             )
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand = options.estimand or record.default_estimand

@@ -189,7 +189,10 @@ def _identity(x: Value) -> Value:
 
 
 def _offset(x: Value) -> Value:
-    return floats(x, "offset()")
+    values = floats(x, "offset()")
+    if values.ndim > 1:
+        raise FormulaError("an offset is one column, and this is a matrix")
+    return values
 
 
 def _is_na(x: Value) -> Value:

@@ -14,7 +14,7 @@ from causalformula.formula.design import Contrasts
 from causalformula.formula.evaluate import Env, Memory, evaluate
 from causalformula.formula.grammar import has_dot
 from causalformula.formula.parse import parse_expression
-from causalformula.formula.spec import Spec, enclosed, plus
+from causalformula.formula.spec import Spec, plus
 from causalformula.formula.syntax import Argument, Call, Name, Node
 from causalformula.formula.terms import terms
 from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, missing, take

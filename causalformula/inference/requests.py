@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, choose, did_you_mean
 
 HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
@@ -207,7 +207,7 @@ def _read_text(text: str) -> Request:
         return Cluster(tuple(by), type=found["type"])
     if _LATER.match(text):
         return Later(text)
-    raise OptionError(f"unknown covariance {text!r}{did_you_mean(text, NAMES)}; choose from {', '.join(NAMES)}")
+    raise OptionError(f"unknown covariance {text!r}{choose(text, NAMES)}")
 
 
 def describe(request: Request) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, choose
 
 Array = NDArray[np.float64]
 
@@ -119,5 +119,5 @@ MEASURES: dict[str, Measure] = {
 def read_measure(name: str) -> Measure:
     """The record of a measure; an unknown name is an ``OptionError`` that lists them."""
     if name not in MEASURES:
-        raise OptionError(f"unknown measure {name!r}{did_you_mean(name, MEASURES)}; choose from {', '.join(MEASURES)}")
+        raise OptionError(f"unknown measure {name!r}{choose(name, MEASURES)}")
     return MEASURES[name]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.errors import DataError, OptionError, did_you_mean
+from causalformula.errors import DataError, OptionError, choose
 from causalformula.numerics.linalg import Floats
 from causalformula.numerics.links import EPS, LINKS, Link
 
@@ -342,11 +342,11 @@ def family(name: str | Family, link: str | None = None, *, variance: str | None 
     found = _CALL.fullmatch(name)
     called, arguments = (found[1], _arguments(found[2], name)) if found else (name, {})
     if called not in KINDS:
-        raise OptionError(f"unknown family {called!r}{did_you_mean(called, KINDS)}; families: {', '.join(KINDS)}")
+        raise OptionError(f"unknown family {called!r}{choose(called, KINDS, 'families:')}")
     kind = KINDS[called]
     link = link or arguments.get("link") or kind.link
     if link not in LINKS:
-        raise OptionError(f"unknown link {link!r}{did_you_mean(link, LINKS)}; links: {', '.join(LINKS)}")
+        raise OptionError(f"unknown link {link!r}{choose(link, LINKS, 'links:')}")
     variance = variance or arguments.get("variance") or kind.variance
     if variance not in VARIANCES or (called != "quasi" and variance != kind.variance):
         raise OptionError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from causalformula.results.rformat import (
     stars,
     zapsmall,
 )
-from causalformula.results.rlayout import WIDTH, matrix_text, pad_right
+from causalformula.results.rlayout import WIDTH, display_width, matrix_text, pad_right
 
 DIGITS = 4
 T_COLUMNS = ("Estimate", "Std. Error", "t value", "Pr(>|t|)")
@@ -39,20 +40,32 @@ class Cells:
         The cells, row by row.
     legend : bool
         Whether the stars are to be explained below.
+    rules : tuple of int
+        Rows above which a line is drawn (0 the first, their number the last line of all); none in R's own tables.
     """
 
     rows: tuple[str, ...]
     cols: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
     legend: bool
+    rules: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return self.text()
 
     def text(self, width: int = WIDTH) -> str:
         """Lay the table out as R prints it; ends with a newline."""
-        table = matrix_text(self.rows, self.cols, self.body, width)
+        table = self._ruled() if self.rules else matrix_text(self.rows, self.cols, self.body, width)
         return table + legend_text() if self.legend else table
+
+    def _ruled(self) -> str:
+        """One block, however wide, with lines above the header and where they are asked for."""
+        head, *lines = matrix_text(self.rows, self.cols, self.body, sys.maxsize).splitlines()
+        line = "-" * display_width(head)
+        drawn = [line, head]
+        for k in range(len(lines) + 1):
+            drawn += [line] * (k in self.rules) + lines[k : k + 1]
+        return "".join(text.rstrip() + "\n" for text in drawn)
 
 
 def legend_text() -> str:

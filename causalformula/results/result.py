@@ -328,8 +328,13 @@ def _equality(result: Result, name: str) -> Test | None:
     if not rows:
         return None
     matrix = np.array(rows)
-    theta = matrix @ result.answer.estimate.theta
     covariance = matrix @ result.covariance.matrix @ matrix.T
+    # Effects that the model holds equal differ by rounding only: there is nothing to test in them.
+    free = np.diag(covariance) > 1e-12 * (matrix**2 @ np.diag(result.covariance.matrix))
+    if not free.any():
+        return None
+    matrix, covariance = matrix[free], covariance[np.ix_(free, free)]
+    theta = matrix @ result.answer.estimate.theta
     method = f"Wald test that the effects are equal by {name}"
     # A numeric modifier's groups lie on a line, so equality of two of them implies that of all.
     return wald(theta, covariance, float(result.covariance.df.min()), method, reduce=True)

@@ -66,6 +66,9 @@ class Summary:
         return self.as_html()
 
 
+_RULED = ' style="border-top: 1px solid"'
+
+
 def _html(part: str | Cells) -> str:
     from html import escape
 
@@ -73,8 +76,9 @@ def _html(part: str | Cells) -> str:
         return f"<pre>{escape(part)}</pre>" if part.strip() else ""
     head = "".join(f"<th>{escape(c.strip())}</th>" for c in ("", *part.cols))
     body = "".join(
-        f"<tr><th>{escape(row)}</th>{''.join(f'<td>{escape(cell.strip())}</td>' for cell in cells)}</tr>"
-        for row, cells in zip(part.rows, part.body, strict=True)
+        f"<tr{_RULED if k in part.rules else ''}><th>{escape(row)}</th>"
+        f"{''.join(f'<td>{escape(cell.strip())}</td>' for cell in cells)}</tr>"
+        for k, (row, cells) in enumerate(zip(part.rows, part.body, strict=True))
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -90,8 +94,11 @@ def _latex(part: str | Cells) -> str:
         return " \\\\\n".join(lines)
     head = " & ".join(c.strip().translate(LATEX) for c in ("", *part.cols))
     rows = [
-        " & ".join([row.translate(LATEX), *(cell.strip().translate(LATEX) for cell in cells)]) + r" \\"
-        for row, cells in zip(part.rows, part.body, strict=True)
+        # the header and the end of the table have their lines already
+        "\\hline\n" * (k in part.rules and k > 0)
+        + " & ".join([row.translate(LATEX), *(cell.strip().translate(LATEX) for cell in cells)])
+        + r" \\"
+        for k, (row, cells) in enumerate(zip(part.rows, part.body, strict=True))
     ]
     body = "\n".join(rows)
     return f"\\begin{{tabular}}{{l{'r' * len(part.cols)}}}\n\\hline\n{head} \\\\\n\\hline\n{body}\n\\hline\n\\end{{tabular}}"

@@ -1,0 +1,341 @@
+"""``table([fits])``: several fits side by side, in the layout of R's modelsummary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from causalformula.errors import OptionError, did_you_mean
+from causalformula.results.coefmat import Cells
+from causalformula.results.reading import check_level
+from causalformula.results.summary import Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# modelsummary's marks and cut-offs (R's own printed tables mark 0.1 with a dot and have other cut-offs for the rest).
+STARS: dict[str, float] = {"+": 0.1, "*": 0.05, "**": 0.01, "***": 0.001}
+STATISTICS = ("std.error", "conf.int", "p.value")
+
+# Broom's name, modelsummary's name, decimals (None: text).
+GLANCE: dict[str, tuple[str, int | None]] = {
+    "nobs": ("Num.Obs.", 0),
+    "r.squared": ("R2", 3),
+    "adj.r.squared": ("R2 Adj.", 3),
+    "AIC": ("AIC", 1),
+    "BIC": ("BIC", 1),
+    "logLik": ("Log.Lik.", 3),
+    "statistic": ("F", 3),
+    "sigma": ("Sigma", 3),
+    "deviance": ("Deviance", 3),
+    "null.deviance": ("Null deviance", 3),
+    "df.residual": ("Residual df", 0),
+    "df.null": ("Null df", 0),
+    "method": ("Method", None),
+    "estimand": ("Estimand", None),
+    "vcov": ("Std.Errors", None),
+}
+DEFAULT_GLANCE = ("nobs", "r.squared", "adj.r.squared", "AIC", "BIC", "logLik", "method", "estimand", "vcov")
+
+
+class Fitted(Protocol):
+    """What a column is made of: a ``Result``, a ``Model``, or anything that reads as broom has it."""
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row an estimate."""
+        ...
+
+    def glance(self) -> pd.DataFrame:
+        """One row of statistics of the fit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table, its numbers already written.
+
+    Attributes
+    ----------
+    part : {"estimates", "glance"}
+    term : str
+        The estimate or the statistic of the fit that the line is about.
+    statistic : str
+        ``estimate``, ``std.error``, ...; empty in the glance part.
+    cells : tuple of tuple of str
+        A column a fit, each split into the text and what hangs to its right: stars or a closing bracket.
+    """
+
+    part: str
+    term: str
+    statistic: str
+    cells: tuple[tuple[str, str], ...]
+
+    @property
+    def label(self) -> str:
+        """What stands on the left: a statistic's line is explained by the line above it."""
+        return self.term if self.statistic in ("", "estimate") else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Several fits side by side: ``print`` it, or take it as text, markdown, HTML, LaTeX or a data frame.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The columns.
+    rows : tuple of Row
+    legend : str
+        The line that explains the stars; empty without them.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    legend: str = field(default="")
+
+    def _cells(self, *, hang: bool) -> Cells:
+        """The body; ``hang`` pads on the right, so that right-justified numbers line up above their brackets."""
+        tails = [max([0, *(len(row.cells[j][1]) for row in self.rows)]) if hang else 0 for j in range(len(self.names))]
+        # A name is centred on nothing: its last letter hangs as a closing bracket would.
+        heads = tuple(name + " " * max(0, tail - 1) for name, tail in zip(self.names, tails, strict=True))
+        body = tuple(
+            tuple(text + right.ljust(tail) for (text, right), tail in zip(row.cells, tails, strict=True))
+            for row in self.rows
+        )
+        below = sum(row.part == "estimates" for row in self.rows)
+        rules = (0, below, len(self.rows)) if below < len(self.rows) else (0, len(self.rows))
+        return Cells(tuple(row.label for row in self.rows), heads, body, False, rules)
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+    def __repr__(self) -> str:
+        return self.as_text()
+
+    def as_text(self) -> str:
+        """For the console, numbers aligned."""
+        return self._cells(hang=True).text() + self.legend
+
+    def as_markdown(self) -> str:
+        """A pipe table, as GitHub and Quarto read it."""
+        cells = self._cells(hang=False)
+        lines = [("", *cells.cols), (":--", *("--:" for _ in cells.cols))]
+        lines += [(row, *body) for row, body in zip(cells.rows, cells.body, strict=True)]
+        text = "\n".join("| " + " | ".join(_pipe(cell) for cell in line) + " |" for line in lines)
+        return text + (f"\n\n{_pipe(self.legend)}" if self.legend else "")
+
+    def as_html(self) -> str:
+        """An HTML ``table``, and the legend below it."""
+        return self._summary().as_html()
+
+    def as_latex(self) -> str:
+        """A LaTeX ``tabular``, and the legend below it."""
+        return self._summary().as_latex()
+
+    def _summary(self) -> Summary:
+        cells = self._cells(hang=False)
+        return Summary((cells, self.legend) if self.legend else (cells,))
+
+    def _repr_html_(self) -> str:
+        return self.as_html()
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a line: ``part, term, statistic`` and a column a fit, all text."""
+        import pandas as pd
+
+        head = [(row.part, row.term, row.statistic) for row in self.rows]
+        frame = pd.DataFrame(head, columns=["part", "term", "statistic"])
+        for j, name in enumerate(self.names):
+            frame[name] = ["".join(row.cells[j]) for row in self.rows]
+        return frame
+
+
+def _pipe(text: str) -> str:
+    """Text as markdown shows it: stars and bars are no mark-up."""
+    return text.replace("|", "\\|").replace("*", "\\*")
+
+
+def table(
+    fits: Sequence[Fitted] | Mapping[str, Fitted],
+    *,
+    names: Sequence[str] | None = None,
+    stars: bool | Mapping[str, float] = True,
+    statistic: str | None = "std.error",
+    rename: Mapping[str, str] | Callable[[str], str] | None = None,
+    glance: Sequence[str] | None = None,
+    level: float = 0.95,
+    digits: int = 3,
+) -> Table:
+    """Lay several fits out side by side: estimates, their uncertainty below them, then statistics of the fits.
+
+    Parameters
+    ----------
+    fits : sequence or mapping of str to Result or Model
+        One column each; a mapping names its columns.
+    names : sequence of str, optional
+        Names of the columns; ``(1)``, ``(2)``, ... where not given.
+    stars : bool or mapping of str to float
+        Marks for p-values below their cut-off: by default ``+ p < 0.1, * p < 0.05, ** p < 0.01, *** p < 0.001``.
+    statistic : {"std.error", "conf.int", "p.value"} or None
+        What stands below each estimate: ``(s.e.)``, ``[low, high]`` or ``(p)``.
+    rename : mapping of str to str, or callable, optional
+        New names of the rows. Rows that get the same name share a line, so that effects of several methods and
+        coefficients of models can be put beside each other.
+    glance : sequence of str, optional
+        Which of ``glance()`` to show below, in this order; by default the usual ones, where a fit has them.
+    level : float
+        Of ``conf.int``.
+    digits : int
+        Decimals of the estimates.
+
+    Returns
+    -------
+    Table
+
+    Notes
+    -----
+    R: ``modelsummary::modelsummary(list(...), stars = TRUE)``.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> naive = cf.fit("Severity ~ treat(Drug)", heart)
+    >>> print(cf.table([naive], glance=["nobs"]))
+    --------------------
+                  (1)
+    --------------------
+    Drug 1 - 0  3.471***
+               (0.800)
+    --------------------
+    Num.Obs.     1000
+    --------------------
+    + p < 0.1, * p < 0.05, ** p < 0.01, *** p < 0.001
+    """
+    columns, fitted = _columns(fits, names)
+    if statistic is not None and statistic not in STATISTICS:
+        near = did_you_mean(statistic, STATISTICS)
+        raise OptionError(f"unknown statistic {statistic!r}{near}; choose from {', '.join(STATISTICS)}, or None")
+    marks = dict(STARS) if stars is True else dict(stars or {})
+    read = [_by_row(fit.tidy(level=check_level(level)), rename, name) for fit, name in zip(fitted, columns, strict=True)]
+    rows = _estimate_rows(read, statistic, marks, digits)
+    rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance)
+    return Table(columns, tuple(rows), ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items()))
+
+
+def _columns(
+    fits: Sequence[Fitted] | Mapping[str, Fitted], names: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[Fitted]]:
+    """Names of the columns, and what each is made of."""
+    if isinstance(fits, Mapping):
+        names, fits = (list(fits) if names is None else names), list(fits.values())
+    if not isinstance(fits, Sequence):
+        raise OptionError("table() takes a list of fits: cf.table([fit])")
+    if not fits:
+        raise OptionError("there is no fit to lay out")
+    names = [f"({k + 1})" for k in range(len(fits))] if names is None else list(names)
+    if len(names) != len(fits) or len(set(names)) != len(names):
+        raise OptionError(f"names= needs {len(fits)} different names, one a fit; it has {len(set(names))}")
+    return tuple(str(name) for name in names), list(fits)
+
+
+# ---- estimates ------------------------------------------------------------------------------------------------------
+
+
+def _by_row(tidy: pd.DataFrame, rename: Any, name: str) -> dict[str, dict[str, Any]]:
+    """Rows of ``tidy()`` by their label: groups, term and contrast, renamed."""
+    groups = list(tidy.columns[: list(tidy.columns).index("term")])
+    out: dict[str, dict[str, Any]] = {}
+    for record in tidy.to_dict("records"):
+        parts = [f"{g}={record[g]}" for g in groups] + [record["term"], record.get("contrast", "")]
+        label = _renamed(" ".join(str(part) for part in parts if part), rename)
+        if label in out:
+            raise OptionError(f"two rows of {name} are called {label!r}; give them different names in rename=")
+        out[label] = {str(k): v for k, v in record.items()}
+    return out
+
+
+def _renamed(label: str, rename: Any) -> str:
+    if rename is None:
+        return label
+    return str(rename.get(label, label) if isinstance(rename, Mapping) else rename(label))
+
+
+def _estimate_rows(
+    read: Sequence[Mapping[str, Mapping[str, Any]]], statistic: str | None, marks: Mapping[str, float], digits: int
+) -> list[Row]:
+    rows = []
+    for label in _in_order([list(column) for column in read]):
+        found = [column.get(label) for column in read]
+        rows.append(Row("estimates", label, "estimate", tuple(_estimate(r, marks, digits) for r in found)))
+        if statistic is not None:
+            rows.append(Row("estimates", label, statistic, tuple(_statistic(r, statistic, digits) for r in found)))
+    return rows
+
+
+def _in_order(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Labels of all columns: each where its own column has it, after the label that stands above it there."""
+    out: list[str] = []
+    for column in columns:
+        place = 0
+        for label in column:
+            if label in out:
+                place = out.index(label) + 1
+            else:
+                out.insert(place, label)
+                place += 1
+    return out
+
+
+def _estimate(record: Mapping[str, Any] | None, marks: Mapping[str, float], digits: int) -> tuple[str, str]:
+    if record is None or np.isnan(record["estimate"]):
+        return "", ""
+    p = record["p.value"]
+    # The mark with the smallest cut-off above p; none for a missing p.
+    passed = [(cut, mark) for mark, cut in marks.items() if p < cut]
+    return _fixed(record["estimate"], digits), min(passed)[1] if passed else ""
+
+
+def _statistic(record: Mapping[str, Any] | None, statistic: str, digits: int) -> tuple[str, str]:
+    if record is None or np.isnan(record["estimate"]):
+        return "", ""
+    if statistic == "conf.int":
+        low, high = (_fixed(record[end], digits) for end in ("conf.low", "conf.high"))
+        return (f"[{low}, {high}", "]") if low or high else ("", "")
+    value = record[statistic]
+    text = _fixed(value, digits)
+    if statistic == "p.value" and value < 10.0**-digits:
+        text = f"<{_fixed(10.0**-digits, digits)}"
+    return (f"({text}", ")") if text else ("", "")
+
+
+def _fixed(value: float, digits: int) -> str:
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+# ---- statistics of the fits -----------------------------------------------------------------------------------------
+
+
+def _glance_rows(read: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None) -> list[Row]:
+    known = dict.fromkeys(name for glance in read for name in glance)
+    for name in wanted or ():
+        if name not in known:
+            raise OptionError(f"no fit has {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+    rows = []
+    for name in DEFAULT_GLANCE if wanted is None else wanted:
+        title, digits = GLANCE.get(name, (name, 3))
+        cells = tuple((_glance_cell(glance.get(name), digits), "") for glance in read)
+        if wanted is not None or any(text for text, _ in cells):
+            rows.append(Row("glance", title, "", cells))
+    return rows
+
+
+def _glance_cell(value: Any, digits: int | None) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, str) or digits is None:
+        return str(value)
+    return f"{value:.{digits}f}"
