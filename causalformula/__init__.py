@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         OptionError,
     )
     from causalformula.fit import fit, parse
-    from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster
+    from causalformula.frame.matrix import model_matrix
+    from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Wild
+    from causalformula.results.lm import glm, lm
     from causalformula.results.table import table
 
 _HOMES = {
@@ -45,7 +47,9 @@ _HOMES = {
         "OptionError",
     ),
     "causalformula.fit": ("fit", "parse"),
-    "causalformula.inference.requests": ("HC", "Asympt", "Bootstrap", "Classical", "Cluster"),
+    "causalformula.frame.matrix": ("model_matrix",),
+    "causalformula.inference.requests": ("HC", "Asympt", "Bootstrap", "Classical", "Cluster", "Jackknife", "Wild"),
+    "causalformula.results.lm": ("glm", "lm"),
     "causalformula.results.table": ("table",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -65,10 +69,15 @@ __all__ = [
     "DifferenceInMeans",
     "FormulaError",
     "IdentificationError",
+    "Jackknife",
     "OptionError",
     "Regression",
+    "Wild",
     "datasets",
     "fit",
+    "glm",
+    "lm",
+    "model_matrix",
     "parse",
     "plots",
     "table",

@@ -22,6 +22,7 @@ from causalformula.errors import (
 )
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
+from causalformula.inference.intervals import influence_error
 
 Array = NDArray[np.float64]
 Backend = Callable[[ModelFrame, Any], Fit]
@@ -215,13 +216,33 @@ def replicates(weights: Array, *, frame: ModelFrame, options: Options, query: Qu
         found = record.batch(frame, options, query, weights)
         if found is not None:
             return found
+    return _each(weights, lambda w: run(frame.reweight(w), options).ask(query).estimate.theta)
+
+
+def studentized(
+    weights: Array, *, frame: ModelFrame, options: Options, query: Query, clusters: NDArray[np.intp] | None
+) -> Array:
+    """Refit on each row of frequency weights: estimates and their standard errors side by side, (R, 2q).
+
+    Each replicate's standard error is that of its own exact influence, with a row (or cluster) drawn c times as c of them.
+    """
+
+    def one(w: Array) -> Array:
+        found = run(frame.reweight(w), options).ask(query).estimate
+        return np.concatenate([found.theta, influence_error(found.evidence, w, clusters)])
+
+    return _each(weights, one)
+
+
+def _each(weights: Array, one: Callable[[Array], Array]) -> Array:
+    """``one`` of each row, NaN where it failed."""
     rows = []
     size = 1
     for w in weights:
         try:
-            theta = run(frame.reweight(w), options).ask(query).estimate.theta
+            row = one(w)
         except FAILURES:
-            theta = np.full(size, np.nan)
-        size = len(theta)
-        rows.append(theta)
+            row = np.full(size, np.nan)
+        size = len(row)
+        rows.append(row)
     return np.array([row if len(row) == size else np.full(size, np.nan) for row in rows])

@@ -63,17 +63,15 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     betas = replicate(design.X, frame.y, model_weights, frame.offset)
     if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
         return None
-    target = W * base
-    target /= target.sum(axis=1, keepdims=True)
     wanted = settings(frame.the_treatment) if query.kind == "means" else unique_settings(compared)
-    averages = target @ design.X
+    changes = [frame.counterfactual(part, setting.key, setting.column) for setting in wanted]
+    matrices = [design.X, *(c.values for c in changes), _column(frame.offset, frame.n)]
+    averages, *moved, shift = _averages(W, base, matrices)
     means = []
-    for setting in wanted:
-        change = frame.counterfactual(part, setting.key, setting.column)
+    for change, values in zip(changes, moved, strict=True):
         at = averages.copy()
-        at[:, change.columns] = target @ change.values
-        mean = np.einsum("rp,rp->r", at, betas)
-        means.append(mean if frame.offset is None else mean + target @ frame.offset)
+        at[:, change.columns] = values
+        means.append(np.einsum("rp,rp->r", at, betas) + shift[:, 0])
     table = np.column_stack(means)
     if query.kind == "means":
         return table
@@ -81,6 +79,22 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     high, low = (table[:, [place[c.high.key] for c in compared]], table[:, [place[c.low.key] for c in compared]])
     with np.errstate(invalid="ignore", divide="ignore"):
         return options.scale.function(high, low)
+
+
+def _column(values: Array | None, n: int) -> Array:
+    """A vector as a matrix of one column; zeros where there is none."""
+    return np.zeros((n, 1)) if values is None else values[:, None]
+
+
+def _averages(W: Array, base: Array, matrices: list[Array]) -> list[Array]:
+    """Averages of the columns of each matrix under every row of ``W``, in one product that never copies ``W``."""
+    columns = np.hstack([*matrices, np.ones((len(base), 1))])
+    if not (base == 1).all():
+        columns *= base[:, None]
+    sums = W @ columns
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sums = sums[:, :-1] / sums[:, -1:]
+    return np.split(sums, np.cumsum([m.shape[1] for m in matrices])[:-1], axis=1)
 
 
 @backend(

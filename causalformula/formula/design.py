@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError, did_you_mean
+from ..errors import CausalFormulaWarning, OptionError, did_you_mean
 from . import contrasts as coding
 from .evaluate import Env, Memory, evaluate
 from .recipe import Block, Recipe, Term, logical_factor, offset_total, one_column
@@ -98,7 +99,7 @@ def build(
     terms = evaluated.terms
     places = sorted({i for term in terms.coding for i, _ in term})
     values = {i: evaluated.values[i] if rows is None else take(evaluated.values[i], rows) for i in places}
-    factors = {i: f for i, v in values.items() if (f := _factor(v, drop_unused)) is not None}
+    factors = {i: f for i, v in values.items() if (f := _factor(v, drop_unused, terms.labels[i])) is not None}
     values |= factors
     codings = _full_rank(terms, factors)
     contrasted = {i for term in codings for i, code in term if code == 1}
@@ -110,15 +111,19 @@ def build(
     return matrix, recipe, offset_total(offsets)
 
 
-def _factor(value: Value, drop_unused: bool) -> Factor | None:
+def _factor(value: Value, drop_unused: bool, label: str) -> Factor | None:
     """The value as a factor, or None when it is numeric."""
     if isinstance(value, Logical):
         return logical_factor(value)
     if isinstance(value, Strings):
         return as_factor(value)
-    if isinstance(value, Factor):
-        return value.drop_unused() if drop_unused else value
-    return None
+    if not isinstance(value, Factor):
+        return None
+    kept = value.drop_unused() if drop_unused else value
+    if kept.contrast is not value.contrast:
+        message = f"the contrasts of {label} were dropped, as some of its levels do not occur"
+        warnings.warn(message, CausalFormulaWarning, stacklevel=3)
+    return kept
 
 
 def _full_rank(terms: Terms, factors: Collection[int]) -> tuple[Term, ...]:

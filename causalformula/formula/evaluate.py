@@ -62,10 +62,13 @@ class Memory:
         State of each remembering call, by its text.
     levels : dict
         Levels of each factor column, and whether they are ordered.
+    read : set
+        Columns of the data that were looked up.
     """
 
     calls: dict[str, Any] = field(default_factory=dict)
     levels: dict[str, tuple[tuple[str, ...], bool]] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
 
 
 def evaluate(
@@ -153,6 +156,8 @@ class _Evaluator:
 
     def column(self, name: str) -> Value:
         value = self.columns[name]
+        if not self.replay:
+            self.memory.read.add(name)
         if isinstance(value, Factor) and not self.replay:
             self.memory.levels[name] = value.levels, value.ordered
         elif self.replay and name in self.memory.levels:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import CausalFormulaWarning, FormulaError, did_you_mean
 from . import contrasts as coding
-from .operators import floats, like, numbers, truth
+from .operators import floats, like, numbers, truth, vector
 from .values import (
     Contrast,
     Factor,
@@ -55,12 +55,15 @@ class Function:
         For a function that remembers, ``(*arguments) -> state``; otherwise ``(*arguments) -> value``.
     replay : callable or None
         ``(state, *arguments) -> value`` for a function that remembers.
+    tags : bool
+        Whether what goes into ``...`` may be named.
     """
 
     name: str
     formals: tuple[str, ...]
     run: Callable[..., Any]
     replay: Callable[..., Value] | None = None
+    tags: bool = False
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ class Function:
         near = [f for f in before if f.startswith(name)]
         if len(near) == 1:
             return near[0]
-        if "..." in self.formals:
+        if self.tags:
             return None
         near_text = did_you_mean(name, self.formals)
         raise FormulaError(f"{self.name}() has no argument {name!r}{near_text}; it takes {', '.join(self.formals)}")
@@ -189,10 +192,7 @@ def _identity(x: Value) -> Value:
 
 
 def _offset(x: Value) -> Value:
-    values = floats(x, "offset()")
-    if values.ndim > 1:
-        raise FormulaError("an offset is one column, and this is a matrix")
-    return values
+    return vector(x, "offset()")
 
 
 def _is_na(x: Value) -> Value:
@@ -224,7 +224,7 @@ def _ifelse(test: Value, yes: Value, no: Value) -> Value:
     if isinstance(yes, Logical) and isinstance(no, Logical):
         return Logical(np.where(codes < 0, -1, np.where(codes == 1, yes.codes, no.codes)).astype(np.int8))
     # R gives the codes of a factor here, not its labels.
-    a, b = (floats(_as_numeric(v) if isinstance(v, Factor) else v, "ifelse()") for v in (yes, no))
+    a, b = (vector(_as_numeric(v) if isinstance(v, Factor) else v, "ifelse()") for v in (yes, no))
     return np.where(codes < 0, np.nan, np.where(codes == 1, a, b))
 
 
@@ -376,8 +376,8 @@ STATELESS = {
         Function("as.numeric", ("x",), _as_numeric),
         Function("as.integer", ("x",), _as_integer),
         Function("as.character", ("x",), _check_text),
-        Function("c", ("...",), _c),
-        Function("cbind", ("...",), _cbind),
+        Function("c", ("...",), _c, tags=True),
+        Function("cbind", ("...",), _cbind, tags=True),
         Function("interaction", ("...", "drop", "sep", "lex.order"), _interaction),
         Function("contr.treatment", ("n", "base", "contrasts"), _contr_treatment),
         Function("contr.poly", ("n", "scores", "contrasts"), _contr_poly),

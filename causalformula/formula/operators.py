@@ -35,6 +35,16 @@ def floats(value: Value, what: str) -> Floats:
     return numbers(value, what).astype(np.float64, copy=False)
 
 
+def vector(value: Value, what: str) -> Floats:
+    """As ``floats``, for one column: a matrix that has just one counts as such."""
+    x = floats(value, what)
+    if x.ndim == 1:
+        return x
+    if x.ndim == 2 and x.shape[1] == 1:
+        return x[:, 0]
+    raise FormulaError(f"{what} needs one column, and this is a matrix")
+
+
 def like(result: Vector, *sources: Value) -> Value:
     """A result in the shape of the first matrix among its sources."""
     if result.ndim == 1:
@@ -48,6 +58,8 @@ def aligned(a: Vector, b: Vector) -> tuple[Vector, Vector]:
         a, b = (x[:, None] if x.ndim == 1 else x for x in (a, b))
     if len(a) != len(b) and 1 not in (len(a), len(b)):
         raise FormulaError(f"the two sides have {len(a)} and {len(b)} values")
+    if a.ndim > 1 and a.shape[1] != b.shape[1] and 1 not in (a.shape[1], b.shape[1]):
+        raise FormulaError(f"the two sides have {a.shape[1]} and {b.shape[1]} columns")
     return a, b
 
 
@@ -83,9 +95,9 @@ def compare(operator: str, left: Value, right: Value) -> Logical:
 
 
 def _logical(truth: NDArray[np.bool_], missing: NDArray[np.bool_]) -> Logical:
-    if truth.ndim > 1:
+    if truth.ndim > 1 and truth.shape[1] > 1:
         raise FormulaError("a comparison of a whole matrix is not one column")
-    return Logical.of(truth, np.broadcast_to(missing, truth.shape))
+    return Logical.of(truth.reshape(-1), np.broadcast_to(missing, truth.shape).reshape(-1))
 
 
 def _factor_ranks(operator: str, left: Value, right: Value) -> tuple[Vector, Vector]:
@@ -110,9 +122,7 @@ def truth(value: Value, what: str) -> NDArray[np.int8]:
     """1, 0 or -1 for missing; a number is true when it is not zero."""
     if isinstance(value, Logical):
         return value.codes
-    x = numbers(value, what)
-    if x.ndim > 1:
-        raise FormulaError(f"{what} needs one column, and this is a matrix")
+    x = vector(value, what)
     return Logical.of(x != 0, np.isnan(x)).codes
 
 
@@ -134,9 +144,7 @@ def logic(operator: str, left: Value, right: Value) -> Logical:
 def member(left: Value, right: Value) -> Logical:
     """``%in%``: never missing."""
     if not any(isinstance(v, Strings | Factor) for v in (left, right)):
-        a, b = floats(left, "`%in%`"), floats(right, "`%in%`")
-        if a.ndim > 1:
-            raise FormulaError("`%in%` needs one column on the left, and this is a matrix")
+        a, b = vector(left, "`%in%`"), floats(right, "`%in%`")
         return Logical.of(np.isin(a, b) | (np.isnan(a) & np.isnan(b).any()))
     text, among = as_strings(left), as_strings(right)
     held = {among.table[c] for c in np.unique(among.codes) if c >= 0}

@@ -168,15 +168,16 @@ class Recipe:
         return np.array(first + [j for j, width in enumerate(widths, 1) for _ in range(width)], dtype=np.intp)
 
     @cached_property
-    def uses(self) -> dict[int, frozenset[str]]:
-        """Columns of the data behind each variable."""
-        return {i: frozenset(columns_used(self.terms.variables[i])) for i in [*self.blocks, *self.terms.offsets]}
+    def uses(self) -> dict[int, tuple[str, ...]]:
+        """Columns of the data behind each variable; names such as ``T`` and ``pi`` need not be columns."""
+        read = self.memory.read
+        places = sorted([*self.blocks, *self.terms.offsets])
+        return {i: tuple(v for v in columns_used(self.terms.variables[i]) if v in read) for i in places}
 
     @cached_property
     def variables(self) -> tuple[str, ...]:
         """Columns of the data that the matrix and its offset are built from."""
-        places = sorted([*self.blocks, *self.terms.offsets])
-        return tuple(dict.fromkeys(v for i in places for v in columns_used(self.terms.variables[i])))
+        return tuple(dict.fromkeys(v for used in self.uses.values() for v in used))
 
     @cached_property
     def contrasts(self) -> dict[str, str | Floats]:
@@ -202,7 +203,7 @@ class Recipe:
 
     def rebuild(self, matrix: Floats, columns: Columns, changed: Collection[str]) -> Floats:
         """A copy of ``matrix`` with only those columns computed anew that depend on the data columns ``changed``."""
-        touched = {i for i, used in self.uses.items() if used & set(changed)}
+        touched = {i for i, used in self.uses.items() if not set(changed).isdisjoint(used)}
         out: Floats = matrix.copy(order="F")
         prepared: dict[int, Prepared] = {}
         for position, term in self._layout():
@@ -273,6 +274,8 @@ def one_column(value: Value, n: int, label: str, source: str | None, span: tuple
     """The value of a variable, once it is known to be one: of a kind that has rows, and as many as the data."""
     if not isinstance(value, np.ndarray | Matrix | Logical | Strings | Factor):
         raise FormulaError(f"{label} is {kind(value)}, not a variable", source, span)
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise FormulaError(f"{label} has {value.ndim} dimensions", source, span)
     if length(value) != n:
         count = f"{length(value)} value{'s' * (length(value) != 1)}"
         raise FormulaError(f"{label} gives {count} for {n} rows of data", source, span)

@@ -16,19 +16,10 @@ import numpy as np
 from ..errors import FormulaError, did_you_mean
 from . import contrasts
 from .functions import MAX_CELLS, MAX_LEVELS, Dots, Function, flag, scalar, whole, words
-from .operators import floats
+from .operators import floats, vector
 from .transforms import b_spline, bins, natural_spline, polynomial, scaling
 from .values import Contrast, ContrastFunction, Factor, Floats, Logical, Matrix, Strings, Value, as_factor, as_strings
 from .values import lookup as recode
-
-
-def _vector(value: Value, what: str) -> Floats:
-    x = floats(value, what)
-    if x.ndim > 1:
-        if x.shape[1] > 1:
-            raise FormulaError(f"{what} needs one column, and this has {x.shape[1]}")
-        x = x[:, 0]
-    return x
 
 
 def _optional(value: Value, what: str) -> Floats | None:
@@ -36,7 +27,7 @@ def _optional(value: Value, what: str) -> Floats | None:
 
 
 def _mean(x: Value, na_rm: Any = False) -> float:
-    values = _vector(x, "mean()")
+    values = vector(x, "mean()")
     return float(np.nanmean(values) if flag(na_rm, "na.rm") else values.mean())
 
 
@@ -102,7 +93,7 @@ def _df(value: Any) -> int | None:
 
 def _ns(x: Value, df: Any = None, knots: Value = None, intercept: Any = False, Boundary_knots: Value = None) -> Any:
     return natural_spline(
-        _vector(x, "ns()"),
+        vector(x, "ns()"),
         df=_df(df),
         knots=_optional(knots, "knots"),
         intercept=flag(intercept, "intercept"),
@@ -114,7 +105,7 @@ def _bs(
     x: Value, df: Any = None, knots: Value = None, degree: Any = 3, intercept: Any = False, Boundary_knots: Value = None
 ) -> Any:
     return b_spline(
-        _vector(x, "bs()"),
+        vector(x, "bs()"),
         df=_df(df),
         knots=_optional(knots, "knots"),
         degree=whole(degree, "degree"),
@@ -124,7 +115,7 @@ def _bs(
 
 
 def _apply(state: Any, x: Value, **_: Any) -> Value:
-    value: Value = state.apply(_vector(x, "this transform"))
+    value: Value = state.apply(vector(x, "this transform"))
     return value
 
 
@@ -139,7 +130,7 @@ def _cut(
 ) -> Any:
     named = flag(labels, "labels") if isinstance(labels, Logical) else None if labels is None else words(labels)
     return bins(
-        _vector(x, "cut()"),
+        vector(x, "cut()"),
         floats(breaks, "breaks"),
         named,
         include_lowest=flag(include_lowest, "include.lowest"),

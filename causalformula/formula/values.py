@@ -177,6 +177,8 @@ def missing(value: Value) -> NDArray[np.bool_] | None:
             return None
         rows: NDArray[np.bool_] = np.isnan(value)
     elif isinstance(value, Matrix):
+        if _finite(value.values):
+            return None
         rows = np.asarray(np.isnan(value.values).any(axis=1))
     elif isinstance(value, Logical | Strings | Factor):
         if not len(value.codes) or value.codes.min() >= 0:

@@ -8,23 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
+from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean
 from causalformula.formula.deparse import deparse
 from causalformula.formula.design import Contrasts
 from causalformula.formula.evaluate import Env, Memory, evaluate
 from causalformula.formula.grammar import has_dot
-from causalformula.formula.parse import parse_expression
 from causalformula.formula.spec import Spec, plus
 from causalformula.formula.syntax import Argument, Call, Name, Node
 from causalformula.formula.terms import terms
-from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, missing, take
+from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, take
 from causalformula.frame.columns import Table
 from causalformula.frame.model_frame import Grouping, ModelFrame, Outcome, grouping
+from causalformula.frame.rows import (
+    as_numbers,
+    check_na_action,
+    checked_weights,
+    choose_rows,
+    refuse_infinite,
+    subset_rows,
+)
 from causalformula.frame.treatment import read_treatment
 
-Bools = NDArray[np.bool_]
+CONSTANTS = frozenset(["T", "F", "pi"])
 TERM_ROLES = ("adjust", "outcome", "propensity", "modify", "iv")
-NA_ACTIONS = ("omit", "fail")
 
 
 def bind(
@@ -61,8 +67,7 @@ def bind(
     DataError
         For data that cannot answer: infinite values, negative weights, one arm, missing values under ``"fail"``.
     """
-    if na_action not in NA_ACTIONS:
-        raise OptionError(f"na_action must be one of {', '.join(NA_ACTIONS)}, not {na_action!r}{did_you_mean(na_action, NA_ACTIONS)}")
+    check_na_action(na_action)
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
@@ -70,9 +75,9 @@ def bind(
     bodies = {role: _body(spec, role, table) for role in TERM_ROLES if spec.has(role)}
     values = reader.all_values(bodies)
     special = reader.special(extra)
-    rows, total, missing_by = _choose(table, {**values, **special}, _subset(subset, table, env), na_action)
+    rows, total, missing_by = choose_rows(table, {**values, **special}, subset_rows(subset, table, env), na_action)
     kept = _Kept(table, rows, {**values, **special})
-    kept.refuse_infinite()
+    refuse_infinite(kept.values, kept.index)
     treatment = None
     if spec.treatment is not None:
         name = deparse(spec.treatment)
@@ -110,7 +115,9 @@ class _Reader:
     def __init__(self, spec: Spec, table: Table, env: Env | None):
         self.spec, self.table, self.env = spec, table, env
         self.memory = Memory()
-        self.columns = {name: table.column(name, spec.source, spec.span_of(name)) for name in spec.variables()}
+        # `T`, `F` and `pi` are R's constants unless the data have such a column.
+        wanted = [name for name in spec.variables() if name in table or name not in CONSTANTS]
+        self.columns = {name: table.column(name, spec.source, spec.span_of(name)) for name in wanted}
 
     def value(self, node: Node) -> Value:
         return evaluate(
@@ -126,7 +133,8 @@ class _Reader:
                 raise FormulaError(f"{role}(...) cannot take the intercept out; a causal model keeps it", self.spec.source)
             nodes += found.variables
         for name in {n for node in nodes for n in _names(node)} - set(self.columns):
-            self.columns[name] = self.table.column(name, self.spec.source)
+            if name in self.table or name not in CONSTANTS:
+                self.columns[name] = self.table.column(name, self.spec.source)
         out: dict[str, Value] = {}
         for node in nodes:
             label = deparse(node)
@@ -204,50 +212,6 @@ def _summands(node: Node) -> list[Node]:
     return [piece for sign, piece in summands(node) if sign > 0]
 
 
-def _subset(subset: Any, table: Table, env: Env | None) -> Bools | None:
-    """Rows asked for, over the whole table."""
-    if subset is None:
-        return None
-    if isinstance(subset, str):
-        node = parse_expression(subset)
-        names = _names(node)
-        columns = {name: table.column(name, subset) for name in names}
-        value = evaluate(node, columns, table.n, env=env, source=subset)
-        if isinstance(value, Logical):
-            return np.asarray(value.codes == 1)
-        raise OptionError(f"subset={subset!r} is not a condition; write a comparison such as \"age > 30\"")
-    chosen = np.asarray(subset)
-    if chosen.dtype != bool or chosen.shape != (table.n,):
-        raise OptionError(f"subset must be an expression or {table.n} booleans, one a row")
-    return chosen
-
-
-def _choose(
-    table: Table, values: Mapping[str, Value], chosen: Bools | None, na_action: str
-) -> tuple[NDArray[np.intp], int, dict[str, int]]:
-    """Rows kept, rows asked for, and how many of these each variable is missing in."""
-    asked = np.ones(table.n, dtype=bool) if chosen is None else chosen
-    absent = np.zeros(table.n, dtype=bool)
-    counts: dict[str, int] = {}
-    for label, value in values.items():
-        gone = missing(value)
-        if gone is not None and (gone & asked).any():
-            absent |= gone
-            name = label.partition(":")[2] if label.startswith(("cluster:", "weights:", "offset:", "strata:")) else label
-            counts[name] = int((gone & asked).sum())
-    lost = asked & absent
-    if na_action == "fail" and lost.any():
-        labels = table.index()[np.flatnonzero(lost)]
-        by = ", ".join(f"{name} ({count})" for name, count in counts.items())
-        raise DataError(f"missing values in {by}; rows {some(labels)}. Use na_action='omit' to drop them")
-    rows = np.flatnonzero(asked & ~absent)
-    if not len(rows):
-        why = "no row is left after dropping missing values" if asked.any() else "subset leaves no row"
-        by = ", ".join(f"{name}: {count}" for name, count in counts.items())
-        raise DataError(why + (f" (missing by variable: {by})" if by else ""))
-    return rows, int(asked.sum()), counts
-
-
 class _Kept:
     """The evaluated values on the rows kept."""
 
@@ -257,35 +221,15 @@ class _Kept:
         self.values = dict(values) if whole else {k: take(v, rows) for k, v in values.items()}
         self.n = len(rows)
 
-    def refuse_infinite(self) -> None:
-        for label, value in self.values.items():
-            array = value.values if isinstance(value, Matrix) else value
-            if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array.sum()):
-                where = ~np.isfinite(array if array.ndim == 1 else array.sum(axis=1))
-                if where.any():
-                    rows = self.index[np.flatnonzero(where)]
-                    name = label.partition(":")[2] if label.split(":")[0] in ("weights", "offset") else label
-                    raise DataError(f"{name} is infinite in {len(rows)} rows ({some(rows)}); check logs and divisions")
-
     def _numbers(self, label: str, name: str, role: str) -> NDArray[np.float64]:
-        value = self.values[label]
-        if isinstance(value, Logical):
-            return value.codes.astype(float)
-        if not isinstance(value, np.ndarray):
-            raise DataError(f"{role}({name}) must be numbers")
-        return value.astype(float)
+        return as_numbers(self.values[label], name, role)
 
     def weights(self, spec: Spec) -> NDArray[np.float64] | None:
         pieces = _pieces(spec, "weights")
         if not pieces:
             return None
         name = deparse(pieces[0])
-        w = self._numbers(f"weights:{name}", name, "weights")
-        if (w < 0).any():
-            raise DataError(f"weights({name}) has values below zero, in rows {some(self.index[np.flatnonzero(w < 0)])}")
-        if not w.any():
-            raise DataError(f"weights({name}) are all zero")
-        return w
+        return checked_weights(self._numbers(f"weights:{name}", name, "weights"), name, self.index)
 
     def offset(self, spec: Spec) -> NDArray[np.float64] | None:
         pieces = _pieces(spec, "offset")

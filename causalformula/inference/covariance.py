@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Fixed, Influence
+from causalformula.inference.intervals import Reference
 from causalformula.inference.requests import (
     HC,
     Asympt,
@@ -19,11 +20,13 @@ from causalformula.inference.requests import (
     Classical,
     Cluster,
     Given,
+    Jackknife,
     Later,
     Request,
+    Wild,
     describe,
 )
-from causalformula.inference.resample import bootstrap
+from causalformula.inference.resampled import resampled, spread
 from causalformula.inference.stage import influence_weights
 from causalformula.inference.variances import VARIANCES, Variance
 from causalformula.numerics.least_squares import group_sums, meat
@@ -49,6 +52,8 @@ class Covariance:
         Bootstrap replicates.
     notes : tuple of str
         What a reader should know (failed replicates, the seed).
+    reference : Reference, optional
+        Where limits and p-values come from when they do not come from the t distribution with ``df`` or from ``draws``.
     """
 
     request: Request
@@ -57,6 +62,7 @@ class Covariance:
     label: str
     draws: Array | None = None
     notes: tuple[str, ...] = field(default=())
+    reference: Reference | None = None
 
     @property
     def std_error(self) -> Array:
@@ -70,6 +76,7 @@ def covariance(
     *,
     groups: Mapping[str, Codes] | None = None,
     refit: Refit | None = None,
+    n: int | None = None,
 ) -> Covariance:
     """Covariance of an estimate under a request.
 
@@ -78,7 +85,10 @@ def covariance(
     groups : mapping of str to ndarray (n,) of int
         Cluster and strata codes 0..G-1 of the columns that the request names.
     refit : callable
-        Frequency weights (R, n) to replicates (R, q), NaN rows where a replicate failed; for the bootstrap.
+        Frequency weights (R, n) to replicates (R, q), NaN rows where a replicate failed; for the bootstrap and the
+        jackknife. For ``kind="studentized"`` the replicates' standard errors follow, (R, 2q).
+    n : int, optional
+        Rows that the bootstrap resamples, for an estimate whose evidence does not tell.
 
     Raises
     ------
@@ -91,13 +101,15 @@ def covariance(
             raise CapabilityError(f"vcov={text!r} is part of the grammar but not available yet")
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)
-        case Bootstrap():
-            return _bootstrap(estimate, request, groups, refit)
+        case Bootstrap() | Jackknife() | Wild():
+            found = resampled(estimate, request, groups, refit, n)
+            df = np.full(len(estimate), found.df if request.df is None else request.df)
+            return Covariance(request, found.matrix, df, found.label, found.draws, found.notes, found.reference)
     evidence = estimate.evidence
     if evidence is None:
         raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
     if isinstance(evidence, Draws):
-        return Covariance(request, np.cov(evidence.values, rowvar=False, ndmin=2), _df(request, estimate), "draws")
+        return Covariance(request, spread(evidence.values), _df(request, estimate), "draws")
     if isinstance(evidence, Fixed):
         return _fixed(estimate, request, evidence)
     return _from_influence(estimate, request, evidence, groups)
@@ -127,16 +139,6 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
     )
 
 
-def _bootstrap(estimate: Estimate, request: Bootstrap, groups: Mapping[str, Codes], refit: Refit | None) -> Covariance:
-    if refit is None:
-        raise CapabilityError("the bootstrap refits the estimator, and this result cannot be refitted")
-    n = estimate.evidence.n if isinstance(estimate.evidence, Influence) else None
-    outcome = bootstrap(refit, request, groups, n)
-    matrix = np.cov(outcome.draws, rowvar=False, ddof=1).reshape(len(estimate), len(estimate))
-    label = f"bootstrap ({outcome.scheme}, {len(outcome.draws)} replicates, seed {outcome.seed})"
-    return Covariance(request, matrix, _df(request, estimate), label, outcome.draws, outcome.notes)
-
-
 def _df(request: Request, estimate: Estimate) -> Array:
     """Degrees of freedom: the request's, else the residual ones of a least-squares root, else the normal's."""
     if request.df is not None:
@@ -161,7 +163,8 @@ def _from_influence(
     row, fixed = _row(request, evidence)
     unconditional = request.unconditional
     if isinstance(request, Cluster):
-        matrix, label = _clustered(evidence, row, request, groups, fixed)
+        matrix, label, own_df = _clustered(evidence, row, request, groups, fixed)
+        df = own_df if own_df is not None and request.df is None else df
     else:
         matrix = _factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, unconditional)
         label = row.name
@@ -189,24 +192,32 @@ def _row(request: Request, evidence: Influence) -> tuple[Variance, bool]:
         return VARIANCES["asympt"], request.weights == "fixed"
     if isinstance(request, Cluster):
         stata = evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage
-        name = request.type or ("CR1S" if stata else "CR1")
-        if name not in VARIANCES:
-            raise CapabilityError(f"{name} is part of the grammar but not available yet; use CR0, CR1, CR1S or CR1p")
-        return VARIANCES[name], request.weights == "fixed"
+        row = VARIANCES[request.type or ("CR1S" if stata else "CR1")]
+        if row.by_cluster is not None:
+            _leverage_allowed(row, evidence, request.weights == "fixed")
+        return row, request.weights == "fixed"
     assert isinstance(request, HC)
     row = VARIANCES[request.type]
     weights = request.weights
     if evidence.estimated_first_stage and weights is None and row.adjust is None:
         weights = "fixed"
     fixed = weights == "fixed"
-    if row.adjust is not None and evidence.estimated_first_stage and not fixed:
-        raise CapabilityError(
-            f"{request.type} adjusts residuals by leverage, which is not defined after estimated weights; use "
-            f"vcov='asympt', or HC({request.type!r}, weights='fixed') to treat the weights as given"
-        )
-    if row.adjust is not None and evidence.root is None:
-        raise CapabilityError(f"{request.type} needs a regression; this estimator has none: use 'HC0' or 'asympt'")
+    if row.adjust is not None:
+        _leverage_allowed(row, evidence, fixed)
     return row, fixed
+
+
+def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
+    """Leverage exists for one regression, or for one whose estimated weights are treated as given."""
+    if evidence.root is None:
+        other = "'CR1'" if row.clustered else "'HC0' or 'asympt'"
+        raise CapabilityError(f"{row.name} needs a regression; this estimator has none: use {other}")
+    if evidence.estimated_first_stage and not fixed:
+        call, other = (f"Cluster(..., type={row.name!r}", "'~g'") if row.clustered else (f"HC({row.name!r}", "'asympt'")
+        raise CapabilityError(
+            f"{row.name} adjusts residuals by leverage, which is not defined after estimated weights; use "
+            f"vcov={other}, or {call}, weights='fixed') to treat the weights as given"
+        )
 
 
 def _factor(row: Variance, evidence: Influence, g: int) -> float:
@@ -233,26 +244,73 @@ def _rows(evidence: Influence, row: Variance, fixed: bool, unconditional: bool) 
 
 def _clustered(
     evidence: Influence, row: Variance, request: Cluster, groups: Mapping[str, Codes], fixed: bool
-) -> tuple[Array, str]:
-    """Inclusion-exclusion over the groupings, each term with its own number of groups (Cameron, Gelbach, Miller 2011)."""
-    psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=request.unconditional)
+) -> tuple[Array, str, Array | None]:
+    """Inclusion-exclusion over the groupings, each term with its own number of groups (Cameron, Gelbach, Miller 2011).
+
+    Returns the matrix, its label, and degrees of freedom where the adjustment has its own.
+    """
+    if row.by_cluster is not None and len(request.by) > 1:
+        raise CapabilityError(f"{row.name} is defined for one grouping; for {len(request.by)} use 'CR1' or 'CR1S'")
+    used = _rows_used(evidence)
     total = np.zeros((evidence.size, evidence.size))
     counts = []
+    df = None
     for size in range(1, len(request.by) + 1):
         for names in combinations(request.by, size):
-            codes, count = intersect([groups[name] for name in names])
+            codes, count = intersect([groups[name] for name in names], used)
             if count < 2:
                 raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
-            sums = group_sums(psi, codes, count)
+            sums, df = _cluster_sums(evidence, row, codes, count, fixed, request.unconditional)
             total += (-1) ** (size + 1) * _factor(row, evidence, count) * (sums.T @ sums) / evidence.n**2
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
-    return total, f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
+    label = f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
+    if len(request.by) > 1:
+        total, changed = nearest_psd(total)
+        label += "; negative eigenvalues set to zero" if changed else ""
+    return total, label, df
 
 
-def intersect(codes: list[Codes]) -> tuple[Codes, int]:
-    """Codes of the intersection of several groupings, and how many groups it has."""
+def _rows_used(evidence: Influence) -> NDArray[np.bool_] | None:
+    """Rows that take part, whose clusters are counted: of positive weight when one regression is all there is."""
+    root = evidence.root
+    if root is None or len(evidence.stages) > 1 or root.nobs == evidence.n:
+        return None
+    return np.asarray(root.w > 0)
+
+
+def _cluster_sums(
+    evidence: Influence, row: Variance, codes: Codes, count: int, fixed: bool, unconditional: bool
+) -> tuple[Array, Array | None]:
+    """Influences summed by cluster (G, q), the root's adjusted where the row says so, with its degrees of freedom."""
+    if row.by_cluster is None or evidence.root is None:
+        psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=unconditional)
+        return group_sums(psi, codes, count), None
+    adjusted = row.by_cluster(evidence.root, codes, count, evidence.jac[:, -evidence.stages[-1].size :])
+    rest = evidence.psi(adjust=np.zeros(evidence.n), expected=row.expected, fixed=fixed, unconditional=unconditional)
+    return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
+
+
+def nearest_psd(matrix: Array) -> tuple[Array, bool]:
+    """The matrix with negative eigenvalues set to zero, and whether it had any (on the scale of its diagonal)."""
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    if not len(values) or values[0] >= -1e-10 * max(values[-1], 1.0):
+        return matrix, False
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 0)) @ vectors.T), True
+
+
+def intersect(codes: list[Codes], used: NDArray[np.bool_] | None = None) -> tuple[Codes, int]:
+    """Codes of the intersection of several groupings, and how many groups it has among the rows used.
+
+    Rows that are not used get a code too; nothing of theirs is summed.
+    """
     joint = codes[0]
     for other in codes[1:]:
         joint = np.unique(joint.astype(np.int64) * (int(other.max()) + 1) + other, return_inverse=True)[1]
-    return joint, int(joint.max()) + 1
+    if used is None:
+        return joint, int(joint.max()) + 1
+    present = np.unique(joint[used])
+    return np.minimum(np.searchsorted(present, joint), len(present) - 1), len(present)

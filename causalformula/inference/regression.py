@@ -9,11 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.errors import CausalFormulaError
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
-from causalformula.numerics.irls import GLMFit, information, irls, polish
-from causalformula.numerics.least_squares import least_squares
+from causalformula.numerics.irls import GLMFit, information, irls, newton, polish
+from causalformula.numerics.least_squares import least_squares, replicates
 
 Array = NDArray[np.float64]
 
@@ -92,6 +95,11 @@ class FittedRegression:
     def stage(self, name: str = "outcome") -> Stage:
         """The estimating equations: score ``w e x``, observed information."""
         return Stage(name, self.kept_names, self.theta, self.observed, hat=self.hat)
+
+    def estimate(self) -> Estimate:
+        """The estimable coefficients with their influence."""
+        stage = self.stage()
+        return Estimate(stage.names, stage.theta, Influence((stage,), np.eye(stage.size), len(self.y)))
 
     @cached_property
     def observed(self) -> Array:
@@ -202,6 +210,11 @@ def fit_glm(
     return _from_glm(fit, X, y, tuple(names), family, weights, offset, intercept)
 
 
+def _target(family: Family, mu: Array, prior: Array) -> Array:
+    """Variance of each response under the model, without the dispersion; one for a row that takes no part."""
+    return np.asarray(family.variance(mu) / np.where(prior > 0, prior, 1.0))
+
+
 def _from_glm(
     fit: GLMFit,
     X: Array,
@@ -221,7 +234,7 @@ def _from_glm(
     if not family.dispersion_known:
         used = w > 0
         dispersion = float(np.dot(w[used], e[used] ** 2) / df) if df > 0 else np.nan
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs)
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs, target=_target(family, fit.mu, prior))
     return FittedRegression(
         names=names,
         coef=fit.coef,
@@ -247,3 +260,22 @@ def _from_glm(
         linear=False,
         notes=fit.warnings,
     )
+
+
+def refits(model: FittedRegression, W: Array) -> Array:
+    """Estimable coefficients (R, r) of the model refitted under frequency weights (R, n); NaN rows where that fails.
+
+    Least squares solves all replicates at once; a generalised linear model takes Newton steps from its own solution.
+    """
+    weights = W * model.weights if model.weighted else W
+    if model.linear:
+        return replicates(model.hat.X, model.y, weights, model.offset)
+    out = np.full((len(W), model.rank), np.nan)
+    for k, w in enumerate(weights):
+        try:
+            fit = newton(model.hat.X, model.y, model.family, w, model.offset, model.theta)
+        except (CausalFormulaError, np.linalg.LinAlgError):
+            continue
+        if fit.converged and not fit.separated:
+            out[k] = fit.coef
+    return out

@@ -17,7 +17,9 @@ from causalformula.errors import OptionError, choose, did_you_mean
 
 HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
-INTERVALS = ("percentile", "normal", "basic")
+INTERVALS = ("percentile", "normal", "basic", "bca", "studentized")
+RESAMPLING = ("frequency", "exponential")
+WILD_WEIGHTS = ("rademacher", "webb", "mammen")
 WEIGHTS = ("estimated", "fixed")
 
 
@@ -112,18 +114,22 @@ class Cluster(Request):
 
 @dataclass(frozen=True)
 class Bootstrap(Request):
-    """Nonparametric bootstrap: the whole estimator is refitted on resampled frequency weights.
+    """Nonparametric bootstrap: the whole estimator is refitted on resampled weights.
 
     Parameters
     ----------
     reps : int
         Number of replicates.
-    kind : {"percentile", "normal", "basic"}
-        The interval, as ``boot::boot.ci``.
+    kind : {"percentile", "normal", "basic", "bca", "studentized"}
+        The interval, as ``boot::boot.ci``. ``bca`` takes its acceleration from the exact influence, so there are no n
+        jackknife refits; ``studentized`` takes each replicate's standard error from that replicate's influence.
     cluster, strata : str, optional
         Resample whole clusters; resample within strata.
     seed : int, optional
         One is drawn, and reported, where none is given. The same seed gives the same draws at any ``n_jobs``.
+    weights : {"frequency", "exponential"}
+        How often each unit was drawn (Efron 1979), or independent exponential weights scaled to mean one within strata
+        (the Bayesian bootstrap, Rubin 1981), under which no unit, and so no rare level, ever drops out.
     n_jobs : int
         Processes, through joblib.
     """
@@ -134,12 +140,83 @@ class Bootstrap(Request):
     strata: str | None = None
     seed: int | None = None
     _: KW_ONLY
+    weights: str = "frequency"
     n_jobs: int = 1
 
     def __post_init__(self) -> None:
         _check("kind", self.kind, INTERVALS)
-        if int(self.reps) < 2:
-            raise OptionError(f"reps must be at least 2, not {self.reps!r}")
+        _check("weights", self.weights, RESAMPLING)
+        _check_reps(self.reps)
+        if self.weights == "exponential" and self.kind in ("bca", "studentized"):
+            raise OptionError(
+                f"kind={self.kind!r} refines resampling with replacement; with weights='exponential' use 'percentile', "
+                "'normal' or 'basic'"
+            )
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Wild(Request):
+    """Wild bootstrap-t of linear models, by clusters where there are some: ``fwildclusterboot::boottest``, Stata's ``boottest``.
+
+    Standard errors are CR1S (HC1 without clusters); p-values and limits come from the replicates' t statistics.
+
+    Parameters
+    ----------
+    reps : int
+        Number of replicates; where Rademacher weights have no more sign patterns than that, all are enumerated.
+    weights : {"rademacher", "webb", "mammen"}
+        Distribution of the multipliers. ``webb`` for fewer than about 12 clusters.
+    null : bool
+        Impose the null hypothesis on the replicates (WCR11, limits by inversion of the test), or not (WCU11).
+    cluster : str, optional
+        Clusters; the formula's ``cluster(g)`` where not given, else every row is its own.
+    seed : int, optional
+        One is drawn, and reported, where none is given.
+    tails : {"symmetric", "equal"}
+        p-value of ``|t|``, or twice the smaller tail of t.
+    """
+
+    reps: int = 9999
+    weights: str = "rademacher"
+    null: bool = True
+    cluster: str | None = None
+    seed: int | None = None
+    _: KW_ONLY
+    tails: str = "symmetric"
+
+    def __post_init__(self) -> None:
+        _check("weights", self.weights, WILD_WEIGHTS)
+        _check("tails", self.tails, ("symmetric", "equal"))
+        _check_reps(self.reps)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class Jackknife(Request):
+    """Jackknife: the estimator is refitted without each row, or without each cluster.
+
+    ``V = (G - 1)/G sum_g (theta_(-g) - centre)^2``, with ``G - 1`` degrees of freedom: Stata's ``vce(jackknife)``, and with
+    ``centre="estimate"`` its ``vce(jackknife, mse)``. For least-squares coefficients the latter is ``(G - 1)/G`` times CR3
+    (HC3 without clusters), and is what the literature on few clusters calls CV3.
+
+    Parameters
+    ----------
+    cluster : str, optional
+        Clusters to leave out whole; the formula's ``cluster(g)`` where not given, else rows.
+    centre : {"mean", "estimate"}
+        Spread about the mean of the leave-one-out estimates, or about the estimate.
+    n_jobs : int
+        Processes, through joblib.
+    """
+
+    cluster: str | None = None
+    _: KW_ONLY
+    centre: str = "mean"
+    n_jobs: int = 1
+
+    def __post_init__(self) -> None:
+        _check("centre", self.centre, ("mean", "estimate"))
         super().__post_init__()
 
 
@@ -167,15 +244,21 @@ class Later(Request):
     text: str = ""
 
 
+def _check_reps(reps: int) -> None:
+    if int(reps) < 2:
+        raise OptionError(f"reps must be at least 2, not {reps!r}")
+
+
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
 
 
-NAMES = ("classical", *HC_TYPES, "asympt", "bootstrap", "~g", "CR0 ~ g ... CR3 ~ g")
+NAMES = ("classical", *HC_TYPES, "asympt", "bootstrap", "jackknife", "wild", "~g", "CR0 ~ g ... CR3 ~ g", "wild ~ g")
 _CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
+_RESAMPLED = re.compile(r"^(?P<kind>bootstrap|jackknife|wild)(\s*~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$")
 _NAME = re.compile(r"`([^`]+)`|([^\s+`]+)")
-_LATER = re.compile(r"^(NeweyWest|Andrews|DriscollKraay|HAC|wild|AI)\b")
+_LATER = re.compile(r"^(NeweyWest|Andrews|DriscollKraay|HAC|AI)\b")
 
 
 def read_request(vcov: Any) -> Request:
@@ -198,9 +281,13 @@ def read_request(vcov: Any) -> Request:
 def _read_text(text: str) -> Request:
     if text in HC_TYPES:
         return HC(text)
-    simple = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt, "bootstrap": Bootstrap}
+    simple = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()
+    found = _RESAMPLED.match(text)
+    if found:
+        resampled = {"bootstrap": Bootstrap, "jackknife": Jackknife, "wild": Wild}[found["kind"]]
+        return resampled(cluster=found["quoted"] or found["by"])
     found = _CLUSTER.match(text)
     if found:
         by = [a or b for a, b in _NAME.findall(found["by"])]
@@ -218,15 +305,19 @@ def describe(request: Request) -> str:
         case Asympt():
             return "asympt"
         case Cluster(by=by, type=t):
-            names = " + ".join(b if re.fullmatch(r"[\w.]+", b) else f"`{b}`" for b in by)
+            names = " + ".join(map(_quoted, by))
             return f"~{names}" if t is None else f"{t} ~ {names}"
-        case Bootstrap():
-            return "bootstrap"
+        case Bootstrap(cluster=by) | Wild(cluster=by) | Jackknife(cluster=by):
+            return type(request).__name__.lower() + ("" if by is None else f" ~ {_quoted(by)}")
         case Given():
             return "given matrix"
         case Later(text=text):
             return text
     return "classical"
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[\w.]+", name) else f"`{name}`"
 
 
 def as_fixed(request: Request) -> Request:

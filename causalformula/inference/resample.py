@@ -54,8 +54,8 @@ def bootstrap(
         raise CapabilityError("the number of rows to resample is not known for this estimator")
     clusters = groups[request.cluster] if request.cluster else None
     strata = groups[request.strata] if request.strata else None
-    plan = Plan(n, clusters, strata)
-    seed = int(np.random.SeedSequence().entropy) % 2**32 if request.seed is None else int(request.seed)  # type: ignore[arg-type]
+    plan = Plan(n, clusters, strata, request.weights)
+    seed = fresh_seed(request.seed)
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
     size = max(1, min(CHUNK_MOST, CHUNK_CELLS // max(n, 1)))
     chunks = [children[i : i + size] for i in range(0, len(children), size)]
@@ -71,26 +71,42 @@ def bootstrap(
     return Replicates(draws[good], seed, plan.scheme(request), notes)
 
 
+def fresh_seed(seed: int | None) -> int:
+    """The seed that was given, or a new one, which the print reports."""
+    return int(np.random.SeedSequence().entropy) % 2**32 if seed is None else int(seed)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How rows are resampled: units are rows or clusters, drawn with replacement, within strata where given."""
+    """How rows are resampled: units are rows or clusters, within strata where given.
+
+    Parameters
+    ----------
+    n : int
+    clusters, strata : ndarray (n,) of int, optional
+    kind : {"frequency", "exponential"}
+        Draw with replacement, or weight each unit by a standard exponential scaled to mean one (Rubin 1981).
+    """
 
     n: int
     clusters: Codes | None = None
     strata: Codes | None = None
+    kind: str = "frequency"
 
     def weights(self, child: np.random.SeedSequence) -> Array:
-        """Frequency weights (n,) of one replicate."""
+        """Weights (n,) of one replicate."""
         rng = np.random.default_rng(child)
         units = self.n if self.clusters is None else int(self.clusters.max()) + 1
-        counts = np.zeros(units)
+        weights = np.zeros(units)
         for pool in self._pools(units):
-            if pool is None:
-                counts = np.bincount(rng.integers(0, units, units), minlength=units).astype(float)
-            else:
-                drawn = np.bincount(rng.integers(0, len(pool), len(pool)), minlength=len(pool))
-                counts[pool] = drawn
-        return counts if self.clusters is None else counts[self.clusters]
+            weights[slice(None) if pool is None else pool] = self._drawn(rng, units if pool is None else len(pool))
+        return weights if self.clusters is None else weights[self.clusters]
+
+    def _drawn(self, rng: np.random.Generator, size: int) -> Array:
+        if self.kind == "exponential":
+            drawn = rng.standard_exponential(size)
+            return drawn * (size / drawn.sum())
+        return np.bincount(rng.integers(0, size, size), minlength=size).astype(float)
 
     def _pools(self, units: int) -> list[Codes | None]:
         if self.strata is None:
@@ -106,6 +122,7 @@ class Plan:
     def scheme(self, request: Bootstrap) -> str:
         """In words, for the print."""
         text = f"clusters of {request.cluster}" if request.cluster else "pairs"
+        text = f"exponential weights, {text}" if self.kind == "exponential" else text
         return text + (f" within strata of {request.strata}" if request.strata else "")
 
 

@@ -39,6 +39,9 @@ class Hat:
         Leverages, where they are known without ``X`` (cell means: ``X`` is then empty and the stage has its scores).
     k : int, optional
         Rank, where it is not the size of ``bread``.
+    target : ndarray (n,), optional
+        Variance of the response under the model, up to a constant: the working model of CR2. Absent for least squares,
+        whose working model is equal variances, whatever the weights.
     """
 
     X: Array
@@ -51,6 +54,7 @@ class Hat:
     nobs: int
     h: Array | None = None
     k: int | None = None
+    target: Array | None = None
 
     @property
     def rank(self) -> int:

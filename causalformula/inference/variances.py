@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.inference.clusters import Adjusted, cr2, cr3
 from causalformula.inference.stage import Hat
 
 Array = NDArray[np.float64]
@@ -90,6 +91,8 @@ class Variance:
         Expected information at the root (R's ``bread``) instead of the observed one.
     r : str
         The R call with the same value.
+    by_cluster : callable, optional
+        Adjustment of whole clusters at the root: ``(hat, codes, G, jac) -> Adjusted``; it brings its own degrees of freedom.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Variance:
     factor: Callable[[float, float, float], float]
     expected: bool
     r: str
+    by_cluster: Callable[[Hat, NDArray[np.intp], int, Array], Adjusted] | None = None
 
 
 VARIANCES: dict[str, Variance] = {
@@ -115,5 +119,7 @@ VARIANCES: dict[str, Variance] = {
         Variance("CR1", None, True, _cr1, True, "sandwich::vcovCL(type = 'HC0')"),
         Variance("CR1S", None, True, _cr1s, True, "sandwich::vcovCL(type = 'HC1')"),
         Variance("CR1p", None, True, _cr1p, True, "clubSandwich::vcovCR(type = 'CR1p')"),
+        Variance("CR2", None, True, _one, True, "clubSandwich::vcovCR(type = 'CR2')", cr2),
+        Variance("CR3", None, True, _one, True, "clubSandwich::vcovCR(type = 'CR3')", cr3),
     )
 }

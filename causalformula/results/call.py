@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from causalformula.backends.options import Options
 from causalformula.formula.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.requests import Bootstrap, Cluster, Request, read_request
+from causalformula.inference.requests import Bootstrap, Cluster, Jackknife, Request, Wild, read_request
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +54,29 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.default_vcov() if request is None else read_request(request)
         request = self._with_units(request)
-        refit = None
-        if query is not None:
-            refit = partial(registry.replicates, frame=self.frame, options=self.options, query=query)
-        return covariance(answer.estimate, request, groups=self.codes(grouping_names(request)), refit=refit)
+        groups = self.codes(grouping_names(request))
+        refit = self._refit(request, query, groups)
+        return covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
+
+    def _refit(
+        self, request: Request, query: Query | None, groups: Mapping[str, NDArray[np.intp]]
+    ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+        """Weights to replicates, with their standard errors where the request studentises them."""
+        if query is None:
+            return None
+        again = {"frame": self.frame, "options": self.options, "query": query}
+        if isinstance(request, Bootstrap) and request.kind == "studentized":
+            clusters = groups[request.cluster] if request.cluster else None
+            return partial(registry.studentized, **again, clusters=clusters)
+        return partial(registry.replicates, **again)
 
     def _with_units(self, request: Request) -> Request:
-        """``cluster(g)`` and ``strata(s)`` in the formula are the units and strata of a bootstrap that names none."""
-        if not isinstance(request, Bootstrap):
+        """``cluster(g)`` and ``strata(s)`` in the formula are the units and strata of a resampling that names none."""
+        if not isinstance(request, (Bootstrap, Jackknife, Wild)):
             return request
-        from dataclasses import replace
-
         if request.cluster is None and self.frame.cluster_names:
             request = replace(request, cluster=self.frame.cluster_names[0])
-        if request.strata is None and self.frame.strata is not None:
+        if isinstance(request, Bootstrap) and request.strata is None and self.frame.strata is not None:
             request = replace(request, strata=self.frame.strata.name)
         return request
 
@@ -80,6 +89,8 @@ def grouping_names(request: Request) -> tuple[str, ...]:
     """Columns that a request names."""
     if isinstance(request, Cluster):
         return request.by
+    if isinstance(request, (Jackknife, Wild)):
+        return () if request.cluster is None else (request.cluster,)
     if isinstance(request, Bootstrap):
         return tuple(name for name in (request.cluster, request.strata) if name is not None)
     return ()

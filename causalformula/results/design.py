@@ -78,7 +78,7 @@ class Design:
         -------
         DataFrame
             Rows ``Unweighted`` (sampling weights alone) and ``Weighted`` (times the design's); a column an arm, named
-            as WeightIt names them: ``Control`` and ``Treated``, the levels where there are several, ``Total`` for a dose.
+            as WeightIt names them: ``Control`` and ``Treated``, several levels by their own names, a dose ``Total``.
         """
         import pandas as pd
 

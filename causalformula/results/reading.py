@@ -74,17 +74,22 @@ def read(theta: Array, covariance: Covariance, measure: Measure, level: float = 
     low, high = limits(theta, covariance, level)
     estimate = measure.read(theta)
     reported_se = np.abs(measure.slope(theta)) * se
-    shown = statistic
+    p_value = two_sided(statistic, covariance.df)
+    if covariance.reference is not None:
+        own = covariance.reference.p_values()
+        p_value = p_value if own is None else own
     if measure.reading == "exp":
         low, high = np.exp(low), np.exp(high)
     elif measure.reading == "inverse":
         low, high = _inverted(low, high)
-    return Reading(estimate, reported_se, shown, covariance.df, two_sided(statistic, covariance.df), low, high)
+    return Reading(estimate, reported_se, statistic, covariance.df, p_value, low, high)
 
 
 def limits(theta: Array, covariance: Covariance, level: float) -> tuple[Array, Array]:
     """Confidence limits on the working scale."""
     request = covariance.request
+    if covariance.reference is not None:
+        return covariance.reference.limits(level)
     if covariance.draws is not None and isinstance(request, Bootstrap):
         both = interval(covariance.draws, theta, level, request.kind)
         return both[:, 0], both[:, 1]

@@ -217,7 +217,7 @@ class Result:
     # -- models and design -----------------------------------------------------------------------------------------
 
     def _model(self, name: str) -> Model | None:
-        from causalformula.results.model import model_of
+        from causalformula.results.submodel import model_of
 
         fitted = self.fit.models.get(name)
         return None if fitted is None else model_of(fitted, self.call, name)

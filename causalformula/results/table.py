@@ -220,7 +220,8 @@ def table(
         near = did_you_mean(statistic, STATISTICS)
         raise OptionError(f"unknown statistic {statistic!r}{near}; choose from {', '.join(STATISTICS)}, or None")
     marks = dict(STARS) if stars is True else dict(stars or {})
-    read = [_by_row(fit.tidy(level=check_level(level)), rename, name) for fit, name in zip(fitted, columns, strict=True)]
+    check_level(level)
+    read = [_by_row(fit.tidy(level=level), rename, name) for fit, name in zip(fitted, columns, strict=True)]
     rows = _estimate_rows(read, statistic, marks, digits)
     rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance)
     return Table(columns, tuple(rows), ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items()))
@@ -277,10 +278,10 @@ def _estimate_rows(
 
 
 def _in_order(columns: Sequence[Sequence[str]]) -> list[str]:
-    """Labels of all columns: each where its own column has it, after the label that stands above it there."""
+    """Labels of all columns: a new one stands below the label that it follows in its own column, or last."""
     out: list[str] = []
     for column in columns:
-        place = 0
+        place = len(out)
         for label in column:
             if label in out:
                 place = out.index(label) + 1

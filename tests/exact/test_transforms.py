@@ -153,7 +153,7 @@ def test_a_new_level_is_named():
         ("C(f, contr.sum)", {"f": Strings.of(["a", "delta"])}),
     ]:
         _, recipe, _ = matrix(text)
-        with pytest.raises(DataError, match="level that was not there at the fit: '(delta|9)'") as caught:
+        with pytest.raises(DataError, match=r"level that was not there at the fit: '(delta|9)'") as caught:
             recipe.apply(columns, 2)
         assert str(caught.value).startswith(text.partition("(")[0])
 
@@ -169,6 +169,13 @@ def test_a_factor_may_come_back_as_strings_or_in_another_order_but_not_as_number
         matrix("x")[1].apply({"x": COLUMNS["f"]}, N)
 
 
+def test_a_contrast_over_levels_that_do_not_occur_is_given_up_with_a_warning():
+    factor = Factor(np.array([0, 2, 0, 2]), ("a", "b", "c"))
+    with pytest.warns(CausalFormulaWarning, match=r"contrasts of C\(f, contr\.sum\) were dropped"):
+        _, recipe, _ = matrix("C(f, contr.sum)", {"f": factor}, 4, drop_unused=True)
+    assert recipe.names == ("(Intercept)", "C(f, contr.sum)c")
+
+
 def test_contrasts_by_matrix_name_and_option():
     by_matrix, recipe, _ = matrix("f", contrasts={"f": [[1, 0], [0, 1], [-1, -1]]})
     by_name, _, _ = matrix("f", contrasts={"f": "contr.sum"})
@@ -178,7 +185,7 @@ def test_contrasts_by_matrix_name_and_option():
     assert recipe.names == ("(Intercept)", "f1", "f2")
     with pytest.raises(OptionError, match="'ff', which is no factor of this formula; did you mean 'f'"):
         matrix("f", contrasts={"ff": "contr.sum"})
-    with pytest.raises(OptionError, match="unknown contrast 'contr.sums'; did you mean 'contr.sum'"):
+    with pytest.raises(OptionError, match=r"unknown contrast 'contr\.sums'; did you mean 'contr\.sum'"):
         matrix("f", contrasts={"f": "contr.sums"})
     with pytest.raises(DataError, match="3 rows and at most 2 columns"):
         matrix("f", contrasts={"f": np.eye(4)})
@@ -197,8 +204,8 @@ def test_a_factor_of_one_level_is_refused():
         ("x + logg(x)", "unknown function 'logg'; did you mean 'log'", "logg(x)"),
         ("x + log(f)", "log() needs a number, and this is a factor; as.numeric() turns it into one", "log(f)"),
         ("I(x + s)", "`+` needs a number, and this is a string", "x + s"),
-        ("poly(x, 2, rau = TRUE)", "poly() has", "poly(x, 2, rau = TRUE)"),
-        ("scale(x, centre = TRUE)", "scale() has no argument 'centre'; did you mean 'center'", "scale(x, centre = TRUE)"),
+        ("poly(x, rau = TRUE)", "poly() has no argument 'rau'; did you mean 'raw'", "poly(x, rau = TRUE)"),
+        ("scale(x, centre = 1)", "scale() has no argument 'centre'; did you mean 'center'", "scale(x, centre = 1)"),
         ("scale(x, center = NA)", "center must be TRUE or FALSE", "scale(x, center = NA)"),
         ("relevel(f, ref = 'd')", "ref 'd' is not a level", "relevel(f, ref = 'd')"),
         ("cut(x)", "cut() needs breaks", "cut(x)"),
@@ -206,7 +213,7 @@ def test_a_factor_of_one_level_is_refused():
         ("f > 'a'", "`>` has no meaning for an unordered factor", "f > 'a'"),
         ("mean(x)", "gives 1 value for 40 rows", "mean(x)"),
         ("log(.)", "`.` cannot stand inside an expression", "."),
-        ("factor(x, labels = c('a', 'b'))", "finds 40 levels, and there are 2 labels", "factor(x, labels = c('a', 'b'))"),
+        ("factor(x, labels = c(1, 2))", "finds 40 levels, and there are 2 labels", "factor(x, labels = c(1, 2))"),
         ("round(x, 0.5)", "digits must be a whole number", "round(x, 0.5)"),
         ("contr.sum", "contr.sum is a contrast, not a variable", "contr.sum"),
         ("x == c(1, 2, 3)", "the two sides have 40 and 3 values", "x == c(1, 2, 3)"),
@@ -215,8 +222,7 @@ def test_a_factor_of_one_level_is_refused():
 def test_formula_errors_point_at_the_place(text, message, under):
     with pytest.raises(FormulaError) as caught:
         matrix(text)
-    if "rau" not in text:
-        assert message in str(caught.value)
+    assert message in str(caught.value)
     start, stop = caught.value.span
     assert text[start:stop] == under
 
@@ -260,6 +266,13 @@ def test_functions_of_the_caller():
         value("f(x)", env={"f": lambda a: 1 / 0})
 
 
+def test_base_names_are_constants_unless_the_data_have_them():
+    found, recipe, _ = matrix("I(x * pi) + poly(x, 2, raw = T)")
+    np.testing.assert_allclose(found[:, 1:], np.column_stack([X * np.pi, X, X**2]))
+    assert recipe.variables == ("x",)
+    assert matrix("I(x * pi)", {"x": X, "pi": X})[1].variables == ("x", "pi")
+
+
 def test_numbers_as_labels():
     assert matrix("factor(k)", {"k": np.array([1e5, 2e5])}, 2)[1].names[1] == "factor(k)2e+05"
     assert matrix("factor(k)", {"k": np.array([100000, 200000])}, 2)[1].names[1] == "factor(k)200000"
@@ -277,9 +290,9 @@ PIECES = st.sampled_from([
     *["c()", "c(1, 2)", "c('a', 'b')", "contr.sum", "cbind(x, z)", "nothing"],
 ])  # fmt: skip
 NAMES = st.sampled_from([
-    *["I", "log", "exp", "abs", "round", "pmin", "pmax", "mean", "ifelse", "is.na", "factor", "as.factor", "as.numeric"],
-    *["as.integer", "as.character", "ordered", "relevel", "interaction", "cut", "scale", "poly", "ns", "bs", "C", "c"],
-    *["cbind", "contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.sdif", "offset"],
+    *["I", "log", "exp", "abs", "round", "pmin", "pmax", "mean", "ifelse", "is.na", "factor", "as.factor"],
+    *["as.numeric", "as.integer", "as.character", "ordered", "relevel", "interaction", "cut", "scale", "poly", "ns"],
+    *["bs", "C", "c", "cbind", "contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.sdif", "offset"],
 ])  # fmt: skip
 OPERATORS = st.sampled_from(["+", "-", "*", "/", "^", "%%", "%/%", "%in%", "==", "<", "&", "|"])
 

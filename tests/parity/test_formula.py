@@ -110,6 +110,7 @@ def test_terms_of_reference_case(text: str) -> None:
         assert found.factors.tolist() == expected["factors"]["values"]
 
 
+@pytest.mark.filterwarnings("ignore:bs.*beyond the boundary")
 @pytest.mark.parametrize("text", list(reference.values("formula_safe_prediction")["models"]))
 def test_prediction_matrix_of_reference_case(text: str) -> None:
     """R: model.matrix(delete.response(terms(lm)), newdata, xlev = , contrasts.arg = ), and the fitted line."""

@@ -1,0 +1,215 @@
+"""``RegressionFrame``: a plain R formula bound to data, as ``lm`` and ``glm`` read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean
+from causalformula.formula.deparse import deparse
+from causalformula.formula.design import Contrasts, Evaluated, build, evaluate_variables
+from causalformula.formula.evaluate import Env, evaluate
+from causalformula.formula.grammar import variables
+from causalformula.formula.parse import parse_expression
+from causalformula.formula.reader import parse_model
+from causalformula.formula.recipe import one_column
+from causalformula.formula.syntax import Node
+from causalformula.formula.terms import terms
+from causalformula.formula.values import Value, take
+from causalformula.frame.columns import Table
+from causalformula.frame.model_frame import Grouping, Outcome, grouping
+from causalformula.frame.replay import Replay
+from causalformula.frame.rows import (
+    as_numbers,
+    check_na_action,
+    checked_weights,
+    choose_rows,
+    columns_used,
+    refuse_infinite,
+    subset_rows,
+)
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class RegressionFrame:
+    """What a regression is fitted to, on the rows kept.
+
+    Parameters
+    ----------
+    text : str
+        The formula as it was written.
+    table : Table
+        The caller's data, never changed.
+    rows : ndarray (n,) of int
+        Positions of the rows kept.
+    index : pandas Index (n,)
+        Their labels.
+    total : int
+        Rows after ``subset``, before missing values were dropped.
+    missing_by : mapping of str to int
+        Rows in which each variable is missing.
+    outcome : Outcome or None
+        None for a formula without a left side.
+    X : ndarray (n, p)
+    replay : Replay
+        Makes ``X`` and the offset of other data.
+    weights, offset : ndarray (n,) or None
+        Prior weights; the sum of all offsets.
+    """
+
+    text: str
+    table: Table
+    rows: Codes
+    index: Any
+    total: int
+    missing_by: Mapping[str, int]
+    outcome: Outcome | None
+    X: Array
+    replay: Replay
+    weights: Array | None = None
+    offset: Array | None = None
+
+    def __repr__(self) -> str:
+        return f"RegressionFrame({self.text!r}, {self.n} rows)"
+
+    @property
+    def n(self) -> int:
+        """Rows kept."""
+        return len(self.rows)
+
+    @property
+    def dropped(self) -> int:
+        """Rows dropped for missing values."""
+        return self.total - self.n
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """R's names of the columns of ``X``."""
+        return self.replay.recipe.names
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the formula has an intercept."""
+        return self.replay.recipe.terms.intercept
+
+    def groups(self, name: str) -> Grouping:
+        """Codes of a column of the data on the rows kept; a missing value is a ``DataError``."""
+        if name not in self.table:
+            raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
+        return grouping(name, take(self.table.column(name), self.rows), self.index)
+
+    def data_used(self) -> Any:
+        """The rows kept as a pandas frame (a copy)."""
+        data = self.table.to_pandas().iloc[self.rows].copy()
+        data.index = self.index
+        return data
+
+
+def bind_regression(
+    text: str,
+    data: Any,
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    extra: Iterable[str] = (),
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Env | None = None,
+    drop_unused: bool = True,
+) -> RegressionFrame:
+    """Bind a plain R formula to data, as R's ``model.frame`` and ``model.matrix`` do.
+
+    Parameters
+    ----------
+    text : str
+        ``y ~ x``, or ``~ x``; ``.`` stands for the columns that the left side does not use.
+    data : any frame that narwhals reads
+    weights, offset : str, optional
+        A column, or an expression of columns. The offset adds to those in the formula.
+    extra : iterable of str
+        Columns that the covariance names; a missing value there drops the row too.
+    subset : str or boolean array, optional
+    na_action : {"omit", "fail"}
+    contrasts, env
+        As in ``bind``.
+    drop_unused : bool
+        Whether factor levels that no kept row has are dropped: ``lm`` does, ``model.matrix`` does not.
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError
+        As ``bind`` does.
+    """
+    check_na_action(na_action)
+    table = data if isinstance(data, Table) else Table(data)
+    if table.n == 0:
+        raise DataError("the data have no rows")
+    evaluated = _evaluated(text, table, env)
+    beside = {role: given for role, given in (("weights", weights), ("offset", offset)) if given is not None}
+    special = {role: _special(role, given, table, env, evaluated) for role, given in beside.items()}
+    named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
+    named |= {f"{role}:{given}": special[role][1] for role, given in beside.items()}
+    named |= {f"cluster:{name}": _named_column(name, table) for name in extra}
+    rows, total, missing_by = choose_rows(table, named, subset_rows(subset, table, env), na_action)
+    whole = len(rows) == table.n
+    index = table.index() if whole else table.index()[rows]
+    refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
+    X, recipe, own = build(evaluated, None if whole else rows, contrasts=contrasts, drop_unused=drop_unused)
+    outcome = None
+    if evaluated.terms.response:
+        value = evaluated.values[0]
+        outcome = Outcome(evaluated.terms.labels[0], value if whole else take(value, rows))
+    arrays = {
+        role: as_numbers(value if whole else take(value, rows), beside[role], role)
+        for role, (_, value) in special.items()
+    }
+    parts = [part for part in (own, arrays.get("offset")) if part is not None]
+    return RegressionFrame(
+        text=text,
+        table=table,
+        rows=rows,
+        index=index,
+        total=total,
+        missing_by=missing_by,
+        outcome=outcome,
+        X=X,
+        replay=Replay(recipe, (special["offset"][0],) if "offset" in special else (), evaluated.memory),
+        weights=checked_weights(arrays["weights"], str(weights), index) if "weights" in arrays else None,
+        offset=np.sum(parts, axis=0) if parts else None,
+    )
+
+
+def _evaluated(text: str, table: Table, env: Env | None) -> Evaluated:
+    """Every variable of the formula over all rows."""
+    left, right = parse_model(text, tuple(env or ()))
+    taken = set() if left is None else set(variables(left))
+    dot = [name for name in table.names if name not in taken]
+    found = terms(right, response=left, dot=dot, source=text)
+    return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text)
+
+
+def _special(role: str, given: Any, table: Table, env: Env | None, evaluated: Evaluated) -> tuple[Node, Value]:
+    """Weights or an offset given beside the formula: the expression and its value over all rows."""
+    if not isinstance(given, str):
+        raise OptionError(f"{role}= takes the name of a column or an expression, as text, not {type(given).__name__}")
+    node = parse_expression(given)
+    columns = columns_used([node], table, given)
+    value = evaluate(node, columns, table.n, env=env, source=given, memory=evaluated.memory)
+    try:
+        return node, one_column(value, table.n, deparse(node), given, node.span)
+    except FormulaError as error:
+        raise OptionError(f"{role}={given!r}: {error.message}") from None
+
+
+def _named_column(name: str, table: Table) -> Value:
+    if name not in table:
+        raise OptionError(f"the data have no column {name!r}{did_you_mean(name, table.names)}")
+    return table.column(name)

@@ -1,0 +1,123 @@
+"""Which rows a fit uses: the subset asked for, without the rows in which a variable is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, OptionError, did_you_mean, some
+from causalformula.formula.evaluate import BASE, Env, evaluate
+from causalformula.formula.grammar import variable_nodes
+from causalformula.formula.parse import parse_expression
+from causalformula.formula.syntax import Node
+from causalformula.formula.values import Logical, Matrix, Value, missing
+from causalformula.frame.columns import Table
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+NA_ACTIONS = ("omit", "fail")
+# Values that are no term of the formula are filed under `role:label`, so that both can have the same text.
+PREFIXES = ("cluster:", "weights:", "offset:", "strata:")
+
+
+def check_na_action(na_action: str) -> None:
+    """Refuse a word that is not an action on missing values."""
+    if na_action not in NA_ACTIONS:
+        near = did_you_mean(na_action, NA_ACTIONS)
+        raise OptionError(f"na_action must be one of {', '.join(NA_ACTIONS)}, not {na_action!r}{near}")
+
+
+def shown(label: str) -> str:
+    """A variable's own text, without the role it is filed under."""
+    return label.partition(":")[2] if label.startswith(PREFIXES) else label
+
+
+def columns_used(nodes: Iterable[Node], table: Table, source: str) -> dict[str, Value]:
+    """The columns that expressions name; an unknown one is a ``FormulaError`` with its place in ``source``."""
+    out: dict[str, Value] = {}
+    for node in nodes:
+        for name in variable_nodes(node):
+            if name.id in out or (name.id in BASE and name.id not in table):
+                continue
+            out[name.id] = table.column(name.id, source, name.span)
+    return out
+
+
+def subset_rows(subset: Any, table: Table, env: Env | None) -> Bools | None:
+    """Rows asked for, over the whole table: those where an expression is true, or one boolean a row."""
+    if subset is None:
+        return None
+    if isinstance(subset, str):
+        node = parse_expression(subset)
+        value = evaluate(node, columns_used([node], table, subset), table.n, env=env, source=subset)
+        if isinstance(value, Logical) and len(value.codes) == table.n:
+            return np.asarray(value.codes == 1)
+        raise OptionError(f"subset={subset!r} is not a condition; write a comparison such as \"age > 30\"")
+    chosen = np.asarray(subset)
+    if chosen.dtype != bool or chosen.shape != (table.n,):
+        raise OptionError(f"subset must be an expression or {table.n} booleans, one a row")
+    return chosen
+
+
+def choose_rows(
+    table: Table, values: Mapping[str, Value], chosen: Bools | None, na_action: str
+) -> tuple[NDArray[np.intp], int, dict[str, int]]:
+    """Rows kept, how many were asked for, and in how many of these each variable is missing.
+
+    Raises
+    ------
+    DataError
+        If no row is left, or one would be dropped under ``na_action="fail"``.
+    """
+    asked = np.ones(table.n, dtype=bool) if chosen is None else chosen
+    absent = np.zeros(table.n, dtype=bool)
+    counts: dict[str, int] = {}
+    for label, value in values.items():
+        gone = missing(value)
+        if gone is not None and (gone & asked).any():
+            absent |= gone
+            counts[shown(label)] = int((gone & asked).sum())
+    lost = asked & absent
+    if na_action == "fail" and lost.any():
+        labels = table.index()[np.flatnonzero(lost)]
+        by = ", ".join(f"{name} ({count})" for name, count in counts.items())
+        raise DataError(f"missing values in {by}; rows {some(labels)}. Use na_action='omit' to drop them")
+    rows = np.flatnonzero(asked & ~absent)
+    if not len(rows):
+        why = "no row is left after dropping missing values" if asked.any() else "subset leaves no row"
+        by = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise DataError(why + (f" (missing by variable: {by})" if by else ""))
+    return rows, int(asked.sum()), counts
+
+
+def refuse_infinite(values: Mapping[str, Value], index: Any) -> None:
+    """A ``DataError`` that names the first variable with infinite values, and rows."""
+    for label, value in values.items():
+        array = value.values if isinstance(value, Matrix) else value
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array.sum()):
+            where = ~np.isfinite(array if array.ndim == 1 else array.sum(axis=1))
+            if where.any():
+                rows = index[np.flatnonzero(where)]
+                name = shown(label)
+                raise DataError(f"{name} is infinite in {len(rows)} rows ({some(rows)}); check logs and divisions")
+
+
+def as_numbers(value: Value, name: str, role: str) -> Floats:
+    """Weights or an offset as doubles; a logical is 0/1."""
+    if isinstance(value, Logical):
+        return value.codes.astype(np.float64)
+    if not isinstance(value, np.ndarray):
+        raise DataError(f"{role}({name}) must be numbers")
+    return value.astype(np.float64)
+
+
+def checked_weights(w: Floats, name: str, index: Any) -> Floats:
+    """Weights, none below zero and not all zero."""
+    if (w < 0).any():
+        raise DataError(f"weights({name}) has values below zero, in rows {some(index[np.flatnonzero(w < 0)])}")
+    if not w.any():
+        raise DataError(f"weights({name}) are all zero")
+    return w

@@ -1,0 +1,147 @@
+"""Assignments that a randomised design could have made: permutations of the treatment over units, within strata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import factorial, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, OptionError, some
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+# Statistics this near, relative to their size, are tied.
+TIED = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Assignments:
+    """The reassignments of a treatment that keep how many units of each stratum have each value of it.
+
+    An assignment is an array (n,) of row positions: row i gets the treatment that row ``assignment[i]`` had.
+
+    Parameters
+    ----------
+    treatment : ndarray (n,) of int
+        Value 0..K-1 of each row.
+    strata, clusters : ndarray (n,) of int, optional
+        Blocks within which units are exchanged; clusters that are treated as a whole.
+    """
+
+    treatment: Codes
+    strata: Codes | None = None
+    clusters: Codes | None = None
+
+    def __post_init__(self) -> None:
+        for what, codes in (("the treatment", self.treatment), ("strata", self.strata)):
+            if codes is not None and self.clusters is not None:
+                mixed = np.flatnonzero(np.bincount(self.clusters, codes != codes[self.first][self.clusters]))
+                if len(mixed):
+                    raise OptionError(
+                        f"{what} must be constant within clusters to exchange whole clusters; not so in clusters number "
+                        f"{some(mixed + 1)}"
+                    )
+        if all(len(np.unique(self.treatment[self.first][pool])) < 2 for pool in self.pools):
+            raise DataError("the treatment does not vary within any stratum, so there is nothing to permute")
+
+    @cached_property
+    def first(self) -> Codes:
+        """First row of each unit."""
+        if self.clusters is None:
+            return np.arange(len(self.treatment))
+        return np.unique(self.clusters, return_index=True)[1]
+
+    @cached_property
+    def pools(self) -> list[Codes]:
+        """Units of each stratum."""
+        if self.strata is None:
+            return [np.arange(len(self.first))]
+        stratum = self.strata[self.first]
+        return [np.flatnonzero(stratum == s) for s in range(int(stratum.max()) + 1)]
+
+    @property
+    def count(self) -> int:
+        """How many different assignments there are."""
+        total = 1
+        for pool in self.pools:
+            sizes = np.bincount(self.treatment[self.first][pool])
+            total *= factorial(len(pool)) // prod(factorial(int(size)) for size in sizes)
+        return total
+
+    def random(self, rng: np.random.Generator) -> Codes:
+        """One assignment, all equally likely."""
+        source = np.arange(len(self.first))
+        for pool in self.pools:
+            source[pool] = rng.permutation(pool)
+        return self._rows(source)
+
+    def all(self) -> Iterator[Codes]:
+        """Every different assignment once, the one that was made among them."""
+        values = self.treatment[self.first]
+        for choice in product(*(_arrangements(values[pool]) for pool in self.pools)):
+            source = np.arange(len(self.first))
+            for pool, wanted in zip(self.pools, choice, strict=True):
+                source[pool] = pool[_sources(values[pool], wanted)]
+            yield self._rows(source)
+
+    def _rows(self, source: Codes) -> Codes:
+        """From units to rows: each row takes the treatment of its unit's source."""
+        rows = self.first[source]
+        return rows if self.clusters is None else rows[self.clusters]
+
+
+def _arrangements(values: Codes) -> list[tuple[int, ...]]:
+    """Different orders of a multiset."""
+    counts = {int(v): int(c) for v, c in zip(*np.unique(values, return_counts=True), strict=True)}
+    out: list[tuple[int, ...]] = []
+
+    def extend(head: tuple[int, ...]) -> None:
+        if len(head) == len(values):
+            out.append(head)
+            return
+        for value, left in counts.items():
+            if left:
+                counts[value] -= 1
+                extend((*head, value))
+                counts[value] += 1
+
+    extend(())
+    return out
+
+
+def _sources(values: Codes, wanted: tuple[int, ...]) -> Codes:
+    """Positions in ``values`` whose values are those wanted, each used once."""
+    out = np.empty(len(values), dtype=np.intp)
+    target = np.array(wanted)
+    for value in np.unique(values):
+        out[target == value] = np.flatnonzero(values == value)
+    return out
+
+
+def permutation_p(observed: Array, draws: Array, alternative: str, *, exact: bool) -> Array:
+    """p-values (q,) of a randomisation test.
+
+    ``(b + 1) / (R + 1)`` with b of R random assignments at least as extreme (Phipson and Smyth 2010), or the share of all
+    assignments when ``draws`` holds every one.
+
+    Parameters
+    ----------
+    observed : ndarray (q,)
+    draws : ndarray (R, q)
+    alternative : {"two-sided", "greater", "less"}
+    """
+    slack = TIED * np.maximum(np.abs(observed), np.abs(draws).max(axis=0) * 1e-3)
+    if alternative == "two-sided":
+        extreme = np.abs(draws) >= np.abs(observed) - slack
+    elif alternative == "greater":
+        extreme = draws >= observed - slack
+    else:
+        extreme = draws <= observed + slack
+    own = 0 if exact else 1
+    return np.asarray((extreme.sum(axis=0) + own) / (len(draws) + own))

@@ -1,0 +1,265 @@
+"""Effects and coefficients with their intervals, and the outcome in the groups that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CapabilityError, DataError
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind, Treatment
+
+Array = NDArray[np.float64]
+Axes = Any  # matplotlib's, which is not imported before something is drawn
+
+# Okabe and Ito's colours, told apart by those who do not see red and green as different.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "0.45"
+MOST_POINTS = 5000  # more are drawn as a random choice of so many: the picture is the same, the file is not
+
+
+def new_axes(ax: Axes | None, height: float = 4.0) -> Axes:
+    """The axes given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(6.4, height), layout="constrained")
+    return ax
+
+
+def plain(ax: Axes) -> Axes:
+    """Without the two spines that carry no scale."""
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+# ---- intervals ------------------------------------------------------------------------------------------------------
+
+
+def intervals(
+    ax: Axes | None,
+    labels: Sequence[str],
+    estimate: Array,
+    low: Array,
+    high: Array,
+    null: float | None,
+    log: bool = False,
+) -> Axes:
+    """Points with their intervals, one row each from top to bottom, and a line at the value of no effect.
+
+    Parameters
+    ----------
+    null : float, optional
+        Where the line stands; None for no line.
+    log : bool
+        Whether the scale is logarithmic, as ratios have it.
+    """
+    ax = new_axes(ax, height=1.4 + 0.35 * len(labels))
+    rows = np.arange(len(labels))
+    if log:
+        ax.set_xscale("log")
+        _plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
+    if null is not None and np.isfinite(null):
+        ax.axvline(null, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    # A limit that does not exist is drawn as none, and its point stays.
+    ax.hlines(rows, low, high, color=COLOURS[0], linewidth=1.6, zorder=2)
+    ax.plot(estimate, rows, "o", color=COLOURS[0], markersize=6, zorder=3)
+    ax.set_yticks(rows, labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.margins(x=0.08)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    return plain(ax)
+
+
+def _plain_numbers(ax: Axes, spread: float) -> None:
+    """Ticks of a logarithmic axis as 0.5 1 2 rather than powers of ten; evenly spaced where the axis is short."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    even, decades = MaxNLocator(6, steps=[1, 2, 5, 10]), LogLocator(subs=(1, 2, 5), numticks=12)
+    ax.xaxis.set_major_locator(even if spread < 4 else decades)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+AXIS = {
+    "difference": "Effect on {y} (difference of means)",
+    "ratio": "Effect on {y} (ratio of means)",
+    "odds_ratio": "Effect on {y} (odds ratio)",
+    "log_ratio": "Effect on {y} (log ratio of means)",
+    "log_odds_ratio": "Effect on {y} (log odds ratio)",
+    "nnt": "Number needed to treat for {y}",
+}
+
+
+def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
+    """Estimates of a ``Result`` with their intervals, one row an effect or group; ratios on a logarithmic axis."""
+    reading, measure = result.read(level), result.answer.measure
+    means = result.query is not None and result.query.kind == "means"
+    labels = [str(label) for label in result.answer.labels]
+    null = None if means else measure.null
+    log = measure.reading == "exp"
+    ax = intervals(ax, labels, reading.estimate, reading.low, reading.high, null, log)
+    what = ("Mean of {y}" if means else AXIS[measure.name]).format(y=_outcome_name(result.call.frame))
+    ax.set_xlabel(f"{what}, {result.fit.estimand}, {100 * level:g}% interval")
+    return ax
+
+
+def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
+    """Coefficients of a ``Model`` with their intervals.
+
+    Parameters
+    ----------
+    intercept : bool
+        Whether the intercept is drawn, whose scale is seldom that of the others.
+    """
+    tidy = model.tidy(level=level)
+    shown = tidy[(tidy["term"] != "(Intercept)") | intercept]
+    if not len(shown):
+        raise DataError("the model has no coefficient but its intercept; draw it with intercept=True")
+    estimate, low, high = (shown[name].to_numpy(dtype=float) for name in ("estimate", "conf.low", "conf.high"))
+    ax = intervals(ax, shown["term"].tolist(), estimate, low, high, null=0.0)
+    ax.set_xlabel(f"Coefficient, {100 * level:g}% interval")
+    return ax
+
+
+# ---- the groups that are compared -----------------------------------------------------------------------------------
+
+
+def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
+    """The outcome in the groups that are compared.
+
+    Against the first numeric confounder where there is one: with the outcome model's predictions where it has no other
+    covariate, otherwise with each arm's own straight line. Without a numeric confounder, the distributions of the
+    outcome by arm, with their means. A dose takes the confounder's place.
+
+    Parameters
+    ----------
+    level : float
+        Not used; every picture of a result takes it.
+    """
+    frame: ModelFrame = result.call.frame
+    treatment = frame.treatment
+    if treatment is None:
+        raise CapabilityError("this picture compares groups of treat(...), which the formula does not have")
+    fitted = result.fit.models.get("outcome")
+    y = frame.y if fitted is None else fitted.y
+    covariates = _covariates(frame)
+    if treatment.kind is Kind.CONTINUOUS:
+        ax = _by_arm(new_axes(ax), [("", np.ones(frame.n, dtype=bool))], treatment.values, y, None)
+        ax.set_xlabel(treatment.name)
+    else:
+        x = next((c for c in covariates if isinstance(c[1], np.ndarray)), None)
+        ax = new_axes(ax)
+        if x is None:
+            return _distributions(ax, frame, _arms(treatment), y)
+        mu = fitted.mu if fitted is not None and len(covariates) == 1 else None
+        ax = _by_arm(ax, _arms(treatment), np.asarray(x[1], dtype=float), y, mu)
+        ax.set_xlabel(x[0])
+        ax.legend(frameon=False)
+    ax.set_ylabel(_outcome_name(frame))
+    return plain(ax)
+
+
+def _arms(treatment: Treatment) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Label and rows of each arm."""
+    return [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
+
+
+def _outcome_name(frame: ModelFrame) -> str:
+    return "" if frame.outcome is None else frame.outcome.name
+
+
+def _covariates(frame: ModelFrame) -> list[tuple[str, Any]]:
+    """Variables of the outcome model beside the treatment, in the formula's order."""
+    design = frame.design(frame.outcome_part())
+    labels = design.recipe.terms.labels
+    name = frame.the_treatment.name
+    return [(label, design.values[k]) for k, label in enumerate(labels) if label != name]
+
+
+def _chosen(n: int) -> NDArray[np.bool_]:
+    """Rows that are drawn as points: all of a few, a fixed random choice of many."""
+    if n <= MOST_POINTS:
+        return np.ones(n, dtype=bool)
+    chosen = np.zeros(n, dtype=bool)
+    chosen[np.random.default_rng(0).choice(n, MOST_POINTS, replace=False)] = True
+    return chosen
+
+
+def _by_arm(ax: Axes, arms: Sequence[tuple[str, NDArray[np.bool_]]], x: Array, y: Array, mu: Array | None) -> Axes:
+    """Points, and a line an arm: the model's predictions, or a straight line where these depend on more than ``x``."""
+    drawn = _chosen(len(y))
+    shown = _jittered(y)
+    for k, (label, inside) in enumerate(arms):
+        colour = COLOURS[k % len(COLOURS)]
+        points = inside & drawn
+        ax.plot(x[points], shown[points], "o", color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
+        at, line = _line(x[inside], y[inside], None if mu is None else mu[inside])
+        # White below the line keeps it apart from points of its own colour.
+        ax.plot(at, line, color="white", linewidth=4.5)
+        ax.plot(at, line, color=colour, linewidth=2.2, label=label)
+    return ax
+
+
+def _jittered(y: Array) -> Array:
+    """The outcome, moved a little at random where it has two values that would hide each other."""
+    values = np.unique(y)
+    if len(values) != 2:
+        return y
+    half = 0.04 * (values[1] - values[0])
+    return y + np.random.default_rng(0).uniform(-half, half, len(y))
+
+
+def _line(x: Array, y: Array, mu: Array | None) -> tuple[Array, Array]:
+    order = np.argsort(x)
+    if mu is not None:
+        return x[order], mu[order]
+    ends = np.array([x.min(), x.max()])
+    slope = float(np.cov(x, y)[0, 1] / x.var(ddof=1)) if ends[0] < ends[1] else 0.0
+    return ends, y.mean() + slope * (ends - x.mean())
+
+
+def _distributions(ax: Axes, frame: ModelFrame, arms: Sequence[tuple[str, NDArray[np.bool_]]], y: Array) -> Axes:
+    """The outcome's distribution by arm, with each arm's mean."""
+    values = np.unique(y)
+    groups = {f"{label}: mean {y[inside].mean():.4g}": y[inside] for label, inside in arms}
+    if len(values) <= 10:
+        _shares(ax, groups, values)
+    else:
+        _histograms(ax, groups)
+    ax.set_xlabel(_outcome_name(frame))
+    # Above the bars, where nothing is hidden.
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(arms), 3))
+    return plain(ax)
+
+
+def _histograms(ax: Axes, groups: Mapping[str, Array]) -> None:
+    """Densities on common bins, sixty at the most, and a line at each mean."""
+    bins = np.histogram_bin_edges(np.concatenate(list(groups.values())), bins="auto")
+    if len(bins) > 61:
+        bins = np.linspace(bins[0], bins[-1], 61)
+    for k, (label, y) in enumerate(groups.items()):
+        colour = COLOURS[k % len(COLOURS)]
+        ax.hist(y, bins=bins, density=True, color=colour, alpha=0.35)
+        ax.hist(y, bins=bins, density=True, color=colour, histtype="step", linewidth=1.2)
+        ax.axvline(y.mean(), color=colour, linewidth=2, linestyle="--", label=label)
+    ax.set_ylabel("Density")
+
+
+def _shares(ax: Axes, groups: Mapping[str, Array], values: Array) -> None:
+    """Shares of an outcome of few values, the arms' bars side by side."""
+    width = 0.8 * (np.diff(values).min() if len(values) > 1 else 1.0) / len(groups)
+    for k, (label, y) in enumerate(groups.items()):
+        shares = [(y == value).mean() for value in values]
+        place = values + (k - (len(groups) - 1) / 2) * width
+        ax.bar(place, shares, 0.92 * width, color=COLOURS[k % len(COLOURS)], alpha=0.55, label=label)
+    ax.set_xticks(values)
+    ax.set_ylabel("Share of the arm")
+
+
+KINDS: dict[str, Callable[[Any, Axes | None, float], Axes]] = {"effects": effects, "outcome": outcome}

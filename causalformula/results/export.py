@@ -1,0 +1,71 @@
+"""A fitted regression as statsmodels' results, for those who want its toolbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.errors import CapabilityError
+from causalformula.numerics.families import Family
+
+if TYPE_CHECKING:
+    from causalformula.results.model import Model
+
+FAMILIES = {
+    "gaussian": "Gaussian",
+    "binomial": "Binomial",
+    "quasibinomial": "Binomial",
+    "poisson": "Poisson",
+    "quasipoisson": "Poisson",
+    "Gamma": "Gamma",
+    "inverse.gaussian": "InverseGaussian",
+}
+LINKS = {
+    "identity": "Identity",
+    "log": "Log",
+    "logit": "Logit",
+    "probit": "Probit",
+    "cauchit": "Cauchy",
+    "cloglog": "CLogLog",
+    "inverse": "InversePower",
+    "1/mu^2": "InverseSquared",
+    "sqrt": "Sqrt",
+}
+
+
+def to_statsmodels(model: Model) -> Any:
+    """The equivalent statsmodels results (``OLS``, ``WLS`` or ``GLM``), fitted on the same rows.
+
+    Aliased columns and rows of weight zero are left out. R's prior weights are statsmodels' ``var_weights``: they scale
+    the variance and do not count rows.
+    """
+    import pandas as pd
+
+    fit = model.regression
+    used = fit.weights > 0
+    index = model.frame.index[used]
+    X = pd.DataFrame(fit.hat.X[used], index=index, columns=list(fit.kept_names))
+    y = pd.Series(fit.y[used], index=index, name=model.outcome_name)
+    offset = None if fit.offset is None else fit.offset[used]
+    weights = fit.weights[used] if fit.weighted else None
+    return _linear(y, X, weights, offset) if fit.linear else _generalised(y, X, fit.family, weights, offset)
+
+
+def _linear(y: Any, X: Any, weights: Any, offset: Any) -> Any:
+    from statsmodels.regression.linear_model import OLS, WLS
+
+    y = y if offset is None else y - offset
+    return OLS(y, X).fit() if weights is None else WLS(y, X, weights=weights).fit()
+
+
+def _generalised(y: Any, X: Any, family: Family, weights: Any, offset: Any) -> Any:
+    import statsmodels.api as sm
+
+    if family.name not in FAMILIES or family.link_name not in LINKS:
+        raise CapabilityError(f"statsmodels has no family like {family}")
+    link = getattr(sm.families.links, LINKS[family.link_name])()
+    own = getattr(sm.families, FAMILIES[family.name])(link=link)
+    given = {} if weights is None else {"var_weights": np.asarray(weights)}
+    scale = "X2" if family.name.startswith("quasi") else None
+    return sm.GLM(y, X, family=own, offset=offset, **given).fit(scale=scale, tol=1e-10, maxiter=100)

@@ -1,0 +1,93 @@
+"""Likelihood, information criteria and sums of squares of a fitted regression, as R defines them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.inference.regression import FittedRegression
+
+# Families whose dispersion R counts as a parameter of the likelihood.
+WITH_DISPERSION = ("gaussian", "Gamma", "inverse.gaussian")
+
+
+@dataclass(frozen=True)
+class SumsOfSquares:
+    """Of a linear model: explained (about the mean where there is an intercept) and residual, with their freedom."""
+
+    explained: float
+    residual: float
+    df_explained: int
+    df_residual: int
+    intercept: bool
+
+    @property
+    def r_squared(self) -> float:
+        """Share of the sum of squares that is explained; zero without regressors."""
+        if self.df_explained == 0:
+            return 0.0
+        return self.explained / (self.explained + self.residual)
+
+    @property
+    def adj_r_squared(self) -> float:
+        """The same, for unbiased variances."""
+        if self.df_explained == 0:
+            return 0.0
+        freedom = self.df_explained + self.df_residual
+        if self.df_residual == 0:
+            return float("nan")
+        return 1 - (1 - self.r_squared) * freedom / self.df_residual
+
+    @property
+    def fstatistic(self) -> tuple[float, float, float] | None:
+        """F with its degrees of freedom; None without regressors."""
+        if self.df_explained == 0:
+            return None
+        if self.df_residual == 0:
+            return float("nan"), float(self.df_explained), 0.0
+        variance = self.residual / self.df_residual
+        f = self.explained / self.df_explained / variance if variance > 0 else float("inf")
+        return f, float(self.df_explained), float(self.df_residual)
+
+
+def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
+    """Sums of squares of a linear model; an offset is no part of what is explained."""
+    fitted = model.mu if model.offset is None else model.mu - model.offset
+    if model.intercept:
+        centre = np.average(fitted, weights=model.weights) if model.weighted else fitted.mean()
+        fitted = fitted - centre
+    total = np.dot(model.weights * fitted, fitted) if model.weighted else np.dot(fitted, fitted)
+    df = model.rank - int(model.intercept)
+    return SumsOfSquares(float(total), model.deviance, df, int(model.hat.df_residual), model.intercept)
+
+
+def parameters(model: FittedRegression) -> int:
+    """Parameters of the likelihood: R counts sigma."""
+    return model.rank + int(model.linear or model.family.name in WITH_DISPERSION)
+
+
+def loglik(model: FittedRegression) -> float:
+    """Log-likelihood; NaN for quasi-families, which have none."""
+    if not model.linear:
+        return parameters(model) - model.aic / 2
+    n = model.hat.nobs
+    logs = float(np.log(model.weights[model.weights > 0]).sum()) if model.weighted else 0.0
+    with np.errstate(divide="ignore"):
+        return float(0.5 * (logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
+
+
+def aic(model: FittedRegression) -> float:
+    """Akaike's criterion."""
+    return -2 * loglik(model) + 2 * parameters(model) if model.linear else model.aic
+
+
+def bic(model: FittedRegression) -> float:
+    """Schwarz's criterion."""
+    return float(-2 * loglik(model) + np.log(model.hat.nobs) * parameters(model))
+
+
+def perfect(model: FittedRegression) -> bool:
+    """Whether a linear model fits so exactly that its residual variance is rounding."""
+    spread = float(np.mean(model.mu) ** 2 + np.var(model.mu))
+    return model.linear and model.hat.df_residual > 0 and model.hat.dispersion < spread * 1e-30

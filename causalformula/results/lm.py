@@ -1,0 +1,230 @@
+"""``lm`` and ``glm``: plain regressions by R's formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from warnings import warn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import CausalFormulaWarning, DataError, FormulaError
+from causalformula.formula.design import Contrasts
+from causalformula.formula.values import Matrix
+from causalformula.frame.regression_frame import RegressionFrame, bind_regression
+from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.requests import read_request
+from causalformula.numerics.families import Family
+from causalformula.numerics.families import family as read_family
+from causalformula.results.call import grouping_names
+from causalformula.results.model import Model, model_covariance
+from causalformula.results.submodel import family_text
+
+Array = NDArray[np.float64]
+Env = Mapping[str, Callable[..., Any]]
+BINOMIAL = ("binomial", "quasibinomial")
+
+
+def lm(
+    formula: str,
+    data: Any,
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Env | None = None,
+    vcov: Any = None,
+) -> Model:
+    """Linear model by (weighted) least squares, R's ``lm``.
+
+    Solves ``sum_i w_i x_i (y_i - o_i - x_i' b) = 0``.
+
+    Parameters
+    ----------
+    formula : str
+        One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
+    data : data frame
+        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+    weights : str, optional
+        Prior weights: a column or an expression of columns. Variances are inverse to them; rows of weight zero take no
+        part.
+    offset : str, optional
+        Known part of the mean, added to the offsets in the formula.
+    subset : str or boolean array, optional
+        Rows to use.
+    na_action : {"omit", "fail"}
+        Drop rows with missing values and report them, or raise.
+    contrasts : mapping or pair of str, optional
+        Contrasts of factors, as R's ``contrasts``.
+    env : mapping of str to callable, optional
+        Functions that the formula may call beside the fixed table.
+    vcov : str, request or matrix, optional
+        Covariance of the coefficients: ``"classical"`` (the default), ``"HC3"``, ``"~g"``, ``"bootstrap"``, ...
+
+    Returns
+    -------
+    Model
+        Coefficients that the data do not determine are NaN, as R's NA.
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError
+        Each says what failed, where, and what to do.
+
+    Notes
+    -----
+    R 4.2.2: ``stats::lm``; with ``vcov``, ``lmtest::coeftest`` of ``sandwich``'s covariance.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> model = cf.lm("Severity ~ Drug + I.H", cf.datasets.load("heart"))
+    >>> round(model.coef["Drug"], 4)
+    np.float64(-9.8877)
+    """
+    given = {"weights": weights, "offset": offset, "subset": subset}
+    frame = _bind(formula, data, vcov, given, na_action=na_action, contrasts=contrasts, env=env)
+    y = _left_side(frame).numeric()
+    fitted = fit_linear(
+        frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept
+    )
+    return _model(fitted, frame, _call("lm", formula, given), vcov)
+
+
+def glm(
+    formula: str,
+    data: Any,
+    *,
+    family: str | Family = "gaussian",
+    weights: str | None = None,
+    offset: str | None = None,
+    start: Any = None,
+    epsilon: float = 1e-8,
+    maxit: int = 25,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Env | None = None,
+    vcov: Any = None,
+) -> Model:
+    """Generalised linear model by iteratively reweighted least squares, R's ``glm``.
+
+    Solves ``sum_i w_i x_i (y_i - mu_i) (d mu_i / d eta_i) / V(mu_i) = 0`` with ``eta_i = x_i' b + o_i``, from R's
+    starting values and with R's stopping rule.
+
+    Parameters
+    ----------
+    formula : str
+        As for ``lm``. A binomial outcome is 0/1, logical, a factor or text (the first level is failure), a proportion
+        with the number of trials as weights, or ``cbind(successes, failures)``.
+    data : data frame
+    family : str or Family
+        ``"binomial"``, ``"binomial(link = 'probit')"``, ``"poisson"``, ``"quasipoisson"``, ...
+    weights, offset, subset, na_action, contrasts, env, vcov
+        As for ``lm``; the offset belongs to the linear predictor.
+    start : array_like, optional
+        Coefficients to start from.
+    epsilon, maxit : float, int
+        R's ``glm.control``.
+
+    Returns
+    -------
+    Model
+        What R warns of (separation, no convergence) is a ``CausalFormulaWarning`` and stands in ``notes``.
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError, ConvergenceError
+        Each says what failed, where, and what to do.
+
+    Notes
+    -----
+    R 4.2.2: ``stats::glm``.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> model = cf.glm("Drug ~ I.H", heart, family="binomial")
+    >>> model.converged
+    True
+    """
+    found = read_family(family)
+    given = {"weights": weights, "offset": offset, "subset": subset}
+    frame = _bind(formula, data, vcov, given, na_action=na_action, contrasts=contrasts, env=env)
+    y, prior = response(frame, found)
+    fitted = fit_glm(
+        frame.X,
+        y,
+        frame.names,
+        found,
+        weights=prior,
+        offset=frame.offset,
+        intercept=frame.intercept,
+        epsilon=epsilon,
+        maxit=maxit,
+        start=start,
+    )
+    return _model(fitted, frame, _call("glm", formula, {"family": family_text(found), **given}), vcov)
+
+
+def _bind(formula: str, data: Any, vcov: Any, given: Mapping[str, Any], **options: Any) -> RegressionFrame:
+    """The frame; columns that the covariance names count as used."""
+    extra = () if vcov is None else grouping_names(read_request(vcov))
+    frame = bind_regression(formula, data, extra=extra, **given, **options)
+    if frame.outcome is None:
+        raise FormulaError("no outcome: write it on the left of `~`", formula, (0, 1))
+    return frame
+
+
+def _left_side(frame: RegressionFrame) -> Any:
+    assert frame.outcome is not None
+    return frame.outcome
+
+
+def response(frame: RegressionFrame, family: Family) -> tuple[Array, Array | None]:
+    """The outcome as a family reads it, and the prior weights.
+
+    For a binomial family the outcome is a proportion of successes; two columns are successes and failures, and the
+    prior weights are then multiplied by the number of trials.
+    """
+    outcome = _left_side(frame)
+    if family.name not in BINOMIAL:
+        return outcome.numeric(), frame.weights
+    if isinstance(outcome.value, Matrix):
+        return _from_counts(outcome.value.values, outcome.name, frame.weights)
+    y, w = outcome.binary(), frame.weights
+    # A row of weight zero says nothing, and as in R it counts as a failure.
+    return (y if w is None else np.where(w == 0, 0.0, y)), w
+
+
+def _from_counts(counts: Array, name: str, weights: Array | None) -> tuple[Array, Array]:
+    if counts.shape[1] != 2:
+        raise DataError(f"{name} has {counts.shape[1]} columns; a binomial outcome has successes and failures")
+    if (counts < 0).any():
+        raise DataError(f"{name} has counts below zero")
+    trials = counts.sum(axis=1)
+    y = np.divide(counts[:, 0], trials, out=np.zeros(len(trials)), where=trials > 0)
+    return y, trials if weights is None else trials * weights
+
+
+def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: Any) -> Model:
+    for note in fitted.notes:
+        warn(note, CausalFormulaWarning, stacklevel=3)
+    return Model(fitted, model_covariance(fitted, frame, vcov), frame, frame.replay, call, fitted.notes)
+
+
+def _call(name: str, formula: str, given: Mapping[str, Any]) -> str:
+    """The call as it could be typed again."""
+    shown = {k: v if isinstance(v, str) else "..." for k, v in given.items() if v is not None}
+    arguments = "".join(f", {k}={_quoted(v)}" for k, v in shown.items())
+    return f"cf.{name}({_quoted(formula)}{arguments})"
+
+
+def _quoted(text: str) -> str:
+    if text == "...":
+        return text
+    return f'"{text}"' if '"' not in text else repr(text)

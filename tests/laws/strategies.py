@@ -1,0 +1,153 @@
+"""Simulated data and, for every registered method, the questions that the laws put to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import strategies as st
+
+import causalformula as cf
+import causalformula.fit  # noqa: F401  (importing it files every method's record)
+from causalformula.backends import registry
+from causalformula.backends.registry import Record
+from causalformula.frame.treatment import Kind
+
+# What a record may be exempt from, each with its reason; the tests of these names read `record.exempt`.
+LAWS = (
+    "influence", "integer_weights", "row_order", "affine", "label_swap", "singleton_clusters", "same_seed", "stacking",
+)  # fmt: skip
+
+FAMILIES = {"gaussian": "y", "binomial": "d", "poisson": "k", "binomial(link = 'probit')": "d"}
+COLUMN = {Kind.BINARY: "a", Kind.MULTI: "m", Kind.CONTINUOUS: "q"}
+
+seeds = st.integers(0, 2**31 - 1)
+
+
+def simulate(seed: int, n: int = 60) -> pd.DataFrame:
+    """Outcomes of three families, treatments of three kinds, covariates, weights, strata and clusters.
+
+    Every stratum and every level of z has units of every arm, whatever the seed is.
+    """
+    rng = np.random.default_rng(seed)
+    strata = np.arange(n) % 2
+    x = rng.normal(size=n)
+    z = rng.choice(["u", "v", "w"], n)
+    z[:24] = np.array(["u", "v", "w"])[(np.arange(24) // 6) % 3]
+    # arms are dealt out within strata, then some follow x: each arm stays in each stratum
+    m = (np.arange(n) // 2) % 3
+    a = (m > 0).astype(int)
+    free = np.arange(n) >= 24
+    a[free] = rng.random(free.sum()) < 1 / (1 + np.exp(-0.6 * x[free]))
+    q = 2 + 0.5 * x + rng.normal(size=n)
+    mean = 0.3 + 0.5 * a + 0.4 * (m == 1) - 0.3 * (m == 2) + 0.3 * x + 0.2 * (z == "v") + 0.2 * q
+    return pd.DataFrame(
+        {
+            "y": 5 * mean + rng.normal(size=n) * (1 + 0.5 * a),
+            "d": (rng.random(n) < 1 / (1 + np.exp(-mean + 0.7))).astype(int),
+            "k": rng.poisson(np.exp(0.5 * mean)).astype(float),
+            "a": a,
+            "m": np.array(["none", "low", "high"])[m],
+            "q": q,
+            "x": x,
+            "z": z,
+            "w": rng.uniform(0.5, 2, n),
+            "f": rng.integers(1, 4, n),
+            "s": np.array(["s1", "s2"])[strata],
+            "g": rng.permutation(np.arange(n) % 12),
+            "id": np.arange(n),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to one method: the formula and the options of a fit."""
+
+    record: Record
+    kind: Kind
+    family: str = "gaussian"
+    weights: str | None = None
+    modify: bool = False
+    blocked: bool = False
+    options: tuple[tuple[str, Any], ...] = field(default=())
+
+    @property
+    def formula(self) -> str:
+        """The formula, with the roles that the method reads."""
+        roles = self.record.roles
+        parts = [f"treat({COLUMN[self.kind]})"]
+        if "adjust" in roles:
+            parts.append("adjust(x)" if self.modify else "adjust(x + z)")
+        if self.modify:
+            parts.append("modify(z)")
+        if self.blocked:
+            parts.append("strata(s)")
+        if self.weights:
+            parts.append(f"weights({self.weights})")
+        return f"{FAMILIES[self.family]} ~ {' + '.join(parts)}"
+
+    def fit(self, data: Any, **more: Any) -> Any:
+        """Ask it of some data."""
+        return cf.fit(self.formula, data, self.record.name, **{"family": self.family, **dict(self.options), **more})
+
+    def __str__(self) -> str:
+        options = ",".join(f"{k}={v}" for k, v in self.options)
+        return f"{self.record.name}|{self.formula}|{self.family}|{options}"
+
+
+def asked(record: Record) -> list[Question]:
+    """Questions that exercise a method: kinds, families, measures, estimands, weights, modifiers, blocks."""
+    out: list[Question] = []
+    if "treat" not in record.roles:
+        return out  # methods for iv(...) or did(...) alone bring their own data
+
+    def add(kind: Kind, **facts: Any) -> None:
+        if kind in record.treatments:
+            out.append(Question(record, kind, **facts))
+
+    model = "outcome" in record.roles
+    for kind in (Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS):
+        add(kind)
+        add(kind, weights="w")
+    add(Kind.MULTI, options=(("contrast", "pairwise"),))
+    for estimand in record.estimands:
+        if estimand != record.default_estimand:
+            add(Kind.BINARY, options=(("estimand", estimand),))
+    if "strata" in record.roles:
+        add(Kind.BINARY, blocked=True)
+        add(Kind.MULTI, blocked=True, weights="w")
+    if not model:
+        return out
+    for family in FAMILIES:
+        if family != "gaussian":
+            add(Kind.BINARY, family=family, options=(("measure", "ratio"),))
+    add(Kind.BINARY, family="binomial", weights="w", options=(("measure", "log_odds_ratio"), ("estimand", "ATT")))
+    add(Kind.BINARY, options=(("measure", "nnt"),))
+    add(Kind.MULTI, family="poisson", options=(("measure", "log_ratio"),))
+    add(Kind.CONTINUOUS, family="binomial", options=(("contrast", "slope"),))
+    add(Kind.CONTINUOUS, family="poisson", options=(("contrast", (1, 3)),))
+    if "modify" in record.roles:
+        add(Kind.BINARY, modify=True, weights="w")
+        add(Kind.BINARY, modify=True, family="binomial", options=(("estimand", "ATT"),))
+        add(Kind.CONTINUOUS, modify=True)
+    if any(name == "interact" for name in record.options.__dataclass_fields__):
+        add(Kind.BINARY, options=(("interact", True), ("estimand", "ATC")))
+    return out
+
+
+def questions(law: str, only: Callable[[Question], bool] = lambda q: True) -> list[Any]:
+    """Questions for a law as pytest parameters, over every registered method that obeys it."""
+    import pytest
+
+    out = []
+    for record in registry.methods():
+        if law in record.exempt:
+            mark = pytest.mark.skip(reason=record.exempt[law])
+            out.append(pytest.param(None, id=f"{record.name}-exempt", marks=mark))
+            continue
+        out += [pytest.param(q, id=str(q)) for q in asked(record) if only(q)]
+    return out

@@ -1,0 +1,322 @@
+"""Laws of estimators, over every registered method: a new one is covered by being registered.
+
+A record lists each law that its method does not obey, with the reason; those show as skips.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+
+import causalformula as cf
+from causalformula.backends import registry
+from causalformula.backends.fit import Query
+from causalformula.errors import CapabilityError, CausalFormulaWarning
+from causalformula.inference.evidence import Influence
+from tests.laws.strategies import LAWS, Question, asked, questions, seeds, simulate
+
+few = settings(max_examples=5)
+EVERY = [pytest.param(q, id=str(q)) for record in registry.methods() for q in asked(record)]
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """Small simulated samples may warn (nearly separated, thin arms); numbers are what is tested here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalFormulaWarning)
+        yield
+
+
+def theta(fit):
+    return fit.answer.estimate.theta
+
+
+def size(fit):
+    """Standard errors, the scale on which estimates are compared."""
+    return np.maximum(fit.covariance.std_error, 1e-12)
+
+
+def converged(fit):
+    """The fit; a sample in which some model has no finite maximum (separation) has no estimate to differentiate."""
+    assume(all(model.converged for model in fit.fit.models.values()))
+    return fit
+
+
+def same(a, b, rtol, scale, what):
+    np.testing.assert_array_less(np.abs(np.asarray(a) - np.asarray(b)), rtol * np.maximum(np.abs(b), scale) + 1e-300, what)
+
+
+def test_exemptions_are_of_known_laws_with_a_reason():
+    for record in registry.methods():
+        for law, reason in record.exempt.items():
+            assert law in LAWS, f"{record.name}: no law {law!r}"
+            assert len(reason) > 10
+
+
+# -- influence -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", questions("influence"))
+@few
+@given(seed=seeds)
+def test_influence_has_mean_zero(question, seed):
+    fit = converged(question.fit(simulate(seed)))
+    psi = fit.influence()
+    assert psi.shape == (fit.nobs, len(fit.answer.labels))
+    np.testing.assert_allclose(psi.mean(axis=0), 0, atol=1e-9 * np.abs(psi).max())
+
+
+def derivative(fit, row, step, query):
+    """``n d theta / d w_row`` by central differences of reweighted refits, with Richardson's extrapolation."""
+    call = fit.call
+
+    def at(h):
+        w = np.ones(call.frame.n)
+        w[row] += h
+        return registry.run(call.frame.reweight(w), call.options).ask(query).estimate.theta
+
+    def central(h):
+        return (at(h) - at(-h)) / (2 * h)
+
+    return call.frame.n * (4 * central(step / 2) - central(step)) / 3
+
+
+@pytest.mark.parametrize("question", questions("influence"))
+@settings(max_examples=2)
+@given(seed=seeds)
+def test_influence_is_the_derivative_in_the_weights(question, seed):
+    fit = converged(question.fit(simulate(seed)))
+    psi = fit.influence()
+    scale = np.abs(psi).max(axis=0)
+    for row in (0, 7, 31, 59):
+        same(psi[row], derivative(fit, row, 0.02, Query()), 1e-6, scale, f"row {row}")
+
+
+@pytest.mark.parametrize("question", questions("influence", lambda q: registry.find(q.record.name).treatments))
+def test_influence_of_means_and_groups(question):
+    fit = question.fit(simulate(5))
+    asked_of = [fit.means()]
+    if question.modify:
+        asked_of.append(fit.by("z"))
+    for answer in asked_of:
+        psi = answer.influence()
+        scale = np.abs(psi).max(axis=0)
+        for row in (3, 40):
+            same(psi[row], derivative(fit, row, 0.02, answer.query), 1e-6, scale, f"row {row}")
+
+
+@pytest.mark.parametrize("question", questions("stacking", lambda q: q.family != "binomial(link = 'probit')"))
+def test_unconditional_is_the_stacked_sandwich(question):
+    """HC0 with `unconditional=True` is the sum of squares of the brute-force influences (canonical links)."""
+    fit = question.fit(simulate(11), vcov=cf.HC("HC0", unconditional=True))
+    brute = np.array([derivative(fit, row, 0.02, Query()) for row in range(fit.nobs)])
+    expected = brute.T @ brute / fit.nobs**2
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    same(fit.covariance.matrix, expected, 1e-6, scale, "stacked")
+
+
+# -- weights and rows ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", questions("integer_weights", lambda q: q.weights is None))
+@few
+@given(seed=seeds)
+def test_integer_weights_are_duplicated_rows(question, seed):
+    data = simulate(seed)
+    weighted = converged(replace(question, weights="f").fit(data, vcov="HC0"))
+    repeated = data.loc[data.index.repeat(data["f"])].reset_index(drop=True)
+    copied = question.fit(repeated, vcov="CR0 ~ id")
+    same(theta(weighted), theta(copied), 1e-8, size(copied), "estimates")
+    v = copied.covariance.matrix
+    same(weighted.covariance.matrix, v, 1e-7, np.sqrt(np.outer(np.diag(v), np.diag(v))), "HC0 is CR0 by the original row")
+
+
+@pytest.mark.parametrize("question", questions("integer_weights", lambda q: q.weights is None))
+def test_a_weight_of_zero_is_a_dropped_row(question):
+    data = simulate(3)
+    data["f"] = np.where(np.arange(len(data)) % 10 == 9, 0, 1)
+    weighted = replace(question, weights="f").fit(data, vcov="HC1")
+    dropped = question.fit(data[data["f"] > 0], vcov="HC1")
+    same(theta(weighted), theta(dropped), 1e-9, size(dropped), "estimates")
+    same(weighted.covariance.std_error, dropped.covariance.std_error, 1e-7, 0, "standard errors")
+    np.testing.assert_array_equal(weighted.covariance.df, dropped.covariance.df)
+
+
+@pytest.mark.parametrize("question", questions("row_order"))
+@few
+@given(seed=seeds)
+def test_row_order_does_not_matter(question, seed):
+    data = simulate(seed)
+    shuffled = data.sample(frac=1, random_state=seed % 1000)
+    a, b = converged(question.fit(data)), question.fit(shuffled)
+    same(theta(a), theta(b), 1e-8, size(b), "estimates")
+    same(a.covariance.std_error, b.covariance.std_error, 1e-7, 0, "standard errors")
+    if isinstance(a.answer.estimate.evidence, Influence):
+        psi = pd.DataFrame(a.influence(), index=data.index).loc[shuffled.index].to_numpy()
+        np.testing.assert_allclose(psi, b.influence(), rtol=1e-6, atol=1e-8 * np.abs(psi).max())
+
+
+# -- transformations -----------------------------------------------------------------------------------------------
+
+
+def identity(question: Question) -> bool:
+    return question.family == "gaussian" and dict(question.options).get("measure", "difference") == "difference"
+
+
+@pytest.mark.parametrize("question", questions("affine", identity))
+@few
+@given(seed=seeds)
+def test_an_affine_outcome_scales_the_effect(question, seed):
+    data = simulate(seed)
+    a, b = question.fit(data), question.fit(data.assign(y=100 - 3 * data["y"]))
+    same(theta(b), -3 * theta(a), 1e-8, size(b), "estimates")
+    same(size(b), 3 * size(a), 1e-7, 0, "standard errors")
+
+
+SWAPPED = {"ATT": "ATC", "ATC": "ATT"}
+
+
+def symmetric(question: Question) -> bool:
+    return question.kind.name == "BINARY" and dict(question.options).get("measure", "difference") in (
+        "difference", "log_ratio", "log_odds_ratio", "nnt",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("question", questions("label_swap", symmetric))
+@few
+@given(seed=seeds)
+def test_swapping_labels_flips_the_sign(question, seed):
+    data = simulate(seed)
+    options = dict(question.options)
+    options["estimand"] = SWAPPED.get(options.get("estimand"), options.get("estimand"))
+    a, b = converged(question.fit(data)), question.fit(data.assign(a=1 - data["a"]), **options)
+    same(theta(b), -theta(a), 1e-7, size(a), "estimates")
+    same(size(b), size(a), 1e-6, 0, "standard errors")
+
+
+@pytest.mark.parametrize("question", questions("singleton_clusters"))
+@pytest.mark.parametrize(("cluster", "robust"), [("CR0", "HC0"), ("CR1S", "HC1"), ("CR2", "HC2"), ("CR3", "HC3")])
+def test_singleton_clusters_are_rows(question, cluster, robust):
+    data = simulate(17)
+    fit = question.fit(data, vcov=robust)
+    try:
+        grouped = fit.with_vcov(f"{cluster} ~ id")
+    except CapabilityError as error:
+        assert "not available yet" in str(error)
+        pytest.skip(str(error))
+    v = fit.covariance.matrix
+    same(grouped.covariance.matrix, v, 1e-9, np.sqrt(np.outer(np.diag(v), np.diag(v))), f"{cluster} = {robust}")
+
+
+# -- purity --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", EVERY)
+def test_inputs_are_not_changed(question):
+    data = simulate(2)
+    data.index = [f"r{i}" for i in range(len(data))]
+    before = pickle.dumps(data)
+    for array in data.columns:
+        if data[array].to_numpy().flags.writeable:
+            data[array].to_numpy().setflags(write=False)
+    fit = question.fit(data)
+    for reading in (fit.tidy, fit.glance, fit.augment, fit.means, lambda: str(fit), lambda: str(fit.summary())):
+        reading()
+    pd.testing.assert_frame_equal(pickle.loads(before), data)
+
+
+@pytest.mark.parametrize("question", EVERY)
+def test_results_are_frozen_and_pickle(question):
+    fit = question.fit(simulate(4))
+    with pytest.raises(FrozenInstanceError):
+        fit.answer = None
+    with pytest.raises(FrozenInstanceError):
+        fit.covariance.df = None
+    back = pickle.loads(pickle.dumps(fit))
+    pd.testing.assert_frame_equal(back.tidy(), fit.tidy())
+    assert str(back) == str(fit)
+    pd.testing.assert_frame_equal(back.means().tidy(), fit.means().tidy())
+    pd.testing.assert_frame_equal(back.with_vcov("HC1").tidy(), fit.with_vcov("HC1").tidy())
+
+
+# -- one covariance, however it is asked ---------------------------------------------------------------------------
+
+REQUESTS = ["HC0", "HC1", "HC3", "~g", "CR0 ~ g", "~g + s", "asympt", cf.HC("HC0", unconditional=True), cf.HC("HC2", df=7)]
+
+
+@pytest.mark.parametrize("question", EVERY)
+@pytest.mark.parametrize("vcov", REQUESTS, ids=str)
+def test_with_vcov_is_fit_with_that_vcov(question, vcov):
+    data = simulate(23)
+    direct, later = question.fit(data, vcov=vcov), question.fit(data).with_vcov(vcov)
+    pd.testing.assert_frame_equal(direct.tidy(), later.tidy(), check_exact=True)
+    assert str(direct) == str(later)
+
+
+# -- bootstrap -----------------------------------------------------------------------------------------------------
+
+
+def drawn(fit):
+    return fit.covariance.draws
+
+
+@pytest.mark.parametrize("question", questions("same_seed", lambda q: identity(q) and not q.modify))
+def test_the_same_seed_gives_the_same_bytes(question):
+    data = simulate(8)
+    once, again = (question.fit(data, vcov=cf.Bootstrap(reps=40, seed=3)) for _ in range(2))
+    other = question.fit(data, vcov=cf.Bootstrap(reps=40, seed=4))
+    assert drawn(once).tobytes() == drawn(again).tobytes()
+    assert drawn(once).tobytes() != drawn(other).tobytes()
+    # the first draws of a longer run are those of the shorter one
+    longer = question.fit(data, vcov=cf.Bootstrap(reps=60, seed=3))
+    np.testing.assert_allclose(drawn(longer)[:40], drawn(once), rtol=1e-9)
+
+
+@pytest.mark.parametrize("record", registry.methods(), ids=lambda r: r.name)
+def test_the_same_seed_at_any_n_jobs(record):
+    if "same_seed" in record.exempt:
+        pytest.skip(record.exempt["same_seed"])
+    (question, *_) = [*asked(record), None]
+    if question is None:
+        pytest.skip("brings its own data")
+    data = simulate(8)
+    draws = {
+        n_jobs: drawn(question.fit(data, vcov=cf.Bootstrap(reps=520, seed=3, n_jobs=n_jobs))).tobytes() for n_jobs in (1, 2)
+    }
+    assert draws[1] == draws[2]
+
+
+BATCHED = [r for r in registry.methods() if r.batch is not None]
+
+
+@pytest.mark.parametrize(
+    "question", [pytest.param(q, id=str(q)) for r in BATCHED for q in asked(r) if q.family == "gaussian"]
+)
+@pytest.mark.parametrize("what", ["effects", "means"])
+def test_batches_are_the_loop(question, what, monkeypatch):
+    fit = question.fit(simulate(9))
+    weights = np.random.default_rng(1).poisson(1.0, (12, fit.nobs)).astype(float)
+    given_ = {"frame": fit.call.frame, "options": fit.call.options, "query": Query(what)}
+    batch = registry.replicates(weights, **given_)
+    monkeypatch.setitem(registry.RECORDS, question.record.name, replace(question.record, batch=None))
+    loop = registry.replicates(weights, **given_)
+    good = ~np.isnan(loop).any(axis=1)
+    assert good.sum() >= 10
+    scale = size(fit) if what == "effects" else np.abs(loop[good]).max()
+    same(batch[good], loop[good], 1e-8, scale, "replicates")
+
+
+@pytest.mark.parametrize("record", registry.methods(), ids=lambda r: r.name)
+def test_clusters_are_drawn_whole(record):
+    questions_ = asked(record)
+    if not questions_:
+        pytest.skip("brings its own data")
+    fit = questions_[0].fit(simulate(8), vcov=cf.Bootstrap(reps=30, seed=3, cluster="g"))
+    assert "clusters of g" in fit.covariance.label
+    assert len(drawn(fit)) + (1 if fit.covariance.notes else 0) >= 29
