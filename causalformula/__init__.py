@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from causalformula.frame.matrix import model_matrix
     from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Wild
     from causalformula.results.lm import glm, lm
+    from causalformula.results.multiplicity import adjust_pvalues
     from causalformula.results.table import table
 
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "causalformula.frame.matrix": ("model_matrix",),
     "causalformula.inference.requests": ("HC", "Asympt", "Bootstrap", "Classical", "Cluster", "Jackknife", "Wild"),
     "causalformula.results.lm": ("glm", "lm"),
+    "causalformula.results.multiplicity": ("adjust_pvalues",),
     "causalformula.results.table": ("table",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -73,6 +75,7 @@ __all__ = [
     "OptionError",
     "Regression",
     "Wild",
+    "adjust_pvalues",
     "datasets",
     "fit",
     "glm",

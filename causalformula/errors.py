@@ -82,8 +82,10 @@ def caret(source: str, span: tuple[int, int]) -> str:
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """``"; did you mean 'Drug'?"``, or an empty string when nothing is near."""
-    near = get_close_matches(str(word), [str(a) for a in allowed], n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    names = {str(a).casefold(): str(a) for a in reversed(list(allowed))}
+    names |= {name: name for name in names.values()}
+    near = get_close_matches(str(word), names, n=1, cutoff=0.6) or get_close_matches(str(word).casefold(), names, n=1, cutoff=0.6)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
 def choose(word: str, allowed: Iterable[str], lead: str = "choose from") -> str:

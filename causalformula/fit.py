@@ -15,6 +15,7 @@ from causalformula.errors import CapabilityError, CausalFormulaWarning, FormulaE
 from causalformula.formula.design import Contrasts
 from causalformula.formula.reader import parse as read_formula
 from causalformula.formula.spec import Spec
+from causalformula.formula.syntax import Call as FunctionCall
 from causalformula.frame.bind import bind
 from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import read_request
@@ -115,6 +116,8 @@ def fit(
     spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
     if spec.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
+    if isinstance(spec.outcome, FunctionCall) and spec.outcome.function == "Surv":
+        raise CapabilityError("Surv(...) is part of the grammar, and no method for survival outcomes is available yet")
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     named = method if method is not None else default_method(spec, given)

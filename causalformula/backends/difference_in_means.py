@@ -19,6 +19,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Fixed, Influence
+from causalformula.inference.requests import Cluster, describe
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.least_squares import group_sums
 
@@ -99,28 +100,21 @@ class Arms:
     def means(self) -> Estimate:
         """``mu_a = sum_b share_b mean[b, a]`` with Neyman's influence: within cells, then between blocks."""
         c = self.cells
-        n, levels = len(c.y), c.mean.shape[1]
+        n = len(c.y)
         theta = c.share @ c.mean
         names = tuple(s.label for s in settings(self.frame.the_treatment))
-        weight = c.share[c.block] / c.total[c.block, c.arm] * c.w
-        residual = c.y - c.mean[c.block, c.arm]
-        within = np.zeros((n, levels))
-        within[np.arange(n), c.arm] = weight * residual
-        bread = np.diag((c.share[:, None] ** 2 / c.total).sum(axis=0))
-        df = float((c.w > 0).sum() - c.mean.size)
-        sigma2 = float(np.dot(c.w, residual**2) / df) if df > 0 else np.nan
-        leverage = c.w / c.total[c.block, c.arm]
-        information = np.diag(1 / np.diag(bread))
-        scores = within @ information
-        nobs = int((c.w > 0).sum())
-        hat = Hat(np.empty((n, 0)), c.w, residual, bread, sigma2, df, True, nobs, h=leverage, k=c.mean.size)
-        stage = Stage("arms", names, theta, information, scores=scores, hat=hat)
+        stage, jac = _cell_stage(c, names) if len(c.total) == 1 or self.frame.clusters else _arm_stage(c, theta, names)
         between = n * c.w[:, None] * (c.mean[c.block] - theta) / c.w.sum()
-        return Estimate(names, theta, Influence((stage,), np.eye(levels), n, between))
+        return Estimate(names, theta, Influence((stage,), jac, n, between))
 
     def _with_design_df(self, answer: Answer, compared: Sequence[Contrast]) -> Answer:
-        """Welch's degrees of freedom with HC2, in a plain design without weights (as estimatr)."""
+        """Welch's degrees of freedom with HC2, in a plain design without weights; clusters minus cells in blocks (as estimatr)."""
         evidence = answer.estimate.evidence
+        if isinstance(evidence, Influence) and self.frame.strata is not None and self.frame.clusters:
+            df = float(_clusters_by_cell(self.frame, self.cells).sum() - self.cells.mean.size)
+            special = {_cluster_default(self.frame): np.full(len(compared), df)}
+            evidence = replace(evidence, df_special=special)
+            return replace(answer, estimate=replace(answer.estimate, evidence=evidence))
         plain = self.frame.strata is None and self.frame.weights is None
         if not isinstance(evidence, Influence) or not plain or self.options.measure not in ("difference", "nnt"):
             return answer
@@ -142,10 +136,67 @@ class Arms:
         return float((v[0] + v[1]) ** 2 / (v[0] ** 2 / m[0] + v[1] ** 2 / m[1]))
 
 
-def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
-    """Blocks of two units: the variance is that of the blocks' differences (Imai, King and Nall 2009).
+def _cell_stage(c: Cells, names: Sequence[str]) -> tuple[Stage, Array]:
+    """The regression on dummies of the cells, whose design CR2 needs, and the arms' means as its shares."""
+    levels = c.mean.shape[1]
+    X = np.zeros((len(c.y), c.mean.size))
+    X[np.arange(len(c.y)), c.block * levels + c.arm] = 1.0
+    total = c.total.ravel()
+    hat = _cell_hat(c, X, np.diag(1 / total))
+    labels = tuple(f"{name}:{b}" for b in range(len(c.total)) for name in names)
+    jac = (c.share[:, None, None] * np.eye(levels)).transpose(1, 0, 2).reshape(levels, c.mean.size)
+    return Stage("cells", labels, c.mean.ravel(), np.diag(total), hat=hat), jac
 
-    ``V = J / ((J - 1) N^2) sum_j (N_j tau_j - N tau / J)^2`` with J - 1 degrees of freedom.
+
+def _arm_stage(c: Cells, theta: Array, names: tuple[str, ...]) -> tuple[Stage, Array]:
+    """The arms' means directly: the same influences and leverages without a dummy a cell, however many blocks there are."""
+    levels = c.mean.shape[1]
+    within = np.zeros((len(c.y), levels))
+    rows = np.arange(len(c.y))
+    within[rows, c.arm] = c.share[c.block] / c.total[c.block, c.arm] * c.w * (c.y - c.mean[c.block, c.arm])
+    variance = (c.share[:, None] ** 2 / c.total).sum(axis=0)
+    hat = _cell_hat(c, np.empty((len(c.y), 0)), np.diag(variance))
+    information = np.diag(1 / variance)
+    return Stage("arms", names, theta, information, scores=within @ information, hat=hat), np.eye(levels)
+
+
+def _cell_hat(c: Cells, X: Array, bread: Array) -> Hat:
+    """Residuals, leverages and dispersion of the saturated regression."""
+    nobs = int((c.w > 0).sum())
+    residual = c.y - c.mean[c.block, c.arm]
+    df = float(nobs - c.mean.size)
+    sigma2 = float(np.dot(c.w, residual**2) / df) if df > 0 else np.nan
+    return Hat(X, c.w, residual, bread, sigma2, df, True, nobs, h=c.w / c.total[c.block, c.arm], k=c.mean.size)
+
+
+def _clusters_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
+    """Clusters with a row of positive weight in each cell (B, levels)."""
+    levels = c.mean.shape[1]
+    used = c.w > 0
+    cell = (c.block * levels + c.arm)[used]
+    pairs = np.unique(np.column_stack([cell, frame.clusters[0].codes[used]]), axis=0)
+    return np.bincount(pairs[:, 0], minlength=c.mean.size).reshape(c.mean.shape)
+
+
+def _units_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
+    """Units of assignment in each cell (B, levels): clusters where each lies in one cell, otherwise rows."""
+    if not frame.clusters:
+        return c.count
+    units = _clusters_by_cell(frame, c)
+    nested = units.sum() == len(np.unique(frame.clusters[0].codes[c.w > 0]))
+    return units if nested else c.count
+
+
+def _cluster_default(frame: ModelFrame) -> str:
+    """The default covariance's name in a clustered design."""
+    return describe(Cluster(frame.cluster_names, type="CR2"))
+
+
+def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
+    """Blocks of two units: the variance is that of the blocks' differences (Imai, King and Nall 2009), with J - 1 df.
+
+    ``V = sum_j (tau_j - tau)^2 / (J (J - 1))`` for pairs of rows; for pairs of clusters, which differ in size,
+    ``V = J / ((J - 1) N^2) sum_j (N_j tau_j - N tau / J)^2``. The two agree when all blocks have one size.
     """
     treatment = frame.the_treatment
     if treatment.kind is not Kind.BINARY or options.measure != "difference":
@@ -156,11 +207,14 @@ def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
     sizes = c.total.sum(axis=1)
     n, j = sizes.sum(), len(sizes)
     tau = float(sizes @ tau_j / n)
-    variance = j / ((j - 1) * n**2) * float(((sizes * tau_j - n * tau / j) ** 2).sum())
+    if frame.clusters:
+        variance = j / ((j - 1) * n**2) * float(((sizes * tau_j - n * tau / j) ** 2).sum())
+    else:
+        variance = float(((tau_j - tau) ** 2).sum()) / (j * (j - 1))
     means = Estimate(("low", "high"), np.array([c.share @ c.mean[:, low], c.share @ c.mean[:, high]]), None)
     wanted = [compared[0].low, compared[0].high]
     answer = effects_answer(treatment, compared, wanted, means, options.scale, False)
-    fixed = Fixed(np.array([[variance]]), float(j - 1), "HC2")
+    fixed = Fixed(np.array([[variance]]), float(j - 1), _cluster_default(frame) if frame.clusters else "HC2")
     return replace(answer, estimate=replace(answer.estimate, evidence=fixed))
 
 
@@ -205,7 +259,8 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
         raise OptionError("difference_in_means has no outcome model, so no family; use method='regression'")
     c = cells(frame)
     arms = Arms(frame, options, c)
-    units = c.count.sum(axis=1)
+    count = _units_by_cell(frame, c)
+    units = count.sum(axis=1)
     pairs = frame.strata is not None and bool((units == 2).any()) and c.mean.shape[1] == 2
     if pairs and not (units == 2).all():
         warnings.warn(
@@ -213,7 +268,7 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
             CausalFormulaWarning,
             stacklevel=2,
         )
-    if not pairs and bool((c.count < 2).any()):
+    if not pairs and bool((count < 2).any()):
         warnings.warn(
             "an arm has a single unit in some block: its variance cannot be estimated and counts as zero",
             CausalFormulaWarning,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from causalformula.errors import OptionError, choose
 from causalformula.inference.scales import Measure, read_measure
+from causalformula.numerics.families import Family
 
 ESTIMANDS = ("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE")
 CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
@@ -40,15 +43,17 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.estimand is not None and self.estimand not in ESTIMANDS:
-            raise OptionError(
-                f"unknown estimand {self.estimand!r}{choose(self.estimand, ESTIMANDS)}"
-            )
+            raise OptionError(f"unknown estimand {self.estimand!r}{choose(self.estimand, ESTIMANDS)}")
         if isinstance(self.contrast, str) and self.contrast not in CONTRASTS:
             raise OptionError(
                 f"unknown contrast {self.contrast!r}{choose(self.contrast, CONTRASTS)}, a number, or a pair (low, high)"
             )
         if isinstance(self.contrast, list):
             object.__setattr__(self, "contrast", tuple(self.contrast))
+        if not isinstance(self.contrast, (str, tuple, int, float, np.number)) or isinstance(self.contrast, bool):
+            raise OptionError(f"contrast must be one of {', '.join(CONTRASTS)}, a number, or a pair (low, high), not {self.contrast!r}")
+        if not isinstance(self.family, (str, Family)):
+            raise OptionError(f"family is named by text, such as 'binomial', not {self.family!r}")
         read_measure(self.measure)
 
     @property

@@ -185,6 +185,8 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
         raise OptionError(
             f"method {record.name!r} does not estimate the {estimand}; it offers {', '.join(record.estimands)}"
         )
+    if options.focal is not None and estimand not in ("ATT", "ATC"):
+        raise OptionError(f"focal= names the level whose units are the target of the ATT or ATC; the estimand is the {estimand}")
     return record, replace(options, estimand=estimand)
 
 
@@ -224,12 +226,13 @@ def studentized(
 ) -> Array:
     """Refit on each row of frequency weights: estimates and their standard errors side by side, (R, 2q).
 
-    Each replicate's standard error is that of its own exact influence, with a row (or cluster) drawn c times as c of them.
+    Each replicate's standard error is that of its own exact influence, a row (or cluster) drawn c times counting as c.
     """
 
     def one(w: Array) -> Array:
         found = run(frame.reweight(w), options).ask(query).estimate
-        return np.concatenate([found.theta, influence_error(found.evidence, w, clusters)])
+        error = influence_error(found.evidence, w, clusters)
+        return np.concatenate([found.theta, np.where(error > 0, error, np.nan)])
 
     return _each(weights, one)
 

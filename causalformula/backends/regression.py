@@ -12,6 +12,7 @@ from causalformula.backends.fit import Fit, Query, unit_design
 from causalformula.backends.options import Options
 from causalformula.backends.registry import backend
 from causalformula.backends.standardize import Surface, target_weights
+from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
@@ -33,6 +34,11 @@ class Regression(Options):
     """
 
     interact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.interact, bool):
+            raise OptionError(f"interact must be True or False, not {self.interact!r}")
 
 
 def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array | None) -> FittedRegression:

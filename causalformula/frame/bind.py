@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean
+from causalformula.errors import DataError, FormulaError, OptionError, choose, did_you_mean
 from causalformula.formula.deparse import deparse
 from causalformula.formula.design import Contrasts
 from causalformula.formula.evaluate import Env, Memory, evaluate
@@ -74,6 +74,7 @@ def bind(
     reader = _Reader(spec, table, env)
     bodies = {role: _body(spec, role, table) for role in TERM_ROLES if spec.has(role)}
     values = reader.all_values(bodies)
+    _known_contrasts(contrasts, values)
     special = reader.special(extra)
     rows, total, missing_by = choose_rows(table, {**values, **special}, subset_rows(subset, table, env), na_action)
     kept = _Kept(table, rows, {**values, **special})
@@ -162,6 +163,14 @@ class _Reader:
             what = kind(value) if length(value) in (0, self.table.n) else f"{length(value)} values"
             raise FormulaError(f"{label} is {what}, not a variable of {self.table.n} rows", self.spec.source, node.span)
         return value
+
+
+def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:
+    """Refuse contrasts of something that is no variable of the formula: they would be ignored."""
+    if isinstance(contrasts, Mapping):
+        for name in contrasts:
+            if name not in values:
+                raise OptionError(f"contrasts= names {name!r}, which the formula does not use{choose(name, values, 'it uses')}")
 
 
 def _names(node: Node) -> list[str]:

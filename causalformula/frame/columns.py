@@ -41,7 +41,8 @@ class Table:
                 f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
                 + ("; call .collect() first" if "Lazy" in type(data).__name__ else "")
             ) from error
-        self.names: tuple[str, ...] = tuple(self.frame.columns)
+        # a pandas column may have any name; in a formula it is its text, in backquotes
+        self.names: tuple[str, ...] = tuple(str(name) for name in self.frame.columns)
         _refuse_duplicates(self.names)
         self.n = len(self.frame)
         self._read: dict[str, Value] = {}
@@ -56,8 +57,14 @@ class Table:
                 near = did_you_mean(name, self.names)
                 hint = near or f"; the data have {some(self.names)}"
                 raise FormulaError(f"unknown column {name!r}{hint}", source, span)
-            self._read[name] = read_column(self.frame[name])
+            self._read[name] = read_column(self._series(name), name)
         return self._read[name]
+
+    def _series(self, name: str) -> nw.Series[Any]:
+        if name in self.frame.columns:
+            return self.frame[name]
+        native = self.frame.to_native()
+        return nw.from_native(native.iloc[:, self.names.index(name)], series_only=True)
 
     def columns(self, names: Iterable[str]) -> dict[str, Value]:
         """Several columns by name."""
@@ -88,9 +95,10 @@ def _refuse_duplicates(names: Iterable[Any]) -> None:
         raise DataError(f"duplicated column names: {some(dict.fromkeys(twice))}; rename them")
 
 
-def read_column(series: nw.Series[Any]) -> Value:
+def read_column(series: nw.Series[Any], name: str | None = None) -> Value:
     """A column as numbers, logicals, strings or a factor; missing values of every kind become NA."""
     dtype = series.dtype
+    name = series.name if name is None else name
     if dtype == nw.Boolean:
         return _logical(series)
     if dtype.is_integer():
@@ -100,13 +108,13 @@ def read_column(series: nw.Series[Any]) -> Value:
     if dtype.is_numeric():
         return np.ascontiguousarray(series.cast(nw.Float64).to_numpy(), dtype=float)
     if isinstance(dtype, nw.Enum) or dtype in (nw.Categorical, nw.Enum):
-        return _factor(series)
+        return _factor(series, name)
     if dtype == nw.String:
-        return _strings(series.to_numpy(), series.name)
+        return _strings(series.to_numpy())
     if dtype == nw.Object:
-        return _objects(series)
+        return _objects(series, name)
     raise DataError(
-        f"column {series.name!r} has type {dtype}, which a formula cannot use; convert it to numbers, strings or categories"
+        f"column {name!r} has type {dtype}, which a formula cannot use; convert it to numbers, strings or categories"
     )
 
 
@@ -121,18 +129,33 @@ def _logical(series: nw.Series[Any]) -> Logical:
     return Logical.of(np.asarray(series.fill_null(False).to_numpy(), dtype=bool), np.asarray(null, dtype=bool))
 
 
-def _factor(series: nw.Series[Any]) -> Value:
+def _factor(series: nw.Series[Any], name: str) -> Value:
     """Levels in the order of the categories; codes without a Python loop over rows."""
     native = series.to_native()
     if hasattr(native, "cat") and hasattr(native.cat, "codes"):  # pandas, which also knows ordered factors
         categories = native.cat.categories
         levels = tuple(_label(v) for v in categories.tolist())
         return Factor(np.asarray(native.cat.codes.to_numpy(), dtype=np.int32), levels, bool(native.cat.ordered))
-    levels = tuple(str(v) for v in series.cat.get_categories().to_list())
-    text = _strings(np.asarray(series.cast(nw.String).to_numpy(), dtype=object), series.name)
+    levels = _categories(series, native)
+    text = _strings(np.asarray(series.cast(nw.String).to_numpy(), dtype=object))
+    if levels is None:
+        return text
     place = {level: k for k, level in enumerate(levels)}
     table = np.array([place[v] for v in text.table] + [-1], dtype=np.int32)
     return Factor(table[text.codes], levels)
+
+
+def _categories(series: nw.Series[Any], native: Any) -> tuple[str, ...] | None:
+    """Categories of a frame that is not pandas: an Enum's or a dictionary's; None where they have no order of their own.
+
+    A polars Categorical has its categories in common with all others, so its levels are sorted as those of text are.
+    """
+    if isinstance(series.dtype, nw.Enum):
+        return tuple(str(v) for v in series.dtype.categories)
+    if hasattr(native, "unify_dictionaries"):  # a pyarrow ChunkedArray
+        chunks = native.unify_dictionaries().chunks
+        return tuple(str(v) for v in chunks[0].dictionary.to_pylist()) if chunks else ()
+    return None
 
 
 def _label(value: Any) -> str:
@@ -141,14 +164,14 @@ def _label(value: Any) -> str:
     return level_label(value)
 
 
-def _strings(values: NDArray[Any], name: str) -> Strings:
+def _strings(values: NDArray[Any]) -> Strings:
     import pandas as pd
 
     codes, table = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
     return Strings(codes.astype(np.int32), tuple(str(v) for v in table))
 
 
-def _objects(series: nw.Series[Any]) -> Value:
+def _objects(series: nw.Series[Any], name: str) -> Value:
     """A pandas object column: strings, or numbers and logicals that lost their type to a missing value."""
     from pandas.api.types import infer_dtype
 
@@ -160,7 +183,7 @@ def _objects(series: nw.Series[Any]) -> Value:
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         return np.array([np.nan if v is None else float(v) for v in values])
     if kind in ("string", "empty"):
-        return _strings(values, series.name)
+        return _strings(values)
     raise DataError(
-        f"column {series.name!r} mixes kinds of values ({kind}); convert it to numbers, strings or categories"
+        f"column {name!r} mixes kinds of values ({kind}); convert it to numbers, strings or categories"
     )

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError, DataError, OptionError, did_you_mean, some
 from causalformula.formula.design import Contrasts, Evaluated, Recipe, build
 from causalformula.formula.evaluate import Env, Memory
+from causalformula.formula.grammar import variables
+from causalformula.formula.parse import parse_expression
 from causalformula.formula.spec import Spec, enclosed, plus
 from causalformula.formula.syntax import Argument, Call, Node
 from causalformula.formula.terms import Terms, terms
@@ -188,6 +190,32 @@ class ModelFrame:
             _memo={},
         )
 
+    def with_treatment(self, rows: Codes) -> ModelFrame:
+        """The same frame with row i given the treatment that row ``rows[i]`` had; everything else stays.
+
+        Raises
+        ------
+        CapabilityError
+            If another variable of the formula is computed from the treatment.
+        """
+        treatment = self.the_treatment
+        if self.spec.treatment is not None:
+            names = set(variables(self.spec.treatment))
+            derived = [k for k in self.values if k != treatment.name and names & set(variables(parse_expression(k)))]
+            if derived:
+                raise CapabilityError(
+                    f"the treatment cannot be reassigned: {some(derived)} is computed from it. Write interactions with the "
+                    "treatment as modify(...) or `:` terms"
+                )
+        moved = treatment.take(rows)
+        kept = ("y", ("design", "adjust"), ("design", "propensity"))
+        return replace(
+            self,
+            treatment=moved,
+            values={**self.values, treatment.name: moved.column} if treatment.name in self.values else self.values,
+            _memo={k: v for k, v in self._memo.items() if k in kept},
+        )
+
     # -- outcome and treatment -------------------------------------------------------------------------------------
 
     @property
@@ -315,8 +343,6 @@ class ModelFrame:
 
     def is_modifier(self, name: str) -> bool:
         """Whether a column stands in ``modify(...)``."""
-        from causalformula.formula.grammar import variables
-
         return "modify" in self.bodies and name in variables(self.bodies["modify"])
 
     def data_used(self) -> Any:

@@ -56,10 +56,26 @@ def subset_rows(subset: Any, table: Table, env: Env | None) -> Bools | None:
         if isinstance(value, Logical) and len(value.codes) == table.n:
             return np.asarray(value.codes == 1)
         raise OptionError(f"subset={subset!r} is not a condition; write a comparison such as \"age > 30\"")
-    chosen = np.asarray(subset)
+    chosen = np.asarray(_aligned(subset, table))
     if chosen.dtype != bool or chosen.shape != (table.n,):
         raise OptionError(f"subset must be an expression or {table.n} booleans, one a row")
     return chosen
+
+
+def _aligned(subset: Any, table: Table) -> Any:
+    """A pandas Series in the order of the data's row labels, as pandas itself would read it; missing counts as false."""
+    import pandas as pd
+
+    if not isinstance(subset, pd.Series):
+        return subset
+    if isinstance(subset.dtype, pd.BooleanDtype):
+        subset = subset.fillna(False).astype(bool)
+    index = table.index()
+    if len(subset) != table.n or subset.index.equals(index):
+        return subset
+    if not (subset.index.is_unique and index.is_unique and index.isin(subset.index).all()):
+        raise OptionError("subset has row labels that the data do not have; pass an array to select by position")
+    return subset.reindex(index)
 
 
 def choose_rows(

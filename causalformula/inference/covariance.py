@@ -139,8 +139,10 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
     )
 
 
-def _df(request: Request, estimate: Estimate) -> Array:
-    """Degrees of freedom: the request's, else the residual ones of a least-squares root, else the normal's."""
+def _df(request: Request, estimate: Estimate, own: Array | None = None) -> Array:
+    """Degrees of freedom: the request's, else the design's, else ``own`` (Satterthwaite's of an adjustment), else the
+    residual ones of a least-squares root, else the normal's.
+    """
     if request.df is not None:
         return np.full(len(estimate), float(request.df))
     evidence = estimate.evidence
@@ -149,6 +151,8 @@ def _df(request: Request, estimate: Estimate) -> Array:
         special = evidence.df_special.get(describe(request))
         if special is not None:
             return special
+        if own is not None:
+            return own
         if evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage:
             return np.full(len(estimate), float(evidence.root.df_residual))
     return np.full(len(estimate), np.inf)
@@ -157,20 +161,19 @@ def _df(request: Request, estimate: Estimate) -> Array:
 def _from_influence(
     estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes]
 ) -> Covariance:
-    df = _df(request, estimate)
     if isinstance(request, Classical):
-        return Covariance(request, _classical(evidence, request.unconditional), df, "classical")
+        matrix = _classical(evidence, request.unconditional)
+        return Covariance(request, matrix, _df(request, estimate), "classical")
     row, fixed = _row(request, evidence)
-    unconditional = request.unconditional
+    own_df = None
     if isinstance(request, Cluster):
         matrix, label, own_df = _clustered(evidence, row, request, groups, fixed)
-        df = own_df if own_df is not None and request.df is None else df
     else:
-        matrix = _factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, unconditional)
+        matrix = _factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, request.unconditional)
         label = row.name
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
-    return Covariance(request, matrix, df, label)
+    return Covariance(request, matrix, _df(request, estimate, own_df), label)
 
 
 def _classical(evidence: Influence, unconditional: bool) -> Array:
@@ -250,7 +253,9 @@ def _clustered(
     Returns the matrix, its label, and degrees of freedom where the adjustment has its own.
     """
     if row.by_cluster is not None and len(request.by) > 1:
-        raise CapabilityError(f"{row.name} is defined for one grouping; for {len(request.by)} use 'CR1' or 'CR1S'")
+        raise CapabilityError(
+            f"{row.name} is defined for one grouping, and this names {len(request.by)}; use vcov='~{' + '.join(request.by)}'"
+        )
     used = _rows_used(evidence)
     total = np.zeros((evidence.size, evidence.size))
     counts = []

@@ -36,8 +36,8 @@ class Reference(Protocol):
 class BCa:
     """Bias-corrected and accelerated bootstrap limits.
 
-    With ``z0 = qnorm(#(theta* < theta) / R)`` and the acceleration ``a``, the limit at ``alpha`` is the order statistic at
-    ``pnorm(z0 + (z0 + z_alpha) / (1 - a (z0 + z_alpha)))``, interpolated on the normal scale.
+    With ``z0 = qnorm(#(theta* < theta) / R)`` and the acceleration ``a``, the limit at ``alpha`` is the order
+    statistic at ``pnorm(z0 + (z0 + z_alpha) / (1 - a (z0 + z_alpha)))``, interpolated on the normal scale.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ class BCa:
         share = float(np.mean(self.draws[:, j] < self.theta[j]))
         if not 0 < share < 1:
             raise ConvergenceError(
-                "all bootstrap replicates lie on one side of the estimate, so kind='bca' has no bias correction; use more "
-                "replicates or kind='percentile'"
+                "all bootstrap replicates lie on one side of the estimate, so kind='bca' has no bias correction; use "
+                "more replicates or kind='percentile'"
             )
         z0 = ndtri(share)
         z = z0 + ndtri([(1 - level) / 2, (1 + level) / 2])
@@ -158,7 +158,7 @@ def influence_error(evidence: object, counts: Array | None = None, clusters: Cod
         If there is no influence.
     """
     if not isinstance(evidence, Influence):
-        raise CapabilityError("this estimator has no influence function, which kind='studentized' needs; use 'percentile'")
+        raise CapabilityError("kind='studentized' needs an influence function, which this estimator lacks")
     values = evidence.psi()
     repeats = np.ones(evidence.n) if counts is None else counts
     if clusters is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def jackknife(
     ----------
     theta : ndarray (q,)
     evidence : Influence or other
-        Where nothing can be refitted, coefficients of a least-squares regression are left out in closed form.
+        Fixed combinations of least-squares coefficients have a closed form; anything else is refitted.
     codes : ndarray (n,) of int, optional
         Clusters 0..G-1; rows without them.
     refit : callable, optional
@@ -52,10 +53,12 @@ def jackknife(
     count = n if codes is None else int(codes.max()) + 1
     if count < 2:
         raise DataError("the jackknife needs at least two clusters")
-    if refit is not None:
+    if _has_closed_form(evidence):
+        without = theta + _closed_form(evidence, codes, count)
+    elif refit is not None:
         without = _refitted(refit, codes, count, n, request.n_jobs)
     else:
-        without = theta + _closed_form(evidence, codes, count)
+        raise CapabilityError("the jackknife refits the estimator, and this result cannot be refitted")
     bad = ~np.isfinite(without).all(axis=1)
     if bad.any():
         unit = "rows" if codes is None else f"clusters of {request.cluster}"
@@ -87,14 +90,19 @@ def _chunk(refit: Callable[[Array], Array], codes: Codes | None, groups: Codes, 
     return np.atleast_2d(refit(weights))
 
 
-def _closed_form(evidence: object, codes: Codes | None, count: int) -> Array:
-    """Changes (G, q) of fixed combinations of least-squares coefficients when groups are left out."""
-    exact = isinstance(evidence, Influence) and len(evidence.stages) == 1 and evidence.direct is None
-    if not exact or evidence.root is None or not evidence.root.least_squares:  # type: ignore[attr-defined]
-        raise CapabilityError("the jackknife refits the estimator, and this result cannot be refitted")
-    assert isinstance(evidence, Influence) and evidence.root is not None
+def _has_closed_form(evidence: object) -> TypeGuard[Influence]:
+    """Whether the estimates are fixed combinations of the coefficients of one least-squares regression."""
+    if not isinstance(evidence, Influence) or len(evidence.stages) != 1 or evidence.direct is not None:
+        return False
+    root = evidence.root
+    return root is not None and root.least_squares and root.X.shape[1] == evidence.jac.shape[1]
+
+
+def _closed_form(evidence: Influence, codes: Codes | None, count: int) -> Array:
+    """Changes (G, q) when groups are left out."""
+    assert evidence.root is not None
     changes = _rows_out(evidence.root) if codes is None else _clusters_out(evidence.root, codes, count)
-    return changes @ evidence.jac.T
+    return np.asarray(changes @ evidence.jac.T)
 
 
 def _rows_out(hat: Hat) -> Array:

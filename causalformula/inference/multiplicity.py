@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, choose
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def adjust(p: Array, method: str) -> Array:
         For an unknown method.
     """
     if method not in METHODS:
-        raise OptionError(f"unknown method {method!r}{did_you_mean(method, METHODS)}; choose from {', '.join(METHODS)}")
+        raise OptionError(f"unknown method {method!r}{choose(method, METHODS)}")
     p = np.asarray(p, dtype=float)
     out = np.full(p.shape, np.nan)
     known = ~np.isnan(p)

@@ -1,7 +1,8 @@
 """Multiplier bootstrap on influences: the distribution of the largest t statistic of several estimates.
 
-With ``s_g`` the influences summed over unit g (row or cluster), a replicate is ``T_j = sum_g xi_g s_gj / sqrt(sum_g s_gj^2)``
-with independent ``xi_g`` of mean 0 and variance 1: nothing is refitted, and the correlation of the estimates is kept.
+With ``s_g`` the influences summed over unit g (row or cluster), a replicate is ``T_j = sum_g xi_g s_gj / sqrt(sum_g
+s_gj^2)`` with independent ``xi_g`` of mean 0 and variance 1: nothing is refitted, and the correlation of the estimates
+is kept.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def with_df(statistics: Array, df: float, rng: np.random.Generator) -> Array:
 
 
 def critical_value(statistics: Array, level: float) -> float:
-    """The ``level`` quantile of ``max_j |T_j|``: the smallest value that at least that share of the replicates stays below."""
+    """The ``level`` quantile of ``max_j |T_j|``, as the order statistic of rank ``level (R + 1)``, rounded up."""
     largest = np.sort(np.abs(statistics).max(axis=1))
     rank = int(np.ceil(level * (len(largest) + 1) - 1e-9))
     return float(largest[min(rank, len(largest)) - 1])
@@ -85,7 +86,8 @@ def single_step(t: Array, statistics: Array) -> Array:
 def step_down(t: Array, statistics: Array) -> Array:
     """Romano and Wolf's step-down p-values (q,), monotone in ``|t|``.
 
-    The largest ``|t|`` is compared with the maximum over all hypotheses, the next with the maximum over those that remain.
+    The largest ``|t|`` is compared with the maximum over all hypotheses, the next with the maximum over those that
+    remain.
 
     References
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import combinations
 from math import factorial, prod
 
 import numpy as np
@@ -44,8 +44,8 @@ class Assignments:
                 mixed = np.flatnonzero(np.bincount(self.clusters, codes != codes[self.first][self.clusters]))
                 if len(mixed):
                     raise OptionError(
-                        f"{what} must be constant within clusters to exchange whole clusters; not so in clusters number "
-                        f"{some(mixed + 1)}"
+                        f"{what} must be constant within clusters to exchange whole clusters; not so in clusters "
+                        f"number {some(mixed + 1)}"
                     )
         if all(len(np.unique(self.treatment[self.first][pool])) < 2 for pool in self.pools):
             raise DataError("the treatment does not vary within any stratum, so there is nothing to permute")
@@ -84,11 +84,19 @@ class Assignments:
     def all(self) -> Iterator[Codes]:
         """Every different assignment once, the one that was made among them."""
         values = self.treatment[self.first]
-        for choice in product(*(_arrangements(values[pool]) for pool in self.pools)):
-            source = np.arange(len(self.first))
-            for pool, wanted in zip(self.pools, choice, strict=True):
-                source[pool] = pool[_sources(values[pool], wanted)]
-            yield self._rows(source)
+        varying = [pool for pool in self.pools if len(np.unique(values[pool])) > 1]
+
+        def extend(source: Codes, left: list[Codes]) -> Iterator[Codes]:
+            if not left:
+                yield self._rows(source)
+                return
+            pool = left[0]
+            for order in _arrangements(values[pool]):
+                changed = source.copy()
+                changed[pool] = pool[order]
+                yield from extend(changed, left[1:])
+
+        return extend(np.arange(len(self.first)), varying)
 
     def _rows(self, source: Codes) -> Codes:
         """From units to rows: each row takes the treatment of its unit's source."""
@@ -96,39 +104,27 @@ class Assignments:
         return rows if self.clusters is None else rows[self.clusters]
 
 
-def _arrangements(values: Codes) -> list[tuple[int, ...]]:
-    """Different orders of a multiset."""
-    counts = {int(v): int(c) for v, c in zip(*np.unique(values, return_counts=True), strict=True)}
-    out: list[tuple[int, ...]] = []
+def _arrangements(values: Codes) -> Iterator[Codes]:
+    """One permutation of positions for each different order of a multiset: choose places value by value."""
+    holders = [np.flatnonzero(values == value) for value in np.unique(values)]
 
-    def extend(head: tuple[int, ...]) -> None:
-        if len(head) == len(values):
-            out.append(head)
+    def place(order: Codes, free: tuple[int, ...], left: list[Codes]) -> Iterator[Codes]:
+        if not left:
+            yield order
             return
-        for value, left in counts.items():
-            if left:
-                counts[value] -= 1
-                extend((*head, value))
-                counts[value] += 1
+        for chosen in combinations(free, len(left[0])):
+            changed = order.copy()
+            changed[list(chosen)] = left[0]
+            yield from place(changed, tuple(f for f in free if f not in set(chosen)), left[1:])
 
-    extend(())
-    return out
-
-
-def _sources(values: Codes, wanted: tuple[int, ...]) -> Codes:
-    """Positions in ``values`` whose values are those wanted, each used once."""
-    out = np.empty(len(values), dtype=np.intp)
-    target = np.array(wanted)
-    for value in np.unique(values):
-        out[target == value] = np.flatnonzero(values == value)
-    return out
+    return place(np.empty(len(values), dtype=np.intp), tuple(range(len(values))), holders)
 
 
 def permutation_p(observed: Array, draws: Array, alternative: str, *, exact: bool) -> Array:
     """p-values (q,) of a randomisation test.
 
-    ``(b + 1) / (R + 1)`` with b of R random assignments at least as extreme (Phipson and Smyth 2010), or the share of all
-    assignments when ``draws`` holds every one.
+    ``(b + 1) / (R + 1)`` with b of R random assignments at least as extreme (Phipson and Smyth 2010), or the share of
+    all assignments when ``draws`` holds every one.
 
     Parameters
     ----------

@@ -115,7 +115,8 @@ class FittedRegression:
             return np.ones(len(combination), dtype=bool)
         implied = combination[:, self.kept] @ self.alias
         scale = np.abs(combination[:, self.kept]) @ np.abs(self.alias) + np.abs(combination[:, dropped]) + 1e-300
-        return np.asarray((np.abs(combination[:, dropped] - implied) <= 1e-6 * scale.max(axis=1, keepdims=True)).all(axis=1))
+        limit = 1e-6 * scale.max(axis=1, keepdims=True)
+        return np.asarray((np.abs(combination[:, dropped] - implied) <= limit).all(axis=1))
 
 
 def fit_linear(

@@ -157,9 +157,9 @@ class Bootstrap(Request):
 
 @dataclass(frozen=True)
 class Wild(Request):
-    """Wild bootstrap-t of linear models, by clusters where there are some: ``fwildclusterboot::boottest``, Stata's ``boottest``.
+    """Wild bootstrap-t of linear models, by clusters where there are some.
 
-    Standard errors are CR1S (HC1 without clusters); p-values and limits come from the replicates' t statistics.
+    R: ``fwildclusterboot::boottest``; Stata: ``boottest``. Standard errors are CR1S (HC1 without clusters); p-values and limits come from the replicates' t statistics.
 
     Parameters
     ----------
@@ -196,9 +196,9 @@ class Wild(Request):
 class Jackknife(Request):
     """Jackknife: the estimator is refitted without each row, or without each cluster.
 
-    ``V = (G - 1)/G sum_g (theta_(-g) - centre)^2``, with ``G - 1`` degrees of freedom: Stata's ``vce(jackknife)``, and with
-    ``centre="estimate"`` its ``vce(jackknife, mse)``. For least-squares coefficients the latter is ``(G - 1)/G`` times CR3
-    (HC3 without clusters), and is what the literature on few clusters calls CV3.
+    ``V = (G - 1)/G sum_g (theta_(-g) - centre)^2``, with ``G - 1`` degrees of freedom: Stata's ``vce(jackknife)``, and
+    with ``centre="estimate"`` its ``vce(jackknife, mse)``. For least-squares coefficients the latter is ``(G - 1)/G``
+    times CR3 (HC3 without clusters), and is what the literature on few clusters calls CV3.
 
     Parameters
     ----------
@@ -286,8 +286,9 @@ def _read_text(text: str) -> Request:
         return simple[text]()
     found = _RESAMPLED.match(text)
     if found:
-        resampled = {"bootstrap": Bootstrap, "jackknife": Jackknife, "wild": Wild}[found["kind"]]
-        return resampled(cluster=found["quoted"] or found["by"])
+        resampled: dict[str, type[Bootstrap] | type[Jackknife] | type[Wild]]
+        resampled = {"bootstrap": Bootstrap, "jackknife": Jackknife, "wild": Wild}
+        return resampled[found["kind"]](cluster=found["quoted"] or found["by"])
     found = _CLUSTER.match(text)
     if found:
         by = [a or b for a, b in _NAME.findall(found["by"])]

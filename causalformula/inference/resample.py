@@ -105,7 +105,7 @@ class Plan:
     def _drawn(self, rng: np.random.Generator, size: int) -> Array:
         if self.kind == "exponential":
             drawn = rng.standard_exponential(size)
-            return drawn * (size / drawn.sum())
+            return np.asarray(drawn * (size / drawn.sum()))
         return np.bincount(rng.integers(0, size, size), minlength=size).astype(float)
 
     def _pools(self, units: int) -> list[Codes | None]:

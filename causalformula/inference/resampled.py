@@ -1,4 +1,4 @@
-"""Covariances by resampling: bootstrap, wild bootstrap and jackknife, each with the distribution that its limits use."""
+"""Covariances by resampling: bootstrap, wild bootstrap and jackknife, each with the distribution of its limits."""
 
 from __future__ import annotations
 

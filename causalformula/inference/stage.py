@@ -153,7 +153,7 @@ def influence_weights(stages: tuple[Stage, ...], jac: Array, *, expected: bool, 
         if expected and stage.hat is not None:
             out[k] = stage.hat.bread @ right[k].T
         else:
-            out[k] = np.linalg.solve(stage.hessian.T, right[k].T)
+            out[k] = np.asarray(np.linalg.solve(stage.hessian.T, right[k].T), dtype=np.float64)
         if not fixed:
             for earlier, derivative in stage.cross.items():
                 right[place[earlier]] += out[k].T @ derivative

@@ -92,7 +92,8 @@ class Variance:
     r : str
         The R call with the same value.
     by_cluster : callable, optional
-        Adjustment of whole clusters at the root: ``(hat, codes, G, jac) -> Adjusted``; it brings its own degrees of freedom.
+        Adjustment of whole clusters at the root, ``(hat, codes, G, jac) -> Adjusted``, which brings its own degrees of
+        freedom.
     """
 
     name: str

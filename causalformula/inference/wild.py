@@ -1,15 +1,15 @@
 """Wild and wild cluster bootstrap-t of a linear function of least-squares coefficients.
 
 With ``X`` the (root-weighted) design, ``B = (X'X)^{-1}``, ``b = B c`` and clusters g, the data of a replicate are
-``y*_g = X_g beta_0 + v_g u_g``, with ``u`` the residuals of the fit that ``beta_0`` comes from. Under the null hypothesis
-``c'beta = r``, ``beta_0 = beta - b delta`` with ``delta = (c'beta - r) / c'b``. The replicate's numerator and the scores of its
-residuals are
+``y*_g = X_g beta_0 + v_g u_g``, with ``u`` the residuals of the fit that ``beta_0`` comes from. Under the null
+hypothesis ``c'beta = r``, ``beta_0 = beta - b delta`` with ``delta = (c'beta - r) / c'b``. The replicate's numerator
+and the scores of its residuals are
 
     c'beta* - c'beta_0 = sum_g v_g b'z_g,        b'X_g'u*_g = v_g b'z_g - P_g' B sum_h v_h z_h,
 
 with ``z_g = X_g'u_g`` and ``P_g = X_g'X_g b``: arrays of a row a cluster are all that replicates need. Because
-``z_g = z_g(0) + delta P_g``, numerator and squared standard error are polynomials in ``delta`` whose coefficients are computed
-once a replicate, and a test of another ``r`` (thus an interval by inversion) costs no new replicate.
+``z_g = z_g(0) + delta P_g``, numerator and squared standard error are polynomials in ``delta`` whose coefficients are
+computed once a replicate, and a test of another ``r`` (thus an interval by inversion) costs no new replicate.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ class WildReference:
         Whether the null hypothesis is imposed.
     tails : {"symmetric", "equal"}
     exact : bool
-        Whether the replicates are all there are, the sample's own among them. Otherwise the sample counts as one more, so
-        that no p-value is zero: ``(b + 1) / (R + 1)``, which rejects at 5% when b / R does if ``0.05 (R + 1)`` is whole.
+        Whether the replicates are all there are, the sample's own among them. Otherwise the sample counts as one more,
+        so that no p-value is zero: ``(b + 1) / (R + 1)``, which rejects at 5% when b / R does if ``0.05 (R + 1)`` is
+        whole.
     """
 
     roots: tuple[Roots, ...]
@@ -157,10 +158,10 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
     """Wild (cluster) bootstrap-t of estimates that are linear in least-squares coefficients.
 
     Each replicate multiplies the residuals of whole clusters by a random ``v_g`` with mean 0 and variance 1, and its t
-    statistic uses the same CR1S variance as the sample's (HC1 where every row is its own cluster). With Rademacher weights and
-    at most ``reps`` sign patterns, all are enumerated, the sample's own among them. The p-value is the share of replicates at
-    least as extreme; the interval holds the values that a test does not reject. With fewer than six clusters and Rademacher
-    weights nothing can be rejected at 5%, so limits are infinite; use ``weights="webb"``.
+    statistic uses the same CR1S variance as the sample's (HC1 where every row is its own cluster). With Rademacher
+    weights and at most ``reps`` sign patterns, all are enumerated, the sample's own among them. The p-value is the
+    share of replicates at least as extreme; the interval holds the values that a test does not reject. With fewer than
+    six clusters and Rademacher weights nothing can be rejected at 5%, so limits are infinite; use ``weights="webb"``.
 
     Parameters
     ----------
@@ -189,8 +190,7 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
         codes = np.where(rows, np.cumsum(rows) - 1, 0).astype(np.intp)
     else:
         # clusters without a row of positive weight are not there
-        present, codes = np.unique(np.where(rows, codes, codes[rows][0]), return_inverse=True)
-        codes = codes.astype(np.intp)
+        codes = np.unique(np.where(rows, codes, codes[rows][0]), return_inverse=True)[1].astype(np.intp)
     count = int(codes.max()) + 1
     if count < 2:
         raise DataError("the wild bootstrap needs at least two clusters")
@@ -225,8 +225,8 @@ def _linear_root(evidence: Influence, theta: Array) -> Hat:
     scale = np.abs(evidence.jac) @ np.abs(evidence.stages[0].theta)
     if np.any(np.abs(value - theta) > 1e-8 * np.maximum(scale, np.abs(theta))):
         raise CapabilityError(
-            "the wild bootstrap needs an effect that is linear in the coefficients: measure='difference'; for ratios use "
-            "cf.Bootstrap(cluster=...)"
+            "the wild bootstrap needs an effect that is linear in the coefficients: measure='difference'; for ratios "
+            "use cf.Bootstrap(cluster=...)"
         )
     return root
 
@@ -307,12 +307,12 @@ def multipliers(rng: np.random.Generator, shape: tuple[int, int], kind: str) -> 
         return rng.standard_normal(shape)
     if kind == "mammen":
         root = np.sqrt(5.0)
-        return np.where(rng.random(shape) < (root + 1) / (2 * root), (1 - root) / 2, (1 + root) / 2)
+        return np.asarray(np.where(rng.random(shape) < (root + 1) / (2 * root), (1 - root) / 2, (1 + root) / 2))
     points = np.array([1.0, -1.0])
     if kind == "webb":
         points = np.sqrt([0.5, 1.0, 1.5])
         points = np.concatenate([-points, points])
-    return points[rng.integers(0, len(points), shape, dtype=np.int8)]
+    return np.asarray(points[rng.integers(0, len(points), shape, dtype=np.int8)])
 
 
 def _label(request: Wild, patterns: Patterns, count: int) -> str:

@@ -195,14 +195,14 @@ def _by_arm(ax: Axes, arms: Sequence[tuple[str, NDArray[np.bool_]]], x: Array, y
     """Points, and a line an arm: the model's predictions, or a straight line where these depend on more than ``x``."""
     drawn = _chosen(len(y))
     shown = _jittered(y)
+    for k, (_, inside) in enumerate(arms):
+        points, colour = inside & drawn, COLOURS[k % len(COLOURS)]
+        ax.plot(x[points], shown[points], "o", color=colour, alpha=0.3, markersize=3.5, markeredgewidth=0)
     for k, (label, inside) in enumerate(arms):
-        colour = COLOURS[k % len(COLOURS)]
-        points = inside & drawn
-        ax.plot(x[points], shown[points], "o", color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
         at, line = _line(x[inside], y[inside], None if mu is None else mu[inside])
         # White below the line keeps it apart from points of its own colour.
         ax.plot(at, line, color="white", linewidth=4.5)
-        ax.plot(at, line, color=colour, linewidth=2.2, label=label)
+        ax.plot(at, line, color=COLOURS[k % len(COLOURS)], linewidth=2.2, label=label)
     return ax
 
 

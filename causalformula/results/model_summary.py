@@ -63,7 +63,7 @@ def print_text(model: Model) -> str:
 def model_summary(model: Model) -> Summary:
     """R's summary under the classical covariance; under another one, its table of tests."""
     if not isinstance(model.covariance.request, Classical) or model.covariance.request.df is not None:
-        heading = f"\nCall:\n{model.call}\n"
+        heading = f"\nCall:\n{model.call}"
         return Summary((heading, *coeftest_parts(model), *_footer(model)))
     if fit_statistics.perfect(model.regression):
         warn("essentially perfect fit: summary may be unreliable", CausalFormulaWarning, stacklevel=3)

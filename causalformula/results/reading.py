@@ -37,8 +37,9 @@ class Reading:
 
 def check_level(level: float) -> float:
     """A confidence level strictly between 0 and 1."""
-    if not 0 < level < 1:
-        hint = f"; did you mean {level / 100:g}?" if 1 < level < 100 else ""
+    number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+    if not number or not 0 < level < 1:
+        hint = f"; did you mean {level / 100:g}?" if number and 1 < level < 100 else ""
         raise OptionError(f"level must lie between 0 and 1, not {level!r}{hint}")
     return float(level)
 

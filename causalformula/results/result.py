@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from causalformula.results.model import Model
+    from causalformula.results.permutation import PermutationTest
+    from causalformula.results.simultaneous import Bands
     from causalformula.results.summary import Summary
 
 Array = NDArray[np.float64]
@@ -143,6 +145,8 @@ class Result:
         """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
         import pandas as pd
 
+        if not 0 < alpha < 1:
+            raise OptionError(f"alpha must lie between 0 and 1, not {alpha!r}; 0.05 gives 95% limits")
         reading = self.read(1 - alpha)
         return pd.DataFrame({0: reading.low, 1: reading.high}, index=list(self.answer.estimate.names))
 
@@ -268,6 +272,84 @@ class Result:
         result = Result(answer, covariance, self.call, self.fit, None)
         test = wald(answer.estimate.theta, covariance.matrix, float(covariance.df.min()), "Wald test", table)
         return result._with_test(test)
+
+    def permutation_test(
+        self,
+        reps: int = 999,
+        *,
+        strata: str | None = None,
+        cluster: str | None = None,
+        seed: int | None = None,
+        statistic: str = "estimate",
+        alternative: str = "two-sided",
+        n_jobs: int = 1,
+    ) -> PermutationTest:
+        """Randomisation inference: refit under other assignments of the treatment that the design could have made.
+
+        Fisher's sharp null hypothesis says that the treatment changes no unit's outcome, so outcomes under every other
+        assignment are known, and so is the distribution of any statistic. The p-value is exact at any sample size if the
+        treatment was assigned as it is permuted: every order of it equally likely, within strata.
+
+        Parameters
+        ----------
+        reps : int
+            Random assignments; where there are no more different ones than that, all are enumerated and the test is exact.
+        strata, cluster : str, optional
+            Columns within which, and units over which, the treatment was assigned. By default the formula's ``strata(s)``,
+            and its ``cluster(g)`` where the treatment is constant in each cluster.
+        seed : int, optional
+            One is drawn, and reported, where none is given.
+        statistic : {"estimate", "t"}
+            ``t`` divides by the result's kind of standard error, which also keeps the test's level in large samples when
+            only the average effect is zero (Chung and Romano 2013).
+        alternative : {"two-sided", "greater", "less"}
+        n_jobs : int
+            Processes, through joblib.
+
+        Returns
+        -------
+        PermutationTest
+            ``.table`` (a row an effect), ``.p_value``, ``.draws``.
+
+        References
+        ----------
+        Fisher (1935); Phipson and Smyth (2010) for ``(b + 1) / (R + 1)``. R: ``ri2::conduct_ri``; Stata: ``ritest``.
+        """
+        from causalformula.results.permutation import permutation_test
+
+        return permutation_test(self, reps, strata, cluster, seed, statistic, alternative, n_jobs)
+
+    def simultaneous(
+        self, level: float = 0.95, *, reps: int = 9999, seed: int | None = None, weights: str = "rademacher"
+    ) -> Bands:
+        """Confidence bands that hold for all effects at once (sup-t), and p-values adjusted for all of them.
+
+        The critical value is the ``level`` quantile of ``max_j |T_j|``, with T drawn by a multiplier bootstrap on the
+        influences, over clusters where the covariance is clustered (the bootstrap's own replicates where there are some; the
+        normal distribution with the estimates' covariance where there are no influences, or several ways of clustering).
+        Finite degrees of freedom make it multivariate t.
+
+        Parameters
+        ----------
+        level : float
+        reps : int
+        seed : int, optional
+        weights : {"rademacher", "webb", "mammen", "normal"}
+            Multipliers.
+
+        Returns
+        -------
+        Bands
+            ``.table``, ``.critical_value``.
+
+        References
+        ----------
+        Montiel Olea and Plagborg-Møller (2019); Callaway and Sant'Anna (2021). R: ``did::aggte(cband = TRUE)``,
+        ``multcomp::glht``.
+        """
+        from causalformula.results.simultaneous import simultaneous
+
+        return simultaneous(self, level, reps, seed, weights)
 
     def _derived_covariance(self, answer: Answer) -> Covariance:
         """Covariance of a function of the estimates, under this result's covariance."""

@@ -1,0 +1,88 @@
+"""Documents whose code is run: each ``python`` block, and each shell call of ``causalformula``, with its printed output.
+
+A fenced block of output (``text``) belongs to the block of code above it. The blocks of one document share one
+namespace. An error of the package is part of the output, as its class and message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from causalformula.cli import main as command
+from causalformula.errors import CausalFormulaError
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(
+    r"^```(?P<language>python|sh)\n(?P<code>.*?)^```$(?:\n\n?```text\n(?P<output>.*?)^```$)?", re.DOTALL | re.MULTILINE
+)
+PICTURE = re.compile(r"\s*!\[[^\]]*\]\((?P<path>images/[\w.-]+\.png)\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code of a document, the output that it shows (None for no block of it), and the picture that follows."""
+
+    language: str
+    code: str
+    output: str | None
+    start: int
+    stop: int
+    picture: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is executed: all Python, and shell calls that show what they print."""
+        return self.language == "python" or self.output is not None
+
+
+def documents() -> list[Path]:
+    """The README and the vignettes."""
+    return [ROOT / "README.md", *sorted((ROOT / "vignettes").glob("*.md"))]
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of code of a document, in order."""
+    for match in FENCE.finditer(text):
+        picture = PICTURE.match(text, match.end())
+        path = picture["path"] if picture and match["language"] == "python" else None
+        yield Block(match["language"], match["code"], match["output"], match.start(), match.end(), path)
+
+
+def run(block: Block, namespace: dict[str, Any]) -> str:
+    """What a block prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        if block.language == "sh":
+            program, *arguments = shlex.split(block.code.replace("\\\n", " "))
+            assert program == "causalformula", f"cannot run {program}"
+            command(arguments)
+        else:
+            _python(block.code, namespace)
+    return tidied(printed.getvalue())
+
+
+def _python(code: str, namespace: dict[str, Any]) -> None:
+    try:
+        exec(compile(code, "<document>", "exec"), namespace)
+    except CausalFormulaError as error:
+        print(f"{type(error).__name__}: {error}")
+
+
+def tidied(text: str) -> str:
+    """Without blanks at the ends of lines and of the text, which editors take away."""
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def outputs(text: str) -> Iterator[tuple[Block, str]]:
+    """Each block that runs, with what it prints now."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(text):
+        if block.runs:
+            yield block, run(block, namespace)
