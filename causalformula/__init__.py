@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from causalformula import datasets, plots
     from causalformula.backends.difference_in_means import DifferenceInMeans
     from causalformula.backends.regression import Regression
+    from causalformula.backends.weighting.cbps import CBPS
+    from causalformula.backends.weighting.ebal import Ebal
+    from causalformula.backends.weighting.ipt import IPT
+    from causalformula.backends.weighting.ipw import IPW
     from causalformula.errors import (
         CapabilityError,
         CausalFormulaError,
@@ -29,7 +33,17 @@ if TYPE_CHECKING:
     )
     from causalformula.fit import fit, parse
     from causalformula.frame.matrix import model_matrix
-    from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Wild
+    from causalformula.inference.requests import (
+        HAC,
+        HC,
+        Asympt,
+        Bootstrap,
+        Classical,
+        Cluster,
+        DriscollKraay,
+        Jackknife,
+        Wild,
+    )
     from causalformula.results.lm import glm, lm
     from causalformula.results.multiplicity import adjust_pvalues
     from causalformula.results.table import table
@@ -37,6 +51,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "causalformula.backends.difference_in_means": ("DifferenceInMeans",),
     "causalformula.backends.regression": ("Regression",),
+    "causalformula.backends.weighting.cbps": ("CBPS",),
+    "causalformula.backends.weighting.ebal": ("Ebal",),
+    "causalformula.backends.weighting.ipt": ("IPT",),
+    "causalformula.backends.weighting.ipw": ("IPW",),
     "causalformula.errors": (
         "CapabilityError",
         "CausalFormulaError",
@@ -49,7 +67,19 @@ _HOMES = {
     ),
     "causalformula.fit": ("fit", "parse"),
     "causalformula.frame.matrix": ("model_matrix",),
-    "causalformula.inference.requests": ("HC", "Asympt", "Bootstrap", "Classical", "Cluster", "Jackknife", "Wild"),
+    "causalformula.inference.requests": (
+        "HAC",
+        "HC",
+    "IPT",
+    "IPW",
+        "Asympt",
+        "Bootstrap",
+        "Classical",
+        "Cluster",
+        "DriscollKraay",
+        "Jackknife",
+        "Wild",
+    ),
     "causalformula.results.lm": ("glm", "lm"),
     "causalformula.results.multiplicity": ("adjust_pvalues",),
     "causalformula.results.table": ("table",),
@@ -58,6 +88,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("datasets", "plots")
 
 __all__ = [
+    "CBPS",
+    "HAC",
     "HC",
     "Asympt",
     "Bootstrap",
@@ -69,6 +101,8 @@ __all__ = [
     "ConvergenceError",
     "DataError",
     "DifferenceInMeans",
+    "DriscollKraay",
+    "Ebal",
     "FormulaError",
     "IdentificationError",
     "Jackknife",

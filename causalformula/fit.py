@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import causalformula.backends.difference_in_means
-import causalformula.backends.regression  # noqa: F401  (importing a backend files its record)
+import causalformula.backends.regression
+import causalformula.backends.weighting.cbps
+import causalformula.backends.weighting.ebal
+import causalformula.backends.weighting.ipt
+import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend files its record)
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
 from causalformula.backends.options import Options
@@ -121,10 +125,10 @@ def fit(
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     named = method if method is not None else default_method(spec, given)
-    record, _ = registry.read_options(named, given)
+    record, wanted = registry.read_options(named, given)
     refuse_unread_roles(spec, record)
     request = None if vcov is None else read_request(vcov)
-    extra = () if request is None else grouping_names(request)
+    extra = (*wanted.columns, *(() if request is None else grouping_names(request)))
     frame = bind(spec, data, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"

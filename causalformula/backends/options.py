@@ -57,6 +57,16 @@ class Options:
         read_measure(self.measure)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the options name; a row without a value in one of them is dropped."""
+        return ()
+
+    @property
+    def own_vcov(self) -> str | None:
+        """The default covariance where these options have another one than their method."""
+        return None
+
+    @property
     def scale(self) -> Measure:
         """The measure's record."""
         return read_measure(self.measure)

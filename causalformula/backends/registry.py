@@ -79,7 +79,7 @@ RECORDS: dict[str, Record] = {}
 
 # Methods of the design whose backend is not there yet: named, so that asking for one is not called a typo.
 PLANNED = (
-    *("ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass", "stratification"),
+    *("energy", "subclass", "stratification"),
     *("nearest", "matching", "optimal", "full", "cem", "exact", "cardinality"),
     *("aipw", "tmle", "dml", "did", "iv"),
     *("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),

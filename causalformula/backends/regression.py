@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from causalformula.backends.contrasts import contrasts, settings, unique_settings
 from causalformula.backends.fit import Fit, Query, unit_design
 from causalformula.backends.options import Options
+from causalformula.backends.outcome import fit_outcome, model_word
 from causalformula.backends.registry import backend
 from causalformula.backends.standardize import Surface, target_weights
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
-from causalformula.numerics.families import KINDS, Family
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates as replicate
 
@@ -39,17 +38,6 @@ class Regression(Options):
         super().__post_init__()
         if not isinstance(self.interact, bool):
             raise OptionError(f"interact must be True or False, not {self.interact!r}")
-
-
-def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array | None) -> FittedRegression:
-    """The outcome model on one of the frame's designs, by least squares or a polished GLM."""
-    design = frame.design(part)
-    y = frame.outcome_for(family)
-    if family.name == "gaussian" and family.link_name == "identity":
-        return fit_linear(design.X, y, design.names, weights=weights, offset=frame.offset, intercept=design.intercept)
-    return fit_glm(
-        design.X, y, design.names, family, weights=weights, offset=frame.offset, intercept=design.intercept, to_zero=True
-    )
 
 
 def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Array | None:
@@ -145,13 +133,11 @@ def regression(frame: ModelFrame, options: Regression) -> Fit:
     part = frame.outcome_part(interact=options.interact)
     model = fit_outcome(frame, part, family, frame.weights)
     surface = Surface(model, frame, part, options, str(options.estimand))
-    link = "" if family.link_name == KINDS[family.name].link else f", {family.link_name} link"
-    word = "linear" if model.linear else f"{family.name}{link}"
     return Fit(
         answer=surface.answer(Query()),
         estimand=str(options.estimand),
         design=unit_design(frame.n),
-        method=f"outcome regression ({word})",
+        method=f"outcome regression ({model_word(family, model)})",
         outcomes=surface,
         models={"outcome": model},
         notes=model.notes,

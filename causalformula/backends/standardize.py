@@ -7,7 +7,7 @@ With ``m(a, x; beta)`` the outcome model and ``t`` the target's weights,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from causalformula.backends.contrasts import Contrast, Setting, contrasts, settings, unique_settings
 from causalformula.backends.fit import Answer, Label, Query, with_labels
 from causalformula.backends.options import Options
+from causalformula.backends.sensitivity import Sensitivity
 from causalformula.errors import DataError, IdentificationError, OptionError, some
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
@@ -46,6 +47,10 @@ class Surface:
         Stages before the outcome model (a propensity model).
     cross : mapping
         Derivatives of the outcome scores in the earlier stages' parameters.
+    base : ndarray (n,), optional
+        The target's weights, where they are not those of the estimand's arms.
+    moving : mapping
+        Derivatives of ``base`` in the earlier stages' parameters.
     """
 
     model: FittedRegression
@@ -55,6 +60,8 @@ class Surface:
     estimand: str
     earlier: tuple[Stage, ...] = ()
     cross: dict[str, Array] = field(default_factory=dict)
+    base: Array | None = None
+    moving: Mapping[str, Sensitivity] = field(default_factory=dict)
 
     def stages(self) -> tuple[Stage, ...]:
         """The stacked equations, the outcome model last."""
@@ -66,7 +73,9 @@ class Surface:
     def answer(self, query: Query) -> Answer:
         """Effects or means, over the target population or by group."""
         stages = self.stages()
-        target = target_weights(self.frame, self.estimand, self.options.focal)
+        target = self.base
+        if target is None:
+            target = target_weights(self.frame, self.estimand, self.options.focal)
         if query.by is None:
             return self._one(query, stages, target)
         parts = []
@@ -99,7 +108,7 @@ class Surface:
     def means(self, wanted: Sequence[Setting], stages: tuple[Stage, ...], target: Array) -> Estimate:
         """Mean potential outcomes with their influence."""
         n, total = len(target), target.sum()
-        theta, rows, direct = [], [], []
+        theta, rows, moved, direct = [], [], [], []
         for setting in wanted:
             change = self.frame.counterfactual(self.part, setting.key, setting.column)
             eta = shifted_predictor(self.model, change)
@@ -108,17 +117,22 @@ class Surface:
             gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
             theta.append(mu)
             rows.append(gradient)
+            moved.append(self._moved(stages, target, m - mu))
             direct.append(n * target * (m - mu) / total)
         jac = np.array(rows)
         self._identified(jac, wanted)
-        jac = self._all_stages(jac[:, self.model.kept], stages)
+        jac = np.hstack([np.array(moved), jac[:, self.model.kept]])
         evidence = Influence(stages, jac, n, np.column_stack(direct))
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
 
-    def _all_stages(self, jac: Array, stages: tuple[Stage, ...]) -> Array:
-        """Zero derivatives for the stages before the outcome model."""
-        before = sum(s.size for s in stages[:-1])
-        return np.hstack([np.zeros((len(jac), before)), jac]) if before else jac
+    def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array:
+        """Derivatives of a target average in the stages before the outcome model, through the target's weights."""
+        inside = np.where(target != 0, gap, 0.0) / target.sum()
+        parts = [
+            self.moving[stage.name].total(inside) if stage.name in self.moving else np.zeros(stage.size)
+            for stage in stages[:-1]
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
 
     def _slope(self, item: Contrast, stages: tuple[Stage, ...], target: Array) -> Answer:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
@@ -133,7 +147,7 @@ class Surface:
         gradient = (target * d2 * s / total) @ model.X
         gradient[change.columns] += (target * d1 / total) @ rise
         self._identified(gradient[None, :], [item.high])
-        jac = self._all_stages(gradient[None, model.kept], stages)
+        jac = np.concatenate([self._moved(stages, target, each - value), gradient[model.kept]])[None, :]
         direct = (n * target * (each - value) / total)[:, None]
         label = Label(self.frame.the_treatment.name, item.label(self.options.scale))
         if self.options.measure != "difference":

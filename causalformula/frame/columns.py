@@ -173,15 +173,15 @@ def _strings(values: NDArray[Any]) -> Strings:
 
 def _objects(series: nw.Series[Any], name: str) -> Value:
     """A pandas object column: strings, or numbers and logicals that lost their type to a missing value."""
-    from pandas.api.types import infer_dtype
+    import pandas as pd
 
     values = series.to_numpy()
-    kind = infer_dtype(values, skipna=True)
+    null = np.asarray(pd.isna(values), dtype=bool)
+    kind = pd.api.types.infer_dtype(values[~null], skipna=False)
     if kind == "boolean":
-        null = np.array([v is None or v != v for v in values])
-        return Logical.of(np.array([bool(v) if not m else False for v, m in zip(values, null, strict=True)]), null)
+        return Logical.of(np.where(null, False, values).astype(bool), null)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-        return np.array([np.nan if v is None else float(v) for v in values])
+        return np.where(null, np.nan, values).astype(float)
     if kind in ("string", "empty"):
         return _strings(values)
     raise DataError(

@@ -13,7 +13,6 @@ from causalformula.errors import CapabilityError, DataError, OptionError, did_yo
 from causalformula.formula.design import Contrasts, Evaluated, Recipe, build
 from causalformula.formula.evaluate import Env, Memory
 from causalformula.formula.grammar import variables
-from causalformula.formula.parse import parse_expression
 from causalformula.formula.spec import Spec, enclosed, plus
 from causalformula.formula.syntax import Argument, Call, Node
 from causalformula.formula.terms import Terms, terms
@@ -92,8 +91,8 @@ class Outcome:
     def binary(self) -> Array:
         """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, the others 1."""
         if isinstance(self.value, (Factor, Strings)):
-            factor = as_factor(self.value)
-            if len(factor.drop_unused().levels) > 2:
+            factor = as_factor(self.value).drop_unused()
+            if len(factor.levels) > 2:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
             return (factor.codes > 0).astype(float)
         return self.numeric()
@@ -193,20 +192,10 @@ class ModelFrame:
     def with_treatment(self, rows: Codes) -> ModelFrame:
         """The same frame with row i given the treatment that row ``rows[i]`` had; everything else stays.
 
-        Raises
-        ------
-        CapabilityError
-            If another variable of the formula is computed from the treatment.
+        No other variable of a formula is computed from the treatment (it would not parse), so only its own values, and the
+        designs that hold it, change.
         """
         treatment = self.the_treatment
-        if self.spec.treatment is not None:
-            names = set(variables(self.spec.treatment))
-            derived = [k for k in self.values if k != treatment.name and names & set(variables(parse_expression(k)))]
-            if derived:
-                raise CapabilityError(
-                    f"the treatment cannot be reassigned: {some(derived)} is computed from it. Write interactions with the "
-                    "treatment as modify(...) or `:` terms"
-                )
         moved = treatment.take(rows)
         kept = ("y", ("design", "adjust"), ("design", "propensity"))
         return replace(
@@ -262,7 +251,8 @@ class ModelFrame:
 
         Parameters
         ----------
-        part : ("outcome", interact), "adjust" or "propensity"
+        part : ("outcome", interact), ("weighted", interact), "adjust" or "propensity"
+            ``weighted`` is the outcome model of a weighted sample, without the confounders.
         """
         return self._remember(("design", part), lambda: self._design(self._rhs(part)))
 
@@ -280,10 +270,12 @@ class ModelFrame:
             return _sum(rest)
         if part == "propensity":
             return _sum([*rest, *(self.bodies[k] for k in ("propensity",) if k in self.bodies)])
-        _, interact = part
+        kind, interact = part
         treat = self.spec.treatment
         assert treat is not None
-        rest = [self.bodies[k] for k in ("adjust", "outcome", "modify") if k in self.bodies]
+        # Under weighting the confounders are balanced, so the outcome model has only what is asked for.
+        roles = ("outcome", "modify") if kind == "weighted" else ("adjust", "outcome", "modify")
+        rest = [self.bodies[k] for k in roles if k in self.bodies]
         others = _sum(rest)
         if others is None:
             return treat
@@ -331,6 +323,21 @@ class ModelFrame:
             raise OptionError(f"the data have no column {name!r}{near}")
         value = take(self.table.column(name), self.rows)
         return grouping(name, value, self.index)
+
+    def numbers(self, name: str) -> Array:
+        """A numeric column of the data on the rows kept; a missing value is a ``DataError``."""
+        if name not in self.table:
+            raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
+        value = take(self.table.column(name), self.rows)
+        if not isinstance(value, np.ndarray):
+            raise DataError(f"{name!r} must be numbers")
+        if np.isnan(value.astype(float)).any():
+            grouping(name, value, self.index)
+        return value.astype(float)
+
+    def remembered(self, key: Any, make: Any) -> Any:
+        """What depends on the rows alone, made once and shared by reweighted copies."""
+        return self._remember(key, make)
 
     def subgroups(self, name: str) -> Grouping:
         """Groups of a column for effects by group: its levels or values, or quartiles of a number with more than ten."""

@@ -3,12 +3,12 @@
 With ``X`` the design, ``W`` the working weights, ``M = (X'WX)^{-1}`` and ``H = X M X'W``, cluster g contributes
 ``s_g = X_g' W_g A_g e_g``. CR3 takes ``A_g = (I - H_gg)^{-1}``: the jackknife over clusters. CR2 takes the symmetric
 ``A_g = D_g (D_g [(I - H) Phi (I - H)']_gg D_g)^{-1/2} D_g`` with ``D = Phi^{1/2}``, which makes the covariance unbiased
-when Phi is the errors' covariance (Bell and McCaffrey 2002; Pustejovsky and Tipton 2018). As in clubSandwich, Phi is the
-identity for ``lm``, weighted or not, and the model's variance of the response for a GLM.
+when Phi is the errors' covariance (Bell and McCaffrey 2002; Pustejovsky and Tipton 2018). As in clubSandwich, Phi is
+the identity for ``lm``, weighted or not, and the model's variance of the response for a GLM.
 
-The degrees of freedom of a contrast ``c'theta`` are ``(sum_g T_gg)^2 / sum_gh T_gh^2``, where ``T_gh = p_g' Phi p_h`` and
-``p_g = (I - H)_g' A_g' W_g X_g M c``. Everything is done on whitened columns ``Z = X L`` with ``L L' = M``, where each
-``T_gh`` is a diagonal plus a product of low rank; no matrix has n or G rows and columns.
+The degrees of freedom of a contrast ``c'theta`` are ``(sum_g T_gg)^2 / sum_gh T_gh^2``, where ``T_gh = p_g' Phi p_h``
+and ``p_g = (I - H)_g' A_g' W_g X_g M c``. Everything is done on whitened columns ``Z = X L`` with ``L L' = M``, where
+each ``T_gh`` is a diagonal plus a product of low rank; no matrix has n or G rows and columns.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Adjusted:
 class Batch:
     """Clusters of one size: what the sums and the degrees of freedom need of them, on whitened columns.
 
-    With ``E_g = A_g' W_g Z_g``: ``scores = E'e``, ``energy = E' Phi E``, ``a = Z'E`` and ``b = Z'WE`` (None where it equals
-    ``a``, which it does when the weights are inverse variances).
+    With ``E_g = A_g' W_g Z_g``: ``scores = E'e``, ``energy = E' Phi E``, ``a = Z'E`` and ``b = Z'WE`` (None where it
+    equals ``a``, which it does when the weights are inverse variances).
     """
 
     ids: Codes

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Fixed, Influence
+from causalformula.inference.hac import serial
 from causalformula.inference.intervals import Reference
 from causalformula.inference.requests import (
+    HAC,
     HC,
     Asympt,
     Bootstrap,
     Classical,
     Cluster,
+    DriscollKraay,
     Given,
     Jackknife,
     Later,
@@ -140,13 +143,15 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
 
 
 def _df(request: Request, estimate: Estimate, own: Array | None = None) -> Array:
-    """Degrees of freedom: the request's, else the design's, else ``own`` (Satterthwaite's of an adjustment), else the
-    residual ones of a least-squares root, else the normal's.
+    """Degrees of freedom: the first of these that there is.
+
+    The request's; the design's; ``own``, which an adjustment brings (Satterthwaite's); the residual ones of a
+    least-squares root; the normal's.
     """
     if request.df is not None:
         return np.full(len(estimate), float(request.df))
     evidence = estimate.evidence
-    t_based = isinstance(request, (Classical, HC, Cluster, Given))
+    t_based = isinstance(request, (Classical, HC, Cluster, HAC, DriscollKraay, Given))
     if isinstance(evidence, Influence) and t_based:
         special = evidence.df_special.get(describe(request))
         if special is not None:
@@ -164,6 +169,9 @@ def _from_influence(
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
         return Covariance(request, matrix, _df(request, estimate), "classical")
+    if isinstance(request, (HAC, DriscollKraay)):
+        matrix, label = serial(evidence, request, groups)
+        return Covariance(request, matrix, _df(request, estimate), label)
     row, fixed = _row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
@@ -254,7 +262,8 @@ def _clustered(
     """
     if row.by_cluster is not None and len(request.by) > 1:
         raise CapabilityError(
-            f"{row.name} is defined for one grouping, and this names {len(request.by)}; use vcov='~{' + '.join(request.by)}'"
+            f"{row.name} is defined for one grouping, and this names {len(request.by)}; "
+            f"use vcov='~{' + '.join(request.by)}'"
         )
     used = _rows_used(evidence)
     total = np.zeros((evidence.size, evidence.size))
@@ -308,14 +317,14 @@ def nearest_psd(matrix: Array) -> tuple[Array, bool]:
 
 
 def intersect(codes: list[Codes], used: NDArray[np.bool_] | None = None) -> tuple[Codes, int]:
-    """Codes of the intersection of several groupings, and how many groups it has among the rows used.
+    """Codes 0..G-1 of the intersection of several groupings, and G: groups without a row that is used do not count.
 
     Rows that are not used get a code too; nothing of theirs is summed.
     """
     joint = codes[0]
     for other in codes[1:]:
         joint = np.unique(joint.astype(np.int64) * (int(other.max()) + 1) + other, return_inverse=True)[1]
-    if used is None:
-        return joint, int(joint.max()) + 1
-    present = np.unique(joint[used])
-    return np.minimum(np.searchsorted(present, joint), len(present) - 1), len(present)
+    present = np.bincount(joint if used is None else joint[used], minlength=int(joint.max()) + 1) > 0
+    if present.all():
+        return joint, len(present)
+    return np.maximum(np.cumsum(present) - 1, 0)[joint], int(present.sum())

@@ -1,21 +1,26 @@
 """Covariances for rows in time order: Newey-West, Andrews' kernels, Driscoll-Kraay.
 
-The middle of the sandwich is the long-run covariance ``sum_l k(l) (Gamma_l + Gamma_l')`` of the scores, with ``Gamma_l`` their
-cross-products at lag l and k a kernel. Defaults, automatic bandwidths and prewhitening are those of R's sandwich.
+The middle of the sandwich is the long-run covariance ``sum_l k(l) (Gamma_l + Gamma_l')`` of the scores, with
+``Gamma_l`` their cross-products at lag l and k a kernel. Defaults, automatic bandwidths and prewhitening are those of
+R's sandwich.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import DataError
-from causalformula.inference.requests import HAC
+from causalformula.inference.evidence import Influence
+from causalformula.inference.requests import HAC, DriscollKraay
+from causalformula.inference.stage import influence_weights
+from causalformula.numerics.least_squares import group_sums
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
 
 # Kernel weights below this are zero.
 NEGLIGIBLE = 1e-7
@@ -50,21 +55,19 @@ class Kernel:
     """A lag window with the constants of its optimal bandwidth (Andrews 1991).
 
     ``bandwidth = constant (n alpha)^(1 / (2 order + 1))``, with alpha the normalised curvature of the given order.
-    ``growth`` is the exponent of the lags from which Newey and West (1994) estimate that curvature (None: not defined).
     """
 
     function: Callable[[Array], Array]
     constant: float
     order: int
-    growth: float | None
 
 
 KERNELS: dict[str, Kernel] = {
-    "Bartlett": Kernel(_bartlett, 1.1447, 1, 2 / 9),
-    "Parzen": Kernel(_parzen, 2.6614, 2, 4 / 25),
-    "QuadraticSpectral": Kernel(_quadratic_spectral, 1.3221, 2, 2 / 25),
-    "TukeyHanning": Kernel(_tukey_hanning, 1.7462, 2, None),
-    "Truncated": Kernel(_truncated, 0.6611, 2, None),
+    "Bartlett": Kernel(_bartlett, 1.1447, 1),
+    "Parzen": Kernel(_parzen, 2.6614, 2),
+    "QuadraticSpectral": Kernel(_quadratic_spectral, 1.3221, 2),
+    "TukeyHanning": Kernel(_tukey_hanning, 1.7462, 2),
+    "Truncated": Kernel(_truncated, 0.6611, 2),
 }
 
 
@@ -80,9 +83,9 @@ def hac(scores: Array, counted: Array, request: HAC, parameters: int) -> tuple[A
         Of the regression, for the small-sample factor ``n / (n - parameters)``.
     """
     n = len(scores)
-    U, filtered = prewhitened(scores, request.prewhitens)
+    U, filtered = prewhitened(scores, request.prewhite)
     if request.type == "NeweyWest":
-        width = request.lag if request.lag is not None else np.floor(newey_west(U, counted, n, filtered))
+        width = request.lag if request.lag is not None else np.floor(newey_west(U, counted, n, request.prewhite))
         weights = _bartlett(np.arange(int(width) + 1) / (int(width) + 1.0))
     else:
         width = request.bandwidth if request.bandwidth is not None else andrews(U, counted, request.kernel)
@@ -114,7 +117,7 @@ def kernel_weights(kernel: str, width: float, n: int) -> Array:
 
 
 def prewhitened(scores: Array, wanted: bool) -> tuple[Array, Array | None]:
-    """Residuals of a first-order vector autoregression without intercept, and its matrix A in ``u_t = A u_{t-1} + e_t``."""
+    """Residuals e of the autoregression ``u_t = A u_{t-1} + e_t``, fitted without intercept, and its matrix A."""
     if not wanted:
         return scores, None
     if len(scores) <= scores.shape[1] + 1:
@@ -126,17 +129,19 @@ def prewhitened(scores: Array, wanted: bool) -> tuple[Array, Array | None]:
     return (Z[1:] - Z[:-1] @ A.T) * scale, A * scale[:, None] / scale
 
 
-def newey_west(U: Array, counted: Array, n: int, filtered: Array | None) -> float:
-    """Newey and West's (1994) automatic bandwidth for the Bartlett kernel, ``sandwich::bwNeweyWest``."""
-    kernel = KERNELS["Bartlett"]
-    assert kernel.growth is not None
-    most = int(np.floor((4 if filtered is None else 3) * (n / 100) ** kernel.growth))
+def newey_west(U: Array, counted: Array, n: int, prewhite: bool) -> float:
+    """Newey and West's (1994) automatic bandwidth for the Bartlett kernel, ``sandwich::bwNeweyWest``.
+
+    Their curvature is estimated from the first ``4 (n / 100)^(2/9)`` autocovariances of the scores' sum; 3 stands in
+    place of 4 after prewhitening.
+    """
+    most = int(np.floor((3 if prewhite else 4) * (n / 100) ** (2 / 9)))
     h = U @ counted
     sigma = np.array([np.dot(h[: len(h) - lag], h[lag:]) for lag in range(min(most, len(h) - 1) + 1)]) / n
     lags = np.arange(1, len(sigma))
     level = sigma[0] + 2 * sigma[1:].sum()
     slope = 2 * (lags * sigma[1:]).sum()
-    return float(kernel.constant * ((slope / level) ** 2) ** (1 / 3) * n ** (1 / 3)) + (filtered is not None)
+    return float(KERNELS["Bartlett"].constant * ((slope / level) ** 2) ** (1 / 3) * n ** (1 / 3))
 
 
 def andrews(U: Array, counted: Array, kernel: str) -> float:
@@ -161,7 +166,59 @@ def _autoregressions(U: Array) -> tuple[Array, Array]:
     return rho, np.asarray(((y - rho * x) ** 2).sum(axis=0) / len(x))
 
 
-def driscoll_kraay_weights(periods: int, lag: int | None) -> Array:
-    """Bartlett weights; the default number of lags is ``floor(T^(1/4))`` (Newey and West 1987)."""
-    lag = int(np.floor(periods**0.25)) if lag is None else lag
-    return _bartlett(np.arange(lag + 1) / (lag + 1.0))
+def driscoll_kraay(sums: Array, request: DriscollKraay, n: int, parameters: int) -> tuple[Array, int]:
+    """Long-run covariance of scores summed by period (T, p), and the number of lags."""
+    lag = int(np.floor(len(sums) ** 0.25)) if request.lag is None else int(request.lag)
+    matrix = long_run(sums, _bartlett(np.arange(lag + 1) / (lag + 1.0)))
+    return matrix * (n / (n - parameters) if request.adjust else 1.0), lag
+
+
+def serial(
+    evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]
+) -> tuple[Array, str]:
+    """Covariance of the estimates (q, q) under serial dependence, and its label."""
+    scores, weights, counted = _sequence(evidence, request.unconditional)
+    used = _used(evidence)
+    k = evidence.root.rank if evidence.root is not None else evidence.size
+    if isinstance(request, DriscollKraay):
+        codes = np.unique(groups[request.time][used], return_inverse=True)[1]
+        periods = int(codes.max()) + 1
+        if periods < 2:
+            raise DataError(f"{request.time!r} has {periods} period; Driscoll-Kraay needs several")
+        matrix, lag = driscoll_kraay(group_sums(scores[used], codes, periods), request, len(codes), k)
+        label = f"Driscoll-Kraay ({periods} periods of {request.time}, lag {lag})"
+    else:
+        order = np.argsort(groups[request.order_by][used], kind="stable") if request.order_by else slice(None)
+        matrix, width = hac(scores[used][order], counted, request, k)
+        label = _label(request, width)
+    return np.asarray(weights.T @ matrix @ weights), label
+
+
+def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, Array]:
+    """Scores (n, p), what maps them to the estimates (p, q), and the columns (p,) that choose a bandwidth.
+
+    R chooses the bandwidth from the coefficients' scores, so that any function of the coefficients shares it. With
+    several stages, or with averages of their own, the estimates' influences take the scores' place.
+    """
+    direct = evidence.direct is not None and (unconditional or evidence.always)
+    if len(evidence.stages) != 1 or direct:
+        psi = evidence.psi(expected=True, unconditional=unconditional) / evidence.n
+        return psi, np.eye(evidence.size), np.ones(evidence.size)
+    stage = evidence.stages[0]
+    (weights,) = influence_weights(evidence.stages, evidence.jac, expected=True, fixed=False)
+    counted = np.array([0.0 if name == "(Intercept)" and stage.size > 1 else 1.0 for name in stage.names])
+    return stage.project(np.eye(stage.size)), weights, counted
+
+
+def _used(evidence: Influence) -> NDArray[np.bool_]:
+    if evidence.root is None or len(evidence.stages) > 1:
+        return np.ones(evidence.n, dtype=bool)
+    return np.asarray(evidence.root.w > 0)
+
+
+def _label(request: HAC, width: float) -> str:
+    how = "" if request.lag is not None or request.bandwidth is not None else ", automatic"
+    text = f"lag {width:.0f}" if request.type == "NeweyWest" else f"{request.kernel}, bandwidth {width:.4g}"
+    name = "Newey-West" if request.type == "NeweyWest" else "Andrews HAC"
+    order = "" if request.order_by is None else f", ordered by {request.order_by}"
+    return f"{name} ({text}{how}{', prewhitened' if request.prewhite else ''}{order})"

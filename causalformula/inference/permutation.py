@@ -108,16 +108,21 @@ def _arrangements(values: Codes) -> Iterator[Codes]:
     """One permutation of positions for each different order of a multiset: choose places value by value."""
     holders = [np.flatnonzero(values == value) for value in np.unique(values)]
 
-    def place(order: Codes, free: tuple[int, ...], left: list[Codes]) -> Iterator[Codes]:
-        if not left:
-            yield order
-            return
-        for chosen in combinations(free, len(left[0])):
+    def place(order: Codes, free: Codes, left: list[Codes]) -> Iterator[Codes]:
+        if len(left) == 1:
             changed = order.copy()
-            changed[list(chosen)] = left[0]
-            yield from place(changed, tuple(f for f in free if f not in set(chosen)), left[1:])
+            changed[free] = left[0]
+            yield changed
+            return
+        for chosen in combinations(range(len(free)), len(left[0])):
+            taken = np.zeros(len(free), dtype=bool)
+            taken[list(chosen)] = True
+            changed = order.copy()
+            changed[free[taken]] = left[0]
+            yield from place(changed, free[~taken], left[1:])
 
-    return place(np.empty(len(values), dtype=np.intp), tuple(range(len(values))), holders)
+    # the most frequent value last: it takes the places that are left
+    return place(np.empty(len(values), dtype=np.intp), np.arange(len(values)), sorted(holders, key=len))
 
 
 def permutation_p(observed: Array, draws: Array, alternative: str, *, exact: bool) -> Array:

@@ -196,6 +196,7 @@ def fit_glm(
     maxit: int = 25,
     to_zero: bool = False,
     start: Array | None = None,
+    mustart: Array | None = None,
 ) -> FittedRegression:
     """A generalised linear model by R's IRLS, R's ``glm``.
 
@@ -204,8 +205,12 @@ def fit_glm(
     to_zero : bool
         Polish the solution by Newton's method until the score vanishes, as a stage of an estimator needs; R stops at a
         relative change of the deviance below ``epsilon``.
+    start, mustart : ndarray, optional
+        Coefficients (p,) or means (n,) to start from instead of the family's own.
     """
-    fit = irls(X, y, family, weights, offset, start=start, epsilon=epsilon, maxit=maxit, intercept=intercept)
+    fit = irls(
+        X, y, family, weights, offset, start=start, mustart=mustart, epsilon=epsilon, maxit=maxit, intercept=intercept
+    )
     if to_zero:
         fit = polish(X, y, family, weights, offset, fit)
     return _from_glm(fit, X, y, tuple(names), family, weights, offset, intercept)

@@ -21,6 +21,8 @@ INTERVALS = ("percentile", "normal", "basic", "bca", "studentized")
 RESAMPLING = ("frequency", "exponential")
 WILD_WEIGHTS = ("rademacher", "webb", "mammen")
 WEIGHTS = ("estimated", "fixed")
+HAC_TYPES = ("NeweyWest", "Andrews")
+HAC_KERNELS = ("QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,83 @@ class Cluster(Request):
 
 
 @dataclass(frozen=True)
+class HAC(Request):
+    """Heteroscedasticity- and autocorrelation-consistent sandwich, for rows in time order.
+
+    Parameters
+    ----------
+    type : {"NeweyWest", "Andrews"}
+        ``sandwich::NeweyWest`` (Bartlett weights), or ``sandwich::kernHAC`` (any kernel).
+    lag : int, optional
+        Number of lags of ``NeweyWest``; Newey and West's (1994) automatic choice where not given.
+    order_by : str, optional
+        Column that holds the time; the rows are taken in their order where not given.
+    kernel : {"QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated"}
+        Of ``Andrews``.
+    bandwidth : float, optional
+        Of ``Andrews``; Andrews' (1991) automatic choice where not given.
+    prewhite : bool
+        Fit a first-order vector autoregression to the scores, and recolour afterwards.
+    adjust : bool, optional
+        Multiply by ``n / (n - k)``; by default ``Andrews`` does and ``NeweyWest`` does not, as in sandwich.
+    """
+
+    type: str = "NeweyWest"
+    lag: int | None = None
+    _: KW_ONLY
+    order_by: str | None = None
+    kernel: str = "QuadraticSpectral"
+    bandwidth: float | None = None
+    prewhite: bool = True
+    adjust: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check("type", self.type, HAC_TYPES)
+        _check("kernel", self.kernel, HAC_KERNELS)
+        _check_lag(self.lag)
+        if self.type == "Andrews" and self.lag is not None:
+            raise OptionError("Andrews' estimator takes bandwidth=, not lag=; lag= goes with type='NeweyWest'")
+        if self.type == "NeweyWest" and (self.bandwidth is not None or self.kernel != "QuadraticSpectral"):
+            raise OptionError("NeweyWest has Bartlett weights and lag=; kernel= and bandwidth= go with type='Andrews'")
+        if self.bandwidth is not None and not self.bandwidth > 0:
+            raise OptionError(f"bandwidth must be positive, not {self.bandwidth!r}")
+        super().__post_init__()
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether the factor ``n / (n - k)`` applies."""
+        return self.type == "Andrews" if self.adjust is None else self.adjust
+
+
+@dataclass(frozen=True)
+class DriscollKraay(Request):
+    """Driscoll and Kraay's (1998) covariance for panels, ``sandwich::vcovPL``.
+
+    Units of one period may be correlated in any way, periods serially.
+
+    Parameters
+    ----------
+    time : str
+        Column that holds the period.
+    lag : int, optional
+        Number of lags of the Bartlett weights; ``floor(T^(1/4))`` where not given.
+    adjust : bool
+        Multiply by ``n / (n - k)``.
+    """
+
+    time: str = ""
+    lag: int | None = None
+    _: KW_ONLY
+    adjust: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.time:
+            raise OptionError("DriscollKraay needs the column of the periods, as in DriscollKraay('year')")
+        _check_lag(self.lag)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
 class Bootstrap(Request):
     """Nonparametric bootstrap: the whole estimator is refitted on resampled weights.
 
@@ -159,7 +238,8 @@ class Bootstrap(Request):
 class Wild(Request):
     """Wild bootstrap-t of linear models, by clusters where there are some.
 
-    R: ``fwildclusterboot::boottest``; Stata: ``boottest``. Standard errors are CR1S (HC1 without clusters); p-values and limits come from the replicates' t statistics.
+    R: ``fwildclusterboot::boottest``; Stata: ``boottest``. Standard errors are CR1S (HC1 without clusters); p-values and
+    limits come from the replicates' t statistics.
 
     Parameters
     ----------
@@ -244,6 +324,11 @@ class Later(Request):
     text: str = ""
 
 
+def _check_lag(lag: int | None) -> None:
+    if lag is not None and (lag < 0 or lag != int(lag)):
+        raise OptionError(f"lag must be a whole number from 0, not {lag!r}")
+
+
 def _check_reps(reps: int) -> None:
     if int(reps) < 2:
         raise OptionError(f"reps must be at least 2, not {reps!r}")
@@ -254,11 +339,29 @@ def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
         raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
 
 
-NAMES = ("classical", *HC_TYPES, "asympt", "bootstrap", "jackknife", "wild", "~g", "CR0 ~ g ... CR3 ~ g", "wild ~ g")
+NAMES = (
+    "classical",
+    *HC_TYPES,
+    "asympt",
+    "bootstrap",
+    "jackknife",
+    "wild",
+    "~g",
+    "CR0 ~ g ... CR3 ~ g",
+    "wild ~ g",
+    "NeweyWest",
+    "NeweyWest(4) ~ time",
+    "Andrews",
+    "DriscollKraay ~ time",
+)
 _CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
 _RESAMPLED = re.compile(r"^(?P<kind>bootstrap|jackknife|wild)(\s*~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$")
 _NAME = re.compile(r"`([^`]+)`|([^\s+`]+)")
-_LATER = re.compile(r"^(NeweyWest|Andrews|DriscollKraay|HAC|AI)\b")
+_SERIAL = re.compile(
+    r"^(?P<type>NeweyWest|Andrews|DriscollKraay)\s*(\(\s*(?P<inside>\w+)\s*\))?\s*"
+    r"(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
+)
+_LATER = re.compile(r"^AI\b")
 
 
 def read_request(vcov: Any) -> Request:
@@ -281,7 +384,7 @@ def read_request(vcov: Any) -> Request:
 def _read_text(text: str) -> Request:
     if text in HC_TYPES:
         return HC(text)
-    simple = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
+    simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()
     found = _RESAMPLED.match(text)
@@ -293,9 +396,22 @@ def _read_text(text: str) -> Request:
     if found:
         by = [a or b for a, b in _NAME.findall(found["by"])]
         return Cluster(tuple(by), type=found["type"])
+    found = _SERIAL.match(text)
+    if found:
+        return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
     if _LATER.match(text):
         return Later(text)
     raise OptionError(f"unknown covariance {text!r}{choose(text, NAMES)}")
+
+
+def _serial(name: str, inside: str | None, by: str | None) -> Request:
+    """``NeweyWest(4) ~ t``, ``Andrews(Parzen)``, ``DriscollKraay(2) ~ year``: lags or a kernel, and the time."""
+    if name == "Andrews":
+        return HAC("Andrews", order_by=by, kernel=inside or "QuadraticSpectral")
+    if inside is not None and not inside.isdigit():
+        raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4)")
+    lag = None if inside is None else int(inside)
+    return DriscollKraay(by or "", lag) if name == "DriscollKraay" else HAC("NeweyWest", lag, order_by=by)
 
 
 def describe(request: Request) -> str:
@@ -310,11 +426,24 @@ def describe(request: Request) -> str:
             return f"~{names}" if t is None else f"{t} ~ {names}"
         case Bootstrap(cluster=by) | Wild(cluster=by) | Jackknife(cluster=by):
             return type(request).__name__.lower() + ("" if by is None else f" ~ {_quoted(by)}")
+        case HAC() | DriscollKraay():
+            return _describe_serial(request)
         case Given():
             return "given matrix"
         case Later(text=text):
             return text
     return "classical"
+
+
+def _describe_serial(request: HAC | DriscollKraay) -> str:
+    inside: object = request.lag
+    if isinstance(request, DriscollKraay):
+        name, by = "DriscollKraay", request.time
+    else:
+        name, by = request.type, request.order_by or ""
+        if name == "Andrews":
+            inside = None if request.kernel == "QuadraticSpectral" else request.kernel
+    return name + ("" if inside is None else f"({inside})") + (f" ~ {_quoted(by)}" if by else "")
 
 
 def _quoted(name: str) -> str:

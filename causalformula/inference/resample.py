@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,20 +94,25 @@ class Plan:
     strata: Codes | None = None
     kind: str = "frequency"
 
-    def weights(self, child: np.random.SeedSequence) -> Array:
-        """Weights (n,) of one replicate."""
+    def weights(self, child: np.random.SeedSequence, out: Array | None = None) -> Array:
+        """Weights (n,) of one replicate, written into ``out`` where it is given."""
         rng = np.random.default_rng(child)
+        out = np.empty(self.n) if out is None else out
+        if self.clusters is None and self.strata is None:
+            out[:] = self._drawn(rng, self.n)
+            return out
         units = self.n if self.clusters is None else int(self.clusters.max()) + 1
         weights = np.zeros(units)
         for pool in self._pools(units):
             weights[slice(None) if pool is None else pool] = self._drawn(rng, units if pool is None else len(pool))
-        return weights if self.clusters is None else weights[self.clusters]
+        out[:] = weights if self.clusters is None else weights[self.clusters]
+        return out
 
-    def _drawn(self, rng: np.random.Generator, size: int) -> Array:
+    def _drawn(self, rng: np.random.Generator, size: int) -> NDArray[Any]:
         if self.kind == "exponential":
             drawn = rng.standard_exponential(size)
             return np.asarray(drawn * (size / drawn.sum()))
-        return np.bincount(rng.integers(0, size, size), minlength=size).astype(float)
+        return np.bincount(rng.integers(0, size, size), minlength=size)
 
     def _pools(self, units: int) -> list[Codes | None]:
         if self.strata is None:
@@ -127,22 +133,31 @@ class Plan:
 
 
 def _chunk(refit: Callable[[Array], Array], plan: Plan, children: list[np.random.SeedSequence]) -> Array:
-    from threadpoolctl import threadpool_limits
+    weights = np.empty((len(children), plan.n))
+    for child, row in zip(children, weights, strict=True):
+        plan.weights(child, row)
+    return np.atleast_2d(refit(weights))
 
-    weights = np.stack([plan.weights(child) for child in children])
-    # One BLAS thread: sums are then in the same order, and the draws the same bytes, whatever n_jobs is.
+
+def _chunks(refit: Callable[[Array], Array], plan: Plan, chunks: list[list[np.random.SeedSequence]]) -> list[Array]:
+    """Chunks one after the other on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     with threadpool_limits(1, user_api="blas"):
-        return np.atleast_2d(refit(weights))
+        return [_chunk(refit, plan, chunk) for chunk in chunks]
 
 
 def _run(
     refit: Callable[[Array], Array], plan: Plan, chunks: list[list[np.random.SeedSequence]], n_jobs: int
 ) -> list[Array]:
     if n_jobs in (0, 1) or len(chunks) == 1:
-        return [_chunk(refit, plan, chunk) for chunk in _progress(chunks)]
+        return _chunks(refit, plan, _progress(chunks))
     from joblib import Parallel, delayed
 
-    return list(Parallel(n_jobs=n_jobs)(delayed(_chunk)(refit, plan, chunk) for chunk in _progress(chunks)))
+    return [
+        draws
+        for (draws,) in Parallel(n_jobs=n_jobs)(delayed(_chunks)(refit, plan, [chunk]) for chunk in _progress(chunks))
+    ]
 
 
 def _progress(chunks: list[list[np.random.SeedSequence]]) -> list[list[np.random.SeedSequence]]:
@@ -157,8 +172,8 @@ def _progress(chunks: list[list[np.random.SeedSequence]]) -> list[list[np.random
 def interval(draws: Array, theta: Array, level: float, kind: str) -> Array:
     """Bootstrap limits (q, 2), as ``boot::boot.ci``.
 
-    ``normal`` is bias-corrected (``theta - bias ± z sd``); ``basic`` is ``2 theta`` minus the percentile limits, crossed;
-    quantiles interpolate order statistics on the normal scale (Davison and Hinkley 1997, eq. 5.8).
+    ``normal`` is bias-corrected (``theta - bias ± z sd``); ``basic`` is ``2 theta`` minus the percentile limits,
+    crossed; quantiles interpolate order statistics on the normal scale (Davison and Hinkley 1997, eq. 5.8).
     """
     from scipy.special import ndtri
 

@@ -23,19 +23,38 @@ def nodes(low: float, high: float) -> tuple[Array, Array]:
     """Points t and weights of ``x^{-1/2} = sum weight / (t^2 + x)``, to rounding for all x in [low, high].
 
     The integral ``(2 / pi) int_0^inf dt / (t^2 + x)`` after the substitution ``t = sqrt(low) sc(u)`` by a Jacobi
-    elliptic function, under which the midpoint rule converges geometrically (Hale, Higham and Trefethen 2008). Points come in
-    pairs with product ``sqrt(low high)``, so that no elliptic function is taken near its pole.
+    elliptic function, under which the midpoint rule converges geometrically (Hale, Higham and Trefethen 2008). Points
+    come in pairs with product ``sqrt(low high)``, so that no elliptic function is taken near its pole.
+    """
+    from scipy.special import ellipk, ellipkm1
+
+    ratio = low / high
+    period = float(ellipkm1(ratio))
+    half = int(np.ceil(DIGITS * period / (4 * np.pi * ellipk(ratio)))) + 1
+    step = period / (2 * half)
+    sc, slope = _tangent((np.arange(half) + 0.5) * step, ratio)
+    t = np.concatenate([np.sqrt(low) * sc, np.sqrt(high) / sc])
+    return t, 2 / np.pi * step * np.concatenate([np.sqrt(low) * slope, np.sqrt(high) * slope / sc**2])
+
+
+def _tangent(u: Array, ratio: float) -> tuple[Array, Array]:
+    """``sc(u)`` of complementary parameter ``ratio`` and its derivative, for u up to half the quarter period.
+
+    For a small ratio by Fourier series (in ``iu``, hence hyperbolic): its parameter would round to one.
     """
     from scipy.special import ellipj, ellipk, ellipkm1
 
-    ratio = low / high
-    period = ellipkm1(ratio)
-    half = int(np.ceil(DIGITS * period / (4 * np.pi * ellipk(ratio)))) + 1
-    step = period / (2 * half)
-    sn, cn, dn, _ = ellipj((np.arange(half) + 0.5) * step, 1 - ratio)
-    t = np.concatenate([np.sqrt(low) * sn / cn, np.sqrt(high) * cn / sn])
-    slope = np.concatenate([np.sqrt(low) * dn / cn**2, np.sqrt(high) * dn / sn**2])
-    return t, 2 / np.pi * step * slope
+    if ratio > 0.01:
+        sn, cn, dn, _ = ellipj(u, 1 - ratio)
+        return sn / cn, dn / cn**2
+    quarter = float(ellipk(ratio))
+    odd = np.arange(1, 26, 2)[:, None]
+    power = -np.pi * float(ellipkm1(ratio)) / quarter * odd
+    angle = np.pi / (2 * quarter) * odd
+    amplitude = 2 * np.pi / (np.sqrt(ratio) * quarter) / -np.expm1(power)
+    # exp(power / 2) and the hyperbolic functions under- and overflow together: their exponents are added first
+    up, down = np.exp(power / 2 + angle * u), np.exp(power / 2 - angle * u)
+    return (amplitude * (up - down) / 2).sum(axis=0), (amplitude * angle * (up + down) / 2).sum(axis=0)
 
 
 def inverse_root_times(z: Array, phi: Array) -> Array:

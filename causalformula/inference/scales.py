@@ -45,7 +45,9 @@ class Measure:
             raise OptionError(f"measure={self.name!r} needs positive means; these are {_show(means)}")
         if self.domain == "unit" and not np.all((means > 0) & (means < 1)):
             advice = "" if binomial else " (a binary outcome with family='binomial' keeps them there)"
-            raise OptionError(f"measure={self.name!r} needs means strictly between 0 and 1; these are {_show(means)}{advice}")
+            raise OptionError(
+                f"measure={self.name!r} needs means strictly between 0 and 1; these are {_show(means)}{advice}"
+            )
 
     def read(self, working: Array) -> Array:
         """From the working to the reported scale."""

@@ -35,6 +35,7 @@ Codes = NDArray[np.intp]
 BLOCK_CELLS = 2_000_000
 # Statistics this near are tied: a replicate that repeats the sample gives its t only up to rounding.
 TIED = 1e-9
+ROUNDING = 1e-11
 FARTHEST = 2.0**40
 
 
@@ -252,9 +253,13 @@ class _Statistic:
     def coefficients(self, V: Array) -> Array:
         """``n0, n1, d00, d01, d11`` (5, r) of the replicates whose multipliers are the rows of ``V`` (r, G)."""
         inner0 = V * self.a - (V @ self.zB) @ self.P.T
-        inner1 = V * self.p - (V @ self.PB) @ self.P.T
+        moved = V * self.p
+        inner1 = moved - (V @ self.PB) @ self.P.T
+        # Multipliers that are all alike repeat the sample: their t is its t at every null value, not only up to rounding.
+        still = np.einsum("rg,rg->r", inner1, inner1) <= ROUNDING**2 * np.einsum("rg,rg->r", moved, moved)
+        inner1[still] = 0.0
         squares = [np.einsum("rg,rg->r", x, y) for x, y in ((inner0, inner0), (inner0, inner1), (inner1, inner1))]
-        return np.array([V @ self.a, V @ self.p, *squares])
+        return np.array([V @ self.a, moved.sum(axis=1), *squares])
 
 
 def _block(V: Array, statistics: list[_Statistic]) -> list[Array]:

@@ -38,6 +38,7 @@ def irls(
     offset: Any = None,
     *,
     start: Any = None,
+    mustart: Any = None,
     epsilon: float = 1e-8,
     maxit: int = 25,
     intercept: bool = True,
@@ -59,6 +60,8 @@ def irls(
         Prior weights, not negative; known part of the linear predictor.
     start : array_like, shape (p,), optional
         Coefficients to start from instead of the family's starting means.
+    mustart : array_like, shape (n,), optional
+        Means to start from instead of the family's.
     epsilon, maxit : float, int
         R's ``glm.control``.
     intercept : bool
@@ -83,6 +86,8 @@ def irls(
     if not epsilon > 0 or maxit < 1:
         raise OptionError(f"epsilon must be positive and maxit at least 1, not {epsilon!r} and {maxit!r}")
     problem = checked_problem(X, y, family, weights, offset)
+    if mustart is not None:
+        problem = replace(problem, mustart=as_floats(mustart, "mustart", (len(problem.y),)))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         last = _scoring(problem, start, epsilon, maxit)
         _note_ending(problem, last)

@@ -16,7 +16,16 @@ from causalformula.backends.options import Options
 from causalformula.formula.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.requests import Bootstrap, Cluster, Jackknife, Request, Wild, read_request
+from causalformula.inference.requests import (
+    HAC,
+    Bootstrap,
+    Cluster,
+    DriscollKraay,
+    Jackknife,
+    Request,
+    Wild,
+    read_request,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +56,7 @@ class Call:
         """The method's default covariance; ``cluster(g)`` in the formula makes it ``~g``."""
         clusters = self.frame.cluster_names
         if not clusters:
-            return read_request(self.record.default_vcov)
+            return read_request(self.options.own_vcov or self.record.default_vcov)
         return read_request(self.record.cluster_vcov.replace("{g}", " + ".join(f"`{c}`" for c in clusters)))
 
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
@@ -89,6 +98,10 @@ def grouping_names(request: Request) -> tuple[str, ...]:
     """Columns that a request names."""
     if isinstance(request, Cluster):
         return request.by
+    if isinstance(request, HAC):
+        return () if request.order_by is None else (request.order_by,)
+    if isinstance(request, DriscollKraay):
+        return (request.time,)
     if isinstance(request, (Jackknife, Wild)):
         return () if request.cluster is None else (request.cluster,)
     if isinstance(request, Bootstrap):

@@ -52,8 +52,8 @@ class SumsOfSquares:
 
 
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
-    """Sums of squares of a linear model; an offset is no part of what is explained."""
-    fitted = model.mu if model.offset is None else model.mu - model.offset
+    """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
+    fitted = model.mu
     if model.intercept:
         centre = np.average(fitted, weights=model.weights) if model.weighted else fitted.mean()
         fitted = fitted - centre
@@ -83,8 +83,9 @@ def aic(model: FittedRegression) -> float:
 
 
 def bic(model: FittedRegression) -> float:
-    """Schwarz's criterion."""
-    return float(-2 * loglik(model) + np.log(model.hat.nobs) * parameters(model))
+    """Schwarz's criterion; R's count of rows has those of weight zero for a glm, but not for an lm."""
+    rows = model.hat.nobs if model.linear else len(model.y)
+    return float(-2 * loglik(model) + np.log(rows) * parameters(model))
 
 
 def perfect(model: FittedRegression) -> bool:

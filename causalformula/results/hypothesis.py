@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +14,22 @@ from numpy.typing import NDArray
 from causalformula.backends.fit import Answer, Label
 from causalformula.errors import FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.deparse import deparse
-from causalformula.formula.parse import parse_expression
+from causalformula.formula.grammar import variables
+from causalformula.formula.parse import is_identifier, parse_expression
 from causalformula.formula.syntax import Call, Name, Node, Number
-from causalformula.inference.covariance import Covariance
+from causalformula.inference.covariance import Covariance, intersect
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Draws, Evidence, Influence
+from causalformula.inference.hotelling import POWERS, hotelling_freedom
+from causalformula.inference.requests import Cluster
 from causalformula.inference.scales import read_measure
+from causalformula.results.reading import Test, hotelling, wald
+
+if TYPE_CHECKING:
+    from causalformula.results.result import Result
 
 Array = NDArray[np.float64]
+Groups = Callable[[Iterable[str]], Mapping[str, NDArray[np.intp]]]
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
@@ -52,14 +65,29 @@ def evaluate(node: Node, values: Mapping[str, Any], source: str) -> Any:
     )
 
 
-def read_equation(text: str) -> Node:
+def quote_names(text: str, names: Iterable[str]) -> str:
+    """The text with names that are no plain names (``Drug:I.H``, ``factor(x)2``) in backquotes, where they are not yet."""
+    odd = sorted((name for name in names if not is_identifier(name) and "`" not in name), key=len, reverse=True)
+    if not odd:
+        return text
+    one = "|".join(re.escape(name) for name in odd)
+    found = re.compile(rf"`[^`]*`|(?<![\w.:])({one})(?![\w.:])")
+    return found.sub(lambda match: f"`{match[1]}`" if match[1] else match[0], text)
+
+
+def read_equation(text: str, names: Iterable[str] = ()) -> Node:
     """An equation as left minus right side; ``a`` alone means ``a = 0``; ``==`` is accepted for ``=``."""
-    left, equals, right = text.replace("==", "=").partition("=")
-    if not equals:
-        return parse_expression(text)
-    if "=" in right:
+    quoted = quote_names(text, names)
+    sides = [part.strip() for part in _EQUALS.split(quoted)]
+    if len(sides) == 1:
+        return parse_expression(quoted)
+    if len(sides) > 2:
         raise FormulaError("an equation has one `=`; give several equations as a list", text, (0, len(text)))
-    return parse_expression(f"({left.strip()}) - ({right.strip()})")
+    return parse_expression(f"({sides[0]}) - ({sides[1]})")
+
+
+# an equals sign that is not inside backquotes
+_EQUALS = re.compile(r"==?(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 
 
 def gradient(node: Node, names: Mapping[str, int], theta: Array, text: str) -> tuple[float, Array]:
@@ -77,38 +105,93 @@ def gradient(node: Node, names: Mapping[str, int], theta: Array, text: str) -> t
 
 
 def hypothesis_parts(
-    equations: str | Sequence[str], names: Mapping[str, int], theta: Array
+    equations: str | Sequence[str], names: Mapping[str, int], theta: Array, aliased: Sequence[str] = ()
 ) -> tuple[Array, Array, list[str]]:
-    """Values (h,), Jacobian (h, q) and texts of one or several equations."""
+    """Values (h,), Jacobian (h, q) and texts of one or several equations; ``aliased`` coefficients are refused by name."""
     texts = [equations] if isinstance(equations, str) else list(equations)
     if not texts:
         raise OptionError("no hypothesis was given")
-    found = [gradient(read_equation(text), names, theta, text) for text in texts]
+    trees = [read_equation(text, [*names, *aliased]) for text in texts]
+    for tree, text in zip(trees, texts, strict=True):
+        gone = sorted(set(variables(tree)) & set(aliased))
+        if gone:
+            raise OptionError(f"the data do not determine {', '.join(gone)} (aliased), so {text!r} cannot be tested")
+    found = [gradient(tree, names, theta, text) for tree, text in zip(trees, texts, strict=True)]
     return np.array([v for v, _ in found]), np.array([g for _, g in found]), texts
+
+
+def aliases(answer: Answer) -> dict[str, int]:
+    """What an equation may call the estimates, with their places.
+
+    ``b1, b2, ...`` in the order of ``tidy()``; a row's name; its term, or the group it is for, where only one row has it.
+    """
+    names = {f"b{k + 1}": k for k in range(len(answer.labels))}
+    short = [(label.term, *(value for _, value in label.groups)) for label in answer.labels]
+    counts = Counter(name for parts in short for name in set(parts))
+    names |= {name: k for k, parts in enumerate(short) for name in parts if name and counts[name] == 1}
+    return names | {name: k for k, name in enumerate(answer.estimate.names)}
 
 
 def hypothesis_answer(answer: Answer, equations: str | Sequence[str]) -> Answer:
     """The equations' left minus right sides as an answer, on the reported scale of the estimates."""
     estimate, measure = answer.estimate, answer.measure
-    names = {f"b{k + 1}": k for k in range(len(estimate))}
-    names |= {name: k for k, name in enumerate(estimate.names)}
-    value, jac, texts = hypothesis_parts(equations, names, measure.read(estimate.theta))
+    value, jac, texts = hypothesis_parts(equations, aliases(answer), measure.read(estimate.theta))
     working = jac * measure.slope(estimate.theta)[None, :]
     labels = tuple(Label(text, "") for text in texts)
-    derived = estimate.map(lambda theta: value, working, texts)
-    return Answer(derived, labels, read_measure("difference"))
+    return Answer(Estimate(tuple(texts), value, mapped(estimate, working, value)), labels, read_measure("difference"))
 
 
-def carried(result: Any, answer: Answer) -> Covariance:
-    """The covariance of a function of a result's estimates, carried over by the delta method."""
-    from dataclasses import replace
+def mapped(estimate: Estimate, jac: Array, value: Array) -> Evidence | None:
+    """Evidence of the equations; draws are carried linearly about the estimates, as the delta method does."""
+    if isinstance(estimate.evidence, Draws):
+        return Draws(value + (estimate.evidence.values - estimate.theta) @ jac.T)
+    return None if estimate.evidence is None else estimate.evidence.map(jac)
 
-    measure = result.answer.measure
-    names = {f"b{k + 1}": k for k in range(len(result.answer.estimate))}
-    names |= {name: k for k, name in enumerate(result.answer.estimate.names)}
-    texts = [label.term for label in answer.labels]
-    _, jac, _ = hypothesis_parts(texts, names, measure.read(result.answer.estimate.theta))
-    jac = jac * measure.slope(result.answer.estimate.theta)[None, :]
+
+def carried(result: Result, answer: Answer) -> Covariance:
+    """The covariance of equations among a result's estimates: the delta method.
+
+    Under CR2 and CR3 each equation has degrees of freedom of its own, so its covariance is made anew.
+    """
     old = result.covariance
+    if small_sample(old):
+        return result.call.covariance(answer, old.request, None)
+    measure = result.answer.measure
+    texts = [label.term for label in answer.labels]
+    _, jac, _ = hypothesis_parts(texts, aliases(result.answer), measure.read(result.answer.estimate.theta))
+    jac = jac * measure.slope(result.answer.estimate.theta)[None, :]
     df = np.full(len(jac), float(old.df.min()))
-    return replace(old, matrix=jac @ old.matrix @ jac.T, df=df, draws=None)
+    return replace(old, matrix=jac @ old.matrix @ jac.T, df=df, draws=None, reference=None)
+
+
+def small_sample(covariance: Covariance) -> bool:
+    """Whether joint tests under a covariance are Hotelling's."""
+    request = covariance.request
+    return isinstance(request, Cluster) and request.type in POWERS and request.df is None
+
+
+def joint_test(estimate: Estimate, covariance: Covariance, groups: Groups, method: str) -> Test:
+    """The test that all of an estimate is zero: HTZ under CR2 and CR3, else Wald's, F or chi-squared by its df.
+
+    Parameters
+    ----------
+    groups : callable
+        Names of columns to their clusters' codes (n,).
+    """
+    evidence = estimate.evidence
+    plain = wald(estimate.theta, covariance.matrix, float(covariance.df.min()), method)
+    # a root without columns (cell means) has its Satterthwaite degrees of freedom and no more
+    if not small_sample(covariance) or not isinstance(evidence, Influence) or evidence.root is None:
+        return plain
+    if evidence.root.X.shape[1] != len(evidence.root.bread):
+        return plain
+    freedom = _freedom(evidence, covariance.request, groups)
+    return hotelling(estimate.theta, covariance.matrix, freedom, method)
+
+
+def _freedom(evidence: Influence, request: Any, groups: Groups) -> float:
+    assert evidence.root is not None
+    used = None if evidence.root.nobs == evidence.n else evidence.root.w > 0
+    clusters, count = intersect(list(groups(request.by).values()), used)
+    jac = evidence.jac[:, -evidence.stages[-1].size :]
+    return hotelling_freedom(evidence.root, clusters, count, jac, POWERS[request.type])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from warnings import warn
 
@@ -155,18 +156,19 @@ def glm(
     found = read_family(family)
     given = {"weights": weights, "offset": offset, "subset": subset}
     frame = _bind(formula, data, vcov, given, na_action=na_action, contrasts=contrasts, env=env)
-    y, prior = response(frame, found)
+    answer = response(frame, found)
     fitted = fit_glm(
         frame.X,
-        y,
+        answer.y,
         frame.names,
         found,
-        weights=prior,
+        weights=answer.weights,
         offset=frame.offset,
         intercept=frame.intercept,
         epsilon=epsilon,
         maxit=maxit,
         start=start,
+        mustart=answer.mustart,
     )
     return _model(fitted, frame, _call("glm", formula, {"family": family_text(found), **given}), vcov)
 
@@ -185,30 +187,37 @@ def _left_side(frame: RegressionFrame) -> Any:
     return frame.outcome
 
 
-def response(frame: RegressionFrame, family: Family) -> tuple[Array, Array | None]:
-    """The outcome as a family reads it, and the prior weights.
+@dataclass(frozen=True, eq=False)
+class Response:
+    """The outcome as a family reads it, prior weights, and means to start from where they are not the family's."""
 
-    For a binomial family the outcome is a proportion of successes; two columns are successes and failures, and the
-    prior weights are then multiplied by the number of trials.
-    """
+    y: Array
+    weights: Array | None
+    mustart: Array | None = None
+
+
+def response(frame: RegressionFrame, family: Family) -> Response:
+    """The left side as a response; of two columns the first are successes, the second failures."""
     outcome = _left_side(frame)
     if family.name not in BINOMIAL:
-        return outcome.numeric(), frame.weights
+        return Response(outcome.numeric(), frame.weights)
     if isinstance(outcome.value, Matrix):
         return _from_counts(outcome.value.values, outcome.name, frame.weights)
     y, w = outcome.binary(), frame.weights
     # A row of weight zero says nothing, and as in R it counts as a failure.
-    return (y if w is None else np.where(w == 0, 0.0, y)), w
+    return Response(y if w is None else np.where(w == 0, 0.0, y), w)
 
 
-def _from_counts(counts: Array, name: str, weights: Array | None) -> tuple[Array, Array]:
+def _from_counts(counts: Array, name: str, weights: Array | None) -> Response:
+    """Proportions of successes, weighted by the number of trials times the prior weights."""
     if counts.shape[1] != 2:
         raise DataError(f"{name} has {counts.shape[1]} columns; a binomial outcome has successes and failures")
     if (counts < 0).any():
         raise DataError(f"{name} has counts below zero")
     trials = counts.sum(axis=1)
     y = np.divide(counts[:, 0], trials, out=np.zeros(len(trials)), where=trials > 0)
-    return y, trials if weights is None else trials * weights
+    # R starts from the counts alone, whatever the prior weights.
+    return Response(y, trials if weights is None else trials * weights, (counts[:, 0] + 0.5) / (trials + 1))
 
 
 def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: Any) -> Model:

@@ -25,6 +25,7 @@ from causalformula.results.reading import Reading, check_level, read, two_sided
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalformula.results.anova import Anova
     from causalformula.results.model_test import Hypotheses
     from causalformula.results.summary import Summary
 
@@ -326,7 +327,7 @@ class Model:
         return self._rows(residuals.cooks_distance(self.regression), "cooksd")
 
     def augment(self) -> pd.DataFrame:
-        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, where there are any, ``.weights``."""
+        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and ``.weights`` (where there are any)."""
         from causalformula.results.model_frames import augment
 
         return augment(self)
@@ -383,12 +384,32 @@ class Model:
         Parameters
         ----------
         equations : str or sequence of str
-            ``"Drug = 0"``, ``"`Drug:I.H` = b2"``: a coefficient by its name (in backquotes where it is no plain name)
-            or as ``b1, b2, ...``, its row in ``tidy()``. Nonlinear equations go through the delta method.
+            ``"Drug = 0"``, ``"Drug:I.H = b2"``, ``"2 * a - b = 1"``: a coefficient by its name or as ``b1, b2, ...``, its
+            row in ``tidy()``. Nonlinear equations go through the delta method.
+
+        Notes
+        -----
+        R: ``car::linearHypothesis`` 3.1 (F for a linear model, chi-squared for a generalised one), under the model's
+        covariance; under CR2 and CR3 ``clubSandwich::Wald_test`` (HTZ).
         """
         from causalformula.results.model_test import hypotheses
 
         return hypotheses(self, equations)
+
+    def drop1(self, test: str | bool | None = "none") -> Anova:
+        """What the fit loses without each of its terms, R's ``drop1``; a term inside another stays.
+
+        Parameters
+        ----------
+        test : {"none", "F", "Chisq"}
+
+        Returns
+        -------
+        Anova
+        """
+        from causalformula.results.anova import drop1
+
+        return drop1(self, test)
 
     def to_statsmodels(self) -> Any:
         """The equivalent fitted statsmodels results."""

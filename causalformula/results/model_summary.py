@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from warnings import warn
 
@@ -64,12 +65,12 @@ def model_summary(model: Model) -> Summary:
     """R's summary under the classical covariance; under another one, its table of tests."""
     if not isinstance(model.covariance.request, Classical) or model.covariance.request.df is not None:
         heading = f"\nCall:\n{model.call}"
-        return Summary((heading, *coeftest_parts(model), *_footer(model)))
+        return Summary((heading, *coeftest_parts(model, aliased=True), *_footer(model)))
     if fit_statistics.perfect(model.regression):
         warn("essentially perfect fit: summary may be unreliable", CausalFormulaWarning, stacklevel=3)
     table = coefficient_table(model)
     text = lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
-    cells = _cells(model, table, SUMMARY_DIGITS, normal=not model.t_based)
+    cells = _cells(model.names, table, SUMMARY_DIGITS, normal=not model.t_based)
     return Summary(split(text.removesuffix("\n"), cells))
 
 
@@ -82,31 +83,36 @@ def with_limits(model: Model, level: float) -> Summary:
 
 
 def coeftest(model: Model) -> Summary:
-    """What ``lmtest::coeftest`` prints: z for a generalised linear model, t for a linear one."""
-    return Summary(coeftest_parts(model))
+    """What ``lmtest::coeftest`` prints: z for a generalised linear model, t for a linear one.
+
+    Aliased coefficients have a row under the classical covariance only, as R's ``vcov`` has and ``vcovHC`` has not.
+    """
+    return Summary(coeftest_parts(model, aliased=isinstance(model.covariance.request, Classical)))
 
 
-def coeftest_parts(model: Model) -> tuple[str | Cells, ...]:
+def coeftest_parts(model: Model, *, aliased: bool) -> tuple[str | Cells, ...]:
     """Its heading, table and end."""
     normal = bool(np.isinf(model.covariance.df).all()) and model.regression.rank > 0
-    table = coefficient_table(model, normal=normal)
-    text = coeftest_text(table, model.names, statistic="z" if normal else "t")
-    return split(text.removesuffix("\n"), _cells(model, table, COEFTEST_DIGITS, normal=normal))
+    table, names = coefficient_table(model, normal=normal), model.names
+    if not aliased:
+        table, names = table[model.regression.kept], model.regression.kept_names
+    text = coeftest_text(table, names, statistic="z" if normal else "t")
+    return split(text.removesuffix("\n"), _cells(names, table, COEFTEST_DIGITS, normal=normal))
 
 
 def split(text: str, cells: Cells) -> tuple[str | Cells, ...]:
     """The text with its table as cells, so that it can be set in HTML and LaTeX too."""
-    before, table, after = text.partition(cells.text())
-    if not table or not cells.rows:
+    if not cells.rows or cells.text() not in text:
         return (text,)
+    before, _, after = text.partition(cells.text())
     return (before.removesuffix("\n"), cells, after)
 
 
-def _cells(model: Model, table: NDArray[np.float64], digits: int, *, normal: bool) -> Cells:
+def _cells(names: Sequence[str], table: NDArray[np.float64], digits: int, *, normal: bool) -> Cells:
     undefined = np.isnan(table[:, :1]) & np.isnan(table)
     if not len(table):
         return Cells((), (), (), False)
-    return coefmat_cells(table, model.names, Z_COLUMNS if normal else T_COLUMNS, digits=digits, missing=undefined)
+    return coefmat_cells(table, names, Z_COLUMNS if normal else T_COLUMNS, digits=digits, missing=undefined)
 
 
 def _footer(model: Model) -> list[str]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from causalformula.inference.covariance import Covariance
+from causalformula.errors import OptionError
+from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.requests import Classical
 from causalformula.inference.scales import read_measure
-from causalformula.results.hypothesis import hypothesis_parts
-from causalformula.results.reading import Reading, Test, read, wald
+from causalformula.results.anova import comparison_table, formula_text, table_text
+from causalformula.results.call import grouping_names
+from causalformula.results.hypothesis import hypothesis_parts, joint_test, small_sample
+from causalformula.results.reading import Reading, Test, read
+from causalformula.results.rformat import format_each
 from causalformula.results.summary import Summary, effect_part
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from causalformula.results.model import Model
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,7 +38,7 @@ class Hypotheses:
     estimate : ndarray (h,)
     covariance : Covariance
     test : Test
-        F where the model's tests use t, otherwise chi-squared.
+        F where the model's tests use t, otherwise chi-squared; Hotelling's under CR2 and CR3.
     """
 
     equations: tuple[str, ...]
@@ -72,8 +80,88 @@ class Hypotheses:
 def hypotheses(model: Model, equations: str | Sequence[str]) -> Hypotheses:
     """See ``Model.hypothesis``."""
     fit, old = model.regression, model.covariance
+    aliased = [name for j, name in enumerate(fit.names) if j not in fit.kept]
     names = {f"b{j + 1}": k for k, j in enumerate(fit.kept)} | {name: k for k, name in enumerate(fit.kept_names)}
-    value, jac, texts = hypothesis_parts(equations, names, fit.theta)
-    df = np.full(len(value), float(old.df.min()))
-    new = replace(old, matrix=jac @ old.matrix @ jac.T, df=df, draws=None)
-    return Hypotheses(tuple(texts), value, new, wald(value, new.matrix, float(df[0]), "Wald test"))
+    value, jac, texts = hypothesis_parts(equations, names, fit.theta, aliased)
+    estimate = fit.estimate().map(lambda theta: value, jac, texts)
+
+    def codes(columns: Iterable[str]) -> dict[str, NDArray[np.intp]]:
+        return {name: model.frame.groups(name).codes for name in columns}
+
+    if small_sample(old):
+        new = covariance(estimate, old.request, groups=codes(grouping_names(old.request)))
+    else:
+        df = np.full(len(value), float(old.df.min()))
+        new = replace(old, matrix=jac @ old.matrix @ jac.T, df=df, draws=None, reference=None)
+    test = joint_test(estimate, new, codes, "Linear hypothesis test")
+    shown = _Restrictions(model, tuple(texts), value, jac, linear_in(texts, names, fit.theta, jac))
+    return Hypotheses(tuple(texts), value, new, shown.described(test))
+
+
+def linear_in(texts: Sequence[str], names: Mapping[str, int], theta: Array, jac: Array) -> bool:
+    """Whether the equations have the same slopes elsewhere."""
+    try:
+        _, other, _ = hypothesis_parts(texts, names, 1.3 * theta + 0.7)
+    except OptionError:
+        return False
+    return bool(np.allclose(other, jac, rtol=1e-9, atol=1e-12))
+
+
+@dataclass(frozen=True, eq=False)
+class _Restrictions:
+    """Equations among a model's coefficients, for the table that ``car::linearHypothesis`` prints."""
+
+    model: Model
+    texts: tuple[str, ...]
+    value: Array
+    jac: Array
+    linear: bool
+
+    def described(self, test: Test) -> Test:
+        """The test with R's table and print; Hotelling's keeps its own line."""
+        if "HTZ" in test.method:
+            return test
+        kind = "Linear" if self.linear else "Nonlinear"
+        table = comparison_table(self.residual_df, test, self.squares(test))
+        equations = self.canonical() if self.linear else list(self.texts)
+        heading = [f"{kind} hypothesis test", "", "Hypothesis:", *equations, ""]
+        heading += ["Model 1: restricted model", f"Model 2: {formula_text(self.model)}", ""]
+        if not isinstance(self.model.covariance.request, Classical):
+            heading += ["Note: Coefficient covariance matrix supplied.", ""]
+        text = table_text(table, "\n".join(heading))
+        return replace(test, method=f"{kind} hypothesis test", table=table, text=text)
+
+    @property
+    def residual_df(self) -> tuple[int, int]:
+        df = self.model.df_residual
+        return df + len(self.texts), df
+
+    def squares(self, test: Test) -> tuple[float, float] | None:
+        """Residual sums of squares of the restricted and the full model, which the F test of a linear model compares."""
+        model = self.model
+        plain = isinstance(model.covariance.request, Classical) and model.regression.linear
+        if not (plain and self.linear and isinstance(test.df, tuple) and test.df[1] == model.df_residual):
+            return None
+        return model.deviance + test.statistic * test.df[0] * model.dispersion, model.deviance
+
+    def canonical(self) -> list[str]:
+        """The equations as car writes them: ``2 a - b = 1``."""
+        right = self.jac @ self.model.regression.theta - self.value
+        names = self.model.regression.kept_names
+        return [f"{_sum(row, names)} = {format_each([_clean(r)])[0]}" for row, r in zip(self.jac, right, strict=True)]
+
+
+def _clean(number: float) -> float:
+    """Without the rounding of a sum that is a short decimal."""
+    return float(f"{number:.10g}") if abs(number) > 1e-10 else 0.0
+
+
+def _sum(row: Array, names: Sequence[str]) -> str:
+    parts = []
+    for slope, name in zip(row, names, strict=True):
+        if abs(slope) < 1e-12:
+            continue
+        size = "" if abs(abs(slope) - 1) < 1e-12 else format_each([_clean(abs(slope))])[0] + " "
+        sign = "-" if slope < 0 else "+"
+        parts.append(f"{sign} {size}{name}" if parts or slope < 0 else f"{size}{name}")
+    return " ".join(parts) or "0"

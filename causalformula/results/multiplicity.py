@@ -109,7 +109,7 @@ def _stacked(fits: Sequence[Result]) -> Array:
     if not names:
         return psi
     if len(names) > 1 or len(next(iter(names))) > 1:
-        raise CapabilityError("method='romano_wolf' resamples one kind of unit; cluster all fits by one and the same column")
+        raise CapabilityError("method='romano_wolf' resamples one kind of unit; cluster all fits by the same column")
     codes = _codes(fits, next(iter(names))[0], union)
     return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
 

@@ -131,9 +131,9 @@ def _check(result: Result, reps: int, statistic: str, alternative: str) -> None:
     if frame.treatment is None:
         raise CapabilityError("a randomisation test permutes treat(...); this formula has none")
     if frame.has("iv"):
-        raise CapabilityError("with instruments it is the instrument that was assigned, and only treat(...) is permuted")
+        raise CapabilityError("with instruments it is the instrument that was assigned; only treat(...) is permuted")
     if statistic == "t" and isinstance(result.covariance.request, (Bootstrap, Jackknife, Wild)):
-        raise CapabilityError("statistic='t' takes a standard error at every assignment: choose one with with_vcov('HC3')")
+        raise CapabilityError("statistic='t' takes a standard error at each assignment; choose one: with_vcov('HC3')")
 
 
 def _assignments(result: Result, strata: str | None, cluster: str | None) -> tuple[Assignments, str]:

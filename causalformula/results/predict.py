@@ -97,5 +97,7 @@ def _width(model: Model, se: Array, interval: str, level: float) -> Array:
                 stacklevel=5,
             )
         variance = variance + model.regression.hat.dispersion
-    critical = quantile(level, model.covariance.df[:1])[0] if model.regression.rank else np.nan
+    # Coefficients may have degrees of freedom of their own (Satterthwaite's): the fewest are then on the safe side.
+    df = model.covariance.df.min(keepdims=True) if model.regression.rank else np.array([np.inf])
+    critical = quantile(level, df)[0]
     return np.asarray(critical * np.sqrt(variance))

@@ -119,7 +119,9 @@ class Test:
     p_value : float
     method : str
     table : DataFrame, optional
-        The restrictions, one a row.
+        R's table of the test, where it has one.
+    text : str
+        What R prints of it; a line of ours where R has no such print.
     """
 
     __test__ = False  # not a test case, whatever its name says to a test runner
@@ -129,8 +131,12 @@ class Test:
     p_value: float
     method: str
     table: Any = None
+    text: str = ""
 
     def __str__(self) -> str:
+        if self.text:
+            return self.text
+
         from causalformula.results.rformat import format_each, format_pval
 
         name, df = ("F", f"{self.df[0]:g} and {self.df[1]:g}") if isinstance(self.df, tuple) else ("Chisq", f"{self.df:g}")
@@ -161,3 +167,22 @@ def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None,
     if np.isinf(df):
         return Test(value, float(q), float(chdtrc(q, value)), method, table)
     return Test(value / q, (float(q), float(df)), float(fdtrc(q, df, value / q)), method, table)
+
+
+def hotelling(theta: Array, matrix: Array, freedom: float, method: str) -> Test:
+    """Joint test that ``theta`` is zero, ``matrix`` being as variable as a Wishart with ``freedom`` degrees of freedom.
+
+    With q restrictions ``(freedom - q + 1) / freedom`` times the Wald F is F with ``q`` and ``freedom - q + 1``.
+    """
+    from scipy.special import fdtrc
+
+    plain = wald(theta, matrix, np.inf, method)
+    q = len(theta)
+    below = freedom - q + 1
+    if below <= 0:
+        raise OptionError(
+            f"{q} restrictions are too many for these clusters (the covariance has {freedom:.3g} degrees of freedom); "
+            "test fewer at a time"
+        )
+    value = below / freedom * plain.statistic / q
+    return Test(value, (float(q), float(below)), float(fdtrc(q, below, value)), f"{method}, Hotelling's T-squared (HTZ)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -256,22 +256,21 @@ class Result:
         Parameters
         ----------
         equations : str or sequence of str
-            ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order, and a row's name may be used in
-            backquotes. Nonlinear equations go through the delta method.
+            ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only one
+            row has it, may be used too. Nonlinear equations go through the delta method.
 
         Returns
         -------
         Result
-            One row an equation (left minus right side); ``.test`` is the joint Wald test.
+            One row an equation (left minus right side); ``.test`` is the joint Wald test: F where the estimates' tests
+            use t, chi-squared where they use z, and Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ).
         """
-        from causalformula.results.hypothesis import hypothesis_answer
+        from causalformula.results.hypothesis import carried, hypothesis_answer, joint_test
 
         answer = hypothesis_answer(self.answer, equations)
-        covariance = self._derived_covariance(answer)
-        table = None
-        result = Result(answer, covariance, self.call, self.fit, None)
-        test = wald(answer.estimate.theta, covariance.matrix, float(covariance.df.min()), "Wald test", table)
-        return result._with_test(test)
+        covariance = carried(self, answer)
+        test = joint_test(answer.estimate, covariance, self.call.codes, "Wald test")
+        return replace(self, answer=answer, covariance=covariance, query=None, test=test)
 
     def permutation_test(
         self,
@@ -350,12 +349,6 @@ class Result:
         from causalformula.results.simultaneous import simultaneous
 
         return simultaneous(self, level, reps, seed, weights)
-
-    def _derived_covariance(self, answer: Answer) -> Covariance:
-        """Covariance of a function of the estimates, under this result's covariance."""
-        from causalformula.results.hypothesis import carried
-
-        return carried(self, answer)
 
     def __sub__(self, other: Any) -> Result:
         """Difference between two fits on overlapping units, through their exact influences."""

@@ -278,10 +278,10 @@ def _estimate_rows(
 
 
 def _in_order(columns: Sequence[Sequence[str]]) -> list[str]:
-    """Labels of all columns: a new one stands below the label that it follows in its own column, or last."""
+    """Labels of all columns: a new one stands where its own column has it, next to what is there already."""
     out: list[str] = []
     for column in columns:
-        place = len(out)
+        place = next((out.index(label) for label in column if label in out), len(out))
         for label in column:
             if label in out:
                 place = out.index(label) + 1

@@ -58,15 +58,15 @@ def cells(table, column="(1)"):
 def test_text_is_laid_out_like_a_papers_table(naive, adjusted):
     table = cf.table({"Naive": naive, "Adjusted": adjusted}, glance=["nobs", "vcov"])
     assert str(table).splitlines() == [
-        "-----------------------------------",
+        "-" * 33,
         "             Naive     Adjusted",
-        "-----------------------------------",
+        "-" * 33,
         "Drug 1 - 0  3.471***    -9.888***",
         "           (0.800)      (0.353)",
-        "-----------------------------------",
+        "-" * 33,
         "Num.Obs.     1000         1000",
         "Std.Errors    HC2    classical",
-        "-----------------------------------",
+        "-" * 33,
         RULE,
     ]
 
@@ -112,9 +112,7 @@ def test_models_and_effects_share_a_line_by_name(heart, adjusted):
     model = cf.lm("Severity ~ Drug + I.H", heart)
     table = cf.table([adjusted, model], rename={"Drug 1 - 0": "Drug"})
     frame = table.to_frame()
-    assert list(frame["term"][frame["statistic"] == "estimate"]) == ["Drug", "(Intercept)", "I.H"] or list(
-        frame["term"][frame["statistic"] == "estimate"]
-    ) == ["(Intercept)", "Drug", "I.H"]
+    assert list(frame["term"][frame["statistic"] == "estimate"]) == ["(Intercept)", "Drug", "I.H"]
     assert cells(table, "(1)")["Drug", "estimate"] == cells(table, "(2)")["Drug", "estimate"] == "-9.888***"
     assert cells(table, "(1)")["I.H", "estimate"] == ""
     assert cells(table, "(2)")["R2", ""] == "0.856"

@@ -1,4 +1,4 @@
-"""Documents whose code is run: each ``python`` block, and each shell call of ``causalformula``, with its printed output.
+"""Documents whose code is run: each ``python`` block and each shell call of ``causalformula``, with what it prints.
 
 A fenced block of output (``text``) belongs to the block of code above it. The blocks of one document share one
 namespace. An error of the package is part of the output, as its class and message.

@@ -46,7 +46,8 @@ values <- lapply(models, function(m) {
     residuals = setNames(lapply(kinds, function(k) unname(residuals(f, k))), kinds), hat = full(hatvalues(f)), standardized = full(quiet(rstandard(f))), studentized = full(quiet(rstudent(f))), cooks = full(quiet(cooks.distance(f))))
   if (is_lm) { r$sigma <- s$sigma; r$r_squared <- s$r.squared; r$adj_r_squared <- s$adj.r.squared; r$fstatistic <- unname(s$fstatistic); r$confint <- unname(confint(f)) }
   else { r$dispersion <- s$dispersion; r$null_deviance <- f$null.deviance; r$df_null <- f$df.null; r$iterations <- f$iter }
-  if (is.null(m$weights) || !grepl("0", m$weights)) { v <- vcovHC(f, type = "HC3"); r$HC3 <- unname(v); r$coeftest <- quiet(txt(coeftest(f, vcov. = v))) }
+  prior <- weights(f, "prior") # with weights of zero sandwich 3.0-2 recycles wrongly
+  if (is.null(prior) || all(prior > 0)) { v <- vcovHC(f, type = "HC3"); r$HC3 <- unname(v); r$coeftest <- quiet(txt(coeftest(f, vcov. = v))) }
   r
 })
-writeLines(toJSON(list(data = as.list(d), newdata = as.list(new), models = values), digits = NA, na = "null", null = "null", auto_unbox = TRUE), out, useBytes = TRUE)
+writeLines(toJSON(list(case = "r_model", values = list(data = as.list(d), newdata = as.list(new), models = values)), digits = NA, na = "null", null = "null", auto_unbox = TRUE), out, useBytes = TRUE)

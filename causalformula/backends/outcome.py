@@ -1,0 +1,29 @@
+"""The outcome model of any method: least squares or a polished GLM on one of the frame's designs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.numerics.families import KINDS, Family
+
+Array = NDArray[np.float64]
+
+
+def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array | None) -> FittedRegression:
+    """The outcome model on one of the frame's designs, by least squares or a polished GLM."""
+    design = frame.design(part)
+    y = frame.outcome_for(family)
+    if family.name == "gaussian" and family.link_name == "identity":
+        return fit_linear(design.X, y, design.names, weights=weights, offset=frame.offset, intercept=design.intercept)
+    return fit_glm(
+        design.X, y, design.names, family, weights=weights, offset=frame.offset, intercept=design.intercept, to_zero=True
+    )
+
+
+def model_word(family: Family, model: FittedRegression) -> str:
+    """How the print names the outcome model: ``linear``, ``binomial``, ``binomial, probit link``."""
+    link = "" if family.link_name == KINDS[family.name].link else f", {family.link_name} link"
+    return "linear" if model.linear else f"{family.name}{link}"

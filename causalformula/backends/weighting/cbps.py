@@ -1,0 +1,120 @@
+"""Covariate balancing propensity scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import Fit
+from causalformula.backends.registry import backend
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.weighting.arms import tilt_stage
+from causalformula.backends.weighting.moments import balancing_columns, check_moments
+from causalformula.backends.weighting.outcome import weighted_fit
+from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
+from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.numerics.balancing import Tilt, balance
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CBPS(WeightingOptions):
+    """Options of ``method="cbps"``.
+
+    Parameters
+    ----------
+    moments : int
+        Balance powers of the covariates up to this one (1 to 3).
+    int : bool
+        Balance pairwise products too.
+    """
+
+    moments: int = 1
+    int: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_moments(self.moments, self.int)
+
+
+def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
+    """Weights of one logistic propensity model whose coefficients balance the covariates exactly."""
+    Z, names = balancing_columns(frame, options.moments, options.int)
+    indicators(frame)
+    codes, s = frame.the_treatment.codes, frame.unit_weights
+    arm = target_arm(frame, options)
+    words = "covariate balancing propensity score"
+    if options.estimand == "ATO":
+        # The overlap weights of the maximum likelihood fit balance exactly: its score is their balance.
+        found = binary_propensity(frame, "logit", (Z, names))
+        w, dlog = estimand_weights(found.P, codes, "ATO", None, s)
+        assert found.stage is not None
+        dw = {"propensity": propensity_sensitivity(found, w, dlog)}
+        return Weighting(w, found.P[:, 1], (found.stage,), dw, notes=found.notes, words=words)
+    tilt, multiplier, curvature = solve_cbps(Z, names, s, (codes == 1).astype(float), arm)
+    stage, columns = tilt_stage("propensity", tilt, Z, names, multiplier, curvature)
+    p = 1 / (1 + np.exp(-tilt.eta))
+    # 1 / p and the odds are taken from eta, exact where p itself rounds to 0 or 1
+    P = np.column_stack([1 / (1 + np.exp(tilt.eta)), p])
+    w, dlog = estimand_weights(P, codes, str(options.estimand), arm, s)
+    dw = {"propensity": Sensitivity(columns, w[:, None] * dlog)}
+    return Weighting(w, p, (stage,), dw, words=words)
+
+
+def solve_cbps(Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: int | None) -> tuple[Tilt, Array, Array]:
+    """Solve ``sum_i s_i (1[A = 1] w_i - 1[A = 0] w_i) z_i = 0``: the solution, rows' score multipliers and information."""
+    control = 1 - treated
+    zero = np.zeros(len(s))
+    # minus the difference of the weighted arms: the gradient of a convex function of the coefficients
+    up, down, constant = {
+        None: (control, -treated, control - treated),
+        1: (control, zero, -treated),
+        0: (zero, -treated, control),
+    }[arm]
+    size = float(s.sum() if arm is None else s @ (treated if arm == 1 else control))
+    tilt = balance(Z, s, up, down, Z.T @ (s * constant), size, names)
+    rise, fall = np.where(up, up * np.exp(tilt.eta), 0.0), np.where(down, down * np.exp(-tilt.eta), 0.0)
+    return tilt, s * (rise + fall + constant), -s * (rise - fall)
+
+
+@backend(
+    "cbps",
+    options=CBPS,
+    treatments={Kind.BINARY},
+    estimands=("ATE", "ATT", "ATC", "ATO"),
+    default_estimand="ATE",
+    default_vcov="asympt",
+    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
+    summary="a propensity model fitted to balance the covariates",
+)
+def cbps(frame: ModelFrame, options: CBPS) -> Fit:
+    """Average effect by the (just-identified) covariate balancing propensity score.
+
+    One logistic model, with coefficients that make the two weighted arms' covariate means equal:
+    ``sum_i s_i (A_i w_i - (1 - A_i) w_i) z_i = 0`` with the estimand's weights.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : CBPS
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ConvergenceError
+        If no coefficients balance the covariates, naming the worst.
+
+    References
+    ----------
+    Imai and Ratkovic (2014). R: ``WeightIt::weightit(method = "cbps")`` 1.4.
+    """
+    return weighted_fit(frame, cbps_weights(frame, options), options)

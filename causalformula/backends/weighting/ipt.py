@@ -1,0 +1,92 @@
+"""Inverse probability tilting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from causalformula.backends.fit import Fit
+from causalformula.backends.registry import backend
+from causalformula.backends.weighting.arms import balanced_arms
+from causalformula.backends.weighting.moments import balancing_columns, check_moments
+from causalformula.backends.weighting.outcome import weighted_fit
+from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class IPT(WeightingOptions):
+    """Options of ``method="ipt"``.
+
+    Parameters
+    ----------
+    moments : int
+        Balance powers of the covariates up to this one (1 to 3).
+    int : bool
+        Balance pairwise products too.
+    """
+
+    moments: int = 1
+    int: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_moments(self.moments, self.int)
+
+
+def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
+    """Inverse probabilities of a logistic model an arm, fitted so that the arm's covariate means are the target's."""
+    Z, names = balancing_columns(frame, options.moments, options.int)
+    hot, s, treatment = indicators(frame), frame.unit_weights, frame.the_treatment
+    arm = target_arm(frame, options)
+    made = balanced_arms(Z, names, s, hot, arm, treatment.levels, 1.0 if arm is None else 0.0)
+    p = None
+    if treatment.kind is Kind.BINARY:
+        if arm is None:
+            p = np.where(treatment.codes == 1, 1 / made.weights, 1 - 1 / made.weights)
+        else:
+            # The odds of the target arm are exp(z'lambda), in the target arm too.
+            (stage,) = made.stages
+            eta = made.dw[stage.name].X @ stage.theta
+            p = 1 / (1 + np.exp(-eta if arm == 1 else eta))
+    return replace(made, distance=p, words="inverse probability tilting")
+
+
+@backend(
+    "ipt",
+    options=IPT,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=("ATE", "ATT", "ATC"),
+    default_estimand="ATE",
+    default_vcov="asympt",
+    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    r="WeightIt::weightit(method = 'ipt') |> lm_weightit()",
+    summary="inverse probability tilting: a propensity model an arm, balanced exactly",
+)
+def ipt(frame: ModelFrame, options: IPT) -> Fit:
+    """Average effect by inverse probability tilting.
+
+    A logistic model of belonging to each arm, with coefficients such that the arm weighted by its inverse probability
+    has the target's covariate means exactly: ``sum_i s_i (1[A_i = a] / p_a(x_i) - 1) z_i = 0``.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : IPT
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ConvergenceError
+        If no weights balance the covariates, naming the worst.
+
+    References
+    ----------
+    Graham, de Xavier Pinto and Egel (2012). R: ``WeightIt::weightit(method = "ipt")`` 1.4.
+    """
+    return weighted_fit(frame, ipt_weights(frame, options), options)

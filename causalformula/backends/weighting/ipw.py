@@ -1,0 +1,250 @@
+"""Inverse probability weighting by a propensity model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import Fit
+from causalformula.backends.registry import backend
+from causalformula.backends.weighting.dose import density_weights, read_density
+from causalformula.backends.weighting.learner import learned_propensity
+from causalformula.backends.weighting.outcome import weighted_fit
+from causalformula.backends.weighting.propensity import (
+    LINKS,
+    Propensity,
+    binary_propensity,
+    estimand_weights,
+    multinomial_propensity,
+    propensity_sensitivity,
+)
+from causalformula.backends.weighting.stage import (
+    Weighting,
+    WeightingOptions,
+    discarded,
+    indicators,
+    target_arm,
+    trimmed,
+    with_shares,
+)
+from causalformula.errors import CapabilityError, DataError, OptionError, choose, some
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+
+Array = NDArray[np.float64]
+DISCARD = ("treated", "control", "both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IPW(WeightingOptions):
+    """Options of ``method="ipw"``.
+
+    Parameters
+    ----------
+    link : str
+        Of the binary propensity model: ``"logit"``, ``"probit"``, ``"cloglog"`` or ``"cauchit"``.
+    stabilize : bool
+        Multiply the weights of the ATE by the arms' proportions.
+    trim : number, optional
+        Below 1 a quantile, otherwise a count: weights beyond are set to the limit.
+    trim_lower : bool
+        Trim small weights too.
+    discard : str or pair, optional
+        ``"treated"``, ``"control"`` or ``"both"``: drop rows of these arms outside the common support of the
+        propensity score; ``(low, high)``: drop rows whose propensity lies outside.
+    by : str, optional
+        A column: the propensity model is fitted within its levels.
+    density : str
+        For a dose: ``"dnorm"``, ``"dt_4"`` (t with that many degrees of freedom) or ``"kernel"``.
+    ps : str, optional
+        A column with propensity scores of a binary treatment, used as they are.
+    model : optional
+        A scikit-learn classifier; its probabilities are cross-fitted.
+    folds : int
+        Folds of the cross-fitting; 1 fits and predicts on all rows.
+    seed : int
+        Of the folds.
+    """
+
+    link: str = "logit"
+    stabilize: bool = False
+    trim: float | None = None
+    trim_lower: bool = False
+    discard: Any = None
+    by: str | None = None
+    density: str = "dnorm"
+    ps: str | None = None
+    model: Any = None
+    folds: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.link not in LINKS:
+            raise OptionError(f"unknown link {self.link!r}{choose(self.link, LINKS)}")
+        if self.trim is not None and not (0.5 < self.trim < 1 or (self.trim >= 1 and self.trim == int(self.trim))):
+            raise OptionError(f"trim={self.trim!r}: give a quantile above 0.5 and below 1, or how many weights to trim")
+        if isinstance(self.discard, list):
+            object.__setattr__(self, "discard", tuple(self.discard))
+        pair = isinstance(self.discard, tuple) and len(self.discard) == 2 and self.discard[0] < self.discard[1]
+        if not (self.discard is None or self.discard in DISCARD or pair):
+            raise OptionError(f"discard={self.discard!r}: choose from {', '.join(DISCARD)}, or give a pair (low, high)")
+        if self.stabilize and self.estimand not in (None, "ATE"):
+            raise OptionError(f"stabilize=True is for the ATE; weights for the {self.estimand} have their scale already")
+        if self.ps is not None and self.model is not None:
+            raise OptionError("ps= gives the propensity scores and model= fits them: use one of the two")
+        if self.model is not None and not (hasattr(self.model, "fit") and hasattr(self.model, "predict_proba")):
+            raise OptionError(f"model={self.model!r} is no scikit-learn classifier: it needs fit and predict_proba")
+        if self.folds < 1:
+            raise OptionError("folds must be at least 1")
+        read_density(self.density)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the options name."""
+        return tuple(name for name in (self.ps, self.by) if name is not None)
+
+    @property
+    def own_vcov(self) -> str | None:
+        """Weights without estimating equations count as given."""
+        kernel = self.density == "kernel"
+        return "HC0" if self.ps is not None or self.model is not None or kernel else None
+
+
+def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
+    """The design stage: weights, propensity scores, and the equations behind them."""
+    if frame.the_treatment.kind is Kind.CONTINUOUS:
+        _refuse_for_dose(options)
+        made = density_weights(frame, options.density, propensity_design(frame, options.by))
+        return trimmed(made, frame, options, options.trim, options.trim_lower)
+    hot = indicators(frame)
+    arm = target_arm(frame, options)
+    if options.estimand == "ATOS" and frame.the_treatment.kind is not Kind.BINARY:
+        raise CapabilityError("the ATOS is defined for a binary treatment; use the ATO or ATM for several levels")
+    found, words = _propensity(frame, options)
+    w, dlog = estimand_weights(found.P, frame.the_treatment.codes, str(options.estimand), arm, frame.unit_weights)
+    binary = frame.the_treatment.kind is Kind.BINARY
+    made = Weighting(
+        weights=w,
+        distance=found.P[:, 1] if binary else None,
+        stages=() if found.stage is None else (found.stage,),
+        dw={} if found.stage is None else {"propensity": propensity_sensitivity(found, w, dlog)},
+        models={} if found.model is None else {"propensity": found.model},
+        notes=found.notes,
+        words=words,
+    )
+    if options.estimand == "ATOS":
+        n_out = int(((w == 0) & (frame.unit_weights > 0)).sum())
+        made = _noted(made, f"{n_out} rows outside the optimal subset have weight 0")
+    if options.stabilize:
+        made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
+    made = discarded(made, frame, options.discard)
+    return trimmed(made, frame, options, options.trim, options.trim_lower)
+
+
+def _noted(made: Weighting, note: str) -> Weighting:
+    from dataclasses import replace
+
+    return replace(made, notes=(*made.notes, note))
+
+
+def _refuse_for_dose(options: IPW) -> None:
+    given = [name for name in ("stabilize", "discard", "ps", "model") if getattr(options, name)]
+    if options.link != "logit":
+        given.append("link")
+    if options.estimand != "ATE":
+        raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
+    if given:
+        raise OptionError(f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} for treatments with arms, not for a dose")
+
+
+def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
+    """Probabilities of the arms, and how they were found."""
+    binary = frame.the_treatment.kind is Kind.BINARY
+    if options.ps is not None:
+        return given_propensity(frame, options.ps), f"inverse probability weighting (propensity scores in {options.ps!r})"
+    design = propensity_design(frame, options.by)
+    within = "" if options.by is None else f" by {options.by}"
+    if options.model is not None:
+        found = learned_propensity(frame, options.model, options.folds, options.seed, design[0])
+        return found, f"inverse probability weighting ({type(options.model).__name__}, {_folds_text(options.folds)})"
+    if binary:
+        return binary_propensity(frame, options.link, design), f"inverse probability weighting ({options.link}{within})"
+    if options.link != "logit":
+        raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
+    return multinomial_propensity(frame, design), f"inverse probability weighting (multinomial logit{within})"
+
+
+def _folds_text(folds: int) -> str:
+    return f"cross-fitted in {folds} folds" if folds > 1 else "not cross-fitted"
+
+
+def propensity_design(frame: ModelFrame, by: str | None) -> tuple[Array, tuple[str, ...]]:
+    """Regressors of the treatment model; with ``by``, a set of them a level."""
+    design = frame.design("propensity")
+    if by is None:
+        return design.X, design.names
+    groups = frame.groups(by)
+    X = np.hstack([design.X * (groups.codes == k)[:, None] for k in range(len(groups.levels))])
+    return X, tuple(f"{by}={level}: {name}" for level in groups.levels for name in design.names)
+
+
+def given_propensity(frame: ModelFrame, name: str) -> Propensity:
+    """A column of propensity scores.
+
+    Raises
+    ------
+    DataError
+        If they are no numbers strictly between 0 and 1.
+    """
+    if frame.the_treatment.kind is not Kind.BINARY:
+        raise OptionError("ps= is for a binary treatment")
+    p = frame.numbers(name)
+    bad = ~((p > 0) & (p < 1))
+    if bad.any():
+        raise DataError(f"propensity scores must lie strictly between 0 and 1; {name!r} does not in rows {some(frame.index[bad])}")
+    note = "standard errors treat the given propensity scores as known"
+    return Propensity(np.column_stack([1 - p, p]), None, np.empty((len(p), 0)), notes=(note,))
+
+
+@backend(
+    "ipw",
+    options=IPW,
+    aliases=("weighting",),
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
+    estimands=("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS"),
+    default_estimand="ATE",
+    default_vcov="asympt",
+    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
+    summary="inverse probability weighting by a propensity model",
+)
+def ipw(frame: ModelFrame, options: IPW) -> Fit:
+    """Average effect by inverse probability weighting.
+
+    The weights ``h(P) / P_own`` make every arm resemble the target population that the tilting function h stands for;
+    the weighted outcome regression then compares the arms. Identified when, given the covariates, treatment is
+    independent of the potential outcomes, every unit could have had each level, and the propensity model is right.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : IPW
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    IdentificationError
+        If the covariates predict the treatment perfectly.
+
+    References
+    ----------
+    Robins, Hernan and Brumback (2000); Li, Morgan and Zaslavsky (2018). R: ``WeightIt::weightit(method = "glm")`` 1.4.
+    """
+    return weighted_fit(frame, ipw_weights(frame, options), options)

@@ -1,0 +1,61 @@
+"""Propensity scores from a scikit-learn classifier, cross-fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.weighting.propensity import Propensity
+from causalformula.errors import DataError, OptionError
+from causalformula.frame.model_frame import ModelFrame
+
+Array = NDArray[np.float64]
+
+
+def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: Array) -> Propensity:
+    """Probabilities of the arms, each row's from a classifier that did not see it (``folds`` > 1).
+
+    Raises
+    ------
+    DataError
+        If some probability is 0 or 1, or an arm is too small for the folds.
+    OptionError
+        If the formula has weights and the classifier takes none.
+    """
+    from sklearn.base import clone
+    from sklearn.model_selection import StratifiedKFold
+
+    treatment = frame.the_treatment
+    codes = treatment.codes
+    Z = X[:, 1:]
+    P = np.zeros((frame.n, len(treatment.levels)))
+    if folds == 1:
+        splits = [(np.arange(frame.n), np.arange(frame.n))]
+    else:
+        smallest = int(np.bincount(codes).min())
+        if smallest < folds:
+            raise DataError(f"the smallest arm of {treatment.name!r} has {smallest} rows, fewer than the {folds} folds")
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(Z, codes))
+    for train, test in splits:
+        fitted = _fitted(clone(model), Z[train], codes[train], None if frame.weights is None else frame.weights[train])
+        P[np.ix_(test, fitted.classes_)] = fitted.predict_proba(Z[test])
+    own = P[np.arange(frame.n), codes]
+    if (own <= 0).any() or (P.min(axis=1) <= 0).any():
+        raise DataError(
+            f"{type(model).__name__} gives probabilities of 0 or 1, from which no weights can be made; calibrate it "
+            "(sklearn.calibration.CalibratedClassifierCV) or use a smoother classifier"
+        )
+    note = f"the weights come from {type(model).__name__}, which has no estimating equations: standard errors treat them as given"
+    return Propensity(P, None, Z[:, :0], notes=(note,))
+
+
+def _fitted(model: Any, X: Array, codes: NDArray[np.intp], weights: Array | None) -> Any:
+    if weights is None:
+        return model.fit(X, codes)
+    from sklearn.utils.validation import has_fit_parameter
+
+    if not has_fit_parameter(model, "sample_weight"):
+        raise OptionError(f"{type(model).__name__} takes no sample weights, and the formula (or the bootstrap) has weights")
+    return model.fit(X, codes, sample_weight=weights)

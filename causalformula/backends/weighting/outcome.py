@@ -1,0 +1,78 @@
+"""The weighted outcome regression that every weighting method ends in, standardised over the target population."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.outcome import fit_outcome, model_word
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.standardize import Surface, target_weights
+from causalformula.backends.weighting.stage import Weighting, WeightingOptions
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.families import family as read_family
+
+Array = NDArray[np.float64]
+# Their target is the weighted sample itself.
+TILTED = ("ATO", "ATM", "ATOS")
+NON_INTEGER = "non-integer"
+
+
+def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOptions) -> Fit:
+    """Fit the outcome model to the weighted sample and average its predictions over the target population.
+
+    The outcome scores ``s_i w_i r_i x_i`` move with the weights' parameters, so their derivative
+    ``sum_i s_i r_i x_i (d w_i / d theta)'`` chains the stages; inference uses the normal distribution.
+    """
+    family = read_family(options.family)
+    part = ("weighted", options.interact)
+    s = frame.unit_weights
+    model = fit_outcome(frame, part, family, s * weighting.weights)
+    notes = tuple(note for note in model.notes if NON_INTEGER not in note)
+    model = replace(model, notes=notes, hat=replace(model.hat, least_squares=False))
+    base, moving = _target(frame, weighting, options)
+    surface = Surface(
+        model,
+        frame,
+        part,
+        options,
+        str(options.estimand),
+        earlier=weighting.stages,
+        cross=_cross(model, s, weighting.dw),
+        base=base,
+        moving=moving,
+    )
+    return Fit(
+        answer=surface.answer(Query()),
+        estimand=str(options.estimand),
+        design=DesignWeights(weighting.weights, weighting.distance),
+        method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
+        outcomes=surface,
+        models={"outcome": model, **weighting.models},
+        notes=(*weighting.notes, *model.notes),
+        extras={"weighting": weighting},
+    )
+
+
+def _cross(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> dict[str, Array]:
+    """Derivatives of the outcome scores in each stage's parameters."""
+    residual = s * (model.y - model.mu)
+    if not (model.linear or model.family.canonical):
+        residual = residual * model.family.mu_eta(model.eta) / model.family.variance(model.mu)
+    return {name: moves.against(model.hat.X, residual) for name, moves in dw.items()}
+
+
+def _target(
+    frame: ModelFrame, weighting: Weighting, options: WeightingOptions
+) -> tuple[Array, Mapping[str, Sensitivity]]:
+    """Weights of the target population, and their derivatives where they are estimated."""
+    s = frame.unit_weights
+    if options.estimand in TILTED:
+        return s * weighting.weights, {name: moves.scaled(s) for name, moves in weighting.dw.items()}
+    base = target_weights(frame, str(options.estimand), options.focal)
+    return (base if weighting.kept is None else base * weighting.kept), {}

@@ -1,0 +1,137 @@
+"""Propensity models as stages, and the weights that each estimand makes of a propensity score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.errors import IdentificationError
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.regression import FittedRegression, fit_glm
+from causalformula.inference.stage import Stage
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.multinomial import multinomial
+
+Array = NDArray[np.float64]
+LINKS = ("logit", "probit", "cloglog", "cauchit")
+# A fitted propensity this near to 0 or 1 is one of them, numerically.
+EXTREME = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Propensity:
+    """Fitted probabilities of every level, and how weights follow from their model.
+
+    Parameters
+    ----------
+    P : ndarray (n, K)
+    stage : Stage or None
+        None where the probabilities are given.
+    X : ndarray (n, p)
+        Regressors of the stage.
+    slope : ndarray (n,) or None
+        ``d logit P_1 / d eta`` for a binary treatment; None (one) for the logit and multinomial models.
+    model : FittedRegression or None
+    notes : tuple of str
+    """
+
+    P: Array
+    stage: Stage | None
+    X: Array
+    slope: Array | None = None
+    model: FittedRegression | None = None
+    notes: tuple[str, ...] = ()
+
+
+def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[str, ...]]) -> Propensity:
+    """Maximum likelihood for two arms, polished until the score vanishes."""
+    X, names = design
+    family = read_family("binomial", link)
+    treated = (frame.the_treatment.codes == 1).astype(float)
+    model = fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True)
+    p = model.mu
+    notes = _overlap_notes(frame, p, model)
+    stage = model.stage("propensity")
+    slope = None
+    if link != "logit":
+        slope = family.mu_eta(model.eta) / (p * (1 - p))
+        # Its expected information is not its derivative: the chained stage has the observed one only.
+        scores = model.hat.X * model.hat.multipliers()[:, None]
+        stage = Stage("propensity", stage.names, stage.theta, stage.hessian, scores)
+    return Propensity(np.column_stack([1 - p, p]), stage, model.hat.X, slope, model, notes)
+
+
+def _overlap_notes(frame: ModelFrame, p: Array, model: FittedRegression) -> tuple[str, ...]:
+    """Warnings about propensities of 0 or 1; without any overlap an ``IdentificationError``."""
+    extreme = (p < EXTREME) | (p > 1 - EXTREME)
+    treatment = frame.the_treatment
+    if extreme.all():
+        raise IdentificationError(
+            f"the covariates predict {treatment.name!r} perfectly, so the arms do not overlap and no weights compare them. "
+            "Drop the terms that determine the treatment, or restrict the sample to where both arms occur"
+        )
+    if not extreme.any():
+        return () if model.converged else ("the propensity model did not converge",)
+    return (
+        f"{int(extreme.sum())} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",
+    )
+
+
+def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ...]]) -> Propensity:
+    """Multinomial logit for several arms."""
+    X, names = design
+    treatment = frame.the_treatment
+    fit = multinomial(X, treatment.codes, len(treatment.levels), frame.unit_weights)
+    Z = X if len(fit.kept) == X.shape[1] else X[:, fit.kept]
+    labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in fit.kept)
+    scores = np.hstack([Z * r[:, None] for r in fit.residuals.T])
+    stage = Stage("propensity", labels, fit.coef.ravel(), fit.information, scores)
+    notes = () if fit.converged else ("the multinomial propensity model did not converge: some probabilities go to 0",)
+    return Propensity(fit.P, stage, Z, None, None, notes)
+
+
+def estimand_weights(P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+    """Weights ``h(P) / P_own`` and their derivatives ``d log w / d eta_k`` in the log odds against level 0, (n, K - 1).
+
+    The tilting function h is 1 (ATE), the target arm's probability (ATT, ATC), ``1 / sum_k 1 / P_k`` (ATO), the least
+    probability (ATM), or the indicator of the optimal subset (ATOS; Crump et al. 2009). In every case
+    ``d log w / d eta_k = c_k - 1[own = k]``.
+    """
+    own = P[np.arange(len(P)), codes]
+    hot = codes[:, None] == np.arange(P.shape[1])
+    if estimand == "ATE":
+        w, c = 1 / own, P
+    elif arm is not None:
+        w = np.where(codes == arm, 1.0, P[:, arm] / own)
+        c = np.broadcast_to(np.arange(P.shape[1]) == arm, P.shape)
+    elif estimand == "ATO":
+        h = 1 / (1 / P).sum(axis=1)
+        w, c = h / own, h[:, None] / P
+    elif estimand == "ATM":
+        least = P.argmin(axis=1)
+        w, c = P.min(axis=1) / own, least[:, None] == np.arange(P.shape[1])
+    else:
+        w, c = np.where(optimal_subset(P[:, 1], s), 1 / own, 0.0), P
+    return np.asarray(w), np.asarray(c, dtype=float)[:, 1:] - hot[:, 1:]
+
+
+def optimal_subset(p: Array, s: Array) -> NDArray[np.bool_]:
+    """Rows whose effect is estimated with least variance: ``1 / (p (1 - p))`` below twice its own mean below it.
+
+    Reference: Crump, Hotz, Imbens and Mitnik (2009).
+    """
+    cost = 1 / (p * (1 - p))
+    order = np.argsort(cost, kind="stable")
+    order = order[s[order] > 0]
+    mean = np.cumsum((s * cost)[order]) / np.cumsum(s[order])
+    good = np.flatnonzero(cost[order] <= 2 * mean)
+    return np.asarray(cost <= cost[order[good[-1]]])
+
+
+def propensity_sensitivity(found: Propensity, w: Array, dlog: Array) -> Sensitivity:
+    """Derivatives of the weights in the propensity model's coefficients."""
+    U = w[:, None] * dlog
+    return Sensitivity(found.X, U if found.slope is None else U * found.slope[:, None])

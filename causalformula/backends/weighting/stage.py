@@ -1,0 +1,212 @@
+"""``Weighting``: what a design stage returns, and the steps that methods share: target arms, shares, trimming, discarding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.options import Options
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.errors import DataError, OptionError, some
+from causalformula.formula.values import number_label
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.stage import Stage
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightingOptions(Options):
+    """What every weighting method takes.
+
+    Parameters
+    ----------
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    """
+
+    interact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.interact, bool):
+            raise OptionError(f"interact must be True or False, not {self.interact!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Weighting:
+    """Weights, and the estimating equations that they come from.
+
+    Parameters
+    ----------
+    weights : ndarray (n,)
+        Without the sampling weights.
+    distance : ndarray (n,), optional
+        The propensity score.
+    stages : tuple of Stage
+        Empty where the weights have no equations and count as given.
+    dw : mapping of str to Sensitivity
+        ``d w_i / d theta`` for each stage.
+    models : mapping of str to FittedRegression
+    notes : tuple of str
+        What the print must say: trimmed weights, discarded rows, no overlap.
+    kept : ndarray (n,) of bool, optional
+        Rows not discarded; None where all are kept.
+    words : str
+        How the weights were made, for the print.
+    """
+
+    weights: Array
+    distance: Array | None = None
+    stages: tuple[Stage, ...] = ()
+    dw: Mapping[str, Sensitivity] = field(default_factory=dict)
+    models: Mapping[str, FittedRegression] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kept: Bools | None = None
+    words: str = ""
+
+
+def target_arm(frame: ModelFrame, options: Options) -> int | None:
+    """Position of the arm whose units are the target of the ATT or ATC; None for other estimands.
+
+    Raises
+    ------
+    OptionError
+        For several levels without ``focal``.
+    """
+    treatment = frame.the_treatment
+    if options.estimand not in ("ATT", "ATC"):
+        return None
+    if treatment.kind is Kind.CONTINUOUS:
+        raise OptionError(
+            f"estimand={options.estimand!r} needs arms; {treatment.name!r} is a dose, so only the ATE is defined"
+        )
+    if options.focal is not None:
+        return treatment.index(options.focal)
+    if treatment.kind is Kind.MULTI and options.estimand == "ATT":
+        raise OptionError(
+            "estimand='ATT' with several levels needs focal=, the level whose units are the target: "
+            f"{some(treatment.levels)}"
+        )
+    return 1 if options.estimand == "ATT" else 0
+
+
+def indicators(frame: ModelFrame) -> Array:
+    """Arms as columns of zeros and ones (n, K); an arm without weight is a ``DataError``."""
+    treatment = frame.the_treatment
+    hot = (treatment.codes[:, None] == np.arange(len(treatment.levels))).astype(float)
+    for level, total in zip(treatment.levels, frame.unit_weights @ hot, strict=True):
+        if total == 0:
+            raise DataError(f"no row with weight has {treatment.name} = {level}; every arm needs some")
+    return hot
+
+
+def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name: str = "shares") -> Weighting:
+    """Weights multiplied by each arm's size relative to the target's, ``sum s 1[a] / sum s target``, a stage of its own.
+
+    Against the whole sample these are the arms' proportions (stabilised weights); against the population that an arm
+    was balanced to, they make each arm's weights sum to its own size.
+    """
+    total = s @ target
+    share = s @ hot / total
+    scores = s[:, None] * (hot - target[:, None] * share)
+    stage = Stage(name, tuple(f"share {k}" for k in range(len(share))), share, total * np.eye(len(share)), scores)
+    factor = hot @ share
+    dw = {key: value.scaled(factor) for key, value in weighting.dw.items()}
+    dw[name] = Sensitivity(np.ones((len(s), 1)), hot * weighting.weights[:, None])
+    return replace(weighting, weights=weighting.weights * factor, stages=(*weighting.stages, stage), dw=dw)
+
+
+def discarded(
+    weighting: Weighting, frame: ModelFrame, discard: str | tuple[float, float] | None
+) -> Weighting:
+    """Weight zero for rows whose propensity lies outside a range or outside the arms' common support.
+
+    ``"both"``, ``"treated"`` and ``"control"`` drop rows of these arms outside the other arm's range, as MatchIt does;
+    a pair ``(low, high)`` keeps propensities within it.
+    """
+    if discard is None:
+        return weighting
+    p = weighting.distance
+    if p is None or frame.the_treatment.kind is not Kind.BINARY:
+        raise OptionError("discard= needs the propensity score of a binary treatment")
+    kept = _supported(p, frame.the_treatment.codes == 1, frame.unit_weights > 0, discard)
+    dropped = int((~kept & (frame.unit_weights > 0)).sum())
+    inside = kept.astype(float)
+    for level, total in zip(frame.the_treatment.levels, (frame.unit_weights * inside) @ indicators(frame), strict=True):
+        if total == 0:
+            raise DataError(f"discard={discard!r} leaves no row with {frame.the_treatment.name} = {level}")
+    where = "outside the common support" if isinstance(discard, str) else f"outside [{discard[0]:g}, {discard[1]:g}]"
+    return replace(
+        weighting,
+        weights=weighting.weights * inside,
+        dw={key: value.scaled(inside) for key, value in weighting.dw.items()},
+        kept=kept,
+        notes=(*weighting.notes, f"{dropped} rows discarded: propensity score {where}"),
+    )
+
+
+def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
+    if not isinstance(discard, str):
+        low, high = discard
+        return np.asarray((p >= low) & (p <= high))
+    a, b = p[treated & used], p[~treated & used]
+    of_treated = (p >= a.min()) & (p <= a.max())
+    of_control = (p >= b.min()) & (p <= b.max())
+    if discard == "both":
+        return np.asarray(of_treated & of_control)
+    return np.asarray(np.where(treated, of_control, True) if discard == "treated" else np.where(treated, True, of_treated))
+
+
+def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: float | None, lower: bool) -> Weighting:
+    """Weights beyond a quantile (``trim`` < 1) or the ``trim`` largest (>= 1) set to the value at the limit.
+
+    Rows of the target arm, whose weights are one, take no part. The limit is the weight of some row (R's quantile
+    type 3), so a capped weight moves with that row's.
+    """
+    if trim is None:
+        return weighting
+    arm = target_arm(frame, options)
+    eligible = (frame.unit_weights > 0) & (weighting.weights > 0)
+    if arm is not None:
+        eligible &= frame.the_treatment.codes != arm
+    rows = np.flatnonzero(eligible)
+    order = rows[np.argsort(weighting.weights[rows], kind="stable")]
+    source = np.arange(frame.n)
+    counts = []
+    for upper in (True, False) if lower else (True,):
+        limit = _limit_row(order, frame.unit_weights, trim, upper)
+        at = weighting.weights[limit]
+        beyond = eligible & ((weighting.weights > at) if upper else (weighting.weights < at))
+        source[beyond] = limit
+        counts.append(f"{int(beyond.sum())} weights {'above' if upper else 'below'} {number_label(float(f'{at:.4g}'))}")
+    return replace(
+        weighting,
+        weights=weighting.weights[source],
+        dw={key: value.rows(source) for key, value in weighting.dw.items()},
+        notes=(*weighting.notes, f"trimmed to the limit: {' and '.join(counts)}"),
+    )
+
+
+def _limit_row(order: NDArray[np.intp], s: Array, trim: float, upper: bool) -> int:
+    """The row at the limit, among rows in the order of their weights."""
+    if trim >= 1:
+        place = int(trim)
+        if place >= len(order) - 1:
+            raise OptionError(f"trim={trim:g} trims all of the {len(order)} weights; give fewer")
+        return int(order[-1 - place] if upper else order[place])
+    share = trim if upper else 1 - trim
+    counts = s[order] / s[order[0]] if np.ptp(s[order]) == 0 else s[order]
+    filled = np.cumsum(counts)
+    wanted = filled[-1] * share
+    # R's quantile of type 3: the order statistic nearest to n p, an even one on ties
+    nearest = np.floor(wanted - 0.5)
+    nearest += not (wanted - 0.5 == nearest and nearest % 2 == 0)
+    return int(order[np.searchsorted(filled, max(nearest, 1) - 1e-9)])

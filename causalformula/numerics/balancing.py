@@ -1,0 +1,161 @@
+"""Balancing weights as k-dimensional convex duals, solved by Newton's method.
+
+Entropy balancing, inverse probability tilting and the covariate balancing propensity score all ask for ``lambda`` in
+
+    sum_i s_i (up_i exp(z_i'lambda) + down_i exp(-z_i'lambda)) z_i + b = 0,   up >= 0 >= down,
+
+which is the gradient of a convex function: its Hessian is ``sum_i s_i (up_i e^eta - down_i e^-eta) z_i z_i'``. Entropy
+balancing of an arm to a target has ``up`` the arm's indicator and ``b`` minus the target's sums; the treated's
+inverse probabilities ``1 + e^-eta`` have ``down`` minus the arm's indicator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.errors import ConvergenceError
+from causalformula.numerics.least_squares import least_squares
+from causalformula.numerics.linalg import Floats, Ints, gram, scaled_inverse
+
+# Newton goes on until the conditions hold to this, in standard deviations of the covariates ...
+TARGET = 1e-12
+# ... and a solution that does not reach this is none.
+REQUIRED = 1e-8
+ARMIJO = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Tilt:
+    """Solution of the balancing equations.
+
+    Attributes
+    ----------
+    coef : ndarray, shape (r,)
+        ``lambda`` of the columns kept.
+    kept : ndarray of int, shape (r,)
+        Columns that are no combination of those before them.
+    eta : ndarray, shape (n,)
+        Linear predictor of every row.
+    imbalance : float
+        Largest violated condition, in standard deviations of its column.
+    steps : int
+        Newton steps.
+    """
+
+    coef: Floats
+    kept: Ints
+    eta: Floats
+    imbalance: float
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """The equations of the active rows, on columns with mean 0 and standard deviation 1 (the intercept stays)."""
+
+    Z: Floats
+    up: Floats
+    down: Floats
+    b: Floats
+    size: float
+
+    def value(self, coef: Floats) -> tuple[float, Floats, Floats]:
+        """The convex function at a point, and ``e^eta`` and ``e^-eta`` times their multipliers."""
+        eta = self.Z @ coef
+        with np.errstate(over="ignore", invalid="ignore"):
+            rise, fall = self.up * np.exp(eta), self.down * np.exp(-eta)
+        return float(rise.sum() - fall.sum() + self.b @ coef), rise, fall
+
+
+def balance(
+    Z: Floats, s: Floats, up: Floats, down: Floats, b: Floats, size: float, names: Sequence[str], *, maxit: int = 200
+) -> Tilt:
+    """Solve the balancing equations.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (n, p)
+        Columns to balance; the first is the intercept.
+    s : ndarray, shape (n,)
+        Sampling weights.
+    up, down : ndarray, shape (n,)
+        Multipliers of ``e^eta`` (not negative) and of ``e^-eta`` (not positive).
+    b : ndarray, shape (p,)
+        The equations' constants.
+    size : float
+        Size of the target population, which conditions are measured against.
+    names : sequence of str
+        Of the columns, for the message.
+
+    Returns
+    -------
+    Tilt
+        With every condition within 1e-8 standard deviations of its column.
+
+    Raises
+    ------
+    ConvergenceError
+        If no weights satisfy the conditions, naming the columns that are furthest off.
+    """
+    kept = least_squares(Z, np.zeros(len(Z)), s).kept
+    columns = Z if len(kept) == Z.shape[1] else Z[:, kept]
+    centre = s @ columns / s.sum()
+    spread = np.sqrt(np.maximum(s @ (columns - centre) ** 2 / s.sum(), 0))
+    centre[0], spread[0] = 0.0, 1.0
+    active = (s > 0) & ((up != 0) | (down != 0))
+    constants = (b[kept] - centre * b[0]) / spread
+    part = _Scaled((columns[active] - centre) / spread, (s * up)[active], (s * down)[active], constants, size)
+    coef, gradient, steps = _newton(part, maxit)
+    worst = float(np.abs(gradient).max()) / size if np.isfinite(gradient).all() else np.inf
+    if worst > REQUIRED:
+        raise ConvergenceError(_unbalanced(gradient / size, [names[j] for j in kept]))
+    slope = coef / spread
+    slope[0] = coef[0] - float(slope[1:] @ centre[1:])
+    return Tilt(slope, kept, columns @ slope, worst, steps)
+
+
+def _newton(part: _Scaled, maxit: int) -> tuple[Floats, Floats, int]:
+    """Damped Newton steps from zero: the point, the gradient there, and their number."""
+    coef = np.zeros(part.Z.shape[1])
+    value, rise, fall = part.value(coef)
+    gradient = part.Z.T @ (rise + fall) + part.b
+    for step in range(maxit):
+        if np.abs(gradient).max() <= TARGET * part.size:
+            return coef, gradient, step
+        inverse = scaled_inverse(gram(part.Z, rise - fall))
+        if inverse is None:
+            return coef, gradient, step
+        move = -inverse.solve(gradient)
+        found = _descend(part, coef, move, value, float(gradient @ move))
+        if found is None:
+            return coef, gradient, step
+        coef, value, rise, fall = found
+        gradient = part.Z.T @ (rise + fall) + part.b
+    return coef, gradient, maxit
+
+
+def _descend(
+    part: _Scaled, coef: Floats, move: Floats, value: float, slope: float
+) -> tuple[Floats, float, Floats, Floats] | None:
+    """The point after a step, halved until the function falls enough; None when rounding is all that is left."""
+    rounding = 1e-13 * (abs(value) + part.size)
+    for halvings in range(40):
+        share = 0.5**halvings
+        at = coef + share * move
+        reached, rise, fall = part.value(at)
+        if np.isfinite(reached) and reached <= value + ARMIJO * share * slope + rounding:
+            return at, reached, rise, fall
+    return None
+
+
+def _unbalanced(gap: Floats, names: Sequence[str]) -> str:
+    gap = np.where(np.isfinite(gap), gap, np.inf)
+    order = np.argsort(-np.abs(gap[1:]))[:3] + 1
+    told = ", ".join(f"{names[j]} ({abs(gap[j]):.2g} standard deviations)" for j in order if abs(gap[j]) > REQUIRED)
+    return (
+        f"no weights balance these covariates; furthest off: {told or names[0]}. The groups may not overlap there: drop or "
+        "coarsen these terms, restrict the sample, or use method='ipw', which does not insist on exact balance"
+    )

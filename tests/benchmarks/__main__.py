@@ -1,0 +1,33 @@
+"""``python -m tests.benchmarks``: times and ratios, printed."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
+
+
+def line(limit: Limit, ratio: float) -> str:
+    """One ratio beside its limit."""
+    verdict = "" if ratio <= limit.most else "   TOO MUCH"
+    return f"    {limit.what} / {limit.against}: {ratio:.3g} (at most {limit.most:.3g}){verdict}"
+
+
+def main() -> int:
+    """Print every case; 1 where a limit is exceeded."""
+    worst = 0
+    for make in CASES:
+        case = make()
+        seconds = timed(case)
+        print(case.title)
+        print("".join(f"    {name}: {1000 * value:.4g} ms\n" for name, value in seconds.items()), end="")
+        for limit, ratio in ratios(case, seconds):
+            worst |= ratio > limit.most
+            print(line(limit, ratio), flush=True)
+    memory = ols_memory()
+    print("(a) extra memory, in design matrices", line(MEMORY, memory), sep="\n")
+    return int(worst or memory > MEMORY.most)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

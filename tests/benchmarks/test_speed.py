@@ -1,0 +1,21 @@
+"""Ratios of times, each measured in one run beside the floor and the peer; alone on the machine."""
+
+import pytest
+
+from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+def test_as_fast_as_promised(make, capsys):
+    case = make()
+    seconds = timed(case)
+    with capsys.disabled():
+        print(f"\n{case.title}: " + ", ".join(f"{name} {1000 * s:.4g} ms" for name, s in seconds.items()))
+    for limit, ratio in ratios(case, seconds):
+        assert ratio <= limit.most, f"{limit.what} takes {ratio:.3g} x {limit.against}, {limit.most:.3g} is allowed"
+
+
+def test_least_squares_in_little_memory():
+    assert ols_memory() <= MEMORY.most

@@ -1,0 +1,183 @@
+"""Pictures hold what the result says: positions, lines, labels, scales."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula.plots import draw
+
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def heart():
+    heart = cf.datasets.load("heart")
+    rng = np.random.default_rng(3)
+    return heart.assign(
+        arm=rng.choice(["a", "b", "c"], len(heart)),
+        sex=rng.choice(["F", "M"], len(heart)),
+        severe=(heart["Severity"] > 52).astype(int),
+    )
+
+
+@pytest.fixture(scope="module")
+def fit(heart):
+    return cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart)
+
+
+def rows(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def segments(ax):
+    """Limits of the intervals drawn, (rows, 2)."""
+    (collection,) = ax.collections
+    return np.array([path[:, 0] for path in collection.get_segments()])
+
+
+def vertical(ax):
+    """Where dashed vertical lines stand."""
+    return [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"]
+
+
+def test_axes_given_are_used_and_returned(fit):
+    _, ax = plt.subplots()
+    assert fit.plot("effects", ax=ax) is ax
+    _, ax = plt.subplots()
+    assert fit.plot("outcome", ax=ax) is ax
+    before = len(plt.get_fignums())
+    fit.plot(ax=ax)
+    assert len(plt.get_fignums()) == before
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_effects_are_points_with_their_intervals(heart, level):
+    result = cf.fit("Severity ~ treat(arm) + adjust(I.H)", heart, contrast="pairwise")
+    ax = result.plot("effects", level=level)
+    tidy = result.tidy(level=level)
+    assert rows(ax) == [f"arm {contrast}" for contrast in tidy["contrast"]]
+    np.testing.assert_array_equal(segments(ax), tidy[["conf.low", "conf.high"]])
+    points = next(line for line in ax.lines if line.get_marker() == "o")
+    np.testing.assert_array_equal(points.get_xdata(), tidy["estimate"])
+    assert vertical(ax) == [0.0]
+    assert ax.yaxis_inverted()
+    assert f"{100 * level:g}% interval" in ax.get_xlabel()
+
+
+def test_groups_are_rows(heart):
+    by = cf.fit("Severity ~ treat(Drug) + modify(sex) + I.H", heart).by("sex")
+    assert rows(by.plot()) == ["sex=F Drug 1 - 0", "sex=M Drug 1 - 0"]
+
+
+@pytest.mark.parametrize("measure", ["ratio", "odds_ratio"])
+def test_ratios_stand_on_a_logarithmic_axis_about_one(heart, measure):
+    result = cf.fit("severe ~ treat(arm) + I.H", heart, family="binomial", measure=measure)
+    ax = result.plot()
+    assert ax.get_xscale() == "log"
+    assert vertical(ax) == [1.0]
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert len(ticks) >= 3
+    assert not any("$" in ax.xaxis.get_major_formatter()(tick) for tick in ticks)
+
+
+def test_differences_stand_on_a_linear_axis(fit):
+    assert fit.plot().get_xscale() == "linear"
+
+
+def test_means_have_no_line_of_no_effect(fit):
+    ax = fit.means().plot()
+    assert rows(ax) == ["Drug 0", "Drug 1"]
+    assert vertical(ax) == []
+
+
+def test_an_interval_through_infinity_is_a_point_alone(heart):
+    result = cf.fit("severe ~ treat(arm) + I.H", heart, family="binomial", measure="nnt")
+    ax = result.plot()
+    assert result.tidy()["conf.low"].isna().all()
+    (collection,) = ax.collections
+    assert not any(len(path) for path in collection.get_segments())
+    points = next(line for line in ax.lines if line.get_marker() == "o")
+    np.testing.assert_array_equal(points.get_xdata(), result.tidy()["estimate"])
+    assert vertical(ax) == []
+
+
+def test_outcome_against_the_confounder_with_the_models_lines(fit, heart):
+    ax = fit.plot("outcome")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("I.H", "Severity")
+    lines = {line.get_label(): line for line in ax.lines if line.get_label().startswith("Drug")}
+    assert list(lines) == ["Drug = 0", "Drug = 1"]
+    b = fit.outcome.params
+    for level, line in enumerate(lines.values()):
+        x = line.get_xdata()
+        assert (x[0], x[-1]) == (heart["I.H"][heart["Drug"] == level].min(), heart["I.H"][heart["Drug"] == level].max())
+        np.testing.assert_allclose(line.get_ydata(), b["(Intercept)"] + b["Drug"] * level + b["I.H"] * x, rtol=1e-12)
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in points) == len(heart)
+
+
+def test_with_more_covariates_each_arm_has_its_own_straight_line(heart):
+    ax = cf.fit("Severity ~ treat(Drug) + sex + I.H", heart).plot("outcome")
+    assert ax.get_xlabel() == "I.H"
+    line = next(line for line in ax.lines if line.get_label() == "Drug = 1")
+    arm = heart[heart["Drug"] == 1]
+    slope, intercept = np.polyfit(arm["I.H"], arm["Severity"], 1)
+    np.testing.assert_allclose(line.get_ydata(), intercept + slope * line.get_xdata(), rtol=1e-8)
+
+
+def test_without_a_confounder_the_distributions_are_drawn(heart):
+    ax = cf.fit("Severity ~ treat(Drug)", heart).plot("outcome")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Severity", "Density")
+    np.testing.assert_allclose(vertical(ax), heart.groupby("Drug")["Severity"].mean())
+    assert len(ax.get_legend().get_texts()) == 2
+
+
+def test_a_binary_outcome_is_drawn_as_shares(heart):
+    ax = cf.fit("severe ~ treat(Drug)", heart).plot("outcome")
+    heights = sorted(patch.get_height() for patch in ax.patches)
+    risk = heart.groupby("Drug")["severe"].mean()
+    np.testing.assert_allclose(heights, sorted([*risk, *(1 - risk)]))
+
+
+def test_a_dose_takes_the_confounders_place(heart):
+    ax = cf.fit("Severity ~ treat(I.H)", heart, method="regression").plot("outcome")
+    assert ax.get_xlabel() == "I.H"
+    assert ax.get_legend() is None
+
+
+def test_many_rows_are_drawn_in_part(heart):
+    many = pd.concat([heart] * 12, ignore_index=True)
+    ax = cf.fit("Severity ~ treat(Drug) + I.H", many).plot("outcome")
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in points) == draw.MOST_POINTS
+
+
+def test_a_picture_changes_nothing(fit):
+    before = fit.call.frame.y.copy()
+    fit.plot("outcome"), fit.plot("effects")
+    np.testing.assert_array_equal(fit.call.frame.y, before)
+
+
+def test_an_unknown_picture_is_an_option_error(fit):
+    with pytest.raises(cf.OptionError, match="choose from effects, outcome"):
+        fit.plot("love")
+
+
+def test_coefficients_of_a_model(heart):
+    model = cf.lm("Severity ~ Drug + I.H + sex", heart)
+    ax = cf.plots.coefficients(model, level=0.9)
+    assert rows(ax) == ["Drug", "I.H", "sexM"]
+    tidy = model.tidy(level=0.9)
+    np.testing.assert_array_equal(segments(ax), tidy[["conf.low", "conf.high"]][1:])
+    assert rows(cf.plots.coefficients(model, intercept=True))[0] == "(Intercept)"
+    with pytest.raises(cf.DataError, match="no coefficient but its intercept"):
+        cf.plots.coefficients(cf.lm("Severity ~ 1", heart))
