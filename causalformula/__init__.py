@@ -44,9 +44,13 @@ if TYPE_CHECKING:
         Jackknife,
         Wild,
     )
+    from causalformula.results.anova import anova
     from causalformula.results.lm import glm, lm
     from causalformula.results.multiplicity import adjust_pvalues
+    from causalformula.results.serial_tests import bgtest, dwtest
+    from causalformula.results.stack import stack
     from causalformula.results.table import table
+    from causalformula.results.tests import bptest, resettest, waldtest
 
 _HOMES = {
     "causalformula.backends.difference_in_means": ("DifferenceInMeans",),
@@ -80,7 +84,11 @@ _HOMES = {
         "Jackknife",
         "Wild",
     ),
+    "causalformula.results.anova": ("anova",),
     "causalformula.results.lm": ("glm", "lm"),
+    "causalformula.results.stack": ("stack",),
+    "causalformula.results.serial_tests": ("bgtest", "dwtest"),
+    "causalformula.results.tests": ("bptest", "resettest", "waldtest"),
     "causalformula.results.multiplicity": ("adjust_pvalues",),
     "causalformula.results.table": ("table",),
 }
@@ -110,14 +118,21 @@ __all__ = [
     "Regression",
     "Wild",
     "adjust_pvalues",
+    "anova",
+    "bgtest",
+    "bptest",
     "datasets",
+    "dwtest",
     "fit",
     "glm",
     "lm",
     "model_matrix",
     "parse",
     "plots",
+    "resettest",
+    "stack",
     "table",
+    "waldtest",
 ]
 
 

@@ -192,8 +192,8 @@ class ModelFrame:
     def with_treatment(self, rows: Codes) -> ModelFrame:
         """The same frame with row i given the treatment that row ``rows[i]`` had; everything else stays.
 
-        No other variable of a formula is computed from the treatment (it would not parse), so only its own values, and the
-        designs that hold it, change.
+        No other variable of a formula is computed from the treatment (it would not parse), so only its own values, and
+        the designs that hold it, change.
         """
         treatment = self.the_treatment
         moved = treatment.take(rows)

@@ -115,6 +115,10 @@ def covariance(
         return Covariance(request, spread(evidence.values), _df(request, estimate), "draws")
     if isinstance(evidence, Fixed):
         return _fixed(estimate, request, evidence)
+    if evidence.joined:
+        from causalformula.inference.joint import joint_covariance
+
+        return joint_covariance(estimate, request, groups)
     return _from_influence(estimate, request, evidence, groups)
 
 

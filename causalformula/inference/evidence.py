@@ -51,6 +51,11 @@ class Influence:
         return self.stages[-1].hat if self.stages else None
 
     @property
+    def joined(self) -> bool:
+        """Whether several fits stand behind it."""
+        return False
+
+    @property
     def estimated_first_stage(self) -> bool:
         """Whether an earlier stage enters a later one."""
         return any(s.cross for s in self.stages)

@@ -1,8 +1,8 @@
 """The Hotelling-type joint test of several contrasts under CR2 or CR3.
 
-With few clusters a Wald statistic of q contrasts is far from chi-squared, and no single denominator of an F is right. The
-test takes the adjusted covariance of the contrasts for a Wishart matrix with ``eta`` degrees of freedom, matched to the
-total variance of its elements under the working model (Zhang 2012; Pustejovsky and Tipton 2018, section 3.2), so that
+With few clusters a Wald statistic of q contrasts is far from chi-squared, and no single denominator of an F is right.
+The test takes the adjusted covariance of the contrasts for a Wishart matrix with ``eta`` degrees of freedom, matched to
+the total variance of its elements under the working model (Zhang 2012; Pustejovsky and Tipton 2018), so that
 ``(eta - q + 1) / (eta q) Q`` is F with ``q`` and ``eta - q + 1`` degrees of freedom.
 """
 

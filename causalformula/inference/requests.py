@@ -238,8 +238,8 @@ class Bootstrap(Request):
 class Wild(Request):
     """Wild bootstrap-t of linear models, by clusters where there are some.
 
-    R: ``fwildclusterboot::boottest``; Stata: ``boottest``. Standard errors are CR1S (HC1 without clusters); p-values and
-    limits come from the replicates' t statistics.
+    R: ``fwildclusterboot::boottest``; Stata: ``boottest``. Standard errors are CR1S (HC1 without clusters); p-values
+    and limits come from the replicates' t statistics.
 
     Parameters
     ----------

@@ -53,8 +53,8 @@ def bootstrap(
     """
     if n is None:
         raise CapabilityError("the number of rows to resample is not known for this estimator")
-    clusters = groups[request.cluster] if request.cluster else None
-    strata = groups[request.strata] if request.strata else None
+    clusters = _consecutive(groups[request.cluster]) if request.cluster else None
+    strata = _consecutive(groups[request.strata]) if request.strata else None
     plan = Plan(n, clusters, strata, request.weights)
     seed = fresh_seed(request.seed)
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
@@ -70,6 +70,11 @@ def bootstrap(
         )
     notes = (f"{failed} of {len(draws)} bootstrap replicates failed and were left out",) if failed else ()
     return Replicates(draws[good], seed, plan.scheme(request), notes)
+
+
+def _consecutive(codes: Codes) -> Codes:
+    """Codes 0..G-1 in the same order: a group without rows is not a unit to draw."""
+    return np.unique(codes, return_inverse=True)[1]
 
 
 def fresh_seed(seed: int | None) -> int:

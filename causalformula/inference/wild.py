@@ -214,8 +214,8 @@ def _linear_root(evidence: Influence, theta: Array) -> Hat:
     root = evidence.root
     if root is None or not root.least_squares or len(evidence.stages) != 1 or evidence.always:
         raise CapabilityError(
-            "the wild bootstrap is for effects that are read off one least-squares regression; use vcov='bootstrap' or "
-            "cf.Bootstrap(cluster=...)"
+            "the wild bootstrap is for effects that are read off one least-squares regression; use vcov='bootstrap' "
+            "or cf.Bootstrap(cluster=...)"
         )
     if root.X.shape[1] != evidence.jac.shape[1] or evidence.stages[0].scores is not None:
         raise CapabilityError(
@@ -255,7 +255,7 @@ class _Statistic:
         inner0 = V * self.a - (V @ self.zB) @ self.P.T
         moved = V * self.p
         inner1 = moved - (V @ self.PB) @ self.P.T
-        # Multipliers that are all alike repeat the sample: their t is its t at every null value, not only up to rounding.
+        # Multipliers that are all alike repeat the sample: their t is its t at every null value, rounding or not.
         still = np.einsum("rg,rg->r", inner1, inner1) <= ROUNDING**2 * np.einsum("rg,rg->r", moved, moved)
         inner1[still] = 0.0
         squares = [np.einsum("rg,rg->r", x, y) for x, y in ((inner0, inner0), (inner0, inner1), (inner1, inner1))]

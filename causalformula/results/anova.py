@@ -79,7 +79,7 @@ def formula_text(model: Model) -> str:
 def _terms(model: Model) -> tuple[Terms, NDArray[np.intp]]:
     """The model's terms, and the term of each column (0 the intercept)."""
     if model.replay is None:
-        raise CapabilityError("this model's columns belong to no formula, so it has no terms to test; use cf.lm or cf.glm")
+        raise CapabilityError("this model's columns belong to no formula, so it has no terms; use cf.lm or cf.glm")
     recipe = model.replay.recipe
     return recipe.terms, np.asarray(recipe.assign, dtype=np.intp)
 
@@ -134,16 +134,16 @@ def choose_test(model: Model, test: str | bool | None) -> str:
 def anova(*models: Model, test: str | bool | None = None) -> Anova:
     """Analysis of variance (``cf.lm``) or deviance (``cf.glm``).
 
-    One model: its terms added one after the other. Several: each against the one before it, on the residual variance of
-    the largest.
+    One model: its terms added one after the other. Several: each against the one before it, on the residual variance
+    of the largest.
 
     Parameters
     ----------
     *models : Model
         Fitted to the same rows; nested.
     test : {"F", "Chisq", "none"}, optional
-        F for linear models and estimated dispersions, chi-squared for known ones (as R does since 4.4; before, the table
-        of a ``glm`` had no test unless one was asked for).
+        F for linear models and estimated dispersions, chi-squared for known ones (as R does since 4.4; before, the
+        table of a ``glm`` had no test unless one was asked for).
 
     Returns
     -------
@@ -184,15 +184,15 @@ def check_comparable(models: Sequence[Model]) -> None:
     """Refuse models of different kinds, outcomes or rows."""
     first = models[0]
     for other in models[1:]:
-        if other.regression.linear != first.regression.linear or str(other.regression.family) != str(first.regression.family):
+        a, b = first.regression, other.regression
+        if a.linear != b.linear or str(a.family) != str(b.family):
             raise OptionError("models of different kinds or families cannot be compared")
-        if len(other.regression.y) != len(first.regression.y) or other.nobs != first.nobs:
+        if len(a.y) != len(b.y) or first.nobs != other.nobs:
             raise OptionError(
-                f"the models are fitted to {first.nobs} and {other.nobs} rows; drop rows with missing values from the data first"
+                f"the models are fitted to {first.nobs} and {other.nobs} rows; drop rows with missing values from the "
+                "data first"
             )
-        if not np.array_equal(other.regression.y, first.regression.y) or not np.array_equal(
-            other.regression.weights, first.regression.weights
-        ):
+        if not (np.array_equal(a.y, b.y) and np.array_equal(a.weights, b.weights)):
             raise OptionError("the models have different outcomes or weights, so their fits cannot be compared")
 
 
@@ -211,12 +211,13 @@ def _sequential_lm(model: Model, test: str) -> Anova:
     df = np.array([(owner == k).sum() for k in shown], dtype=float)
     ss = np.array([effects[owner == k].sum() for k in shown])
     rdf, rss = float(model.df_residual), model.deviance
-    columns = {"Df": np.append(df, rdf), "Sum Sq": np.append(ss, rss), "Mean Sq": np.append(ss / df, rss / rdf if rdf else NAN)}
+    variance = rss / rdf if rdf else NAN
+    columns = {"Df": np.append(df, rdf), "Sum Sq": np.append(ss, rss), "Mean Sq": np.append(ss / df, variance)}
     if test == "F":
-        f = _ratio(ss, df, rss / rdf if rdf else NAN)
+        f = _ratio(ss, df, variance)
         columns |= {"F value": np.append(f, NAN), "Pr(>F)": np.append(_upper("F", f, df, rdf), NAN)}
     elif test:
-        columns |= {"Pr(>Chi)": np.append(_upper("Chisq", ss / (rss / rdf), df, np.inf), NAN)}
+        columns |= {"Pr(>Chi)": np.append(_upper("Chisq", ss / variance, df, np.inf), NAN)}
     index = [found.term_labels[k - 1] for k in shown] + ["Residuals"]
     return Anova(pd.DataFrame(columns, index=index), f"Analysis of Variance Table\n\nResponse: {model.outcome_name}")
 
@@ -227,7 +228,8 @@ def _sequential_glm(model: Model, test: str) -> Anova:
     fit = model.regression
     found, assign = _terms(model)
     count = len(found.term_labels)
-    steps = [_refit(model, np.flatnonzero(assign <= k), found.intercept) for k in range(1, count)] + ([fit] if count else [])
+    steps = [_refit(model, np.flatnonzero(assign <= k), found.intercept) for k in range(1, count)]
+    steps += [fit] if count else []
     deviance = np.array([fit.null_deviance, *(step.deviance for step in steps)])
     resid = np.array([fit.df_null, *(step.hat.df_residual for step in steps)])
     df, change = -np.diff(resid, prepend=np.nan), -np.diff(deviance, prepend=np.nan)
@@ -268,7 +270,7 @@ def _compare(models: Sequence[Model], largest: Model, test: str) -> Anova:
 
 
 def comparison_table(resid: tuple[int, int], test: Test, squares: tuple[float, float] | None = None) -> pd.DataFrame:
-    """Two models' residual degrees of freedom and the test between them, as ``waldtest`` and ``linearHypothesis`` show it."""
+    """Two models' residual degrees of freedom and the test between them, as ``lmtest`` and ``car`` show it."""
     import pandas as pd
 
     columns = {"Res.Df": np.array(resid, dtype=float)}
@@ -333,7 +335,7 @@ def _deletions_glm(model: Model, fits: Sequence[FittedRegression], test: str) ->
     full = model.regression
     ranks = np.array([full.rank, *(fit.rank for fit in fits)])
     gaussian = full.family.name == "gaussian"
-    # For a gaussian family minus twice the log-likelihood has the dispersion maximised out; else it is held at its estimate.
+    # The gaussian likelihood has the dispersion maximised out; others hold it at its estimate.
     likelihood = model.nobs * np.log(deviance / model.nobs) if gaussian else deviance / full.hat.dispersion
     aic = fit_statistics.aic(full) + likelihood - likelihood[0] + 2 * (ranks - ranks[0])
     columns = {"Df": df, "Deviance": deviance, "AIC": aic}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Label
-from causalformula.errors import FormulaError, OptionError, did_you_mean, some
+from causalformula.errors import CapabilityError, FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.deparse import deparse
 from causalformula.formula.grammar import variables
 from causalformula.formula.parse import is_identifier, parse_expression
@@ -21,7 +21,7 @@ from causalformula.inference.covariance import Covariance, intersect
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Evidence, Influence
 from causalformula.inference.hotelling import POWERS, hotelling_freedom
-from causalformula.inference.requests import Cluster
+from causalformula.inference.requests import Cluster, Wild
 from causalformula.inference.scales import read_measure
 from causalformula.results.reading import Test, hotelling, wald
 
@@ -48,7 +48,8 @@ def evaluate(node: Node, values: Mapping[str, Any], source: str) -> Any:
     if isinstance(node, Name):
         if node.id not in values:
             near = did_you_mean(node.id, values)
-            raise FormulaError(f"unknown estimate {node.id!r}{near or '; there are ' + some(values)}", source, node.span)
+            known = near or f"; there are {some(values)}"
+            raise FormulaError(f"unknown estimate {node.id!r}{known}", source, node.span)
         return values[node.id]
     if isinstance(node, Call):
         args = [evaluate(a.value, values, source) for a in node.args]
@@ -66,7 +67,7 @@ def evaluate(node: Node, values: Mapping[str, Any], source: str) -> Any:
 
 
 def quote_names(text: str, names: Iterable[str]) -> str:
-    """The text with names that are no plain names (``Drug:I.H``, ``factor(x)2``) in backquotes, where they are not yet."""
+    """The text with names that are no plain names (``Drug:I.H``, ``factor(x)2``) in backquotes."""
     odd = sorted((name for name in names if not is_identifier(name) and "`" not in name), key=len, reverse=True)
     if not odd:
         return text
@@ -107,7 +108,7 @@ def gradient(node: Node, names: Mapping[str, int], theta: Array, text: str) -> t
 def hypothesis_parts(
     equations: str | Sequence[str], names: Mapping[str, int], theta: Array, aliased: Sequence[str] = ()
 ) -> tuple[Array, Array, list[str]]:
-    """Values (h,), Jacobian (h, q) and texts of one or several equations; ``aliased`` coefficients are refused by name."""
+    """Values (h,), Jacobian (h, q) and texts of one or several equations; ``aliased`` names are refused."""
     texts = [equations] if isinstance(equations, str) else list(equations)
     if not texts:
         raise OptionError("no hypothesis was given")
@@ -115,7 +116,7 @@ def hypothesis_parts(
     for tree, text in zip(trees, texts, strict=True):
         gone = sorted(set(variables(tree)) & set(aliased))
         if gone:
-            raise OptionError(f"the data do not determine {', '.join(gone)} (aliased), so {text!r} cannot be tested")
+            raise OptionError(f"{', '.join(gone)} is aliased: the data do not determine it, so {text!r} has no test")
     found = [gradient(tree, names, theta, text) for tree, text in zip(trees, texts, strict=True)]
     return np.array([v for v, _ in found]), np.array([g for _, g in found]), texts
 
@@ -123,7 +124,7 @@ def hypothesis_parts(
 def aliases(answer: Answer) -> dict[str, int]:
     """What an equation may call the estimates, with their places.
 
-    ``b1, b2, ...`` in the order of ``tidy()``; a row's name; its term, or the group it is for, where only one row has it.
+    ``b1, b2, ...`` in the order of ``tidy()``; a row's name; its term, or its group, where no other row has it.
     """
     names = {f"b{k + 1}": k for k in range(len(answer.labels))}
     short = [(label.term, *(value for _, value in label.groups)) for label in answer.labels]
@@ -151,11 +152,18 @@ def mapped(estimate: Estimate, jac: Array, value: Array) -> Evidence | None:
 def carried(result: Result, answer: Answer) -> Covariance:
     """The covariance of equations among a result's estimates: the delta method.
 
-    Under CR2 and CR3 each equation has degrees of freedom of its own, so its covariance is made anew.
+    Under CR2 and CR3 each equation has degrees of freedom of its own, and under the wild bootstrap replicates of its
+    own, so its covariance is made anew.
     """
     old = result.covariance
     if small_sample(old):
         return result.call.covariance(answer, old.request, None)
+    if isinstance(old.request, Wild):
+        try:
+            return result.call.covariance(answer, old.request, None)
+        except CapabilityError:
+            # not linear in the coefficients: the standard errors are carried over, and tested by t
+            old = replace(old, label=old.label.partition(";")[0])
     measure = result.answer.measure
     texts = [label.term for label in answer.labels]
     _, jac, _ = hypothesis_parts(texts, aliases(result.answer), measure.read(result.answer.estimate.theta))

@@ -87,7 +87,7 @@ def lm(
     np.float64(-9.8877)
     """
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, na_action=na_action, contrasts=contrasts, env=env)
+    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
     y = _left_side(frame).numeric()
     fitted = fit_linear(
         frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept
@@ -155,7 +155,7 @@ def glm(
     """
     found = read_family(family)
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, na_action=na_action, contrasts=contrasts, env=env)
+    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
     answer = response(frame, found)
     fitted = fit_glm(
         frame.X,
@@ -173,10 +173,10 @@ def glm(
     return _model(fitted, frame, _call("glm", formula, {"family": family_text(found), **given}), vcov)
 
 
-def _bind(formula: str, data: Any, vcov: Any, given: Mapping[str, Any], **options: Any) -> RegressionFrame:
+def _bind(formula: str, data: Any, vcov: Any, given: Mapping[str, Any], rules: Mapping[str, Any]) -> RegressionFrame:
     """The frame; columns that the covariance names count as used."""
     extra = () if vcov is None else grouping_names(read_request(vcov))
-    frame = bind_regression(formula, data, extra=extra, **given, **options)
+    frame = bind_regression(formula, data, extra=extra, **given, **rules)
     if frame.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`", formula, (0, 1))
     return frame

@@ -18,8 +18,9 @@ from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression, refits
 from causalformula.inference.requests import Classical, Given, Request, read_request
 from causalformula.inference.scales import read_measure
-from causalformula.results import fit_statistics, residuals
+from causalformula.results import residuals
 from causalformula.results.call import grouping_names
+from causalformula.results.model_numbers import FitNumbers
 from causalformula.results.reading import Reading, check_level, read, two_sided
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Model(FitNumbers):
     """A fitted regression: coefficients, their covariance, and everything that R says of an ``lm`` or a ``glm``.
 
     Attributes
@@ -196,11 +197,6 @@ class Model:
     # -- the fit as a whole ----------------------------------------------------------------------------------------
 
     @property
-    def nobs(self) -> int:
-        """Rows of positive weight."""
-        return self.regression.hat.nobs
-
-    @property
     def dropped(self) -> int:
         """Rows dropped for missing values; ``missing_by`` says in which variables."""
         return self.frame.dropped
@@ -209,81 +205,6 @@ class Model:
     def missing_by(self) -> dict[str, int]:
         """By variable, the rows in which it is missing."""
         return dict(self.frame.missing_by)
-
-    @property
-    def df_residual(self) -> int:
-        """Residual degrees of freedom."""
-        return int(self.regression.hat.df_residual)
-
-    @property
-    def df_null(self) -> int:
-        """Degrees of freedom of the model with the intercept only."""
-        return int(self.regression.df_null)
-
-    @property
-    def rank(self) -> int:
-        """Number of estimable coefficients."""
-        return self.regression.rank
-
-    @property
-    def dispersion(self) -> float:
-        """Residual variance, or the dispersion of the family."""
-        return self.regression.hat.dispersion
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard error."""
-        return float(np.sqrt(self.dispersion))
-
-    @property
-    def r_squared(self) -> float:
-        """Share of the variance that a linear model explains; NaN for a generalised one."""
-        return fit_statistics.sums_of_squares(self.regression).r_squared if self.regression.linear else float("nan")
-
-    @property
-    def adj_r_squared(self) -> float:
-        """The same, adjusted for the number of coefficients."""
-        return fit_statistics.sums_of_squares(self.regression).adj_r_squared if self.regression.linear else float("nan")
-
-    @property
-    def fstatistic(self) -> tuple[float, float, float] | None:
-        """F test of all regressors: the value and its degrees of freedom; None without regressors."""
-        return fit_statistics.sums_of_squares(self.regression).fstatistic if self.regression.linear else None
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood, R's ``logLik``."""
-        return fit_statistics.loglik(self.regression)
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion; R counts sigma as a parameter."""
-        return fit_statistics.aic(self.regression)
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion."""
-        return fit_statistics.bic(self.regression)
-
-    @property
-    def deviance(self) -> float:
-        """Deviance; of a linear model the residual sum of squares."""
-        return self.regression.deviance
-
-    @property
-    def null_deviance(self) -> float:
-        """Deviance of the model with the intercept only."""
-        return self.regression.null_deviance
-
-    @property
-    def iterations(self) -> int:
-        """Fisher scoring iterations; 0 for a linear model."""
-        return self.regression.iterations
-
-    @property
-    def converged(self) -> bool:
-        """Whether the iterations converged."""
-        return self.regression.converged
 
     def glance(self) -> pd.DataFrame:
         """One row with broom's names, and the covariance asked for."""
@@ -327,7 +248,7 @@ class Model:
         return self._rows(residuals.cooks_distance(self.regression), "cooksd")
 
     def augment(self) -> pd.DataFrame:
-        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and ``.weights`` (where there are any)."""
+        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, if there are any, ``.weights``."""
         from causalformula.results.model_frames import augment
 
         return augment(self)

@@ -137,7 +137,7 @@ class _Restrictions:
         return df + len(self.texts), df
 
     def squares(self, test: Test) -> tuple[float, float] | None:
-        """Residual sums of squares of the restricted and the full model, which the F test of a linear model compares."""
+        """Residual sums of squares of the restricted and the full model, which a linear model's F compares."""
         model = self.model
         plain = isinstance(model.covariance.request, Classical) and model.regression.linear
         if not (plain and self.linear and isinstance(test.df, tuple) and test.df[1] == model.df_residual):
@@ -148,7 +148,9 @@ class _Restrictions:
         """The equations as car writes them: ``2 a - b = 1``."""
         right = self.jac @ self.model.regression.theta - self.value
         names = self.model.regression.kept_names
-        return [f"{_sum(row, names)} = {format_each([_clean(r)])[0]}" for row, r in zip(self.jac, right, strict=True)]
+        values = [_clean(r) for r in right]
+        shown = [("- " if v < 0 else "") + format_each([abs(v)])[0] for v in values]
+        return [f"{_sum(row, names)} = {text}" for row, text in zip(self.jac, shown, strict=True)]
 
 
 def _clean(number: float) -> float:
@@ -157,7 +159,7 @@ def _clean(number: float) -> float:
 
 
 def _sum(row: Array, names: Sequence[str]) -> str:
-    parts = []
+    parts: list[str] = []
     for slope, name in zip(row, names, strict=True):
         if abs(slope) < 1e-12:
             continue

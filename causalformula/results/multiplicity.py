@@ -14,10 +14,12 @@ from causalformula.inference.multiplier import MULTIPLIERS, multiplier_statistic
 from causalformula.inference.requests import Cluster
 from causalformula.inference.resample import fresh_seed
 from causalformula.numerics.least_squares import group_sums
+from causalformula.results.call import Call
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalformula.results.model import Model
     from causalformula.results.result import Result
 
 Array = NDArray[np.float64]
@@ -26,7 +28,7 @@ ALL_METHODS = (*METHODS, "romano_wolf")
 
 
 def adjust_pvalues(
-    fits: Sequence[Result],
+    fits: Sequence[Result | Model],
     method: str = "holm",
     *,
     reps: int = 9999,
@@ -37,7 +39,7 @@ def adjust_pvalues(
 
     Parameters
     ----------
-    fits : sequence of Result
+    fits : sequence of Result or Model
         Several outcomes, subgroups or methods.
     method : {"holm", "bonferroni", "hochberg", "bh", "by", "romano_wolf"}
         ``romano_wolf`` steps down through the joint distribution of the t statistics, by a multiplier bootstrap on the
@@ -88,7 +90,7 @@ def adjust_pvalues(
     return table
 
 
-def _family(fits: Sequence[Result]) -> pd.DataFrame:
+def _family(fits: Sequence[Result | Model]) -> pd.DataFrame:
     import pandas as pd
 
     parts = []
@@ -99,11 +101,11 @@ def _family(fits: Sequence[Result]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _stacked(fits: Sequence[Result]) -> Array:
+def _stacked(fits: Sequence[Result | Model]) -> Array:
     """Influences of all effects (G, q), summed over clusters where a fit has some, rows aligned by their labels."""
-    union: Any = fits[0].call.frame.index
+    union: Any = _frame(fits[0]).index
     for fit in fits[1:]:
-        union = union.union(fit.call.frame.index, sort=False)
+        union = union.union(_frame(fit).index, sort=False)
     psi = np.hstack([_spread(fit, union) for fit in fits])
     names = {request.by for request in (f.covariance.request for f in fits) if isinstance(request, Cluster)}
     if not names:
@@ -114,9 +116,13 @@ def _stacked(fits: Sequence[Result]) -> Array:
     return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
 
 
-def _spread(fit: Result, union: Any) -> Array:
+def _frame(fit: Result | Model) -> Any:
+    return fit.call.frame if isinstance(fit.call, Call) else fit.frame  # type: ignore[union-attr]
+
+
+def _spread(fit: Result | Model, union: Any) -> Array:
     """A fit's influences on the union of rows, as sums over rows over n (a common scale does not matter here)."""
-    index = fit.call.frame.index
+    index = _frame(fit).index
     if not index.is_unique:
         raise CapabilityError("the data's row labels repeat, so rows of several fits cannot be aligned")
     psi = fit.influence()
@@ -127,9 +133,9 @@ def _spread(fit: Result, union: Any) -> Array:
     return out
 
 
-def _codes(fits: Sequence[Result], name: str, union: Any) -> Codes:
+def _codes(fits: Sequence[Result | Model], name: str, union: Any) -> Codes:
     labels = np.empty(len(union), dtype=object)
     for fit in fits:
-        groups = fit.call.frame.groups(name)
-        labels[union.get_indexer(fit.call.frame.index)] = np.array(groups.levels, dtype=object)[groups.codes]
+        groups = _frame(fit).groups(name)
+        labels[union.get_indexer(_frame(fit).index)] = np.array(groups.levels, dtype=object)[groups.codes]
     return np.unique(labels.astype(str), return_inverse=True)[1].astype(np.intp)

@@ -170,7 +170,7 @@ def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None,
 
 
 def hotelling(theta: Array, matrix: Array, freedom: float, method: str) -> Test:
-    """Joint test that ``theta`` is zero, ``matrix`` being as variable as a Wishart with ``freedom`` degrees of freedom.
+    """Joint test that ``theta`` is zero, ``matrix`` being as variable as a Wishart of ``freedom`` degrees of freedom.
 
     With q restrictions ``(freedom - q + 1) / freedom`` times the Wald F is F with ``q`` and ``freedom - q + 1``.
     """
@@ -181,8 +181,8 @@ def hotelling(theta: Array, matrix: Array, freedom: float, method: str) -> Test:
     below = freedom - q + 1
     if below <= 0:
         raise OptionError(
-            f"{q} restrictions are too many for these clusters (the covariance has {freedom:.3g} degrees of freedom); "
-            "test fewer at a time"
+            f"{q} restrictions are too many for these clusters (the covariance has {freedom:.3g} degrees of "
+            "freedom); test fewer at a time"
         )
     value = below / freedom * plain.statistic / q
     return Test(value, (float(q), float(below)), float(fdtrc(q, below, value)), f"{method}, Hotelling's T-squared (HTZ)")

@@ -189,7 +189,7 @@ class Result:
         return Result(answer, self.call.covariance(answer, self.covariance.request, query), self.call, self.fit, query)
 
     def _with_test(self, test: Test | None) -> Result:
-        return Result(self.answer, self.covariance, self.call, self.fit, self.query, test)
+        return replace(self, test=test)
 
     def with_vcov(self, vcov: Any) -> Result:
         """The same estimates with another covariance; nothing is refitted where that is not needed.
@@ -202,7 +202,7 @@ class Result:
         if self.query is None and self.test is not None and self.answer.estimate.evidence is None:
             raise CapabilityError("this result keeps no influence; change the covariance of the fit it came from")
         covariance = self.call.covariance(self.answer, vcov, self.query)
-        result = Result(self.answer, covariance, self.call, self.fit, self.query)
+        result = replace(self, covariance=covariance, test=None)
         return result._with_test(_equality(result, self.query.by.name)) if self.query and self.query.by else result
 
     def influence(self) -> Array:
@@ -256,8 +256,8 @@ class Result:
         Parameters
         ----------
         equations : str or sequence of str
-            ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only one
-            row has it, may be used too. Nonlinear equations go through the delta method.
+            ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only
+            one row has it, may be used too. Nonlinear equations go through the delta method.
 
         Returns
         -------
@@ -286,21 +286,21 @@ class Result:
         """Randomisation inference: refit under other assignments of the treatment that the design could have made.
 
         Fisher's sharp null hypothesis says that the treatment changes no unit's outcome, so outcomes under every other
-        assignment are known, and so is the distribution of any statistic. The p-value is exact at any sample size if the
-        treatment was assigned as it is permuted: every order of it equally likely, within strata.
+        assignment are known, and so is the distribution of any statistic. The p-value is exact at any sample size if
+        the treatment was assigned as it is permuted: every order of it equally likely, within strata.
 
         Parameters
         ----------
         reps : int
-            Random assignments; where there are no more different ones than that, all are enumerated and the test is exact.
+            Random assignments; where there are no more different ones than that, all are enumerated.
         strata, cluster : str, optional
-            Columns within which, and units over which, the treatment was assigned. By default the formula's ``strata(s)``,
-            and its ``cluster(g)`` where the treatment is constant in each cluster.
+            Columns within which, and units over which, the treatment was assigned. By default the formula's
+            ``strata(s)``, and its ``cluster(g)`` where the treatment is constant in each cluster.
         seed : int, optional
             One is drawn, and reported, where none is given.
         statistic : {"estimate", "t"}
-            ``t`` divides by the result's kind of standard error, which also keeps the test's level in large samples when
-            only the average effect is zero (Chung and Romano 2013).
+            ``t`` divides by the result's kind of standard error, which also keeps the test's level in large samples
+            when only the average effect is zero (Chung and Romano 2013).
         alternative : {"two-sided", "greater", "less"}
         n_jobs : int
             Processes, through joblib.
@@ -324,9 +324,9 @@ class Result:
         """Confidence bands that hold for all effects at once (sup-t), and p-values adjusted for all of them.
 
         The critical value is the ``level`` quantile of ``max_j |T_j|``, with T drawn by a multiplier bootstrap on the
-        influences, over clusters where the covariance is clustered (the bootstrap's own replicates where there are some; the
-        normal distribution with the estimates' covariance where there are no influences, or several ways of clustering).
-        Finite degrees of freedom make it multivariate t.
+        influences, over clusters where the covariance is clustered (the bootstrap's own replicates where there are
+        some; the normal distribution with the estimates' covariance where there are no influences, or several ways of
+        clustering). Finite degrees of freedom make it multivariate t.
 
         Parameters
         ----------
@@ -351,12 +351,36 @@ class Result:
         return simultaneous(self, level, reps, seed, weights)
 
     def __sub__(self, other: Any) -> Result:
-        """Difference between two fits on overlapping units, through their exact influences."""
-        if not isinstance(other, Result):
-            return NotImplemented
-        from causalformula.results.combine import subtract
+        """Difference between two fits on overlapping units, row by row, through their influences; see ``cf.stack``."""
+        from causalformula.results.stack import added, combined
 
-        return subtract(self, other)
+        return combined(self, other, -1.0) if isinstance(other, Result) else added(self, other)
+
+    def __add__(self, other: Any) -> Result:
+        """Sum of two fits; a fit plus 0 is itself."""
+        from causalformula.results.stack import added
+
+        return added(self, other)
+
+    __radd__ = __add__
+
+    def __mul__(self, factor: Any) -> Result:
+        """A multiple of a fit, with the same kind of covariance; ratios are multiplied as logarithms."""
+        from causalformula.results.stack import scaled
+
+        number = isinstance(factor, (int, float, np.number)) and not isinstance(factor, bool)
+        return scaled(self, float(factor)) if number else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Result:
+        """A fit divided by a number."""
+        number = isinstance(divisor, (int, float, np.number)) and not isinstance(divisor, bool)
+        return self * (1 / float(divisor)) if number and divisor else NotImplemented
+
+    def __neg__(self) -> Result:
+        """The fit with its sign changed."""
+        return self * -1
 
     # -- print -----------------------------------------------------------------------------------------------------
 

@@ -120,8 +120,8 @@ def _sums(result: Result, estimate: Estimate, covariance: Covariance) -> Array |
         return None
     if not names:
         return psi
-    groups = result.call.frame.groups(names[0])
-    return np.asarray(group_sums(psi, groups.codes, len(groups.levels)))
+    codes = result.call.codes(names)[names[0]]
+    return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
 
 
 def _units(result: Result) -> tuple[str, ...]:

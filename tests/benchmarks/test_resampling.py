@@ -1,4 +1,4 @@
-"""The wild cluster bootstrap beside ``wildboottest``, and BCa limits without refits; run with ``pytest -m benchmark -s``."""
+"""The wild cluster bootstrap beside ``wildboottest``, and BCa limits without refits: ``pytest -m benchmark -s``."""
 
 import time
 import tracemalloc

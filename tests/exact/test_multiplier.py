@@ -152,8 +152,19 @@ def test_bands_from_what_the_covariance_has(trial):
 def test_bands_of_ratios_are_built_on_the_log_scale(trial):
     fit = cf.fit("I(y > 0) ~ treat(arm) + adjust(x)", trial, family="binomial", measure="ratio")
     bands = fit.simultaneous(seed=2)
-    np.testing.assert_allclose(bands.table["conf.low"] * bands.table["conf.high"], bands.table["estimate"] ** 2, rtol=1e-9)
+    table = bands.table
+    np.testing.assert_allclose(table["conf.low"] * table["conf.high"], table["estimate"] ** 2, rtol=1e-9)
     assert "critical value" in str(bands)
+
+
+def test_bands_over_stacked_fits(trial):
+    fits = family(trial, "~g")
+    both = cf.stack(fits)
+    bands = both.simultaneous(seed=1, reps=999)
+    assert "25 clusters" in bands.source and len(bands.table) == 6
+    np.testing.assert_allclose(bands.table["estimate"], np.concatenate([f.params for f in fits]), rtol=1e-12)
+    # more effects, wider bands
+    assert bands.critical_value > fits[0].simultaneous(seed=1, reps=999).critical_value
 
 
 def test_same_seed_same_bands(trial):
@@ -218,6 +229,17 @@ def test_romano_wolf_does_not_pay_for_repeats(trial):
     np.testing.assert_allclose(repeated, alone, atol=1e-12)
     holm = cf.adjust_pvalues([fit] * 10)["p.adjusted"]
     assert (holm > alone).all()
+
+
+def test_models_are_families_too(trial):
+    effects = cf.fit("y ~ treat(arm) + adjust(x)", trial, vcov="HC0")
+    model = cf.lm("y ~ arm + x", trial).with_vcov("HC0")
+    one = cf.adjust_pvalues([effects], "romano_wolf", seed=1)
+    two = cf.adjust_pvalues([effects, model], "romano_wolf", seed=1)
+    assert len(two) == 3 + 5
+    # the coefficients of the arms are the effects: the same influences, the same adjusted p-values
+    np.testing.assert_allclose(two["p.adjusted"][:3], two["p.adjusted"][4:7], rtol=1e-12)
+    assert (two["p.adjusted"][:3] >= one["p.adjusted"] - 1e-12).all()
 
 
 def test_family_refusals(trial):

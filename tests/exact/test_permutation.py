@@ -176,9 +176,8 @@ def test_t_statistic_uses_the_results_covariance(small):
 
 def test_several_effects_and_ratios(small):
     frame = pd.concat([small] * 4, ignore_index=True).assign(arm=lambda d: np.array(list("abc"))[np.arange(40) % 3])
-    test = cf.fit("I(y > 0) ~ treat(arm)", frame, family="binomial", measure="ratio", method="regression").permutation_test(
-        99, seed=1
-    )
+    fit = cf.fit("I(y > 0) ~ treat(arm)", frame, method="regression", family="binomial", measure="ratio")
+    test = fit.permutation_test(99, seed=1)
     assert len(test.table) == 2 and test.draws.shape == (99, 2)
     # on the log scale no effect is zero, and draws lie on both sides of it
     assert (test.draws.min(axis=0) < 0).all() and (test.draws.max(axis=0) > 0).all()

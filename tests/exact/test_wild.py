@@ -153,6 +153,18 @@ def test_effect_of_a_regression_is_the_coefficient(data):
     assert effect["df"].iloc[0] == G - 1
 
 
+def test_equations_have_their_own_replicates(data):
+    data = data.assign(arm=np.array(list("abc"))[np.arange(N) % 3])
+    request = cf.Wild(reps=199, weights="webb", cluster="g", seed=4)
+    fit = cf.fit("y ~ treat(arm) + adjust(x)", data, vcov=request)
+    equation = fit.hypothesis("b2 - b1 = 0")
+    direct = cf.fit("y ~ treat(arm) + adjust(x)", data, contrast=("b", "c"), vcov=request)
+    names = ["estimate", "std.error", "p.value", "conf.low", "conf.high"]
+    np.testing.assert_allclose(equation.tidy()[names], direct.tidy()[names], rtol=1e-8)
+    product = fit.hypothesis("b1 * b2 = 0")
+    assert product.covariance.reference is None and product.covariance.label == "CR1S"
+
+
 def test_average_over_an_interaction_is_linear_too(data):
     fit = cf.fit("y ~ treat(a) + modify(x)", data, vcov=cf.Wild(reps=64, cluster="g"))
     X = np.column_stack([np.ones(N), data.a, data.x, data.a * data.x])

@@ -6,6 +6,7 @@ A record lists each law that its method does not obey, with the reason; those sh
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from dataclasses import FrozenInstanceError, replace
 
@@ -95,7 +96,7 @@ def test_influence_is_the_derivative_in_the_weights(question, seed):
     psi = fit.influence()
     scale = np.abs(psi).max(axis=0)
     for row in (0, 7, 31, 59):
-        same(psi[row], derivative(fit, row, 0.02, Query()), 1e-6, scale, f"row {row}")
+        same(psi[row], derivative(fit, row, 0.005, Query()), 1e-6, scale, f"row {row}")
 
 
 @pytest.mark.parametrize("question", questions("influence", lambda q: registry.find(q.record.name).treatments))
@@ -108,14 +109,14 @@ def test_influence_of_means_and_groups(question):
         psi = answer.influence()
         scale = np.abs(psi).max(axis=0)
         for row in (3, 40):
-            same(psi[row], derivative(fit, row, 0.02, answer.query), 1e-6, scale, f"row {row}")
+            same(psi[row], derivative(fit, row, 0.005, answer.query), 1e-6, scale, f"row {row}")
 
 
 @pytest.mark.parametrize("question", questions("stacking", lambda q: q.family != "binomial(link = 'probit')"))
 def test_unconditional_is_the_stacked_sandwich(question):
     """HC0 with `unconditional=True` is the sum of squares of the brute-force influences (canonical links)."""
-    fit = question.fit(simulate(11), vcov=cf.HC("HC0", unconditional=True))
-    brute = np.array([derivative(fit, row, 0.02, Query()) for row in range(fit.nobs)])
+    fit = question.fit(simulate(11), vcov=cf.HC("HC0", unconditional=True, weights="estimated"))
+    brute = np.array([derivative(fit, row, 0.005, Query()) for row in range(fit.nobs)])
     expected = brute.T @ brute / fit.nobs**2
     scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
     same(fit.covariance.matrix, expected, 1e-6, scale, "stacked")
@@ -129,7 +130,7 @@ def test_unconditional_is_the_stacked_sandwich(question):
 @given(seed=seeds)
 def test_integer_weights_are_duplicated_rows(question, seed):
     data = simulate(seed)
-    weighted = converged(replace(question, weights="f").fit(data, vcov="HC0"))
+    weighted = converged(replace(question, weights="f").fit(data, vcov=cf.HC("HC0", weights="estimated")))
     repeated = data.loc[data.index.repeat(data["f"])].reset_index(drop=True)
     copied = question.fit(repeated, vcov="CR0 ~ id")
     same(theta(weighted), theta(copied), 1e-8, size(copied), "estimates")
@@ -200,18 +201,34 @@ def test_swapping_labels_flips_the_sign(question, seed):
     same(size(b), size(a), 1e-6, 0, "standard errors")
 
 
+PAIRS = {"CR0": "HC0", "CR1S": "HC1", "CR2": "HC2", "CR3": "HC3"}
+
+
 @pytest.mark.parametrize("question", questions("singleton_clusters"))
-@pytest.mark.parametrize(("cluster", "robust"), [("CR0", "HC0"), ("CR1S", "HC1"), ("CR2", "HC2"), ("CR3", "HC3")])
-def test_singleton_clusters_are_rows(question, cluster, robust):
-    data = simulate(17)
-    fit = question.fit(data, vcov=robust)
+def test_singleton_clusters_are_rows(question):
+    fit = question.fit(simulate(17))
+    compared = 0
+    for cluster, robust in PAIRS.items():
+        if cluster == "CR2" and question.weights:
+            continue  # its working model is equal variances, for which HC2's factor is right only with equal weights
+        rows, grouped = (attempt(lambda v=v: fit.with_vcov(v)) for v in (robust, f"{cluster} ~ id"))
+        if isinstance(rows, CapabilityError) or isinstance(grouped, CapabilityError):
+            continue
+        # leverage has no meaning after estimated weights, whose HC0 and HC1 hold them as given
+        if rows.covariance.label != robust:
+            grouped = fit.with_vcov(cf.Cluster("id", type=cluster, weights="fixed"))
+        v = rows.covariance.matrix
+        same(grouped.covariance.matrix, v, 1e-9, np.sqrt(np.outer(np.diag(v), np.diag(v))), f"{cluster} = {robust}")
+        compared += 1
+    assert compared >= 2
+
+
+def attempt(ask):
+    """What was asked for, or the refusal."""
     try:
-        grouped = fit.with_vcov(f"{cluster} ~ id")
+        return ask()
     except CapabilityError as error:
-        assert "not available yet" in str(error)
-        pytest.skip(str(error))
-    v = fit.covariance.matrix
-    same(grouped.covariance.matrix, v, 1e-9, np.sqrt(np.outer(np.diag(v), np.diag(v))), f"{cluster} = {robust}")
+        return error
 
 
 # -- purity --------------------------------------------------------------------------------------------------------
@@ -251,12 +268,16 @@ REQUESTS = ["HC0", "HC1", "HC3", "~g", "CR0 ~ g", "~g + s", "asympt", cf.HC("HC0
 
 
 @pytest.mark.parametrize("question", EVERY)
-@pytest.mark.parametrize("vcov", REQUESTS, ids=str)
-def test_with_vcov_is_fit_with_that_vcov(question, vcov):
+def test_with_vcov_is_fit_with_that_vcov(question):
     data = simulate(23)
-    direct, later = question.fit(data, vcov=vcov), question.fit(data).with_vcov(vcov)
-    pd.testing.assert_frame_equal(direct.tidy(), later.tidy(), check_exact=True)
-    assert str(direct) == str(later)
+    fit = question.fit(data)
+    for vcov in REQUESTS:
+        direct, later = (attempt(ask) for ask in (lambda v=vcov: question.fit(data, vcov=v), lambda v=vcov: fit.with_vcov(v)))
+        if isinstance(direct, CapabilityError):
+            assert str(direct) == str(later)
+            continue
+        pd.testing.assert_frame_equal(direct.tidy(), later.tidy(), check_exact=True)
+        assert str(direct) == str(later)
 
 
 # -- bootstrap -----------------------------------------------------------------------------------------------------
@@ -268,7 +289,7 @@ def drawn(fit):
 
 @pytest.mark.parametrize("question", questions("same_seed", lambda q: identity(q) and not q.modify))
 def test_the_same_seed_gives_the_same_bytes(question):
-    data = simulate(8)
+    data = simulate(8, n=240)
     once, again = (question.fit(data, vcov=cf.Bootstrap(reps=40, seed=3)) for _ in range(2))
     other = question.fit(data, vcov=cf.Bootstrap(reps=40, seed=4))
     assert drawn(once).tobytes() == drawn(again).tobytes()
@@ -285,7 +306,7 @@ def test_the_same_seed_at_any_n_jobs(record):
     (question, *_) = [*asked(record), None]
     if question is None:
         pytest.skip("brings its own data")
-    data = simulate(8)
+    data = simulate(8, n=240)
     draws = {
         n_jobs: drawn(question.fit(data, vcov=cf.Bootstrap(reps=520, seed=3, n_jobs=n_jobs))).tobytes() for n_jobs in (1, 2)
     }
@@ -317,6 +338,6 @@ def test_clusters_are_drawn_whole(record):
     questions_ = asked(record)
     if not questions_:
         pytest.skip("brings its own data")
-    fit = questions_[0].fit(simulate(8), vcov=cf.Bootstrap(reps=30, seed=3, cluster="g"))
+    fit = questions_[0].fit(simulate(8, n=240), vcov=cf.Bootstrap(reps=30, seed=3, cluster="g"))
     assert "clusters of g" in fit.covariance.label
     assert len(drawn(fit)) + (1 if fit.covariance.notes else 0) >= 29

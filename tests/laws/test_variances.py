@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
@@ -115,6 +115,7 @@ def agree(ours: np.ndarray, theirs: np.ndarray, rtol: float = 1e-9) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", [row.name for row in VARIANCES.values() if not row.clustered])
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_rows_against_the_definition(model: str, name: str, seed: int) -> None:
     fitted, _, jac = simulated(seed, model)
@@ -135,6 +136,7 @@ FACTORS: dict[str, Callable[[float, float, float], float]] = {
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", [row.name for row in VARIANCES.values() if row.clustered])
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_clusters_against_the_definition(model: str, name: str, seed: int) -> None:
     fitted, codes, jac = simulated(seed, model)
@@ -153,6 +155,7 @@ def test_clusters_against_the_definition(model: str, name: str, seed: int) -> No
 
 @pytest.mark.parametrize("model", ["ols", "logit", "probit", "poisson weighted"])
 @pytest.mark.parametrize(("cr", "hc"), [("CR0", "HC0"), ("CR2", "HC2"), ("CR3", "HC3")])
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_singleton_clusters_give_the_hc_twin(model: str, cr: str, hc: str, seed: int) -> None:
     fitted, _, jac = simulated(seed, model)
@@ -169,6 +172,7 @@ def test_singleton_clusters_of_a_linear_model_give_hc1(model: str, seed: int) ->
     agree(covariance(one, Cluster("i", type="CR3"), groups={"i": np.arange(N)}).matrix, covariance(one, HC("HC3")).matrix)
 
 
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_cr2_is_unbiased_under_its_working_model(seed: int) -> None:
     """E[V] = M when the errors are independent with unit variance: the mean of the quadratic form is exact."""
@@ -197,6 +201,7 @@ def test_cr3_is_the_jackknife_over_clusters(seed: int) -> None:
 
 @pytest.mark.parametrize("model", ["ols", "wls", "poisson weighted"])
 @pytest.mark.parametrize("name", ["CR2", "CR3"])
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_a_cluster_that_its_own_dummy_absorbs_counts_for_nothing(model: str, name: str, seed: int) -> None:
     fitted, codes, _ = simulated(seed, model)
@@ -244,8 +249,12 @@ def test_two_groupings_by_inclusion_and_exclusion(seed: int) -> None:
         agree(found.matrix, (vectors * np.maximum(values, 0)) @ vectors.T)
 
 
+REQUESTS = {"classical": Classical(), "HC3": HC("HC3"), "~g": Cluster("g"), "CR2": Cluster("g", type="CR2"), "asympt": Asympt()}
+
+
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("request_", [Classical(), HC("HC3"), Cluster("g"), Cluster("g", type="CR2"), Asympt()], ids=str)
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@settings(max_examples=25)
 @given(seed=seeds)
 def test_maps_compose_and_the_covariance_follows(model: str, request_: object, seed: int) -> None:
     fitted, codes, jac = simulated(seed, model)
@@ -291,13 +300,13 @@ def test_evidence_is_closed_under_map_select_contrast_and_stack(kind: str, seed:
         agree(covariance(joined, request).matrix, V[np.ix_(which, which)])
 
 
-@given(seed=seeds, exponent=st.floats(-20, 0))
+@given(seed=seeds, exponent=st.floats(-40, 0))
 def test_inverse_roots_by_quadrature(seed: int, exponent: float) -> None:
-    """The nodes are right over their whole range, however wide; scipy's elliptic functions limit them to 1e-11."""
+    """The nodes are right to rounding over their whole range, however wide."""
     low = 10**exponent
     x = np.exp(np.random.default_rng(seed).uniform(np.log(low), 0, 50))
     t, weight = nodes(low, 1.0)
-    np.testing.assert_allclose((weight / (t**2 + x[:, None])).sum(axis=1), x**-0.5, rtol=1e-11)
+    np.testing.assert_allclose((weight / (t**2 + x[:, None])).sum(axis=1), x**-0.5, rtol=1e-13)
 
 
 @given(seed=seeds)

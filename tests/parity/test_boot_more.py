@@ -1,4 +1,4 @@
-"""BCa and studentised bootstrap limits as ``boot::boot.ci`` gives them, weights that the bootstrap draws, and the jackknife."""
+"""BCa and studentised limits as ``boot::boot.ci`` gives them, what the bootstrap draws, and the jackknife."""
 
 import numpy as np
 import pandas as pd

@@ -207,7 +207,7 @@ def test_every_stored_number_is_compared() -> None:
         "robust", "HC0", "HC3", "ps", "confint_profile", "printed", "printed_summary", "printed_coeftest_HC1",
         "coeftest_HC1", "outcome",
     }  # fmt: skip
-    elsewhere = {"anova_chisq": "comparisons of models are not offered"}
+    elsewhere = {"anova_chisq": "comparisons of models are not a property of one model"}
     keys = {key for name in CASES for key in stored(name)}
     assert keys - used == set(elsewhere)
     assert {k for name in CASES for k in stored(name).get("robust", {})} == {*ROBUST, *NOT_HERE}

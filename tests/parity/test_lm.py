@@ -60,15 +60,15 @@ TESTED = {
 }  # fmt: skip
 ELSEWHERE = {
     "printed_anova": "the text of an anova table is compared in test_printed",
-    **dict.fromkeys(("anova1", "drop1", "waldtest"), "comparisons of models are not offered"),
-    **dict.fromkeys(("bptest", "resettest", "dwtest", "bgtest1"), "tests of the residuals are not offered"),
-    **dict.fromkeys(("vcovCL_twoway_multi0", "vcovPL", "vcovPC"), "covariances that come later"),
+    **dict.fromkeys(("anova1", "drop1", "waldtest"), "comparisons of models are not a property of one model"),
+    **dict.fromkeys(("bptest", "resettest", "dwtest", "bgtest1"), "tests of the residuals are functions of their own"),
+    **dict.fromkeys(("vcovCL_twoway_multi0", "vcovPL", "vcovPC"), "covariances for panels are compared apart"),
     **dict.fromkeys(
         (
             "NeweyWest", "NeweyWest_lag3_noprewhite", "NeweyWest_lag3_adjust", "NeweyWest_lag2_prewhite",
             "bwNeweyWest", "bwAndrews", "vcovHAC", "kernHAC", "weave",
         ),
-        "covariances for autocorrelated errors are not part of cf.lm's own tests",
+        "covariances for autocorrelated errors are compared apart",
     ),
 }  # fmt: skip
 

@@ -15,9 +15,12 @@ from causalformula.backends.weighting.moments import balancing_columns, check_mo
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
+from causalformula.inference.stage import Stage
 from causalformula.numerics.balancing import Tilt, balance
+from causalformula.numerics.moments import Moments, minimize_moments
 
 Array = NDArray[np.float64]
 
@@ -32,14 +35,21 @@ class CBPS(WeightingOptions):
         Balance powers of the covariates up to this one (1 to 3).
     int : bool
         Balance pairwise products too.
+    over : bool
+        Over-identified: the likelihood's score counts beside the balance conditions, which then hold approximately only.
     """
 
     moments: int = 1
     int: bool = False
+    over: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_moments(self.moments, self.int)
+        if not isinstance(self.over, bool):
+            raise OptionError(f"over must be True or False, not {self.over!r}")
+        if self.over and self.estimand == "ATO":
+            raise OptionError("over=True has nothing to add for the ATO: its balance conditions are the likelihood's score")
 
 
 def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
@@ -56,6 +66,8 @@ def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
         assert found.stage is not None
         dw = {"propensity": propensity_sensitivity(found, w, dlog)}
         return Weighting(w, found.P[:, 1], (found.stage,), dw, notes=found.notes, words=words)
+    if options.over:
+        return over_identified(frame, Z, names, arm)
     tilt, multiplier, curvature = solve_cbps(Z, names, s, (codes == 1).astype(float), arm)
     stage, columns = tilt_stage("propensity", tilt, Z, names, multiplier, curvature)
     p = 1 / (1 + np.exp(-tilt.eta))
@@ -80,6 +92,28 @@ def solve_cbps(Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: 
     tilt = balance(Z, s, up, down, Z.T @ (s * constant), size, names)
     rise, fall = np.where(up, up * np.exp(tilt.eta), 0.0), np.where(down, down * np.exp(-tilt.eta), 0.0)
     return tilt, s * (rise + fall + constant), -s * (rise - fall)
+
+
+def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: int | None) -> Weighting:
+    """Two-step generalised method of moments on the score and the balance conditions together (Imai and Ratkovic 2014).
+
+    The moments ``s (A - p) z`` and ``s (A w - (1 - A) w) z`` are weighed by the inverse of their model variance at the
+    just-identified solution. The stage's influence is the first-order one of the second step.
+    """
+    s, codes = frame.unit_weights, frame.the_treatment.codes
+    treated = (codes == 1).astype(float)
+    tilt, _, _ = solve_cbps(Z, names, s, treated, arm)
+    columns = Z[:, tilt.kept]
+    spread = np.sqrt(s @ columns**2 / s.sum())
+    problem = Moments(columns / spread, treated, s, arm)
+    found = minimize_moments(problem, tilt.coef * spread)
+    theta = found.coef / spread
+    p = 1 / (1 + np.exp(-columns @ theta))
+    w, dlog = estimand_weights(np.column_stack([1 - p, p]), codes, "ATE" if arm is None else "ATT", arm, s)
+    labels = tuple(names[j] for j in tilt.kept)
+    stage = Stage("propensity", labels, theta, found.information * np.outer(spread, spread), found.scores * spread)
+    dw = {"propensity": Sensitivity(columns, w[:, None] * dlog)}
+    return Weighting(w, p, (stage,), dw, words="covariate balancing propensity score (over-identified)")
 
 
 @backend(

@@ -209,4 +209,5 @@ def _limit_row(order: NDArray[np.intp], s: Array, trim: float, upper: bool) -> i
     # R's quantile of type 3: the order statistic nearest to n p, an even one on ties
     nearest = np.floor(wanted - 0.5)
     nearest += not (wanted - 0.5 == nearest and nearest % 2 == 0)
-    return int(order[np.searchsorted(filled, max(nearest, 1) - 1e-9)])
+    # half a unit of slack: the row at the limit stays it while weights move a little
+    return int(order[np.searchsorted(filled, max(nearest, 1) - 0.5)])

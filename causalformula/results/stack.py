@@ -1,0 +1,350 @@
+"""Several fits as one: ``stack``, differences, sums and multiples, through their influences on common units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
+from causalformula.errors import CapabilityError, OptionError
+from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
+from causalformula.inference.intervals import Reference
+from causalformula.inference.joint import Joint, Part, join
+from causalformula.inference.requests import (
+    HC,
+    Asympt,
+    Bootstrap,
+    Classical,
+    Cluster,
+    Jackknife,
+    Request,
+    Wild,
+    describe,
+    read_request,
+)
+from causalformula.inference.scales import Measure, read_measure
+from causalformula.results.call import Call, grouping_names
+from causalformula.results.model import Model
+from causalformula.results.result import Result
+from causalformula.results.summary import Summary, effect_part
+from causalformula.results.units import Units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+# Every stage and average re-estimated, over rows: what the fits' influences say without any convention of one method.
+EXACT = Asympt(unconditional=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Joined(Call):
+    """The call behind a stack: the union of the fits' rows, and the covariance that they share.
+
+    Parameters
+    ----------
+    request : Request
+    """
+
+    request: Request = field(default_factory=lambda: EXACT)
+
+    def default_vcov(self) -> Request:
+        """What the fits have in common."""
+        return self.request
+
+    def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
+        """Covariance of combinations of the fits."""
+        request = self.request if request is None else read_request(request)
+        return covariance(answer.estimate, request, groups=self.codes(grouping_names(request)))
+
+
+# -- the fits ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """What stacking needs of a fit."""
+
+    fit: Any
+    estimate: Estimate
+    labels: tuple[Label, ...]
+    measure: Measure
+    covariance: Covariance
+
+    @classmethod
+    def of(cls, fit: Any) -> Member:
+        """From a causal fit, or from the coefficients of a model."""
+        if isinstance(fit, Result):
+            return cls(fit, fit.answer.estimate, fit.answer.labels, fit.answer.measure, fit.covariance)
+        if isinstance(fit, Model):
+            estimate = fit.regression.estimate()
+            labels = tuple(Label(name, "") for name in estimate.names)
+            return cls(fit, estimate, labels, read_measure("difference"), fit.covariance)
+        raise OptionError(f"fits are made by cf.fit, cf.lm or cf.glm; this is a {type(fit).__name__}")
+
+    @property
+    def frame(self) -> Any:
+        """Its rows."""
+        return self.fit.call.frame if isinstance(self.fit, Result) else self.fit.frame
+
+    def parts(self, units: Units) -> tuple[list[Part], Array]:
+        """Its evidence on the union, and its estimates as combinations of the parts'."""
+        evidence, place = self.estimate.evidence, units.place(self.frame)
+        if not isinstance(evidence, Influence):
+            raise CapabilityError("a fit without influence function has no known covariance with another fit")
+        if evidence.n != len(place):
+            raise CapabilityError("this fit's influence is on units, not rows, so no row labels can align it")
+        if isinstance(evidence, Joint):
+            assert evidence.mix is not None
+            return [Part(part.evidence, place[part.place]) for part in evidence.parts], evidence.mix
+        return [Part(evidence, place)], np.eye(evidence.size)
+
+
+def _evidence(members: Sequence[Member], units: Units) -> Joint:
+    """All fits' estimates, one after the other."""
+    found = [member.parts(units) for member in members]
+    whole = join([part for parts, _ in found for part in parts], units.n)
+    mix = np.zeros((sum(len(m) for _, m in found), whole.size))
+    row = column = 0
+    for _, m in found:
+        mix[row : row + m.shape[0], column : column + m.shape[1]] = m
+        row, column = row + m.shape[0], column + m.shape[1]
+    return whole.map(mix)
+
+
+def common_request(members: Sequence[Member]) -> Request:
+    """The sandwich that the fits share; else clusters where any fit has them, else the exact influences."""
+    requests = [member.covariance.request for member in members]
+    for request in requests:
+        if not isinstance(request, (Classical, HC, Asympt, Cluster, Bootstrap, Jackknife, Wild)):
+            raise CapabilityError(
+                "a fit's own covariance matrix or its serial correlation says nothing of its covariance with another "
+                "fit; give both fits a sandwich first, as in fit.with_vcov('HC3') or fit.with_vcov('~g')"
+            )
+    if isinstance(requests[0], (HC, Asympt, Cluster)) and all(r == requests[0] for r in requests):
+        return requests[0]
+    by = {_clusters(request) for request in requests} - {()}
+    if len(by) > 1:
+        raise OptionError(
+            f"the fits are clustered by {' and by '.join(' + '.join(b) for b in sorted(by))}; give them the same "
+            "clusters with with_vcov(), or say which: cf.stack([...], vcov='~g')"
+        )
+    return Cluster(by.pop()) if by else EXACT
+
+
+def _clusters(request: Request) -> tuple[str, ...]:
+    if isinstance(request, Cluster):
+        return request.by
+    name = getattr(request, "cluster", None)
+    return () if name is None else (name,)
+
+
+# -- the stack -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stack(Result):
+    """Estimates of several fits with their joint covariance, made by ``cf.stack`` or by arithmetic of fits.
+
+    Attributes
+    ----------
+    fits : tuple
+        What was combined.
+    title : str
+    """
+
+    fits: tuple[Any, ...] = ()
+    title: str = ""
+
+    def glance(self) -> pd.DataFrame:
+        """One row: units, number of fits, covariance."""
+        import pandas as pd
+
+        return pd.DataFrame([{"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}])
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """The table of effects, and the joint test where there is one."""
+        reading = self.read(level)
+        cells = effect_part([str(label) for label in self.answer.labels], reading, level)
+        head = f"{self.title}\nFits: {len(self.fits)}      Units: {self.nobs}"
+        if self.answer.measure.name != "difference":
+            head += f"      Measure: {self.answer.measure.name.replace('_', ' ')}"
+        tail = [f"Standard errors: {self.covariance.label}", *self.covariance.notes]
+        return Summary((head, "", cells, *tail, *(["", str(self.test)] if self.test is not None else [])))
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+
+def stack(
+    fits: Sequence[Result | Model] | Mapping[str, Result | Model],
+    names: Sequence[str] | None = None,
+    vcov: Any = None,
+) -> Stack:
+    """Several fits as one result: one row an effect of each fit, with the covariance between fits.
+
+    Fits of the same units are correlated, and those of other units are not. Units are identified by the data's row
+    labels, also where the fits were given different data objects: the same label means the same unit.
+
+    Parameters
+    ----------
+    fits : sequence or mapping of str to Result or Model
+        Other methods, outcomes, adjustments or subsets. The measures must be the same.
+    names : sequence of str, optional
+        What the fits are called; ``fit1, fit2, ...`` where not given.
+    vcov : str or request, optional
+        ``"asympt"``, ``"HC0"`` ... ``"HC5"`` or clusters. By default what the fits share; otherwise, clusters where any
+        fit has them; otherwise the exact influences over rows. Each fit keeps its own adjustment and factor, so that
+        with a shared request its standard errors are those that it has by itself.
+
+    Returns
+    -------
+    Stack
+        A ``Result``: ``.tidy()``, ``.cov_params()``, ``.hypothesis("fit1 = fit2")``, ``.simultaneous()``.
+
+    Raises
+    ------
+    DataError
+        Where row labels repeat.
+    CapabilityError
+        For a fit without influence function.
+
+    Notes
+    -----
+    Stata: ``suest``; R: ``lava::merge.estimate``.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> plain = cf.fit("Severity ~ treat(Drug)", heart, vcov="HC2")
+    >>> adjusted = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart, vcov="HC2")
+    >>> both = cf.stack({"plain": plain, "adjusted": adjusted})
+    >>> bool(both.hypothesis("plain = adjusted").test.p_value < 0.001)
+    True
+    """
+    if isinstance(fits, Mapping):
+        names = list(fits) if names is None else names
+        fits = list(fits.values())
+    members = [Member.of(fit) for fit in fits]
+    if not members:
+        raise OptionError("there is nothing to stack")
+    names = [f"fit{k + 1}" for k in range(len(members))] if names is None else [str(name) for name in names]
+    if len(names) != len(members) or len(set(names)) != len(names):
+        raise OptionError(f"names must be {len(members)} different names, one a fit, not {names!r}")
+    measures = {member.measure.name for member in members}
+    if len(measures) > 1:
+        raise OptionError(f"the fits have measures {' and '.join(sorted(measures))}; fit them with the same")
+    labels = tuple(
+        replace(label, groups=(("fit", name), *label.groups))
+        for name, member in zip(names, members, strict=True)
+        for label in member.labels
+    )
+    return _stacked(members, labels, members[0].measure, f"{len(members)} fits with their joint covariance", vcov)
+
+
+def _stacked(members: Sequence[Member], labels: tuple[Label, ...], measure: Measure, title: str, vcov: Any) -> Stack:
+    units = Units.of([member.frame for member in members])
+    theta = np.concatenate([member.estimate.theta for member in members])
+    estimate = Estimate(tuple(map(str, labels)), theta, _evidence(members, units))
+    answer = Answer(estimate, labels, measure)
+    request = common_request(members) if vcov is None else read_request(vcov)
+    # a stack has no formula of its own: that of the first fit stands in for it
+    first = next((m.fit.call for m in members if isinstance(m.fit, Result)), None)
+    text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)
+    call = Joined(text, spec, units, options, request=request)  # type: ignore[arg-type]
+    fit = Fit(answer, "", unit_design(units.n), title)
+    fits = tuple(member.fit for member in members)
+    return Stack(answer, call.covariance(answer, None, None), call, fit, fits=fits, title=title)
+
+
+# -- arithmetic ----------------------------------------------------------------------------------------------------
+
+
+def plain_measure(measure: Measure) -> Measure:
+    """The measure of sums and multiples: ratios are combined as logarithms."""
+    if measure.reading == "inverse":
+        raise CapabilityError("numbers needed to treat have no sums or differences; combine differences instead")
+    return read_measure(f"log_{measure.name}") if measure.reading == "exp" else measure
+
+
+def combined(a: Result, b: Result, sign: float) -> Stack:
+    """``a + b`` or ``a - b``, row by row."""
+    q = len(a.answer.labels)
+    if q != len(b.answer.labels):
+        raise OptionError(f"the fits have {q} and {len(b.answer.labels)} effects; a difference needs as many")
+    if a.answer.measure.name != b.answer.measure.name:
+        raise OptionError(
+            f"the fits have measures {a.answer.measure.name} and {b.answer.measure.name}; fit them with the same"
+        )
+    measure = plain_measure(a.answer.measure)
+    word = "difference" if sign < 0 else "sum"
+    both = _stacked([Member.of(a), Member.of(b)], (*a.answer.labels, *b.answer.labels), measure, "", None)
+    labels = tuple(replace(x, contrast=f"{x.contrast} ({word})".strip()) for x in a.answer.labels)
+    mix = np.hstack([np.eye(q), sign * np.eye(q)])
+    estimate = both.answer.estimate.contrast(mix, [str(label) for label in labels])
+    answer = Answer(estimate, labels, measure)
+    title = f"{word.capitalize()} of two fits"
+    return replace(both, answer=answer, covariance=both.call.covariance(answer, None, None), title=title)
+
+
+def scaled(result: Result, factor: float) -> Result:
+    """``factor * result``: the same kind of covariance, its matrix times the square."""
+    if factor == 1:
+        return result
+    if not np.isfinite(factor):
+        raise OptionError(f"a fit cannot be multiplied by {factor!r}")
+    measure = plain_measure(result.answer.measure)
+    labels = tuple(replace(x, contrast=f"{x.contrast} (times {factor:g})".strip()) for x in result.answer.labels)
+    names = [str(label) for label in labels]
+    answer = Answer(result.answer.estimate.contrast(factor * np.eye(len(labels)), names), labels, measure)
+    old = result.covariance
+    new = replace(
+        old,
+        matrix=old.matrix * factor**2,
+        draws=None if old.draws is None else old.draws * factor,
+        reference=None if old.reference is None else Scaled(old.reference, factor),
+    )
+    return replace(result, answer=answer, covariance=new, query=None, test=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A multiple's limits and p-values, from those of the estimate."""
+
+    reference: Reference
+    factor: float
+
+    def limits(self, level: float) -> tuple[Array, Array]:
+        """Confidence limits."""
+        low, high = (self.factor * limit for limit in self.reference.limits(level))
+        return (low, high) if self.factor >= 0 else (high, low)
+
+    def p_values(self) -> Array | None:
+        """Those of the estimate: zero times any number is zero."""
+        return self.reference.p_values()
+
+
+def added(result: Result, other: Any) -> Result:
+    """``result + other``, for another fit or for zero (where ``sum`` starts)."""
+    if isinstance(other, Result):
+        return combined(result, other, 1.0)
+    if isinstance(other, (int, float, np.number)) and not isinstance(other, bool):
+        if other == 0:
+            return result
+        raise OptionError(f"a number other than 0 is not added to a fit; write fit.hypothesis('b1 + {other:g} = 0')")
+    return NotImplemented  # type: ignore[no-any-return]
+
+

@@ -1,0 +1,72 @@
+"""The units of several fits: the union of their rows, by the data's row labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, some
+from causalformula.frame.model_frame import Grouping
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The union of several fits' rows, by the data's row labels.
+
+    Parameters
+    ----------
+    index : pandas Index (n,)
+    frames : tuple
+        The fits' own frames.
+    """
+
+    index: Any
+    frames: tuple[Any, ...]
+    cluster_names: tuple[str, ...] = ()
+    outcome: None = None
+    treatment: None = None
+    strata: None = None
+    dropped: int = 0
+    missing_by: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, frames: Sequence[Any]) -> Units:
+        """The union, in order of appearance."""
+        union = frames[0].index
+        for frame in frames:
+            if len(frames) > 1 and not frame.index.is_unique:
+                twice = frame.index[frame.index.duplicated()].unique()
+                raise DataError(
+                    f"the data's row labels repeat ({some(twice)}), so it is not known which rows of the fits are the "
+                    "same unit; give every row its own label before fitting, as in data.reset_index(drop=True)"
+                )
+            union = union if frame.index.equals(union) else union.union(frame.index, sort=False)
+        return cls(union, tuple(frames))
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return len(self.index)
+
+    def place(self, frame: Any) -> NDArray[np.intp]:
+        """Positions of a fit's rows."""
+        if frame.index is self.index or frame.index.equals(self.index):
+            return np.arange(self.n)
+        return np.asarray(self.index.get_indexer(frame.index), dtype=np.intp)
+
+    def groups(self, name: str) -> Grouping:
+        """Codes of a column of the data; the fits must agree on it where they have a row in common."""
+        labels = np.full(self.n, None, dtype=object)
+        for frame in self.frames:
+            place, found = self.place(frame), frame.groups(name)
+            new = np.array([str(level) for level in found.levels], dtype=object)[found.codes]
+            old = labels[place]
+            if bool(np.any([a is not None and a != b for a, b in zip(old, new, strict=True)])):
+                raise DataError(f"the fits' data differ in {name} for the same row labels; labels must identify units")
+            labels[place] = new
+        levels, codes = np.unique(labels.astype(str), return_inverse=True)
+        return Grouping(name, tuple(levels.tolist()), codes.astype(np.intp))
