@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from causalformula.backends.regression import Regression
     from causalformula.backends.weighting.cbps import CBPS
     from causalformula.backends.weighting.ebal import Ebal
+    from causalformula.backends.weighting.energy import Energy
     from causalformula.backends.weighting.ipt import IPT
     from causalformula.backends.weighting.ipw import IPW
     from causalformula.errors import (
@@ -57,6 +58,7 @@ _HOMES = {
     "causalformula.backends.regression": ("Regression",),
     "causalformula.backends.weighting.cbps": ("CBPS",),
     "causalformula.backends.weighting.ebal": ("Ebal",),
+    "causalformula.backends.weighting.energy": ("Energy",),
     "causalformula.backends.weighting.ipt": ("IPT",),
     "causalformula.backends.weighting.ipw": ("IPW",),
     "causalformula.errors": (
@@ -111,6 +113,7 @@ __all__ = [
     "DifferenceInMeans",
     "DriscollKraay",
     "Ebal",
+    "Energy",
     "FormulaError",
     "IdentificationError",
     "Jackknife",

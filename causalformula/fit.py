@@ -10,6 +10,7 @@ import causalformula.backends.difference_in_means
 import causalformula.backends.regression
 import causalformula.backends.weighting.cbps
 import causalformula.backends.weighting.ebal
+import causalformula.backends.weighting.energy
 import causalformula.backends.weighting.ipt
 import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend files its record)
 from causalformula.backends import registry
@@ -22,7 +23,7 @@ from causalformula.formula.spec import Spec
 from causalformula.formula.syntax import Call as FunctionCall
 from causalformula.frame.bind import bind
 from causalformula.frame.treatment import Kind
-from causalformula.inference.requests import read_request
+from causalformula.inference.request_text import read_request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.result import Result
 

@@ -108,9 +108,10 @@ def _dose(treatment: Treatment, contrast: Any) -> list[Contrast]:
             raise OptionError("an increment of a dose must be a finite number other than zero")
         return [Contrast(Setting(("shift", step), f"x + {number_label(step)}", x + step), observed, _signed(step))]
     if contrast == "sd":
-        half = float(np.std(x, ddof=1)) / 2
-        text = "(x + sd/2) - (x - sd/2)"
-        return [Contrast(Setting(("sd", 1), "x + sd/2", x + half), Setting(("sd", -1), "x - sd/2", x - half), text)]
+        # One standard deviation around the mean, for every row, as marginaleffects does (whatever its label says).
+        centre, half = float(x.mean()), float(np.std(x, ddof=1)) / 2
+        high, low = _fixed(x, centre + half, "x + sd/2"), _fixed(x, centre - half, "x - sd/2")
+        return [Contrast(high, low, "(x + sd/2) - (x - sd/2)")]
     if contrast == "iqr":
         low, high = np.quantile(x, [0.25, 0.75])
         return [Contrast(_fixed(x, high, "Q3"), _fixed(x, low, "Q1"))]

@@ -19,7 +19,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Fixed, Influence
-from causalformula.inference.requests import Cluster, describe
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Cluster
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.least_squares import group_sums
 

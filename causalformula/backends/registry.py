@@ -57,6 +57,8 @@ class Record:
         Many reweighted fits at once, for the bootstrap: ``(frame, options, query, W) -> (R, q)``, or None where it cannot.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
+    needs : tuple of str
+        Optional packages that it imports.
     """
 
     name: str
@@ -73,13 +75,14 @@ class Record:
     summary: str
     batch: Batch | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 RECORDS: dict[str, Record] = {}
 
 # Methods of the design whose backend is not there yet: named, so that asking for one is not called a typo.
 PLANNED = (
-    *("energy", "subclass", "stratification"),
+    *("subclass", "stratification"),
     *("nearest", "matching", "optimal", "full", "cem", "exact", "cardinality"),
     *("aipw", "tmle", "dml", "did", "iv"),
     *("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),
@@ -101,6 +104,7 @@ def backend(
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights"),
     batch: Batch | None = None,
     exempt: Mapping[str, str] | None = None,
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Backend], Backend]:
     """File a function of (ModelFrame, options) as a method."""
 
@@ -120,6 +124,7 @@ def backend(
             summary=summary,
             batch=batch,
             exempt=exempt or {},
+            needs=needs,
         )
         return run
 

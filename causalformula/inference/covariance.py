@@ -14,6 +14,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.hac import serial
 from causalformula.inference.intervals import Reference
+from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
     HAC,
     HC,
@@ -27,7 +28,6 @@ from causalformula.inference.requests import (
     Later,
     Request,
     Wild,
-    describe,
 )
 from causalformula.inference.resampled import resampled, spread
 from causalformula.inference.stage import influence_weights

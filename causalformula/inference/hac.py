@@ -173,9 +173,7 @@ def driscoll_kraay(sums: Array, request: DriscollKraay, n: int, parameters: int)
     return matrix * (n / (n - parameters) if request.adjust else 1.0), lag
 
 
-def serial(
-    evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]
-) -> tuple[Array, str]:
+def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str]:
     """Covariance of the estimates (q, q) under serial dependence, and its label."""
     scores, weights, counted = _sequence(evidence, request.unconditional)
     used = _used(evidence)

@@ -29,7 +29,8 @@ from causalformula.inference.covariance import (
 )
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import HC, Asympt, Cluster, Request, describe
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import HC, Asympt, Cluster, Request
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import OptionError, choose, did_you_mean
+from causalformula.errors import OptionError, did_you_mean
 
 HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
@@ -337,119 +335,3 @@ def _check_reps(reps: int) -> None:
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
-
-
-NAMES = (
-    "classical",
-    *HC_TYPES,
-    "asympt",
-    "bootstrap",
-    "jackknife",
-    "wild",
-    "~g",
-    "CR0 ~ g ... CR3 ~ g",
-    "wild ~ g",
-    "NeweyWest",
-    "NeweyWest(4) ~ time",
-    "Andrews",
-    "DriscollKraay ~ time",
-)
-_CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
-_RESAMPLED = re.compile(r"^(?P<kind>bootstrap|jackknife|wild)(\s*~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$")
-_NAME = re.compile(r"`([^`]+)`|([^\s+`]+)")
-_SERIAL = re.compile(
-    r"^(?P<type>NeweyWest|Andrews|DriscollKraay)\s*(\(\s*(?P<inside>\w+)\s*\))?\s*"
-    r"(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
-)
-_LATER = re.compile(r"^AI\b")
-
-
-def read_request(vcov: Any) -> Request:
-    """Turn what a caller gave as ``vcov=`` into a request.
-
-    Raises
-    ------
-    OptionError
-        If the text is not a known covariance; the message lists those that are.
-    """
-    if isinstance(vcov, Request):
-        return vcov
-    if isinstance(vcov, str):
-        return _read_text(vcov.strip())
-    if hasattr(vcov, "__array__"):
-        return Given(np.asarray(vcov, dtype=float))
-    raise OptionError(f"vcov must be a string, a request such as HC('HC3'), or a matrix, not {type(vcov).__name__}")
-
-
-def _read_text(text: str) -> Request:
-    if text in HC_TYPES:
-        return HC(text)
-    simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
-    if text in simple:
-        return simple[text]()
-    found = _RESAMPLED.match(text)
-    if found:
-        resampled: dict[str, type[Bootstrap] | type[Jackknife] | type[Wild]]
-        resampled = {"bootstrap": Bootstrap, "jackknife": Jackknife, "wild": Wild}
-        return resampled[found["kind"]](cluster=found["quoted"] or found["by"])
-    found = _CLUSTER.match(text)
-    if found:
-        by = [a or b for a, b in _NAME.findall(found["by"])]
-        return Cluster(tuple(by), type=found["type"])
-    found = _SERIAL.match(text)
-    if found:
-        return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
-    if _LATER.match(text):
-        return Later(text)
-    raise OptionError(f"unknown covariance {text!r}{choose(text, NAMES)}")
-
-
-def _serial(name: str, inside: str | None, by: str | None) -> Request:
-    """``NeweyWest(4) ~ t``, ``Andrews(Parzen)``, ``DriscollKraay(2) ~ year``: lags or a kernel, and the time."""
-    if name == "Andrews":
-        return HAC("Andrews", order_by=by, kernel=inside or "QuadraticSpectral")
-    if inside is not None and not inside.isdigit():
-        raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4)")
-    lag = None if inside is None else int(inside)
-    return DriscollKraay(by or "", lag) if name == "DriscollKraay" else HAC("NeweyWest", lag, order_by=by)
-
-
-def describe(request: Request) -> str:
-    """The string that is short for the request (without its less common fields)."""
-    match request:
-        case HC(type=t):
-            return t
-        case Asympt():
-            return "asympt"
-        case Cluster(by=by, type=t):
-            names = " + ".join(map(_quoted, by))
-            return f"~{names}" if t is None else f"{t} ~ {names}"
-        case Bootstrap(cluster=by) | Wild(cluster=by) | Jackknife(cluster=by):
-            return type(request).__name__.lower() + ("" if by is None else f" ~ {_quoted(by)}")
-        case HAC() | DriscollKraay():
-            return _describe_serial(request)
-        case Given():
-            return "given matrix"
-        case Later(text=text):
-            return text
-    return "classical"
-
-
-def _describe_serial(request: HAC | DriscollKraay) -> str:
-    inside: object = request.lag
-    if isinstance(request, DriscollKraay):
-        name, by = "DriscollKraay", request.time
-    else:
-        name, by = request.type, request.order_by or ""
-        if name == "Andrews":
-            inside = None if request.kernel == "QuadraticSpectral" else request.kernel
-    return name + ("" if inside is None else f"({inside})") + (f" ~ {_quoted(by)}" if by else "")
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[\w.]+", name) else f"`{name}`"
-
-
-def as_fixed(request: Request) -> Request:
-    """The same request with the first stages treated as given."""
-    return replace(request, weights="fixed")  # type: ignore[call-arg]

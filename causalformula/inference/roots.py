@@ -32,7 +32,7 @@ def nodes(low: float, high: float) -> tuple[Array, Array]:
     period = float(ellipkm1(ratio))
     half = int(np.ceil(DIGITS * period / (4 * np.pi * ellipk(ratio)))) + 1
     step = period / (2 * half)
-    sc, slope = _tangent((np.arange(half) + 0.5) * step, ratio)
+    sc, slope = _tangent((np.arange(half, dtype=np.float64) + 0.5) * step, ratio)
     t = np.concatenate([np.sqrt(low) * sc, np.sqrt(high) / sc])
     return t, 2 / np.pi * step * np.concatenate([np.sqrt(low) * slope, np.sqrt(high) * slope / sc**2])
 
@@ -46,7 +46,7 @@ def _tangent(u: Array, ratio: float) -> tuple[Array, Array]:
 
     if ratio > 0.01:
         sn, cn, dn, _ = ellipj(u, 1 - ratio)
-        return sn / cn, dn / cn**2
+        return np.asarray(sn / cn), np.asarray(dn / cn**2)
     quarter = float(ellipk(ratio))
     odd = np.arange(1, 26, 2)[:, None]
     power = -np.pi * float(ellipkm1(ratio)) / quarter * odd

@@ -16,16 +16,8 @@ from causalformula.backends.options import Options
 from causalformula.formula.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.requests import (
-    HAC,
-    Bootstrap,
-    Cluster,
-    DriscollKraay,
-    Jackknife,
-    Request,
-    Wild,
-    read_request,
-)
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import HAC, Bootstrap, Cluster, DriscollKraay, Jackknife, Request, Wild
 
 
 @dataclass(frozen=True, eq=False)

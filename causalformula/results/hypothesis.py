@@ -127,10 +127,15 @@ def aliases(answer: Answer) -> dict[str, int]:
     ``b1, b2, ...`` in the order of ``tidy()``; a row's name; its term, or its group, where no other row has it.
     """
     names = {f"b{k + 1}": k for k in range(len(answer.labels))}
-    short = [(label.term, *(value for _, value in label.groups)) for label in answer.labels]
-    counts = Counter(name for parts in short for name in set(parts))
-    names |= {name: k for k, parts in enumerate(short) for name in parts if name and counts[name] == 1}
+    names |= _only([(label.term,) for label in answer.labels])
+    names |= _only([tuple(value for _, value in label.groups) for label in answer.labels])
     return names | {name: k for k, name in enumerate(answer.estimate.names)}
+
+
+def _only(rows: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """Names that one row has and no other."""
+    counts = Counter(name for row in rows for name in set(row))
+    return {name: k for k, row in enumerate(rows) for name in row if name and counts[name] == 1}
 
 
 def hypothesis_answer(answer: Answer, equations: str | Sequence[str]) -> Answer:

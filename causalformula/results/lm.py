@@ -15,7 +15,7 @@ from causalformula.formula.design import Contrasts
 from causalformula.formula.values import Matrix
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
-from causalformula.inference.requests import read_request
+from causalformula.inference.request_text import read_request
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.results.call import grouping_names

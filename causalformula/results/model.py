@@ -16,7 +16,8 @@ from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression, refits
-from causalformula.inference.requests import Classical, Given, Request, read_request
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Classical, Given, Request
 from causalformula.inference.scales import read_measure
 from causalformula.results import residuals
 from causalformula.results.call import grouping_names

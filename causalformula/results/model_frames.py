@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from causalformula.inference.requests import describe
+from causalformula.inference.request_text import describe
 from causalformula.results import residuals
 
 if TYPE_CHECKING:

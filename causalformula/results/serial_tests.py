@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -116,7 +115,7 @@ def _dw_exact(value: float, X: Array) -> float:
     return float(np.clip(0.5 - area / np.pi, 0, 1))
 
 
-def bgtest(model: Model, order: int | Sequence[int] = 1, type: str = "Chisq", *, order_by: str | None = None) -> Test:
+def bgtest(model: Model, order: int = 1, type: str = "Chisq", *, order_by: str | None = None) -> Test:
     """Breusch-Godfrey test for serial correlation up to an order.
 
     Residuals are regressed on the model's regressors and on their own lags (zero before the first row).
@@ -125,8 +124,8 @@ def bgtest(model: Model, order: int | Sequence[int] = 1, type: str = "Chisq", *,
     ----------
     model : Model
         Of ``cf.lm``.
-    order : int or sequence of int
-        All lags up to this one, or these lags.
+    order : int
+        All lags up to this one.
     type : {"Chisq", "F"}
     order_by : str, optional
         Column that orders the rows; their own order where not given.
@@ -146,15 +145,15 @@ def bgtest(model: Model, order: int | Sequence[int] = 1, type: str = "Chisq", *,
     check_plain(model, "bgtest")
     if type not in ("Chisq", "F"):
         raise OptionError(f"type must be 'Chisq' or 'F', not {type!r}")
-    lags = np.arange(1, order + 1) if isinstance(order, (int, np.integer)) else np.asarray(order, dtype=int)
+    lags = range(1, int(order) + 1)
     rows = ordered_rows(model, order_by)
     e, X = model.regression.hat.e[rows], model.regression.hat.X[rows]
-    if not len(lags) or lags.min() < 1 or lags.max() >= len(e):
+    if not 1 <= order < len(e):
         raise OptionError(f"order must lie between 1 and the number of rows, not {order!r}")
     lagged = np.column_stack([np.concatenate([np.zeros(lag), e[:-lag]]) for lag in lags])
     fit = least_squares(np.hstack([X, lagged]), e)
     q, rss, total = len(lags), float(fit.residuals @ fit.residuals), float(e @ e)
-    method = f"Breusch-Godfrey test for serial correlation of order up to {lags.max()}"
+    method = f"Breusch-Godfrey test for serial correlation of order up to {q}"
     if type == "F":
         left = len(e) - X.shape[1] - q
         return f_test(model, Named(method, "LM test", ("df1", "df2")), (total - rss) / q / (rss / left), (q, left))

@@ -16,18 +16,8 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.intervals import Reference
 from causalformula.inference.joint import Joint, Part, join
-from causalformula.inference.requests import (
-    HC,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    Jackknife,
-    Request,
-    Wild,
-    describe,
-    read_request,
-)
+from causalformula.inference.request_text import describe, read_request
+from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.model import Model

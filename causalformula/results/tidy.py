@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer
-from causalformula.inference.requests import describe
+from causalformula.inference.request_text import describe
 from causalformula.results.reading import Reading
 
 if TYPE_CHECKING:

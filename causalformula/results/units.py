@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, some
+from causalformula.errors import CapabilityError, DataError, some
 from causalformula.frame.model_frame import Grouping
 
 
@@ -70,3 +70,7 @@ class Units:
             labels[place] = new
         levels, codes = np.unique(labels.astype(str), return_inverse=True)
         return Grouping(name, tuple(levels.tolist()), codes.astype(np.intp))
+
+    def subgroups(self, name: str) -> Grouping:
+        """Several fits have no effects by group."""
+        raise CapabilityError("this result was derived from others; ask the fits that it came from")

@@ -1,4 +1,4 @@
-"""Requests and what ``covariance`` makes of them: degrees of freedom, labels, refusals, serial dependence, the bootstrap."""
+"""Requests and what ``covariance`` makes of them: df, labels, refusals, serial dependence, the bootstrap."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.hac import KERNELS, kernel_weights, long_run
 from causalformula.inference.regression import fit_glm, fit_linear
+from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
     HAC_KERNELS,
@@ -25,8 +26,6 @@ from causalformula.inference.requests import (
     Cluster,
     DriscollKraay,
     Given,
-    describe,
-    read_request,
 )
 from causalformula.inference.stage import Stage
 from causalformula.numerics.families import family
@@ -158,14 +157,19 @@ def test_adjusted_clusters_bring_their_own(type_: str) -> None:
         assert ((df > 1) & (df < 11)).all()
         assert len(set(df)) == 3
         # a contrast has the degrees of freedom of its own combination, not of its parts
-        assert covariance(estimate.select([2]), Cluster("g", type=type_), groups=G).df == pytest.approx(df[2], rel=1e-10)
+        assert covariance(estimate.select([2]), Cluster("g", type=type_), groups=G).df == pytest.approx(
+            df[2], rel=1e-10
+        )
 
 
 def test_the_request_and_then_the_design_decide() -> None:
     estimate = linear()
     assert isinstance(estimate.evidence, Influence)
     special = Influence(
-        estimate.evidence.stages, np.eye(3), N, df_special={"CR2 ~ g": np.array([5.0, 6.0, 7.0]), "HC2": np.full(3, 9.0)}
+        estimate.evidence.stages,
+        np.eye(3),
+        N,
+        df_special={"CR2 ~ g": np.array([5.0, 6.0, 7.0]), "HC2": np.full(3, 9.0)},
     )
     designed = Estimate(NAMES, estimate.theta, special)
     assert covariance(designed, read_request("CR2 ~ g"), groups=G).df.tolist() == [5, 6, 7]
@@ -295,7 +299,11 @@ def test_estimated_weights_enter_where_they_should() -> None:
         (linear(), Cluster(("g", "h"), type="CR2"), "one grouping"),
         (Estimate(("a",), np.ones(1), None), HC("HC0"), "bootstrap"),
         (Estimate(("a",), np.ones(1), Fixed(np.eye(1), 3.0, "AI")), HC("HC0"), "its own variance"),
-        (Estimate(("a",), np.ones(1), Influence((), np.zeros((1, 0)), N, np.ones((N, 1)), always=True)), HC("HC3"), "HC0"),
+        (
+            Estimate(("a",), np.ones(1), Influence((), np.zeros((1, 0)), N, np.ones((N, 1)), always=True)),
+            HC("HC3"),
+            "HC0",
+        ),
         (
             Estimate(("a",), np.ones(1), Influence((), np.zeros((1, 0)), N, np.ones((N, 1)), always=True)),
             Cluster("g", type="CR2"),
@@ -394,7 +402,9 @@ def test_newey_west_by_definition() -> None:
     expected = hat.bread @ by_definition(U, lambda lag: max(0, 1 - lag / 5)) @ hat.bread
     found = covariance(estimate, HAC(lag=4, prewhite=False))
     np.testing.assert_allclose(found.matrix, expected, rtol=1e-10)
-    np.testing.assert_allclose(covariance(estimate, HAC(lag=0, prewhite=False)).matrix, covariance(estimate, HC("HC0")).matrix)
+    np.testing.assert_allclose(
+        covariance(estimate, HAC(lag=0, prewhite=False)).matrix, covariance(estimate, HC("HC0")).matrix
+    )
 
 
 def test_functions_of_the_coefficients_share_bandwidth_and_prewhitening() -> None:
@@ -449,7 +459,8 @@ def sometimes(weights: np.ndarray, X: np.ndarray, y: np.ndarray, most: float) ->
 def test_the_same_seed_gives_the_same_bytes_at_any_number_of_jobs() -> None:
     X, y = data()
     found = [
-        covariance(linear(), Bootstrap(reps=600, seed=3, n_jobs=jobs), refit=partial(refit, X=X, y=y)) for jobs in (1, 2)
+        covariance(linear(), Bootstrap(reps=600, seed=3, n_jobs=jobs), refit=partial(refit, X=X, y=y))
+        for jobs in (1, 2)
     ]
     again = covariance(linear(), Bootstrap(reps=600, seed=3), refit=partial(refit, X=X, y=y))
     assert found[0].draws is not None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import causalformula as cf
-from causalformula.inference.requests import read_request
+from causalformula.inference.request_text import read_request
 from causalformula.inference.wild import Patterns, Roots, WildReference, multipliers
 
 rng = np.random.default_rng(7)

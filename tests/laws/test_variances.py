@@ -1,4 +1,4 @@
-"""Every row of VARIANCES against its definition written out with n x n matrices, and the laws that tie them together."""
+"""Every row of VARIANCES against its definition written out with n x n matrices, and the laws between them."""
 
 from __future__ import annotations
 
@@ -168,8 +168,12 @@ def test_singleton_clusters_give_the_hc_twin(model: str, cr: str, hc: str, seed:
 def test_singleton_clusters_of_a_linear_model_give_hc1(model: str, seed: int) -> None:
     fitted, _, jac = simulated(seed, model)
     one = estimate(fitted, jac)
-    agree(covariance(one, Cluster("i", type="CR1S"), groups={"i": np.arange(N)}).matrix, covariance(one, HC("HC1")).matrix)
-    agree(covariance(one, Cluster("i", type="CR3"), groups={"i": np.arange(N)}).matrix, covariance(one, HC("HC3")).matrix)
+    agree(
+        covariance(one, Cluster("i", type="CR1S"), groups={"i": np.arange(N)}).matrix, covariance(one, HC("HC1")).matrix
+    )
+    agree(
+        covariance(one, Cluster("i", type="CR3"), groups={"i": np.arange(N)}).matrix, covariance(one, HC("HC3")).matrix
+    )
 
 
 @settings(max_examples=20)
@@ -249,7 +253,13 @@ def test_two_groupings_by_inclusion_and_exclusion(seed: int) -> None:
         agree(found.matrix, (vectors * np.maximum(values, 0)) @ vectors.T)
 
 
-REQUESTS = {"classical": Classical(), "HC3": HC("HC3"), "~g": Cluster("g"), "CR2": Cluster("g", type="CR2"), "asympt": Asympt()}
+REQUESTS = {
+    "classical": Classical(),
+    "HC3": HC("HC3"),
+    "~g": Cluster("g"),
+    "CR2": Cluster("g", type="CR2"),
+    "asympt": Asympt(),
+}
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -12,7 +12,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.intervals import BCa, Studentized, acceleration, influence_error
 from causalformula.inference.regression import fit_linear
-from causalformula.inference.requests import read_request
+from causalformula.inference.request_text import read_request
 from causalformula.inference.resample import Plan
 from causalformula.numerics.least_squares import replicates
 from tests.parity.reference import case, close, data, values

@@ -1,4 +1,4 @@
-"""Experiments through ``cf.fit`` against estimatr 1.0.0: difference_in_means and lm_lin, estimates, s.e., df and limits."""
+"""Experiments through ``cf.fit`` against estimatr 1.0.0: difference_in_means and lm_lin."""
 
 from __future__ import annotations
 

@@ -52,6 +52,10 @@ def models():
     }
 
 
+# A deletion or a term may change a sum of squares of 2e4 by next to nothing: the change is rounded on the sum's scale.
+SCALE = {"Sum of Sq": 1.0, "Sum Sq": 1.0}
+
+
 def same_p(ours, theirs, statistic, rtol):
     """The logarithms of p-values, at ``rtol (1 + z^2)``; those below 1e-300 are only as small."""
     a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
@@ -70,12 +74,11 @@ def same_table(ours, theirs, rtol=1e-8):
     assert [str(row) for row in ours.index] == theirs["rows"]
     for name, column in columns.items():
         if name.startswith("Pr("):
-            test = max(0, list(columns).index(name) - 1)
-            statistic = np.nan_to_num(np.abs(list(columns.values())[test]) * np.nan_to_num(columns["Df"], nan=1).clip(1))
+            test = list(columns.values())[max(0, list(columns).index(name) - 1)]
+            statistic = np.nan_to_num(np.abs(test) * np.nan_to_num(np.abs(columns["Df"]), nan=1).clip(1))
             same_p(ours[name], column, statistic, rtol * 10)
         else:
-            scale = max(abs(v) for v in columns.get("RSS", columns.get("Resid. Dev", [1.0]))) * 1e-3 if "q" in name else 0
-            close(ours[name], column, rtol, scale, name)
+            close(ours[name], column, rtol, SCALE.get(name, 0.0), name)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +223,6 @@ SPECIFICATION = {
     "bg": lambda m: cf.bgtest(m["f"]),
     "bg_3": lambda m: cf.bgtest(m["f"], order=3),
     "bg_F": lambda m: cf.bgtest(m["f"], order=2, type="F"),
-    "bg_lags": lambda m: cf.bgtest(m["f"], order=[1, 4]),
     "bg_ordered": lambda m: cf.bgtest(m["small"], order_by="t"),
 }
 
@@ -315,7 +317,7 @@ def test_hotelling_refuses_more_than_the_clusters_bear(models):
     d = heart()
     d["three"] = d["cl"] % 3
     model = cf.lm(F, d, vcov="CR2 ~ three")
-    with pytest.raises(cf.OptionError, match="too many for these clusters|not independent"):
+    with pytest.raises(cf.OptionError, match=r"too many for these clusters|not independent"):
         model.hypothesis(["Drug = 0", "x = 0", "gb = 0", "gc = 0"])
 
 

@@ -61,7 +61,7 @@ tests <- list(
   dw_exact = dwtest(Severity ~ Drug + x, data = small), dw_exact_two = dwtest(Severity ~ Drug + x, alternative = "two.sided", data = small),
   dw_approximate = dwtest(Severity ~ Drug + x, exact = FALSE, data = small), dw_ordered = dwtest(Severity ~ Drug + x, order.by = ~ t, data = small),
   bg = bgtest(Severity ~ Drug * x + g, data = d), bg_3 = bgtest(Severity ~ Drug * x + g, order = 3, data = d), bg_F = bgtest(Severity ~ Drug * x + g, order = 2, type = "F", data = d),
-  bg_lags = bgtest(Severity ~ Drug * x + g, order = c(1, 4), data = d), bg_ordered = bgtest(Severity ~ Drug + x, order.by = ~ t, data = small)
+  bg_ordered = bgtest(Severity ~ Drug + x, order.by = ~ t, data = small)
 )
 walds <- list(
   two = waldtest(s, f), down = waldtest(f, s), one = waldtest(f), HC3 = waldtest(s, f, vcov = vcovHC),

@@ -1,0 +1,167 @@
+"""Energy balancing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.fit import Fit
+from causalformula.backends.registry import backend
+from causalformula.backends.weighting.outcome import weighted_fit
+from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.errors import CapabilityError, OptionError
+from causalformula.formula.values import Factor, Strings, as_factor
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.numerics.energy import quadratic_programme, scaled_distances
+
+Array = NDArray[np.float64]
+# An n x n matrix of distances: 200 MB here, and the solver holds several.
+MOST_ROWS = 5000
+GIVEN = "standard errors treat the energy-balancing weights as given: they have no estimating equations"
+NO_EQUATIONS = "weights from a quadratic programme have no estimating equations and count as given"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy(WeightingOptions):
+    """Options of ``method="energy"``.
+
+    Parameters
+    ----------
+    improved : bool
+        For the ATE: arms are made like each other, not only like the whole sample.
+    lambda_ : float
+        Penalty on the sum of squared weights (R's ``lambda``).
+    min_w : float
+        Least weight.
+    """
+
+    improved: bool = True
+    lambda_: float = 1e-4
+    min_w: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.lambda_ > 0:
+            raise OptionError(f"lambda_={self.lambda_!r} must be above zero")
+        if not 0 <= self.min_w < 1:
+            raise OptionError(f"min_w={self.min_w!r} must be at least 0 and below 1")
+
+
+def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
+    """Weights that make each arm's energy distance to the target (and, improved, to other arms) least.
+
+    Each arm's weights sum to its size. With ``u_a = s w 1[a] / sum s 1[a]`` and t the target's distribution, minimise
+    ``sum_a 2 u_a'Dt - u_a'Du_a``, plus ``2 u_a'Du_b - u_a'Du_a - u_b'Du_b`` for pairs of arms, plus the penalty.
+
+    Raises
+    ------
+    CapabilityError
+        Above 5000 rows.
+    """
+    used = np.flatnonzero(frame.unit_weights > 0)
+    if len(used) > MOST_ROWS:
+        raise CapabilityError(
+            f"energy balancing solves a quadratic programme over an n x n matrix of distances; {len(used)} rows are more than "
+            f"{MOST_ROWS}. These scale: method='ebal' (moments=2 or 3 balances more than means), 'cbps', 'ipt', 'ipw'"
+        )
+    hot, s = indicators(frame)[used], frame.unit_weights[used]
+    D = scaled_distances(distance_columns(frame)[used], s)
+    arm = target_arm(frame, options)
+    moving = [k for k in range(hot.shape[1]) if k != arm]
+    share = s[:, None] * hot / (s @ hot)
+    target = s / s.sum() if arm is None else share[:, arm]
+    pull = 2 * D @ target
+    pairs = list(combinations(moving, 2)) if arm is None and options.improved else []
+    P, q = _objective(D, share, moving, pairs, pull, options.lambda_, s)
+    free = np.flatnonzero(hot[:, moving].any(axis=1))
+    found = quadratic_programme(
+        P[np.ix_(free, free)], q[free], (s[:, None] * hot)[np.ix_(free, moving)].T, (s @ hot)[moving], options.min_w
+    )
+    w = np.ones(frame.n)
+    w[used[free]] = found
+    return Weighting(w, notes=(GIVEN,), words="energy balancing")
+
+
+def _objective(
+    D: Array, share: Array, moving: list[int], pairs: list[tuple[int, int]], pull: Array, penalty: float, s: Array
+) -> tuple[Array, Array]:
+    """Quadratic and linear part in the weights, scaled to sizes that suit the solver."""
+    n = len(D)
+    P, q = np.zeros((n, n)), np.zeros(n)
+    scale = float(n) ** 2
+    own = 1 + (len(moving) - 1 if pairs else 0)
+    for k in moving:
+        u = share[:, k]
+        P -= 2 * own * np.outer(u, u) * D
+        q += pull * u
+        P[np.diag_indices(n)] += penalty * u**2 / s
+    for a, b in pairs:
+        crossed = np.outer(share[:, a], share[:, b]) * D
+        P += 2 * (crossed + crossed.T)
+    return scale * P, scale * q
+
+
+def distance_columns(frame: ModelFrame) -> Array:
+    """Covariates for distances: the design's columns, and the reference level of factors of three levels or more.
+
+    With a column a level, two units of different levels are equally far apart whichever the levels.
+    """
+    design = frame.design("propensity")
+    columns = [design.X[:, 1:]]
+    for value in design.values.values():
+        if isinstance(value, (Factor, Strings)):
+            factor = as_factor(value).drop_unused()
+            if len(factor.levels) > 2:
+                columns.append((factor.codes == 0).astype(float)[:, None])
+    return np.hstack(columns)
+
+
+@backend(
+    "energy",
+    options=Energy,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=("ATE", "ATT", "ATC"),
+    default_estimand="ATE",
+    default_vcov="HC0",
+    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    r="WeightIt::weightit(method = 'energy') |> lm_weightit(vcov = 'HC0')",
+    summary="energy balancing: whole distributions made alike, without a model",
+    exempt={
+        "influence": NO_EQUATIONS,
+        "stacking": NO_EQUATIONS,
+        "integer_weights": "the quadratic programme is solved to the solver's accuracy, not to the last digits",
+        "row_order": "the quadratic programme is solved to the solver's accuracy, not to the last digits",
+        "label_swap": "the quadratic programme is solved to the solver's accuracy, not to the last digits",
+        "same_seed": "a quadratic programme a replicate takes too long for hundreds of them in a test",
+    },
+    needs=("osqp",),
+)
+def energy(frame: ModelFrame, options: Energy) -> Fit:
+    """Average effect by energy balancing.
+
+    Weights that minimise the energy distance between each arm's covariate distribution and the target's, so that whole
+    distributions are balanced and no model is chosen. Standard errors treat the weights as given.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : Energy
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    CapabilityError
+        Above 5000 rows, and without OSQP.
+
+    References
+    ----------
+    Huling and Mak (2024). R: ``WeightIt::weightit(method = "energy")`` 1.4.
+    """
+    return weighted_fit(frame, energy_weights(frame, options), options)
