@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from causalformula import datasets, plots
     from causalformula.backends.difference_in_means import DifferenceInMeans
     from causalformula.backends.regression import Regression
+    from causalformula.backends.subclass import Subclass
     from causalformula.backends.weighting.cbps import CBPS
     from causalformula.backends.weighting.ebal import Ebal
     from causalformula.backends.weighting.energy import Energy
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "causalformula.backends.difference_in_means": ("DifferenceInMeans",),
     "causalformula.backends.regression": ("Regression",),
+    "causalformula.backends.subclass": ("Subclass",),
     "causalformula.backends.weighting.cbps": ("CBPS",),
     "causalformula.backends.weighting.ebal": ("Ebal",),
     "causalformula.backends.weighting.energy": ("Energy",),
@@ -119,6 +121,7 @@ __all__ = [
     "Jackknife",
     "OptionError",
     "Regression",
+    "Subclass",
     "Wild",
     "adjust_pvalues",
     "anova",

@@ -84,8 +84,11 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """``"; did you mean 'Drug'?"``, or an empty string when nothing is near."""
     names = {str(a).casefold(): str(a) for a in reversed(list(allowed))}
     names |= {name: name for name in names.values()}
-    near = get_close_matches(str(word), names, n=1, cutoff=0.6) or get_close_matches(str(word).casefold(), names, n=1, cutoff=0.6)
-    return f"; did you mean {names[near[0]]!r}?" if near else ""
+    for spelling in (str(word), str(word).casefold()):
+        near = get_close_matches(spelling, names, n=1, cutoff=0.6)
+        if near:
+            return f"; did you mean {names[near[0]]!r}?"
+    return ""
 
 
 def choose(word: str, allowed: Iterable[str], lead: str = "choose from") -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import causalformula.backends.difference_in_means
 import causalformula.backends.regression
+import causalformula.backends.subclass
 import causalformula.backends.weighting.cbps
 import causalformula.backends.weighting.ebal
 import causalformula.backends.weighting.energy
@@ -75,8 +76,8 @@ def fit(
     data : data frame
         pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
     method : str or options object, optional
-        ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such as
-        ``cf.Regression(interact=True)``. See ``causalformula methods``.
+        ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
+        as ``cf.Regression(interact=True)``. See ``causalformula methods``.
     outcome : str, optional
         The left side, where the formula has none.
     estimand : {"ATE", "ATT", "ATC", ...}, optional
@@ -154,7 +155,8 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
         return "did"
     if spec.has("iv"):
         return "iv"
-    modelled = given.get("family", "gaussian") != "gaussian" or given.get("estimand", "ATE") != "ATE" or "interact" in given
+    usual = given.get("family", "gaussian") == "gaussian" and given.get("estimand", "ATE") == "ATE"
+    modelled = not usual or "interact" in given
     return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
 
 

@@ -50,8 +50,12 @@ class Contrast:
         """Marginaleffects' label: ``1 - 0``, ``mean(1) / mean(0)``, ``ln(odds(1) / odds(0))``, ``+1``."""
         if self.text is None:
             return measure.label.format(a=self.high.label, b=self.low.label)
-        wrap = {"ratio": "mean({})", "log_ratio": "ln(mean({}))", "odds_ratio": "odds({})", "log_odds_ratio": "ln(odds({}))"}
-        return wrap.get(measure.name, "{}").format(self.text)
+        return _WRAPS.get(measure.name, "{}").format(self.text)
+
+
+_WRAPS = {
+    "ratio": "mean({})", "log_ratio": "ln(mean({}))", "odds_ratio": "odds({})", "log_odds_ratio": "ln(odds({}))",
+}  # fmt: skip
 
 
 def settings(treatment: Treatment) -> list[Setting]:
@@ -84,8 +88,8 @@ def contrasts(treatment: Treatment, contrast: Any) -> list[Contrast]:
             raise OptionError(f"contrast={contrast!r} compares a level with itself")
     else:
         raise OptionError(
-            f"contrast={contrast!r} is for a dose; {treatment.name!r} has the levels {', '.join(treatment.levels)}: use "
-            "'reference', 'pairwise', 'sequential' or a pair (low, high)"
+            f"contrast={contrast!r} is for a dose; {treatment.name!r} has the levels {', '.join(treatment.levels)}: "
+            "use 'reference', 'pairwise', 'sequential' or a pair (low, high)"
         )
     return [Contrast(levels[high], levels[low]) for low, high in pairs]
 
@@ -118,8 +122,8 @@ def _dose(treatment: Treatment, contrast: Any) -> list[Contrast]:
     if contrast == "minmax":
         return [Contrast(_fixed(x, x.max(), "Max"), _fixed(x, x.min(), "Min"))]
     raise OptionError(
-        f"contrast={contrast!r} is for a treatment with levels; {treatment.name!r} is a dose: use a number, 'sd', 'iqr', "
-        f"'minmax', a pair (low, high) or 'slope', or write treat(factor({treatment.name}))"
+        f"contrast={contrast!r} is for a treatment with levels; {treatment.name!r} is a dose: use a number, 'sd', "
+        f"'iqr', 'minmax', a pair (low, high) or 'slope', or write treat(factor({treatment.name}))"
     )
 
 

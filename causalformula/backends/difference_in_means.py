@@ -84,7 +84,7 @@ class Arms:
         """Effects or means over everyone."""
         if query.by is not None:
             raise CapabilityError(
-                "difference_in_means has no effects by group; use method='regression' with modify(...), or one fit a subset"
+                "difference_in_means has no effects by group; use method='regression' with modify(...), or subset="
             )
         treatment = self.frame.the_treatment
         if query.kind == "means":
@@ -109,7 +109,7 @@ class Arms:
         return Estimate(names, theta, Influence((stage,), jac, n, between))
 
     def _with_design_df(self, answer: Answer, compared: Sequence[Contrast]) -> Answer:
-        """Welch's degrees of freedom with HC2, in a plain design without weights; clusters minus cells in blocks (as estimatr)."""
+        """Degrees of freedom that estimatr's design gives: Welch's, or clusters minus cells within blocks."""
         evidence = answer.estimate.evidence
         if isinstance(evidence, Influence) and self.frame.strata is not None and self.frame.clusters:
             df = float(_clusters_by_cell(self.frame, self.cells).sum() - self.cells.mean.size)
@@ -150,7 +150,7 @@ def _cell_stage(c: Cells, names: Sequence[str]) -> tuple[Stage, Array]:
 
 
 def _arm_stage(c: Cells, theta: Array, names: tuple[str, ...]) -> tuple[Stage, Array]:
-    """The arms' means directly: the same influences and leverages without a dummy a cell, however many blocks there are."""
+    """The arms' means directly: the same influences and leverages without a dummy a cell, for any number of blocks."""
     levels = c.mean.shape[1]
     within = np.zeros((len(c.y), levels))
     rows = np.arange(len(c.y))
@@ -235,8 +235,8 @@ def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
 def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     """Average effect in a randomised experiment, by the difference in means.
 
-    ``tau = sum_b (N_b / N) (ybar_b1 - ybar_b0)`` over blocks b (one block without ``strata(...)``), with Neyman's variance
-    ``sum_b (N_b / N)^2 (s_b1^2 / n_b1 + s_b0^2 / n_b0)``: HC2 of the saturated regression.
+    ``tau = sum_b (N_b / N) (ybar_b1 - ybar_b0)`` over blocks b (one block without ``strata(...)``), with Neyman's
+    variance ``sum_b (N_b / N)^2 (s_b1^2 / n_b1 + s_b0^2 / n_b0)``: HC2 of the saturated regression.
 
     Parameters
     ----------
@@ -254,7 +254,8 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     ----------
     Neyman (1923); Gerber and Green (2012). R: ``estimatr::difference_in_means`` 1.0.0.
     """
-    frame.refuse_roles(("adjust", "outcome", "modify", "offset"), "difference_in_means adjusts for nothing; use regression")
+    adjusting = ("adjust", "outcome", "modify", "offset")
+    frame.refuse_roles(adjusting, "difference_in_means adjusts for nothing; use regression")
     family = options.family
     if family not in ("gaussian", None):
         raise OptionError("difference_in_means has no outcome model, so no family; use method='regression'")

@@ -58,7 +58,7 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What is read off a fit: effects or mean potential outcomes, over everyone or by group."""
+    """What is read off a fit: effects or mean potential outcomes, over everyone or by group, or effects by stratum."""
 
     kind: str = "effects"
     by: Groups | None = None

@@ -51,7 +51,8 @@ class Options:
         if isinstance(self.contrast, list):
             object.__setattr__(self, "contrast", tuple(self.contrast))
         if not isinstance(self.contrast, (str, tuple, int, float, np.number)) or isinstance(self.contrast, bool):
-            raise OptionError(f"contrast must be one of {', '.join(CONTRASTS)}, a number, or a pair (low, high), not {self.contrast!r}")
+            allowed = f"{', '.join(CONTRASTS)}, a number, or a pair (low, high)"
+            raise OptionError(f"contrast must be one of {allowed}, not {self.contrast!r}")
         if not isinstance(self.family, (str, Family)):
             raise OptionError(f"family is named by text, such as 'binomial', not {self.family!r}")
         read_measure(self.measure)

@@ -19,7 +19,14 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
     if family.name == "gaussian" and family.link_name == "identity":
         return fit_linear(design.X, y, design.names, weights=weights, offset=frame.offset, intercept=design.intercept)
     return fit_glm(
-        design.X, y, design.names, family, weights=weights, offset=frame.offset, intercept=design.intercept, to_zero=True
+        design.X,
+        y,
+        design.names,
+        family,
+        weights=weights,
+        offset=frame.offset,
+        intercept=design.intercept,
+        to_zero=True,
     )
 
 

@@ -54,7 +54,8 @@ class Record:
     summary : str
         One line for the methods table.
     batch : callable, optional
-        Many reweighted fits at once, for the bootstrap: ``(frame, options, query, W) -> (R, q)``, or None where it cannot.
+        Many reweighted fits at once, for the bootstrap: ``(frame, options, query, W) -> (R, q)``, or None where it
+        cannot.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
     needs : tuple of str
@@ -82,7 +83,6 @@ RECORDS: dict[str, Record] = {}
 
 # Methods of the design whose backend is not there yet: named, so that asking for one is not called a typo.
 PLANNED = (
-    *("subclass", "stratification"),
     *("nearest", "matching", "optimal", "full", "cem", "exact", "cardinality"),
     *("aipw", "tmle", "dml", "did", "iv"),
     *("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),
@@ -191,7 +191,9 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
             f"method {record.name!r} does not estimate the {estimand}; it offers {', '.join(record.estimands)}"
         )
     if options.focal is not None and estimand not in ("ATT", "ATC"):
-        raise OptionError(f"focal= names the level whose units are the target of the ATT or ATC; the estimand is the {estimand}")
+        raise OptionError(
+            f"focal= names the level whose units are the target of the ATT or ATC; the estimand is the {estimand}"
+        )
     return record, replace(options, estimand=estimand)
 
 
@@ -202,8 +204,8 @@ def run(frame: ModelFrame, options: Options) -> Fit:
     if treatment is not None and treatment.kind not in record.treatments:
         able = [r.name for r in RECORDS.values() if treatment.kind in r.treatments]
         raise CapabilityError(
-            f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} (here {treatment.name!r}); "
-            f"these do: {', '.join(able)}"
+            f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} "
+            f"(here {treatment.name!r}); these do: {', '.join(able)}"
         )
     return record.run(frame, options)
 

@@ -208,7 +208,8 @@ def target_weights(frame: ModelFrame, estimand: str, focal: Any = None) -> Array
         level = treatment.index(focal)
     elif treatment.kind is Kind.MULTI and estimand == "ATT":
         raise OptionError(
-            f"estimand='ATT' with several levels needs focal=, the level whose units are the target: {some(treatment.levels)}"
+            "estimand='ATT' with several levels needs focal=, the level whose units are the target: "
+            f"{some(treatment.levels)}"
         )
     else:
         level = 1 if estimand == "ATT" else 0

@@ -131,7 +131,8 @@ class _Reader:
         for role, body in bodies.items():
             found = terms(body, source=self.spec.source)
             if not found.intercept:
-                raise FormulaError(f"{role}(...) cannot take the intercept out; a causal model keeps it", self.spec.source)
+                why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
+                raise FormulaError(why, self.spec.source)
             nodes += found.variables
         for name in {n for node in nodes for n in _names(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
@@ -170,7 +171,8 @@ def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -
     if isinstance(contrasts, Mapping):
         for name in contrasts:
             if name not in values:
-                raise OptionError(f"contrasts= names {name!r}, which the formula does not use{choose(name, values, 'it uses')}")
+                listed = choose(name, values, "it uses")
+                raise OptionError(f"contrasts= names {name!r}, which the formula does not use{listed}")
 
 
 def _names(node: Node) -> list[str]:
@@ -199,7 +201,8 @@ def _expanded(node: Node, names: list[str]) -> Node:
             total = plus(total, Name(name, span=node.span))
         return Call("(", (Argument(total),), span=node.span)
     if isinstance(node, Call):
-        return Call(node.function, tuple(Argument(_expanded(a.value, names), a.name) for a in node.args), span=node.span)
+        args = tuple(Argument(_expanded(a.value, names), a.name) for a in node.args)
+        return Call(node.function, args, span=node.span)
     return node
 
 

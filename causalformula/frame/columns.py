@@ -136,17 +136,17 @@ def _factor(series: nw.Series[Any], name: str) -> Value:
         categories = native.cat.categories
         levels = tuple(_label(v) for v in categories.tolist())
         return Factor(np.asarray(native.cat.codes.to_numpy(), dtype=np.int32), levels, bool(native.cat.ordered))
-    levels = _categories(series, native)
+    known = _categories(series, native)
     text = _strings(np.asarray(series.cast(nw.String).to_numpy(), dtype=object))
-    if levels is None:
+    if known is None:
         return text
-    place = {level: k for k, level in enumerate(levels)}
+    place = {level: k for k, level in enumerate(known)}
     table = np.array([place[v] for v in text.table] + [-1], dtype=np.int32)
-    return Factor(table[text.codes], levels)
+    return Factor(table[text.codes], known)
 
 
 def _categories(series: nw.Series[Any], native: Any) -> tuple[str, ...] | None:
-    """Categories of a frame that is not pandas: an Enum's or a dictionary's; None where they have no order of their own.
+    """Categories of a frame that is not pandas: an Enum's or a dictionary's; None where they have no order.
 
     A polars Categorical has its categories in common with all others, so its levels are sorted as those of text are.
     """

@@ -1,4 +1,4 @@
-"""``ModelFrame``: a question bound to data. Arrays for outcome, treatment, designs, weights and groups, on the rows kept."""
+"""``ModelFrame``: a question bound to data. Outcome, treatment, designs, weights and groups, on the rows kept."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, DataError, OptionError, did_you_mean, some
-from causalformula.formula.design import Contrasts, Evaluated, Recipe, build
+from causalformula.formula.design import Contrasts, Evaluated, build
 from causalformula.formula.evaluate import Env, Memory
 from causalformula.formula.grammar import variables
+from causalformula.formula.recipe import Recipe
 from causalformula.formula.spec import Spec, enclosed, plus
 from causalformula.formula.syntax import Argument, Call, Node
 from causalformula.formula.terms import Terms, terms
@@ -85,11 +86,12 @@ class Outcome:
         if isinstance(self.value, Matrix):
             raise DataError(f"the outcome {self.name} has {self.value.values.shape[1]} columns; one is needed")
         raise OptionError(
-            f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, or recode it"
+            f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, "
+            "or recode it"
         )
 
     def binary(self) -> Array:
-        """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, the others 1."""
+        """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, others 1."""
         if isinstance(self.value, (Factor, Strings)):
             factor = as_factor(self.value).drop_unused()
             if len(factor.levels) > 2:
@@ -210,7 +212,8 @@ class ModelFrame:
     @property
     def y(self) -> Array:
         """The outcome as numbers (n,)."""
-        return self._remember("y", lambda: self._the_outcome().numeric())
+        y: Array = self._remember("y", lambda: self._the_outcome().numeric())
+        return y
 
     def outcome_for(self, family: Family) -> Array:
         """The outcome as a family reads it: a binomial one takes two-level factors too."""
@@ -243,7 +246,7 @@ class ModelFrame:
             raise OptionError(f"{why}; the formula has {', '.join(f'{role}(...)' for role in found)}")
 
     def outcome_part(self, *, interact: bool = False) -> tuple[Any, ...]:
-        """Key of the outcome model's design: treatment, confounders, outcome terms, modifiers and their interactions."""
+        """Key of the outcome model's design: treatment, confounders, outcome terms, modifiers and interactions."""
         return ("outcome", interact)
 
     def design(self, part: Any) -> Design:
@@ -254,7 +257,8 @@ class ModelFrame:
         part : ("outcome", interact), ("weighted", interact), "adjust" or "propensity"
             ``weighted`` is the outcome model of a weighted sample, without the confounders.
         """
-        return self._remember(("design", part), lambda: self._design(self._rhs(part)))
+        design: Design = self._remember(("design", part), lambda: self._design(self._rhs(part)))
+        return design
 
     def counterfactual(self, part: Any, key: Any, column: Value) -> Counterfactual:
         """The columns of a design that change when the treatment is set to ``column``; ``key`` names the setting."""
@@ -262,7 +266,8 @@ class ModelFrame:
         def make() -> Counterfactual:
             return self.design(part).at(self.the_treatment.name, column)
 
-        return self._remember(("at", part, key), make)
+        change: Counterfactual = self._remember(("at", part, key), make)
+        return change
 
     def _rhs(self, part: Any) -> Node | None:
         rest = [self.bodies[k] for k in ("adjust", "modify") if k in self.bodies]
@@ -340,7 +345,7 @@ class ModelFrame:
         return self._remember(key, make)
 
     def subgroups(self, name: str) -> Grouping:
-        """Groups of a column for effects by group: its levels or values, or quartiles of a number with more than ten."""
+        """Groups of a column for effects by group: its levels or values; quartiles of a number with more than ten."""
         if name not in self.table:
             raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
         value = take(self.table.column(name), self.rows)
@@ -377,8 +382,8 @@ def grouping(name: str, value: Value, index: Any) -> Grouping:
     if (factor.codes < 0).any():
         labels = index[np.flatnonzero(factor.codes < 0)]
         raise DataError(
-            f"{name!r} is missing in {len(labels)} of the rows used (rows {some(labels)}); name it in the formula so that "
-            "these rows are dropped before the fit, or fill it in"
+            f"{name!r} is missing in {len(labels)} of the rows used (rows {some(labels)}); name it in the formula so "
+            "that these rows are dropped before the fit, or fill it in"
         )
     return Grouping(name, factor.levels, factor.codes.astype(np.intp))
 

@@ -63,7 +63,7 @@ def subset_rows(subset: Any, table: Table, env: Env | None) -> Bools | None:
 
 
 def _aligned(subset: Any, table: Table) -> Any:
-    """A pandas Series in the order of the data's row labels, as pandas itself would read it; missing counts as false."""
+    """A pandas Series in the order of the data's row labels, as pandas would read it; missing counts as false."""
     import pandas as pd
 
     if not isinstance(subset, pd.Series):

@@ -58,7 +58,7 @@ class Treatment:
 
     def is_level(self, level: str) -> NDArray[np.bool_]:
         """Rows at a level."""
-        return self.codes == self.index(level)
+        return np.asarray(self.codes == self.index(level))
 
     def index(self, level: Any) -> int:
         """Position of a level given as text, number or logical."""

@@ -112,7 +112,7 @@ def covariance(
     if evidence is None:
         raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
     if isinstance(evidence, Draws):
-        return Covariance(request, spread(evidence.values), _df(request, estimate), "draws")
+        return Covariance(request, spread(evidence.values), degrees_of_freedom(request, estimate), "draws")
     if isinstance(evidence, Fixed):
         return _fixed(estimate, request, evidence)
     if evidence.joined:
@@ -135,18 +135,18 @@ def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
 def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
     q = len(estimate)
     if matrix.shape == (q, q):
-        return Covariance(request, matrix, _df(request, estimate), "given matrix")
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate), "given matrix")
     evidence = estimate.evidence
     if isinstance(evidence, Influence) and evidence.stages and matrix.shape[0] == evidence.stages[-1].size:
         jac = evidence.jac[:, -evidence.stages[-1].size :]
-        return Covariance(request, jac @ matrix @ jac.T, _df(request, estimate), "given matrix")
+        return Covariance(request, jac @ matrix @ jac.T, degrees_of_freedom(request, estimate), "given matrix")
     raise OptionError(
         f"the covariance matrix has shape {matrix.shape}; there are {q} effects"
         + (f" and {evidence.stages[-1].size} model coefficients" if isinstance(evidence, Influence) else "")
     )
 
 
-def _df(request: Request, estimate: Estimate, own: Array | None = None) -> Array:
+def degrees_of_freedom(request: Request, estimate: Estimate, own: Array | None = None) -> Array:
     """Degrees of freedom: the first of these that there is.
 
     The request's; the design's; ``own``, which an adjustment brings (Satterthwaite's); the residual ones of a
@@ -172,20 +172,20 @@ def _from_influence(
 ) -> Covariance:
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
-        return Covariance(request, matrix, _df(request, estimate), "classical")
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate), "classical")
     if isinstance(request, (HAC, DriscollKraay)):
         matrix, label = serial(evidence, request, groups)
-        return Covariance(request, matrix, _df(request, estimate), label)
-    row, fixed = _row(request, evidence)
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate), label)
+    row, fixed = variance_row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
         matrix, label, own_df = _clustered(evidence, row, request, groups, fixed)
     else:
-        matrix = _factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, request.unconditional)
+        matrix = small_sample_factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, request.unconditional)
         label = row.name
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
-    return Covariance(request, matrix, _df(request, estimate, own_df), label)
+    return Covariance(request, matrix, degrees_of_freedom(request, estimate, own_df), label)
 
 
 def _classical(evidence: Influence, unconditional: bool) -> Array:
@@ -201,7 +201,7 @@ def _classical(evidence: Influence, unconditional: bool) -> Array:
     return matrix
 
 
-def _row(request: Request, evidence: Influence) -> tuple[Variance, bool]:
+def variance_row(request: Request, evidence: Influence) -> tuple[Variance, bool]:
     """The table's row for a request, and whether first stages are held fixed."""
     if isinstance(request, Asympt):
         return VARIANCES["asympt"], request.weights == "fixed"
@@ -235,7 +235,7 @@ def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
         )
 
 
-def _factor(row: Variance, evidence: Influence, g: int) -> float:
+def small_sample_factor(row: Variance, evidence: Influence, g: int) -> float:
     root = evidence.root
     n = evidence.n if root is None else root.nobs
     k = root.rank if root is not None else evidence.stages[-1].size if evidence.stages else evidence.size
@@ -269,7 +269,7 @@ def _clustered(
             f"{row.name} is defined for one grouping, and this names {len(request.by)}; "
             f"use vcov='~{' + '.join(request.by)}'"
         )
-    used = _rows_used(evidence)
+    used = rows_used(evidence)
     total = np.zeros((evidence.size, evidence.size))
     counts = []
     df = None
@@ -278,8 +278,8 @@ def _clustered(
             codes, count = intersect([groups[name] for name in names], used)
             if count < 2:
                 raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
-            sums, df = _cluster_sums(evidence, row, codes, count, fixed, request.unconditional)
-            total += (-1) ** (size + 1) * _factor(row, evidence, count) * (sums.T @ sums) / evidence.n**2
+            sums, df = cluster_sums(evidence, row, codes, count, fixed, request.unconditional)
+            total += (-1) ** (size + 1) * small_sample_factor(row, evidence, count) * (sums.T @ sums) / evidence.n**2
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
     label = f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
@@ -289,7 +289,7 @@ def _clustered(
     return total, label, df
 
 
-def _rows_used(evidence: Influence) -> NDArray[np.bool_] | None:
+def rows_used(evidence: Influence) -> NDArray[np.bool_] | None:
     """Rows that take part, whose clusters are counted: of positive weight when one regression is all there is."""
     root = evidence.root
     if root is None or len(evidence.stages) > 1 or root.nobs == evidence.n:
@@ -297,7 +297,7 @@ def _rows_used(evidence: Influence) -> NDArray[np.bool_] | None:
     return np.asarray(root.w > 0)
 
 
-def _cluster_sums(
+def cluster_sums(
     evidence: Influence, row: Variance, codes: Codes, count: int, fixed: bool, unconditional: bool
 ) -> tuple[Array, Array | None]:
     """Influences summed by cluster (G, q), the root's adjusted where the row says so, with its degrees of freedom."""

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.inference.covariance import (
     Covariance,
-    _cluster_sums,
-    _df,
-    _factor,
-    _row,
-    _rows_used,
+    cluster_sums,
+    degrees_of_freedom,
     intersect,
     nearest_psd,
+    rows_used,
+    small_sample_factor,
+    variance_row,
 )
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
@@ -124,16 +124,16 @@ def _freedom(df: Array, mix: Array, request: Request) -> Array:
 def _by_row(part: Part, request: HC | Asympt, n: int) -> tuple[Array, Array]:
     """A fit's adjusted sums on the union's rows (n, q), and degrees of freedom."""
     own = part.evidence
-    row, fixed = _row(request, own)
+    row, fixed = variance_row(request, own)
     adjust = None if row.adjust is None or own.root is None else row.adjust(own.root)
     psi = own.psi(adjust=adjust, expected=row.expected, fixed=fixed, unconditional=request.unconditional)
     out = np.zeros((n, own.size))
-    out[part.place] = psi * (np.sqrt(_factor(row, own, own.n)) / own.n)
+    out[part.place] = psi * (np.sqrt(small_sample_factor(row, own, own.n)) / own.n)
     return out, _own_df(request, own, None)
 
 
 def _own_df(request: Request, own: Influence, adjusted: Array | None) -> Array:
-    return _df(request, Estimate(tuple(map(str, range(own.size))), np.zeros(own.size), own), adjusted)
+    return degrees_of_freedom(request, Estimate(tuple(map(str, range(own.size))), np.zeros(own.size), own), adjusted)
 
 
 def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> tuple[Array, Array, str]:
@@ -152,7 +152,7 @@ def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -
             df = np.concatenate([df for _, df in each])
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
-    kinds = " and ".join(sorted({_row(request, part.evidence)[0].name for part in evidence.parts}))
+    kinds = " and ".join(sorted({variance_row(request, part.evidence)[0].name for part in evidence.parts}))
     label = f"clustered by {' and '.join(request.by)} ({kinds}; clusters {some(counts)})"
     if len(request.by) > 1:
         total, changed = nearest_psd(total)
@@ -163,16 +163,16 @@ def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -
 def _by_cluster(part: Part, request: Cluster, codes: Codes, count: int) -> tuple[Array, Array]:
     """A fit's adjusted sums by the union's clusters (G, q), and degrees of freedom."""
     own = part.evidence
-    row, fixed = _row(request, own)
+    row, fixed = variance_row(request, own)
     if row.by_cluster is not None and len(request.by) > 1:
         raise CapabilityError(f"{row.name} is defined for one grouping; for {len(request.by)} use 'CR1' or 'CR1S'")
     mine, place = np.unique(codes[part.place], return_inverse=True)
-    used = _rows_used(own)
+    used = rows_used(own)
     mine = mine if used is None else mine[np.unique(place[used])]
     inside, size = intersect([place.astype(np.intp)], used)
     if size < 2:
         raise OptionError("one of the fits has a single cluster")
-    sums, adjusted = _cluster_sums(own, row, inside, size, fixed, request.unconditional)
+    sums, adjusted = cluster_sums(own, row, inside, size, fixed, request.unconditional)
     out = np.zeros((count, own.size))
-    out[mine] = sums * (np.sqrt(_factor(row, own, size)) / own.n)
+    out[mine] = sums * (np.sqrt(small_sample_factor(row, own, size)) / own.n)
     return out, _own_df(request, own, adjusted)

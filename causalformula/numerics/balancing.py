@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalformula.errors import ConvergenceError
 from causalformula.numerics.least_squares import least_squares
@@ -103,11 +104,9 @@ def balance(
     kept = least_squares(Z, np.zeros(len(Z)), s).kept
     columns = Z if len(kept) == Z.shape[1] else Z[:, kept]
     centre = s @ columns / s.sum()
-    spread = np.sqrt(np.maximum(s @ (columns - centre) ** 2 / s.sum(), 0))
-    centre[0], spread[0] = 0.0, 1.0
+    centre[0] = 0.0
     active = (s > 0) & ((up != 0) | (down != 0))
-    constants = (b[kept] - centre * b[0]) / spread
-    part = _Scaled((columns[active] - centre) / spread, (s * up)[active], (s * down)[active], constants, size)
+    part, spread = _scaled(columns, centre, active, s, up, down, b[kept], size)
     coef, gradient, steps = _newton(part, maxit)
     worst = float(np.abs(gradient).max()) / size if np.isfinite(gradient).all() else np.inf
     if worst > REQUIRED:
@@ -115,6 +114,18 @@ def balance(
     slope = coef / spread
     slope[0] = coef[0] - float(slope[1:] @ centre[1:])
     return Tilt(slope, kept, columns @ slope, worst, steps)
+
+
+def _scaled(
+    Z: Floats, centre: Floats, active: NDArray[np.bool_], s: Floats, up: Floats, down: Floats, b: Floats, size: float
+) -> tuple[_Scaled, Floats]:
+    """The active rows' equations on standardised columns, and the columns' standard deviations."""
+    part = (Z if active.all() else Z[active]) - centre
+    spread = np.sqrt(np.einsum("ij,ij,i->j", part, part, s[active]) / s[active].sum())
+    spread[0] = 1.0
+    spread[spread <= 1e-12 * (np.abs(centre) + 1e-300)] = 1.0  # constant in the active rows
+    part /= spread
+    return _Scaled(part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, size), spread
 
 
 def _newton(part: _Scaled, maxit: int) -> tuple[Floats, Floats, int]:
@@ -156,6 +167,6 @@ def _unbalanced(gap: Floats, names: Sequence[str]) -> str:
     order = np.argsort(-np.abs(gap[1:]))[:3] + 1
     told = ", ".join(f"{names[j]} ({abs(gap[j]):.2g} standard deviations)" for j in order if abs(gap[j]) > REQUIRED)
     return (
-        f"no weights balance these covariates; furthest off: {told or names[0]}. The groups may not overlap there: drop or "
-        "coarsen these terms, restrict the sample, or use method='ipw', which does not insist on exact balance"
+        f"no weights balance these covariates; furthest off: {told or names[0]}. The groups may not overlap there: "
+        "drop or coarsen these terms, restrict the sample, or use method='ipw', which does not insist on exact balance"
     )

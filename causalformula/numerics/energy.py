@@ -30,7 +30,7 @@ def quadratic_programme(P: Floats, q: Floats, A: Floats, b: Floats, floor: float
         If it does not reach its accuracy.
     """
     try:
-        import osqp
+        import osqp  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError as error:
         raise CapabilityError("energy balancing needs the solver OSQP: pip install 'causalformula[energy]'") from error
     from scipy import sparse

@@ -48,21 +48,22 @@ class Moments:
     def mean(self, b: Floats) -> Floats:
         """Both sets of moments, averaged (2p,)."""
         score, balance = self.rows(b)
-        return np.concatenate([score @ self.X, balance @ self.X]) / self.s.sum()
+        return np.asarray(np.concatenate([score @ self.X, balance @ self.X]) / self.s.sum())
 
     def jacobian(self, b: Floats) -> Floats:
         """Derivative of the averaged moments (2p, p)."""
         p = self.probability(b)
         odds = np.where(self.a == 1, (1 - p) / p if self.arm != 1 else 0.0, p / (1 - p) if self.arm != 0 else 0.0)
         blocks = [(self.X * (self.s * u)[:, None]).T @ self.X for u in (p * (1 - p), odds)]
-        return -np.vstack(blocks) / self.s.sum()
+        return np.asarray(-np.vstack(blocks) / self.s.sum())
 
     def weight(self, b: Floats) -> Floats:
         """Inverse of the moments' variance under the model: blocks of ``v, h, h^2 / v`` with ``v = p (1 - p)``."""
         p = self.probability(b)
         v, h = p * (1 - p), self.tilt(p)
         parts = [(self.X * (self.s * u)[:, None]).T @ self.X / self.s.sum() for u in (v, h, h**2 / v)]
-        return np.linalg.pinv(np.block([[parts[0], parts[1]], [parts[1], parts[2]]]), hermitian=True)
+        whole = np.block([[parts[0], parts[1]], [parts[1], parts[2]]])
+        return np.asarray(np.linalg.pinv(whole, hermitian=True), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ def minimize_moments(problem: Moments, start: Floats, maxit: int = 500) -> Minim
     for _ in range(maxit):
         g, G = problem.mean(b), problem.jacobian(b)
         slope = G.T @ W @ g
-        step = -np.linalg.lstsq(G.T @ W @ G, slope, rcond=1e-13)[0]
+        step = -np.asarray(np.linalg.lstsq(G.T @ W @ G, slope, rcond=1e-13)[0], dtype=np.float64)
         value = float(g @ W @ g)
         moved = _shorter(problem, W, b, step, value, float(slope @ step))
         settled = moved is None or np.abs(problem.X @ (moved - b)).max() < TOLERANCE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +86,10 @@ def _loss(Z: Floats, coef: Floats, codes: NDArray[np.intp], s: Floats) -> tuple[
     return float(s @ (np.log(total) - own)), P / total[:, None]
 
 
-def _downhill(Z: Floats, coef: Floats, step: Floats, codes: Any, s: Floats, loss: float) -> tuple[Floats, float, Floats] | None:
+def _downhill(
+    Z: Floats, coef: Floats, step: Floats, codes: NDArray[np.intp], s: Floats, loss: float
+) -> tuple[Floats, float, Floats] | None:
+    """The point after a step, halved until the loss does not rise."""
     for halvings in range(30):
         at = coef + step / 2**halvings
         reached, P = _loss(Z, at, codes, s)

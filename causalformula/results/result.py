@@ -182,6 +182,19 @@ class Result:
         result = self._ask(Query("effects", groups))
         return result._with_test(_equality(result, name))
 
+    def strata(self) -> Result:
+        """The difference in means within each stratum of a subclassification, with the test that they are equal.
+
+        Returns
+        -------
+        Result
+            One row a stratum; ``fit.design.subclass`` says who is in which.
+        """
+        if "strata" not in self.fit.extras:
+            raise CapabilityError(f"method {self.call.record.name!r} has no strata; method='subclass' has")
+        result = self._ask(Query("strata"))
+        return result._with_test(_equality(result, "subclass"))
+
     def _ask(self, query: Query) -> Result:
         if self.query is None:
             raise CapabilityError("this result was derived from others; ask the fit that it came from")

@@ -331,10 +331,9 @@ def added(result: Result, other: Any) -> Result:
     """``result + other``, for another fit or for zero (where ``sum`` starts)."""
     if isinstance(other, Result):
         return combined(result, other, 1.0)
-    if isinstance(other, (int, float, np.number)) and not isinstance(other, bool):
-        if other == 0:
-            return result
-        raise OptionError(f"a number other than 0 is not added to a fit; write fit.hypothesis('b1 + {other:g} = 0')")
+    if isinstance(other, (int, float, np.number)) and not isinstance(other, bool) and other == 0:
+        return result
+    # any other number: Python's TypeError, as a shifted effect is a hypothesis and no fit
     return NotImplemented  # type: ignore[no-any-return]
 
 

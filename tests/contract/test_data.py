@@ -52,7 +52,9 @@ FRAMES = {
     "polars categories": lambda d: pl.from_pandas(d).with_columns(pl.col("z").cast(pl.Categorical)),
     "polars enum": lambda d: pl.from_pandas(d).with_columns(pl.col("z").cast(pl.Enum(["u", "v", "w"]))),
     "arrow dictionary": lambda d: pa.Table.from_pandas(d.astype({"z": "category"})),
-    "arrow in chunks": lambda d: pa.concat_tables([pa.Table.from_pandas(d.iloc[:30]), pa.Table.from_pandas(d.iloc[30:])]),
+    "arrow in chunks": lambda d: pa.concat_tables(
+        [pa.Table.from_pandas(d.iloc[:30]), pa.Table.from_pandas(d.iloc[30:])]
+    ),
     "a column of dates beside": lambda d: d.assign(when=pd.Timestamp("2020-01-01")),
     "unused names of any kind": lambda d: d.rename(columns={"q": 7, "k": ("a", "b"), "id": None}),
 }
@@ -179,7 +181,8 @@ def test_doses(data):
     slope = cf.fit(formula, data, contrast="slope").estimate
     q = data["q"]
     sizes = {
-        1: 1, -2: -2, 0.5: 0.5, "sd": q.std(), "iqr": q.quantile(0.75) - q.quantile(0.25), "minmax": q.max() - q.min(), (1, 4): 3,
+        1: 1, -2: -2, 0.5: 0.5, (1, 4): 3, "sd": q.std(), "minmax": q.max() - q.min(),
+        "iqr": q.quantile(0.75) - q.quantile(0.25),
     }  # fmt: skip
     labels = {1: "+1", -2: "-2", 0.5: "+0.5", "iqr": "Q3 - Q1", "minmax": "Max - Min", (1, 4): "4 - 1"}
     for contrast, size in sizes.items():
@@ -189,7 +192,7 @@ def test_doses(data):
 
 
 def test_a_dose_in_a_nonlinear_term(data):
-    """The treatment is rebuilt wherever it stands: an outcome model in `poly(q, 2)` is not possible, in its modifiers it is."""
+    """The treatment is rebuilt wherever it stands, next to transformed modifiers too."""
     fit = cf.fit("y ~ treat(q) + modify(poly(x, 2))", data, contrast=(1, 2))
     by_hand = cf.fit("y ~ treat(q) + modify(x + I(x^2))", data, contrast=(1, 2))
     equal(fit, by_hand, 1e-8)
@@ -222,7 +225,9 @@ def test_spellings_of_a_binary_outcome(data, spell):
 
 
 def test_missing_values_are_dropped_and_reported_by_variable(data):
-    gaps = data.assign(x=data["x"].where(data["id"] > 2), w=data["w"].where(data["id"] != 10), g=data["g"].where(data["id"] > 1))
+    gaps = data.assign(
+        x=data["x"].where(data["id"] > 2), w=data["w"].where(data["id"] != 10), g=data["g"].where(data["id"] > 1)
+    )
     gaps["z"] = gaps["z"].where(gaps["id"] != 11, None)
     fit = cf.fit(F, gaps)
     assert fit.nobs == 55

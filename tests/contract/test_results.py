@@ -1,4 +1,4 @@
-"""What every result offers, for every registered method: shapes, names, and that its readings agree with one another."""
+"""What every result offers, for every registered method: shapes, names, and readings that agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,12 @@ def test_tidy_is_every_reading(question, data):
     tidy = fit.tidy()
     assert list(tidy.columns) == TIDY
     names = list(tidy["term"] + " " + tidy["contrast"])
-    for series, column in ((fit.params, "estimate"), (fit.bse, "std.error"), (fit.tvalues, "statistic"), (fit.pvalues, "p.value")):
+    for series, column in (
+        (fit.params, "estimate"),
+        (fit.bse, "std.error"),
+        (fit.tvalues, "statistic"),
+        (fit.pvalues, "p.value"),
+    ):
         assert list(series.index) == names
         np.testing.assert_array_equal(series, tidy[column])
     limits = fit.conf_int()
@@ -60,14 +65,20 @@ def test_limits_are_the_estimate_and_its_error(question, data):
     for level in (0.5, 0.95, 0.99):
         tidy = fit.tidy(level)
         df = tidy["df"].to_numpy()
-        q = np.where(np.isinf(df), stats.norm.ppf((1 + level) / 2), stats.t.ppf((1 + level) / 2, np.where(np.isinf(df), 1, df)))
+        q = np.where(
+            np.isinf(df), stats.norm.ppf((1 + level) / 2), stats.t.ppf((1 + level) / 2, np.where(np.isinf(df), 1, df))
+        )
         value, error, low, high = (tidy[c].to_numpy() for c in ("estimate", "std.error", "conf.low", "conf.high"))
         if fit.answer.measure.reading == "exp":
             value, error, low, high = np.log(value), error / value, np.log(low), np.log(high)
         np.testing.assert_allclose((low + high) / 2, value, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose((high - low) / 2, q * error, rtol=1e-9)
         np.testing.assert_allclose(tidy["statistic"], value / error, rtol=1e-9)
-        p = np.where(np.isinf(df), 2 * stats.norm.sf(np.abs(value / error)), 2 * stats.t.sf(np.abs(value / error), np.where(np.isinf(df), 1, df)))
+        p = np.where(
+            np.isinf(df),
+            2 * stats.norm.sf(np.abs(value / error)),
+            2 * stats.t.sf(np.abs(value / error), np.where(np.isinf(df), 1, df)),
+        )
         np.testing.assert_allclose(tidy["p.value"], p, rtol=1e-8)
 
 

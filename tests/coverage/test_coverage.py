@@ -95,7 +95,9 @@ def test_conditional_intervals_cover_the_samples_effect(estimand, vcov, reps):
 
 @pytest.mark.parametrize("reps", SIZES)
 @pytest.mark.parametrize("estimand", ["ATE", "ATT"])
-@pytest.mark.parametrize("vcov", [cf.Classical(unconditional=True), cf.HC("HC3", unconditional=True)], ids=["classical", "HC3"])
+@pytest.mark.parametrize(
+    "vcov", [cf.Classical(unconditional=True), cf.HC("HC3", unconditional=True)], ids=["classical", "HC3"]
+)
 def test_unconditional_intervals_cover_the_populations_effect(estimand, vcov, reps):
     valid(Study(confounded, regress(estimand=estimand, vcov=vcov), lambda data: POPULATION[estimand]), reps)
 
@@ -162,7 +164,13 @@ TRUTHS = {"difference": P1 - P0, "ratio": P1 / P0, "odds_ratio": P1 / (1 - P1) /
 def test_measures_of_a_standardised_logit(measure, reps):
     def ask(data):
         vcov = cf.HC("HC0", unconditional=True)
-        return cf.fit("y ~ treat(a) + x", data, family="binomial", measure={"ratio": "log_ratio", "odds_ratio": "log_odds_ratio"}.get(measure, measure), vcov=vcov)
+        return cf.fit(
+            "y ~ treat(a) + x",
+            data,
+            family="binomial",
+            measure={"ratio": "log_ratio", "odds_ratio": "log_odds_ratio"}.get(measure, measure),
+            vcov=vcov,
+        )
 
     truth = TRUTHS[measure] if measure == "difference" else float(np.log(TRUTHS[measure]))
     valid(Study(binary, ask, lambda data: truth), reps)
@@ -198,7 +206,9 @@ def blocks(rng):
     parts = []
     for k, (size, treated) in enumerate([(8, 2), (16, 8), (24, 16)]):
         a = rng.permutation(size) < treated
-        parts.append(pd.DataFrame({"y": 3 * k + k * a + rng.normal(size=size) * (1 + a), "a": a.astype(int), "s": f"b{k}"}))
+        parts.append(
+            pd.DataFrame({"y": 3 * k + k * a + rng.normal(size=size) * (1 + a), "a": a.astype(int), "s": f"b{k}"})
+        )
     return pd.concat(parts, ignore_index=True)
 
 

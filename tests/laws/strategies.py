@@ -13,7 +13,7 @@ from hypothesis import currently_in_test_context, reject
 from hypothesis import strategies as st
 
 import causalformula as cf
-import causalformula.fit  # noqa: F401  (importing it files every method's record)
+import causalformula.fit
 from causalformula.backends import registry
 from causalformula.backends.registry import Record
 from causalformula.errors import ConvergenceError

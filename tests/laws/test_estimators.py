@@ -53,7 +53,9 @@ def solved(question, data, **options):
 
 
 def same(a, b, rtol, scale, what):
-    np.testing.assert_array_less(np.abs(np.asarray(a) - np.asarray(b)), rtol * np.maximum(np.abs(b), scale) + 1e-300, what)
+    np.testing.assert_array_less(
+        np.abs(np.asarray(a) - np.asarray(b)), rtol * np.maximum(np.abs(b), scale) + 1e-300, what
+    )
 
 
 def test_exemptions_are_of_known_laws_with_a_reason():
@@ -138,7 +140,9 @@ def test_integer_weights_are_duplicated_rows(question, seed):
     copied = question.fit(repeated, vcov="CR0 ~ id")
     same(theta(weighted), theta(copied), 1e-8, size(copied), "estimates")
     v = copied.covariance.matrix
-    same(weighted.covariance.matrix, v, 1e-7, np.sqrt(np.outer(np.diag(v), np.diag(v))), "HC0 is CR0 by the original row")
+    same(
+        weighted.covariance.matrix, v, 1e-7, np.sqrt(np.outer(np.diag(v), np.diag(v))), "HC0 is CR0 by the original row"
+    )
 
 
 @pytest.mark.parametrize("question", questions("integer_weights", lambda q: q.weights is None))
@@ -267,7 +271,17 @@ def test_results_are_frozen_and_pickle(question):
 
 # -- one covariance, however it is asked ---------------------------------------------------------------------------
 
-REQUESTS = ["HC0", "HC1", "HC3", "~g", "CR0 ~ g", "~g + s", "asympt", cf.HC("HC0", unconditional=True), cf.HC("HC2", df=7)]
+REQUESTS = [
+    "HC0",
+    "HC1",
+    "HC3",
+    "~g",
+    "CR0 ~ g",
+    "~g + s",
+    "asympt",
+    cf.HC("HC0", unconditional=True),
+    cf.HC("HC2", df=7),
+]
 
 
 @pytest.mark.parametrize("question", EVERY)
@@ -275,7 +289,9 @@ def test_with_vcov_is_fit_with_that_vcov(question):
     data = simulate(23)
     fit = question.fit(data)
     for vcov in REQUESTS:
-        direct, later = (attempt(ask) for ask in (lambda v=vcov: question.fit(data, vcov=v), lambda v=vcov: fit.with_vcov(v)))
+        direct, later = (
+            attempt(ask) for ask in (lambda v=vcov: question.fit(data, vcov=v), lambda v=vcov: fit.with_vcov(v))
+        )
         if isinstance(direct, CapabilityError):
             assert str(direct) == str(later)
             continue
@@ -311,7 +327,8 @@ def test_the_same_seed_at_any_n_jobs(record):
         pytest.skip("brings its own data")
     data = simulate(8, n=240)
     draws = {
-        n_jobs: drawn(question.fit(data, vcov=cf.Bootstrap(reps=520, seed=3, n_jobs=n_jobs))).tobytes() for n_jobs in (1, 2)
+        n_jobs: drawn(question.fit(data, vcov=cf.Bootstrap(reps=520, seed=3, n_jobs=n_jobs))).tobytes()
+        for n_jobs in (1, 2)
     }
     assert draws[1] == draws[2]
 

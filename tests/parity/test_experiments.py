@@ -1,4 +1,4 @@
-"""Experiments with clusters, blocks and both: ``estimatr::difference_in_means`` 1.0.0 (``tests/parity/r/experiments.R``)."""
+"""Experiments with clusters and blocks: ``estimatr::difference_in_means`` 1.0.0 (``tests/parity/r/experiments.R``)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """marginaleffects 0.25.1: ``avg_comparisons`` and ``avg_predictions`` through ``cf.fit``.
 
-R's standard errors come from numerical derivatives there, so they agree to 1e-4; estimates to 1e-6 after a GLM (R's IRLS
-stops early) and to 1e-8 after least squares. marginaleffects uses z throughout, hence ``df=inf``.
+R's standard errors come from numerical derivatives there, so they agree to 1e-4; estimates to 1e-6 after a GLM (R's
+IRLS stops early) and to 1e-8 after least squares. marginaleffects uses z throughout, hence ``df=inf``.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def test_logit_measures(lalonde, measure, vcov, estimand):
 @pytest.mark.parametrize("estimand", ["ATE", "ATT"])
 @pytest.mark.parametrize("vcov", [Z, HC3], ids=["classical", "HC3"])
 def test_logit_ratio(lalonde, vcov, estimand):
-    """R: comparison = "ratioavg" for estimate and standard error; its test against 0 is not ours (against 1, on the log scale)."""
+    """R: comparison = "ratioavg" for estimate and standard error; it tests against 0, we against 1 on the log scale."""
     stored = values("mfx_logit_lalonde")
     hc3 = "HC3_" if vcov is HC3 else ""
     ratio = table(stored[f"{estimand.lower()}_{hc3}ratioavg"]).iloc[0]
@@ -163,7 +163,7 @@ def test_logit_by_group(lalonde, name, key):
 
 
 def test_logit_by_group_log_odds_ratio(lalonde):
-    """R: by = "race", comparison = "lnoravg". The hispanic treated all have y = 1, so that group's odds ratio is infinite."""
+    """R: by = "race", comparison = "lnoravg". The hispanic treated all have y = 1: their odds ratio is infinite."""
     stored = table(values("mfx_logit_lalonde")["by_race_lnor"]).set_index("race")
     ours = logit(lalonde, measure="log_odds_ratio").by("race").tidy().set_index("race")
     for race in ("black", "white"):
@@ -189,15 +189,16 @@ AGE = "y ~ treat(age) + modify(treat) + adjust(treat * (educ + race + re74))"
 
 
 @pytest.mark.parametrize(
-    ("contrast", "key"), [(None, "continuous_age"), (1, "continuous_age"), (10, "age_10"), ("iqr", "age_iqr"), ("sd", "age_sd")]
+    ("contrast", "key"),
+    [(None, "continuous_age"), (1, "continuous_age"), (10, "age_10"), ("iqr", "age_iqr"), ("sd", "age_sd")],
 )
 def test_logit_dose(lalonde, contrast, key):
-    """R: avg_comparisons(f, variables = list(age = ...)): +1, +10, the interquartile range, one standard deviation around the mean."""
+    """R: avg_comparisons(f, variables = list(age = ...)): +1, +10, "iqr", and "sd" (centred at the mean)."""
     agrees(logit(lalonde, AGE, contrast=contrast), values("mfx_logit_lalonde")[key], 1e-6)
 
 
 def test_logit_slopes(lalonde):
-    """R: avg_slopes(f), the row of age, and by race; R's derivative is numerical, so its estimate is good to 1e-4 s.e. only."""
+    """R: avg_slopes(f), the row of age, and by race; its derivative is numerical, so good to 1e-4 s.e. only."""
     fit = logit(lalonde, AGE, contrast="slope")
     stored = values("mfx_logit_lalonde")
     one = table(stored["slopes"]).iloc[0]
@@ -260,7 +261,7 @@ def test_hypothesis_between_groups(lalonde):
 
 
 def test_a_pair_of_doses(lalonde):
-    """R: avg_predictions(f, variables = list(age = c(20, 30, 40))): differences of these means are contrasts of doses."""
+    """R: avg_predictions(f, variables = list(age = c(20, 30, 40))): its differences are contrasts of doses."""
     stored = table(values("mfx_poisson_probit")["dose"]).set_index("age")["estimate"]
     for low, high in ((20, 30), (20, 40)):
         fit = cf.fit("k ~ treat(age) + modify(treat) + adjust(race)", lalonde, family="poisson", contrast=(low, high))

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.stage import Weighting
-from causalformula.inference.stage import Stage
+from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.balancing import Tilt, balance
+from causalformula.numerics.linalg import gram
 
 Array = NDArray[np.float64]
 
@@ -18,10 +19,10 @@ Array = NDArray[np.float64]
 def balanced_arms(
     Z: Array, names: Sequence[str], s: Array, hot: Array, arm: int | None, levels: Sequence[str], plus: float
 ) -> Weighting:
-    """Weights ``plus + exp(z'lambda_a)`` of each arm a that make its sums of z those of the target population.
+    """Weights ``plus + exp(z'lambda_a)`` of each arm a that make its sums of z the target population's.
 
-    ``sum_i s_i (1[A_i = a] w_i - t_i) z_i = 0`` with t the target's membership: everyone, or the units of ``arm``, which
-    keep the weight one.
+    ``sum_i s_i (1[A_i = a] w_i - t_i) z_i = 0`` with t the target's membership: everyone, or the units of
+    ``arm``, which keep the weight one.
     """
     target = np.ones(len(s)) if arm is None else hot[:, arm]
     w = np.zeros(len(s)) if arm is None else hot[:, arm].copy()
@@ -35,7 +36,7 @@ def balanced_arms(
         with np.errstate(over="ignore"):
             rise = np.where(inside > 0, np.exp(np.where(inside > 0, tilt.eta, 0.0)), 0.0)
         w += plus * inside + rise
-        stage, columns = tilt_stage(f"balance {level}", tilt, Z, names, s * (rise + constant), -s * rise)
+        stage, columns = tilt_stage(f"balance {level}", tilt, Z, names, -s * (rise + constant), s * rise)
         stages.append(stage)
         dw[stage.name] = Sensitivity(columns, rise[:, None])
     return Weighting(w, stages=tuple(stages), dw=dw)
@@ -44,8 +45,10 @@ def balanced_arms(
 def tilt_stage(
     name: str, tilt: Tilt, Z: Array, names: Sequence[str], multiplier: Array, curvature: Array
 ) -> tuple[Stage, Array]:
-    """The balancing equations as a stage (scores ``multiplier z``, information ``sum curvature z z'``) and their columns."""
+    """Balancing equations as a stage (scores ``multiplier z``, information ``sum curvature z z'``), and its columns."""
     columns = Z if len(tilt.kept) == Z.shape[1] else Z[:, tilt.kept]
-    information = (columns * curvature[:, None]).T @ columns
+    information = gram(columns, curvature)
     labels = tuple(names[j] for j in tilt.kept)
-    return Stage(name, labels, tilt.coef, information, columns * multiplier[:, None]), columns
+    # The scores are a multiplier times the columns, which a hat keeps without an array of their size.
+    hat = Hat(columns, multiplier, np.ones(len(Z)), np.linalg.inv(information), np.nan, np.nan, False, len(Z))
+    return Stage(name, labels, tilt.coef, information, hat=hat), columns

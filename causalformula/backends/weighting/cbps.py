@@ -36,7 +36,7 @@ class CBPS(WeightingOptions):
     int : bool
         Balance pairwise products too.
     over : bool
-        Over-identified: the likelihood's score counts beside the balance conditions, which then hold approximately only.
+        Over-identified: the likelihood's score counts beside the balance conditions, which then hold only nearly.
     """
 
     moments: int = 1
@@ -49,7 +49,7 @@ class CBPS(WeightingOptions):
         if not isinstance(self.over, bool):
             raise OptionError(f"over must be True or False, not {self.over!r}")
         if self.over and self.estimand == "ATO":
-            raise OptionError("over=True has nothing to add for the ATO: its balance conditions are the likelihood's score")
+            raise OptionError("over=True adds nothing for the ATO: its balance conditions are the likelihood's score")
 
 
 def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
@@ -78,8 +78,10 @@ def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
     return Weighting(w, p, (stage,), dw, words=words)
 
 
-def solve_cbps(Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: int | None) -> tuple[Tilt, Array, Array]:
-    """Solve ``sum_i s_i (1[A = 1] w_i - 1[A = 0] w_i) z_i = 0``: the solution, rows' score multipliers and information."""
+def solve_cbps(
+    Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: int | None
+) -> tuple[Tilt, Array, Array]:
+    """Solve ``sum_i s_i (A_i w_i - (1 - A_i) w_i) z_i = 0``: the solution, score multipliers and curvatures by row."""
     control = 1 - treated
     zero = np.zeros(len(s))
     # minus the difference of the weighted arms: the gradient of a convex function of the coefficients
@@ -91,7 +93,7 @@ def solve_cbps(Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: 
     size = float(s.sum() if arm is None else s @ (treated if arm == 1 else control))
     tilt = balance(Z, s, up, down, Z.T @ (s * constant), size, names)
     rise, fall = np.where(up, up * np.exp(tilt.eta), 0.0), np.where(down, down * np.exp(-tilt.eta), 0.0)
-    return tilt, s * (rise + fall + constant), -s * (rise - fall)
+    return tilt, -s * (rise + fall + constant), s * (rise - fall)
 
 
 def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: int | None) -> Weighting:

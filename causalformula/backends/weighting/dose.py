@@ -33,7 +33,7 @@ def read_density(name: str) -> Density | None:
 
 
 def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[str, ...]]) -> Weighting:
-    """Weights ``f((a - mean) / sd) / f((a - x'b) / sd_residual)``, as WeightIt: both densities on the standardised scale."""
+    """Weights ``f((a - mean) / sd) / f((a - x'b) / sd_residual)``, both densities standardised, as in WeightIt."""
     X, names = design
     s, a = frame.unit_weights, frame.the_treatment.values
     total = s.sum()
@@ -43,7 +43,8 @@ def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[
     r = a - model.mu
     noise = float(s @ r**2 / total)
     if noise <= 1e-14 * spread:
-        raise DataError(f"the covariates predict the dose {frame.the_treatment.name!r} perfectly; no weights can be made")
+        name = frame.the_treatment.name
+        raise DataError(f"the covariates predict the dose {name!r} perfectly: no weights can be made")
     z0, z1 = (a - mean) / np.sqrt(spread), r / np.sqrt(noise)
     found = read_density(density)
     if found is None:
@@ -56,7 +57,8 @@ def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[
         "margin", ("mean", "variance"), np.array([mean, spread]), total * np.eye(2),
         s[:, None] * np.column_stack([a - mean, (a - mean) ** 2 - spread]),
     )  # fmt: skip
-    scale = Stage("residual variance", ("variance",), np.array([noise]), np.array([[total]]), (s * (r**2 - noise))[:, None])
+    rows = (s * (r**2 - noise))[:, None]
+    scale = Stage("residual variance", ("variance",), np.array([noise]), np.array([[total]]), rows)
     up = np.column_stack([-slope(z0) / np.sqrt(spread), -slope(z0) * z0 / (2 * spread)])
     one = np.ones((frame.n, 1))
     dw = {

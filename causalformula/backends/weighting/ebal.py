@@ -76,12 +76,12 @@ def dose_weights(frame: ModelFrame, X: Array, names: tuple[str, ...]) -> Weighti
     tilt = balance(Z, s, np.ones(frame.n), np.zeros(frame.n), b, float(total), labels)
     w = np.exp(tilt.eta)
     means = Stage("means", (*names[1:], dose), np.zeros(p + 1), total * np.eye(p + 1), s[:, None] * C)
-    stage, columns = tilt_stage("balance", tilt, Z, labels, s * w, -s * w)
+    stage, columns = tilt_stage("balance", tilt, Z, labels, -s * w, s * w)
     wanted = np.column_stack([np.ones(frame.n), C, np.zeros((frame.n, p))])[:, tilt.kept]
-    assert stage.scores is not None
     # At the sample's means the product of the two means does not move: its derivative is zero there.
-    stage = replace(stage, scores=stage.scores - s[:, None] * wanted)
-    return Weighting(w, stages=(means, stage), dw={"balance": Sensitivity(columns, w[:, None])}, words="entropy balancing")
+    stage = replace(stage, scores=s[:, None] * (wanted - w[:, None] * columns), hat=None)
+    dw = {"balance": Sensitivity(columns, w[:, None])}
+    return Weighting(w, stages=(means, stage), dw=dw, words="entropy balancing")
 
 
 @backend(

@@ -65,8 +65,8 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     used = np.flatnonzero(frame.unit_weights > 0)
     if len(used) > MOST_ROWS:
         raise CapabilityError(
-            f"energy balancing solves a quadratic programme over an n x n matrix of distances; {len(used)} rows are more than "
-            f"{MOST_ROWS}. These scale: method='ebal' (moments=2 or 3 balances more than means), 'cbps', 'ipt', 'ipw'"
+            f"energy balancing solves a quadratic programme over an n x n matrix of distances, for {MOST_ROWS} rows at "
+            f"most; there are {len(used)}. These scale: method='ebal' (with moments=2 or 3), 'cbps', 'ipt', 'ipw'"
         )
     hot, s = indicators(frame)[used], frame.unit_weights[used]
     D = scaled_distances(distance_columns(frame)[used], s)
@@ -74,12 +74,18 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     moving = [k for k in range(hot.shape[1]) if k != arm]
     share = s[:, None] * hot / (s @ hot)
     target = s / s.sum() if arm is None else share[:, arm]
-    pull = 2 * D @ target
+    pull = D @ target
+    # Distances as a kernel centred at the target: u'Ku is the energy distance to it, and K is positive semidefinite.
+    K = pull[:, None] + pull - D - target @ pull
     pairs = list(combinations(moving, 2)) if arm is None and options.improved else []
-    P, q = _objective(D, share, moving, pairs, pull, options.lambda_, s)
+    P = _objective(K, share, moving, pairs, options.lambda_, s)
     free = np.flatnonzero(hot[:, moving].any(axis=1))
     found = quadratic_programme(
-        P[np.ix_(free, free)], q[free], (s[:, None] * hot)[np.ix_(free, moving)].T, (s @ hot)[moving], options.min_w
+        P[np.ix_(free, free)],
+        np.zeros(len(free)),
+        (s[:, None] * hot)[np.ix_(free, moving)].T,
+        (s @ hot)[moving],
+        options.min_w,
     )
     w = np.ones(frame.n)
     w[used[free]] = found
@@ -87,22 +93,20 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
 
 
 def _objective(
-    D: Array, share: Array, moving: list[int], pairs: list[tuple[int, int]], pull: Array, penalty: float, s: Array
-) -> tuple[Array, Array]:
-    """Quadratic and linear part in the weights, scaled to sizes that suit the solver."""
-    n = len(D)
-    P, q = np.zeros((n, n)), np.zeros(n)
-    scale = float(n) ** 2
-    own = 1 + (len(moving) - 1 if pairs else 0)
+    K: Array, share: Array, moving: list[int], pairs: list[tuple[int, int]], penalty: float, s: Array
+) -> Array:
+    """The quadratic form in the weights, scaled to a size that suits the solver."""
+    n = len(K)
+    P = np.zeros((n, n))
+    own = len(moving) if pairs else 1
     for k in moving:
         u = share[:, k]
-        P -= 2 * own * np.outer(u, u) * D
-        q += pull * u
+        P += 2 * own * np.outer(u, u) * K
         P[np.diag_indices(n)] += penalty * u**2 / s
     for a, b in pairs:
-        crossed = np.outer(share[:, a], share[:, b]) * D
-        P += 2 * (crossed + crossed.T)
-    return scale * P, scale * q
+        crossed = np.outer(share[:, a], share[:, b]) * K
+        P -= 2 * (crossed + crossed.T)
+    return P * float(n) ** 2
 
 
 def distance_columns(frame: ModelFrame) -> Array:

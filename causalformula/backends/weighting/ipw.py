@@ -93,7 +93,7 @@ class IPW(WeightingOptions):
         if not (self.discard is None or self.discard in DISCARD or pair):
             raise OptionError(f"discard={self.discard!r}: choose from {', '.join(DISCARD)}, or give a pair (low, high)")
         if self.stabilize and self.estimand not in (None, "ATE"):
-            raise OptionError(f"stabilize=True is for the ATE; weights for the {self.estimand} have their scale already")
+            raise OptionError(f"stabilize=True is for the ATE; weights for the {self.estimand} have a scale already")
         if self.ps is not None and self.model is not None:
             raise OptionError("ps= gives the propensity scores and model= fits them: use one of the two")
         if self.model is not None and not (hasattr(self.model, "fit") and hasattr(self.model, "predict_proba")):
@@ -158,14 +158,15 @@ def _refuse_for_dose(options: IPW) -> None:
     if options.estimand != "ATE":
         raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
     if given:
-        raise OptionError(f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} for treatments with arms, not for a dose")
+        raise OptionError(f"not for a dose, but for treatments with arms: {', '.join(given)}")
 
 
 def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
     """Probabilities of the arms, and how they were found."""
     binary = frame.the_treatment.kind is Kind.BINARY
     if options.ps is not None:
-        return given_propensity(frame, options.ps), f"inverse probability weighting (propensity scores in {options.ps!r})"
+        words = f"inverse probability weighting (propensity scores in {options.ps!r})"
+        return given_propensity(frame, options.ps), words
     design = propensity_design(frame, options.by)
     within = "" if options.by is None else f" by {options.by}"
     if options.model is not None:
@@ -205,7 +206,8 @@ def given_propensity(frame: ModelFrame, name: str) -> Propensity:
     p = frame.numbers(name)
     bad = ~((p > 0) & (p < 1))
     if bad.any():
-        raise DataError(f"propensity scores must lie strictly between 0 and 1; {name!r} does not in rows {some(frame.index[bad])}")
+        rows = some(frame.index[bad])
+        raise DataError(f"propensity scores must lie strictly between 0 and 1; {name!r} does not in rows {rows}")
     note = "standard errors treat the given propensity scores as known"
     return Propensity(np.column_stack([1 - p, p]), None, np.empty((len(p), 0)), notes=(note,))
 

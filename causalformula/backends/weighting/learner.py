@@ -47,7 +47,8 @@ def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: 
             f"{type(model).__name__} gives probabilities of 0 or 1, from which no weights can be made; calibrate it "
             "(sklearn.calibration.CalibratedClassifierCV) or use a smoother classifier"
         )
-    note = f"the weights come from {type(model).__name__}, which has no estimating equations: standard errors treat them as given"
+    name = type(model).__name__
+    note = f"the weights come from {name}, which has no estimating equations: standard errors treat them as given"
     return Propensity(P, None, Z[:, :0], notes=(note,))
 
 
@@ -57,5 +58,5 @@ def _fitted(model: Any, X: Array, codes: NDArray[np.intp], weights: Array | None
     from sklearn.utils.validation import has_fit_parameter
 
     if not has_fit_parameter(model, "sample_weight"):
-        raise OptionError(f"{type(model).__name__} takes no sample weights, and the formula (or the bootstrap) has weights")
+        raise OptionError(f"{type(model).__name__} takes no sample weights; the formula or the bootstrap has some")
     return model.fit(X, codes, sample_weight=weights)

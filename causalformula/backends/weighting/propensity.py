@@ -70,14 +70,13 @@ def _overlap_notes(frame: ModelFrame, p: Array, model: FittedRegression) -> tupl
     treatment = frame.the_treatment
     if extreme.all():
         raise IdentificationError(
-            f"the covariates predict {treatment.name!r} perfectly, so the arms do not overlap and no weights compare them. "
+            f"the covariates predict {treatment.name!r} perfectly: the arms do not overlap, and no weights compare them. "
             "Drop the terms that determine the treatment, or restrict the sample to where both arms occur"
         )
     if not extreme.any():
         return () if model.converged else ("the propensity model did not converge",)
-    return (
-        f"{int(extreme.sum())} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",
-    )
+    count = int(extreme.sum())
+    return (f"{count} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",)
 
 
 def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ...]]) -> Propensity:
@@ -93,7 +92,9 @@ def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ..
     return Propensity(fit.P, stage, Z, None, None, notes)
 
 
-def estimand_weights(P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+def estimand_weights(
+    P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s: Array
+) -> tuple[Array, Array]:
     """Weights ``h(P) / P_own`` and their derivatives ``d log w / d eta_k`` in the log odds against level 0, (n, K - 1).
 
     The tilting function h is 1 (ATE), the target arm's probability (ATT, ATC), ``1 / sum_k 1 / P_k`` (ATO), the least

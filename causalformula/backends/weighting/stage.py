@@ -1,4 +1,4 @@
-"""``Weighting``: what a design stage returns, and the steps that methods share: target arms, shares, trimming, discarding."""
+"""``Weighting``, what a design stage returns, and the steps that methods share: target arms, shares, trimming."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def indicators(frame: ModelFrame) -> Array:
 
 
 def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name: str = "shares") -> Weighting:
-    """Weights multiplied by each arm's size relative to the target's, ``sum s 1[a] / sum s target``, a stage of its own.
+    """Weights times each arm's size relative to the target's, ``sum s 1[a] / sum s target``, a stage of its own.
 
     Against the whole sample these are the arms' proportions (stabilised weights); against the population that an arm
     was balanced to, they make each arm's weights sum to its own size.
@@ -162,7 +162,9 @@ def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
     of_control = (p >= b.min()) & (p <= b.max())
     if discard == "both":
         return np.asarray(of_treated & of_control)
-    return np.asarray(np.where(treated, of_control, True) if discard == "treated" else np.where(treated, True, of_treated))
+    if discard == "treated":
+        return np.asarray(of_control | ~treated)
+    return np.asarray(of_treated | treated)
 
 
 def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: float | None, lower: bool) -> Weighting:

@@ -1,0 +1,99 @@
+"""The propensity score as a distance between units: what strata and matches are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import DataError, IdentificationError
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.regression import FittedRegression, fit_glm
+from causalformula.numerics.families import family as read_family
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+LINKS = ("logit", "probit", "cloglog", "cauchit")
+DISCARD = ("treated", "control", "both")
+# A fitted propensity this near to 0 or 1 is one of them, numerically.
+EXTREME = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """A score on which units of a binary treatment are compared.
+
+    Parameters
+    ----------
+    values : ndarray (n,)
+    words : str
+        What it is, for the print.
+    model : FittedRegression, optional
+        The propensity model.
+    notes : tuple of str
+    """
+
+    values: Array
+    words: str
+    model: FittedRegression | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_distance(frame: ModelFrame, distance: str, link: str) -> Distance:
+    """The score that ``distance=`` names: ``"glm"``, the propensity model's fitted probabilities, or a column.
+
+    Raises
+    ------
+    DataError
+        If the score is the same for everyone, or a column is missing or infinite somewhere.
+    IdentificationError
+        If the covariates predict the treatment perfectly.
+    """
+    found = _propensity(frame, link) if distance == "glm" else _column(frame, distance)
+    used = frame.unit_weights > 0
+    if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
+        raise DataError(f"the {found.words} is the same for all rows, so there is nothing to compare them on; add adjust(...)")
+    return found
+
+
+def _column(frame: ModelFrame, name: str) -> Distance:
+    values = frame.numbers(name)
+    if not np.isfinite(values).all():
+        raise DataError(f"the distance {name!r} has infinite values")
+    return Distance(values, f"distance {name}")
+
+
+def _propensity(frame: ModelFrame, link: str) -> Distance:
+    design = frame.design("propensity")
+    treated = (frame.the_treatment.codes == 1).astype(float)
+    family = read_family("binomial", link)
+    model = fit_glm(design.X, treated, design.names, family, weights=frame.weights, to_zero=True)
+    words = "propensity score" if link == "logit" else f"propensity score ({link} link)"
+    return Distance(model.mu, words, model, overlap_notes(frame, model))
+
+
+def overlap_notes(frame: ModelFrame, model: FittedRegression) -> tuple[str, ...]:
+    """Warnings about propensities of 0 or 1; without any overlap an ``IdentificationError``."""
+    extreme = (model.mu < EXTREME) | (model.mu > 1 - EXTREME)
+    treatment = frame.the_treatment
+    if extreme.all():
+        raise IdentificationError(
+            f"the covariates predict {treatment.name!r} perfectly, so the arms do not overlap and cannot be compared. "
+            "Drop the terms that determine the treatment, or restrict the sample to where both arms occur"
+        )
+    if not extreme.any():
+        return () if model.converged else ("the propensity model did not converge",)
+    return (
+        f"{int(extreme.sum())} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",
+    )
+
+
+def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:
+    """Rows kept: those of the arms named that lie within the other arm's range of the score, and all others."""
+    a, b = x[treated & used], x[~treated & used]
+    of_treated = (x >= a.min()) & (x <= a.max())
+    of_control = (x >= b.min()) & (x <= b.max())
+    if discard == "both":
+        return np.asarray(of_treated & of_control)
+    return np.asarray(np.where(treated, of_control, True) if discard == "treated" else np.where(treated, True, of_treated))

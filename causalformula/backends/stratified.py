@@ -1,0 +1,112 @@
+"""Differences in means within strata, and their weighted mean: the stratified estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.contrasts import contrasts, settings, unique_settings
+from causalformula.backends.fit import Answer, Query, with_labels
+from causalformula.backends.options import Options
+from causalformula.backends.standardize import effects_answer, means_answer
+from causalformula.errors import CapabilityError
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.estimate import Estimate, stack
+from causalformula.inference.evidence import Influence
+from causalformula.inference.stage import Hat, Stage
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Stratified:
+    """Means of both arms in every stratum, as one saturated regression: answers effects by stratum and over all.
+
+    ``mu_a = sum_k share_k m_ka`` with ``share_k`` the target's weight in stratum k. HC2 of the saturated regression is
+    the Neyman variance ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : Options
+    codes : ndarray (n,) of int
+        Strata, -1 for rows in none.
+    target : ndarray (n,)
+        Weights of the target population, sampling weights included.
+    y : ndarray (n,)
+    binomial : bool
+        Whether the means are probabilities.
+    """
+
+    frame: ModelFrame
+    options: Options
+    codes: Codes
+    target: Array
+    y: Array
+    binomial: bool
+
+    @property
+    def size(self) -> int:
+        """Number of strata."""
+        return int(self.codes.max()) + 1
+
+    @cached_property
+    def _cells(self) -> tuple[Stage, Array]:
+        """The regression on dummies of stratum x arm (stratum by stratum, the control arm first), and their means."""
+        w = np.where(self.codes >= 0, self.frame.unit_weights, 0.0)
+        n, size = len(w), 2 * self.size
+        cell = 2 * np.maximum(self.codes, 0) + self.frame.the_treatment.codes
+        total = np.bincount(cell, w, minlength=size)
+        mean = np.bincount(cell, w * self.y, minlength=size) / total
+        X = np.zeros((n, size), order="F")
+        X[np.arange(n), cell] = self.codes >= 0
+        residual = np.where(self.codes >= 0, self.y - mean[cell], 0.0)
+        nobs = int((w > 0).sum())
+        df = float(nobs - size)
+        dispersion = float(w @ residual**2 / df) if df > 0 else np.nan
+        hat = Hat(X, w, residual, np.diag(1 / total), dispersion, df, True, nobs)
+        arms = self.frame.the_treatment.levels
+        names = tuple(f"subclass{k + 1}:{arm}" for k in range(self.size) for arm in arms)
+        return Stage("strata", names, mean, np.diag(total), hat=hat), mean.reshape(self.size, 2)
+
+    def answer(self, query: Query) -> Answer:
+        """Effects or means over the target population, or effects by stratum."""
+        if query.by is not None:
+            raise CapabilityError("the stratified estimator has no effects by group; strata() has them by stratum")
+        if query.kind == "means":
+            return means_answer(self.frame.the_treatment, self._over_all())
+        if query.kind == "strata":
+            parts = [with_labels(self._effects(self._within(k)), (("subclass", str(k + 1)),)) for k in range(self.size)]
+            labels = tuple(label for part in parts for label in part.labels)
+            return Answer(stack([part.estimate for part in parts]), labels, parts[0].measure)
+        return self._effects(self._over_all())
+
+    def _effects(self, means: Estimate) -> Answer:
+        treatment = self.frame.the_treatment
+        compared = contrasts(treatment, self.options.contrast)
+        wanted = unique_settings(compared)
+        chosen = means.select([int(setting.key) for setting in wanted])
+        return effects_answer(treatment, compared, wanted, chosen, self.options.scale, self.binomial)
+
+    def _over_all(self) -> Estimate:
+        """Mean potential outcomes in the target population, with the sampling of its strata in ``direct``."""
+        inside = np.maximum(self.codes, 0)
+        share = np.bincount(inside, self.target, minlength=self.size) / self.target.sum()
+        _, mean = self._cells
+        theta = share @ mean
+        direct = len(inside) * self.target[:, None] * (mean[inside] - theta) / self.target.sum()
+        return self._means(np.kron(share, np.eye(2)), direct)
+
+    def _within(self, k: int) -> Estimate:
+        chosen = np.zeros(self.size)
+        chosen[k] = 1.0
+        return self._means(np.kron(chosen, np.eye(2)), None)
+
+    def _means(self, jac: Array, direct: Array | None) -> Estimate:
+        stage, _ = self._cells
+        names = tuple(setting.label for setting in settings(self.frame.the_treatment))
+        return Estimate(names, jac @ stage.theta, Influence((stage,), jac, self.frame.n, direct))

@@ -1,0 +1,310 @@
+"""Subclassification (stratification) on the propensity score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.backends.distance import DISCARD, LINKS, Distance, common_support, read_distance
+from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
+from causalformula.backends.options import Options
+from causalformula.backends.outcome import fit_outcome, model_word
+from causalformula.backends.registry import backend
+from causalformula.backends.standardize import Surface, target_weights
+from causalformula.backends.stratified import Stratified
+from causalformula.errors import DataError, OptionError, choose, some
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.strata import Strata, stratify, stratum_weights
+
+Array = NDArray[np.float64]
+ESTIMATORS = ("weighted", "stratified")
+NON_INTEGER = "non-integer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subclass(Options):
+    """Options of ``method="subclass"``.
+
+    Parameters
+    ----------
+    subclass : int or sequence of numbers
+        Number of strata, or the quantiles of the distance at which they are cut.
+    min_n : int
+        Least number of units of each arm in each stratum; units are moved from neighbouring strata to get there. At 0
+        strata that lack an arm are dropped instead.
+    distance : str
+        ``"glm"``, the propensity score of the formula's confounders, or a column of the data.
+    link : str
+        Of the propensity model: ``"logit"``, ``"probit"``, ``"cloglog"`` or ``"cauchit"``.
+    discard : str, optional
+        ``"treated"``, ``"control"`` or ``"both"``: drop units of these arms outside the common support of the distance.
+    estimator : str
+        ``"weighted"``: an outcome regression weighted by marginal mean weights. ``"stratified"``: the mean of the
+        differences within strata, weighted by the target's shares of them (default covariance HC2, Neyman's).
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    """
+
+    subclass: Any = 6
+    min_n: int = 1
+    distance: str = "glm"
+    link: str = "logit"
+    discard: str | None = None
+    estimator: str = "weighted"
+    interact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "subclass", read_subclass(self.subclass))
+        if isinstance(self.min_n, bool) or not isinstance(self.min_n, (int, np.integer)) or self.min_n < 0:
+            raise OptionError(f"min_n must be a whole number, 0 or more, not {self.min_n!r}")
+        if not isinstance(self.distance, str):
+            raise OptionError(f"distance is 'glm' or the name of a column, not {self.distance!r}")
+        if self.link not in LINKS:
+            raise OptionError(f"unknown link {self.link!r}{choose(self.link, LINKS)}")
+        if self.discard is not None and self.discard not in DISCARD:
+            raise OptionError(f"unknown discard {self.discard!r}{choose(self.discard, DISCARD)}")
+        if self.estimator not in ESTIMATORS:
+            raise OptionError(f"unknown estimator {self.estimator!r}{choose(self.estimator, ESTIMATORS)}")
+        if not isinstance(self.interact, bool):
+            raise OptionError(f"interact must be True or False, not {self.interact!r}")
+        if self.interact and self.estimator == "stratified":
+            raise OptionError("interact=True is for estimator='weighted'; the stratified estimator has no outcome model")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the options name."""
+        return () if self.distance == "glm" else (self.distance,)
+
+    @property
+    def own_vcov(self) -> str | None:
+        """Neyman's variance for the stratified estimator."""
+        return "HC2" if self.estimator == "stratified" else None
+
+    @property
+    def probs(self) -> Array:
+        """Quantiles at which the distance is cut, from 0 to 1."""
+        if isinstance(self.subclass, int):
+            return np.linspace(0, 1, self.subclass + 1)
+        return np.array(sorted({0.0, *self.subclass, 1.0}))
+
+
+def read_subclass(value: Any) -> int | tuple[float, ...]:
+    """A number of strata, or quantiles."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        if value < 2:
+            raise OptionError(f"subclass={value!r}: at least 2 strata are needed")
+        return int(value)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        probs = tuple(value)
+        if probs and all(isinstance(p, (int, float, np.number)) and 0 <= p <= 1 for p in probs) and {*probs} - {0, 1}:
+            return tuple(float(p) for p in probs)
+    raise OptionError(f"subclass={value!r}: give a number of strata, or quantiles between 0 and 1 such as [0.2, 0.5, 0.8]")
+
+
+@dataclass(frozen=True, eq=False)
+class Stratification:
+    """The design: who is in which stratum, and with what weight.
+
+    Parameters
+    ----------
+    strata : Strata
+    weights : ndarray (n,)
+        Marginal mean weights, without the sampling weights.
+    target : ndarray (n,)
+        Weights of the target population, with the sampling weights.
+    distance : Distance
+    notes : tuple of str
+    """
+
+    strata: Strata
+    weights: Array
+    target: Array
+    distance: Distance
+    notes: tuple[str, ...]
+
+
+def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
+    """Cut the distance at quantiles of the target population, and weight each arm to that population's strata.
+
+    Raises
+    ------
+    DataError
+        If an arm has too few units for the strata, or no stratum has both.
+    """
+    distance = read_distance(frame, options.distance, options.link)
+    s, codes = frame.unit_weights, frame.the_treatment.codes
+    _both_arms(frame, s > 0, "")
+    among = target_weights(frame, str(options.estimand), options.focal) > 0
+    kept = np.ones(frame.n, dtype=bool)
+    notes = list(distance.notes)
+    if options.discard is not None:
+        kept = common_support(distance.values, codes == 1, s > 0, options.discard)
+        _both_arms(frame, kept & (s > 0), f" within the common support (discard={options.discard!r})")
+        notes.append(f"{int((~kept & (s > 0)).sum())} rows discarded: {distance.words} outside the common support")
+    strata = stratify(distance.values, np.where(kept, codes, -1), s, among, options.probs, int(options.min_n))
+    _enough(frame, strata, options)
+    notes += _notes(strata, options, kept & (s > 0))
+    inside = strata.codes >= 0
+    target = np.where(inside, target_weights(frame, str(options.estimand), options.focal), 0.0)
+    weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
+    return Stratification(strata, weights, target, distance, tuple(notes))
+
+
+def _both_arms(frame: ModelFrame, used: NDArray[np.bool_], where: str) -> None:
+    """A ``DataError`` when an arm has no row."""
+    treatment = frame.the_treatment
+    for k, level in enumerate(treatment.levels):
+        if not (used & (treatment.codes == k)).any():
+            raise DataError(f"no row has {treatment.name} = {level}{where}; both arms are needed")
+
+
+def _enough(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
+    """Refuse strata that lack an arm, naming them and what to do."""
+    treatment = frame.the_treatment
+    if strata.size == 0:
+        raise DataError("no stratum has units of both arms; use fewer strata, or min_n=1 to move units between them")
+    for level, counts in zip(treatment.levels, strata.counts, strict=True):
+        short = np.flatnonzero(counts < options.min_n)
+        if len(short):
+            raise DataError(
+                f"{int(counts.sum())} rows with {treatment.name} = {level} are too few for {strata.size} strata with "
+                f"min_n={options.min_n} (stratum {some(short + 1)} has {some(counts[short])}); use at most "
+                f"{_most(int(counts.sum()), options.min_n)} strata, or min_n=0 to drop those without both arms"
+            )
+
+
+def _most(rows: int, least: int) -> int:
+    return max(rows // least, 1)
+
+
+def _notes(strata: Strata, options: Subclass, used: NDArray[np.bool_]) -> list[str]:
+    """What the print must say of the strata: fewer than asked for, units moved, units left out."""
+    notes = []
+    asked = len(options.probs) - 1
+    if strata.size < asked:
+        why = "some lack an arm (min_n=0)" if options.min_n == 0 else "some hold no unit, as the distance has few values"
+        notes.append(f"{strata.size} strata instead of {asked}: {why}")
+    left = int((used & (strata.codes < 0)).sum())
+    if left:
+        notes.append(f"{left} rows are in no stratum and have weight 0")
+    if any(strata.moved):
+        notes.append(
+            f"{sum(strata.moved)} rows moved to another stratum, so that each has at least {options.min_n} of each arm"
+        )
+    return notes
+
+
+@dataclass(frozen=True, eq=False)
+class Subclassified:
+    """Answers by one estimator over the target population, and by stratum."""
+
+    overall: Surface | Stratified
+    within: Stratified
+
+    def answer(self, query: Query) -> Answer:
+        """Effects, means, or effects by stratum."""
+        return self.within.answer(query) if query.kind == "strata" else self.overall.answer(query)
+
+
+@backend(
+    "subclass",
+    options=Subclass,
+    aliases=("stratification",),
+    treatments={Kind.BINARY},
+    estimands=("ATT", "ATE", "ATC"),
+    default_estimand="ATT",
+    default_vcov="HC3",
+    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
+    summary="strata of the propensity score",
+    exempt={
+        "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
+        "stacking": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
+        "integer_weights": "the leverage and the degrees of freedom count rows, and quantile strata have no influence",
+        "label_swap": "strata are closed on the left, so a score turned upside down puts a unit on an edge elsewhere",
+    },
+)
+def subclass(frame: ModelFrame, options: Subclass) -> Fit:
+    """Average effect by subclassification on the propensity score.
+
+    Strata are cut at quantiles of the score in the target population (the treated for the ATT, the controls for the
+    ATC, everyone for the ATE). Each arm is weighted to that population's strata, ``w_i = (T_k / S_ak) (S_a / T)``, and
+    the weighted outcome regression compares the arms; the strata count as given. Some confounding remains within strata.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : Subclass
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    DataError
+        If there are too few units for the strata.
+    IdentificationError
+        If the covariates predict the treatment perfectly.
+
+    References
+    ----------
+    Rosenbaum and Rubin (1984); Hong (2010). R: ``MatchIt::matchit(method = "subclass")`` 4.7.
+    """
+    made = stratification(frame, options)
+    family = read_family(options.family)
+    binomial = family.name in ("binomial", "quasibinomial")
+    within = Stratified(frame, options, made.strata.codes, made.target, frame.outcome_for(family), binomial)
+    models = {} if made.distance.model is None else {"propensity": made.distance.model}
+    words = f"subclassification ({made.distance.words}, {made.strata.size} strata)"
+    overall: Surface | Stratified = within
+    if options.estimator == "stratified":
+        frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
+        words += "; weighted mean of differences within strata"
+    else:
+        model = _weighted_model(frame, options, made.weights)
+        part = ("weighted", options.interact)
+        overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
+        models = {"outcome": model, **models}
+        words += f"; weighted outcome regression ({model_word(family, model)})"
+    outcomes = Subclassified(overall, within)
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=str(options.estimand),
+        design=DesignWeights(made.weights, made.distance.values, _numbers(made.strata.codes)),
+        method=words,
+        outcomes=outcomes,
+        models=models,
+        notes=(*made.notes, *_single(made.strata, options), *(models["outcome"].notes if "outcome" in models else ())),
+        extras={"strata": made.strata},
+    )
+
+
+def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:
+    """The outcome model weighted by strata; that weights are no whole numbers is as it should be."""
+    model = fit_outcome(frame, ("weighted", options.interact), read_family(options.family), frame.unit_weights * weights)
+    return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
+
+
+def _numbers(codes: NDArray[np.intp]) -> NDArray[Any]:
+    """Strata from 1; None for rows in none."""
+    return codes + 1 if (codes >= 0).all() else np.where(codes >= 0, codes + 1, None)
+
+
+def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:
+    """A cell of one unit has no spread: the stratified estimator's variance leaves it out."""
+    if options.estimator != "stratified" or strata.counts.min() > 1:
+        return ()
+    short = np.flatnonzero((strata.counts == 1).any(axis=0)) + 1
+    return (
+        f"stratum {some(short)} has a single unit of one arm, whose variance robust standard errors take for zero; use "
+        "fewer strata, min_n=2 or vcov='classical'",
+    )

@@ -1,0 +1,125 @@
+"""The covariates whose balance is read: one column a number, all levels of a factor, powers and products on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.diagnostics.statistics import is_binary
+from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor
+from causalformula.frame.model_frame import ModelFrame
+
+Array = NDArray[np.float64]
+POWERS = {2: "²", 3: "³"}
+
+
+@dataclass(frozen=True, eq=False)
+class Covariate:
+    """One row of a balance table.
+
+    Parameters
+    ----------
+    name : str
+    values : ndarray (n,)
+    binary : bool
+        Whether the values are 0 and 1.
+    source : str
+        The variable that it was made of.
+    distance : bool
+        Whether it is the propensity score.
+    """
+
+    name: str
+    values: Array
+    binary: bool
+    source: str
+    distance: bool = False
+
+    @property
+    def type(self) -> str:
+        """As cobalt writes it."""
+        return "Distance" if self.distance else "Binary" if self.binary else "Contin."
+
+
+def covariates(frame: ModelFrame, *, int: bool = False, poly: int = 1, without: str | None = None) -> list[Covariate]:
+    """Covariates of the treatment model, in the formula's order.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    int : bool
+        Pairwise products too, with all levels of categorical covariates.
+    poly : int
+        Powers of the continuous covariates up to this one.
+    without : str, optional
+        A variable left out: the one whose levels separate the tables.
+
+    Notes
+    -----
+    As cobalt: a number with two values becomes 0/1 (0 stays 0, otherwise the smaller does), a factor of two levels is
+    the row of its second, one of several levels has a row each. Variables that do not vary are left out of products.
+    """
+    design = frame.design("propensity")
+    used = sorted({i for term in design.recipe.terms.coding for i, _ in term})
+    labels = design.recipe.terms.labels
+    variables = [(labels[i], design.values[i]) for i in used if labels[i] != without]
+    out = [column for label, value in variables for column in _columns(label, value)]
+    crossed = [
+        [labels[i] for i, _ in term] for term in design.recipe.terms.coding if len(term) > 1 and not int
+    ]
+    whole = [column for label, value in variables for column in _columns(label, value, whole=True)]
+    for names in crossed:
+        out += _crossed(whole, names)
+    for power in range(2, poly + 1):
+        mark = POWERS.get(power, f"^{power}")
+        plain = [c for c in out if not c.binary and c.source in dict(variables)]
+        out += [Covariate(c.name + mark, c.values**power, False, f"{c.source}{mark}") for c in plain]
+    if int:
+        out += [p for a, b in combinations(whole, 2) if a.source != b.source and (p := _product(a, b)) is not None]
+    return out
+
+
+def _columns(label: str, value: Value, whole: bool = False) -> list[Covariate]:
+    """Columns of a variable; ``whole`` gives both levels of a binary one."""
+    if isinstance(value, Matrix):
+        names = value.names or tuple(str(k + 1) for k in range(value.values.shape[1]))
+        return [Covariate(label + name, value.values[:, k], False, label) for k, name in enumerate(names)]
+    if isinstance(value, (Factor, Strings)):
+        return _levels(label, as_factor(value).drop_unused(), whole)
+    x = value.codes.astype(float) if isinstance(value, Logical) else np.asarray(value, dtype=float)
+    distinct = np.unique(x) if len(np.unique(x[:1000])) <= 2 else x[:3]
+    if len(distinct) > 2:
+        return [Covariate(label, x, False, label)]
+    zero = 0.0 if 0 in distinct else distinct[0]
+    coded = (x != zero).astype(float)
+    if whole and len(distinct) == 2:
+        return [Covariate(f"{label}_{k}", np.abs(coded - (1 - k)), True, label) for k in (0, 1)]
+    return [Covariate(label, coded, True, label)]
+
+
+def _levels(label: str, factor: Factor, whole: bool) -> list[Covariate]:
+    shown = range(len(factor.levels)) if whole or len(factor.levels) != 2 else (1,)
+    return [Covariate(f"{label}_{factor.levels[k]}", (factor.codes == k).astype(float), True, label) for k in shown]
+
+
+def _product(a: Covariate, b: Covariate) -> Covariate | None:
+    values = a.values * b.values
+    if not np.ptp(values):
+        return None
+    return Covariate(f"{a.name} * {b.name}", values, a.binary and b.binary, f"{a.source} * {b.source}")
+
+
+def _crossed(whole: list[Covariate], names: list[str]) -> list[Covariate]:
+    """Rows of an interaction that the formula has: products over all levels."""
+    found: list[Covariate] = [c for c in whole if c.source == names[0]]
+    for name in names[1:]:
+        found = [p for a in found for b in whole if b.source == name and (p := _product(a, b)) is not None]
+    return found
+
+
+def distance_row(values: Array) -> Covariate:
+    """The propensity score as a row of the table, which comes first."""
+    return Covariate("prop.score", values, is_binary(values), "prop.score", distance=True)

@@ -1,0 +1,166 @@
+"""Strata of a score: cut at quantiles, filled to a least number of units an arm, and weighted to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """A partition of rows by a score.
+
+    Parameters
+    ----------
+    codes : ndarray (n,) of int
+        Stratum of each row, from 0; -1 for rows in none.
+    cuts : ndarray (K + 1,)
+        Quantiles of the score at which it was cut; strata are closed on the left, the last one on both sides.
+    counts : ndarray (2, size) of int
+        Rows used of each arm in each stratum.
+    moved : tuple of int
+        Rows of arm 0 and of arm 1 that were moved to a stratum that lacked them.
+    """
+
+    codes: Codes
+    cuts: Array
+    counts: NDArray[np.intp]
+    moved: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Number of strata."""
+        return self.counts.shape[1]
+
+
+def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Sequence[float], least: int) -> Strata:
+    """Cut a score at quantiles, and see that every stratum has ``least`` rows of each arm.
+
+    Parameters
+    ----------
+    x : ndarray (n,)
+        The score.
+    arm : ndarray (n,) of int
+        0 or 1; -1 for rows that take no part.
+    s : ndarray (n,)
+        Sampling weights; rows of weight zero count for nothing.
+    among : ndarray (n,) of bool
+        Rows whose quantiles are taken.
+    probs : sequence of float
+        From 0 to 1, increasing.
+    least : int
+        At 0, strata without one of the arms are dropped; the others keep their order.
+
+    Notes
+    -----
+    An arm with fewer than ``least x K`` rows is not filled: its ``counts`` show it.
+    """
+    cuts = quantiles(x[among], s[among], np.asarray(probs, dtype=float))
+    codes = np.clip(np.searchsorted(cuts, x, side="right") - 1, 0, len(cuts) - 2)
+    used = (s > 0) & (arm >= 0)
+    # a score with few distinct values leaves some strata without any row
+    size, codes = _occupied(codes, used)
+    moved = []
+    for a in (0, 1):
+        rows = np.flatnonzero(used & (arm == a))
+        before = codes[rows]
+        if len(rows) >= least * size:
+            codes[rows] = filled(x[rows], before, size, least)
+        moved.append(int((codes[rows] != before).sum()))
+    codes = np.where(arm >= 0, codes, -1)
+    counts = np.array([np.bincount(codes[used & (arm == a)], minlength=size) for a in (0, 1)])
+    if least == 0:
+        codes, counts = _complete(codes, counts)
+    return Strata(codes, cuts, counts, (moved[0], moved[1]))
+
+
+def _occupied(codes: Codes, used: Bools) -> tuple[int, Codes]:
+    """Number of strata that hold a row, and codes 0.. of these; rows that are not used get the nearest one below."""
+    present = np.bincount(codes[used], minlength=int(codes.max()) + 1) > 0
+    return int(present.sum()), np.maximum(np.cumsum(present) - 1, 0)[codes].astype(np.intp)
+
+
+def _complete(codes: Codes, counts: NDArray[np.intp]) -> tuple[Codes, NDArray[np.intp]]:
+    """Strata that have both arms, numbered anew; rows of the others are in none."""
+    both = (counts > 0).all(axis=0)
+    number = np.where(both, np.cumsum(both) - 1, -1)
+    return np.where(codes >= 0, number[codes], -1).astype(np.intp), counts[:, both]
+
+
+def quantiles(x: Array, s: Array, probs: Array) -> Array:
+    """R's quantiles of type 7, for which whole weights are repeated rows; other weights are scaled to mean one."""
+    order = np.argsort(x, kind="stable")
+    order = order[s[order] > 0]
+    x, s = x[order], s[order]
+    if np.ptp(s) == 0:
+        s = np.ones(len(s))
+    elif (s != np.round(s)).any():
+        s = s * (len(s) / s.sum())
+    filled_to = np.cumsum(s)
+    place = 1 + (filled_to[-1] - 1) * probs
+    low = np.floor(place)
+    top = len(x) - 1
+    slack = 1e-9 * filled_to[-1]
+    at, above = (x[np.minimum(np.searchsorted(filled_to, count - slack), top)] for count in (low, low + 1))
+    part = place - low
+    return np.where((part > 0) & (above != at), (1 - part) * at + part * above, at)
+
+
+def filled(x: Array, codes: Codes, size: int, least: int) -> Codes:
+    """Strata of one arm after rows were moved, one by one, until each stratum has ``least`` of them.
+
+    Strata are filled to one row, then to two, and so on. The first that lacks rows takes the nearest row of the nearest
+    stratum that does not, on the side with more rows to spare, each divided by its distance in strata (on ties, below);
+    what the giver then lacks is made up in the same way. MatchIt moves the same rows.
+    """
+    codes = codes.copy()
+    counts = np.bincount(codes, minlength=size)
+    for level in range(1, least + 1):
+        while (counts < level).any():
+            k = int(np.argmax(counts < level))
+            donor, down = _donor(counts - level, k)
+            rows = np.flatnonzero(codes == donor)
+            row = rows[np.argmax(x[rows]) if down else np.argmin(x[rows])]
+            codes[row] = k
+            counts[donor] -= 1
+            counts[k] += 1
+    return codes
+
+
+def _donor(spare: NDArray[np.intp], k: int) -> tuple[int, bool]:
+    """The stratum that gives a row to stratum k, and whether it lies below."""
+    steps = np.arange(len(spare)) - k
+    pull = np.where(spare > 0, spare / np.maximum(np.abs(steps), 1), 0.0)
+    down = bool(pull[:k].sum() >= pull[k + 1 :].sum())
+    able = np.flatnonzero((spare >= 0) & ((steps < 0) if down else (steps > 0)))
+    return int(able[-1] if down else able[0]), down
+
+
+def stratum_weights(codes: Codes, arm: Codes, s: Array, target: Array) -> Array:
+    """Weights that give each arm the target's shares of the strata (marginal mean weighting through stratification).
+
+    ``w_i = (T_k / S_ak) (S_a / T)`` with ``T_k`` the target's and ``S_ak`` the arm's total of sampling weights in the
+    stratum: each arm's weights sum to its own size. Rows in no stratum have weight zero.
+
+    References
+    ----------
+    Hong (2010). R: ``MatchIt`` (``matchit(method = "subclass")$weights``).
+    """
+    inside = codes >= 0
+    size = int(codes.max()) + 1
+    wanted = np.bincount(codes[inside], (s * target)[inside], minlength=size)
+    w = np.zeros(len(s))
+    for a in (0, 1):
+        rows = inside & (arm == a)
+        total = np.bincount(codes[rows], s[rows], minlength=size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(total > 0, wanted / total, 0.0)
+        w[rows] = ratio[codes[rows]] * (total.sum() / wanted.sum())
+    return w

@@ -1,0 +1,405 @@
+"""Balancing weights against their defining equations: conditions, optimality, closed forms, influences, messages."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+import causalformula as cf
+from causalformula.backends import registry
+from causalformula.backends.fit import Query
+from causalformula.errors import (
+    CapabilityError,
+    CausalFormulaWarning,
+    ConvergenceError,
+    DataError,
+    IdentificationError,
+    OptionError,
+)
+from causalformula.numerics.balancing import balance
+from causalformula.numerics.multinomial import multinomial
+from tests.laws.strategies import simulate
+
+seeds = st.integers(0, 2**31 - 1)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalFormulaWarning)
+        yield
+
+
+def sample(seed, n=200):
+    data = simulate(seed, n)
+    data["p"] = np.clip(1 / (1 + np.exp(-data["x"])), 0.1, 0.9)
+    return data
+
+
+def fitted(formula, data, method, **options):
+    try:
+        return cf.fit(formula, data, method, **options)
+    except ConvergenceError:
+        assume(False)
+
+
+# -- the solver ----------------------------------------------------------------------------------------------------
+
+
+@given(seed=seeds)
+@settings(max_examples=20)
+def test_solution_does_not_depend_on_scale_or_start(seed):
+    """The same weights after an affine change of the columns, and where scipy's minimiser of the dual ends."""
+    rng = np.random.default_rng(seed)
+    n = 80
+    Z = np.column_stack([np.ones(n), rng.normal(size=(n, 3))])
+    s, inside = rng.uniform(0.5, 2, n), rng.random(n) < 0.6
+    up, b = inside.astype(float), -Z.T @ s
+    try:
+        found = balance(Z, s, up, np.zeros(n), b, s.sum(), list("abcd"))
+    except ConvergenceError:
+        assume(False)
+    change = np.array([[1, 5, 1e4, -3], [0, 2, 0, 1], [0, 0, 1e3, 0], [0, 0, 0, 0.01]])
+    other = balance(Z @ change, s, up, np.zeros(n), change.T @ b, s.sum(), list("abcd"))
+    np.testing.assert_allclose(np.exp(other.eta), np.exp(found.eta), rtol=1e-7)
+
+    def dual(lam):
+        rise = s * up * np.exp(Z @ lam)
+        return (rise.sum() + b @ lam) / n, (Z.T @ rise + b) / n
+
+    start = found.coef + rng.normal(size=4) * 0.3
+    again = minimize(dual, start, jac=True, method="BFGS", options={"gtol": 1e-10})
+    np.testing.assert_allclose(again.x, found.coef, atol=1e-6)
+
+
+def test_collinear_columns_are_left_out():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60)
+    Z = np.column_stack([np.ones(60), x, 2 * x + 3])
+    up = (np.arange(60) % 2).astype(float)
+    found = balance(Z, np.ones(60), up, np.zeros(60), -Z.sum(axis=0), 60.0, ["1", "x", "x2"])
+    assert list(found.kept) == [0, 1]
+    np.testing.assert_allclose(Z.T @ (up * np.exp(found.eta)), Z.sum(axis=0), rtol=1e-9)
+
+
+def test_multinomial_with_two_levels_is_the_logit():
+    data = sample(1)
+    X = np.column_stack([np.ones(len(data)), data["x"], data["w"]])
+    s = data["w"].to_numpy()
+    fit = multinomial(X, data["a"].to_numpy(), 2, s)
+    p = 1 / (1 + np.exp(-X @ fit.coef[0]))
+    np.testing.assert_allclose(X.T @ (s * (data["a"] - p)), 0, atol=1e-9)
+    np.testing.assert_allclose(fit.information, (X * (s * p * (1 - p))[:, None]).T @ X, rtol=1e-10)
+
+
+# -- balance -------------------------------------------------------------------------------------------------------
+
+BALANCING = [
+    (method, estimand)
+    for method in ("ebal", "ipt", "cbps")
+    for estimand in ("ATE", "ATT", "ATC", *(("ATO",) if method == "cbps" else ()))
+]
+
+
+@pytest.mark.parametrize(("method", "estimand"), BALANCING)
+@given(seed=seeds)
+@settings(max_examples=5)
+def test_balance_conditions_hold(method, estimand, seed):
+    """Weighted covariate means agree between arms (and with the target's, where the method says so) to 1e-8 sd."""
+    data = sample(seed)
+    fit = fitted("y ~ treat(a) + adjust(x + z) + weights(w)", data, method, estimand=estimand)
+    w = (fit.design.weights * data["w"]).to_numpy()
+    X = fit.call.frame.design("propensity").X[:, 1:]
+    a, s = data["a"].to_numpy() == 1, data["w"].to_numpy()
+    treated, control = (w[k] @ X[k] / w[k].sum() for k in (a, ~a))
+    np.testing.assert_allclose(treated, control, atol=1e-8 * X.std(axis=0).max())
+    target = {"ATE": s, "ATT": s * a, "ATC": s * ~a}.get(estimand)
+    if target is not None and (method, estimand) != ("cbps", "ATE"):
+        np.testing.assert_allclose(treated, target @ X / target.sum(), atol=1e-8 * X.std(axis=0).max())
+    assert (w >= 0).all()
+
+
+@pytest.mark.parametrize("method", ["ebal", "ipt"])
+def test_every_level_is_balanced(method):
+    data = sample(4)
+    fit = cf.fit("y ~ treat(m) + adjust(x + z)", data, method, estimand="ATT", focal="low", moments=2)
+    focal = (data["m"] == "low").to_numpy()
+    for column in (data["x"], data["x"] ** 2, data["z"] == "v"):
+        values = column.to_numpy(dtype=float)
+        for level in ("none", "high"):
+            arm = (data["m"] == level).to_numpy()
+            w = fit.design.weights.to_numpy()[arm]
+            assert abs(w @ values[arm] / w.sum() - values[focal].mean()) < 1e-8
+
+
+def test_dose_is_uncorrelated():
+    data = sample(5)
+    w = cf.fit("y ~ treat(q) + adjust(x + z)", data, "ebal").design.weights.to_numpy()
+    np.testing.assert_allclose(w.sum(), len(data), rtol=1e-9)
+    for column in (data["x"], data["z"] == "v", data["z"] == "w"):
+        x, q = column.to_numpy(dtype=float), data["q"].to_numpy()
+        assert abs(w @ x / w.sum() - x.mean()) < 1e-8
+        assert abs(w @ ((x - x.mean()) * (q - q.mean())) / w.sum()) < 1e-8
+
+
+def test_least_entropy():
+    """Any other balancing weights of the arm have more entropy."""
+    data = sample(6)
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, "ebal", estimand="ATT")
+    control = (data["a"] == 0).to_numpy()
+    w = fit.design.weights.to_numpy()[control]
+    Z = np.column_stack([np.ones(control.sum()), data["x"].to_numpy()[control]])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        d = rng.normal(size=len(w))
+        d -= Z @ np.linalg.lstsq(Z, d, rcond=None)[0]
+        other = w + 0.2 * d * (w / np.abs(d)).min()
+        assert other @ np.log(other) > w @ np.log(w)
+
+
+def test_balancing_methods_agree_where_they_must():
+    """For the ATT the three solve the same equations; overlap weights of cbps are those of the logit."""
+    data = sample(7)
+    fits = {m: cf.fit("y ~ treat(a) + adjust(x + z)", data, m, estimand="ATT") for m in ("ebal", "ipt", "cbps")}
+    for fit in fits.values():
+        np.testing.assert_allclose(fit.estimate, fits["ipt"].estimate, rtol=1e-9)
+        np.testing.assert_allclose(fit.std_error, fits["ipt"].std_error, rtol=1e-9)
+    overlap = [cf.fit("y ~ treat(a) + adjust(x + z)", data, m, estimand="ATO") for m in ("ipw", "cbps")]
+    np.testing.assert_allclose(overlap[0].std_error, overlap[1].std_error, rtol=1e-9)
+
+
+def test_saturated_propensity_is_stratification():
+    """With one binary confounder the ATE is the strata's means averaged by their size, whatever the method."""
+    data = sample(8)
+    cell = data.groupby(["s", "a"])["y"].mean().unstack()
+    share = data["s"].value_counts(normalize=True)
+    expected = float(((cell[1] - cell[0]) * share).sum())
+    for method in ("ipw", "ebal", "ipt", "cbps"):
+        assert abs(cf.fit("y ~ treat(a) + adjust(s)", data, method).estimate - expected) < 1e-9
+
+
+# -- influence of every option -------------------------------------------------------------------------------------
+
+
+def brute(fit, row, step=0.01):
+    """``n d theta / d w_row`` by reweighted refits, with Richardson's extrapolation."""
+    call = fit.call
+
+    def at(h):
+        w = np.ones(call.frame.n)
+        w[row] += h
+        return registry.run(call.frame.reweight(w), call.options).ask(Query()).estimate.theta
+
+    def central(h):
+        return (at(h) - at(-h)) / (2 * h)
+
+    return call.frame.n * (4 * central(step / 2) - central(step)) / 3
+
+
+ADJUSTED = "y ~ treat(a) + adjust(x + z) + outcome(x)"
+OPTIONS = [
+    (ADJUSTED, "ipw", {"stabilize": True}),
+    (ADJUSTED, "ipw", {"trim": 0.9}),
+    (ADJUSTED, "ipw", {"trim": 4, "trim_lower": True, "estimand": "ATT"}),
+    (ADJUSTED, "ipw", {"discard": "both"}),
+    (ADJUSTED, "ipw", {"discard": (0.2, 0.8), "interact": True}),
+    (ADJUSTED, "ipw", {"link": "probit", "interact": True}),
+    (ADJUSTED, "ipw", {"link": "cloglog", "estimand": "ATO", "interact": True}),
+    (ADJUSTED, "ipw", {"link": "cauchit", "estimand": "ATM"}),
+    (ADJUSTED, "ipw", {"estimand": "ATOS", "interact": True}),
+    (ADJUSTED, "ipw", {"by": "s"}),
+    (ADJUSTED, "ipw", {"ps": "p"}),
+    (ADJUSTED.replace("y ~", "d ~"), "ipw", {"family": "binomial(link = 'probit')", "interact": True}),
+    (ADJUSTED.replace("y ~", "k ~"), "ebal", {"family": "poisson", "measure": "ratio", "interact": True}),
+    (ADJUSTED + " + weights(w)", "ebal", {"moments": 2, "int": True, "estimand": "ATT"}),
+    (ADJUSTED + " + weights(w)", "ipt", {"interact": True, "estimand": "ATC"}),
+    (ADJUSTED, "cbps", {"interact": True}),
+    ("y ~ treat(m) + adjust(x + z) + outcome(x)", "ipw", {"estimand": "ATM", "interact": True}),
+    ("y ~ treat(m) + adjust(x + z) + outcome(x)", "ipw", {"estimand": "ATC", "focal": "low", "interact": True}),
+    ("y ~ treat(m) + adjust(x + z) + modify(s)", "ipt", {"estimand": "ATT", "focal": "low"}),
+    ("y ~ treat(q) + adjust(x + z) + outcome(x)", "ipw", {"density": "dt_4"}),
+    ("y ~ treat(q) + adjust(x + z) + outcome(x)", "ipw", {"trim": 0.95}),
+    ("y ~ treat(q) + adjust(x + z) + outcome(x) + weights(w)", "ebal", {}),
+]
+
+
+@pytest.mark.parametrize(("formula", "method", "options"), OPTIONS, ids=lambda v: str(v))
+def test_influence_is_exact_for_every_option(formula, method, options):
+    fit = cf.fit(formula, sample(5, 60), method, **options)
+    psi = fit.influence()
+    np.testing.assert_allclose(psi.mean(axis=0), 0, atol=1e-9 * np.abs(psi).max())
+    for row in (0, 7, 31, 59):
+        np.testing.assert_allclose(psi[row], brute(fit, row), rtol=1e-6, atol=1e-6 * np.abs(psi).max())
+
+
+def test_asympt_against_hc0():
+    """Estimating the propensity score cannot be ignored: HC0, which holds it fixed, is another number and says so."""
+    fit = cf.fit("y ~ treat(a) + adjust(x + z)", sample(9), "ipw")
+    fixed = fit.with_vcov("HC0")
+    assert fit.std_error < fixed.std_error
+    assert "treated as given" in str(fixed)
+    assert fit.covariance.label == "asympt"
+    assert np.isinf(fit.covariance.df).all()
+    with pytest.raises(CapabilityError, match="leverage"):
+        fit.with_vcov("HC3")
+
+
+# -- what is said --------------------------------------------------------------------------------------------------
+
+
+def test_trimming_and_discarding_are_counted():
+    data = sample(10)
+    with pytest.warns(CausalFormulaWarning, match="5 weights above"):
+        fit = cf.fit("y ~ treat(a) + adjust(x + z)", data, "ipw", trim=5)
+    assert "5 weights above" in str(fit)
+    with pytest.warns(CausalFormulaWarning, match="rows discarded: propensity score outside the common support"):
+        fit = cf.fit("y ~ treat(a) + adjust(x + z)", data, "ipw", discard="both")
+    p, a = fit.design.distance, data["a"] == 1
+    inside = p.between(max(p[a].min(), p[~a].min()), min(p[a].max(), p[~a].max()))
+    np.testing.assert_array_equal(fit.design.weights > 0, inside)
+
+
+def test_quantile_limit_is_rs_type_3():
+    data = sample(11, 100)
+    whole = cf.fit("y ~ treat(a) + adjust(x)", data, "ipw").design.weights
+    for at in (0.9, 0.955, 0.99):
+        capped = cf.fit("y ~ treat(a) + adjust(x)", data, "ipw", trim=at).design.weights
+        assert capped.max() == np.quantile(whole, at, method="closest_observation")
+
+
+def test_no_overlap_is_refused():
+    data = pd.DataFrame({"x": np.arange(40.0), "a": np.arange(40) >= 20, "y": np.arange(40) % 7})
+    with pytest.raises(IdentificationError, match="do not overlap"):
+        cf.fit("y ~ treat(a) + adjust(x)", data, "ipw")
+    with pytest.raises(ConvergenceError, match="x \\("):
+        cf.fit("y ~ treat(a) + adjust(x)", data, "ebal")
+
+
+def test_extreme_propensities_warn():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=200)
+    only = x > 1.2
+    a = np.where(only, 1, rng.integers(0, 2, 200))
+    data = pd.DataFrame({"x": x, "only": only, "a": a, "y": rng.normal(size=200)})
+    with pytest.warns(CausalFormulaWarning, match="numerically 0 or 1"):
+        cf.fit("y ~ treat(a) + adjust(x + only)", data, "ipw", estimand="ATC")
+
+
+def test_given_propensities():
+    data = sample(12)
+    fit = cf.fit("y ~ treat(a)", data, "ipw", ps="p")
+    p, a = data["p"], data["a"]
+    np.testing.assert_allclose(fit.design.weights, a / p + (1 - a) / (1 - p), rtol=1e-12)
+    assert "HC0" in fit.covariance.label
+    missing = data.assign(p=data["p"].where(data.index > 3))
+    assert cf.fit("y ~ treat(a)", missing, "ipw", ps="p").nobs == len(data) - 4
+    with pytest.raises(DataError, match="strictly between 0 and 1"):
+        cf.fit("y ~ treat(a)", data.assign(p=1.0), "ipw", ps="p")
+    with pytest.raises(OptionError, match="no column"):
+        cf.fit("y ~ treat(a)", data, "ipw", ps="pp")
+
+
+def test_classifier_is_cross_fitted_and_named():
+    from sklearn.linear_model import LogisticRegression
+
+    data = sample(13)
+    model = LogisticRegression(C=1e6, max_iter=500)
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, "ipw", model=model)
+    assert "LogisticRegression, cross-fitted in 5 folds" in str(fit)
+    assert "treat them as given" in str(fit)
+    assert "HC0" in fit.covariance.label
+    whole = cf.fit("y ~ treat(a) + adjust(x)", data, "ipw", model=model, folds=1)
+    np.testing.assert_allclose(whole.estimate, cf.fit("y ~ treat(a) + adjust(x)", data, "ipw").estimate, rtol=1e-3)
+    again = cf.fit("y ~ treat(a) + adjust(x)", data, "ipw", model=model)
+    assert again.estimate == fit.estimate
+    several = cf.fit("y ~ treat(m) + adjust(x)", data, "ipw", model=model)
+    assert len(several.tidy()) == 2
+
+
+WRONG = [
+    ({"link": "logti"}, OptionError, "did you mean 'logit'"),
+    ({"trim": 0.3}, OptionError, "quantile above 0.5"),
+    ({"trim": 10_000}, OptionError, "give fewer"),
+    ({"discard": "everyone"}, OptionError, "choose from treated, control, both"),
+    ({"discard": (0.9, 0.1)}, OptionError, "pair"),
+    ({"discard": (0.9, 0.99)}, DataError, "leaves no row"),
+    ({"stabilize": True, "estimand": "ATT"}, OptionError, "for the ATE"),
+    ({"density": "normal"}, OptionError, "dnorm"),
+    ({"model": "forest"}, OptionError, "predict_proba"),
+    ({"interact": "yes"}, OptionError, "True or False"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "text"), WRONG, ids=str)
+def test_wrong_options(options, error, text):
+    with pytest.raises(error, match=text):
+        cf.fit("y ~ treat(a) + adjust(x)", sample(14, 60), "ipw", **options)
+
+
+def test_wrong_questions():
+    data = sample(15, 60)
+    with pytest.raises(OptionError, match="focal"):
+        cf.fit("y ~ treat(m) + adjust(x)", data, "ebal", estimand="ATT")
+    with pytest.raises(CapabilityError, match="needs arms"):
+        cf.fit("y ~ treat(q) + adjust(x)", data, "ipw", estimand="ATO")
+    with pytest.raises(CapabilityError, match="binary treatment"):
+        cf.fit("y ~ treat(m) + adjust(x)", data, "ipw", estimand="ATOS")
+    with pytest.raises(CapabilityError, match="these do"):
+        cf.fit("y ~ treat(q) + adjust(x)", data, "cbps")
+    with pytest.raises(OptionError, match="1 to 3"):
+        cf.fit("y ~ treat(a) + adjust(x)", data, "ebal", moments=4)
+    with pytest.raises(OptionError, match="ATO"):
+        cf.fit("y ~ treat(a) + adjust(x)", data, "cbps", over=True, estimand="ATO")
+    with pytest.raises(DataError, match="every arm needs some"):
+        cf.fit("y ~ treat(a) + adjust(x) + weights(v)", data.assign(v=(data["a"] == 1).astype(float)), "ebal")
+
+
+# -- energy --------------------------------------------------------------------------------------------------------
+
+
+def test_energy_refuses_large_samples(monkeypatch):
+    from causalformula.backends.weighting import energy
+
+    monkeypatch.setattr(energy, "MOST_ROWS", 50)
+    with pytest.raises(CapabilityError, match="ebal"):
+        cf.fit("y ~ treat(a) + adjust(x)", sample(16, 60), "energy")
+
+
+@pytest.mark.parametrize("kind", ["a", "m"])
+@pytest.mark.parametrize("improved", [True, False])
+def test_energy_is_optimal(kind, improved):
+    """No feasible direction lowers the objective, which is written out here with plain energy distances."""
+    pytest.importorskip("osqp")
+    data = sample(17, 60)
+    fit = cf.fit(f"y ~ treat({kind}) + adjust(x + w)", data, "energy", improved=improved)
+    w = fit.design.weights.to_numpy()
+    X = data[["x", "w"]].to_numpy()
+    Z = X / X.std(axis=0, ddof=1)
+    D = np.sqrt(((Z[:, None] - Z[None]) ** 2).sum(axis=2))
+    arms = [(data[kind] == level).to_numpy() for level in np.unique(data[kind])]
+
+    def distance(u, v):
+        return 2 * u @ D @ v - u @ D @ u - v @ D @ v
+
+    def objective(w):
+        us = [w * arm / arm.sum() for arm in arms]
+        total = sum(distance(u, np.full(60, 1 / 60)) + 0.5e-4 * u @ u for u in us)
+        if improved:
+            total += sum(distance(us[i], us[j]) for i in range(len(us)) for j in range(i))
+        return total
+
+    rng = np.random.default_rng(0)
+    best = objective(w)
+    for _ in range(200):
+        other = w + rng.uniform(0, 0.2, 60) * rng.exponential(size=60)
+        for arm in arms:
+            other[arm] *= arm.sum() / other[arm].sum()
+        assert objective(other) > best - 1e-9
+    for arm in arms:
+        np.testing.assert_allclose(w[arm].sum(), arm.sum(), rtol=1e-6)
