@@ -53,7 +53,7 @@ def read_distance(frame: ModelFrame, distance: str, link: str) -> Distance:
     found = _propensity(frame, link) if distance == "glm" else _column(frame, distance)
     used = frame.unit_weights > 0
     if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
-        raise DataError(f"the {found.words} is the same for all rows, so there is nothing to compare them on; add adjust(...)")
+        raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; add adjust(...)")
     return found
 
 
@@ -84,9 +84,8 @@ def overlap_notes(frame: ModelFrame, model: FittedRegression) -> tuple[str, ...]
         )
     if not extreme.any():
         return () if model.converged else ("the propensity model did not converge",)
-    return (
-        f"{int(extreme.sum())} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",
-    )
+    count = int(extreme.sum())
+    return (f"{count} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",)
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:
@@ -96,4 +95,4 @@ def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools
     of_control = (x >= b.min()) & (x <= b.max())
     if discard == "both":
         return np.asarray(of_treated & of_control)
-    return np.asarray(np.where(treated, of_control, True) if discard == "treated" else np.where(treated, True, of_treated))
+    return np.asarray(of_control | ~treated if discard == "treated" else of_treated | treated)

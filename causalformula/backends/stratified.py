@@ -99,14 +99,15 @@ class Stratified:
         _, mean = self._cells
         theta = share @ mean
         direct = len(inside) * self.target[:, None] * (mean[inside] - theta) / self.target.sum()
-        return self._means(np.kron(share, np.eye(2)), direct)
+        return self._means(share, direct)
 
     def _within(self, k: int) -> Estimate:
         chosen = np.zeros(self.size)
         chosen[k] = 1.0
-        return self._means(np.kron(chosen, np.eye(2)), None)
+        return self._means(chosen, None)
 
-    def _means(self, jac: Array, direct: Array | None) -> Estimate:
+    def _means(self, share: Array, direct: Array | None) -> Estimate:
         stage, _ = self._cells
+        jac = np.asarray(np.kron(share, np.eye(2)), dtype=float)
         names = tuple(setting.label for setting in settings(self.frame.the_treatment))
         return Estimate(names, jac @ stage.theta, Influence((stage,), jac, self.frame.n, direct))

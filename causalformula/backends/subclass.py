@@ -76,7 +76,7 @@ class Subclass(Options):
         if not isinstance(self.interact, bool):
             raise OptionError(f"interact must be True or False, not {self.interact!r}")
         if self.interact and self.estimator == "stratified":
-            raise OptionError("interact=True is for estimator='weighted'; the stratified estimator has no outcome model")
+            raise OptionError("interact=True is for estimator='weighted'; the stratified one has no outcome model")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,7 +106,9 @@ def read_subclass(value: Any) -> int | tuple[float, ...]:
         probs = tuple(value)
         if probs and all(isinstance(p, (int, float, np.number)) and 0 <= p <= 1 for p in probs) and {*probs} - {0, 1}:
             return tuple(float(p) for p in probs)
-    raise OptionError(f"subclass={value!r}: give a number of strata, or quantiles between 0 and 1 such as [0.2, 0.5, 0.8]")
+    raise OptionError(
+        f"subclass={value!r}: give a number of strata, or quantiles between 0 and 1 as in [0.2, 0.5, 0.8]"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +177,9 @@ def _enough(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
         short = np.flatnonzero(counts < options.min_n)
         if len(short):
             raise DataError(
-                f"{int(counts.sum())} rows with {treatment.name} = {level} are too few for {strata.size} strata with "
+                f"{int(counts.sum())} rows with {treatment.name} = {level} are too few for {_count(strata.size)} with "
                 f"min_n={options.min_n} (stratum {some(short + 1)} has {some(counts[short])}); use at most "
-                f"{_most(int(counts.sum()), options.min_n)} strata, or min_n=0 to drop those without both arms"
+                f"{_count(_most(int(counts.sum()), options.min_n))}, or min_n=0 to drop those without both arms"
             )
 
 
@@ -190,8 +192,8 @@ def _notes(strata: Strata, options: Subclass, used: NDArray[np.bool_]) -> list[s
     notes = []
     asked = len(options.probs) - 1
     if strata.size < asked:
-        why = "some lack an arm (min_n=0)" if options.min_n == 0 else "some hold no unit, as the distance has few values"
-        notes.append(f"{strata.size} strata instead of {asked}: {why}")
+        why = "some lack an arm (min_n=0)" if options.min_n == 0 else "some hold no unit: the distance has few values"
+        notes.append(f"{_count(strata.size)} instead of {asked}: {why}")
     left = int((used & (strata.codes < 0)).sum())
     if left:
         notes.append(f"{left} rows are in no stratum and have weight 0")
@@ -228,7 +230,7 @@ class Subclassified:
     exempt={
         "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
         "stacking": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
-        "integer_weights": "the leverage and the degrees of freedom count rows, and quantile strata have no influence",
+        "integer_weights": "the edges of the strata are quantiles, which interpolate between rows",
         "label_swap": "strata are closed on the left, so a score turned upside down puts a unit on an edge elsewhere",
     },
 )
@@ -237,7 +239,7 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
 
     Strata are cut at quantiles of the score in the target population (the treated for the ATT, the controls for the
     ATC, everyone for the ATE). Each arm is weighted to that population's strata, ``w_i = (T_k / S_ak) (S_a / T)``, and
-    the weighted outcome regression compares the arms; the strata count as given. Some confounding remains within strata.
+    the weighted outcome regression compares the arms. The strata count as given; some confounding remains in them.
 
     Parameters
     ----------
@@ -264,7 +266,7 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
     binomial = family.name in ("binomial", "quasibinomial")
     within = Stratified(frame, options, made.strata.codes, made.target, frame.outcome_for(family), binomial)
     models = {} if made.distance.model is None else {"propensity": made.distance.model}
-    words = f"subclassification ({made.distance.words}, {made.strata.size} strata)"
+    words = f"subclassification ({made.distance.words}, {_count(made.strata.size)})"
     overall: Surface | Stratified = within
     if options.estimator == "stratified":
         frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
@@ -290,13 +292,18 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
 
 def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:
     """The outcome model weighted by strata; that weights are no whole numbers is as it should be."""
-    model = fit_outcome(frame, ("weighted", options.interact), read_family(options.family), frame.unit_weights * weights)
+    family = read_family(options.family)
+    model = fit_outcome(frame, ("weighted", options.interact), family, frame.unit_weights * weights)
     return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
 
 
 def _numbers(codes: NDArray[np.intp]) -> NDArray[Any]:
     """Strata from 1; None for rows in none."""
-    return codes + 1 if (codes >= 0).all() else np.where(codes >= 0, codes + 1, None)
+    numbers: NDArray[Any] = codes + 1
+    if (codes < 0).any():
+        numbers = numbers.astype(object)
+        numbers[codes < 0] = None
+    return numbers
 
 
 def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:
@@ -304,7 +311,12 @@ def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:
     if options.estimator != "stratified" or strata.counts.min() > 1:
         return ()
     short = np.flatnonzero((strata.counts == 1).any(axis=0)) + 1
+    have = f"stratum {short[0]} has" if len(short) == 1 else f"strata {some(short)} have"
     return (
-        f"stratum {some(short)} has a single unit of one arm, whose variance robust standard errors take for zero; use "
-        "fewer strata, min_n=2 or vcov='classical'",
+        f"{have} a single unit of an arm, whose variance robust standard errors take for zero; use fewer strata, "
+        "min_n=2 or vcov='classical'",
     )
+
+
+def _count(size: int) -> str:
+    return f"{size} strat{'um' if size == 1 else 'a'}"

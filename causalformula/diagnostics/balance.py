@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.diagnostics.covariates import Covariate
+from causalformula.diagnostics.moments import Moments, moments
 from causalformula.diagnostics.statistics import (
     DENOMINATORS,
-    correlation,
+    check_denominator,
+    correlations,
     divided,
     ks,
-    mean,
     overlap,
-    spread,
+    spreads,
     target_ks,
-    variance,
 )
 from causalformula.errors import OptionError, choose
 
@@ -33,6 +33,7 @@ MARKS = {"Diff": "M", "V.Ratio": "V", "KS": "KS", "OVL": "OVL", "Corr": "R", "KS
 # A dose's distance to the target population exists only once there are weights.
 ADJUSTED_ONLY = ("KS.Target",)
 SAMPLES = ("Un", "Adj")
+MOMENTS = ("M.0", "SD.0", "M.1", "SD.1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +108,15 @@ class Plan:
     binary: str = "raw"
     denominator: str = "pooled"
     moments: bool = False
-    names: tuple[str, ...] = field(default=())
 
 
 def read_plan(
-    stats: Sequence[str] | str, binary: str, denominator: str, dose: bool, moments: bool = False
+    stats: Sequence[str] | str,
+    binary: str,
+    denominator: str,
+    dose: bool,
+    moments: bool = False,
+    levels: Sequence[str] = (),
 ) -> Plan:
     """Check what was asked for.
 
@@ -127,6 +132,8 @@ def read_plan(
             raise OptionError(f"unknown balance statistic {name!r}{choose(name, known)}")
     if binary not in ("raw", "std"):
         raise OptionError(f"binary={binary!r}: 'raw' gives differences in proportions, 'std' divides them by their sd")
+    if denominator not in levels:
+        check_denominator(denominator)
     if dose and denominator not in ("all", "weighted"):
         raise OptionError(f"for a dose s_d_denom is 'all' or 'weighted', not {denominator!r}")
     table = DOSE if dose else ARMS
@@ -134,6 +141,36 @@ def read_plan(
     if not chosen:
         raise OptionError(f"{', '.join(asked)}: not defined here{choose(asked[0], table, 'this treatment has')}")
     return Plan(chosen, binary, denominator, moments)
+
+
+def read_thresholds(threshold: float | Mapping[str, float] | None, plan: Plan) -> dict[str, float]:
+    """Thresholds by statistic (``Diff``, ...): a number is for the first one, a mapping names them.
+
+    Names are those of ``stats`` or cobalt's ``m``, ``v``, ``ks``, ``ovl``, ``cor``.
+    """
+    if threshold is None:
+        return {}
+    if not isinstance(threshold, Mapping):
+        first = plan.stats[0]
+        return {first: abs(float(threshold))} if first in ("Diff", "Corr") else {}
+    names = {**DOSE, **ARMS} if plan.stats[0] not in DOSE.values() else {**ARMS, **DOSE}
+    names |= {"m": "Diff", "v": "V.Ratio", "cor": "Corr"}
+    out = {}
+    for key, value in threshold.items():
+        if key not in names:
+            raise OptionError(f"unknown balance statistic {key!r} in threshold{choose(key, names)}")
+        if names[key] not in plan.stats:
+            raise OptionError(f"threshold names {key!r}, which is not among the statistics asked for")
+        size = abs(float(value))
+        out[names[key]] = 1 / size if names[key] == "V.Ratio" and size < 1 else size
+    return out
+
+
+def exceeds(name: str, values: Array, threshold: float) -> Bools:
+    """Which values lie beyond a threshold; a variance ratio below one counts as its inverse."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.maximum(values, 1 / values) if name == "V.Ratio" else np.abs(values)
+        return np.asarray(size >= threshold)
 
 
 def default_denominator(estimand: str, dose: bool) -> str:
@@ -145,19 +182,28 @@ def default_denominator(estimand: str, dose: bool) -> str:
 
 def balance_table(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> BalanceTable:
     """The table of two arms or of a dose."""
-    one = _dose_row if sample.dose is not None else _pair_row
-    found = [one(column, sample, plan) for column in columns]
-    return _assembled(columns, found, plan, sample.w is not None)
+    if sample.dose is not None:
+        return _assembled(columns, _dose_statistics(columns, sample, plan), plan, sample.w is not None)
+    (table,) = pair_tables(columns, sample, plan).values()
+    return table
 
 
 def pair_tables(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dict[tuple[str, str], BalanceTable]:
     """Tables of each pair of arms, the later level minus the earlier."""
-    return {pair: _pair_table(columns, sample, plan, pair) for pair in combinations(sample.arms, 2)}
-
-
-def _pair_table(columns: Sequence[Covariate], sample: Sample, plan: Plan, pair: tuple[str, str]) -> BalanceTable:
-    found = [_pair_row(column, sample, plan, pair) for column in columns]
-    return _assembled(columns, found, plan, sample.w is not None)
+    arms = list(sample.arms.values())
+    values = [c.values for c in columns]
+    found = [moments(values, np.column_stack([np.where(arm, w, 0.0) for arm in arms])) for w in sample.weights]
+    binary = np.array([c.binary for c in columns], dtype=bool)
+    divisor = _divisor(found, binary, sample, plan)
+    out = {}
+    for low, high in combinations(range(len(arms)), 2):
+        statistics = _pair_statistics(found, (low, high), binary, divisor, plan)
+        if {"KS", "OVL"} & set(plan.stats):
+            shares = np.array([np.abs(m.mean[:, high] - m.mean[:, low]) for m in found])
+            statistics |= _distances(columns, sample, plan, (arms[low], arms[high]), shares)
+        levels = list(sample.arms)
+        out[levels[low], levels[high]] = _assembled(columns, statistics, plan, sample.w is not None)
+    return out
 
 
 def across(tables: Sequence[BalanceTable]) -> BalanceTable:
@@ -173,80 +219,83 @@ def across(tables: Sequence[BalanceTable]) -> BalanceTable:
     return BalanceTable(first.rows, first.types, columns, first.statistics, "Max.", first.adjusted)
 
 
-def _assembled(
-    columns: Sequence[Covariate], found: Sequence[Mapping[str, Array]], plan: Plan, adjusted: bool
-) -> BalanceTable:
-    out: dict[str, Array] = {}
+def _assembled(columns: Sequence[Covariate], found: Mapping[str, list[Array]], plan: Plan, adjusted: bool) -> BalanceTable:
+    """Statistics (a list over the samples) under cobalt's names; NaN in the adjusted columns where nothing adjusts."""
+    rows = tuple(c.name for c in columns)
+    names = (*(MOMENTS if plan.moments else ()), *plan.stats)
+    out = {}
     for k, sample in enumerate(SAMPLES):
-        moments = ("M.0", "SD.0", "M.1", "SD.1") if plan.moments else ()
-        for name in (*moments, *plan.stats):
+        for name in names:
             if name in ADJUSTED_ONLY and sample == "Un":
                 continue
-            values = [row[name][k] if name in row and k < len(row[name]) else np.nan for row in found]
-            out[f"{name}.{sample}"] = np.array(values, dtype=float)
-    rows = tuple(c.name for c in columns)
+            values = found.get(name, [])
+            out[f"{name}.{sample}"] = values[k] if k < len(values) else np.full(len(rows), np.nan)
     return BalanceTable(rows, tuple(c.type for c in columns), out, plan.stats, adjusted=adjusted)
 
 
-def _pair_row(
-    column: Covariate, sample: Sample, plan: Plan, pair: tuple[str, str] | None = None
-) -> dict[str, Array]:
-    """Statistics of one covariate between two arms: an array over the samples for each."""
-    low, high = pair or tuple(sample.arms)
-    zero, one = sample.arms[low], sample.arms[high]
-    x, weights, binary = column.values, sample.weights, column.binary
-    out: dict[str, Array] = {}
-    means = np.array([[mean(x[arm], w[arm]) for arm in (zero, one)] for w in weights])
+def _pair_statistics(
+    found: Sequence[Moments], pair: tuple[int, int], binary: Bools, divisor: Array, plan: Plan
+) -> dict[str, list[Array]]:
+    """Statistics of two arms that follow from means and variances."""
+    low, high = pair
+    out: dict[str, list[Array]] = {}
     if plan.moments:
-        sds = np.array([[_sd(x[arm], w[arm], binary) for arm in (zero, one)] for w in weights])
-        out |= {"M.0": means[:, 0], "M.1": means[:, 1], "SD.0": sds[:, 0], "SD.1": sds[:, 1]}
+        for k, arm in enumerate(pair):
+            out[f"M.{k}"] = [m.mean[:, arm] for m in found]
+            out[f"SD.{k}"] = [np.where(binary, np.nan, np.sqrt(m.variance(binary)[:, arm])) for m in found]
     if "Diff" in plan.stats:
-        difference = means[:, 1] - means[:, 0]
-        if not binary or plan.binary == "std":
-            difference = divided(difference, _divisor(column, sample, plan))
-        out["Diff"] = difference
-    if "V.Ratio" in plan.stats and not binary:
-        ratio = [variance(x[one], w[one], False) / variance(x[zero], w[zero], False) for w in weights]
-        out["V.Ratio"] = np.array(ratio)
-    if not {"KS", "OVL"} & set(plan.stats):
-        return out
-    # with two arms every row belongs to one of them, and nothing needs to be copied
-    inside = zero | one
-    whole = bool(inside.all())
-    y = x if whole else x[inside]
-    treated = one if whole else one[inside]
-    parts = weights if whole else [w[inside] for w in weights]
-    if "KS" in plan.stats:
-        out["KS"] = ks(y, treated, parts, binary)
-    if "OVL" in plan.stats:
-        out["OVL"] = overlap(y, treated, parts, binary)
+        differences = [m.mean[:, high] - m.mean[:, low] for m in found]
+        raw = binary if plan.binary == "raw" else np.zeros_like(binary)
+        out["Diff"] = [np.where(raw, d, divided(d, divisor)) for d in differences]
+    if "V.Ratio" in plan.stats:
+        variances = [m.variance(np.zeros_like(binary)) for m in found]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out["V.Ratio"] = [np.where(binary, np.nan, v[:, high] / v[:, low]) for v in variances]
     return out
 
 
-def _sd(x: Array, w: Array, binary: bool) -> float:
-    return np.nan if binary else float(np.sqrt(variance(x, w, False)))
+def _distances(
+    columns: Sequence[Covariate], sample: Sample, plan: Plan, pair: tuple[Bools, Bools], shares: Array
+) -> dict[str, list[Array]]:
+    """Statistics of two arms' whole distributions; of a 0/1 covariate both are the difference in proportions."""
+    zero, one = pair
+    inside = zero | one
+    # with two arms every row belongs to one of them, and nothing needs to be copied
+    whole = bool(inside.all())
+    treated = one if whole else one[inside]
+    weights = sample.weights if whole else [w[inside] for w in sample.weights]
+    out: dict[str, list[Array]] = {}
+    for name, statistic in (("KS", ks), ("OVL", overlap)):
+        if name in plan.stats:
+            values = shares.copy()
+            for j, column in enumerate(columns):
+                if not column.binary:
+                    values[:, j] = statistic(column.values if whole else column.values[inside], treated, weights)
+            out[name] = list(values)
+    return out
 
 
-def _divisor(column: Covariate, sample: Sample, plan: Plan) -> float:
+def _divisor(found: Sequence[Moments], binary: Bools, sample: Sample, plan: Plan) -> Array:
     levels = list(sample.arms)
     denominator = plan.denominator
-    if sample.focal is not None and denominator in ("treated", "control", "focal"):
-        denominator = str(levels.index(sample.focal))
-    groups = list(sample.arms.values())
-    return spread(column.values, groups, sample.s, column.binary, denominator, sample.w)
+    if sample.focal is not None and denominator in ("treated", "control"):
+        denominator = sample.focal
+    if denominator not in DENOMINATORS:
+        denominator = str(levels.index(denominator))
+    sizes = np.array([arm.sum() for arm in sample.arms.values()])
+    return spreads(found[0], sizes, binary, denominator, found[-1])
 
 
-def _dose_row(column: Covariate, sample: Sample, plan: Plan) -> dict[str, Array]:
-    """Statistics of one covariate with a dose."""
+def _dose_statistics(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dict[str, list[Array]]:
+    """Statistics of covariates with a dose."""
     assert sample.dose is not None
-    x = column.values
-    out: dict[str, Array] = {}
+    out: dict[str, list[Array]] = {}
+    values = [c.values for c in columns]
     if "Corr" in plan.stats:
         base = sample.weights[-1] if plan.denominator == "weighted" else sample.s
-        out["Corr"] = np.array([correlation(x, sample.dose, w, base, column.binary) for w in sample.weights])
+        binary = np.array([c.binary for c in columns], dtype=bool)
+        out["Corr"] = [correlations(values, sample.dose, w, base, binary) for w in sample.weights]
     if "KS.Target" in plan.stats and sample.w is not None:
-        out["KS.Target"] = np.array([np.nan, target_ks(x, sample.s, sample.w)])
+        after = np.array([target_ks(x, sample.s, sample.w) for x in values])
+        out["KS.Target"] = [np.full(len(values), np.nan), after]
     return out
-
-
-__all__ = ["DENOMINATORS", "BalanceTable", "Plan", "Sample", "across", "balance_table", "pair_tables", "read_plan"]

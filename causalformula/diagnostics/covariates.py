@@ -8,7 +8,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.diagnostics.statistics import is_binary
 from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.model_frame import ModelFrame
 
@@ -122,4 +121,4 @@ def _crossed(whole: list[Covariate], names: list[str]) -> list[Covariate]:
 
 def distance_row(values: Array) -> Covariate:
     """The propensity score as a row of the table, which comes first."""
-    return Covariate("prop.score", values, is_binary(values), "prop.score", distance=True)
+    return Covariate("prop.score", values, False, "prop.score", distance=True)

@@ -1,8 +1,7 @@
-"""Balance statistics of one covariate or of the columns of a matrix: cobalt's ``col_w_*``.
+"""Balance statistics of the columns of a matrix: cobalt's ``col_w_*`` and what balance tables share with them.
 
-The functions named ``col_w_*`` take a matrix and give one number a column, with cobalt's arguments and conventions:
-the variance of a 0/1 column is ``p (1 - p)``, that of another column the weighted one without bias for weights that are
-no counts, ``sum w / ((sum w)^2 - sum w^2) * sum w (x - m)^2``. Reference: cobalt 4.5.5.
+The variance of a 0/1 column is ``p (1 - p)``, that of another column the weighted one without bias for weights that
+are no counts, ``sum w / ((sum w)^2 - sum w^2) * sum w (x - m)^2``. Reference: cobalt 4.5.5.
 """
 
 from __future__ import annotations
@@ -12,76 +11,53 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from causalformula.diagnostics.moments import Moments, moments
 from causalformula.errors import DataError, OptionError, choose
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 DENOMINATORS = ("treated", "control", "pooled", "all", "weighted", "hedges")
-# Partitions of the midpoint sum for the overlap, and how far beyond the data it reaches, in bandwidths.
+# Intervals of the midpoint sum for the overlap, and how far beyond the data it reaches, in bandwidths.
 STEPS, REACH = 1000, 4.0
 GRID = 512
 NEGLIGIBLE = float(np.sqrt(np.finfo(float).eps))
 
 
-# ---- one column ------------------------------------------------------------------------------------------------------
+# ---- distributions ---------------------------------------------------------------------------------------------------
 
 
-def mean(x: Array, w: Array) -> float:
-    """Weighted mean; NaN where nothing has weight."""
-    total = w.sum()
-    return float(w @ x / total) if total else np.nan
-
-
-def variance(x: Array, w: Array, binary: bool) -> float:
-    """Weighted variance, ``p (1 - p)`` of a 0/1 variable."""
-    m = mean(x, w)
-    if binary:
-        return m * (1 - m)
-    total = w.sum()
-    # scaled, so that neither a sum of squares nor the difference overflows or cancels
-    share = w / total if total else w
-    freedom = 1 - share @ share
-    return float(share @ (x - m) ** 2 / freedom) if freedom > 0 else np.nan
-
-
-def ks(x: Array, treated: Bools, weights: Sequence[Array], binary: bool) -> Array:
+def ks(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:
     """Largest distance between the arms' weighted distribution functions, for each set of weights."""
-    if binary:
-        return np.array([abs(mean(x[treated], w[treated]) - mean(x[~treated], w[~treated])) for w in weights])
-    order = np.argsort(x, kind="stable")
+    order = np.argsort(x)
     last = np.append(np.diff(x[order]) > 0, True)
-    sign = np.where(treated, 1.0, -1.0)
     out = []
     for w in weights:
-        one, zero = w[treated].sum(), w[~treated].sum()
-        if not one or not zero:
+        signed = np.where(treated, w, 0.0)
+        one, both = signed.sum(), w.sum()
+        if not one or one == both:
             out.append(np.nan)
             continue
-        gap = np.cumsum((sign * w / np.where(treated, one, zero))[order])
-        out.append(float(np.abs(gap[last]).max()))
+        step = np.where(treated, w / one, -w / (both - one))
+        out.append(float(np.abs(np.cumsum(step[order])[last]).max()))
     return np.array(out)
 
 
-def overlap(x: Array, treated: Bools, weights: Sequence[Array], binary: bool) -> Array:
+def overlap(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:
     """One minus the area under both arms' weighted kernel densities, for each set of weights.
 
     Gaussian kernels with the bandwidth (``bw.nrd``) of the smaller arm; a midpoint sum over 1000 intervals.
     """
-    if binary:
-        return ks(x, treated, weights, True)
-    small = x[treated] if treated.sum() < (~treated).sum() else x[~treated]
-    width = bandwidth(small)
+    arms = (treated, ~treated)
+    parts = [x[arm] for arm in arms]
+    width = bandwidth(parts[int(len(parts[1]) <= len(parts[0]))])
     if not width > 0:
         return np.full(len(weights), np.nan)
     low, high = x.min() - REACH * width, x.max() + REACH * width
     step = (high - low) / STEPS
     at = low + step * (np.arange(STEPS) + 0.5)
-    out = []
-    for w in weights:
-        both = [density(x[arm], w[arm], width, at) for arm in (treated, ~treated)]
-        out.append(1 - float(np.minimum(*both).sum() * step))
-    return np.array(out)
+    one, zero = (densities(part, [w[arm] for w in weights], width, at) for part, arm in zip(parts, arms, strict=True))
+    return np.asarray(1 - np.minimum(one, zero).sum(axis=1) * step)
 
 
 def bandwidth(x: Array) -> float:
@@ -94,30 +70,76 @@ def bandwidth(x: Array) -> float:
     return float(1.06 * spread * len(x) ** -0.2)
 
 
-def density(x: Array, w: Array, width: float, at: Array) -> Array:
-    """Weighted Gaussian kernel density at some points, through a grid of 512 (as R's ``density`` computes it).
+def densities(x: Array, weights: Sequence[Array], width: float, at: Array) -> Array:
+    """Weighted Gaussian kernel densities at some points, a row a set of weights (as R's ``density`` computes them).
 
-    The weights are shared between the two grid points beside each value, convolved with the kernel by a Fourier
-    transform, and the density is read off the grid by linear interpolation, on 512 points from three bandwidths below
-    the data to three above, and from there at ``at``; it is zero outside.
+    The weights are shared between the two points of a grid of 512 beside each value and convolved with the kernel by a
+    Fourier transform; the density is read off by linear interpolation, on 512 points from three bandwidths below the
+    data to three above, and from there at ``at``. It is zero outside.
     """
-    total = w.sum()
-    if not total:
-        return np.full(len(at), np.nan)
     low, high = x.min() - 7 * width, x.max() + 7 * width
-    step = (high - low) / (GRID - 1)
-    place = (x - low) / step
-    cell = np.floor(place).astype(np.intp)
+    place = (x - low) / ((high - low) / (GRID - 1))
+    cell = place.astype(np.intp)
     part = place - cell
-    share = w / total
-    mass = np.bincount(cell, share * (1 - part), 2 * GRID) + np.bincount(cell + 1, share * part, 2 * GRID)
     # distances on a circle twice as long as the data, so that the ends do not meet
-    distance = np.minimum(np.arange(2 * GRID), 2 * GRID - np.arange(2 * GRID)) * (2 * (high - low) / (2 * GRID - 1))
-    kernel = np.exp(-0.5 * (distance / width) ** 2) / (width * np.sqrt(2 * np.pi))
-    smooth = np.fft.irfft(np.fft.rfft(mass) * np.fft.rfft(kernel), 2 * GRID)[:GRID]
-    grid = np.linspace(low, high, GRID)
-    shown = np.linspace(x.min() - 3 * width, x.max() + 3 * width, GRID)
-    return np.interp(at, shown, np.interp(shown, grid, np.maximum(smooth, 0)), left=0.0, right=0.0)
+    points = np.arange(2 * GRID)
+    distance = np.minimum(points, 2 * GRID - points) * (2 * (high - low) / (2 * GRID - 1))
+    kernel = np.fft.rfft(np.exp(-0.5 * (distance / width) ** 2) / (width * np.sqrt(2 * np.pi)))
+    grid, shown = np.linspace(low, high, GRID), np.linspace(x.min() - 3 * width, x.max() + 3 * width, GRID)
+    out = []
+    for w in weights:
+        right = w * part
+        mass = np.bincount(cell, w - right, 2 * GRID)
+        mass[1:] += np.bincount(cell, right, 2 * GRID)[:-1]
+        with np.errstate(invalid="ignore"):
+            smooth = np.fft.irfft(np.fft.rfft(mass / w.sum()) * kernel, 2 * GRID)[:GRID]
+        out.append(np.interp(at, shown, np.interp(shown, grid, np.maximum(smooth, 0)), left=0.0, right=0.0))
+    return np.array(out)
+
+
+# ---- differences -----------------------------------------------------------------------------------------------------
+
+
+def spreads(base: Moments, sizes: Array, binary: Bools, denominator: str, adjusted: Moments | None = None) -> Array:
+    """The standard deviations that mean differences are divided by, one a column.
+
+    Parameters
+    ----------
+    base : Moments
+        Of the arms before adjustment, control and treated first; ``pooled`` averages over all arms.
+    sizes : ndarray (arms,)
+        Rows of each arm.
+    binary : ndarray (p,) of bool
+    denominator : str
+        One of ``DENOMINATORS``, or the position of an arm as text.
+    adjusted : Moments, optional
+        After adjustment, for ``"weighted"``.
+    """
+    if denominator in ("all", "weighted"):
+        whole = base if adjusted is None or denominator == "all" else adjusted
+        return np.asarray(np.sqrt(whole.merged().variance(binary)[:, 0]))
+    variances = base.variance(binary)
+    if denominator == "pooled":
+        return np.asarray(np.sqrt(variances.mean(axis=1)))
+    if denominator == "hedges":
+        free = sizes.sum() - len(sizes)
+        # the small-sample factor belongs to the difference, so its inverse to the divisor
+        return np.asarray(np.sqrt(variances @ (sizes - 1) / free) / (1 - 3 / (4 * free - 1)))
+    place = {"control": 0, "treated": 1}.get(denominator)
+    return np.asarray(np.sqrt(variances[:, int(denominator) if place is None else place]))
+
+
+def check_denominator(name: str) -> None:
+    """Refuse an unknown ``s_d_denom``."""
+    if name not in DENOMINATORS:
+        raise OptionError(f"unknown s_d_denom {name!r}{choose(name, DENOMINATORS)}")
+
+
+def divided(difference: ArrayLike, divisor: ArrayLike) -> Array:
+    """Differences over their standard deviations; one that is as good as none is left as it is, as in cobalt."""
+    up, down = np.asarray(difference, dtype=float), np.asarray(divisor, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.abs(up) < NEGLIGIBLE, up, up / down)
 
 
 # ---- the columns of a matrix -----------------------------------------------------------------------------------------
@@ -136,14 +158,9 @@ def _weights(n: int, *parts: ArrayLike | None) -> Array:
     return w
 
 
-def is_binary(x: Array) -> bool:
-    """Whether a column holds zeros and ones only."""
-    return bool(((x == 0) | (x == 1)).all())
-
-
 def _binary(X: Array, bin_vars: ArrayLike | None) -> Bools:
     if bin_vars is None:
-        return np.array([is_binary(x) for x in X.T])
+        return np.asarray(((X == 0) | (X == 1)).all(axis=0))
     return np.asarray(bin_vars, dtype=bool)
 
 
@@ -155,43 +172,8 @@ def _treated(treat: ArrayLike, n: int) -> Bools:
     return np.asarray(values == levels[1])
 
 
-def spread(
-    x: Array, groups: Sequence[Bools], s: Array, binary: bool, denominator: str, w: Array | None = None
-) -> float:
-    """The standard deviation that a mean difference is divided by, in the sample before adjustment.
-
-    Parameters
-    ----------
-    x : ndarray (n,)
-    groups : sequence of ndarray (n,) of bool
-        Control and treated; with more arms, all of them (``pooled`` averages their variances).
-    s : ndarray (n,)
-        Sampling weights.
-    denominator : str
-        One of ``DENOMINATORS``, or the position of a group in text.
-    w : ndarray (n,), optional
-        Weights of the adjusted sample, for ``"weighted"``.
-    """
-    if denominator == "all":
-        return float(np.sqrt(variance(x, s, binary)))
-    if denominator == "weighted":
-        return float(np.sqrt(variance(x, s if w is None else s * w, binary)))
-    variances = [variance(x[g], s[g], binary) for g in groups]
-    if denominator == "pooled":
-        return float(np.sqrt(np.mean(variances)))
-    if denominator == "hedges":
-        sizes = np.array([g.sum() for g in groups])
-        free = sizes.sum() - len(groups)
-        # the small-sample factor belongs to the difference, so its inverse to the divisor
-        return float(np.sqrt((sizes - 1) @ variances / free) / (1 - 3 / (4 * free - 1)))
-    place = {"control": 0, "treated": 1}.get(denominator)
-    return float(np.sqrt(variances[int(denominator) if place is None else place]))
-
-
-def check_denominator(name: str) -> None:
-    """Refuse an unknown ``s_d_denom``."""
-    if name not in DENOMINATORS:
-        raise OptionError(f"unknown s_d_denom {name!r}{choose(name, DENOMINATORS)}")
+def _arms(X: Array, treated: Bools, w: Array) -> Moments:
+    return moments(list(X.T), np.column_stack([np.where(treated, 0, w), np.where(treated, w, 0)]))
 
 
 def col_w_smd(
@@ -212,20 +194,13 @@ def col_w_smd(
     X = _matrix(mat)
     check_denominator(s_d_denom)
     treated, binary = _treated(treat, len(X)), _binary(X, bin_vars)
-    s, w = _weights(len(X), s_weights), _weights(len(X), weights)
-    total = s * w
-    out = np.array([mean(x[treated], total[treated]) - mean(x[~treated], total[~treated]) for x in X.T])
+    after = _arms(X, treated, _weights(len(X), s_weights, weights))
+    out = after.mean[:, 1] - after.mean[:, 0]
     if std:
-        arms = (~treated, treated)
-        out = divided(out, [spread(x, arms, s, b, s_d_denom, w) for x, b in zip(X.T, binary, strict=True)])
+        before = _arms(X, treated, _weights(len(X), s_weights))
+        sizes = np.array([(~treated).sum(), treated.sum()])
+        out = divided(out, spreads(before, sizes, binary, s_d_denom, after))
     return np.abs(out) if abs else out
-
-
-def divided(difference: ArrayLike, divisor: ArrayLike) -> Array:
-    """Differences over their standard deviations; one that is as good as none is left as it is, as in cobalt."""
-    up, down = np.asarray(difference, dtype=float), np.asarray(divisor, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.abs(up) < NEGLIGIBLE, up, up / down)
 
 
 def col_w_vr(
@@ -238,11 +213,9 @@ def col_w_vr(
 ) -> Array:
     """Weighted variance ratios, treated over control, one a column. R: ``cobalt::col_w_vr`` 4.5."""
     X = _matrix(mat)
-    treated, binary = _treated(treat, len(X)), _binary(X, bin_vars)
-    w = _weights(len(X), weights, s_weights)
-    pairs = zip(X.T, binary, strict=True)
-    out = np.array([variance(x[treated], w[treated], b) / variance(x[~treated], w[~treated], b) for x, b in pairs])
-    return np.maximum(out, 1 / out) if abs else out
+    found = _arms(X, _treated(treat, len(X)), _weights(len(X), weights, s_weights)).variance(_binary(X, bin_vars))
+    out = found[:, 1] / found[:, 0]
+    return np.maximum(out, 1 / out) if abs else np.asarray(out)
 
 
 def col_w_ks(
@@ -250,12 +223,11 @@ def col_w_ks(
     treat: ArrayLike,
     weights: ArrayLike | None = None,
     s_weights: ArrayLike | None = None,
-    bin_vars: ArrayLike | None = None,
 ) -> Array:
     """Weighted Kolmogorov-Smirnov statistics between two arms, one a column. R: ``cobalt::col_w_ks`` 4.5."""
     X = _matrix(mat)
     treated, w = _treated(treat, len(X)), _weights(len(X), weights, s_weights)
-    return np.array([ks(x, treated, [w], bool(b))[0] for x, b in zip(X.T, _binary(X, bin_vars), strict=True)])
+    return np.array([ks(x, treated, [w])[0] for x in X.T])
 
 
 def col_w_ovl(
@@ -271,7 +243,8 @@ def col_w_ovl(
     """
     X = _matrix(mat)
     treated, w = _treated(treat, len(X)), _weights(len(X), weights, s_weights)
-    return np.array([overlap(x, treated, [w], bool(b))[0] for x, b in zip(X.T, _binary(X, bin_vars), strict=True)])
+    one = [ks if b else overlap for b in _binary(X, bin_vars)]
+    return np.array([how(x, treated, [w])[0] for how, x in zip(one, X.T, strict=True)])
 
 
 def col_w_corr(
@@ -285,30 +258,27 @@ def col_w_corr(
 ) -> Array:
     """Weighted correlations between a dose and the columns, over the standard deviations before weighting.
 
-    R: ``cobalt::col_w_corr`` 4.5. They may lie beyond 1, since the divisor is not that of the weighted sample.
+    They may lie beyond 1, since the divisor is not that of the weighted sample. R: ``cobalt::col_w_corr`` 4.5.
     """
     X, a = _matrix(mat), np.asarray(treat, dtype=float)
     if s_d_denom not in ("all", "weighted"):
         raise OptionError(f"for a dose s_d_denom is 'all' or 'weighted', not {s_d_denom!r}")
-    s, w = _weights(len(X), s_weights), _weights(len(X), weights)
-    binary = _binary(X, bin_vars)
-    base = s * w if s_d_denom == "weighted" else s
-    out = np.array([correlation(x, a, s * w, base, bool(b)) for x, b in zip(X.T, binary, strict=True)])
+    s, w = _weights(len(X), s_weights), _weights(len(X), weights, s_weights)
+    out = correlations(list(X.T), a, w, w if s_d_denom == "weighted" else s, _binary(X, bin_vars))
     return np.abs(out) if abs else out
 
 
-def correlation(x: Array, a: Array, w: Array, base: Array, binary: bool) -> float:
-    """Weighted covariance of a covariate and a dose over their standard deviations under the weights ``base``."""
+def correlations(columns: Sequence[Array], a: Array, w: Array, base: Array, binary: Bools) -> Array:
+    """Weighted covariances of columns and a dose over their standard deviations under the weights ``base``."""
     share = w / w.sum()
-    freedom = 1 - share @ share
-    centred = (x - share @ x) * (a - share @ a)
-    covariance = float(share @ centred) / freedom
-    scale = np.sqrt(variance(x, base, binary) * variance(a, base, False))
-    return float(divided(covariance, scale))
+    against = share * (a - share @ a) / (1 - share @ share)
+    covariance = np.array([against @ x for x in columns])
+    before = moments([*columns, a], base[:, None]).variance(np.append(binary, False))[:, 0]
+    return divided(covariance, np.sqrt(before[:-1] * before[-1]))
 
 
 def target_ks(x: Array, s: Array, w: Array) -> float:
     """Distance between the weighted and the unweighted sample's distribution functions."""
     both = np.concatenate([x, x])
     treated = np.arange(len(both)) < len(x)
-    return float(ks(both, treated, [np.concatenate([s * w, s])], False)[0])
+    return float(ks(both, treated, [np.concatenate([s * w, s])])[0])

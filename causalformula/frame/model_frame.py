@@ -320,7 +320,8 @@ class ModelFrame:
 
     def groups(self, name: str) -> Grouping:
         """Codes of a column of the data on the rows kept; a missing value is a ``DataError``."""
-        for known in (*self.clusters, *(() if self.strata is None else (self.strata,))):
+        named = [*self.clusters] if self.strata is None else [*self.clusters, self.strata]
+        for known in named:
             if known.name == name:
                 return known
         if name not in self.table:
@@ -342,7 +343,8 @@ class ModelFrame:
 
     def remembered(self, key: Any, make: Any) -> Any:
         """What depends on the rows alone, made once and shared by reweighted copies."""
-        return self._remember(key, make)
+        found: Grouping = self._remember(key, make)
+        return found
 
     def subgroups(self, name: str) -> Grouping:
         """Groups of a column for effects by group: its levels or values; quartiles of a number with more than ten."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +36,10 @@ class Strata:
     @property
     def size(self) -> int:
         """Number of strata."""
-        return self.counts.shape[1]
+        return int(self.counts.shape[1])
 
 
-def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Sequence[float], least: int) -> Strata:
+def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Array, least: int) -> Strata:
     """Cut a score at quantiles, and see that every stratum has ``least`` rows of each arm.
 
     Parameters
@@ -53,7 +52,7 @@ def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Sequence[float
         Sampling weights; rows of weight zero count for nothing.
     among : ndarray (n,) of bool
         Rows whose quantiles are taken.
-    probs : sequence of float
+    probs : ndarray (K + 1,)
         From 0 to 1, increasing.
     least : int
         At 0, strata without one of the arms are dropped; the others keep their order.
@@ -62,7 +61,7 @@ def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Sequence[float
     -----
     An arm with fewer than ``least x K`` rows is not filled: its ``counts`` show it.
     """
-    cuts = quantiles(x[among], s[among], np.asarray(probs, dtype=float))
+    cuts = quantiles(x[among], s[among], probs)
     codes = np.clip(np.searchsorted(cuts, x, side="right") - 1, 0, len(cuts) - 2)
     used = (s > 0) & (arm >= 0)
     # a score with few distinct values leaves some strata without any row
@@ -110,7 +109,7 @@ def quantiles(x: Array, s: Array, probs: Array) -> Array:
     slack = 1e-9 * filled_to[-1]
     at, above = (x[np.minimum(np.searchsorted(filled_to, count - slack), top)] for count in (low, low + 1))
     part = place - low
-    return np.where((part > 0) & (above != at), (1 - part) * at + part * above, at)
+    return np.asarray(np.where((part > 0) & (above != at), (1 - part) * at + part * above, at))
 
 
 def filled(x: Array, codes: Codes, size: int, least: int) -> Codes:

@@ -32,6 +32,9 @@ TITLES = {
 EFFECT_WIDTH = 120
 
 
+WIDTH = 100
+
+
 @dataclass(frozen=True)
 class Summary:
     """A printed summary: ``str`` for the console, and HTML and LaTeX of the same parts.
@@ -144,7 +147,8 @@ def _header(result: Result) -> str:
     else:
         title = f"{_title(result)} of {name} on {outcome}"
     facts = [f"Method: {result.fit.method}", f"Estimand: {result.fit.estimand}", f"Observations: {result.nobs}"]
-    lines = [title, "      ".join(facts)]
+    joined = "      ".join(facts)
+    lines = [title, joined] if len(joined) <= WIDTH else [title, facts[0], "      ".join(facts[1:])]
     measure = result.answer.measure.name
     if measure != "difference":
         lines.append(f"Measure: {measure.replace('_', ' ')}" + _null(result))

@@ -21,7 +21,7 @@ from causalformula.errors import CapabilityError, CausalFormulaWarning, Converge
 from causalformula.inference.evidence import Influence
 from tests.laws.strategies import LAWS, Question, asked, questions, seeds, simulate
 
-few = settings(max_examples=5)
+few = settings(max_examples=4)
 EVERY = [pytest.param(q, id=str(q)) for record in registry.methods() for q in asked(record)]
 
 
@@ -216,7 +216,7 @@ def test_singleton_clusters_are_rows(question):
     fit = question.fit(simulate(17))
     compared = 0
     for cluster, robust in PAIRS.items():
-        if cluster == "CR2" and question.weights:
+        if cluster == "CR2" and (question.weights or np.ptp(fit.design.weights) > 0):
             continue  # its working model is equal variances, for which HC2's factor is right only with equal weights
         rows, grouped = (attempt(lambda v=v: fit.with_vcov(v)) for v in (robust, f"{cluster} ~ id"))
         if isinstance(rows, CapabilityError) or isinstance(grouped, CapabilityError):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import Fit
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import tilt_stage
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.moments import balancing_columns, check_moments
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
@@ -118,6 +119,11 @@ def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: in
     return Weighting(w, p, (stage,), dw, words="covariate balancing propensity score (over-identified)")
 
 
+def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | None:
+    """Many reweighted fits: the design stage each time, the outcome models at once."""
+    return weighted_batch(frame, options, query, W, lambda w: cbps_weights(frame.reweight(w), options).weights)
+
+
 @backend(
     "cbps",
     options=CBPS,
@@ -128,6 +134,7 @@ def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: in
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
     summary="a propensity model fitted to balance the covariates",
+    batch=_batch,
 )
 def cbps(frame: ModelFrame, options: CBPS) -> Fit:
     """Average effect by the (just-identified) covariate balancing propensity score.

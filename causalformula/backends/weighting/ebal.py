@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import Fit
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.moments import balancing_columns, check_moments
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm, with_shares
@@ -84,6 +85,11 @@ def dose_weights(frame: ModelFrame, X: Array, names: tuple[str, ...]) -> Weighti
     return Weighting(w, stages=(means, stage), dw=dw, words="entropy balancing")
 
 
+def _batch(frame: ModelFrame, options: Ebal, query: Query, W: Array) -> Array | None:
+    """Many reweighted fits: the design stage each time, the outcome models at once."""
+    return weighted_batch(frame, options, query, W, lambda w: ebal_weights(frame.reweight(w), options).weights)
+
+
 @backend(
     "ebal",
     options=Ebal,
@@ -94,6 +100,7 @@ def dose_weights(frame: ModelFrame, X: Array, names: tuple[str, ...]) -> Weighti
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'ebal') |> lm_weightit()",
     summary="entropy balancing: exact balance with the least variable weights",
+    batch=_batch,
 )
 def ebal(frame: ModelFrame, options: Ebal) -> Fit:
     """Average effect by entropy balancing.

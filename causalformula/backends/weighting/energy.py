@@ -8,8 +8,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import Fit
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
 from causalformula.errors import CapabilityError, OptionError
@@ -124,6 +125,11 @@ def distance_columns(frame: ModelFrame) -> Array:
     return np.hstack(columns)
 
 
+def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array | None:
+    """Many reweighted fits: the design stage each time, the outcome models at once."""
+    return weighted_batch(frame, options, query, W, lambda w: energy_weights(frame.reweight(w), options).weights)
+
+
 @backend(
     "energy",
     options=Energy,
@@ -134,6 +140,7 @@ def distance_columns(frame: ModelFrame) -> Array:
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'energy') |> lm_weightit(vcov = 'HC0')",
     summary="energy balancing: whole distributions made alike, without a model",
+    batch=_batch,
     exempt={
         "influence": NO_EQUATIONS,
         "stacking": NO_EQUATIONS,

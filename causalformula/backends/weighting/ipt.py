@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from causalformula.backends.fit import Fit
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.weighting.arms import balanced_arms
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.moments import balancing_columns, check_moments
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,11 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     return replace(made, distance=p, words="inverse probability tilting")
 
 
+def _batch(frame: ModelFrame, options: IPT, query: Query, W: Array) -> Array | None:
+    """Many reweighted fits: the design stage each time, the outcome models at once."""
+    return weighted_batch(frame, options, query, W, lambda w: ipt_weights(frame.reweight(w), options).weights)
+
+
 @backend(
     "ipt",
     options=IPT,
@@ -64,6 +73,7 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'ipt') |> lm_weightit()",
     summary="inverse probability tilting: a propensity model an arm, balanced exactly",
+    batch=_batch,
 )
 def ipt(frame: ModelFrame, options: IPT) -> Fit:
     """Average effect by inverse probability tilting.

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import Fit
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
 from causalformula.backends.weighting.learner import learned_propensity
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import (
-    LINKS,
     Propensity,
     binary_propensity,
     estimand_weights,
     multinomial_propensity,
     propensity_sensitivity,
+    warm_propensity,
 )
 from causalformula.backends.weighting.stage import (
     Weighting,
@@ -212,6 +213,22 @@ def given_propensity(frame: ModelFrame, name: str) -> Propensity:
     return Propensity(np.column_stack([1 - p, p]), None, np.empty((len(p), 0)), notes=(note,))
 
 
+def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | None:
+    """Many reweighted fits: propensity models of two arms start from the sample's own solution."""
+    plain = options.model is None and options.ps is None and options.trim is None and options.discard is None
+    if frame.the_treatment.kind is not Kind.BINARY or not plain or options.stabilize:
+        return None
+    codes, s, arm = frame.the_treatment.codes, frame.unit_weights, target_arm(frame, options)
+    X, _ = propensity_design(frame, options.by)
+    model = ipw_weights(frame, options).models["propensity"]
+    refit = warm_propensity(frame, options.link, X, model.coef)
+
+    def weigh(w: Array) -> Array:
+        return estimand_weights(refit(w), codes, str(options.estimand), arm, s * w)[0]
+
+    return weighted_batch(frame, options, query, W, weigh)
+
+
 @backend(
     "ipw",
     options=IPW,
@@ -223,6 +240,7 @@ def given_propensity(frame: ModelFrame, name: str) -> Propensity:
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
+    batch=_batch,
 )
 def ipw(frame: ModelFrame, options: IPW) -> Fit:
     """Average effect by inverse probability weighting.

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.distance import overlap_notes
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.errors import IdentificationError
+from causalformula.errors import ConvergenceError, IdentificationError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage
 from causalformula.numerics.families import family as read_family
+from causalformula.numerics.irls import newton
+from causalformula.numerics.logit import warm_logit
 from causalformula.numerics.multinomial import multinomial
 
 Array = NDArray[np.float64]
-LINKS = ("logit", "probit", "cloglog", "cauchit")
-# A fitted propensity this near to 0 or 1 is one of them, numerically.
-EXTREME = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[s
     treated = (frame.the_treatment.codes == 1).astype(float)
     model = fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True)
     p = model.mu
-    notes = _overlap_notes(frame, p, model)
+    notes = overlap_notes(frame, model)
     stage = model.stage("propensity")
     slope = None
     if link != "logit":
@@ -64,19 +65,25 @@ def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[s
     return Propensity(np.column_stack([1 - p, p]), stage, model.hat.X, slope, model, notes)
 
 
-def _overlap_notes(frame: ModelFrame, p: Array, model: FittedRegression) -> tuple[str, ...]:
-    """Warnings about propensities of 0 or 1; without any overlap an ``IdentificationError``."""
-    extreme = (p < EXTREME) | (p > 1 - EXTREME)
-    treatment = frame.the_treatment
-    if extreme.all():
-        raise IdentificationError(
-            f"the covariates predict {treatment.name!r} perfectly: the arms do not overlap, and no weights compare them. "
-            "Drop the terms that determine the treatment, or restrict the sample to where both arms occur"
-        )
-    if not extreme.any():
-        return () if model.converged else ("the propensity model did not converge",)
-    count = int(extreme.sum())
-    return (f"{count} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",)
+def warm_propensity(frame: ModelFrame, link: str, X: Array, start: Array) -> Callable[[Array], Array]:
+    """Frequencies to refitted propensity scores of two arms (n, 2), by Newton steps from a solution nearby."""
+    family = read_family("binomial", link)
+    treated = (frame.the_treatment.codes == 1).astype(float)
+    s = frame.unit_weights
+
+    kept = np.flatnonzero(~np.isnan(start))
+    columns = X if len(kept) == X.shape[1] else X[:, kept]
+
+    def refit(w: Array) -> Array:
+        p = warm_logit(columns, treated, s * w, start[kept]) if link == "logit" else None
+        if p is not None:
+            return np.column_stack([1 - p, p])
+        fit = newton(X, treated, family, s * w, None, start)
+        if not fit.converged or fit.separated:
+            raise ConvergenceError("the propensity model has no finite maximum in this replicate")
+        return np.column_stack([1 - fit.mu, fit.mu])
+
+    return refit
 
 
 def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ...]]) -> Propensity:

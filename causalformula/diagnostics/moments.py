@@ -1,0 +1,69 @@
+"""Weighted means and variances of many columns under many weights, in one pass over the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+# Rows at a time: the block of all columns stays in the cache.
+BLOCK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """First and second moments of p columns under m sets of weights.
+
+    Parameters
+    ----------
+    total, squares : ndarray (m,)
+        Sums of the weights and of their squares.
+    mean : ndarray (p, m)
+    scatter : ndarray (p, m)
+        ``sum_i w_i (x_i - mean)^2``.
+    """
+
+    total: Array
+    squares: Array
+    mean: Array
+    scatter: Array
+
+    def variance(self, binary: NDArray[np.bool_]) -> Array:
+        """Variances (p, m): ``p (1 - p)`` of 0/1 columns, otherwise without bias for weights that are no counts."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            freedom = 1 - self.squares / self.total**2
+            plain = np.where(freedom > 0, self.scatter / self.total / freedom, np.nan)
+        return np.where(binary[:, None], self.mean * (1 - self.mean), plain)
+
+    def merged(self) -> Moments:
+        """Of all sets together, where they are groups of rows that do not overlap."""
+        total = self.total.sum()
+        mean = (self.mean * self.total)[:, self.total > 0].sum(axis=1, keepdims=True) / total
+        between = (self.total * (self.mean - mean) ** 2)[:, self.total > 0].sum(axis=1, keepdims=True)
+        scatter = self.scatter.sum(axis=1, keepdims=True) + between
+        return Moments(np.array([total]), np.array([self.squares.sum()]), mean, scatter)
+
+
+def moments(columns: Sequence[Array], weights: Array) -> Moments:
+    """Moments of columns (n,) under the columns of ``weights`` (n, m)."""
+    n, m = weights.shape
+    centre = np.array([x.mean() if n else 0.0 for x in columns])[:, None]
+    first, second = np.zeros((len(columns), m)), np.zeros((len(columns), m))
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = np.array([x[rows] for x in columns]).reshape(len(columns), -1) - centre
+        first += block @ weights[rows]
+        second += block**2 @ weights[rows]
+    total = weights.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = first / total
+    scatter = second - first * np.where(total > 0, shift, 0.0)
+    # a mean far from the centre beside the spread about it: the difference has cancelled, so it is taken again
+    for j, k in np.argwhere(scatter < 1e-4 * second):
+        off = columns[j] - centre[j] - shift[j, k]
+        off = off - weights[:, k] @ off / total[k]
+        scatter[j, k] = weights[:, k] @ off**2
+    return Moments(total, np.einsum("im,im->m", weights, weights), centre + shift, scatter)
