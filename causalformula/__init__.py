@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         IdentificationError,
         OptionError,
     )
-    from causalformula.fit import fit, parse
+    from causalformula.fit import design, fit, parse
     from causalformula.frame.matrix import model_matrix
     from causalformula.inference.requests import (
         HAC,
@@ -73,13 +73,11 @@ _HOMES = {
         "IdentificationError",
         "OptionError",
     ),
-    "causalformula.fit": ("fit", "parse"),
+    "causalformula.fit": ("design", "fit", "parse"),
     "causalformula.frame.matrix": ("model_matrix",),
     "causalformula.inference.requests": (
         "HAC",
         "HC",
-    "IPT",
-    "IPW",
         "Asympt",
         "Bootstrap",
         "Classical",
@@ -103,6 +101,8 @@ __all__ = [
     "CBPS",
     "HAC",
     "HC",
+    "IPT",
+    "IPW",
     "Asympt",
     "Bootstrap",
     "CapabilityError",
@@ -128,6 +128,7 @@ __all__ = [
     "bgtest",
     "bptest",
     "datasets",
+    "design",
     "dwtest",
     "fit",
     "glm",

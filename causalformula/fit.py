@@ -26,6 +26,7 @@ from causalformula.frame.bind import bind
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.results.call import Call, grouping_names
+from causalformula.results.design import Design
 from causalformula.results.result import Result
 
 
@@ -141,6 +142,66 @@ def fit(
     call = Call(spec.source or str(spec), spec, frame, chosen)
     query = Query()
     return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+
+
+def design(
+    formula: str | Spec,
+    data: Any,
+    method: str | Options,
+    *,
+    estimand: str | None = None,
+    focal: Any = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None,
+    **options: Any,
+) -> Design:
+    """Make the design of a study, weights or strata, with no outcome in sight.
+
+    Parameters
+    ----------
+    formula : str or Spec
+        ``"~ treat(A) + adjust(x)"``. An outcome may stand on the left; it is not looked at, only its missing values
+        drop rows.
+    data : data frame
+        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+    method : str or options object
+        A method with a design stage: ``"ipw"``, ``"ebal"``, ``"cbps"``, ``"ipt"``, ...
+    estimand : str, optional
+        The method's default where not given.
+    focal : optional
+        With several levels: the one whose units are the target of the ATT or ATC.
+    subset, na_action, contrasts, env
+        As in ``fit``.
+    **options
+        The method's own options.
+
+    Returns
+    -------
+    Design
+        ``.weights .balance() .summary() .overlap() .ess() .plot()``, and ``.fit("Y ~ treat(A)")`` for the effect.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> design = cf.design("~ treat(Drug) + adjust(I.H)", heart, "ebal")
+    >>> round(design.fit("Severity ~ treat(Drug)").estimate, 3)
+    -9.864
+    """
+    spec = formula if isinstance(formula, Spec) else parse(formula, None, env)
+    question = {"estimand": estimand, "focal": focal}
+    given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    record, chosen = registry.read_options(method, given)
+    refuse_unread_roles(spec, record)
+    frame = bind(
+        spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env
+    )
+    made = registry.run_design(frame, chosen)
+    for note in made.notes:
+        warnings.warn(note, CausalFormulaWarning, stacklevel=2)
+    return Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
 
 
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")

@@ -93,6 +93,20 @@ class DesignWeights:
     pairs: NDArray[Any] | None = None
 
 
+class Designed(Protocol):
+    """What a method's design stage returns: enough to look at the design, and to estimate from it."""
+
+    @property
+    def design(self) -> DesignWeights:
+        """Weights, distance, strata and matches."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the print must say of the design."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """A fitted estimator.
@@ -110,6 +124,8 @@ class Fit:
     method : str
         In words, for the print.
     notes : tuple of str
+    stage : Designed, optional
+        What the design stage returned, for methods that have one.
     """
 
     answer: Answer
@@ -120,6 +136,7 @@ class Fit:
     models: Mapping[str, FittedRegression] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
+    stage: Designed | None = None
 
     @property
     def estimate(self) -> Estimate:
@@ -139,6 +156,11 @@ class Fit:
         if self.outcomes is None:
             raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")
         return self.outcomes.answer(query)
+
+
+def effective_size(w: Array) -> float:
+    """Kish's effective sample size ``(sum w)^2 / sum w^2``; 0 where no row has weight."""
+    return float(w.sum() ** 2 / np.dot(w, w)) if w.any() else 0.0
 
 
 def unit_design(n: int) -> DesignWeights:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.fit import Designed, Fit, Query
 from causalformula.backends.options import Options
 from causalformula.errors import (
     CapabilityError,
@@ -60,6 +60,10 @@ class Record:
         Laws that the method does not obey, each with the reason.
     needs : tuple of str
         Optional packages that it imports.
+    design : callable, optional
+        The design stage alone, ``(frame, options) -> Designed``, which never looks at the outcome.
+    estimate : callable, optional
+        What follows it, ``(frame, designed, options) -> Fit``.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Record:
     batch: Batch | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    design: Callable[[ModelFrame, Any], Designed] | None = None
+    estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
 
 
 RECORDS: dict[str, Record] = {}
@@ -105,6 +111,8 @@ def backend(
     batch: Batch | None = None,
     exempt: Mapping[str, str] | None = None,
     needs: tuple[str, ...] = (),
+    design: Callable[[ModelFrame, Any], Designed] | None = None,
+    estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None,
 ) -> Callable[[Backend], Backend]:
     """File a function of (ModelFrame, options) as a method."""
 
@@ -125,6 +133,8 @@ def backend(
             batch=batch,
             exempt=exempt or {},
             needs=needs,
+            design=design,
+            estimate=estimate,
         )
         return run
 
@@ -200,6 +210,30 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
 def run(frame: ModelFrame, options: Options) -> Fit:
     """Fit the method whose options these are."""
     record = record_of(options)
+    refuse_treatment(frame, record)
+    return record.run(frame, options)
+
+
+def run_design(frame: ModelFrame, options: Options) -> Designed:
+    """The design stage of the method whose options these are.
+
+    Raises
+    ------
+    CapabilityError
+        If the method has none.
+    """
+    record = record_of(options)
+    if record.design is None:
+        able = [r.name for r in RECORDS.values() if r.design is not None]
+        raise CapabilityError(
+            f"method {record.name!r} has no design stage apart from its estimate; these do: {', '.join(able)}"
+        )
+    refuse_treatment(frame, record)
+    return record.design(frame, options)
+
+
+def refuse_treatment(frame: ModelFrame, record: Record) -> None:
+    """A ``CapabilityError`` for a kind of treatment that the method does not take."""
     treatment = frame.treatment
     if treatment is not None and treatment.kind not in record.treatments:
         able = [r.name for r in RECORDS.values() if treatment.kind in r.treatments]
@@ -207,7 +241,6 @@ def run(frame: ModelFrame, options: Options) -> Fit:
             f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} "
             f"(here {treatment.name!r}); these do: {', '.join(able)}"
         )
-    return record.run(frame, options)
 
 
 def _article(kind: Kind) -> str:

@@ -132,6 +132,15 @@ class Stratification:
     distance: Distance
     notes: tuple[str, ...]
 
+    @property
+    def design(self) -> DesignWeights:
+        """The weights, the distance and the strata (from 1; None for rows in none), for diagnostics."""
+        numbers: NDArray[Any] = self.strata.codes + 1
+        if (self.strata.codes < 0).any():
+            numbers = numbers.astype(object)
+            numbers[self.strata.codes < 0] = None
+        return DesignWeights(self.weights, self.distance.values, numbers)
+
 
 def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     """Cut the distance at quantiles of the target population, and weight each arm to that population's strata.
@@ -216,6 +225,39 @@ class Subclassified:
         return self.within.answer(query) if query.kind == "strata" else self.overall.answer(query)
 
 
+def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass) -> Fit:
+    """The effect by strata: a weighted outcome regression, or the mean of the differences within strata."""
+    family = read_family(options.family)
+    binomial = family.name in ("binomial", "quasibinomial")
+    within = Stratified(frame, options, made.strata.codes, made.target, frame.outcome_for(family), binomial)
+    words = f"subclassification ({made.distance.words}, {_count(made.strata.size)})"
+    models = {} if made.distance.model is None else {"propensity": made.distance.model}
+    overall: Surface | Stratified = within
+    notes = (*made.notes, *_single(made.strata, options))
+    if options.estimator == "stratified":
+        frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
+        words += "; weighted mean of differences within strata"
+    else:
+        model = _weighted_model(frame, options, made.weights)
+        part = ("weighted", options.interact)
+        overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
+        models = {"outcome": model, **models}
+        words += f"; weighted outcome regression ({model_word(family, model)})"
+        notes = (*notes, *model.notes)
+    outcomes = Subclassified(overall, within)
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=str(options.estimand),
+        design=made.design,
+        method=words,
+        outcomes=outcomes,
+        models=models,
+        notes=notes,
+        extras={"strata": made.strata},
+        stage=made,
+    )
+
+
 @backend(
     "subclass",
     options=Subclass,
@@ -227,6 +269,8 @@ class Subclassified:
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
+    design=stratification,
+    estimate=subclassified_fit,
     exempt={
         "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
         "stacking": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
@@ -261,33 +305,7 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
     ----------
     Rosenbaum and Rubin (1984); Hong (2010). R: ``MatchIt::matchit(method = "subclass")`` 4.7.
     """
-    made = stratification(frame, options)
-    family = read_family(options.family)
-    binomial = family.name in ("binomial", "quasibinomial")
-    within = Stratified(frame, options, made.strata.codes, made.target, frame.outcome_for(family), binomial)
-    models = {} if made.distance.model is None else {"propensity": made.distance.model}
-    words = f"subclassification ({made.distance.words}, {_count(made.strata.size)})"
-    overall: Surface | Stratified = within
-    if options.estimator == "stratified":
-        frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
-        words += "; weighted mean of differences within strata"
-    else:
-        model = _weighted_model(frame, options, made.weights)
-        part = ("weighted", options.interact)
-        overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
-        models = {"outcome": model, **models}
-        words += f"; weighted outcome regression ({model_word(family, model)})"
-    outcomes = Subclassified(overall, within)
-    return Fit(
-        answer=outcomes.answer(Query()),
-        estimand=str(options.estimand),
-        design=DesignWeights(made.weights, made.distance.values, _numbers(made.strata.codes)),
-        method=words,
-        outcomes=outcomes,
-        models=models,
-        notes=(*made.notes, *_single(made.strata, options), *(models["outcome"].notes if "outcome" in models else ())),
-        extras={"strata": made.strata},
-    )
+    return subclassified_fit(frame, stratification(frame, options), options)
 
 
 def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:
@@ -295,15 +313,6 @@ def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> Fit
     family = read_family(options.family)
     model = fit_outcome(frame, ("weighted", options.interact), family, frame.unit_weights * weights)
     return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
-
-
-def _numbers(codes: NDArray[np.intp]) -> NDArray[Any]:
-    """Strata from 1; None for rows in none."""
-    numbers: NDArray[Any] = codes + 1
-    if (codes < 0).any():
-        numbers = numbers.astype(object)
-        numbers[codes < 0] = None
-    return numbers
 
 
 def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:

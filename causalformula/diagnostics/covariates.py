@@ -119,6 +119,6 @@ def _crossed(whole: list[Covariate], names: list[str]) -> list[Covariate]:
     return found
 
 
-def distance_row(values: Array) -> Covariate:
-    """The propensity score as a row of the table, which comes first."""
-    return Covariate("prop.score", values, False, "prop.score", distance=True)
+def distance_row(values: Array, name: str = "prop.score") -> Covariate:
+    """The propensity score or another distance as a row of the table, which comes first."""
+    return Covariate(name, values, False, name, distance=True)

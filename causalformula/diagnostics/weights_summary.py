@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.fit import effective_size
+
 Array = NDArray[np.float64]
 # A solver's zero.
 NEGLIGIBLE = float(np.sqrt(np.finfo(float).eps))
@@ -61,11 +63,6 @@ def arm_weights(weights: Array, inside: NDArray[np.bool_], top: int) -> ArmWeigh
         float((scaled * np.log(scaled)).mean()),
         int((w < NEGLIGIBLE).sum()),
     )
-
-
-def effective_size(w: Array) -> float:
-    """Kish's effective sample size ``(sum w)^2 / sum w^2``; 0 where no row has weight."""
-    return float(w.sum() ** 2 / np.dot(w, w)) if w.any() else 0.0
 
 
 def effective_sizes(arms: Mapping[str, NDArray[np.bool_]], s: Array, w: Array) -> dict[str, tuple[float, float]]:

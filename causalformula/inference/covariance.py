@@ -57,6 +57,8 @@ class Covariance:
         What a reader should know (failed replicates, the seed).
     reference : Reference, optional
         Where limits and p-values come from when they do not come from the t distribution with ``df`` or from ``draws``.
+    seed : int, optional
+        Of the resampling, whether it was given or drawn.
     """
 
     request: Request
@@ -66,6 +68,7 @@ class Covariance:
     draws: Array | None = None
     notes: tuple[str, ...] = field(default=())
     reference: Reference | None = None
+    seed: int | None = None
 
     @property
     def std_error(self) -> Array:
@@ -107,7 +110,7 @@ def covariance(
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
-            return Covariance(request, found.matrix, df, found.label, found.draws, found.notes, found.reference)
+            return Covariance(request, found.matrix, df, found.label, found.draws, found.notes, found.reference, found.seed)
     evidence = estimate.evidence
     if evidence is None:
         raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")

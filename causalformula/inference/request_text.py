@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ NAMES = (
     *HC_TYPES,
     "asympt",
     "bootstrap",
+    "bootstrap(999, seed = 1)",
     "jackknife",
     "wild",
     "~g",
@@ -40,7 +42,9 @@ NAMES = (
     "DriscollKraay ~ time",
 )
 _CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
-_RESAMPLED = re.compile(r"^(?P<kind>bootstrap|jackknife|wild)(\s*~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$")
+_RESAMPLED = re.compile(
+    r"^(?P<kind>bootstrap|jackknife|wild)\s*(\((?P<inside>[^()]*)\))?\s*(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
+)
 _NAME = re.compile(r"`([^`]+)`|([^\s+`]+)")
 _SERIAL = re.compile(
     r"^(?P<type>NeweyWest|Andrews|DriscollKraay)\s*(\(\s*(?P<inside>\w+)\s*\))?\s*"
@@ -76,7 +80,11 @@ def _read_text(text: str) -> Request:
     if found:
         resampled: dict[str, type[Bootstrap] | type[Jackknife] | type[Wild]]
         resampled = {"bootstrap": Bootstrap, "jackknife": Jackknife, "wild": Wild}
-        return resampled[found["kind"]](cluster=found["quoted"] or found["by"])
+        request, by = resampled[found["kind"]], found["quoted"] or found["by"]
+        given = _arguments(request, found["inside"] or "", text)
+        if by is not None and given.setdefault("cluster", by) != by:
+            raise OptionError(f"{text!r} names two clusters; write cluster = ... or ~ ..., not both")
+        return request(**given)
     found = _CLUSTER.match(text)
     if found:
         by = [a or b for a, b in _NAME.findall(found["by"])]
@@ -87,6 +95,39 @@ def _read_text(text: str) -> Request:
     if _LATER.match(text):
         return Later(text)
     raise OptionError(f"unknown covariance {text!r}{choose(text, NAMES)}")
+
+
+def _arguments(request: type[Request], text: str, whole: str) -> dict[str, Any]:
+    """``500, seed = 1`` as the fields of a request; what has no name takes them in order."""
+    names = [field.name for field in fields(request) if field.init]
+    # fields that every request takes by keyword only are listed first
+    in_order = [field.name for field in fields(request) if field.init and not field.kw_only]
+    out: dict[str, Any] = {}
+    for k, piece in enumerate(piece.strip() for piece in text.split(",") if text.strip()):
+        left, equals, right = (part.strip() for part in piece.partition("="))
+        name = left.replace(".", "_") if equals else (in_order[k] if k < len(in_order) else "")
+        value = right if equals else left
+        if name not in names:
+            raise OptionError(f"{whole!r} has no argument {left!r}{choose(left, names, 'it takes')}")
+        if not value or name in out:
+            raise OptionError(f"{whole!r}: write each argument once, as in bootstrap(500, seed = 1)")
+        out[name] = _literal(value)
+    return out
+
+
+_SPOKEN = {"TRUE": True, "True": True, "FALSE": False, "False": False, "NULL": None, "None": None, "Inf": np.inf}
+
+
+def _literal(text: str) -> Any:
+    """A number, a logical or a word, with quotes or without."""
+    if text in _SPOKEN:
+        return _SPOKEN[text]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text
 
 
 def _serial(name: str, inside: str | None, by: str | None) -> Request:

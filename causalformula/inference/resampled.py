@@ -34,6 +34,8 @@ class Resampled:
     draws : ndarray (R, q), optional
     notes : tuple of str
     reference : Reference, optional
+    seed : int, optional
+        Of the draws, whether given or drawn.
     """
 
     matrix: Array
@@ -42,6 +44,7 @@ class Resampled:
     draws: Array | None = None
     notes: tuple[str, ...] = ()
     reference: Reference | None = None
+    seed: int | None = None
 
 
 def resampled(
@@ -96,7 +99,7 @@ def _bootstrap(
     draws = outcome.draws[:, : len(estimate)]
     label = f"bootstrap ({outcome.scheme}, {len(draws)} replicates, seed {outcome.seed})"
     reference = _reference(estimate, request, groups, outcome.draws)
-    return Resampled(spread(draws), np.inf, label, draws, outcome.notes, reference)
+    return Resampled(spread(draws), np.inf, label, draws, outcome.notes, reference, outcome.seed)
 
 
 def _reference(
@@ -118,4 +121,4 @@ def _wild(estimate: Estimate, request: Wild, clusters: Codes | None) -> Resample
     if not isinstance(estimate.evidence, Influence):
         raise CapabilityError("the wild bootstrap is for least-squares regressions; use vcov='bootstrap'")
     found = wild_bootstrap(estimate.evidence, estimate.theta, request, clusters)
-    return Resampled(found.matrix, found.clusters - 1.0, found.label, reference=found.reference)
+    return Resampled(found.matrix, found.clusters - 1.0, found.label, reference=found.reference, seed=found.seed)

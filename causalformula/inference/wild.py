@@ -147,12 +147,13 @@ def _crossing(kept: Callable[[float], bool]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class WildBootstrap:
-    """What a wild bootstrap gives: the CR1S covariance, the reference distribution and a label."""
+    """What a wild bootstrap gives: the CR1S covariance, the reference distribution, a label and the seed if any."""
 
     matrix: Array
     reference: WildReference
     clusters: int
     label: str
+    seed: int | None
 
 
 def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Codes | None) -> WildBootstrap:
@@ -206,7 +207,8 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
         for j, (th, s) in enumerate(zip(theta, statistics, strict=True))
     )
     reference = WildReference(roots, request.null, request.tails, patterns.exact)
-    return WildBootstrap(matrix, reference, count, _label(request, patterns, count))
+    seed = None if patterns.exact else patterns.seed
+    return WildBootstrap(matrix, reference, count, _label(request, patterns, count), seed)
 
 
 def _linear_root(evidence: Influence, theta: Array) -> Hat:

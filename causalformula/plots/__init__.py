@@ -1,5 +1,9 @@
 """Pictures, with matplotlib imported when one is drawn: every function takes ``ax=`` and returns it."""
 
+from causalformula.plots.calibration import calibration, roc
 from causalformula.plots.draw import coefficients, effects, outcome
+from causalformula.plots.love import love
+from causalformula.plots.overlap import support
+from causalformula.plots.weights import ecdf, weights
 
-__all__ = ["coefficients", "effects", "outcome"]
+__all__ = ["calibration", "coefficients", "ecdf", "effects", "love", "outcome", "roc", "support", "weights"]

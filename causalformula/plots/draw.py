@@ -62,7 +62,7 @@ def intervals(
     rows = np.arange(len(labels))
     if log:
         ax.set_xscale("log")
-        _plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
+        plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
     if null is not None and np.isfinite(null):
         ax.axvline(null, color=GREY, linewidth=1, linestyle="--", zorder=1)
     # A limit that does not exist is drawn as none, and its point stays.
@@ -76,7 +76,7 @@ def intervals(
     return plain(ax)
 
 
-def _plain_numbers(ax: Axes, spread: float) -> None:
+def plain_numbers(ax: Axes, spread: float) -> None:
     """Ticks of a logarithmic axis as 0.5 1 2 rather than powers of ten; evenly spaced where the axis is short."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import DesignWeights
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.backends.fit import Designed, DesignWeights, effective_size
+from causalformula.errors import OptionError, choose
 from causalformula.frame.treatment import Kind
 from causalformula.results.call import Call
 from causalformula.results.coefmat import Cells
@@ -19,7 +20,13 @@ from causalformula.results.rformat import format_num
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalformula.results.balance import Balance
+    from causalformula.results.overlap import Overlap
+    from causalformula.results.result import Result
+    from causalformula.results.weights_text import WeightsSummary
+
 Array = NDArray[np.float64]
+STATS = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,10 +38,18 @@ class Design:
     design_weights : DesignWeights
         Arrays on the rows used.
     call : Call
+    stage : Designed, optional
+        What the method's design stage returned, its estimating equations included; what ``fit`` estimates from.
     """
 
     design_weights: DesignWeights
     call: Call
+    stage: Designed | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the weights: trimmed, discarded, and what is odd about them."""
+        return () if self.stage is None else tuple(self.stage.notes)
 
     def _series(self, values: NDArray[Any] | None, name: str) -> pd.Series[Any] | None:
         import pandas as pd
@@ -84,17 +99,24 @@ class Design:
 
         base = self.call.frame.unit_weights
         rows = {"Unweighted": base, "Weighted": base * self.design_weights.weights}
-        arms = self._arms()
+        arms = self.arms()
         return pd.DataFrame(
             {arm: [effective_size(w[inside]) for w in rows.values()] for arm, inside in arms.items()}, index=list(rows)
         )
 
-    def _arms(self) -> dict[str, NDArray[np.bool_]]:
+    def arms(self) -> dict[str, NDArray[np.bool_]]:
+        """Rows of each arm, by WeightIt's names."""
         treatment = self.call.frame.treatment
         if treatment is None or treatment.kind is Kind.CONTINUOUS:
             return {"Total": np.ones(self.call.frame.n, dtype=bool)}
-        names = ("Control", "Treated") if treatment.kind is Kind.BINARY else treatment.levels
-        return {name: treatment.codes == k for k, name in enumerate(names)}
+        return {name: treatment.codes == k for k, name in enumerate(self.arm_names())}
+
+    def arm_names(self) -> tuple[str, ...]:
+        """``Control`` and ``Treated``, several levels by their own names, a dose ``Total``."""
+        treatment = self.call.frame.treatment
+        if treatment is None or treatment.kind is Kind.CONTINUOUS:
+            return ("Total",)
+        return ("Control", "Treated") if treatment.kind is Kind.BINARY else treatment.levels
 
     def matched_data(
         self, *, weights: str = "weights", distance: str = "distance", subclass: str = "subclass"
@@ -112,39 +134,141 @@ class Design:
             With the row labels of the data; ``weights`` include sampling weights.
         """
         data = self.call.frame.data_used()
-        parts = {weights: self._total(), distance: self.design_weights.distance, subclass: self.design_weights.subclass}
+        parts = {weights: self.total_weights(), distance: self.design_weights.distance, subclass: self.design_weights.subclass}
         added = {name: values for name, values in parts.items() if values is not None}
         taken = [name for name in added if name in data.columns]
         if taken:
             raise OptionError(
                 f"the data already have a column {taken[0]!r}; choose another name, as in matched_data({taken[0]}='.w')"
             )
-        return data.assign(**added)[self._total() > 0]
+        return data.assign(**added)[self.total_weights() > 0]
 
-    def _total(self) -> Array:
+    def total_weights(self) -> Array:
+        """The design's weights times the sampling weights (n,)."""
         return self.design_weights.weights * self.call.frame.unit_weights
 
-    def balance(self) -> Any:
-        """Balance of the covariates before and after the design."""
-        raise CapabilityError("balance tables are not available yet; matched_data() has what they are computed from")
+    # -- diagnostics -----------------------------------------------------------------------------------------------
 
-    def plot(self) -> Any:
-        """Draw the balance of the covariates before and after the design."""
-        raise CapabilityError("balance plots are not available yet; fit.plot('outcome') draws the two groups")
+    def balance(
+        self,
+        stats: Sequence[str] | str = STATS,
+        binary: str = "raw",
+        un: bool = True,
+        threshold: float | Mapping[str, float] | None = 0.1,
+        int: bool = False,
+        poly: int = 1,
+        cluster: str | None = None,
+        s_d_denom: str | None = None,
+        means: bool = False,
+    ) -> Balance:
+        """Balance of the covariates before and after the design, as ``cobalt::bal.tab`` has it.
+
+        Parameters
+        ----------
+        stats : sequence of str
+            ``smd, variance_ratio, ks, ovl``; for a dose ``smd`` is the correlation and ``ks`` the distance between the
+            weighted and the unweighted sample.
+        binary : {"raw", "std"}
+            Differences in proportions as they are, or over their standard deviation.
+        un : bool
+            Show the sample before adjustment too.
+        threshold : number or mapping, optional
+            For (standardised) mean differences or correlations; a mapping gives one for each statistic, as
+            ``{"smd": 0.1, "variance_ratio": 2}``.
+        int, poly : bool, int
+            Pairwise products, and powers of continuous covariates up to ``poly``, as rows of their own.
+        cluster : str, optional
+            A column: one table for each of its groups.
+        s_d_denom : str, optional
+            ``treated, control, pooled, all, weighted, hedges`` or a level; by default the estimand's.
+        means : bool
+            Means and standard deviations of both arms too.
+
+        Returns
+        -------
+        Balance
+        """
+        from causalformula.results.balancing import design_balance
+
+        return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means)
+
+    def summary(self, top: int = 5) -> WeightsSummary:
+        """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
+        from causalformula.results.balancing import weights_summary
+
+        return weights_summary(self, top)
+
+    def overlap(self) -> Overlap:
+        """Propensity ranges by arm, rows beyond the common support, largest weights, effective sample sizes."""
+        from causalformula.results.balancing import design_overlap
+
+        return design_overlap(self)
+
+    def plot(self, kind: str = "love", ax: Any = None, **options: Any) -> Any:
+        """Draw the design; returns the axes.
+
+        Parameters
+        ----------
+        kind : str
+            ``"love"`` (balance before and after), ``"overlap"`` (propensity scores by arm), ``"weights"``,
+            ``"calibration"``, ``"roc"`` or ``"ecdf"`` (of ``covariate=``).
+        ax : matplotlib Axes, optional
+        **options
+            Of the picture, as ``causalformula.plots`` has them.
+        """
+        from causalformula.plots import designs
+
+        if kind not in designs.KINDS:
+            raise OptionError(f"unknown plot {kind!r}{choose(kind, designs.KINDS)}")
+        draw: Callable[..., Any] = designs.KINDS[kind]
+        return draw(self, ax=ax, **options)
+
+    # -- estimate --------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        formula: str | None = None,
+        *,
+        family: str | None = None,
+        measure: str | None = None,
+        contrast: Any = None,
+        interact: bool | None = None,
+        vcov: Any = None,
+    ) -> Result:
+        """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.
+
+        Parameters
+        ----------
+        formula : str, optional
+            ``"Y ~ treat(A)"`` with the design's treatment; ``outcome(f)`` adds covariates to the outcome model. Not
+            needed where the design's own formula has an outcome.
+        family, measure, contrast, vcov : optional
+            As in ``cf.fit``.
+        interact : bool, optional
+            Cross the treatment with the terms of ``outcome(...)``.
+
+        Raises
+        ------
+        FormulaError
+            For another treatment, or a term that belongs to the design.
+        DataError
+            If the outcome is missing in a row of the design.
+        """
+        from causalformula.results.design_fit import estimated
+
+        question = {"family": family, "measure": measure, "contrast": contrast, "interact": interact}
+        return estimated(self, formula, vcov, question)
 
     def __repr__(self) -> str:
-        n, kept = self.call.frame.n, int((self._total() > 0).sum())
+        n, kept = self.call.frame.n, int((self.total_weights() > 0).sum())
         has = [name for name in ("distance", "subclass", "pairs") if getattr(self.design_weights, name) is not None]
         parts = f"weights{''.join(f', {name}' for name in has)}"
         sizes = self.ess()
         texts = np.array(format_num(sizes.to_numpy().ravel(), 5), dtype=object).reshape(sizes.shape)
         table = Cells(tuple(sizes.index), tuple(sizes.columns), tuple(map(tuple, texts)), False)
         head = f"Design of method {self.call.record.name!r}: {kept} of {n} rows kept; it has {parts}"
-        return f"{head}\n\nEffective sample sizes\n{table}".rstrip("\n")
+        notes = "".join(f"\nNote: {note}" for note in self.notes)
+        return f"{head}\n\nEffective sample sizes\n{table}".rstrip("\n") + notes
 
     __str__ = __repr__
 
-
-def effective_size(w: Array) -> float:
-    """Kish's effective sample size; 0 where no row has weight."""
-    return float(w.sum() ** 2 / np.dot(w, w)) if w.any() else 0.0

@@ -259,7 +259,7 @@ class Result:
         """The design: weights (ones where the method has none), distance, subclass, effective sample size."""
         from causalformula.results.design import Design
 
-        return Design(self.fit.design, self.call)
+        return Design(self.fit.design, self.call, self.fit.stage)
 
     # -- hypotheses and differences --------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ def test_print_names_what_was_asked(question, data):
         assert any(line.startswith(name) for line in lines), name
     assert any(line.startswith("Standard errors: ") for line in lines)
     assert repr(fit) == text
-    assert all(len(line) <= 100 for line in lines if not line.startswith(("Standard errors", "Note")))
+    assert all(len(line) <= 100 for line in lines if not line.startswith(("Method", "Standard errors", "Note")))
     html = fit._repr_html_()
     assert html.count("<table>") == 1
     assert html.count("<tr>") == 1 + len(fit.params)

@@ -135,6 +135,8 @@ def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | 
     r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
     summary="a propensity model fitted to balance the covariates",
     batch=_batch,
+    design=cbps_weights,
+    estimate=weighted_fit,
 )
 def cbps(frame: ModelFrame, options: CBPS) -> Fit:
     """Average effect by the (just-identified) covariate balancing propensity score.

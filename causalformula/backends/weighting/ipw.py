@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.weighting.batch import weighted_batch
@@ -36,7 +37,6 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 
 Array = NDArray[np.float64]
-DISCARD = ("treated", "control", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +241,8 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
     batch=_batch,
+    design=ipw_weights,
+    estimate=weighted_fit,
 )
 def ipw(frame: ModelFrame, options: IPW) -> Fit:
     """Average effect by inverse probability weighting.

@@ -12,7 +12,7 @@ from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.outcome import fit_outcome, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface, target_weights
-from causalformula.backends.weighting.stage import Weighting, WeightingOptions
+from causalformula.backends.weighting.stage import Weighting, WeightingOptions, thin_arms
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.families import family as read_family
@@ -54,8 +54,9 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
         method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
         outcomes=surface,
         models={"outcome": model, **weighting.models},
-        notes=(*weighting.notes, *model.notes),
+        notes=(*weighting.notes, *thin_arms(frame, weighting.weights), *model.notes),
         extras={"weighting": weighting},
+        stage=weighting,
     )
 
 

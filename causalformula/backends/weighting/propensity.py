@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causalformula.backends.distance import overlap_notes
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.errors import ConvergenceError, IdentificationError
+from causalformula.errors import ConvergenceError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage

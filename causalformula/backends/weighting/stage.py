@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.distance import common_support
+from causalformula.backends.fit import DesignWeights, effective_size
 from causalformula.backends.options import Options
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.errors import DataError, OptionError, some
@@ -20,6 +22,8 @@ from causalformula.inference.stage import Stage
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+# An arm that keeps less than this share of its size in effective units is said to be thin.
+THIN = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,11 @@ class Weighting:
     kept: Bools | None = None
     words: str = ""
 
+    @property
+    def design(self) -> DesignWeights:
+        """The weights and the propensity score, for diagnostics."""
+        return DesignWeights(self.weights, self.distance)
+
 
 def target_arm(frame: ModelFrame, options: Options) -> int | None:
     """Position of the arm whose units are the target of the ATT or ATC; None for other estimands.
@@ -106,6 +115,18 @@ def indicators(frame: ModelFrame) -> Array:
         if total == 0:
             raise DataError(f"no row with weight has {treatment.name} = {level}; every arm needs some")
     return hot
+
+
+def thin_arms(frame: ModelFrame, weights: Array) -> tuple[str, ...]:
+    """A note for each arm whose effective sample size falls below a tenth of its size."""
+    treatment, s = frame.the_treatment, frame.unit_weights
+    arms = [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
+    notes = []
+    for name, inside in arms or [("the sample", np.ones(frame.n, dtype=bool))]:
+        before, after = effective_size(s[inside]), effective_size((s * weights)[inside])
+        if after < THIN * before:
+            notes.append(f"few rows carry the weight of {name}: effective sample size {after:.1f} instead of {before:.1f}")
+    return tuple(notes)
 
 
 def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name: str = "shares") -> Weighting:
@@ -157,14 +178,7 @@ def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
     if not isinstance(discard, str):
         low, high = discard
         return np.asarray((p >= low) & (p <= high))
-    a, b = p[treated & used], p[~treated & used]
-    of_treated = (p >= a.min()) & (p <= a.max())
-    of_control = (p >= b.min()) & (p <= b.max())
-    if discard == "both":
-        return np.asarray(of_treated & of_control)
-    if discard == "treated":
-        return np.asarray(of_control | ~treated)
-    return np.asarray(of_treated | treated)
+    return common_support(p, treated, used, discard)
 
 
 def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: float | None, lower: bool) -> Weighting:

@@ -1,0 +1,111 @@
+"""From a design to an effect: the outcome enters, and the weights and their estimating equations stay as they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.backends import registry
+from causalformula.backends.fit import Query
+from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, FormulaError, OptionError, some
+from causalformula.formula.reader import parse
+from causalformula.formula.spec import Role, Spec
+from causalformula.frame.bind import bind
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Request
+from causalformula.results.call import Call, grouping_names
+
+if TYPE_CHECKING:
+    from causalformula.results.design import Design
+    from causalformula.results.result import Result
+
+# What the formula of the estimate may add to that of the design.
+ADDED = ("outcome", "modify", "cluster", "offset", "strata")
+QUESTION = ("contrast", "measure", "family", "interact")
+
+
+def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[str, Any]) -> Result:
+    """The effect by the design's weights; see ``Design.fit``."""
+    from causalformula.results.result import Result
+
+    record, stage = design.call.record, design.stage
+    if stage is None or record.estimate is None:
+        raise CapabilityError(f"method {record.name!r} has no estimate apart from its design; use cf.fit(...)")
+    given = {k: v for k, v in question.items() if v is not None}
+    _, options = registry.read_options(design.call.options, given)
+    spec = merged(design.call.spec, formula, tuple(design.call.frame.env or ()))
+    request = None if vcov is None else read_request(vcov)
+    frame = rebound(design, spec, request)
+    found = record.estimate(frame, stage, options)
+    for note in found.notes:
+        if note not in design.notes:
+            warnings.warn(note, CausalFormulaWarning, stacklevel=3)
+    call, query = Call(spec.source, spec, frame, options), Query()
+    return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+
+
+def merged(made: Spec, formula: str | None, functions: tuple[str, ...]) -> Spec:
+    """The design's formula with the outcome, and what else the estimate's formula adds to it.
+
+    Raises
+    ------
+    FormulaError
+        For another treatment, or a role that belongs to the design.
+    """
+    if formula is None:
+        if made.outcome is None:
+            raise FormulaError(f"the design has no outcome; write one, as in design.fit('Y ~ {made.of('treat')[0]}')")
+        return made
+    asked = parse(formula, None, functions)
+    if asked.outcome is None:
+        raise FormulaError("no outcome: write it on the left of `~`", asked.source, (0, 1))
+    for role in asked.roles:
+        _allowed(role, made, asked.source)
+    kept = [role for role in made.roles if role.kind not in ADDED or role not in asked.roles]
+    added = [role for role in asked.roles if role.kind in ADDED]
+    text = str(Spec(asked.outcome, (*kept, *added)))
+    return parse(text, None, functions)
+
+
+def _allowed(role: Role, made: Spec, source: str) -> None:
+    if role.kind == "treat":
+        (treat,) = made.of("treat")
+        if role.body != treat.body or (role.options and role.options != treat.options):
+            raise FormulaError(f"the design is for {treat}; it cannot estimate the effect of {role}", source)
+    elif role.kind not in ADDED and role not in made.roles:
+        hint = "outcome(...) adds terms to the outcome model" if role.kind == "adjust" else f"put {role} in cf.design(...)"
+        raise FormulaError(f"{role} belongs to the design, which is made already; {hint}", source)
+
+
+def rebound(design: Design, spec: Spec, request: Request | None) -> ModelFrame:
+    """The estimate's frame, on the design's rows.
+
+    Raises
+    ------
+    DataError
+        If the outcome or another new variable is missing in a row of the design.
+    OptionError
+        If a modifier was not among what the design balances.
+    """
+    made, options = design.call.frame, design.call.options
+    rows = np.zeros(made.table.n, dtype=bool)
+    rows[made.rows] = True
+    extra = (*options.columns, *(() if request is None else grouping_names(request)))
+    frame = bind(spec, made.table, extra=extra, subset=rows, contrasts=made.contrasts, env=made.env)
+    if frame.n < made.n:
+        by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items() if v)
+        lost = made.index[~np.isin(made.rows, frame.rows)]
+        raise DataError(
+            f"{made.n - frame.n} rows of the design have a missing value in the outcome's formula ({by}; rows "
+            f"{some(lost)}); make the design on complete rows, as in cf.design(..., subset=\"!is.na({next(iter(frame.missing_by))})\")"
+        )
+    balanced, wanted = made.design("propensity").names, frame.design("propensity").names
+    if set(balanced) != set(wanted):
+        other = sorted(set(wanted) ^ set(balanced))
+        raise OptionError(f"the design balances other terms than this formula asks for: {some(other)}; put them in cf.design(...)")
+    return replace(frame, total=made.total, missing_by=made.missing_by)
