@@ -8,19 +8,21 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-import pandas as pd
 
 from causalformula import __version__, datasets
 from causalformula.backends.registry import methods
-from causalformula.errors import CausalFormulaError, DataError, OptionError, did_you_mean, some
+from causalformula.datasets.tables import read
+from causalformula.errors import CausalFormulaError, OptionError
 from causalformula.fit import fit
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
+from causalformula.results.facts import facts
 from causalformula.results.result import Result
 
 PROGRAM = "causalformula"
@@ -28,6 +30,8 @@ FORMATS = ("text", "json", "csv", "html")
 # Arguments of cf.fit that have a flag of their own, and those that a shell cannot give.
 FLAGS = ("outcome", "method", "estimand", "contrast", "vcov", "family", "measure")
 WITHHELD = {"formula": "the first argument", "data": "--data", "level": "--level", "env": "Python (it takes functions)"}
+# Flags that complete a resampling covariance.
+RESAMPLING = ("reps", "seed")
 DEBUG = "CAUSALFORMULA_TRACEBACK"
 
 
@@ -106,49 +110,14 @@ def _datasets(arguments: argparse.Namespace) -> None:
 # ---- what goes in ---------------------------------------------------------------------------------------------------
 
 
-def read(source: str) -> pd.DataFrame:
-    """The data named on the command line: a bundled name, or the path of a CSV, Parquet or Feather file.
-
-    Raises
-    ------
-    DataError
-        If there is no such data set or file, or it cannot be read.
-    """
-    if source in datasets.names():
-        return datasets.load(source)
-    path = Path(source)
-    if not path.exists():
-        near = did_you_mean(source, datasets.names())
-        raise DataError(f"--data {source}: no such file, and no bundled data set of this name{near}")
-    readers = _readers()
-    kind = next((suffix for suffix in readers if path.name.lower().endswith(suffix)), None)
-    if kind is None:
-        raise DataError(f"--data {source}: cannot tell the format; the name must end in {some(readers)}")
-    try:
-        return readers[kind](path)
-    except ImportError as error:
-        raise DataError(f"--data {source}: reading this format needs pyarrow (pip install pyarrow)") from error
-    except Exception as error:  # every reader has exceptions of its own; none of them may pass as a bug of ours
-        raise DataError(f"--data {source}: cannot be read: {_first_line(error)}") from error
-
-
-def _readers() -> dict[str, Callable[[Path], pd.DataFrame]]:
-    """File name ending to the function that reads it."""
-    text = partial(pd.read_csv, **datasets.EXACT)
-    return {
-        ".csv": text,
-        ".csv.gz": text,
-        ".parquet": pd.read_parquet,
-        ".feather": pd.read_feather,
-        ".arrow": pd.read_feather,
-    }
-
-
 def _arguments_of_fit(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the flags say, as keyword arguments; a flag not given leaves the default to ``cf.fit``."""
     asked = {name: getattr(arguments, name) for name in FLAGS if getattr(arguments, name) is not None}
     if "contrast" in asked:
         asked["contrast"] = contrast(asked["contrast"])
+    resampling = {name: getattr(arguments, name) for name in RESAMPLING if getattr(arguments, name) is not None}
+    if resampling:
+        asked["vcov"] = resampled(asked.get("vcov", ""), resampling)
     for text in arguments.option:
         name, value = option(text)
         if name in FLAGS or name in WITHHELD:
@@ -157,6 +126,24 @@ def _arguments_of_fit(arguments: argparse.Namespace) -> dict[str, Any]:
             raise OptionError(f"--option {name} is given twice")
         asked[name] = value
     return asked
+
+
+def resampled(vcov: str, given: Mapping[str, int]) -> Request:
+    """The covariance request with the replicates and the seed of ``--reps`` and ``--seed``.
+
+    Raises
+    ------
+    OptionError
+        If that covariance draws nothing.
+    """
+    flags = " and ".join(f"--{name}" for name in given)
+    request = read_request(vcov) if vcov else None
+    if isinstance(request, Bootstrap | Wild):
+        return replace(request, **given)  # type: ignore[arg-type]
+    has = "no --vcov is given" if request is None else f"--vcov {vcov} draws nothing at random"
+    if isinstance(request, Jackknife):
+        has = "the jackknife leaves out each unit once"
+    raise OptionError(f"{flags}: {has}; they go with --vcov bootstrap or --vcov wild")
 
 
 def option(text: str) -> tuple[str, Any]:
@@ -228,10 +215,11 @@ def _as_csv(result: Result, level: float) -> str:
 
 
 def _as_json(result: Result, level: float) -> str:
-    """``{"tidy": [one object an effect], "glance": {...}}``; missing is null, infinite is "Inf" or "-Inf"."""
+    """What was asked, ``"tidy": [one object an effect]`` and ``"glance": {...}``; NaN is null, infinity a text."""
     tidy = [_plain(row) for row in result.tidy(level=level).to_dict("records")]
     glance = _plain(result.glance().to_dict("records")[0])
-    return json.dumps({"tidy": tidy, "glance": glance}, indent=2, ensure_ascii=False, allow_nan=False)
+    document = {**facts(result), "level": level, "tidy": tidy, "glance": glance}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 WRITERS: dict[str, Callable[[Any, float], str]] = {
@@ -337,12 +325,14 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_fit)
     add = command.add_argument
     add("formula", metavar="FORMULA", help='for example "Severity ~ treat(Drug) + adjust(I.H)"')
-    add("--data", required=True, help="a bundled name (heart), or the path of a CSV, Parquet or Feather file")
+    add("--data", required=True, help="a bundled name (heart), a CSV, TSV, Parquet or Feather file, or - (CSV, stdin)")
     add("--outcome", metavar="Y", help="the outcome, where the formula has no left side")
     add("--method", help="how to answer: see 'causalformula methods'")
     add("--estimand", help="ATE, ATT, ATC, ...: for whom")
     add("--contrast", help="reference, pairwise, sequential, 'B, A', or for a dose a number, sd, iqr, minmax, slope")
     add("--vcov", metavar="V", help="the covariance: classical, HC3, ~g, bootstrap, ...")
+    add("--reps", type=int, metavar="N", help="replicates of --vcov bootstrap or wild")
+    add("--seed", type=int, metavar="N", help="their seed: the same seed gives the same numbers")
     add("--family", help="the outcome model's family: gaussian, binomial, poisson, ...")
     add("--measure", help="difference, ratio, odds_ratio, log_ratio, log_odds_ratio, nnt")
     add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")

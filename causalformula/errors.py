@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
+from os.path import dirname, join
 from typing import Any
 
 
@@ -61,6 +64,17 @@ class ConvergenceError(CausalFormulaError):
 
 class CausalFormulaWarning(UserWarning):
     """A condition worth reading that does not invalidate the result."""
+
+
+_PACKAGE = join(dirname(__file__), "")
+
+
+def warn(message: str) -> None:
+    """A ``CausalFormulaWarning`` that points at the caller's own line: the first frame outside the package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, CausalFormulaWarning, stacklevel=level)
 
 
 WIDTH = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend 
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, CausalFormulaWarning, FormulaError
+from causalformula.errors import CapabilityError, FormulaError, warn
 from causalformula.formula.design import Contrasts
 from causalformula.formula.reader import parse as read_formula
 from causalformula.formula.spec import Spec
@@ -129,7 +128,7 @@ def fit(
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     named = method if method is not None else default_method(spec, given)
     record, wanted = registry.read_options(named, given)
-    refuse_unread_roles(spec, record)
+    refuse_unread_roles(spec, record, named=method is not None)
     request = None if vcov is None else read_request(vcov)
     extra = (*wanted.columns, *(() if request is None else grouping_names(request)))
     frame = bind(spec, data, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
@@ -138,7 +137,7 @@ def fit(
     _, chosen = registry.read_options(named, given)
     found = registry.run(frame, chosen)
     for note in found.notes:
-        warnings.warn(note, CausalFormulaWarning, stacklevel=2)
+        warn(note)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     query = Query()
     return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
@@ -195,13 +194,12 @@ def design(
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     record, chosen = registry.read_options(method, given)
     refuse_unread_roles(spec, record)
-    frame = bind(
-        spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env
-    )
+    frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
-    for note in made.notes:
-        warnings.warn(note, CausalFormulaWarning, stacklevel=2)
-    return Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
+    found = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
+    for note in found.notes:
+        warn(note)
+    return found
 
 
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
@@ -221,11 +219,13 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
 
 
-def refuse_unread_roles(spec: Spec, record: registry.Record) -> None:
-    """A role that the method would silently ignore is a ``CapabilityError``."""
+def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:
+    """A role that the method would silently ignore is a ``CapabilityError``, which blames no method nobody named."""
     unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
     if unread:
         able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
+        if not able and not named:
+            raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")
         hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
         raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
 

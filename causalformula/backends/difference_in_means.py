@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from causalformula.backends.fit import Answer, Fit, Query, unit_design
 from causalformula.backends.options import Options
 from causalformula.backends.registry import backend
 from causalformula.backends.standardize import effects_answer, means_answer
-from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, OptionError, some
+from causalformula.errors import CapabilityError, DataError, OptionError, some, warn
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
@@ -30,14 +29,21 @@ Codes = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class DifferenceInMeans(Options):
-    """Options of ``method="difference_in_means"``; blocks come from ``strata(...)``, clusters from ``cluster(...)``."""
+    """Options of ``method="difference_in_means"``; blocks come from ``strata(...)``, clusters from ``cluster(...)``.
+
+    Notes
+    -----
+    ``cluster(g)`` says that clusters were assigned: standard errors are CR2, as estimatr's. ``vcov="~g"`` is what it is
+    everywhere, ``sandwich::vcovCL``'s CR1S. The degrees of freedom of the design (Welch's) are those of differences; a
+    ratio of means has the residual ones.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
     """Weighted cell means of blocks x arms, and what the Neyman variance needs of them.
 
-    ``mean[b, a] = sum w y / W[b, a]``; ``share[b]`` is the block's part of all weights.
+    ``mean[b, a] = sum w y / W[b, a]``; ``share[b]`` is the block's part of all weights; ``names`` are the blocks'.
     """
 
     block: Codes
@@ -47,6 +53,7 @@ class Cells:
     total: Array
     count: NDArray[np.intp]
     mean: Array
+    names: tuple[str, ...]
 
     @property
     def share(self) -> Array:
@@ -57,19 +64,33 @@ class Cells:
 def cells(frame: ModelFrame) -> Cells:
     """Cell means of a frame; a block without one of the arms is an error."""
     treatment = frame.the_treatment
-    block = np.zeros(frame.n, dtype=np.intp) if frame.strata is None else frame.strata.codes
-    levels = len(treatment.levels)
-    size = int(block.max()) + 1
-    cell = block * levels + treatment.codes
     w = frame.unit_weights
+    block, names = _blocks(frame, w)
+    levels, size = len(treatment.levels), len(names)
+    cell = block * levels + treatment.codes
     sums = group_sums(np.column_stack([w, w * frame.y, (w > 0).astype(float)]), cell, size * levels)
     total, count = sums[:, 0].reshape(size, levels), sums[:, 2].reshape(size, levels).astype(np.intp)
     empty = np.argwhere(total == 0)
     if len(empty):
-        names = frame.strata.levels if frame.strata is not None else ("all",)
         missing = [f"{names[b]} (no {treatment.name} = {treatment.levels[a]})" for b, a in empty]
         raise DataError(f"every block needs every arm; these do not have them: {some(missing)}")
-    return Cells(block, treatment.codes, w, frame.y, total, count, sums[:, 1].reshape(size, levels) / total)
+    return Cells(block, treatment.codes, w, frame.y, total, count, sums[:, 1].reshape(size, levels) / total, names)
+
+
+def _blocks(frame: ModelFrame, w: Array) -> tuple[Codes, tuple[str, ...]]:
+    """Blocks 0..B-1 with their names: those that have weight, as a replicate may not have drawn some.
+
+    A row of a block without weight counts, for nothing, in the first.
+    """
+    if frame.strata is None:
+        return np.zeros(frame.n, dtype=np.intp), ("all",)
+    codes, levels = frame.strata.codes, frame.strata.levels
+    present = np.bincount(codes, w, minlength=len(levels)) > 0
+    if present.all():
+        return codes, levels
+    place = np.maximum(np.cumsum(present) - 1, 0)
+    kept = tuple(level for level, there in zip(levels, present, strict=True) if there)
+    return np.where(present[codes], place[codes], 0).astype(np.intp), kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +209,27 @@ def _units_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
     return units if nested else c.count
 
 
+def _refuse_single(frame: ModelFrame, c: Cells, count: NDArray[np.intp]) -> None:
+    """An arm of one unit has no spread: its variance cannot be estimated, and must not count as zero."""
+    clusters = _clusters_by_cell(frame, c) if frame.clusters else count
+    short = np.argwhere(np.minimum(count, clusters) < 2)
+    if not len(short):
+        return
+    treatment = frame.the_treatment
+    unit = "unit" if not frame.clusters else f"cluster of {frame.clusters[0].name}"
+    where = "" if frame.strata is None else "block {}: "
+    found = [where.format(c.names[b]) + f"{treatment.name} = {treatment.levels[a]}" for b, a in short]
+    every = "every arm" if frame.strata is None else "every arm of every block"
+    advice = "method='regression' with vcov='classical' takes the arms' variances as equal"
+    if frame.clusters:
+        advice = "permutation_test() of method='regression' gives a p-value without one"
+    if frame.strata is not None:
+        advice = "merge blocks, or leave strata(...) out; blocks of exactly two units are analysed as matched pairs"
+    raise DataError(
+        f"a single {unit} leaves no variance to estimate, in {some(found)}; {every} needs at least two; {advice}"
+    )
+
+
 def _cluster_default(frame: ModelFrame) -> str:
     """The default covariance's name in a clustered design."""
     return describe(Cluster(frame.cluster_names, type="CR2"))
@@ -219,6 +261,33 @@ def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
     return replace(answer, estimate=replace(answer.estimate, evidence=fixed))
 
 
+def _batch(frame: ModelFrame, options: DifferenceInMeans, query: Query, W: Array) -> Array:
+    """Every reweighted difference at once, from the cells' weights and sums; NaN where an arm of a block is gone.
+
+    A replicate needs no variance, so it may hold a single unit of an arm.
+    """
+    from scipy.sparse import csr_array
+
+    treatment = frame.the_treatment
+    levels = len(treatment.levels)
+    blocks = 1 if frame.strata is None else len(frame.strata.levels)
+    cell = treatment.codes if frame.strata is None else frame.strata.codes * levels + treatment.codes
+    rows, w = np.arange(frame.n), frame.unit_weights
+    shape = (frame.n, blocks * levels)
+    total, sums = (W @ csr_array((each, (rows, cell)), shape=shape) for each in (w, w * frame.y))
+    total, sums = (part.reshape(len(W), blocks, levels) for part in (total, sums))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = total.sum(axis=2) / total.sum(axis=(1, 2))[:, None]
+        # a block that was not drawn has no share; one that lacks an arm has a mean that is not a number
+        means = np.where(share[:, :, None] > 0, sums / total, 0.0)
+        mu = np.einsum("rb,rba->ra", share, means)
+        if query.kind == "means":
+            return np.asarray(mu)
+        compared = contrasts(treatment, options.contrast)
+        high, low = ([int(getattr(c, end).key) for c in compared] for end in ("high", "low"))
+        return options.scale.function(mu[:, high], mu[:, low])
+
+
 @backend(
     "difference_in_means",
     options=DifferenceInMeans,
@@ -231,6 +300,7 @@ def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
     roles=("treat", "strata", "cluster", "weights"),
     r="estimatr::difference_in_means()",
     summary="difference in means of an experiment, with blocks and clusters",
+    batch=_batch,
 )
 def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     """Average effect in a randomised experiment, by the difference in means.
@@ -246,7 +316,7 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     Raises
     ------
     DataError
-        If a block lacks an arm.
+        If a block lacks an arm, or an arm has a single unit (or cluster) outside matched pairs, as estimatr stops.
     OptionError
         If the formula adjusts for something.
 
@@ -265,17 +335,9 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     units = count.sum(axis=1)
     pairs = frame.strata is not None and bool((units == 2).any()) and c.mean.shape[1] == 2
     if pairs and not (units == 2).all():
-        warnings.warn(
-            "some blocks have two units and others more; the variance between blocks (matched pairs) is used for all",
-            CausalFormulaWarning,
-            stacklevel=2,
-        )
-    if not pairs and bool((count < 2).any()):
-        warnings.warn(
-            "an arm has a single unit in some block: its variance cannot be estimated and counts as zero",
-            CausalFormulaWarning,
-            stacklevel=2,
-        )
+        warn("some blocks have two units and others more; the variance between blocks (matched pairs) is used for all")
+    if not pairs:
+        _refuse_single(frame, c, count)
     blocks = "" if frame.strata is None else f", {len(units)} {'pairs' if pairs else 'blocks'}"
     return Fit(
         answer=_paired(frame, options, c) if pairs else arms.answer(Query()),

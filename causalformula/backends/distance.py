@@ -1,4 +1,4 @@
-"""The propensity score as a distance between units: what strata and matches are made of."""
+"""The propensity score as a distance between units, and how far the arms overlap on it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.fit import effective_size
 from causalformula.errors import DataError, IdentificationError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
@@ -18,6 +19,8 @@ LINKS = ("logit", "probit", "cloglog", "cauchit")
 DISCARD = ("treated", "control", "both")
 # A fitted propensity this near to 0 or 1 is one of them, numerically.
 EXTREME = 1e-8
+# An arm that keeps less than this share of its size in effective units is said to be thin.
+THIN = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +99,16 @@ def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools
     if discard == "both":
         return np.asarray(of_treated & of_control)
     return np.asarray(of_control | ~treated if discard == "treated" else of_treated | treated)
+
+
+def thin_arms(frame: ModelFrame, weights: Array) -> tuple[str, ...]:
+    """A note for each arm whose effective sample size falls below a tenth of its size."""
+    treatment, s = frame.the_treatment, frame.unit_weights
+    arms = [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
+    notes = []
+    for name, inside in arms or [("the sample", np.ones(frame.n, dtype=bool))]:
+        before, after = effective_size(s[inside]), effective_size((s * weights)[inside])
+        if after < THIN * before:
+            sizes = f"effective sample size {after:.1f} instead of {before:.1f}"
+            notes.append(f"few rows carry the weight of {name}: {sizes}")
+    return tuple(notes)

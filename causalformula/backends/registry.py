@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -187,6 +188,8 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
     Keywords override the fields of an options object. An unknown keyword is an ``OptionError`` that lists what the
     method takes.
     """
+    if isinstance(method, type) and issubclass(method, Options):
+        method = method()  # cf.Regression for cf.Regression()
     record = record_of(method) if isinstance(method, Options) else find(method)
     allowed = [f.name for f in fields(record.options)]
     for key in given:
@@ -211,6 +214,7 @@ def run(frame: ModelFrame, options: Options) -> Fit:
     """Fit the method whose options these are."""
     record = record_of(options)
     refuse_treatment(frame, record)
+    refuse_measure(frame, options)
     return record.run(frame, options)
 
 
@@ -240,6 +244,18 @@ def refuse_treatment(frame: ModelFrame, record: Record) -> None:
         raise CapabilityError(
             f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} "
             f"(here {treatment.name!r}); these do: {', '.join(able)}"
+        )
+
+
+def refuse_measure(frame: ModelFrame, options: Options) -> None:
+    """A number needed to treat counts units whose outcome changes from one value to the other: it must have two."""
+    if options.measure != "nnt" or frame.outcome is None:
+        return
+    y = frame.outcome.binary()
+    if ((y < 0) | (y > 1)).any():
+        raise OptionError(
+            f"measure='nnt' needs an outcome of 0 and 1 (or proportions); {frame.outcome.name!r} has values "
+            f"from {y.min():.4g} to {y.max():.4g}. Use measure='difference', or an outcome such as I({frame.outcome.name} > c)"
         )
 
 
@@ -281,11 +297,14 @@ def _each(weights: Array, one: Callable[[Array], Array]) -> Array:
     """``one`` of each row, NaN where it failed."""
     rows = []
     size = 1
-    for w in weights:
-        try:
-            row = one(w)
-        except FAILURES:
-            row = np.full(size, np.nan)
-        size = len(row)
-        rows.append(row)
+    with warnings.catch_warnings():
+        # what the fit had to say was said of the data; of every resample it is noise
+        warnings.simplefilter("ignore")
+        for w in weights:
+            try:
+                row = one(w)
+            except FAILURES:
+                row = np.full(size, np.nan)
+            size = len(row)
+            rows.append(row)
     return np.array([row if len(row) == size else np.full(size, np.nan) for row in rows])

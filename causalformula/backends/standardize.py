@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.aliased import raise_aliased
 from causalformula.backends.contrasts import Contrast, Setting, contrasts, settings, unique_settings
 from causalformula.backends.fit import Answer, Label, Query, with_labels
 from causalformula.backends.options import Options
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.errors import DataError, IdentificationError, OptionError, some
+from causalformula.errors import DataError, OptionError, some
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind, Treatment
@@ -159,7 +160,7 @@ class Surface:
         """Refuse an effect whose coefficients cannot be told apart from other terms."""
         good = self.model.estimable(gradients)
         if not good.all():
-            raise_aliased(self.model, self.frame.the_treatment)
+            raise_aliased(self.model, self.frame, self.frame.design(self.part), gradients)
 
 
 def shifted_predictor(model: FittedRegression, change: Counterfactual) -> Array:
@@ -173,19 +174,6 @@ def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> 
     gradient = np.asarray(u @ model.X)
     gradient[change.columns] = u @ change.values
     return gradient
-
-
-def raise_aliased(model: FittedRegression, treatment: Treatment) -> None:
-    """An ``IdentificationError`` that names the terms that cannot be told apart."""
-    dropped = [j for j in range(len(model.names)) if j not in set(model.kept.tolist())]
-    told = []
-    for k, j in enumerate(dropped):
-        with_ = [model.kept_names[i] for i in np.flatnonzero(np.abs(model.alias[:, k]) > 1e-8)]
-        told.append(f"{model.names[j]} = a combination of {some(with_)}")
-    raise IdentificationError(
-        f"the effect of {treatment.name} is not identified: these terms cannot be told apart in the data: "
-        f"{'; '.join(told)}. Drop the term that stands for the treatment, or use data in which they differ"
-    )
 
 
 def target_weights(frame: ModelFrame, estimand: str, focal: Any = None) -> Array:

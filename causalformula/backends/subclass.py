@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.distance import DISCARD, LINKS, Distance, common_support, read_distance
+from causalformula.backends.distance import DISCARD, LINKS, Distance, common_support, read_distance, thin_arms
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
 from causalformula.backends.options import Options
 from causalformula.backends.outcome import fit_outcome, model_word
@@ -233,7 +233,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     words = f"subclassification ({made.distance.words}, {_count(made.strata.size)})"
     models = {} if made.distance.model is None else {"propensity": made.distance.model}
     overall: Surface | Stratified = within
-    notes = (*made.notes, *_single(made.strata, options))
+    notes = (*made.notes, *_single(made.strata, options), *thin_arms(frame, made.weights))
     if options.estimator == "stratified":
         frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
         words += "; weighted mean of differences within strata"
@@ -316,14 +316,14 @@ def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> Fit
 
 
 def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:
-    """A cell of one unit has no spread: the stratified estimator's variance leaves it out."""
+    """A cell of one unit does not tell its variance, which the stratified estimator's robust ones need."""
     if options.estimator != "stratified" or strata.counts.min() > 1:
         return ()
     short = np.flatnonzero((strata.counts == 1).any(axis=0)) + 1
     have = f"stratum {short[0]} has" if len(short) == 1 else f"strata {some(short)} have"
     return (
-        f"{have} a single unit of an arm, whose variance robust standard errors take for zero; use fewer strata, "
-        "min_n=2 or vcov='classical'",
+        f"{have} a single unit of an arm, which does not tell its variance; use fewer strata, min_n=2 or "
+        "vcov='classical'",
     )
 
 

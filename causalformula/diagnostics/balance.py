@@ -174,7 +174,7 @@ def exceeds(name: str, values: Array, threshold: float) -> Bools:
 
 
 def default_denominator(estimand: str, dose: bool) -> str:
-    """cobalt's ``s.d.denom`` for an estimand."""
+    """The ``s.d.denom`` of an estimand, as in cobalt."""
     if dose:
         return "all"
     return {"ATT": "treated", "ATC": "control", "ATO": "weighted", "ATM": "weighted"}.get(estimand, "pooled")
@@ -219,7 +219,9 @@ def across(tables: Sequence[BalanceTable]) -> BalanceTable:
     return BalanceTable(first.rows, first.types, columns, first.statistics, "Max.", first.adjusted)
 
 
-def _assembled(columns: Sequence[Covariate], found: Mapping[str, list[Array]], plan: Plan, adjusted: bool) -> BalanceTable:
+def _assembled(
+    columns: Sequence[Covariate], found: Mapping[str, list[Array]], plan: Plan, adjusted: bool
+) -> BalanceTable:
     """Statistics (a list over the samples) under cobalt's names; NaN in the adjusted columns where nothing adjusts."""
     rows = tuple(c.name for c in columns)
     names = (*(MOMENTS if plan.moments else ()), *plan.stats)

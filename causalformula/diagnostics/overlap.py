@@ -1,4 +1,4 @@
-"""Overlap of the arms: ranges of the propensity score, units beyond the common support, how few units carry the weight."""
+"""Overlap of the arms: ranges of the propensity score, units beyond the common support, how few carry the weight."""
 
 from __future__ import annotations
 

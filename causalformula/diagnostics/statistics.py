@@ -57,7 +57,8 @@ def overlap(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:
     step = (high - low) / STEPS
     at = low + step * (np.arange(STEPS) + 0.5)
     one, zero = (densities(part, [w[arm] for w in weights], width, at) for part, arm in zip(parts, arms, strict=True))
-    return np.asarray(1 - np.minimum(one, zero).sum(axis=1) * step)
+    # a density on a grid holds a little more than one
+    return np.maximum(1 - np.minimum(one, zero).sum(axis=1) * step, 0.0)
 
 
 def bandwidth(x: Array) -> float:

@@ -18,7 +18,8 @@ def contr_treatment(levels: Sequence[str], base: int = 1) -> Contrast:
     if not 1 <= base <= len(levels):
         raise DataError(f"contr.treatment: the base must be a level from 1 to {len(levels)}, not {base}")
     kept = [i for i in range(len(levels)) if i != base - 1]
-    return Contrast(np.eye(len(levels))[:, kept], tuple(levels[i] for i in kept), "contr.treatment")
+    label = "contr.treatment" if base == 1 else None
+    return Contrast(np.eye(len(levels))[:, kept], tuple(levels[i] for i in kept), label)
 
 
 def contr_sum(levels: Sequence[str]) -> Contrast:
@@ -45,7 +46,7 @@ def contr_poly(levels: Sequence[str], scores: Floats | None = None) -> Contrast:
         raise DataError(f"contr.poly: {len(points)} scores for {size} levels")
     matrix = polynomial(points[:, None], size - 1, raw=False).apply(points[:, None]).values
     names = (".L", ".Q", ".C", *(f"^{d}" for d in range(4, size)))
-    return Contrast(matrix, names[: size - 1], "contr.poly")
+    return Contrast(matrix, names[: size - 1], "contr.poly" if scores is None else None)
 
 
 def contr_sdif(levels: Sequence[str]) -> Contrast:
@@ -63,6 +64,9 @@ CONTRASTS: dict[str, Callable[[Sequence[str]], Contrast]] = {
     "contr.poly": contr_poly,
     "contr.sdif": contr_sdif,
 }
+
+# What a contrast function takes beside the levels.
+ARGUMENTS = {"contr.treatment": "base", "contr.poly": "scores"}
 
 Request = str | Contrast | Floats | Sequence[Sequence[float]]
 

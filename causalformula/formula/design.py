@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CausalFormulaWarning, OptionError, did_you_mean
+from ..errors import OptionError, did_you_mean, warn
 from . import contrasts as coding
 from .evaluate import Env, Memory, evaluate
 from .recipe import Block, Recipe, Term, logical_factor, offset_total, one_column
@@ -122,7 +121,7 @@ def _factor(value: Value, drop_unused: bool, label: str) -> Factor | None:
     kept = value.drop_unused() if drop_unused else value
     if kept.contrast is not value.contrast:
         message = f"the contrasts of {label} were dropped, as some of its levels do not occur"
-        warnings.warn(message, CausalFormulaWarning, stacklevel=3)
+        warn(message)
     return kept
 
 

@@ -6,7 +6,6 @@ A table entry names R's arguments; the Python function behind it takes them with
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CausalFormulaWarning, FormulaError, did_you_mean
+from ..errors import FormulaError, did_you_mean, warn
 from . import contrasts as coding
 from .operators import floats, like, numbers, truth, vector
 from .values import (
@@ -110,8 +109,10 @@ class Function:
             if formal == "...":
                 out["dots"] = [(name or symbol, value) for name, symbol, value in rest]
                 return
-            if _python(formal) not in out and rest:
-                out[_python(formal)] = rest.pop(0)[2]
+            # what has a name of its own can only go into the dots
+            place = next((i for i, (name, _, _) in enumerate(rest) if name is None), None)
+            if _python(formal) not in out and place is not None:
+                out[_python(formal)] = rest.pop(place)[2]
         if rest:
             raise FormulaError(f"{self.name}() takes at most {len(self.formals)} arguments: {', '.join(self.formals)}")
 
@@ -241,7 +242,7 @@ def _as_numeric(x: Value) -> Value:
 def _parsed(x: Strings) -> Floats:
     numbers_ = np.array([_number(v) for v in x.table] + [np.nan])
     if np.isnan(numbers_[:-1]).any():
-        warnings.warn("as.numeric(): text that is no number became missing", CausalFormulaWarning, stacklevel=2)
+        warn("as.numeric(): text that is no number became missing")
     out: Floats = numbers_[x.codes]
     return out
 

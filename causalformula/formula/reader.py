@@ -268,7 +268,10 @@ def _check_places(spec: Spec, context: Context) -> None:
         raise context.error(f"{name.id} is the outcome and cannot stand on the right", name)
 
 
-_TREATED = "{} is the treatment and enters by itself; for an effect that differs by x write modify(x)"
+_TREATED = (
+    "{0} is the treatment and enters by itself, a dose linearly; for a curve write treat(cut({0}, 3)) or "
+    "treat(factor({0})), or use cf.lm with poly({0}, 2). modify(...) is for an effect that differs by another variable"
+)
 
 
 def _is_surv(node: Node | None) -> bool:

@@ -75,6 +75,10 @@ class Block:
 
     def _codes(self, value: Value) -> NDArray[np.intp]:
         assert self.levels is not None
+        if self.levels == LOGICAL_LEVELS and isinstance(value, np.ndarray):
+            absent = np.isnan(value.astype(float))
+            if np.isin(value[~absent], (0, 1)).all():
+                value = Logical.of(value == 1, absent)
         if not isinstance(value, Factor | Strings | Logical):
             raise DataError(f"{self.label} was a factor when this was fitted, and here it is {kind(value)}")
         factor = logical_factor(value) if isinstance(value, Logical) else as_factor(value)
@@ -123,9 +127,12 @@ class Prepared:
         return table
 
 
+LOGICAL_LEVELS = ("FALSE", "TRUE")
+
+
 def logical_factor(value: Logical) -> Factor:
     """R codes a logical as a factor with both levels, whichever occur."""
-    return Factor(value.codes, ("FALSE", "TRUE"))
+    return Factor(value.codes, LOGICAL_LEVELS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -231,9 +231,9 @@ def _relevel(x: Value, ref: Value) -> Levels:
     return Levels(levels, levels)
 
 
-def _c_with_contrast(object: Value, contr: Value = None, how_many: Any = None) -> Levels:
+def _c_with_contrast(object: Value, contr: Value = None, how_many: Any = None, dots: Dots = ()) -> Levels:
     factor = as_factor(object)
-    contrast = _requested(contr, factor)
+    contrast = _called(contr, factor, dots) if dots else _requested(contr, factor)
     if how_many is not None:
         contrast = contrast or contrasts.default(factor, contrasts.DEFAULTS, "C()")
         count = whole(how_many, "how.many")
@@ -251,6 +251,24 @@ def _requested(contr: Value, factor: Factor) -> Contrast | None:
         return contrasts.named(words(contr)[0], factor.levels)
     names = contr.names if isinstance(contr, Matrix) else None
     return contrasts.complete(floats(contr, "C()"), names, factor.levels, "C()")
+
+
+def _called(contr: Value, factor: Factor, dots: Dots) -> Contrast:
+    """A contrast function with arguments of its own; like R's, it sees the number of levels, not their names."""
+    usual = contrasts.DEFAULTS[factor.ordered]
+    name = usual if contr is None else contr.name if isinstance(contr, ContrastFunction) else ""
+    if isinstance(contr, Strings):
+        name = words(contr)[0]
+    numbered = [str(i) for i in range(1, len(factor.levels) + 1)]
+    plain = contrasts.named(name, numbered) if name else None
+    own = contrasts.ARGUMENTS.get(name)
+    given, value = dots[0]
+    if plain is None or own is None or len(dots) > 1 or given not in ("", own):
+        takes = f"{name} takes {own or 'no argument'}" if name else "a contrast matrix takes none"
+        raise FormulaError(f"C() cannot pass on {', '.join(tag or 'an argument' for tag, _ in dots)}: {takes}")
+    if own == "base":
+        return contrasts.contr_treatment(numbered, whole(value, "base"))
+    return contrasts.contr_poly(numbered, floats(value, "scores"))
 
 
 def _c_replay(state: Levels, object: Value, **_: Any) -> Value:
@@ -273,6 +291,6 @@ STATEFUL = {
         Function("as.factor", ("x",), _as_factor, _factor_with),
         Function("ordered", _FACTOR[:3], _ordered, _factor_with),
         Function("relevel", ("x", "ref"), _relevel, _factor_with),
-        Function("C", ("object", "contr", "how.many"), _c_with_contrast, _c_replay),
+        Function("C", ("object", "contr", "how.many", "..."), _c_with_contrast, _c_replay, tags=True),
     ]
 }

@@ -5,7 +5,6 @@ A term is a bitset: bit i is set when variable i takes part. Interaction is then
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CausalFormulaWarning, FormulaError
+from ..errors import FormulaError, warn
 from .deparse import deparse
 from .syntax import Call, Constant, Name, Node, Number
 
@@ -118,7 +117,7 @@ def _without_response(found: Bits, label: str) -> Bits:
     if 1 not in found:
         return found
     message = f"the response {label} is also on the right-hand side and was dropped there"
-    warnings.warn(message, CausalFormulaWarning, stacklevel=4)
+    warn(message)
     return {t: None for t in found if t != 1}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, FormulaError, OptionError, choose, did_you_mean
+from causalformula.errors import DataError, FormulaError, OptionError, choose
 from causalformula.formula.deparse import deparse
 from causalformula.formula.design import Contrasts
 from causalformula.formula.evaluate import Env, Memory, evaluate
@@ -27,7 +27,7 @@ from causalformula.frame.rows import (
     refuse_infinite,
     subset_rows,
 )
-from causalformula.frame.treatment import read_treatment
+from causalformula.frame.treatment import read_treatment, refuse_empty_arms
 
 CONSTANTS = frozenset(["T", "F", "pi"])
 TERM_ROLES = ("adjust", "outcome", "propensity", "modify", "iv")
@@ -89,6 +89,9 @@ def bind(
         name = deparse(spec.outcome)
         outcome = Outcome(name, kept.values[name])
         _refuse_constant(outcome)
+    weights = kept.weights(spec)
+    if treatment is not None and weights is not None:
+        refuse_empty_arms(treatment, weights)
     return ModelFrame(
         spec=spec,
         table=table,
@@ -103,7 +106,7 @@ def bind(
         memory=reader.memory,
         contrasts=contrasts,
         env=env,
-        weights=kept.weights(spec),
+        weights=weights,
         offset=kept.offset(spec),
         strata=kept.strata(spec),
         clusters=tuple(kept.group(node) for node in _pieces(spec, "cluster")),
@@ -152,9 +155,7 @@ class _Reader:
                 label = deparse(node)
                 out[f"{role}:{label}"] = self._checked(self.value(node), label, node)
         for name in extra:
-            if name not in self.table:
-                raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
-            out[f"cluster:{name}"] = self.table.column(name)
+            out[f"cluster:{name}"] = self.table.named(name)
         return out
 
     def _checked(self, value: Value, label: str, node: Node) -> Value:

@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, FormulaError, did_you_mean, some
+from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.values import Factor, Logical, Strings, Value
 
 
@@ -31,7 +31,8 @@ class Table:
             import pandas as pd
 
             data = pd.DataFrame(dict(data))
-        native = getattr(data, "columns", None)
+        lazy = "Lazy" in type(data).__name__  # whose columns cost a query
+        native = None if lazy else getattr(data, "columns", None)
         if native is not None and not isinstance(data, nw.DataFrame):
             _refuse_duplicates(native)
         try:
@@ -39,12 +40,13 @@ class Table:
         except TypeError as error:
             raise DataError(
                 f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
-                + ("; call .collect() first" if "Lazy" in type(data).__name__ else "")
+                + ("; call .collect() first" if lazy else "")
             ) from error
         # a pandas column may have any name; in a formula it is its text, in backquotes
         self.names: tuple[str, ...] = tuple(str(name) for name in self.frame.columns)
         _refuse_duplicates(self.names)
         self.n = len(self.frame)
+        self._labels = self.index()
         self._read: dict[str, Value] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -54,11 +56,32 @@ class Table:
         """One column; an unknown name is a ``FormulaError`` with the nearest one."""
         if name not in self._read:
             if name not in self.names:
-                near = did_you_mean(name, self.names)
-                hint = near or f"; the data have {some(self.names)}"
-                raise FormulaError(f"unknown column {name!r}{hint}", source, span)
+                raise FormulaError(f"unknown column {name!r}{self._hint(name)}", source, span)
+            self.refuse_changed(name)
             self._read[name] = read_column(self._series(name), name)
         return self._read[name]
+
+    def named(self, name: Any) -> Value:
+        """A column that an option names; an unknown one is an ``OptionError``."""
+        if name not in self.names:
+            raise OptionError(f"the data have no column {name!r}{self._hint(str(name))}")
+        return self.column(name)
+
+    def _hint(self, name: str) -> str:
+        """The nearest name, or all of them."""
+        return did_you_mean(name, self.names) or f"; the data have {some(self.names)}"
+
+    def refuse_changed(self, name: str | None = None) -> None:
+        """A ``DataError`` when the caller has changed the frame's rows, or dropped a column, since it was bound."""
+        gone = name is not None and name not in {str(column) for column in self.frame.columns}
+        labels = self.index()
+        same = labels is self._labels or (len(labels) == self.n and labels.equals(self._labels))
+        if gone or not same:
+            what = f"column {name!r} is gone" if gone else f"they had {self.n} rows, or other labels, or another order"
+            raise DataError(
+                f"the data have changed since the fit ({what}), so no more columns can be read of them; fit again, or "
+                "fit to data.copy() before changing the data in place"
+            )
 
     def _series(self, name: str) -> nw.Series[Any]:
         if name in self.frame.columns:
@@ -70,6 +93,14 @@ class Table:
         """Several columns by name."""
         return {name: self.column(name) for name in names}
 
+    @property
+    def numbered(self) -> bool:
+        """Whether row labels are mere positions: 0, 1, 2, ..."""
+        import pandas as pd
+
+        labels = self._labels
+        return isinstance(labels, pd.RangeIndex) and labels.start == 0 and labels.step == 1
+
     def index(self) -> Any:
         """Row labels: the pandas index, or positions for frames that have none."""
         import pandas as pd
@@ -79,6 +110,7 @@ class Table:
 
     def to_pandas(self) -> Any:
         """The whole frame as pandas (a copy where it is not one already)."""
+        self.refuse_changed()
         return self.frame.to_pandas()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CapabilityError, DataError, OptionError, did_you_mean, some
+from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.formula.design import Contrasts, Evaluated, build
 from causalformula.formula.evaluate import Env, Memory
 from causalformula.formula.grammar import variables
@@ -160,6 +160,11 @@ class ModelFrame:
     def n(self) -> int:
         """Rows kept."""
         return len(self.rows)
+
+    @property
+    def nobs(self) -> int:
+        """Rows of positive weight."""
+        return self.n if self.weights is None else int((self.weights > 0).sum())
 
     @property
     def dropped(self) -> int:
@@ -324,17 +329,11 @@ class ModelFrame:
         for known in named:
             if known.name == name:
                 return known
-        if name not in self.table:
-            near = did_you_mean(name, self.table.names)
-            raise OptionError(f"the data have no column {name!r}{near}")
-        value = take(self.table.column(name), self.rows)
-        return grouping(name, value, self.index)
+        return grouping(name, take(self.table.named(name), self.rows), self.index)
 
     def numbers(self, name: str) -> Array:
         """A numeric column of the data on the rows kept; a missing value is a ``DataError``."""
-        if name not in self.table:
-            raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
-        value = take(self.table.column(name), self.rows)
+        value = take(self.table.named(name), self.rows)
         if not isinstance(value, np.ndarray):
             raise DataError(f"{name!r} must be numbers")
         if np.isnan(value.astype(float)).any():
@@ -348,9 +347,14 @@ class ModelFrame:
 
     def subgroups(self, name: str) -> Grouping:
         """Groups of a column for effects by group: its levels or values; quartiles of a number with more than ten."""
-        if name not in self.table:
-            raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
-        value = take(self.table.column(name), self.rows)
+        if not isinstance(name, str):
+            raise OptionError(f"effects are by one column, named by text, not {name!r}")
+        value = take(self.table.named(name), self.rows)
+        if self.spec.outcome is not None and name in variables(self.spec.outcome):
+            raise OptionError(
+                f"{name!r} is the outcome; effects by groups of it are no effects. Name a column that the treatment "
+                "does not change"
+            )
         if isinstance(value, np.ndarray) and len(np.unique(value[~np.isnan(value.astype(float))])) > 10:
             return _quartiles(name, value.astype(float), self.index)
         return grouping(name, value, self.index)

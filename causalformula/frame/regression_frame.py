@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean
+from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.deparse import deparse
 from causalformula.formula.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.evaluate import Env, evaluate
@@ -101,9 +101,7 @@ class RegressionFrame:
 
     def groups(self, name: str) -> Grouping:
         """Codes of a column of the data on the rows kept; a missing value is a ``DataError``."""
-        if name not in self.table:
-            raise OptionError(f"the data have no column {name!r}{did_you_mean(name, self.table.names)}")
-        return grouping(name, take(self.table.column(name), self.rows), self.index)
+        return grouping(name, take(self.table.named(name), self.rows), self.index)
 
     def data_used(self) -> Any:
         """The rows kept as a pandas frame (a copy)."""
@@ -157,7 +155,7 @@ def bind_regression(
     special = {role: _special(role, given, table, env, evaluated) for role, given in beside.items()}
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
     named |= {f"{role}:{given}": special[role][1] for role, given in beside.items()}
-    named |= {f"cluster:{name}": _named_column(name, table) for name in extra}
+    named |= {f"cluster:{name}": table.named(name) for name in extra}
     rows, total, missing_by = choose_rows(table, named, subset_rows(subset, table, env), na_action)
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
@@ -207,9 +205,3 @@ def _special(role: str, given: Any, table: Table, env: Env | None, evaluated: Ev
         return node, one_column(value, table.n, deparse(node), given, node.span)
     except FormulaError as error:
         raise OptionError(f"{role}={given!r}: {error.message}") from None
-
-
-def _named_column(name: str, table: Table) -> Value:
-    if name not in table:
-        raise OptionError(f"the data have no column {name!r}{did_you_mean(name, table.names)}")
-    return table.column(name)

@@ -113,12 +113,18 @@ def refuse_infinite(values: Mapping[str, Value], index: Any) -> None:
     """A ``DataError`` that names the first variable with infinite values, and rows."""
     for label, value in values.items():
         array = value.values if isinstance(value, Matrix) else value
-        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array.sum()):
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not _finite(array):
             where = ~np.isfinite(array if array.ndim == 1 else array.sum(axis=1))
             if where.any():
                 rows = index[np.flatnonzero(where)]
                 name = shown(label)
                 raise DataError(f"{name} is infinite in {len(rows)} rows ({some(rows)}); check logs and divisions")
+
+
+def _finite(array: Floats) -> bool:
+    """Whether the sum is finite: infinities of both signs make it NaN, of which numpy would warn."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(array.sum()))
 
 
 def as_numbers(value: Value, name: str, role: str) -> Floats:

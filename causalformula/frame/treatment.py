@@ -64,8 +64,7 @@ class Treatment:
         """Position of a level given as text, number or logical."""
         text = level_label(level)
         if text not in self.levels:
-            near = did_you_mean(text, self.levels)
-            raise OptionError(f"{self.name!r} has no level {text!r}{near}; its levels are {some(self.levels)}")
+            raise OptionError(f"{self.name!r} has no level {text!r}{_among(text, self.levels)}")
         return self.levels.index(text)
 
     def at_level(self, k: int) -> Value:
@@ -82,6 +81,23 @@ class Treatment:
         values = self.values[rows] if len(self.values) else self.values
         codes = self.codes[rows] if len(self.codes) else self.codes
         return replace(self, column=take(self.column, rows), codes=codes, values=values)
+
+
+def _among(text: str, levels: Sequence[str]) -> str:
+    """The nearest level, and those that there are."""
+    near, listed = did_you_mean(text, levels), f"ts levels are {some(levels)}"
+    return f"{near} I{listed}" if near else f"; i{listed}"
+
+
+def refuse_empty_arms(treatment: Treatment, w: Array) -> None:
+    """A ``DataError`` when sampling weights leave an arm with none."""
+    total = np.bincount(treatment.codes, w, minlength=len(treatment.levels)) if treatment.levels else np.ones(1)
+    empty = [treatment.levels[k] for k in np.flatnonzero(total == 0)] if treatment.levels else []
+    if empty:
+        raise DataError(
+            f"no row of positive weight has {treatment.name} = {some(empty)}; an effect needs weight in every arm. "
+            "Check weights(...), or leave that level out with subset="
+        )
 
 
 def level_label(level: Any) -> str:
@@ -145,8 +161,7 @@ def _factor(name: str, factor: Factor, ref: Any) -> Treatment:
     if ref is not None:
         text = level_label(ref)
         if text not in levels:
-            near = did_you_mean(text, levels)
-            raise OptionError(f"ref = {text!r} is not a level of {name!r}{near}; its levels are {some(levels)}")
+            raise OptionError(f"ref = {text!r} is not a level of {name!r}{_among(text, levels)}")
         order.insert(0, order.pop(levels.index(text)))
     place = np.full(len(factor.levels), -1, dtype=np.intp)
     place[order] = np.arange(len(order))

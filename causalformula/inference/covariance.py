@@ -31,7 +31,7 @@ from causalformula.inference.requests import (
 )
 from causalformula.inference.resampled import resampled, spread
 from causalformula.inference.stage import influence_weights
-from causalformula.inference.variances import VARIANCES, Variance
+from causalformula.inference.variances import VARIANCES, Variance, full_leverage
 from causalformula.numerics.least_squares import group_sums, meat
 
 Array = NDArray[np.float64]
@@ -59,6 +59,8 @@ class Covariance:
         Where limits and p-values come from when they do not come from the t distribution with ``df`` or from ``draws``.
     seed : int, optional
         Of the resampling, whether it was given or drawn.
+    full_leverage : ndarray of int
+        Rows of leverage one, under a variance that adjusts by leverage: it is then not defined, and the matrix is NaN.
     """
 
     request: Request
@@ -69,6 +71,7 @@ class Covariance:
     notes: tuple[str, ...] = field(default=())
     reference: Reference | None = None
     seed: int | None = None
+    full_leverage: Codes = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     @property
     def std_error(self) -> Array:
@@ -110,7 +113,8 @@ def covariance(
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
-            return Covariance(request, found.matrix, df, found.label, found.draws, found.notes, found.reference, found.seed)
+            told = (found.label, found.draws, found.notes, found.reference, found.seed)
+            return Covariance(request, found.matrix, df, *told)
     evidence = estimate.evidence
     if evidence is None:
         raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
@@ -188,7 +192,14 @@ def _from_influence(
         label = row.name
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
-    return Covariance(request, matrix, degrees_of_freedom(request, estimate, own_df), label)
+    df = degrees_of_freedom(request, estimate, own_df)
+    lost = full_leverage(evidence.root) if _undefined(matrix, row, evidence) else np.empty(0, dtype=np.intp)
+    return Covariance(request, matrix, df, label, full_leverage=lost)
+
+
+def _undefined(matrix: Array, row: Variance, evidence: Influence) -> bool:
+    """Whether a row's adjustment by leverage made the matrix NaN."""
+    return row.adjust is not None and evidence.root is not None and bool(np.isnan(matrix).any())
 
 
 def _classical(evidence: Influence, unconditional: bool) -> Array:

@@ -31,6 +31,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Cluster, Request
+from causalformula.inference.variances import full_leverage
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -96,12 +97,14 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     """
     evidence = estimate.evidence
     assert isinstance(evidence, Joint) and evidence.mix is not None
+    lost = np.empty(0, dtype=np.intp)
     if isinstance(request, Cluster):
         matrix, df, label = _clustered(evidence, request, groups)
     elif isinstance(request, (HC, Asympt)):
         each = [_by_row(part, request, evidence.n) for part in evidence.parts]
         rows = np.hstack([rows for rows, _ in each]) @ evidence.mix.T
         matrix, df = rows.T @ rows, np.concatenate([df for _, df in each])
+        lost = _full_leverage(evidence, request) if np.isnan(matrix).any() else lost
         exact = isinstance(request, Asympt) and request.unconditional
         label = "exact influences" if exact else describe(request)
     else:
@@ -111,7 +114,17 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
         )
     count = len(evidence.parts)
     label += f", joint over {count} fits" if count > 1 else ""
-    return Covariance(request, matrix, _freedom(df, evidence.mix, request), label)
+    return Covariance(request, matrix, _freedom(df, evidence.mix, request), label, full_leverage=lost)
+
+
+def _full_leverage(evidence: Joint, request: HC | Asympt) -> Codes:
+    """Units of leverage one in a fit whose variance adjusts by leverage."""
+    found = [np.empty(0, dtype=np.intp)]
+    for part in evidence.parts:
+        root = part.evidence.root
+        if root is not None and variance_row(request, part.evidence)[0].adjust is not None:
+            found.append(part.place[full_leverage(root)])
+    return np.unique(np.concatenate(found))
 
 
 def _freedom(df: Array, mix: Array, request: Request) -> Array:

@@ -110,13 +110,23 @@ class FittedRegression:
 
     def estimable(self, combination: Array) -> NDArray[np.bool_]:
         """Whether each row of ``combination`` (q, p) is identified despite the aliased columns."""
+        return np.asarray(self.determined(combination).all(axis=1))
+
+    def determined(self, combination: Array) -> NDArray[np.bool_]:
+        """Whether each aliased column leaves each row of ``combination`` (q, p) determined, (q, p - r)."""
         dropped = np.setdiff1d(np.arange(len(self.names)), self.kept)
         if not len(dropped):
-            return np.ones(len(combination), dtype=bool)
-        implied = combination[:, self.kept] @ self.alias
-        scale = np.abs(combination[:, self.kept]) @ np.abs(self.alias) + np.abs(combination[:, dropped]) + 1e-300
-        limit = 1e-6 * scale.max(axis=1, keepdims=True)
-        return np.asarray((np.abs(combination[:, dropped] - implied) <= limit).all(axis=1))
+            return np.ones((len(combination), 0), dtype=bool)
+        kept, asked = combination[:, self.kept], combination[:, dropped]
+        # what rounding may leave, in the units of each aliased column
+        ratio = np.outer(1 / self.lengths[self.kept], self.lengths[dropped])
+        scale = np.abs(kept) @ (np.abs(self.alias) + ratio) + np.abs(asked)
+        return np.asarray(np.abs(asked - kept @ self.alias) <= 1e-6 * scale)
+
+    @cached_property
+    def lengths(self) -> Array:
+        """Norms of the columns over the rows that take part (p,)."""
+        return np.sqrt(self.weights @ self.X**2)
 
 
 def fit_linear(

@@ -99,9 +99,9 @@ def _read_text(text: str) -> Request:
 
 def _arguments(request: type[Request], text: str, whole: str) -> dict[str, Any]:
     """``500, seed = 1`` as the fields of a request; what has no name takes them in order."""
-    names = [field.name for field in fields(request) if field.init]
-    # fields that every request takes by keyword only are listed first
-    in_order = [field.name for field in fields(request) if field.init and not field.kw_only]
+    known = [field for field in fields(request) if field.init]
+    in_order = [field.name for field in known if not field.kw_only]
+    names = in_order + [field.name for field in known if field.kw_only]
     out: dict[str, Any] = {}
     for k, piece in enumerate(piece.strip() for piece in text.split(",") if text.strip()):
         left, equals, right = (part.strip() for part in piece.partition("="))

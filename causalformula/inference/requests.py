@@ -224,6 +224,9 @@ class Bootstrap(Request):
         _check("kind", self.kind, INTERVALS)
         _check("weights", self.weights, RESAMPLING)
         _check_reps(self.reps)
+        check_seed(self.seed)
+        _check_column("cluster", self.cluster)
+        _check_column("strata", self.strata)
         if self.weights == "exponential" and self.kind in ("bca", "studentized"):
             raise OptionError(
                 f"kind={self.kind!r} refines resampling with replacement; with weights='exponential' use 'percentile', "
@@ -267,6 +270,8 @@ class Wild(Request):
         _check("weights", self.weights, WILD_WEIGHTS)
         _check("tails", self.tails, ("symmetric", "equal"))
         _check_reps(self.reps)
+        check_seed(self.seed)
+        _check_column("cluster", self.cluster)
         super().__post_init__()
 
 
@@ -295,6 +300,7 @@ class Jackknife(Request):
 
     def __post_init__(self) -> None:
         _check("centre", self.centre, ("mean", "estimate"))
+        _check_column("cluster", self.cluster)
         super().__post_init__()
 
 
@@ -308,8 +314,11 @@ class Given(Request):
         value = np.array(self.matrix, dtype=float)
         if value.ndim != 2 or value.shape[0] != value.shape[1]:
             raise OptionError(f"a covariance matrix must be square; this one has shape {value.shape}")
+        if not np.isfinite(value).all():
+            raise OptionError("a covariance matrix must be finite; this one has missing or infinite values")
         if not np.allclose(value, value.T, rtol=1e-8, atol=1e-12):
             raise OptionError("a covariance matrix must be symmetric")
+        _check_positive(value)
         value.setflags(write=False)
         object.__setattr__(self, "matrix", value)
         super().__post_init__()
@@ -322,14 +331,40 @@ class Later(Request):
     text: str = ""
 
 
+def _check_positive(matrix: NDArray[np.float64]) -> None:
+    """Refuse a matrix that is no covariance: variances are not negative, nor those of any combination."""
+    variances = np.diag(matrix)
+    if (variances < 0).any():
+        raise OptionError(f"a covariance matrix has no negative variance; here number {np.argmin(variances) + 1} is")
+    scale = np.where(variances > 0, np.sqrt(variances), 1.0)
+    # rounding leaves eigenvalues of a singular matrix slightly below zero
+    if len(matrix) and np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0] < -1e-8 * len(matrix):
+        raise OptionError("a covariance matrix must be positive semidefinite; this one has a negative eigenvalue")
+
+
 def _check_lag(lag: int | None) -> None:
     if lag is not None and (lag < 0 or lag != int(lag)):
         raise OptionError(f"lag must be a whole number from 0, not {lag!r}")
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def _check_reps(reps: int) -> None:
-    if int(reps) < 2:
-        raise OptionError(f"reps must be at least 2, not {reps!r}")
+    if not _whole(reps) or reps < 2:
+        raise OptionError(f"reps must be at least 2, a whole number, not {reps!r}")
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a seed that is no whole number from 0."""
+    if seed is not None and (not _whole(seed) or seed < 0):
+        raise OptionError(f"seed must be a whole number from 0, or None for one that is drawn, not {seed!r}")
+
+
+def _check_column(what: str, name: str | None) -> None:
+    if name is not None and not isinstance(name, str):
+        raise OptionError(f"{what} is the name of one column, not {name!r}; for several, make one that combines them")
 
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:

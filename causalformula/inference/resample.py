@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, ConvergenceError, OptionError
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.requests import Bootstrap, check_seed
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -56,6 +57,7 @@ def bootstrap(
     clusters = _consecutive(groups[request.cluster]) if request.cluster else None
     strata = _consecutive(groups[request.strata]) if request.strata else None
     plan = Plan(n, clusters, strata, request.weights)
+    _refuse_single(plan, request)
     seed = fresh_seed(request.seed)
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
     size = max(1, min(CHUNK_MOST, CHUNK_CELLS // max(n, 1)))
@@ -72,6 +74,19 @@ def bootstrap(
     return Replicates(draws[good], seed, plan.scheme(request), notes)
 
 
+def _refuse_single(plan: Plan, request: Bootstrap) -> None:
+    """A stratum of one unit is drawn whole every time: it would seem to have no sampling variance."""
+    single = sum(pool is not None and len(pool) == 1 for pool in plan.pools)
+    if single:
+        unit = f"cluster of {request.cluster}" if request.cluster else "row"
+        strata = f"{len(plan.pools)} strata" if len(plan.pools) > 1 else "stratum"
+        raise OptionError(
+            f"{single} of the {strata} of {request.strata} {'holds' if single == 1 else 'hold'} a single {unit}, so "
+            f"that every replicate is the same there; resample whole strata with cluster={request.strata!r} and no "
+            "strata=, or merge strata"
+        )
+
+
 def _consecutive(codes: Codes) -> Codes:
     """Codes 0..G-1 in the same order: a group without rows is not a unit to draw."""
     return np.unique(codes, return_inverse=True)[1]
@@ -79,6 +94,7 @@ def _consecutive(codes: Codes) -> Codes:
 
 def fresh_seed(seed: int | None) -> int:
     """The seed that was given, or a new one, which the print reports."""
+    check_seed(seed)
     return int(np.random.SeedSequence().entropy) % 2**32 if seed is None else int(seed)  # type: ignore[arg-type]
 
 
@@ -106,9 +122,9 @@ class Plan:
         if self.clusters is None and self.strata is None:
             out[:] = self._drawn(rng, self.n)
             return out
-        units = self.n if self.clusters is None else int(self.clusters.max()) + 1
+        units = self.units
         weights = np.zeros(units)
-        for pool in self._pools(units):
+        for pool in self.pools:
             weights[slice(None) if pool is None else pool] = self._drawn(rng, units if pool is None else len(pool))
         out[:] = weights if self.clusters is None else weights[self.clusters]
         return out
@@ -119,9 +135,17 @@ class Plan:
             return np.asarray(drawn * (size / drawn.sum()))
         return np.bincount(rng.integers(0, size, size), minlength=size)
 
-    def _pools(self, units: int) -> list[Codes | None]:
+    @property
+    def units(self) -> int:
+        """Number of units: rows, or clusters."""
+        return self.n if self.clusters is None else int(self.clusters.max()) + 1
+
+    @cached_property
+    def pools(self) -> list[Codes | None]:
+        """The units of each stratum; one None for all of them."""
         if self.strata is None:
             return [None]
+        units = self.units
         stratum = self.strata
         if self.clusters is not None:
             stratum = np.zeros(units, dtype=np.intp)

@@ -13,12 +13,18 @@ from causalformula.inference.stage import Hat
 
 Array = NDArray[np.float64]
 
-# A row whose leverage is one is fitted exactly: its residual is zero, and so is its contribution.
+# A row whose leverage is one is fitted exactly: its residual is zero and says nothing of its error. As in R, a variance
+# that divides by one minus the leverage is then not a number.
 FULL_LEVERAGE = 1 - 1e-10
 
 
 def _free(h: Array) -> Array:
-    return np.where(h < FULL_LEVERAGE, 1 - h, np.inf)
+    return np.where(h < FULL_LEVERAGE, 1 - h, np.nan)
+
+
+def full_leverage(hat: Hat) -> NDArray[np.intp]:
+    """Rows of leverage one."""
+    return np.flatnonzero(hat.leverage() >= FULL_LEVERAGE)
 
 
 def _hc2(hat: Hat) -> Array:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import ConvergenceError
 from causalformula.numerics.least_squares import least_squares
@@ -54,7 +53,7 @@ class Tilt:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scaled:
+class Dual:
     """The equations of the active rows, on columns with mean 0 and standard deviation 1 (the intercept stays)."""
 
     Z: Floats
@@ -62,6 +61,7 @@ class _Scaled:
     down: Floats
     b: Floats
     size: float
+    centre: Floats
 
     def value(self, coef: Floats) -> tuple[float, Floats, Floats]:
         """The convex function at a point, and ``e^eta`` and ``e^-eta`` times their multipliers."""
@@ -103,32 +103,30 @@ def balance(
     """
     kept = least_squares(Z, np.zeros(len(Z)), s).kept
     columns = Z if len(kept) == Z.shape[1] else Z[:, kept]
-    centre = s @ columns / s.sum()
-    centre[0] = 0.0
-    active = (s > 0) & ((up != 0) | (down != 0))
-    part, spread = _scaled(columns, centre, active, s, up, down, b[kept], size)
+    part, spread = standardised(columns, s, up, down, b[kept], size)
     coef, gradient, steps = _newton(part, maxit)
     worst = float(np.abs(gradient).max()) / size if np.isfinite(gradient).all() else np.inf
     if worst > REQUIRED:
-        raise ConvergenceError(_unbalanced(gradient / size, [names[j] for j in kept]))
+        raise ConvergenceError(unbalanced(gradient / size, [names[j] for j in kept]))
     slope = coef / spread
-    slope[0] = coef[0] - float(slope[1:] @ centre[1:])
+    slope[0] = coef[0] - float(slope[1:] @ part.centre[1:])
     return Tilt(slope, kept, columns @ slope, worst, steps)
 
 
-def _scaled(
-    Z: Floats, centre: Floats, active: NDArray[np.bool_], s: Floats, up: Floats, down: Floats, b: Floats, size: float
-) -> tuple[_Scaled, Floats]:
-    """The active rows' equations on standardised columns, and the columns' standard deviations."""
+def standardised(Z: Floats, s: Floats, up: Floats, down: Floats, b: Floats, size: float) -> tuple[Dual, Floats]:
+    """The equations of the rows that take part, on standardised columns, and the columns' standard deviations."""
+    centre = s @ Z / s.sum()
+    centre[0] = 0.0
+    active = (s > 0) & ((up != 0) | (down != 0))
     part = (Z if active.all() else Z[active]) - centre
     spread = np.sqrt(np.einsum("ij,ij,i->j", part, part, s[active]) / s[active].sum())
     spread[0] = 1.0
     spread[spread <= 1e-12 * (np.abs(centre) + 1e-300)] = 1.0  # constant in the active rows
     part /= spread
-    return _Scaled(part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, size), spread
+    return Dual(part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, size, centre), spread
 
 
-def _newton(part: _Scaled, maxit: int) -> tuple[Floats, Floats, int]:
+def _newton(part: Dual, maxit: int) -> tuple[Floats, Floats, int]:
     """Damped Newton steps from zero: the point, the gradient there, and their number."""
     coef = np.zeros(part.Z.shape[1])
     value, rise, fall = part.value(coef)
@@ -149,7 +147,7 @@ def _newton(part: _Scaled, maxit: int) -> tuple[Floats, Floats, int]:
 
 
 def _descend(
-    part: _Scaled, coef: Floats, move: Floats, value: float, slope: float
+    part: Dual, coef: Floats, move: Floats, value: float, slope: float
 ) -> tuple[Floats, float, Floats, Floats] | None:
     """The point after a step, halved until the function falls enough; None when rounding is all that is left."""
     rounding = 1e-13 * (abs(value) + part.size)
@@ -162,7 +160,8 @@ def _descend(
     return None
 
 
-def _unbalanced(gap: Floats, names: Sequence[str]) -> str:
+def unbalanced(gap: Floats, names: Sequence[str]) -> str:
+    """Message that names the columns furthest from balance."""
     gap = np.where(np.isfinite(gap), gap, np.inf)
     order = np.argsort(-np.abs(gap[1:]))[:3] + 1
     told = ", ".join(f"{names[j]} ({abs(gap[j]):.2g} standard deviations)" for j in order if abs(gap[j]) > REQUIRED)

@@ -315,6 +315,24 @@ _CALL = re.compile(r"\s*(?:stats::)?([A-Za-z.]+)\s*(?:\((.*)\))?\s*")
 _ARGUMENT = re.compile(r"\s*(?:(link|variance)\s*=\s*)?(?:'([^']*)'|\"([^\"]*)\"|([A-Za-z0-9./^]+))\s*")
 
 
+# What families are called elsewhere, by the links that they are used with.
+_SYNONYMS = {
+    **dict.fromkeys(("logit", "logistic", "bernoulli"), "'binomial'"),
+    "probit": "\"binomial(link = 'probit')\"",
+    "cloglog": "\"binomial(link = 'cloglog')\"",
+    **dict.fromkeys(("normal", "linear", "ols", "identity"), "'gaussian'"),
+    **dict.fromkeys(("count", "loglinear"), "'poisson'"),
+}
+
+
+def _family_hint(name: str) -> str:
+    """What an unknown family may have meant, and those that exist."""
+    meant = _SYNONYMS.get(name.casefold())
+    if meant is None:
+        return choose(name, KINDS, "families:")
+    return f"; did you mean {meant}? Families: {', '.join(KINDS)}"
+
+
 def family(name: str | Family, link: str | None = None, *, variance: str | None = None) -> Family:
     """A family by its R name or R call.
 
@@ -342,7 +360,7 @@ def family(name: str | Family, link: str | None = None, *, variance: str | None 
     found = _CALL.fullmatch(name)
     called, arguments = (found[1], _arguments(found[2], name)) if found else (name, {})
     if called not in KINDS:
-        raise OptionError(f"unknown family {called!r}{choose(called, KINDS, 'families:')}")
+        raise OptionError(f"unknown family {called!r}{_family_hint(called)}")
     kind = KINDS[called]
     link = link or arguments.get("link") or kind.link
     if link not in LINKS:

@@ -33,7 +33,8 @@ def calibration(p: Array, treated: Bools, s: Array, ax: Axes | None = None, *, b
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="Calibrated")
     score, share, low, high = shares(p, treated, s, bins)
     ax.vlines(score, low, high, color=COLOURS[0], linewidth=1.4)
-    ax.plot(score, share, "o-", color=COLOURS[0], linewidth=1.4, markersize=5.5, label=f"{len(score)} groups of like score")
+    label = f"{len(score)} groups of like score"
+    ax.plot(score, share, "o-", color=COLOURS[0], linewidth=1.4, markersize=5.5, label=label)
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("Mean propensity score of the group")

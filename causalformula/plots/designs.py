@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,19 +39,15 @@ def love(
     threshold: float | None = 0.1,
     abs: bool = True,
     order: str = "unadjusted",
-    **options: Any,
 ) -> Axes:
-    """Balance before and after: ``stat`` is one of ``smd, variance_ratio, ks, ovl``; further options go to ``balance``.
+    """Balance before and after: ``stat`` is one of ``smd, variance_ratio, ks, ovl``.
 
     ``binary="std"`` puts all covariates on one scale. ``order`` is ``unadjusted``, ``adjusted``, ``alphabetical`` or
     ``formula``; the propensity score stays first.
     """
     if order not in ORDERS:
         raise OptionError(f"unknown order {order!r}{choose(order, ORDERS)}")
-    balance = design.balance(stats=(stat,), binary=binary, threshold=None, **options)
-    if balance.by:
-        raise OptionError("a love plot has no clusters; draw one of balance(cluster=...).parts")
-    table = balance.table
+    table = design.balance(stats=(stat,), binary=binary, threshold=None).table
     name = table.statistics[0]
     found = {said: table.columns.get(f"{table.prefix}{name}.{sample}") for sample, said in SAMPLES}
     values = {said: v for said, v in found.items() if v is not None and not np.isnan(v).all()}
@@ -62,12 +58,12 @@ def love(
         values = {said: np.abs(v) for said, v in values.items()}
     rows = _ordered(table.rows, table.types, values, order)
     shown = [row for row in rows if not all(np.isnan(v[row]) for v in values.values())]
-    null, limit = (1.0, None if threshold is None or threshold < 1 else threshold - 1) if name == "V.Ratio" else (0.0, threshold)
+    null, limit = 0.0, threshold
+    if name == "V.Ratio":
+        null, limit = 1.0, None if threshold is None or threshold < 1 else threshold - 1
     label = _label(stat, name, abs, binary, table.prefix)
-    return draw_love(
-        [table.rows[k] for k in shown], {said: v[shown] for said, v in values.items()}, ax,
-        threshold=limit, null=null, label=label,
-    )  # fmt: skip
+    drawn = {said: v[shown] for said, v in values.items()}
+    return draw_love([table.rows[k] for k in shown], drawn, ax, threshold=limit, null=null, label=label)
 
 
 def _ordered(rows: tuple[str, ...], types: tuple[str, ...], values: dict[str, Array], order: str) -> list[int]:
@@ -103,15 +99,15 @@ def support(design: Any, ax: Axes | None = None) -> Axes:
     return draw_support(p, _named(design), s, w, ax, limits=limits)
 
 
-def weights(design: Any, ax: Axes | None = None, **options: Any) -> Axes:
+def weights(design: Any, ax: Axes | None = None, *, bins: int = 40) -> Axes:
     """The weights by arm."""
-    return draw_weights(design.total_weights(), _named(design), ax, **options)
+    return draw_weights(design.total_weights(), _named(design), ax, bins=bins)
 
 
-def calibration(design: Any, ax: Axes | None = None, **options: Any) -> Axes:
+def calibration(design: Any, ax: Axes | None = None, *, bins: int = 10) -> Axes:
     """Shares of treated units against propensity scores."""
     p = _scores(design)
-    return draw_calibration(p, design.arms()["Treated"], design.call.frame.unit_weights, ax, **options)
+    return draw_calibration(p, design.arms()["Treated"], design.call.frame.unit_weights, ax, bins=bins)
 
 
 def roc(design: Any, ax: Axes | None = None) -> Axes:
@@ -158,11 +154,24 @@ def _named(design: Any) -> dict[str, NDArray[np.bool_]]:
     return {f"{treatment.name} = {level}": treatment.codes == k for k, level in enumerate(treatment.levels)}
 
 
-KINDS: dict[str, Callable[..., Axes]] = {
-    "love": love,
-    "overlap": support,
-    "weights": weights,
-    "calibration": calibration,
-    "roc": roc,
-    "ecdf": ecdf,
+# Each picture with the options that it takes.
+KINDS: dict[str, tuple[Callable[..., Axes], tuple[str, ...]]] = {
+    "love": (love, ("stat", "binary", "threshold", "abs", "order")),
+    "overlap": (support, ()),
+    "weights": (weights, ("bins",)),
+    "calibration": (calibration, ("bins",)),
+    "roc": (roc, ()),
+    "ecdf": (ecdf, ("covariate",)),
 }
+
+
+def draw(design: Any, kind: str, ax: Axes | None, options: Mapping[str, Any]) -> Axes:
+    """Draw a picture of a design; an option that the picture does not take is an ``OptionError``."""
+    if kind not in KINDS:
+        raise OptionError(f"unknown plot {kind!r}{choose(kind, KINDS)}")
+    picture, takes = KINDS[kind]
+    for name in options:
+        if name not in takes:
+            able = [k for k, (_, names) in KINDS.items() if name in names]
+            raise OptionError(f"plot {kind!r} has no option {name!r}; {', '.join(able)} has")
+    return picture(design, ax=ax, **options)

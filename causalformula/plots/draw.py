@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CapabilityError, DataError
+from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind, Treatment
 
@@ -117,6 +117,8 @@ def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, interc
     intercept : bool
         Whether the intercept is drawn, whose scale is seldom that of the others.
     """
+    if isinstance(model, (list, tuple, dict)):
+        raise OptionError("coefficients() draws one model; cf.table([...]) sets several side by side")
     tidy = model.tidy(level=level)
     shown = tidy[(tidy["term"] != "(Intercept)") | intercept]
     if not len(shown):

@@ -80,7 +80,8 @@ def ecdf(
         for said, w, line, width in samples:
             at, height = distribution(x[inside], w[inside])
             text = f"{name}, {said}" if said else name
-            ax.step(at, height, where="post", color=COLOURS[k % len(COLOURS)], linestyle=line, linewidth=width, label=text)
+            colour = COLOURS[k % len(COLOURS)]
+            ax.step(at, height, where="post", color=colour, linestyle=line, linewidth=width, label=text)
     ax.axhline(1, color=GREY, linewidth=0.6)
     ax.set_ylim(0, 1.02)
     ax.set_xlabel(label)

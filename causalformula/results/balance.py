@@ -46,7 +46,7 @@ class Balance:
     by: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a covariate, with cobalt's column names: ``Type, Diff.Un, V.Ratio.Un, ..., Diff.Adj, M.Threshold, ...``.
+        """One row a covariate, with cobalt's column names: ``Type, Diff.Un, V.Ratio.Un, ..., Diff.Adj, M.Threshold``.
 
         Where the groups of a variable separate the tables, they stand one below the other and are the index's first
         level.
@@ -76,12 +76,12 @@ class Balance:
         return [str(t) for t in np.where(np.isnan(values), "", texts)]
 
     def judged(self, statistic: str) -> np.ndarray:
-        """The values of a statistic (``"Diff"``, ``"KS"``, ...) that thresholds are held against: adjusted where there are such."""
+        """Values of a statistic (``"Diff"``) that thresholds are held against: the adjusted, where there are any."""
         sample = "Adj" if self.table.adjusted else "Un"
         return self.table.columns[f"{self.table.prefix}{statistic}.{sample}"]
 
     def tally(self) -> pd.DataFrame:
-        """How many covariates are balanced by each threshold: rows the statistics, columns ``balanced, not.balanced, worst``."""
+        """How many covariates are balanced, and the worst: one row a threshold, ``balanced, not.balanced, worst``."""
         import pandas as pd
 
         rows = {}

@@ -87,19 +87,28 @@ def design_balance(
         return _balance(design, columns, sample, plan, limits, un)
     groups = frame.groups(cluster)
     parts = {
-        level: _within(design, columns, sample, plan, limits, un, groups.codes == k) for k, level in enumerate(groups.levels)
+        level: _within(design, columns, sample, plan, limits, un, groups.codes == k)
+        for k, level in enumerate(groups.levels)
     }
     first = next(iter(parts.values()))
     return Balance(first.table, design.ess(), limits, un, parts, cluster)
 
 
 def _within(
-    design: Design, columns: list[Covariate], sample: Sample, plan: Plan, limits: dict[str, float], un: bool, rows: Bools
+    design: Design,
+    columns: list[Covariate],
+    sample: Sample,
+    plan: Plan,
+    limits: dict[str, float],
+    un: bool,
+    rows: Bools,
 ) -> Balance:
     """The table of one group of rows."""
     arms = [name for name, arm in sample.arms.items() if not (arm & rows).any()]
     if arms:
-        raise DataError(f"a group of the cluster has no row of arm {arms[0]!r}; choose a variable whose groups have every arm")
+        raise DataError(
+            f"a group of the cluster has no row of arm {arms[0]!r}; choose a variable whose groups have every arm"
+        )
     inside = [replace(c, values=c.values[rows]) for c in columns]
     return _balance(design, inside, sample.rows(rows), plan, limits, un)
 
@@ -133,8 +142,10 @@ def weights_summary(design: Design, top: int) -> WeightsSummary:
     else:
         named = arms
     total = design.total_weights()
+    # sizes stand in the table already, so thin arms need no note
+    notes = () if design.stage is None else tuple(design.stage.notes)
     found = {name: arm_weights(total, inside, top) for name, inside in named.items()}
-    return WeightsSummary(found, design.call.frame.index, design.ess(), top, design.notes)
+    return WeightsSummary(found, design.call.frame.index, design.ess(), top, notes)
 
 
 def design_overlap(design: Design) -> Overlap:

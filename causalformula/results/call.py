@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from causalformula.backends import registry
 from causalformula.backends.fit import Answer, Query
 from causalformula.backends.options import Options
+from causalformula.errors import DataError, some, warn
 from causalformula.formula.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
@@ -56,8 +57,25 @@ class Call:
         request = self.default_vcov() if request is None else read_request(request)
         request = self._with_units(request)
         groups = self.codes(grouping_names(request))
+        if isinstance(request, Cluster) and request.type in ("CR2", "CR3"):
+            self._refuse_single_cluster(request, groups)
         refit = self._refit(request, query, groups)
-        return covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
+        found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
+        return told_of_full_leverage(found, self.frame.index)
+
+    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, NDArray[np.intp]]) -> None:
+        """An arm that lies in one cluster: its residuals sum to zero there, and its variance would count as zero."""
+        treatment, used = self.frame.treatment, self.frame.unit_weights > 0
+        if treatment is None or not treatment.levels:
+            return
+        for k, level in enumerate(treatment.levels):
+            inside = used & (treatment.codes == k)
+            for name, codes in groups.items():
+                if len(np.unique(codes[inside])) == 1:
+                    raise DataError(
+                        f"all rows with {treatment.name} = {level} are in one cluster of {name}, which leaves "
+                        f"{request.type} no variance to estimate for that arm; every arm needs at least two clusters"
+                    )
 
     def _refit(
         self, request: Request, query: Query | None, groups: Mapping[str, NDArray[np.intp]]
@@ -77,13 +95,42 @@ class Call:
             return request
         if request.cluster is None and self.frame.cluster_names:
             request = replace(request, cluster=self.frame.cluster_names[0])
-        if isinstance(request, Bootstrap) and request.strata is None and self.frame.strata is not None:
-            request = replace(request, strata=self.frame.strata.name)
-        return request
+        if isinstance(request, Wild) or self.frame.strata is None or getattr(request, "strata", None) is not None:
+            return request
+        return self._within_strata(request)
+
+    def _within_strata(self, request: Bootstrap | Jackknife) -> Bootstrap | Jackknife:
+        """Strata of two units, matched pairs, are themselves the units, and larger ones a bootstrap's strata."""
+        strata = self.frame.strata
+        assert strata is not None
+        units = np.arange(self.frame.n) if request.cluster is None else self.frame.groups(request.cluster).codes
+        used = self.frame.unit_weights > 0
+        apart = np.unique(np.column_stack([strata.codes, units])[used], axis=0)
+        counts = np.unique(apart[:, 0], return_counts=True)[1]
+        if counts.max() == 1 and request.cluster is not None:
+            return request
+        if counts.min() == 2:
+            return replace(request, cluster=strata.name)
+        return replace(request, strata=strata.name) if isinstance(request, Bootstrap) else request
 
     def codes(self, names: Iterable[str]) -> dict[str, NDArray[np.intp]]:
         """Group codes of columns of the data, on the rows kept."""
         return {name: self.frame.groups(name).codes for name in names}
+
+
+def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
+    """Warn, and note for the print, that standard errors do not exist where rows have leverage one."""
+    if not len(found.full_leverage):
+        return found
+    rows = index[found.full_leverage]
+    one = len(rows) == 1
+    note = (
+        f"{found.label} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
+        f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
+        f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}"
+    )
+    warn(note)
+    return replace(found, notes=(*found.notes, note))
 
 
 def grouping_names(request: Request) -> tuple[str, ...]:

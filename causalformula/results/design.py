@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.distance import thin_arms
 from causalformula.backends.fit import Designed, DesignWeights, effective_size
-from causalformula.errors import OptionError, choose
+from causalformula.errors import OptionError
 from causalformula.frame.treatment import Kind
 from causalformula.results.call import Call
 from causalformula.results.coefmat import Cells
@@ -48,8 +49,10 @@ class Design:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the weights: trimmed, discarded, and what is odd about them."""
-        return () if self.stage is None else tuple(self.stage.notes)
+        """What was done to the weights: trimmed, discarded; and which arms are thin."""
+        made = () if self.stage is None else tuple(self.stage.notes)
+        frame = self.call.frame
+        return made if frame.treatment is None else (*made, *thin_arms(frame, self.design_weights.weights))
 
     def _series(self, values: NDArray[Any] | None, name: str) -> pd.Series[Any] | None:
         import pandas as pd
@@ -99,10 +102,8 @@ class Design:
 
         base = self.call.frame.unit_weights
         rows = {"Unweighted": base, "Weighted": base * self.design_weights.weights}
-        arms = self.arms()
-        return pd.DataFrame(
-            {arm: [effective_size(w[inside]) for w in rows.values()] for arm, inside in arms.items()}, index=list(rows)
-        )
+        sizes = {arm: [effective_size(w[inside]) for w in rows.values()] for arm, inside in self.arms().items()}
+        return pd.DataFrame(sizes, index=list(rows))
 
     def arms(self) -> dict[str, NDArray[np.bool_]]:
         """Rows of each arm, by WeightIt's names."""
@@ -134,12 +135,14 @@ class Design:
             With the row labels of the data; ``weights`` include sampling weights.
         """
         data = self.call.frame.data_used()
-        parts = {weights: self.total_weights(), distance: self.design_weights.distance, subclass: self.design_weights.subclass}
+        made = self.design_weights
+        parts = {weights: self.total_weights(), distance: made.distance, subclass: made.subclass}
         added = {name: values for name, values in parts.items() if values is not None}
         taken = [name for name in added if name in data.columns]
         if taken:
+            name = taken[0]
             raise OptionError(
-                f"the data already have a column {taken[0]!r}; choose another name, as in matched_data({taken[0]}='.w')"
+                f"the data already have a column {name!r}; choose another name, as in matched_data({name}='.w')"
             )
         return data.assign(**added)[self.total_weights() > 0]
 
@@ -204,24 +207,48 @@ class Design:
 
         return design_overlap(self)
 
-    def plot(self, kind: str = "love", ax: Any = None, **options: Any) -> Any:
+    def plot(
+        self,
+        kind: str = "love",
+        ax: Any = None,
+        *,
+        stat: str | None = None,
+        binary: str | None = None,
+        threshold: float | None = 0.1,
+        abs: bool | None = None,
+        order: str | None = None,
+        covariate: str | None = None,
+        bins: int | None = None,
+    ) -> Any:
         """Draw the design; returns the axes.
 
         Parameters
         ----------
         kind : str
             ``"love"`` (balance before and after), ``"overlap"`` (propensity scores by arm), ``"weights"``,
-            ``"calibration"``, ``"roc"`` or ``"ecdf"`` (of ``covariate=``).
+            ``"calibration"``, ``"roc"`` or ``"ecdf"`` (distribution functions of a covariate).
         ax : matplotlib Axes, optional
-        **options
-            Of the picture, as ``causalformula.plots`` has them.
+        stat, binary : str, optional
+            Of the love plot: ``smd`` (the default), ``variance_ratio``, ``ks`` or ``ovl``; ``binary="raw"`` leaves
+            differences in proportions as they are.
+        threshold : number, optional
+            Of the love plot.
+        abs : bool, optional
+            Of the love plot: without signs (the default).
+        order : str, optional
+            Of the love plot: ``unadjusted`` (the default), ``adjusted``, ``alphabetical`` or ``formula``.
+        covariate : str, optional
+            Of ``"ecdf"``; the first continuous one where none is named.
+        bins : int, optional
+            Of ``"weights"`` and ``"calibration"``.
         """
-        from causalformula.plots import designs
+        from causalformula.plots.designs import draw
 
-        if kind not in designs.KINDS:
-            raise OptionError(f"unknown plot {kind!r}{choose(kind, designs.KINDS)}")
-        draw: Callable[..., Any] = designs.KINDS[kind]
-        return draw(self, ax=ax, **options)
+        given = {"stat": stat, "binary": binary, "abs": abs, "order": order, "covariate": covariate, "bins": bins}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if threshold != 0.1 or kind == "love":
+            options["threshold"] = threshold
+        return draw(self, kind, ax, options)
 
     # -- estimate --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
-from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, FormulaError, OptionError, some
+from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, some, warn
 from causalformula.formula.reader import parse
 from causalformula.formula.spec import Role, Spec
 from causalformula.frame.bind import bind
@@ -41,10 +40,11 @@ def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[
     spec = merged(design.call.spec, formula, tuple(design.call.frame.env or ()))
     request = None if vcov is None else read_request(vcov)
     frame = rebound(design, spec, request)
+    registry.refuse_measure(frame, options)
     found = record.estimate(frame, stage, options)
     for note in found.notes:
         if note not in design.notes:
-            warnings.warn(note, CausalFormulaWarning, stacklevel=3)
+            warn(note)
     call, query = Call(spec.source, spec, frame, options), Query()
     return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
 
@@ -66,8 +66,9 @@ def merged(made: Spec, formula: str | None, functions: tuple[str, ...]) -> Spec:
         raise FormulaError("no outcome: write it on the left of `~`", asked.source, (0, 1))
     for role in asked.roles:
         _allowed(role, made, asked.source)
-    kept = [role for role in made.roles if role.kind not in ADDED or role not in asked.roles]
-    added = [role for role in asked.roles if role.kind in ADDED]
+    # terms of an outcome model are the estimate's: those of an earlier formula do not stay
+    kept = [role for role in made.roles if role.kind != "outcome" and role not in asked.roles]
+    added = [role for role in asked.roles if role.kind in ADDED or role in made.roles]
     text = str(Spec(asked.outcome, (*kept, *added)))
     return parse(text, None, functions)
 
@@ -78,7 +79,9 @@ def _allowed(role: Role, made: Spec, source: str) -> None:
         if role.body != treat.body or (role.options and role.options != treat.options):
             raise FormulaError(f"the design is for {treat}; it cannot estimate the effect of {role}", source)
     elif role.kind not in ADDED and role not in made.roles:
-        hint = "outcome(...) adds terms to the outcome model" if role.kind == "adjust" else f"put {role} in cf.design(...)"
+        hint = f"put {role} in cf.design(...)"
+        if role.kind == "adjust":
+            hint = "outcome(...) adds terms to the outcome model"
         raise FormulaError(f"{role} belongs to the design, which is made already; {hint}", source)
 
 
@@ -99,13 +102,15 @@ def rebound(design: Design, spec: Spec, request: Request | None) -> ModelFrame:
     frame = bind(spec, made.table, extra=extra, subset=rows, contrasts=made.contrasts, env=made.env)
     if frame.n < made.n:
         by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items() if v)
-        lost = made.index[~np.isin(made.rows, frame.rows)]
+        lost, first = made.index[~np.isin(made.rows, frame.rows)], next(iter(frame.missing_by))
         raise DataError(
             f"{made.n - frame.n} rows of the design have a missing value in the outcome's formula ({by}; rows "
-            f"{some(lost)}); make the design on complete rows, as in cf.design(..., subset=\"!is.na({next(iter(frame.missing_by))})\")"
+            f"{some(lost)}); make the design on complete rows, as in cf.design(..., subset=\"!is.na({first})\")"
         )
     balanced, wanted = made.design("propensity").names, frame.design("propensity").names
     if set(balanced) != set(wanted):
         other = sorted(set(wanted) ^ set(balanced))
-        raise OptionError(f"the design balances other terms than this formula asks for: {some(other)}; put them in cf.design(...)")
+        raise OptionError(
+            f"the design balances other terms than this formula asks for: {some(other)}; put them in cf.design(...)"
+        )
     return replace(frame, total=made.total, missing_by=made.missing_by)

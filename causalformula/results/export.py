@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, warn
+from causalformula.inference.covariance import Covariance
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Classical, Cluster
 from causalformula.numerics.families import Family
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ def to_statsmodels(model: Model) -> Any:
 
     Aliased columns and rows of weight zero are left out. R's prior weights are statsmodels' ``var_weights``: they scale
     the variance and do not count rows.
+
+    The model's covariance comes along, since statsmodels' own HC1 to HC3 of a GLM are its HC0: standard errors, tests
+    and limits are those of the model, and ``cov_type`` names it. What does not fit into one covariance and one number of
+    degrees of freedom gives a ``CausalFormulaWarning``.
     """
     import pandas as pd
 
@@ -49,7 +56,30 @@ def to_statsmodels(model: Model) -> Any:
     y = pd.Series(fit.y[used], index=index, name=model.outcome_name)
     offset = None if fit.offset is None else fit.offset[used]
     weights = fit.weights[used] if fit.weighted else None
-    return _linear(y, X, weights, offset) if fit.linear else _generalised(y, X, fit.family, weights, offset)
+    results = _linear(y, X, weights, offset) if fit.linear else _generalised(y, X, fit.family, weights, offset)
+    if not isinstance(model.covariance.request, Classical) or model.covariance.request.df is not None:
+        _set_covariance(results._results, model.covariance)
+    return results
+
+
+def _set_covariance(results: Any, covariance: Covariance) -> None:
+    """What statsmodels' ``get_robustcov_results`` leaves behind, with our matrix."""
+    request, df = covariance.request, covariance.df
+    results.cov_params_default = covariance.matrix.copy()
+    results.cov_type = "cluster" if isinstance(request, Cluster) else describe(request)
+    results.cov_kwds = {"description": f"Standard errors: {covariance.label}"}
+    results.use_t = bool(np.isfinite(df).all())
+    if results.use_t:
+        results.df_resid_inference = float(df.min())
+    if covariance.draws is not None or covariance.reference is not None:
+        tests = "t tests" if results.use_t else "normal tests"
+        lost = f"limits and p-values of vcov={describe(request)!r} come from its replicates"
+    elif len(df) and df.min() != df.max():
+        tests = "t tests with the smallest of them"
+        lost = f"vcov={describe(request)!r} has degrees of freedom of its own for each coefficient"
+    else:
+        return
+    warn(f"{lost}; statsmodels keeps the standard errors, with {tests}")
 
 
 def _linear(y: Any, X: Any, weights: Any, offset: Any) -> Any:

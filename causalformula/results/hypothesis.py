@@ -16,7 +16,7 @@ from causalformula.errors import CapabilityError, FormulaError, OptionError, did
 from causalformula.formula.deparse import deparse
 from causalformula.formula.grammar import variables
 from causalformula.formula.parse import is_identifier, parse_expression
-from causalformula.formula.syntax import Call, Name, Node, Number
+from causalformula.formula.syntax import Argument, Call, Name, Node, Number
 from causalformula.inference.covariance import Covariance, intersect
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Evidence, Influence
@@ -44,7 +44,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {"log": np.log, "exp": np.exp, "sqr
 def evaluate(node: Node, values: Mapping[str, Any], source: str) -> Any:
     """Value of an arithmetic expression of named numbers."""
     if isinstance(node, Number):
-        return node.value
+        # numpy's number: by zero it divides to infinity, where Python's raises
+        return np.float64(node.value)
     if isinstance(node, Name):
         if node.id not in values:
             near = did_you_mean(node.id, values)
@@ -77,14 +78,52 @@ def quote_names(text: str, names: Iterable[str]) -> str:
 
 
 def read_equation(text: str, names: Iterable[str] = ()) -> Node:
-    """An equation as left minus right side; ``a`` alone means ``a = 0``; ``==`` is accepted for ``=``."""
+    """An equation as left minus right side; ``a`` alone means ``a = 0``; ``==`` is accepted for ``=``.
+
+    Raises
+    ------
+    FormulaError
+        With the place in the text as it was given.
+    """
     quoted = quote_names(text, names)
-    sides = [part.strip() for part in _EQUALS.split(quoted)]
-    if len(sides) == 1:
-        return parse_expression(quoted)
-    if len(sides) > 2:
-        raise FormulaError("an equation has one `=`; give several equations as a list", text, (0, len(text)))
-    return parse_expression(f"({sides[0]}) - ({sides[1]})")
+    place = _places(quoted, text)
+    try:
+        tree = _read_sides(quoted)
+    except FormulaError as error:
+        span = None if error.span is None else (place[error.span[0]], place[error.span[1]])
+        raise FormulaError(error.message, text, span) from None
+    return _placed(tree, place)
+
+
+def _read_sides(text: str) -> Node:
+    equals = list(_EQUALS.finditer(text))
+    if len(equals) > 1:
+        raise FormulaError("an equation has one `=`; give several equations as a list", text, equals[1].span())
+    if not equals:
+        return parse_expression(text)
+    start, stop = equals[0].span()
+    for side, where in ((text[:start], "before"), (text[stop:], "after")):
+        if not side.strip():
+            raise FormulaError(f"an equation has two sides; write something {where} `=`, as in a = 0", text, (start, stop))
+    # blanks keep each side's places in the text
+    left, right = parse_expression(text[:start]), parse_expression(" " * stop + text[stop:])
+    return Call("-", (Argument(left), Argument(right)), span=(0, len(text)))
+
+
+def _places(quoted: str, text: str) -> list[int]:
+    """For each place in the quoted text the same one in the text as it was given."""
+    place = [0]
+    for letter in quoted:
+        place.append(place[-1] + (place[-1] < len(text) and letter == text[place[-1]]))
+    return [*place, place[-1] + 1]
+
+
+def _placed(node: Node, place: Sequence[int]) -> Node:
+    """The tree with its places in the text as it was given."""
+    node = replace(node, span=(place[node.span[0]], place[node.span[1]]))
+    if not isinstance(node, Call):
+        return node
+    return replace(node, args=tuple(replace(arg, value=_placed(arg.value, place)) for arg in node.args))
 
 
 # an equals sign that is not inside backquotes
@@ -92,17 +131,26 @@ _EQUALS = re.compile(r"==?(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 
 
 def gradient(node: Node, names: Mapping[str, int], theta: Array, text: str) -> tuple[float, Array]:
-    """Value and exact gradient (complex steps) of an expression of the parameters."""
-    base = {name: complex(theta[k]) for name, k in names.items()}
-    value = complex(evaluate(node, base, text))
-    slope = np.zeros(len(theta))
-    step = 1e-30
-    for k in range(len(theta)):
-        moved = {name: complex(theta[j], step if j == k else 0.0) for name, j in names.items()}
-        slope[k] = complex(evaluate(node, moved, text)).imag / step
-    if not np.isfinite(value.real) or not np.isfinite(slope).all():
-        raise OptionError(f"the hypothesis {text!r} is not defined at the estimates")
-    return value.real, slope
+    """Value and exact gradient (complex steps) of an expression of the parameters.
+
+    Raises
+    ------
+    OptionError
+        Where the expression is not defined at the estimates: the logarithm or root of a negative one, a division by
+        zero, or no finite slope.
+    """
+    slope, step = np.zeros(len(theta)), 1e-30
+    with np.errstate(all="ignore"):
+        # in real numbers, in which an undefined step gives NaN that no later one takes back
+        value = float(evaluate(node, {name: np.float64(theta[k]) for name, k in names.items()}, text))
+        for k in range(len(theta) if np.isfinite(value) else 0):
+            moved = {name: np.complex128(complex(theta[j], step if j == k else 0.0)) for name, j in names.items()}
+            slope[k] = complex(evaluate(node, moved, text)).imag / step
+    if not np.isfinite(value) or not np.isfinite(slope).all():
+        used = {name: float(theta[names[name]]) for name in variables(node)}
+        shown = ", ".join(f"{name} is {number:.4g}" for name, number in used.items())
+        raise OptionError(f"the hypothesis {text!r} is not defined at the estimates" + (f": {shown}" if shown else ""))
+    return value, slope
 
 
 def hypothesis_parts(

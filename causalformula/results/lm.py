@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CausalFormulaWarning, DataError, FormulaError
+from causalformula.errors import DataError, FormulaError, warn
 from causalformula.formula.design import Contrasts
 from causalformula.formula.values import Matrix
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
@@ -222,7 +221,7 @@ def _from_counts(counts: Array, name: str, weights: Array | None) -> Response:
 
 def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: Any) -> Model:
     for note in fitted.notes:
-        warn(note, CausalFormulaWarning, stacklevel=3)
+        warn(note)
     return Model(fitted, model_covariance(fitted, frame, vcov), frame, frame.replay, call, fitted.notes)
 
 

@@ -20,7 +20,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Classical, Given, Request
 from causalformula.inference.scales import read_measure
 from causalformula.results import residuals
-from causalformula.results.call import grouping_names
+from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.model_numbers import FitNumbers
 from causalformula.results.reading import Reading, check_level, read, two_sided
 
@@ -374,7 +374,8 @@ def model_covariance(regression: FittedRegression, frame: RegressionFrame | Mode
     """Covariance of the estimable coefficients; the classical one where ``vcov`` is None."""
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
     groups = {name: frame.groups(name).codes for name in grouping_names(request)}
-    return covariance(regression.estimate(), request, groups=groups, refit=partial(refits, regression))
+    found = covariance(regression.estimate(), request, groups=groups, refit=partial(refits, regression))
+    return told_of_full_leverage(found, frame.index)
 
 
 def _of_kept(regression: FittedRegression, request: Request) -> Request:

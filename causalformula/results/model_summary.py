@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CausalFormulaWarning
+from causalformula.errors import warn
 from causalformula.inference.requests import Bootstrap, Classical
 from causalformula.results import fit_statistics, residuals
 from causalformula.results.coefmat import T_COLUMNS, Z_COLUMNS, Cells, coefmat_cells
@@ -67,7 +66,7 @@ def model_summary(model: Model) -> Summary:
         heading = f"\nCall:\n{model.call}"
         return Summary((heading, *coeftest_parts(model, aliased=True), *_footer(model)))
     if fit_statistics.perfect(model.regression):
-        warn("essentially perfect fit: summary may be unreliable", CausalFormulaWarning, stacklevel=3)
+        warn("essentially perfect fit: summary may be unreliable")
     table = coefficient_table(model)
     text = lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
     cells = _cells(model.names, table, SUMMARY_DIGITS, normal=not model.t_based)

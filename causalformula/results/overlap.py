@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-
 from causalformula.diagnostics.overlap import ArmOverlap
 from causalformula.errors import some
 from causalformula.results.cobalt_text import aligned, table_text
@@ -39,7 +38,8 @@ class Overlap:
         """One row an arm: ``rows, min, max, outside, largest, share, ess.unweighted, ess.weighted``."""
         import pandas as pd
 
-        rows = [[a.rows, a.low, a.high, len(a.outside), a.largest, a.share, a.before, a.after] for a in self.arms.values()]
+        arms = self.arms.values()
+        rows = [[a.rows, a.low, a.high, len(a.outside), a.largest, a.share, a.before, a.after] for a in arms]
         names = ["rows", "min", "max", "outside", "largest", "share", "ess.unweighted", "ess.weighted"]
         return pd.DataFrame(rows, index=list(self.arms), columns=names)
 
@@ -51,8 +51,11 @@ class Overlap:
         arms = self.arms.values()
         columns = [("Rows", [str(a.rows) for a in arms])]
         if self.support is not None:
-            columns += [("Min score", aligned([a.low for a in arms], 4)), ("Max score", aligned([a.high for a in arms], 4))]
-            columns += [("Outside", [str(len(a.outside)) for a in arms])]
+            columns += [
+                ("Min score", aligned([a.low for a in arms], 4)),
+                ("Max score", aligned([a.high for a in arms], 4)),
+                ("Outside", [str(len(a.outside)) for a in arms]),
+            ]
         columns += [
             ("Largest weight", aligned([a.largest for a in arms], 4)),
             ("Its share", [f"{100 * a.share:.1f}%" for a in arms]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,10 +97,12 @@ def permutation_test(
     assert query is not None
 
     def refit(rows: Codes) -> Array:
-        try:
-            return read(registry.run(frame.with_treatment(rows), result.call.options).ask(query))
-        except registry.FAILURES:
-            return np.full(len(result.answer.labels), np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return read(registry.run(frame.with_treatment(rows), result.call.options).ask(query))
+            except registry.FAILURES:
+                return np.full(len(result.answer.labels), np.nan)
 
     observed = read(result.answer)
     draws = _run(refit, rows, n_jobs)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CapabilityError, CausalFormulaWarning, OptionError
+from causalformula.errors import CapabilityError, OptionError, warn
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.least_squares import leverage
 from causalformula.results.reading import check_level, quantile
@@ -79,11 +78,7 @@ def _warn_not_estimable(regression: FittedRegression, X: Array) -> None:
         return
     doubtful = int((~regression.estimable(np.nan_to_num(X))).sum())
     if doubtful:
-        warn(
-            f"{doubtful} of {len(X)} predictions depend on coefficients that the data of the fit do not determine",
-            CausalFormulaWarning,
-            stacklevel=5,
-        )
+        warn(f"{doubtful} of {len(X)} predictions depend on coefficients that the data of the fit do not determine")
 
 
 def _width(model: Model, se: Array, interval: str, level: float) -> Array:
@@ -91,11 +86,7 @@ def _width(model: Model, se: Array, interval: str, level: float) -> Array:
     variance = se**2
     if interval == "prediction":
         if model.regression.weighted:
-            warn(
-                "a weighted fit says nothing of the variance of new rows: they are given weight one",
-                CausalFormulaWarning,
-                stacklevel=5,
-            )
+            warn("a weighted fit says nothing of the variance of new rows: they are given weight one")
         variance = variance + model.regression.hat.dispersion
     # Coefficients may have degrees of freedom of their own (Satterthwaite's): the fewest are then on the safe side.
     df = model.covariance.df.min(keepdims=True) if model.regression.rank else np.array([np.inf])

@@ -157,6 +157,9 @@ def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None,
     """
     from scipy.special import chdtrc, fdtrc
 
+    if not np.isfinite(matrix).all():
+        nan = float("nan")
+        return Test(nan, float(len(theta)) if np.isinf(df) else (float(len(theta)), float(df)), nan, method, table)
     scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
     good = values > 1e-10 * values.max()

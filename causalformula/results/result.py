@@ -130,8 +130,8 @@ class Result:
 
     @property
     def nobs(self) -> int:
-        """Rows used."""
-        return self.call.frame.n
+        """Rows used: those of positive weight."""
+        return self.call.frame.nobs
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the reported estimates (by the delta method for ratios)."""
@@ -161,8 +161,15 @@ class Result:
     # -- other questions to the same fit ---------------------------------------------------------------------------
 
     def means(self) -> Result:
-        """Mean potential outcomes ``E[Y(a)]`` in the target population, one row a treatment level."""
-        return self._ask(Query("means"))
+        """Mean potential outcomes ``E[Y(a)]`` in the target population, one row a treatment level.
+
+        Of effects by group, the means in each group: ``fit.by("sex").means()`` is ``fit.means().by("sex")``.
+        """
+        asked = Query() if self.query is None else self.query
+        if asked.kind == "strata":
+            raise CapabilityError("these are effects by stratum; ask the fit that they came from for its means()")
+        result = self._ask(Query("means", asked.by))
+        return result if asked.by is None else result._with_test(_equality(result, asked.by.name))
 
     def by(self, name: str) -> Result:
         """The effect in each group of a column of the data, with the test that they are equal.
@@ -176,10 +183,18 @@ class Result:
         Returns
         -------
         Result
-            One row a group; ``.test`` is the Wald test of equality.
+            One row a group; ``.test`` is the Wald test of equality, None where the model holds them equal. Of
+            ``means()``, the means in each group.
         """
+        asked = Query() if self.query is None else self.query
+        if asked.by is not None or asked.kind == "strata":
+            by = "stratum" if asked.by is None else asked.by.name
+            raise CapabilityError(
+                f"these are effects by {by} already; ask the fit that they came from, and for groups of two columns "
+                "make one that combines them"
+            )
         groups = self.call.frame.subgroups(name)
-        result = self._ask(Query("effects", groups))
+        result = self._ask(Query(asked.kind, groups))
         return result._with_test(_equality(result, name))
 
     def strata(self) -> Result:
@@ -192,6 +207,8 @@ class Result:
         """
         if "strata" not in self.fit.extras:
             raise CapabilityError(f"method {self.call.record.name!r} has no strata; method='subclass' has")
+        if self.query is not None and (self.query.kind != "effects" or self.query.by is not None):
+            raise CapabilityError("strata() is of the effects over everyone; ask the fit that these came from")
         result = self._ask(Query("strata"))
         return result._with_test(_equality(result, "subclass"))
 
@@ -447,6 +464,7 @@ def _equality(result: Result, name: str) -> Test | None:
         return None
     matrix, covariance = matrix[free], covariance[np.ix_(free, free)]
     theta = matrix @ result.answer.estimate.theta
-    method = f"Wald test that the effects are equal by {name}"
+    what = "means" if result.query is not None and result.query.kind == "means" else "effects"
+    method = f"Wald test that the {what} are equal by {name}"
     # A numeric modifier's groups lie on a line, so equality of two of them implies that of all.
     return wald(theta, covariance, float(result.covariance.df.min()), method, reduce=True)

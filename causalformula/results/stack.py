@@ -19,7 +19,7 @@ from causalformula.inference.joint import Joint, Part, join
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
 from causalformula.inference.scales import Measure, read_measure
-from causalformula.results.call import Call, grouping_names
+from causalformula.results.call import Call, grouping_names, told_of_full_leverage
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.summary import Summary, effect_part
@@ -52,7 +52,8 @@ class Joined(Call):
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of combinations of the fits."""
         request = self.request if request is None else read_request(request)
-        return covariance(answer.estimate, request, groups=self.codes(grouping_names(request)))
+        found = covariance(answer.estimate, request, groups=self.codes(grouping_names(request)))
+        return told_of_full_leverage(found, self.frame.index)
 
 
 # -- the fits ------------------------------------------------------------------------------------------------------

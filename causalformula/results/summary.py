@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.formula.values import number_label
 from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.coefmat import Cells, effect_cells
@@ -30,6 +31,8 @@ TITLES = {
 
 # Effect tables carry limits and stars beside the coefficients' columns, so they get a wider page than R's 80 columns.
 EFFECT_WIDTH = 120
+# A numeric treatment with no more values may have been meant as levels.
+FEW_VALUES = 5
 
 
 WIDTH = 100
@@ -145,8 +148,10 @@ def _header(result: Result) -> str:
     elif result.query is None:
         title = f"Derived from: {TITLES.get(result.fit.estimand, result.fit.estimand).lower()} of {name} on {outcome}"
     else:
-        title = f"{_title(result)} of {name} on {outcome}"
-    facts = [f"Method: {result.fit.method}", f"Estimand: {result.fit.estimand}", f"Observations: {result.nobs}"]
+        title = f"{_title(result)} of {name} on {outcome}{_among(result)}"
+    focal = _focal(result)
+    estimand = result.fit.estimand if focal is None else f"{result.fit.estimand} ({focal})"
+    facts = [f"Method: {result.fit.method}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
     joined = "      ".join(facts)
     lines = [title, joined] if len(joined) <= WIDTH else [title, facts[0], "      ".join(facts[1:])]
     measure = result.answer.measure.name
@@ -155,15 +160,32 @@ def _header(result: Result) -> str:
     if frame.dropped:
         by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items())
         lines.append(f"  ({frame.dropped} observations deleted due to missingness: {by})")
+    if frame.n > frame.nobs:
+        lines.append(f"  ({frame.n - frame.nobs} rows of weight zero take no part)")
     return "\n".join(lines)
 
 
 def _title(result: Result) -> str:
     treatment = result.call.frame.treatment
     title = TITLES.get(result.fit.estimand, result.fit.estimand)
+    if _focal(result) is not None:
+        return TITLES["ATE"]
     if treatment is not None and treatment.kind is Kind.CONTINUOUS and result.fit.estimand == "ATE":
         return "Average effect"
     return title
+
+
+def _focal(result: Result) -> str | None:
+    """The level whose units are the target, where one was named: ``f = lo``."""
+    treatment, focal = result.call.frame.treatment, getattr(result.call.options, "focal", None)
+    if treatment is None or focal is None:
+        return None
+    return f"{treatment.name} = {treatment.levels[treatment.index(focal)]}"
+
+
+def _among(result: Result) -> str:
+    focal = _focal(result)
+    return "" if focal is None else f" among units with {focal}"
 
 
 def _null(result: Result) -> str:
@@ -181,11 +203,32 @@ def _footer(result: Result, reading: Reading) -> list[str]:
     lines += [f"Note: {note}" for note in result.fit.notes]
     if result.answer.measure.reading == "inverse":
         lines += _half_lines(result, reading)
-    if result.query is not None and result.query.by is not None and not result.call.frame.is_modifier(result.query.by.name):
-        lines.append(
-            f"Note: {result.query.by.name} is not in modify(...): groups differ only by their covariates under this model"
-        )
-    return lines
+    return lines + _group_note(result) + _dose_note(result)
+
+
+def _group_note(result: Result) -> list[str]:
+    """What groups of a column that is no modifier can differ by."""
+    if result.query is None or result.query.by is None or result.call.frame.is_modifier(result.query.by.name):
+        return []
+    name = result.query.by.name
+    if result.test is None and result.query.kind == "effects":
+        why = f"this model holds the effect equal in all groups, so there is nothing to test; write modify({name})"
+    else:
+        why = "groups differ only by their covariates under this model"
+    return [f"Note: {name} is not in modify(...): {why}"]
+
+
+def _dose_note(result: Result) -> list[str]:
+    """A numeric treatment of a few whole values may have been meant as levels."""
+    treatment = result.call.frame.treatment
+    if treatment is None or treatment.kind is not Kind.CONTINUOUS:
+        return []
+    values = np.unique(treatment.values)
+    if len(values) > FEW_VALUES or (values != np.round(values)).any():
+        return []
+    listed = ", ".join(number_label(value) for value in values)
+    name = treatment.name
+    return [f"Note: {name} is treated as a dose, with values {listed}; write treat(factor({name})) for levels"]
 
 
 def _half_lines(result: Result, reading: Reading) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +41,7 @@ GLANCE: dict[str, tuple[str, int | None]] = {
 DEFAULT_GLANCE = ("nobs", "r.squared", "adj.r.squared", "AIC", "BIC", "logLik", "method", "estimand", "vcov")
 
 
+@runtime_checkable
 class Fitted(Protocol):
     """What a column is made of: a ``Result``, a ``Model``, or anything that reads as broom has it."""
 
@@ -237,6 +238,9 @@ def _columns(
         raise OptionError("table() takes a list of fits: cf.table([fit])")
     if not fits:
         raise OptionError("there is no fit to lay out")
+    for fit in fits:
+        if not isinstance(fit, Fitted):
+            raise OptionError(f"table() lays out fits of cf.fit, cf.lm or cf.glm; not {type(fit).__name__}")
     names = [f"({k + 1})" for k in range(len(fits))] if names is None else list(names)
     if len(names) != len(fits) or len(set(names)) != len(names):
         raise OptionError(f"names= needs {len(fits)} different names, one a fit; it has {len(set(names))}")

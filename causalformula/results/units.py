@@ -36,6 +36,7 @@ class Units:
     @classmethod
     def of(cls, frames: Sequence[Any]) -> Units:
         """The union, in order of appearance."""
+        _refuse_unrelated(frames)
         union = frames[0].index
         for frame in frames:
             if len(frames) > 1 and not frame.index.is_unique:
@@ -51,6 +52,11 @@ class Units:
     def n(self) -> int:
         """Number of units."""
         return len(self.index)
+
+    @property
+    def nobs(self) -> int:
+        """Number of units."""
+        return self.n
 
     def place(self, frame: Any) -> NDArray[np.intp]:
         """Positions of a fit's rows."""
@@ -74,3 +80,20 @@ class Units:
     def subgroups(self, name: str) -> Grouping:
         """Several fits have no effects by group."""
         raise CapabilityError("this result was derived from others; ask the fits that it came from")
+
+
+def _refuse_unrelated(frames: Sequence[Any]) -> None:
+    """A ``DataError`` for other data with the positions 0, 1, 2, ... for labels, which identify no unit."""
+    tables = [table for frame in frames for table in _tables(frame)]
+    numbered = [table for table in tables if table.numbered]
+    sizes = sorted({table.n for table in numbered})
+    if len(sizes) > 1:
+        raise DataError(
+            f"the fits are of different data, of {some(sizes)} rows, whose labels are their positions and do not say "
+            "which rows are the same unit; give the data an index that does, as in data.set_index('id'), or fit to one data "
+            "frame with subset="
+        )
+
+
+def _tables(frame: Any) -> list[Any]:
+    return [table for each in frame.frames for table in _tables(each)] if isinstance(frame, Units) else [frame.table]

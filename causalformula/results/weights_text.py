@@ -19,7 +19,7 @@ BAR = 29
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WeightsSummary:
-    """Ranges, largest weights, variability and effective sample sizes of a design's weights (sampling weights included).
+    """Ranges, largest weights, variability and effective sample sizes of weights (sampling weights included).
 
     Attributes
     ----------

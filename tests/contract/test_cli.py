@@ -1,5 +1,7 @@
 """The shell command: what it passes on, what it writes, and that an error is one message and never a traceback."""
 
+import gzip
+import io
 import json
 import math
 import subprocess
@@ -43,6 +45,7 @@ def asked(monkeypatch):
         )
 
     monkeypatch.setattr(cli, "fit", fit)
+    monkeypatch.setattr(cli, "facts", lambda result: {"formula": calls["formula"]})
     return calls
 
 
@@ -65,6 +68,63 @@ def test_json_has_the_effect_at_the_level_asked_for(capsys):
     assert row["estimate"] == expected["estimate"]
     assert row["conf.low"] == expected["conf.low"]
     assert json.loads(out)["glance"]["nobs"] == 1000
+
+
+def test_json_says_what_was_asked_and_of_which_data(capsys, tmp_path):
+    path = tmp_path / "heart.csv"
+    heart = datasets.load("heart")
+    heart.loc[:4, "I.H"] = np.nan
+    heart.to_csv(path, index=False)
+    request = ["--vcov", "bootstrap", "--reps", "60", "--measure", "ratio", "--format", "json"]
+    status, out, err = run(capsys, "fit", FORMULA, "--data", str(path), *request)
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    asked = {name: document[name] for name in ("formula", "outcome", "treatment", "method", "estimand", "measure")}
+    assert asked == {
+        "formula": FORMULA,
+        "outcome": "Severity",
+        "treatment": "Drug",
+        "method": "regression",
+        "estimand": "ATE",
+        "measure": "ratio",
+    }
+    assert (document["nobs"], document["rows_dropped"], document["missing_by"]) == (995, 5, {"I.H": 5})
+    assert document["level"] == 0.95
+    assert isinstance(document["notes"], list)
+    # the seed that was drawn, as the label has it, gives the same numbers again
+    assert f"60 replicates, seed {document['seed']}" in document["vcov"]
+    again = run(capsys, "fit", FORMULA, "--data", str(path), *request, "--seed", str(document["seed"]))[1]
+    assert again == out
+
+
+@pytest.mark.parametrize(
+    ("flags", "request_"),
+    [
+        (["--vcov", "bootstrap", "--reps", "500", "--seed", "1"], cf.Bootstrap(500, seed=1)),
+        (["--vcov", "bootstrap ~ id", "--seed", "7"], cf.Bootstrap(cluster="id", seed=7)),
+        (["--vcov", "bootstrap(500, kind = bca)", "--seed", "2"], cf.Bootstrap(500, "bca", seed=2)),
+        (["--vcov", "wild ~ id", "--reps", "99"], cf.Wild(99, cluster="id")),
+    ],
+)
+def test_replicates_and_seed(capsys, asked, flags, request_):
+    status, _, err = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "csv", *flags)
+    assert (status, err) == (0, "")
+    assert asked["keywords"] == {"vcov": request_}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--seed", "1"], "--seed: no --vcov is given"),
+        (["--vcov", "HC3", "--reps", "99", "--seed", "1"], "--reps and --seed: --vcov HC3 draws nothing"),
+        (["--vcov", "jackknife", "--reps", "99"], "--vcov bootstrap"),
+        (["--vcov", "bootstrap", "--reps", "1"], "at least 2"),
+        (["--vcov", "bootstrap", "--reps", "many"], "invalid int value"),
+        (["--vcov", "bootstrap(500, sed = 1)"], "did you mean 'seed'?"),
+    ],
+)
+def test_replicates_and_seed_that_make_no_sense(capsys, flags, message):
+    assert message in refused(capsys, "fit", FORMULA, "--data", "heart", *flags)
 
 
 def test_csv_reads_back(capsys, tmp_path):
@@ -183,17 +243,43 @@ def test_contrasts(text, value):
     assert cli.contrast(text) == value
 
 
-@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet", ".feather"])
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".feather"])
 def test_files(tmp_path, ending):
     heart = datasets.load("heart")
     path = tmp_path / f"heart{ending}"
-    writers = {".csv": heart.to_csv, ".csv.gz": heart.to_csv}
-    if ending in writers:
-        writers[ending](path, index=False)
+    if ending.startswith((".csv", ".tsv")):
+        heart.to_csv(path, index=False, sep="\t" if "tsv" in ending else ",")
     else:
         pytest.importorskip("pyarrow")
         (heart.to_parquet if ending == ".parquet" else heart.to_feather)(path)
     pd.testing.assert_frame_equal(cli.read(str(path)), heart)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input(capsys, monkeypatch, packed):
+    content = datasets.load("heart").to_csv(index=False).encode()
+    stream = SimpleNamespace(buffer=io.BytesIO(gzip.compress(content) if packed else content))
+    monkeypatch.setattr(sys, "stdin", stream)
+    status, out, err = run(capsys, "fit", FORMULA, "--data", "-", "--format", "csv")
+    assert (status, err) == (0, "")
+    written = pd.read_csv(io.StringIO(out), **datasets.EXACT)
+    assert written["estimate"][0] == cf.fit(FORMULA, datasets.load("heart")).estimate
+
+
+@pytest.mark.parametrize(("name", "sep"), [("a.csv", ","), ("a.tsv", "\t"), ("-", ",")])
+def test_a_header_with_a_name_twice_is_refused(capsys, monkeypatch, tmp_path, name, sep):
+    content = f"y{sep}p{sep}y\n1{sep}0{sep}2\n2{sep}1{sep}3\n".encode()
+    path = tmp_path / name
+    path.write_bytes(content)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    err = refused(capsys, "fit", "y ~ treat(p)", "--data", "-" if name == "-" else str(path))
+    assert "duplicated column names: y" in err
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbfy,p\n1,0\n")
+    assert list(cli.read(str(path))) == ["y", "p"]
 
 
 # ---- what comes out
@@ -215,6 +301,7 @@ def test_json_writes_missing_as_null_and_infinities_as_text(capsys, asked):
         }
     ]
     assert document["glance"] == {"nobs": 1000, "vcov": "classical"}
+    assert (document["formula"], document["level"]) == (FORMULA, 0.95)
 
 
 # ---- errors: one message on the standard error, status 2

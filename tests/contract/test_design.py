@@ -112,7 +112,222 @@ def test_frozen_and_picklable(matched):
     pd.testing.assert_frame_equal(again.ess(), matched.ess())
 
 
-@pytest.mark.parametrize("name", ["balance", "plot"])
-def test_what_is_to_come_says_so(matched, name):
-    with pytest.raises(cf.CapabilityError, match="not available yet"):
-        getattr(matched, name)()
+# -- cf.design: the design stage on its own ----------------------------------------------------------------------------
+
+METHODS = ("ipw", "ebal", "cbps", "ipt", "subclass")
+MADE = "~ treat(a) + adjust(x + g)"
+
+
+@pytest.fixture(scope="module")
+def study():
+    rng = np.random.default_rng(11)
+    n = 400
+    x, g = rng.normal(size=n), rng.choice(["u", "v", "w"], n)
+    a = (rng.random(n) < 1 / (1 + np.exp(-0.6 * x - 0.4 * (g == "u")))).astype(int)
+    arm = rng.choice(["p", "q", "r"], n)
+    y = 1 + 2 * a + x + rng.normal(size=n)
+    frame = pd.DataFrame({"y": y, "a": a, "x": x, "g": g, "arm": arm, "z": rng.normal(size=n), "id": np.arange(n) // 4})
+    frame["b"] = (frame["y"] > 1.5).astype(int)
+    frame["dose"] = x + rng.normal(size=n)
+    frame.index = [f"r{i}" for i in range(n)]
+    return frame
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_design_then_fit_is_fit(study, method):
+    """The same numbers, the standard errors knowing that the weights were estimated."""
+    design = cf.design(MADE, study, method)
+    whole = cf.fit("y ~ treat(a) + adjust(x + g)", study, method)
+    effect = design.fit("y ~ treat(a)")
+    pd.testing.assert_series_equal(design.weights, whole.design.weights)
+    pd.testing.assert_frame_equal(effect.tidy(), whole.tidy(), rtol=1e-12)
+    np.testing.assert_allclose(effect.influence(), whole.influence(), rtol=1e-10, atol=1e-12)
+    assert effect.covariance.label == whole.covariance.label
+
+
+def test_the_design_never_sees_the_outcome(study):
+    design = cf.design(MADE, study.drop(columns="y"), "ipw")
+    assert design.call.frame.outcome is None
+    pd.testing.assert_series_equal(design.weights, cf.design(MADE, study, "ipw").weights)
+
+
+def test_one_design_serves_several_outcomes(study):
+    design = cf.design(MADE, study, "ebal", estimand="ATT")
+    risk = design.fit("b ~ treat(a)", family="binomial", measure="ratio", vcov="HC0")
+    question = {"family": "binomial", "measure": "ratio", "vcov": "HC0"}
+    whole = cf.fit("b ~ treat(a) + x + g", study, "ebal", estimand="ATT", **question)
+    pd.testing.assert_frame_equal(risk.tidy(), whole.tidy(), rtol=1e-12)
+    adjusted = design.fit("y ~ treat(a) + outcome(z) + cluster(id)", interact=True)
+    whole = cf.fit("y ~ treat(a) + x + g + outcome(z) + cluster(id)", study, "ebal", estimand="ATT", interact=True)
+    pd.testing.assert_frame_equal(adjusted.tidy(), whole.tidy(), rtol=1e-12)
+
+
+def test_terms_of_an_earlier_outcome_model_do_not_stay(study):
+    fit = cf.fit("y ~ treat(a) + adjust(x + g) + outcome(z)", study, "ipw")
+    again = fit.design.fit("y ~ treat(a)")
+    assert list(again.outcome.params.index) == ["(Intercept)", "a"]
+    assert again.estimate == pytest.approx(cf.fit("y ~ treat(a) + adjust(x + g)", study, "ipw").estimate, rel=1e-12)
+    assert fit.design.fit().estimate == pytest.approx(fit.estimate, rel=1e-12)
+
+
+def test_the_bootstrap_makes_the_design_again(study):
+    request = cf.Bootstrap(reps=20, seed=3)
+    design = cf.design(MADE, study, "ipw").fit("y ~ treat(a)", vcov=request)
+    whole = cf.fit("y ~ treat(a) + adjust(x + g)", study, "ipw", vcov=request)
+    np.testing.assert_array_equal(design.covariance.matrix, whole.covariance.matrix)
+
+
+def test_several_levels_and_a_dose(study):
+    levels = cf.design("~ treat(arm) + adjust(x + g)", study, "ipw", estimand="ATT", focal="q")
+    assert list(levels.ess().columns) == ["p", "q", "r"]
+    assert (levels.weights[study["arm"] == "q"] == 1).all()
+    assert len(levels.fit("y ~ treat(arm)").tidy()) == 2
+    dose = cf.design("~ treat(dose) + adjust(x + g)", study, "ebal")
+    assert dose.balance().to_frame()["Corr.Adj"].abs().max() < 1e-7
+    assert dose.fit("y ~ treat(dose)").tidy().shape[0] == 1
+
+
+def test_subset_and_missing_values(study):
+    gaps = study.assign(x=study["x"].where(study["z"] < 1.5))
+    design = cf.design(MADE, gaps, "ipw", subset="g != 'w'")
+    effect = design.fit("y ~ treat(a)")
+    whole = cf.fit("y ~ treat(a) + adjust(x + g)", gaps, "ipw", subset="g != 'w'")
+    assert (effect.nobs, effect.call.frame.dropped) == (whole.nobs, whole.call.frame.dropped)
+    assert "deleted due to missingness" in str(effect)
+    pd.testing.assert_frame_equal(effect.tidy(), whole.tidy(), rtol=1e-12)
+
+
+REFUSED = [
+    ("y ~ treat(x)", cf.FormulaError, r"the design is for treat\(a\)"),
+    ("y ~ treat(a) + z", cf.FormulaError, r"belongs to the design.*outcome\(\.\.\.\)"),
+    ("y ~ treat(a) + weights(z)", cf.FormulaError, r"belongs to the design"),
+    ("~ treat(a)", cf.FormulaError, "no outcome"),
+    (None, cf.FormulaError, r"design.fit\('Y ~ treat\(a\)'\)"),
+    ("y ~ treat(a) + modify(z)", cf.OptionError, "balances other terms.*z"),
+]
+
+
+@pytest.mark.parametrize(("formula", "kind", "message"), REFUSED)
+def test_what_the_estimate_may_not_change(study, formula, kind, message):
+    with pytest.raises(kind, match=message):
+        cf.design(MADE, study, "ipw").fit(formula)
+
+
+def test_an_outcome_missing_in_the_design_is_said(study):
+    design = cf.design(MADE, study.assign(y=study["y"].where(study["z"] < 1)), "ipw")
+    message = r"rows of the design have a missing value.*\(y: \d+; rows r.*subset=\"!is.na\(y\)\""
+    with pytest.raises(cf.DataError, match=message):
+        design.fit("y ~ treat(a)")
+    complete = cf.design(MADE, study.assign(y=study["y"].where(study["z"] < 1)), "ipw", subset="!is.na(y)")
+    assert np.isfinite(complete.fit("y ~ treat(a)").std_error)
+
+
+def test_modifiers_among_the_confounders_are_welcome(study):
+    by = cf.design(MADE, study, "ipw").fit("y ~ treat(a) + modify(g)").by("g")
+    assert len(by.tidy()) == 3
+
+
+def test_methods_without_a_design_say_so(study):
+    with pytest.raises(cf.CapabilityError, match=r"no design stage.*these do:.*ipw"):
+        cf.design(MADE, study, "regression")
+    with pytest.raises(cf.CapabilityError, match="does not take a treatment that is a dose"):
+        cf.design("~ treat(dose) + adjust(x)", study, "cbps")
+    design = cf.fit("y ~ treat(a) + x", study).design
+    with pytest.raises(cf.CapabilityError, match="no estimate apart from its design"):
+        design.fit("y ~ treat(a)")
+
+
+def test_a_design_pickles_with_its_equations(study):
+    design = cf.design(MADE, study, "ipw")
+    again = pickle.loads(pickle.dumps(design))
+    assert again.fit("y ~ treat(a)").std_error == pytest.approx(design.fit("y ~ treat(a)").std_error, rel=1e-12)
+    assert str(again.balance()) == str(design.balance())
+
+
+def test_what_was_done_to_the_weights_is_said(study):
+    with pytest.warns(cf.CausalFormulaWarning, match="trimmed"):
+        design = cf.design(MADE, study, "ipw", trim=0.95)
+    assert "Note: trimmed" in str(design) and "Note: trimmed" in str(design.summary())
+
+
+def test_thin_arms_are_warned_of():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=400)
+    data = pd.DataFrame({"x": x, "a": (rng.random(400) < 1 / (1 + np.exp(-3 * x))).astype(int), "y": x})
+    with pytest.warns(cf.CausalFormulaWarning, match=r"few rows carry the weight of a = .: effective sample size"):
+        design = cf.design("~ treat(a) + adjust(x)", data, "ipw")
+    sizes = design.ess()
+    assert (sizes.loc["Weighted"] < 0.1 * sizes.loc["Unweighted"]).any()
+    assert "Note: few rows carry the weight" in str(design.overlap())
+
+
+# -- balance, summary, overlap ---------------------------------------------------------------------------------------
+
+
+def test_balance_of_a_fit(study):
+    fit = cf.fit("y ~ treat(a) + adjust(x + g)", study)
+    balance = fit.design.balance()
+    frame = balance.to_frame()
+    assert list(frame.index) == ["x", "g_u", "g_v", "g_w"]
+    assert list(frame.columns[:3]) == ["Type", "Diff.Un", "M.Threshold.Un"]
+    assert frame["Diff.Adj"].isna().all()
+    assert "Adj" not in str(balance) and "Sample sizes" in str(balance)
+
+
+def test_balance_can_leave_out_the_sample_before(study):
+    frame = cf.design(MADE, study, "ipw").balance(un=False).to_frame()
+    assert not [name for name in frame.columns if name.endswith(".Un")]
+
+
+def test_balance_by_group_and_by_pair(study):
+    balance = cf.design(MADE, study, "ipw").balance(cluster="g")
+    assert list(balance.parts) == ["u", "v", "w"]
+    assert balance.to_frame().index.names == ["g", None]
+    assert " - - - g: v - - - " in str(balance)
+    pairs = cf.design("~ treat(arm) + adjust(x)", study, "ipw").balance()
+    assert list(pairs.parts) == ["q vs. p", "r vs. p", "r vs. q"]
+    worst = np.max([np.abs(part.to_frame()["Diff.Adj"]) for part in pairs.parts.values()])
+    assert pairs.to_frame()["Max.Diff.Adj"]["x"] == pytest.approx(worst)
+    assert str(pairs).startswith("Balance summary across all treatment pairs")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stats": "smdd"}, "unknown balance statistic 'smdd'; did you mean 'smd'"),
+        ({"binary": "both"}, "binary='both'"),
+        ({"s_d_denom": "poled"}, "unknown s_d_denom 'poled'; did you mean 'pooled'"),
+        ({"threshold": {"vv": 2}}, "unknown balance statistic 'vv'"),
+        ({"poly": 0}, "poly=0"),
+        ({"cluster": "nope"}, "no column 'nope'"),
+    ],
+)
+def test_balance_refuses_what_it_does_not_know(study, options, message):
+    with pytest.raises(cf.OptionError, match=message):
+        cf.design(MADE, study, "ipw").balance(**options)
+
+
+def test_balance_needs_covariates(study):
+    with pytest.raises(cf.DataError, match="no covariates"):
+        cf.fit("y ~ treat(a)", study).design.balance()
+
+
+def test_overlap_report(study):
+    design = cf.design(MADE, study, "ipw")
+    overlap, p = design.overlap(), design.distance
+    treated = study["a"] == 1
+    frame = overlap.to_frame()
+    assert frame.loc["Treated", ["rows", "min", "max"]].tolist() == [treated.sum(), p[treated].min(), p[treated].max()]
+    low, high = max(p[treated].min(), p[~treated].min()), min(p[treated].max(), p[~treated].max())
+    assert overlap.support == (low, high)
+    assert sorted(row for rows in overlap.outside().values() for row in rows) == sorted(p.index[(p < low) | (p > high)])
+    np.testing.assert_array_equal(frame["ess.weighted"], design.ess().loc["Weighted"])
+    assert "Common support" in str(overlap)
+    assert "Common support" not in str(cf.design(MADE, study, "ebal").overlap())
+
+
+def test_summary_shows_as_many_weights_as_asked_for(study):
+    summary = cf.design(MADE, study, "ipw").summary(top=3)
+    assert len(summary.extremes()) == 6
+    assert summary.extremes()["row"].isin(study.index).all()
+    assert "Units with the 3 most extreme weights by group" in str(summary)

@@ -20,6 +20,8 @@ def test_code_prints_what_the_page_shows(vignette):
     """``python -m tests.vignettes --update`` writes the outputs anew, for a reader to judge."""
     from matplotlib import pyplot as plt
 
+    for package in re.findall(r"^(?:from|import) (\w+)", vignette.read_text(encoding="utf-8"), re.MULTILINE):
+        pytest.importorskip(package, reason=f"{vignette.name} needs {package} (the extra `test`)")
     for block, printed in outputs(vignette.read_text(encoding="utf-8")):
         assert printed == tidied(block.output or ""), f"after\n{block.code}"
         assert block.picture is None or plt.get_fignums(), f"no figure for {block.picture}"

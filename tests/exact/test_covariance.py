@@ -26,6 +26,8 @@ from causalformula.inference.requests import (
     Cluster,
     DriscollKraay,
     Given,
+    Jackknife,
+    Wild,
 )
 from causalformula.inference.stage import Stage
 from causalformula.numerics.families import family
@@ -94,6 +96,21 @@ TEXTS: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("bootstrap(500, seed = 1)", Bootstrap(500, seed=1)),
+        ("bootstrap()", Bootstrap()),
+        ("bootstrap( kind=bca ,reps = 99 )~g", Bootstrap(99, "bca", "g")),
+        ("bootstrap(99, cluster = 'g', df = 12)", Bootstrap(99, cluster="g", df=12)),
+        ('wild(99, "webb", FALSE) ~ `my group`', Wild(99, "webb", null=False, cluster="my group")),
+        ("jackknife(centre = estimate)", Jackknife(centre="estimate")),
+    ],
+)
+def test_a_resampling_takes_its_arguments_in_brackets(text: str, request_: Any) -> None:
+    assert read_request(text) == request_
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_strings_are_short_for_objects(text: str) -> None:
     assert read_request(text) == TEXTS[text]
@@ -121,6 +138,10 @@ def test_a_matrix_is_a_request() -> None:
         (lambda: read_request("CR7 ~ g"), "CR"),
         (lambda: read_request("DriscollKraay"), "column of the periods"),
         (lambda: read_request("Andrews(Parsen)"), "Parzen"),
+        (lambda: read_request("bootstrap(sed = 1)"), "did you mean 'seed'"),
+        (lambda: read_request("bootstrap(99, reps = 99)"), "each argument once"),
+        (lambda: read_request("bootstrap(cluster = h) ~ g"), "two clusters"),
+        (lambda: read_request("jackknife(a, b)"), "no argument 'b'; it takes cluster, df"),
         (lambda: read_request(3), "string"),
         (lambda: read_request(np.ones((2, 3))), "square"),
         (lambda: read_request(np.array([[1.0, 2], [0, 1]])), "symmetric"),

@@ -81,6 +81,53 @@ def test_to_statsmodels_of_counts_and_aliased_columns() -> None:
         cf.glm("k ~ x", data, family="quasi(variance = 'mu', link = 'log')").to_statsmodels()
 
 
+@pytest.mark.parametrize("vcov", ["HC0", "HC1", "HC2", "HC3", "HC4", "~g", "CR0 ~ g", "asympt"])
+@each
+def test_to_statsmodels_keeps_the_covariance(name: str, vcov: str) -> None:
+    model = MODELS[name](DATA).with_vcov(vcov)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = model.to_statsmodels()
+    np.testing.assert_allclose(theirs.cov_params(), model.cov_params(), rtol=1e-14)
+    np.testing.assert_allclose(theirs.bse, model.bse, rtol=1e-14)
+    np.testing.assert_allclose(theirs.pvalues, model.pvalues, rtol=1e-4)
+    np.testing.assert_allclose(theirs.conf_int(), model.conf_int(), rtol=1e-4, atol=1e-5)
+    assert theirs.cov_type == ("cluster" if "g" in vcov else vcov)
+    assert f"Standard errors: {model.covariance.label}" in str(theirs.summary()) or not model.regression.linear
+    second = theirs.t_test(np.eye(len(model.params))[1])
+    np.testing.assert_allclose(second.sd.item(), model.bse.iloc[1], rtol=1e-12)
+
+
+def test_to_statsmodels_agrees_with_statsmodels_own_covariances_of_a_linear_model() -> None:
+    model = cf.lm("y ~ x * f", DATA)
+    codes = {"groups": DATA["g"].to_numpy(), "df_correction": False}
+    plain = model.to_statsmodels().model
+    for vcov, given in [
+        *((f"HC{k}", {"cov_type": f"HC{k}"}) for k in range(4)),
+        ("~g", {"cov_type": "cluster", "cov_kwds": codes}),
+        ("CR0 ~ g", {"cov_type": "cluster", "cov_kwds": codes | {"use_correction": False}}),
+    ]:
+        theirs, ours = plain.fit(use_t=True, **given), model.with_vcov(vcov).to_statsmodels()
+        np.testing.assert_allclose(ours.cov_params(), theirs.cov_params(), rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(ours.pvalues, theirs.pvalues, rtol=1e-9)
+        np.testing.assert_allclose(ours.fvalue, theirs.fvalue, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("vcov", "message"),
+    [
+        (cf.Bootstrap(60, seed=1), "come from its replicates; .* normal tests"),
+        (cf.Wild(99, seed=1), "come from its replicates; .* t tests"),
+        ("CR2 ~ g", "degrees of freedom of its own for each coefficient; .* smallest of them"),
+    ],
+)
+def test_to_statsmodels_says_what_it_cannot_carry(vcov: object, message: str) -> None:
+    model = cf.lm("y ~ x + z", DATA, vcov=vcov)
+    with pytest.warns(CausalFormulaWarning, match=message):
+        theirs = model.to_statsmodels()
+    np.testing.assert_allclose(theirs.bse, model.bse, rtol=1e-12)
+
+
 # -- inference -------------------------------------------------------------------------------------------------------
 
 

@@ -296,3 +296,20 @@ def test_refusals_of_data(sample):
     fit = cf.fit(FORMULA, sample, "subclass", estimator="stratified")
     with pytest.raises(cf.CapabilityError, match=r"strata\(\) has them"):
         fit.by("g")
+
+
+def test_the_design_alone(sample):
+    """Strata without an outcome in sight, then the same effect."""
+    design = cf.design("~ treat(a) + adjust(x + z)", sample, "subclass", estimand="ATE", subclass=4)
+    fit = cf.fit(FORMULA, sample, "subclass", estimand="ATE", subclass=4)
+    again = design.fit("y ~ treat(a)")
+    np.testing.assert_array_equal(design.subclass, fit.design.subclass)
+    assert (again.estimate, again.std_error) == (fit.estimate, fit.std_error)
+    pd.testing.assert_frame_equal(again.strata().tidy(), fit.strata().tidy())
+
+
+def test_a_thin_arm_is_told(sample):
+    rare = sample.assign(p=np.where(sample["a"] == 1, 0.9, 0.1 + sample["x"] / 100))
+    rare.loc[rare["a"].idxmax(), "p"] = 0.05
+    with pytest.warns(CausalFormulaWarning, match="few rows carry the weight of a = 0"):
+        cf.fit("y ~ treat(a)", rare, "subclass", distance="p", subclass=2)

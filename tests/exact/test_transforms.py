@@ -191,6 +191,29 @@ def test_contrasts_by_matrix_name_and_option():
         matrix("f", contrasts={"f": np.eye(4)})
 
 
+@pytest.mark.parametrize(
+    ("text", "suffixes", "columns"),
+    [  # rows: levels a, b, c; R 4.2.2
+        ("C(f, contr.treatment, base = 2)", "13", [[1, 0], [0, 0], [0, 1]]),
+        ("C(f, 'contr.treatment', base = 2)", "13", [[1, 0], [0, 0], [0, 1]]),
+        ("C(f, base = 3)", "12", [[1, 0], [0, 1], [0, 0]]),
+        ("C(f, contr.treatment, 2, 2)", "13", [[1, 0], [0, 0], [0, 1]]),
+        ("C(f, contr.treatment, 1, base = 2)", "1", [[1], [0], [0]]),
+        (
+            "C(f, contr.poly, scores = c(1, 2, 4))",
+            (".L", ".Q"),
+            [[-0.617213399848, 0.534522483825], [-0.154303349962, -0.801783725737], [0.77151674981, 0.267261241912]],
+        ),
+    ],
+)
+def test_further_arguments_of_c_go_to_the_contrast_function(text, suffixes, columns):
+    factor = Factor(np.array([0, 1, 2]), ("a", "b", "c"))
+    found, recipe, _ = matrix(text, {"f": factor}, 3)
+    assert [name.rpartition(")")[2] for name in recipe.names[1:]] == list(suffixes)
+    np.testing.assert_allclose(found[:, 1:], columns, atol=1e-11)
+    np.testing.assert_array_equal(recipe.apply({"f": Strings.of(["c", "a"])}, 2), found[[2, 0]])
+
+
 def test_a_factor_of_one_level_is_refused():
     with pytest.raises(DataError, match=r"s has 1 level, 'a', in the rows used"):
         matrix("s", {"s": Strings.of(["a", "a"])}, 2)
@@ -214,6 +237,9 @@ def test_a_factor_of_one_level_is_refused():
         ("mean(x)", "gives 1 value for 40 rows", "mean(x)"),
         ("log(.)", "`.` cannot stand inside an expression", "."),
         ("factor(x, labels = c(1, 2))", "finds 40 levels, and there are 2 labels", "factor(x, labels = c(1, 2))"),
+        ("C(f, contr.sum, base = 2)", "cannot pass on base: contr.sum takes no argument", "C(f, contr.sum, base = 2)"),
+        ("C(f, bse = 2)", "cannot pass on bse: contr.treatment takes base", "C(f, bse = 2)"),
+        ("C(f, cbind(c(1, 0, 0)), base = 2)", "a contrast matrix takes none", "C(f, cbind(c(1, 0, 0)), base = 2)"),
         ("round(x, 0.5)", "digits must be a whole number", "round(x, 0.5)"),
         ("contr.sum", "contr.sum is a contrast, not a variable", "contr.sum"),
         ("x == c(1, 2, 3)", "the two sides have 40 and 3 values", "x == c(1, 2, 3)"),
@@ -238,6 +264,7 @@ def test_formula_errors_point_at_the_place(text, message, under):
         ("ns(tied, 4)", "inner knots .* strictly between"),
         ("cut(none, 3)", "no breaks to work with"),
         ("C(f, c(1, 0))", "3 rows and at most 2 columns"),
+        ("C(f, contr.treatment, base = 9)", "base must be a level from 1 to 3, not 9"),
     ],
 )
 def test_data_errors(text, message):

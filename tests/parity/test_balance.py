@@ -1,7 +1,7 @@
 """cobalt: ``bal.tab`` and ``col_w_*``; WeightIt: ``summary(weightit)``.
 
-Tables are read under the weights that R stored, so that they stand apart from how the weights were found; the scale of a
-standardised difference, a KS statistic and a correlation is 1, that of a mean its standard deviation.
+Tables are read under the weights that R stored, so that they stand apart from how the weights were found. The scale of
+a standardised difference, a KS statistic and a correlation is 1.
 """
 
 from __future__ import annotations
@@ -203,8 +203,9 @@ def test_weights_summary(lalonde, formula, file, key):
     assert frame["zeros"].tolist() == vector(case["num_zeros"]).tolist()
     close(frame[["min", "max"]], list(case["weight_range"].values()))
     close(summary.sizes, table(case["ESS"]).to_numpy(float))
+    extremes = summary.extremes()
     for arm, top in case["weight_top"].items():
-        close(summary.extremes().query("arm == @arm")["weight"].to_numpy()[::-1], vector(top))
+        close(extremes.loc[extremes["arm"] == arm, "weight"].to_numpy()[::-1], vector(top))
     assert str(summary) == case["printed_summary"].rstrip("\n")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.weighting.slack import Slack
 from causalformula.backends.weighting.stage import Weighting
 from causalformula.inference.stage import Hat, Stage
+from causalformula.numerics.approximate import Bounded, balance_within
 from causalformula.numerics.balancing import Tilt, balance
 from causalformula.numerics.linalg import gram
 
@@ -17,29 +20,68 @@ Array = NDArray[np.float64]
 
 
 def balanced_arms(
-    Z: Array, names: Sequence[str], s: Array, hot: Array, arm: int | None, levels: Sequence[str], plus: float
+    Z: Array,
+    names: Sequence[str],
+    s: Array,
+    hot: Array,
+    arm: int | None,
+    levels: Sequence[str],
+    plus: float,
+    base: Array | None = None,
+    slack: Slack | None = None,
 ) -> Weighting:
-    """Weights ``plus + exp(z'lambda_a)`` of each arm a that make its sums of z the target population's.
+    """Weights ``plus + base exp(z'lambda_a)`` of each arm a that make its sums of z the target population's.
 
     ``sum_i s_i (1[A_i = a] w_i - t_i) z_i = 0`` with t the target's membership: everyone, or the units of
-    ``arm``, which keep the weight one.
+    ``arm``, which keep the weight one. With a slack the sums agree within its bounds.
     """
     target = np.ones(len(s)) if arm is None else hot[:, arm]
     w = np.zeros(len(s)) if arm is None else hot[:, arm].copy()
-    stages, dw = [], {}
+    stages, dw = [] if slack is None else [slack.stage], {}
     for k, level in enumerate(levels):
         if k == arm:
             continue
         inside = hot[:, k]
+        up = inside if base is None else inside * base
         constant = plus * inside - target
-        tilt = balance(Z, s, inside, np.zeros(len(s)), Z.T @ (s * constant), float(s @ target), names)
-        with np.errstate(over="ignore"):
-            rise = np.where(inside > 0, np.exp(np.where(inside > 0, tilt.eta, 0.0)), 0.0)
+        b, size = Z.T @ (s * constant), float(s @ target)
+        name = f"balance {level}"
+        if slack is None:
+            tilt = balance(Z, s, up, np.zeros(len(s)), b, size, names)
+            rise = rises(up, tilt)
+            stage, columns = tilt_stage(name, tilt, Z, names, -s * (rise + constant), s * rise)
+        else:
+            found = balance_within(Z, s, up, b, size, slack.bound, names)
+            rise = rises(up, found.tilt)
+            stage, columns = slack_stage(name, found, Z, names, -s * (rise + constant), s * rise, slack, s * target)
         w += plus * inside + rise
-        stage, columns = tilt_stage(f"balance {level}", tilt, Z, names, -s * (rise + constant), s * rise)
         stages.append(stage)
         dw[stage.name] = Sensitivity(columns, rise[:, None])
     return Weighting(w, stages=tuple(stages), dw=dw)
+
+
+def rises(up: Array, tilt: Tilt) -> Array:
+    """``up exp(eta)``, zero where ``up`` is, however large eta."""
+    with np.errstate(over="ignore"):
+        return np.where(up > 0, up * np.exp(np.where(up > 0, tilt.eta, 0.0)), 0.0)
+
+
+def slack_stage(
+    name: str,
+    found: Bounded,
+    Z: Array,
+    names: Sequence[str],
+    multiplier: Array,
+    curvature: Array,
+    slack: Slack,
+    share: Array,
+) -> tuple[Stage, Array]:
+    """Balancing equations at their bounds, ``multiplier z - share bound sign`` a row; and their columns."""
+    stage, columns = tilt_stage(name, found.tilt, Z, names, multiplier, curvature)
+    kept = found.tilt.kept
+    scores = multiplier[:, None] * columns - np.outer(share, slack.bound[kept] * found.sign)
+    cross = {slack.stage.name: -share.sum() * found.sign[:, None] * slack.slope[kept]}
+    return replace(stage, scores=scores, cross=cross, hat=None), columns
 
 
 def tilt_stage(

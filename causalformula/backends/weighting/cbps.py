@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.backends.weighting.arms import tilt_stage
+from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.moments import balancing_columns, check_moments
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
-from causalformula.errors import OptionError
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
 from causalformula.numerics.balancing import Tilt, balance
+from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.moments import Moments, minimize_moments
 
 Array = NDArray[np.float64]
@@ -54,9 +55,16 @@ class CBPS(WeightingOptions):
 
 
 def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
-    """Weights of one logistic propensity model whose coefficients balance the covariates exactly."""
+    """Weights of one propensity model whose coefficients balance the covariates exactly."""
     Z, names = balancing_columns(frame, options.moments, options.int)
-    indicators(frame)
+    kind = frame.the_treatment.kind
+    if options.over and kind is not Kind.BINARY:
+        raise OptionError("over=True is for two arms; over=False balances several levels and doses exactly")
+    if kind is Kind.CONTINUOUS:
+        return balanced_dose(frame, Z, names, options)
+    hot = indicators(frame)
+    if kind is Kind.MULTI:
+        return balanced_levels(frame, Z, names, hot, options)
     codes, s = frame.the_treatment.codes, frame.unit_weights
     arm = target_arm(frame, options)
     words = "covariate balancing propensity score"
@@ -101,22 +109,87 @@ def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: in
     """Two-step generalised method of moments on the score and the balance conditions together (Imai and Ratkovic 2014).
 
     The moments ``s (A - p) z`` and ``s (A w - (1 - A) w) z`` are weighed by the inverse of their model variance at the
-    just-identified solution. The stage's influence is the first-order one of the second step.
+    just-identified solution, whose equations are a stage of their own.
     """
     s, codes = frame.unit_weights, frame.the_treatment.codes
     treated = (codes == 1).astype(float)
-    tilt, _, _ = solve_cbps(Z, names, s, treated, arm)
+    tilt, multiplier, curvature = solve_cbps(Z, names, s, treated, arm)
     columns = Z[:, tilt.kept]
     spread = np.sqrt(s @ columns**2 / s.sum())
+    first, _ = tilt_stage("exact balance", tilt, Z, names, multiplier, curvature)
     problem = Moments(columns / spread, treated, s, arm)
     found = minimize_moments(problem, tilt.coef * spread)
     theta = found.coef / spread
     p = 1 / (1 + np.exp(-columns @ theta))
     w, dlog = estimand_weights(np.column_stack([1 - p, p]), codes, "ATE" if arm is None else "ATT", arm, s)
     labels = tuple(names[j] for j in tilt.kept)
-    stage = Stage("propensity", labels, theta, found.information * np.outer(spread, spread), found.scores * spread)
+    cross = {first.name: found.cross * spread}
+    stage = Stage("propensity", labels, theta, found.information * spread, found.scores, cross)
     dw = {"propensity": Sensitivity(columns, w[:, None] * dlog)}
-    return Weighting(w, p, (stage,), dw, words="covariate balancing propensity score (over-identified)")
+    return Weighting(w, p, (first, stage), dw, words="covariate balancing propensity score (over-identified)")
+
+
+def balanced_levels(
+    frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Array, options: CBPS
+) -> Weighting:
+    """Several levels: a multinomial model whose inverse probabilities give all arms the same weighted sums.
+
+    For the ATT the weights ``P_focal / P_own`` are log-linear and each arm's conditions stand alone, as in inverse
+    probability tilting.
+    """
+    treatment, s = frame.the_treatment, frame.unit_weights
+    words = "covariate balancing propensity score (multinomial)"
+    if options.estimand == "ATO":
+        raise CapabilityError("cbps for the ATO needs two arms; with several levels use method='ipw', estimand='ATO'")
+    arm = target_arm(frame, options)
+    if arm is not None:
+        return replace(balanced_arms(Z, names, s, hot, arm, treatment.levels, 0.0), words=words)
+    found = balance_levels(Z, treatment.codes, len(treatment.levels), s, names)
+    columns = Z[:, found.kept]
+    w, dlog = estimand_weights(found.P, treatment.codes, "ATE", None, s)
+    sides = (hot[:, 1:] - hot[:, :1]) * (s * w)[:, None]
+    scores = np.hstack([columns * side[:, None] for side in sides.T])
+    labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in found.kept)
+    stage = Stage("propensity", labels, found.coef.ravel(), -found.jacobian, scores)
+    return Weighting(w, stages=(stage,), dw={"propensity": Sensitivity(columns, w[:, None] * dlog)}, words=words)
+
+
+def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: CBPS) -> Weighting:
+    """A dose: normal-density weights whose model leaves no weighted covariance of dose and covariates.
+
+    ``sum s w (a - mean) z = 0``, z with an intercept (so that the dose keeps its mean), and ``sum s (r^2 - v) = 0``
+    for the residuals' variance; ``w = f((a - mean) / sd) / f(r / sqrt v)`` as in ``ipw``.
+    """
+    if options.estimand != "ATE":
+        raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
+    s, a = frame.unit_weights, frame.the_treatment.values
+    total = s.sum()
+    mean = float(s @ a / total)
+    d = a - mean
+    spread = float(s @ d**2 / total)
+    found = balance_dose(Z, a, s, names)
+    columns, v = Z[:, found.kept], found.variance
+    r = a - columns @ found.coef
+    z0, z1 = d / np.sqrt(spread), r / np.sqrt(v)
+    w = np.exp(z1**2 / 2 - z0**2 / 2)
+    margin = Stage(
+        "margin", ("mean", "variance"), np.array([mean, spread]), total * np.eye(2),
+        s[:, None] * np.column_stack([d, d**2 - spread]),
+    )  # fmt: skip
+    up = np.column_stack([z0 / np.sqrt(spread), z0**2 / (2 * spread)])
+    moved = columns.T @ ((s * w)[:, None] * (d[:, None] * up - np.array([1.0, 0.0])))
+    scores = np.column_stack([columns * (s * w * d)[:, None], s * (r**2 - v)])
+    labels = (*(names[j] for j in found.kept), "variance")
+    cross = {"margin": np.vstack([moved, np.zeros(2)])}
+    stage = Stage("propensity", labels, np.append(found.coef, v), -found.jacobian, scores, cross)
+    # one block: the derivative in the variance is that in the linear predictor times z1 / (2 sqrt v)
+    regressors = np.column_stack([columns, z1 / (2 * np.sqrt(v))])
+    dw = {
+        "margin": Sensitivity(np.ones((frame.n, 1)), w[:, None] * up),
+        "propensity": Sensitivity(regressors, (-w * z1 / np.sqrt(v))[:, None]),
+    }
+    words = "covariate balancing generalised propensity score"
+    return Weighting(w, stages=(margin, stage), dw=dw, words=words)
 
 
 def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | None:
@@ -127,7 +200,7 @@ def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | 
 @backend(
     "cbps",
     options=CBPS,
-    treatments={Kind.BINARY},
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=("ATE", "ATT", "ATC", "ATO"),
     default_estimand="ATE",
     default_vcov="asympt",
@@ -142,7 +215,9 @@ def cbps(frame: ModelFrame, options: CBPS) -> Fit:
     """Average effect by the (just-identified) covariate balancing propensity score.
 
     One logistic model, with coefficients that make the two weighted arms' covariate means equal:
-    ``sum_i s_i (A_i w_i - (1 - A_i) w_i) z_i = 0`` with the estimand's weights.
+    ``sum_i s_i (A_i w_i - (1 - A_i) w_i) z_i = 0`` with the estimand's weights. Several levels have a multinomial model
+    that makes all arms' means equal; a dose a normal model whose density ratios leave it uncorrelated with the
+    covariates.
 
     Parameters
     ----------
@@ -160,6 +235,6 @@ def cbps(frame: ModelFrame, options: CBPS) -> Fit:
 
     References
     ----------
-    Imai and Ratkovic (2014). R: ``WeightIt::weightit(method = "cbps")`` 1.4.
+    Imai and Ratkovic (2014); Fong, Hazlett and Imai (2018). R: ``WeightIt::weightit(method = "cbps")`` 1.4.
     """
     return weighted_fit(frame, cbps_weights(frame, options), options)

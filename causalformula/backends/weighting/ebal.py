@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,17 @@ from numpy.typing import NDArray
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
+from causalformula.backends.weighting.arms import balanced_arms, rises, tilt_stage
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.moments import balancing_columns, check_moments
 from causalformula.backends.weighting.outcome import weighted_fit
+from causalformula.backends.weighting.slack import slack_of_means, slack_of_products
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm, with_shares
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
+from causalformula.numerics.approximate import balance_within
 from causalformula.numerics.balancing import balance
 
 Array = NDArray[np.float64]
@@ -34,38 +37,78 @@ class Ebal(WeightingOptions):
         Balance powers of the covariates up to this one (1 to 3).
     int : bool
         Balance pairwise products too.
+    tols : float
+        Above zero, balance is approximate, with less variable weights: standardised mean differences from the target
+        (for a dose, correlations) up to this. The standard deviation is that of the target arm, or pooled over the arms
+        for the ATE.
+    base_weights : str, optional
+        A column of weights that the balancing weights stay as near to, in relative entropy, as balance allows.
     """
 
     moments: int = 1
     int: bool = False
+    tols: float = 0.0
+    base_weights: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_moments(self.moments, self.int)
+        number = isinstance(self.tols, (float, Integral)) and not isinstance(self.tols, bool)
+        if not (number and 0 <= self.tols < np.inf):
+            raise OptionError(f"tols={self.tols!r}: the largest standardised mean difference, a number not below zero")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the options name."""
+        return () if self.base_weights is None else (self.base_weights,)
 
 
 def ebal_weights(frame: ModelFrame, options: Ebal) -> Weighting:
-    """The weights of least relative entropy that balance the covariates exactly; each arm's sum to its own size."""
+    """The weights of least relative entropy that balance the covariates; each arm's sum to its own size."""
     Z, names = balancing_columns(frame, options.moments, options.int)
+    base = None if options.base_weights is None else base_weights(frame, options.base_weights)
+    words = f"entropy balancing within {options.tols:g} standard deviations" if options.tols else "entropy balancing"
     if frame.the_treatment.kind is Kind.CONTINUOUS:
         if options.estimand != "ATE":
             raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
-        return dose_weights(frame, Z, names)
+        made = dose_weights(frame, Z, names, base, options.tols)
+        return replace(made, words=words.replace("standard deviations", "of zero correlations"))
     hot, s = indicators(frame), frame.unit_weights
     arm = target_arm(frame, options)
-    made = balanced_arms(Z, names, s, hot, arm, frame.the_treatment.levels, 0.0)
+    slack = None
+    if options.tols:
+        slack = slack_of_means(Z, names, s, hot if arm is None else hot[:, [arm]], options.tols)
+    made = balanced_arms(Z, names, s, hot, arm, frame.the_treatment.levels, 0.0, base, slack)
     target = np.ones(frame.n) if arm is None else hot[:, arm]
-    return replace(with_shares(made, hot, target, s), words="entropy balancing")
+    return replace(with_shares(made, hot, target, s), words=words)
 
 
-def dose_weights(frame: ModelFrame, X: Array, names: tuple[str, ...]) -> Weighting:
+def base_weights(frame: ModelFrame, name: str) -> Array:
+    """A column of base weights.
+
+    Raises
+    ------
+    DataError
+        If some are negative or not finite.
+    """
+    base = frame.numbers(name)
+    bad = ~((base >= 0) & np.isfinite(base))
+    if bad.any():
+        rows = some(frame.index[bad])
+        raise DataError(f"base weights must be finite and not below zero; {name!r} is not in rows {rows}")
+    return base
+
+
+def dose_weights(
+    frame: ModelFrame, X: Array, names: tuple[str, ...], base: Array | None = None, tols: float = 0.0
+) -> Weighting:
     """For a dose: its correlations with the covariates are zero, its mean and theirs as in the sample.
 
     ``sum_i s_i w_i (1, x_i, a_i, a_i x_i) = sum_i s_i (1, x_i, a_i, mean(a) mean(x))``, with the means a stage of their
-    own.
+    own. With ``tols`` the correlations are within it.
     """
     s, a = frame.unit_weights, frame.the_treatment.values
-    total = s.sum()
+    total = float(s.sum())
     C = np.column_stack([X[:, 1:], a])
     # Moving the origin to the sample's means keeps the products' columns well conditioned.
     C = C - (s @ C) / total
@@ -73,16 +116,23 @@ def dose_weights(frame: ModelFrame, X: Array, names: tuple[str, ...]) -> Weighti
     Z = np.column_stack([np.ones(frame.n), C, C[:, :p] * C[:, p:]])
     dose = frame.the_treatment.name
     labels = (*names, dose, *(f"{dose} * {name}" for name in names[1:]))
-    b = -np.concatenate([[total], s @ C, np.zeros(p)])
-    tilt = balance(Z, s, np.ones(frame.n), np.zeros(frame.n), b, float(total), labels)
-    w = np.exp(tilt.eta)
+    wanted = np.column_stack([np.ones(frame.n), C, np.zeros((frame.n, p))])
+    b = -s @ wanted
+    up = np.ones(frame.n) if base is None else base
+    slack = slack_of_products(C, (*names[1:], dose), s, tols) if tols else None
+    found = None if slack is None else balance_within(Z, s, up, b, total, slack.bound, labels)
+    tilt = balance(Z, s, up, np.zeros(frame.n), b, total, labels) if found is None else found.tilt
+    w = rises(up, tilt)
     means = Stage("means", (*names[1:], dose), np.zeros(p + 1), total * np.eye(p + 1), s[:, None] * C)
     stage, columns = tilt_stage("balance", tilt, Z, labels, -s * w, s * w)
-    wanted = np.column_stack([np.ones(frame.n), C, np.zeros((frame.n, p))])[:, tilt.kept]
     # At the sample's means the product of the two means does not move: its derivative is zero there.
-    stage = replace(stage, scores=s[:, None] * (wanted - w[:, None] * columns), hat=None)
-    dw = {"balance": Sensitivity(columns, w[:, None])}
-    return Weighting(w, stages=(means, stage), dw=dw, words="entropy balancing")
+    scores = s[:, None] * (wanted[:, tilt.kept] - w[:, None] * columns)
+    stages: tuple[Stage, ...] = (means, replace(stage, scores=scores, hat=None))
+    if found is not None and slack is not None:
+        held = slack.bound[tilt.kept] * found.sign
+        cross = {slack.stage.name: -total * found.sign[:, None] * slack.slope[tilt.kept]}
+        stages = (means, slack.stage, replace(stages[1], scores=scores - np.outer(s, held), cross=cross))
+    return Weighting(w, stages=stages, dw={"balance": Sensitivity(columns, w[:, None])})
 
 
 def _batch(frame: ModelFrame, options: Ebal, query: Query, W: Array) -> Array | None:
@@ -109,7 +159,7 @@ def ebal(frame: ModelFrame, options: Ebal) -> Fit:
 
     Of all weights that give each arm the target population's covariate means, those of least entropy relative to one,
     ``w_i = exp(z_i'lambda_a)``; lambda solves a convex dual by Newton's method until the means agree to 1e-8 standard
-    deviations.
+    deviations. With ``tols`` the means agree within it, and the dual has a penalty on the size of lambda.
 
     Parameters
     ----------

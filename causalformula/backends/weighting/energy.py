@@ -38,9 +38,12 @@ class Energy(WeightingOptions):
         Penalty on the sum of squared weights (R's ``lambda``).
     min_w : float
         Least weight.
+    dimension_adj : bool
+        For a dose: the covariates' marginal distribution counts sqrt(p) times as much as the dose's own.
     """
 
     improved: bool = True
+    dimension_adj: bool = True
     lambda_: float = 1e-4
     min_w: float = 1e-8
 
@@ -69,15 +72,17 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
             f"energy balancing solves a quadratic programme over an n x n matrix of distances, for {MOST_ROWS} rows at "
             f"most; there are {len(used)}. These scale: method='ebal' (with moments=2 or 3), 'cbps', 'ipt', 'ipw'"
         )
+    if frame.the_treatment.kind is Kind.CONTINUOUS:
+        if options.estimand != "ATE":
+            raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
+        return independence_weights(frame, used, options)
     hot, s = indicators(frame)[used], frame.unit_weights[used]
     D = scaled_distances(distance_columns(frame)[used], s)
     arm = target_arm(frame, options)
     moving = [k for k in range(hot.shape[1]) if k != arm]
     share = s[:, None] * hot / (s @ hot)
     target = s / s.sum() if arm is None else share[:, arm]
-    pull = D @ target
-    # Distances as a kernel centred at the target: u'Ku is the energy distance to it, and K is positive semidefinite.
-    K = pull[:, None] + pull - D - target @ pull
+    K = centred_kernel(D, target)
     pairs = list(combinations(moving, 2)) if arm is None and options.improved else []
     P = _objective(K, share, moving, pairs, options.lambda_, s)
     free = np.flatnonzero(hot[:, moving].any(axis=1))
@@ -91,6 +96,37 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     w = np.ones(frame.n)
     w[used[free]] = found
     return Weighting(w, notes=(GIVEN,), words="energy balancing")
+
+
+def independence_weights(frame: ModelFrame, used: NDArray[np.intp], options: Energy) -> Weighting:
+    """For a dose: weights that make it independent of the covariates and move neither's distribution.
+
+    With u the weighted distribution, minimise ``u'(K_x * K_a)u`` (the weighted distance covariance) plus the energy
+    distances ``u'K_x u`` and ``u'K_a u`` of both margins from the sample's, plus the penalty.
+
+    References
+    ----------
+    Huling, Greifer and Chen (2023).
+    """
+    s = frame.unit_weights[used]
+    X = distance_columns(frame)[used]
+    share = s / s.sum()
+    Kx = centred_kernel(scaled_distances(X, s), share)
+    Ka = centred_kernel(scaled_distances(frame.the_treatment.values[used, None], s), share)
+    dose = 1 / (1 + np.sqrt(X.shape[1])) if options.dimension_adj else 0.5
+    P = 2 * np.outer(share, share) * (Kx * Ka + 2 * (1 - dose) * Kx + 2 * dose * Ka)
+    P[np.diag_indices(len(s))] += options.lambda_ * share**2 / s
+    w = np.ones(frame.n)
+    w[used] = quadratic_programme(
+        P * float(len(s)) ** 2, np.zeros(len(s)), s[None, :], np.array([s.sum()]), options.min_w
+    )
+    return Weighting(w, notes=(GIVEN,), words="energy balancing (distance covariance)")
+
+
+def centred_kernel(D: Array, target: Array) -> Array:
+    """Distances as a kernel centred at a distribution t: u'Ku is the energy distance of u from t, and K is psd."""
+    pull = D @ target
+    return np.asarray(pull[:, None] + pull - D - target @ pull)
 
 
 def _objective(
@@ -133,7 +169,7 @@ def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array 
 @backend(
     "energy",
     options=Energy,
-    treatments={Kind.BINARY, Kind.MULTI},
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=("ATE", "ATT", "ATC"),
     default_estimand="ATE",
     default_vcov="HC0",
@@ -157,7 +193,8 @@ def energy(frame: ModelFrame, options: Energy) -> Fit:
     """Average effect by energy balancing.
 
     Weights that minimise the energy distance between each arm's covariate distribution and the target's, so that whole
-    distributions are balanced and no model is chosen. Standard errors treat the weights as given.
+    distributions are balanced and no model is chosen; for a dose, weights that minimise its distance covariance with
+    the covariates. Standard errors treat the weights as given.
 
     Parameters
     ----------
@@ -175,6 +212,6 @@ def energy(frame: ModelFrame, options: Energy) -> Fit:
 
     References
     ----------
-    Huling and Mak (2024). R: ``WeightIt::weightit(method = "energy")`` 1.4.
+    Huling and Mak (2024); Huling, Greifer and Chen (2023). R: ``WeightIt::weightit(method = "energy")`` 1.4.
     """
     return weighted_fit(frame, energy_weights(frame, options), options)

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.distance import thin_arms
 from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.outcome import fit_outcome, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface, target_weights
-from causalformula.backends.weighting.stage import Weighting, WeightingOptions, thin_arms
+from causalformula.backends.weighting.stage import Weighting, WeightingOptions
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.families import family as read_family

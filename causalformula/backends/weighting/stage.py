@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.distance import common_support
-from causalformula.backends.fit import DesignWeights, effective_size
+from causalformula.backends.fit import DesignWeights
 from causalformula.backends.options import Options
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.errors import DataError, OptionError, some
@@ -22,8 +22,6 @@ from causalformula.inference.stage import Stage
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-# An arm that keeps less than this share of its size in effective units is said to be thin.
-THIN = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,18 +113,6 @@ def indicators(frame: ModelFrame) -> Array:
         if total == 0:
             raise DataError(f"no row with weight has {treatment.name} = {level}; every arm needs some")
     return hot
-
-
-def thin_arms(frame: ModelFrame, weights: Array) -> tuple[str, ...]:
-    """A note for each arm whose effective sample size falls below a tenth of its size."""
-    treatment, s = frame.the_treatment, frame.unit_weights
-    arms = [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
-    notes = []
-    for name, inside in arms or [("the sample", np.ones(frame.n, dtype=bool))]:
-        before, after = effective_size(s[inside]), effective_size((s * weights)[inside])
-        if after < THIN * before:
-            notes.append(f"few rows carry the weight of {name}: effective sample size {after:.1f} instead of {before:.1f}")
-    return tuple(notes)
 
 
 def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name: str = "shares") -> Weighting:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import CausalFormulaWarning, DataError
+from ...errors import DataError, warn
 from ..values import Floats, Matrix
 
 
@@ -25,7 +24,7 @@ class BSplineBasis:
         inside = (x >= self.boundary[0]) & (x <= self.boundary[1])
         if not (inside | np.isnan(x)).all():
             message = "bs(): values beyond the boundary knots may make the basis ill-conditioned"
-            warnings.warn(message, CausalFormulaWarning, stacklevel=2)
+            warn(message)
         knots = _with_boundary(self.knots, self.boundary, self.degree)
         return _numbered(_evaluate(x, knots, self.degree)[:, 0 if self.intercept else 1 :])
 
@@ -97,7 +96,7 @@ def _boundary(x: Floats, boundary: Floats | None) -> Floats:
 
 def _quantiles(x: Floats, boundary: Floats, count: int, too_small: str) -> Floats:
     if count < 0:
-        warnings.warn(too_small, CausalFormulaWarning, stacklevel=4)
+        warn(too_small)
     if count <= 0:
         return np.empty(0)
     inside = x[(x >= boundary[0]) & (x <= boundary[1])]

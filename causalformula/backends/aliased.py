@@ -1,0 +1,92 @@
+"""Why an effect is not identified: which terms cannot be told apart in the data, and what to do about it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import IdentificationError, some
+from causalformula.formula.recipe import Recipe
+from causalformula.formula.values import Strings
+from causalformula.frame.model_frame import Design, ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.regression import FittedRegression
+
+Array = NDArray[np.float64]
+
+# A column's part in another one counts when it is above rounding, on the scale of the columns.
+SHARE = 1e-8
+# Text with this many values, and one for every few rows, was hardly meant to be a factor.
+MANY_LEVELS = 20
+ROWS_A_LEVEL = 5
+
+
+def raise_aliased(model: FittedRegression, frame: ModelFrame, design: Design, gradients: Array) -> None:
+    """An ``IdentificationError`` that names the terms that cannot be told apart.
+
+    Parameters
+    ----------
+    gradients : ndarray (q, p)
+        The combinations of coefficients that are asked for; terms that are aliased but do not matter to them are not
+        named.
+    """
+    dropped = np.setdiff1d(np.arange(len(model.names)), model.kept)
+    entangled = np.flatnonzero(~model.determined(gradients).all(axis=0))
+    told = [_told(model, design.recipe, k, int(dropped[k]), frame) for k in entangled]
+    empty = [model.lengths[dropped[k]] == 0 for k in entangled]
+    crossed = [frame.the_treatment.name in _variables(design.recipe, int(dropped[k])) for k in entangled]
+    crossed = [c and ":" in model.names[dropped[k]] for c, k in zip(crossed, entangled, strict=True)]
+    raise IdentificationError(
+        f"the effect of {frame.the_treatment.name} is not identified: these terms cannot be told apart in the data: "
+        f"{'; '.join(told[:10])}{f' and {len(told) - 10} more' if len(told) > 10 else ''}. "
+        f"{_remedy(frame, all(crossed), all(empty))}{_text_columns(frame)}"
+    )
+
+
+def _told(model: FittedRegression, recipe: Recipe, k: int, j: int, frame: ModelFrame) -> str:
+    """One aliased column: of which others it is made, or that no row has it."""
+    lengths = model.lengths
+    if lengths[j] == 0:
+        cells = " and ".join(_cell(part, recipe, frame) for part in model.names[j].split(":"))
+        return f"{model.names[j]} is zero in every row (no row of positive weight has {cells})"
+    share = np.abs(model.alias[:, k]) * lengths[model.kept]
+    made_of = [model.kept_names[i] for i in np.flatnonzero(share > SHARE * lengths[j])]
+    return f"{model.names[j]} = a combination of {some(made_of)}"
+
+
+def _cell(part: str, recipe: Recipe, frame: ModelFrame) -> str:
+    """``f = hi`` for the column ``fhi``, ``p = 1`` for a treatment of 0 and 1."""
+    for label, levels in recipe.levels.items():
+        for level in levels:
+            if part == label + level:
+                return f"{label} = {level}"
+    treatment = frame.the_treatment
+    if part == treatment.name and treatment.kind is Kind.BINARY:
+        return f"{part} = {treatment.levels[1]}"
+    return f"{part} other than 0"
+
+
+def _variables(recipe: Recipe, j: int) -> tuple[str, ...]:
+    """Labels of the variables behind a column."""
+    term = int(recipe.assign[j])
+    return () if term == 0 else tuple(recipe.terms.labels[i] for i, _ in recipe.coding[term - 1])
+
+
+def _remedy(frame: ModelFrame, crossed: bool, empty: bool) -> str:
+    if not crossed:
+        return "Drop the term that stands for the treatment, or use data in which they differ"
+    where = "modify(...)" if frame.has("modify") else "the terms that the treatment interacts with"
+    advice = f"An arm has no such units, so no effect for them can be had: drop that term from {where}"
+    if frame.the_treatment.kind is not Kind.BINARY:
+        return f"{advice}, or leave those rows out with subset="
+    return f"{advice}, leave those rows out with subset=, or ask for estimand={'ATT' if empty else 'ATC'!r}"
+
+
+def _text_columns(frame: ModelFrame) -> str:
+    """Numbers that were read as text are factors with a level for almost every row."""
+    for label, value in frame.values.items():
+        if isinstance(value, Strings):
+            count = len(np.unique(value.codes))
+            if count >= max(MANY_LEVELS, frame.n / ROWS_A_LEVEL):
+                return f". {label} is text with {count} distinct values, each a level of its own; convert it to numbers"
+    return ""

@@ -1,0 +1,151 @@
+"""Balance within tolerances: the dual of entropy balancing with a penalty on each coefficient's size.
+
+Weights ``up_i exp(z_i'lambda)`` whose conditions hold within bounds,
+
+    |sum_i s_i up_i exp(z_i'lambda) z_ij + b_j| <= size bound_j,
+
+with least entropy, have the ``lambda`` that minimises the exact problem's convex dual plus
+``size sum_j bound_j |lambda_j|``. A coefficient that is not zero has its condition at the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from causalformula.errors import ConvergenceError
+from causalformula.numerics.balancing import REQUIRED, Dual, Tilt, balance, standardised, unbalanced
+from causalformula.numerics.linalg import Floats, Ints, gram
+
+# The penalised steps find which conditions are at their bounds; Newton's method on these then ends exactly.
+NEAR = 1e-7
+ROUNDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Bounded:
+    """Solution within bounds.
+
+    Attributes
+    ----------
+    tilt : Tilt
+        Its ``kept`` are the columns whose coefficients are not zero.
+    sign : ndarray, shape (r,)
+        Of these coefficients where they have a bound, else 0: the condition's gap is ``-size bound sign``.
+    """
+
+    tilt: Tilt
+    sign: Floats
+
+
+def balance_within(
+    Z: Floats, s: Floats, up: Floats, b: Floats, size: float, bound: Floats, names: Sequence[str], *, maxit: int = 100
+) -> Bounded:
+    """Solve the balancing equations within bounds.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (n, p)
+        Columns to balance; the first is the intercept.
+    s : ndarray, shape (n,)
+        Sampling weights.
+    up : ndarray, shape (n,)
+        Multipliers of ``e^eta``.
+    b : ndarray, shape (p,)
+        The equations' constants.
+    size : float
+        Size of the target population.
+    bound : ndarray, shape (p,)
+        Largest gap of each column's mean; zero asks for exact balance, as the intercept must.
+    names : sequence of str
+        Of the columns, for the message.
+
+    Raises
+    ------
+    ConvergenceError
+        If no weights come within the bounds, naming the columns that are furthest off.
+    """
+    down = np.zeros(len(s))
+    part, spread = standardised(Z, s, up, down, b, size)
+    limit = bound / spread
+    coef = np.zeros(Z.shape[1])
+    for attempt in range(ROUNDS):
+        coef, gradient = _penalised(part, size * limit, coef, NEAR * 10.0 ** (-2 * attempt), maxit)
+        excess = np.maximum(np.abs(gradient) / size - limit, 0.0)
+        if not excess.max() <= 1e-4:
+            raise ConvergenceError(unbalanced(excess, names))
+        active = np.flatnonzero((coef != 0) | (bound == 0))
+        sign = np.where(bound[active] > 0, np.sign(coef[active]), 0.0)
+        shifted = b[active] + size * bound[active] * sign
+        tilt = balance(Z[:, active], s, up, down, shifted, size, [names[j] for j in active])
+        gap = (part.Z.T @ part.value(_rescaled(tilt, active, spread, part))[1] + part.b) / size
+        kept = sign[tilt.kept]
+        if (np.abs(gap) <= limit + REQUIRED).all() and (kept * tilt.coef >= 0).all():
+            return Bounded(replace(tilt, kept=active[tilt.kept]), kept)
+    raise ConvergenceError(
+        f"it could not be settled which covariates are balanced to their tolerance only; furthest off: "
+        f"{names[int(np.argmax(np.abs(gap) - limit))]}. Change tols a little"
+    )
+
+
+def _rescaled(tilt: Tilt, active: Ints, spread: Floats, part: Dual) -> Floats:
+    """The coefficients of standardised columns."""
+    coef = np.zeros(len(spread))
+    coef[active[tilt.kept]] = tilt.coef
+    shift = float(coef[1:] @ part.centre[1:])
+    coef *= spread
+    coef[0] += shift
+    return coef
+
+
+def _penalised(part: Dual, penalty: Floats, coef: Floats, near: float, maxit: int) -> tuple[Floats, Floats]:
+    """Proximal Newton steps to a point that is nearly optimal, and the smooth part's gradient there."""
+    value, rise, _ = part.value(coef)
+    gradient = part.Z.T @ rise + part.b
+    for _ in range(maxit):
+        if _stationarity(coef, gradient, penalty) <= near * part.size:
+            break
+        information = gram(part.Z, rise)
+        move = _quadratic(information, gradient, penalty, coef) - coef
+        before = value + penalty @ np.abs(coef)
+        promised = gradient @ move + penalty @ (np.abs(coef + move) - np.abs(coef))
+        for halvings in range(40):
+            at = coef + move / 2**halvings
+            reached, rises, _ = part.value(at)
+            total = reached + penalty @ np.abs(at)
+            if np.isfinite(total) and total <= before + 1e-4 * promised / 2**halvings + 1e-13 * (
+                abs(before) + part.size
+            ):
+                break
+        else:
+            break
+        coef, value, rise = at, reached, rises
+        gradient = part.Z.T @ rise + part.b
+    return coef, gradient
+
+
+def _stationarity(coef: Floats, gradient: Floats, penalty: Floats) -> float:
+    """Largest violation of the optimality conditions."""
+    off = np.where(coef != 0, np.abs(gradient + penalty * np.sign(coef)), np.maximum(np.abs(gradient) - penalty, 0.0))
+    return float(off.max())
+
+
+def _quadratic(H: Floats, gradient: Floats, penalty: Floats, at: Floats, sweeps: int = 1000) -> Floats:
+    """Coordinate descent for the penalised quadratic model around a point."""
+    curvature = np.diag(H) * (1 + 1e-10) + 1e-300
+    point, slope = at.copy(), gradient.copy()
+    for _ in range(sweeps):
+        largest = 0.0
+        for j in range(len(at)):
+            aim = point[j] - slope[j] / curvature[j]
+            new = np.sign(aim) * max(abs(aim) - penalty[j] / curvature[j], 0.0)
+            step = new - point[j]
+            if step:
+                slope += H[:, j] * step
+                point[j] = new
+                largest = max(largest, abs(step) * float(np.sqrt(curvature[j])))
+        if largest <= 1e-9 * float(np.sqrt(curvature.max())):
+            break
+    return point

@@ -1,0 +1,185 @@
+"""Covariate balancing propensity scores beyond two arms: as many balance conditions as coefficients, solved exactly.
+
+Unlike the duals of two arms these conditions are no convex function's gradient, so Newton's steps are damped towards
+gradient steps (Levenberg-Marquardt) until the conditions' sum of squares falls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import ConvergenceError
+from causalformula.numerics.balancing import REQUIRED, TARGET, unbalanced
+from causalformula.numerics.least_squares import least_squares
+from causalformula.numerics.linalg import Floats, Ints
+from causalformula.numerics.multinomial import multinomial
+
+DAMPING = (0.0, *(10.0**k for k in range(-8, 5)))
+Equations = Callable[[Floats], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True, eq=False)
+class LevelsSolution:
+    """Multinomial model whose inverse probabilities give every arm the same weighted sums.
+
+    Attributes
+    ----------
+    coef : ndarray, shape (K - 1, r)
+    kept : ndarray of int, shape (r,)
+    P : ndarray, shape (n, K)
+    jacobian : ndarray, shape ((K - 1) r, (K - 1) r)
+        Of the conditions ``sum_i s_i (1[a_i = k] - 1[a_i = 0]) z_i / P_i``, level by level.
+    """
+
+    coef: Floats
+    kept: Ints
+    P: Floats
+    jacobian: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class DoseSolution:
+    """Normal model of a dose whose density ratios leave it uncorrelated with the covariates.
+
+    Attributes
+    ----------
+    coef : ndarray, shape (r,)
+    variance : float
+        Residual variance.
+    kept : ndarray of int, shape (r,)
+    jacobian : ndarray, shape (r + 1, r + 1)
+        Of the conditions ``sum s w (a - mean) z`` and ``sum s (residual^2 - variance)``.
+    """
+
+    coef: Floats
+    variance: float
+    kept: Ints
+    jacobian: Floats
+
+
+def balance_levels(
+    Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, names: Sequence[str]
+) -> LevelsSolution:
+    """Solve ``sum_i s_i (1[a_i = k] - 1[a_i = 0]) z_i / P_i(a_i) = 0`` for k = 1 ... K - 1.
+
+    Raises
+    ------
+    ConvergenceError
+        If no coefficients balance the covariates, naming the worst.
+    """
+    kept = least_squares(Z, np.zeros(len(Z)), s).kept
+    columns = Z[:, kept]
+    T = standardising(columns, s)
+    X = columns @ T
+    hot = (codes[:, None] == np.arange(levels)).astype(float)
+    own = np.arange(len(codes)), codes
+
+    def probabilities(B: Floats) -> Floats:
+        eta = np.column_stack([np.zeros(len(X)), X @ B.T])
+        with np.errstate(over="ignore", under="ignore"):
+            P = np.exp(eta - eta.max(axis=1, keepdims=True))
+        return np.asarray(P / P.sum(axis=1, keepdims=True))
+
+    def equations(theta: Floats, A: Floats = X) -> tuple[Floats, Floats]:
+        P = probabilities(theta.reshape(levels - 1, -1))
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            w = s / P[own]
+            sides = (hot[:, 1:] - hot[:, :1]) * w[:, None]
+            moves = P[:, 1:] - hot[:, 1:]
+            blocks = [[(A * (side * move)[:, None]).T @ A for move in moves.T] for side in sides.T]
+            return (sides.T @ A).ravel(), np.block(blocks)
+
+    start = multinomial(X, codes, levels, s).coef.ravel()
+    theta = solve(equations, start, float(s.sum()), [names[j] for j in kept] * (levels - 1))
+    B = theta.reshape(levels - 1, -1) @ T.T
+    return LevelsSolution(B, kept, probabilities(theta.reshape(levels - 1, -1)), equations(theta, columns)[1])
+
+
+def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseSolution:
+    """Solve ``sum s w (a - mean) z = 0`` and ``sum s (r^2 - v) = 0``, ``w`` the ratio of two normal densities.
+
+    ``w = exp(r^2 / 2 v - (a - mean)^2 / 2 V)`` with ``r = a - z'b`` and V the dose's variance.
+
+    Raises
+    ------
+    ConvergenceError
+        If no coefficients leave the dose uncorrelated with the covariates, naming the worst.
+    """
+    total = s.sum()
+    mean = s @ a / total
+    sd = np.sqrt(s @ (a - mean) ** 2 / total)
+    first = least_squares(Z, (a - mean) / sd, s)
+    kept = first.kept
+    columns = Z[:, kept]
+    T = standardising(columns, s)
+    X, c = columns @ T, (a - mean) / sd
+
+    def equations(theta: Floats, A: Floats = X, unit: float = 1.0) -> tuple[Floats, Floats]:
+        coef, v = theta[:-1], theta[-1]
+        if v <= 0:
+            return np.full(len(theta), np.inf), np.zeros((len(theta), len(theta)))
+        d, r = unit * c, unit * c - A @ coef
+        with np.errstate(over="ignore", invalid="ignore"):
+            weight = s * d * np.exp(r**2 / (2 * v) - c**2 / 2)
+            top = np.column_stack([(A * (-weight * r / v)[:, None]).T @ A, A.T @ (-weight * r**2 / (2 * v**2))])
+            bottom = np.concatenate([-2 * (s * r) @ A, [-total]])
+            return np.append(weight @ A, s @ (r**2 - v)), np.vstack([top, bottom])
+
+    coef = np.linalg.solve(T, first.coef[kept])
+    start = np.append(coef, s @ (c - X @ coef) ** 2 / total)
+    theta = solve(equations, start, float(total), [*(names[j] for j in kept), "residual variance"])
+    b, v = sd * (T @ theta[:-1]), float(sd**2 * theta[-1])
+    # The equations take the dose at its mean: a residual is (a - mean) - z'b.
+    jacobian = equations(np.append(b, v), columns, sd)[1]
+    b = b.copy()
+    b[0] += mean
+    return DoseSolution(b, v, kept, jacobian)
+
+
+def standardising(columns: Floats, s: Floats) -> Floats:
+    """The matrix that gives columns mean 0 and variance 1; the first, the intercept, stays."""
+    centre = s @ columns / s.sum()
+    spread = np.sqrt(s @ (columns - centre) ** 2 / s.sum())
+    spread[0] = 1.0
+    T = np.diag(1 / spread)
+    T[0, 1:] = -centre[1:] / spread[1:]
+    return T
+
+
+def solve(equations: Equations, theta: Floats, size: float, names: Sequence[str], maxit: int = 200) -> Floats:
+    """A root of the equations by damped Newton steps.
+
+    Raises
+    ------
+    ConvergenceError
+        If the conditions are not met to 1e-8 of the size.
+    """
+    F, J = equations(theta)
+    for _ in range(maxit):
+        if np.abs(F).max() <= TARGET * size:
+            break
+        found = _step(equations, theta, F, J)
+        if found is None:
+            break
+        theta, F, J = found
+    if not np.abs(F).max() <= REQUIRED * size:
+        raise ConvergenceError(unbalanced(F / size, names))
+    return theta
+
+
+def _step(equations: Equations, theta: Floats, F: Floats, J: Floats) -> tuple[Floats, Floats, Floats] | None:
+    """The first point, from a full Newton step to ever shorter and steeper ones, with a smaller sum of squares."""
+    square, slope = J.T @ J, J.T @ F
+    for damping in DAMPING:
+        A = square + damping * np.diag(np.diag(square))
+        move = -np.linalg.lstsq(J, F, rcond=None)[0] if damping == 0 else -np.linalg.lstsq(A, slope, rcond=None)[0]
+        for halvings in range(4):
+            at = theta + move / 2**halvings
+            reached, jacobian = equations(at)
+            if np.isfinite(jacobian).all() and reached @ reached < (1 - 1e-4 / 2**halvings) * (F @ F):
+                return at, reached, jacobian
+    return None

@@ -1,0 +1,34 @@
+"""What was asked and of which data, as plain values: the part of a result that is not its numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from causalformula.results.result import Result
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """Everything that a reader of the numbers must know, as JSON has it.
+
+    Returns
+    -------
+    dict
+        ``formula, outcome, treatment, method, estimand, measure, nobs, rows_dropped, missing_by, vcov, seed, notes``;
+        ``vcov`` is the printed name of the standard errors, ``missing_by`` the rows missing by variable.
+    """
+    frame, covariance = result.call.frame, result.covariance
+    return {
+        "formula": result.call.text,
+        "outcome": None if frame.outcome is None else frame.outcome.name,
+        "treatment": None if frame.treatment is None else frame.treatment.name,
+        "method": result.call.record.name,
+        "estimand": result.fit.estimand,
+        "measure": result.answer.measure.name,
+        "nobs": int(result.nobs),
+        "rows_dropped": int(frame.dropped),
+        "missing_by": {str(name): int(count) for name, count in frame.missing_by.items()},
+        "vcov": covariance.label,
+        "seed": covariance.seed,
+        "notes": [*result.fit.notes, *covariance.notes],
+    }

@@ -1,0 +1,236 @@
+"""Balance statistics against their definitions, on small data by hand and on random data by hypothesis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import causalformula as cf
+from causalformula.diagnostics.balance import Sample, across, balance_table, pair_tables, read_plan, read_thresholds
+from causalformula.diagnostics.covariates import Covariate, covariates
+from causalformula.diagnostics.moments import moments
+from causalformula.diagnostics.statistics import (
+    bandwidth,
+    col_w_corr,
+    col_w_ks,
+    col_w_ovl,
+    col_w_smd,
+    col_w_vr,
+    densities,
+    ks,
+)
+from causalformula.diagnostics.weights_summary import arm_weights, effective_size
+from causalformula.frame.bind import bind
+
+
+@st.composite
+def samples(draw):
+    """A covariate with ties, two arms of at least two, and weights some of which are zero."""
+    seed = draw(st.integers(0, 10**6))
+    rng = np.random.default_rng(seed)
+    n = draw(st.integers(6, 40))
+    x = rng.integers(-4, 5, n) * draw(st.sampled_from([1.0, 0.37])) + draw(st.sampled_from([0.0, 1e6]))
+    treated = np.zeros(n, dtype=bool)
+    treated[: draw(st.integers(2, n - 2))] = True
+    w = rng.exponential(size=n) * (rng.random(n) > 0.2)
+    w[[0, 1, -1, -2]] = [1.0, 2.0, 0.5, 1.5]  # each arm has some weight
+    return x, treated, w
+
+
+def by_hand_ks(x, treated, w):
+    below = [x <= v for v in x]
+    one, zero = (np.array([w[arm & b].sum() / w[arm].sum() for b in below]) for arm in (treated, ~treated))
+    return np.abs(one - zero).max()
+
+
+@given(samples())
+def test_ks_is_the_largest_gap(sample):
+    x, treated, w = sample
+    assert ks(x, treated, [w])[0] == pytest.approx(by_hand_ks(x, treated, w), abs=1e-12)
+
+
+@given(samples())
+def test_moments_are_weighted_means_and_scatter(sample):
+    x, treated, w = sample
+    found = moments([x, x - x.mean()], np.column_stack([w, np.where(treated, w, 0.0)]))
+    for k, weight in enumerate((w, np.where(treated, w, 0.0))):
+        mean = np.average(x, weights=weight)
+        scatter = weight @ (x - mean) ** 2
+        assert found.mean[0, k] == pytest.approx(mean, rel=1e-14)
+        assert found.scatter[:, k] == pytest.approx([scatter, scatter], rel=1e-7, abs=1e-9)
+        freedom = 1 - (weight**2).sum() / weight.sum() ** 2
+        variance = found.variance(np.zeros(2, dtype=bool))[0, k]
+        assert variance == pytest.approx(scatter / weight.sum() / freedom, rel=1e-7, abs=1e-9)
+
+
+def test_moments_do_not_cancel():
+    """An arm far from the whole sample's mean keeps the digits of its spread."""
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(size=9000), 1e7 + rng.normal(size=9000)])
+    arm = np.arange(len(x)) >= 9000
+    found = moments([x], np.column_stack([~arm, arm]).astype(float)).variance(np.array([False]))[0]
+    np.testing.assert_allclose(found, [x[~arm].var(ddof=1), x[arm].var(ddof=1)], rtol=1e-9)
+
+
+@given(samples())
+def test_merged_moments_are_those_of_all_rows(sample):
+    x, treated, w = sample
+    both = moments([x], np.column_stack([np.where(treated, w, 0), np.where(treated, 0, w)])).merged()
+    whole = moments([x], w[:, None])
+    for name in ("total", "squares", "mean", "scatter"):
+        np.testing.assert_allclose(getattr(both, name), getattr(whole, name), rtol=1e-7, atol=1e-8)
+
+
+@given(samples(), st.integers(1, 4))
+def test_unit_weights_are_the_plain_statistics(sample, copies):
+    """Without weights: numpy's means and variances; a KS statistic is that of the rows repeated."""
+    x, treated, _ = sample
+    one, zero = x[treated], x[~treated]
+    if min(np.ptp(one), np.ptp(zero)) == 0:
+        return
+    pooled = np.sqrt((one.var(ddof=1) + zero.var(ddof=1)) / 2)
+    assert col_w_smd(x, treated)[0] == pytest.approx((one.mean() - zero.mean()) / pooled, abs=1e-9)
+    assert col_w_vr(x, treated)[0] == pytest.approx(one.var(ddof=1) / zero.var(ddof=1), rel=1e-9)
+    repeated = [np.repeat(v, copies) for v in (x, treated)]
+    assert col_w_ks(x, treated)[0] == pytest.approx(col_w_ks(*repeated)[0], abs=1e-12)
+
+
+def test_density_is_the_sum_of_kernels():
+    rng = np.random.default_rng(2)
+    x, w = rng.normal(size=60), rng.exponential(size=60)
+    width = bandwidth(x)
+    at = np.linspace(-2, 2, 21)
+    exact = (np.exp(-0.5 * ((at[:, None] - x) / width) ** 2) @ w) / w.sum() / (width * np.sqrt(2 * np.pi))
+    # R's grid of kernel distances is a thousandth short (until R 4.4), and the mass is shared between grid points
+    np.testing.assert_allclose(densities(x, [w], width, at)[0], exact, rtol=5e-3)
+
+
+def test_overlap_of_normals():
+    """Two unit normals one apart overlap in 2 Phi(-1/2) = 0.617; kernels blur them a little."""
+    z = np.linspace(0.0005, 0.9995, 1000)
+    from scipy.special import ndtri
+
+    x = np.concatenate([ndtri(z), ndtri(z) + 1])
+    treated = np.arange(2000) >= 1000
+    assert col_w_ovl(x, treated)[0] == pytest.approx(1 - 0.6171, abs=0.02)
+    assert col_w_ovl(np.concatenate([ndtri(z), ndtri(z)]), treated)[0] == 0
+    far = np.concatenate([ndtri(z), ndtri(z) + 50])
+    assert col_w_ovl(far, treated)[0] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_covariate_of_one_value_has_no_density():
+    assert np.isnan(col_w_ovl(np.array([1.0, 1, 1, 1, 2, 3]), [1, 1, 0, 0, 0, 0])[0])
+
+
+def test_correlations_are_numpys_without_weights():
+    rng = np.random.default_rng(4)
+    a, x = rng.normal(size=(2, 50))
+    b = (rng.random(50) > 0.5).astype(float)
+    r = col_w_corr(np.column_stack([x, b]), a)
+    assert r[0] == pytest.approx(np.corrcoef(x, a)[0, 1], rel=1e-12)
+    assert r[1] == pytest.approx(np.corrcoef(b, a)[0, 1] * np.sqrt(50 / 49), rel=1e-12)
+
+
+def test_balance_after_exact_weights():
+    """Entropy balancing leaves no difference in means, and its weights are those that the table reads."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"x": rng.normal(size=200), "g": rng.choice(["u", "v", "w"], 200)})
+    data["a"] = (rng.random(200) < 1 / (1 + np.exp(-data["x"]))).astype(int)
+    design = cf.design("~ treat(a) + adjust(x + g)", data, "ebal", estimand="ATT")
+    frame = design.balance().to_frame()
+    assert list(frame.index) == ["x", "g_u", "g_v", "g_w"]
+    assert frame["Diff.Adj"].abs().max() < 1e-8
+    assert (frame["M.Threshold"] == "Balanced, <0.1").all()
+    assert frame["Diff.Un"].abs().max() > 0.1
+
+
+def frame_of(data, formula):
+    return bind(cf.parse(formula), data)
+
+
+def test_covariates_as_cobalt_names_them():
+    rng = np.random.default_rng(6)
+    n = 60
+    data = pd.DataFrame(
+        {
+            "y": rng.normal(size=n),
+            "a": [0, 1] * 30,
+            "x": rng.normal(size=n),
+            "sex": ["F", "M", "M"] * 20,
+            "site": ["p", "q", "r"] * 20,
+            "flag": [True, False, False] * 20,
+            "two": [1, 2, 2] * 20,
+            "five": [0, 5, 5] * 20,
+        }
+    )
+    found = covariates(frame_of(data, "y ~ treat(a) + adjust(x + sex + site + flag + two + five + log(x^2))"))
+    assert [c.name for c in found] == ["x", "sex_M", "site_p", "site_q", "site_r", "flag", "two", "five", "log(x^2)"]
+    assert [c.type for c in found] == ["Contin.", *["Binary"] * 7, "Contin."]
+    by = {c.name: c.values for c in found}
+    np.testing.assert_array_equal(by["two"], data["two"] == 2)
+    np.testing.assert_array_equal(by["five"], data["five"] == 5)
+    np.testing.assert_array_equal(by["flag"], data["flag"])
+
+
+def test_products_leave_out_what_never_meets():
+    data = pd.DataFrame({"y": np.arange(8.0), "a": [0, 1] * 4, "x": np.arange(8.0) ** 2, "s": list("ffffmmmm")})
+    frame = frame_of(data, "y ~ treat(a) + adjust(x + s)")
+    names = [c.name for c in covariates(frame, int=True, poly=3)]
+    assert names == ["x", "s_m", "x²", "x³", "x * s_f", "x * s_m"]
+    crossed = [c.name for c in covariates(frame_of(data, "y ~ treat(a) + adjust(x * s)"))]
+    assert crossed == ["x", "s_m", "x * s_f", "x * s_m"]
+
+
+def test_across_takes_the_worst_pair():
+    rng = np.random.default_rng(7)
+    x, b = rng.normal(size=90), (rng.random(90) > 0.5).astype(float)
+    arms = {name: np.arange(90) % 3 == k for k, name in enumerate("abc")}
+    sample = Sample(arms, None, np.ones(90), rng.exponential(size=90))
+    columns = [Covariate("x", x, False, "x"), Covariate("b", b, True, "b")]
+    tables = pair_tables(columns, sample, read_plan(("smd", "variance_ratio", "ks"), "raw", "pooled", False))
+    worst = across(list(tables.values()))
+    for name in ("Diff.Adj", "KS.Un"):
+        np.testing.assert_array_equal(
+            worst.columns[f"Max.{name}"], np.max([np.abs(t.columns[name]) for t in tables.values()], axis=0)
+        )
+    ratios = np.array([t.columns["V.Ratio.Adj"][0] for t in tables.values()])
+    assert worst.columns["Max.V.Ratio.Adj"][0] == np.maximum(ratios, 1 / ratios).max()
+    assert np.isnan(worst.columns["Max.V.Ratio.Adj"][1])
+
+
+def test_swapping_the_arms_turns_the_signs():
+    rng = np.random.default_rng(8)
+    x, treated, w = rng.normal(size=50), rng.random(50) > 0.5, rng.exponential(size=50)
+    columns = [Covariate("x", x, False, "x")]
+    plan = read_plan(("smd", "variance_ratio", "ks", "ovl"), "raw", "pooled", False)
+    one = balance_table(columns, Sample({"0": ~treated, "1": treated}, None, np.ones(50), w), plan).columns
+    other = balance_table(columns, Sample({"1": treated, "0": ~treated}, None, np.ones(50), w), plan).columns
+    assert other["Diff.Adj"] == pytest.approx(-one["Diff.Adj"], rel=1e-12)
+    assert other["V.Ratio.Adj"] == pytest.approx(1 / one["V.Ratio.Adj"], rel=1e-12)
+    assert other["KS.Adj"] == pytest.approx(one["KS.Adj"], rel=1e-12)
+    assert other["OVL.Adj"] == pytest.approx(one["OVL.Adj"], rel=1e-9)
+
+
+def test_thresholds_are_read_by_either_name():
+    plan = read_plan(("smd", "variance_ratio", "ks"), "raw", "pooled", False)
+    assert read_thresholds(0.1, plan) == {"Diff": 0.1}
+    assert read_thresholds({"m": 0.05, "v": 0.5, "ks": 0.1}, plan) == {"Diff": 0.05, "V.Ratio": 2.0, "KS": 0.1}
+    with pytest.raises(cf.OptionError, match="not among the statistics asked for"):
+        read_thresholds({"ovl": 0.1}, plan)
+
+
+def test_weights_in_numbers():
+    w = np.array([0.0, 1.0, 2.0, 2.0, 3.0, 9.0])
+    found = arm_weights(w, np.array([True, True, True, True, True, False]), 2)
+    assert (found.low, found.high, found.zeros) == (1.0, 3.0, 1)
+    # of equal weights the earlier row counts as the larger
+    assert found.top == ((2, 2.0), (4, 3.0))
+    inside = w[:5]
+    assert found.variation == pytest.approx(inside.std(ddof=1) / inside.mean())
+    assert found.mad == pytest.approx(np.abs(inside - inside.mean()).mean() / inside.mean())
+    scaled = inside[1:] / inside[1:].mean()
+    assert found.entropy == pytest.approx((scaled * np.log(scaled)).mean())
+    assert effective_size(inside) == pytest.approx(64 / 18)
