@@ -187,7 +187,7 @@ def design(
     >>> heart = cf.datasets.load("heart")
     >>> design = cf.design("~ treat(Drug) + adjust(I.H)", heart, "ebal")
     >>> round(design.fit("Severity ~ treat(Drug)").estimate, 3)
-    -9.864
+    -9.902
     """
     spec = formula if isinstance(formula, Spec) else parse(formula, None, env)
     question = {"estimand": estimand, "focal": focal}

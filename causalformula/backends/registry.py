@@ -255,7 +255,7 @@ def refuse_measure(frame: ModelFrame, options: Options) -> None:
     if ((y < 0) | (y > 1)).any():
         raise OptionError(
             f"measure='nnt' needs an outcome of 0 and 1 (or proportions); {frame.outcome.name!r} has values "
-            f"from {y.min():.4g} to {y.max():.4g}. Use measure='difference', or an outcome such as I({frame.outcome.name} > c)"
+            f"from {y.min():.4g} to {y.max():.4g}. Use measure='difference', or cut the outcome in two"
         )
 
 

@@ -58,7 +58,7 @@ def overlap(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:
     at = low + step * (np.arange(STEPS) + 0.5)
     one, zero = (densities(part, [w[arm] for w in weights], width, at) for part, arm in zip(parts, arms, strict=True))
     # a density on a grid holds a little more than one
-    return np.maximum(1 - np.minimum(one, zero).sum(axis=1) * step, 0.0)
+    return np.asarray(np.maximum(1 - np.minimum(one, zero).sum(axis=1) * step, 0.0))
 
 
 def bandwidth(x: Array) -> float:

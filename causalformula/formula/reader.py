@@ -263,14 +263,14 @@ def _check_places(spec: Spec, context: Context) -> None:
         raise context.error(f"{name.id} is the outcome and cannot be the treatment", name)
     kinds = [kind for kind, record in ROLES.items() if record.adjusts]
     for name in _names_in(spec, kinds, treated):
-        raise context.error(_TREATED.format(name.id), name)
+        raise context.error(_TREATED.format(name.id, "x" if name.id != "x" else "z"), name)
     for name in _names_in(spec, kinds, single):
         raise context.error(f"{name.id} is the outcome and cannot stand on the right", name)
 
 
 _TREATED = (
-    "{0} is the treatment and enters by itself, a dose linearly; for a curve write treat(cut({0}, 3)) or "
-    "treat(factor({0})), or use cf.lm with poly({0}, 2). modify(...) is for an effect that differs by another variable"
+    "{0} is the treatment and enters by itself; for an effect that differs by another variable {1} write modify({1}). "
+    "A dose enters linearly; for a curve write treat(cut({0}, 3)) or treat(factor({0})), or use cf.lm with poly({0}, 2)"
 )
 
 

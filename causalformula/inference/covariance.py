@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CapabilityError, DataError, OptionError, some
+from causalformula.errors import CapabilityError, DataError, OptionError, some, warn
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.hac import serial
@@ -75,8 +75,9 @@ class Covariance:
 
     @property
     def std_error(self) -> Array:
-        """Square roots of the diagonal (q,)."""
-        return np.sqrt(np.maximum(np.diag(self.matrix), 0))
+        """Square roots of the diagonal (q,); NaN where a variance is negative, as several groupings may make it."""
+        variance = np.diag(self.matrix)
+        return np.sqrt(np.where(variance < 0, np.nan, variance))
 
 
 def covariance(
@@ -146,7 +147,7 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
     evidence = estimate.evidence
     if isinstance(evidence, Influence) and evidence.stages and matrix.shape[0] == evidence.stages[-1].size:
         jac = evidence.jac[:, -evidence.stages[-1].size :]
-        return Covariance(request, jac @ matrix @ jac.T, degrees_of_freedom(request, estimate), "given matrix")
+        return Covariance(request, transformed(matrix, jac), degrees_of_freedom(request, estimate), "given matrix")
     raise OptionError(
         f"the covariance matrix has shape {matrix.shape}; there are {q} effects"
         + (f" and {evidence.stages[-1].size} model coefficients" if isinstance(evidence, Influence) else "")
@@ -185,8 +186,10 @@ def _from_influence(
         return Covariance(request, matrix, degrees_of_freedom(request, estimate), label)
     row, fixed = variance_row(request, evidence)
     own_df = None
+    notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, label, own_df = _clustered(evidence, row, request, groups, fixed)
+        notes = told_of_indefinite(matrix, estimate.names, request)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * _rows(evidence, row, fixed, request.unconditional)
         label = row.name
@@ -194,7 +197,7 @@ def _from_influence(
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)
     lost = full_leverage(evidence.root) if _undefined(matrix, row, evidence) else np.empty(0, dtype=np.intp)
-    return Covariance(request, matrix, df, label, full_leverage=lost)
+    return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
 
 
 def _undefined(matrix: Array, row: Variance, evidence: Influence) -> bool:
@@ -283,8 +286,10 @@ def _clustered(
             f"{row.name} is defined for one grouping, and this names {len(request.by)}; "
             f"use vcov='~{' + '.join(request.by)}'"
         )
+    repaired = request.fix and len(request.by) > 1
+    evidence, carry = _repairable(evidence, request.unconditional) if repaired else (evidence, None)
     used = rows_used(evidence)
-    total = np.zeros((evidence.size, evidence.size))
+    terms = []
     counts = []
     df = None
     for size in range(1, len(request.by) + 1):
@@ -293,14 +298,61 @@ def _clustered(
             if count < 2:
                 raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
             sums, df = cluster_sums(evidence, row, codes, count, fixed, request.unconditional)
-            total += (-1) ** (size + 1) * small_sample_factor(row, evidence, count) * (sums.T @ sums) / evidence.n**2
+            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence, count)
+            terms.append(factor * (sums.T @ sums) / evidence.n**2)
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
     label = f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
-    if len(request.by) > 1:
+    total = summed(terms)
+    if repaired:
         total, changed = nearest_psd(total)
         label += "; negative eigenvalues set to zero" if changed else ""
-    return total, label, df
+    return total if carry is None else transformed(total, carry), label, df
+
+
+def _repairable(evidence: Influence, unconditional: bool) -> tuple[Influence, Array | None]:
+    """What a repair works on, and the map from it to the estimates.
+
+    The coefficients of the one regression behind them, so that every function of the coefficients has the variance that
+    the repaired matrix gives it (R repairs no other); the estimates themselves where there is none.
+    """
+    alone = len(evidence.stages) == 1 and not (evidence.direct is not None and (unconditional or evidence.always))
+    if not alone:
+        return evidence, None
+    return replace(evidence, jac=np.eye(evidence.jac.shape[1]), direct=None, df_special={}), evidence.jac
+
+
+def transformed(matrix: Array, jac: Array) -> Array:
+    """``J V J'``; a variance that is zero but for rounding is zero, not negative."""
+    out = jac @ matrix @ jac.T
+    size = np.einsum("qi,ij,qj->q", np.abs(jac), np.abs(matrix), np.abs(jac), optimize=True)
+    at = np.flatnonzero(np.abs(np.diag(out)) <= 1e-15 * size)
+    out[at, at] = 0.0
+    return np.asarray(out)
+
+
+def summed(terms: Sequence[Array]) -> Array:
+    """The sum of an inclusion-exclusion; a variance that is zero but for rounding is zero, not negative."""
+    total = np.sum(terms, axis=0)
+    size = np.sum([np.abs(np.diag(term)) for term in terms], axis=0)
+    at = np.flatnonzero(np.abs(np.diag(total)) <= 1e-13 * size)
+    total[at, at] = 0.0
+    return np.asarray(total)
+
+
+def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) -> tuple[str, ...]:
+    """A note, and a warning where standard errors do not exist, for a matrix that is not positive semidefinite."""
+    if len(request.by) < 2 or request.fix or not nearest_psd(matrix)[1]:
+        return ()
+    gone = [name for name, variance in zip(names, np.diag(matrix), strict=True) if variance < 0]
+    what = f"the variance of {some(gone)} is negative, so has no standard error" if gone else "joint tests may not exist"
+    note = (
+        f"Note: the covariance by {' and '.join(request.by)} is not positive semidefinite (as R's vcovCL, fix = FALSE): "
+        f"{what}; cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
+    )
+    if gone:
+        warn(note.removeprefix("Note: "))
+    return (note,)
 
 
 def rows_used(evidence: Influence) -> NDArray[np.bool_] | None:

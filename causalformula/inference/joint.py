@@ -25,6 +25,9 @@ from causalformula.inference.covariance import (
     nearest_psd,
     rows_used,
     small_sample_factor,
+    summed,
+    told_of_indefinite,
+    transformed,
     variance_row,
 )
 from causalformula.inference.estimate import Estimate
@@ -98,8 +101,10 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     evidence = estimate.evidence
     assert isinstance(evidence, Joint) and evidence.mix is not None
     lost = np.empty(0, dtype=np.intp)
+    notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, df, label = _clustered(evidence, request, groups)
+        notes = told_of_indefinite(matrix, estimate.names, request)
     elif isinstance(request, (HC, Asympt)):
         each = [_by_row(part, request, evidence.n) for part in evidence.parts]
         rows = np.hstack([rows for rows, _ in each]) @ evidence.mix.T
@@ -114,7 +119,7 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
         )
     count = len(evidence.parts)
     label += f", joint over {count} fits" if count > 1 else ""
-    return Covariance(request, matrix, _freedom(df, evidence.mix, request), label, full_leverage=lost)
+    return Covariance(request, matrix, _freedom(df, evidence.mix, request), label, notes=notes, full_leverage=lost)
 
 
 def _full_leverage(evidence: Joint, request: HC | Asympt) -> Codes:
@@ -152,7 +157,10 @@ def _own_df(request: Request, own: Influence, adjusted: Array | None) -> Array:
 def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> tuple[Array, Array, str]:
     """Inclusion-exclusion over the groupings, with each fit's own factor."""
     assert evidence.mix is not None
-    total = np.zeros((evidence.size, evidence.size))
+    # a repair is of all fits' estimates, so that every combination of them has the variance that it gives
+    repaired = request.fix and len(request.by) > 1
+    mix = np.eye(evidence.mix.shape[1]) if repaired else evidence.mix
+    terms = []
     counts = []
     for size in range(1, len(request.by) + 1):
         for names in combinations(request.by, size):
@@ -160,16 +168,18 @@ def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -
             if count < 2:
                 raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
             each = [_by_cluster(part, request, codes, count) for part in evidence.parts]
-            sums = np.hstack([sums for sums, _ in each]) @ evidence.mix.T
-            total += (-1) ** (size + 1) * (sums.T @ sums)
+            sums = np.hstack([sums for sums, _ in each]) @ mix.T
+            terms.append((-1) ** (size + 1) * (sums.T @ sums))
             df = np.concatenate([df for _, df in each])
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
     kinds = " and ".join(sorted({variance_row(request, part.evidence)[0].name for part in evidence.parts}))
     label = f"clustered by {' and '.join(request.by)} ({kinds}; clusters {some(counts)})"
-    if len(request.by) > 1:
+    total = summed(terms)
+    if repaired:
         total, changed = nearest_psd(total)
         label += "; negative eigenvalues set to zero" if changed else ""
+        total = transformed(total, evidence.mix)
     return total, df, label
 
 

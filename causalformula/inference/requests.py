@@ -95,12 +95,16 @@ class Cluster(Request):
         Columns that define the clusters.
     type : str, optional
         ``CR0``, ``CR1``, ``CR1S``, ... The default is what ``vcovCL`` does: ``CR1S`` for least squares, else ``CR1``.
+    fix : bool
+        With several groupings the matrix may have negative eigenvalues, even negative variances, which give no standard
+        error. Set them to zero in the covariance of the model's coefficients, as ``vcovCL(fix = TRUE)``.
     """
 
     by: tuple[str, ...] = ()
     type: str | None = None
     _: KW_ONLY
     weights: str = "estimated"
+    fix: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", (self.by,) if isinstance(self.by, str) else tuple(self.by))
@@ -267,6 +271,10 @@ class Wild(Request):
     tails: str = "symmetric"
 
     def __post_init__(self) -> None:
+        if self.unconditional:
+            raise OptionError(
+                "the wild bootstrap holds the covariates as they are, so it has no unconditional=True; use cf.Bootstrap"
+            )
         _check("weights", self.weights, WILD_WEIGHTS)
         _check("tails", self.tails, ("symmetric", "equal"))
         _check_reps(self.reps)

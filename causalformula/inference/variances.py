@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.errors import DataError
 from causalformula.inference.clusters import Adjusted, cr2, cr3
 from causalformula.inference.stage import Hat
 
@@ -74,6 +75,11 @@ def _cr1s(n: float, k: float, g: float) -> float:
 
 
 def _cr1p(n: float, k: float, g: float) -> float:
+    if g <= k:
+        raise DataError(
+            f"CR1p divides by the number of clusters less that of coefficients, and there are {g:g} clusters for {k:g} "
+            "coefficients; use 'CR2 ~ g' or 'CR1 ~ g'"
+        )
     return g / (g - k)
 
 

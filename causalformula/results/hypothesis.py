@@ -104,7 +104,7 @@ def _read_sides(text: str) -> Node:
     start, stop = equals[0].span()
     for side, where in ((text[:start], "before"), (text[stop:], "after")):
         if not side.strip():
-            raise FormulaError(f"an equation has two sides; write something {where} `=`, as in a = 0", text, (start, stop))
+            raise FormulaError(f"an equation has two sides, and nothing stands {where} this `=`", text, (start, stop))
     # blanks keep each side's places in the text
     left, right = parse_expression(text[:start]), parse_expression(" " * stop + text[stop:])
     return Call("-", (Argument(left), Argument(right)), span=(0, len(text)))

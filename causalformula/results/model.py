@@ -20,6 +20,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Classical, Given, Request
 from causalformula.inference.scales import read_measure
 from causalformula.results import residuals
+from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.model_numbers import FitNumbers
 from causalformula.results.reading import Reading, check_level, read, two_sided
@@ -35,7 +36,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(FitNumbers):
+class Model(FitNumbers, Arithmetic):
     """A fitted regression: coefficients, their covariance, and everything that R says of an ``lm`` or a ``glm``.
 
     Attributes

@@ -146,7 +146,20 @@ class Test:
         return text if self.table is None else f"{text}\n{self.table.to_string()}"
 
 
-def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None, *, reduce: bool = False) -> Test:
+NAN = float("nan")
+
+
+def wald(
+    theta: Array,
+    matrix: Array,
+    df: float,
+    method: str,
+    table: Any = None,
+    *,
+    reduce: bool = False,
+    known: int | None = None,
+    source: str = "",
+) -> Test:
     """Joint Wald test that ``theta`` is zero: F with ``df`` denominator degrees of freedom, chi-squared if infinite.
 
     Parameters
@@ -154,22 +167,47 @@ def wald(theta: Array, matrix: Array, df: float, method: str, table: Any = None,
     reduce : bool
         Restrictions that imply each other count once (a generalised inverse, with the rank as degrees of freedom); without
         it they are an ``OptionError``.
+    known : int, optional
+        Rank of the restrictions themselves, where it is known: what the covariance lacks beyond it, it lacks by itself.
+    source : str
+        What the covariance comes from, such as ``"3 clusters"``, for the message.
+
+    Notes
+    -----
+    A covariance that is not positive semidefinite gives no test: its statistic and p-value are NaN.
     """
     from scipy.special import chdtrc, fdtrc
 
-    if not np.isfinite(matrix).all():
-        nan = float("nan")
-        return Test(nan, float(len(theta)) if np.isinf(df) else (float(len(theta)), float(df)), nan, method, table)
+    numerator = float(len(theta))
+    none = Test(NAN, numerator if np.isinf(df) else (numerator, float(df)), NAN, method, table)
+    if not np.isfinite(matrix).all() or (np.diag(matrix) < 0).any():
+        return none
     scale = np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))
     values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
-    good = values > 1e-10 * values.max()
+    if values[0] < -1e-8 * max(values[-1], 1.0):
+        return none
+    good = values > 1e-10 * max(values.max(), 1e-6)
     q = int(good.sum())
     if q < len(theta) and not reduce:
-        raise OptionError(f"the {len(theta)} restrictions are not independent (rank {q}); drop the redundant ones")
+        raise OptionError(_dependent(len(theta), q, known, source))
     value = float((((theta / scale) @ vectors[:, good]) ** 2 / values[good]).sum())
     if np.isinf(df):
         return Test(value, float(q), float(chdtrc(q, value)), method, table)
     return Test(value / q, (float(q), float(df)), float(fdtrc(q, df, value / q)), method, table)
+
+
+def _dependent(count: int, rank: int, known: int | None, source: str) -> str:
+    """Why restrictions have no joint test: they imply each other, or their covariance knows fewer of them."""
+    if count == 1:
+        return "the restriction has a variance of zero, so there is nothing to test it by"
+    if known is None or known < count:
+        shown = rank if known is None else known
+        return f"the {count} restrictions are not independent (rank {shown}); drop the redundant ones"
+    origin = f", which comes from {source}," if source else ""
+    return (
+        f"the covariance of the {count} restrictions{origin} has rank {rank}, too little to test them jointly; test at "
+        f"most {rank} at a time, or use a covariance that rests on more units"
+    )
 
 
 def hotelling(theta: Array, matrix: Array, freedom: float, method: str) -> Test:

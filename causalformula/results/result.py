@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from causalformula.backends.fit import Answer, Fit, Query
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance
+from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.call import Call
 from causalformula.results.reading import Reading, Test, check_level, read, wald
 
@@ -28,7 +29,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
+class Result(Arithmetic):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -43,6 +44,8 @@ class Result:
         What was read off the fit; None for what was derived from other results.
     test : Test or None
         The joint test of ``hypothesis()`` and ``by()``.
+    source : tuple or None
+        Of ``hypothesis()``, the result that was asked and the equations.
 
     Notes
     -----
@@ -55,6 +58,7 @@ class Result:
     fit: Fit
     query: Query | None = None
     test: Test | None = None
+    source: tuple[Result, tuple[str, ...]] | None = None
 
     # -- numbers ---------------------------------------------------------------------------------------------------
 
@@ -222,18 +226,21 @@ class Result:
         return replace(self, test=test)
 
     def with_vcov(self, vcov: Any) -> Result:
-        """The same estimates with another covariance; nothing is refitted where that is not needed.
+        """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
         Parameters
         ----------
         vcov : str, request or matrix
             As in ``fit()``; ``"~g"`` may name any column of the data.
         """
-        if self.query is None and self.test is not None and self.answer.estimate.evidence is None:
-            raise CapabilityError("this result keeps no influence; change the covariance of the fit it came from")
-        covariance = self.call.covariance(self.answer, vcov, self.query)
-        result = replace(self, covariance=covariance, test=None)
-        return result._with_test(_equality(result, self.query.by.name)) if self.query and self.query.by else result
+        if self.source is not None:
+            asked, equations = self.source
+            return asked.with_vcov(vcov).hypothesis(equations)
+        result = replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None)
+        if self.query is not None and self.query.by is not None:
+            return result._with_test(_equality(result, self.query.by.name))
+        stratified = self.query is not None and self.query.kind == "strata"
+        return result._with_test(_equality(result, "subclass")) if stratified else result
 
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.
@@ -278,7 +285,7 @@ class Result:
 
         return Design(self.fit.design, self.call, self.fit.stage)
 
-    # -- hypotheses and differences --------------------------------------------------------------------------------
+    # -- hypotheses ---------------------------------------------------------------------------------------------
 
     def hypothesis(self, equations: str | Sequence[str]) -> Result:
         """Test equations among the estimates.
@@ -300,7 +307,8 @@ class Result:
         answer = hypothesis_answer(self.answer, equations)
         covariance = carried(self, answer)
         test = joint_test(answer.estimate, covariance, self.call.codes, "Wald test")
-        return replace(self, answer=answer, covariance=covariance, query=None, test=test)
+        texts = (equations,) if isinstance(equations, str) else tuple(equations)
+        return replace(self, answer=answer, covariance=covariance, query=None, test=test, source=(self, texts))
 
     def permutation_test(
         self,
@@ -379,38 +387,6 @@ class Result:
         from causalformula.results.simultaneous import simultaneous
 
         return simultaneous(self, level, reps, seed, weights)
-
-    def __sub__(self, other: Any) -> Result:
-        """Difference between two fits on overlapping units, row by row, through their influences; see ``cf.stack``."""
-        from causalformula.results.stack import added, combined
-
-        return combined(self, other, -1.0) if isinstance(other, Result) else added(self, other)
-
-    def __add__(self, other: Any) -> Result:
-        """Sum of two fits; a fit plus 0 is itself."""
-        from causalformula.results.stack import added
-
-        return added(self, other)
-
-    __radd__ = __add__
-
-    def __mul__(self, factor: Any) -> Result:
-        """A multiple of a fit, with the same kind of covariance; ratios are multiplied as logarithms."""
-        from causalformula.results.stack import scaled
-
-        number = isinstance(factor, (int, float, np.number)) and not isinstance(factor, bool)
-        return scaled(self, float(factor)) if number else NotImplemented
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, divisor: Any) -> Result:
-        """A fit divided by a number."""
-        number = isinstance(divisor, (int, float, np.number)) and not isinstance(divisor, bool)
-        return self * (1 / float(divisor)) if number and divisor else NotImplemented
-
-    def __neg__(self) -> Result:
-        """The fit with its sign changed."""
-        return self * -1
 
     # -- print -----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.intervals import Reference
 from causalformula.inference.joint import Joint, Part, join
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
@@ -149,10 +148,13 @@ class Stack(Result):
     fits : tuple
         What was combined.
     title : str
+    coefficients : bool
+        Whether the rows are coefficients of models, which arithmetic matches by their names.
     """
 
     fits: tuple[Any, ...] = ()
     title: str = ""
+    coefficients: bool = False
 
     def glance(self) -> pd.DataFrame:
         """One row: units, number of fits, covariance."""
@@ -168,6 +170,7 @@ class Stack(Result):
         if self.answer.measure.name != "difference":
             head += f"      Measure: {self.answer.measure.name.replace('_', ' ')}"
         tail = [f"Standard errors: {self.covariance.label}", *self.covariance.notes]
+        tail += [f"Note: {note}" for note in self.fit.notes]
         return Summary((head, "", cells, *tail, *(["", str(self.test)] if self.test is not None else [])))
 
     def __repr__(self) -> str:
@@ -243,10 +246,13 @@ def stack(
         for name, member in zip(names, members, strict=True)
         for label in member.labels
     )
-    return _stacked(members, labels, members[0].measure, f"{len(members)} fits with their joint covariance", vcov)
+    return stacked(members, labels, members[0].measure, f"{len(members)} fits with their joint covariance", vcov)
 
 
-def _stacked(members: Sequence[Member], labels: tuple[Label, ...], measure: Measure, title: str, vcov: Any) -> Stack:
+def stacked(
+    members: Sequence[Member], labels: tuple[Label, ...], measure: Measure, title: str, vcov: Any = None
+) -> Stack:
+    """The fits' estimates one after the other, with their joint covariance."""
     units = Units.of([member.frame for member in members])
     theta = np.concatenate([member.estimate.theta for member in members])
     estimate = Estimate(tuple(map(str, labels)), theta, _evidence(members, units))
@@ -259,82 +265,3 @@ def _stacked(members: Sequence[Member], labels: tuple[Label, ...], measure: Meas
     fit = Fit(answer, "", unit_design(units.n), title)
     fits = tuple(member.fit for member in members)
     return Stack(answer, call.covariance(answer, None, None), call, fit, fits=fits, title=title)
-
-
-# -- arithmetic ----------------------------------------------------------------------------------------------------
-
-
-def plain_measure(measure: Measure) -> Measure:
-    """The measure of sums and multiples: ratios are combined as logarithms."""
-    if measure.reading == "inverse":
-        raise CapabilityError("numbers needed to treat have no sums or differences; combine differences instead")
-    return read_measure(f"log_{measure.name}") if measure.reading == "exp" else measure
-
-
-def combined(a: Result, b: Result, sign: float) -> Stack:
-    """``a + b`` or ``a - b``, row by row."""
-    q = len(a.answer.labels)
-    if q != len(b.answer.labels):
-        raise OptionError(f"the fits have {q} and {len(b.answer.labels)} effects; a difference needs as many")
-    if a.answer.measure.name != b.answer.measure.name:
-        raise OptionError(
-            f"the fits have measures {a.answer.measure.name} and {b.answer.measure.name}; fit them with the same"
-        )
-    measure = plain_measure(a.answer.measure)
-    word = "difference" if sign < 0 else "sum"
-    both = _stacked([Member.of(a), Member.of(b)], (*a.answer.labels, *b.answer.labels), measure, "", None)
-    labels = tuple(replace(x, contrast=f"{x.contrast} ({word})".strip()) for x in a.answer.labels)
-    mix = np.hstack([np.eye(q), sign * np.eye(q)])
-    estimate = both.answer.estimate.contrast(mix, [str(label) for label in labels])
-    answer = Answer(estimate, labels, measure)
-    title = f"{word.capitalize()} of two fits"
-    return replace(both, answer=answer, covariance=both.call.covariance(answer, None, None), title=title)
-
-
-def scaled(result: Result, factor: float) -> Result:
-    """``factor * result``: the same kind of covariance, its matrix times the square."""
-    if factor == 1:
-        return result
-    if not np.isfinite(factor):
-        raise OptionError(f"a fit cannot be multiplied by {factor!r}")
-    measure = plain_measure(result.answer.measure)
-    labels = tuple(replace(x, contrast=f"{x.contrast} (times {factor:g})".strip()) for x in result.answer.labels)
-    names = [str(label) for label in labels]
-    answer = Answer(result.answer.estimate.contrast(factor * np.eye(len(labels)), names), labels, measure)
-    old = result.covariance
-    new = replace(
-        old,
-        matrix=old.matrix * factor**2,
-        draws=None if old.draws is None else old.draws * factor,
-        reference=None if old.reference is None else Scaled(old.reference, factor),
-    )
-    return replace(result, answer=answer, covariance=new, query=None, test=None)
-
-
-@dataclass(frozen=True, eq=False)
-class Scaled:
-    """A multiple's limits and p-values, from those of the estimate."""
-
-    reference: Reference
-    factor: float
-
-    def limits(self, level: float) -> tuple[Array, Array]:
-        """Confidence limits."""
-        low, high = (self.factor * limit for limit in self.reference.limits(level))
-        return (low, high) if self.factor >= 0 else (high, low)
-
-    def p_values(self) -> Array | None:
-        """Those of the estimate: zero times any number is zero."""
-        return self.reference.p_values()
-
-
-def added(result: Result, other: Any) -> Result:
-    """``result + other``, for another fit or for zero (where ``sum`` starts)."""
-    if isinstance(other, Result):
-        return combined(result, other, 1.0)
-    if isinstance(other, (int, float, np.number)) and not isinstance(other, bool) and other == 0:
-        return result
-    # any other number: Python's TypeError, as a shifted effect is a hypothesis and no fit
-    return NotImplemented  # type: ignore[no-any-return]
-
-

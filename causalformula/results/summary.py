@@ -12,6 +12,7 @@ from causalformula.formula.values import number_label
 from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.coefmat import Cells, effect_cells
+from causalformula.results.markup import html, latex
 from causalformula.results.reading import Reading
 from causalformula.results.rformat import format_each
 
@@ -62,52 +63,14 @@ class Summary:
 
     def as_html(self) -> str:
         """HTML, with tables as tables."""
-        return "\n".join(_html(part) for part in self.parts)
+        return "\n".join(html(part) for part in self.parts)
 
     def as_latex(self) -> str:
         """LaTeX, with tables as ``tabular``."""
-        return "\n".join(_latex(part) for part in self.parts)
+        return "\n\n".join(text for text in map(latex, self.parts) if text)
 
     def _repr_html_(self) -> str:
         return self.as_html()
-
-
-_RULED = ' style="border-top: 1px solid"'
-
-
-def _html(part: str | Cells) -> str:
-    from html import escape
-
-    if isinstance(part, str):
-        return f"<pre>{escape(part)}</pre>" if part.strip() else ""
-    head = "".join(f"<th>{escape(c.strip())}</th>" for c in ("", *part.cols))
-    body = "".join(
-        f"<tr{_RULED if k in part.rules else ''}><th>{escape(row)}</th>"
-        f"{''.join(f'<td>{escape(cell.strip())}</td>' for cell in cells)}</tr>"
-        for k, (row, cells) in enumerate(zip(part.rows, part.body, strict=True))
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-LATEX = str.maketrans(
-    {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "<": "$<$", ">": "$>$", "~": r"\textasciitilde{}", "^": r"\^{}"}
-)
-
-
-def _latex(part: str | Cells) -> str:
-    if isinstance(part, str):
-        lines = [line.translate(LATEX) for line in part.split("\n") if line.strip()]
-        return " \\\\\n".join(lines)
-    head = " & ".join(c.strip().translate(LATEX) for c in ("", *part.cols))
-    rows = [
-        # the header and the end of the table have their lines already
-        "\\hline\n" * (k in part.rules and k > 0)
-        + " & ".join([row.translate(LATEX), *(cell.strip().translate(LATEX) for cell in cells)])
-        + r" \\"
-        for k, (row, cells) in enumerate(zip(part.rows, part.body, strict=True))
-    ]
-    body = "\n".join(rows)
-    return f"\\begin{{tabular}}{{l{'r' * len(part.cols)}}}\n\\hline\n{head} \\\\\n\\hline\n{body}\n\\hline\n\\end{{tabular}}"
 
 
 def effect_part(labels: Sequence[str], reading: Reading, level: float) -> Cells:
@@ -128,15 +91,25 @@ def result_summary(result: Result, level: float, *, models: bool) -> Summary:
     """
     reading = result.read(level)
     parts: list[str | Cells] = [_header(result), "", effect_part([str(label) for label in result.answer.labels], reading, level)]
-    parts += [line for line in _footer(result, reading) if line]
+    parts += [line for line in _footer(result, reading, level) if line]
     if result.test is not None:
         parts += ["", str(result.test)]
     if models:
         for name in ("outcome", "propensity", "first_stage"):
             model = getattr(result, name)
             if model is not None:
-                parts += ["", f"{name.replace('_', '-').capitalize()} model:", str(model.summary()).strip("\n")]
+                parts += ["", f"{name.replace('_', '-').capitalize()} model:", *_stripped(model.summary().parts)]
     return Summary(tuple(parts))
+
+
+def _stripped(parts: Sequence[str | Cells]) -> list[str | Cells]:
+    """Parts without blank lines before the first and after the last."""
+    out = list(parts)
+    if isinstance(out[0], str):
+        out[0] = out[0].lstrip("\n")
+    if isinstance(out[-1], str):
+        out[-1] = out[-1].rstrip("\n")
+    return out
 
 
 def _header(result: Result) -> str:
@@ -192,7 +165,7 @@ def _null(result: Result) -> str:
     return " (tested against 1 on the log scale)" if result.answer.measure.reading == "exp" else ""
 
 
-def _footer(result: Result, reading: Reading) -> list[str]:
+def _footer(result: Result, reading: Reading, level: float) -> list[str]:
     lines = [f"Standard errors: {result.covariance.label}"]
     request = result.covariance.request
     if isinstance(request, Bootstrap):
@@ -202,7 +175,7 @@ def _footer(result: Result, reading: Reading) -> list[str]:
     lines += result.covariance.notes
     lines += [f"Note: {note}" for note in result.fit.notes]
     if result.answer.measure.reading == "inverse":
-        lines += _half_lines(result, reading)
+        lines += _half_lines(result, reading, level)
     return lines + _group_note(result) + _dose_note(result)
 
 
@@ -231,14 +204,14 @@ def _dose_note(result: Result) -> list[str]:
     return [f"Note: {name} is treated as a dose, with values {listed}; write treat(factor({name})) for levels"]
 
 
-def _half_lines(result: Result, reading: Reading) -> list[str]:
+def _half_lines(result: Result, reading: Reading, level: float) -> list[str]:
     """The limits of a number needed to treat whose difference may be zero: two half-lines through infinity."""
     from causalformula.results.reading import limits
 
-    low, high = limits(result.answer.estimate.theta, result.covariance, 0.95)
+    low, high = limits(result.answer.estimate.theta, result.covariance, level)
     lines = []
     for label, a, b, gone in zip(result.answer.labels, low, high, np.isnan(reading.low), strict=True):
         if gone and a < 0 < b:
             left, right = format_each([1 / a, 1 / b], 4)
-            lines.append(f"95% limits of {label}: below {left} or above {right} (the difference may be zero)")
+            lines.append(f"{100 * level:g}% limits of {label}: below {left} or above {right} (the difference may be zero)")
     return lines

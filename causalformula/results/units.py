@@ -90,8 +90,8 @@ def _refuse_unrelated(frames: Sequence[Any]) -> None:
     if len(sizes) > 1:
         raise DataError(
             f"the fits are of different data, of {some(sizes)} rows, whose labels are their positions and do not say "
-            "which rows are the same unit; give the data an index that does, as in data.set_index('id'), or fit to one data "
-            "frame with subset="
+            "which rows are the same unit; give the data an index that does, as in data.set_index('id'), or fit to one "
+            "data frame with subset="
         )
 
 

@@ -354,7 +354,8 @@ def test_number_needed_to_treat(data):
     assert np.isnan(row["conf.low"])
     assert np.isnan(row["conf.high"])
     assert "may be zero" in str(small)
-    clear = cf.fit("y ~ treat(a) + x", data, measure="nnt").tidy().iloc[0]
-    plain = cf.fit("y ~ treat(a) + x", data).tidy().iloc[0]
+    data = data.assign(hit=np.where(data["id"] % 7 == 0, 1 - data["a"], data["a"]))
+    clear = cf.fit("hit ~ treat(a) + x", data, measure="nnt").tidy().iloc[0]
+    plain = cf.fit("hit ~ treat(a) + x", data).tidy().iloc[0]
     assert clear["conf.low"] == pytest.approx(1 / plain["conf.high"])
     assert clear["conf.high"] == pytest.approx(1 / plain["conf.low"])

@@ -231,7 +231,7 @@ def test_methods_without_a_design_say_so(study):
     with pytest.raises(cf.CapabilityError, match=r"no design stage.*these do:.*ipw"):
         cf.design(MADE, study, "regression")
     with pytest.raises(cf.CapabilityError, match="does not take a treatment that is a dose"):
-        cf.design("~ treat(dose) + adjust(x)", study, "cbps")
+        cf.design("~ treat(dose) + adjust(x)", study, "subclass")
     design = cf.fit("y ~ treat(a) + x", study).design
     with pytest.raises(cf.CapabilityError, match="no estimate apart from its design"):
         design.fit("y ~ treat(a)")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 
 import causalformula as cf
 from causalformula.backends import registry
@@ -23,6 +23,7 @@ from causalformula.errors import (
     OptionError,
 )
 from causalformula.numerics.balancing import balance
+from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.multinomial import multinomial
 from tests.laws.strategies import simulate
 
@@ -148,6 +149,169 @@ def test_dose_is_uncorrelated():
         assert abs(w @ ((x - x.mean()) * (q - q.mean())) / w.sum()) < 1e-8
 
 
+def test_cbps_balances_every_level_and_doses():
+    """All arms have the same weighted sums; a dose keeps its mean and has no weighted covariance with a covariate."""
+    data = sample(4)
+    w = (cf.fit("y ~ treat(m) + adjust(x + z) + weights(w)", data, "cbps").design.weights * data["w"]).to_numpy()
+    Z = np.column_stack([np.ones(len(data)), data["x"], data["z"] == "v", data["z"] == "w"])
+    sums = [w[data["m"] == level] @ Z[data["m"] == level] for level in ("none", "low", "high")]
+    np.testing.assert_allclose(sums[1], sums[0], atol=1e-8 * len(data))
+    np.testing.assert_allclose(sums[2], sums[0], atol=1e-8 * len(data))
+    w = (cf.fit("y ~ treat(q) + adjust(x + z) + weights(w)", data, "cbps").design.weights * data["w"]).to_numpy()
+    gap = data["q"].to_numpy() - np.average(data["q"], weights=data["w"])
+    np.testing.assert_allclose((w * gap) @ Z, 0, atol=1e-8 * len(data))
+
+
+def test_several_levels_with_two_levels_are_two_arms():
+    """The multinomial equations of two levels have the two-arm solution, from the solver of another kind."""
+    data = sample(7)
+    Z = np.column_stack([np.ones(len(data)), data["x"], data["z"] == "v", data["z"] == "w"])
+    found = balance_levels(Z, data["a"].to_numpy(), 2, data["w"].to_numpy(), list("abcd"))
+    p = cf.fit("y ~ treat(a) + adjust(x + z) + weights(w)", data, "cbps").design.distance
+    np.testing.assert_allclose(found.P[:, 1], p, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("levels", 0), ("levels", 1), ("dose", 0), ("dose", 1)])
+def test_scores_are_solved_again_from_a_perturbed_start(kind, seed):
+    """scipy's root finder, on the equations written out here, ends at the same coefficients."""
+    data = sample(20 + seed)
+    Z = np.column_stack([np.ones(len(data)), data["x"], data["w"]])
+    s, names = data["w"].to_numpy(), ["1", "x", "w"]
+    rng = np.random.default_rng(seed)
+    if kind == "levels":
+        codes = pd.Categorical(data["m"]).codes.astype(int)
+        found = balance_levels(Z, codes, 3, s, names).coef.ravel()
+
+        def equations(theta):
+            eta = np.column_stack([np.zeros(len(Z)), Z @ theta.reshape(2, 3).T])
+            P = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+            sums = [(s / P[:, k] * (codes == k)) @ Z for k in range(3)]
+            return np.concatenate([sums[1] - sums[0], sums[2] - sums[0]])
+    else:
+        q = data["q"].to_numpy()
+        solution = balance_dose(Z, q, s, names)
+        found = np.append(solution.coef, solution.variance)
+        gap = q - np.average(q, weights=s)
+        V = np.average(gap**2, weights=s)
+
+        def equations(theta):
+            r = q - Z @ theta[:3]
+            w = s * np.exp(r**2 / (2 * theta[3]) - gap**2 / (2 * V))
+            return np.append((w * gap) @ Z, s @ (r**2 - theta[3]))
+
+    again = root(equations, found + 0.02 * rng.normal(size=len(found)), tol=1e-12)
+    np.testing.assert_allclose(again.x, found, rtol=1e-7, atol=1e-8)
+
+
+def test_over_identified_minimises_its_criterion():
+    """scipy's minimiser of ``g' W g``, W the inverse model variance at the exact solution, ends at the same place."""
+    data = sample(7)
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, "cbps", over=True)
+    first, second = fit.fit.extras["weighting"].stages
+    X, a = np.column_stack([np.ones(len(data)), data["x"]]), data["a"].to_numpy()
+    e = 1 / (1 + np.exp(-X @ first.theta))
+    blocks = [[X.T @ (X * u[:, None]) for u in row] for row in ([e * (1 - e), np.ones_like(e)], [e**0, 1 / (e - e**2)])]
+    W = np.linalg.inv(np.block(blocks))
+
+    def criterion(b):
+        p = 1 / (1 + np.exp(-X @ b))
+        g = np.concatenate([X.T @ (a - p), X.T @ (a / p - (1 - a) / (1 - p))])
+        return g @ W @ g
+
+    best = minimize(criterion, first.theta, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14})
+    np.testing.assert_allclose(second.theta, best.x, atol=1e-6)
+
+
+# -- approximate balance and base weights ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC"])
+@given(seed=seeds, tols=st.sampled_from([1e-3, 0.02, 0.1]))
+@settings(max_examples=5)
+def test_balance_within_tolerances(estimand, seed, tols):
+    """Standardised differences from the target are within ``tols``; what moves weights from one is at the bound."""
+    data = sample(seed)
+    fit = fitted("y ~ treat(a) + adjust(x + z) + weights(w)", data, "ebal", estimand=estimand, tols=tols)
+    w = (fit.design.weights * data["w"]).to_numpy()
+    X = fit.call.frame.design("propensity").X[:, 1:]
+    s, treated = data["w"].to_numpy(), data["a"].to_numpy() == 1
+    arms = {"ATE": (treated, ~treated), "ATT": (treated,), "ATC": (~treated,)}[estimand]
+    sd = np.sqrt(np.mean([s[k] @ (X[k] - s[k] @ X[k] / s[k].sum()) ** 2 / s[k].sum() for k in arms], axis=0))
+    target = s @ X / s.sum() if estimand == "ATE" else s[arms[0]] @ X[arms[0]] / s[arms[0]].sum()
+    for arm in (treated, ~treated):
+        gap = np.abs(w[arm] @ X[arm] / w[arm].sum() - target) / sd
+        assert (gap <= tols + 1e-8).all()
+        before = np.abs(s[arm] @ X[arm] / s[arm].sum() - target) / sd
+        if (before > tols).any():
+            assert np.isclose(gap, tols, rtol=0, atol=1e-8).any()
+
+
+def entropy(w, base=1.0):
+    return float(np.sum(w * np.log(w / base)))
+
+
+@pytest.mark.parametrize("treatment", ["a", "m", "q"])
+def test_tolerances_order_the_weights(treatment):
+    """Wider tolerances give weights nearer to one; none gives the exact ones, and the widest unit weights."""
+    data = sample(6)
+    formula = f"y ~ treat({treatment}) + adjust(x + z)"
+    weights = [cf.fit(formula, data, "ebal", tols=t).design.weights for t in (0, 1e-9, 0.01, 0.05, 5)]
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-6)
+    sizes = [entropy(w) for w in weights]
+    assert sizes[0] > sizes[2] > sizes[3] > sizes[4]
+    np.testing.assert_allclose(weights[4], 1, rtol=1e-9)
+
+
+def test_dose_is_nearly_uncorrelated():
+    data = sample(5)
+    w = cf.fit("y ~ treat(q) + adjust(x + z)", data, "ebal", tols=0.05).design.weights.to_numpy()
+    x, q = data["x"].to_numpy(), data["q"].to_numpy()
+    np.testing.assert_allclose([w @ x, w @ q, w.sum()], [x.sum(), q.sum(), len(x)], rtol=1e-8)
+    correlation = np.mean(w * (x - x.mean()) * (q - q.mean())) / (x.std() * q.std())
+    np.testing.assert_allclose(correlation, 0.05, atol=1e-8)
+
+
+def test_approximate_weights_are_optimal():
+    """scipy's constrained minimiser of the entropy finds the same weights."""
+    data = sample(6, 60)
+    tols = 0.05
+    fit = cf.fit("y ~ treat(a) + adjust(x + w)", data, "ebal", estimand="ATT", tols=tols)
+    treated = (data["a"] == 1).to_numpy()
+    X = data[["x", "w"]].to_numpy()
+    goal, sd = X[treated].mean(axis=0), X[treated].std(axis=0)
+    C = (X[~treated] - goal) / sd
+    m = len(C)
+    limits = [
+        {"type": "eq", "fun": lambda w: w.sum() - m, "jac": lambda w: np.ones(m)},
+        {"type": "ineq", "fun": lambda w: tols - C.T @ w / m, "jac": lambda w: -C.T / m},
+        {"type": "ineq", "fun": lambda w: tols + C.T @ w / m, "jac": lambda w: C.T / m},
+    ]
+    found = minimize(
+        entropy, np.ones(m), jac=lambda w: np.log(w) + 1, bounds=[(1e-6, None)] * m, constraints=limits,
+        method="SLSQP", options={"ftol": 1e-12, "maxiter": 500},
+    )  # fmt: skip
+    np.testing.assert_allclose(fit.design.weights[~treated], found.x, atol=2e-4)
+
+
+def test_weights_stay_near_their_base():
+    """Log weights over base weights are linear in the covariates; base weights that balance are kept."""
+    data = sample(6)
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, "ebal", estimand="ATT", base_weights="p")
+    control = (data["a"] == 0).to_numpy()
+    Z = np.column_stack([np.ones(control.sum()), data["x"][control]])
+    ratio = np.log(fit.design.weights[control] / data["p"][control])
+    np.testing.assert_allclose(Z @ np.linalg.lstsq(Z, ratio, rcond=None)[0], ratio, atol=1e-8)
+    again = data.assign(b=fit.design.weights)
+    kept = cf.fit("y ~ treat(a) + adjust(x)", again, "ebal", estimand="ATT", base_weights="b")
+    np.testing.assert_allclose(kept.design.weights, fit.design.weights, rtol=1e-8)
+
+
+def test_out_of_reach_even_within_tolerances():
+    data = pd.DataFrame({"x": np.arange(40.0), "a": np.arange(40) >= 20, "y": np.arange(40) % 7})
+    with pytest.raises(ConvergenceError, match="x \\("):
+        cf.fit("y ~ treat(a) + adjust(x)", data, "ebal", tols=0.1, estimand="ATT")
+
+
 def test_least_entropy():
     """Any other balancing weights of the arm have more entropy."""
     data = sample(6)
@@ -226,6 +390,17 @@ OPTIONS = [
     ("y ~ treat(q) + adjust(x + z) + outcome(x)", "ipw", {"density": "dt_4"}),
     ("y ~ treat(q) + adjust(x + z) + outcome(x)", "ipw", {"trim": 0.95}),
     ("y ~ treat(q) + adjust(x + z) + outcome(x) + weights(w)", "ebal", {}),
+    (ADJUSTED + " + weights(w)", "ebal", {"tols": 0.05}),
+    (ADJUSTED, "ebal", {"tols": 0.1, "estimand": "ATT", "moments": 2, "interact": True}),
+    (ADJUSTED, "ebal", {"base_weights": "p"}),
+    ("y ~ treat(m) + adjust(x + z) + outcome(x)", "ebal", {"tols": 0.02, "base_weights": "p"}),
+    ("y ~ treat(q) + adjust(x + z) + outcome(x) + weights(w)", "ebal", {"tols": 0.05}),
+    (ADJUSTED + " + weights(w)", "cbps", {"over": True, "interact": True}),
+    (ADJUSTED, "cbps", {"over": True, "estimand": "ATT", "interact": True}),
+    (ADJUSTED, "cbps", {"over": True, "estimand": "ATC"}),
+    ("y ~ treat(m) + adjust(x + z) + outcome(x) + weights(w)", "cbps", {"interact": True}),
+    ("y ~ treat(m) + adjust(x + z) + outcome(x)", "cbps", {"estimand": "ATT", "focal": "low"}),
+    ("y ~ treat(q) + adjust(x + z) + outcome(x) + weights(w)", "cbps", {}),
 ]
 
 
@@ -351,12 +526,24 @@ def test_wrong_questions():
     with pytest.raises(CapabilityError, match="binary treatment"):
         cf.fit("y ~ treat(m) + adjust(x)", data, "ipw", estimand="ATOS")
     with pytest.raises(CapabilityError, match="these do"):
-        cf.fit("y ~ treat(q) + adjust(x)", data, "cbps")
+        cf.fit("y ~ treat(q) + adjust(x)", data, "ipt")
+    for method in ("cbps", "energy", "ebal"):
+        with pytest.raises(CapabilityError, match="needs arms"):
+            cf.fit("y ~ treat(q) + adjust(x)", data, method, estimand="ATT")
+    for treatment in ("m", "q"):
+        with pytest.raises(OptionError, match="two arms"):
+            cf.fit(f"y ~ treat({treatment}) + adjust(x)", data, "cbps", over=True)
+    with pytest.raises(CapabilityError, match="method='ipw'"):
+        cf.fit("y ~ treat(m) + adjust(x)", data, "cbps", estimand="ATO")
+    with pytest.raises(OptionError, match="standardised mean difference"):
+        cf.fit("y ~ treat(a) + adjust(x)", data, "ebal", tols=-0.1)
+    with pytest.raises(DataError, match="base weights"):
+        cf.fit("y ~ treat(a) + adjust(x)", data.assign(b=-1.0), "ebal", base_weights="b")
     with pytest.raises(OptionError, match="1 to 3"):
         cf.fit("y ~ treat(a) + adjust(x)", data, "ebal", moments=4)
     with pytest.raises(OptionError, match="ATO"):
         cf.fit("y ~ treat(a) + adjust(x)", data, "cbps", over=True, estimand="ATO")
-    with pytest.raises(DataError, match="every arm needs some"):
+    with pytest.raises(DataError, match="weight in every arm"):
         cf.fit("y ~ treat(a) + adjust(x) + weights(v)", data.assign(v=(data["a"] == 1).astype(float)), "ebal")
 
 
@@ -369,6 +556,41 @@ def test_energy_refuses_large_samples(monkeypatch):
     monkeypatch.setattr(energy, "MOST_ROWS", 50)
     with pytest.raises(CapabilityError, match="ebal"):
         cf.fit("y ~ treat(a) + adjust(x)", sample(16, 60), "energy")
+
+
+@pytest.mark.parametrize("adjusted", [True, False])
+def test_energy_of_a_dose_is_optimal(adjusted):
+    """No feasible direction lowers distance covariance plus both margins' energy distances, written out plainly."""
+    pytest.importorskip("osqp")
+    data = sample(17, 60)
+    fit = cf.fit("y ~ treat(q) + adjust(x + w)", data, "energy", dimension_adj=adjusted)
+    w = fit.design.weights.to_numpy()
+
+    def distances(X):
+        Z = X / X.std(axis=0, ddof=1)
+        return np.sqrt(((Z[:, None] - Z[None]) ** 2).sum(axis=2))
+
+    Dx, Da = distances(data[["x", "w"]].to_numpy()), distances(data[["q"]].to_numpy())
+    J = np.eye(60) - 1 / 60
+    product = (J @ Dx @ J) * (J @ Da @ J)
+    own = 1 / (1 + np.sqrt(2)) if adjusted else 0.5
+
+    def margin(D, u):
+        t = np.full(60, 1 / 60)
+        return 2 * u @ D @ t - u @ D @ u - t @ D @ t
+
+    def objective(w):
+        u = w / 60
+        penalty = 0.5e-4 * u @ u
+        return u @ product @ u + 2 * (1 - own) * margin(Dx, u) + 2 * own * margin(Da, u) + penalty
+
+    rng = np.random.default_rng(0)
+    best = objective(w)
+    assert best < objective(np.ones(60))
+    for _ in range(200):
+        other = w + rng.uniform(0, 0.2, 60) * rng.exponential(size=60)
+        assert objective(other * 60 / other.sum()) > best - 1e-9
+    np.testing.assert_allclose(w.sum(), 60, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["a", "m"])

@@ -137,7 +137,7 @@ def asked(record: Record) -> list[Question]:
         if family != "gaussian":
             add(Kind.BINARY, family=family, options=(("measure", "ratio"),))
     add(Kind.BINARY, family="binomial", weights="w", options=(("measure", "log_odds_ratio"), ("estimand", "ATT")))
-    add(Kind.BINARY, options=(("measure", "nnt"),))
+    add(Kind.BINARY, family="binomial", options=(("measure", "nnt"),))
     add(Kind.MULTI, family="poisson", options=(("measure", "log_ratio"),))
     add(Kind.CONTINUOUS, family="binomial", options=(("contrast", "slope"),))
     add(Kind.CONTINUOUS, family="poisson", options=(("contrast", (1, 3)),))
