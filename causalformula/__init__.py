@@ -49,10 +49,11 @@ if TYPE_CHECKING:
     from causalformula.results.anova import anova
     from causalformula.results.lm import glm, lm
     from causalformula.results.multiplicity import adjust_pvalues
+    from causalformula.results.nested import waldtest
     from causalformula.results.serial_tests import bgtest, dwtest
     from causalformula.results.stack import stack
     from causalformula.results.table import table
-    from causalformula.results.tests import bptest, resettest, waldtest
+    from causalformula.results.tests import bptest, resettest
 
 _HOMES = {
     "causalformula.backends.difference_in_means": ("DifferenceInMeans",),
@@ -90,7 +91,8 @@ _HOMES = {
     "causalformula.results.lm": ("glm", "lm"),
     "causalformula.results.stack": ("stack",),
     "causalformula.results.serial_tests": ("bgtest", "dwtest"),
-    "causalformula.results.tests": ("bptest", "resettest", "waldtest"),
+    "causalformula.results.tests": ("bptest", "resettest"),
+    "causalformula.results.nested": ("waldtest",),
     "causalformula.results.multiplicity": ("adjust_pvalues",),
     "causalformula.results.table": ("table",),
 }

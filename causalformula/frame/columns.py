@@ -101,6 +101,12 @@ class Table:
         labels = self._labels
         return isinstance(labels, pd.RangeIndex) and labels.start == 0 and labels.step == 1
 
+    def begins(self, other: Table) -> bool:
+        """Whether these are the first rows of another table, by the values in the columns that both have."""
+        mine, others = self.to_pandas(), other.to_pandas().iloc[: self.n]
+        common = [name for name in mine.columns if name in set(others.columns)]
+        return bool(common) and bool(mine[common].equals(others[common]))
+
     def index(self) -> Any:
         """Row labels: the pandas index, or positions for frames that have none."""
         import pandas as pd

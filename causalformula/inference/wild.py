@@ -37,6 +37,8 @@ BLOCK_CELLS = 2_000_000
 TIED = 1e-9
 ROUNDING = 1e-11
 FARTHEST = 2.0**40
+# The level that tests usually have.
+USUAL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +88,27 @@ class WildReference:
         Whether the null hypothesis is imposed.
     tails : {"symmetric", "equal"}
     exact : bool
-        Whether the replicates are all there are, the sample's own among them. Otherwise the sample counts as one more,
-        so that no p-value is zero: ``(b + 1) / (R + 1)``, which rejects at 5% when b / R does if ``0.05 (R + 1)`` is
-        whole.
+        Whether the sample's own t is among the replicates: where all sign patterns are enumerated and the null is
+        imposed. Otherwise the sample counts as one more, so that no p-value is zero: ``(b + 1) / (R + 1)``, which
+        rejects at 5% when b / R does if ``0.05 (R + 1)`` is whole.
+    values : ndarray (q,), optional
+        Null values, which the reported estimates are differences from; zero where not given.
     """
 
     roots: tuple[Roots, ...]
     null: bool
     tails: str
     exact: bool
+    values: Array | None = None
+
+    @property
+    def nulls(self) -> Array:
+        """The null values (q,)."""
+        return np.zeros(len(self.roots)) if self.values is None else self.values
 
     def p_values(self) -> Array:
-        """Share of replicates at least as extreme as the sample's t for no effect (q,)."""
-        return np.array([self.p_value(root, 0.0) for root in self.roots])
+        """Share of replicates at least as extreme as the sample's t for the null values (q,)."""
+        return np.array([self.p_value(root, value) for root, value in zip(self.roots, self.nulls, strict=True)])
 
     def p_value(self, root: Roots, value: float) -> float:
         """p-value of one null value."""
@@ -117,7 +127,7 @@ class WildReference:
         """Null values that are not rejected at ``1 - level`` (q,) and (q,); infinite where none is rejected."""
         alpha = 1 - level
         both = np.array([[self._limit(root, alpha, side) for side in (-1.0, 1.0)] for root in self.roots])
-        return both[:, 0], both[:, 1]
+        return both[:, 0] - self.nulls, both[:, 1] - self.nulls
 
     def _limit(self, root: Roots, alpha: float, side: float) -> float:
         """The value nearest to the estimate, on one side, where the p-value falls to ``alpha``."""
@@ -147,13 +157,14 @@ def _crossing(kept: Callable[[float], bool]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class WildBootstrap:
-    """What a wild bootstrap gives: the CR1S covariance, the reference distribution, a label and the seed if any."""
+    """What a wild bootstrap gives: the CR1S covariance, the reference distribution, a label, the seed if any, notes."""
 
     matrix: Array
     reference: WildReference
     clusters: int
     label: str
     seed: int | None
+    notes: tuple[str, ...] = ()
 
 
 def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Codes | None) -> WildBootstrap:
@@ -186,16 +197,9 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
     Cameron, Gelbach and Miller (2008); Webb (2014); Roodman, Nielsen, MacKinnon and Webb (2019); MacKinnon (2022). R:
     ``fwildclusterboot::boottest`` (WCR11 with ``impose_null = TRUE``, else WCU11); Stata: ``boottest``.
     """
-    hat = _linear_root(evidence, theta)
-    rows = hat.w > 0
-    if codes is None:
-        codes = np.where(rows, np.cumsum(rows) - 1, 0).astype(np.intp)
-    else:
-        # clusters without a row of positive weight are not there
-        codes = np.unique(np.where(rows, codes, codes[rows][0]), return_inverse=True)[1].astype(np.intp)
-    count = int(codes.max()) + 1
-    if count < 2:
-        raise DataError("the wild bootstrap needs at least two clusters")
+    hat = linear_root(evidence)
+    _refuse_nonlinear(evidence, theta)
+    codes, count = present_clusters(hat, codes)
     factor = VARIANCES["CR1S"].factor(hat.nobs, hat.rank, count)
     statistics = [_Statistic.of(hat, c, codes, count) for c in evidence.jac]
     patterns = Patterns(count, request)
@@ -206,13 +210,26 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
         Roots(float(th), float(np.sqrt(matrix[j, j])), s.slope, factor, found[j])
         for j, (th, s) in enumerate(zip(theta, statistics, strict=True))
     )
-    reference = WildReference(roots, request.null, request.tails, patterns.exact)
+    reference = WildReference(roots, request.null, request.tails, patterns.holds_sample)
     seed = None if patterns.exact else patterns.seed
-    return WildBootstrap(matrix, reference, count, _label(request, patterns, count), seed)
+    return WildBootstrap(matrix, reference, count, _label(request, patterns, count), seed, _too_few(request, count))
 
 
-def _linear_root(evidence: Influence, theta: Array) -> Hat:
-    """The regression behind the estimates, when they are linear in its coefficients."""
+def present_clusters(hat: Hat, codes: Codes | None) -> tuple[Codes, int]:
+    """Clusters 0..G-1 that have a row of positive weight, and G; without any, every such row is its own."""
+    rows = hat.w > 0
+    if codes is None:
+        codes = np.where(rows, np.cumsum(rows) - 1, 0).astype(np.intp)
+    else:
+        codes = np.unique(np.where(rows, codes, codes[rows][0]), return_inverse=True)[1].astype(np.intp)
+    count = int(codes.max()) + 1
+    if count < 2:
+        raise DataError("the wild bootstrap needs at least two clusters")
+    return codes, count
+
+
+def linear_root(evidence: Influence) -> Hat:
+    """The one least-squares regression behind the estimates."""
     root = evidence.root
     if root is None or not root.least_squares or len(evidence.stages) != 1 or evidence.always:
         raise CapabilityError(
@@ -224,6 +241,11 @@ def _linear_root(evidence: Influence, theta: Array) -> Hat:
             "the wild bootstrap needs the regression's design, which a difference in means does not keep; use "
             "method='regression', which gives the same estimate"
         )
+    return root
+
+
+def _refuse_nonlinear(evidence: Influence, theta: Array) -> None:
+    """Estimates must be ``jac @ coefficients``, not a nonlinear function that has that slope."""
     value = evidence.jac @ evidence.stages[0].theta
     scale = np.abs(evidence.jac) @ np.abs(evidence.stages[0].theta)
     if np.any(np.abs(value - theta) > 1e-8 * np.maximum(scale, np.abs(theta))):
@@ -231,7 +253,6 @@ def _linear_root(evidence: Influence, theta: Array) -> Hat:
             "the wild bootstrap needs an effect that is linear in the coefficients: measure='difference'; for ratios "
             "use cf.Bootstrap(cluster=...)"
         )
-    return root
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,6 +312,11 @@ class Patterns:
         """Whether all sign patterns are enumerated."""
         return self.request.weights == "rademacher" and self.count < 62 and 2**self.count <= self.request.reps
 
+    @property
+    def holds_sample(self) -> bool:
+        """Whether one of the replicates is the sample itself: under the null, the pattern of plus signs."""
+        return self.exact and self.request.null
+
     def __iter__(self) -> Iterator[Array]:
         size = max(1, BLOCK_CELLS // self.count)
         if self.exact:
@@ -322,9 +348,29 @@ def multipliers(rng: np.random.Generator, shape: tuple[int, int], kind: str) -> 
     return np.asarray(points[rng.integers(0, len(points), shape, dtype=np.int8)])
 
 
-def _label(request: Wild, patterns: Patterns, count: int) -> str:
+def described(request: Wild, patterns: Patterns, count: int) -> str:
+    """How the replicates were made, in words."""
     unit = f"clusters of {request.cluster}: {count}" if request.cluster else f"rows: {count}"
     null = "null imposed" if request.null else "null not imposed"
     many = f"all {2**count} sign patterns" if patterns.exact else f"{request.reps} replicates, seed {patterns.seed}"
+    return f"{unit}; {request.weights}, {null}, {many}"
+
+
+def _label(request: Wild, patterns: Patterns, count: int) -> str:
     se = "CR1S" if request.cluster else "HC1"
-    return f"{se}; p-values and limits by wild bootstrap ({unit}; {request.weights}, {null}, {many})"
+    return f"{se}; p-values and limits by wild bootstrap ({described(request, patterns, count)})"
+
+
+def _too_few(request: Wild, count: int) -> tuple[str, ...]:
+    """A note where the sign patterns are so few that nothing is rejected at 5%, whatever the data."""
+    patterns = 2.0 ** min(count, 62)
+    # a pattern and its mirror image have opposite t; the sample is one of the patterns only under the null
+    least = 1 if request.tails == "symmetric" else 2
+    smallest = 2 / patterns if request.null else least / (patterns + 1)
+    if request.weights != "rademacher" or smallest <= USUAL:
+        return ()
+    unit = "clusters" if request.cluster else "rows"
+    return (
+        f"Note: {count} {unit} have {patterns:g} sign patterns, so that no p-value is below {smallest:.4g} and 95% limits "
+        "are infinite, whatever the data; weights='webb' has more patterns",
+    )

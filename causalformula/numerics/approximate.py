@@ -79,7 +79,7 @@ def balance_within(
         active = np.flatnonzero((coef != 0) | (bound == 0))
         sign = np.where(bound[active] > 0, np.sign(coef[active]), 0.0)
         shifted = b[active] + size * bound[active] * sign
-        tilt = balance(Z[:, active], s, up, down, shifted, size, [names[j] for j in active])
+        tilt = balance(Z[:, active], s, up, down, shifted, size, [names[int(j)] for j in active])
         gap = (part.Z.T @ part.value(_rescaled(tilt, active, spread, part))[1] + part.b) / size
         kept = sign[tilt.kept]
         if (np.abs(gap) <= limit + REQUIRED).all() and (kept * tilt.coef >= 0).all():

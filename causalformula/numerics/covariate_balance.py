@@ -61,9 +61,7 @@ class DoseSolution:
     jacobian: Floats
 
 
-def balance_levels(
-    Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, names: Sequence[str]
-) -> LevelsSolution:
+def balance_levels(Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, names: Sequence[str]) -> LevelsSolution:
     """Solve ``sum_i s_i (1[a_i = k] - 1[a_i = 0]) z_i / P_i(a_i) = 0`` for k = 1 ... K - 1.
 
     Raises
@@ -107,7 +105,8 @@ def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseS
     Raises
     ------
     ConvergenceError
-        If no coefficients leave the dose uncorrelated with the covariates, naming the worst.
+        If no coefficients leave the dose uncorrelated with the covariates, naming the worst. A small sample often has
+        none, even where other weights balance it.
     """
     total = s.sum()
     mean = s @ a / total
@@ -131,7 +130,8 @@ def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseS
 
     coef = np.linalg.solve(T, first.coef[kept])
     start = np.append(coef, s @ (c - X @ coef) ** 2 / total)
-    theta = solve(equations, start, float(total), [*(names[j] for j in kept), "residual variance"])
+    labels = [*(names[j] for j in kept), "residual variance"]
+    theta = solve(equations, start, float(total), labels, "; for a dose method='ebal', which needs no model")
     b, v = sd * (T @ theta[:-1]), float(sd**2 * theta[-1])
     # The equations take the dose at its mean: a residual is (a - mean) - z'b.
     jacobian = equations(np.append(b, v), columns, sd)[1]
@@ -150,7 +150,9 @@ def standardising(columns: Floats, s: Floats) -> Floats:
     return T
 
 
-def solve(equations: Equations, theta: Floats, size: float, names: Sequence[str], maxit: int = 200) -> Floats:
+def solve(
+    equations: Equations, theta: Floats, size: float, names: Sequence[str], hint: str = "", maxit: int = 200
+) -> Floats:
     """A root of the equations by damped Newton steps.
 
     Raises
@@ -167,7 +169,7 @@ def solve(equations: Equations, theta: Floats, size: float, names: Sequence[str]
             break
         theta, F, J = found
     if not np.abs(F).max() <= REQUIRED * size:
-        raise ConvergenceError(unbalanced(F / size, names))
+        raise ConvergenceError(unbalanced(F / size, names) + hint)
     return theta
 
 
@@ -180,6 +182,8 @@ def _step(equations: Equations, theta: Floats, F: Floats, J: Floats) -> tuple[Fl
         for halvings in range(4):
             at = theta + move / 2**halvings
             reached, jacobian = equations(at)
-            if np.isfinite(jacobian).all() and reached @ reached < (1 - 1e-4 / 2**halvings) * (F @ F):
+            with np.errstate(over="ignore", invalid="ignore"):
+                lower = reached @ reached < (1 - 1e-4 / 2**halvings) * (F @ F)
+            if lower and np.isfinite(jacobian).all():
                 return at, reached, jacobian
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind, Treatment
+from causalformula.inference.scales import read_measure
 
 Array = NDArray[np.float64]
 Axes = Any  # matplotlib's, which is not imported before something is drawn
@@ -18,6 +21,8 @@ Axes = Any  # matplotlib's, which is not imported before something is drawn
 # Okabe and Ito's colours, told apart by those who do not see red and green as different.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "0.45"
+# Longer labels are broken into lines, and cut after the last: they would push the picture off its own page.
+LABEL_WIDTH, LABEL_LINES = 32, 4
 MOST_POINTS = 5000  # more are drawn as a random choice of so many: the picture is the same, the file is not
 
 
@@ -35,6 +40,11 @@ def plain(ax: Axes) -> Axes:
     """Without the two spines that carry no scale."""
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def short(label: str) -> str:
+    """A label in a few lines of a bounded width."""
+    return "\n".join(wrap(label, LABEL_WIDTH, max_lines=LABEL_LINES, placeholder=" …")) or label
 
 
 # ---- intervals ------------------------------------------------------------------------------------------------------
@@ -58,7 +68,9 @@ def intervals(
     log : bool
         Whether the scale is logarithmic, as ratios have it.
     """
-    ax = new_axes(ax, height=1.4 + 0.35 * len(labels))
+    labels = [short(label) for label in labels]
+    lines = max(label.count("\n") + 1 for label in labels)
+    ax = new_axes(ax, height=1.4 + (0.15 + 0.2 * lines) * len(labels))
     rows = np.arange(len(labels))
     if log:
         ax.set_xscale("log")
@@ -88,6 +100,7 @@ def plain_numbers(ax: Axes, spread: float) -> None:
 
 AXIS = {
     "difference": "Effect on {y} (difference of means)",
+    "dose": "Effect on {y}",
     "ratio": "Effect on {y} (ratio of means)",
     "odds_ratio": "Effect on {y} (odds ratio)",
     "log_ratio": "Effect on {y} (log ratio of means)",
@@ -97,16 +110,46 @@ AXIS = {
 
 
 def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
-    """Estimates of a ``Result`` with their intervals, one row an effect or group; ratios on a logarithmic axis."""
+    """Estimates of a ``Result`` with their intervals, one row an effect or group; ratios on a logarithmic axis.
+
+    Where the difference behind a number needed to treat may be zero, its interval is two half-lines through infinity.
+    """
     reading, measure = result.read(level), result.answer.measure
     means = result.query is not None and result.query.kind == "means"
     labels = [str(label) for label in result.answer.labels]
     null = None if means else measure.null
     log = measure.reading == "exp"
     ax = intervals(ax, labels, reading.estimate, reading.low, reading.high, null, log)
-    what = ("Mean of {y}" if means else AXIS[measure.name]).format(y=_outcome_name(result.call.frame))
-    ax.set_xlabel(f"{what}, {result.fit.estimand}, {100 * level:g}% interval")
+    note = _half_lines(ax, result, level, reading) if measure.reading == "inverse" else ""
+    ax.set_xlabel(f"{_axis(result, means)}, {100 * level:g}% interval{note}")
     return ax
+
+
+def _axis(result: Any, means: bool) -> str:
+    """What the numbers are, and for whom."""
+    frame, name = result.call.frame, result.answer.measure.name
+    if result.query is None:
+        return "Estimate" if name == "difference" else f"Estimate ({name.replace('_', ' ')})"
+    dose = frame.treatment is not None and frame.treatment.kind is Kind.CONTINUOUS
+    what = "Mean of {y}" if means else AXIS["dose" if dose and name == "difference" else name]
+    return f"{what.format(y=_outcome_name(frame))}, {result.fit.estimand}"
+
+
+def _half_lines(ax: Axes, result: Any, level: float, reading: Any) -> str:
+    """Intervals ``(-inf, 1/low]`` and ``[1/high, inf)`` to the edges of the picture; what to say of them."""
+    difference = replace(result, answer=replace(result.answer, measure=read_measure("difference"))).read(level)
+    open_ = np.isnan(reading.low) & (difference.low < 0) & (difference.high > 0)
+    rows = np.flatnonzero(open_)
+    if not len(rows):
+        return ""
+    ends = 1 / np.column_stack([difference.low, difference.high])[rows]
+    inside = np.concatenate([ends.ravel(), reading.estimate, reading.low, reading.high])
+    low, high = np.nanmin(inside), np.nanmax(inside)
+    left, right = low - 0.15 * (high - low), high + 0.15 * (high - low)
+    for at, mark, start, stop in ((left, "<", left, ends[:, 0]), (right, ">", ends[:, 1], right)):
+        ax.hlines(rows, start, stop, color=COLOURS[0], linewidth=1.6, zorder=2)
+        ax.plot(np.full(len(rows), at), rows, mark, color=COLOURS[0], markersize=6, zorder=3)
+    return "\n(arrows: through infinity, as the difference may be zero)"
 
 
 def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
@@ -162,14 +205,19 @@ def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
         mu = fitted.mu if fitted is not None and len(covariates) == 1 else None
         ax = _by_arm(ax, _arms(treatment), np.asarray(x[1], dtype=float), y, mu)
         ax.set_xlabel(x[0])
-        ax.legend(frameon=False)
+        _legend(ax)
     ax.set_ylabel(_outcome_name(frame))
     return plain(ax)
 
 
 def _arms(treatment: Treatment) -> list[tuple[str, NDArray[np.bool_]]]:
     """Label and rows of each arm."""
-    return [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
+    return [(short(f"{treatment.name} = {level}"), treatment.codes == k) for k, level in enumerate(treatment.levels)]
+
+
+def _legend(ax: Axes) -> None:
+    """Inside, where it hides the least; what it hides shines through."""
+    ax.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize="small")
 
 
 def _outcome_name(frame: ModelFrame) -> str:
@@ -235,8 +283,10 @@ def _distributions(ax: Axes, frame: ModelFrame, arms: Sequence[tuple[str, NDArra
     else:
         _histograms(ax, groups)
     ax.set_xlabel(_outcome_name(frame))
-    # Above the bars, where nothing is hidden.
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(arms), 3))
+    _legend(ax)
+    # Room above the bars, so that it hides none of them.
+    lines = sum(label.count("\n") + 1 for label in groups)
+    ax.set_ylim(top=ax.get_ylim()[1] * (1 + 0.07 * lines))
     return plain(ax)
 
 

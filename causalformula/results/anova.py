@@ -76,7 +76,7 @@ def formula_text(model: Model) -> str:
     return f"{model.outcome_name} ~ {right_side(model.replay) if model.replay is not None else columns or '1'}"
 
 
-def _terms(model: Model) -> tuple[Terms, NDArray[np.intp]]:
+def model_terms(model: Model) -> tuple[Terms, NDArray[np.intp]]:
     """The model's terms, and the term of each column (0 the intercept)."""
     if model.replay is None:
         raise CapabilityError("this model's columns belong to no formula, so it has no terms; use cf.lm or cf.glm")
@@ -84,7 +84,7 @@ def _terms(model: Model) -> tuple[Terms, NDArray[np.intp]]:
     return recipe.terms, np.asarray(recipe.assign, dtype=np.intp)
 
 
-def _refit(model: Model, columns: NDArray[np.intp], intercept: bool) -> FittedRegression:
+def refitted(model: Model, columns: NDArray[np.intp], intercept: bool) -> FittedRegression:
     """The model with some of its columns only."""
     fit = model.regression
     X, names = fit.X[:, columns], [fit.names[j] for j in columns]
@@ -200,7 +200,7 @@ def _sequential_lm(model: Model, test: str) -> Anova:
     import pandas as pd
 
     fit = model.regression
-    found, assign = _terms(model)
+    found, assign = model_terms(model)
     y = fit.y if fit.offset is None else fit.y - fit.offset
     root = np.sqrt(fit.weights)[:, None]
     used = fit.weights > 0
@@ -226,9 +226,9 @@ def _sequential_glm(model: Model, test: str) -> Anova:
     import pandas as pd
 
     fit = model.regression
-    found, assign = _terms(model)
+    found, assign = model_terms(model)
     count = len(found.term_labels)
-    steps = [_refit(model, np.flatnonzero(assign <= k), found.intercept) for k in range(1, count)]
+    steps = [refitted(model, np.flatnonzero(assign <= k), found.intercept) for k in range(1, count)]
     steps += [fit] if count else []
     deviance = np.array([fit.null_deviance, *(step.deviance for step in steps)])
     resid = np.array([fit.df_null, *(step.hat.df_residual for step in steps)])
@@ -292,8 +292,8 @@ def drop1(model: Model, test: str | bool | None = "none") -> Anova:
     import pandas as pd
 
     how = choose_test(model, test)
-    found, assign = _terms(model)
-    fits = [_refit(model, np.flatnonzero(assign != k + 1), found.intercept) for k in _droppable(found)]
+    found, assign = model_terms(model)
+    fits = [refitted(model, np.flatnonzero(assign != k + 1), found.intercept) for k in _droppable(found)]
     columns = _deletions_lm(model, fits, how) if model.regression.linear else _deletions_glm(model, fits, how)
     index = ["<none>", *(found.term_labels[k] for k in _droppable(found))]
     return Anova(pd.DataFrame(columns, index=index), f"Single term deletions\n\nModel:\n{formula_text(model)}")

@@ -156,7 +156,9 @@ def _together(a: Label, b: Label, sign: int) -> Label:
     word = "difference" if sign < 0 else "sum"
     if a != b:
         own = replace(b, term="" if b.term == a.term else b.term, groups=() if b.groups == a.groups else b.groups)
-        word += f" {'from' if sign < 0 else 'with'} {str(own).removeprefix('(').removesuffix(')')}"
+        text = str(own)
+        bracketed = text == own.contrast and text.startswith("(")
+        word += f" {'from' if sign < 0 else 'with'} {text[1:-1] if bracketed else text}"
     return replace(a, contrast=f"{a.contrast} ({word})".strip())
 
 

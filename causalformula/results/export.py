@@ -44,8 +44,8 @@ def to_statsmodels(model: Model) -> Any:
     the variance and do not count rows.
 
     The model's covariance comes along, since statsmodels' own HC1 to HC3 of a GLM are its HC0: standard errors, tests
-    and limits are those of the model, and ``cov_type`` names it. What does not fit into one covariance and one number of
-    degrees of freedom gives a ``CausalFormulaWarning``.
+    and limits are those of the model, and ``cov_type`` names it. What does not fit into one covariance and one number
+    of degrees of freedom gives a ``CausalFormulaWarning``.
     """
     import pandas as pd
 

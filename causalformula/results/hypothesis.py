@@ -6,30 +6,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.fit import Answer, Label
-from causalformula.errors import CapabilityError, FormulaError, OptionError, did_you_mean, some
+from causalformula.backends.fit import Answer
+from causalformula.errors import FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.deparse import deparse
 from causalformula.formula.grammar import variables
 from causalformula.formula.parse import is_identifier, parse_expression
 from causalformula.formula.syntax import Argument, Call, Name, Node, Number
-from causalformula.inference.covariance import Covariance, intersect
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Draws, Evidence, Influence
-from causalformula.inference.hotelling import POWERS, hotelling_freedom
-from causalformula.inference.requests import Cluster, Wild
-from causalformula.inference.scales import read_measure
-from causalformula.results.reading import Test, hotelling, wald
-
-if TYPE_CHECKING:
-    from causalformula.results.result import Result
+from causalformula.inference.evidence import Draws, Evidence
 
 Array = NDArray[np.float64]
-Groups = Callable[[Iterable[str]], Mapping[str, NDArray[np.intp]]]
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
@@ -186,73 +177,8 @@ def _only(rows: Sequence[tuple[str, ...]]) -> dict[str, int]:
     return {name: k for k, row in enumerate(rows) for name in row if name and counts[name] == 1}
 
 
-def hypothesis_answer(answer: Answer, equations: str | Sequence[str]) -> Answer:
-    """The equations' left minus right sides as an answer, on the reported scale of the estimates."""
-    estimate, measure = answer.estimate, answer.measure
-    value, jac, texts = hypothesis_parts(equations, aliases(answer), measure.read(estimate.theta))
-    working = jac * measure.slope(estimate.theta)[None, :]
-    labels = tuple(Label(text, "") for text in texts)
-    return Answer(Estimate(tuple(texts), value, mapped(estimate, working, value)), labels, read_measure("difference"))
-
-
 def mapped(estimate: Estimate, jac: Array, value: Array) -> Evidence | None:
     """Evidence of the equations; draws are carried linearly about the estimates, as the delta method does."""
     if isinstance(estimate.evidence, Draws):
         return Draws(value + (estimate.evidence.values - estimate.theta) @ jac.T)
     return None if estimate.evidence is None else estimate.evidence.map(jac)
-
-
-def carried(result: Result, answer: Answer) -> Covariance:
-    """The covariance of equations among a result's estimates: the delta method.
-
-    Under CR2 and CR3 each equation has degrees of freedom of its own, and under the wild bootstrap replicates of its
-    own, so its covariance is made anew.
-    """
-    old = result.covariance
-    if small_sample(old):
-        return result.call.covariance(answer, old.request, None)
-    if isinstance(old.request, Wild):
-        try:
-            return result.call.covariance(answer, old.request, None)
-        except CapabilityError:
-            # not linear in the coefficients: the standard errors are carried over, and tested by t
-            old = replace(old, label=old.label.partition(";")[0])
-    measure = result.answer.measure
-    texts = [label.term for label in answer.labels]
-    _, jac, _ = hypothesis_parts(texts, aliases(result.answer), measure.read(result.answer.estimate.theta))
-    jac = jac * measure.slope(result.answer.estimate.theta)[None, :]
-    df = np.full(len(jac), float(old.df.min()))
-    return replace(old, matrix=jac @ old.matrix @ jac.T, df=df, draws=None, reference=None)
-
-
-def small_sample(covariance: Covariance) -> bool:
-    """Whether joint tests under a covariance are Hotelling's."""
-    request = covariance.request
-    return isinstance(request, Cluster) and request.type in POWERS and request.df is None
-
-
-def joint_test(estimate: Estimate, covariance: Covariance, groups: Groups, method: str) -> Test:
-    """The test that all of an estimate is zero: HTZ under CR2 and CR3, else Wald's, F or chi-squared by its df.
-
-    Parameters
-    ----------
-    groups : callable
-        Names of columns to their clusters' codes (n,).
-    """
-    evidence = estimate.evidence
-    plain = wald(estimate.theta, covariance.matrix, float(covariance.df.min()), method)
-    # a root without columns (cell means) has its Satterthwaite degrees of freedom and no more
-    if not small_sample(covariance) or not isinstance(evidence, Influence) or evidence.root is None:
-        return plain
-    if evidence.root.X.shape[1] != len(evidence.root.bread):
-        return plain
-    freedom = _freedom(evidence, covariance.request, groups)
-    return hotelling(estimate.theta, covariance.matrix, freedom, method)
-
-
-def _freedom(evidence: Influence, request: Any, groups: Groups) -> float:
-    assert evidence.root is not None
-    used = None if evidence.root.nobs == evidence.n else evidence.root.w > 0
-    clusters, count = intersect(list(groups(request.by).values()), used)
-    jac = evidence.jac[:, -evidence.stages[-1].size :]
-    return hotelling_freedom(evidence.root, clusters, count, jac, POWERS[request.type])

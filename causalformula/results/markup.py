@@ -33,7 +33,8 @@ def html(part: str | Cells) -> str:
 # ---- LaTeX ----------------------------------------------------------------------------------------------------------
 
 # Less, greater and bar are other signs in LaTeX's usual encoding, and R's legend has curly quotes.
-NAMED = {"\\": "backslash", "<": "less", ">": "greater", "|": "bar", "~": "asciitilde", "^": "asciicircum", "`": "asciigrave"}
+NAMED = {"\\": "backslash", "<": "less", ">": "greater", "|": "bar"}
+NAMED |= {"~": "asciitilde", "^": "asciicircum", "`": "asciigrave"}
 LATEX = str.maketrans(
     {c: "\\" + c for c in "&%$#_{}"}
     | {c: f"\\text{name}{{}}" for c, name in NAMED.items()}

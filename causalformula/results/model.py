@@ -340,6 +340,12 @@ class Model(FitNumbers, Arithmetic):
 
         return to_statsmodels(self)
 
+    def plot(self, ax: Any = None, level: float = 0.95, intercept: bool = False) -> Any:
+        """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""
+        from causalformula.plots import draw
+
+        return draw.coefficients(self, ax, level, intercept)
+
     # -- print -----------------------------------------------------------------------------------------------------
 
     def summary(self, level: float | None = None) -> Summary:

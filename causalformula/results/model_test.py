@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import OptionError
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.requests import Classical
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.requests import Bootstrap, Classical, Request
 from causalformula.inference.scales import read_measure
 from causalformula.results.anova import comparison_table, formula_text, table_text
 from causalformula.results.call import grouping_names
-from causalformula.results.hypothesis import hypothesis_parts, joint_test, small_sample
+from causalformula.results.carried import Equations, carried, joint_test
 from causalformula.results.reading import Reading, Test, read
 from causalformula.results.rformat import format_each
 from causalformula.results.summary import Summary, effect_part
@@ -38,13 +38,21 @@ class Hypotheses:
     estimate : ndarray (h,)
     covariance : Covariance
     test : Test
-        F where the model's tests use t, otherwise chi-squared; Hotelling's under CR2 and CR3.
+        F where the model's tests use t, otherwise chi-squared; Hotelling's under CR2 and CR3; among its own replicates
+        under the wild bootstrap.
+    model : Model
+        Whose coefficients they are.
     """
 
     equations: tuple[str, ...]
     estimate: np.ndarray
     covariance: Covariance
     test: Test
+    model: Model
+
+    def with_vcov(self, vcov: Any) -> Hypotheses:
+        """The same equations under another covariance of the coefficients."""
+        return hypotheses(self.model.with_vcov(vcov), self.equations)
 
     def read(self, level: float = 0.95) -> Reading:
         """Estimates, errors, tests and limits as arrays."""
@@ -71,40 +79,32 @@ class Hypotheses:
     def summary(self, level: float = 0.95) -> Summary:
         """The table, and the joint test below it."""
         cells = effect_part(self.equations, self.read(level), level)
-        return Summary((cells, f"Standard errors: {self.covariance.label}", "", str(self.test)))
+        lines = [f"Standard errors: {self.covariance.label}"]
+        if isinstance(self.covariance.request, Bootstrap):
+            lines.append(f"Intervals: {self.covariance.request.kind}")
+        return Summary((cells, *lines, *self.covariance.notes, "", str(self.test)))
 
     def __repr__(self) -> str:
         return str(self.summary())
 
 
-def hypotheses(model: Model, equations: str | Sequence[str]) -> Hypotheses:
+def hypotheses(model: Model, texts: str | Sequence[str]) -> Hypotheses:
     """See ``Model.hypothesis``."""
-    fit, old = model.regression, model.covariance
+    fit = model.regression
     aliased = [name for j, name in enumerate(fit.names) if j not in fit.kept]
     names = {f"b{j + 1}": k for k, j in enumerate(fit.kept)} | {name: k for k, name in enumerate(fit.kept_names)}
-    value, jac, texts = hypothesis_parts(equations, names, fit.theta, aliased)
-    estimate = fit.estimate().map(lambda theta: value, jac, texts)
+    equations = Equations.of(texts, names, fit.estimate(), read_measure("difference"), aliased)
 
     def codes(columns: Iterable[str]) -> dict[str, NDArray[np.intp]]:
         return {name: model.frame.groups(name).codes for name in columns}
 
-    if small_sample(old):
-        new = covariance(estimate, old.request, groups=codes(grouping_names(old.request)))
-    else:
-        df = np.full(len(value), float(old.df.min()))
-        new = replace(old, matrix=jac @ old.matrix @ jac.T, df=df, draws=None, reference=None)
-    test = joint_test(estimate, new, codes, "Linear hypothesis test")
-    shown = _Restrictions(model, tuple(texts), value, jac, linear_in(texts, names, fit.theta, jac))
-    return Hypotheses(tuple(texts), value, new, shown.described(test))
+    def anew(estimate: Estimate, request: Request) -> Covariance:
+        return covariance(estimate, request, groups=codes(grouping_names(request)))
 
-
-def linear_in(texts: Sequence[str], names: Mapping[str, int], theta: Array, jac: Array) -> bool:
-    """Whether the equations have the same slopes elsewhere."""
-    try:
-        _, other, _ = hypothesis_parts(texts, names, 1.3 * theta + 0.7)
-    except OptionError:
-        return False
-    return bool(np.allclose(other, jac, rtol=1e-9, atol=1e-12))
+    found = carried(equations, model.covariance, codes, anew)
+    test = joint_test(equations.estimate, found, codes, "Linear hypothesis test")
+    shown = _Restrictions(model, equations.texts, equations.value, equations.jac, equations.linear)
+    return Hypotheses(equations.texts, equations.value, found, shown.described(test), model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +118,8 @@ class _Restrictions:
     linear: bool
 
     def described(self, test: Test) -> Test:
-        """The test with R's table and print; Hotelling's keeps its own line."""
-        if "HTZ" in test.method:
+        """The test with R's table and print; Hotelling's, and one by replicates, keep their own lines."""
+        if "HTZ" in test.method or "wild" in test.method:
             return test
         kind = "Linear" if self.linear else "Nonlinear"
         table = comparison_table(self.residual_df, test, self.squares(test))

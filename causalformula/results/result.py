@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Fit, Query
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import Covariance
+from causalformula.inference.covariance import Covariance, transformed
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.call import Call
-from causalformula.results.reading import Reading, Test, check_level, read, wald
+from causalformula.results.reading import Reading, Test, check_level, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -300,13 +300,12 @@ class Result(Arithmetic):
         -------
         Result
             One row an equation (left minus right side); ``.test`` is the joint Wald test: F where the estimates' tests
-            use t, chi-squared where they use z, and Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ).
+            use t, chi-squared where they use z, Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ), and
+            among its own replicates under the wild bootstrap.
         """
-        from causalformula.results.hypothesis import carried, hypothesis_answer, joint_test
+        from causalformula.results.carried import asked
 
-        answer = hypothesis_answer(self.answer, equations)
-        covariance = carried(self, answer)
-        test = joint_test(answer.estimate, covariance, self.call.codes, "Wald test")
+        answer, covariance, test = asked(self, equations)
         texts = (equations,) if isinstance(equations, str) else tuple(equations)
         return replace(self, answer=answer, covariance=covariance, query=None, test=test, source=(self, texts))
 
@@ -419,6 +418,8 @@ class Result(Arithmetic):
 
 def _equality(result: Result, name: str) -> Test | None:
     """Wald test that the effects are equal across groups, contrast by contrast."""
+    from causalformula.results.carried import joint_test
+
     labels = result.answer.labels
     rows = []
     first: dict[tuple[str, str], int] = {}
@@ -433,14 +434,15 @@ def _equality(result: Result, name: str) -> Test | None:
     if not rows:
         return None
     matrix = np.array(rows)
-    covariance = matrix @ result.covariance.matrix @ matrix.T
+    covariance = transformed(result.covariance.matrix, matrix)
     # Effects that the model holds equal differ by rounding only: there is nothing to test in them.
-    free = np.diag(covariance) > 1e-12 * (matrix**2 @ np.diag(result.covariance.matrix))
+    free = np.abs(np.diag(covariance)) > 1e-12 * (matrix**2 @ np.diag(result.covariance.matrix))
     if not free.any():
         return None
     matrix, covariance = matrix[free], covariance[np.ix_(free, free)]
-    theta = matrix @ result.answer.estimate.theta
+    differences = result.answer.estimate.contrast(matrix, [f"b{k}" for k in range(len(matrix))])
     what = "means" if result.query is not None and result.query.kind == "means" else "effects"
     method = f"Wald test that the {what} are equal by {name}"
     # A numeric modifier's groups lie on a line, so equality of two of them implies that of all.
-    return wald(theta, covariance, float(result.covariance.df.min()), method, reduce=True)
+    own = replace(result.covariance, matrix=covariance, draws=None, reference=None)
+    return joint_test(differences, own, result.call.codes, method, reduce=True)

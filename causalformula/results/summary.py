@@ -90,7 +90,8 @@ def result_summary(result: Result, level: float, *, models: bool) -> Summary:
         Whether the models behind the effect follow.
     """
     reading = result.read(level)
-    parts: list[str | Cells] = [_header(result), "", effect_part([str(label) for label in result.answer.labels], reading, level)]
+    effects = effect_part([str(label) for label in result.answer.labels], reading, level)
+    parts: list[str | Cells] = [_header(result), "", effects]
     parts += [line for line in _footer(result, reading, level) if line]
     if result.test is not None:
         parts += ["", str(result.test)]
@@ -213,5 +214,6 @@ def _half_lines(result: Result, reading: Reading, level: float) -> list[str]:
     for label, a, b, gone in zip(result.answer.labels, low, high, np.isnan(reading.low), strict=True):
         if gone and a < 0 < b:
             left, right = format_each([1 / a, 1 / b], 4)
-            lines.append(f"{100 * level:g}% limits of {label}: below {left} or above {right} (the difference may be zero)")
+            where = f"below {left} or above {right} (the difference may be zero)"
+            lines.append(f"{100 * level:g}% limits of {label}: {where}")
     return lines

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 STARS: dict[str, float] = {"+": 0.1, "*": 0.05, "**": 0.01, "***": 0.001}
 STATISTICS = ("std.error", "conf.int", "p.value")
 
-# Broom's name, modelsummary's name, decimals (None: text).
+# Broom's name, modelsummary's name, decimals where estimates have three (None: text or a count).
 GLANCE: dict[str, tuple[str, int | None]] = {
-    "nobs": ("Num.Obs.", 0),
+    "nobs": ("Num.Obs.", None),
     "r.squared": ("R2", 3),
     "adj.r.squared": ("R2 Adj.", 3),
     "AIC": ("AIC", 1),
@@ -32,8 +32,8 @@ GLANCE: dict[str, tuple[str, int | None]] = {
     "sigma": ("Sigma", 3),
     "deviance": ("Deviance", 3),
     "null.deviance": ("Null deviance", 3),
-    "df.residual": ("Residual df", 0),
-    "df.null": ("Null df", 0),
+    "df.residual": ("Residual df", None),
+    "df.null": ("Null df", None),
     "method": ("Method", None),
     "estimand": ("Estimand", None),
     "vcov": ("Std.Errors", None),
@@ -190,7 +190,8 @@ def table(
     level : float
         Of ``conf.int``.
     digits : int
-        Decimals of the estimates.
+        Decimals of the estimates and of the statistics of the fits (``AIC`` and ``BIC`` have two less). A number below
+        one of the last of them is written with so many significant digits instead: ``0.000123``, not ``0.000``.
 
     Returns
     -------
@@ -198,7 +199,8 @@ def table(
 
     Notes
     -----
-    R: ``modelsummary::modelsummary(list(...), stars = TRUE)``.
+    R: ``modelsummary::modelsummary(list(...), stars = TRUE)``. A coefficient that the data do not determine, and a limit
+    or an error that does not exist, is ``NA``; a row that a fit does not have is blank.
 
     Examples
     --------
@@ -224,7 +226,7 @@ def table(
     check_level(level)
     read = [_by_row(fit.tidy(level=level), rename, name) for fit, name in zip(fitted, columns, strict=True)]
     rows = _estimate_rows(read, statistic, marks, digits)
-    rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance)
+    rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance, digits)
     return Table(columns, tuple(rows), ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items()))
 
 
@@ -296,7 +298,7 @@ def _in_order(columns: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _estimate(record: Mapping[str, Any] | None, marks: Mapping[str, float], digits: int) -> tuple[str, str]:
-    if record is None or np.isnan(record["estimate"]):
+    if record is None:
         return "", ""
     p = record["p.value"]
     # The mark with the smallest cut-off above p; none for a missing p.
@@ -305,34 +307,40 @@ def _estimate(record: Mapping[str, Any] | None, marks: Mapping[str, float], digi
 
 
 def _statistic(record: Mapping[str, Any] | None, statistic: str, digits: int) -> tuple[str, str]:
+    # an aliased coefficient says NA once
     if record is None or np.isnan(record["estimate"]):
         return "", ""
     if statistic == "conf.int":
         low, high = (_fixed(record[end], digits) for end in ("conf.low", "conf.high"))
-        return (f"[{low}, {high}", "]") if low or high else ("", "")
+        return f"[{low}, {high}", "]"
     value = record[statistic]
     text = _fixed(value, digits)
     if statistic == "p.value" and value < 10.0**-digits:
         text = f"<{_fixed(10.0**-digits, digits)}"
-    return (f"({text}", ")") if text else ("", "")
+    return f"({text}", ")"
 
 
 def _fixed(value: float, digits: int) -> str:
-    return "" if np.isnan(value) else f"{value:.{digits}f}"
+    """So many decimals, and as many significant digits where these would not show them; R's words for the rest."""
+    if not np.isfinite(value):
+        return "NA" if np.isnan(value) else "Inf" if value > 0 else "-Inf"
+    small = 0 < abs(value) < 10.0**-digits
+    return f"{value:#.{max(1, digits)}g}" if small else f"{value:.{digits}f}"
 
 
 # ---- statistics of the fits -----------------------------------------------------------------------------------------
 
 
-def _glance_rows(read: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None) -> list[Row]:
+def _glance_rows(read: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None, digits: int) -> list[Row]:
     known = dict.fromkeys(name for glance in read for name in glance)
     for name in wanted or ():
         if name not in known:
             raise OptionError(f"no fit has {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
     rows = []
     for name in DEFAULT_GLANCE if wanted is None else wanted:
-        title, digits = GLANCE.get(name, (name, 3))
-        cells = tuple((_glance_cell(glance.get(name), digits), "") for glance in read)
+        title, decimals = GLANCE.get(name, (name, 3))
+        shown = None if decimals is None else max(0, decimals + digits - 3)
+        cells = tuple((_glance_cell(glance.get(name), shown), "") for glance in read)
         if wanted is not None or any(text for text, _ in cells):
             rows.append(Row("glance", title, "", cells))
     return rows
@@ -342,5 +350,5 @@ def _glance_cell(value: Any, digits: int | None) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, str) or digits is None:
-        return str(value)
-    return f"{value:.{digits}f}"
+        return str(value) if isinstance(value, str) else f"{value:g}" if value != int(value) else str(int(value))
+    return _fixed(value, digits)

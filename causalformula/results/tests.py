@@ -1,21 +1,17 @@
-"""Specification tests and Wald tests of nested models, as R's ``lmtest`` has and prints them."""
+"""Specification tests, as R's ``lmtest`` has and prints them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.frame.regression_frame import bind_regression
-from causalformula.inference.requests import Classical
 from causalformula.numerics.least_squares import least_squares
-from causalformula.results.anova import check_comparable, comparison_table, formula_text, table_text
 from causalformula.results.htest import Named, check_plain, chi_squared_test, f_test
-from causalformula.results.hypothesis import joint_test
 from causalformula.results.reading import Test
 
 if TYPE_CHECKING:
@@ -145,74 +141,3 @@ def _numeric_columns(model: Model) -> Array:
     if not wanted:
         raise OptionError("the model has no numeric variables; use type='fitted'")
     return np.asarray(model.regression.X[:, wanted])
-
-
-# -- nested models ----------------------------------------------------------------------------------------------------
-
-
-def waldtest(model: Model, other: Model | None = None, vcov: Any = None, test: str = "F") -> Test:
-    """Wald test of a model against a nested one, which needs only the larger model's covariance.
-
-    Parameters
-    ----------
-    model, other : Model
-        In either order; one must have all columns of the other. Without ``other``, the model against its intercept.
-    vcov : str, request or matrix, optional
-        Of the larger model; its own covariance where not given.
-    test : {"F", "Chisq"}
-        F has the residual degrees of freedom of the larger model (for CR2 and CR3 the test is Hotelling's).
-
-    Returns
-    -------
-    Test
-        With R's table.
-
-    Notes
-    -----
-    R: ``lmtest::waldtest`` 0.9-40.
-    """
-    from causalformula.results.model import Model
-
-    models = [model] if other is None else [model, other]
-    if not all(isinstance(m, Model) for m in models):
-        raise OptionError("waldtest takes models of cf.lm and cf.glm; of a causal fit, its .outcome")
-    if test not in ("F", "Chisq"):
-        raise OptionError(f"test must be 'F' or 'Chisq', not {test!r}")
-    check_comparable(models)
-    full = max(models, key=lambda m: m.rank)
-    full = full if vcov is None else full.with_vcov(vcov)
-    left = {"(Intercept)"} if other is None else set(min(models, key=lambda m: m.rank).regression.kept_names)
-    found = _wald(full, left, test)
-    if other is None:
-        smaller = (f"{model.outcome_name} ~ 1", model.df_residual + int(found[1]))
-        pairs = [(formula_text(model), model.df_residual), smaller]
-    else:
-        pairs = [(formula_text(m), m.df_residual) for m in models]
-    table = comparison_table((pairs[0][1], pairs[1][1]), found[0])
-    lines = [f"Model {k}: {text}" for k, (text, _) in enumerate(pairs, 1)]
-    return replace(found[0], table=table, text=table_text(table, "\n".join(["Wald test", "", *lines])))
-
-
-def _wald(full: Model, left: set[str], test: str) -> tuple[Test, int]:
-    """The test that the larger model's other coefficients are zero, and their number."""
-    names = full.regression.kept_names
-    if not left <= set(names) | {"(Intercept)"}:
-        extra = ", ".join(sorted(left - set(names)))
-        raise OptionError(f"the models are not nested: only the smaller one has {extra}")
-    tested = [k for k, name in enumerate(names) if name not in left]
-    if not tested:
-        raise OptionError("the models have the same coefficients, so there is nothing to test")
-
-    def groups(columns: Any) -> dict[str, NDArray[np.intp]]:
-        return {name: full.frame.groups(name).codes for name in columns}
-
-    covariance = full.covariance
-    part = full.regression.estimate().select(tested)
-    df = float(covariance.df.min())
-    df = float(full.df_residual) if np.isinf(df) else df
-    picked = np.ix_(tested, tested)
-    freedom = np.full(len(tested), np.inf if test == "Chisq" else df)
-    own = replace(covariance, matrix=covariance.matrix[picked], df=freedom, draws=None, reference=None)
-    if test == "Chisq" and not isinstance(own.request, Classical):
-        own = replace(own, request=replace(own.request, df=np.inf))
-    return joint_test(part, own, groups, "Wald test"), len(tested)

@@ -38,10 +38,11 @@ def tidy_answer(answer: Answer, reading: Reading) -> pd.DataFrame:
 
 
 def glance_result(result: Result) -> pd.DataFrame:
-    """One row: the outcome model's statistics where there is one, then nobs, method, estimand and vcov."""
+    """One row: the outcome model's statistics where the result is read off one, then nobs, method, estimand, vcov."""
     import pandas as pd
 
-    model = result.outcome
+    # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
+    model = None if result.query is None else result.outcome
     row: dict[str, Any] = {} if model is None else model.glance().iloc[0].drop("nobs").to_dict()
     row |= {
         "nobs": result.nobs,

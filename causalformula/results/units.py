@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,9 @@ class Units:
 def _refuse_unrelated(frames: Sequence[Any]) -> None:
     """A ``DataError`` for other data with the positions 0, 1, 2, ... for labels, which identify no unit."""
     tables = [table for frame in frames for table in _tables(frame)]
-    numbered = [table for table in tables if table.numbered]
+    numbered = sorted((table for table in tables if table.numbered), key=lambda table: table.n)
     sizes = sorted({table.n for table in numbered})
-    if len(sizes) > 1:
+    if any(a.n < b.n and not a.begins(b) for a, b in pairwise(numbered)):
         raise DataError(
             f"the fits are of different data, of {some(sizes)} rows, whose labels are their positions and do not say "
             "which rows are the same unit; give the data an index that does, as in data.set_index('id'), or fit to one "

@@ -100,15 +100,72 @@ def test_means_have_no_line_of_no_effect(fit):
     assert vertical(ax) == []
 
 
-def test_an_interval_through_infinity_is_a_point_alone(heart):
+def test_an_interval_through_infinity_is_two_half_lines(heart):
     result = cf.fit("severe ~ treat(arm) + I.H", heart, family="binomial", measure="nnt")
-    ax = result.plot()
+    ax = result.plot(level=0.9)
     assert result.tidy()["conf.low"].isna().all()
-    (collection,) = ax.collections
-    assert not any(len(path) for path in collection.get_segments())
     points = next(line for line in ax.lines if line.get_marker() == "o")
     np.testing.assert_array_equal(points.get_xdata(), result.tidy()["estimate"])
     assert vertical(ax) == []
+    differences = cf.fit("severe ~ treat(arm) + I.H", heart, family="binomial").tidy(level=0.9)
+    whole, left, right = ax.collections
+    assert not any(len(path) for path in whole.get_segments())
+    starts, ends = (np.array([path[:, 0] for path in side.get_segments()]) for side in (left, right))
+    np.testing.assert_allclose(starts[:, 1], 1 / differences["conf.low"])
+    np.testing.assert_allclose(ends[:, 0], 1 / differences["conf.high"])
+    arrows = {line.get_marker(): line.get_xdata() for line in ax.lines if line.get_marker() in "<>"}
+    np.testing.assert_array_equal(arrows["<"], starts[:, 0])
+    np.testing.assert_array_equal(arrows[">"], ends[:, 1])
+    low, high = ax.get_xlim()
+    assert low <= starts.min() and ends.max() <= high
+    assert "the difference may be zero" in ax.get_xlabel()
+
+
+def test_a_number_needed_to_treat_with_limits_has_its_interval(heart):
+    result = cf.fit("severe ~ treat(Drug) + I.H", heart, family="binomial", measure="nnt")
+    ax = result.plot()
+    np.testing.assert_array_equal(segments(ax), result.tidy()[["conf.low", "conf.high"]])
+    assert "zero" not in ax.get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("formula", "given", "label"),
+    [
+        ("Severity ~ treat(I.H) + Drug", {}, "Effect on Severity, ATE, 95% interval"),
+        ("Severity ~ treat(Drug) + I.H", {}, "Effect on Severity (difference of means), ATE, 95% interval"),
+        ("severe ~ treat(I.H)", {"family": "binomial", "measure": "ratio"}, "Effect on severe (ratio of means), ATE"),
+    ],
+)
+def test_the_axis_says_what_the_numbers_are(heart, formula, given, label):
+    assert cf.fit(formula, heart, method="regression", **given).plot().get_xlabel().startswith(label)
+
+
+def test_what_was_derived_is_no_effect_on_the_outcome(fit, heart):
+    assert fit.hypothesis("b1 = -10").plot().get_xlabel() == "Estimate, 95% interval"
+    assert (fit - cf.fit("Severity ~ treat(Drug)", heart)).plot().get_xlabel() == "Estimate, 95% interval"
+
+
+def test_long_names_leave_room_for_the_picture(heart):
+    long = heart.assign(arm="a very long name of a level of the treatment, namely the one called " + heart["arm"])
+    result = cf.fit("Severity ~ treat(arm)", long)
+    for kind, texts in (("effects", None), ("outcome", "legend")):
+        ax = result.plot(kind)
+        ax.figure.canvas.draw()
+        labels = ax.get_yticklabels() if texts is None else ax.get_legend().get_texts()
+        shown = [label.get_text() for label in labels]
+        assert max(len(line) for text in shown for line in text.splitlines()) <= draw.LABEL_WIDTH + len(": mean 12.34")
+        assert max(text.count("\n") for text in shown) < draw.LABEL_LINES
+        page = ax.figure.bbox
+        assert ax.get_window_extent().width > 0.4 * page.width
+        assert all(page.x0 <= label.get_window_extent().x0 and label.get_window_extent().x1 <= page.x1 for label in labels)
+
+
+def test_the_legend_hides_no_bar(heart):
+    for formula in ("Severity ~ treat(arm)", "severe ~ treat(Drug)"):
+        ax = cf.fit(formula, heart).plot("outcome")
+        ax.figure.canvas.draw()
+        bars = [patch for patch in ax.patches if patch.get_window_extent().height > 0]
+        assert not any(ax.get_legend().get_window_extent().overlaps(patch.get_window_extent()) for patch in bars)
 
 
 def test_outcome_against_the_confounder_with_the_models_lines(fit, heart):
@@ -179,5 +236,8 @@ def test_coefficients_of_a_model(heart):
     tidy = model.tidy(level=0.9)
     np.testing.assert_array_equal(segments(ax), tidy[["conf.low", "conf.high"]][1:])
     assert rows(cf.plots.coefficients(model, intercept=True))[0] == "(Intercept)"
+    assert rows(model.plot(level=0.9)) == rows(ax)
+    assert rows(model.plot(intercept=True))[0] == "(Intercept)"
+    assert model.plot(ax=ax) is ax
     with pytest.raises(cf.DataError, match="no coefficient but its intercept"):
         cf.plots.coefficients(cf.lm("Severity ~ 1", heart))

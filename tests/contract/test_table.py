@@ -158,13 +158,58 @@ def test_glance_rows_are_those_that_a_fit_has(naive, adjusted):
         cf.table([adjusted], glance=["r.squred"])
 
 
-def test_an_aliased_coefficient_is_blank():
+def test_an_aliased_coefficient_is_na():
     class Aliased(Stub):
         def tidy(self, level=0.95):
             return super().tidy(level).assign(estimate=np.nan)
 
-    found = cells(cf.table([Aliased()]))
-    assert found["x0", "estimate"] == found["x0", "std.error"] == ""
+    found = cells(cf.table([Aliased(p=(np.nan,)), Stub(p=(0.5, 0.5))]))
+    assert (found["x0", "estimate"], found["x0", "std.error"]) == ("NA", "")
+    assert found["x1", "estimate"] == found["x1", "std.error"] == ""
+
+
+def test_limits_and_errors_that_do_not_exist_are_na():
+    class Undefined(Stub):
+        def tidy(self, level=0.95):
+            limits = {"std.error": np.nan, "p.value": np.nan, "conf.low": np.nan, "conf.high": np.inf}
+            return super().tidy(level).assign(**limits)
+
+    assert cells(cf.table([Undefined()], statistic="conf.int"))["x0", "conf.int"] == "[NA, Inf]"
+    assert cells(cf.table([Undefined()]))["x0", "std.error"] == "(NA)"
+    assert cells(cf.table([Undefined()], statistic="p.value"))["x0", "p.value"] == "(NA)"
+    assert cells(cf.table([Undefined()]))["x0", "estimate"] == "0.500"
+
+
+def test_small_numbers_keep_their_digits():
+    class Small(Stub):
+        def tidy(self, level=0.95):
+            values = np.array([0.00012345, -0.00000002, 0.001, 0.0, 0.0009996])
+            return super().tidy(level).assign(**{"estimate": values, "std.error": abs(values) / 4})
+
+    found = cells(cf.table([Small(sigma=0.00004567, nobs=5)], stars=False, glance=["sigma"]))
+    shown = [found[f"x{k}", "estimate"] for k in range(5)]
+    assert shown == ["0.000123", "-2.00e-08", "0.001", "0.000", "0.00100"]
+    assert found["x0", "std.error"] == "(3.09e-05)"
+    assert found["Sigma", ""] == "4.57e-05"
+    assert cells(cf.table([Small()], digits=5, stars=False))["x0", "estimate"] == "0.00012"
+
+
+def test_digits_hold_for_the_statistics_of_the_fits_too(adjusted):
+    exact = adjusted.glance().iloc[0]
+    for digits in (1, 3, 6):
+        found = cells(cf.table([adjusted], digits=digits))
+        assert found["R2", ""] == f"{exact['r.squared']:.{digits}f}"
+        assert found["AIC", ""] == f"{exact['AIC']:.{max(0, digits - 2)}f}"
+        assert found["Num.Obs.", ""] == "1000"
+
+
+def test_a_hypothesis_does_not_show_the_statistics_of_its_fit(adjusted):
+    derived = adjusted.hypothesis("b1 = -10")
+    assert "R2" not in set(cf.table([derived]).to_frame()["term"])
+    frame = cf.table([adjusted, derived]).to_frame().set_index("term")
+    assert (frame.loc["R2", "(1)"], frame.loc["R2", "(2)"]) == ("0.856", "")
+    assert frame.loc["AIC", "(2)"] == ""
+    assert frame.loc["Num.Obs.", "(2)"] == "1000"
 
 
 @pytest.mark.parametrize(

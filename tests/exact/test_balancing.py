@@ -406,7 +406,9 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("formula", "method", "options"), OPTIONS, ids=lambda v: str(v))
 def test_influence_is_exact_for_every_option(formula, method, options):
-    fit = cf.fit(formula, sample(5, 60), method, **options)
+    # this model of a dose has no solution in the smaller sample
+    size = 120 if (method, "treat(q)" in formula) == ("cbps", True) else 60
+    fit = cf.fit(formula, sample(5, size), method, **options)
     psi = fit.influence()
     np.testing.assert_allclose(psi.mean(axis=0), 0, atol=1e-9 * np.abs(psi).max())
     for row in (0, 7, 31, 59):

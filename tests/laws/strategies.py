@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import currently_in_test_context, reject
 from hypothesis import strategies as st
 
@@ -26,6 +27,9 @@ LAWS = (
 
 FAMILIES = {"gaussian": "y", "binomial": "d", "poisson": "k", "binomial(link = 'probit')": "d"}
 COLUMN = {Kind.BINARY: "a", Kind.MULTI: "m", Kind.CONTINUOUS: "q"}
+
+# Exactly identified equations that often have no root at sixty rows; fixed samples without one are skipped.
+OFTEN_WITHOUT_SOLUTION = {("cbps", Kind.CONTINUOUS)}
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -101,6 +105,8 @@ class Question:
             # no weights balance some of the small samples: no estimate, so nothing for a law to be about
             if currently_in_test_context():
                 reject()
+            if (self.record.name, self.kind) in OFTEN_WITHOUT_SOLUTION:
+                pytest.skip("the equations have no solution in this small sample")
             raise
 
     def __str__(self) -> str:
@@ -152,8 +158,6 @@ def asked(record: Record) -> list[Question]:
 
 def questions(law: str, only: Callable[[Question], bool] = lambda q: True) -> list[Any]:
     """Questions for a law as pytest parameters, over every registered method that obeys it."""
-    import pytest
-
     out = []
     for record in registry.methods():
         if law in record.exempt:

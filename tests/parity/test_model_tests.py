@@ -36,6 +36,7 @@ def models():
     return {
         "f": cf.lm(F, d),
         "s": cf.lm("Severity ~ Drug", d),
+        "i": cf.lm("Severity ~ Drug * x", d),
         "one": cf.lm("Severity ~ 1", d),
         "fw": cf.lm("Severity ~ Drug + x", d, weights="w"),
         "al": cf.lm("Severity ~ Drug + I(2 * Drug) + x", d),
@@ -265,10 +266,18 @@ def test_stored_specification_tests():
         ("chisq", ("s", "f"), {"vcov": "HC3", "test": "Chisq"}),
         ("binomial", ("b",), {}),
         ("binomial_chisq", ("b",), {"test": "Chisq"}),
+        ("term", ("f", "- g"), {}),
+        ("terms", ("f", ["g", "x:Drug"]), {}),
+        ("terms_in_turn", ("f", "- Drug:x", "- g"), {"vcov": "HC3"}),
+        ("binomial_chain", ("b", "- g", "- x"), {"test": "Chisq"}),
+        ("chain", ("s", "i", "f"), {}),
     ],
 )
 def test_wald_tests_are_lmtests(models, case, names, options):
-    found = cf.waldtest(*(models[name] for name in names), **options)
+    """Models by their names here; ``- g`` leaves out a term."""
+    found = cf.waldtest(
+        *(n.removeprefix("- ") if n[0] == "-" else n if isinstance(n, list) else models[n] for n in names), **options
+    )
     same_table(found.table, R["wald"][case], 1e-7 if "b" in names else 1e-8)
     assert str(found) == R["wald"][case]["text"]
 
@@ -370,6 +379,18 @@ def test_refusals_say_what_to_do(models):
         cf.resettest(cf.fit("Severity ~ treat(Drug) + x", d))
     with pytest.raises(cf.OptionError, match="not nested: only the smaller one has z"):
         cf.waldtest(cf.lm("Severity ~ z", d), models["f"])
+    for terms, match in [
+        (("x",), r"x is part of Drug:x; leave out those too, as in waldtest\(m, \['x', 'Drug:x'\]\)"),
+        (("gb",), "'gb' is a coefficient and no term, .*hypothesis"),
+        (("HC3",), "no term 'HC3'.*a covariance is given as vcov="),
+        (("g", "g"), "g is left out already"),
+        ((3,), "of type int"),
+        ((cf.fit("Severity ~ treat(Drug) + x", d),), r"of type Result, .*\.outcome"),
+    ]:
+        with pytest.raises(cf.OptionError, match=match):
+            cf.waldtest(models["f"], *terms)
+    with pytest.raises(cf.CapabilityError, match="without intercept"):
+        cf.waldtest(models["no"], "x")
     with pytest.raises(cf.OptionError, match="1000 and 40 rows"):
         cf.anova(models["s"], models["small"])
     with pytest.raises(cf.OptionError, match="different outcomes"):

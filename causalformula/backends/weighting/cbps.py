@@ -129,9 +129,7 @@ def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: in
     return Weighting(w, p, (first, stage), dw, words="covariate balancing propensity score (over-identified)")
 
 
-def balanced_levels(
-    frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Array, options: CBPS
-) -> Weighting:
+def balanced_levels(frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Array, options: CBPS) -> Weighting:
     """Several levels: a multinomial model whose inverse probabilities give all arms the same weighted sums.
 
     For the ATT the weights ``P_focal / P_own`` are log-linear and each arm's conditions stand alone, as in inverse

@@ -65,7 +65,9 @@ tests <- list(
 )
 walds <- list(
   two = waldtest(s, f), down = waldtest(f, s), one = waldtest(f), HC3 = waldtest(s, f, vcov = vcovHC),
-  chisq = waldtest(s, f, vcov = vcovHC, test = "Chisq"), binomial = waldtest(b), binomial_chisq = waldtest(b, test = "Chisq")
+  chisq = waldtest(s, f, vcov = vcovHC, test = "Chisq"), binomial = waldtest(b), binomial_chisq = waldtest(b, test = "Chisq"),
+  term = waldtest(f, "g"), terms = waldtest(f, c("g", "Drug:x")), terms_in_turn = waldtest(f, "Drug:x", "g", vcov = vcovHC),
+  binomial_chain = waldtest(b, "g", "x", test = "Chisq"), chain = waldtest(s, lm(Severity ~ Drug * x, data = d), f)
 )
 htz <- function(m, k, type) {
   w <- as.data.frame(unclass(Wald_test(m, constrain_zero(k), vcov = type, cluster = d$cl)))
