@@ -20,7 +20,7 @@ from causalformula.backends.registry import methods
 from causalformula.datasets.tables import read
 from causalformula.errors import CausalFormulaError, OptionError
 from causalformula.fit import fit
-from causalformula.inference.request_text import read_request
+from causalformula.inference.request_text import NAMES, read_request
 from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
 from causalformula.results.facts import facts
 from causalformula.results.result import Result
@@ -330,7 +330,7 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     add("--method", help="how to answer: see 'causalformula methods'")
     add("--estimand", help="ATE, ATT, ATC, ...: for whom")
     add("--contrast", help="reference, pairwise, sequential, 'B, A', or for a dose a number, sd, iqr, minmax, slope")
-    add("--vcov", metavar="V", help="the covariance: classical, HC3, ~g, bootstrap, ...")
+    add("--vcov", metavar="V", help=f"the covariance: {', '.join(NAMES)}")
     add("--reps", type=int, metavar="N", help="replicates of --vcov bootstrap or wild")
     add("--seed", type=int, metavar="N", help="their seed: the same seed gives the same numbers")
     add("--family", help="the outcome model's family: gaussian, binomial, poisson, ...")

@@ -90,7 +90,17 @@ def fit(
     family : str, optional
         Family of the outcome model.
     vcov : str, request or matrix, optional
-        ``"classical"``, ``"HC3"``, ``"~g"``, ``"asympt"``, ``"bootstrap"``, ``cf.Bootstrap(reps=999, seed=1)``, ...
+        The covariance of the estimates; the method's own where not given, and ``"~g"`` where the formula has
+        ``cluster(g)``.
+
+        - ``"classical"``; ``"HC0"`` to ``"HC5"``, ``"HC4m"``; ``"asympt"``, every stage estimated;
+        - clusters: ``"~g"``, ``"~g + h"``, or by type ``"CR0 ~ g"``, ``"CR1 ~ g"``, ``"CR1S ~ g"``, ``"CR1p ~ g"``,
+          ``"CR2 ~ g"``, ``"CR3 ~ g"``;
+        - in time: ``"NeweyWest"``, ``"NeweyWest(4) ~ time"``, ``"Andrews"``, ``"DriscollKraay ~ time"``;
+        - resampling: ``"bootstrap"``, ``"bootstrap(999, seed = 1) ~ g"``, ``"jackknife"``, ``"jackknife ~ g"``,
+          ``"wild"``, ``"wild ~ g"``;
+        - an object that says more, such as ``cf.Bootstrap(reps=999, kind="bca", seed=1)`` or
+          ``cf.Cluster("g", df=5)``; or a matrix.
     subset : str or boolean array, optional
         Rows to use.
     na_action : {"omit", "fail"}

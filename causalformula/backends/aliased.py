@@ -31,7 +31,7 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: Design, gr
         named.
     """
     dropped = np.setdiff1d(np.arange(len(model.names)), model.kept)
-    entangled = np.flatnonzero(~model.determined(gradients).all(axis=0))
+    entangled = [int(k) for k in np.flatnonzero(~model.determined(gradients).all(axis=0))]
     told = [_told(model, design.recipe, k, int(dropped[k]), frame) for k in entangled]
     empty = [model.lengths[dropped[k]] == 0 for k in entangled]
     crossed = [frame.the_treatment.name in _variables(design.recipe, int(dropped[k])) for k in entangled]

@@ -133,8 +133,8 @@ class Arms:
         """Degrees of freedom that estimatr's design gives: Welch's, or clusters minus cells within blocks."""
         evidence = answer.estimate.evidence
         if isinstance(evidence, Influence) and self.frame.strata is not None and self.frame.clusters:
-            df = float(_clusters_by_cell(self.frame, self.cells).sum() - self.cells.mean.size)
-            special = {_cluster_default(self.frame): np.full(len(compared), df)}
+            free = float(_clusters_by_cell(self.frame, self.cells).sum() - self.cells.mean.size)
+            special = {_cluster_default(self.frame): np.full(len(compared), free)}
             evidence = replace(evidence, df_special=special)
             return replace(answer, estimate=replace(answer.estimate, evidence=evidence))
         plain = self.frame.strata is None and self.frame.weights is None
@@ -149,8 +149,6 @@ class Arms:
         v, m = [], []
         for a in (high, low):
             y = self.cells.y[self.cells.arm == a]
-            if len(y) < 2:
-                return float("nan")
             v.append(y.var(ddof=1) / len(y))
             m.append(len(y) - 1)
         if v[0] + v[1] == 0:
@@ -274,8 +272,10 @@ def _batch(frame: ModelFrame, options: DifferenceInMeans, query: Query, W: Array
     cell = treatment.codes if frame.strata is None else frame.strata.codes * levels + treatment.codes
     rows, w = np.arange(frame.n), frame.unit_weights
     shape = (frame.n, blocks * levels)
-    total, sums = (W @ csr_array((each, (rows, cell)), shape=shape) for each in (w, w * frame.y))
-    total, sums = (part.reshape(len(W), blocks, levels) for part in (total, sums))
+    total, sums = (
+        np.asarray(W @ csr_array((each, (rows, cell)), shape=shape)).reshape(len(W), blocks, levels)
+        for each in (w, w * frame.y)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         share = total.sum(axis=2) / total.sum(axis=(1, 2))[:, None]
         # a block that was not drawn has no share; one that lacks an arm has a mean that is not a number

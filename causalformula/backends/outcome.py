@@ -33,4 +33,5 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
 def model_word(family: Family, model: FittedRegression) -> str:
     """How the print names the outcome model: ``linear``, ``binomial``, ``binomial, probit link``."""
     link = "" if family.link_name == KINDS[family.name].link else f", {family.link_name} link"
-    return "linear" if model.linear else f"{family.name}{link}"
+    variance = "" if family.variance_name == KINDS[family.name].variance else f", variance {family.variance_name}"
+    return "linear" if model.linear else f"{family.name}{link}{variance}"

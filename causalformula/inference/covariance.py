@@ -196,13 +196,14 @@ def _from_influence(
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)
-    lost = full_leverage(evidence.root) if _undefined(matrix, row, evidence) else np.empty(0, dtype=np.intp)
-    return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
+    return Covariance(request, matrix, df, label, notes=notes, full_leverage=_full_leverage(matrix, row, evidence))
 
 
-def _undefined(matrix: Array, row: Variance, evidence: Influence) -> bool:
-    """Whether a row's adjustment by leverage made the matrix NaN."""
-    return row.adjust is not None and evidence.root is not None and bool(np.isnan(matrix).any())
+def _full_leverage(matrix: Array, row: Variance, evidence: Influence) -> Codes:
+    """Rows whose leverage of one made the matrix NaN."""
+    if row.adjust is None or evidence.root is None or not np.isnan(matrix).any():
+        return np.empty(0, dtype=np.intp)
+    return full_leverage(evidence.root)
 
 
 def _classical(evidence: Influence, unconditional: bool) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError
+from causalformula.errors import DataError, OptionError, warn
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HAC, DriscollKraay
 from causalformula.inference.stage import influence_weights
@@ -169,8 +169,30 @@ def _autoregressions(U: Array) -> tuple[Array, Array]:
 def driscoll_kraay(sums: Array, request: DriscollKraay, n: int, parameters: int) -> tuple[Array, int]:
     """Long-run covariance of scores summed by period (T, p), and the number of lags."""
     lag = int(np.floor(len(sums) ** 0.25)) if request.lag is None else int(request.lag)
+    _check_reach(lag, len(sums), "periods")
     matrix = long_run(sums, _bartlett(np.arange(lag + 1) / (lag + 1.0)))
     return matrix * (n / (n - parameters) if request.adjust else 1.0), lag
+
+
+def _check_reach(lag: float, length: int, unit: str) -> None:
+    """Warn of lags that no two rows (or periods) are apart."""
+    if lag >= length:
+        warn(
+            f"lag {lag:g} reaches beyond the data's {length} {unit}, which are at most {length - 1} apart: there is "
+            "little to estimate such a correlation from; choose fewer lags, or none for the automatic number"
+        )
+
+
+def _in_order(codes: Codes, name: str) -> Codes:
+    """Rows in the order of a column that says what the order is."""
+    values, counts = np.unique(codes, return_counts=True)
+    if len(values) < len(codes):
+        raise OptionError(
+            f"order_by={name!r} does not say the order of the rows: {int((counts > 1).sum())} of its values have several "
+            f"rows. For a panel use cf.DriscollKraay({name!r}); to keep the order in which tied rows stand, sort the data "
+            "and leave order_by out"
+        )
+    return np.argsort(codes, kind="stable")
 
 
 def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str]:
@@ -186,7 +208,8 @@ def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[st
         matrix, lag = driscoll_kraay(group_sums(scores[used], codes, periods), request, len(codes), k)
         label = f"Driscoll-Kraay ({periods} periods of {request.time}, lag {lag})"
     else:
-        order = np.argsort(groups[request.order_by][used], kind="stable") if request.order_by else slice(None)
+        order = _in_order(groups[request.order_by][used], request.order_by) if request.order_by else slice(None)
+        _check_reach(request.lag or 0, int(used.sum()), "rows")
         matrix, width = hac(scores[used][order], counted, request, k)
         label = _label(request, width)
     return np.asarray(weights.T @ matrix @ weights), label

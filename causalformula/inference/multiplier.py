@@ -2,7 +2,8 @@
 
 With ``s_g`` the influences summed over unit g (row or cluster), a replicate is ``T_j = sum_g xi_g s_gj / sqrt(sum_g
 s_gj^2)`` with independent ``xi_g`` of mean 0 and variance 1: nothing is refitted, and the correlation of the estimates
-is kept.
+is kept. The size of the sum is taken as known, so the replicates are divided by one ``sqrt(chi2_df / df)``: as few
+units tell little of it, they are multivariate t.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from causalformula.inference.wild import multipliers
 Array = NDArray[np.float64]
 
 BLOCK_CELLS = 2_000_000
-MULTIPLIERS = ("rademacher", "webb", "mammen", "normal")
+MULTIPLIERS = ("normal", "rademacher", "webb", "mammen")
 
 
-def multiplier_statistics(sums: Array, reps: int, rng: np.random.Generator, kind: str = "rademacher") -> Array:
+def multiplier_statistics(sums: Array, reps: int, rng: np.random.Generator, kind: str = "normal") -> Array:
     """Replicates (R, q) of the estimates' t statistics under no effect.
 
     Parameters
     ----------
     sums : ndarray (G, q)
         Influences summed over units.
-    kind : {"rademacher", "webb", "mammen", "normal"}
+    kind : {"normal", "rademacher", "webb", "mammen"}
+        Of few units, a sum with multipliers that are not normal has too short tails.
 
     Raises
     ------

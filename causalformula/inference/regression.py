@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CausalFormulaError
+from causalformula.errors import CausalFormulaError, ConvergenceError
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
+from causalformula.inference.intervals import influence_error
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -218,12 +219,50 @@ def fit_glm(
     start, mustart : ndarray, optional
         Coefficients (p,) or means (n,) to start from instead of the family's own.
     """
-    fit = irls(
-        X, y, family, weights, offset, start=start, mustart=mustart, epsilon=epsilon, maxit=maxit, intercept=intercept
-    )
+    scoring = partial(irls, X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept)
     if to_zero:
-        fit = polish(X, y, family, weights, offset, fit)
+        fit = _to_zero(partial(polish, X, y, family, weights, offset), scoring, start, mustart, _inner(family, y, weights))
+    else:
+        fit = scoring(start=start, mustart=mustart)
     return _from_glm(fit, X, y, tuple(names), family, weights, offset, intercept)
+
+
+def _to_zero(
+    polished: Callable[[GLMFit], GLMFit],
+    scoring: Callable[..., GLMFit],
+    start: Array | None,
+    mustart: Array | None,
+    inner: Array | None,
+) -> GLMFit:
+    """A polished fit; from other means where R's own start diverges, as a quasi family's at the edge of its range may."""
+    fit, failure = None, None
+    try:
+        fit = polished(scoring(start=start, mustart=mustart))
+        if fit.converged and not fit.separated:
+            return fit
+    except ConvergenceError as error:
+        failure = error
+    if start is None and mustart is None and inner is not None:
+        try:
+            again = polished(scoring(mustart=inner))
+        except ConvergenceError:
+            again = None
+        if again is not None and again.converged and not again.separated:
+            return again
+    if fit is None:
+        assert failure is not None
+        raise failure
+    return fit
+
+
+def _inner(family: Family, y: Array, weights: Array | None) -> Array | None:
+    """Means inside the family's range to start from, where they are not the family's own."""
+    if family.name != "quasi":
+        return None
+    w = np.ones(len(y)) if weights is None else weights
+    if family.variance_name == "mu(1-mu)":
+        return np.asarray((w * y + 0.5) / (w + 1))
+    return np.asarray(y + 0.1) if family.variance_name == "mu" else None
 
 
 def _target(family: Family, mu: Array, prior: Array) -> Array:
@@ -295,3 +334,33 @@ def refits(model: FittedRegression, W: Array) -> Array:
         if fit.converged and not fit.separated:
             out[k] = fit.coef
     return out
+
+
+def studentized(model: FittedRegression, clusters: NDArray[np.intp] | None, W: Array) -> Array:
+    """Coefficients of the refits and, beside them, their standard errors (R, 2r); NaN rows where a refit fails.
+
+    Each standard error is that of the refit's own influence, a row (or cluster) drawn c times counting as c.
+    """
+    out = np.full((len(W), 2 * model.rank), np.nan)
+    for k, w in enumerate(W):
+        found = _refitted(model, w)
+        if found is None or found.rank < model.rank:
+            continue
+        error = influence_error(found.estimate().evidence, w, clusters)
+        if (error > 0).all():
+            out[k] = np.concatenate([found.theta, error])
+    return out
+
+
+def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None:
+    """The model under frequency weights; None where that fails."""
+    X, weights = model.hat.X, counts * model.weights if model.weighted else counts
+    try:
+        if model.linear:
+            return fit_linear(X, model.y, model.kept_names, weights=weights, offset=model.offset)
+        fit = newton(X, model.y, model.family, weights, model.offset, model.theta)
+    except (CausalFormulaError, np.linalg.LinAlgError):
+        return None
+    if not fit.converged or fit.separated:
+        return None
+    return _from_glm(fit, X, model.y, model.kept_names, model.family, weights, model.offset, True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.errors import OptionError, choose
 from causalformula.inference.requests import (
+    CR_TYPES,
     HAC,
     HC,
     HC_TYPES,
@@ -34,7 +35,7 @@ NAMES = (
     "jackknife",
     "wild",
     "~g",
-    "CR0 ~ g ... CR3 ~ g",
+    *(f"{name} ~ g" for name in CR_TYPES),
     "wild ~ g",
     "NeweyWest",
     "NeweyWest(4) ~ time",
@@ -87,14 +88,44 @@ def _read_text(text: str) -> Request:
         return request(**given)
     found = _CLUSTER.match(text)
     if found:
-        by = [a or b for a, b in _NAME.findall(found["by"])]
-        return Cluster(tuple(by), type=found["type"])
+        return Cluster(_columns(found["by"]), type=found["type"])
     found = _SERIAL.match(text)
     if found:
         return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
     if _LATER.match(text):
         return Later(text)
-    raise OptionError(f"unknown covariance {text!r}{choose(text, NAMES)}")
+    raise OptionError(f"unknown covariance {text!r}{_meant(text) or choose(text, NAMES)}")
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    """The columns of ``g + h``; a product of columns is not among what clusters are made of."""
+    found = _NAME.findall(text)
+    for _, plain in found:
+        if set(plain) & set(":*^/%()"):
+            raise OptionError(
+                f"{plain!r} is no column. Cluster by both ways with '~g + h'; by each combination of them, make a column "
+                "that holds the combination and name it. A column with an odd name stands in backquotes"
+            )
+    return tuple(quoted or plain for quoted, plain in found)
+
+
+_RESAMPLED_BY_SEVERAL = re.compile(r"^(?P<kind>bootstrap|jackknife|wild)\b[^~]*~\s*(?P<by>.*[+:*].*)$")
+
+
+def _meant(text: str) -> str:
+    """What a text that nearly is a request lacks, and an example of what to write."""
+    if text in CR_TYPES:
+        return f"; {text} needs its clusters, as in '{text} ~ g' with g a column of the data (also after cluster(g))"
+    if text.upper() == "HAC":
+        return "; did you mean 'NeweyWest', 'NeweyWest(4) ~ time' or 'Andrews'?"
+    found = _RESAMPLED_BY_SEVERAL.match(text)
+    if found:
+        kind = found["kind"]
+        return (
+            f"; '{kind} ~ g' takes one column of clusters. For each combination of several, make a column that holds it; "
+            "several ways of clustering are '~g + h'"
+        )
+    return ""
 
 
 def _arguments(request: type[Request], text: str, whole: str) -> dict[str, Any]:
@@ -135,7 +166,8 @@ def _serial(name: str, inside: str | None, by: str | None) -> Request:
     if name == "Andrews":
         return HAC("Andrews", order_by=by, kernel=inside or "QuadraticSpectral")
     if inside is not None and not inside.isdigit():
-        raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4)")
+        time = f"; the column of the time stands after ~, as in '{name} ~ {inside}'"
+        raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4){time}")
     lag = None if inside is None else int(inside)
     return DriscollKraay(by or "", lag) if name == "DriscollKraay" else HAC("NeweyWest", lag, order_by=by)
 

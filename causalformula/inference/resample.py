@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CapabilityError, ConvergenceError, OptionError
+from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, warn
 from causalformula.inference.requests import Bootstrap, check_seed
 
 Array = NDArray[np.float64]
@@ -57,6 +57,9 @@ def bootstrap(
     clusters = _consecutive(groups[request.cluster]) if request.cluster else None
     strata = _consecutive(groups[request.strata]) if request.strata else None
     plan = Plan(n, clusters, strata, request.weights)
+    if plan.units < 2:
+        unit = f"cluster of {request.cluster}" if request.cluster else "row"
+        raise DataError(f"there is one {unit}, so every bootstrap sample is the same; at least two are needed")
     _refuse_single(plan, request)
     seed = fresh_seed(request.seed)
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
@@ -230,6 +233,10 @@ def order_statistics(draws: Array, probabilities: Array) -> Array:
     for r, k in zip(rank, whole, strict=True):
         k = int(k)
         if k < 1 or k >= count:
+            warn(
+                f"{count} bootstrap replicates are too few for limits at this level: the most extreme one stands in for a "
+                "limit; use more replicates"
+            )
             out.append(ordered[0] if k < 1 else ordered[-1])
             continue
         if abs(r - k) < 1e-10:

@@ -121,5 +121,5 @@ def _wild(estimate: Estimate, request: Wild, clusters: Codes | None) -> Resample
     if not isinstance(estimate.evidence, Influence):
         raise CapabilityError("the wild bootstrap is for least-squares regressions; use vcov='bootstrap'")
     found = wild_bootstrap(estimate.evidence, estimate.theta, request, clusters)
-    told = {"notes": found.notes, "reference": found.reference, "seed": found.seed}
-    return Resampled(found.matrix, found.clusters - 1.0, found.label, **told)
+    df = found.clusters - 1.0
+    return Resampled(found.matrix, df, found.label, None, found.notes, found.reference, found.seed)

@@ -63,7 +63,7 @@ def _one(n: float, k: float, g: float) -> float:
 
 
 def _hc1(n: float, k: float, g: float) -> float:
-    return n / (n - k)
+    return n / (n - k) if n > k else np.nan
 
 
 def _cr1(n: float, k: float, g: float) -> float:
@@ -71,7 +71,7 @@ def _cr1(n: float, k: float, g: float) -> float:
 
 
 def _cr1s(n: float, k: float, g: float) -> float:
-    return g / (g - 1) * (n - 1) / (n - k)
+    return g / (g - 1) * (n - 1) / (n - k) if n > k else np.nan
 
 
 def _cr1p(n: float, k: float, g: float) -> float:

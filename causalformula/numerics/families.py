@@ -216,7 +216,8 @@ class Family:
     variance_name: str
 
     def __str__(self) -> str:
-        return f'{self.name}(link = "{self.link_name}")'
+        variance = f', variance = "{self.variance_name}"' if self.name == "quasi" else ""
+        return f'{self.name}(link = "{self.link_name}"{variance})'
 
     @property
     def link(self) -> Link:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,8 @@ from causalformula.formula.reader import parse_model
 from causalformula.formula.terms import Terms
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Classical
 from causalformula.results import fit_statistics
 from causalformula.results.reading import Test
 from causalformula.results.rtext import anova_text
@@ -173,11 +175,11 @@ def anova(*models: Model, test: str | bool | None = None) -> Anova:
     if len(models) == 1:
         (model,) = models
         how = choose_test(model, test)
-        return _sequential_lm(model, how) if model.regression.linear else _sequential_glm(model, how)
+        return _told(_sequential_lm(model, how) if model.regression.linear else _sequential_glm(model, how), models)
     check_comparable(models)
     largest = min(models, key=lambda m: m.df_residual)
     how = choose_test(largest, test)
-    return _compare(models, largest, how)
+    return _told(_compare(models, largest, how), models)
 
 
 def check_comparable(models: Sequence[Model]) -> None:
@@ -269,8 +271,22 @@ def _compare(models: Sequence[Model], largest: Model, test: str) -> Anova:
     return Anova(pd.DataFrame(columns, index=index), "\n".join([f"Analysis of {kind} Table", "", *lines]))
 
 
+def _told(found: Anova, models: Sequence[Model]) -> Anova:
+    """With a note for a reader of models with a robust covariance: the table does not use it."""
+    own = {describe(m.covariance.request) for m in models if not isinstance(m.covariance.request, Classical)}
+    if not own:
+        return found
+    named = " or ".join(sorted(own))
+    note = f"Note: by the classical variances, not by {named}; cf.waldtest uses the models' own"
+    return replace(found, heading=f"{found.heading}\n\n{note}\n")
+
+
 def comparison_table(resid: tuple[int, int], test: Test, squares: tuple[float, float] | None = None) -> pd.DataFrame:
-    """Two models' residual degrees of freedom and the test between them, as ``lmtest`` and ``car`` show it."""
+    """Two models' residual degrees of freedom and the test between them, as ``lmtest`` and ``car`` show it.
+
+    Where the denominator of F has other degrees of freedom (of clusters, or a request's own), ``Den.Df`` shows them; a
+    p-value of the wild bootstrap's replicates is named as such.
+    """
     import pandas as pd
 
     columns = {"Res.Df": np.array(resid, dtype=float)}
@@ -280,6 +296,10 @@ def comparison_table(resid: tuple[int, int], test: Test, squares: tuple[float, f
     if squares is not None:
         columns["Sum of Sq"] = np.array([NAN, squares[0] - squares[1]])
     name, p = ("F", "Pr(>F)") if isinstance(test.df, tuple) else ("Chisq", "Pr(>Chisq)")
+    if isinstance(test.df, tuple) and test.df[1] != min(resid):
+        columns["Den.Df"] = np.array([NAN, test.df[1]])
+    if "wild" in test.method:
+        p = "Pr(wild)"
     columns |= {name: np.array([NAN, test.statistic]), p: np.array([NAN, test.p_value])}
     return pd.DataFrame(columns, index=["1", "2"])
 
@@ -296,7 +316,8 @@ def drop1(model: Model, test: str | bool | None = "none") -> Anova:
     fits = [refitted(model, np.flatnonzero(assign != k + 1), found.intercept) for k in _droppable(found)]
     columns = _deletions_lm(model, fits, how) if model.regression.linear else _deletions_glm(model, fits, how)
     index = ["<none>", *(found.term_labels[k] for k in _droppable(found))]
-    return Anova(pd.DataFrame(columns, index=index), f"Single term deletions\n\nModel:\n{formula_text(model)}")
+    heading = f"Single term deletions\n\nModel:\n{formula_text(model)}"
+    return _told(Anova(pd.DataFrame(columns, index=index), heading), [model])
 
 
 def _droppable(found: Terms) -> list[int]:

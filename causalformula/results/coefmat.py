@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ from causalformula.results.rformat import (
 from causalformula.results.rlayout import WIDTH, display_width, matrix_text, pad_right
 
 DIGITS = 4
+EFFECT_WIDTH = 120
 T_COLUMNS = ("Estimate", "Std. Error", "t value", "Pr(>|t|)")
 Z_COLUMNS = ("Estimate", "Std. Error", "z value", "Pr(>|z|)")
 
@@ -42,6 +43,8 @@ class Cells:
         Whether the stars are to be explained below.
     rules : tuple of int
         Rows above which a line is drawn (0 the first, their number the last line of all); none in R's own tables.
+    width : int
+        The page: R's 80 columns, more for effect tables, which carry limits and stars beside the coefficients' columns.
     """
 
     rows: tuple[str, ...]
@@ -49,13 +52,14 @@ class Cells:
     body: tuple[tuple[str, ...], ...]
     legend: bool
     rules: tuple[int, ...] = ()
+    width: int = WIDTH
 
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, width: int = WIDTH) -> str:
+    def text(self, width: int | None = None) -> str:
         """Lay the table out as R prints it; ends with a newline."""
-        table = self._ruled() if self.rules else matrix_text(self.rows, self.cols, self.body, width)
+        table = self._ruled() if self.rules else matrix_text(self.rows, self.cols, self.body, width or self.width)
         return table + legend_text() if self.legend else table
 
     def _ruled(self) -> str:
@@ -319,8 +323,12 @@ def effect_cells(
     shown = texts[known]
     _rescue_zeros(shown, limits.ravel()[known], digits)
     texts[known], texts[~known] = shown, "NA"
+    # limits of which none is finite are blank by R's rule, which has no such limits
+    endless = np.isinf(limits.ravel())
+    texts[endless] = np.where(limits.ravel()[endless] > 0, "Inf", "-Inf")
     cells = np.hstack([np.array(left.body, dtype=object), texts.reshape(limits.shape)])
-    return _assemble(rows, (*first, *limit_names(level)), cells, _star_cells(xm[:, 3]), True)
+    found = _assemble(rows, (*first, *limit_names(level)), cells, _star_cells(xm[:, 3]), True)
+    return replace(found, width=EFFECT_WIDTH)
 
 
 def effect_table(

@@ -62,7 +62,7 @@ def lm(
     env : mapping of str to callable, optional
         Functions that the formula may call beside the fixed table.
     vcov : str, request or matrix, optional
-        Covariance of the coefficients: ``"classical"`` (the default), ``"HC3"``, ``"~g"``, ``"bootstrap"``, ...
+        Covariance of the coefficients: ``"classical"`` (the default), or any other that ``cf.fit`` takes.
 
     Returns
     -------

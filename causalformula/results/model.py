@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import OptionError
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.regression import FittedRegression, refits
+from causalformula.inference.regression import FittedRegression, refits, studentized
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Classical, Given, Request
+from causalformula.inference.requests import Bootstrap, Classical, Given, Request
 from causalformula.inference.scales import read_measure
 from causalformula.results import residuals
 from causalformula.results.arithmetic import Arithmetic
+from causalformula.results.banded import Banded
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.model_numbers import FitNumbers
 from causalformula.results.reading import Reading, check_level, read, two_sided
@@ -36,7 +37,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(FitNumbers, Arithmetic):
+class Model(FitNumbers, Arithmetic, Banded):
     """A fitted regression: coefficients, their covariance, and everything that R says of an ``lm`` or a ``glm``.
 
     Attributes
@@ -319,6 +320,13 @@ class Model(FitNumbers, Arithmetic):
 
         return hypotheses(self, equations)
 
+    def permutation_test(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused: coefficients have no assignment that could be permuted; a causal fit has."""
+        raise CapabilityError(
+            "a model has no treatment whose assignment could be permuted; write it as one, as in "
+            "cf.fit('y ~ treat(a) + adjust(x)', data).permutation_test()"
+        )
+
     def drop1(self, test: str | bool | None = "none") -> Anova:
         """What the fit loses without each of its terms, R's ``drop1``; a term inside another stays.
 
@@ -381,7 +389,10 @@ def model_covariance(regression: FittedRegression, frame: RegressionFrame | Mode
     """Covariance of the estimable coefficients; the classical one where ``vcov`` is None."""
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
     groups = {name: frame.groups(name).codes for name in grouping_names(request)}
-    found = covariance(regression.estimate(), request, groups=groups, refit=partial(refits, regression))
+    refit = partial(refits, regression)
+    if isinstance(request, Bootstrap) and request.kind == "studentized":
+        refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
+    found = covariance(regression.estimate(), request, groups=groups, refit=refit)
     return told_of_full_leverage(found, frame.index)
 
 

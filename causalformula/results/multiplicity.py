@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.inference.multiplicity import METHODS, adjust
-from causalformula.inference.multiplier import MULTIPLIERS, multiplier_statistics, step_down
-from causalformula.inference.requests import Cluster
+from causalformula.inference.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resample import fresh_seed
 from causalformula.numerics.least_squares import group_sums
 from causalformula.results.call import Call
+from causalformula.results.simultaneous import check_multipliers, check_units, joint_freedom
+from causalformula.results.stack import Member, cluster_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,35 +29,37 @@ ALL_METHODS = (*METHODS, "romano_wolf")
 
 
 def adjust_pvalues(
-    fits: Sequence[Result | Model],
+    fits: Result | Model | Sequence[Result | Model] | Mapping[str, Result | Model],
     method: str = "holm",
     *,
     reps: int = 9999,
     seed: int | None = None,
-    weights: str = "rademacher",
+    weights: str = "normal",
 ) -> pd.DataFrame:
     """Adjust the p-values of every effect of several fits, taken as one family.
 
     Parameters
     ----------
-    fits : sequence of Result or Model
-        Several outcomes, subgroups or methods.
+    fits : Result or Model, or a sequence or mapping of them
+        Several outcomes, subgroups or methods; of one fit, its own effects are the family.
     method : {"holm", "bonferroni", "hochberg", "bh", "by", "romano_wolf"}
         ``romano_wolf`` steps down through the joint distribution of the t statistics, by a multiplier bootstrap on the
         fits' stacked influences: rows are aligned by the data's row labels, and whole clusters share a multiplier when
-        a fit is clustered. It uses the dependence between the fits, where Holm allows for the worst.
+        a fit is clustered; all are divided by one ``sqrt(chi2_df / df)``, with the fewest degrees of freedom of any fit,
+        at most G - 1 with G clusters. It uses the dependence between the fits, where Holm allows for the worst. An
+        adjusted p-value is never below its own.
     reps : int
         Replicates, for ``romano_wolf``.
     seed : int, optional
         For ``romano_wolf``; one is drawn where none is given, and is in ``.attrs["seed"]``.
-    weights : {"rademacher", "webb", "mammen", "normal"}
-        Multipliers.
+    weights : {"normal", "rademacher", "webb", "mammen"}
+        Multipliers; those that are not normal are for many units.
 
     Returns
     -------
     DataFrame
-        One row an effect: ``fit`` (its number), ``term, contrast, estimate, std.error, statistic, p.value,
-        p.adjusted``.
+        One row an effect: ``fit`` (its number, or its name in a mapping), ``term, contrast, estimate, std.error,
+        statistic, p.value, p.adjusted``.
 
     Raises
     ------
@@ -71,18 +74,14 @@ def adjust_pvalues(
     ----------
     Holm (1979); Benjamini and Hochberg (1995); Romano and Wolf (2005, 2016).
     """
-    fits = list(fits)
-    if not fits:
-        raise OptionError("adjust_pvalues needs at least one fit")
+    names, fits = _named(fits)
     if method not in ALL_METHODS:
         raise OptionError(f"unknown method {method!r}{choose(method, ALL_METHODS)}")
-    table = _family(fits)
+    table = _family(names, fits)
     if method == "romano_wolf":
-        if weights not in MULTIPLIERS or int(reps) < 2:
-            raise OptionError(f"weights must be one of {', '.join(MULTIPLIERS)}, and reps at least 2")
+        check_multipliers(weights, reps)
         seed = fresh_seed(seed)
-        statistics = multiplier_statistics(_stacked(fits), reps, np.random.default_rng(seed), weights)
-        table["p.adjusted"] = step_down(table["statistic"].to_numpy(dtype=float), statistics)
+        table["p.adjusted"] = _romano_wolf(fits, table, reps, np.random.default_rng(seed), weights)
         table.attrs["seed"] = seed
     else:
         table["p.adjusted"] = adjust(table["p.value"].to_numpy(dtype=float), method)
@@ -90,13 +89,48 @@ def adjust_pvalues(
     return table
 
 
-def _family(fits: Sequence[Result | Model]) -> pd.DataFrame:
+def _named(fits: Any) -> tuple[list[Any], list[Result | Model]]:
+    """Names or numbers, and the fits; one fit alone is a family of its effects."""
+    from causalformula.results.model import Model
+    from causalformula.results.result import Result
+
+    if isinstance(fits, (Result, Model)):
+        fits = [fits]
+    if not isinstance(fits, Iterable) or isinstance(fits, str):
+        raise OptionError(f"adjust_pvalues takes fits of cf.fit, cf.lm or cf.glm, not a {type(fits).__name__}")
+    names, found = (list(fits), list(fits.values())) if isinstance(fits, Mapping) else ([], list(fits))
+    for fit in found:
+        if not isinstance(fit, (Result, Model)):
+            raise OptionError(f"fits are made by cf.fit, cf.lm or cf.glm; this is a {type(fit).__name__}")
+    if not found:
+        raise OptionError("adjust_pvalues needs at least one fit")
+    return names or list(range(1, len(found) + 1)), found
+
+
+def _romano_wolf(
+    fits: Sequence[Result | Model], table: pd.DataFrame, reps: int, rng: np.random.Generator, weights: str
+) -> Array:
+    """Step-down p-values; NaN for a coefficient that the data do not determine."""
+    psi = _stacked(fits)
+    check_units(weights, len(psi))
+    df = min(joint_freedom(Member.of(fit)) for fit in fits)
+    statistics = with_df(multiplier_statistics(psi, reps, rng, weights), df, rng)
+    known = table["estimate"].notna().to_numpy()
+    out = np.full(len(table), np.nan)
+    adjusted = step_down(table["statistic"].to_numpy(dtype=float)[known], statistics)
+    out[known] = np.maximum(adjusted, table["p.value"].to_numpy(dtype=float)[known])
+    return out
+
+
+def _family(names: Sequence[Any], fits: Sequence[Result | Model]) -> pd.DataFrame:
     import pandas as pd
 
     parts = []
-    for k, fit in enumerate(fits):
+    for name, fit in zip(names, fits, strict=True):
         part = fit.tidy().drop(columns=["df", "conf.low", "conf.high"])
-        part.insert(0, "fit", k + 1)
+        # a stack names its own fits
+        own = part.pop("fit") if "fit" in part else None
+        part.insert(0, "fit", name if own is None else own if len(fits) == 1 else [f"{name} {each}" for each in own])
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
@@ -107,7 +141,7 @@ def _stacked(fits: Sequence[Result | Model]) -> Array:
     for fit in fits[1:]:
         union = union.union(_frame(fit).index, sort=False)
     psi = np.hstack([_spread(fit, union) for fit in fits])
-    names = {request.by for request in (f.covariance.request for f in fits) if isinstance(request, Cluster)}
+    names = {cluster_names(fit.covariance.request) for fit in fits} - {()}
     if not names:
         return psi
     if len(names) > 1 or len(next(iter(names))) > 1:

@@ -73,6 +73,8 @@ def _joined(tables: list[Any]) -> Any:
     import pandas as pd
 
     rows = pd.concat([tables[0], *(table.iloc[1:] for table in tables[1:])])
+    # a column that only some comparisons have comes last, where the p-value belongs
+    rows = rows[sorted(rows.columns, key=lambda name: name.startswith("Pr("))]
     return rows.set_axis([str(k + 1) for k in range(len(rows))])
 
 

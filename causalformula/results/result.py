@@ -14,6 +14,7 @@ from causalformula.backends.fit import Answer, Fit, Query
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, transformed
 from causalformula.results.arithmetic import Arithmetic
+from causalformula.results.banded import Banded
 from causalformula.results.call import Call
 from causalformula.results.reading import Reading, Test, check_level, read
 
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
 
     from causalformula.results.model import Model
     from causalformula.results.permutation import PermutationTest
-    from causalformula.results.simultaneous import Bands
     from causalformula.results.summary import Summary
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(Arithmetic):
+class Result(Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -354,38 +354,6 @@ class Result(Arithmetic):
         from causalformula.results.permutation import permutation_test
 
         return permutation_test(self, reps, strata, cluster, seed, statistic, alternative, n_jobs)
-
-    def simultaneous(
-        self, level: float = 0.95, *, reps: int = 9999, seed: int | None = None, weights: str = "rademacher"
-    ) -> Bands:
-        """Confidence bands that hold for all effects at once (sup-t), and p-values adjusted for all of them.
-
-        The critical value is the ``level`` quantile of ``max_j |T_j|``, with T drawn by a multiplier bootstrap on the
-        influences, over clusters where the covariance is clustered (the bootstrap's own replicates where there are
-        some; the normal distribution with the estimates' covariance where there are no influences, or several ways of
-        clustering). Finite degrees of freedom make it multivariate t.
-
-        Parameters
-        ----------
-        level : float
-        reps : int
-        seed : int, optional
-        weights : {"rademacher", "webb", "mammen", "normal"}
-            Multipliers.
-
-        Returns
-        -------
-        Bands
-            ``.table``, ``.critical_value``.
-
-        References
-        ----------
-        Montiel Olea and Plagborg-Møller (2019); Callaway and Sant'Anna (2021). R: ``did::aggte(cband = TRUE)``,
-        ``multcomp::glht``.
-        """
-        from causalformula.results.simultaneous import simultaneous
-
-        return simultaneous(self, level, reps, seed, weights)
 
     # -- print -----------------------------------------------------------------------------------------------------
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import Covariance
-from causalformula.inference.estimate import Estimate
+from causalformula.inference.covariance import intersect, rows_used
 from causalformula.inference.evidence import Influence
 from causalformula.inference.multiplier import (
     MULTIPLIERS,
@@ -20,17 +19,20 @@ from causalformula.inference.multiplier import (
     single_step,
     with_df,
 )
-from causalformula.inference.requests import Asympt, Bootstrap, Cluster, Given
+from causalformula.inference.requests import HAC, Asympt, Bootstrap, Cluster, DriscollKraay, Given
 from causalformula.inference.resample import fresh_seed
 from causalformula.numerics.least_squares import group_sums
-from causalformula.results.reading import check_level
+from causalformula.results.model import Model
+from causalformula.results.reading import check_level, quantile
+from causalformula.results.stack import Member, cluster_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.result import Result
-
 Array = NDArray[np.float64]
+
+# From so many units on, a sum with multipliers of few values has nearly normal tails.
+MANY_UNITS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,63 +70,92 @@ class Bands:
     __repr__ = __str__
 
 
-def simultaneous(result: Result, level: float, reps: int, seed: int | None, weights: str) -> Bands:
-    """Sup-t bands; see ``Result.simultaneous``."""
+def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: str) -> Bands:
+    """Sup-t bands of a ``Result`` or the coefficients of a ``Model``; see ``Banded.simultaneous``."""
     check_level(level)
+    check_multipliers(weights, reps)
+    member = Member.of(fit)
+    if member.measure.reading == "inverse":
+        raise CapabilityError("numbers needed to treat have no bands; use measure='difference'")
+    seed = fresh_seed(seed)
+    reading, theta = fit.read(level), member.estimate.theta
+    error = member.covariance.std_error
+    statistics, source = _statistics(member, reps, np.random.default_rng(seed), weights)
+    critical = max(critical_value(statistics, level), float(quantile(level, reading.df).max()))
+    low, high = theta - critical * error, theta + critical * error
+    if member.measure.reading == "exp":
+        low, high = np.exp(low), np.exp(high)
+    if member.covariance.reference is not None or member.covariance.draws is not None:
+        # limits by resampling are not symmetric; the band holds them too
+        low, high = np.minimum(low, reading.low), np.maximum(high, reading.high)
+    table = fit.tidy(level)
+    rows = table.index[fit.regression.kept] if isinstance(fit, Model) else table.index
+    table.loc[rows, "p.value"] = np.maximum(single_step(theta / error, statistics), reading.p_value)
+    table.loc[rows, "conf.low"], table.loc[rows, "conf.high"] = low, high
+    return Bands(table, critical, level, len(statistics), seed, source)
+
+
+def check_multipliers(weights: str, reps: int) -> None:
+    """Refuse unknown multipliers, and too few replicates."""
     if weights not in MULTIPLIERS:
         raise OptionError(f"weights must be one of {', '.join(MULTIPLIERS)}, not {weights!r}")
     if int(reps) < 2:
         raise OptionError(f"reps must be at least 2, not {reps!r}")
-    measure = result.answer.measure
-    if measure.reading == "inverse":
-        raise CapabilityError("numbers needed to treat have no bands; use measure='difference'")
-    seed = fresh_seed(seed)
-    covariance, theta = result.covariance, result.answer.estimate.theta
-    statistics, source = _statistics(result, reps, np.random.default_rng(seed), weights)
-    critical = critical_value(statistics, level)
-    half = critical * covariance.std_error
-    low, high = theta - half, theta + half
-    if measure.reading == "exp":
-        low, high = np.exp(low), np.exp(high)
-    table = result.tidy(level)
-    table["p.value"] = single_step(theta / covariance.std_error, statistics)
-    table["conf.low"], table["conf.high"] = low, high
-    return Bands(table, critical, level, len(statistics), seed, source)
 
 
-def _statistics(result: Result, reps: int, rng: np.random.Generator, weights: str) -> tuple[Array, str]:
+def check_units(weights: str, units: int) -> None:
+    """Multipliers with few values make too short tails of a sum of few units."""
+    if weights != "normal" and units < MANY_UNITS:
+        raise OptionError(
+            f"weights={weights!r} need at least {MANY_UNITS} units, and there are {units}; use weights='normal'"
+        )
+
+
+def joint_freedom(member: Member) -> float:
+    """Degrees of freedom that all estimates share: the smallest of their own, at most G - 1 with G clusters."""
+    request = member.covariance.request
+    own = float(member.fit.read().df.min())
+    if request.df is not None:
+        return own
+    evidence = member.estimate.evidence
+    used = rows_used(evidence) if isinstance(evidence, Influence) else None
+    codes = [member.frame.groups(name).codes for name in cluster_names(request)]
+    return min([own, *(intersect([each], used)[1] - 1.0 for each in codes)])
+
+
+def _statistics(member: Member, reps: int, rng: np.random.Generator, weights: str) -> tuple[Array, str]:
     """Replicated t statistics, from the best that the result has: its own draws, its influences, its covariance."""
-    covariance, estimate = result.covariance, result.answer.estimate
+    covariance = member.covariance
+    df = joint_freedom(member)
     if covariance.draws is not None:
         draws = covariance.draws
-        return (draws - draws.mean(axis=0)) / covariance.std_error, "Bootstrap replicates"
-    df = float(covariance.df.min())
-    sums = _sums(result, estimate, covariance)
+        statistics = (draws - draws.mean(axis=0)) / covariance.std_error
+        return with_df(statistics, df, rng), f"Bootstrap replicates{_of_t(df)}"
+    sums = _sums(member)
     if sums is None:
         statistics = gaussian_statistics(covariance.matrix, reps, rng)
-        return with_df(statistics, df, rng), "Normal with the estimates' covariance"
-    unit = "rows" if len(sums) == result.call.frame.n else "clusters"
+        return with_df(statistics, df, rng), f"Normal with the estimates' covariance{_of_t(df)}"
+    check_units(weights, len(sums))
+    unit = "clusters" if cluster_names(covariance.request) else "rows"
     statistics = with_df(multiplier_statistics(sums, reps, rng, weights), df, rng)
-    return statistics, f"Multiplier bootstrap over {len(sums)} {unit} ({weights})"
+    return statistics, f"Multiplier bootstrap over {len(sums)} {unit} ({weights}){_of_t(df)}"
 
 
-def _sums(result: Result, estimate: Estimate, covariance: Covariance) -> Array | None:
+def _of_t(df: float) -> str:
+    return "" if np.isinf(df) else f", t with {df:.4g} degrees of freedom"
+
+
+def _sums(member: Member) -> Array | None:
     """Influences summed over the covariance's units; None where it has no single kind of unit, or there are none."""
-    request = covariance.request
-    if not isinstance(estimate.evidence, Influence) or isinstance(request, (Given, Bootstrap)):
+    request, evidence = member.covariance.request, member.estimate.evidence
+    if not isinstance(evidence, Influence) or isinstance(request, (Given, HAC, DriscollKraay, Bootstrap)):
         return None
-    fixed = isinstance(request, (Asympt, Cluster)) and request.weights == "fixed"
-    psi = estimate.evidence.psi(fixed=fixed, unconditional=request.unconditional)
-    names = _units(result)
+    names = cluster_names(request)
     if len(names) > 1:
         return None
+    fixed = isinstance(request, (Asympt, Cluster)) and request.weights == "fixed"
+    psi = evidence.psi(fixed=fixed, unconditional=request.unconditional)
     if not names:
         return psi
-    codes = result.call.codes(names)[names[0]]
-    return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
-
-
-def _units(result: Result) -> tuple[str, ...]:
-    from causalformula.results.call import grouping_names
-
-    return grouping_names(result.covariance.request)
+    codes, count = intersect([member.frame.groups(names[0]).codes], rows_used(evidence))
+    return np.asarray(group_sums(psi, codes, count))

@@ -21,7 +21,7 @@ from causalformula.inference.scales import Measure, read_measure
 from causalformula.results.call import Call, grouping_names, told_of_full_leverage
 from causalformula.results.model import Model
 from causalformula.results.result import Result
-from causalformula.results.summary import Summary, effect_part
+from causalformula.results.summary import Summary, effect_part, scale_note
 from causalformula.results.units import Units
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def common_request(members: Sequence[Member]) -> Request:
             )
     if isinstance(requests[0], (HC, Asympt, Cluster)) and all(r == requests[0] for r in requests):
         return requests[0]
-    by = {_clusters(request) for request in requests} - {()}
+    by = {cluster_names(request) for request in requests} - {()}
     if len(by) > 1:
         raise OptionError(
             f"the fits are clustered by {' and by '.join(' + '.join(b) for b in sorted(by))}; give them the same "
@@ -129,7 +129,8 @@ def common_request(members: Sequence[Member]) -> Request:
     return Cluster(by.pop()) if by else EXACT
 
 
-def _clusters(request: Request) -> tuple[str, ...]:
+def cluster_names(request: Request) -> tuple[str, ...]:
+    """The clusters that a request names, of a sandwich or a resampling."""
     if isinstance(request, Cluster):
         return request.by
     name = getattr(request, "cluster", None)
@@ -170,7 +171,7 @@ class Stack(Result):
         if self.answer.measure.name != "difference":
             head += f"      Measure: {self.answer.measure.name.replace('_', ' ')}"
         tail = [f"Standard errors: {self.covariance.label}", *self.covariance.notes]
-        tail += [f"Note: {note}" for note in self.fit.notes]
+        tail += [*(f"Note: {note}" for note in self.fit.notes), *scale_note(self)]
         return Summary((head, "", cells, *tail, *(["", str(self.test)] if self.test is not None else [])))
 
     def __repr__(self) -> str:

@@ -41,8 +41,10 @@ def _text(fitted: FittedRegression, left: str, replay: Replay | None) -> str:
 
 
 def family_text(family: Family) -> str:
-    """The family, with its link where that is not the usual one."""
-    return family.name if family.link_name == KINDS[family.name].link else str(family)
+    """The family, with its link where that is not the usual one, and the variance of a quasi family."""
+    kind = KINDS[family.name]
+    usual = (family.link_name, family.variance_name) == (kind.link, kind.variance)
+    return family.name if usual else str(family)
 
 
 def right_side(replay: Replay) -> str:

@@ -30,8 +30,6 @@ TITLES = {
 }
 
 
-# Effect tables carry limits and stars beside the coefficients' columns, so they get a wider page than R's 80 columns.
-EFFECT_WIDTH = 120
 # A numeric treatment with no more values may have been meant as levels.
 FEW_VALUES = 5
 
@@ -52,7 +50,7 @@ class Summary:
     parts: tuple[str | Cells, ...]
 
     def __str__(self) -> str:
-        return "\n".join(part if isinstance(part, str) else part.text(EFFECT_WIDTH).rstrip("\n") for part in self.parts)
+        return "\n".join(part if isinstance(part, str) else part.text().rstrip("\n") for part in self.parts)
 
     def __repr__(self) -> str:
         return str(self)
@@ -177,7 +175,20 @@ def _footer(result: Result, reading: Reading, level: float) -> list[str]:
     lines += [f"Note: {note}" for note in result.fit.notes]
     if result.answer.measure.reading == "inverse":
         lines += _half_lines(result, reading, level)
-    return lines + _group_note(result) + _dose_note(result)
+    return lines + scale_note(result) + _group_note(result) + _dose_note(result)
+
+
+def scale_note(result: Result) -> list[str]:
+    """On which scale equations among ratios are tested: a ratio's own null is on the other one."""
+    if result.source is None:
+        return []
+    measure = result.source[0].answer.measure
+    what = measure.name.replace("_", " ")
+    if measure.reading == "exp":
+        return [f"Note: delta method on the {what}'s own scale; the {what} itself is tested on the log scale"]
+    if measure.reading == "inverse":
+        return ["Note: delta method on the scale of the number needed to treat; the difference itself is tested on its own"]
+    return []
 
 
 def _group_note(result: Result) -> list[str]:

@@ -199,8 +199,8 @@ def table(
 
     Notes
     -----
-    R: ``modelsummary::modelsummary(list(...), stars = TRUE)``. A coefficient that the data do not determine, and a limit
-    or an error that does not exist, is ``NA``; a row that a fit does not have is blank.
+    R: ``modelsummary::modelsummary(list(...), stars = TRUE)``. A coefficient that the data do not determine, a limit or
+    an error that does not exist is ``NA``; a row that a fit does not have is blank.
 
     Examples
     --------

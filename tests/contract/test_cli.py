@@ -15,6 +15,7 @@ import pytest
 
 import causalformula as cf
 from causalformula import cli, datasets
+from causalformula.inference.request_text import NAMES
 
 FORMULA = "Severity ~ treat(Drug) + adjust(I.H)"
 
@@ -420,3 +421,9 @@ def test_a_warning_is_one_line(capsys, monkeypatch, asked):
     monkeypatch.setattr(cli, "fit", warned)
     status, _, err = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "csv")
     assert (status, err) == (0, "causalformula: warning: fitted probabilities 0 or 1\n")
+
+
+def test_the_help_lists_the_covariances(capsys):
+    status, out, _ = run(capsys, "fit", "--help")
+    assert status == 0
+    assert ", ".join(NAMES) in " ".join(out.split())

@@ -155,9 +155,9 @@ def test_long_names_leave_room_for_the_picture(heart):
         shown = [label.get_text() for label in labels]
         assert max(len(line) for text in shown for line in text.splitlines()) <= draw.LABEL_WIDTH + len(": mean 12.34")
         assert max(text.count("\n") for text in shown) < draw.LABEL_LINES
-        page = ax.figure.bbox
+        page, boxes = ax.figure.bbox, [label.get_window_extent() for label in labels]
         assert ax.get_window_extent().width > 0.4 * page.width
-        assert all(page.x0 <= label.get_window_extent().x0 and label.get_window_extent().x1 <= page.x1 for label in labels)
+        assert all(page.x0 <= box.x0 and box.x1 <= page.x1 for box in boxes)
 
 
 def test_the_legend_hides_no_bar(heart):

@@ -37,3 +37,8 @@ def test_the_tour_shows_what_it_should():
 def test_links_lead_somewhere():
     for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_every_vignette_is_linked():
+    linked = set(re.findall(r"\]\((vignettes/[^)#]+\.md)\)", README))
+    assert linked == {f"vignettes/{path.name}" for path in (ROOT / "vignettes").glob("*.md")}

@@ -5,6 +5,21 @@ import re
 import matplotlib
 import pytest
 
+import causalformula as cf
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import (
+    CR_TYPES,
+    HAC,
+    HC,
+    HC_TYPES,
+    Asympt,
+    Bootstrap,
+    Classical,
+    Cluster,
+    DriscollKraay,
+    Jackknife,
+    Wild,
+)
 from tests.vignettes import ROOT, blocks, documents, outputs, tidied
 
 matplotlib.use("Agg")
@@ -66,3 +81,22 @@ def test_the_first_vignette_finds_the_known_numbers(number):
     numbers = {float(n) for n in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", printed)}
     places = len(number.partition(".")[2])
     assert float(number) in {round(n, places) for n in numbers}
+
+
+@pytest.mark.parametrize("place", ["vignette 00", "cf.fit"])
+def test_every_covariance_is_listed(place):
+    """Wherever the covariances are listed all are there, and each can be asked for as it is written."""
+    if place == "vignette 00":
+        text = next(path for path in VIGNETTES if path.stem.startswith("00-")).read_text(encoding="utf-8")
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `\"")]
+        found = [name for row in rows for name in re.findall(r'`"([^"]+)"`', row)]
+    else:
+        text = cf.fit.__doc__.partition("vcov : ")[2].partition("subset : ")[0]
+        text = text.replace('``"HC0"`` to ``"HC5"``', " ".join(f'``"HC{k}"``' for k in range(6)))
+        found = re.findall(r'``"([^"]+)"``', text)
+    requests = [read_request(name) for name in found]
+    kinds = {type(request) for request in requests}
+    assert kinds == {HC, Asympt, Cluster, HAC, DriscollKraay, Classical, Bootstrap, Jackknife, Wild}
+    assert {request.type for request in requests if isinstance(request, HC)} == set(HC_TYPES)
+    assert {request.type for request in requests if isinstance(request, Cluster)} == {*CR_TYPES, None}
+    assert any(isinstance(request, Cluster) and len(request.by) == 2 for request in requests)

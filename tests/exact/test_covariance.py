@@ -250,7 +250,7 @@ def test_one_cluster_is_an_error() -> None:
         covariance(linear(), Cluster("g"), groups={"g": np.zeros(N, dtype=int)})
 
 
-def test_a_matrix_that_is_not_positive_semidefinite_is_mended_and_said() -> None:
+def test_a_matrix_that_is_not_positive_semidefinite_is_kept_and_said() -> None:
     """Two crossed groupings can leave a negative variance (Cameron, Gelbach and Miller 2011)."""
     for seed in range(400):
         rng = np.random.default_rng(seed)

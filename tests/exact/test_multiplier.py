@@ -19,6 +19,7 @@ from causalformula.inference.multiplier import (
     with_df,
 )
 from causalformula.inference.wild import multipliers
+from tests.laws.strategies import simulate
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_bands_multiply_whole_clusters(trial):
     sums = np.array([psi[trial.g == g].sum(axis=0) for g in range(25)])
     rng = np.random.default_rng(1)
     T = multiplier_statistics(sums, 500, rng, "webb")
-    df = float(fit.covariance.df.min())
+    df = 24.0  # with 25 clusters, whatever the residual degrees of freedom
     assert bands.critical_value == pytest.approx(critical_value(with_df(T, df, rng), 0.95), rel=1e-9)
 
 
@@ -187,6 +188,56 @@ def test_bands_cover_jointly():
     assert pointwise < 0.9
 
 
+def test_bands_with_few_clusters_are_of_t(trial):
+    few = trial.assign(q=trial.g % 5)
+    fit = cf.fit("y ~ treat(arm) + adjust(x)", few, contrast=("a", "b"), vcov="~q")
+    bands = fit.simultaneous(seed=1)
+    assert bands.critical_value == pytest.approx(stats.t.ppf(0.975, 4), rel=0.06)
+    assert bands.table["p.value"].iloc[0] >= fit.pvalues.iloc[0]
+    with pytest.raises(cf.OptionError, match="at least 20 units, and there are 5"):
+        fit.simultaneous(weights="rademacher")
+
+
+@pytest.mark.parametrize("vcov", ["CR2 ~ q", "~q + g", "jackknife ~ q", "wild ~ g", "bootstrap ~ q", "NeweyWest"])
+def test_bands_hold_the_intervals(trial, vcov):
+    few = trial.assign(q=trial.g % 6)
+    fit = cf.fit("y ~ treat(arm) + adjust(x)", few, vcov=cf.Bootstrap(99, cluster="q", seed=1) if "boot" in vcov else vcov)
+    table, tidy = fit.simultaneous(seed=1, reps=499).table, fit.tidy()
+    assert (table["conf.low"] <= tidy["conf.low"]).all() and (table["conf.high"] >= tidy["conf.high"]).all()
+    assert (table["p.value"] >= tidy["p.value"]).all()
+    adjusted = cf.adjust_pvalues([fit], "romano_wolf", seed=1, reps=499) if vcov != "~q + g" else None
+    assert adjusted is None or (adjusted["p.adjusted"] >= adjusted["p.value"]).all()
+
+
+def test_family_wise_error_with_six_clusters():
+    """Three outcomes without effects, six clusters: multipliers of few values rejected in 30% of the samples."""
+    rng = np.random.default_rng(4)
+    runs, wrong = 200, np.zeros(2)
+    g = np.repeat(np.arange(6), 20)
+    for _ in range(runs):
+        y = rng.normal(size=(6, 3))[g] + rng.normal(size=(120, 3))
+        frame = pd.DataFrame({"u": y[:, 0], "v": y[:, 1], "w": y[:, 2], "a": rng.integers(0, 2, 120), "g": g})
+        fits = [cf.fit(f"{name} ~ treat(a)", frame, method="regression", vcov="~g") for name in "uvw"]
+        wrong[0] += (cf.adjust_pvalues(fits, "romano_wolf", reps=399, seed=1)["p.adjusted"] < 0.05).any()
+        wrong[1] += (cf.stack(fits).simultaneous(reps=399, seed=1).table["p.value"] < 0.05).any()
+    assert (wrong / runs < 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)).all()
+
+
+def test_bands_of_a_model(trial):
+    model = cf.lm("y ~ arm + x + I(2 * x)", trial, vcov="~g")
+    bands = model.simultaneous(seed=1)
+    table, tidy = bands.table, model.tidy()
+    assert list(table["term"]) == list(tidy["term"])
+    known = tidy["estimate"].notna()
+    assert not known.all() and table.loc[~known, "conf.low"].isna().all()
+    half = bands.critical_value * tidy["std.error"]
+    np.testing.assert_allclose(table["conf.high"] - table["estimate"], half, rtol=1e-12)
+    effects = cf.fit("y ~ treat(arm) + adjust(x)", trial, vcov="~g")
+    assert bands.critical_value > effects.simultaneous(seed=1).critical_value
+    adjusted = cf.adjust_pvalues([model], "romano_wolf", seed=1)["p.adjusted"]
+    assert adjusted.notna().tolist() == known.tolist()
+
+
 # -- families of fits ----------------------------------------------------------------------------------------------
 
 
@@ -216,9 +267,12 @@ def test_romano_wolf_aligns_rows_and_clusters(trial, vcov):
     if vcov == "~g":
         order = sorted(range(25), key=str)  # labels are compared as text
         psi = np.array([psi[trial.g == g].sum(axis=0) for g in order])
-    draws = multiplier_statistics(psi, 999, np.random.default_rng(6))
+    rng = np.random.default_rng(6)
+    draws = multiplier_statistics(psi, 999, rng)
+    draws = with_df(draws, 24.0 if vcov == "~g" else float(fits[1].covariance.df[0]), rng)
     t = np.concatenate([f.tvalues for f in fits])
-    np.testing.assert_allclose(found["p.adjusted"], step_down(t, draws), atol=1e-12)
+    own = np.concatenate([f.pvalues for f in fits])
+    np.testing.assert_allclose(found["p.adjusted"], np.maximum(step_down(t, draws), own), atol=1e-12)
     assert found.attrs["seed"] == 6
 
 
@@ -254,3 +308,20 @@ def test_family_refusals(trial):
     doubled = trial.set_index(np.zeros(400, dtype=int))
     with pytest.raises(cf.CapabilityError, match="labels repeat"):
         cf.adjust_pvalues([cf.fit("y ~ treat(arm)", doubled)], "romano_wolf")
+
+
+def test_a_family_may_be_named_or_be_one_fit():
+    data = simulate(3, n=120)
+    fits = {"short": cf.fit("y ~ treat(a)", data, vcov="HC2"), "long": cf.fit("y ~ treat(a) + x", data, vcov="HC2")}
+    named, numbered = cf.adjust_pvalues(fits), cf.adjust_pvalues(list(fits.values()))
+    assert named["fit"].tolist() == ["short", "long"]
+    assert named["p.adjusted"].tolist() == numbered["p.adjusted"].tolist()
+    model = cf.lm("y ~ a + x", data)
+    alone = cf.adjust_pvalues(model, "bonferroni")
+    np.testing.assert_allclose(alone["p.adjusted"], np.minimum(1, 3 * model.pvalues))
+    stacked = cf.stack(fits)
+    assert cf.adjust_pvalues(stacked)["fit"].tolist() == ["short", "long"]
+    assert cf.adjust_pvalues([fits["short"], stacked])["fit"].tolist() == [1, "2 short", "2 long"]
+    for wrong, match in [("a", "not a str"), (3, "not a int"), ([1], "this is a int"), (data, "this is a str")]:
+        with pytest.raises(cf.OptionError, match=match):
+            cf.adjust_pvalues(wrong)

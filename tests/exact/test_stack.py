@@ -122,10 +122,98 @@ def test_a_fit_plus_zero_is_itself(data):
     assert fit * 1 is fit
     total = sum([fit, regression(PLAIN, data, "HC3")])
     assert total.estimate == pytest.approx(fit.estimate + regression(PLAIN, data).estimate)
-    wrongs = (lambda: fit + 3, lambda: 3 + fit, lambda: fit - 3, lambda: fit * "2", lambda: fit / 0, lambda: fit * fit)
-    for wrong in wrongs:
+    assert (0 - fit).estimate == -fit.estimate
+
+
+@pytest.mark.parametrize("kind", ["fit", "model"])
+def test_what_is_no_fit_is_refused_with_what_to_write(data, kind):
+    fit = regression(ADJUSTED, data) if kind == "fit" else cf.lm("y ~ a + x", data)
+    wrongs = [
+        (lambda: fit + 3, r"hypothesis\('b1 = -3'\)"),
+        (lambda: fit - 3, r"hypothesis\('b1 = 3'\)"),
+        (lambda: 3 - fit, r"hypothesis\('b1 = 3'\)"),
+        (lambda: fit / 0, "cannot be divided by 0"),
+        (lambda: fit * fit, r"product of two fits is no fit; .*hypothesis\('a \* b = 1'\)"),
+        (lambda: fit / fit, r"hypothesis\('a / b = 1'\)"),
+        (lambda: 1 / fit, r"hypothesis\('1 / b1 = 1'\)"),
+        (lambda: fit * np.inf, "cannot be multiplied by inf"),
+    ]
+    for wrong, match in wrongs:
+        with pytest.raises(cf.OptionError, match=match):
+            wrong()
+    for wrong in (lambda: fit * "2", lambda: fit + None, lambda: "a" - fit, lambda: fit + True):
         with pytest.raises(TypeError):
             wrong()
+
+
+def test_differences_of_models_are_of_the_coefficients_that_both_have(data):
+    """Row by row the contrast of the stacked coefficients, whatever their places in the two models."""
+    short, long = cf.lm("y ~ x + a", data, vcov="HC0"), cf.lm("y ~ a + z + x", data, vcov="HC0")
+    difference = short - long
+    assert difference.tidy()["term"].tolist() == ["(Intercept)", "x", "a"]
+    both = cf.stack({"s": short, "l": long})
+    for k, name in enumerate(difference.tidy()["term"]):
+        tested = both.hypothesis(f"fit=s {name} = fit=l {name}")
+        assert difference.tidy()["estimate"][k] == pytest.approx(short.coef[name] - long.coef[name], rel=1e-12)
+        assert difference.tidy()["std.error"][k] == pytest.approx(tested.std_error, rel=1e-10)
+    assert "coefficients that only one of the fits has are left out: z" in str(difference)
+    assert difference.hypothesis("a = 0").test.p_value == pytest.approx(difference.tidy()["p.value"][2])
+    total, names = sum([short, long]), ["(Intercept)", "x", "a"]
+    np.testing.assert_allclose(total.tidy()["estimate"], short.coef[names] + long.coef[names])
+    back = difference - (short - long)
+    np.testing.assert_allclose(back.bse, 0, atol=1e-12)
+    with pytest.raises(cf.OptionError, match="no coefficient in common; they have a and x"):
+        cf.lm("y ~ a - 1", data) - cf.lm("y ~ x - 1", data)
+    with pytest.raises(cf.OptionError, match=r"not matched; .*cf.stack"):
+        short - regression(PLAIN, data)
+
+
+@pytest.mark.parametrize("vcov", ["classical", "HC3", "~g", cf.Bootstrap(99, seed=1)], ids=str)
+def test_multiples_of_models_keep_their_covariance(data, vcov):
+    model = cf.lm("y ~ a + x", data, vcov=vcov)
+    assert model + 0 is model
+    assert 0 + model is model
+    assert model * 1 is model
+    minus = -model
+    assert minus.tidy()["term"].tolist() == list(model.names)
+    assert minus.covariance.label == model.covariance.label
+    for ours, theirs, sign in (("estimate", "estimate", -1), ("std.error", "std.error", 1), ("p.value", "p.value", 1)):
+        np.testing.assert_allclose(minus.tidy()[ours], sign * model.tidy()[theirs])
+    np.testing.assert_allclose(minus.tidy()["conf.low"], -model.tidy()["conf.high"], rtol=1e-6)
+    np.testing.assert_allclose((model / 2).with_vcov("HC2").bse, model.with_vcov("HC2").bse / 2)
+    assert str(minus).startswith("Coefficients of y ~ a + x\n")
+    gamma = cf.glm("I(y^2) ~ a", data, family="quasipoisson")
+    np.testing.assert_allclose((2 * gamma).pvalues, gamma.pvalues)
+
+
+def test_a_difference_says_of_what(data):
+    a, b = regression(PLAIN, data), regression(ADJUSTED, data)
+    assert (a - b).answer.labels[0].contrast == "1 - 0 (difference)"
+    assert (a - 2 * b).answer.labels[0].contrast == "1 - 0 (difference from 1 - 0 (times 2))"
+    assert (a + 2 * b).answer.labels[0].contrast == "1 - 0 (sum with 1 - 0 (times 2))"
+    m, n = cf.lm("y ~ a", data), cf.lm("y ~ a + x", data)
+    assert str((m - 2 * n).answer.labels[1]) == "a (difference from times 2)"
+    other = cf.fit("y ~ treat(w)", data.assign(w=data["a"].to_numpy()[::-1]), vcov="HC0")
+    assert str((a - other).answer.labels[0]) == "a 1 - 0 (difference from w 1 - 0)"
+
+
+def test_what_is_derived_is_tested_anew_under_another_covariance(data):
+    a, b = regression(PLAIN, data), regression(ADJUSTED, data)
+    both = cf.stack({"a": a, "b": b})
+    for asked, equations in ((b, "b1 = 1"), (both, ["a = 0", "b = 0"]), (a - b, "b1 = 0"), (2 * b, "b1 = 1")):
+        derived = asked.hypothesis(equations)
+        for vcov in ("HC3", "~g", "CR2 ~ g"):
+            again, direct = derived.with_vcov(vcov), asked.with_vcov(vcov).hypothesis(equations)
+            assert again.test.statistic == pytest.approx(direct.test.statistic, rel=1e-12)
+            assert str(again) == str(direct)
+            assert again.test.statistic != derived.test.statistic
+    refitted = b.hypothesis("b1 = 1").with_vcov(cf.Bootstrap(99, seed=1))
+    assert refitted.std_error == pytest.approx(b.with_vcov(cf.Bootstrap(99, seed=1)).std_error)
+    twice = b.hypothesis("b1 = 1").hypothesis("b1 = 1")
+    assert twice.with_vcov("HC3").std_error == pytest.approx(b.with_vcov("HC3").std_error)
+    assert (2 * b.hypothesis("b1 = 1")).with_vcov("HC3").std_error == pytest.approx(2 * b.with_vcov("HC3").std_error)
+    strata = cf.fit(ADJUSTED, data, "subclass", subclass=3).strata()
+    assert strata.with_vcov("HC2").test.df == strata.test.df
 
 
 def test_differences_of_differences(data):

@@ -310,7 +310,12 @@ def drawn(fit):
     return fit.covariance.draws
 
 
-@pytest.mark.parametrize("question", questions("same_seed", lambda q: identity(q) and not (q.modify or q.options)))
+def redrawn(question):
+    """Questions that a bootstrap answers in every replicate."""
+    return identity(question) and not (question.modify or question.options or question.often_without_solution)
+
+
+@pytest.mark.parametrize("question", questions("same_seed", redrawn))
 def test_the_same_seed_gives_the_same_bytes(question):
     data = simulate(8, n=240)
     once, again = (question.fit(data, vcov=cf.Bootstrap(reps=40, seed=3)) for _ in range(2))
@@ -352,7 +357,7 @@ def test_batches_are_the_loop(question, what, monkeypatch):
     monkeypatch.setitem(registry.RECORDS, question.record.name, replace(question.record, batch=None))
     loop = registry.replicates(weights, **given_)
     good = ~np.isnan(loop).any(axis=1)
-    assert good.sum() >= 10
+    assert good.sum() >= (5 if question.often_without_solution else 10)
     scale = size(fit) if what == "effects" else np.abs(loop[good]).max()
     same(batch[good], loop[good], 1e-8, scale, "replicates")
 

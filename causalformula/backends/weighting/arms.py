@@ -92,5 +92,6 @@ def tilt_stage(
     information = gram(columns, curvature)
     labels = tuple(names[j] for j in tilt.kept)
     # The scores are a multiplier times the columns, which a hat keeps without an array of their size.
-    hat = Hat(columns, multiplier, np.ones(len(Z)), np.linalg.inv(information), np.nan, np.nan, False, len(Z))
+    bread = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    hat = Hat(columns, multiplier, np.ones(len(Z)), bread, np.nan, np.nan, False, len(Z))
     return Stage(name, labels, tilt.coef, information, hat=hat), columns
