@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, DataError, OptionError, some, warn
+from causalformula.inference.definite import nearest_psd, summed, transformed
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.hac import serial
@@ -323,24 +324,6 @@ def _repairable(evidence: Influence, unconditional: bool) -> tuple[Influence, Ar
     return replace(evidence, jac=np.eye(evidence.jac.shape[1]), direct=None, df_special={}), evidence.jac
 
 
-def transformed(matrix: Array, jac: Array) -> Array:
-    """``J V J'``; a variance that is zero but for rounding is zero, not negative."""
-    out = jac @ matrix @ jac.T
-    size = np.einsum("qi,ij,qj->q", np.abs(jac), np.abs(matrix), np.abs(jac), optimize=True)
-    at = np.flatnonzero(np.abs(np.diag(out)) <= 1e-15 * size)
-    out[at, at] = 0.0
-    return np.asarray(out)
-
-
-def summed(terms: Sequence[Array]) -> Array:
-    """The sum of an inclusion-exclusion; a variance that is zero but for rounding is zero, not negative."""
-    total = np.sum(terms, axis=0)
-    size = np.sum([np.abs(np.diag(term)) for term in terms], axis=0)
-    at = np.flatnonzero(np.abs(np.diag(total)) <= 1e-13 * size)
-    total[at, at] = 0.0
-    return np.asarray(total)
-
-
 def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) -> tuple[str, ...]:
     """A note, and a warning where standard errors do not exist, for a matrix that is not positive semidefinite."""
     if len(request.by) < 2 or request.fix or not nearest_psd(matrix)[1]:
@@ -374,17 +357,6 @@ def cluster_sums(
     adjusted = row.by_cluster(evidence.root, codes, count, evidence.jac[:, -evidence.stages[-1].size :])
     rest = evidence.psi(adjust=np.zeros(evidence.n), expected=row.expected, fixed=fixed, unconditional=unconditional)
     return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
-
-
-def nearest_psd(matrix: Array) -> tuple[Array, bool]:
-    """The matrix with negative eigenvalues set to zero, and whether it had any (on the scale of its diagonal)."""
-    scale = np.sqrt(np.abs(np.diag(matrix)))
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
-    if not len(values) or values[0] >= -1e-10 * max(values[-1], 1.0):
-        return matrix, False
-    values, vectors = np.linalg.eigh(matrix)
-    return np.asarray((vectors * np.maximum(values, 0)) @ vectors.T), True
 
 
 def intersect(codes: list[Codes], used: NDArray[np.bool_] | None = None) -> tuple[Codes, int]:

@@ -22,14 +22,12 @@ from causalformula.inference.covariance import (
     cluster_sums,
     degrees_of_freedom,
     intersect,
-    nearest_psd,
     rows_used,
     small_sample_factor,
-    summed,
     told_of_indefinite,
-    transformed,
     variance_row,
 )
+from causalformula.inference.definite import nearest_psd, summed, transformed
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe

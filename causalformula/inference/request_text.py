@@ -103,8 +103,8 @@ def _columns(text: str) -> tuple[str, ...]:
     for _, plain in found:
         if set(plain) & set(":*^/%()"):
             raise OptionError(
-                f"{plain!r} is no column. Cluster by both ways with '~g + h'; by each combination of them, make a column "
-                "that holds the combination and name it. A column with an odd name stands in backquotes"
+                f"{plain!r} is no column. Cluster by both ways with '~g + h'; by each combination, make a column that "
+                "holds it and name that. A column with an odd name stands in backquotes"
             )
     return tuple(quoted or plain for quoted, plain in found)
 
@@ -122,8 +122,8 @@ def _meant(text: str) -> str:
     if found:
         kind = found["kind"]
         return (
-            f"; '{kind} ~ g' takes one column of clusters. For each combination of several, make a column that holds it; "
-            "several ways of clustering are '~g + h'"
+            f"; '{kind} ~ g' takes one column of clusters. For combinations of several, make a column that holds "
+            "them; several ways of clustering are '~g + h'"
         )
     return ""
 

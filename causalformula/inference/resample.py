@@ -234,8 +234,8 @@ def order_statistics(draws: Array, probabilities: Array) -> Array:
         k = int(k)
         if k < 1 or k >= count:
             warn(
-                f"{count} bootstrap replicates are too few for limits at this level: the most extreme one stands in for a "
-                "limit; use more replicates"
+                f"{count} bootstrap replicates are too few for limits at this level: the most extreme one stands in "
+                "for a limit; use more replicates"
             )
             out.append(ordered[0] if k < 1 else ordered[-1])
             continue

@@ -371,6 +371,6 @@ def _too_few(request: Wild, count: int) -> tuple[str, ...]:
         return ()
     unit = "clusters" if request.cluster else "rows"
     return (
-        f"Note: {count} {unit} have {patterns:g} sign patterns, so that no p-value is below {smallest:.4g} and 95% limits "
-        "are infinite, whatever the data; weights='webb' has more patterns",
+        f"Note: {count} {unit} have {patterns:g} sign patterns, so that no p-value is below {smallest:.4g} and 95% "
+        "limits are infinite, whatever the data; weights='webb' has more patterns",
     )

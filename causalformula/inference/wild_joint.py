@@ -1,7 +1,7 @@
 """Wild bootstrap of the Wald statistic of several restrictions on least-squares coefficients.
 
 With restrictions ``R beta = r``, ``b = B R'`` and ``delta = (R B R')^{-1} (R beta - r)``, the restricted fit is
-``beta_0 = beta - b delta`` and its residuals are ``u = e + X b delta``. A replicate multiplies them by ``v_g``, and then
+``beta_0 = beta - b delta`` and its residuals are ``u = e + X b delta``. A replicate multiplies them by ``v_g``:
 
     R beta* - r = sum_g v_g b'z_g,        b_j'X_g'u*_g = v_g b_j'z_g - P_gj' B sum_h v_h z_h,
 

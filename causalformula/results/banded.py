@@ -16,8 +16,8 @@ class Banded:
     ) -> Bands:
         """Confidence bands that hold for all estimates at once (sup-t), and p-values adjusted for all of them.
 
-        The critical value is the ``level`` quantile of ``max_j |T_j|``, with T multivariate t: a multiplier bootstrap on
-        the influences, summed over clusters where the covariance is clustered (the bootstrap's own replicates where
+        The critical value is the ``level`` quantile of ``max_j |T_j|``, with T multivariate t: a multiplier bootstrap
+        on the influences, summed over clusters where the covariance is clustered (the bootstrap's own replicates where
         there are some; the normal distribution with the estimates' covariance where there are no influences, several
         ways of clustering, or serial correlation), divided by one ``sqrt(chi2_df / df)``. The degrees of freedom are
         those of the estimates' own tests, at most G - 1 with G clusters. A band is never inside the interval of one

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Label
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import Covariance, intersect, transformed
+from causalformula.inference.covariance import Covariance, intersect
+from causalformula.inference.definite import transformed
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.hotelling import POWERS, hotelling_freedom
@@ -151,8 +152,8 @@ def _wild(equations: Equations, old: Covariance, anew: Anew) -> Covariance:
     """The test that imposes each equation, its constant included."""
     if not equations.linear:
         raise CapabilityError(
-            "the wild bootstrap tests equations that are linear in the coefficients; for others use another covariance, "
-            "as in with_vcov(cf.Bootstrap(cluster=...)) or with_vcov('CR2 ~ g')"
+            "the wild bootstrap tests equations that are linear in the coefficients; for others use another "
+            "covariance, as in with_vcov(cf.Bootstrap(cluster=...)) or with_vcov('CR2 ~ g')"
         )
     own, shift = equations.estimate, equations.constants
     found = anew(replace(own, theta=own.theta + shift), replace(old.request, seed=old.seed))
@@ -268,7 +269,8 @@ def _wild_test(
     assert isinstance(request, Wild)
     request = replace(request, seed=covariance.seed)
     # what implies each other, or has no variance, is found as for any Wald test
-    plain = wald(theta, covariance.matrix, np.inf, method, reduce=reduce, known=_rank(evidence), source="these clusters")
+    known = _rank(evidence)
+    plain = wald(theta, covariance.matrix, np.inf, method, reduce=reduce, known=known, source="these clusters")
     if reduce and plain.df < len(theta):
         turn = _independent(covariance.matrix)
         theta, evidence = turn @ theta, evidence.map(turn)

@@ -45,7 +45,7 @@ def adjust_pvalues(
     method : {"holm", "bonferroni", "hochberg", "bh", "by", "romano_wolf"}
         ``romano_wolf`` steps down through the joint distribution of the t statistics, by a multiplier bootstrap on the
         fits' stacked influences: rows are aligned by the data's row labels, and whole clusters share a multiplier when
-        a fit is clustered; all are divided by one ``sqrt(chi2_df / df)``, with the fewest degrees of freedom of any fit,
+        a fit is clustered; all are divided by one ``sqrt(chi2_df / df)``, with the fewest degrees of freedom of a fit,
         at most G - 1 with G clusters. It uses the dependence between the fits, where Holm allows for the worst. An
         adjusted p-value is never below its own.
     reps : int

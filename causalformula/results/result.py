@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Fit, Query
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import Covariance, transformed
+from causalformula.inference.covariance import Covariance
+from causalformula.inference.definite import transformed
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.banded import Banded
 from causalformula.results.call import Call

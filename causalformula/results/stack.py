@@ -212,7 +212,7 @@ def stack(
     Raises
     ------
     DataError
-        Where row labels repeat.
+        Where row labels repeat, or are mere positions in data of different length, which identify no unit.
     CapabilityError
         For a fit without influence function.
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError
-from causalformula.inference.covariance import covariance, intersect, nearest_psd
+from causalformula.errors import CapabilityError, CausalFormulaWarning, ConvergenceError, DataError, OptionError
+from causalformula.inference.covariance import covariance, intersect
+from causalformula.inference.definite import nearest_psd
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.hac import KERNELS, kernel_weights, long_run
@@ -206,11 +207,12 @@ def test_labels() -> None:
     estimate = linear()
     assert covariance(estimate, HC("HC3")).label == "HC3"
     assert covariance(estimate, Cluster("g"), groups=G).label == "clustered by g (CR1S; clusters g: 11)"
-    two = covariance(estimate, Cluster(("g", "h"), type="CR1"), groups=G)
+    with pytest.warns(CausalFormulaWarning, match="negative"):
+        two = covariance(estimate, Cluster(("g", "h"), type="CR1"), groups=G)
     assert two.label.startswith("clustered by g and h (CR1; clusters g: 11, h: 7)")
     assert covariance(logit(), Cluster("g"), groups=G).label == "clustered by g (CR1; clusters g: 11)"
     assert covariance(estimate, HAC(lag=4)).label == "Newey-West (lag 4, prewhitened)"
-    assert "ordered by t" in covariance(estimate, HAC("Andrews", order_by="t"), groups=G).label
+    assert "ordered by t" in covariance(estimate, HAC("Andrews", order_by="t"), groups={"t": np.arange(N)}).label
     assert "treated as given" in covariance(weighted_by_a_model(), HC("HC0")).label
 
 

@@ -40,10 +40,8 @@ def by_hand(X, y, w, codes, R, r, V, *, null):
         return float(gap @ np.linalg.solve(factor * scores.T @ scores, gap))
 
     beta = bread @ X.T @ y
-    if null:
-        beta0 = beta - bread @ R.T @ np.linalg.solve(R @ bread @ R.T, R @ beta - r)
-    else:
-        beta0 = beta
+    away = bread @ R.T @ np.linalg.solve(R @ bread @ R.T, R @ beta - r)
+    beta0 = beta - away if null else beta
     u = y - X @ beta0
     return statistic(y, r), np.array([statistic(X @ beta0 + v[codes] * u, R @ beta0) for v in V])
 
