@@ -255,6 +255,7 @@ def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
 
 
 def small_sample_factor(row: Variance, evidence: Influence, g: int) -> float:
+    """The row's factor for an estimate over ``g`` groups."""
     root = evidence.root
     n = evidence.n if root is None else root.nobs
     k = root.rank if root is not None else evidence.stages[-1].size if evidence.stages else evidence.size
@@ -329,10 +330,10 @@ def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) ->
     if len(request.by) < 2 or request.fix or not nearest_psd(matrix)[1]:
         return ()
     gone = [name for name, variance in zip(names, np.diag(matrix), strict=True) if variance < 0]
-    what = f"the variance of {some(gone)} is negative, so has no standard error" if gone else "joint tests may not exist"
+    none = f"the variance of {some(gone)} is negative, so has no standard error"
     note = (
-        f"Note: the covariance by {' and '.join(request.by)} is not positive semidefinite (as R's vcovCL, fix = FALSE): "
-        f"{what}; cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
+        f"Note: the covariance by {' and '.join(request.by)} is not positive semidefinite (as R's vcovCL, fix = FALSE)"
+        f": {none if gone else 'joint tests may not exist'}; cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
     )
     if gone:
         warn(note.removeprefix("Note: "))

@@ -221,7 +221,8 @@ def fit_glm(
     """
     scoring = partial(irls, X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept)
     if to_zero:
-        fit = _to_zero(partial(polish, X, y, family, weights, offset), scoring, start, mustart, _inner(family, y, weights))
+        inner = _inner(family, y, weights) if start is None and mustart is None else None
+        fit = _to_zero(partial(polish, X, y, family, weights, offset), scoring, start, mustart, inner)
     else:
         fit = scoring(start=start, mustart=mustart)
     return _from_glm(fit, X, y, tuple(names), family, weights, offset, intercept)
@@ -234,7 +235,7 @@ def _to_zero(
     mustart: Array | None,
     inner: Array | None,
 ) -> GLMFit:
-    """A polished fit; from other means where R's own start diverges, as a quasi family's at the edge of its range may."""
+    """A polished fit; from ``inner`` means where R's own start diverges, as that of a quasi family may."""
     fit, failure = None, None
     try:
         fit = polished(scoring(start=start, mustart=mustart))
@@ -242,7 +243,7 @@ def _to_zero(
             return fit
     except ConvergenceError as error:
         failure = error
-    if start is None and mustart is None and inner is not None:
+    if inner is not None:
         try:
             again = polished(scoring(mustart=inner))
         except ConvergenceError:

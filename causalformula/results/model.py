@@ -320,7 +320,7 @@ class Model(FitNumbers, Arithmetic, Banded):
 
         return hypotheses(self, equations)
 
-    def permutation_test(self, *args: Any, **options: Any) -> NoReturn:
+    def permutation_test(self, reps: int = 999, *, strata: str | None = None, seed: int | None = None) -> NoReturn:
         """Refused: coefficients have no assignment that could be permuted; a causal fit has."""
         raise CapabilityError(
             "a model has no treatment whose assignment could be permuted; write it as one, as in "

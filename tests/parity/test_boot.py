@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from causalformula.errors import CausalFormulaWarning
 from causalformula.inference.resample import interval
 from tests.parity import reference
 
@@ -63,4 +64,5 @@ def test_percentile_limits_are_order_statistics_where_the_rank_is_whole(reps: in
 
 def test_a_level_beyond_the_draws_takes_the_extremes() -> None:
     t = np.arange(1.0, 11)[:, None]
-    assert interval(t, np.zeros(1), 0.99, "percentile").tolist() == [[1.0, 10.0]]
+    with pytest.warns(CausalFormulaWarning, match="too few for limits"):
+        assert interval(t, np.zeros(1), 0.99, "percentile").tolist() == [[1.0, 10.0]]
