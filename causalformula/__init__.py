@@ -1,7 +1,7 @@
 """One formula for a causal question, every estimator behind it, and the numbers R gives.
 
-The public names are loaded when they are first used, so that ``import causalformula`` costs next to nothing and a script
-pays only for what it calls.
+The public names are loaded when they are first used, so that ``import causalformula`` costs next to nothing and a
+script pays only for what it calls.
 """
 
 from __future__ import annotations

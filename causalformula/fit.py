@@ -238,4 +238,3 @@ def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = Tr
             raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")
         hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
         raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
-

@@ -194,9 +194,7 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
     allowed = [f.name for f in fields(record.options)]
     for key in given:
         if key not in allowed:
-            raise OptionError(
-                f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}"
-            )
+            raise OptionError(f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand = options.estimand or record.default_estimand
     if estimand not in record.estimands:

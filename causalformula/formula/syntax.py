@@ -54,7 +54,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A call. Operators are calls too, as in R: ``+``, ``-``, ``:``, ``%in%``, ``~``, ``!``, and ``(`` for parentheses."""
+    """A call. Operators are calls too, as in R: ``+``, ``:``, ``%in%``, ``~``, ``!``, and ``(`` for parentheses."""
 
     function: str
     args: tuple[Argument, ...] = ()

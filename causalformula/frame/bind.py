@@ -124,9 +124,7 @@ class _Reader:
         self.columns = {name: table.column(name, spec.source, spec.span_of(name)) for name in wanted}
 
     def value(self, node: Node) -> Value:
-        return evaluate(
-            node, self.columns, self.table.n, env=self.env, source=self.spec.source, memory=self.memory
-        )
+        return evaluate(node, self.columns, self.table.n, env=self.env, source=self.spec.source, memory=self.memory)
 
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
         """Every variable of the outcome, the treatment and the terms of all roles, by label."""

@@ -222,6 +222,4 @@ def _objects(series: nw.Series[Any], name: str) -> Value:
         return np.where(null, np.nan, values).astype(float)
     if kind in ("string", "empty"):
         return _strings(values)
-    raise DataError(
-        f"column {name!r} mixes kinds of values ({kind}); convert it to numbers, strings or categories"
-    )
+    raise DataError(f"column {name!r} mixes kinds of values ({kind}); convert it to numbers, strings or categories")

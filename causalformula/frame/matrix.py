@@ -58,7 +58,5 @@ def model_matrix(
     """
     import pandas as pd
 
-    frame = bind_regression(
-        formula, data, na_action=na_action, contrasts=contrasts, env=env, drop_unused=False
-    )
+    frame = bind_regression(formula, data, na_action=na_action, contrasts=contrasts, env=env, drop_unused=False)
     return pd.DataFrame(frame.X, index=frame.index, columns=list(frame.names), copy=False)

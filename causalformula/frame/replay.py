@@ -81,5 +81,3 @@ def _pickles(env: Any) -> bool:
     except Exception:  # pickle raises whatever the object's own code does
         return False
     return True
-
-

@@ -55,7 +55,7 @@ def subset_rows(subset: Any, table: Table, env: Env | None) -> Bools | None:
         value = evaluate(node, columns_used([node], table, subset), table.n, env=env, source=subset)
         if isinstance(value, Logical) and len(value.codes) == table.n:
             return np.asarray(value.codes == 1)
-        raise OptionError(f"subset={subset!r} is not a condition; write a comparison such as \"age > 30\"")
+        raise OptionError(f'subset={subset!r} is not a condition; write a comparison such as "age > 30"')
     chosen = np.asarray(_aligned(subset, table))
     if chosen.dtype != bool or chosen.shape != (table.n,):
         raise OptionError(f"subset must be an expression or {table.n} booleans, one a row")

@@ -333,7 +333,8 @@ def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) ->
     none = f"the variance of {some(gone)} is negative, so has no standard error"
     note = (
         f"Note: the covariance by {' and '.join(request.by)} is not positive semidefinite (as R's vcovCL, fix = FALSE)"
-        f": {none if gone else 'joint tests may not exist'}; cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
+        f": {none if gone else 'joint tests may not exist'}; "
+        f"cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
     )
     if gone:
         warn(note.removeprefix("Note: "))

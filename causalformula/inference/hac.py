@@ -189,8 +189,8 @@ def _in_order(codes: Codes, name: str) -> Codes:
     if len(values) < len(codes):
         raise OptionError(
             f"order_by={name!r} does not say the order of the rows: {int((counts > 1).sum())} of its values have "
-            f"several rows. For a panel use cf.DriscollKraay({name!r}); to keep the order in which tied rows stand, sort "
-            "the data and leave order_by out"
+            f"several rows. For a panel use cf.DriscollKraay({name!r}); to keep the order in which tied rows stand, "
+            "sort the data and leave order_by out"
         )
     return np.argsort(codes, kind="stable")
 

@@ -102,9 +102,7 @@ def _bootstrap(
     return Resampled(spread(draws), np.inf, label, draws, outcome.notes, reference, outcome.seed)
 
 
-def _reference(
-    estimate: Estimate, request: Bootstrap, groups: Mapping[str, Codes], draws: Array
-) -> Reference | None:
+def _reference(estimate: Estimate, request: Bootstrap, groups: Mapping[str, Codes], draws: Array) -> Reference | None:
     clusters = groups[request.cluster] if request.cluster else None
     q, theta, evidence = len(estimate), estimate.theta, estimate.evidence
     if request.kind == "bca":

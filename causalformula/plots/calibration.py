@@ -57,9 +57,7 @@ def shares(p: Array, treated: Bools, s: Array, bins: int) -> tuple[Array, Array,
     return score, share, middle - half, middle + half
 
 
-def roc(
-    p: Array, treated: Bools, before: Array, after: Array | None = None, ax: Axes | None = None
-) -> Axes:
+def roc(p: Array, treated: Bools, before: Array, after: Array | None = None, ax: Axes | None = None) -> Axes:
     """How well the score tells the arms apart, before and after weighting.
 
     After weighting to a common population it should tell nothing: the curve falls on the diagonal, the area is 0.5.

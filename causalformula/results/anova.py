@@ -369,5 +369,3 @@ def _deletions_glm(model: Model, fits: Sequence[FittedRegression], test: str) ->
         name = "LRT" if full.family.dispersion_known else "scaled dev."
         columns |= {name: value, "Pr(>Chi)": _upper("Chisq", value, df, np.inf)}
     return columns
-
-

@@ -298,4 +298,3 @@ class Design:
         return f"{head}\n\nEffective sample sizes\n{table}".rstrip("\n") + notes
 
     __str__ = __repr__
-

@@ -105,7 +105,7 @@ def rebound(design: Design, spec: Spec, request: Request | None) -> ModelFrame:
         lost, first = made.index[~np.isin(made.rows, frame.rows)], next(iter(frame.missing_by))
         raise DataError(
             f"{made.n - frame.n} rows of the design have a missing value in the outcome's formula ({by}; rows "
-            f"{some(lost)}); make the design on complete rows, as in cf.design(..., subset=\"!is.na({first})\")"
+            f'{some(lost)}); make the design on complete rows, as in cf.design(..., subset="!is.na({first})")'
         )
     balanced, wanted = made.design("propensity").names, frame.design("propensity").names
     if set(balanced) != set(wanted):

@@ -88,9 +88,7 @@ def lm(
     given = {"weights": weights, "offset": offset, "subset": subset}
     frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
     y = _left_side(frame).numeric()
-    fitted = fit_linear(
-        frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept
-    )
+    fitted = fit_linear(frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept)
     return _model(fitted, frame, _call("lm", formula, given), vcov)
 
 

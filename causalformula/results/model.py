@@ -308,8 +308,8 @@ class Model(FitNumbers, Arithmetic, Banded):
         Parameters
         ----------
         equations : str or sequence of str
-            ``"Drug = 0"``, ``"Drug:I.H = b2"``, ``"2 * a - b = 1"``: a coefficient by its name or as ``b1, b2, ...``, its
-            row in ``tidy()``. Nonlinear equations go through the delta method.
+            ``"Drug = 0"``, ``"Drug:I.H = b2"``, ``"2 * a - b = 1"``: a coefficient by its name or as ``b1, b2, ...``,
+            its row in ``tidy()``. Nonlinear equations go through the delta method.
 
         Notes
         -----

@@ -26,9 +26,7 @@ from causalformula.results.model import Model, model_covariance
 from causalformula.results.reading import Test
 
 
-def waldtest(
-    model: Model, *others: Model | str | Sequence[str], vcov: Any = None, test: str = "F"
-) -> Test | Anova:
+def waldtest(model: Model, *others: Model | str | Sequence[str], vcov: Any = None, test: str = "F") -> Test | Anova:
     """Wald test of a model against a nested one, which needs only the larger model's covariance.
 
     Parameters

@@ -77,5 +77,3 @@ class Overlap:
         return f"{text} (rows {some(beyond)})" if beyond else text
 
     __str__ = __repr__
-
-

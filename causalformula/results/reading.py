@@ -65,8 +65,8 @@ def quantile(level: float, df: Array) -> Array:
 def read(theta: Array, covariance: Covariance, measure: Measure, level: float = 0.95) -> Reading:
     """Estimates on the reported scale with tests and limits built on the working scale.
 
-    Ratios are tested against one and their limits built on the log scale, ``std.error = estimate x s.e.(log)``; a number
-    needed to treat takes its p-value from the difference, and has no limits where the difference's limits hold 0.
+    Ratios are tested against one and their limits built on the log scale, ``std.error = estimate x s.e.(log)``; a
+    number needed to treat takes its p-value from the difference, and has no limits where the difference's limits hold 0.
     """
     check_level(level)
     se = covariance.std_error
@@ -139,7 +139,9 @@ class Test:
 
         from causalformula.results.rformat import format_each, format_pval
 
-        name, df = ("F", f"{self.df[0]:g} and {self.df[1]:g}") if isinstance(self.df, tuple) else ("Chisq", f"{self.df:g}")
+        name, df = (
+            ("F", f"{self.df[0]:g} and {self.df[1]:g}") if isinstance(self.df, tuple) else ("Chisq", f"{self.df:g}")
+        )
         p = format_pval([self.p_value], 4)[0]
         p = p if p.startswith("<") else f"= {p}"
         text = f"{self.method}\n{name} = {format_each([self.statistic], 5)[0]} on {df} DF, p-value {p}"
@@ -165,8 +167,8 @@ def wald(
     Parameters
     ----------
     reduce : bool
-        Restrictions that imply each other count once (a generalised inverse, with the rank as degrees of freedom); without
-        it they are an ``OptionError``.
+        Restrictions that imply each other count once (a generalised inverse, with the rank as degrees of freedom);
+        without it they are an ``OptionError``.
     known : int, optional
         Rank of the restrictions themselves, where it is known: what the covariance lacks beyond it, it lacks by itself.
     source : str
@@ -226,4 +228,6 @@ def hotelling(theta: Array, matrix: Array, freedom: float, method: str) -> Test:
             "freedom); test fewer at a time"
         )
     value = below / freedom * plain.statistic / q
-    return Test(value, (float(q), float(below)), float(fdtrc(q, below, value)), f"{method}, Hotelling's T-squared (HTZ)")
+    return Test(
+        value, (float(q), float(below)), float(fdtrc(q, below, value)), f"{method}, Hotelling's T-squared (HTZ)"
+    )

@@ -73,7 +73,8 @@ class Result(Arithmetic, Banded):
         Returns
         -------
         DataFrame
-            Group columns first, then ``term, contrast, estimate, std.error, statistic, df, p.value, conf.low, conf.high``.
+            Group columns first, then ``term, contrast, estimate, std.error, statistic, df, p.value, conf.low,
+            conf.high``.
         """
         from causalformula.results.tidy import tidy_answer
 
@@ -253,7 +254,8 @@ class Result(Arithmetic, Banded):
     def effects(self) -> Any:
         """Unit-level effects, for methods that have them."""
         raise CapabilityError(
-            f"method {self.call.record.name!r} has no unit-level effects; the learners (t_learner, causal_forest, ...) do"
+            f"method {self.call.record.name!r} has no unit-level effects; those are for the learners "
+            "(t_learner, causal_forest, ...), which are not available yet"
         )
 
     # -- models and design -----------------------------------------------------------------------------------------
@@ -365,7 +367,7 @@ class Result(Arithmetic, Banded):
         return result_summary(self, level, models=True)
 
     def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
-        """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``); returns the axes."""
+        """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
         from causalformula.plots import draw
 
         if kind not in draw.KINDS:

@@ -187,7 +187,9 @@ def scale_note(result: Result) -> list[str]:
     if measure.reading == "exp":
         return [f"Note: delta method on the {what}'s own scale; the {what} itself is tested on the log scale"]
     if measure.reading == "inverse":
-        return ["Note: delta method on the scale of the number needed to treat; the difference itself is tested on its own"]
+        return [
+            "Note: delta method on the scale of the number needed to treat; the difference itself is tested on its own"
+        ]
     return []
 
 

@@ -88,7 +88,7 @@ def test_every_covariance_is_listed(place):
     """Wherever the covariances are listed all are there, and each can be asked for as it is written."""
     if place == "vignette 00":
         text = next(path for path in VIGNETTES if path.stem.startswith("00-")).read_text(encoding="utf-8")
-        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `\"")]
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith('| `"')]
         found = [name for row in rows for name in re.findall(r'`"([^"]+)"`', row)]
     else:
         text = cf.fit.__doc__.partition("vcov : ")[2].partition("subset : ")[0]

@@ -23,7 +23,8 @@ from tests.coverage.test_weighting import (
 )
 
 ADJUST = "y ~ treat(a) + adjust(x1 + x2)"
-# A cell of one unit has no variance of its own, hence min_n=2. Both hold the covariates' own sampling, which the effect in the population has beside the sample's.
+# A cell of one unit has no variance of its own, hence min_n=2. Both hold the covariates' own sampling, which the effect
+# in the population has beside the sample's.
 KNOWN = {"distance": "p", "min_n": 2, "estimator": "stratified", "vcov": cf.HC("HC2", unconditional=True)}
 MODELLED = {"interact": True, "vcov": cf.HC("HC3", unconditional=True)}
 WAYS = {

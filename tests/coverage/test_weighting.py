@@ -77,9 +77,7 @@ def dose(rng, n):
 def truth(design, estimand):
     """The estimand's value, from a large population."""
     _, p, effect = design(np.random.default_rng(0), 500_000)
-    tilt = {"ATE": np.ones_like(p), "ATT": p, "ATC": 1 - p, "ATO": p * (1 - p), "ATM": np.minimum(p, 1 - p)}[
-        estimand
-    ]
+    tilt = {"ATE": np.ones_like(p), "ATT": p, "ATC": 1 - p, "ATO": p * (1 - p), "ATM": np.minimum(p, 1 - p)}[estimand]
     return float(tilt @ effect / tilt.sum())
 
 

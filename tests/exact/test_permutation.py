@@ -23,8 +23,7 @@ def small():
 def by_hand(y, a):
     """Difference in means under every assignment with as many treated."""
     return [
-        y[list(chosen)].mean() - np.delete(y, chosen).mean()
-        for chosen in combinations(range(len(y)), int(a.sum()))
+        y[list(chosen)].mean() - np.delete(y, chosen).mean() for chosen in combinations(range(len(y)), int(a.sum()))
     ]
 
 

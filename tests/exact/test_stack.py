@@ -276,9 +276,7 @@ def test_joint_tests_of_several_fits(data):
 
 def test_ratios_are_combined_as_logarithms(data):
     d = data.assign(hit=(data["y"] > data["y"].median()).astype(int))
-    a, b = (
-        cf.fit(f"hit ~ treat(a) + {x}", d, family="binomial", measure="ratio", vcov="HC0") for x in ("x", "z")
-    )
+    a, b = (cf.fit(f"hit ~ treat(a) + {x}", d, family="binomial", measure="ratio", vcov="HC0") for x in ("x", "z"))
     difference = a - b
     assert difference.estimate == pytest.approx(np.log(a.estimate / b.estimate))
     assert (-a).estimate == pytest.approx(-np.log(a.estimate))

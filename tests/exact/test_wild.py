@@ -251,9 +251,7 @@ def test_few_unequal_clusters_over_reject_with_cr1s_and_not_with_wild():
     assert abs(wild - 0.05) < 4 * error
 
 
-@pytest.mark.parametrize(
-    ("text", "cluster"), [("wild", None), ("wild ~ g", "g"), ("wild~`my g`", "my g")]
-)
+@pytest.mark.parametrize(("text", "cluster"), [("wild", None), ("wild ~ g", "g"), ("wild~`my g`", "my g")])
 def test_text_requests(text, cluster):
     assert read_request(text) == cf.Wild(cluster=cluster)
 

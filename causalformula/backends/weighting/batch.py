@@ -22,9 +22,7 @@ Array = NDArray[np.float64]
 Weigh = Callable[[Array], Array]
 
 
-def weighted_batch(
-    frame: ModelFrame, options: WeightingOptions, query: Query, W: Array, weigh: Weigh
-) -> Array | None:
+def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W: Array, weigh: Weigh) -> Array | None:
     """Estimates (R, q) under frequencies ``W``, NaN rows where no weights were found.
 
     None where the outcome model is not linear, the query has groups, or the contrast moves with the weights; each

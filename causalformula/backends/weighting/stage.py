@@ -131,9 +131,7 @@ def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name:
     return replace(weighting, weights=weighting.weights * factor, stages=(*weighting.stages, stage), dw=dw)
 
 
-def discarded(
-    weighting: Weighting, frame: ModelFrame, discard: str | tuple[float, float] | None
-) -> Weighting:
+def discarded(weighting: Weighting, frame: ModelFrame, discard: str | tuple[float, float] | None) -> Weighting:
     """Weight zero for rows whose propensity lies outside a range or outside the arms' common support.
 
     ``"both"``, ``"treated"`` and ``"control"`` drop rows of these arms outside the other arm's range, as MatchIt does;
