@@ -44,10 +44,6 @@ class Surface:
         Which of the frame's designs the model was fitted to.
     options : Options
     estimand : str
-    earlier : tuple of Stage
-        Stages before the outcome model (a propensity model).
-    cross : mapping
-        Derivatives of the outcome scores in the earlier stages' parameters.
     base : ndarray (n,), optional
         The target's weights, where they are not those of the estimand's arms.
     moving : mapping
@@ -59,17 +55,12 @@ class Surface:
     part: Any
     options: Options
     estimand: str
-    earlier: tuple[Stage, ...] = ()
-    cross: dict[str, Array] = field(default_factory=dict)
     base: Array | None = None
     moving: Mapping[str, Sensitivity] = field(default_factory=dict)
 
     def stages(self) -> tuple[Stage, ...]:
         """The stacked equations, the outcome model last."""
-        root = self.model.stage()
-        if self.cross:
-            root = Stage(root.name, root.names, root.theta, root.hessian, root.scores, self.cross, root.hat)
-        return (*self.earlier, root)
+        return (*self.model.earlier, self.model.stage())
 
     def answer(self, query: Query) -> Answer:
         """Effects or means, over the target population or by group."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
@@ -52,6 +52,10 @@ class FittedRegression:
         What the caller gave.
     notes : tuple of str
         R's warnings.
+    earlier : tuple of Stage
+        Stages that were estimated before it (of its weights).
+    cross : mapping of str to ndarray (r, p_earlier)
+        Derivatives of its scores in their parameters.
     """
 
     names: tuple[str, ...]
@@ -77,6 +81,8 @@ class FittedRegression:
     intercept: bool
     linear: bool
     notes: tuple[str, ...] = ()
+    earlier: tuple[Stage, ...] = ()
+    cross: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def rank(self) -> int:
@@ -95,12 +101,14 @@ class FittedRegression:
 
     def stage(self, name: str = "outcome") -> Stage:
         """The estimating equations: score ``w e x``, observed information."""
-        return Stage(name, self.kept_names, self.theta, self.observed, hat=self.hat)
+        return Stage(name, self.kept_names, self.theta, self.observed, cross=self.cross, hat=self.hat)
 
     def estimate(self) -> Estimate:
         """The estimable coefficients with their influence."""
         stage = self.stage()
-        return Estimate(stage.names, stage.theta, Influence((stage,), np.eye(stage.size), len(self.y)))
+        before = sum(s.size for s in self.earlier)
+        jac = np.hstack([np.zeros((stage.size, before)), np.eye(stage.size)])
+        return Estimate(stage.names, stage.theta, Influence((*self.earlier, stage), jac, len(self.y)))
 
     @cached_property
     def observed(self) -> Array:

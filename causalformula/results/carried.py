@@ -155,11 +155,22 @@ def _wild(equations: Equations, old: Covariance, anew: Anew) -> Covariance:
             "the wild bootstrap tests equations that are linear in the coefficients; for others use another "
             "covariance, as in with_vcov(cf.Bootstrap(cluster=...)) or with_vcov('CR2 ~ g')"
         )
-    own, shift = equations.estimate, equations.constants
+    own, shift = equations.estimate, equations.constants + equations.jac @ _offset(equations.source)
     found = anew(replace(own, theta=own.theta + shift), replace(old.request, seed=old.seed))
     if not isinstance(found.reference, WildReference):
         raise CapabilityError("this result keeps no wild replicates; ask the fit that it came from")
     return replace(found, reference=replace(found.reference, values=shift))
+
+
+def _offset(source: Estimate) -> Array:
+    """What estimates that were equations already are less than the combinations of coefficients in them."""
+    evidence = source.evidence
+    if not isinstance(evidence, Influence) or len(evidence.stages) != 1:
+        return np.zeros(len(source.theta))
+    beta = evidence.stages[0].theta
+    gap = evidence.jac @ beta - source.theta
+    size = np.abs(evidence.jac) @ np.abs(beta) + np.abs(source.theta)
+    return np.where(np.abs(gap) > 1e-12 * size, gap, 0.0)
 
 
 def _bootstrapped(equations: Equations, old: Covariance, request: Bootstrap, groups: Groups) -> Covariance:

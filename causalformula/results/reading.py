@@ -65,8 +65,9 @@ def quantile(level: float, df: Array) -> Array:
 def read(theta: Array, covariance: Covariance, measure: Measure, level: float = 0.95) -> Reading:
     """Estimates on the reported scale with tests and limits built on the working scale.
 
-    Ratios are tested against one and their limits built on the log scale, ``std.error = estimate x s.e.(log)``; a
-    number needed to treat takes its p-value from the difference, and has no limits where the difference's limits hold 0.
+    Ratios are tested against one and their limits built on the log scale, ``std.error = estimate x s.e.(log)``;
+    a number needed to treat takes its p-value from the difference, and has no limits where the difference may be
+    zero.
     """
     check_level(level)
     se = covariance.std_error

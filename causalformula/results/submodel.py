@@ -13,6 +13,9 @@ from causalformula.results.model import Model, model_covariance
 def model_of(fitted: FittedRegression, call: Call, name: str) -> Model:
     """One of the models behind a causal fit, with its classical covariance.
 
+    A weighted or stratified outcome model has the fit's default one: the classical would take the weights for
+    precisions (``WeightIt::lm_weightit`` shows the same table).
+
     Parameters
     ----------
     fitted : FittedRegression
@@ -22,7 +25,8 @@ def model_of(fitted: FittedRegression, call: Call, name: str) -> Model:
     """
     replay = _replay(fitted, call, name)
     text = _text(fitted, _left(call, name), replay)
-    return Model(fitted, model_covariance(fitted, call.frame, None), call.frame, replay, text, fitted.notes)
+    request = call.default_vcov() if name == "outcome" and call.record.design is not None else None
+    return Model(fitted, model_covariance(fitted, call.frame, request), call.frame, replay, text, fitted.notes)
 
 
 def _left(call: Call, name: str) -> str:

@@ -30,7 +30,7 @@ def test_means_by_group(data):
     np.testing.assert_allclose(means[:, 1] - means[:, 0], fit.by("f").tidy()["estimate"], rtol=1e-10)
     assert "Wald test that the means are equal by f" in str(one)
     assert one.test.df[0] == 4
-    boot = one.with_vcov(cf.Bootstrap(reps=20, seed=1))
+    boot = one.with_vcov(cf.Bootstrap(reps=49, seed=1))
     assert (boot.tidy()["std.error"] > 0).all()
 
 

@@ -85,6 +85,9 @@ def test_constants_are_imposed(data):
         names = ["estimate", "std.error", "p.value", "conf.low", "conf.high", "df"]
         np.testing.assert_allclose(row[names].astype(float), twin[names].astype(float), rtol=1e-8)
         assert equation.test.p_value == pytest.approx(row["p.value"])
+    again = effect.hypothesis("b1 = 0.5").hypothesis("2 * b1 = 0").tidy().iloc[0]
+    assert again["p.value"] == pytest.approx(shifted.pvalues["a"])
+    assert again["conf.high"] == pytest.approx(2 * shifted.conf_int().loc["a", 1])
     assert model.hypothesis("a = 0").tidy()["p.value"][0] == model.pvalues["a"]
 
 

@@ -23,7 +23,7 @@ from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import read_request
 from causalformula.numerics.energy import scaled_distances
 from causalformula.numerics.moments import Moments, minimize_moments
-from tests.parity.reference import close, covariance_scale, data, table, values, vector
+from tests.parity.reference import close, covariance_scale, data, matrix, table, values, vector
 
 FULL = "re78 ~ treat(treat) + adjust(age + educ + race + married + nodegree + re74 + re75)"
 RACE = "re78 ~ treat(race) + adjust(age + educ + married + re74)"
@@ -528,3 +528,20 @@ def test_energy(lalonde):
 
     assert 0 < objective(fit.design.weights.to_numpy()) <= objective(theirs)
     agrees(fit, stored["effects_HC0"], 1e-4)
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS"])
+def test_the_outcome_model_has_the_stacked_covariance(lalonde, estimand):
+    """R: summary(lm_weightit(re78 ~ treat + age + educ + race, weightit = W)): all coefficients under asympt."""
+    stored = matrix(values(f"weightit_glm_{estimand}")["effects_adjusted"]["coef_table"])
+    adjust = "age + educ + race + married + nodegree + re74 + re75"
+    fit = cf.fit(
+        f"re78 ~ treat(treat) + adjust({adjust}) + outcome(age + educ + race)", lalonde, "ipw", estimand=estimand
+    )
+    model = fit.outcome
+    se = stored["Std. Error"].to_numpy()
+    close(model.params.to_numpy(), stored["Estimate"].to_numpy(), 1e-6, se, "coefficients")
+    close(model.bse.to_numpy(), se, 1e-4, what="standard errors")
+    assert "z test of coefficients" in str(model.summary())
+    with pytest.raises(cf.CapabilityError, match="hold its weights fixed"):
+        model.with_vcov("bootstrap")

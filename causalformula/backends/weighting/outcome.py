@@ -35,7 +35,8 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     s = frame.unit_weights
     model = fit_outcome(frame, part, family, s * weighting.weights)
     notes = tuple(note for note in model.notes if NON_INTEGER not in note)
-    model = replace(model, notes=notes, hat=replace(model.hat, least_squares=False))
+    hat = replace(model.hat, least_squares=False)
+    model = replace(model, notes=notes, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
     base, moving = _target(frame, weighting, options)
     surface = Surface(
         model,
@@ -43,8 +44,6 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
         part,
         options,
         str(options.estimand),
-        earlier=weighting.stages,
-        cross=_cross(model, s, weighting.dw),
         base=base,
         moving=moving,
     )
