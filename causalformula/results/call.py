@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 from causalformula.backends import registry
 from causalformula.backends.fit import Answer, Query
 from causalformula.backends.options import Options
-from causalformula.errors import DataError, some, warn
+from causalformula.errors import CapabilityError, DataError, some, warn
 from causalformula.formula.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import HAC, Bootstrap, Cluster, DriscollKraay, Jackknife, Request, Wild
+from causalformula.inference.requests import (
+    HAC,
+    Asympt,
+    Bootstrap,
+    Cluster,
+    DriscollKraay,
+    Jackknife,
+    Request,
+    Wild,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +65,22 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.default_vcov() if request is None else read_request(request)
         request = self._with_units(request)
+        self._refuse_unstacked(request)
         groups = self.codes(grouping_names(request))
         if isinstance(request, Cluster) and request.type in ("CR2", "CR3"):
             self._refuse_single_cluster(request, groups)
         refit = self._refit(request, query, groups)
         found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
         return told_of_full_leverage(found, self.frame.index)
+
+    def _refuse_unstacked(self, request: Request) -> None:
+        """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
+        own = self.options.own_vcov or self.record.default_vcov
+        if isinstance(request, Asympt) and request.weights != "fixed" and self.record.design and own != "asympt":
+            raise CapabilityError(
+                f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: its "
+                f"weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
+            )
 
     def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, NDArray[np.intp]]) -> None:
         """An arm that lies in one cluster: its residuals sum to zero there, and its variance would count as zero."""

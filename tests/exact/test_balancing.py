@@ -627,3 +627,10 @@ def test_energy_is_optimal(kind, improved):
         assert objective(other) > best - 1e-9
     for arm in arms:
         np.testing.assert_allclose(w[arm].sum(), arm.sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["energy", "subclass"])
+def test_no_equations_no_stacked_variance(method):
+    """A label may not claim that weights were estimated where they count as given."""
+    with pytest.raises(CapabilityError, match="count as given. Use 'HC"):
+        cf.fit("y ~ treat(a) + adjust(x + z)", sample(9, 120), method, vcov="asympt")
