@@ -78,8 +78,8 @@ class Call:
         own = self.options.own_vcov or self.record.default_vcov
         if isinstance(request, Asympt) and request.weights != "fixed" and self.record.design and own != "asympt":
             raise CapabilityError(
-                f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: its "
-                f"weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
+                f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: "
+                f"its weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
             )
 
     def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, NDArray[np.intp]]) -> None:

@@ -632,5 +632,5 @@ def test_energy_is_optimal(kind, improved):
 @pytest.mark.parametrize("method", ["energy", "subclass"])
 def test_no_equations_no_stacked_variance(method):
     """A label may not claim that weights were estimated where they count as given."""
-    with pytest.raises(CapabilityError, match="count as given. Use 'HC"):
+    with pytest.raises(CapabilityError, match=r"count as given\. Use 'HC"):
         cf.fit("y ~ treat(a) + adjust(x + z)", sample(9, 120), method, vcov="asympt")
