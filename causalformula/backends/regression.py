@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.contrasts import contrasts, settings, unique_settings
+from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
 from causalformula.backends.fit import Fit, Query, unit_design
 from causalformula.backends.options import Options
 from causalformula.backends.outcome import fit_outcome, model_word
@@ -57,6 +58,8 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     betas = replicate(design.X, frame.y, model_weights, frame.offset)
     if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
         return None
+    if query.kind == "effects" and options.scale.name in ("difference", "nnt"):
+        return _differences(frame, part, compared, betas, W, base)
     wanted = settings(frame.the_treatment) if query.kind == "means" else unique_settings(compared)
     changes = [frame.counterfactual(part, setting.key, setting.column) for setting in wanted]
     matrices = [design.X, *(c.values for c in changes), _column(frame.offset, frame.n)]
@@ -73,6 +76,21 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     high, low = (table[:, [place[c.high.key] for c in compared]], table[:, [place[c.low.key] for c in compared]])
     with np.errstate(invalid="ignore", divide="ignore"):
         return options.scale.function(high, low)
+
+
+def _differences(
+    frame: ModelFrame, part: object, compared: Sequence[Contrast], betas: Array, W: Array, base: Array
+) -> Array:
+    """Differences of means of a linear model, (R, contrasts): all columns that the treatment leaves alone cancel."""
+    out = []
+    for item in compared:
+        high, low = (frame.counterfactual(part, s.key, s.column) for s in (item.high, item.low))
+        moved = high.values - low.values
+        # Without interactions every row moves by the same amount, and there is nothing to average.
+        same = bool((moved == moved[0]).all())
+        averages = np.tile(moved[0], (len(W), 1)) if same else _averages(W, base, [moved])[0]
+        out.append(np.einsum("rc,rc->r", averages, betas[:, high.columns]))
+    return np.column_stack(out)
 
 
 def _column(values: Array | None, n: int) -> Array:
