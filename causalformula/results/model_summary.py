@@ -22,6 +22,7 @@ from causalformula.results.rtext import (
     glm_summary,
     lm_print,
     lm_summary,
+    omitted_line,
 )
 from causalformula.results.summary import Summary
 
@@ -120,7 +121,7 @@ def _footer(model: Model) -> list[str]:
         lines.append(f"Intervals: {model.covariance.request.kind}")
     lines += model.covariance.notes
     if model.frame.dropped:
-        lines.append(f"({model.frame.dropped} observations deleted due to missingness)")
+        lines.append(omitted_line(model.frame.dropped).strip())
     return lines
 
 

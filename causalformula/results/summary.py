@@ -15,6 +15,7 @@ from causalformula.results.coefmat import Cells, effect_cells
 from causalformula.results.markup import html, latex
 from causalformula.results.reading import Reading
 from causalformula.results.rformat import format_each
+from causalformula.results.rtext import omitted_line
 
 if TYPE_CHECKING:
     from causalformula.results.result import Result
@@ -131,7 +132,7 @@ def _header(result: Result) -> str:
         lines.append(f"Measure: {measure.replace('_', ' ')}" + _null(result))
     if frame.dropped:
         by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items())
-        lines.append(f"  ({frame.dropped} observations deleted due to missingness: {by})")
+        lines.append(omitted_line(frame.dropped).rstrip().removesuffix(")") + f": {by})")
     if frame.n > frame.nobs:
         lines.append(f"  ({frame.n - frame.nobs} rows of weight zero take no part)")
     return "\n".join(lines)
