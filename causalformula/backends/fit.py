@@ -85,12 +85,15 @@ class DesignWeights:
     subclass : ndarray (n,) of int, optional
     pairs : ndarray, optional
         Matched rows.
+    probabilities : ndarray (n, K), optional
+        Generalised propensity scores of several levels, one column a level.
     """
 
     weights: Array
     distance: Array | None = None
     subclass: NDArray[Any] | None = None
     pairs: NDArray[Any] | None = None
+    probabilities: Array | None = None
 
 
 class Designed(Protocol):

@@ -149,7 +149,8 @@ def balanced_levels(frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Ar
     scores = np.hstack([columns * side[:, None] for side in sides.T])
     labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in found.kept)
     stage = Stage("propensity", labels, found.coef.ravel(), -found.jacobian, scores)
-    return Weighting(w, stages=(stage,), dw={"propensity": Sensitivity(columns, w[:, None] * dlog)}, words=words)
+    dw = {"propensity": Sensitivity(columns, w[:, None] * dlog)}
+    return Weighting(w, stages=(stage,), dw=dw, words=words, probabilities=found.P)
 
 
 def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: CBPS) -> Weighting:

@@ -136,6 +136,7 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         models={} if found.model is None else {"propensity": found.model},
         notes=found.notes,
         words=words,
+        probabilities=None if binary else found.P,
     )
     if options.estimand == "ATOS":
         n_out = int(((w == 0) & (frame.unit_weights > 0)).sum())

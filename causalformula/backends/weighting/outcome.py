@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.distance import thin_arms
-from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.outcome import fit_outcome, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface, target_weights
@@ -50,7 +50,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     return Fit(
         answer=surface.answer(Query()),
         estimand=str(options.estimand),
-        design=DesignWeights(weighting.weights, weighting.distance),
+        design=weighting.design,
         method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
         outcomes=surface,
         models={"outcome": model, **weighting.models},

@@ -63,6 +63,8 @@ class Weighting:
         Rows not discarded; None where all are kept.
     words : str
         How the weights were made, for the print.
+    probabilities : ndarray (n, K), optional
+        Propensity scores of several levels.
     """
 
     weights: Array
@@ -73,11 +75,12 @@ class Weighting:
     notes: tuple[str, ...] = ()
     kept: Bools | None = None
     words: str = ""
+    probabilities: Array | None = None
 
     @property
     def design(self) -> DesignWeights:
-        """The weights and the propensity score, for diagnostics."""
-        return DesignWeights(self.weights, self.distance)
+        """The weights and the propensity scores, for diagnostics."""
+        return DesignWeights(self.weights, self.distance, probabilities=self.probabilities)
 
 
 def target_arm(frame: ModelFrame, options: Options) -> int | None:
