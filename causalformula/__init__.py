@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Wild,
     )
     from causalformula.results.anova import anova
+    from causalformula.results.design import Design
     from causalformula.results.lm import glm, lm
     from causalformula.results.multiplicity import adjust_pvalues
     from causalformula.results.nested import waldtest
@@ -88,6 +89,7 @@ _HOMES = {
         "Wild",
     ),
     "causalformula.results.anova": ("anova",),
+    "causalformula.results.design": ("Design",),
     "causalformula.results.lm": ("glm", "lm"),
     "causalformula.results.stack": ("stack",),
     "causalformula.results.serial_tests": ("bgtest", "dwtest"),
@@ -114,6 +116,7 @@ __all__ = [
     "Cluster",
     "ConvergenceError",
     "DataError",
+    "Design",
     "DifferenceInMeans",
     "DriscollKraay",
     "Ebal",

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import effective_size
-from causalformula.errors import DataError, IdentificationError
+from causalformula.backends.separation import overlap_notes
+from causalformula.errors import DataError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.numerics.families import family as read_family
@@ -17,8 +18,6 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 LINKS = ("logit", "probit", "cloglog", "cauchit")
 DISCARD = ("treated", "control", "both")
-# A fitted propensity this near to 0 or 1 is one of them, numerically.
-EXTREME = 1e-8
 # An arm that keeps less than this share of its size in effective units is said to be thin.
 THIN = 0.1
 
@@ -73,22 +72,8 @@ def _propensity(frame: ModelFrame, link: str) -> Distance:
     family = read_family("binomial", link)
     model = fit_glm(design.X, treated, design.names, family, weights=frame.weights, to_zero=True)
     words = "propensity score" if link == "logit" else f"propensity score ({link} link)"
-    return Distance(model.mu, words, model, overlap_notes(frame, model))
-
-
-def overlap_notes(frame: ModelFrame, model: FittedRegression) -> tuple[str, ...]:
-    """Warnings about propensities of 0 or 1; without any overlap an ``IdentificationError``."""
-    extreme = (model.mu < EXTREME) | (model.mu > 1 - EXTREME)
-    treatment = frame.the_treatment
-    if extreme.all():
-        raise IdentificationError(
-            f"the covariates predict {treatment.name!r} perfectly, so the arms do not overlap and cannot be compared. "
-            "Drop the terms that determine the treatment, or restrict the sample to where both arms occur"
-        )
-    if not extreme.any():
-        return () if model.converged else ("the propensity model did not converge",)
-    count = int(extreme.sum())
-    return (f"{count} fitted propensity scores are numerically 0 or 1: some covariate values occur in one arm only",)
+    P = np.column_stack([1 - model.mu, model.mu])
+    return Distance(model.mu, words, model, overlap_notes(frame, P, model.eta, model.converged))
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

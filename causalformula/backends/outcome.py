@@ -30,6 +30,16 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
     )
 
 
+def idle_interact(frame: ModelFrame, interact: bool) -> tuple[str, ...]:
+    """A note on ``interact=True`` where a weighted outcome model has no terms to cross."""
+    if not interact or frame.has("outcome") or frame.has("modify"):
+        return ()
+    return (
+        "interact=True has no effect: in a weighted sample adjust(...) stays out of the outcome model, and the formula "
+        "has no outcome(...) whose terms the treatment could be crossed with",
+    )
+
+
 def model_word(family: Family, model: FittedRegression) -> str:
     """How the print names the outcome model: ``linear``, ``binomial``, ``binomial, probit link``."""
     link = "" if family.link_name == KINDS[family.name].link else f", {family.link_name} link"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import Designed, Fit, Query
-from causalformula.backends.options import Options
+from causalformula.backends.options import ESTIMANDS, Options
 from causalformula.errors import (
     CapabilityError,
     ConvergenceError,
@@ -94,6 +94,28 @@ PLANNED = (
     *("aipw", "tmle", "dml", "did", "iv"),
     *("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),
 )
+# What R users may type, and where it is found here.
+METHOD_HINTS = {
+    "glm": "propensity scores by logistic regression are method='ipw' (as weightit's method = 'glm')",
+    "ps": "propensity scores by logistic regression are method='ipw'",
+    **dict.fromkeys(
+        ("gbm", "bart", "super", "superlearner"),
+        "propensity scores by machine learning are method='ipw' with model=, a scikit-learn classifier",
+    ),
+    "optweight": "for weights of approximate balance see method='ebal' with tols=",
+    "g_computation": "g-computation is method='regression'",
+    "gcomp": "g-computation is method='regression'",
+}
+OPTION_HINTS = {
+    **dict.fromkeys(
+        ("s_weights", "sampw", "sample_weight", "weights"),
+        "sampling weights are part of the formula: weights(w)",
+    ),
+    "cluster": "clusters are part of the formula, cluster(g), or of vcov='~g'",
+    "moments": "moments= is of the balancing methods; for a propensity model write adjust(poly(x, 2))",
+    "distance": "distance= is of method='subclass'",
+    "over": "over= is of method='cbps'",
+}
 
 
 def backend(
@@ -171,6 +193,8 @@ def find(method: str) -> Record:
         return RECORDS[known[method]]
     if method in PLANNED:
         raise CapabilityError(f"method={method!r} is not available yet; available: {', '.join(RECORDS)}")
+    if method in METHOD_HINTS:
+        raise OptionError(f"unknown method {method!r}: {METHOD_HINTS[method]}")
     raise OptionError(f"unknown method {method!r}{choose(method, RECORDS)}")
 
 
@@ -193,8 +217,14 @@ def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Recor
     record = record_of(method) if isinstance(method, Options) else find(method)
     allowed = [f.name for f in fields(record.options)]
     for key in given:
+        if key not in allowed and key in OPTION_HINTS:
+            raise OptionError(f"method {record.name!r} has no option {key!r}: {OPTION_HINTS[key]}")
         if key not in allowed:
             raise OptionError(f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}")
+    wanted = given.get("estimand")
+    if wanted is not None and wanted not in record.estimands and wanted not in ESTIMANDS:
+        known = choose(str(wanted), record.estimands, f"method {record.name!r} offers")
+        raise OptionError(f"unknown estimand {wanted!r}{known}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand = options.estimand or record.default_estimand
     if estimand not in record.estimands:
@@ -273,6 +303,17 @@ def replicates(weights: Array, *, frame: ModelFrame, options: Options, query: Qu
         if found is not None:
             return found
     return _each(weights, lambda w: run(frame.reweight(w), options).ask(query).estimate.theta)
+
+
+def failure(weights: Array, *, frame: ModelFrame, options: Options, query: Query) -> str:
+    """Why the refit on one row of frequency weights (n,) fails; empty where it does not."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run(frame.reweight(weights), options).ask(query)
+    except FAILURES as error:
+        return str(error)
+    return ""
 
 
 def studentized(

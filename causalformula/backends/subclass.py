@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from causalformula.backends.distance import DISCARD, LINKS, Distance, common_support, read_distance, thin_arms
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
 from causalformula.backends.options import Options
-from causalformula.backends.outcome import fit_outcome, model_word
+from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.registry import backend
 from causalformula.backends.standardize import Surface, target_weights
 from causalformula.backends.stratified import Stratified
@@ -243,7 +243,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
         models = {"outcome": model, **models}
         words += f"; weighted outcome regression ({model_word(family, model)})"
-        notes = (*notes, *model.notes)
+        notes = (*notes, *model.notes, *idle_interact(frame, options.interact))
     outcomes = Subclassified(overall, within)
     return Fit(
         answer=outcomes.answer(Query()),

@@ -33,6 +33,17 @@ class Replicates:
     notes: tuple[str, ...]
 
 
+class FailedReplicates(ConvergenceError):
+    """Too many replicates failed; ``weights`` (n,) are the frequencies of the first, from which to find out why."""
+
+    def __init__(self, message: str, weights: Array):
+        self.message, self.weights = message, weights
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.message, self.weights))
+
+
 def bootstrap(
     refit: Callable[[Array], Array], request: Bootstrap, groups: Mapping[str, Codes], n: int | None
 ) -> Replicates:
@@ -69,9 +80,12 @@ def bootstrap(
     good = np.isfinite(draws).all(axis=1)
     failed = int((~good).sum())
     if failed > MOST_FAILED * len(draws):
-        raise ConvergenceError(
+        first = children[int(np.flatnonzero(~good)[0])]
+        raise FailedReplicates(
             f"{failed} of {len(draws)} bootstrap replicates failed (more than 5%): the estimator is not stable on "
-            "resamples of these data. Resample within strata of the treatment, simplify the model, or use another vcov"
+            "resamples of these data. Simplify the model, merge rare levels, resample within strata (of the treatment, "
+            "say), or use another vcov",
+            plan.weights(first),
         )
     notes = (f"{failed} of {len(draws)} bootstrap replicates failed and were left out",) if failed else ()
     return Replicates(draws[good], seed, plan.scheme(request), notes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from causalformula.backends import registry
 from causalformula.backends.fit import Answer, Query
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, DataError, some, warn
+from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
 from causalformula.formula.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
@@ -28,6 +28,7 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
+from causalformula.inference.resample import FailedReplicates
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,12 @@ class Call:
         if isinstance(request, Cluster) and request.type in ("CR2", "CR3"):
             self._refuse_single_cluster(request, groups)
         refit = self._refit(request, query, groups)
-        found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
+        try:
+            found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
+        except FailedReplicates as error:
+            again = Query() if query is None else query
+            why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
+            raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         return told_of_full_leverage(found, self.frame.index)
 
     def _refuse_unstacked(self, request: Request) -> None:

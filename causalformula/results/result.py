@@ -136,8 +136,9 @@ class Result(Arithmetic, Banded):
 
     @property
     def nobs(self) -> int:
-        """Rows used: those of positive weight."""
-        return self.call.frame.nobs
+        """Rows used: those with sampling weight that the design keeps."""
+        frame, made = self.call.frame, self.fit.design.weights
+        return frame.nobs if (made > 0).all() else int((frame.unit_weights * made > 0).sum())
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the reported estimates (by the delta method for ratios)."""

@@ -133,8 +133,8 @@ def _header(result: Result) -> str:
     if frame.dropped:
         by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items())
         lines.append(omitted_line(frame.dropped).rstrip().removesuffix(")") + f": {by})")
-    if frame.n > frame.nobs:
-        lines.append(f"  ({frame.n - frame.nobs} rows of weight zero take no part)")
+    if frame.n > result.nobs:
+        lines.append(f"  ({frame.n - result.nobs} rows of weight zero take no part)")
     return "\n".join(lines)
 
 

@@ -437,6 +437,10 @@ def test_trimming_and_discarding_are_counted():
     assert "5 weights above" in str(fit)
     with pytest.warns(CausalFormulaWarning, match="rows discarded: propensity score outside the common support"):
         fit = cf.fit("y ~ treat(a) + adjust(x + z)", data, "ipw", discard="both")
+    kept = int((fit.design.weights > 0).sum())
+    assert fit.nobs == fit.glance()["nobs"][0] == kept < len(data)
+    assert f"Observations: {kept}" in str(fit)
+    assert f"The ATE is that of the other {kept}" in str(fit)
     p, a = fit.design.distance, data["a"] == 1
     inside = p.between(max(p[a].min(), p[~a].min()), min(p[a].max(), p[~a].max()))
     np.testing.assert_array_equal(fit.design.weights > 0, inside)
@@ -476,7 +480,9 @@ def test_given_propensities():
     assert "HC0" in fit.covariance.label
     missing = data.assign(p=data["p"].where(data.index > 3))
     assert cf.fit("y ~ treat(a)", missing, "ipw", ps="p").nobs == len(data) - 4
-    with pytest.raises(DataError, match="strictly between 0 and 1"):
+    with pytest.raises(DataError, match="lie between 0 and 1; 'p' does not in rows 0, 1"):
+        cf.fit("y ~ treat(a)", data.assign(p=1.5), "ipw", ps="p")
+    with pytest.raises(DataError, match=r"rows have a propensity of 0 for the level of 'a' .* discard=\(0.01, 0.99\)"):
         cf.fit("y ~ treat(a)", data.assign(p=1.0), "ipw", ps="p")
     with pytest.raises(OptionError, match="no column"):
         cf.fit("y ~ treat(a)", data, "ipw", ps="pp")
@@ -499,6 +505,63 @@ def test_classifier_is_cross_fitted_and_named():
     assert len(several.tidy()) == 2
 
 
+def certain(n=300):
+    """A classifier's scores: some rows of each arm are certain to be in it, and one treated row to be out of it."""
+    rng = np.random.default_rng(21)
+    x = rng.normal(size=n)
+    p = np.clip(1 / (1 + np.exp(-2 * x)), 0.02, 0.98)
+    a = (rng.random(n) < p).astype(int)
+    p[(a == 1) & (x > 1.5)] = 1.0
+    p[(a == 0) & (x < -1.5)] = 0.0
+    return pd.DataFrame({"x": x, "p": p, "a": a, "y": a + x + rng.normal(size=n)})
+
+
+def test_scores_of_0_and_1_count_where_the_estimand_divides_by_none():
+    """Certain rows in their own arm have the limit of each estimand's weight: 1, 0 in the overlap."""
+    data = certain()
+    p, a = data["p"].to_numpy(), data["a"].to_numpy()
+    own = np.where(a == 1, p, 1 - p)
+    wanted = {
+        "ATE": 1 / own,
+        "ATT": np.where(a == 1, 1, p / (1 - np.where(a == 1, 0, p))),
+        "ATC": np.where(a == 0, 1, (1 - p) / np.where(a == 0, 1, p)),
+        "ATO": 1 - own,
+        "ATM": np.minimum(p, 1 - p) / own,
+    }
+    for estimand, w in wanted.items():
+        made = cf.design("~ treat(a)", data, "ipw", ps="p", estimand=estimand)
+        np.testing.assert_allclose(made.weights, w, rtol=1e-12, err_msg=estimand)
+        assert np.isfinite(made.fit("y ~ treat(a)").estimate)
+
+
+def test_a_score_of_0_for_the_own_arm_is_refused_unless_it_is_left_out():
+    """One control whose score is 1: infinite odds for the ATT, weight 1 in the overlap and as a row of the ATC."""
+    data = certain()
+    row = int(np.flatnonzero(data["a"] == 0)[0])
+    data.loc[row, "p"] = 1.0
+    for estimand in ("ATE", "ATT"):
+        with pytest.raises(DataError, match=rf"1 rows have a propensity of 0 .* \(rows {row}\)"):
+            cf.fit("y ~ treat(a)", data, "ipw", ps="p", estimand=estimand)
+    for estimand in ("ATO", "ATM", "ATC"):
+        assert cf.design("~ treat(a)", data, "ipw", ps="p", estimand=estimand).weights[row] == 1
+    without = cf.fit("y ~ treat(a)", data, "ipw", ps="p", discard=(0.01, 0.99))
+    kept = data[(data["p"] >= 0.01) & (data["p"] <= 0.99)]
+    assert without.estimate == pytest.approx(cf.fit("y ~ treat(a)", kept, "ipw", ps="p").estimate, rel=1e-12)
+    capped = cf.design("~ treat(a)", data, "ipw", ps="p", trim=1)
+    assert capped.weights[row] == np.sort(capped.weights)[-2]
+
+
+def test_a_classifier_without_doubts_serves_the_estimands_that_need_none():
+    """A tree's leaves are pure: its scores are 0 and 1 somewhere."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    data = certain()
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+    made = cf.design("~ treat(a) + adjust(x)", data, "ipw", model=tree, estimand="ATO", folds=2)
+    assert np.isin([0.0, 1.0], made.distance).any()
+    assert np.isfinite(made.weights).all()
+
+
 WRONG = [
     ({"link": "logti"}, OptionError, "did you mean 'logit'"),
     ({"trim": 0.3}, OptionError, "quantile above 0.5"),
@@ -509,6 +572,17 @@ WRONG = [
     ({"stabilize": True, "estimand": "ATT"}, OptionError, "for the ATE"),
     ({"density": "normal"}, OptionError, "dnorm"),
     ({"model": "forest"}, OptionError, "predict_proba"),
+    ({"model": dict}, OptionError, r"dict is a class; give an object of it, model=dict\(\)"),
+    ({"trim": "99"}, OptionError, "how many weights to trim"),
+    ({"trim": True}, OptionError, "how many weights to trim"),
+    ({"trim_lower": True}, OptionError, "give both"),
+    ({"stabilize": "yes"}, OptionError, "stabilize must be True or False"),
+    ({"discard": ("low", "high")}, OptionError, "pair"),
+    ({"folds": 2.5}, OptionError, "folds must be a whole number"),
+    ({"seed": -1}, OptionError, "seed must be a whole number"),
+    ({"ps": 3}, OptionError, "ps is the name of a column"),
+    ({"estimand": "att"}, OptionError, "did you mean 'ATT'"),
+    ({"s_weights": "v"}, OptionError, r"part of the formula: weights\(w\)"),
     ({"interact": "yes"}, OptionError, "True or False"),
 ]
 

@@ -287,7 +287,7 @@ def test_refusals_of_data(sample):
     apart = sample.assign(a=(sample["x"] > 0).astype(int))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(cf.IdentificationError, match="predict 'a' perfectly"):
+        with pytest.raises(cf.IdentificationError, match="predicts 'a' perfectly"):
             cf.fit(FORMULA, apart, "subclass")
     with pytest.raises(cf.CapabilityError, match="does not take a treatment that is a dose"):
         cf.fit("y ~ treat(z) + adjust(x)", sample, "subclass")

@@ -74,7 +74,7 @@ def test_exemptions_are_of_known_laws_with_a_reason():
 def test_influence_has_mean_zero(question, seed):
     fit = solved(question, simulate(seed))
     psi = fit.influence()
-    assert psi.shape == (fit.nobs, len(fit.answer.labels))
+    assert psi.shape == (fit.call.frame.n, len(fit.answer.labels))
     np.testing.assert_allclose(psi.mean(axis=0), 0, atol=1e-9 * np.abs(psi).max())
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.backends import registry
+from causalformula.backends.fit import Query
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +105,79 @@ def test_an_arm_of_one_cluster(data, vcov):
     for formula in ("y ~ treat(a)", "y ~ treat(a) + x"):
         text = message(formula, one, cf.DataError, vcov=vcov)
         assert "all rows with a = 1 are in one cluster of town" in text
+
+
+# -- arms that the covariates tell apart -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def apart() -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    n = 240
+    d = pd.DataFrame(
+        {"x": rng.normal(size=n), "z": rng.normal(size=n), "g": np.array(list("abc"))[rng.integers(0, 3, n)]}
+    )
+    d["a"] = (rng.random(n) < 1 / (1 + np.exp(-d["x"]))).astype(int)
+    d["alone"], d["both"] = (d["x"] > 0).astype(int), (d["x"] + d["z"] > 0).astype(int)
+    d["level"] = np.where(d["g"] == "b", 1, d["a"])
+    d["far"] = np.where(d["x"] > 1, 1, np.where(rng.random(n) < 0.5, 1, 0))
+    d["three"] = np.where(d["x"] > 0.5, "two", np.where(rng.random(n) < 0.5, "one", "zero"))
+    d["three_level"] = np.where(d["g"] == "b", "two", np.array(["zero", "one", "two"])[rng.integers(0, 3, n)])
+    return d.assign(y=d["x"] + d["a"] + rng.normal(size=n))
+
+
+@pytest.mark.parametrize("method", ["ipw", "subclass"])
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_complete_separation_names_its_covariate(apart, method, link):
+    text = message("y ~ treat(alone) + adjust(z + x)", apart, method=method, link=link)
+    assert text.startswith("'x' predicts 'alone' perfectly (complete separation)")
+    assert "Drop what determines the treatment" in text
+    text = message("y ~ treat(both) + adjust(x + z)", apart, method=method, link=link)
+    assert text.startswith("'x', 'z' together predict 'both' perfectly")
+
+
+def test_complete_separation_of_one_of_several_levels(apart):
+    text = message("y ~ treat(three, ref = 'zero') + adjust(z + x)", apart, method="ipw")
+    assert text.startswith("'x' predicts three = two perfectly")
+
+
+@pytest.mark.parametrize("method", ["ebal", "cbps", "ipt"])
+def test_balancing_methods_name_what_they_cannot_balance(apart, method):
+    assert "furthest off: x" in message("y ~ treat(alone) + adjust(x)", apart, cf.ConvergenceError, method=method)
+
+
+@pytest.mark.parametrize(
+    ("treatment", "why"),
+    [
+        ("level", "no row with level = 0 has g = b"),
+        ("three_level, ref = 'zero'", "no row with three_level = zero, one has g = b"),
+    ],
+)
+def test_quasi_separation_names_the_level_and_what_to_do(apart, treatment, why):
+    with pytest.warns(cf.CausalFormulaWarning) as caught:
+        fit = cf.fit(f"y ~ treat({treatment}) + adjust(x + g)", apart, "ipw")
+    (text,) = [str(w.message) for w in caught if "numerically" in str(w.message)]
+    assert why in text and "merge levels, leave these rows out (subset=)" in text
+    assert why in str(fit)
+
+
+def test_a_replicate_is_refused_only_where_a_fit_is(apart):
+    """Quasi-separated samples are fitted, with a note: so are their resamples, and by the same numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit("y ~ treat(level) + adjust(x + g)", apart, "ipw", vcov=cf.Bootstrap(99, seed=1))
+    assert len(fit.covariance.draws) == 99
+    drawn = np.random.default_rng(1).integers(0, len(apart), len(apart))
+    counts = np.bincount(drawn, minlength=len(apart)).astype(float)
+    call = fit.call
+    batch = registry.replicates(counts[None], frame=call.frame, options=call.options, query=Query())
+    whole = registry.run(call.frame.reweight(counts), call.options).estimate.theta
+    np.testing.assert_allclose(batch[0], whole, rtol=1e-6)
+
+
+def test_a_bootstrap_that_fails_says_why(apart):
+    rare = apart.assign(r=(np.arange(len(apart)) < 2).astype(int))
+    with pytest.raises(
+        cf.ConvergenceError, match=r"replicates failed .*The first failed because: no weights balance these covariates"
+    ):
+        cf.fit("y ~ treat(r) + adjust(z)", rare, "ebal", vcov=cf.Bootstrap(99, seed=1))

@@ -164,7 +164,7 @@ OPTIONS = [
     (cf.OptionError, "interact must be True or False, not 'no'", F, {"interact": "no"}),
     (cf.OptionError, "unknown method 'regresion'; did you mean 'regression'?", F, {"method": "regresion"}),
     (cf.OptionError, "unknown method 3", F, {"method": 3}),
-    (cf.OptionError, "unknown estimand 'att'; did you mean 'ATT'? Choose from ATE, ATT, ATC", F, {"estimand": "att"}),
+    (cf.OptionError, "did you mean 'ATT'? Method 'regression' offers ATE, ATT, ATC", F, {"estimand": "att"}),
     (cf.OptionError, "does not estimate the ATO; it offers ATE, ATT, ATC", F, {"estimand": "ATO"}),
     (cf.OptionError, "unknown measure 'ratoi'; did you mean 'ratio'?", F, {"measure": "ratoi"}),
     (cf.OptionError, "unknown contrast 'pairwse'; did you mean 'pairwise'?", F, {"contrast": "pairwse"}),

@@ -50,7 +50,7 @@ def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[
     if found is None:
         w = kernel_density(z0, s) / kernel_density(z1, s)
         note = "standard errors treat the kernel-density weights as given"
-        return Weighting(w, notes=(note,), words="generalised propensity weighting (kernel density)")
+        return Weighting(w, caveats=(note,), words="generalised propensity weighting (kernel density)")
     log, slope = found
     w = np.exp(log(z0) - log(z1))
     margin = Stage(

@@ -95,7 +95,7 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     )
     w = np.ones(frame.n)
     w[used[free]] = found
-    return Weighting(w, notes=(GIVEN,), words="energy balancing")
+    return Weighting(w, caveats=(GIVEN,), words="energy balancing")
 
 
 def independence_weights(frame: ModelFrame, used: NDArray[np.intp], options: Energy) -> Weighting:
@@ -120,7 +120,7 @@ def independence_weights(frame: ModelFrame, used: NDArray[np.intp], options: Ene
     w[used] = quadratic_programme(
         P * float(len(s)) ** 2, np.zeros(len(s)), s[None, :], np.array([s.sum()]), options.min_w
     )
-    return Weighting(w, notes=(GIVEN,), words="energy balancing (distance covariance)")
+    return Weighting(w, caveats=(GIVEN,), words="energy balancing (distance covariance)")
 
 
 def centred_kernel(D: Array, target: Array) -> Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
-from causalformula.backends.weighting.learner import learned_propensity
+from causalformula.backends.weighting.learner import check_classifier, learned_propensity
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import (
     Propensity,
@@ -27,6 +29,7 @@ from causalformula.backends.weighting.stage import (
     Weighting,
     WeightingOptions,
     discarded,
+    finite,
     indicators,
     target_arm,
     trimmed,
@@ -86,22 +89,38 @@ class IPW(WeightingOptions):
         super().__post_init__()
         if self.link not in LINKS:
             raise OptionError(f"unknown link {self.link!r}{choose(self.link, LINKS)}")
-        if self.trim is not None and not (0.5 < self.trim < 1 or (self.trim >= 1 and self.trim == int(self.trim))):
-            raise OptionError(f"trim={self.trim!r}: give a quantile above 0.5 and below 1, or how many weights to trim")
+        for name in ("stabilize", "trim_lower"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        self._check_trim()
         if isinstance(self.discard, list):
             object.__setattr__(self, "discard", tuple(self.discard))
-        pair = isinstance(self.discard, tuple) and len(self.discard) == 2 and self.discard[0] < self.discard[1]
-        if not (self.discard is None or self.discard in DISCARD or pair):
+        if not (self.discard is None or self.discard in DISCARD or _is_range(self.discard)):
             raise OptionError(f"discard={self.discard!r}: choose from {', '.join(DISCARD)}, or give a pair (low, high)")
         if self.stabilize and self.estimand not in (None, "ATE"):
             raise OptionError(f"stabilize=True is for the ATE; weights for the {self.estimand} have a scale already")
         if self.ps is not None and self.model is not None:
             raise OptionError("ps= gives the propensity scores and model= fits them: use one of the two")
-        if self.model is not None and not (hasattr(self.model, "fit") and hasattr(self.model, "predict_proba")):
-            raise OptionError(f"model={self.model!r} is no scikit-learn classifier: it needs fit and predict_proba")
-        if self.folds < 1:
-            raise OptionError("folds must be at least 1")
+        for name in ("ps", "by"):
+            if not isinstance(getattr(self, name), (str, NoneType)):
+                raise OptionError(f"{name} is the name of a column, not {getattr(self, name)!r}")
+        if self.model is not None:
+            check_classifier(self.model)
+        for name, least in (("folds", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+                raise OptionError(f"{name} must be a whole number, {least} or more, not {value!r}")
         read_density(self.density)
+
+    def _check_trim(self) -> None:
+        trim = self.trim
+        if trim is None:
+            if self.trim_lower:
+                raise OptionError("trim_lower=True trims small weights too, and trim= says how many: give both")
+            return
+        number = isinstance(trim, Real) and not isinstance(trim, bool)
+        if not number or not (0.5 < trim < 1 or (trim >= 1 and trim % 1 == 0)):
+            raise OptionError(f"trim={trim!r}: give a quantile above 0.5 and below 1, or how many weights to trim")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -113,6 +132,13 @@ class IPW(WeightingOptions):
         """Weights without estimating equations count as given."""
         kernel = self.density == "kernel"
         return "HC0" if self.ps is not None or self.model is not None or kernel else None
+
+
+def _is_range(value: Any) -> bool:
+    """Whether a value is a pair of numbers in their order."""
+    if not (isinstance(value, tuple) and len(value) == 2):
+        return False
+    return all(isinstance(v, Real) and not isinstance(v, bool) for v in value) and bool(value[0] < value[1])
 
 
 def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
@@ -135,6 +161,7 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         dw={} if found.stage is None else {"propensity": propensity_sensitivity(found, w, dlog)},
         models={} if found.model is None else {"propensity": found.model},
         notes=found.notes,
+        caveats=found.caveats,
         words=words,
         probabilities=None if binary else found.P,
     )
@@ -143,8 +170,8 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         made = _noted(made, f"{n_out} rows outside the optimal subset have weight 0")
     if options.stabilize:
         made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
-    made = discarded(made, frame, options.discard)
-    return trimmed(made, frame, options, options.trim, options.trim_lower)
+    made = discarded(made, frame, options, options.discard)
+    return finite(trimmed(made, frame, options, options.trim, options.trim_lower), frame)
 
 
 def _noted(made: Weighting, note: str) -> Weighting:
@@ -160,7 +187,10 @@ def _refuse_for_dose(options: IPW) -> None:
     if options.estimand != "ATE":
         raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
     if given:
-        raise OptionError(f"not for a dose, but for treatments with arms: {', '.join(given)}")
+        raise OptionError(
+            f"{', '.join(given)}: for treatments with arms. Weights for a dose are the ratio of its marginal density "
+            "to its conditional one, already stabilised, from a linear model; density= and trim= are their options"
+        )
 
 
 def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
@@ -201,17 +231,17 @@ def given_propensity(frame: ModelFrame, name: str) -> Propensity:
     Raises
     ------
     DataError
-        If they are no numbers strictly between 0 and 1.
+        If they are no numbers between 0 and 1.
     """
     if frame.the_treatment.kind is not Kind.BINARY:
         raise OptionError("ps= is for a binary treatment")
     p = frame.numbers(name)
-    bad = ~((p > 0) & (p < 1))
+    bad = ~((p >= 0) & (p <= 1))
     if bad.any():
         rows = some(frame.index[bad])
-        raise DataError(f"propensity scores must lie strictly between 0 and 1; {name!r} does not in rows {rows}")
+        raise DataError(f"propensity scores must lie between 0 and 1; {name!r} does not in rows {rows}")
     note = "standard errors treat the given propensity scores as known"
-    return Propensity(np.column_stack([1 - p, p]), None, np.empty((len(p), 0)), notes=(note,))
+    return Propensity(np.column_stack([1 - p, p]), None, np.empty((len(p), 0)), caveats=(note,))
 
 
 def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | None:

@@ -14,13 +14,24 @@ from causalformula.frame.model_frame import ModelFrame
 Array = NDArray[np.float64]
 
 
+def check_classifier(model: Any) -> None:
+    """An ``OptionError`` for what is no scikit-learn classifier."""
+    if isinstance(model, type):
+        raise OptionError(f"model={model.__name__} is a class; give an object of it, model={model.__name__}()")
+    if not (hasattr(model, "fit") and hasattr(model, "predict_proba")):
+        raise OptionError(
+            f"model={model!r} gives no probabilities: a scikit-learn classifier with fit and predict_proba is needed, "
+            "such as RandomForestClassifier() or GradientBoostingClassifier()"
+        )
+
+
 def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: Array) -> Propensity:
     """Probabilities of the arms, each row's from a classifier that did not see it (``folds`` > 1).
 
     Raises
     ------
     DataError
-        If some probability is 0 or 1, or an arm is too small for the folds.
+        If the classifier gives no probabilities, or an arm is too small for the folds.
     OptionError
         If the formula has weights and the classifier takes none.
     """
@@ -41,15 +52,11 @@ def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: 
     for train, test in splits:
         fitted = _fitted(clone(model), Z[train], codes[train], None if frame.weights is None else frame.weights[train])
         P[np.ix_(test, fitted.classes_)] = fitted.predict_proba(Z[test])
-    own = P[np.arange(frame.n), codes]
-    if (own <= 0).any() or (P.min(axis=1) <= 0).any():
-        raise DataError(
-            f"{type(model).__name__} gives probabilities of 0 or 1, from which no weights can be made; calibrate it "
-            "(sklearn.calibration.CalibratedClassifierCV) or use a smoother classifier"
-        )
+    if not ((P >= 0) & (P <= 1)).all():
+        raise DataError(f"{type(model).__name__}.predict_proba gives values that are no probabilities")
     name = type(model).__name__
     note = f"the weights come from {name}, which has no estimating equations: standard errors treat them as given"
-    return Propensity(P, None, Z[:, :0], notes=(note,))
+    return Propensity(P, None, Z[:, :0], caveats=(note,))
 
 
 def _fitted(model: Any, X: Array, codes: NDArray[np.intp], weights: Array | None) -> Any:

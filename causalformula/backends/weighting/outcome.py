@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from causalformula.backends.distance import thin_arms
 from causalformula.backends.fit import Fit, Query
-from causalformula.backends.outcome import fit_outcome, model_word
+from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface, target_weights
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions
@@ -54,7 +54,13 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
         method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
         outcomes=surface,
         models={"outcome": model, **weighting.models},
-        notes=(*weighting.notes, *thin_arms(frame, weighting.weights), *model.notes),
+        notes=(
+            *weighting.notes,
+            *weighting.caveats,
+            *thin_arms(frame, weighting.weights),
+            *model.notes,
+            *idle_interact(frame, options.interact),
+        ),
         extras={"weighting": weighting},
         stage=weighting,
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.distance import overlap_notes
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.separation import overlap_notes, separated
 from causalformula.errors import ConvergenceError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
@@ -36,7 +36,8 @@ class Propensity:
     slope : ndarray (n,) or None
         ``d logit P_1 / d eta`` for a binary treatment; None (one) for the logit and multinomial models.
     model : FittedRegression or None
-    notes : tuple of str
+    notes, caveats : tuple of str
+        As in ``Weighting``.
     """
 
     P: Array
@@ -45,6 +46,7 @@ class Propensity:
     slope: Array | None = None
     model: FittedRegression | None = None
     notes: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[str, ...]]) -> Propensity:
@@ -54,7 +56,8 @@ def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[s
     treated = (frame.the_treatment.codes == 1).astype(float)
     model = fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True)
     p = model.mu
-    notes = overlap_notes(frame, model)
+    P = np.column_stack([1 - p, p])
+    notes = overlap_notes(frame, P, model.eta, model.converged)
     stage = model.stage("propensity")
     slope = None
     if link != "logit":
@@ -62,11 +65,14 @@ def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[s
         # Its expected information is not its derivative: the chained stage has the observed one only.
         scores = model.hat.X * model.hat.multipliers()[:, None]
         stage = Stage("propensity", stage.names, stage.theta, stage.hessian, scores)
-    return Propensity(np.column_stack([1 - p, p]), stage, model.hat.X, slope, model, notes)
+    return Propensity(P, stage, model.hat.X, slope, model, notes)
 
 
 def warm_propensity(frame: ModelFrame, link: str, X: Array, start: Array) -> Callable[[Array], Array]:
-    """Frequencies to refitted propensity scores of two arms (n, 2), by Newton steps from a solution nearby."""
+    """Frequencies to refitted propensity scores of two arms (n, 2), by Newton steps from a solution nearby.
+
+    As in the fit of the sample, scores may go to 0 or 1 somewhere; arms told apart completely are an error.
+    """
     family = read_family("binomial", link)
     treated = (frame.the_treatment.codes == 1).astype(float)
     s = frame.unit_weights
@@ -79,8 +85,8 @@ def warm_propensity(frame: ModelFrame, link: str, X: Array, start: Array) -> Cal
         if p is not None:
             return np.column_stack([1 - p, p])
         fit = newton(X, treated, family, s * w, None, start)
-        if not fit.converged or fit.separated:
-            raise ConvergenceError("the propensity model has no finite maximum in this replicate")
+        if not (fit.converged or fit.separated) or separated(fit.eta, treated == 1, s * w > 0):
+            raise ConvergenceError("the propensity model has no maximum in this replicate")
         return np.column_stack([1 - fit.mu, fit.mu])
 
     return refit
@@ -95,7 +101,7 @@ def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ..
     labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in fit.kept)
     scores = np.hstack([Z * r[:, None] for r in fit.residuals.T])
     stage = Stage("propensity", labels, fit.coef.ravel(), fit.information, scores)
-    notes = () if fit.converged else ("the multinomial propensity model did not converge: some probabilities go to 0",)
+    notes = overlap_notes(frame, fit.P, None, fit.converged)
     return Propensity(fit.P, stage, Z, None, None, notes)
 
 
@@ -108,6 +114,12 @@ def estimand_weights(
     probability (ATM), or the indicator of the optimal subset (ATOS; Crump et al. 2009). In every case
     ``d log w / d eta_k = c_k - 1[own = k]``.
     """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _tilted(P, codes, estimand, arm, s)
+
+
+def _tilted(P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+    """See ``estimand_weights``; a probability of 0 gives the limit of the weight, infinite where there is none."""
     own = P[np.arange(len(P)), codes]
     hot = codes[:, None] == np.arange(P.shape[1])
     if estimand == "ATE":
@@ -117,10 +129,10 @@ def estimand_weights(
         c = np.broadcast_to(np.arange(P.shape[1]) == arm, P.shape)
     elif estimand == "ATO":
         h = 1 / (1 / P).sum(axis=1)
-        w, c = h / own, h[:, None] / P
+        w, c = np.where(own > 0, h / own, 1.0), h[:, None] / P
     elif estimand == "ATM":
         least = P.argmin(axis=1)
-        w, c = P.min(axis=1) / own, least[:, None] == np.arange(P.shape[1])
+        w, c = np.where(own > 0, P.min(axis=1) / own, 1.0), least[:, None] == np.arange(P.shape[1])
     else:
         w, c = np.where(optimal_subset(P[:, 1], s), 1 / own, 0.0), P
     return np.asarray(w), np.asarray(c, dtype=float)[:, 1:] - hot[:, 1:]
@@ -133,7 +145,7 @@ def optimal_subset(p: Array, s: Array) -> NDArray[np.bool_]:
     """
     cost = 1 / (p * (1 - p))
     order = np.argsort(cost, kind="stable")
-    order = order[s[order] > 0]
+    order = order[(s[order] > 0) & np.isfinite(cost[order])]
     mean = np.cumsum((s * cost)[order]) / np.cumsum(s[order])
     good = np.flatnonzero(cost[order] <= 2 * mean)
     return np.asarray(cost <= cost[order[good[-1]]])

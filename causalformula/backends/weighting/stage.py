@@ -65,6 +65,8 @@ class Weighting:
         How the weights were made, for the print.
     probabilities : ndarray (n, K), optional
         Propensity scores of several levels.
+    caveats : tuple of str
+        What only the print of an estimate must say: standard errors that count the weights as given.
     """
 
     weights: Array
@@ -76,6 +78,7 @@ class Weighting:
     kept: Bools | None = None
     words: str = ""
     probabilities: Array | None = None
+    caveats: tuple[str, ...] = ()
 
     @property
     def design(self) -> DesignWeights:
@@ -134,7 +137,9 @@ def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name:
     return replace(weighting, weights=weighting.weights * factor, stages=(*weighting.stages, stage), dw=dw)
 
 
-def discarded(weighting: Weighting, frame: ModelFrame, discard: str | tuple[float, float] | None) -> Weighting:
+def discarded(
+    weighting: Weighting, frame: ModelFrame, options: Options, discard: str | tuple[float, float] | None
+) -> Weighting:
     """Weight zero for rows whose propensity lies outside a range or outside the arms' common support.
 
     ``"both"``, ``"treated"`` and ``"control"`` drop rows of these arms outside the other arm's range, as MatchIt does;
@@ -154,11 +159,16 @@ def discarded(weighting: Weighting, frame: ModelFrame, discard: str | tuple[floa
     where = "outside the common support" if isinstance(discard, str) else f"outside [{discard[0]:g}, {discard[1]:g}]"
     return replace(
         weighting,
-        weights=weighting.weights * inside,
+        weights=np.where(kept, weighting.weights, 0.0),
         dw={key: value.scaled(inside) for key, value in weighting.dw.items()},
         kept=kept,
-        notes=(*weighting.notes, f"{dropped} rows discarded: propensity score {where}"),
+        notes=(*weighting.notes, f"{dropped} rows discarded: propensity score {where}{_rest(frame, options, dropped)}"),
     )
+
+
+def _rest(frame: ModelFrame, options: Options, dropped: int) -> str:
+    """Whose effect is estimated after rows were discarded."""
+    return f". The {options.estimand} is that of the other {frame.nobs - dropped}" if dropped else ""
 
 
 def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
@@ -195,6 +205,24 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
         weights=weighting.weights[source],
         dw={key: value.rows(source) for key, value in weighting.dw.items()},
         notes=(*weighting.notes, f"trimmed to the limit: {' and '.join(counts)}"),
+    )
+
+
+def finite(weighting: Weighting, frame: ModelFrame) -> Weighting:
+    """The weighting, whose weights must be finite.
+
+    Raises
+    ------
+    DataError
+        Where a row's probability of the level that it has is zero, and the estimand divides by it.
+    """
+    bad = ~np.isfinite(weighting.weights) & (frame.unit_weights > 0)
+    if not bad.any():
+        return weighting
+    raise DataError(
+        f"{int(bad.sum())} rows have a propensity of 0 for the level of {frame.the_treatment.name!r} that they have, "
+        f"and with it an infinite weight (rows {some(frame.index[bad])}); leave them out with discard=(0.01, 0.99), "
+        "cap the weights with trim=, choose estimand='ATO', or calibrate the scores"
     )
 
 

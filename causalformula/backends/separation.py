@@ -1,0 +1,125 @@
+"""Arms that the covariates tell apart: an error where they do so completely, a note where they do so somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalformula.errors import IdentificationError, some
+from causalformula.formula.values import Matrix, Value, as_factor, number_label
+from causalformula.frame.model_frame import ModelFrame
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+# A fitted propensity this near to 0 or 1 is one of them, numerically.
+EXTREME = 1e-8
+# A number with no more values than this is read as levels.
+FEW_VALUES = 10
+MOST_CAUSES = 4
+
+
+def separated(score: Array, arm: Bools, used: Bools) -> bool:
+    """Whether a threshold of a linear score has the arm above and the other rows below: no finite maximum exists."""
+    return bool(score[arm & used].min() > score[~arm & used].max())
+
+
+def overlap_notes(frame: ModelFrame, P: Array, eta: Array | None, converged: bool) -> tuple[str, ...]:
+    """Warnings about propensities of 0 or 1 in the columns of ``P`` (n, K).
+
+    Parameters
+    ----------
+    eta : ndarray (n,), optional
+        Linear predictor of two arms.
+
+    Raises
+    ------
+    IdentificationError
+        If the covariates tell an arm from the others completely.
+    """
+    used = frame.unit_weights > 0
+    codes = frame.the_treatment.codes
+    for arm in range(P.shape[1]):
+        inside = codes == arm
+        if eta is not None:
+            apart = arm == 1 and separated(eta, inside, used)
+        else:
+            apart = separated(P[:, arm], inside, used) and P[inside & used, arm].min() > 1 - EXTREME
+        if apart:
+            raise IdentificationError(_perfect(frame, arm, used))
+    extreme = ((P < EXTREME) | (P > 1 - EXTREME)).any(axis=1) & used
+    if not extreme.any():
+        return () if converged else ("the propensity model did not converge",)
+    causes = list(_one_sided(frame, extreme, used))
+    why = "; ".join(causes[:MOST_CAUSES]) if causes else "some combinations of the covariates occur in one arm only"
+    more = f" and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
+    return (
+        f"{int(extreme.sum())} fitted propensity scores are numerically 0 or 1: {why}{more}. Such rows have no "
+        "counterparts in some arm: merge levels, leave these rows out (subset=), or choose a target population "
+        "where the arms overlap",
+    )
+
+
+def _perfect(frame: ModelFrame, arm: int, used: Bools) -> str:
+    """The message about an arm that the covariates predict: which of them do so alone, or all together."""
+    treatment = frame.the_treatment
+    inside = treatment.codes == arm
+    variables = _variables(frame)
+    alone = [name for name, value in variables if _tells_apart(value, inside, used)]
+    names = alone or [name for name, _ in variables]
+    whom = repr(treatment.name) if len(treatment.levels) == 2 else f"{treatment.name} = {treatment.levels[arm]}"
+    verb = "predicts" if len(names) == 1 else "together predict" if not alone else "each predict"
+    return (
+        f"{some(map(repr, names))} {verb} {whom} perfectly (complete separation), so the arms do not overlap and "
+        "cannot be compared. Drop what determines the treatment from the formula, or restrict the sample to where both "
+        "arms occur"
+    )
+
+
+def _variables(frame: ModelFrame) -> list[tuple[str, Value]]:
+    """Variables of the propensity model, by label."""
+    design = frame.design("propensity")
+    return [(label, design.values[place]) for place, label in enumerate(design.recipe.terms.labels)]
+
+
+def _tells_apart(value: Value, inside: Bools, used: Bools) -> bool:
+    """Whether a variable has no value, or no range of values, in common between an arm and the rest."""
+    if isinstance(value, Matrix):
+        return False
+    if isinstance(value, np.ndarray):
+        a, b = value[inside & used], value[~inside & used]
+        return bool(a.min() > b.max() or a.max() < b.min())
+    codes = as_factor(value).codes
+    return not np.intersect1d(codes[inside & used], codes[~inside & used]).size
+
+
+def _one_sided(frame: ModelFrame, extreme: Bools, used: Bools) -> Iterator[str]:
+    """Where scores are extreme: levels of a variable that some arm lacks, ends of a number's range beyond an arm's."""
+    treatment = frame.the_treatment
+    arms = [(level, (treatment.codes == k) & used) for k, level in enumerate(treatment.levels)]
+    for name, value in _variables(frame):
+        if isinstance(value, Matrix):
+            continue
+        if isinstance(value, np.ndarray) and len(np.unique(value[used])) > FEW_VALUES:
+            yield from _ends(name, value, arms, extreme, treatment.name)
+            continue
+        factor = as_factor(value)
+        for level in np.unique(factor.codes[extreme]):
+            rows = factor.codes == level
+            without = [label for label, inside in arms if not (rows & inside).any()]
+            if without:
+                yield f"no row with {treatment.name} = {some(without)} has {name} = {factor.levels[level]}"
+
+
+def _ends(name: str, x: Array, arms: list[tuple[str, Bools]], extreme: Bools, treatment: str) -> Iterator[str]:
+    """Where all extreme rows of the other arms lie beyond one arm's range of a number."""
+    for level, inside in arms:
+        others = x[extreme & ~inside]
+        if not len(others):
+            continue
+        low, high = x[inside].min(), x[inside].max()
+        if others.min() > high:
+            yield f"no row with {treatment} = {level} has {name} above {number_label(float(f'{high:.6g}'))}"
+        elif others.max() < low:
+            yield f"no row with {treatment} = {level} has {name} below {number_label(float(f'{low:.6g}'))}"
