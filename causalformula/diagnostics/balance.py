@@ -9,11 +9,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.diagnostics.balance_plan import Plan
 from causalformula.diagnostics.covariates import Covariate
 from causalformula.diagnostics.moments import Moments, moments
 from causalformula.diagnostics.statistics import (
     DENOMINATORS,
-    check_denominator,
     correlations,
     divided,
     ks,
@@ -21,14 +21,10 @@ from causalformula.diagnostics.statistics import (
     spreads,
     target_ks,
 )
-from causalformula.errors import OptionError, choose
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# What a user asks for, and cobalt's names of the columns: between arms, and for a dose.
-ARMS = {"smd": "Diff", "variance_ratio": "V.Ratio", "ks": "KS", "ovl": "OVL"}
-DOSE = {"smd": "Corr", "correlation": "Corr", "ks": "KS.Target"}
 MARKS = {"Diff": "M", "V.Ratio": "V", "KS": "KS", "OVL": "OVL", "Corr": "R", "KS.Target": "KS.Target"}
 # A dose's distance to the target population exists only once there are weights.
 ADJUSTED_ONLY = ("KS.Target",)
@@ -100,72 +96,6 @@ class BalanceTable:
     adjusted: bool = True
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What is computed: statistics, and how differences are standardised."""
-
-    stats: tuple[str, ...]
-    binary: str = "raw"
-    denominator: str = "pooled"
-    moments: bool = False
-
-
-def read_plan(
-    stats: Sequence[str] | str,
-    binary: str,
-    denominator: str,
-    dose: bool,
-    moments: bool = False,
-    levels: Sequence[str] = (),
-) -> Plan:
-    """Check what was asked for.
-
-    Raises
-    ------
-    OptionError
-        For an unknown statistic or an impossible combination.
-    """
-    asked = (stats,) if isinstance(stats, str) else tuple(stats)
-    known = {**ARMS, **DOSE}
-    for name in asked:
-        if name not in known:
-            raise OptionError(f"unknown balance statistic {name!r}{choose(name, known)}")
-    if binary not in ("raw", "std"):
-        raise OptionError(f"binary={binary!r}: 'raw' gives differences in proportions, 'std' divides them by their sd")
-    if denominator not in levels:
-        check_denominator(denominator)
-    if dose and denominator not in ("all", "weighted"):
-        raise OptionError(f"for a dose s_d_denom is 'all' or 'weighted', not {denominator!r}")
-    table = DOSE if dose else ARMS
-    chosen = tuple(dict.fromkeys(table[name] for name in asked if name in table))
-    if not chosen:
-        raise OptionError(f"{', '.join(asked)}: not defined here{choose(asked[0], table, 'this treatment has')}")
-    return Plan(chosen, binary, denominator, moments)
-
-
-def read_thresholds(threshold: float | Mapping[str, float] | None, plan: Plan) -> dict[str, float]:
-    """Thresholds by statistic (``Diff``, ...): a number is for the first one, a mapping names them.
-
-    Names are those of ``stats`` or cobalt's ``m``, ``v``, ``ks``, ``ovl``, ``cor``.
-    """
-    if threshold is None:
-        return {}
-    if not isinstance(threshold, Mapping):
-        first = plan.stats[0]
-        return {first: abs(float(threshold))} if first in ("Diff", "Corr") else {}
-    names = {**DOSE, **ARMS} if plan.stats[0] not in DOSE.values() else {**ARMS, **DOSE}
-    names |= {"m": "Diff", "v": "V.Ratio", "cor": "Corr"}
-    out = {}
-    for key, value in threshold.items():
-        if key not in names:
-            raise OptionError(f"unknown balance statistic {key!r} in threshold{choose(key, names)}")
-        if names[key] not in plan.stats:
-            raise OptionError(f"threshold names {key!r}, which is not among the statistics asked for")
-        size = abs(float(value))
-        out[names[key]] = 1 / size if names[key] == "V.Ratio" and size < 1 else size
-    return out
-
-
 def exceeds(name: str, values: Array, threshold: float) -> Bools:
     """Which values lie beyond a threshold; a variance ratio below one counts as its inverse."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -207,16 +137,27 @@ def pair_tables(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dic
 
 
 def across(tables: Sequence[BalanceTable]) -> BalanceTable:
-    """The worst of several tables for each covariate; a variance ratio below one counts as its inverse."""
+    """The worst of several tables for each covariate; a variance ratio below one counts as its inverse.
+
+    Means and standard deviations, of which none is the worst, stay behind.
+    """
     first = tables[0]
     columns = {}
     for name in first.columns:
-        values = np.array([t.columns[name] for t in tables])
-        size = np.maximum(values, 1 / values) if name.startswith("V.Ratio") else np.abs(values)
-        known = ~np.isnan(size)
-        largest = np.where(known, size, -np.inf).max(axis=0)
-        columns[f"Max.{name}"] = np.where(known.any(axis=0), largest, np.nan)
+        plain = name.removeprefix(first.prefix)
+        statistic = plain.rpartition(".")[0]
+        if statistic in first.statistics:
+            columns[f"Max.{plain}"] = _worst(statistic, np.array([t.columns[name] for t in tables]))
     return BalanceTable(first.rows, first.types, columns, first.statistics, "Max.", first.adjusted)
+
+
+def _worst(statistic: str, values: Array) -> Array:
+    """The largest of each column in size; NaN where all are."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.maximum(values, 1 / values) if statistic == "V.Ratio" else np.abs(values)
+    known = ~np.isnan(size)
+    largest = np.where(known, size, -np.inf).max(axis=0)
+    return np.where(known.any(axis=0), largest, np.nan)
 
 
 def _assembled(

@@ -12,6 +12,7 @@ from causalformula.backends.fit import effective_size
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Limits = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +23,12 @@ class ArmOverlap:
     ----------
     rows : int
         Rows with sampling weight.
-    low, high : float
-        Range of the propensity score; NaN without one.
+    ranges : mapping of str to (float, float)
+        Least and greatest value of each score in this arm.
     outside : ndarray of int
-        Positions of rows beyond the common support.
+        Positions of rows beyond the common support of any score.
+    dropped : int
+        How many of these have no weight in the design.
     largest : float
         The largest weight.
     share : float
@@ -35,41 +38,47 @@ class ArmOverlap:
     """
 
     rows: int
-    low: float
-    high: float
+    ranges: Mapping[str, Limits]
     outside: NDArray[np.intp]
+    dropped: int
     largest: float
     share: float
     before: float
     after: float
 
 
-def common_support(distance: Array, arms: Mapping[str, Bools], used: Bools) -> tuple[float, float]:
+def common_support(distance: Array, arms: Mapping[str, Bools], used: Bools) -> Limits:
     """The range of the score in which every arm has units: the largest minimum to the least maximum."""
     inside = [distance[arm & used] for arm in arms.values()]
     return max(float(d.min()) for d in inside), min(float(d.max()) for d in inside)
 
 
-def arm_overlaps(arms: Mapping[str, Bools], s: Array, w: Array, distance: Array | None) -> dict[str, ArmOverlap]:
-    """The overlap of each arm, under sampling weights ``s`` and a design's weights ``w``."""
+def supports(scores: Mapping[str, Array], arms: Mapping[str, Bools], used: Bools) -> dict[str, Limits]:
+    """The common support of each score."""
+    return {name: common_support(score, arms, used) for name, score in scores.items()}
+
+
+def arm_overlaps(arms: Mapping[str, Bools], s: Array, w: Array, scores: Mapping[str, Array]) -> dict[str, ArmOverlap]:
+    """The overlap of each arm, under sampling weights ``s`` and a design's weights ``w``.
+
+    ``scores`` are the propensity score of two arms, those of every level of several, or none.
+    """
     used = s > 0
-    low, high = (np.nan, np.nan) if distance is None else common_support(distance, arms, used)
-    return {name: _arm(arm & used, s, s * w, distance, low, high) for name, arm in arms.items()}
+    outside = np.zeros(len(s), dtype=bool)
+    for name, (low, high) in supports(scores, arms, used).items():
+        outside |= (scores[name] < low) | (scores[name] > high)
+    return {name: _arm(arm & used, s, s * w, scores, outside) for name, arm in arms.items()}
 
 
-def _arm(rows: Bools, s: Array, total: Array, distance: Array | None, low: float, high: float) -> ArmOverlap:
-    d = None if distance is None else distance[rows]
-    outside = np.empty(0, dtype=np.intp)
-    if distance is not None:
-        outside = np.flatnonzero(rows & ((distance < low) | (distance > high)))
-    weights = total[rows]
+def _arm(rows: Bools, s: Array, total: Array, scores: Mapping[str, Array], outside: Bools) -> ArmOverlap:
+    beyond, weights = rows & outside, total[rows]
     return ArmOverlap(
-        int(rows.sum()),
-        np.nan if d is None else float(d.min()),
-        np.nan if d is None else float(d.max()),
-        outside,
-        float(weights.max()),
-        float(weights.max() / weights.sum()) if weights.any() else np.nan,
-        effective_size(s[rows]),
-        effective_size(weights),
+        rows=int(rows.sum()),
+        ranges={name: (float(score[rows].min()), float(score[rows].max())) for name, score in scores.items()},
+        outside=np.flatnonzero(beyond),
+        dropped=int((total[beyond] == 0).sum()),
+        largest=float(weights.max()),
+        share=float(weights.max() / weights.sum()) if weights.any() else np.nan,
+        before=effective_size(s[rows]),
+        after=effective_size(weights),
     )

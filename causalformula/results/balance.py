@@ -21,7 +21,7 @@ class Balance:
     Attributes
     ----------
     table : BalanceTable
-        Two arms' or a dose's; with several arms the worst over the pairs.
+        Two arms' or a dose's; with several arms the worst over all pairs, with ``by`` the worst over the groups.
     sizes : DataFrame
         Effective sample sizes before and after.
     thresholds : mapping of str to float
@@ -29,9 +29,12 @@ class Balance:
     un : bool
         Whether the sample before adjustment is shown.
     parts : mapping of str to Balance
-        Tables of the pairs of arms, or within the groups of a variable.
+        Tables of all pairs of arms (``"hispan vs. black"``: the later level minus the earlier), or within the groups
+        of a variable.
     by : str
         The variable whose groups ``parts`` are; empty for pairs of arms.
+    shown : tuple of str
+        Pairs that stand one by one in the print, ``to_frame`` and ``tally``; none for the worst over all.
 
     Notes
     -----
@@ -44,17 +47,23 @@ class Balance:
     un: bool = True
     parts: Mapping[str, Balance] = field(default_factory=dict)
     by: str = ""
+    shown: tuple[str, ...] = ()
+
+    @property
+    def stacked(self) -> Mapping[str, Balance]:
+        """The tables that stand one below the other: of the groups, or of the pairs asked for; empty for one table."""
+        return self.parts if self.by else {name: self.parts[name] for name in self.shown}
 
     def to_frame(self) -> pd.DataFrame:
         """One row a covariate, with cobalt's column names: ``Type, Diff.Un, V.Ratio.Un, ..., Diff.Adj, M.Threshold``.
 
-        Where the groups of a variable separate the tables, they stand one below the other and are the index's first
-        level.
+        Where the groups of a variable or pairs of arms separate the tables, they stand one below the other and are
+        the index's first level, named by the variable or ``pair``.
         """
         import pandas as pd
 
-        if self.by:
-            return pd.concat({name: part.to_frame() for name, part in self.parts.items()}, names=[self.by, None])
+        if self.stacked:
+            return pd.concat({name: part.to_frame() for name, part in self.stacked.items()}, names=[self.by or "pair"])
         columns: dict[str, object] = {"Type": list(self.table.types)}
         for name, values in self.table.columns.items():
             statistic, _, sample = name.removeprefix(self.table.prefix).rpartition(".")
@@ -81,9 +90,14 @@ class Balance:
         return self.table.columns[f"{self.table.prefix}{statistic}.{sample}"]
 
     def tally(self) -> pd.DataFrame:
-        """How many covariates are balanced, and the worst: one row a threshold, ``balanced, not.balanced, worst``."""
+        """How many covariates are balanced, and the worst: one row a threshold, ``balanced, not.balanced, worst``.
+
+        Stacked as ``to_frame`` is.
+        """
         import pandas as pd
 
+        if self.stacked:
+            return pd.concat({name: part.tally() for name, part in self.stacked.items()}, names=[self.by or "pair"])
         rows = {}
         for statistic, limit in self.thresholds.items():
             values = self.judged(statistic)

@@ -29,12 +29,27 @@ def balance_text(balance: Balance) -> str:
     if balance.by:
         parts = [f" - - - {balance.by}: {name} - - - \n{balance_text(part)}\n" for name, part in balance.parts.items()]
         return f"Balance by {balance.by}\n\n" + "\n".join(parts) + RULE
+    if balance.shown:
+        return _pairs(balance)
     head = "Balance summary across all treatment pairs" if balance.table.prefix else "Balance Measures"
     parts = [f"{head}\n{_measures(balance)}"]
     for statistic in balance.thresholds:
         parts += _judgement(balance, statistic)
     parts.append(_sizes(balance))
     return "\n".join(parts).rstrip("\n")
+
+
+def _pairs(balance: Balance) -> str:
+    """The tables of pairs of arms one below the other; a rule as long as the longest heading ends them."""
+    headings, tables = [], []
+    for name in balance.shown:
+        part = balance.parts[name]
+        low, high = part.sizes.columns
+        headings.append(f" - - - {low} (0) vs. {high} (1) - - - ")
+        tables.append(f"{headings[-1]}\n{balance_text(part)}\n")
+    # a line break before and after the heading counts
+    rule = " -" * round((max(map(len, headings)) + 2) / 2)
+    return "Balance by treatment pair\n\n" + "\n".join(tables) + f"{rule} "
 
 
 def _measures(balance: Balance) -> str:

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.diagnostics.balance import (
+from causalformula.diagnostics.balance import Sample, across, balance_table, default_denominator, pair_tables
+from causalformula.diagnostics.balance_plan import (
+    MOST_POWERS,
     Plan,
-    Sample,
-    across,
-    balance_table,
-    default_denominator,
-    pair_tables,
+    flag,
+    read_pairs,
     read_plan,
     read_thresholds,
+    whole,
 )
 from causalformula.diagnostics.covariates import Covariate, covariates, distance_row
-from causalformula.diagnostics.overlap import arm_overlaps, common_support
+from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.diagnostics.weights_summary import arm_weights, effective_sizes
 from causalformula.errors import CapabilityError, DataError, OptionError
-from causalformula.frame.treatment import Kind, Treatment
+from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.results.balance import Balance
-from causalformula.results.overlap import Overlap
+from causalformula.results.overlap import SCORE, Overlap
 from causalformula.results.weights_text import WeightsSummary
 
 if TYPE_CHECKING:
     from causalformula.results.design import Design
 
+Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-MOST_POWERS = 9
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What one table shows: statistics, thresholds, whether the sample before, and which pairs one by one."""
+
+    plan: Plan
+    limits: Mapping[str, float]
+    un: bool
+    pairs: tuple[tuple[str, str], ...]
 
 
 def the_treatment(design: Design) -> Treatment:
@@ -65,57 +75,67 @@ def design_balance(
     int: bool,
     poly: int,
     cluster: str | None,
-    s_d_denom: str | None,
+    s_d_denom: Any,
     means: bool,
+    which_treat: Any,
 ) -> Balance:
     """See ``Design.balance``."""
-    frame, treatment = design.call.frame, the_treatment(design)
+    treatment = the_treatment(design)
     dose = treatment.kind is Kind.CONTINUOUS
-    if isinstance(poly, bool) or poly not in range(1, MOST_POWERS + 1):
-        raise OptionError(f"poly={poly!r}: powers of the covariates, 1 to {MOST_POWERS}")
-    denominator = s_d_denom or default_denominator(str(design.call.options.estimand), dose)
-    plan = read_plan(stats, binary, denominator, dose, means and not dose, treatment.levels)
-    columns = covariates(frame, int=int, poly=poly, without=cluster)
+    plan = read_plan(
+        stats, binary, _denominator(design, s_d_denom), dose, flag("means", means) and not dose, treatment.levels
+    )
+    pairs = () if which_treat is None else read_pairs(which_treat, treatment.name, treatment.levels, level_label)
+    asked = Asked(plan, read_thresholds(threshold, plan), flag("un", un), pairs)
+    hint = "; powers of the covariates are poly=2"
+    columns = _columns(
+        design, flag("int", int, hint), whole("poly", poly, "powers of the covariates", MOST_POWERS), cluster
+    )
+    if cluster is None:
+        return _balance(design, columns, sample_of(design), asked)
+    return _by_group(design, columns, asked, cluster)
+
+
+def _denominator(design: Design, given: Any) -> Any:
+    """The divisor of differences: the one asked for, a level as its text, or the estimand's."""
+    treatment = the_treatment(design)
+    if given is None:
+        return default_denominator(str(design.call.options.estimand), treatment.kind is Kind.CONTINUOUS)
+    return level_label(given) if level_label(given) in treatment.levels else given
+
+
+def _columns(design: Design, products: bool, poly: int, cluster: str | None) -> list[Covariate]:
+    """The rows of the table, the propensity score first."""
+    if not (cluster is None or isinstance(cluster, str)):
+        raise OptionError(f"cluster is the name of a column, not {cluster!r}")
+    columns = covariates(design.call.frame, int=products, poly=poly, without=cluster)
     distance = design.design_weights.distance
-    if distance is not None and treatment.kind is Kind.BINARY:
+    if distance is not None and the_treatment(design).kind is Kind.BINARY:
         name = "prop.score" if design.design_weights.subclass is None else "distance"
         columns = [distance_row(distance, name), *columns]
     if not columns:
         raise DataError("the formula has no covariates whose balance could be read; write them in adjust(...)")
-    sample, limits = sample_of(design), read_thresholds(threshold, plan)
-    if cluster is None:
-        return _balance(design, columns, sample, plan, limits, un)
-    groups = frame.groups(cluster)
-    parts = {
-        level: _within(design, columns, sample, plan, limits, un, groups.codes == k)
-        for k, level in enumerate(groups.levels)
-    }
-    first = next(iter(parts.values()))
-    return Balance(first.table, design.ess(), limits, un, parts, cluster)
+    return columns
 
 
-def _within(
-    design: Design,
-    columns: list[Covariate],
-    sample: Sample,
-    plan: Plan,
-    limits: dict[str, float],
-    un: bool,
-    rows: Bools,
-) -> Balance:
-    """The table of one group of rows."""
-    arms = [name for name, arm in sample.arms.items() if not (arm & rows).any()]
-    if arms:
-        raise DataError(
-            f"a group of the cluster has no row of arm {arms[0]!r}; choose a variable whose groups have every arm"
-        )
-    inside = [replace(c, values=c.values[rows]) for c in columns]
-    return _balance(design, inside, sample.rows(rows), plan, limits, un)
+def _by_group(design: Design, columns: list[Covariate], asked: Asked, cluster: str) -> Balance:
+    """A table for each group of a variable, and the worst over them."""
+    sample, groups = sample_of(design), design.call.frame.groups(cluster)
+    parts = {}
+    for k, level in enumerate(groups.levels):
+        rows = groups.codes == k
+        empty = [name for name, arm in sample.arms.items() if not (arm & rows).any()]
+        if empty:
+            raise DataError(
+                f"{cluster} = {level} has no row of arm {empty[0]!r}; choose a variable whose groups have every arm"
+            )
+        inside = [replace(c, values=c.values[rows]) for c in columns]
+        parts[level] = _balance(design, inside, sample.rows(rows), asked)
+    worst = across([part.table for part in parts.values()])
+    return Balance(worst, design.ess(), asked.limits, asked.un, parts, cluster)
 
 
-def _balance(
-    design: Design, columns: list[Covariate], sample: Sample, plan: Plan, limits: dict[str, float], un: bool
-) -> Balance:
+def _balance(design: Design, columns: list[Covariate], sample: Sample, asked: Asked) -> Balance:
     import pandas as pd
 
     arms = sample.arms or {"Total": np.ones(len(sample.s), dtype=bool)}
@@ -123,16 +143,19 @@ def _balance(
     ones = np.ones(len(sample.s)) if sample.w is None else sample.w
     sizes = pd.DataFrame(effective_sizes(named, sample.s, ones), index=["Unweighted", "Weighted"])
     if len(sample.arms) <= 2:
-        return Balance(balance_table(columns, sample, plan), sizes, limits, un)
-    pairs = pair_tables(columns, sample, plan)
-    parts = {f"{high} vs. {low}": Balance(t, sizes[[low, high]], limits, un) for (low, high), t in pairs.items()}
-    return Balance(across(list(pairs.values())), sizes, limits, un, parts)
+        return Balance(balance_table(columns, sample, asked.plan), sizes, asked.limits, asked.un)
+    pairs = pair_tables(columns, sample, asked.plan)
+    parts = {
+        f"{high} vs. {low}": Balance(table, sizes[[low, high]], asked.limits, asked.un)
+        for (low, high), table in pairs.items()
+    }
+    shown = tuple(f"{high} vs. {low}" for low, high in asked.pairs)
+    return Balance(across(list(pairs.values())), sizes, asked.limits, asked.un, parts, shown=shown)
 
 
 def weights_summary(design: Design, top: int) -> WeightsSummary:
     """See ``Design.summary``."""
-    if isinstance(top, bool) or top < 1:
-        raise OptionError(f"top={top!r}: how many of the largest weights to show, at least 1")
+    top = whole("top", top, "how many of the largest weights to show")
     treatment = design.call.frame.treatment
     arms = design.arms()
     if treatment is None or treatment.kind is Kind.CONTINUOUS:
@@ -150,8 +173,28 @@ def weights_summary(design: Design, top: int) -> WeightsSummary:
 
 def design_overlap(design: Design) -> Overlap:
     """See ``Design.overlap``."""
-    frame, arms = design.call.frame, design.arms()
-    distance = design.design_weights.distance
-    found = arm_overlaps(arms, frame.unit_weights, design.design_weights.weights, distance)
-    support = None if distance is None else common_support(distance, arms, frame.unit_weights > 0)
-    return Overlap(found, support, frame.index, design.notes)
+    frame, arms, made = design.call.frame, design.arms(), design.design_weights
+    scores: dict[str, Array] = {}
+    if made.distance is not None:
+        scores = {SCORE: made.distance}
+    elif made.probabilities is not None:
+        scores = {name: made.probabilities[:, k] for k, name in enumerate(arms)}
+    found = arm_overlaps(arms, frame.unit_weights, made.weights, scores)
+    support = supports(scores, arms, frame.unit_weights > 0)
+    return Overlap(found, support, frame.index, design.notes, "" if scores else _no_scores(design))
+
+
+def _no_scores(design: Design) -> str:
+    """Why there are no ranges of scores, and what shows overlap instead."""
+    treatment, method = design.call.frame.treatment, design.call.record.name
+    if treatment is None:
+        return "No score ranges: the formula has no treat(...), so no arms to compare"
+    if treatment.kind is Kind.CONTINUOUS:
+        return (
+            "No score ranges: a dose has no arms to compare. The largest weight and the ESS show thin overlap, and "
+            "balance() what is left of the correlations with the dose"
+        )
+    advice = "cf.design(formula, data, 'ipw').overlap() has the ranges"
+    if not (design.design_weights.weights == 1).all():
+        advice = f"The largest weights and the ESS show thin overlap; {advice}"
+    return f"No score ranges: method {method!r} has no propensity scores here. {advice}"

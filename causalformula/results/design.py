@@ -163,21 +163,23 @@ class Design:
         cluster: str | None = None,
         s_d_denom: str | None = None,
         means: bool = False,
+        which_treat: Any = None,
     ) -> Balance:
         """Balance of the covariates before and after the design, as ``cobalt::bal.tab`` has it.
 
         Parameters
         ----------
         stats : sequence of str
-            ``smd, variance_ratio, ks, ovl``; for a dose ``smd`` is the correlation and ``ks`` the distance between the
-            weighted and the unweighted sample.
+            ``smd, variance_ratio, ks, ovl`` (cobalt's ``mean.diffs, variance.ratios, ks.statistics,
+            ovl.coefficients`` and its short names are understood); for a dose ``smd``, or ``correlation``, is the
+            correlation and ``ks`` the distance between the weighted and the unweighted sample.
         binary : {"raw", "std"}
             Differences in proportions as they are, or over their standard deviation.
         un : bool
             Show the sample before adjustment too.
         threshold : number or mapping, optional
             For (standardised) mean differences or correlations; a mapping gives one for each statistic, as
-            ``{"smd": 0.1, "variance_ratio": 2}``.
+            ``{"smd": 0.1, "variance_ratio": 2}``. None gives no verdicts.
         int, poly : bool, int
             Pairwise products, and powers of continuous covariates up to ``poly``, as rows of their own.
         cluster : str, optional
@@ -186,14 +188,26 @@ class Design:
             ``treated, control, pooled, all, weighted, hedges`` or a level; by default the estimand's.
         means : bool
             Means and standard deviations of both arms too.
+        which_treat : str or sequence, optional
+            For a treatment with several levels: by default one table with the worst over all pairs of levels (also
+            where one level is the target of an ATT, as ``cobalt::bal.tab`` of a ``weightit`` object); ``"all"`` gives
+            a table for every pair, a level its pairs with the others, several levels all pairs among them. R:
+            ``which.treat`` of ``cobalt::bal.tab``.
 
         Returns
         -------
         Balance
+
+        Raises
+        ------
+        OptionError
+            For a value that an argument does not take, a column or a level that there is not.
+        DataError
+            Without covariates, or where a group of ``cluster`` lacks an arm.
         """
         from causalformula.results.balancing import design_balance
 
-        return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means)
+        return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means, which_treat)
 
     def summary(self, top: int = 5) -> WeightsSummary:
         """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
@@ -202,7 +216,18 @@ class Design:
         return weights_summary(self, top)
 
     def overlap(self) -> Overlap:
-        """Propensity ranges by arm, rows beyond the common support, largest weights, effective sample sizes."""
+        """Propensity ranges by arm, rows beyond the common support, largest weights, effective sample sizes.
+
+        Several levels have a propensity score each (``ipw`` and ``cbps``): every score has its range in each arm and
+        its common support, from the largest minimum to the least maximum, and a row lies outside if any of its scores
+        does. The ranges are those before weighting. Without scores (``ebal``, ``energy``, a dose) weights and
+        effective sample sizes remain.
+
+        Returns
+        -------
+        Overlap
+            ``to_frame()`` has one row an arm.
+        """
         from causalformula.results.balancing import design_overlap
 
         return design_overlap(self)
@@ -219,20 +244,29 @@ class Design:
         order: str | None = None,
         covariate: str | None = None,
         bins: int | None = None,
+        level: Any = None,
     ) -> Any:
         """Draw the design; returns the axes.
 
         Parameters
         ----------
         kind : str
-            ``"love"`` (balance before and after), ``"overlap"`` (propensity scores by arm), ``"weights"``,
-            ``"calibration"``, ``"roc"`` or ``"ecdf"`` (distribution functions of a covariate).
+            ``"love"``: balance of every covariate before and after.
+            ``"overlap"``: densities of the propensity score by arm, before and after; one arm upwards and one
+            downwards, of several levels after weighting upwards and before it downwards.
+            ``"weights"``: their distribution by arm.
+            ``"calibration"``: the share of treated in groups of like score. Before weighting, a calibrated score lies
+            on the diagonal; after it, with arms of equal weight, the share should be level, as the score then tells
+            nothing of the arm.
+            ``"roc"``: how well the score tells the arms apart; after weighting it should not, and lie on the diagonal.
+            ``"ecdf"``: distribution functions of a covariate by arm, before and after.
         ax : matplotlib Axes, optional
+            One of a figure of your own; a new figure by default.
         stat, binary : str, optional
             Of the love plot: ``smd`` (the default), ``variance_ratio``, ``ks`` or ``ovl``; ``binary="raw"`` leaves
             differences in proportions as they are.
         threshold : number, optional
-            Of the love plot.
+            Of the love plot; None for none. For variance ratios none is drawn unless one is given, as 2.
         abs : bool, optional
             Of the love plot: without signs (the default).
         order : str, optional
@@ -240,13 +274,24 @@ class Design:
         covariate : str, optional
             Of ``"ecdf"``; the first continuous one where none is named.
         bins : int, optional
-            Of ``"weights"`` and ``"calibration"``.
+            Of ``"weights"`` and ``"calibration"``: bars and groups of like score.
+        level : optional
+            Of ``"overlap"``, ``"calibration"`` and ``"roc"``: the level of the treatment whose score is drawn. By
+            default the treated one of two; of several the focal one, or else the last.
+
+        Raises
+        ------
+        OptionError
+            For an unknown picture, an option that it does not take, or ``ax`` that is no matplotlib Axes.
+        CapabilityError
+            For a picture of propensity scores where the method has none, or of arms where the treatment is a dose.
         """
         from causalformula.plots.designs import draw
 
         given = {"stat": stat, "binary": binary, "abs": abs, "order": order, "covariate": covariate, "bins": bins}
+        given["level"] = level
         options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if threshold != 0.1 or kind == "love":
+        if kind == "love" or not isinstance(threshold, float) or threshold != 0.1:
             options["threshold"] = threshold
         return draw(self, kind, ax, options)
 

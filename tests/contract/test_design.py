@@ -9,7 +9,9 @@ import pytest
 
 import causalformula as cf
 from causalformula.backends.fit import DesignWeights
+from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.results.design import Design
+from causalformula.results.overlap import Overlap
 
 
 @pytest.fixture(scope="module")
@@ -291,20 +293,156 @@ def test_balance_by_group_and_by_pair(study):
     assert str(pairs).startswith("Balance summary across all treatment pairs")
 
 
+def test_the_worst_over_groups(study):
+    """Without a group named, the table and the worst covariate are those over all groups."""
+    balance = cf.design(MADE, study, "ipw").balance(cluster="g")
+    frame = balance.to_frame()
+    worst = frame["Diff.Adj"].abs().groupby(level=1).max()
+    name = balance.worst("Diff")
+    assert name == worst.drop("prop.score").idxmax()
+    assert balance.judged("Diff")[balance.table.rows.index(name)] == pytest.approx(worst[name])
+    assert list(balance.tally().index) == [(g, "Diff") for g in "uvw"]
+    assert balance.tally().loc["u"].equals(balance.parts["u"].tally())
+
+
+@pytest.fixture(scope="module")
+def levels(study):
+    return cf.design("~ treat(arm) + adjust(x + g)", study, "ipw")
+
+
+def test_pairs_one_by_one(levels):
+    balance = levels.balance(which_treat="all", threshold=None)
+    frame = balance.to_frame()
+    assert frame.index.names == ["pair", None]
+    assert list(dict.fromkeys(frame.index.get_level_values(0))) == ["q vs. p", "r vs. p", "r vs. q"]
+    pd.testing.assert_frame_equal(frame.loc["r vs. q"], balance.parts["r vs. q"].to_frame())
+    worst = levels.balance(threshold=None)
+    assert balance.table.columns["Max.Diff.Adj"].tolist() == worst.table.columns["Max.Diff.Adj"].tolist()
+    largest = frame["Diff.Adj"].abs().groupby(level=1, sort=False).max()
+    np.testing.assert_array_equal(worst.to_frame()["Max.Diff.Adj"], largest)
+
+
+def test_pairs_print_as_cobalt_prints_them(levels):
+    balance = levels.balance("smd", which_treat=["q", "r"])
+    part = str(balance.parts["r vs. q"])
+    rule = " -" * 16 + " "  # as long as the heading with its line breaks, in pairs of characters
+    assert str(balance) == f"Balance by treatment pair\n\n - - - q (0) vs. r (1) - - - \n{part}\n{rule}"
+    assert part.startswith("Balance Measures\n") and "q      r" in part.splitlines()[-3]
+    assert str(levels.balance("smd", which_treat="q")).count(" - - - \nBalance Measures") == 2
+    assert "\n\n - - - q (0) vs. r (1) - - - \n" in str(levels.balance("smd", which_treat="all"))
+    assert str(levels.balance("smd")).startswith("Balance summary across all treatment pairs")
+
+
+def test_pairs_have_means_and_tallies(levels):
+    balance = levels.balance("smd", which_treat="p", means=True)
+    assert {"M.0.Adj", "SD.1.Adj"} <= set(balance.to_frame().columns)
+    assert list(balance.tally().index) == [("q vs. p", "Diff"), ("r vs. p", "Diff")]
+    assert not [name for name in levels.balance("smd", means=True).to_frame().columns if name.startswith("Max.M")]
+
+
+def test_pairs_within_groups(study, levels):
+    balance = levels.balance("smd", which_treat=("p", "r"), cluster="g", threshold=None)
+    frame = balance.to_frame()
+    assert frame.index.names == ["g", "pair", None]
+    alone = cf.design("~ treat(arm) + adjust(x + g)", study, "ipw").balance("smd", cluster="g", threshold=None)
+    pd.testing.assert_frame_equal(frame.loc[("v", "r vs. p")], alone.parts["v"].parts["r vs. p"].to_frame())
+    assert " - - - g: v - - - \nBalance by treatment pair" in str(balance)
+
+
+def test_pairs_of_a_numbered_treatment(study):
+    dosed = cf.design("~ treat(factor(step)) + adjust(x)", study.assign(step=np.arange(400) % 3), "ebal")
+    assert dosed.balance(which_treat=2).shown == ("2 vs. 0", "2 vs. 1")
+    assert dosed.balance(s_d_denom=0).to_frame().equals(dosed.balance(s_d_denom="0").to_frame())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"which_treat": "pp"}, "has no level 'pp'; did you mean 'p'"),
+        ({"which_treat": ".all"}, "did you mean 'all'"),
+        ({"which_treat": ["p", "s"]}, "has no level 's'; choose from p, q, r"),
+        ({"which_treat": []}, "names no level"),
+        ({"which_treat": 3}, "has no level '3'"),
+    ],
+)
+def test_pairs_that_there_are_not(levels, options, message):
+    with pytest.raises(cf.OptionError, match=message):
+        levels.balance(**options)
+
+
+def test_pairs_need_several_levels(study):
+    with pytest.raises(cf.OptionError, match=r"which_treat.*several levels; 'a' has two arms"):
+        cf.design(MADE, study, "ipw").balance(which_treat="all")
+    with pytest.raises(cf.OptionError, match=r"which_treat.*several levels; 'dose' is a dose"):
+        cf.design("~ treat(dose) + adjust(x)", study, "ebal").balance(which_treat="all")
+
+
+ABOVE_ZERO = "must be a number above zero"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"stats": "smdd"}, "unknown balance statistic 'smdd'; did you mean 'smd'"),
+        ({"stats": []}, "stats is empty.*smd, variance_ratio, ks, ovl"),
+        ({"stats": None}, "stats=None: name statistics"),
+        ({"stats": 3}, "stats=3: name statistics"),
+        ({"stats": [3]}, "unknown balance statistic 3"),
+        ({"stats": ("smd", "correlations")}, "correlations: not defined for a treatment with arms"),
         ({"binary": "both"}, "binary='both'"),
+        ({"binary": 3}, "binary=3: 'raw'"),
+        ({"binary": ["raw"]}, r"binary=\['raw'\]"),
         ({"s_d_denom": "poled"}, "unknown s_d_denom 'poled'; did you mean 'pooled'"),
+        ({"s_d_denom": 7}, "unknown s_d_denom 7; choose from treated, .*, 0, 1"),
+        ({"s_d_denom": ""}, "unknown s_d_denom ''"),
         ({"threshold": {"vv": 2}}, "unknown balance statistic 'vv'"),
-        ({"poly": 0}, "poly=0"),
+        ({"threshold": {3: 2}}, "unknown balance statistic 3"),
+        ({"threshold": -1}, f"threshold {ABOVE_ZERO}, not -1"),
+        ({"threshold": 0}, ABOVE_ZERO),
+        ({"threshold": "0.1"}, f"{ABOVE_ZERO}, not '0.1'"),
+        ({"threshold": float("nan")}, f"{ABOVE_ZERO}, not nan"),
+        ({"threshold": float("inf")}, ABOVE_ZERO),
+        ({"threshold": True}, ABOVE_ZERO),
+        ({"threshold": [0.1]}, ABOVE_ZERO),
+        ({"threshold": {"smd": "x"}}, f"threshold of 'smd' {ABOVE_ZERO}, not 'x'"),
+        ({"threshold": {"variance_ratio": 0}}, f"'variance_ratio' {ABOVE_ZERO}"),
+        ({"threshold": {"smd": None}}, ABOVE_ZERO),
+        ({"un": "yes"}, "un must be True or False, not 'yes'"),
+        ({"means": "x"}, "means must be True or False"),
+        ({"int": 2}, "int must be True or False, not 2; powers of the covariates are poly=2"),
+        ({"poly": 0}, "poly=0.*from 1 to 9"),
+        ({"poly": "2"}, "poly='2'"),
+        ({"poly": 2.0}, "poly=2.0"),
+        ({"poly": 10}, "poly=10"),
         ({"cluster": "nope"}, "no column 'nope'"),
+        ({"cluster": 3}, "cluster is the name of a column, not 3"),
+        ({"cluster": ["g"]}, "cluster is the name of a column"),
     ],
 )
 def test_balance_refuses_what_it_does_not_know(study, options, message):
     with pytest.raises(cf.OptionError, match=message):
         cf.design(MADE, study, "ipw").balance(**options)
+
+
+def test_a_dose_has_its_own_statistics(study):
+    dose = cf.design("~ treat(dose) + adjust(x + g)", study, "ipw")
+    frame = dose.balance(("correlations", "ks.statistics.target"), threshold=None).to_frame()
+    pd.testing.assert_frame_equal(frame, dose.balance(threshold=None).to_frame())
+    with pytest.raises(cf.OptionError, match="ovl: not defined for a dose"):
+        dose.balance(("smd", "ovl"))
+    with pytest.raises(cf.OptionError, match="for a dose s_d_denom"):
+        dose.balance(s_d_denom="pooled")
+
+
+def test_a_group_without_an_arm_is_named(study):
+    with pytest.raises(cf.DataError, match="a = 0 has no row of arm '1'"):
+        cf.design(MADE, study, "ipw").balance(cluster="a")
+
+
+def test_cobalts_names_give_the_same_table(study):
+    design = cf.design(MADE, study, "ipw")
+    names = ("mean.diffs", "variance.ratios", "ks.statistics", "ovl.coefficients")
+    assert str(design.balance(names, threshold={"mean.diffs": 0.1})) == str(design.balance())
 
 
 def test_balance_needs_covariates(study):
@@ -324,6 +462,107 @@ def test_overlap_report(study):
     np.testing.assert_array_equal(frame["ess.weighted"], design.ess().loc["Weighted"])
     assert "Common support" in str(overlap)
     assert "Common support" not in str(cf.design(MADE, study, "ebal").overlap())
+
+
+@pytest.mark.parametrize("method", ["ipw", "cbps"])
+def test_overlap_of_several_levels(study, method):
+    design = cf.design("~ treat(arm) + adjust(x + g)", study, method)
+    overlap, P = design.overlap(), design.design_weights.probabilities
+    frame, outside = overlap.to_frame(), np.zeros(400, dtype=bool)
+    assert list(frame.columns[:7]) == ["rows", "min.p", "max.p", "min.q", "max.q", "min.r", "max.r"]
+    for k, level in enumerate("pqr"):
+        ranges = pd.Series(P[:, k]).groupby(study["arm"].to_numpy()).agg(["min", "max"])
+        np.testing.assert_array_equal(frame[[f"min.{level}", f"max.{level}"]], ranges)
+        assert overlap.supports[level] == (ranges["min"].max(), ranges["max"].min())
+        outside |= (P[:, k] < ranges["min"].max()) | (P[:, k] > ranges["max"].min())
+    assert 0 < outside.sum() < 400
+    assert frame["outside"].tolist() == [int((outside & (study["arm"] == level)).sum()) for level in "pqr"]
+    assert sorted(row for rows in overlap.outside().values() for row in rows) == sorted(study.index[outside])
+    assert overlap.support is None
+    text = str(overlap)
+    low, high = overlap.supports["q"]
+    line = next(line for line in text.splitlines() if line.startswith("q ["))
+    assert line.endswith(f" [{low:.4f}, {high:.4f}]")
+    assert f"all scores within their range in common; {outside.sum()} rows lie outside (rows r" in text
+
+
+def test_levels_that_share_no_scores():
+    """The score whose ranges do not meet is named, with both ends of the gap."""
+    arms = {name: np.repeat([0, 1, 2], 2) == k for k, name in enumerate("pqr")}
+    scores = {"p": np.array([0.4, 0.5, 0.3, 0.5, 0.4, 0.6]), "q": np.array([0.1, 0.2, 0.2, 0.35, 0.3, 0.4])}
+    used = np.ones(6, dtype=bool)
+    overlap = Overlap(arm_overlaps(arms, np.ones(6), np.ones(6), scores), supports(scores, arms, used), range(6))
+    assert "No common support: no score of q lies in every arm's range (0.3 > 0.2)" in str(overlap)
+    row = next(line for line in str(overlap).splitlines() if line.startswith("q ["))
+    assert row.split() == ["q", "[0.1,", "0.2]", "[0.2,", "0.35]", "[0.3,", "0.4]", "none"]
+
+
+@pytest.mark.parametrize("method", ["ebal", "energy", "ipt"])
+def test_without_scores_the_overlap_says_why(study, method):
+    overlap = cf.design("~ treat(arm) + adjust(x + g)", study, method).overlap()
+    assert f"No score ranges: method {method!r} has no propensity scores here. The largest weights" in str(overlap)
+    assert overlap.to_frame()[["min", "max"]].isna().all(axis=None)
+    assert overlap.supports == {} and overlap.support is None
+
+
+def test_a_dose_and_a_regression_say_why(study):
+    dose = str(cf.design("~ treat(dose) + adjust(x)", study, "ebal").overlap())
+    assert "No score ranges: a dose has no arms to compare" in dose and "balance()" in dose
+    plain = str(cf.fit("y ~ treat(a) + x", study).design.overlap())
+    assert "method 'regression' has no propensity scores" in plain and "'ipw'" in plain
+    assert "thin overlap" not in plain  # there are no weights to look at
+    assert "No score ranges" not in str(cf.design(MADE, study, "ipw").overlap())
+
+
+def test_discarded_rows_are_told_from_those_that_count(study):
+    """Rows outside the common support are those of the sample; the print says which of them the design dropped."""
+    with pytest.warns(cf.CausalFormulaWarning, match="discarded"):
+        kept = cf.design(MADE, study, "ipw", discard="both")
+    outside = kept.overlap().to_frame()["outside"].sum()
+    assert outside == (kept.weights == 0).sum() > 0
+    assert f"{outside} rows lie outside" in str(kept.overlap())
+    assert f"; {outside} of them have weight 0\nNote: {outside} rows discarded" in str(kept.overlap())
+    assert "weight 0" not in str(cf.design(MADE, study, "ipw").overlap())
+    # effective sizes: before with every row, after with those kept
+    for arm, rows in {"Control": study["a"] == 0, "Treated": study["a"] == 1}.items():
+        w = kept.weights[rows]
+        assert kept.ess().loc["Unweighted", arm] == rows.sum()
+        assert kept.ess().loc["Weighted", arm] == pytest.approx(w.sum() ** 2 / (w**2).sum())
+    assert kept.summary().to_frame()["zeros"].tolist() == [
+        int((kept.weights[study["a"] == k] == 0).sum()) for k in (1, 0)
+    ]
+    np.testing.assert_array_equal(kept.balance().sizes, kept.ess())
+
+
+def test_balance_divides_by_the_spread_before_rows_were_dropped(study):
+    """As cobalt: discarded rows leave the adjusted means, and stay in the standard deviations."""
+    with pytest.warns(cf.CausalFormulaWarning, match="discarded"):
+        design = cf.design(MADE + " + weights(s)", study.assign(s=1 + study["z"] ** 2), "ipw", discard=(0.3, 0.7))
+    x, treated, s = study["x"].to_numpy(), (study["a"] == 1).to_numpy(), 1 + study["z"].to_numpy() ** 2
+    total = s * design.weights.to_numpy()
+
+    def variance(rows):
+        w = s[rows]
+        mean = w @ x[rows] / w.sum()
+        return w @ (x[rows] - mean) ** 2 * w.sum() / (w.sum() ** 2 - w @ w)
+
+    means = [np.average(x[rows], weights=total[rows]) for rows in (treated, ~treated)]
+    pooled = np.sqrt((variance(treated) + variance(~treated)) / 2)
+    assert design.balance().to_frame().loc["x", "Diff.Adj"] == pytest.approx((means[0] - means[1]) / pooled, rel=1e-9)
+
+
+def test_the_optimal_subset_in_words(study):
+    with pytest.warns(cf.CausalFormulaWarning, match="optimal subset"):
+        design = cf.design("~ treat(a) + adjust(x)", study.assign(x=2.5 * study["x"]), "ipw", estimand="ATOS")
+    out = int((design.weights == 0).sum())
+    assert out > 0 and f"Note: {out} rows outside the optimal subset have weight 0" in str(design.overlap())
+    assert design.summary().to_frame()["zeros"].sum() == out
+
+
+@pytest.mark.parametrize("top", ["x", 0, 2.5, None, True])
+def test_summary_counts_whole_weights(study, top):
+    with pytest.raises(cf.OptionError, match=r"top=.*how many of the largest weights"):
+        cf.design(MADE, study, "ipw").summary(top=top)
 
 
 def test_summary_shows_as_many_weights_as_asked_for(study):

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import causalformula as cf
-from causalformula.diagnostics.balance import Sample, across, balance_table, pair_tables, read_plan, read_thresholds
+from causalformula.diagnostics.balance import Sample, across, balance_table, pair_tables
+from causalformula.diagnostics.balance_plan import read_pairs, read_plan, read_thresholds
 from causalformula.diagnostics.covariates import Covariate, covariates
 from causalformula.diagnostics.moments import moments
+from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.diagnostics.statistics import (
     bandwidth,
     col_w_corr,
@@ -201,6 +203,85 @@ def test_across_takes_the_worst_pair():
     assert np.isnan(worst.columns["Max.V.Ratio.Adj"][1])
 
 
+def test_pairs_by_hand():
+    """Three arms of four rows: every number of a pair's table from its definition, the divisor over all three arms."""
+    x = np.array([1.0, 2, 4, 5, 2, 3, 3, 8, 0, 1, 6, 9])
+    b = np.array([0.0, 1, 1, 0, 1, 1, 0, 1, 0, 0, 0, 1])
+    w = np.array([1.0, 2, 1, 1, 3, 1, 1, 1, 1, 1, 2, 2])
+    codes = np.repeat([0, 1, 2], 4)
+    arms = {name: codes == k for k, name in enumerate("abc")}
+    plan = read_plan(("smd", "variance_ratio", "ks"), "raw", "pooled", False)
+    columns = [Covariate("x", x, False, "x"), Covariate("b", b, True, "b")]
+    tables = pair_tables(columns, Sample(arms, None, np.ones(12), w), plan)
+    assert list(tables) == [("a", "b"), ("a", "c"), ("b", "c")]
+    pooled = np.sqrt(np.mean([x[codes == k].var(ddof=1) for k in range(3)]))
+    for low, high in tables:
+        one, zero, found = arms[high], arms[low], tables[low, high].columns
+        before = x[one].mean() - x[zero].mean()
+        after = (w[one] @ x[one]) / w[one].sum() - (w[zero] @ x[zero]) / w[zero].sum()
+        shares = [(w[arm] @ b[arm]) / w[arm].sum() for arm in (one, zero)]
+        np.testing.assert_allclose(found["Diff.Un"], [before / pooled, b[one].mean() - b[zero].mean()], rtol=1e-12)
+        np.testing.assert_allclose(found["Diff.Adj"], [after / pooled, shares[0] - shares[1]], rtol=1e-12)
+        ratio = x[one].var(ddof=1) / x[zero].var(ddof=1)
+        np.testing.assert_allclose(found["V.Ratio.Un"], [ratio, np.nan], rtol=1e-12)
+        both = one | zero
+        assert found["KS.Adj"][0] == pytest.approx(by_hand_ks(x[both], one[both], w[both]), rel=1e-12)
+    # a (mean 3, weighted 14/5) against b (4, 20/6), by the numbers themselves
+    variances = [10 / 3, 22 / 3, 18]
+    divisor = np.sqrt(sum(variances) / 3)
+    assert tables["a", "b"].columns["Diff.Un"][0] == pytest.approx(1 / divisor, rel=1e-12)
+    assert tables["a", "b"].columns["Diff.Adj"][0] == pytest.approx((20 / 6 - 14 / 5) / divisor, rel=1e-12)
+
+
+def test_the_worst_has_no_means():
+    """Means and standard deviations belong to a pair; the largest of them over pairs says nothing."""
+    arms = {name: np.arange(30) % 3 == k for k, name in enumerate("abc")}
+    columns = [Covariate("x", np.arange(30.0) ** 2, False, "x")]
+    plan = read_plan(("smd",), "raw", "pooled", False, moments=True)
+    tables = list(pair_tables(columns, Sample(arms, None, np.ones(30), None), plan).values())
+    assert "M.0.Un" in tables[0].columns
+    assert list(across(tables).columns) == ["Max.Diff.Un", "Max.Diff.Adj"]
+    # the worst of worst keeps one prefix
+    again = across([across(tables), across(tables[:1])])
+    np.testing.assert_array_equal(again.columns["Max.Diff.Un"], across(tables).columns["Max.Diff.Un"])
+
+
+def test_pairs_that_levels_name():
+    levels = ("a", "b", "c", "7")
+    every = (("a", "b"), ("a", "c"), ("a", "7"), ("b", "c"), ("b", "7"), ("c", "7"))
+
+    def pairs(which):
+        return read_pairs(which, "arm", levels, str)
+
+    assert pairs("all") == every == pairs(levels)
+    assert pairs("b") == pairs(["b"]) == pairs(["b", "b"]) == (("a", "b"), ("b", "c"), ("b", "7"))
+    assert pairs(("c", "a")) == (("a", "c"),)
+    assert pairs(7) == (("a", "7"), ("b", "7"), ("c", "7"))
+    assert pairs(np.array(["a", "b", "c"])) == (("a", "b"), ("a", "c"), ("b", "c"))
+    # a level of that name is a level
+    assert read_pairs("all", "arm", ("all", "b", "c"), str) == (("all", "b"), ("all", "c"))
+
+
+def test_overlap_by_hand():
+    """Two scores of three arms: ranges, what all arms have, and the rows that leave it on either score."""
+    a = np.array([0.1, 0.4, 0.5, 0.2, 0.6, 0.3, 0.3, 0.45, 0.7, 0.9])
+    b = np.array([0.5, 0.3, 0.2, 0.6, 0.3, 0.25, 0.4, 0.2, 0.25, 0.05])
+    codes = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
+    arms = {name: codes == k for k, name in enumerate("pqr")}
+    s, w = np.ones(10), np.array([0.0, 1, 3, 1, 1, 1, 2, 2, 2, 50])
+    s[9] = 0.0  # a row that no sampling weight counts extends no range
+    common = supports({"p": a, "q": b}, arms, s > 0)
+    assert common == {"p": (0.3, 0.5), "q": (0.25, 0.4)}
+    found = arm_overlaps(arms, s, w, {"p": a, "q": b})
+    assert found["p"].ranges == {"p": (0.1, 0.5), "q": (0.2, 0.5)}
+    assert found["r"].ranges == {"p": (0.3, 0.7), "q": (0.2, 0.4)}
+    assert [arm.outside.tolist() for arm in found.values()] == [[0, 2], [3, 4], [7, 8]]
+    assert [arm.dropped for arm in found.values()] == [1, 0, 0]
+    assert (found["p"].rows, found["p"].largest, found["p"].share) == (3, 3.0, 0.75)
+    assert (found["r"].rows, found["r"].before, found["r"].after) == (3, 3.0, 3.0)
+    assert found["p"].after == pytest.approx(16 / 10)
+
+
 def test_swapping_the_arms_turns_the_signs():
     rng = np.random.default_rng(8)
     x, treated, w = rng.normal(size=50), rng.random(50) > 0.5, rng.exponential(size=50)
@@ -218,8 +299,33 @@ def test_thresholds_are_read_by_either_name():
     plan = read_plan(("smd", "variance_ratio", "ks"), "raw", "pooled", False)
     assert read_thresholds(0.1, plan) == {"Diff": 0.1}
     assert read_thresholds({"m": 0.05, "v": 0.5, "ks": 0.1}, plan) == {"Diff": 0.05, "V.Ratio": 2.0, "KS": 0.1}
+    assert read_thresholds({"mean.diffs": 0.05, "variance.ratios": 2}, plan) == {"Diff": 0.05, "V.Ratio": 2.0}
     with pytest.raises(cf.OptionError, match="not among the statistics asked for"):
         read_thresholds({"ovl": 0.1}, plan)
+    dose = read_plan(("smd", "ks"), "raw", "all", True)
+    assert read_thresholds({"correlations": 0.1, "ks": 0.2}, dose) == {"Corr": 0.1, "KS.Target": 0.2}
+
+
+def test_a_plain_threshold_is_for_differences():
+    plan = read_plan(("ks", "smd"), "raw", "pooled", False)
+    assert read_thresholds(0.2, plan) == {"Diff": 0.2}
+    alone = read_plan("ks", "raw", "pooled", False)
+    assert read_thresholds(0.1, alone) == {}  # the default of every table
+    with pytest.raises(cf.OptionError, match=r"is for smd, which was not asked for.*threshold=\{'ks': 0.2\}"):
+        read_thresholds(0.2, alone)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("mean.diffs", "smd"), ("m", "smd"), ("variance.ratios", "variance_ratio")]
+)
+def test_cobalts_names_of_statistics(theirs, ours):
+    assert read_plan(theirs, "raw", "pooled", False).stats == read_plan(ours, "raw", "pooled", False).stats
+
+
+def test_cobalts_names_of_all_statistics():
+    names = ("mean.diffs", "variance.ratios", "ks.statistics", "ovl.coefficients")
+    assert read_plan(names, "raw", "pooled", False).stats == ("Diff", "V.Ratio", "KS", "OVL")
+    assert read_plan(("correlations", "ks.statistics.target"), "raw", "all", True).stats == ("Corr", "KS.Target")
 
 
 def test_weights_in_numbers():
