@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
+from causalformula.plots.legends import cut_apart, legend
 
 Array = NDArray[np.float64]
 Axes = Any
 SAMPLES = (("Un", "Before"), ("Adj", "After"))
 ORDERS = ("unadjusted", "adjusted", "alphabetical", "formula")
+# Longer names of covariates lose their middle.
+LONGEST = 36
 
 
 def love(
@@ -34,34 +37,55 @@ def love(
         ``{"Before": ..., "After": ...}``; a missing value is not drawn.
     ax : matplotlib Axes, optional
     threshold : float, optional
-        Where balance is thought good enough; on both sides where values have signs.
+        The value where balance is thought good enough. Where values lie on both sides of ``null`` so do the lines: at
+        the negative too for differences, at the inverse too for ratios.
     null : float
-        The value of perfect balance.
+        The value of perfect balance: 0 for differences, 1 for ratios.
     label : str
         Of the axis.
     """
-    ax = new_axes(ax, height=1.5 + 0.28 * len(rows))
+    ax = new_axes(ax, height=1.9 + 0.28 * len(rows))
     place = np.arange(len(rows))
+    ends = (len(rows) - 0.5, -0.5)
     for line in place:
         ax.axhline(line, color="0.92", linewidth=0.8, zorder=0)
-    ax.axvline(null, color=GREY, linewidth=1, zorder=1)
+    ax.plot([null, null], ends, color=GREY, linewidth=1, zorder=1)
     values = {name: np.asarray(v, dtype=float) for name, v in samples.items()}
-    if threshold is not None:
-        signed = any((v[~np.isnan(v)] < null).any() for v in values.values())
-        for at in (null + threshold, *([null - threshold] if signed else [])):
-            ax.axvline(at, color=GREY, linewidth=1, linestyle="--", zorder=1)
     for k, (name, v) in enumerate(values.items()):
         last = k == len(values) - 1
         face = COLOURS[0] if last else "white"
         colour = COLOURS[0] if last else COLOURS[1]
         ax.plot(v, place, "o", color=colour, markerfacecolor=face, markersize=6.5, label=name, zorder=3 + k)
-    ax.set_yticks(place, list(rows))
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    if threshold is not None:
+        signed = any((v[~np.isnan(v)] < null).any() for v in values.values())
+        for at, name in _lines(threshold, null, signed):
+            ax.plot([at, at], ends, color=GREY, linewidth=1, linestyle="--", label=name, zorder=1)
+    ax.set_yticks(place, cut_apart(rows, LONGEST))
+    ax.set_ylim(*ends)
     ax.margins(x=0.06)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(label)
-    if len(values) > 1:
-        # above the rows, where it hides nothing
-        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(values))
+    legend(ax, columns=len(values) + 1)
+    _fitted(ax)
     return plain(ax)
+
+
+def _lines(threshold: float, null: float, signed: bool) -> list[tuple[float, str]]:
+    """Where thresholds stand, the first with the name of all."""
+    other = -threshold if null == 0 else 1 / threshold
+    if not signed or other == threshold:
+        return [(threshold, f"Threshold {threshold:g}")]
+    name = f"Thresholds {other:.3g} and {threshold:g}"
+    return [(threshold, name), (other, "_other")]
+
+
+def _fitted(ax: Axes) -> None:
+    """Names and marks of rows that would touch are drawn smaller."""
+    low, high = ax.get_ylim()
+    spacing = ax.get_window_extent().height / ax.figure.dpi * 72 / abs(high - low)
+    size = ax.get_yticklabels()[0].get_size()
+    if 0.8 * spacing < size:
+        ax.tick_params(axis="y", labelsize=max(0.8 * spacing, 3.0))
+    for line in ax.lines:
+        line.set_markersize(min(line.get_markersize(), 0.7 * spacing))

@@ -1,4 +1,4 @@
-"""The common support of the arms: the distribution of the propensity score in each, mirrored."""
+"""The common support of the arms: the distribution of the propensity score in each, before and after weighting."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from causalformula.diagnostics.statistics import densities
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
+from causalformula.plots.legends import cut_apart, legend, palette
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Axes = Any
 POINTS = 401
+AT = np.linspace(0, 1, POINTS)
 # A kernel narrower than this is narrower than the picture can show.
 NARROWEST = 0.01
-# How far a filled density may rise above the lines.
+# How far a density before weighting may rise above those after it.
 TALLEST = 3
+# Room beyond the highest curve.
+MARGIN = 1.05
 
 
 def support(
@@ -42,35 +46,114 @@ def support(
         Weights of both samples; ``after`` is None for a design without weights.
     ax : matplotlib Axes, optional
     limits : pair, optional
-        The common support, drawn as dotted lines.
+        The common support, drawn as dotted lines; said in the label where there is none.
     label : str
         Of the axis.
+
+    Notes
+    -----
+    Where an arm has nearly all its mass at one score, as many controls at 0, its peak before weighting would flatten
+    all else. What rises above three times the highest density after weighting is cut off, and the legend says so.
     """
     ax = new_axes(ax)
-    at = np.linspace(0, 1, POINTS)
+    samples = [before] if after is None else [before, after]
+    curves = [score_densities(distance[inside], [w[inside] for w in samples], AT) for inside in arms.values()]
+    most = _tallest(curves)
     heights = []
-    for k, ((name, inside), sign) in enumerate(zip(arms.items(), (-1, 1), strict=True)):
-        weights = [before[inside], *([] if after is None else [after[inside]])]
-        curves = sign * score_densities(distance[inside], weights, at)
-        colour = COLOURS[k]
-        ax.fill_between(at, curves[0], color=colour, alpha=0.3, linewidth=0, label=f"{name}, before")
-        if after is not None:
-            ax.plot(at, curves[1], color=colour, linewidth=1.8, label=f"{name}, after")
-        heights.append(np.abs(curves).max(axis=1))
+    for name, (filled, *line), sign, colour in zip(cut_apart(arms), curves, (-1, 1), COLOURS[:2], strict=True):
+        said = f"{name}, before{_cut_off(filled, most)}"
+        ax.fill_between(AT, sign * filled, color=colour, alpha=0.3, linewidth=0, label=said)
+        for curve in line:
+            ax.plot(AT, sign * curve, color=colour, linewidth=1.8, label=f"{name}, after")
+        heights.append(MARGIN * min(float(np.max([filled, *line])), most))
+    ends = (-heights[0], heights[1])
+    ax.set_ylim(*ends)
+    return _finished(ax, ends, limits, label, "Density")
+
+
+def support_of_levels(
+    distance: Array,
+    arms: Mapping[str, Bools],
+    before: Array,
+    after: Array | None = None,
+    ax: Axes | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    label: str = "Propensity score",
+) -> Axes:
+    """Densities of one level's score in several arms: after weighting upwards, before it downwards.
+
+    Upwards the arms should lie on each other. Without weights after, all stands upwards.
+
+    Parameters
+    ----------
+    distance : ndarray (n,)
+        The probability of one level.
+    arms : mapping of str to ndarray (n,) of bool
+    before, after, ax, limits, label
+        As of ``support``.
+    """
+    ax = new_axes(ax)
+    samples = [before] if after is None else [before, after]
+    at = _range(distance)
+    curves = [score_densities(distance[inside], [w[inside] for w in samples], at) for inside in arms.values()]
+    most = _tallest(curves)
+    for name, (first, *line), colour in zip(cut_apart(arms), curves, palette(len(arms)), strict=True):
+        _outlined(ax, at, -first if line else first, colour, f"{name}{_cut_off(first, most)}")
+        for curve in line:
+            _outlined(ax, at, curve, colour, "_after")
+    down = min(max(float(first.max()) for first, *_ in curves), most)
+    up = down if after is None else max(float(line.max()) for _, line in curves)
+    ends = (0.0 if after is None else -MARGIN * down, MARGIN * up)
+    ax.set_ylim(*ends)
+    _finished(ax, ends, limits, label, "Density" if after is None else "Density (below: before, above: after)", 3)
+    ax.set_xlim(at[0], at[-1])
+    return ax
+
+
+def _range(p: Array) -> Array:
+    """Points from a little below the scores to a little above: those of a rare level fill a part of [0, 1] only."""
+    low, high = float(p.min()), float(p.max())
+    beyond = 0.05 * (high - low) + NARROWEST
+    return np.linspace(max(low - beyond, 0), min(high + beyond, 1), POINTS)
+
+
+def _outlined(ax: Axes, at: Array, curve: Array, colour: Any, name: str) -> None:
+    ax.fill_between(at, curve, color=colour, alpha=0.12, linewidth=0)
+    ax.plot(at, curve, color=colour, linewidth=1.8, label=name)
+
+
+def _tallest(curves: list[Array]) -> float:
+    """The height beyond which a density before weighting is cut off."""
+    after = [float(curve.max()) for _, *line in curves for curve in line]
+    return TALLEST * max(after) if after else np.inf
+
+
+def _cut_off(curve: Array, most: float) -> str:
+    return f" (peak {curve.max():.3g} cut off)" if curve.max() > MARGIN * most else ""
+
+
+def _finished(
+    ax: Axes, ends: tuple[float, float], limits: tuple[float, float] | None, label: str, height: str, columns: int = 2
+) -> Axes:
+    """Limits of the common support, axes and legend."""
     ax.axhline(0, color="black", linewidth=0.8)
-    for limit in limits or ():
-        ax.axvline(limit, color=GREY, linewidth=1, linestyle=":")
+    if limits is not None and limits[0] <= limits[1]:
+        for limit in limits:
+            ax.plot([limit, limit], ends, color=GREY, linewidth=1, linestyle=":")
     ax.set_xlim(0, 1)
-    if after is not None:
-        # where one arm has nearly all its mass at 0, that peak would flatten everything else: it leaves the picture
-        tallest = TALLEST * max(height[1] for height in heights)
-        low, high = (1.05 * min(float(height.max()), tallest) for height in heights)
-        ax.set_ylim(-low, high)
     ax.yaxis.set_major_formatter(lambda y, _: f"{abs(y):g}")
-    ax.set_xlabel(label + (" (dotted: limits of the common support)" if limits else ""))
-    ax.set_ylabel("Density")
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    ax.set_xlabel(label + _said(limits))
+    ax.set_ylabel(height)
+    legend(ax, columns=columns)
     return plain(ax)
+
+
+def _said(limits: tuple[float, float] | None) -> str:
+    """A line on the common support below the label."""
+    if limits is None:
+        return ""
+    return "\n(dotted: limits of the common support)" if limits[0] <= limits[1] else "\n(no common support of the arms)"
 
 
 def score_densities(p: Array, weights: list[Array], at: Array) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import effective_size
-from causalformula.plots.draw import COLOURS, GREY, new_axes, plain, plain_numbers
+from causalformula.plots.draw import GREY, new_axes, plain
+from causalformula.plots.legends import cut, cut_apart, legend, palette, width_in_letters
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -17,6 +18,8 @@ Axes = Any
 BINS = 40
 # Beyond this ratio of the largest to the median weight, the axis is logarithmic.
 LONG = 30.0
+# Ticks within a decade of a logarithmic axis, the finest first, and letters that each tick's label may take.
+SUBS, LETTERS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)), 6
 
 
 def weights(total: Array, arms: Mapping[str, Bools], ax: Axes | None = None, *, bins: int = BINS) -> Axes:
@@ -33,23 +36,42 @@ def weights(total: Array, arms: Mapping[str, Bools], ax: Axes | None = None, *, 
     positive = total[total > 0]
     low, high = float(positive.min()), float(positive.max())
     log = high > LONG * float(np.median(positive))
-    edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
-    if not high > low:
-        edges = np.linspace(low - 0.5, high + 0.5, bins + 1)
-    for k, (name, inside) in enumerate(arms.items()):
+    edges = _edges(low, high, bins, log)
+    for name, inside, colour in zip(cut_apart(arms), arms.values(), palette(len(arms)), strict=True):
         w = total[inside]
-        colour = COLOURS[k % len(COLOURS)]
         zeros = int((w == 0).sum())
-        said = f"{name}: effective size {effective_size(w):.1f} of {len(w)}" + (f", {zeros} zeros" if zeros else "")
+        said = f"{name}: effective size {effective_size(w):.1f} of {len(w)}"
+        said += f", {zeros} zeros" if zeros else ""
         ax.hist(w[w > 0], bins=edges, color=colour, alpha=0.3)
         ax.hist(w[w > 0], bins=edges, color=colour, histtype="step", linewidth=1.4, label=said)
     if log:
         ax.set_xscale("log")
-        plain_numbers(ax, high / low)
+        _decades(ax, low, high)
     ax.set_xlabel("Weight" + (" (logarithmic scale)" if log else ""))
     ax.set_ylabel("Rows")
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=1 if len(arms) < 4 else 2)
+    legend(ax, columns=1 if len(arms) < 4 else 3)
     return plain(ax)
+
+
+def _edges(low: float, high: float, bins: int, log: bool) -> Array:
+    """Limits of the bars; weights that differ by rounding alone share one."""
+    if high - low <= 1e-9 * high:
+        return high * (1 + (np.arange(bins + 1) - bins // 2 - 0.5) / bins)  # around the middle of a bar
+    edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
+    edges[[0, -1]] = low, high  # a power of a logarithm may round beyond the data
+    return edges
+
+
+def _decades(ax: Axes, low: float, high: float) -> None:
+    """As many ticks, as 0.1 1 10, as there is room for: within decades, at each decade, or at some of them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    most = max(int(width_in_letters(ax) / LETTERS), 2)
+    decades = np.log10(high / low)
+    subs = next((s for s in SUBS if len(s) * decades + 1 <= most), SUBS[-1])
+    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=most if len(subs) == 1 else 100))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def ecdf(
@@ -74,20 +96,32 @@ def ecdf(
         Of the axis.
     """
     ax = new_axes(ax)
-    samples = [("before", before, "--", 1.2)]
-    samples = [*samples, ("after", after, "-", 2.0)] if after is not None else [("", before, "-", 2.0)]
-    for k, (name, inside) in enumerate(arms.items()):
+    samples = [("", before, "-", 2.0)]
+    if after is not None:
+        samples = [("Before", before, "--", 1.2), ("After", after, "-", 2.0)]
+    handles = []
+    for name, inside, colour in zip(cut_apart(arms), arms.values(), palette(len(arms)), strict=True):
         for said, w, line, width in samples:
             at, height = distribution(x[inside], w[inside])
-            text = f"{name}, {said}" if said else name
-            colour = COLOURS[k % len(COLOURS)]
-            ax.step(at, height, where="post", color=colour, linestyle=line, linewidth=width, label=text)
+            text = f"{name}, {said.lower()}" if said else name
+            (drawn,) = ax.step(at, height, where="post", color=colour, linestyle=line, linewidth=width, label=text)
+        handles.append(_key(drawn.get_color(), "-", 2.0, name))
+    if after is not None:
+        # the arms by colour, the samples by kind of line: few entries for many arms
+        handles += [_key("black", line, width, said) for said, _, line, width in samples]
     ax.axhline(1, color=GREY, linewidth=0.6)
     ax.set_ylim(0, 1.02)
-    ax.set_xlabel(label)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.set_xlabel(cut(label, 50))
     ax.set_ylabel("Share at or below")
-    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    legend(ax, columns=2 if len(arms) == 2 else 3, handles=handles)
     return plain(ax)
+
+
+def _key(colour: Any, line: Any, width: float, name: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, linestyle=line, linewidth=width, label=name)
 
 
 def distribution(x: Array, w: Array) -> tuple[Array, Array]:

@@ -2,7 +2,8 @@
 
 Some confounding remains within strata, so intervals need not cover: the standard error is what is tested, and bias and
 coverage are printed. It counts the strata as given. That is right where the score is known, and next to right where an
-outcome model takes what varies between strata; a weighted comparison without one errs on the safe side.
+outcome model takes what varies between strata; a weighted comparison without one errs on the safe side. The bootstrap
+cuts the strata anew in every replicate, and is right for that comparison too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ MODELLED = {"interact": True, "vcov": cf.HC("HC3", unconditional=True)}
 WAYS = {
     "known score": ("y ~ treat(a)", KNOWN),
     "outcome model": (ADJUST + " + outcome(x1 + x2)", MODELLED),
+    "bootstrap": (ADJUST, {"vcov": cf.Bootstrap(60, seed=1)}),
     "weighted": (ADJUST, {}),
 }
 DESIGNS = {"linear": confounded_linear, "heterogeneous": heterogeneous, "strong": strong_selection}
@@ -67,9 +69,16 @@ def test_standard_errors(design, way, estimand):
 @pytest.mark.slow
 @pytest.mark.parametrize("estimand", ["ATT", "ATE", "ATC"])
 @pytest.mark.parametrize("design", DESIGNS)
-@pytest.mark.parametrize("way", ["known score", "outcome model"])
+@pytest.mark.parametrize("way", ["known score", "outcome model", "bootstrap"])
 def test_standard_errors_at_length(design, way, estimand):
-    assert LOW < ratio(DESIGNS[design], way, estimand, 1000, 800) < HIGH
+    reps = 400 if way == "bootstrap" else 1000
+    assert LOW < ratio(DESIGNS[design], way, estimand, reps, 800) < HIGH
+
+
+def test_the_bootstrap_knows_that_the_strata_were_cut():
+    reps = 80
+    room = 2 / np.sqrt(2 * reps)
+    assert LOW - room < ratio(confounded_linear, "bootstrap", "ATT", reps, 400) < HIGH + room
 
 
 @pytest.mark.parametrize("estimand", ["ATT", "ATE"])

@@ -22,7 +22,10 @@ from causalformula.numerics.energy import quadratic_programme, scaled_distances
 Array = NDArray[np.float64]
 # An n x n matrix of distances: 200 MB here, and the solver holds several.
 MOST_ROWS = 5000
-GIVEN = "standard errors treat the energy-balancing weights as given: they have no estimating equations"
+GIVEN = (
+    "standard errors treat the energy-balancing weights as given: they have no estimating equations; "
+    "vcov='bootstrap' finds them anew in every replicate"
+)
 NO_EQUATIONS = "weights from a quadratic programme have no estimating equations and count as given"
 
 
