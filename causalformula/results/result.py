@@ -18,6 +18,7 @@ from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.banded import Banded
 from causalformula.results.call import Call
 from causalformula.results.reading import Reading, Test, check_level, read
+from causalformula.results.strata import require_strata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,12 +213,21 @@ class Result(Arithmetic, Banded):
         Result
             One row a stratum; ``fit.design.subclass`` says who is in which.
         """
-        if "strata" not in self.fit.extras:
-            raise CapabilityError(f"method {self.call.record.name!r} has no strata; method='subclass' has")
-        if self.query is not None and (self.query.kind != "effects" or self.query.by is not None):
-            raise CapabilityError("strata() is of the effects over everyone; ask the fit that these came from")
+        require_strata(self, "strata()")
         result = self._ask(Query("strata"))
         return result._with_test(_equality(result, "subclass"))
+
+    def stratified(self, vcov: Any = None) -> Result:
+        """The mean of the differences within strata, weighted by the target's shares of them, from the same strata.
+
+        Parameters
+        ----------
+        vcov : optional
+            As in ``fit()``; by default HC2, Neyman's ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
+        """
+        from causalformula.results.strata import stratified
+
+        return stratified(self, vcov)
 
     def _ask(self, query: Query) -> Result:
         if self.query is None:

@@ -16,6 +16,7 @@ from causalformula.results.markup import html, latex
 from causalformula.results.reading import Reading
 from causalformula.results.rformat import format_each
 from causalformula.results.rtext import omitted_line
+from causalformula.results.strata import stratified_line
 
 if TYPE_CHECKING:
     from causalformula.results.result import Result
@@ -124,7 +125,7 @@ def _header(result: Result) -> str:
         title = f"{_title(result)} of {name} on {outcome}{_among(result)}"
     focal = _focal(result)
     estimand = result.fit.estimand if focal is None else f"{result.fit.estimand} ({focal})"
-    facts = [f"Method: {result.fit.method}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
+    facts = [f"Method: {_method(result)}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
     joined = "      ".join(facts)
     lines = [title, joined] if len(joined) <= WIDTH else [title, facts[0], "      ".join(facts[1:])]
     measure = result.answer.measure.name
@@ -136,6 +137,12 @@ def _header(result: Result) -> str:
     if frame.n > result.nobs:
         lines.append(f"  ({frame.n - result.nobs} rows of weight zero take no part)")
     return "\n".join(lines)
+
+
+def _method(result: Result) -> str:
+    if result.query is not None and result.query.kind == "strata":
+        return f"{result.fit.method.split('; ')[0]}; difference in means within each"
+    return result.fit.method
 
 
 def _title(result: Result) -> str:
@@ -173,6 +180,7 @@ def _footer(result: Result, reading: Reading, level: float) -> list[str]:
     if request.unconditional:
         lines.append("Unconditional: the covariates' own sampling is included")
     lines += result.covariance.notes
+    lines += stratified_line(result, level)
     lines += [f"Note: {note}" for note in result.fit.notes]
     if result.answer.measure.reading == "inverse":
         lines += _half_lines(result, reading, level)

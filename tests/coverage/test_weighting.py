@@ -120,7 +120,7 @@ def test_coverage(design, method, estimand):
 @pytest.mark.parametrize(("method", "estimand"), METHODS)
 def test_coverage_at_length(design, method, estimand):
     reps = 1000
-    draws = simulated(design, method, estimand, reps, 600)
+    draws = simulated(design, method, estimand, reps, 1200)
     assert within_error(covered(draws, truth(design, estimand)), reps)
     assert 0.93 < draws[:, 1].mean() / draws[:, 0].std(ddof=1) < 1.07
 
@@ -177,8 +177,8 @@ def test_standard_errors_under_strong_selection(method, estimand):
     assert 0.9 < ratio < 1.15
 
 
-# Energy weights have no equations. Re-estimated in every replicate, or beside an outcome model that takes what they were
-# chosen for, their standard errors are right; as given, without one, they err on the safe side.
+# Energy weights have no equations. Beside an outcome model that takes what they were chosen for, their standard errors are
+# right; as given, without one, they err on the safe side.
 ENERGY = {
     "bootstrap": (FORMULA, {"vcov": cf.Bootstrap(60, seed=1)}),
     "outcome model": (

@@ -313,3 +313,25 @@ def test_a_thin_arm_is_told(sample):
     rare.loc[rare["a"].idxmax(), "p"] = 0.05
     with pytest.warns(CausalFormulaWarning, match="few rows carry the weight of a = 0"):
         cf.fit("y ~ treat(a)", rare, "subclass", distance="p", subclass=2)
+
+
+def test_the_stratified_estimator_stands_beside_the_weighted_one(sample):
+    """From the same strata, without a second propensity model; printed in a line, and as a result of its own."""
+    fit = cf.fit(FORMULA, sample, "subclass", subclass=4)
+    beside = fit.stratified()
+    apart = cf.fit(FORMULA, sample, "subclass", subclass=4, estimator="stratified")
+    assert beside.tidy().equals(apart.tidy())
+    assert beside.covariance.label == "HC2"
+    assert f"Stratified estimator: {beside.estimate:.4g}"[:28] in str(fit)
+    assert "Stratified estimator" not in str(apart)
+    assert "difference in means within each" in str(fit.strata())
+    clustered = fit.stratified(vcov="HC0")
+    assert clustered.estimate == beside.estimate and clustered.std_error != beside.std_error
+    with pytest.raises(cf.CapabilityError, match="ask the fit"):
+        fit.strata().stratified()
+    with pytest.raises(cf.CapabilityError, match="has no strata"):
+        cf.fit(FORMULA, sample, "ipw").stratified()
+    modelled = cf.fit(FORMULA + " + outcome(x)", sample, "subclass", subclass=4)
+    assert "Stratified estimator" not in str(modelled)
+    with pytest.raises(cf.OptionError, match="no outcome model"):
+        modelled.stratified()
