@@ -303,7 +303,6 @@ def draw(design: Any, kind: str, ax: Axes | None, options: Mapping[str, Any]) ->
     """
     if not isinstance(kind, str) or kind not in KINDS:
         raise OptionError(f"unknown plot {kind!r}{choose(str(kind), KINDS)}")
-    _check_axes(ax)
     picture, takes = KINDS[kind]
     for name, value in options.items():
         if name not in takes:
@@ -315,15 +314,3 @@ def draw(design: Any, kind: str, ax: Axes | None, options: Mapping[str, Any]) ->
         if not fits(value):
             raise OptionError(f"{name}={value!r}: {name} is {wanted}")
     return picture(design, ax=ax, **{name: int(v) if name == "bins" else v for name, v in options.items()})
-
-
-def _check_axes(ax: Any) -> None:
-    """Refuse what is not one matplotlib Axes."""
-    if ax is None:
-        return
-    from matplotlib.axes import Axes as MatplotlibAxes
-
-    if not isinstance(ax, MatplotlibAxes):
-        given = type(ax).__name__
-        several = "; choose one of them, as ax=axs[0, 1]" if isinstance(ax, (np.ndarray, list, tuple)) else ""
-        raise OptionError(f"ax must be a matplotlib Axes, as plt.subplots() gives it, not {given}{several}")

@@ -29,11 +29,21 @@ MOST_POINTS = 5000  # more are drawn as a random choice of so many: the picture 
 def new_axes(ax: Axes | None, height: float = 4.0) -> Axes:
     """The axes given, or those of a new figure."""
     if ax is not None:
-        return ax
+        return check_axes(ax)
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots(figsize=(6.4, height), layout="constrained")
     return ax
+
+
+def check_axes(ax: Any) -> Axes:
+    """The axes given; what is not one matplotlib Axes is an ``OptionError``."""
+    from matplotlib.axes import Axes as MatplotlibAxes
+
+    if isinstance(ax, MatplotlibAxes):
+        return ax
+    several = "; choose one of them, as ax=axs[0, 1]" if isinstance(ax, (np.ndarray, list, tuple)) else ""
+    raise OptionError(f"ax must be a matplotlib Axes, as plt.subplots() gives it, not {type(ax).__name__}{several}")
 
 
 def plain(ax: Axes) -> Axes:

@@ -241,3 +241,12 @@ def test_coefficients_of_a_model(heart):
     assert model.plot(ax=ax) is ax
     with pytest.raises(cf.DataError, match="no coefficient but its intercept"):
         cf.plots.coefficients(cf.lm("Severity ~ 1", heart))
+
+
+@pytest.mark.parametrize("ax", [3, "here", [1, 2]])
+def test_what_is_no_axes_is_refused(ax):
+    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart"))
+    with pytest.raises(cf.OptionError, match="ax must be a matplotlib Axes"):
+        fit.plot(ax=ax)
+    with pytest.raises(cf.OptionError, match="ax must be a matplotlib Axes"):
+        cf.plots.coefficients(fit.outcome, ax=ax)
