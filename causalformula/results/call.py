@@ -67,6 +67,8 @@ class Call:
         request = self.default_vcov() if request is None else read_request(request)
         request = self._with_units(request)
         self._refuse_unstacked(request)
+        if isinstance(request, Bootstrap) and request.weights == "exponential":
+            self._refuse_exponential()
         groups = self.codes(grouping_names(request))
         if isinstance(request, Cluster) and request.type in ("CR2", "CR3"):
             self._refuse_single_cluster(request, groups)
@@ -87,6 +89,12 @@ class Call:
                 f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: "
                 f"its weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
             )
+
+    def _refuse_exponential(self) -> None:
+        """Weights above zero everywhere tell nothing of a method whose own weights can undo them."""
+        reason = self.record.exempt.get("exponential_bootstrap")
+        if reason is not None:
+            raise CapabilityError(f"no exponential-weight bootstrap for method {self.record.name!r}: {reason}")
 
     def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, NDArray[np.intp]]) -> None:
         """An arm that lies in one cluster: its residuals sum to zero there, and its variance would count as zero."""

@@ -23,6 +23,7 @@ from causalformula.frame.treatment import Kind
 # What a record may be exempt from, each with its reason; the tests of these names read `record.exempt`.
 LAWS = (
     "influence", "integer_weights", "row_order", "affine", "label_swap", "singleton_clusters", "same_seed", "stacking",
+    "exponential_bootstrap",
 )  # fmt: skip
 
 FAMILIES = {"gaussian": "y", "binomial": "d", "poisson": "k", "binomial(link = 'probit')": "d"}

@@ -22,9 +22,11 @@ from causalformula.numerics.energy import quadratic_programme, scaled_distances
 Array = NDArray[np.float64]
 # An n x n matrix of distances: 200 MB here, and the solver holds several.
 MOST_ROWS = 5000
-GIVEN = (
-    "standard errors treat the energy-balancing weights as given: they have no estimating equations; "
-    "vcov='bootstrap' finds them anew in every replicate"
+GIVEN = "standard errors treat the energy-balancing weights as given: they have no estimating equations"
+ABSORBED = (
+    "energy-balancing weights undo a replicate's own: where those are above zero everywhere, balance is found at the "
+    "sample's weights again, and the draws vary far too little. Use vcov='HC0' (the weights as given), best beside "
+    "outcome(...), or weights='frequency'"
 )
 NO_EQUATIONS = "weights from a quadratic programme have no estimating equations and count as given"
 
@@ -186,6 +188,7 @@ def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array 
         "integer_weights": "the quadratic programme is solved to the solver's accuracy, not to the last digits",
         "row_order": "the quadratic programme is solved to the solver's accuracy, not to the last digits",
         "label_swap": "the quadratic programme is solved to the solver's accuracy, not to the last digits",
+        "exponential_bootstrap": ABSORBED,
         "same_seed": "a quadratic programme a replicate takes too long for hundreds of them in a test",
     },
     needs=("osqp",),
@@ -197,7 +200,9 @@ def energy(frame: ModelFrame, options: Energy) -> Fit:
 
     Weights that minimise the energy distance between each arm's covariate distribution and the target's, so that whole
     distributions are balanced and no model is chosen; for a dose, weights that minimise its distance covariance with
-    the covariates. Standard errors treat the weights as given.
+    the covariates. Standard errors treat the weights as given: beside an outcome model that takes what was balanced,
+    ``outcome(x)``, they are right; without one they err on the safe side. The bootstrap errs on the other: the weights
+    are free enough to undo part of a replicate's own.
 
     Parameters
     ----------
