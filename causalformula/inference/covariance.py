@@ -263,8 +263,26 @@ def small_sample_factor(row: Variance, evidence: Influence, g: int) -> float:
 
 
 def _rows(evidence: Influence, row: Variance, fixed: bool, unconditional: bool) -> Array:
-    """``sum_i psi_i psi_i' / n^2``; through the root's meat when that is the shorter way."""
+    """``sum_i psi_i psi_i' / n^2``, the root's residuals adjusted.
+
+    A row of leverage one has no adjusted residual: estimates that it moves are NaN, and those in which it has no part
+    (the difference in another stratum) are not.
+    """
     adjust = None if row.adjust is None or evidence.root is None else row.adjust(evidence.root)
+    matrix = _summed(evidence, row, adjust, fixed, unconditional)
+    if adjust is None or evidence.root is None or not np.isnan(matrix).any():
+        return matrix
+    weights = influence_weights(evidence.stages, evidence.jac, expected=row.expected, fixed=fixed)[-1]
+    moved = (evidence.root.X[np.isnan(adjust)] @ weights != 0).any(axis=0)
+    if moved.all():
+        return matrix
+    matrix = _summed(evidence, row, np.nan_to_num(adjust), fixed, unconditional)
+    matrix[moved], matrix[:, moved] = np.nan, np.nan
+    return matrix
+
+
+def _summed(evidence: Influence, row: Variance, adjust: Array | None, fixed: bool, unconditional: bool) -> Array:
+    """See ``_rows``; through the root's meat when that is the shorter way."""
     direct = evidence.direct is not None and (unconditional or evidence.always)
     short = len(evidence.stages) == 1 and evidence.stages[0].scores is None and not direct
     if short and evidence.root is not None and 2 * evidence.size > evidence.jac.shape[1]:

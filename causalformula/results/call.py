@@ -157,8 +157,9 @@ def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
         return found
     rows = index[found.full_leverage]
     one = len(rows) == 1
+    some_are = "" if np.isnan(found.std_error).all() else "some "
     note = (
-        f"{found.label} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
+        f"{some_are}{found.label} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
         f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
         f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}"
     )

@@ -335,3 +335,21 @@ def test_the_stratified_estimator_stands_beside_the_weighted_one(sample):
     assert "Stratified estimator" not in str(modelled)
     with pytest.raises(cf.OptionError, match="no outcome model"):
         modelled.stratified()
+
+
+def test_a_single_unit_leaves_the_other_strata_their_standard_errors():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=120)
+    a = (rng.random(120) < 1 / (1 + np.exp(-1.6 * x - 0.6))).astype(int)
+    data = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=120)})
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, "subclass")
+    with pytest.warns(CausalFormulaWarning, match="some HC2 standard errors are not defined"):
+        strata = fit.with_vcov("HC2").strata()
+    table, number = strata.tidy(), fit.design.subclass.to_numpy()
+    for k, error in enumerate(table["std.error"], 1):
+        y1, y0 = (data.loc[(number == k) & (a == arm), "y"] for arm in (1, 0))
+        if min(len(y1), len(y0)) == 1:
+            assert np.isnan(error)
+        else:
+            assert error == pytest.approx(np.sqrt(y1.var() / len(y1) + y0.var() / len(y0)), rel=1e-9)
+    assert table["std.error"].isna().sum() == 2
