@@ -12,10 +12,10 @@ from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
 from causalformula.backends.weighting.batch import weighted_batch
-from causalformula.backends.weighting.moments import balancing_columns, check_moments
+from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
-from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.backends.weighting.stage import Weighting, indicators, target_arm
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CBPS(WeightingOptions):
+class CBPS(BalancingOptions):
     """Options of ``method="cbps"``.
 
     Parameters
@@ -41,13 +41,10 @@ class CBPS(WeightingOptions):
         Over-identified: the likelihood's score counts beside the balance conditions, which then hold only nearly.
     """
 
-    moments: int = 1
-    int: bool = False
     over: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_moments(self.moments, self.int)
         if not isinstance(self.over, bool):
             raise OptionError(f"over must be True or False, not {self.over!r}")
         if self.over and self.estimand == "ATO":

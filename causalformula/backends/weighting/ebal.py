@@ -13,10 +13,10 @@ from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, rises, tilt_stage
 from causalformula.backends.weighting.batch import weighted_batch
-from causalformula.backends.weighting.moments import balancing_columns, check_moments
+from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.slack import slack_of_means, slack_of_products
-from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm, with_shares
+from causalformula.backends.weighting.stage import Weighting, indicators, target_arm, with_shares
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ebal(WeightingOptions):
+class Ebal(BalancingOptions):
     """Options of ``method="ebal"``.
 
     Parameters
@@ -45,14 +45,11 @@ class Ebal(WeightingOptions):
         A column of weights that the balancing weights stay as near to, in relative entropy, as balance allows.
     """
 
-    moments: int = 1
-    int: bool = False
     tols: float = 0.0
     base_weights: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_moments(self.moments, self.int)
         number = isinstance(self.tols, (float, Integral)) and not isinstance(self.tols, bool)
         if not (number and 0 <= self.tols < np.inf):
             raise OptionError(f"tols={self.tols!r}: the largest standardised mean difference, a number not below zero")

@@ -11,9 +11,9 @@ from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.weighting.arms import balanced_arms
 from causalformula.backends.weighting.batch import weighted_batch
-from causalformula.backends.weighting.moments import balancing_columns, check_moments
+from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.outcome import weighted_fit
-from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.backends.weighting.stage import Weighting, indicators, target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IPT(WeightingOptions):
+class IPT(BalancingOptions):
     """Options of ``method="ipt"``.
 
     Parameters
@@ -31,13 +31,6 @@ class IPT(WeightingOptions):
     int : bool
         Balance pairwise products too.
     """
-
-    moments: int = 1
-    int: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_moments(self.moments, self.int)
 
 
 def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:

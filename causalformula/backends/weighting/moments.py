@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.weighting.stage import WeightingOptions
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 
@@ -14,12 +17,27 @@ Array = NDArray[np.float64]
 MOST_MOMENTS = 3
 
 
-def check_moments(moments: int, interactions: bool) -> None:
-    """Refuse orders other than 1 to 3."""
-    if isinstance(moments, bool) or moments not in range(1, MOST_MOMENTS + 1):
-        raise OptionError(f"moments={moments!r}: powers of the covariates to balance, 1 to {MOST_MOMENTS}")
-    if not isinstance(interactions, bool):
-        raise OptionError(f"int must be True or False, not {interactions!r}")
+@dataclass(frozen=True, kw_only=True)
+class BalancingOptions(WeightingOptions):
+    """What the methods that balance covariates exactly take beside ``WeightingOptions``.
+
+    Parameters
+    ----------
+    moments : int
+        Balance powers of the covariates up to this one (1 to 3).
+    int : bool
+        Balance pairwise products too.
+    """
+
+    moments: Any = 1
+    int: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.moments, bool) or self.moments not in range(1, MOST_MOMENTS + 1):
+            raise OptionError(f"moments={self.moments!r}: powers of the covariates to balance, 1 to {MOST_MOMENTS}")
+        if not isinstance(self.int, bool):
+            raise OptionError(f"int must be True or False, not {self.int!r}")
 
 
 def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = False) -> tuple[Array, tuple[str, ...]]:
