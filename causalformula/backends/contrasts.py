@@ -16,6 +16,7 @@ from causalformula.frame.treatment import Kind, Treatment
 from causalformula.inference.scales import Measure
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,16 @@ def settings(treatment: Treatment) -> list[Setting]:
     return [Setting(k, level, treatment.at_level(k)) for k, level in enumerate(treatment.levels)]
 
 
-def contrasts(treatment: Treatment, contrast: Any) -> list[Contrast]:
+def contrasts(treatment: Treatment, contrast: Any, used: Bools | None = None) -> list[Contrast]:
     """The comparisons that ``contrast=`` asks for.
+
+    Parameters
+    ----------
+    treatment : Treatment
+    contrast : as in ``fit()``
+    used : ndarray (n,) of bool, optional
+        Rows of which a dose's spread is taken: as in marginaleffects, without sampling weights, and once for all
+        resamples.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def contrasts(treatment: Treatment, contrast: Any) -> list[Contrast]:
         If the contrast does not suit the treatment's kind, or names a level that is not there.
     """
     if treatment.kind is Kind.CONTINUOUS:
-        return _dose(treatment, contrast)
+        return _dose(treatment, contrast, treatment.values if used is None else treatment.values[used])
     levels = settings(treatment)
     if contrast == "reference":
         pairs = [(0, k) for k in range(1, len(levels))]
@@ -94,7 +103,7 @@ def contrasts(treatment: Treatment, contrast: Any) -> list[Contrast]:
     return [Contrast(levels[high], levels[low]) for low, high in pairs]
 
 
-def _dose(treatment: Treatment, contrast: Any) -> list[Contrast]:
+def _dose(treatment: Treatment, contrast: Any, sample: Array) -> list[Contrast]:
     x = treatment.values
     observed = Setting("observed", "x", x)
     if contrast == "reference":
@@ -113,14 +122,14 @@ def _dose(treatment: Treatment, contrast: Any) -> list[Contrast]:
         return [Contrast(Setting(("shift", step), f"x + {number_label(step)}", x + step), observed, _signed(step))]
     if contrast == "sd":
         # One standard deviation around the mean, for every row, as marginaleffects does (whatever its label says).
-        centre, half = float(x.mean()), float(np.std(x, ddof=1)) / 2
+        centre, half = float(sample.mean()), float(np.std(sample, ddof=1)) / 2
         high, low = _fixed(x, centre + half, "x + sd/2"), _fixed(x, centre - half, "x - sd/2")
         return [Contrast(high, low, "(x + sd/2) - (x - sd/2)")]
     if contrast == "iqr":
-        low, high = np.quantile(x, [0.25, 0.75])
+        low, high = np.quantile(sample, [0.25, 0.75])
         return [Contrast(_fixed(x, high, "Q3"), _fixed(x, low, "Q1"))]
     if contrast == "minmax":
-        return [Contrast(_fixed(x, x.max(), "Max"), _fixed(x, x.min(), "Min"))]
+        return [Contrast(_fixed(x, sample.max(), "Max"), _fixed(x, sample.min(), "Min"))]
     raise OptionError(
         f"contrast={contrast!r} is for a treatment with levels; {treatment.name!r} is a dose: use a number, 'sd', "
         f"'iqr', 'minmax', a pair (low, high) or 'slope', or write treat(factor({treatment.name}))"

@@ -47,7 +47,7 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     None where the model is not linear, the query has groups, or the contrast is a slope; then each is refitted.
     """
     family = read_family(options.family)
-    compared = contrasts(frame.the_treatment, options.contrast)
+    compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     moving = options.contrast in ("sd", "iqr", "minmax") or any(c.slope for c in compared)
     if family.name != "gaussian" or family.link_name != "identity" or query.by is not None or moving:
         return None

@@ -27,9 +27,11 @@ from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.scales import Measure, read_measure
-from causalformula.inference.stage import Stage
+from causalformula.inference.stage import Stage, influence_weights
 
 Array = NDArray[np.float64]
+# Predictions that differ by this share of themselves do not differ.
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,8 @@ class Surface:
     base : ndarray (n,), optional
         The target's weights, where they are not those of the estimand's arms.
     moving : mapping
-        Derivatives of ``base`` in the earlier stages' parameters.
+        Derivatives of ``base`` in the earlier stages' parameters: with the covariates' own sampling, part of
+        unconditional variances only.
     """
 
     model: FittedRegression
@@ -85,7 +88,7 @@ class Surface:
         treatment = self.frame.the_treatment
         if query.kind == "means":
             return means_answer(treatment, self.means(settings(treatment), stages, target))
-        compared = contrasts(treatment, self.options.contrast)
+        compared = contrasts(treatment, self.options.contrast, self.frame.sampled)
         if compared[0].slope:
             return self._slope(compared[0], stages, target)
         wanted = unique_settings(compared)
@@ -100,7 +103,7 @@ class Surface:
     def means(self, wanted: Sequence[Setting], stages: tuple[Stage, ...], target: Array) -> Estimate:
         """Mean potential outcomes with their influence."""
         n, total = len(target), target.sum()
-        theta, rows, moved, direct = [], [], [], []
+        theta, rows, direct = [], [], []
         for setting in wanted:
             change = self.frame.counterfactual(self.part, setting.key, setting.column)
             eta = shifted_predictor(self.model, change)
@@ -109,22 +112,28 @@ class Surface:
             gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
             theta.append(mu)
             rows.append(gradient)
-            moved.append(self._moved(stages, target, m - mu))
-            direct.append(n * target * (m - mu) / total)
+            direct.append(n * target * (m - mu) / total + self._moved(stages, target, m - mu))
         jac = np.array(rows)
         self._identified(jac, wanted)
-        jac = np.hstack([np.array(moved), jac[:, self.model.kept]])
+        jac = self._padded(stages, jac)
         evidence = Influence(stages, jac, n, np.column_stack(direct))
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
 
-    def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array:
-        """Derivatives of a target average in the stages before the outcome model, through the target's weights."""
+    def _padded(self, stages: tuple[Stage, ...], gradients: Array) -> Array:
+        """Gradients in the outcome model's coefficients as Jacobians in all stages' parameters."""
+        before = sum(stage.size for stage in stages[:-1])
+        return np.hstack([np.zeros((len(gradients), before)), gradients[:, self.model.kept]])
+
+    def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array | float:
+        """Influence (n,) of the stages that the target's weights come from on a target average."""
         inside = np.where(target != 0, gap, 0.0) / target.sum()
-        parts = [
-            self.moving[stage.name].total(inside) if stage.name in self.moving else np.zeros(stage.size)
-            for stage in stages[:-1]
-        ]
-        return np.concatenate(parts) if parts else np.empty(0)
+        if not self.moving or np.abs(inside).max() <= ROUNDING * np.abs(gap).max():
+            return 0.0
+        before = stages[:-1]
+        parts = [self.moving[s.name].total(inside) if s.name in self.moving else np.zeros(s.size) for s in before]
+        weights = influence_weights(before, np.concatenate(parts)[None, :], expected=False, fixed=False)
+        moved = sum(stage.project(w, None) for stage, w in zip(before, weights, strict=True))
+        return np.asarray(len(target) * moved[:, 0])  # type: ignore[index]
 
     def _slope(self, item: Contrast, stages: tuple[Stage, ...], target: Array) -> Answer:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
@@ -139,8 +148,8 @@ class Surface:
         gradient = (target * d2 * s / total) @ model.X
         gradient[change.columns] += (target * d1 / total) @ rise
         self._identified(gradient[None, :], [item.high])
-        jac = np.concatenate([self._moved(stages, target, each - value), gradient[model.kept]])[None, :]
-        direct = (n * target * (each - value) / total)[:, None]
+        jac = self._padded(stages, gradient[None, :])
+        direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
         label = Label(self.frame.the_treatment.name, item.label(self.options.scale))
         if self.options.measure != "difference":
             raise OptionError("contrast='slope' is a derivative; it has measure='difference' only")

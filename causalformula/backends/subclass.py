@@ -160,7 +160,9 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
         kept = common_support(distance.values, codes == 1, s > 0, options.discard)
         _both_arms(frame, kept & (s > 0), f" within the common support (discard={options.discard!r})")
         notes.append(f"{int((~kept & (s > 0)).sum())} rows discarded: {distance.words} outside the common support")
-    strata = stratify(distance.values, np.where(kept, codes, -1), s, among, options.probs, int(options.min_n))
+    # shares of the weighted population, in the number of its rows: quantiles must not depend on the weights' unit
+    scaled = s * (frame.frequencies[among].sum() / s[among].sum())
+    strata = stratify(distance.values, np.where(kept, codes, -1), scaled, among, options.probs, int(options.min_n))
     _enough(frame, strata, options)
     notes += _notes(strata, options, kept & (s > 0))
     inside = strata.codes >= 0

@@ -126,6 +126,8 @@ class ModelFrame:
     weights, offset : ndarray (n,) or None
     strata : Grouping or None
     clusters : tuple of Grouping
+    counts, sampling : ndarray (n,) or None
+        In a resample, how often each row was drawn, and the weights before that; ``weights`` are their product.
     """
 
     spec: Spec
@@ -145,6 +147,8 @@ class ModelFrame:
     offset: Array | None = None
     strata: Grouping | None = None
     clusters: tuple[Grouping, ...] = ()
+    counts: Array | None = None
+    sampling: Array | None = None
     # Designs and counterfactual columns depend on the rows alone: reweighted copies share them, and nothing is rebuilt.
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -176,9 +180,25 @@ class ModelFrame:
         """Sampling weights, ones where there are none."""
         return np.ones(self.n) if self.weights is None else self.weights
 
+    @property
+    def frequencies(self) -> Array:
+        """How many rows each row stands for: one, how often a resample drew it, zero where its weight is zero."""
+        return self.sampled.astype(float) if self.counts is None else self.sampled * self.counts
+
+    @property
+    def sampled(self) -> NDArray[np.bool_]:
+        """Rows of positive sampling weight, those that a resample did not draw among them."""
+        weights = self.weights if self.counts is None else self.sampling
+        return np.ones(self.n, dtype=bool) if weights is None else weights > 0
+
     def reweight(self, w: Array) -> ModelFrame:
-        """The same frame with weights multiplied by ``w``; no matrix is rebuilt."""
-        return replace(self, weights=w if self.weights is None else self.weights * w)
+        """The same frame with weights multiplied by ``w``, which count as repeated rows; no matrix is rebuilt."""
+        return replace(
+            self,
+            weights=w if self.weights is None else self.weights * w,
+            counts=w if self.counts is None else self.counts * w,
+            sampling=self.weights if self.counts is None else self.sampling,
+        )
 
     def take(self, rows: Codes) -> ModelFrame:
         """Some of the rows (repeats allowed)."""
@@ -193,6 +213,8 @@ class ModelFrame:
             offset=None if self.offset is None else self.offset[rows],
             strata=None if self.strata is None else replace(self.strata, codes=self.strata.codes[rows]),
             clusters=tuple(replace(c, codes=c.codes[rows]) for c in self.clusters),
+            counts=None if self.counts is None else self.counts[rows],
+            sampling=None if self.sampling is None else self.sampling[rows],
             _memo={},
         )
 

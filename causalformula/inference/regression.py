@@ -230,6 +230,8 @@ def fit_glm(
     scoring = partial(irls, X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept)
     if to_zero:
         inner = _inner(family, y, weights) if start is None and mustart is None else None
+        if family.name in ("binomial", "quasibinomial"):
+            mustart, inner = (mustart if inner is None else inner), None
         fit = _to_zero(partial(polish, X, y, family, weights, offset), scoring, start, mustart, inner)
     else:
         fit = scoring(start=start, mustart=mustart)
@@ -265,11 +267,17 @@ def _to_zero(
 
 
 def _inner(family: Family, y: Array, weights: Array | None) -> Array | None:
-    """Means inside the family's range to start from, where they are not the family's own."""
-    if family.name != "quasi":
+    """Means inside the family's range to start from, where they are not the family's own.
+
+    R starts a binomial fit at ``(w y + 1/2) / (w + 1)``, the data themselves where weights are in the thousands, as
+    those of surveys are: nothing leads back from there. The unit of the weights must not matter, so they are taken at
+    mean one, where R's start is a good one.
+    """
+    share = family.name in ("binomial", "quasibinomial") and weights is not None
+    if not share and family.name != "quasi":
         return None
-    w = np.ones(len(y)) if weights is None else weights
-    if family.variance_name == "mu(1-mu)":
+    w = np.ones(len(y)) if weights is None else weights / weights[weights > 0].mean()
+    if share or family.variance_name == "mu(1-mu)":
         return np.asarray((w * y + 0.5) / (w + 1))
     return np.asarray(y + 0.1) if family.variance_name == "mu" else None
 

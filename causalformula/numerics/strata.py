@@ -94,14 +94,10 @@ def _complete(codes: Codes, counts: NDArray[np.intp]) -> tuple[Codes, NDArray[np
 
 
 def quantiles(x: Array, s: Array, probs: Array) -> Array:
-    """R's quantiles of type 7, for which whole weights are repeated rows; other weights are scaled to mean one."""
+    """R's quantiles of type 7 of repeated rows; what weights do not sum to a number of rows is interpolated alike."""
     order = np.argsort(x, kind="stable")
     order = order[s[order] > 0]
     x, s = x[order], s[order]
-    if np.ptp(s) == 0:
-        s = np.ones(len(s))
-    elif (s != np.round(s)).any():
-        s = s * (len(s) / s.sum())
     filled_to = np.cumsum(s)
     place = 1 + (filled_to[-1] - 1) * probs
     low = np.floor(place)

@@ -92,7 +92,7 @@ def design_balance(
         design, flag("int", int, hint), whole("poly", poly, "powers of the covariates", MOST_POWERS), cluster
     )
     if cluster is None:
-        return _balance(design, columns, sample_of(design), asked)
+        return _balance(design, *_among(columns, sample_of(design), design.call.frame.unit_weights > 0), asked)
     return _by_group(design, columns, asked, cluster)
 
 
@@ -123,16 +123,24 @@ def _by_group(design: Design, columns: list[Covariate], asked: Asked, cluster: s
     sample, groups = sample_of(design), design.call.frame.groups(cluster)
     parts = {}
     for k, level in enumerate(groups.levels):
-        rows = groups.codes == k
+        rows = (groups.codes == k) & (design.call.frame.unit_weights > 0)
+        if not rows.any():
+            continue
         empty = [name for name, arm in sample.arms.items() if not (arm & rows).any()]
         if empty:
             raise DataError(
                 f"{cluster} = {level} has no row of arm {empty[0]!r}; choose a variable whose groups have every arm"
             )
-        inside = [replace(c, values=c.values[rows]) for c in columns]
-        parts[level] = _balance(design, inside, sample.rows(rows), asked)
+        parts[level] = _balance(design, *_among(columns, sample, rows), asked)
     worst = across([part.table for part in parts.values()])
     return Balance(worst, design.ess(), asked.limits, asked.un, parts, cluster)
+
+
+def _among(columns: list[Covariate], sample: Sample, rows: Bools) -> tuple[list[Covariate], Sample]:
+    """The table's columns and sample on some of the rows; those without sampling weight never take part."""
+    if rows.all():
+        return columns, sample
+    return [replace(c, values=c.values[rows]) for c in columns], sample.rows(rows)
 
 
 def _balance(design: Design, columns: list[Covariate], sample: Sample, asked: Asked) -> Balance:

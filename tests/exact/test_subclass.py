@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalformula as cf
+from causalformula.backends import registry
 from causalformula.errors import CausalFormulaWarning
 from causalformula.numerics.strata import filled, quantiles, stratify, stratum_weights
 
@@ -56,10 +57,17 @@ def test_whole_weights_are_repeated_rows(pairs):
     np.testing.assert_allclose(quantiles(x, s, probs), np.quantile(np.repeat(x, s.astype(int)), probs), atol=1e-12)
 
 
-def test_the_scale_of_weights_does_not_matter():
+@pytest.mark.parametrize("scale", [1e-6, 0.5, 2, 1e6])
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("estimand", ["ATT", "ATE", "ATC"])
+def test_the_unit_of_weights_does_not_matter(sample, scale, whole, estimand):
     rng = np.random.default_rng(3)
-    x, s = rng.normal(size=50), rng.uniform(0.1, 3, 50)
-    np.testing.assert_allclose(quantiles(x, s, np.array([0.2, 0.7])), quantiles(x, 1e-4 * s, np.array([0.2, 0.7])))
+    w = rng.integers(1, 4, len(sample)) if whole else rng.uniform(0.1, 3, len(sample))
+    formula = FORMULA + " + weights(w)"
+    one, other = (cf.fit(formula, sample.assign(w=w * c), "subclass", estimand=estimand) for c in (1, scale))
+    assert (one.design.subclass == other.design.subclass).all()
+    assert other.estimate == pytest.approx(one.estimate, rel=1e-8)
+    assert other.std_error == pytest.approx(one.std_error, rel=1e-8)
 
 
 @settings(max_examples=200)
@@ -190,10 +198,10 @@ def test_measures_by_stratum(sample):
 def test_bootstrap_cuts_strata_anew(sample):
     fit = cf.fit(FORMULA, sample, "subclass", subclass=4, vcov=cf.Bootstrap(reps=30, seed=1))
     w = np.random.default_rng(5).multinomial(300, np.ones(300) / 300).astype(float)
-    again = cf.fit(FORMULA + " + weights(w)", sample.assign(w=w), "subclass", subclass=4)
+    again = registry.run(fit.call.frame.reweight(w), fit.call.options).estimate.theta[0]
     copies = sample.loc[sample.index.repeat(w.astype(int))].reset_index(drop=True)
     repeated = cf.fit(FORMULA, copies, "subclass", subclass=4)
-    np.testing.assert_allclose(again.estimate, repeated.estimate, rtol=1e-8)
+    np.testing.assert_allclose(again, repeated.estimate, rtol=1e-8)
     assert len(fit.covariance.draws) == 30
     assert np.ptp(fit.covariance.draws) > 0
 

@@ -31,7 +31,7 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
     family = read_family(options.family)
     if family.name != "gaussian" or family.link_name != "identity" or query.by is not None:
         return None
-    compared = contrasts(frame.the_treatment, options.contrast)
+    compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     if options.contrast in ("sd", "iqr", "minmax") or any(c.slope for c in compared):
         return None
     totals = _weights(frame, W, weigh)

@@ -77,17 +77,18 @@ def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[
 
 def kernel_density(x: Array, s: Array, points: int = 512) -> Array:
     """Gaussian kernel estimate at the data, with R's default bandwidth (``bw.nrd0``), through a fine grid."""
-    n = len(x)
-    low, high = np.quantile(x, [0.25, 0.75])
-    sd = np.std(x, ddof=1)
+    used, mass_of = x[s > 0], s[s > 0]
+    n = len(used)
+    low, high = np.quantile(used, [0.25, 0.75])
+    sd = np.std(used, ddof=1)
     width = 0.9 * (min(sd, (high - low) / 1.34) or sd) * n**-0.2
     size = 1 << int(np.ceil(np.log2(max(10 * n, points))))
-    left, right = x.min() - 3 * width, x.max() + 3 * width
+    left, right = used.min() - 3 * width, used.max() + 3 * width
     step = (right - left) / (size - 1)
-    place = (x - left) / step
+    place = (used - left) / step
     cell = np.minimum(place.astype(int), size - 2)
     part = place - cell
-    mass = np.bincount(cell, s * (1 - part), size) + np.bincount(cell + 1, s * part, size)
+    mass = np.bincount(cell, mass_of * (1 - part), size) + np.bincount(cell + 1, mass_of * part, size)
     from scipy.signal import fftconvolve
 
     reach = int(np.ceil(8 * width / step))

@@ -81,7 +81,7 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
         if options.estimand != "ATE":
             raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
         return independence_weights(frame, used, options)
-    hot, s = indicators(frame)[used], frame.unit_weights[used]
+    hot, s = indicators(frame)[used], _scaled_to_rows(frame, used)
     D = scaled_distances(distance_columns(frame)[used], s)
     arm = target_arm(frame, options)
     moving = [k for k in range(hot.shape[1]) if k != arm]
@@ -103,6 +103,12 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     return Weighting(w, caveats=(GIVEN,), words="energy balancing")
 
 
+def _scaled_to_rows(frame: ModelFrame, used: NDArray[np.intp]) -> Array:
+    """Sampling weights that sum to the number of rows: the penalty must not depend on their unit."""
+    s = frame.unit_weights[used]
+    return np.asarray(s * (frame.frequencies[used].sum() / s.sum()))
+
+
 def independence_weights(frame: ModelFrame, used: NDArray[np.intp], options: Energy) -> Weighting:
     """For a dose: weights that make it independent of the covariates and move neither's distribution.
 
@@ -113,7 +119,7 @@ def independence_weights(frame: ModelFrame, used: NDArray[np.intp], options: Ene
     ----------
     Huling, Greifer and Chen (2023).
     """
-    s = frame.unit_weights[used]
+    s = _scaled_to_rows(frame, used)
     X = distance_columns(frame)[used]
     share = s / s.sum()
     Kx = centred_kernel(scaled_distances(X, s), share)

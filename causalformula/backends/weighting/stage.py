@@ -181,8 +181,8 @@ def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
 def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: float | None, lower: bool) -> Weighting:
     """Weights beyond a quantile (``trim`` < 1) or the ``trim`` largest (>= 1) set to the value at the limit.
 
-    Rows of the target arm, whose weights are one, take no part. The limit is the weight of some row (R's quantile
-    type 3), so a capped weight moves with that row's.
+    Rows of the target arm, whose weights are one, take no part. The limit is the weight of some row (R's quantile of
+    type 3, of the weights without the sampling weights), so a capped weight moves with that row's.
     """
     if trim is None:
         return weighting
@@ -195,7 +195,7 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
     source = np.arange(frame.n)
     counts = []
     for upper in (True, False) if lower else (True,):
-        limit = _limit_row(order, frame.unit_weights, trim, upper)
+        limit = _limit_row(order, frame.frequencies, trim, upper)
         at = weighting.weights[limit]
         beyond = eligible & ((weighting.weights > at) if upper else (weighting.weights < at))
         source[beyond] = limit
@@ -226,19 +226,17 @@ def finite(weighting: Weighting, frame: ModelFrame) -> Weighting:
     )
 
 
-def _limit_row(order: NDArray[np.intp], s: Array, trim: float, upper: bool) -> int:
-    """The row at the limit, among rows in the order of their weights."""
+def _limit_row(order: NDArray[np.intp], counts: Array, trim: float, upper: bool) -> int:
+    """The row at the limit, among rows in the order of their weights, each of which counts as so many."""
+    filled = np.cumsum(counts[order])
     if trim >= 1:
-        place = int(trim)
-        if place >= len(order) - 1:
-            raise OptionError(f"trim={trim:g} trims all of the {len(order)} weights; give fewer")
-        return int(order[-1 - place] if upper else order[place])
-    share = trim if upper else 1 - trim
-    counts = s[order] / s[order[0]] if np.ptp(s[order]) == 0 else s[order]
-    filled = np.cumsum(counts)
-    wanted = filled[-1] * share
-    # R's quantile of type 3: the order statistic nearest to n p, an even one on ties
-    nearest = np.floor(wanted - 0.5)
-    nearest += not (wanted - 0.5 == nearest and nearest % 2 == 0)
+        if trim >= filled[-1] - 1:
+            raise OptionError(f"trim={trim:g} trims all of the {filled[-1]:g} weights; give fewer")
+        place = filled[-1] - trim if upper else trim + 1
+    else:
+        wanted = filled[-1] * (trim if upper else 1 - trim)
+        # R's quantile of type 3: the order statistic nearest to n p, an even one on ties
+        nearest = np.floor(wanted - 0.5)
+        place = nearest + (not (wanted - 0.5 == nearest and nearest % 2 == 0))
     # half a unit of slack: the row at the limit stays it while weights move a little
-    return int(order[np.searchsorted(filled, max(nearest, 1) - 0.5)])
+    return int(order[np.searchsorted(filled, max(place, 1) - 0.5)])
