@@ -97,3 +97,20 @@ def thin_arms(frame: ModelFrame, weights: Array) -> tuple[str, ...]:
             sizes = f"effective sample size {after:.1f} instead of {before:.1f}"
             notes.append(f"few rows carry the weight of {name}: {sizes}")
     return tuple(notes)
+
+
+def refuse_single_rows(frame: ModelFrame, weights: Array) -> None:
+    """A ``DataError`` where one row of an arm has all its weight: the outcome's variance there would count as zero.
+
+    Resamples of a small arm may hold a single row, and count.
+    """
+    treatment = frame.the_treatment
+    if frame.counts is not None or not treatment.levels:
+        return
+    for k, level in enumerate(treatment.levels):
+        rows = np.flatnonzero((treatment.codes == k) & (frame.unit_weights * weights > 0))
+        if len(rows) == 1:
+            raise DataError(
+                f"one row ({frame.index[rows[0]]}) has all the weight of {treatment.name} = {level}; a single unit "
+                "leaves no variance to estimate, and every arm needs at least two"
+            )

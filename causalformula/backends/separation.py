@@ -13,8 +13,10 @@ from causalformula.frame.model_frame import ModelFrame
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-# A fitted propensity this near to 0 or 1 is one of them, numerically.
+# A fitted propensity this near to 0 or 1 is one of them, numerically; of a model on its way to infinite coefficients,
+# wherever its iterations stopped, one that is not so near yet.
 EXTREME = 1e-8
+ON_ITS_WAY = 1e-4
 # A number with no more values than this is read as levels.
 FEW_VALUES = 10
 MOST_CAUSES = 4
@@ -48,16 +50,18 @@ def overlap_notes(frame: ModelFrame, P: Array, eta: Array | None, converged: boo
             apart = separated(P[:, arm], inside, used) and P[inside & used, arm].min() > 1 - EXTREME
         if apart:
             raise IdentificationError(_perfect(frame, arm, used))
-    extreme = ((P < EXTREME) | (P > 1 - EXTREME)).any(axis=1) & used
+    near = EXTREME if converged else ON_ITS_WAY
+    extreme = (np.minimum(P, 1 - P) < near).any(axis=1) & used
     if not extreme.any():
         return () if converged else ("the propensity model did not converge",)
     causes = list(_one_sided(frame, extreme, used))
     why = "; ".join(causes[:MOST_CAUSES]) if causes else "some combinations of the covariates occur in one arm only"
     more = f" and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
+    count = int(extreme.sum())
+    many = f"{count} fitted propensity scores are" if count > 1 else "one fitted propensity score is"
     return (
-        f"{int(extreme.sum())} fitted propensity scores are numerically 0 or 1: {why}{more}. Such rows have no "
-        "counterparts in some arm: merge levels, leave these rows out (subset=), or choose a target population "
-        "where the arms overlap",
+        f"{many} numerically 0 or 1: {why}{more}. Such rows have no counterparts in some arm: merge levels, leave "
+        "these rows out (subset=), or choose a target population where the arms overlap",
     )
 
 

@@ -12,6 +12,8 @@ from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value
 from causalformula.frame.model_frame import ModelFrame
 
 Array = NDArray[np.float64]
+# A score that varies by this share of itself does not vary.
+ROUNDING = 1e-12
 POWERS = {2: "²", 3: "³"}
 
 
@@ -119,4 +121,6 @@ def _crossed(whole: list[Covariate], names: list[str]) -> list[Covariate]:
 
 def distance_row(values: Array, name: str = "prop.score") -> Covariate:
     """The propensity score or another distance as a row of the table, which comes first."""
+    if np.ptp(values) <= ROUNDING * np.abs(values).max():
+        values = np.full_like(values, values[0])  # without covariates the score is constant, up to rounding
     return Covariate(name, values, False, name, distance=True)

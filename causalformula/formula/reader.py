@@ -270,7 +270,7 @@ def _check_places(spec: Spec, context: Context) -> None:
 
 _TREATED = (
     "{0} is the treatment and enters by itself; for an effect that differs by another variable {1} write modify({1}). "
-    "A dose enters linearly; for a curve write treat(cut({0}, 3)) or treat(factor({0})), or use cf.lm with poly({0}, 2)"
+    "If it is a dose, it enters linearly; for a curve write treat(cut({0}, 3)) or treat(factor({0})), or use cf.lm with poly({0}, 2)"
 )
 
 

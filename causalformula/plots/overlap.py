@@ -138,22 +138,24 @@ def _finished(
 ) -> Axes:
     """Limits of the common support, axes and legend."""
     ax.axhline(0, color="black", linewidth=0.8)
-    if limits is not None and limits[0] <= limits[1]:
-        for limit in limits:
-            ax.plot([limit, limit], ends, color=GREY, linewidth=1, linestyle=":")
+    _draw_limits(ax, ends, limits)
     ax.set_xlim(0, 1)
     ax.yaxis.set_major_formatter(lambda y, _: f"{abs(y):g}")
-    ax.set_xlabel(label + _said(limits))
+    ax.set_xlabel(label)
     ax.set_ylabel(height)
     legend(ax, columns=columns)
     return plain(ax)
 
 
-def _said(limits: tuple[float, float] | None) -> str:
-    """A line on the common support below the label."""
+def _draw_limits(ax: Axes, ends: tuple[float, float], limits: tuple[float, float] | None) -> None:
+    """The ends of the common support as dotted lines, with a line in the legend; or that there is none."""
     if limits is None:
-        return ""
-    return "\n(dotted: limits of the common support)" if limits[0] <= limits[1] else "\n(no common support of the arms)"
+        return
+    if limits[0] > limits[1]:
+        ax.plot([], [], " ", label="No common support of the arms")
+        return
+    for limit, label in zip(limits, ("Common support", None), strict=True):
+        ax.plot([limit, limit], ends, color=GREY, linewidth=1, linestyle=":", label=label)
 
 
 def score_densities(p: Array, weights: list[Array], at: Array) -> Array:

@@ -106,15 +106,19 @@ def ecdf(
             text = f"{name}, {said.lower()}" if said else name
             (drawn,) = ax.step(at, height, where="post", color=colour, linestyle=line, linewidth=width, label=text)
         handles.append(_key(drawn.get_color(), "-", 2.0, name))
+    columns = 2 if len(arms) <= 4 else 3
     if after is not None:
-        # the arms by colour, the samples by kind of line: few entries for many arms
+        # the arms by colour, the samples by kind of line in a column of their own: few entries for many arms
+        rows = max(-(-len(arms) // (columns - 1)), 2)
+        handles += [_key("none", "", 0, "")] * (rows * (columns - 1) - len(arms))
         handles += [_key("black", line, width, said) for said, _, line, width in samples]
+        handles += [_key("none", "", 0, "")] * (rows - 2)
     ax.axhline(1, color=GREY, linewidth=0.6)
     ax.set_ylim(0, 1.02)
     ax.set_yticks(np.linspace(0, 1, 6))
     ax.set_xlabel(cut(label, 50))
     ax.set_ylabel("Share at or below")
-    legend(ax, columns=2 if len(arms) == 2 else 3, handles=handles)
+    legend(ax, columns=columns, handles=handles)
     return plain(ax)
 
 

@@ -150,7 +150,7 @@ def test_arms_without_common_support_are_said_so():
     p = np.r_[np.linspace(0.1, 0.3, 50), np.linspace(0.6, 0.8, 50)]
     arms = {"out": p < 0.5, "in": p > 0.5}
     ax = support(p, arms, np.ones(100), limits=(0.6, 0.3))
-    assert "no common support" in ax.get_xlabel()
+    assert "No common support of the arms" in labels(ax)
     assert not [line for line in ax.lines if line.get_linestyle() == ":"]
 
 
@@ -282,7 +282,7 @@ def test_several_levels_and_a_dose(study):
     levels = cf.design("~ treat(arm) + adjust(x + z)", study, "ebal")
     assert "largest over pairs" in levels.plot("love").get_xlabel()
     assert len(labels(levels.plot("weights"))) == 3
-    assert labels(levels.plot("ecdf")) == ["arm = p", "arm = q", "arm = r", "Before", "After"]
+    assert labels(levels.plot("ecdf")) == ["arm = p", "arm = q", "arm = r", "Before", "After", ""]
     dose = cf.design("~ treat(z) + adjust(x + g)", study, "ipw")
     assert "correlation" in dose.plot("love").get_xlabel()
     assert len(labels(dose.plot("weights"))) == 1
@@ -322,8 +322,8 @@ def test_the_score_of_a_level_in_every_arm(levels):
     P = made.design_weights.probabilities
     for level, k in ((None, 2), ("q", 1)):
         ax = made.plot("overlap", level=level)
-        assert ax.get_xlabel().startswith(f"Propensity score of arm = {'pqr'[k]}\n")
-        assert labels(ax) == ["arm = p", "arm = q", "arm = r"]
+        assert ax.get_xlabel() == f"Propensity score of arm = {'pqr'[k]}"
+        assert labels(ax)[:3] == ["arm = p", "arm = q", "arm = r"]
         pairs = halves(ax)
         assert len(pairs) == 3
         for up, down in pairs:
@@ -343,9 +343,9 @@ def test_the_score_of_a_level_in_every_arm(levels):
 
 def test_the_focal_level_is_drawn_by_default(levels):
     made = cf.design("~ treat(arm) + adjust(x + z)", levels, "ipw", estimand="ATT", focal="q")
-    assert made.plot("overlap").get_xlabel().startswith("Propensity score of arm = q\n")
+    assert made.plot("overlap").get_xlabel() == "Propensity score of arm = q"
     assert made.plot("roc").get_ylabel() == "Share of arm = q above the score"
-    assert made.plot("overlap", level="p").get_xlabel().startswith("Propensity score of arm = p\n")
+    assert made.plot("overlap", level="p").get_xlabel() == "Propensity score of arm = p"
 
 
 def test_calibration_and_roc_of_a_level(levels):
@@ -360,8 +360,8 @@ def test_calibration_and_roc_of_a_level(levels):
 
 def test_the_score_of_the_control_arm_mirrors_that_of_the_treated(design):
     ax, mirrored = design.plot("overlap"), design.plot("overlap", level=0)
-    assert ax.get_xlabel().startswith("Propensity score\n")
-    assert mirrored.get_xlabel().startswith("Propensity score of a = 0\n")
+    assert ax.get_xlabel() == "Propensity score"
+    assert mirrored.get_xlabel() == "Propensity score of a = 0"
     for line, other in zip(ax.lines[:2], mirrored.lines[:2], strict=True):
         np.testing.assert_allclose(line.get_ydata(), other.get_ydata()[::-1], atol=0.02)
     assert labels(design.plot("roc", level="0"))[:2] == labels(design.plot("roc"))[:2]
@@ -417,7 +417,7 @@ def test_many_arms_have_colours_and_names_of_their_own(study):
     frame = study.assign(arm=np.random.default_rng(1).choice(names, len(study)))
     made = cf.design("~ treat(arm) + adjust(x)", frame, "ipw")
     ax = made.plot("overlap")
-    assert len(set(labels(ax))) == 9
+    assert len({label for label in labels(ax) if label.startswith("arm")}) == 9
     assert len({line.get_color() for line in ax.lines if line.get_label().startswith("arm")}) == 9
     assert ax.get_legend().get_window_extent().height < 0.65 * ax.get_window_extent().height
 

@@ -161,6 +161,24 @@ def test_quasi_separation_names_the_level_and_what_to_do(apart, treatment, why):
     assert why in str(fit)
 
 
+@pytest.mark.parametrize("size", [1, 3, 10, 20])
+def test_a_small_group_in_one_arm_is_named_too(apart, size):
+    """However far the iterations went on their way to an infinite coefficient."""
+    k = np.zeros(len(apart))
+    k[np.flatnonzero(apart["a"] == 1)[:size]] = 1
+    with pytest.warns(
+        cf.CausalFormulaWarning, match=rf"^{size if size > 1 else 'one'} fitted .* no row with a = 0 has k = 1"
+    ):
+        cf.fit("y ~ treat(a) + adjust(x + k)", apart.assign(k=k), "ipw")
+
+
+@pytest.mark.parametrize("method", ["ipw", "ebal"])
+def test_a_single_row_of_an_arm_leaves_no_variance(apart, method):
+    one = apart[(apart["a"] == 0) | (apart.index == apart.index[apart["a"] == 1][0])]
+    text = message("y ~ treat(a) + adjust(x)", one, cf.DataError, method=method, estimand="ATT")
+    assert "has all the weight of a = 1; a single unit leaves no variance" in text
+
+
 def test_a_replicate_is_refused_only_where_a_fit_is(apart):
     """Quasi-separated samples are fitted, with a note: so are their resamples, and by the same numbers."""
     with warnings.catch_warnings():
