@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.backends import registry
 from causalformula.errors import CausalFormulaWarning
 
 BINARY = "y ~ treat(a) + adjust(x + g) + weights(w)"
@@ -88,3 +89,31 @@ def test_rows_of_weight_zero_are_not_there(method, formula, options, data):
     rtol = 1e-4 if method == "energy" else 1e-6 if options.get("over") else 1e-8
     without = numbers(method, formula, zero[zero["w"] > 0], options)
     np.testing.assert_allclose(numbers(method, formula, zero, options), without, rtol=rtol)
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+@pytest.mark.parametrize("trim", [0.9, 0.75])
+def test_the_limit_of_trimming_is_a_quantile_of_the_weights_alone(estimand, trim, data):
+    """R's quantile of type 3 over the arms that are weighted to the target, sampling weights left out."""
+    whole, cut = (
+        cf.design("~ treat(a) + adjust(x + g) + weights(w)", data, "ipw", estimand=estimand, **options)
+        for options in ({}, {"trim": trim, "trim_lower": True})
+    )
+    moved = np.ones(len(data), dtype=bool) if estimand == "ATE" else (data["a"] == 0).to_numpy()
+    w = whole.weights.to_numpy()
+    low, high = np.quantile(w[moved], [1 - trim, trim], method="closest_observation")
+    np.testing.assert_allclose(cut.weights, np.where(moved, np.clip(w, low, high), w), rtol=1e-12)
+
+
+def test_a_resample_counts_its_rows_in_the_limit(data):
+    """Frequencies of a replicate are repeated rows: trimming, strata and penalties are those of the repeated data."""
+    rng = np.random.default_rng(4)
+    counts = np.bincount(rng.integers(0, len(data), len(data)), minlength=len(data))
+    copies = data.loc[data.index.repeat(counts)].reset_index(drop=True)
+    for method, options in (("ipw", {"trim": 0.9}), ("ipw", {"trim": 5}), ("subclass", {}), ("energy", {})):
+        if method == "energy":
+            pytest.importorskip("osqp")
+        fit = cf.fit("y ~ treat(a) + adjust(x + g) + weights(w)", data, method, **options)
+        replicate = registry.run(fit.call.frame.reweight(counts.astype(float)), fit.call.options).estimate.theta[0]
+        repeated = cf.fit("y ~ treat(a) + adjust(x + g) + weights(w)", copies, method, **options).estimate
+        assert replicate == pytest.approx(repeated, rel=1e-4 if method == "energy" else 1e-8), (method, options)
