@@ -113,6 +113,11 @@ def choose(word: str, allowed: Iterable[str], lead: str = "choose from") -> str:
     return f"{near} {listed[0].upper()}{listed[1:]}" if near else f"; {listed}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 row``, ``3 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def some(items: Iterable[Any], most: int = 10) -> str:
     """At most ``most`` items as text, with the number of those left out."""
     items = list(items)

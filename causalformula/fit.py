@@ -15,10 +15,11 @@ import causalformula.backends.weighting.ipt
 import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend files its record)
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
-from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, FormulaError, warn
+from causalformula.backends.options import Options, shown
+from causalformula.errors import CapabilityError, FormulaError, OptionError, warn
 from causalformula.formula.design import Contrasts
 from causalformula.formula.reader import parse as read_formula
+from causalformula.formula.reader import with_tilde
 from causalformula.formula.spec import Spec
 from causalformula.formula.syntax import Call as FunctionCall
 from causalformula.frame.bind import bind
@@ -26,7 +27,9 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design import Design
+from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.result import Result
+from causalformula.results.wording import missing_notes
 
 
 def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None) -> Spec:
@@ -46,7 +49,16 @@ def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[.
     FormulaError
         With the place in the text and what to write instead.
     """
+    check_functions(env)
     return read_formula(formula, outcome, tuple(env or ()))
+
+
+def check_functions(env: Any) -> None:
+    """An ``OptionError`` for an ``env`` that is no mapping of names to functions."""
+    if env is None:
+        return
+    if not isinstance(env, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in env.items()):
+        raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not {shown(env)}')
 
 
 def fit(
@@ -129,6 +141,7 @@ def fit(
     >>> round(fit.estimate, 4)
     -9.8877
     """
+    check_functions(env)
     spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
     if spec.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
@@ -150,7 +163,9 @@ def fit(
         warn(note)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     query = Query()
-    return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    result = Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    warn_of_caveats(result)
+    return result
 
 
 def design(
@@ -171,8 +186,8 @@ def design(
     Parameters
     ----------
     formula : str or Spec
-        ``"~ treat(A) + adjust(x)"``. An outcome may stand on the left; it is not looked at, only its missing values
-        drop rows.
+        ``"~ treat(A) + adjust(x)"``, also without the ``~``. An outcome may stand on the left; it is not looked at,
+        only its missing values drop rows.
     data : data frame
         pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
     method : str or options object
@@ -199,17 +214,27 @@ def design(
     >>> round(design.fit("Severity ~ treat(Drug)").estimate, 3)
     -9.902
     """
-    spec = formula if isinstance(formula, Spec) else parse(formula, None, env)
+    check_functions(env)
+    refuse_estimated(options)
+    spec = formula if isinstance(formula, Spec) else parse(with_tilde(formula), None, env)
     question = {"estimand": estimand, "focal": focal}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
-    record, chosen = registry.read_options(method, given)
+    record, chosen = registry.read_options(method, given, registry.ESTIMATED)
     refuse_unread_roles(spec, record)
     frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
     found = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
-    for note in found.notes:
+    for note in (*missing_notes(frame), *found.notes):
         warn(note)
     return found
+
+
+def refuse_estimated(options: Mapping[str, Any]) -> None:
+    """An ``OptionError`` for what a design has no use for, as the estimate asks for it."""
+    for name in ("outcome", "vcov", *registry.ESTIMATED):
+        if name in options:
+            how = "design.fit('Y ~ ...')" if name == "outcome" else f"design.fit(..., {name}=...)"
+            raise OptionError(f"{name}= is of the estimate, and a design has no outcome yet; give it to {how}")
 
 
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
@@ -224,8 +249,9 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
         return "did"
     if spec.has("iv"):
         return "iv"
-    usual = given.get("family", "gaussian") == "gaussian" and given.get("estimand", "ATE") == "ATE"
-    modelled = not usual or "interact" in given
+    usual = {"family": "gaussian", "estimand": "ATE"}
+    asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
+    modelled = not all(asked) or "interact" in given
     return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
 
 

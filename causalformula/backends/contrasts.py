@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.options import is_number
 from causalformula.errors import OptionError
 from causalformula.formula.values import Value, number_label
 from causalformula.frame.treatment import Kind, Treatment
@@ -111,6 +112,8 @@ def _dose(treatment: Treatment, contrast: Any, sample: Array) -> list[Contrast]:
     if contrast == "slope":
         return [Contrast(Setting(("shift", 1.0), "x + 1", x + 1), observed, "dY/dX", slope=True)]
     if isinstance(contrast, tuple) and len(contrast) == 2:
+        if not all(isinstance(v, bool) or is_number(v) for v in contrast):
+            raise OptionError(f"contrast={contrast!r}: {treatment.name!r} is a dose, so both must be finite numbers")
         low, high = (float(v) for v in contrast)
         if low == high:
             raise OptionError(f"contrast={contrast!r} compares a dose with itself")

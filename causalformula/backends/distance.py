@@ -86,6 +86,11 @@ def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools
     return np.asarray(of_control | ~treated if discard == "treated" else of_treated | treated)
 
 
+def left_over(frame: ModelFrame, estimand: str, dropped: int) -> str:
+    """The end of a note on rows left out of the design: whose effect is estimated without them."""
+    return f". The {estimand} is that of the other {frame.nobs - dropped}" if dropped else ""
+
+
 def thin_arms(frame: ModelFrame, weights: Array) -> tuple[str, ...]:
     """A note for each arm whose effective sample size falls below a tenth of its size."""
     treatment, s = frame.the_treatment, frame.unit_weights

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
 
 Array = NDArray[np.float64]
@@ -105,6 +106,11 @@ class Designed(Protocol):
         ...
 
     @property
+    def words(self) -> str:
+        """How the design was made, for the print."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the print must say of the design."""
         ...
@@ -129,6 +135,10 @@ class Fit:
     notes : tuple of str
     stage : Designed, optional
         What the design stage returned, for methods that have one.
+    caveats : tuple of str
+        What is true only of standard errors that hold the design fixed.
+    given : tuple of str
+        What is true of all standard errors: no resampling finds this part of the design anew.
     """
 
     answer: Answer
@@ -140,6 +150,18 @@ class Fit:
     notes: tuple[str, ...] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
     stage: Designed | None = None
+    caveats: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+
+    def caveats_under(self, request: Request) -> tuple[str, ...]:
+        """The caveats that are true of standard errors of this kind: resampling makes the design anew each time."""
+        if isinstance(request, Given):
+            return ()
+        return self.given if isinstance(request, (Bootstrap, Jackknife)) else (*self.given, *self.caveats)
+
+    def notes_under(self, request: Request) -> tuple[str, ...]:
+        """What the print must say beside standard errors of this kind."""
+        return (*self.notes, *self.caveats_under(request))
 
     @property
     def estimate(self) -> Estimate:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,77 @@ import numpy as np
 from causalformula.errors import OptionError, choose
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
+from causalformula.numerics.families import family as read_family
 
+QUOTES = "'\""
 ESTIMANDS = ("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE")
 CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
+LONGEST = 60
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: its repr, or its type where that is long."""
+    text = repr(value)
+    return f"a {type(value).__name__}" if len(text) > LONGEST or "\n" in text else text
+
+
+def flag(name: str, value: Any, hint: str = "") -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise OptionError(f"{name} must be True or False, not {shown(value)}{hint}")
+    return bool(value)
+
+
+def whole(name: str, value: Any, what: str, most: int | None = None, least: int = 1) -> int:
+    """A whole number from ``least``."""
+    number = isinstance(value, Integral) and not isinstance(value, bool)
+    if not number or value < least or (most is not None and value > most):
+        reach = f"from {least}" if most is None else f"from {least} to {most}"
+        raise OptionError(f"{name}={shown(value)}: {what}, a whole number {reach}")
+    return int(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, and no logical."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:
+        return False
+
+
+def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """One of several words."""
+    allowed = tuple(allowed)
+    if not (isinstance(value, str) and value in allowed):
+        raise OptionError(f"unknown {name} {shown(value)}{choose(shown(value).strip(QUOTES), allowed)}")
+    return str(value)
+
+
+def column(name: str, value: Any) -> str | None:
+    """The name of a column, or None."""
+    if not isinstance(value, (str, NoneType)):
+        raise OptionError(f"{name} is the name of a column, not {shown(value)}")
+    return value
+
+
+def is_level(value: Any) -> bool:
+    """Whether a value can be a level of a treatment, or a dose: text, a number or a logical."""
+    return isinstance(value, (str, Real, np.bool_))
+
+
+def read_contrast(value: Any) -> Any:
+    """A word, a number, or a pair, which a list may be too."""
+    if isinstance(value, str) and value not in CONTRASTS:
+        raise OptionError(f"unknown contrast {value!r}{choose(value, CONTRASTS)}, a number, or a pair (low, high)")
+    if isinstance(value, (list, tuple)):
+        if len(value) == 2 and all(map(is_level, value)):
+            return tuple(value)
+    elif is_number(value) or isinstance(value, (str, float, np.floating)):
+        return value
+    allowed = f"{', '.join(CONTRASTS)}, a number, or a pair (low, high)"
+    raise OptionError(f"contrast must be one of {allowed}, not {shown(value)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +114,15 @@ class Options:
     focal: Any = None
 
     def __post_init__(self) -> None:
-        if self.estimand is not None and self.estimand not in ESTIMANDS:
-            raise OptionError(f"unknown estimand {self.estimand!r}{choose(self.estimand, ESTIMANDS)}")
-        if isinstance(self.contrast, str) and self.contrast not in CONTRASTS:
-            raise OptionError(
-                f"unknown contrast {self.contrast!r}{choose(self.contrast, CONTRASTS)}, a number, or a pair (low, high)"
-            )
-        if isinstance(self.contrast, list):
-            object.__setattr__(self, "contrast", tuple(self.contrast))
-        if not isinstance(self.contrast, (str, tuple, int, float, np.number)) or isinstance(self.contrast, bool):
-            allowed = f"{', '.join(CONTRASTS)}, a number, or a pair (low, high)"
-            raise OptionError(f"contrast must be one of {allowed}, not {self.contrast!r}")
+        if self.estimand is not None:
+            one_of("estimand", self.estimand, ESTIMANDS)
+        object.__setattr__(self, "contrast", read_contrast(self.contrast))
         if not isinstance(self.family, (str, Family)):
-            raise OptionError(f"family is named by text, such as 'binomial', not {self.family!r}")
+            raise OptionError(f"family is named by text, such as 'binomial', not {shown(self.family)}")
+        read_family(self.family)
         read_measure(self.measure)
+        if not (self.focal is None or is_level(self.focal)):
+            raise OptionError(f"focal is a level of the treatment, not {shown(self.focal)}")
 
     @property
     def columns(self) -> tuple[str, ...]:

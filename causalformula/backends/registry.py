@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import Designed, Fit, Query
-from causalformula.backends.options import ESTIMANDS, Options
+from causalformula.backends.options import ESTIMANDS, Options, shown
 from causalformula.errors import (
     CapabilityError,
     ConvergenceError,
@@ -116,6 +116,8 @@ OPTION_HINTS = {
     "distance": "distance= is of method='subclass'",
     "over": "over= is of method='cbps'",
 }
+# Fields of the options that a design has no use for: they are of the estimate that is made with it.
+ESTIMATED = ("contrast", "measure", "family", "interact")
 
 
 def backend(
@@ -165,14 +167,14 @@ def backend(
 
 
 def methods() -> list[Record]:
-    """All records, in the order in which they were filed."""
-    return list(RECORDS.values())
+    """All records, in the order of their modules, whichever was imported first."""
+    return sorted(RECORDS.values(), key=lambda record: record.run.__module__)  # type: ignore[attr-defined]
 
 
 def names() -> dict[str, str]:
     """Names and aliases of the methods, each with the record's name."""
     out = {}
-    for record in RECORDS.values():
+    for record in methods():
         out[record.name] = record.name
         out.update(dict.fromkeys(record.aliases, record.name))
     return out
@@ -189,41 +191,48 @@ def find(method: str) -> Record:
         For a method of the design that is not there yet.
     """
     known = names()
+    if not isinstance(method, str):
+        listed = choose("", [record.name for record in methods()])
+        raise OptionError(f"unknown method {shown(method)}; it is a name or an options object{listed}")
     if method in known:
         return RECORDS[known[method]]
     if method in PLANNED:
-        raise CapabilityError(f"method={method!r} is not available yet; available: {', '.join(RECORDS)}")
+        raise CapabilityError(
+            f"method={method!r} is not available yet; available: {', '.join(r.name for r in methods())}"
+        )
     if method in METHOD_HINTS:
         raise OptionError(f"unknown method {method!r}: {METHOD_HINTS[method]}")
-    raise OptionError(f"unknown method {method!r}{choose(method, RECORDS)}")
+    raise OptionError(f"unknown method {method!r}{choose(method, [r.name for r in methods()])}")
 
 
 def record_of(options: Options) -> Record:
     """The record whose options class this is."""
-    for record in RECORDS.values():
+    for record in methods():
         if type(options) is record.options:
             return record
     raise OptionError(f"{type(options).__name__} is not the options of any method")
 
 
-def read_options(method: str | Options, given: Mapping[str, Any]) -> tuple[Record, Options]:
+def read_options(
+    method: str | Options, given: Mapping[str, Any], without: Collection[str] = ()
+) -> tuple[Record, Options]:
     """Resolve ``method=`` and the keywords into a record and its options, completely checked.
 
     Keywords override the fields of an options object. An unknown keyword is an ``OptionError`` that lists what the
-    method takes.
+    method takes, but for the fields in ``without``.
     """
     if isinstance(method, type) and issubclass(method, Options):
         method = method()  # cf.Regression for cf.Regression()
     record = record_of(method) if isinstance(method, Options) else find(method)
-    allowed = [f.name for f in fields(record.options)]
+    allowed = [f.name for f in fields(record.options) if f.name not in without]
     for key in given:
         if key not in allowed and key in OPTION_HINTS:
             raise OptionError(f"method {record.name!r} has no option {key!r}: {OPTION_HINTS[key]}")
         if key not in allowed:
             raise OptionError(f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}")
     wanted = given.get("estimand")
-    if wanted is not None and wanted not in record.estimands and wanted not in ESTIMANDS:
-        known = choose(str(wanted), record.estimands, f"method {record.name!r} offers")
+    if isinstance(wanted, str) and wanted not in record.estimands and wanted not in ESTIMANDS:
+        known = choose(wanted, record.estimands, f"method {record.name!r} offers")
         raise OptionError(f"unknown estimand {wanted!r}{known}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand = options.estimand or record.default_estimand
@@ -256,7 +265,7 @@ def run_design(frame: ModelFrame, options: Options) -> Designed:
     """
     record = record_of(options)
     if record.design is None:
-        able = [r.name for r in RECORDS.values() if r.design is not None]
+        able = [r.name for r in methods() if r.design is not None]
         raise CapabilityError(
             f"method {record.name!r} has no design stage apart from its estimate; these do: {', '.join(able)}"
         )
@@ -268,7 +277,7 @@ def refuse_treatment(frame: ModelFrame, record: Record) -> None:
     """A ``CapabilityError`` for a kind of treatment that the method does not take."""
     treatment = frame.treatment
     if treatment is not None and treatment.kind not in record.treatments:
-        able = [r.name for r in RECORDS.values() if treatment.kind in r.treatments]
+        able = [r.name for r in methods() if treatment.kind in r.treatments]
         raise CapabilityError(
             f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} "
             f"(here {treatment.name!r}); these do: {', '.join(able)}"

@@ -65,19 +65,57 @@ def overlap_notes(frame: ModelFrame, P: Array, eta: Array | None, converged: boo
     )
 
 
+def apart_on(frame: ModelFrame, score: Array) -> tuple[str, ...]:
+    """A note where a score of two arms has no value, nor range of values, in common between them."""
+    used, treated = frame.unit_weights > 0, frame.the_treatment.codes == 1
+    a, b = score[~treated & used], score[treated & used]
+    if max(a.min(), b.min()) <= min(a.max(), b.max()):
+        return ()
+    ends = (a.max(), "up to", b.min(), "from") if a.max() < b.min() else (a.min(), "from", b.max(), "up to")
+    low, high = (number_label(float(f"{end:.4g}")) for end in (ends[0], ends[2]))
+    return (
+        f"the arms' propensity scores do not overlap (controls {ends[1]} {low}, treated {ends[3]} {high}): no row has "
+        "a counterpart in the other arm, and what is compared is no like with like. Restrict the sample to where "
+        "both arms occur, or leave out of the scores what determines the treatment",
+    )
+
+
+def apart_alone(frame: ModelFrame) -> tuple[str, ...]:
+    """A note that names variables which tell an arm from the others by themselves."""
+    treatment, used = frame.the_treatment, frame.unit_weights > 0
+    notes = []
+    for arm in range(1 if len(treatment.levels) == 2 else 0, len(treatment.levels)):
+        names = _alone(frame, treatment.codes == arm, used)
+        if names:
+            verb = "predicts" if len(names) == 1 else "each predict"
+            notes.append(
+                f"{some(map(repr, names))} {verb} {_whom(frame, arm)} perfectly, so the arms do not overlap there, and "
+                "no weights make them alike. Drop what determines the treatment from the formula, or restrict the "
+                "sample to where both arms occur"
+            )
+    return tuple(notes)
+
+
+def _alone(frame: ModelFrame, inside: Bools, used: Bools) -> list[str]:
+    return [name for name, value in _variables(frame) if _tells_apart(value, inside, used)]
+
+
+def _whom(frame: ModelFrame, arm: int) -> str:
+    treatment = frame.the_treatment
+    return repr(treatment.name) if len(treatment.levels) == 2 else f"{treatment.name} = {treatment.levels[arm]}"
+
+
 def _perfect(frame: ModelFrame, arm: int, used: Bools) -> str:
     """The message about an arm that the covariates predict: which of them do so alone, or all together."""
     treatment = frame.the_treatment
     inside = treatment.codes == arm
-    variables = _variables(frame)
-    alone = [name for name, value in variables if _tells_apart(value, inside, used)]
-    names = alone or [name for name, _ in variables]
-    whom = repr(treatment.name) if len(treatment.levels) == 2 else f"{treatment.name} = {treatment.levels[arm]}"
+    alone = _alone(frame, inside, used)
+    names = alone or [name for name, _ in _variables(frame)]
     verb = "predicts" if len(names) == 1 else "together predict" if not alone else "each predict"
     return (
-        f"{some(map(repr, names))} {verb} {whom} perfectly (complete separation), so the arms do not overlap and "
-        "cannot be compared. Drop what determines the treatment from the formula, or restrict the sample to where both "
-        "arms occur"
+        f"{some(map(repr, names))} {verb} {_whom(frame, arm)} perfectly (complete separation), so the arms do not "
+        "overlap and cannot be compared. Drop what determines the treatment from the formula, or restrict the sample "
+        "to where both arms occur"
     )
 
 

@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.distance import DISCARD, LINKS, Distance, common_support, read_distance, thin_arms
+from causalformula.backends.distance import (
+    DISCARD,
+    LINKS,
+    Distance,
+    common_support,
+    left_over,
+    read_distance,
+    thin_arms,
+)
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
-from causalformula.backends.options import Options
+from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.registry import backend
 from causalformula.backends.standardize import Surface, target_weights
 from causalformula.backends.stratified import Stratified
-from causalformula.errors import DataError, OptionError, choose, some
+from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
@@ -24,8 +32,10 @@ from causalformula.numerics.families import family as read_family
 from causalformula.numerics.strata import Strata, stratify, stratum_weights
 
 Array = NDArray[np.float64]
+MOST_STRATA = 10_000
 ESTIMATORS = ("weighted", "stratified")
 NON_INTEGER = "non-integer"
+MOST_UNITS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +73,16 @@ class Subclass(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "subclass", read_subclass(self.subclass))
-        if isinstance(self.min_n, bool) or not isinstance(self.min_n, (int, np.integer)) or self.min_n < 0:
-            raise OptionError(f"min_n must be a whole number, 0 or more, not {self.min_n!r}")
+        whole("min_n", self.min_n, "the least number of units of each arm in a stratum", MOST_UNITS, 0)
         if not isinstance(self.distance, str):
-            raise OptionError(f"distance is 'glm' or the name of a column, not {self.distance!r}")
-        if self.link not in LINKS:
-            raise OptionError(f"unknown link {self.link!r}{choose(self.link, LINKS)}")
-        if self.discard is not None and self.discard not in DISCARD:
-            raise OptionError(f"unknown discard {self.discard!r}{choose(self.discard, DISCARD)}")
-        if self.estimator not in ESTIMATORS:
-            raise OptionError(f"unknown estimator {self.estimator!r}{choose(self.estimator, ESTIMATORS)}")
-        if not isinstance(self.interact, bool):
-            raise OptionError(f"interact must be True or False, not {self.interact!r}")
+            raise OptionError(f"distance is 'glm' or the name of a column, not {shown(self.distance)}")
+        one_of("link", self.link, LINKS)
+        if self.distance != Subclass.distance and self.link != Subclass.link:
+            raise OptionError(f"link={self.link!r} is for distance='glm'; distance={self.distance!r} is a column")
+        if self.discard is not None:
+            one_of("discard", self.discard, DISCARD)
+        one_of("estimator", self.estimator, ESTIMATORS)
+        flag("interact", self.interact)
         if self.interact and self.estimator == "stratified":
             raise OptionError("interact=True is for estimator='weighted'; the stratified one has no outcome model")
 
@@ -101,13 +109,15 @@ def read_subclass(value: Any) -> int | tuple[float, ...]:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         if value < 2:
             raise OptionError(f"subclass={value!r}: at least 2 strata are needed")
+        if value > MOST_STRATA:
+            raise OptionError(f"subclass={shown(value)}: at most {MOST_STRATA} strata; a few are what removes bias")
         return int(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
         probs = tuple(value)
-        if probs and all(isinstance(p, (int, float, np.number)) and 0 <= p <= 1 for p in probs) and {*probs} - {0, 1}:
+        if probs and all(is_number(p) and 0 <= p <= 1 for p in probs) and {*probs} - {0, 1}:
             return tuple(float(p) for p in probs)
     raise OptionError(
-        f"subclass={value!r}: give a number of strata, or quantiles between 0 and 1 as in [0.2, 0.5, 0.8]"
+        f"subclass={shown(value)}: give a number of strata, or quantiles between 0 and 1 as in [0.2, 0.5, 0.8]"
     )
 
 
@@ -131,6 +141,11 @@ class Stratification:
     target: Array
     distance: Distance
     notes: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """How the strata were made, for the print."""
+        return f"subclassification ({self.distance.words}, {_count(self.strata.size)})"
 
     @property
     def design(self) -> DesignWeights:
@@ -159,12 +174,11 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     if options.discard is not None:
         kept = common_support(distance.values, codes == 1, s > 0, options.discard)
         _both_arms(frame, kept & (s > 0), f" within the common support (discard={options.discard!r})")
-        notes.append(f"{int((~kept & (s > 0)).sum())} rows discarded: {distance.words} outside the common support")
     # shares of the weighted population, in the number of its rows: quantiles must not depend on the weights' unit
     scaled = s * (frame.frequencies[among].sum() / s[among].sum())
     strata = stratify(distance.values, np.where(kept, codes, -1), scaled, among, options.probs, int(options.min_n))
     _enough(frame, strata, options)
-    notes += _notes(strata, options, kept & (s > 0))
+    notes += _left_out(frame, options, distance, kept, strata) + _notes(strata, options)
     inside = strata.codes >= 0
     target = np.where(inside, target_weights(frame, str(options.estimand), options.focal), 0.0)
     weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
@@ -184,33 +198,58 @@ def _enough(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
     treatment = frame.the_treatment
     if strata.size == 0:
         raise DataError("no stratum has units of both arms; use fewer strata, or min_n=1 to move units between them")
-    for level, counts in zip(treatment.levels, strata.counts, strict=True):
-        short = np.flatnonzero(counts < options.min_n)
-        if len(short):
-            raise DataError(
-                f"{int(counts.sum())} rows with {treatment.name} = {level} are too few for {_count(strata.size)} with "
-                f"min_n={options.min_n} (stratum {some(short + 1)} has {some(counts[short])}); use at most "
-                f"{_count(_most(int(counts.sum()), options.min_n))}, or min_n=0 to drop those without both arms"
-            )
+    if (strata.counts >= options.min_n).all():
+        return
+    rows = strata.counts.sum(axis=1)
+    fewest = int(rows.min())
+    few = f"{counted(fewest, 'row')} with {treatment.name} = {treatment.levels[int(rows.argmin())]}"
+    raise DataError(
+        f"{few} {'is' if fewest == 1 else 'are'} too few for {_count(len(options.probs) - 1)} with "
+        f"min_n={options.min_n}; {_allowed(fewest, int(options.min_n))}"
+    )
 
 
-def _most(rows: int, least: int) -> int:
-    return max(rows // least, 1)
+def _allowed(fewest: int, least: int) -> str:
+    """What the smaller arm, of so many rows, allows instead of strata with ``least`` of them."""
+    if fewest // least >= 2:
+        return f"use at most {_count(fewest // least)}, or min_n=0 to drop those without both arms"
+    if fewest >= 2:
+        return f"that is not enough for 2 strata; use min_n={fewest // 2} or less with subclass=2"
+    return "even 2 strata, the least there can be, need 2 rows of each arm. Use another method, such as 'regression'"
 
 
-def _notes(strata: Strata, options: Subclass, used: NDArray[np.bool_]) -> list[str]:
-    """What the print must say of the strata: fewer than asked for, units moved, units left out."""
+def _left_out(
+    frame: ModelFrame, options: Subclass, distance: Distance, kept: NDArray[np.bool_], strata: Strata
+) -> list[str]:
+    """Rows without a stratum, discarded or in a stratum that lacks an arm, and who is left."""
+    used = frame.unit_weights > 0
+    discarded = int((used & ~kept).sum())
+    left = int((used & kept & (strata.codes < 0)).sum())
+    notes = []
+    if options.discard is not None:
+        notes.append(f"{counted(discarded, 'row')} discarded: {distance.words} outside the common support")
+    if left:
+        notes.append(f"{counted(left, 'row')} {'is' if left == 1 else 'are'} in no stratum and {_have(left)} weight 0")
+    if notes:
+        notes[-1] += left_over(frame, str(options.estimand), discarded + left)
+    return notes
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _notes(strata: Strata, options: Subclass) -> list[str]:
+    """What the print must say of the strata: fewer than asked for, units moved."""
     notes = []
     asked = len(options.probs) - 1
     if strata.size < asked:
         why = "some lack an arm (min_n=0)" if options.min_n == 0 else "some hold no unit: the distance has few values"
         notes.append(f"{_count(strata.size)} instead of {asked}: {why}")
-    left = int((used & (strata.codes < 0)).sum())
-    if left:
-        notes.append(f"{left} rows are in no stratum and have weight 0")
     if any(strata.moved):
         notes.append(
-            f"{sum(strata.moved)} rows moved to another stratum, so that each has at least {options.min_n} of each arm"
+            f"{counted(sum(strata.moved), 'row')} moved to another stratum, so that each has at least {options.min_n} "
+            "of each arm"
         )
     return notes
 
@@ -232,7 +271,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     family = read_family(options.family)
     binomial = family.name in ("binomial", "quasibinomial")
     within = Stratified(frame, options, made.strata.codes, made.target, frame.outcome_for(family), binomial)
-    words = f"subclassification ({made.distance.words}, {_count(made.strata.size)})"
+    words = made.words
     models = {} if made.distance.model is None else {"propensity": made.distance.model}
     overall: Surface | Stratified = within
     notes = (*made.notes, *_single(made.strata, options), *thin_arms(frame, made.weights))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def read_plan(
     chosen = _statistics(stats, dose)
     if not (isinstance(binary, str) and binary in ("raw", "std")):
         raise OptionError(f"binary={binary!r}: 'raw' gives differences in proportions, 'std' divides them by their sd")
-    if denominator not in (*DENOMINATORS, *levels):
+    if not (isinstance(denominator, str) and denominator in (*DENOMINATORS, *levels)):
         raise OptionError(f"unknown s_d_denom {denominator!r}{choose(str(denominator), (*DENOMINATORS, *levels))}")
     if dose and denominator not in ("all", "weighted"):
         raise OptionError(f"for a dose s_d_denom is 'all' or 'weighted', not {denominator!r}")
@@ -128,23 +128,6 @@ def positive(name: str, value: Any) -> float:
     if not number or not 0 < float(value) < np.inf:
         raise OptionError(f"{name} must be a number above zero, not {value!r}; None shows no verdicts")
     return float(value)
-
-
-def flag(name: str, value: Any, hint: str = "") -> bool:
-    """True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise OptionError(f"{name} must be True or False, not {value!r}{hint}")
-    return bool(value)
-
-
-def whole(name: str, value: Any, what: str, most: int | None = None) -> int:
-    """A whole number from one."""
-    number = isinstance(value, Integral) and not isinstance(value, bool)
-    if not number or value < 1 or (most is not None and value > most):
-        raise OptionError(
-            f"{name}={value!r}: {what}, a whole number {'from 1' if most is None else f'from 1 to {most}'}"
-        )
-    return int(value)
 
 
 def read_pairs(which: Any, name: str, levels: Sequence[str], label: Any) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -79,10 +79,50 @@ def named(name: str, levels: Sequence[str]) -> Contrast:
     OptionError
         When there is none of that name.
     """
+    _check_name(name)
+    return CONTRASTS[name](levels)
+
+
+def _check_name(name: str) -> None:
     if name not in CONTRASTS:
         near = did_you_mean(name, CONTRASTS)
         raise OptionError(f"unknown contrast {name!r}{near}; there are {', '.join(CONTRASTS)}")
-    return CONTRASTS[name](levels)
+
+
+def check_contrasts(contrasts: object) -> None:
+    """Refuse what is no ``contrasts=``: by variable a name or a matrix, or a pair of names as R's option.
+
+    Raises
+    ------
+    OptionError
+    """
+    if contrasts is None:
+        return
+    if isinstance(contrasts, Mapping):
+        for label, request in contrasts.items():
+            _check_request(request, f"contrasts of {label!r}")
+        return
+    pair = isinstance(contrasts, (tuple, list)) and len(contrasts) == 2 and all(isinstance(c, str) for c in contrasts)
+    if not pair:
+        example = 'contrasts={"race": "contr.sum"}, or a pair for unordered and ordered factors'
+        raise OptionError(f"contrasts= names contrasts by variable, as in {example}, not a {type(contrasts).__name__}")
+    assert isinstance(contrasts, (tuple, list))
+    for name in contrasts:
+        _check_name(name)
+
+
+def _check_request(request: object, what: str) -> None:
+    if isinstance(request, Contrast):
+        return
+    if isinstance(request, str):
+        _check_name(request)
+        return
+    try:
+        matrix = np.asarray(request, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.ndim not in (1, 2) or not matrix.size or not np.isfinite(matrix).all():
+        raise OptionError(f"{what}: one of {', '.join(CONTRASTS)}, or a matrix of numbers with one row a level")
 
 
 def resolve(request: Request, levels: Sequence[str], label: str) -> Contrast:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 from ..errors import FormulaError
 from .deparse import deparse
@@ -106,6 +107,11 @@ def _whole(text: str, outcome: str | None) -> tuple[str, Node]:
         return text, tree
     full = f"{left} {text}" if _is_formula(tree) else f"{left} ~ {text}"
     return full, parse_expression(full)
+
+
+def with_tilde(text: Any) -> Any:
+    """A text without ``~`` as the right-hand side that it is."""
+    return f"~ {text}" if isinstance(text, str) and not _is_formula(parse_expression(text)) else text
 
 
 def _is_formula(tree: Node) -> bool:
@@ -270,7 +276,8 @@ def _check_places(spec: Spec, context: Context) -> None:
 
 _TREATED = (
     "{0} is the treatment and enters by itself; for an effect that differs by another variable {1} write modify({1}). "
-    "If it is a dose, it enters linearly; for a curve write treat(cut({0}, 3)) or treat(factor({0})), or use cf.lm with poly({0}, 2)"
+    "If it is a dose, it enters linearly; for a curve write treat(cut({0}, 3)) or treat(factor({0})), or use cf.lm "
+    "with poly({0}, 2)"
 )
 
 

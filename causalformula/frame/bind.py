@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, choose
+from causalformula.formula.contrasts import check_contrasts
 from causalformula.formula.deparse import deparse
 from causalformula.formula.design import Contrasts
 from causalformula.formula.evaluate import Env, Memory, evaluate
@@ -166,7 +167,8 @@ class _Reader:
 
 
 def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:
-    """Refuse contrasts of something that is no variable of the formula: they would be ignored."""
+    """Refuse what is no ``contrasts=``, and contrasts of what is no variable of the formula: they would be ignored."""
+    check_contrasts(contrasts)
     if isinstance(contrasts, Mapping):
         for name in contrasts:
             if name not in values:

@@ -30,7 +30,10 @@ class Table:
         if isinstance(data, Mapping):
             import pandas as pd
 
-            data = pd.DataFrame(dict(data))
+            try:
+                data = pd.DataFrame(dict(data))
+            except (TypeError, ValueError) as error:
+                raise DataError(f"data is a mapping, but not of names to columns of one length: {error}") from error
         lazy = "Lazy" in type(data).__name__  # whose columns cost a query
         native = None if lazy else getattr(data, "columns", None)
         if native is not None and not isinstance(data, nw.DataFrame):

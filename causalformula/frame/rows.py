@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, OptionError, did_you_mean, some
+from causalformula.errors import DataError, OptionError, counted, did_you_mean, some
 from causalformula.formula.evaluate import BASE, Env, evaluate
 from causalformula.formula.grammar import variable_nodes
 from causalformula.formula.parse import parse_expression
@@ -25,6 +25,8 @@ PREFIXES = ("cluster:", "weights:", "offset:", "strata:")
 
 def check_na_action(na_action: str) -> None:
     """Refuse a word that is not an action on missing values."""
+    if not isinstance(na_action, str):
+        raise OptionError(f"na_action must be one of {', '.join(NA_ACTIONS)}, not a {type(na_action).__name__}")
     if na_action not in NA_ACTIONS:
         near = did_you_mean(na_action, NA_ACTIONS)
         raise OptionError(f"na_action must be one of {', '.join(NA_ACTIONS)}, not {na_action!r}{near}")
@@ -56,7 +58,10 @@ def subset_rows(subset: Any, table: Table, env: Env | None) -> Bools | None:
         if isinstance(value, Logical) and len(value.codes) == table.n:
             return np.asarray(value.codes == 1)
         raise OptionError(f'subset={subset!r} is not a condition; write a comparison such as "age > 30"')
-    chosen = np.asarray(_aligned(subset, table))
+    try:
+        chosen = np.asarray(_aligned(subset, table))
+    except ValueError:  # a list of lists of different lengths
+        chosen = np.empty(0)
     if chosen.dtype != bool or chosen.shape != (table.n,):
         raise OptionError(f"subset must be an expression or {table.n} booleans, one a row")
     return chosen
@@ -118,7 +123,8 @@ def refuse_infinite(values: Mapping[str, Value], index: Any) -> None:
             if where.any():
                 rows = index[np.flatnonzero(where)]
                 name = shown(label)
-                raise DataError(f"{name} is infinite in {len(rows)} rows ({some(rows)}); check logs and divisions")
+                place = f"{counted(len(rows), 'row')} ({some(rows)})"
+                raise DataError(f"{name} is infinite in {place}; check logs and divisions")
 
 
 def _finite(array: Floats) -> bool:

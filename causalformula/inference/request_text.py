@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalformula.errors import OptionError, choose
 from causalformula.inference.requests import (
@@ -67,8 +68,15 @@ def read_request(vcov: Any) -> Request:
     if isinstance(vcov, str):
         return _read_text(vcov.strip())
     if hasattr(vcov, "__array__"):
-        return Given(np.asarray(vcov, dtype=float))
+        return Given(_matrix(vcov))
     raise OptionError(f"vcov must be a string, a request such as HC('HC3'), or a matrix, not {type(vcov).__name__}")
+
+
+def _matrix(vcov: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(vcov, dtype=float)
+    except (TypeError, ValueError):
+        raise OptionError("a covariance matrix must hold numbers; this one does not") from None
 
 
 def _read_text(text: str) -> Request:

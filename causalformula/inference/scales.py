@@ -120,6 +120,8 @@ MEASURES: dict[str, Measure] = {
 
 def read_measure(name: str) -> Measure:
     """The record of a measure; an unknown name is an ``OptionError`` that lists them."""
+    if not isinstance(name, str):
+        raise OptionError(f"measure is a word, not a {type(name).__name__}{choose('', MEASURES)}")
     if name not in MEASURES:
         raise OptionError(f"unknown measure {name!r}{choose(name, MEASURES)}")
     return MEASURES[name]

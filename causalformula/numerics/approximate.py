@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import ConvergenceError
-from causalformula.numerics.balancing import REQUIRED, Dual, Tilt, balance, standardised, unbalanced
+from causalformula.numerics.balancing import REQUIRED, Dual, Tilt, balance, shortfall, standardised
 from causalformula.numerics.linalg import Floats, Ints, gram
+from causalformula.numerics.reachable import Report
 
 # The penalised steps find which conditions are at their bounds; Newton's method on these then ends exactly.
 NEAR = 1e-7
 ROUNDS = 3
+# Standardised columns with a smaller eigenvalue of their mean cross-product cannot be told apart.
+DEPENDENT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +44,18 @@ class Bounded:
 
 
 def balance_within(
-    Z: Floats, s: Floats, up: Floats, b: Floats, size: float, bound: Floats, names: Sequence[str], *, maxit: int = 100
+    Z: Floats,
+    s: Floats,
+    up: Floats,
+    b: Floats,
+    size: float,
+    bound: Floats,
+    names: Sequence[str],
+    report: Report | None = None,
+    *,
+    maxit: int = 100,
 ) -> Bounded:
-    """Solve the balancing equations within bounds.
+    """Solve the balancing equations within bounds. Columns may be combinations of each other.
 
     Parameters
     ----------
@@ -61,6 +73,8 @@ def balance_within(
         Largest gap of each column's mean; zero asks for exact balance, as the intercept must.
     names : sequence of str
         Of the columns, for the message.
+    report : Report, optional
+        What else the message needs.
 
     Raises
     ------
@@ -75,19 +89,65 @@ def balance_within(
         coef, gradient = _penalised(part, size * limit, coef, NEAR * 10.0 ** (-2 * attempt), maxit)
         excess = np.maximum(np.abs(gradient) / size - limit, 0.0)
         if not excess.max() <= 1e-4:
-            raise ConvergenceError(unbalanced(excess, names))
-        active = np.flatnonzero((coef != 0) | (bound == 0))
-        sign = np.where(bound[active] > 0, np.sign(coef[active]), 0.0)
-        shifted = b[active] + size * bound[active] * sign
-        tilt = balance(Z[:, active], s, up, down, shifted, size, [names[int(j)] for j in active])
-        gap = (part.Z.T @ part.value(_rescaled(tilt, active, spread, part))[1] + part.b) / size
-        kept = sign[tilt.kept]
-        if (np.abs(gap) <= limit + REQUIRED).all() and (kept * tilt.coef >= 0).all():
-            return Bounded(replace(tilt, kept=active[tilt.kept]), kept)
-    raise ConvergenceError(
-        f"it could not be settled which covariates are balanced to their tolerance only; furthest off: "
-        f"{names[int(np.argmax(np.abs(gap) - limit))]}. Change tols a little"
-    )
+            break
+        coef = _independent(part, limit, coef)
+        found = _ended(Z, s, up, b, size, bound, names, part, spread, coef)
+        if found is not None:
+            return found
+    coef = coef / spread
+    coef[0] -= float(coef[1:] @ part.centre[1:])
+    raise ConvergenceError(shortfall(Z, s, up, down, b, Z @ coef, names, report or Report(), bound))
+
+
+def _ended(
+    Z: Floats,
+    s: Floats,
+    up: Floats,
+    b: Floats,
+    size: float,
+    bound: Floats,
+    names: Sequence[str],
+    part: Dual,
+    spread: Floats,
+    coef: Floats,
+) -> Bounded | None:
+    """Newton's exact end, taking the conditions at their bounds from a point nearby; None if they are others."""
+    active = np.flatnonzero((coef != 0) | (bound == 0))
+    sign = np.where(bound[active] > 0, np.sign(coef[active]), 0.0)
+    shifted = b[active] + size * bound[active] * sign
+    try:
+        tilt = balance(Z[:, active], s, up, np.zeros(len(s)), shifted, size, [names[int(j)] for j in active])
+    except ConvergenceError:
+        return None
+    gap = (part.Z.T @ part.value(_rescaled(tilt, active, spread, part))[1] + part.b) / size
+    kept = sign[tilt.kept]
+    if (np.abs(gap) <= bound / spread + REQUIRED).all() and (kept * tilt.coef >= 0).all():
+        return Bounded(replace(tilt, kept=active[tilt.kept]), kept)
+    return None
+
+
+def _independent(part: Dual, limit: Floats, coef: Floats) -> Floats:
+    """An equally good point whose coefficients that are not zero belong to columns that can be told apart.
+
+    Along a combination of columns that vanishes the weights do not move: the point slides, downhill in the penalty,
+    until a coefficient is zero.
+    """
+    coef = coef.copy()
+    for _ in range(len(coef)):
+        free = np.flatnonzero((coef != 0) | (limit == 0))
+        values, vectors = np.linalg.eigh(gram(part.Z[:, free]) / len(part.Z))
+        slide = np.where(limit[free] > 0, vectors[:, 0], 0.0)
+        if values[0] > DEPENDENT or np.abs(slide).max() < 1e-6:
+            return coef
+        direction = vectors[:, 0] * (-1.0 if limit[free] @ (np.sign(coef[free]) * slide) > 0 else 1.0)
+        towards = (coef[free] * direction < 0) & (limit[free] > 0)
+        if not towards.any():
+            return coef
+        reach = np.where(towards, -coef[free] / np.where(towards, direction, 1.0), np.inf)
+        first = int(np.argmin(reach))
+        coef[free] += reach[first] * direction
+        coef[free[first]] = 0.0
+    return coef
 
 
 def _rescaled(tilt: Tilt, active: Ints, spread: Floats, part: Dual) -> Floats:

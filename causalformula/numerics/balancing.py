@@ -19,6 +19,7 @@ import numpy as np
 from causalformula.errors import ConvergenceError
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import Floats, Ints, gram, scaled_inverse
+from causalformula.numerics.reachable import Report, Shortfall, Side, spreads
 
 # Newton goes on until the conditions hold to this, in standard deviations of the covariates ...
 TARGET = 1e-12
@@ -72,7 +73,16 @@ class Dual:
 
 
 def balance(
-    Z: Floats, s: Floats, up: Floats, down: Floats, b: Floats, size: float, names: Sequence[str], *, maxit: int = 200
+    Z: Floats,
+    s: Floats,
+    up: Floats,
+    down: Floats,
+    b: Floats,
+    size: float,
+    names: Sequence[str],
+    report: Report | None = None,
+    *,
+    maxit: int = 200,
 ) -> Tilt:
     """Solve the balancing equations.
 
@@ -90,6 +100,8 @@ def balance(
         Size of the target population, which conditions are measured against.
     names : sequence of str
         Of the columns, for the message.
+    report : Report, optional
+        What else the message needs.
 
     Returns
     -------
@@ -99,18 +111,19 @@ def balance(
     Raises
     ------
     ConvergenceError
-        If no weights satisfy the conditions, naming the columns that are furthest off.
+        If no weights satisfy the conditions (or the steps stopped short of them), naming the columns furthest off.
     """
     kept = least_squares(Z, np.zeros(len(Z)), s).kept
     columns = Z if len(kept) == Z.shape[1] else Z[:, kept]
     part, spread = standardised(columns, s, up, down, b[kept], size)
     coef, gradient, steps = _newton(part, maxit)
     worst = float(np.abs(gradient).max()) / size if np.isfinite(gradient).all() else np.inf
-    if worst > REQUIRED:
-        raise ConvergenceError(unbalanced(gradient / size, [names[j] for j in kept]))
     slope = coef / spread
     slope[0] = coef[0] - float(slope[1:] @ part.centre[1:])
-    return Tilt(slope, kept, columns @ slope, worst, steps)
+    eta = columns @ slope
+    if worst > REQUIRED:
+        raise ConvergenceError(shortfall(Z, s, up, down, b, eta, names, report or Report()))
+    return Tilt(slope, kept, eta, worst, steps)
 
 
 def standardised(Z: Floats, s: Floats, up: Floats, down: Floats, b: Floats, size: float) -> tuple[Dual, Floats]:
@@ -160,12 +173,37 @@ def _descend(
     return None
 
 
-def unbalanced(gap: Floats, names: Sequence[str]) -> str:
-    """Message that names the columns furthest from balance."""
-    gap = np.where(np.isfinite(gap), gap, np.inf)
-    order = np.argsort(-np.abs(gap[1:]))[:3] + 1
-    told = ", ".join(f"{names[j]} ({abs(gap[j]):.2g} standard deviations)" for j in order if abs(gap[j]) > REQUIRED)
-    return (
-        f"no weights balance these covariates; furthest off: {told or names[0]}. The groups may not overlap there: "
-        "drop or coarsen these terms, restrict the sample, or use method='ipw', which does not insist on exact balance"
-    )
+def shortfall(
+    Z: Floats,
+    s: Floats,
+    up: Floats,
+    down: Floats,
+    b: Floats,
+    eta: Floats,
+    names: Sequence[str],
+    report: Report,
+    bound: Floats | None = None,
+) -> Shortfall:
+    """The message where weights with linear predictor ``eta`` do not balance.
+
+    The rows with ``up`` and those with ``down`` are compared with each other, or one of them with its target.
+    """
+    sides = [
+        _side(Z, s * np.abs(form), sign * eta, report.floor) for form, sign in ((up, 1.0), (down, -1.0)) if form.any()
+    ]
+    target = None
+    if len(sides) == 1:
+        aim = report.floor * (s * (up + down)) @ Z - b
+        target = aim / aim[0]
+        if report.floor:
+            form = s * np.abs(up + down)
+            sides = [Side(sides[0].Z, sides[0].weights, report.floor * form[form > 0] / abs(aim[0]))]
+    return Shortfall(sides, target, spreads(Z, s, report.groups), names, report.remedy, bound, report.where)
+
+
+def _side(Z: Floats, share: Floats, eta: Floats, floor: float) -> Side:
+    """The rows that take part, and their weights, whose scale does not matter unless there is a floor."""
+    rows = share > 0
+    top = float(eta[rows].max())
+    top = max(top, 0.0) if floor else top
+    return Side(Z[rows], share[rows] * (floor * np.exp(-top if floor else 0.0) + np.exp(eta[rows] - top)))

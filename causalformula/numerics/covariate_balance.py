@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import ConvergenceError
-from causalformula.numerics.balancing import REQUIRED, TARGET, unbalanced
+from causalformula.numerics.balancing import REQUIRED, TARGET
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import Floats, Ints
 from causalformula.numerics.multinomial import multinomial
+from causalformula.numerics.reachable import Shortfall, Side, spreads
 
 DAMPING = (0.0, *(10.0**k for k in range(-8, 5)))
 Equations = Callable[[Floats], tuple[Floats, Floats]]
@@ -92,7 +93,13 @@ def balance_levels(Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, n
             return (sides.T @ A).ravel(), np.block(blocks)
 
     start = multinomial(X, codes, levels, s).coef.ravel()
-    theta = solve(equations, start, float(s.sum()), [names[j] for j in kept] * (levels - 1))
+
+    def failed(theta: Floats) -> Shortfall:
+        w = s / probabilities(theta.reshape(levels - 1, -1))[own]
+        sides = [Side(Z[codes == k], np.minimum(w[codes == k], 1e300)) for k in range(levels)]
+        return Shortfall(sides, None, spreads(Z, s, hot), names)
+
+    theta = solve(equations, start, float(s.sum()), failed)
     B = theta.reshape(levels - 1, -1) @ T.T
     return LevelsSolution(B, kept, probabilities(theta.reshape(levels - 1, -1)), equations(theta, columns)[1])
 
@@ -130,8 +137,19 @@ def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseS
 
     coef = np.linalg.solve(T, first.coef[kept])
     start = np.append(coef, s @ (c - X @ coef) ** 2 / total)
-    labels = [*(names[j] for j in kept), "residual variance"]
-    theta = solve(equations, start, float(total), labels, "; for a dose method='ebal', which needs no model")
+
+    def failed(theta: Floats) -> str:
+        r = c - X @ theta[:-1]
+        weight = s * np.exp(np.minimum(r**2 / (2 * theta[-1]) - c**2 / 2, 500.0))
+        reached = np.abs((weight * (c - weight @ c / weight.sum())) @ X) / weight.sum()
+        worst = int(np.argmax(reached[1:])) + 1
+        return (
+            "no coefficients of this normal model were found that leave the dose uncorrelated with the covariates; "
+            f"furthest off: {names[kept[worst]]} (a covariance of {reached[worst]:.2g} standard deviations). "
+            "Use method='ebal', which needs no model of the dose, or method='ipw', which does not insist on balance"
+        )
+
+    theta = solve(equations, start, float(total), failed)
     b, v = sd * (T @ theta[:-1]), float(sd**2 * theta[-1])
     # The equations take the dose at its mean: a residual is (a - mean) - z'b.
     jacobian = equations(np.append(b, v), columns, sd)[1]
@@ -151,9 +169,9 @@ def standardising(columns: Floats, s: Floats) -> Floats:
 
 
 def solve(
-    equations: Equations, theta: Floats, size: float, names: Sequence[str], hint: str = "", maxit: int = 200
+    equations: Equations, theta: Floats, size: float, failed: Callable[[Floats], object], maxit: int = 200
 ) -> Floats:
-    """A root of the equations by damped Newton steps.
+    """A root of the equations by damped Newton steps; ``failed`` makes the message of the point where they stop short.
 
     Raises
     ------
@@ -169,7 +187,7 @@ def solve(
             break
         theta, F, J = found
     if not np.abs(F).max() <= REQUIRED * size:
-        raise ConvergenceError(unbalanced(F / size, names) + hint)
+        raise ConvergenceError(failed(theta))
     return theta
 
 

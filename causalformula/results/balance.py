@@ -35,6 +35,8 @@ class Balance:
         The variable whose groups ``parts`` are; empty for pairs of arms.
     shown : tuple of str
         Pairs that stand one by one in the print, ``to_frame`` and ``tally``; none for the worst over all.
+    notes : tuple of str
+        Rows left out for missing values, rows discarded, weights trimmed.
 
     Notes
     -----
@@ -48,6 +50,7 @@ class Balance:
     parts: Mapping[str, Balance] = field(default_factory=dict)
     by: str = ""
     shown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def stacked(self) -> Mapping[str, Balance]:

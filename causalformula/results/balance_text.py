@@ -25,7 +25,11 @@ RULE = " - - - - - - - - - - - - - - "
 
 
 def balance_text(balance: Balance) -> str:
-    """The printed table, without a newline at the end."""
+    """The printed table and its notes, without a newline at the end."""
+    return "\n".join([_tables(balance), *(f"Note: {note}" for note in balance.notes)])
+
+
+def _tables(balance: Balance) -> str:
     if balance.by:
         parts = [f" - - - {balance.by}: {name} - - - \n{balance_text(part)}\n" for name, part in balance.parts.items()]
         return f"Balance by {balance.by}\n\n" + "\n".join(parts) + RULE

@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.options import flag, whole
 from causalformula.diagnostics.balance import Sample, across, balance_table, default_denominator, pair_tables
-from causalformula.diagnostics.balance_plan import (
-    MOST_POWERS,
-    Plan,
-    flag,
-    read_pairs,
-    read_plan,
-    read_thresholds,
-    whole,
-)
+from causalformula.diagnostics.balance_plan import MOST_POWERS, Plan, read_pairs, read_plan, read_thresholds
 from causalformula.diagnostics.covariates import Covariate, covariates, distance_row
 from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.diagnostics.weights_summary import arm_weights, effective_sizes
@@ -27,6 +20,7 @@ from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.results.balance import Balance
 from causalformula.results.overlap import SCORE, Overlap
 from causalformula.results.weights_text import WeightsSummary
+from causalformula.results.wording import missing_notes
 
 if TYPE_CHECKING:
     from causalformula.results.design import Design
@@ -92,8 +86,16 @@ def design_balance(
         design, flag("int", int, hint), whole("poly", poly, "powers of the covariates", MOST_POWERS), cluster
     )
     if cluster is None:
-        return _balance(design, *_among(columns, sample_of(design), design.call.frame.unit_weights > 0), asked)
-    return _by_group(design, columns, asked, cluster)
+        found = _balance(design, *_among(columns, sample_of(design), design.call.frame.unit_weights > 0), asked)
+    else:
+        found = _by_group(design, columns, asked, cluster)
+    return replace(found, notes=_done(design))
+
+
+def _done(design: Design) -> tuple[str, ...]:
+    """Rows left out for missing values, and what was done to the weights: trimmed, discarded."""
+    made = () if design.stage is None else tuple(design.stage.notes)
+    return (*missing_notes(design.call.frame), *made)
 
 
 def _denominator(design: Design, given: Any) -> Any:
@@ -174,7 +176,7 @@ def weights_summary(design: Design, top: int) -> WeightsSummary:
         named = arms
     total = design.total_weights()
     # sizes stand in the table already, so thin arms need no note
-    notes = () if design.stage is None else tuple(design.stage.notes)
+    notes = _done(design)
     found = {name: arm_weights(total, inside, top) for name, inside in named.items()}
     return WeightsSummary(found, design.call.frame.index, design.ess(), top, notes)
 
@@ -189,7 +191,8 @@ def design_overlap(design: Design) -> Overlap:
         scores = {name: made.probabilities[:, k] for k, name in enumerate(arms)}
     found = arm_overlaps(arms, frame.unit_weights, made.weights, scores)
     support = supports(scores, arms, frame.unit_weights > 0)
-    return Overlap(found, support, frame.index, design.notes, "" if scores else _no_scores(design))
+    notes = (*missing_notes(frame), *design.notes)
+    return Overlap(found, support, frame.index, notes, "" if scores else _no_scores(design))
 
 
 def _no_scores(design: Design) -> str:

@@ -15,8 +15,6 @@ from causalformula.backends.fit import Designed, DesignWeights, effective_size
 from causalformula.errors import OptionError
 from causalformula.frame.treatment import Kind
 from causalformula.results.call import Call
-from causalformula.results.coefmat import Cells
-from causalformula.results.rformat import format_num
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,14 +134,18 @@ class Design:
         """
         data = self.call.frame.data_used()
         made = self.design_weights
-        parts = {weights: self.total_weights(), distance: made.distance, subclass: made.subclass}
-        added = {name: values for name, values in parts.items() if values is not None}
-        taken = [name for name in added if name in data.columns]
-        if taken:
-            name = taken[0]
-            raise OptionError(
-                f"the data already have a column {name!r}; choose another name, as in matched_data({name}='.w')"
-            )
+        names = {"weights": weights, "distance": distance, "subclass": subclass}
+        values = {"weights": self.total_weights(), "distance": made.distance, "subclass": made.subclass}
+        added: dict[str, Any] = {}
+        for role, name in names.items():
+            if not isinstance(name, str):
+                raise OptionError(f"{role}= names a column that is added, so it is text, not {name!r}")
+            if values[role] is None:
+                continue
+            if name in data.columns or name in added:
+                has = "the data already have" if name in data.columns else "another addition is"
+                raise OptionError(f"{has} a column {name!r}; choose another name, as in matched_data({role}='.{role}')")
+            added[name] = values[role]
         return data.assign(**added)[self.total_weights() > 0]
 
     def total_weights(self) -> Array:
@@ -306,6 +308,7 @@ class Design:
         contrast: Any = None,
         interact: bool | None = None,
         vcov: Any = None,
+        **refused: Any,
     ) -> Result:
         """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.
 
@@ -325,21 +328,18 @@ class Design:
             For another treatment, or a term that belongs to the design.
         DataError
             If the outcome is missing in a row of the design.
+        OptionError
+            For an option of the design, which is made already.
         """
-        from causalformula.results.design_fit import estimated
+        from causalformula.results.design_fit import estimated, refuse_settled
 
+        refuse_settled(self, refused)
         question = {"family": family, "measure": measure, "contrast": contrast, "interact": interact}
         return estimated(self, formula, vcov, question)
 
     def __repr__(self) -> str:
-        n, kept = self.call.frame.n, int((self.total_weights() > 0).sum())
-        has = [name for name in ("distance", "subclass", "pairs") if getattr(self.design_weights, name) is not None]
-        parts = f"weights{''.join(f', {name}' for name in has)}"
-        sizes = self.ess()
-        texts = np.array(format_num(sizes.to_numpy().ravel(), 5), dtype=object).reshape(sizes.shape)
-        table = Cells(tuple(sizes.index), tuple(sizes.columns), tuple(map(tuple, texts)), False)
-        head = f"Design of method {self.call.record.name!r}: {kept} of {n} rows kept; it has {parts}"
-        notes = "".join(f"\nNote: {note}" for note in self.notes)
-        return f"{head}\n\nEffective sample sizes\n{table}".rstrip("\n") + notes
+        from causalformula.results.design_text import design_text
+
+        return design_text(self)
 
     __str__ = __repr__

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
-from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, some, warn
-from causalformula.formula.reader import parse
+from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, choose, counted, some, warn
+from causalformula.formula.reader import parse, with_tilde
 from causalformula.formula.spec import Role, Spec
 from causalformula.frame.bind import bind
 from causalformula.frame.model_frame import ModelFrame
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # What the formula of the estimate may add to that of the design.
 ADDED = ("outcome", "modify", "cluster", "offset", "strata")
-QUESTION = ("contrast", "measure", "family", "interact")
+QUESTION = registry.ESTIMATED
+# What cf.design was given beside the method's options.
+SETTLED = ("data", "method", "subset", "na_action", "contrasts", "env")
 
 
 def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[str, Any]) -> Result:
@@ -46,7 +48,24 @@ def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[
         if note not in design.notes:
             warn(note)
     call, query = Call(spec.source, spec, frame, options), Query()
-    return Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    result = Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    warn_of_caveats(result)
+    return result
+
+
+def refuse_settled(design: Design, other: Iterable[str]) -> None:
+    """An ``OptionError`` for what ``Design.fit`` does not take: most of it the design has already."""
+    settled = (*SETTLED, *(field.name for field in fields(design.call.options)))
+    for name in other:
+        if name in settled:
+            raise OptionError(f"{name}= is of the design, which is made already; give it to cf.design(..., {name}=...)")
+        raise OptionError(f"design.fit has no option {name!r}{choose(name, ('vcov', *QUESTION), 'it takes')}")
+
+
+def warn_of_caveats(result: Result) -> None:
+    """Warn of what is true of these standard errors; not before they are known, which may be refused."""
+    for note in result.fit.caveats_under(result.covariance.request):
+        warn(note)
 
 
 def merged(made: Spec, formula: str | None, functions: tuple[str, ...]) -> Spec:
@@ -61,7 +80,7 @@ def merged(made: Spec, formula: str | None, functions: tuple[str, ...]) -> Spec:
         if made.outcome is None:
             raise FormulaError(f"the design has no outcome; write one, as in design.fit('Y ~ {made.of('treat')[0]}')")
         return made
-    asked = parse(formula, None, functions)
+    asked = parse(with_tilde(formula), None, functions)
     if asked.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`", asked.source, (0, 1))
     for role in asked.roles:
@@ -103,9 +122,10 @@ def rebound(design: Design, spec: Spec, request: Request | None) -> ModelFrame:
     if frame.n < made.n:
         by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items() if v)
         lost, first = made.index[~np.isin(made.rows, frame.rows)], next(iter(frame.missing_by))
+        have, named = ("has", "row") if len(lost) == 1 else ("have", "rows")
         raise DataError(
-            f"{made.n - frame.n} rows of the design have a missing value in the outcome's formula ({by}; rows "
-            f'{some(lost)}); make the design on complete rows, as in cf.design(..., subset="!is.na({first})")'
+            f"{counted(len(lost), 'row')} of the design {have} a missing value in the outcome's formula ({by}; "
+            f'{named} {some(lost)}); make the design on complete rows, as in cf.design(..., subset="!is.na({first})")'
         )
     balanced, wanted = made.design("propensity").names, frame.design("propensity").names
     if set(balanced) != set(wanted):

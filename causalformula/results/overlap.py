@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.diagnostics.overlap import ArmOverlap
-from causalformula.errors import some
+from causalformula.errors import counted, some
 from causalformula.results.cobalt_text import aligned, table_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Overlap:
     index : pandas Index
         Row labels.
     notes : tuple of str
-        Rows discarded, weights trimmed, thin arms.
+        Rows left out for missing values, rows discarded, weights trimmed, thin arms.
     remark : str
         Why there are no ranges, and what to look at instead; empty where there are some.
     """
@@ -119,15 +119,16 @@ class Overlap:
             return f"No common support: no {score} lies in every arm's range ({low:.4g} > {high:.4g})"
         beyond = [self.index[i] for a in self.arms.values() for i in a.outside]
         if self.support is None:
-            text = f"Common support: all scores within their range in common; {len(beyond)} rows lie outside"
+            text = "Common support: all scores within their range in common"
         else:
             low, high = self.support
-            text = f"Common support: {self._noun()} from {low:.4g} to {high:.4g}; {len(beyond)} rows lie outside"
+            text = f"Common support: {self._noun()} from {low:.4g} to {high:.4g}"
+        text += f"; {counted(len(beyond), 'row')} {'lies' if len(beyond) == 1 else 'lie'} outside"
         if not beyond:
             return text
         dropped = sum(a.dropped for a in self.arms.values())
-        weightless = f"; {dropped} of them have weight 0" if dropped else ""
-        return f"{text} (rows {some(beyond)}){weightless}"
+        weightless = f"; {dropped} of them {'has' if dropped == 1 else 'have'} weight 0" if dropped else ""
+        return f"{text} ({'row' if len(beyond) == 1 else 'rows'} {some(beyond)}){weightless}"
 
     def _noun(self) -> str:
         """What the score is called: another distance may leave the unit interval."""

@@ -379,10 +379,11 @@ class Result(Arithmetic, Banded):
 
     def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
         """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
-        from causalformula.plots import draw
+        from causalformula.plots import designs, draw
 
         if kind not in draw.KINDS:
-            raise OptionError(f"unknown plot {kind!r}; choose from {', '.join(draw.KINDS)}")
+            hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if kind in designs.KINDS else ""
+            raise OptionError(f"unknown plot {kind!r}; choose from {', '.join(draw.KINDS)}{hint}")
         return draw.KINDS[kind](self, ax, level)
 
     def __repr__(self) -> str:

@@ -171,7 +171,7 @@ class Stack(Result):
         if self.answer.measure.name != "difference":
             head += f"      Measure: {self.answer.measure.name.replace('_', ' ')}"
         tail = [f"Standard errors: {self.covariance.label}", *self.covariance.notes]
-        tail += [*(f"Note: {note}" for note in self.fit.notes), *scale_note(self)]
+        tail += [*(f"Note: {note}" for note in self.fit.notes_under(self.covariance.request)), *scale_note(self)]
         return Summary((head, "", cells, *tail, *(["", str(self.test)] if self.test is not None else [])))
 
     def __repr__(self) -> str:

@@ -10,9 +10,11 @@ import numpy as np
 
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, CausalFormulaWarning
+from causalformula.results.coefmat import Cells
 from causalformula.results.rformat import format_each
 
 if TYPE_CHECKING:
+    from causalformula.results.design import Design
     from causalformula.results.result import Result
 
 # Roles of an outcome model, which the stratified estimator does without.
@@ -25,6 +27,27 @@ def require_strata(result: Result, asked: str) -> None:
         raise CapabilityError(f"method {result.call.record.name!r} has no strata; method='subclass' has")
     if result.query is None or result.query.kind != "effects" or result.query.by is not None:
         raise CapabilityError(f"{asked} is of the effects over everyone; ask the fit that these came from")
+
+
+def strata_parts(design: Design) -> list[str | Cells]:
+    """Parts of a print that count the rows of each stratum, as MatchIt's summary does; none without strata.
+
+    ``None`` are the rows that are in no stratum, of the arms' rows (with sampling weight) that ``All`` counts.
+    """
+    # here, so that importing results does not file this method before the others
+    from causalformula.backends.subclass import Stratification
+
+    made = design.stage
+    if not isinstance(made, Stratification):
+        return []
+    used, arms = design.call.frame.unit_weights > 0, design.arms().values()
+    everyone = np.array([int((used & arm).sum()) for arm in arms])
+    none = everyone - made.strata.counts.sum(axis=1)
+    columns = [*made.strata.counts.T, *([none] if none.any() else []), everyone]
+    names = [*map(str, range(1, made.strata.size + 1)), *(["None"] if none.any() else []), "All"]
+    table = np.column_stack(columns)
+    body = tuple(tuple(map(str, row)) for row in np.vstack([table, table.sum(axis=0)]))
+    return ["", "Sample sizes by subclass", Cells((*design.arm_names(), "Total"), tuple(names), body, False)]
 
 
 def stratified(result: Result, vcov: Any) -> Result:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalformula.formula.values import number_label
+from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.coefmat import Cells, effect_cells
 from causalformula.results.markup import html, latex
 from causalformula.results.reading import Reading
 from causalformula.results.rformat import format_each
-from causalformula.results.rtext import omitted_line
-from causalformula.results.strata import stratified_line
+from causalformula.results.strata import strata_parts, stratified_line
+from causalformula.results.wording import dose_notes, estimand_text, missing_line, named_target, sampling_weights
 
 if TYPE_CHECKING:
     from causalformula.results.result import Result
@@ -30,10 +30,6 @@ TITLES = {
     "ATOS": "Average treatment effect in the optimal subset",
     "LATE": "Local average treatment effect",
 }
-
-
-# A numeric treatment with no more values may have been meant as levels.
-FEW_VALUES = 5
 
 
 WIDTH = 100
@@ -93,6 +89,8 @@ def result_summary(result: Result, level: float, *, models: bool) -> Summary:
     effects = effect_part([str(label) for label in result.answer.labels], reading, level)
     parts: list[str | Cells] = [_header(result), "", effects]
     parts += [line for line in _footer(result, reading, level) if line]
+    if result.query is not None and result.query.kind == "strata":
+        parts += strata_parts(result.design)
     if result.test is not None:
         parts += ["", str(result.test)]
     if models:
@@ -123,19 +121,20 @@ def _header(result: Result) -> str:
         title = f"Derived from: {TITLES.get(result.fit.estimand, result.fit.estimand).lower()} of {name} on {outcome}"
     else:
         title = f"{_title(result)} of {name} on {outcome}{_among(result)}"
-    focal = _focal(result)
-    estimand = result.fit.estimand if focal is None else f"{result.fit.estimand} ({focal})"
+    estimand = estimand_text(result.call, result.fit.estimand)
     facts = [f"Method: {_method(result)}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
+    if sampling_weights(frame):
+        facts.append(f"Sampling weights: {sampling_weights(frame)}")
     joined = "      ".join(facts)
     lines = [title, joined] if len(joined) <= WIDTH else [title, facts[0], "      ".join(facts[1:])]
     measure = result.answer.measure.name
     if measure != "difference":
         lines.append(f"Measure: {measure.replace('_', ' ')}" + _null(result))
     if frame.dropped:
-        by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items())
-        lines.append(omitted_line(frame.dropped).rstrip().removesuffix(")") + f": {by})")
+        lines.append(missing_line(frame))
     if frame.n > result.nobs:
-        lines.append(f"  ({frame.n - result.nobs} rows of weight zero take no part)")
+        zero = frame.n - result.nobs
+        lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
     return "\n".join(lines)
 
 
@@ -148,24 +147,16 @@ def _method(result: Result) -> str:
 def _title(result: Result) -> str:
     treatment = result.call.frame.treatment
     title = TITLES.get(result.fit.estimand, result.fit.estimand)
-    if _focal(result) is not None:
+    if named_target(result.call) is not None:
         return TITLES["ATE"]
     if treatment is not None and treatment.kind is Kind.CONTINUOUS and result.fit.estimand == "ATE":
         return "Average effect"
     return title
 
 
-def _focal(result: Result) -> str | None:
-    """The level whose units are the target, where one was named: ``f = lo``."""
-    treatment, focal = result.call.frame.treatment, getattr(result.call.options, "focal", None)
-    if treatment is None or focal is None:
-        return None
-    return f"{treatment.name} = {treatment.levels[treatment.index(focal)]}"
-
-
 def _among(result: Result) -> str:
-    focal = _focal(result)
-    return "" if focal is None else f" among units with {focal}"
+    target = named_target(result.call)
+    return "" if target is None else f" among units with {target}"
 
 
 def _null(result: Result) -> str:
@@ -181,10 +172,15 @@ def _footer(result: Result, reading: Reading, level: float) -> list[str]:
         lines.append("Unconditional: the covariates' own sampling is included")
     lines += result.covariance.notes
     lines += stratified_line(result, level)
-    lines += [f"Note: {note}" for note in result.fit.notes]
+    lines += [f"Note: {note}" for note in result.fit.notes_under(result.covariance.request)]
     if result.answer.measure.reading == "inverse":
         lines += _half_lines(result, reading, level)
-    return lines + scale_note(result) + _group_note(result) + _dose_note(result)
+    return (
+        lines
+        + scale_note(result)
+        + _group_note(result)
+        + [f"Note: {note}" for note in dose_notes(result.call.frame.treatment)]
+    )
 
 
 def scale_note(result: Result) -> list[str]:
@@ -212,19 +208,6 @@ def _group_note(result: Result) -> list[str]:
     else:
         why = "groups differ only by their covariates under this model"
     return [f"Note: {name} is not in modify(...): {why}"]
-
-
-def _dose_note(result: Result) -> list[str]:
-    """A numeric treatment of a few whole values may have been meant as levels."""
-    treatment = result.call.frame.treatment
-    if treatment is None or treatment.kind is not Kind.CONTINUOUS:
-        return []
-    values = np.unique(treatment.values)
-    if len(values) > FEW_VALUES or (values != np.round(values)).any():
-        return []
-    listed = ", ".join(number_label(value) for value in values)
-    name = treatment.name
-    return [f"Note: {name} is treated as a dose, with values {listed}; write treat(factor({name})) for levels"]
 
 
 def _half_lines(result: Result, reading: Reading, level: float) -> list[str]:

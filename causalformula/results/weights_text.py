@@ -32,7 +32,7 @@ class WeightsSummary:
     top : int
         How many of the largest weights are shown.
     notes : tuple of str
-        What was done to the weights: trimmed, discarded.
+        Rows left out for missing values, and what was done to the weights: trimmed, discarded.
     """
 
     arms: Mapping[str, ArmWeights]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 import causalformula as cf
 from causalformula.frame.regression_frame import bind_regression
@@ -45,6 +46,8 @@ class Case:
         Of the comparison with ``ours``; None where the numbers are random.
     scale : mapping of str to float
         Factor for a call that does a part of the work only (a tenth of the replicates, say).
+    threads : int, optional
+        Of the linear algebra, for every call; None for as many as there are.
     """
 
     title: str
@@ -54,10 +57,16 @@ class Case:
     once: tuple[str, ...] = ()
     rtol: float | None = 1e-6
     scale: dict[str, float] = field(default_factory=dict)
+    threads: int | None = None
 
 
 def timed(case: Case) -> dict[str, float]:
     """Least seconds of each call, after one round that warms up; checks that the numbers agree."""
+    with threadpool_limits(case.threads):
+        return _timed(case)
+
+
+def _timed(case: Case) -> dict[str, float]:
     best: dict[str, float] = {}
     for round_ in range(case.rounds + 1):
         for name, call in case.calls.items():

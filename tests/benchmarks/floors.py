@@ -65,3 +65,50 @@ def ols_effect(X, y, column):
     e = y - X @ beta
     se = np.sqrt(e @ e / (len(y) - X.shape[1]) * bread[column, column])
     return beta[column], se, beta[column] / se
+
+
+def warm_logit(Z, a, s, b, steps):
+    """Newton steps of a weighted logit from a start."""
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-Z @ b))
+        b = b + np.linalg.solve((Z * (s * p * (1 - p))[:, None]).T @ Z, Z.T @ (s * (a - p)))
+    return b
+
+
+def ipw_asympt(Z, a, y):
+    """Effect by inverse probability weighting with its stacked standard error."""
+    b = warm_logit(Z, a, np.ones(len(a)), np.zeros(Z.shape[1]), 6)
+    p = 1 / (1 + np.exp(-Z @ b))
+    w = a / p + (1 - a) / (1 - p)
+    m1, m0 = (w * a) @ y / (w @ a), (w * (1 - a)) @ y / (w @ (1 - a))
+    r = np.where(a == 1, (y - m1) / (w @ a), -(y - m0) / (w @ (1 - a)))
+    c = Z.T @ (r * np.where(a == 1, -(1 - p) / p, p / (1 - p)))
+    H = (Z * (p * (1 - p))[:, None]).T @ Z
+    psi = w * r + (a - p) * (Z @ np.linalg.solve(H, c))
+    return np.array([m1 - m0, np.sqrt(psi @ psi)])
+
+
+def ebal_att(Z, a, y):
+    """Effect on the treated by entropy balancing: Newton's method on the dual."""
+    C, target = Z[a == 0], Z[a == 1].mean(axis=0)
+    lam = np.zeros(Z.shape[1])
+    lam[0] = -np.log(len(C))
+    for _ in range(8):
+        w = np.exp(C @ lam)
+        lam = lam - np.linalg.solve((C * w[:, None]).T @ C, C.T @ w - target)
+    w = np.exp(C @ lam)
+    return np.array([y[a == 1].mean() - w @ y[a == 0] / w.sum()])
+
+
+def ipw_bootstrap(Z, a, y, reps):
+    """Standard deviation of the effect over resamples, each propensity model warm-started at the sample's."""
+    rng = np.random.default_rng(0)
+    n = len(a)
+    start = warm_logit(Z, a, np.ones(n), np.zeros(Z.shape[1]), 6)
+    out = []
+    for _ in range(reps):
+        s = rng.multinomial(n, np.full(n, 1 / n)).astype(float)
+        p = 1 / (1 + np.exp(-Z @ warm_logit(Z, a, s, start, 4)))
+        w = s * (a / p + (1 - a) / (1 - p))
+        out.append((w * a) @ y / (w @ a) - (w * (1 - a)) @ y / (w @ (1 - a)))
+    return np.std(out, ddof=1)

@@ -3,11 +3,12 @@
 import pytest
 
 from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
+from tests.benchmarks.weighting import WEIGHTING
 
 pytestmark = pytest.mark.benchmark
 
 
-@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", (*CASES, *WEIGHTING), ids=lambda make: make.__name__)
 def test_as_fast_as_promised(make, capsys):
     case = make()
     seconds = timed(case)

@@ -102,7 +102,7 @@ def test_matched_data_never_overwrite_a_column(heart):
 def test_print_says_what_it_has(matched):
     text = str(matched)
     assert text == repr(matched)
-    assert "5 of 7 rows kept; it has weights, distance, subclass, pairs" in text
+    assert text.startswith("Design: method 'regression'\n - number of obs.: 5 of 7\n  (1 observation deleted")
     assert "Control" in text and "Weighted" in text
 
 
@@ -261,6 +261,118 @@ def test_thin_arms_are_warned_of():
     sizes = design.ess()
     assert (sizes.loc["Weighted"] < 0.1 * sizes.loc["Unweighted"]).any()
     assert "Note: few rows carry the weight" in str(design.overlap())
+
+
+# -- the print of a design ---------------------------------------------------------------------------------------------
+
+
+def test_print_of_a_design_has_what_weightit_prints(study):
+    text = str(cf.design("~ treat(a) + adjust(x + g) + propensity(I(x^2))", study, "ipw", estimand="ATT"))
+    head, _, rest = text.partition("\n\n")
+    assert head.splitlines() == [
+        "Design: inverse probability weighting (logit)",
+        " - number of obs.: 400",
+        " - sampling weights: none",
+        " - treatment: a, two levels: 0 (reference), 1",
+        " - estimand: ATT (a = 1)",
+        " - covariates: x, g, I(x^2)",
+    ]
+    assert rest.startswith("Effective sample sizes\n           Control Treated\nUnweighted")
+
+
+PRINTED = [
+    ("~ treat(arm, ref = 'r') + adjust(x)", {}, "treatment: arm, 3 levels: r (reference), p, q"),
+    ("~ treat(arm) + adjust(x)", {"estimand": "ATT", "focal": "q"}, "estimand: ATT (arm = q)"),
+    ("~ treat(a, ref = 1) + adjust(x)", {"estimand": "ATT"}, "estimand: ATT (a = 0)"),
+    ("~ treat(a) + adjust(x)", {"estimand": "ATC"}, "estimand: ATC (a = 0)"),
+    ("~ treat(a) + adjust(x)", {"estimand": "ATO"}, "estimand: ATO"),
+    ("~ treat(a) + adjust(x)", {"link": "probit"}, "Design: inverse probability weighting (probit)"),
+    ("~ treat(a) + adjust(x) + weights(exp(z))", {}, "sampling weights: exp(z)"),
+    ("~ treat(a)", {}, "covariates: none"),
+]
+
+
+@pytest.mark.parametrize(("formula", "options", "line"), PRINTED)
+def test_what_the_print_names(study, formula, options, line):
+    head = str(cf.design(formula, study, "ipw", **options)).partition("\n\n")[0]
+    assert line in [text.removeprefix(" - ") for text in head.splitlines()]
+
+
+def test_many_covariates_are_counted(study):
+    many = study.assign(**{f"v{k}": np.roll(study["z"], k) for k in range(12)})
+    formula = f"~ treat(a) + adjust({' + '.join(f'v{k}' for k in range(12))})"
+    assert " - covariates: v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more\n" in str(cf.design(formula, many, "ipw"))
+
+
+def test_a_dose_of_few_values_is_said_to_be_one(study):
+    text = str(cf.design("~ treat(few) + adjust(x)", study.assign(few=np.arange(400) % 3), "ipw"))
+    assert " - treatment: few, a dose from 0 to 2\n" in text
+    assert text.endswith("Note: few is treated as a dose, with values 0, 1, 2; write treat(factor(few)) for levels")
+
+
+def test_the_classifier_of_a_pipeline_is_named(study):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    named = "(Pipeline ending in LogisticRegression, cross-fitted in 5 folds)"
+    design = cf.design(MADE, study, "ipw", model=model)
+    assert str(design).startswith(f"Design: inverse probability weighting {named}\n")
+    with pytest.warns(cf.CausalFormulaWarning, match="weights come from Pipeline ending in LogisticRegression, which"):
+        assert named in str(design.fit("y ~ treat(a)"))
+
+
+def test_missing_rows_are_said_wherever_the_sample_is_looked_at(study):
+    gaps = study.assign(x=study["x"].where(study["z"] < 1.5), g=study["g"].where(study["z"] > -2.5))
+    lost = {"x": int(gaps["x"].isna().sum()), "g": int(gaps["g"].isna().sum())}
+    said = f"{sum(lost.values())} observations deleted due to missingness: x: {lost['x']}, g: {lost['g']}"
+    with pytest.warns(cf.CausalFormulaWarning, match=said):
+        design = cf.design(MADE, gaps, "ipw")
+    fit = design.fit("y ~ treat(a)")
+    assert f"\n  ({said})\n" in str(design) and f"\n  ({said})\n" in str(fit)
+    seen = [design.balance(), design.balance(cluster="arm"), design.summary(), design.overlap(), fit.design.balance()]
+    for report in seen:
+        assert str(report).count(f"\nNote: {said}") == 1
+    assert "missingness" not in str(cf.design(MADE, study, "ipw").balance())
+
+
+def test_balance_counts_what_was_done_to_the_sample(study):
+    with pytest.warns(cf.CausalFormulaWarning):
+        design = cf.design(MADE, study, "ipw", discard=(0.4, 0.6), trim=0.95)
+    kept = int((design.weights > 0).sum())
+    discarded = f"{400 - kept} rows discarded: propensity score outside [0.4, 0.6]. The ATE is that of the other {kept}"
+    assert design.balance().notes == design.stage.notes and len(design.stage.notes) == 2
+    assert f"\nNote: {discarded}\nNote: trimmed to the limit: " in str(design.balance())
+    assert str(design.balance(cluster="g")).endswith(f"Note: {design.stage.notes[1]}")
+    parts = design.balance(cluster="g").parts.values()
+    assert all("Note" not in str(part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"trim": 1}, r"^trimmed to the limit: 1 weight above [\d.]+$"),
+        ({"trim": 2}, r"^trimmed to the limit: 2 weights above [\d.]+$"),
+        ({"trim": 1, "trim_lower": True}, r"^trimmed to the limit: 1 weight above [\d.]+ and 1 weight below [\d.]+$"),
+        ({"trim": 0.8}, r"^nothing trimmed: no weight lies above [\d.]+$"),
+    ],
+)
+def test_notes_of_trimming_count_in_grammar(study, options, said):
+    with pytest.warns(cf.CausalFormulaWarning, match=said):
+        cf.design("~ treat(a)" + " + adjust(x)" * (said[1] == "t"), study, "ipw", **options)
+
+
+def test_one_row_is_no_rows(study):
+    p = np.where(np.arange(400) < 200, 0.3, 0.7)
+    p[study["a"].to_numpy().argmin()] = 0.05
+    first = study.index[study["a"].to_numpy().argmin()]
+    with pytest.warns(cf.CausalFormulaWarning, match="^1 row discarded: .* The ATE is that of the other 399$"):
+        design = cf.design("~ treat(a)", study.assign(p=p), "ipw", ps="p", discard="control")
+    assert f"; 1 row lies outside (row {first}); 1 of them has weight 0" in str(design.overlap())
+    gap = study.assign(y=study["y"].where(study.index != "r3"))
+    with pytest.raises(cf.DataError, match=r"^1 row of the design has a missing value .*\(y: 1; row r3\)"):
+        cf.design(MADE, gap, "ipw").fit("y ~ treat(a)")
 
 
 # -- balance, summary, overlap ---------------------------------------------------------------------------------------

@@ -225,8 +225,10 @@ def test_a_picture_changes_nothing(fit):
 
 
 def test_an_unknown_picture_is_an_option_error(fit):
-    with pytest.raises(cf.OptionError, match="choose from effects, outcome"):
+    with pytest.raises(cf.OptionError, match=r"choose from effects, outcome; .*fit\.design\.plot\('love'\)$"):
         fit.plot("love")
+    with pytest.raises(cf.OptionError, match=r"'nothing'; choose from effects, outcome$"):
+        fit.plot("nothing")
 
 
 def test_coefficients_of_a_model(heart):

@@ -192,6 +192,36 @@ def test_print_names_what_was_asked(question, data):
     assert html.count("<tr>") == 1 + len(fit.params)
 
 
+TARGETS = [
+    ("treat(t)", {"estimand": "ATT"}, "ATT (t = yes)"),
+    ("treat(t)", {"estimand": "ATC"}, "ATC (t = no)"),
+    ("treat(t, ref = 'yes')", {"estimand": "ATT"}, "ATT (t = no)"),
+    ("treat(t, ref = 'yes')", {"estimand": "ATE"}, "ATE"),
+    ("treat(a)", {"estimand": "ATT"}, "ATT"),
+    ("treat(a, ref = 0)", {"estimand": "ATT"}, "ATT"),
+    ("treat(a, ref = 1)", {"estimand": "ATT"}, "ATT (a = 0)"),
+    ("treat(a == 1)", {"estimand": "ATC"}, "ATC"),
+    ("treat(t)", {"estimand": "ATT", "focal": "no"}, "ATT (t = no)"),
+]
+
+
+@pytest.mark.parametrize(("treat", "options", "estimand"), TARGETS)
+@pytest.mark.parametrize("method", ["regression", "ipw"])
+def test_print_says_who_the_treated_are(data, method, treat, options, estimand):
+    """Levels 0 and 1 say it themselves; of others the print names the one whose units are the target."""
+    named = data.assign(t=np.where(data["a"] == 1, "yes", "no"))
+    text = str(cf.fit(f"y ~ {treat} + adjust(x)", named, method, **options))
+    assert f"Estimand: {estimand}      Observations: " in text.replace("\n", "      ")
+
+
+def test_print_names_sampling_weights(data):
+    weighted = data.assign(s=np.arange(len(data)) % 3 + 1)
+    for formula in ("y ~ treat(a) + weights(s)", "y ~ treat(a) + x + weights(s)"):
+        head = str(cf.fit(formula, weighted)).partition("\n\n")[0]
+        assert f"Observations: {len(data)}      Sampling weights: s" in head
+    assert "Sampling weights" not in str(cf.fit("y ~ treat(a) + x", weighted))
+
+
 @every
 def test_summary_as_text_html_and_latex(question, data):
     summary = question.fit(data).summary(level=0.9)

@@ -14,6 +14,7 @@ from scipy.optimize import minimize, root
 import causalformula as cf
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
+from causalformula.backends.weighting.propensity import binary_weights, estimand_weights
 from causalformula.errors import (
     CapabilityError,
     CausalFormulaWarning,
@@ -24,6 +25,9 @@ from causalformula.errors import (
 )
 from causalformula.numerics.balancing import balance
 from causalformula.numerics.covariate_balance import balance_dose, balance_levels
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.irls import newton
+from causalformula.numerics.logit import FAR, warm_logits
 from causalformula.numerics.multinomial import multinomial
 from tests.laws.strategies import simulate
 
@@ -482,7 +486,7 @@ def test_given_propensities():
     assert cf.fit("y ~ treat(a)", missing, "ipw", ps="p").nobs == len(data) - 4
     with pytest.raises(DataError, match="lie between 0 and 1; 'p' does not in rows 0, 1"):
         cf.fit("y ~ treat(a)", data.assign(p=1.5), "ipw", ps="p")
-    with pytest.raises(DataError, match=r"rows have a propensity of 0 for the level of 'a' .* discard=\(0.01, 0.99\)"):
+    with pytest.raises(DataError, match=r"rows have a propensity of 0 for the level of 'a' .* more\); calibrate"):
         cf.fit("y ~ treat(a)", data.assign(p=1.0), "ipw", ps="p")
     with pytest.raises(OptionError, match="no column"):
         cf.fit("y ~ treat(a)", data, "ipw", ps="pp")
@@ -540,7 +544,7 @@ def test_a_score_of_0_for_the_own_arm_is_refused_unless_it_is_left_out():
     row = int(np.flatnonzero(data["a"] == 0)[0])
     data.loc[row, "p"] = 1.0
     for estimand in ("ATE", "ATT"):
-        with pytest.raises(DataError, match=rf"1 rows have a propensity of 0 .* \(rows {row}\)"):
+        with pytest.raises(DataError, match=rf"1 row has a propensity of 0 .* \(row {row}\)"):
             cf.fit("y ~ treat(a)", data, "ipw", ps="p", estimand=estimand)
     for estimand in ("ATO", "ATM", "ATC"):
         assert cf.design("~ treat(a)", data, "ipw", ps="p", estimand=estimand).weights[row] == 1
@@ -578,8 +582,8 @@ WRONG = [
     ({"trim_lower": True}, OptionError, "give both"),
     ({"stabilize": "yes"}, OptionError, "stabilize must be True or False"),
     ({"discard": ("low", "high")}, OptionError, "pair"),
-    ({"folds": 2.5}, OptionError, "folds must be a whole number"),
-    ({"seed": -1}, OptionError, "seed must be a whole number"),
+    ({"folds": 2.5}, OptionError, "folds of the cross-fitting, a whole number from 1"),
+    ({"seed": -1}, OptionError, "the seed of the folds, a whole number from 0"),
     ({"ps": 3}, OptionError, "ps is the name of a column"),
     ({"estimand": "att"}, OptionError, "did you mean 'ATT'"),
     ({"s_weights": "v"}, OptionError, r"part of the formula: weights\(w\)"),
@@ -708,3 +712,340 @@ def test_no_equations_no_stacked_variance(method):
     """A label may not claim that weights were estimated where they count as given."""
     with pytest.raises(CapabilityError, match=r"count as given\. Use 'HC"):
         cf.fit("y ~ treat(a) + adjust(x + z)", sample(9, 120), method, vcov="asympt")
+
+
+# -- options without effect, scores without overlap, and standard errors that hold the weights ----------------------
+
+
+IDLE = [
+    ("a", "ipw", {"density": "kernel"}, "density='kernel' is for a dose; 'a' has arms"),
+    ("m", "ipw", {"density": "dt_4"}, "density='dt_4' is for a dose"),
+    ("a", "ipw", {"ps": "p", "link": "probit"}, "link='probit' has no effect: ps= gives the propensity scores"),
+    ("a", "ipw", {"ps": "p", "by": "w"}, "by='w' has no effect: ps= gives"),
+    ("a", "ipw", {"folds": 3}, "folds= and seed= are for model="),
+    ("a", "ipw", {"seed": 1}, "folds= and seed= are for model="),
+    ("a", "energy", {"dimension_adj": False}, "dimension_adj=False is for a dose; 'a' has arms"),
+    ("q", "energy", {"improved": False}, "improved=False is for treatments with arms"),
+    ("a", "energy", {"improved": False, "estimand": "ATT"}, "improved=False is for the ATE"),
+    ("a", "energy", {"lambda_": np.inf}, "lambda_=inf: a number above zero"),
+    ("a", "energy", {"improved": "no"}, "improved must be True or False, not 'no'"),
+    ("a", "energy", {"min_w": "x"}, "min_w='x': a number"),
+]
+
+
+@pytest.mark.parametrize(("treatment", "method", "options", "text"), IDLE, ids=str)
+def test_options_without_effect_are_refused(treatment, method, options, text):
+    with pytest.raises(OptionError, match=text):
+        cf.fit(f"y ~ treat({treatment}) + adjust(x)", sample(18, 60), method, **options)
+
+
+def test_a_classifier_takes_no_link():
+    from sklearn.linear_model import LogisticRegression
+
+    with pytest.raises(OptionError, match="link='cauchit' has no effect: model= fits the propensity scores"):
+        cf.design("~ treat(a) + adjust(x)", sample(18, 60), "ipw", model=LogisticRegression(), link="cauchit")
+
+
+def told(ask):
+    """What a call warns of, and what it returns or raises."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = ask()
+        except CapabilityError as error:
+            found = error
+    return [str(w.message) for w in caught], found
+
+
+def test_resampling_makes_the_weights_anew_and_does_not_say_that_it_holds_them():
+    pytest.importorskip("osqp")
+    formula, data, caveat = "y ~ treat(a) + adjust(x)", sample(19, 60), "weights as given"
+    drawn = cf.Bootstrap(reps=5, seed=1)
+    for request, held in ((None, True), ("HC1", True), ("~w", True), (drawn, False), ("jackknife", False)):
+        notes, fit = told(lambda vcov=request: cf.fit(formula, data, "energy", vcov=vcov))
+        again = cf.fit(formula, data, "energy").with_vcov(fit.covariance.request)
+        for text in (str(fit), str(again), str(fit.means()), " ".join(notes)):
+            assert (caveat in text) is held, (request, text)
+    _, made = told(lambda: cf.design(formula, data, "energy"))
+    assert caveat not in str(made)
+    assert any(caveat in note for note in told(made.fit)[0])
+    assert not any(caveat in note for note in told(lambda: made.fit(vcov=drawn))[0])
+
+
+@pytest.mark.parametrize("options", [{"method": "energy"}, {"method": "ipw", "ps": "p"}], ids=str)
+def test_no_caveat_before_a_refusal(options):
+    notes, error = told(lambda: cf.fit("y ~ treat(a) + adjust(x)", sample(19, 60), vcov="asympt", **options))
+    assert isinstance(error, CapabilityError)
+    assert not any("standard errors" in note for note in notes)
+
+
+def test_given_scores_stay_given_in_every_resample():
+    fit = cf.fit("y ~ treat(a)", sample(12), "ipw", ps="p", vcov=cf.Bootstrap(reps=5, seed=1))
+    assert "treat the given propensity scores as known" in str(fit)
+    assert "as known" not in str(cf.design("~ treat(a)", sample(12), "ipw", ps="p"))
+
+
+def test_scores_without_overlap_are_told():
+    data = sample(20)
+    treated = (data["a"] == 1).to_numpy()
+    apart = data.assign(p=np.where(treated, 0.7, 0.2) + np.linspace(-0.1, 0, len(data)))
+    low = float(f"{apart['p'][~treated].max():.4g}")
+    text = rf"scores do not overlap \(controls up to {low:g}, treated from 0.6"
+    with pytest.warns(CausalFormulaWarning, match=text):
+        made = cf.design("~ treat(a)", apart, "ipw", ps="p")
+    assert "do not overlap (controls up to" in str(made)
+    assert "do not overlap (controls up to" in str(made.fit("y ~ treat(a)"))
+    upside_down = cf.design("~ treat(a)", apart.assign(p=1 - apart["p"]), "ipw", ps="p")
+    assert "do not overlap (controls from 0.8" in str(upside_down)
+    touching = apart.assign(p=np.where(data.index == data.index[treated][0], 0.15, apart["p"]))
+    assert "do not overlap" not in str(cf.design("~ treat(a)", touching, "ipw", ps="p"))
+
+
+def test_what_determines_the_treatment_is_named_by_energy_balancing():
+    pytest.importorskip("osqp")
+    data = sample(21, 60)
+    apart = data.assign(k=data["a"] * 5 + np.arange(60) % 3, t=np.where(data["a"] == 1, "yes", "no"))
+    assert "'k', 't' each predict 'a' perfectly" in str(cf.design("~ treat(a) + adjust(x + k + t)", apart, "energy"))
+    assert "perfectly" not in str(cf.design("~ treat(a) + adjust(x)", apart, "energy"))
+    several = data.assign(k=np.where(data["m"] == data["m"].iloc[0], 9.0, 1.0) + np.arange(60) % 2)
+    found = cf.design("~ treat(m) + adjust(x + k)", several, "energy")
+    assert f"'k' predicts m = {data['m'].iloc[0]} perfectly" in str(found)
+
+
+def test_remedies_for_infinite_weights_work():
+    """Every remedy that is named is taken here; what would not work is not named."""
+    data = certain()
+    rows = np.flatnonzero(data["a"] == 0)
+
+    def refusal(frame):
+        with pytest.raises(DataError) as caught:
+            cf.fit("y ~ treat(a)", frame, "ipw", ps="p")
+        return str(caught.value)
+
+    few, many = data.copy(), data.copy()
+    few.loc[rows[:5], "p"] = 1.0
+    text = refusal(few)
+    assert "5 rows have a propensity of 0" in text
+    kept = int(few["p"].between(0.01, 0.99).sum())
+    assert f"discard=(0.01, 0.99) (which leaves {kept} of {len(few)} rows)" in text
+    assert cf.fit("y ~ treat(a)", few, "ipw", ps="p", discard=(0.01, 0.99)).nobs == kept
+    assert "trim=5 or more" in text
+    assert np.isfinite(cf.fit("y ~ treat(a)", few, "ipw", ps="p", trim=5).estimate)
+    with pytest.raises(DataError, match="trim=5 or more"):
+        cf.fit("y ~ treat(a)", few, "ipw", ps="p", trim=4)
+    many.loc[rows[: len(rows) // 2], "p"] = 1.0
+    text = refusal(many)
+    assert "trim=" not in text
+    assert "estimand='ATO'" in text
+    assert np.isfinite(cf.fit("y ~ treat(a)", many, "ipw", ps="p", estimand="ATO").estimate)
+    text = refusal(data.assign(p=1.0))
+    assert "discard" not in text
+    assert "ATO" not in text
+
+
+def test_a_design_is_a_right_hand_side():
+    data = sample(22, 80)
+    bare, written = (cf.design(text, data, "ebal") for text in ("treat(a) + adjust(x)", "~ treat(a) + adjust(x)"))
+    np.testing.assert_array_equal(bare.weights, written.weights)
+    assert bare.call.text == written.call.text
+    assert bare.fit("y ~ treat(a)").estimate == written.fit("y ~ treat(a)").estimate
+    with pytest.raises(cf.FormulaError, match="no outcome: write it on the left of `~`"):
+        bare.fit("treat(a)")
+    for name, value in {"outcome": "y", "vcov": "HC0", "measure": "ratio", "family": "binomial"}.items():
+        with pytest.raises(OptionError, match=rf"{name}= is of the estimate.*design\.fit\("):
+            cf.design("treat(a) + adjust(x)", data, "ebal", **{name: value})
+    with pytest.raises(OptionError, match=r"no option 'mesure'; it takes estimand, focal, moments, int, tols, base_we"):
+        cf.design("treat(a) + adjust(x)", data, "ebal", mesure="ratio")
+
+
+def test_what_a_design_has_settled():
+    from causalformula.results.design_fit import refuse_settled
+
+    made = cf.design("~ treat(a) + adjust(x)", sample(22, 80), "ebal")
+    for name in ("estimand", "method", "moments", "subset"):
+        with pytest.raises(OptionError, match=rf"{name}= is of the design, which is made already"):
+            refuse_settled(made, [name])
+    with pytest.raises(OptionError, match="no option 'vcv'; did you mean 'vcov'"):
+        refuse_settled(made, ["vcv"])
+
+
+# -- what is said of weights that were not found ---------------------------------------------------------------------
+
+
+def refusal(formula, data, method, **options):
+    with pytest.raises(ConvergenceError) as caught:
+        cf.design(formula, data, method, **options)
+    return str(caught.value)
+
+
+def one_treated(at):
+    """Controls at 0, 1, ..., 9 and a single treated unit."""
+    x = np.append(np.arange(10.0), at)
+    return pd.DataFrame({"x": x, "a": (np.arange(11) == 10).astype(int)})
+
+
+def test_imbalance_is_what_no_weights_can_undo():
+    """The one treated unit is as far from the sample's mean as it is, in the table's standard deviations."""
+    data = one_treated(7.0)
+    x, control = data["x"], data["x"][:-1]
+    off = abs(7 - x.mean()) / np.sqrt((control.var(ddof=0) + 0) / 2)
+    text = refusal("~ treat(a) + adjust(x)", data, "ebal")
+    assert f"no weights balance these covariates; furthest off: x ({off:.2g} standard deviations at best)" in text
+    assert "allow some imbalance with tols=" in text
+    text = refusal("~ treat(a) + adjust(x)", data, "ebal", tols=0.1)
+    assert f"within tols; furthest off: x ({off - 0.1:.2g} standard deviations more than allowed, at best)" in text
+    assert "tols=" not in text
+
+
+def test_imbalance_is_the_programmes_value():
+    """A brute-force search over the segment between two treated units in two covariates."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"x": rng.normal(size=30), "z": rng.normal(size=30), "a": (np.arange(30) > 27).astype(int)})
+    X, treated = data[["x", "z"]].to_numpy(), data["a"].to_numpy() == 1
+    sd = np.sqrt((X[treated].var(axis=0) + X[~treated].var(axis=0)) / 2)
+    share = np.linspace(0, 1, 100_001)[:, None]
+    means = share * X[treated][0] + (1 - share) * X[treated][1]
+    best = (np.abs(means - X.mean(axis=0)) / sd).max(axis=1).min()
+    assert best > 0.01
+    text = refusal("~ treat(a) + adjust(x + z)", data, "ebal")
+    assert f"({best:.2g} standard deviations" in text
+    assert f"({best:.2g} standard deviations" in refusal("~ treat(a) + adjust(x + z)", data, "ipt")
+
+
+def test_no_weights_of_a_form_is_not_no_weights():
+    """Ten of eleven treated units lie far out: balance needs them to weigh less than one, which 1/p cannot."""
+    a = np.repeat([0, 1], [30, 11])
+    data = pd.DataFrame({"x": np.repeat([0.0, 5.0, 0.9], [30, 10, 1]), "a": a})
+    data.loc[:4, "x"] = [-1, -1, 1, 2, 6]
+    x = data["x"]
+    w = cf.design("~ treat(a) + adjust(x)", data, "ebal").weights
+    np.testing.assert_allclose(np.average(x[a == 1], weights=w[a == 1]), x.mean(), atol=1e-8)
+    # of the sample's 41 the far ones keep one each, and the near one gets the rest
+    off = ((10 * 5 + 31 * 0.9) / 41 - x.mean()) / np.sqrt((x[a == 0].var(ddof=0) + x[a == 1].var(ddof=0)) / 2)
+    text = refusal("~ treat(a) + adjust(x)", data, "ipt")
+    start = "no weights of the form 1/p, which are at least 1, balance these covariates; furthest off: x"
+    assert text.startswith(
+        f"{start} ({off:.2g} standard deviations at best) in arm 1. Smaller weights do: use method='ebal'"
+    )
+
+
+def test_steps_that_stop_are_told_from_weights_that_do_not_exist():
+    """A solution that the steps were not given the time for."""
+    Z = np.column_stack([np.ones(6), [0.0, 1, 2, 3, 4, 9]])
+    with pytest.raises(ConvergenceError, match=r"did not converge, though .* exist; furthest off: x \(0\.\d+ standard"):
+        balance(Z, np.ones(6), np.ones(6), np.zeros(6), -6 * np.array([1, 7.0]), 6.0, ["1", "x"], maxit=2)
+
+
+def test_arms_of_several_levels_that_lie_apart():
+    x = np.concatenate([np.arange(10.0), np.arange(5.0, 15), np.arange(20.0, 30)])
+    data = pd.DataFrame({"x": x, "m": np.repeat(["a", "b", "c"], 10)})
+    off = (20 - 9) / np.sqrt(np.mean([np.arange(10).var()] * 3))
+    text = refusal("~ treat(m) + adjust(x)", data, "cbps")
+    assert f"no weights balance these covariates; furthest off: x ({off:.2g} standard deviations at best)" in text
+
+
+def test_messages_survive_a_process():
+    """A replicate that fails in a worker says there what it would say here."""
+    import pickle
+
+    with pytest.raises(ConvergenceError) as caught:
+        cf.design("~ treat(a) + adjust(x)", one_treated(7.0), "ebal")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+# -- tolerances and factors ----------------------------------------------------------------------------------------
+
+
+def coded(seed, n=240):
+    data = sample(seed, n)
+    rng = np.random.default_rng(seed)
+    place = np.clip(np.round(data["x"] + rng.normal(size=n)), -1, 2).astype(int)
+    return data.assign(f=np.array(["north", "east", "south", "west"])[place])
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+@given(seed=seeds, tols=st.sampled_from([0.01, 0.05, 0.1]))
+@settings(max_examples=6, deadline=None)
+def test_every_level_is_within_tolerance_whichever_is_the_reference(estimand, seed, tols):
+    data = coded(seed)
+    formula = "y ~ treat(a) + adjust(x + relevel(factor(f), ref = '{}'))"
+    fits = [
+        fitted(formula.format(ref), data, "ebal", estimand=estimand, tols=tols) for ref in ("north", "south", "west")
+    ]
+    for fit in fits[1:]:
+        np.testing.assert_allclose(fit.design.weights, fits[0].design.weights, rtol=1e-7)
+        np.testing.assert_allclose(fit.std_error, fits[0].std_error, rtol=1e-6)
+    w, treated = fits[0].design.weights.to_numpy(), data["a"].to_numpy() == 1
+    for level in np.unique(data["f"]):
+        inside = (data["f"] == level).to_numpy(dtype=float)
+        arms = (treated, ~treated) if estimand == "ATE" else (treated,)
+        sd = np.sqrt(np.mean([inside[k].var() for k in arms]))
+        goal = inside.mean() if estimand == "ATE" else inside[treated].mean()
+        for arm in (treated, ~treated):
+            assert abs(w[arm] @ inside[arm] / w[arm].sum() - goal) <= tols * sd + 1e-8
+
+
+def test_levels_of_equal_size_all_at_their_bounds():
+    """Two levels above and two below, by the same: one multiplier too many, and still one set of weights."""
+    f = np.repeat(["p", "q", "r", "s"], 40)
+    a = np.concatenate([np.arange(40) < k for k in (28, 28, 12, 12)]).astype(int)
+    data = pd.DataFrame({"f": f, "a": a})
+    w = cf.design("~ treat(a) + adjust(f)", data, "ebal", tols=0.1).weights
+    sums = {key: w[rows.index].sum() for key, rows in data.groupby(["f", "a"])}
+    sd = np.sqrt((0.35 * 0.65 + 0.15 * 0.85) / 2)
+    for level, sign in zip("pqrs", (1, 1, -1, -1), strict=True):
+        assert sums[level, 1] / 80 == pytest.approx(0.25 + sign * 0.1 * sd, abs=1e-8)
+        assert sums[level, 0] / 80 == pytest.approx(0.25 - sign * 0.1 * sd, abs=1e-8)
+
+
+@pytest.mark.parametrize(("estimand", "tols", "ref"), [("ATE", 0.05, "north"), ("ATT", 0.02, "east")])
+def test_influence_with_a_reference_level_at_its_bound(estimand, tols, ref):
+    formula = f"y ~ treat(a) + adjust(x + relevel(factor(f), ref = '{ref}')) + outcome(x) + weights(w)"
+    fit = cf.fit(formula, coded(3), "ebal", estimand=estimand, tols=tols, interact=True)
+    active = {name for stage in fit.fit.extras["weighting"].stages if "balance" in stage.name for name in stage.names}
+    assert any(name.endswith(f"){ref}") for name in active)
+    psi = fit.influence()
+    for row in (0, 7, 31, 59, 200):
+        np.testing.assert_allclose(psi[row], brute(fit, row), rtol=1e-6, atol=1e-6 * np.abs(psi).max())
+
+
+def test_tolerances_say_from_what():
+    text = str(cf.design("~ treat(a) + adjust(x)", sample(6), "ebal", tols=0.05))
+    assert "entropy balancing, within 0.05 standard deviations of the target" in text
+    assert "correlations within 0.05 of zero" in str(cf.design("~ treat(q) + adjust(x)", sample(6), "ebal", tols=0.05))
+
+
+# -- refits of the propensity score, all at once ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [80, 3000])
+def test_refits_at_once_are_refits_one_by_one(n):
+    """Probabilities under bootstrap frequencies whatever the scale of columns; NaN without a maximum."""
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, 3))
+    X = np.column_stack([np.ones(n), x, 1e4 + 1e3 * x[:, 0] ** 2])
+    a = (rng.random(n) < 1 / (1 + np.exp(-x[:, 0]))).astype(float)
+    S = rng.multinomial(n, np.full(n, 1 / n), 40) * rng.uniform(0.5, 2, n)
+    S[7] *= 1e6
+    S[11] = np.where(a == (x[:, 0] > 0), S[11], 0)  # told apart
+    whole = newton(X, a, read_family("binomial", "logit"), np.ones(n), None, None)
+    P = warm_logits(X, a, S, whole.coef)
+    assert np.isnan(P[11]).all()
+    for r in np.delete(np.arange(40), 11):
+        alone = newton(X, a, read_family("binomial", "logit"), S[r], None, whole.coef, tol=1e-14)
+        if np.abs(X @ (alone.coef - whole.coef)).max() < FAR / 2:
+            np.testing.assert_allclose(P[r], alone.mu, rtol=0, atol=1e-12)
+        else:
+            assert np.isnan(P[r]).all() or np.abs(P[r] - alone.mu).max() < 1e-12
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC", "ATO", "ATM"])
+def test_weights_of_many_sets_of_scores(estimand):
+    rng = np.random.default_rng(0)
+    P, codes = rng.random((3, 20)), rng.integers(0, 2, 20)
+    P[1, :2], P[2] = (0, 1), np.nan
+    arm = {"ATT": 1, "ATC": 0}.get(estimand)
+    found = binary_weights(P, codes == 1, estimand, arm)
+    for p, w in zip(P[:2], found[:2], strict=True):
+        np.testing.assert_allclose(w, estimand_weights(np.column_stack([1 - p, p]), codes, estimand, arm, None)[0])
+    assert np.isnan(found[2]).all()

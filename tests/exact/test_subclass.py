@@ -227,14 +227,40 @@ def test_distance_and_link(sample):
 
 
 def test_discarded_rows(sample):
-    with pytest.warns(CausalFormulaWarning, match="rows discarded: propensity score outside the common support"):
+    with pytest.warns(CausalFormulaWarning, match="rows discarded: propensity score outside the common supp") as told:
         fit = cf.fit(FORMULA, sample, "subclass", discard="both", estimand="ATE", subclass=4)
+    kept = int((fit.design.weights > 0).sum())
+    said = f"{len(sample) - kept} rows discarded: propensity score outside the common support. The ATE is that of "
+    assert any(str(w.message) == f"{said}the other {kept}" for w in told)
     p, a = fit.design.distance, sample["a"]
     low, high = max(p[a == 0].min(), p[a == 1].min()), min(p[a == 0].max(), p[a == 1].max())
     inside = (p >= low) & (p <= high)
     assert (fit.design.subclass.notna() == inside).all()
     assert ((fit.design.weights > 0) == inside).all()
     assert fit.outcome.nobs == inside.sum() < len(sample)
+
+
+def test_sample_sizes_by_stratum(sample):
+    """As MatchIt's summary has them, in the print of the design and of the effects by stratum."""
+    fit = cf.fit(FORMULA, sample, "subclass", subclass=3)
+    table = pd.crosstab(sample["a"], fit.design.subclass, margins=True)
+    lines = {name: table.loc[k].tolist() for name, k in (("Control", 0), ("Treated", 1), ("Total", "All"))}
+    for text in (str(fit.design), str(fit.strata()), str(cf.design(FORMULA, sample, "subclass", subclass=3))):
+        shown = text.partition("\nSample sizes by subclass\n")[2].splitlines()
+        assert shown[0].split() == ["1", "2", "3", "All"]
+        assert {name: list(map(int, cells)) for name, *cells in map(str.split, shown[1:4])} == lines
+    assert "Sample sizes by subclass" not in str(fit) and "Sample sizes by subclass" in fit.strata()._repr_html_()
+    assert list(fit.strata().tidy().columns[:5]) == ["subclass", "term", "contrast", "estimate", "std.error"]
+
+
+def test_rows_in_no_stratum_are_counted(sample):
+    with pytest.warns(CausalFormulaWarning, match="discarded"):
+        design = cf.design(FORMULA, sample, "subclass", discard="both", subclass=3)
+    out = pd.crosstab(design.subclass.isna(), sample["a"]).loc[True].tolist()
+    shown = str(design).partition("\nSample sizes by subclass\n")[2].splitlines()
+    assert shown[0].split()[-2:] == ["None", "All"]
+    assert [int(line.split()[-2]) for line in shown[1:4]] == [*out, sum(out)]
+    assert int(shown[3].split()[-1]) == len(sample)
 
 
 def test_moved_and_dropped_rows_are_told():
@@ -244,7 +270,7 @@ def test_moved_and_dropped_rows_are_told():
     with pytest.warns(CausalFormulaWarning, match="2 rows moved to another stratum, so that each has at least 1 of"):
         moved = cf.fit("y ~ treat(a)", thin, "subclass", distance="p", subclass=3)
     assert moved.design.subclass.tolist() == [1, 1, 2, 3, 1, 1, 2, 2, 3, 3]
-    with pytest.warns(CausalFormulaWarning, match="4 rows are in no stratum and have weight 0") as told:
+    with pytest.warns(CausalFormulaWarning, match="4 rows are in no .* 0. The ATT is that of the other 6$") as told:
         dropped = cf.fit("y ~ treat(a)", thin, "subclass", distance="p", subclass=3, min_n=0)
     assert any("1 stratum instead of 3: some lack an arm" in str(w.message) for w in told)
     assert dropped.design.subclass.notna().sum() == 6
@@ -268,7 +294,11 @@ def test_few_values_of_the_distance():
         ({"subclass": 2.5}, cf.OptionError, "subclass=2.5: give a number of strata, or quantiles"),
         ({"subclass": [0.2, 1.5]}, cf.OptionError, "give a number of strata, or quantiles between 0 and 1"),
         ({"subclass": [0, 1]}, cf.OptionError, "give a number of strata, or quantiles"),
-        ({"min_n": -1}, cf.OptionError, "min_n must be a whole number"),
+        (
+            {"min_n": -1},
+            cf.OptionError,
+            "min_n=-1: the least number of units of each arm in a stratum, a whole number from 0",
+        ),
         ({"link": "logti"}, cf.OptionError, "unknown link 'logti'; did you mean 'logit'"),
         ({"discard": "treat"}, cf.OptionError, "unknown discard 'treat'; did you mean 'treated'"),
         ({"estimator": "mmws"}, cf.OptionError, "unknown estimator 'mmws'.*weighted, stratified"),
@@ -278,7 +308,7 @@ def test_few_values_of_the_distance():
         (
             {"min_n": 70},
             cf.DataError,
-            r"rows with a = \d are too few for 6 strata with min_n=70 \(stratum .*use at most [12] strat",
+            r"143 rows with a = 1 are too few for 6 strata with min_n=70; use at most 2 strata",
         ),
     ],
 )
@@ -361,3 +391,31 @@ def test_a_single_unit_leaves_the_other_strata_their_standard_errors():
         else:
             assert error == pytest.approx(np.sqrt(y1.var() / len(y1) + y0.var() / len(y0)), rel=1e-9)
     assert table["std.error"].isna().sum() == 2
+
+
+def test_a_link_is_of_the_propensity_model(sample):
+    with pytest.raises(cf.OptionError, match="link='probit' is for distance='glm'; distance='x' is a column"):
+        cf.fit(FORMULA, sample, "subclass", distance="x", link="probit")
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC"])
+def test_the_remedies_for_too_many_strata_work(sample, estimand):
+    def asked(data, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cf.fit(FORMULA, data, "subclass", estimand=estimand, **options)
+
+    fewest = int(sample["a"].value_counts().min())
+    most = fewest // 40
+    with pytest.raises(cf.DataError, match=f"20 strata with min_n=40; use at most {most} strata"):
+        asked(sample, subclass=20, min_n=40)
+    assert np.isfinite(asked(sample, subclass=most, min_n=40).estimate)
+    with pytest.raises(cf.DataError, match=f"not enough for 2 strata; use min_n={fewest // 2} or less with subclass=2"):
+        asked(sample, min_n=fewest - 1)
+    assert np.isfinite(asked(sample, subclass=2, min_n=fewest // 2).estimate)
+
+
+def test_a_single_unit_has_no_strata(sample):
+    single = sample[(sample["a"] == 0) | (sample.index == sample.index[sample["a"] == 1][0])]
+    with pytest.raises(cf.DataError, match=r"1 row with a = 1 is too few for 6 strata.*even 2 strata.*another method"):
+        cf.fit("y ~ treat(a)", single, "subclass", distance="x")

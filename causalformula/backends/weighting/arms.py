@@ -15,6 +15,7 @@ from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.approximate import Bounded, balance_within
 from causalformula.numerics.balancing import Tilt, balance
 from causalformula.numerics.linalg import gram
+from causalformula.numerics.reachable import REMEDY, Report
 
 Array = NDArray[np.float64]
 
@@ -29,14 +30,17 @@ def balanced_arms(
     plus: float,
     base: Array | None = None,
     slack: Slack | None = None,
+    remedy: str = "",
 ) -> Weighting:
     """Weights ``plus + base exp(z'lambda_a)`` of each arm a that make its sums of z the target population's.
 
     ``sum_i s_i (1[A_i = a] w_i - t_i) z_i = 0`` with t the target's membership: everyone, or the units of
-    ``arm``, which keep the weight one. With a slack the sums agree within its bounds.
+    ``arm``, which keep the weight one. With a slack the sums agree within its bounds. ``remedy`` is what a message
+    of weights that do not exist proposes first.
     """
     target = np.ones(len(s)) if arm is None else hot[:, arm]
     w = np.zeros(len(s)) if arm is None else hot[:, arm].copy()
+    groups = hot if arm is None else hot[:, [arm]]
     stages, dw = [] if slack is None else [slack.stage], {}
     for k, level in enumerate(levels):
         if k == arm:
@@ -46,12 +50,13 @@ def balanced_arms(
         constant = plus * inside - target
         b, size = Z.T @ (s * constant), float(s @ target)
         name = f"balance {level}"
+        report = Report(groups, plus, remedy + REMEDY, f" in arm {level}")
         if slack is None:
-            tilt = balance(Z, s, up, np.zeros(len(s)), b, size, names)
+            tilt = balance(Z, s, up, np.zeros(len(s)), b, size, names, report)
             rise = rises(up, tilt)
             stage, columns = tilt_stage(name, tilt, Z, names, -s * (rise + constant), s * rise)
         else:
-            found = balance_within(Z, s, up, b, size, slack.bound, names)
+            found = balance_within(Z, s, up, b, size, slack.bound, names, report)
             rise = rises(up, found.tilt)
             stage, columns = slack_stage(name, found, Z, names, -s * (rise + constant), s * rise, slack, s * target)
         w += plus * inside + rise

@@ -18,7 +18,7 @@ from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates
 
 Array = NDArray[np.float64]
-# The balancing weights of the frame reweighted by one row of frequencies.
+# The balancing weights of the frame reweighted by each row of frequencies (R, n); NaN rows where there are none.
 Weigh = Callable[[Array], Array]
 
 
@@ -34,7 +34,8 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
     compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     if options.contrast in ("sd", "iqr", "minmax") or any(c.slope for c in compared):
         return None
-    totals = _weights(frame, W, weigh)
+    with np.errstate(invalid="ignore"):
+        totals = frame.unit_weights * W * weigh(W)
     good = ~np.isnan(totals).any(axis=1)
     part = ("weighted", options.interact)
     design = frame.design(part)
@@ -55,16 +56,19 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
         return np.asarray(options.scale.function(high, low))
 
 
-def _weights(frame: ModelFrame, W: Array, weigh: Weigh) -> Array:
-    """Sampling times frequency times balancing weights (R, n)."""
-    s = frame.unit_weights
-    out = np.full(W.shape, np.nan)
-    for k, w in enumerate(W):
-        try:
-            out[k] = s * w * weigh(w)
-        except (CausalFormulaError, np.linalg.LinAlgError):
-            continue
-    return out
+def one_by_one(weigh: Callable[[Array], Array]) -> Weigh:
+    """Weights of one row of frequencies after another."""
+
+    def every(W: Array) -> Array:
+        out = np.full(W.shape, np.nan)
+        for k, w in enumerate(W):
+            try:
+                out[k] = weigh(w)
+            except (CausalFormulaError, np.linalg.LinAlgError):
+                continue
+        return out
+
+    return every
 
 
 def _means(frame: ModelFrame, part: object, setting: Setting, T: Array, betas: Array) -> Array:

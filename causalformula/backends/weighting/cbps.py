@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
+from causalformula.backends.options import flag
 from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
-from causalformula.backends.weighting.batch import weighted_batch
+from causalformula.backends.weighting.batch import one_by_one, weighted_batch
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
@@ -23,6 +24,7 @@ from causalformula.inference.stage import Stage
 from causalformula.numerics.balancing import Tilt, balance
 from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.moments import Moments, minimize_moments
+from causalformula.numerics.reachable import Report
 
 Array = NDArray[np.float64]
 
@@ -45,8 +47,7 @@ class CBPS(BalancingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.over, bool):
-            raise OptionError(f"over must be True or False, not {self.over!r}")
+        flag("over", self.over)
         if self.over and self.estimand == "ATO":
             raise OptionError("over=True adds nothing for the ATO: its balance conditions are the likelihood's score")
 
@@ -97,7 +98,8 @@ def solve_cbps(
         0: (zero, -treated, control),
     }[arm]
     size = float(s.sum() if arm is None else s @ (treated if arm == 1 else control))
-    tilt = balance(Z, s, up, down, Z.T @ (s * constant), size, names)
+    report = Report(np.column_stack([control, treated])[:, slice(None) if arm is None else [arm]])
+    tilt = balance(Z, s, up, down, Z.T @ (s * constant), size, names, report)
     rise, fall = np.where(up, up * np.exp(tilt.eta), 0.0), np.where(down, down * np.exp(-tilt.eta), 0.0)
     return tilt, -s * (rise + fall + constant), s * (rise - fall)
 
@@ -190,7 +192,8 @@ def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: 
 
 def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | None:
     """Many reweighted fits: the design stage each time, the outcome models at once."""
-    return weighted_batch(frame, options, query, W, lambda w: cbps_weights(frame.reweight(w), options).weights)
+    weigh = one_by_one(lambda w: cbps_weights(frame.reweight(w), options).weights)
+    return weighted_batch(frame, options, query, W, weigh)
 
 
 @backend(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.options import shown
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.stage import Weighting
 from causalformula.errors import DataError, OptionError
@@ -21,15 +22,16 @@ Density = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 
 def read_density(name: str) -> Density | None:
     """A density by R's name (``dnorm``, ``dt_4``); None for the kernel estimate."""
-    if name == "kernel":
+    text = name if isinstance(name, str) else ""
+    if text == "kernel":
         return None
-    if name == "dnorm":
+    if text == "dnorm":
         return (lambda z: -(z**2) / 2), (lambda z: -z)
-    head, _, tail = name.partition("_")
-    if head == "dt" and tail.replace(".", "", 1).isdigit() and float(tail) > 0:
+    head, _, tail = text.partition("_")
+    if head == "dt" and tail.isascii() and tail.replace(".", "", 1).isdigit() and float(tail) > 0:
         nu = float(tail)
         return (lambda z: -(nu + 1) / 2 * np.log1p(z**2 / nu)), (lambda z: -(nu + 1) * z / (nu + z**2))
-    raise OptionError(f"unknown density {name!r}; choose from dnorm, dt_<degrees of freedom> such as dt_4, kernel")
+    raise OptionError(f"unknown density {shown(name)}; choose from dnorm, dt_<degrees of freedom> such as dt_4, kernel")
 
 
 def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[str, ...]]) -> Weighting:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
+from causalformula.backends.options import column, is_number, shown
 from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, rises, tilt_stage
-from causalformula.backends.weighting.batch import weighted_batch
-from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
+from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns, with_every_level
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.slack import slack_of_means, slack_of_products
 from causalformula.backends.weighting.stage import Weighting, indicators, target_arm, with_shares
@@ -23,8 +23,10 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
 from causalformula.numerics.approximate import balance_within
 from causalformula.numerics.balancing import balance
+from causalformula.numerics.reachable import REMEDY, Report
 
 Array = NDArray[np.float64]
+TOLERATE = "allow some imbalance with tols=, "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,9 @@ class Ebal(BalancingOptions):
         Balance pairwise products too.
     tols : float
         Above zero, balance is approximate, with less variable weights: standardised mean differences from the target
-        (for a dose, correlations) up to this. The standard deviation is that of the target arm, or pooled over the arms
-        for the ATE.
+        (for a dose, correlations) up to this, for every column and every level of a factor. The standard deviation is
+        that of the target arm, or pooled over the arms for the ATE; there each arm is within ``tols`` of the sample,
+        and two arms within twice that of each other.
     base_weights : str, optional
         A column of weights that the balancing weights stay as near to, in relative entropy, as balance allows.
     """
@@ -50,9 +53,10 @@ class Ebal(BalancingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number = isinstance(self.tols, (float, Integral)) and not isinstance(self.tols, bool)
-        if not (number and 0 <= self.tols < np.inf):
-            raise OptionError(f"tols={self.tols!r}: the largest standardised mean difference, a number not below zero")
+        if not (is_number(self.tols) and self.tols >= 0):
+            text = "the largest standardised mean difference, a number not below zero"
+            raise OptionError(f"tols={shown(self.tols)}: {text}")
+        column("base_weights", self.base_weights)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -64,20 +68,28 @@ def ebal_weights(frame: ModelFrame, options: Ebal) -> Weighting:
     """The weights of least relative entropy that balance the covariates; each arm's sum to its own size."""
     Z, names = balancing_columns(frame, options.moments, options.int)
     base = None if options.base_weights is None else base_weights(frame, options.base_weights)
-    words = f"entropy balancing within {options.tols:g} standard deviations" if options.tols else "entropy balancing"
+    if options.tols:
+        Z, names = with_every_level(frame, Z, names)
     if frame.the_treatment.kind is Kind.CONTINUOUS:
         if options.estimand != "ATE":
             raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
         made = dose_weights(frame, Z, names, base, options.tols)
-        return replace(made, words=words.replace("standard deviations", "of zero correlations"))
+        return replace(made, words=_words(options.tols, f"correlations within {options.tols:g} of zero"))
     hot, s = indicators(frame), frame.unit_weights
     arm = target_arm(frame, options)
     slack = None
     if options.tols:
         slack = slack_of_means(Z, names, s, hot if arm is None else hot[:, [arm]], options.tols)
-    made = balanced_arms(Z, names, s, hot, arm, frame.the_treatment.levels, 0.0, base, slack)
+    made = balanced_arms(
+        Z, names, s, hot, arm, frame.the_treatment.levels, 0.0, base, slack, "" if options.tols else TOLERATE
+    )
     target = np.ones(frame.n) if arm is None else hot[:, arm]
+    words = _words(options.tols, f"within {options.tols:g} standard deviations of the target")
     return replace(with_shares(made, hot, target, s), words=words)
+
+
+def _words(tols: float, within: str) -> str:
+    return f"entropy balancing, {within}" if tols else "entropy balancing"
 
 
 def base_weights(frame: ModelFrame, name: str) -> Array:
@@ -117,8 +129,9 @@ def dose_weights(
     b = -s @ wanted
     up = np.ones(frame.n) if base is None else base
     slack = slack_of_products(C, (*names[1:], dose), s, tols) if tols else None
-    found = None if slack is None else balance_within(Z, s, up, b, total, slack.bound, labels)
-    tilt = balance(Z, s, up, np.zeros(frame.n), b, total, labels) if found is None else found.tilt
+    report = Report(remedy=REMEDY if tols else TOLERATE + REMEDY)
+    found = None if slack is None else balance_within(Z, s, up, b, total, slack.bound, labels, report)
+    tilt = balance(Z, s, up, np.zeros(frame.n), b, total, labels, report) if found is None else found.tilt
     w = rises(up, tilt)
     means = Stage("means", (*names[1:], dose), np.zeros(p + 1), total * np.eye(p + 1), s[:, None] * C)
     stage, columns = tilt_stage("balance", tilt, Z, labels, -s * w, s * w)
@@ -134,7 +147,8 @@ def dose_weights(
 
 def _batch(frame: ModelFrame, options: Ebal, query: Query, W: Array) -> Array | None:
     """Many reweighted fits: the design stage each time, the outcome models at once."""
-    return weighted_batch(frame, options, query, W, lambda w: ebal_weights(frame.reweight(w), options).weights)
+    weigh = one_by_one(lambda w: ebal_weights(frame.reweight(w), options).weights)
+    return weighted_batch(frame, options, query, W, weigh)
 
 
 @backend(
@@ -170,7 +184,7 @@ def ebal(frame: ModelFrame, options: Ebal) -> Fit:
     Raises
     ------
     ConvergenceError
-        If no weights balance the covariates, naming the worst.
+        If no weights balance the covariates, naming those in the way and how near to balance any weights come.
 
     Notes
     -----

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
+from causalformula.backends.options import flag, is_number, shown
 from causalformula.backends.registry import backend
-from causalformula.backends.weighting.batch import weighted_batch
+from causalformula.backends.separation import apart_alone
+from causalformula.backends.weighting.batch import one_by_one, weighted_batch
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
 from causalformula.errors import CapabilityError, OptionError
@@ -22,6 +24,8 @@ from causalformula.numerics.energy import quadratic_programme, scaled_distances
 Array = NDArray[np.float64]
 # An n x n matrix of distances: 200 MB here, and the solver holds several.
 MOST_ROWS = 5000
+# Beyond, weights differ from one by what the solver's accuracy does not tell.
+MOST_PENALTY = 1e6
 GIVEN = "standard errors treat the energy-balancing weights as given: they have no estimating equations"
 ABSORBED = (
     "energy-balancing weights undo a replicate's own: where those are above zero everywhere, balance is found at the "
@@ -54,10 +58,12 @@ class Energy(WeightingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.lambda_ > 0:
-            raise OptionError(f"lambda_={self.lambda_!r} must be above zero")
-        if not 0 <= self.min_w < 1:
-            raise OptionError(f"min_w={self.min_w!r} must be at least 0 and below 1")
+        flag("improved", self.improved)
+        flag("dimension_adj", self.dimension_adj)
+        if not (is_number(self.lambda_) and 0 < self.lambda_ <= MOST_PENALTY):
+            raise OptionError(f"lambda_={shown(self.lambda_)}: a number above zero, {MOST_PENALTY:g} at most")
+        if not (is_number(self.min_w) and 0 <= self.min_w < 1):
+            raise OptionError(f"min_w={shown(self.min_w)}: a number, at least 0 and below 1")
 
 
 def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
@@ -80,10 +86,16 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     if frame.the_treatment.kind is Kind.CONTINUOUS:
         if options.estimand != "ATE":
             raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
+        if not options.improved:
+            raise OptionError("improved=False is for treatments with arms; a dose has none")
         return independence_weights(frame, used, options)
+    if not options.dimension_adj:
+        raise OptionError(f"dimension_adj=False is for a dose; {frame.the_treatment.name!r} has arms")
     hot, s = indicators(frame)[used], _scaled_to_rows(frame, used)
     D = scaled_distances(distance_columns(frame)[used], s)
     arm = target_arm(frame, options)
+    if arm is not None and not options.improved:
+        raise OptionError("improved=False is for the ATE: only there are arms made like each other")
     moving = [k for k in range(hot.shape[1]) if k != arm]
     share = s[:, None] * hot / (s @ hot)
     target = s / s.sum() if arm is None else share[:, arm]
@@ -100,7 +112,7 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     )
     w = np.ones(frame.n)
     w[used[free]] = found
-    return Weighting(w, caveats=(GIVEN,), words="energy balancing")
+    return Weighting(w, notes=apart_alone(frame), caveats=(GIVEN,), words="energy balancing")
 
 
 def _scaled_to_rows(frame: ModelFrame, used: NDArray[np.intp]) -> Array:
@@ -174,7 +186,8 @@ def distance_columns(frame: ModelFrame) -> Array:
 
 def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array | None:
     """Many reweighted fits: the design stage each time, the outcome models at once."""
-    return weighted_batch(frame, options, query, W, lambda w: energy_weights(frame.reweight(w), options).weights)
+    weigh = one_by_one(lambda w: energy_weights(frame.reweight(w), options).weights)
+    return weighted_batch(frame, options, query, W, weigh)
 
 
 @backend(

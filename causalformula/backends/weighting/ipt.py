@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.weighting.arms import balanced_arms
-from causalformula.backends.weighting.batch import weighted_batch
+from causalformula.backends.weighting.batch import one_by_one, weighted_batch
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.stage import Weighting, indicators, target_arm
@@ -53,7 +53,8 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
 
 def _batch(frame: ModelFrame, options: IPT, query: Query, W: Array) -> Array | None:
     """Many reweighted fits: the design stage each time, the outcome models at once."""
-    return weighted_batch(frame, options, query, W, lambda w: ipt_weights(frame.reweight(w), options).weights)
+    weigh = one_by_one(lambda w: ipt_weights(frame.reweight(w), options).weights)
+    return weighted_batch(frame, options, query, W, weigh)
 
 
 @backend(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -12,18 +10,21 @@ from numpy.typing import NDArray
 
 from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.fit import Fit, Query
+from causalformula.backends.options import column, flag, is_number, one_of, shown, whole
 from causalformula.backends.registry import backend
+from causalformula.backends.separation import apart_on
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
-from causalformula.backends.weighting.learner import check_classifier, learned_propensity
+from causalformula.backends.weighting.learner import check_classifier, learned_propensity, model_name
 from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import (
     Propensity,
     binary_propensity,
+    binary_weights,
     estimand_weights,
     multinomial_propensity,
     propensity_sensitivity,
-    warm_propensity,
+    warm_scores,
 )
 from causalformula.backends.weighting.stage import (
     Weighting,
@@ -35,7 +36,7 @@ from causalformula.backends.weighting.stage import (
     trimmed,
     with_shares,
 )
-from causalformula.errors import CapabilityError, DataError, OptionError, choose, some
+from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 
@@ -87,30 +88,35 @@ class IPW(WeightingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.link not in LINKS:
-            raise OptionError(f"unknown link {self.link!r}{choose(self.link, LINKS)}")
-        for name in ("stabilize", "trim_lower"):
-            if not isinstance(getattr(self, name), bool):
-                raise OptionError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        one_of("link", self.link, LINKS)
+        flag("stabilize", self.stabilize)
+        flag("trim_lower", self.trim_lower)
         self._check_trim()
-        if isinstance(self.discard, list):
-            object.__setattr__(self, "discard", tuple(self.discard))
-        if not (self.discard is None or self.discard in DISCARD or _is_range(self.discard)):
-            raise OptionError(f"discard={self.discard!r}: choose from {', '.join(DISCARD)}, or give a pair (low, high)")
+        object.__setattr__(self, "discard", read_discard(self.discard))
         if self.stabilize and self.estimand not in (None, "ATE"):
             raise OptionError(f"stabilize=True is for the ATE; weights for the {self.estimand} have a scale already")
+        column("ps", self.ps)
+        column("by", self.by)
+        whole("folds", self.folds, "folds of the cross-fitting")
+        whole("seed", self.seed, "the seed of the folds", least=0, most=2**32 - 1)
+        read_density(self.density)
+        self._check_scores()
+
+    def _check_scores(self) -> None:
+        """Where the scores come from, and options that would have no effect on them."""
         if self.ps is not None and self.model is not None:
             raise OptionError("ps= gives the propensity scores and model= fits them: use one of the two")
-        for name in ("ps", "by"):
-            if not isinstance(getattr(self, name), (str, NoneType)):
-                raise OptionError(f"{name} is the name of a column, not {getattr(self, name)!r}")
         if self.model is not None:
             check_classifier(self.model)
-        for name, least in (("folds", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise OptionError(f"{name} must be a whole number, {least} or more, not {value!r}")
-        read_density(self.density)
+        elif (self.folds, self.seed) != (IPW.folds, IPW.seed):
+            raise OptionError("folds= and seed= are for model=, whose scores are cross-fitted; there is no model=")
+        if self.ps is None and self.model is None:
+            return
+        source = "model= fits" if self.ps is None else "ps= gives"
+        idle = {"link": self.link != IPW.link, "by": self.ps is not None and self.by is not None}
+        for name in (name for name, given in idle.items() if given):
+            text = f"{source} the propensity scores. Leave out one of the two"
+            raise OptionError(f"{name}={getattr(self, name)!r} has no effect: {text}")
 
     def _check_trim(self) -> None:
         trim = self.trim
@@ -118,9 +124,8 @@ class IPW(WeightingOptions):
             if self.trim_lower:
                 raise OptionError("trim_lower=True trims small weights too, and trim= says how many: give both")
             return
-        number = isinstance(trim, Real) and not isinstance(trim, bool)
-        if not number or not (0.5 < trim < 1 or (trim >= 1 and trim % 1 == 0)):
-            raise OptionError(f"trim={trim!r}: give a quantile above 0.5 and below 1, or how many weights to trim")
+        if not is_number(trim) or not (0.5 < trim < 1 or (trim >= 1 and trim % 1 == 0)):
+            raise OptionError(f"trim={shown(trim)}: give a quantile above 0.5 and below 1, or how many weights to trim")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -134,11 +139,13 @@ class IPW(WeightingOptions):
         return "HC0" if self.ps is not None or self.model is not None or kernel else None
 
 
-def _is_range(value: Any) -> bool:
-    """Whether a value is a pair of numbers in their order."""
-    if not (isinstance(value, tuple) and len(value) == 2):
-        return False
-    return all(isinstance(v, Real) and not isinstance(v, bool) for v in value) and bool(value[0] < value[1])
+def read_discard(value: Any) -> Any:
+    """Arms whose rows are dropped outside the common support, a range of scores, or None."""
+    if value is None or (isinstance(value, str) and value in DISCARD):
+        return value
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]:
+        return tuple(value)
+    raise OptionError(f"discard={shown(value)}: choose from {', '.join(DISCARD)}, or give a pair (low, high)")
 
 
 def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
@@ -147,6 +154,8 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         _refuse_for_dose(options)
         made = density_weights(frame, options.density, propensity_design(frame, options.by))
         return trimmed(made, frame, options, options.trim, options.trim_lower)
+    if options.density != IPW.density:
+        raise OptionError(f"density={options.density!r} is for a dose; {frame.the_treatment.name!r} has arms")
     hot = indicators(frame)
     arm = target_arm(frame, options)
     if options.estimand == "ATOS" and frame.the_treatment.kind is not Kind.BINARY:
@@ -160,8 +169,9 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         stages=() if found.stage is None else (found.stage,),
         dw={} if found.stage is None else {"propensity": propensity_sensitivity(found, w, dlog)},
         models={} if found.model is None else {"propensity": found.model},
-        notes=found.notes,
-        caveats=found.caveats,
+        notes=(*found.notes, *_no_overlap(frame, found, options)),
+        caveats=found.caveats if options.ps is None else (),
+        given=() if options.ps is None else found.caveats,
         words=words,
         probabilities=None if binary else found.P,
     )
@@ -172,6 +182,13 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
     made = discarded(made, frame, options, options.discard)
     return finite(trimmed(made, frame, options, options.trim, options.trim_lower), frame)
+
+
+def _no_overlap(frame: ModelFrame, found: Propensity, options: IPW) -> tuple[str, ...]:
+    """A note on scores, given or learned, that have no value in common between two arms; a fitted model has its own."""
+    if frame.the_treatment.kind is not Kind.BINARY or (options.ps is None and options.model is None):
+        return ()
+    return apart_on(frame, found.P[:, 1])
 
 
 def _noted(made: Weighting, note: str) -> Weighting:
@@ -203,7 +220,7 @@ def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
     within = "" if options.by is None else f" by {options.by}"
     if options.model is not None:
         found = learned_propensity(frame, options.model, options.folds, options.seed, design[0])
-        return found, f"inverse probability weighting ({type(options.model).__name__}, {_folds_text(options.folds)})"
+        return found, f"inverse probability weighting ({model_name(options.model)}, {_folds_text(options.folds)})"
     if binary:
         return binary_propensity(frame, options.link, design), f"inverse probability weighting ({options.link}{within})"
     if options.link != "logit":
@@ -252,10 +269,13 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     codes, s, arm = frame.the_treatment.codes, frame.unit_weights, target_arm(frame, options)
     X, _ = propensity_design(frame, options.by)
     model = ipw_weights(frame, options).models["propensity"]
-    refit = warm_propensity(frame, options.link, X, model.coef)
 
-    def weigh(w: Array) -> Array:
-        return estimand_weights(refit(w), codes, str(options.estimand), arm, s * w)[0]
+    def weigh(W: Array) -> Array:
+        P = warm_scores(frame, options.link, X, model.coef, W)
+        if options.estimand != "ATOS":
+            return binary_weights(P, codes == 1, str(options.estimand), arm)
+        pairs = (np.column_stack([1 - p, p]) for p in P)
+        return np.stack([estimand_weights(p, codes, "ATOS", None, s * w)[0] for p, w in zip(pairs, W, strict=True)])
 
     return weighted_batch(frame, options, query, W, weigh)
 

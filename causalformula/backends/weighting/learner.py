@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.options import shown
 from causalformula.backends.weighting.propensity import Propensity
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
@@ -20,9 +21,18 @@ def check_classifier(model: Any) -> None:
         raise OptionError(f"model={model.__name__} is a class; give an object of it, model={model.__name__}()")
     if not (hasattr(model, "fit") and hasattr(model, "predict_proba")):
         raise OptionError(
-            f"model={model!r} gives no probabilities: a scikit-learn classifier with fit and predict_proba is needed, "
-            "such as RandomForestClassifier() or GradientBoostingClassifier()"
+            f"model={shown(model)} gives no probabilities: a scikit-learn classifier with fit and predict_proba is "
+            "needed, such as RandomForestClassifier() or GradientBoostingClassifier()"
         )
+
+
+def model_name(model: Any) -> str:
+    """What the print calls a classifier: its class; a pipeline is named by its last step."""
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(model, Pipeline):
+        return f"Pipeline ending in {type(model.steps[-1][1]).__name__}"
+    return type(model).__name__
 
 
 def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: Array) -> Propensity:
@@ -54,7 +64,7 @@ def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: 
         P[np.ix_(test, fitted.classes_)] = fitted.predict_proba(Z[test])
     if not ((P >= 0) & (P <= 1)).all():
         raise DataError(f"{type(model).__name__}.predict_proba gives values that are no probabilities")
-    name = type(model).__name__
+    name = model_name(model)
     note = f"the weights come from {name}, which has no estimating equations: standard errors treat them as given"
     return Propensity(P, None, Z[:, :0], caveats=(note,))
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.options import flag, whole
 from causalformula.backends.weighting.stage import WeightingOptions
-from causalformula.errors import OptionError
+from causalformula.formula.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.numerics.least_squares import least_squares
 
 Array = NDArray[np.float64]
 MOST_MOMENTS = 3
@@ -34,10 +36,8 @@ class BalancingOptions(WeightingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.moments, bool) or self.moments not in range(1, MOST_MOMENTS + 1):
-            raise OptionError(f"moments={self.moments!r}: powers of the covariates to balance, 1 to {MOST_MOMENTS}")
-        if not isinstance(self.int, bool):
-            raise OptionError(f"int must be True or False, not {self.int!r}")
+        whole("moments", self.moments, "powers of the covariates to balance", MOST_MOMENTS)
+        flag("int", self.int)
 
 
 def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = False) -> tuple[Array, tuple[str, ...]]:
@@ -68,4 +68,33 @@ def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = 
         design = frame.design("propensity")
         return design.X, design.names
     found: tuple[Array, tuple[str, ...]] = frame.remembered(("balancing", moments, interactions), make)
+    return found
+
+
+def with_every_level(frame: ModelFrame, Z: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
+    """The columns, and those of the factors' levels that they imply without showing: the reference levels.
+
+    Exact balance of the others is balance of these; balance within bounds is not, and would depend on which level is
+    the reference. The two levels of a two-level factor have the same bound.
+    """
+
+    def make() -> tuple[Array, tuple[str, ...]]:
+        design = frame.design("propensity")
+        levels = [
+            (f"{design.recipe.terms.labels[place]}{level}", (factor.codes == k).astype(float))
+            for place, value in design.values.items()
+            if isinstance(value, (Factor, Strings))
+            for factor in [as_factor(value).drop_unused()]
+            if len(factor.levels) > 2
+            for k, level in enumerate(factor.levels)
+        ]
+        hidden = [(name, column) for name, column in levels if not (column[:, None] == design.X).all(axis=0).any()]
+        if not hidden:
+            return Z, names
+        C = np.column_stack([column for _, column in hidden])
+        implied = np.abs(least_squares(Z, C).residuals).max(axis=0) < 1e-8
+        labels = tuple(name for (name, _), inside in zip(hidden, implied, strict=True) if inside)
+        return np.hstack([Z, C[:, implied]]), (*names, *labels)
+
+    found: tuple[Array, tuple[str, ...]] = frame.remembered(("every level", len(names), names), make)
     return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.distance import thin_arms
+from causalformula.backends.distance import refuse_single_rows, thin_arms
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.sensitivity import Sensitivity
@@ -33,6 +33,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     family = read_family(options.family)
     part = ("weighted", options.interact)
     s = frame.unit_weights
+    refuse_single_rows(frame, weighting.weights)
     model = fit_outcome(frame, part, family, s * weighting.weights)
     notes = tuple(note for note in model.notes if NON_INTEGER not in note)
     hat = replace(model.hat, least_squares=False)
@@ -56,11 +57,12 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
         models={"outcome": model, **weighting.models},
         notes=(
             *weighting.notes,
-            *weighting.caveats,
             *thin_arms(frame, weighting.weights),
             *model.notes,
             *idle_interact(frame, options.interact),
         ),
+        caveats=weighting.caveats,
+        given=weighting.given,
         extras={"weighting": weighting},
         stage=weighting,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +9,13 @@ from numpy.typing import NDArray
 
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import overlap_notes, separated
-from causalformula.errors import ConvergenceError
+from causalformula.errors import CausalFormulaError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
-from causalformula.numerics.logit import warm_logit
+from causalformula.numerics.logit import warm_logits
 from causalformula.numerics.multinomial import multinomial
 
 Array = NDArray[np.float64]
@@ -68,28 +67,44 @@ def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[s
     return Propensity(P, stage, model.hat.X, slope, model, notes)
 
 
-def warm_propensity(frame: ModelFrame, link: str, X: Array, start: Array) -> Callable[[Array], Array]:
-    """Frequencies to refitted propensity scores of two arms (n, 2), by Newton steps from a solution nearby.
+def warm_scores(frame: ModelFrame, link: str, X: Array, start: Array, W: Array) -> Array:
+    """Refitted propensity scores of two arms (R, n) under frequencies ``W``, by Newton steps from a solution nearby.
 
-    As in the fit of the sample, scores may go to 0 or 1 somewhere; arms told apart completely are an error.
+    As in the fit of the sample, scores may go to 0 or 1 somewhere; replicates whose arms are told apart completely
+    are rows of NaN.
     """
-    family = read_family("binomial", link)
     treated = (frame.the_treatment.codes == 1).astype(float)
-    s = frame.unit_weights
-
+    S = frame.unit_weights * W
     kept = np.flatnonzero(~np.isnan(start))
     columns = X if len(kept) == X.shape[1] else X[:, kept]
+    out = warm_logits(columns, treated, S, start[kept]) if link == "logit" else np.full(S.shape, np.nan)
+    for r in np.flatnonzero(np.isnan(out[:, 0])):
+        out[r] = _refit(X, treated, link, S[r], start)
+    return out
 
-    def refit(w: Array) -> Array:
-        p = warm_logit(columns, treated, s * w, start[kept]) if link == "logit" else None
-        if p is not None:
-            return np.column_stack([1 - p, p])
-        fit = newton(X, treated, family, s * w, None, start)
-        if not (fit.converged or fit.separated) or separated(fit.eta, treated == 1, s * w > 0):
-            raise ConvergenceError("the propensity model has no maximum in this replicate")
-        return np.column_stack([1 - fit.mu, fit.mu])
 
-    return refit
+def _refit(X: Array, treated: Array, link: str, s: Array, start: Array) -> Array | float:
+    """Scores of one replicate by the general solver; NaN where there are none."""
+    try:
+        fit = newton(X, treated, read_family("binomial", link), s, None, start)
+    except (CausalFormulaError, np.linalg.LinAlgError):
+        return np.nan
+    if not (fit.converged or fit.separated) or separated(fit.eta, treated == 1, s > 0):
+        return np.nan
+    return fit.mu
+
+
+def binary_weights(p: Array, treated: Array, estimand: str, arm: int | None) -> Array:
+    """The weights of ``estimand_weights`` for many sets of scores (R, n) of two arms; NaN scores give NaN."""
+    own = np.where(treated, p, 1 - p)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if estimand == "ATE":
+            return np.asarray(1 / own)
+        if arm is not None:
+            return np.asarray(np.where(treated == (arm == 1), np.where(np.isnan(own), own, 1.0), (1 - own) / own))
+        if estimand == "ATO":
+            return np.asarray(1 - own)
+        return np.asarray(np.where(own > 0, np.minimum(own, 1 - own) / own, np.where(np.isnan(own), own, 1.0)))
 
 
 def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ...]]) -> Propensity:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.backends.distance import common_support
+from causalformula.backends.distance import common_support, left_over
 from causalformula.backends.fit import DesignWeights
-from causalformula.backends.options import Options
+from causalformula.backends.options import Options, flag
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.errors import DataError, OptionError, some
+from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.formula.values import number_label
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -22,6 +22,9 @@ from causalformula.inference.stage import Stage
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+# What is offered where weights are infinite: a range of scores, and a cap on no more than this share of the weights.
+INNER = (0.01, 0.99)
+MOST_CAPPED = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +41,7 @@ class WeightingOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.interact, bool):
-            raise OptionError(f"interact must be True or False, not {self.interact!r}")
+        flag("interact", self.interact)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,9 @@ class Weighting:
     probabilities : ndarray (n, K), optional
         Propensity scores of several levels.
     caveats : tuple of str
-        What only the print of an estimate must say: standard errors that count the weights as given.
+        What must be said of standard errors that count the weights as given; resampling finds the weights anew.
+    given : tuple of str
+        What must be said of all standard errors: of weights that no resampling finds anew.
     """
 
     weights: Array
@@ -79,6 +83,7 @@ class Weighting:
     words: str = ""
     probabilities: Array | None = None
     caveats: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
     @property
     def design(self) -> DesignWeights:
@@ -157,18 +162,14 @@ def discarded(
         if total == 0:
             raise DataError(f"discard={discard!r} leaves no row with {frame.the_treatment.name} = {level}")
     where = "outside the common support" if isinstance(discard, str) else f"outside [{discard[0]:g}, {discard[1]:g}]"
+    note = f"{counted(dropped, 'row')} discarded: propensity score {where}"
     return replace(
         weighting,
         weights=np.where(kept, weighting.weights, 0.0),
         dw={key: value.scaled(inside) for key, value in weighting.dw.items()},
         kept=kept,
-        notes=(*weighting.notes, f"{dropped} rows discarded: propensity score {where}{_rest(frame, options, dropped)}"),
+        notes=(*weighting.notes, note + left_over(frame, str(options.estimand), dropped)),
     )
-
-
-def _rest(frame: ModelFrame, options: Options, dropped: int) -> str:
-    """Whose effect is estimated after rows were discarded."""
-    return f". The {options.estimand} is that of the other {frame.nobs - dropped}" if dropped else ""
 
 
 def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
@@ -193,19 +194,28 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
     rows = np.flatnonzero(eligible)
     order = rows[np.argsort(weighting.weights[rows], kind="stable")]
     source = np.arange(frame.n)
-    counts = []
+    moved: list[tuple[int, str]] = []
     for upper in (True, False) if lower else (True,):
         limit = _limit_row(order, frame.frequencies, trim, upper)
         at = weighting.weights[limit]
         beyond = eligible & ((weighting.weights > at) if upper else (weighting.weights < at))
         source[beyond] = limit
-        counts.append(f"{int(beyond.sum())} weights {'above' if upper else 'below'} {number_label(float(f'{at:.4g}'))}")
+        side = f"{'above' if upper else 'below'} {number_label(float(f'{at:.4g}'))}"
+        moved.append((int(beyond.sum()), side))
     return replace(
         weighting,
         weights=weighting.weights[source],
         dw={key: value.rows(source) for key, value in weighting.dw.items()},
-        notes=(*weighting.notes, f"trimmed to the limit: {' and '.join(counts)}"),
+        notes=(*weighting.notes, _trimmed_text(moved)),
     )
+
+
+def _trimmed_text(moved: list[tuple[int, str]]) -> str:
+    """How many weights were set to which limits."""
+    counts = [f"{counted(number, 'weight')} {side}" for number, side in moved if number]
+    if counts:
+        return f"trimmed to the limit: {' and '.join(counts)}"
+    return f"nothing trimmed: no weight lies {' or '.join(side for _, side in moved)}"
 
 
 def finite(weighting: Weighting, frame: ModelFrame) -> Weighting:
@@ -219,11 +229,31 @@ def finite(weighting: Weighting, frame: ModelFrame) -> Weighting:
     bad = ~np.isfinite(weighting.weights) & (frame.unit_weights > 0)
     if not bad.any():
         return weighting
+    count = int(bad.sum())
     raise DataError(
-        f"{int(bad.sum())} rows have a propensity of 0 for the level of {frame.the_treatment.name!r} that they have, "
-        f"and with it an infinite weight (rows {some(frame.index[bad])}); leave them out with discard=(0.01, 0.99), "
-        "cap the weights with trim=, choose estimand='ATO', or calibrate the scores"
+        f"{counted(count, 'row')} {'has' if count == 1 else 'have'} a propensity of 0 for the level of "
+        f"{frame.the_treatment.name!r} that {'it has' if count == 1 else 'they have'}, and with it an infinite weight "
+        f"(row{'' if count == 1 else 's'} {some(frame.index[bad])}); {_remedies(weighting, frame, bad)}"
     )
+
+
+def _remedies(weighting: Weighting, frame: ModelFrame, bad: Bools) -> str:
+    """What works for so many infinite weights: ranges that leave both arms, caps on few weights."""
+    used, codes, p = frame.unit_weights > 0, frame.the_treatment.codes, weighting.distance
+    ways = []
+    if p is not None:
+        inside = used & _supported(p, codes == 1, used, INNER)
+        left = [int((inside & (codes == k)).sum()) for k in (0, 1)]
+        if min(left) > 1:
+            ways.append(f"leave them out with discard={INNER} (which leaves {sum(left)} of {int(used.sum())} rows)")
+    if bad.sum() <= MOST_CAPPED * (used & np.isin(codes, codes[bad])).sum():
+        ways.append(f"cap the weights with trim={int(bad.sum())} or more")
+    if p is None or (p[used & (codes == 1)].min() < 1 and p[used & (codes == 0)].max() > 0):
+        ways.append("choose estimand='ATO'")
+    last = "calibrate the scores, which are the probabilities of " + (
+        "each level" if p is None else f"{frame.the_treatment.name} = {frame.the_treatment.levels[1]}"
+    )
+    return ", ".join(ways) + (", or " if ways else "") + last
 
 
 def _limit_row(order: NDArray[np.intp], counts: Array, trim: float, upper: bool) -> int:
