@@ -925,7 +925,7 @@ def test_no_weights_of_a_form_is_not_no_weights():
     text = refusal("~ treat(a) + adjust(x)", data, "ipt")
     start = "no weights of the form 1/p, which are at least 1, balance these covariates; furthest off: x"
     assert text.startswith(
-        f"{start} ({off:.2g} standard deviations at best) in arm 1. Smaller weights do: use method='ebal'"
+        f"{start} ({off:.2g} standard deviations at best) where a = 1. Smaller weights do: use method='ebal'"
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.slack import Slack
 from causalformula.backends.weighting.stage import Weighting
+from causalformula.frame.treatment import Treatment
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.approximate import Bounded, balance_within
 from causalformula.numerics.balancing import Tilt, balance
@@ -26,7 +27,7 @@ def balanced_arms(
     s: Array,
     hot: Array,
     arm: int | None,
-    levels: Sequence[str],
+    treatment: Treatment,
     plus: float,
     base: Array | None = None,
     slack: Slack | None = None,
@@ -42,7 +43,7 @@ def balanced_arms(
     w = np.zeros(len(s)) if arm is None else hot[:, arm].copy()
     groups = hot if arm is None else hot[:, [arm]]
     stages, dw = [] if slack is None else [slack.stage], {}
-    for k, level in enumerate(levels):
+    for k, level in enumerate(treatment.levels):
         if k == arm:
             continue
         inside = hot[:, k]
@@ -50,7 +51,7 @@ def balanced_arms(
         constant = plus * inside - target
         b, size = Z.T @ (s * constant), float(s @ target)
         name = f"balance {level}"
-        report = Report(groups, plus, remedy + REMEDY, f" in arm {level}")
+        report = Report(groups, plus, remedy + REMEDY, f" where {treatment.name} = {level}")
         if slack is None:
             tilt = balance(Z, s, up, np.zeros(len(s)), b, size, names, report)
             rise = rises(up, tilt)

@@ -140,7 +140,7 @@ def balanced_levels(frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Ar
         raise CapabilityError("cbps for the ATO needs two arms; with several levels use method='ipw', estimand='ATO'")
     arm = target_arm(frame, options)
     if arm is not None:
-        return replace(balanced_arms(Z, names, s, hot, arm, treatment.levels, 0.0), words=words)
+        return replace(balanced_arms(Z, names, s, hot, arm, treatment, 0.0), words=words)
     found = balance_levels(Z, treatment.codes, len(treatment.levels), s, names)
     columns = Z[:, found.kept]
     w, dlog = estimand_weights(found.P, treatment.codes, "ATE", None, s)

@@ -80,9 +80,7 @@ def ebal_weights(frame: ModelFrame, options: Ebal) -> Weighting:
     slack = None
     if options.tols:
         slack = slack_of_means(Z, names, s, hot if arm is None else hot[:, [arm]], options.tols)
-    made = balanced_arms(
-        Z, names, s, hot, arm, frame.the_treatment.levels, 0.0, base, slack, "" if options.tols else TOLERATE
-    )
+    made = balanced_arms(Z, names, s, hot, arm, frame.the_treatment, 0.0, base, slack, "" if options.tols else TOLERATE)
     target = np.ones(frame.n) if arm is None else hot[:, arm]
     words = _words(options.tols, f"within {options.tols:g} standard deviations of the target")
     return replace(with_shares(made, hot, target, s), words=words)

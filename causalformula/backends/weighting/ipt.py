@@ -38,7 +38,7 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     Z, names = balancing_columns(frame, options.moments, options.int)
     hot, s, treatment = indicators(frame), frame.unit_weights, frame.the_treatment
     arm = target_arm(frame, options)
-    made = balanced_arms(Z, names, s, hot, arm, treatment.levels, 1.0 if arm is None else 0.0)
+    made = balanced_arms(Z, names, s, hot, arm, treatment, 1.0 if arm is None else 0.0)
     p = None
     if treatment.kind is Kind.BINARY:
         if arm is None:
