@@ -193,6 +193,26 @@ def test_a_replicate_is_refused_only_where_a_fit_is(apart):
     np.testing.assert_allclose(batch[0], whole, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("link", "terms"), [("logit", "x * z"), ("probit", "x * z"), ("cloglog", "x * z"), ("cauchit", "x")]
+)
+def test_replicates_are_the_fits_of_their_resamples(link, terms):
+    """A rare level that only one arm has, in an interaction: every resample has a fit, and the batch finds it."""
+    rng = np.random.default_rng(12)
+    n = 200
+    data = pd.DataFrame({"x": rng.normal(size=n), "z": np.where(np.arange(n) < 5, "rare", "usual")})
+    data["a"] = np.where(data["z"] == "rare", 1, (rng.random(n) < 1 / (1 + np.exp(-data["x"]))).astype(int))
+    data["y"] = data["x"] + data["a"] + rng.normal(size=n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit(f"y ~ treat(a) + adjust({terms})", data, "ipw", link=link)
+        call = fit.call
+        W = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(12)]).astype(float)
+        batch = registry.replicates(W, frame=call.frame, options=call.options, query=Query())[:, 0]
+        whole = [registry.run(call.frame.reweight(w), call.options).estimate.theta[0] for w in W]
+    np.testing.assert_allclose(batch, whole, rtol=1e-5)
+
+
 def test_a_bootstrap_that_fails_says_why(apart):
     rare = apart.assign(r=(np.arange(len(apart)) < 2).astype(int))
     with pytest.raises(

@@ -84,14 +84,23 @@ def warm_scores(frame: ModelFrame, link: str, X: Array, start: Array, W: Array) 
 
 
 def _refit(X: Array, treated: Array, link: str, s: Array, start: Array) -> Array | float:
-    """Scores of one replicate by the general solver; NaN where there are none."""
+    """Scores of one replicate by the general solvers; NaN where there are none.
+
+    What the warm start does not bring to a maximum is fitted as the sample was. The cauchit likelihood has several
+    maxima, and a start nearby may climb another one.
+    """
+    family = read_family("binomial", link)
     try:
-        fit = newton(X, treated, read_family("binomial", link), s, None, start)
+        fit = newton(X, treated, family, s, None, start) if link != "cauchit" else None
+    except (CausalFormulaError, np.linalg.LinAlgError):
+        fit = None
+    if fit is not None and fit.converged and not fit.separated:
+        return np.nan if separated(fit.eta, treated == 1, s > 0) else fit.mu
+    try:
+        cold = fit_glm(X, treated, tuple(map(str, range(X.shape[1]))), family, weights=s, to_zero=True)
     except (CausalFormulaError, np.linalg.LinAlgError):
         return np.nan
-    if not (fit.converged or fit.separated) or separated(fit.eta, treated == 1, s > 0):
-        return np.nan
-    return fit.mu
+    return np.nan if separated(cold.eta, treated == 1, s > 0) else cold.mu
 
 
 def binary_weights(p: Array, treated: Array, estimand: str, arm: int | None) -> Array:
