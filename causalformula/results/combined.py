@@ -21,6 +21,8 @@ from causalformula.results.stack import Joined, Member, Stack, stacked
 from causalformula.results.units import Units
 
 Array = NDArray[np.float64]
+# How the notes of a sum's or difference's fits are told apart.
+NAMES = ("first fit", "second fit")
 
 
 def is_number(value: Any) -> bool:
@@ -133,7 +135,7 @@ def combined(a: Result, b: Result, sign: int) -> Stack:
             f"the fits have measures {a.answer.measure.name} and {b.answer.measure.name}; fit them with the same"
         )
     measure = plain_measure(a.answer.measure)
-    both = stacked([Member.of(fit) for fit in (a, b)], (*a.answer.labels, *b.answer.labels), measure, "")
+    both = stacked([Member.of(fit) for fit in (a, b)], (*a.answer.labels, *b.answer.labels), measure, "", NAMES)
     labels = tuple(_together(a.answer.labels[j], b.answer.labels[k], sign) for j, k in pairs)
     mix = np.zeros((len(pairs), len(both.answer.labels)))
     for row, (j, k) in enumerate(pairs):
@@ -146,7 +148,7 @@ def combined(a: Result, b: Result, sign: int) -> Stack:
         answer=answer,
         covariance=both.call.covariance(answer, None, None),
         title=f"{'Difference' if sign < 0 else 'Sum'} of two fits",
-        fit=replace(both.fit, notes=notes),
+        fit=replace(both.fit, notes=(*both.fit.notes, *notes)),
         coefficients=isinstance(a, Stack) and a.coefficients,
     )
 

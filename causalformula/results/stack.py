@@ -97,6 +97,16 @@ class Member:
         return [Part(evidence, place)], np.eye(evidence.size)
 
 
+def _told(members: Sequence[Member], names: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Notes of the fits, each with the fit's name; those that a stack has from its own members have one already."""
+    out = []
+    for name, member in zip(names, members, strict=True):
+        if isinstance(member.fit, Result):
+            apart = isinstance(member.fit, Stack)
+            out += [note if apart else f"{name}: {note}" for note in getattr(member.fit.fit, kind)]
+    return tuple(out)
+
+
 def _evidence(members: Sequence[Member], units: Units) -> Joint:
     """All fits' estimates, one after the other."""
     found = [member.parts(units) for member in members]
@@ -233,6 +243,10 @@ def stack(
     if isinstance(fits, Mapping):
         names = list(fits) if names is None else names
         fits = list(fits.values())
+    if not isinstance(fits, Sequence):
+        raise OptionError(
+            "cf.stack takes a list of fits, or a dict with their names: cf.stack({'a': fit_a, 'b': fit_b})"
+        )
     members = [Member.of(fit) for fit in fits]
     if not members:
         raise OptionError("there is nothing to stack")
@@ -247,13 +261,18 @@ def stack(
         for name, member in zip(names, members, strict=True)
         for label in member.labels
     )
-    return stacked(members, labels, members[0].measure, f"{len(members)} fits with their joint covariance", vcov)
+    return stacked(members, labels, members[0].measure, f"{len(members)} fits with their joint covariance", names, vcov)
 
 
 def stacked(
-    members: Sequence[Member], labels: tuple[Label, ...], measure: Measure, title: str, vcov: Any = None
+    members: Sequence[Member],
+    labels: tuple[Label, ...],
+    measure: Measure,
+    title: str,
+    names: Sequence[str],
+    vcov: Any = None,
 ) -> Stack:
-    """The fits' estimates one after the other, with their joint covariance."""
+    """The fits' estimates one after the other, with their joint covariance and what each fit's print must say."""
     units = Units.of([member.frame for member in members])
     theta = np.concatenate([member.estimate.theta for member in members])
     estimate = Estimate(tuple(map(str, labels)), theta, _evidence(members, units))
@@ -263,6 +282,7 @@ def stacked(
     first = next((m.fit.call for m in members if isinstance(m.fit, Result)), None)
     text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)
     call = Joined(text, spec, units, options, request=request)  # type: ignore[arg-type]
-    fit = Fit(answer, "", unit_design(units.n), title)
+    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given")}
+    fit = Fit(answer, "", unit_design(units.n), title, **told)
     fits = tuple(member.fit for member in members)
     return Stack(answer, call.covariance(answer, None, None), call, fit, fits=fits, title=title)

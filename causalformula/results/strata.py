@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, CausalFormulaWarning
+from causalformula.inference.requests import HC, Classical, Cluster
 from causalformula.results.coefmat import Cells
 from causalformula.results.rformat import format_each
 
@@ -69,12 +70,14 @@ def stratified_line(result: Result, level: float) -> list[str]:
     weighted = getattr(result.call.options, "estimator", "") == "weighted"
     if not weighted or query is None or query.kind != "effects" or query.by is not None:
         return []
-    if any(frame.has(role) for role in MODELLED):
+    request = result.covariance.request
+    independent = isinstance(request, (HC, Classical))
+    if any(frame.has(role) for role in MODELLED) or not (independent or isinstance(request, Cluster)):
         return []
     with warnings.catch_warnings():
         # of strata with a single unit of an arm, which the line says itself
         warnings.simplefilter("ignore", CausalFormulaWarning)
-        beside = stratified(result, None)
+        beside = stratified(result, None if independent else request)
     reading = beside.read(level)
     numbers = np.array([reading.estimate[0], reading.std_error[0], reading.low[0], reading.high[0]])
     if not np.isfinite(numbers).all():

@@ -132,8 +132,9 @@ def _header(result: Result) -> str:
         lines.append(f"Measure: {measure.replace('_', ' ')}" + _null(result))
     if frame.dropped:
         lines.append(missing_line(frame))
-    if frame.n > result.nobs:
-        zero = frame.n - result.nobs
+    if frame.n > frame.nobs:
+        # of sampling weight zero; rows that the design left out are counted in its notes
+        zero = frame.n - frame.nobs
         lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -329,3 +330,17 @@ def test_the_error_of_a_difference_is_the_bootstraps_across_subsets():
         c, d = fit(sample)
         draws.append(c.estimate - d.estimate)
     assert difference.std_error == pytest.approx(np.std(draws, ddof=1), rel=0.2)
+
+
+def test_a_stack_and_a_difference_say_what_their_fits_say():
+    """Rows discarded, weights trimmed, weights as given: counted in every print, each with its fit's name."""
+    formula, heart = "Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = cf.fit(formula, heart, "ipw")
+        fewer = cf.fit(formula, heart, "ipw", discard="both", trim=0.95)
+        stack, difference = cf.stack({"all": whole, "supported": fewer}), fewer - whole
+    for text, name in ((str(stack), "supported"), (str(difference), "first fit")):
+        assert f"Note: {name}: " in text and "rows discarded" in text and "trimmed to the limit" in text
+    with pytest.raises(cf.OptionError, match="takes a list of fits, or a dict"):
+        cf.stack(whole)

@@ -143,9 +143,12 @@ def read_discard(value: Any) -> Any:
     """Arms whose rows are dropped outside the common support, a range of scores, or None."""
     if value is None or (isinstance(value, str) and value in DISCARD):
         return value
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]:
-        return tuple(value)
-    raise OptionError(f"discard={shown(value)}: choose from {', '.join(DISCARD)}, or give a pair (low, high)")
+    pair = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2 and all(map(is_number, value))
+    if pair and 0 <= value[0] < value[1] <= 1:
+        return tuple(float(v) for v in value)
+    raise OptionError(
+        f"discard={shown(value)}: choose from {', '.join(DISCARD)}, or give a pair (low, high) of scores between 0 and 1"
+    )
 
 
 def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
