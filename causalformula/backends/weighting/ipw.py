@@ -147,7 +147,7 @@ def read_discard(value: Any) -> Any:
     if pair and 0 <= value[0] < value[1] <= 1:
         return tuple(float(v) for v in value)
     raise OptionError(
-        f"discard={shown(value)}: choose from {', '.join(DISCARD)}, or give a pair (low, high) of scores between 0 and 1"
+        f"discard={shown(value)}: choose from {', '.join(DISCARD)}, or give a pair (low, high) within 0 and 1"
     )
 
 
