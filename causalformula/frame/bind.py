@@ -19,7 +19,8 @@ from causalformula.formula.syntax import Argument, Call, Name, Node
 from causalformula.formula.terms import terms
 from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, take
 from causalformula.frame.columns import Table
-from causalformula.frame.model_frame import Grouping, ModelFrame, Outcome, grouping
+from causalformula.frame.grouping import Grouping, grouping
+from causalformula.frame.model_frame import ModelFrame, Outcome
 from causalformula.frame.rows import (
     as_numbers,
     check_na_action,

@@ -17,24 +17,16 @@ from causalformula.formula.recipe import Recipe
 from causalformula.formula.spec import Spec, enclosed, plus
 from causalformula.formula.syntax import Argument, Call, Node
 from causalformula.formula.terms import Terms, terms
-from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor, number_label, take
+from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor, take
 from causalformula.frame.columns import Table
 from causalformula.frame.counterfactual import Counterfactual
+from causalformula.frame.grouping import Grouping, grouping, quartiles
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.numerics.families import Family
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 BINOMIAL = ("binomial", "quasibinomial")
-
-
-@dataclass(frozen=True, eq=False)
-class Grouping:
-    """A grouping of the rows kept: clusters, strata or subgroups."""
-
-    name: str
-    levels: tuple[str, ...]
-    codes: Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,7 +370,7 @@ class ModelFrame:
                 "does not change"
             )
         if isinstance(value, np.ndarray) and len(np.unique(value[~np.isnan(value.astype(float))])) > 10:
-            return _quartiles(name, value.astype(float), self.index)
+            return quartiles(name, value.astype(float), self.index)
         return grouping(name, value, self.index)
 
     def is_modifier(self, name: str) -> bool:
@@ -404,26 +396,4 @@ def _sum(nodes: list[Node]) -> Node | None:
     return total
 
 
-def grouping(name: str, value: Value, index: Any) -> Grouping:
-    """A column as groups; missing values are an error that names rows."""
-    factor = as_factor(value).drop_unused()
-    if (factor.codes < 0).any():
-        labels = index[np.flatnonzero(factor.codes < 0)]
-        raise DataError(
-            f"{name!r} is missing in {len(labels)} of the rows used (rows {some(labels)}); name it in the formula so "
-            "that these rows are dropped before the fit, or fill it in"
-        )
-    return Grouping(name, factor.levels, factor.codes.astype(np.intp))
-
-
-def _quartiles(name: str, value: Array, index: Any) -> Grouping:
-    if np.isnan(value).any():
-        return grouping(name, value, index)
-    cuts = np.unique(np.quantile(value, [0, 0.25, 0.5, 0.75, 1]))
-    codes = np.clip(np.searchsorted(cuts, value, side="left") - 1, 0, len(cuts) - 2)
-    text = [number_label(float(f"{c:.4g}")) for c in cuts]
-    levels = tuple(f"{'[' if k == 0 else '('}{text[k]},{text[k + 1]}]" for k in range(len(cuts) - 1))
-    return Grouping(name, levels, codes.astype(np.intp))
-
-
-__all__ = ["Design", "Grouping", "Kind", "ModelFrame", "Outcome", "grouping"]
+__all__ = ["Design", "Kind", "ModelFrame", "Outcome"]

@@ -21,7 +21,8 @@ from causalformula.formula.syntax import Node
 from causalformula.formula.terms import terms
 from causalformula.formula.values import Value, take
 from causalformula.frame.columns import Table
-from causalformula.frame.model_frame import Grouping, Outcome, grouping
+from causalformula.frame.grouping import Grouping, grouping
+from causalformula.frame.model_frame import Outcome
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
     as_numbers,

@@ -10,15 +10,13 @@ with least entropy, have the ``lambda`` that minimises the exact problem's conve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import ConvergenceError
-from causalformula.numerics.balancing import REQUIRED, Dual, Tilt, balance, shortfall, standardised
+from causalformula.numerics.balancing import REQUIRED, Conditions, Dual, Tilt, balance, shortfall, standardised
 from causalformula.numerics.linalg import Floats, Ints, gram
-from causalformula.numerics.reachable import Report
 
 # The penalised steps find which conditions are at their bounds; Newton's method on these then ends exactly.
 NEAR = 1e-7
@@ -43,83 +41,48 @@ class Bounded:
     sign: Floats
 
 
-def balance_within(
-    Z: Floats,
-    s: Floats,
-    up: Floats,
-    b: Floats,
-    size: float,
-    bound: Floats,
-    names: Sequence[str],
-    report: Report | None = None,
-    *,
-    maxit: int = 100,
-) -> Bounded:
+def balance_within(conditions: Conditions, bound: Floats, *, maxit: int = 100) -> Bounded:
     """Solve the balancing equations within bounds. Columns may be combinations of each other.
 
     Parameters
     ----------
-    Z : ndarray, shape (n, p)
-        Columns to balance; the first is the intercept.
-    s : ndarray, shape (n,)
-        Sampling weights.
-    up : ndarray, shape (n,)
-        Multipliers of ``e^eta``.
-    b : ndarray, shape (p,)
-        The equations' constants.
-    size : float
-        Size of the target population.
+    conditions : Conditions
+        With ``up`` alone.
     bound : ndarray, shape (p,)
         Largest gap of each column's mean; zero asks for exact balance, as the intercept must.
-    names : sequence of str
-        Of the columns, for the message.
-    report : Report, optional
-        What else the message needs.
 
     Raises
     ------
     ConvergenceError
         If no weights come within the bounds, naming the columns that are furthest off.
     """
-    down = np.zeros(len(s))
-    part, spread = standardised(Z, s, up, down, b, size)
-    limit = bound / spread
-    coef = np.zeros(Z.shape[1])
+    part, spread = standardised(conditions)
+    size, limit = conditions.size, bound / spread
+    coef = np.zeros(len(bound))
     for attempt in range(ROUNDS):
         coef, gradient = _penalised(part, size * limit, coef, NEAR * 10.0 ** (-2 * attempt), maxit)
         excess = np.maximum(np.abs(gradient) / size - limit, 0.0)
         if not excess.max() <= 1e-4:
             break
         coef = _independent(part, limit, coef)
-        found = _ended(Z, s, up, b, size, bound, names, part, spread, coef)
+        found = _ended(conditions, bound, part, spread, coef)
         if found is not None:
             return found
     coef = coef / spread
     coef[0] -= float(coef[1:] @ part.centre[1:])
-    raise ConvergenceError(shortfall(Z, s, up, down, b, Z @ coef, names, report or Report(), bound))
+    raise ConvergenceError(shortfall(conditions, conditions.Z @ coef, bound))
 
 
-def _ended(
-    Z: Floats,
-    s: Floats,
-    up: Floats,
-    b: Floats,
-    size: float,
-    bound: Floats,
-    names: Sequence[str],
-    part: Dual,
-    spread: Floats,
-    coef: Floats,
-) -> Bounded | None:
+def _ended(conditions: Conditions, bound: Floats, part: Dual, spread: Floats, coef: Floats) -> Bounded | None:
     """Newton's exact end, taking the conditions at their bounds from a point nearby; None if they are others."""
     active = np.flatnonzero((coef != 0) | (bound == 0))
     sign = np.where(bound[active] > 0, np.sign(coef[active]), 0.0)
-    shifted = b[active] + size * bound[active] * sign
+    shifted = conditions.b[active] + conditions.size * bound[active] * sign
     try:
-        tilt = balance(Z[:, active], s, up, np.zeros(len(s)), shifted, size, [names[int(j)] for j in active])
+        tilt = balance(conditions.select(active, shifted))
     except ConvergenceError:
         return None
-    gap = (part.Z.T @ part.value(_rescaled(tilt, active, spread, part))[1] + part.b) / size
+    gap = (part.Z.T @ part.value(_rescaled(tilt, active, spread, part))[1] + part.b) / conditions.size
     kept = sign[tilt.kept]
     if (np.abs(gap) <= bound / spread + REQUIRED).all() and (kept * tilt.coef >= 0).all():
         return Bounded(replace(tilt, kept=active[tilt.kept]), kept)

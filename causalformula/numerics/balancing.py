@@ -12,7 +12,7 @@ inverse probabilities ``1 + e^-eta`` have ``down`` minus the arm's indicator.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -72,19 +72,9 @@ class Dual:
         return float(rise.sum() - fall.sum() + self.b @ coef), rise, fall
 
 
-def balance(
-    Z: Floats,
-    s: Floats,
-    up: Floats,
-    down: Floats,
-    b: Floats,
-    size: float,
-    names: Sequence[str],
-    report: Report | None = None,
-    *,
-    maxit: int = 200,
-) -> Tilt:
-    """Solve the balancing equations.
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """Balancing equations ``sum_i s_i (up_i e^eta_i + down_i e^-eta_i) z_i + b = 0``, and what a message says of them.
 
     Parameters
     ----------
@@ -99,9 +89,28 @@ def balance(
     size : float
         Size of the target population, which conditions are measured against.
     names : sequence of str
-        Of the columns, for the message.
-    report : Report, optional
-        What else the message needs.
+        Of the columns.
+    report : Report
+        What else a message needs.
+    """
+
+    Z: Floats
+    s: Floats
+    up: Floats
+    down: Floats
+    b: Floats
+    size: float
+    names: Sequence[str]
+    report: Report = field(default_factory=Report)
+
+    def select(self, kept: Ints, b: Floats | None = None) -> Conditions:
+        """Some of the columns, their constants replaced where others are given."""
+        Z = self.Z if len(kept) == self.Z.shape[1] else self.Z[:, kept]
+        return replace(self, Z=Z, b=self.b[kept] if b is None else b, names=[self.names[int(j)] for j in kept])
+
+
+def balance(conditions: Conditions, *, maxit: int = 200) -> Tilt:
+    """Solve the balancing equations.
 
     Returns
     -------
@@ -113,21 +122,22 @@ def balance(
     ConvergenceError
         If no weights satisfy the conditions (or the steps stopped short of them), naming the columns furthest off.
     """
-    kept = least_squares(Z, np.zeros(len(Z)), s).kept
-    columns = Z if len(kept) == Z.shape[1] else Z[:, kept]
-    part, spread = standardised(columns, s, up, down, b[kept], size)
+    kept = least_squares(conditions.Z, np.zeros(len(conditions.Z)), conditions.s).kept
+    independent = conditions.select(kept)
+    part, spread = standardised(independent)
     coef, gradient, steps = _newton(part, maxit)
-    worst = float(np.abs(gradient).max()) / size if np.isfinite(gradient).all() else np.inf
+    worst = float(np.abs(gradient).max()) / conditions.size if np.isfinite(gradient).all() else np.inf
     slope = coef / spread
     slope[0] = coef[0] - float(slope[1:] @ part.centre[1:])
-    eta = columns @ slope
+    eta = independent.Z @ slope
     if worst > REQUIRED:
-        raise ConvergenceError(shortfall(Z, s, up, down, b, eta, names, report or Report()))
+        raise ConvergenceError(shortfall(conditions, eta))
     return Tilt(slope, kept, eta, worst, steps)
 
 
-def standardised(Z: Floats, s: Floats, up: Floats, down: Floats, b: Floats, size: float) -> tuple[Dual, Floats]:
+def standardised(conditions: Conditions) -> tuple[Dual, Floats]:
     """The equations of the rows that take part, on standardised columns, and the columns' standard deviations."""
+    Z, s, up, down, b = conditions.Z, conditions.s, conditions.up, conditions.down, conditions.b
     centre = s @ Z / s.sum()
     centre[0] = 0.0
     active = (s > 0) & ((up != 0) | (down != 0))
@@ -136,7 +146,9 @@ def standardised(Z: Floats, s: Floats, up: Floats, down: Floats, b: Floats, size
     spread[0] = 1.0
     spread[spread <= 1e-12 * (np.abs(centre) + 1e-300)] = 1.0  # constant in the active rows
     part /= spread
-    return Dual(part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, size, centre), spread
+    return Dual(
+        part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, conditions.size, centre
+    ), spread
 
 
 def _newton(part: Dual, maxit: int) -> tuple[Floats, Floats, int]:
@@ -173,21 +185,13 @@ def _descend(
     return None
 
 
-def shortfall(
-    Z: Floats,
-    s: Floats,
-    up: Floats,
-    down: Floats,
-    b: Floats,
-    eta: Floats,
-    names: Sequence[str],
-    report: Report,
-    bound: Floats | None = None,
-) -> Shortfall:
+def shortfall(conditions: Conditions, eta: Floats, bound: Floats | None = None) -> Shortfall:
     """The message where weights with linear predictor ``eta`` do not balance.
 
     The rows with ``up`` and those with ``down`` are compared with each other, or one of them with its target.
     """
+    Z, s, up, down, b = conditions.Z, conditions.s, conditions.up, conditions.down, conditions.b
+    report = conditions.report
     sides = [
         _side(Z, s * np.abs(form), sign * eta, report.floor) for form, sign in ((up, 1.0), (down, -1.0)) if form.any()
     ]
@@ -198,7 +202,7 @@ def shortfall(
         if report.floor:
             form = s * np.abs(up + down)
             sides = [Side(sides[0].Z, sides[0].weights, report.floor * form[form > 0] / abs(aim[0]))]
-    return Shortfall(sides, target, spreads(Z, s, report.groups), names, report.remedy, bound, report.where)
+    return Shortfall(sides, target, spreads(Z, s, report.groups), conditions.names, report.remedy, bound, report.where)
 
 
 def _side(Z: Floats, share: Floats, eta: Floats, floor: float) -> Side:

@@ -46,7 +46,7 @@ def support(
         Weights of both samples; ``after`` is None for a design without weights.
     ax : matplotlib Axes, optional
     limits : pair, optional
-        The common support, drawn as dotted lines; said in the label where there is none.
+        The common support, drawn as dotted lines; said in the legend, also where there is none.
     label : str
         Of the axis.
 
@@ -56,8 +56,7 @@ def support(
     all else. What rises above three times the highest density after weighting is cut off, and the legend says so.
     """
     ax = new_axes(ax)
-    samples = [before] if after is None else [before, after]
-    curves = [score_densities(distance[inside], [w[inside] for w in samples], AT) for inside in arms.values()]
+    curves = _curves(distance, arms, before, after, AT)
     most = _tallest(curves)
     heights = []
     for name, (filled, *line), sign, colour in zip(cut_apart(arms), curves, (-1, 1), COLOURS[:2], strict=True):
@@ -69,6 +68,12 @@ def support(
     ends = (-heights[0], heights[1])
     ax.set_ylim(*ends)
     return _finished(ax, ends, limits, label, "Density")
+
+
+def _curves(distance: Array, arms: Mapping[str, Bools], before: Array, after: Array | None, at: Array) -> list[Array]:
+    """For each arm its densities at ``at``: before weighting and, where there are weights, after it."""
+    samples = [before] if after is None else [before, after]
+    return [score_densities(distance[inside], [w[inside] for w in samples], at) for inside in arms.values()]
 
 
 def support_of_levels(
@@ -94,9 +99,8 @@ def support_of_levels(
         As of ``support``.
     """
     ax = new_axes(ax)
-    samples = [before] if after is None else [before, after]
     at = _range(distance)
-    curves = [score_densities(distance[inside], [w[inside] for w in samples], at) for inside in arms.values()]
+    curves = _curves(distance, arms, before, after, at)
     most = _tallest(curves)
     for name, (first, *line), colour in zip(cut_apart(arms), curves, palette(len(arms)), strict=True):
         _outlined(ax, at, -first if line else first, colour, f"{name}{_cut_off(first, most)}")

@@ -17,7 +17,8 @@ from causalformula.inference.definite import transformed
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.banded import Banded
 from causalformula.results.call import Call
-from causalformula.results.reading import Reading, Test, check_level, read
+from causalformula.results.reading import Reading, Test, read
+from causalformula.results.statsmodels_names import StatsmodelsNames
 from causalformula.results.strata import require_strata
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(Arithmetic, Banded):
+class Result(StatsmodelsNames, Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -107,64 +108,6 @@ class Result(Arithmetic, Banded):
         if len(self.answer.labels) != 1:
             raise ValueError(f"there are {len(self.answer.labels)} effects, so no single {what}; read them with tidy()")
         return self.read()
-
-    # -- statsmodels' names ----------------------------------------------------------------------------------------
-
-    def _series(self, values: Array, name: str) -> pd.Series[Any]:
-        import pandas as pd
-
-        return pd.Series(values, index=list(self.answer.estimate.names), name=name)
-
-    @property
-    def params(self) -> pd.Series[Any]:
-        """Estimates, indexed by term and contrast."""
-        return self._series(self.read().estimate, "estimate")
-
-    @property
-    def bse(self) -> pd.Series[Any]:
-        """Standard errors."""
-        return self._series(self.read().std_error, "std.error")
-
-    @property
-    def tvalues(self) -> pd.Series[Any]:
-        """Test statistics (t or z)."""
-        return self._series(self.read().statistic, "statistic")
-
-    @property
-    def pvalues(self) -> pd.Series[Any]:
-        """Two-sided p-values."""
-        return self._series(self.read().p_value, "p.value")
-
-    @property
-    def nobs(self) -> int:
-        """Rows used: those with sampling weight that the design keeps."""
-        frame, made = self.call.frame, self.fit.design.weights
-        return frame.nobs if (made > 0).all() else int((frame.unit_weights * made > 0).sum())
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the reported estimates (by the delta method for ratios)."""
-        import pandas as pd
-
-        slope = self.answer.measure.slope(self.answer.estimate.theta)
-        names = list(self.answer.estimate.names)
-        return pd.DataFrame(self.covariance.matrix * np.outer(slope, slope), index=names, columns=names)
-
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
-        import pandas as pd
-
-        if not 0 < alpha < 1:
-            raise OptionError(f"alpha must lie between 0 and 1, not {alpha!r}; 0.05 gives 95% limits")
-        reading = self.read(1 - alpha)
-        return pd.DataFrame({0: reading.low, 1: reading.high}, index=list(self.answer.estimate.names))
-
-    def confint(self, level: float = 0.95) -> pd.DataFrame:
-        """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``."""
-        from causalformula.results.coefmat import limit_names
-
-        frame = self.conf_int(1 - check_level(level))
-        frame.columns = list(limit_names(level))
-        return frame
 
     # -- other questions to the same fit ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, DataError, some
-from causalformula.frame.model_frame import Grouping
+from causalformula.frame.grouping import Grouping
 
 
 @dataclass(frozen=True, eq=False)

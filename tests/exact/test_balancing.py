@@ -23,7 +23,7 @@ from causalformula.errors import (
     IdentificationError,
     OptionError,
 )
-from causalformula.numerics.balancing import balance
+from causalformula.numerics.balancing import Conditions, balance
 from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
@@ -67,11 +67,11 @@ def test_solution_does_not_depend_on_scale_or_start(seed):
     s, inside = rng.uniform(0.5, 2, n), rng.random(n) < 0.6
     up, b = inside.astype(float), -Z.T @ s
     try:
-        found = balance(Z, s, up, np.zeros(n), b, s.sum(), list("abcd"))
+        found = balance(Conditions(Z, s, up, np.zeros(n), b, s.sum(), list("abcd")))
     except ConvergenceError:
         assume(False)
     change = np.array([[1, 5, 1e4, -3], [0, 2, 0, 1], [0, 0, 1e3, 0], [0, 0, 0, 0.01]])
-    other = balance(Z @ change, s, up, np.zeros(n), change.T @ b, s.sum(), list("abcd"))
+    other = balance(Conditions(Z @ change, s, up, np.zeros(n), change.T @ b, s.sum(), list("abcd")))
     np.testing.assert_allclose(np.exp(other.eta), np.exp(found.eta), rtol=1e-7)
 
     def dual(lam):
@@ -88,7 +88,7 @@ def test_collinear_columns_are_left_out():
     x = rng.normal(size=60)
     Z = np.column_stack([np.ones(60), x, 2 * x + 3])
     up = (np.arange(60) % 2).astype(float)
-    found = balance(Z, np.ones(60), up, np.zeros(60), -Z.sum(axis=0), 60.0, ["1", "x", "x2"])
+    found = balance(Conditions(Z, np.ones(60), up, np.zeros(60), -Z.sum(axis=0), 60.0, ["1", "x", "x2"]))
     assert list(found.kept) == [0, 1]
     np.testing.assert_allclose(Z.T @ (up * np.exp(found.eta)), Z.sum(axis=0), rtol=1e-9)
 
@@ -933,7 +933,8 @@ def test_steps_that_stop_are_told_from_weights_that_do_not_exist():
     """A solution that the steps were not given the time for."""
     Z = np.column_stack([np.ones(6), [0.0, 1, 2, 3, 4, 9]])
     with pytest.raises(ConvergenceError, match=r"did not converge, though .* exist; furthest off: x \(0\.\d+ standard"):
-        balance(Z, np.ones(6), np.ones(6), np.zeros(6), -6 * np.array([1, 7.0]), 6.0, ["1", "x"], maxit=2)
+        one = np.ones(6)
+        balance(Conditions(Z, one, one, np.zeros(6), -6 * np.array([1, 7.0]), 6.0, ["1", "x"]), maxit=2)
 
 
 def test_arms_of_several_levels_that_lie_apart():

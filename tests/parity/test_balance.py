@@ -279,7 +279,7 @@ def test_the_whole_way(lalonde, estimand):
     formula = f"~ treat(treat) + adjust({COVARIATES})"
     design = cf.design(formula, lalonde, "ipw", estimand=estimand)
     frame = design.balance(("smd", "variance_ratio", "ks"), "std", threshold=None).to_frame()
-    same_table(frame, table(case["balance"]), rtol=1e-5)
+    same_table(frame, table(case["balance"]), rtol=1e-6)
     assert str(design.summary()) == case["printed_summary"].rstrip("\n")
     effect, asympt = design.fit("re78 ~ treat(treat)"), case["effects"]["asympt"]
     close(effect.estimate, asympt["coef"]["treat"], 1e-6, effect.std_error)

@@ -14,7 +14,7 @@ from causalformula.backends.weighting.stage import Weighting
 from causalformula.frame.treatment import Treatment
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.approximate import Bounded, balance_within
-from causalformula.numerics.balancing import Tilt, balance
+from causalformula.numerics.balancing import Conditions, Tilt, balance
 from causalformula.numerics.linalg import gram
 from causalformula.numerics.reachable import REMEDY, Report
 
@@ -52,12 +52,13 @@ def balanced_arms(
         b, size = Z.T @ (s * constant), float(s @ target)
         name = f"balance {level}"
         report = Report(groups, plus, remedy + REMEDY, f" where {treatment.name} = {level}")
+        conditions = Conditions(Z, s, up, np.zeros(len(s)), b, size, names, report)
         if slack is None:
-            tilt = balance(Z, s, up, np.zeros(len(s)), b, size, names, report)
+            tilt = balance(conditions)
             rise = rises(up, tilt)
             stage, columns = tilt_stage(name, tilt, Z, names, -s * (rise + constant), s * rise)
         else:
-            found = balance_within(Z, s, up, b, size, slack.bound, names, report)
+            found = balance_within(conditions, slack.bound)
             rise = rises(up, found.tilt)
             stage, columns = slack_stage(name, found, Z, names, -s * (rise + constant), s * rise, slack, s * target)
         w += plus * inside + rise

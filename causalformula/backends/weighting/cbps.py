@@ -21,7 +21,7 @@ from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
-from causalformula.numerics.balancing import Tilt, balance
+from causalformula.numerics.balancing import Conditions, Tilt, balance
 from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.moments import Moments, minimize_moments
 from causalformula.numerics.reachable import Report
@@ -99,7 +99,7 @@ def solve_cbps(
     }[arm]
     size = float(s.sum() if arm is None else s @ (treated if arm == 1 else control))
     report = Report(np.column_stack([control, treated])[:, slice(None) if arm is None else [arm]])
-    tilt = balance(Z, s, up, down, Z.T @ (s * constant), size, names, report)
+    tilt = balance(Conditions(Z, s, up, down, Z.T @ (s * constant), size, names, report))
     rise, fall = np.where(up, up * np.exp(tilt.eta), 0.0), np.where(down, down * np.exp(-tilt.eta), 0.0)
     return tilt, -s * (rise + fall + constant), s * (rise - fall)
 

@@ -22,7 +22,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
 from causalformula.numerics.approximate import balance_within
-from causalformula.numerics.balancing import balance
+from causalformula.numerics.balancing import Conditions, balance
 from causalformula.numerics.reachable import REMEDY, Report
 
 Array = NDArray[np.float64]
@@ -128,8 +128,9 @@ def dose_weights(
     up = np.ones(frame.n) if base is None else base
     slack = slack_of_products(C, (*names[1:], dose), s, tols) if tols else None
     report = Report(remedy=REMEDY if tols else TOLERATE + REMEDY)
-    found = None if slack is None else balance_within(Z, s, up, b, total, slack.bound, labels, report)
-    tilt = balance(Z, s, up, np.zeros(frame.n), b, total, labels, report) if found is None else found.tilt
+    conditions = Conditions(Z, s, up, np.zeros(frame.n), b, total, labels, report)
+    found = None if slack is None else balance_within(conditions, slack.bound)
+    tilt = balance(conditions) if found is None else found.tilt
     w = rises(up, tilt)
     means = Stage("means", (*names[1:], dose), np.zeros(p + 1), total * np.eye(p + 1), s[:, None] * C)
     stage, columns = tilt_stage("balance", tilt, Z, labels, -s * w, s * w)
