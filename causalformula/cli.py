@@ -19,11 +19,11 @@ from causalformula import __version__, datasets
 from causalformula.backends.registry import methods
 from causalformula.datasets.tables import read
 from causalformula.errors import CausalFormulaError, OptionError
-from causalformula.fit import fit
 from causalformula.inference.request_text import NAMES, read_request
 from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
-from causalformula.results.facts import facts
+from causalformula.results.effects.facts import facts
 from causalformula.results.result import Result
+from causalformula.verbs import fit
 
 PROGRAM = "causalformula"
 FORMATS = ("text", "json", "csv", "html")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import IdentificationError, some
-from causalformula.formula.recipe import Recipe
-from causalformula.formula.values import Strings
+from causalformula.formula.expressions.values import Strings
+from causalformula.formula.matrix.recipe import Recipe
 from causalformula.frame.model_frame import Design, ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 # A column's part in another one counts when it is above rounding, on the scale of the columns.
 SHARE = 1e-8

@@ -8,16 +8,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.options import is_number
 from causalformula.errors import OptionError
-from causalformula.formula.values import Value, number_label
+from causalformula.formula.expressions.values import Value, number_label
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.inference.scales import Measure
-
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from causalformula.numerics.arrays import Array, Bools
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
 from causalformula.backends.fit import Answer, Fit, Query, unit_design
@@ -21,10 +20,8 @@ from causalformula.inference.evidence import Fixed, Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Cluster
 from causalformula.inference.stage import Hat, Stage
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +48,7 @@ class Cells:
     w: Array
     y: Array
     total: Array
-    count: NDArray[np.intp]
+    count: Codes
     mean: Array
     names: tuple[str, ...]
 
@@ -189,7 +186,7 @@ def _cell_hat(c: Cells, X: Array, bread: Array) -> Hat:
     return Hat(X, c.w, residual, bread, sigma2, df, True, nobs, h=c.w / c.total[c.block, c.arm], k=c.mean.size)
 
 
-def _clusters_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
+def _clusters_by_cell(frame: ModelFrame, c: Cells) -> Codes:
     """Clusters with a row of positive weight in each cell (B, levels)."""
     levels = c.mean.shape[1]
     used = c.w > 0
@@ -198,7 +195,7 @@ def _clusters_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
     return np.bincount(pairs[:, 0], minlength=c.mean.size).reshape(c.mean.shape)
 
 
-def _units_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
+def _units_by_cell(frame: ModelFrame, c: Cells) -> Codes:
     """Units of assignment in each cell (B, levels): clusters where each lies in one cell, otherwise rows."""
     if not frame.clusters:
         return c.count
@@ -207,7 +204,7 @@ def _units_by_cell(frame: ModelFrame, c: Cells) -> NDArray[np.intp]:
     return units if nested else c.count
 
 
-def _refuse_single(frame: ModelFrame, c: Cells, count: NDArray[np.intp]) -> None:
+def _refuse_single(frame: ModelFrame, c: Cells, count: Codes) -> None:
     """An arm of one unit has no spread: its variance cannot be estimated, and must not count as zero."""
     clusters = _clusters_by_cell(frame, c) if frame.clusters else count
     short = np.argwhere(np.minimum(count, clusters) < 2)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import effective_size
 from causalformula.backends.separation import overlap_notes
 from causalformula.errors import DataError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import family as read_family
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 LINKS = ("logit", "probit", "cloglog", "cauchit")
 DISCARD = ("treated", "control", "both")
 # An arm that keeps less than this share of its size in effective units is said to be thin.

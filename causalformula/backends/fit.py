@@ -14,8 +14,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Groups:
 
     name: str
     levels: tuple[str, ...]
-    codes: NDArray[np.intp]
+    codes: Codes
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import KINDS, Family
-
-Array = NDArray[np.float64]
 
 
 def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array | None) -> FittedRegression:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Designed, Fit, Query
 from causalformula.backends.options import ESTIMANDS, Options, shown
@@ -23,9 +22,9 @@ from causalformula.errors import (
 )
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.intervals import influence_error
+from causalformula.inference.resampling.intervals import influence_error
+from causalformula.numerics.arrays import Array, Codes
 
-Array = NDArray[np.float64]
 Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
 
@@ -325,9 +324,7 @@ def failure(weights: Array, *, frame: ModelFrame, options: Options, query: Query
     return ""
 
 
-def studentized(
-    weights: Array, *, frame: ModelFrame, options: Options, query: Query, clusters: NDArray[np.intp] | None
-) -> Array:
+def studentized(weights: Array, *, frame: ModelFrame, options: Options, query: Query, clusters: Codes | None) -> Array:
     """Refit on each row of frequency weights: estimates and their standard errors side by side, (R, 2q).
 
     Each replicate's standard error is that of its own exact influence, a row (or cluster) drawn c times counting as c.

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
 from causalformula.backends.fit import Fit, Query, unit_design
@@ -17,10 +16,9 @@ from causalformula.backends.standardize import Surface, target_weights
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates as replicate
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +38,6 @@ class Sensitivity:
         """Derivatives of ``factor_i w_i``."""
         return Sensitivity(self.X, self.U * factor[:, None])
 
-    def rows(self, index: NDArray[np.intp]) -> Sensitivity:
+    def rows(self, index: Codes) -> Sensitivity:
         """Derivatives of weights that are those of other rows."""
         return Sensitivity(self.X[index], self.U[index])

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import IdentificationError, some
-from causalformula.formula.values import Matrix, Value, as_factor, number_label
+from causalformula.formula.expressions.values import Matrix, Value, as_factor, number_label
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.numerics.arrays import Array, Bools
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 # A fitted propensity this near to 0 or 1 is one of them, numerically; of a model on its way to infinite coefficients,
 # wherever its iterations stopped, one that is not so near yet.
 EXTREME = 1e-8

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.aliased import raise_aliased
 from causalformula.backends.contrasts import Contrast, Setting, contrasts, settings, unique_settings
@@ -28,8 +27,8 @@ from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.inference.stage import Stage, influence_weights
+from causalformula.numerics.arrays import Array
 
-Array = NDArray[np.float64]
 # Predictions that differ by this share of themselves do not differ.
 ROUNDING = 1e-14
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.contrasts import contrasts, settings, unique_settings
 from causalformula.backends.fit import Answer, Query, with_labels
@@ -17,9 +16,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)

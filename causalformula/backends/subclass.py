@@ -28,10 +28,10 @@ from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.strata import Strata, stratify, stratum_weights
 
-Array = NDArray[np.float64]
 MOST_STRATA = 10_000
 ESTIMATORS = ("weighted", "stratified")
 NON_INTEGER = "non-integer"
@@ -185,7 +185,7 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     return Stratification(strata, weights, target, distance, tuple(notes))
 
 
-def _both_arms(frame: ModelFrame, used: NDArray[np.bool_], where: str) -> None:
+def _both_arms(frame: ModelFrame, used: Bools, where: str) -> None:
     """A ``DataError`` when an arm has no row."""
     treatment = frame.the_treatment
     for k, level in enumerate(treatment.levels):
@@ -218,9 +218,7 @@ def _allowed(fewest: int, least: int) -> str:
     return "even 2 strata, the least there can be, need 2 rows of each arm. Use another method, such as 'regression'"
 
 
-def _left_out(
-    frame: ModelFrame, options: Subclass, distance: Distance, kept: NDArray[np.bool_], strata: Strata
-) -> list[str]:
+def _left_out(frame: ModelFrame, options: Subclass, distance: Distance, kept: Bools, strata: Strata) -> list[str]:
     """Rows without a stratum, discarded or in a stratum that lacks an arm, and who is left."""
     used = frame.unit_weights > 0
     discarded = int((used & ~kept).sum())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.diagnostics.balance_plan import Plan
 from causalformula.diagnostics.covariates import Covariate
@@ -21,9 +20,7 @@ from causalformula.diagnostics.statistics import (
     spreads,
     target_ks,
 )
-
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from causalformula.numerics.arrays import Array, Bools
 
 MARKS = {"Diff": "M", "V.Ratio": "V", "KS": "KS", "OVL": "OVL", "Corr": "R", "KS.Target": "KS.Target"}
 # A dose's distance to the target population exists only once there are weights.

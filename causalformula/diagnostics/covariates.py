@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor
+from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.numerics.arrays import Array
 
-Array = NDArray[np.float64]
 # A score that varies by this share of itself does not vary.
 ROUNDING = 1e-12
 POWERS = {2: "²", 3: "³"}

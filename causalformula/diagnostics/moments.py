@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array, Bools
+
 # Rows at a time: the block of all columns stays in the cache.
 BLOCK = 8192
 
@@ -31,7 +31,7 @@ class Moments:
     mean: Array
     scatter: Array
 
-    def variance(self, binary: NDArray[np.bool_]) -> Array:
+    def variance(self, binary: Bools) -> Array:
         """Variances (p, m): ``p (1 - p)`` of 0/1 columns, otherwise without bias for weights that are no counts."""
         with np.errstate(divide="ignore", invalid="ignore"):
             freedom = 1 - self.squares / self.total**2

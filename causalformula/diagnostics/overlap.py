@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import effective_size
+from causalformula.numerics.arrays import Array, Bools, Codes
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Limits = tuple[float, float]
 
 
@@ -39,7 +37,7 @@ class ArmOverlap:
 
     rows: int
     ranges: Mapping[str, Limits]
-    outside: NDArray[np.intp]
+    outside: Codes
     dropped: int
     largest: float
     share: float

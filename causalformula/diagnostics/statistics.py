@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from causalformula.diagnostics.moments import Moments, moments
 from causalformula.errors import DataError, OptionError, choose
-
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from causalformula.numerics.arrays import Array, Bools
 
 DENOMINATORS = ("treated", "control", "pooled", "all", "weighted", "hedges")
 # Intervals of the midpoint sum for the overlap, and how far beyond the data it reaches, in bandwidths.

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import effective_size
+from causalformula.numerics.arrays import Array, Bools
 
-Array = NDArray[np.float64]
 # A solver's zero.
 NEGLIGIBLE = float(np.sqrt(np.finfo(float).eps))
 
@@ -43,7 +42,7 @@ class ArmWeights:
     zeros: int
 
 
-def arm_weights(weights: Array, inside: NDArray[np.bool_], top: int) -> ArmWeights:
+def arm_weights(weights: Array, inside: Bools, top: int) -> ArmWeights:
     """Summary of the weights of the rows ``inside``."""
     w = weights[inside]
     positive = w[w > 0]
@@ -65,6 +64,6 @@ def arm_weights(weights: Array, inside: NDArray[np.bool_], top: int) -> ArmWeigh
     )
 
 
-def effective_sizes(arms: Mapping[str, NDArray[np.bool_]], s: Array, w: Array) -> dict[str, tuple[float, float]]:
+def effective_sizes(arms: Mapping[str, Bools], s: Array, w: Array) -> dict[str, tuple[float, float]]:
     """Effective sample sizes of each arm under the sampling weights, and under these times the design's."""
     return {name: (effective_size(s[inside]), effective_size((s * w)[inside])) for name, inside in arms.items()}

@@ -6,18 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, choose
-from causalformula.formula.contrasts import check_contrasts
-from causalformula.formula.deparse import deparse
-from causalformula.formula.design import Contrasts
-from causalformula.formula.evaluate import Env, Memory, evaluate
-from causalformula.formula.grammar import has_dot
-from causalformula.formula.spec import Spec, plus
-from causalformula.formula.syntax import Argument, Call, Name, Node
-from causalformula.formula.terms import terms
-from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, take
+from causalformula.formula.expressions.contrasts import check_contrasts
+from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
+from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, take
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import has_dot
+from causalformula.formula.language.spec import Spec, plus
+from causalformula.formula.language.syntax import Argument, Call, Name, Node
+from causalformula.formula.matrix.design import Contrasts
+from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
 from causalformula.frame.model_frame import ModelFrame, Outcome
@@ -30,6 +29,7 @@ from causalformula.frame.rows import (
     subset_rows,
 )
 from causalformula.frame.treatment import read_treatment, refuse_empty_arms
+from causalformula.numerics.arrays import Array, Codes
 
 CONSTANTS = frozenset(["T", "F", "pi"])
 TERM_ROLES = ("adjust", "outcome", "propensity", "modify", "iv")
@@ -159,7 +159,7 @@ class _Reader:
         return out
 
     def _checked(self, value: Value, label: str, node: Node) -> Value:
-        from causalformula.formula.values import kind, length
+        from causalformula.formula.expressions.values import kind, length
 
         if not isinstance(value, (np.ndarray, Matrix, Logical, Strings, Factor)) or length(value) != self.table.n:
             what = kind(value) if length(value) in (0, self.table.n) else f"{length(value)} values"
@@ -178,7 +178,7 @@ def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -
 
 
 def _names(node: Node) -> list[str]:
-    from causalformula.formula.grammar import variables
+    from causalformula.formula.language.grammar import variables
 
     return variables(node)
 
@@ -221,7 +221,7 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
 
 
 def _summands(node: Node) -> list[Node]:
-    from causalformula.formula.grammar import summands
+    from causalformula.formula.language.grammar import summands
 
     return [piece for sign, piece in summands(node) if sign > 0]
 
@@ -229,23 +229,23 @@ def _summands(node: Node) -> list[Node]:
 class _Kept:
     """The evaluated values on the rows kept."""
 
-    def __init__(self, table: Table, rows: NDArray[np.intp], values: Mapping[str, Value]):
+    def __init__(self, table: Table, rows: Codes, values: Mapping[str, Value]):
         whole = len(rows) == table.n
         self.index = table.index() if whole else table.index()[rows]
         self.values = dict(values) if whole else {k: take(v, rows) for k, v in values.items()}
         self.n = len(rows)
 
-    def _numbers(self, label: str, name: str, role: str) -> NDArray[np.float64]:
+    def _numbers(self, label: str, name: str, role: str) -> Array:
         return as_numbers(self.values[label], name, role)
 
-    def weights(self, spec: Spec) -> NDArray[np.float64] | None:
+    def weights(self, spec: Spec) -> Array | None:
         pieces = _pieces(spec, "weights")
         if not pieces:
             return None
         name = deparse(pieces[0])
         return checked_weights(self._numbers(f"weights:{name}", name, "weights"), name, self.index)
 
-    def offset(self, spec: Spec) -> NDArray[np.float64] | None:
+    def offset(self, spec: Spec) -> Array | None:
         pieces = _pieces(spec, "offset")
         if not pieces:
             return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
-from causalformula.formula.values import Factor, Logical, Strings, Value
+from causalformula.formula.expressions.values import Factor, Logical, Strings, Value
 
 
 class Table:

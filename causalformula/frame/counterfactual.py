@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +19,10 @@ class Counterfactual:
         Their values under the setting.
     """
 
-    columns: NDArray[np.intp]
-    values: NDArray[np.float64]
+    columns: Codes
+    values: Array
 
-    def apply(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, X: Array) -> Array:
         """The whole design under the setting."""
         out = X.copy(order="F")
         out[:, self.columns] = self.values

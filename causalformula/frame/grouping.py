@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import DataError, some
-from causalformula.formula.values import Value, as_factor, number_label
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
+from causalformula.formula.expressions.values import Value, as_factor, number_label
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)

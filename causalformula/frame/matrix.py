@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from causalformula.formula.design import Contrasts
+from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import bind_regression
 
 if TYPE_CHECKING:

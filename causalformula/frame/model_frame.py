@@ -7,25 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, DataError, OptionError, some
-from causalformula.formula.design import Contrasts, Evaluated, build
-from causalformula.formula.evaluate import Env, Memory
-from causalformula.formula.grammar import variables
-from causalformula.formula.recipe import Recipe
-from causalformula.formula.spec import Spec, enclosed, plus
-from causalformula.formula.syntax import Argument, Call, Node
-from causalformula.formula.terms import Terms, terms
-from causalformula.formula.values import Factor, Logical, Matrix, Strings, Value, as_factor, take
+from causalformula.formula.expressions.evaluate import Env, Memory
+from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor, take
+from causalformula.formula.language.grammar import variables
+from causalformula.formula.language.spec import Spec, enclosed, plus
+from causalformula.formula.language.syntax import Argument, Call, Node
+from causalformula.formula.matrix.design import Contrasts, Evaluated, build
+from causalformula.formula.matrix.recipe import Recipe
+from causalformula.formula.matrix.terms import Terms, terms
 from causalformula.frame.columns import Table
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.grouping import Grouping, grouping, quartiles
 from causalformula.frame.treatment import Kind, Treatment
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 BINOMIAL = ("binomial", "quasibinomial")
 
 
@@ -178,7 +176,7 @@ class ModelFrame:
         return self.sampled.astype(float) if self.counts is None else self.sampled * self.counts
 
     @property
-    def sampled(self) -> NDArray[np.bool_]:
+    def sampled(self) -> Bools:
         """Rows of positive sampling weight, those that a resample did not draw among them."""
         weights = self.weights if self.counts is None else self.sampling
         return np.ones(self.n, dtype=bool) if weights is None else weights > 0

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError
-from causalformula.formula.deparse import deparse
-from causalformula.formula.design import Contrasts, Evaluated, build, evaluate_variables
-from causalformula.formula.evaluate import Env, evaluate
-from causalformula.formula.grammar import variables
-from causalformula.formula.parse import parse_expression
-from causalformula.formula.reader import parse_model
-from causalformula.formula.recipe import one_column
-from causalformula.formula.syntax import Node
-from causalformula.formula.terms import terms
-from causalformula.formula.values import Value, take
+from causalformula.formula.expressions.evaluate import Env, evaluate
+from causalformula.formula.expressions.values import Value, take
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import variables
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.reader import parse_model
+from causalformula.formula.language.syntax import Node
+from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
+from causalformula.formula.matrix.recipe import one_column
+from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
 from causalformula.frame.model_frame import Outcome
@@ -33,9 +32,7 @@ from causalformula.frame.rows import (
     refuse_infinite,
     subset_rows,
 )
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import OptionError
-from causalformula.formula.deparse import deparse
-from causalformula.formula.evaluate import Memory, evaluate
-from causalformula.formula.recipe import Recipe
-from causalformula.formula.syntax import Node
-from causalformula.formula.values import length
+from causalformula.formula.expressions.evaluate import Memory, evaluate
+from causalformula.formula.expressions.values import length
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.syntax import Node
+from causalformula.formula.matrix.recipe import Recipe
 from causalformula.frame.columns import Table
 from causalformula.frame.rows import as_numbers, columns_used
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import DataError, OptionError, counted, did_you_mean, some
-from causalformula.formula.evaluate import BASE, Env, evaluate
-from causalformula.formula.grammar import variable_nodes
-from causalformula.formula.parse import parse_expression
-from causalformula.formula.syntax import Node
-from causalformula.formula.values import Logical, Matrix, Value, missing
+from causalformula.formula.expressions.evaluate import BASE, Env, evaluate
+from causalformula.formula.expressions.values import Logical, Matrix, Value, missing
+from causalformula.formula.language.grammar import variable_nodes
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.syntax import Node
 from causalformula.frame.columns import Table
+from causalformula.numerics.arrays import Array, Bools, Codes
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 NA_ACTIONS = ("omit", "fail")
 # Values that are no term of the formula are filed under `role:label`, so that both can have the same text.
 PREFIXES = ("cluster:", "weights:", "offset:", "strata:")
@@ -85,7 +83,7 @@ def _aligned(subset: Any, table: Table) -> Any:
 
 def choose_rows(
     table: Table, values: Mapping[str, Value], chosen: Bools | None, na_action: str
-) -> tuple[NDArray[np.intp], int, dict[str, int]]:
+) -> tuple[Codes, int, dict[str, int]]:
     """Rows kept, how many were asked for, and in how many of these each variable is missing.
 
     Raises
@@ -127,13 +125,13 @@ def refuse_infinite(values: Mapping[str, Value], index: Any) -> None:
                 raise DataError(f"{name} is infinite in {place}; check logs and divisions")
 
 
-def _finite(array: Floats) -> bool:
+def _finite(array: Array) -> bool:
     """Whether the sum is finite: infinities of both signs make it NaN, of which numpy would warn."""
     with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isfinite(array.sum()))
 
 
-def as_numbers(value: Value, name: str, role: str) -> Floats:
+def as_numbers(value: Value, name: str, role: str) -> Array:
     """Weights or an offset as doubles; a logical is 0/1."""
     if isinstance(value, Logical):
         return value.codes.astype(np.float64)
@@ -142,7 +140,7 @@ def as_numbers(value: Value, name: str, role: str) -> Floats:
     return value.astype(np.float64)
 
 
-def checked_weights(w: Floats, name: str, index: Any) -> Floats:
+def checked_weights(w: Array, name: str, index: Any) -> Array:
     """Weights, none below zero and not all zero."""
     if (w < 0).any():
         raise DataError(f"weights({name}) has values below zero, in rows {some(index[np.flatnonzero(w < 0)])}")

@@ -8,12 +8,19 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
-from causalformula.formula.values import Factor, Logical, Strings, Value, as_factor, kind, number_label, take
-
-Array = NDArray[np.float64]
+from causalformula.formula.expressions.values import (
+    Factor,
+    Logical,
+    Strings,
+    Value,
+    as_factor,
+    kind,
+    number_label,
+    take,
+)
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 class Kind(Enum):
@@ -50,13 +57,13 @@ class Treatment:
     kind: Kind
     column: Value
     levels: tuple[str, ...]
-    codes: NDArray[np.intp]
+    codes: Codes
     values: Array
 
     def __len__(self) -> int:
         return len(self.values) if self.kind is Kind.CONTINUOUS else len(self.codes)
 
-    def is_level(self, level: str) -> NDArray[np.bool_]:
+    def is_level(self, level: str) -> Bools:
         """Rows at a level."""
         return np.asarray(self.codes == self.index(level))
 
@@ -76,7 +83,7 @@ class Treatment:
             return Logical(np.full(n, self.levels[k] == "TRUE", dtype=np.int8))
         return np.full(n, float(self.levels[k]))
 
-    def take(self, rows: NDArray[np.intp]) -> Treatment:
+    def take(self, rows: Codes) -> Treatment:
         """The same on some rows."""
         values = self.values[rows] if len(self.values) else self.values
         codes = self.codes[rows] if len(self.codes) else self.codes
@@ -172,7 +179,7 @@ def _factor(name: str, factor: Factor, ref: Any) -> Treatment:
     return Treatment(name, arms, column, tuple(levels), codes, codes.astype(float))
 
 
-def _two_arms(name: str, levels: Sequence[str], counts: NDArray[np.intp]) -> None:
+def _two_arms(name: str, levels: Sequence[str], counts: Codes) -> None:
     present = [level for level, c in zip(levels, counts, strict=False) if c]
     if len(present) < 2:
         found = f"only {present[0]!r}" if present else "no value"

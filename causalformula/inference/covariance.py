@@ -7,14 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, DataError, OptionError, some, warn
-from causalformula.inference.definite import nearest_psd, summed, transformed
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Draws, Fixed, Influence
-from causalformula.inference.hac import serial
-from causalformula.inference.intervals import Reference
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
     HAC,
@@ -30,13 +26,15 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
-from causalformula.inference.resampled import resampled, spread
+from causalformula.inference.resampling.intervals import Reference
+from causalformula.inference.resampling.resampled import resampled, spread
+from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.hac import serial
+from causalformula.inference.sandwich.variances import VARIANCES, Variance, full_leverage
 from causalformula.inference.stage import influence_weights
-from causalformula.inference.variances import VARIANCES, Variance, full_leverage
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums, meat
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 Refit = Callable[[Array], Array]
 
 
@@ -125,7 +123,7 @@ def covariance(
     if isinstance(evidence, Fixed):
         return _fixed(estimate, request, evidence)
     if evidence.joined:
-        from causalformula.inference.joint import joint_covariance
+        from causalformula.inference.sandwich.joint import joint_covariance
 
         return joint_covariance(estimate, request, groups)
     return _from_influence(estimate, request, evidence, groups)
@@ -359,7 +357,7 @@ def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) ->
     return (note,)
 
 
-def rows_used(evidence: Influence) -> NDArray[np.bool_] | None:
+def rows_used(evidence: Influence) -> Bools | None:
     """Rows that take part, whose clusters are counted: of positive weight when one regression is all there is."""
     root = evidence.root
     if root is None or len(evidence.stages) > 1 or root.nobs == evidence.n:
@@ -379,7 +377,7 @@ def cluster_sums(
     return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
 
 
-def intersect(codes: list[Codes], used: NDArray[np.bool_] | None = None) -> tuple[Codes, int]:
+def intersect(codes: list[Codes], used: Bools | None = None) -> tuple[Codes, int]:
     """Codes 0..G-1 of the intersection of several groupings, and G: groups without a row that is used do not count.
 
     Rows that are not used get a code too; nothing of theirs is summed.

@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

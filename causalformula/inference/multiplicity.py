@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import OptionError, choose
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 METHODS = ("bonferroni", "holm", "hochberg", "bh", "by")
 

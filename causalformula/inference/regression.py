@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import CausalFormulaError, ConvergenceError
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.intervals import influence_error
+from causalformula.inference.resampling.intervals import influence_error
 from causalformula.inference.stage import Hat, Stage
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import GLMFit, information, irls, newton, polish
 from causalformula.numerics.least_squares import least_squares, replicates
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ class FittedRegression:
 
     names: tuple[str, ...]
     coef: Array
-    kept: NDArray[np.intp]
+    kept: Codes
     alias: Array
     X: Array
     y: Array
@@ -117,11 +115,11 @@ class FittedRegression:
             return np.asarray(np.linalg.inv(self.hat.bread))
         return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")
 
-    def estimable(self, combination: Array) -> NDArray[np.bool_]:
+    def estimable(self, combination: Array) -> Bools:
         """Whether each row of ``combination`` (q, p) is identified despite the aliased columns."""
         return np.asarray(self.determined(combination).all(axis=1))
 
-    def determined(self, combination: Array) -> NDArray[np.bool_]:
+    def determined(self, combination: Array) -> Bools:
         """Whether each aliased column leaves each row of ``combination`` (q, p) determined, (q, p - r)."""
         dropped = np.setdiff1d(np.arange(len(self.names)), self.kept)
         if not len(dropped):
@@ -353,7 +351,7 @@ def refits(model: FittedRegression, W: Array) -> Array:
     return out
 
 
-def studentized(model: FittedRegression, clusters: NDArray[np.intp] | None, W: Array) -> Array:
+def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Array:
     """Coefficients of the refits and, beside them, their standard errors (R, 2r); NaN rows where a refit fails.
 
     Each standard error is that of the refit's own influence, a row (or cluster) drawn c times counting as c.

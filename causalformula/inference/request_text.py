@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import OptionError, choose
 from causalformula.inference.requests import (
@@ -26,6 +25,7 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
+from causalformula.numerics.arrays import Array
 
 NAMES = (
     "classical",
@@ -72,7 +72,7 @@ def read_request(vcov: Any) -> Request:
     raise OptionError(f"vcov must be a string, a request such as HC('HC3'), or a matrix, not {type(vcov).__name__}")
 
 
-def _matrix(vcov: Any) -> NDArray[np.float64]:
+def _matrix(vcov: Any) -> Array:
     try:
         return np.asarray(vcov, dtype=float)
     except (TypeError, ValueError):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import OptionError, did_you_mean
+from causalformula.numerics.arrays import Array
 
 HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
@@ -316,7 +316,7 @@ class Jackknife(Request):
 class Given(Request):
     """A covariance matrix supplied by the caller."""
 
-    matrix: NDArray[np.float64] = None  # type: ignore[assignment]
+    matrix: Array = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         value = np.array(self.matrix, dtype=float)
@@ -339,7 +339,7 @@ class Later(Request):
     text: str = ""
 
 
-def _check_positive(matrix: NDArray[np.float64]) -> None:
+def _check_positive(matrix: Array) -> None:
     """Refuse a matrix that is no covariance: variances are not negative, nor those of any combination."""
     variances = np.diag(matrix)
     if (variances < 0).any():

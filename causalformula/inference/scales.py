@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import OptionError, choose
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 
 @dataclass(frozen=True)

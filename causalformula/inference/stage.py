@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import leverage
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import ConvergenceError
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.balancing import REQUIRED, Conditions, Dual, Tilt, balance, shortfall, standardised
-from causalformula.numerics.linalg import Floats, Ints, gram
+from causalformula.numerics.linalg import gram
 
 # The penalised steps find which conditions are at their bounds; Newton's method on these then ends exactly.
 NEAR = 1e-7
@@ -38,10 +39,10 @@ class Bounded:
     """
 
     tilt: Tilt
-    sign: Floats
+    sign: Array
 
 
-def balance_within(conditions: Conditions, bound: Floats, *, maxit: int = 100) -> Bounded:
+def balance_within(conditions: Conditions, bound: Array, *, maxit: int = 100) -> Bounded:
     """Solve the balancing equations within bounds. Columns may be combinations of each other.
 
     Parameters
@@ -73,7 +74,7 @@ def balance_within(conditions: Conditions, bound: Floats, *, maxit: int = 100) -
     raise ConvergenceError(shortfall(conditions, conditions.Z @ coef, bound))
 
 
-def _ended(conditions: Conditions, bound: Floats, part: Dual, spread: Floats, coef: Floats) -> Bounded | None:
+def _ended(conditions: Conditions, bound: Array, part: Dual, spread: Array, coef: Array) -> Bounded | None:
     """Newton's exact end, taking the conditions at their bounds from a point nearby; None if they are others."""
     active = np.flatnonzero((coef != 0) | (bound == 0))
     sign = np.where(bound[active] > 0, np.sign(coef[active]), 0.0)
@@ -89,7 +90,7 @@ def _ended(conditions: Conditions, bound: Floats, part: Dual, spread: Floats, co
     return None
 
 
-def _independent(part: Dual, limit: Floats, coef: Floats) -> Floats:
+def _independent(part: Dual, limit: Array, coef: Array) -> Array:
     """An equally good point whose coefficients that are not zero belong to columns that can be told apart.
 
     Along a combination of columns that vanishes the weights do not move: the point slides, downhill in the penalty,
@@ -113,7 +114,7 @@ def _independent(part: Dual, limit: Floats, coef: Floats) -> Floats:
     return coef
 
 
-def _rescaled(tilt: Tilt, active: Ints, spread: Floats, part: Dual) -> Floats:
+def _rescaled(tilt: Tilt, active: Codes, spread: Array, part: Dual) -> Array:
     """The coefficients of standardised columns."""
     coef = np.zeros(len(spread))
     coef[active[tilt.kept]] = tilt.coef
@@ -123,7 +124,7 @@ def _rescaled(tilt: Tilt, active: Ints, spread: Floats, part: Dual) -> Floats:
     return coef
 
 
-def _penalised(part: Dual, penalty: Floats, coef: Floats, near: float, maxit: int) -> tuple[Floats, Floats]:
+def _penalised(part: Dual, penalty: Array, coef: Array, near: float, maxit: int) -> tuple[Array, Array]:
     """Proximal Newton steps to a point that is nearly optimal, and the smooth part's gradient there."""
     value, rise, _ = part.value(coef)
     gradient = part.Z.T @ rise + part.b
@@ -149,13 +150,13 @@ def _penalised(part: Dual, penalty: Floats, coef: Floats, near: float, maxit: in
     return coef, gradient
 
 
-def _stationarity(coef: Floats, gradient: Floats, penalty: Floats) -> float:
+def _stationarity(coef: Array, gradient: Array, penalty: Array) -> float:
     """Largest violation of the optimality conditions."""
     off = np.where(coef != 0, np.abs(gradient + penalty * np.sign(coef)), np.maximum(np.abs(gradient) - penalty, 0.0))
     return float(off.max())
 
 
-def _quadratic(H: Floats, gradient: Floats, penalty: Floats, at: Floats, rounds: int = 50) -> Floats:
+def _quadratic(H: Array, gradient: Array, penalty: Array, at: Array, rounds: int = 50) -> Array:
     """Minimise the penalised quadratic model around a point.
 
     Sweeps of coordinate descent find which coefficients are zero; the others' linear equations then end exactly.
@@ -176,7 +177,7 @@ def _quadratic(H: Floats, gradient: Floats, penalty: Floats, at: Floats, rounds:
     return point
 
 
-def _on_support(H: Floats, gradient: Floats, penalty: Floats, at: Floats, point: Floats) -> Floats | None:
+def _on_support(H: Array, gradient: Array, penalty: Array, at: Array, point: Array) -> Array | None:
     """The model's minimum, if its coefficients that are not zero, and their signs, are those of a point."""
     free = (point != 0) | (penalty == 0)
     sign = np.sign(point) * (penalty > 0)

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from causalformula.errors import ConvergenceError
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import Floats, Ints, gram, scaled_inverse
+from causalformula.numerics.linalg import gram, scaled_inverse
 from causalformula.numerics.reachable import Report, Shortfall, Side, spreads
 
 # Newton goes on until the conditions hold to this, in standard deviations of the covariates ...
@@ -46,9 +47,9 @@ class Tilt:
         Newton steps.
     """
 
-    coef: Floats
-    kept: Ints
-    eta: Floats
+    coef: Array
+    kept: Codes
+    eta: Array
     imbalance: float
     steps: int
 
@@ -57,14 +58,14 @@ class Tilt:
 class Dual:
     """The equations of the active rows, on columns with mean 0 and standard deviation 1 (the intercept stays)."""
 
-    Z: Floats
-    up: Floats
-    down: Floats
-    b: Floats
+    Z: Array
+    up: Array
+    down: Array
+    b: Array
     size: float
-    centre: Floats
+    centre: Array
 
-    def value(self, coef: Floats) -> tuple[float, Floats, Floats]:
+    def value(self, coef: Array) -> tuple[float, Array, Array]:
         """The convex function at a point, and ``e^eta`` and ``e^-eta`` times their multipliers."""
         eta = self.Z @ coef
         with np.errstate(over="ignore", invalid="ignore"):
@@ -94,16 +95,16 @@ class Conditions:
         What else a message needs.
     """
 
-    Z: Floats
-    s: Floats
-    up: Floats
-    down: Floats
-    b: Floats
+    Z: Array
+    s: Array
+    up: Array
+    down: Array
+    b: Array
     size: float
     names: Sequence[str]
     report: Report = field(default_factory=Report)
 
-    def select(self, kept: Ints, b: Floats | None = None) -> Conditions:
+    def select(self, kept: Codes, b: Array | None = None) -> Conditions:
         """Some of the columns, their constants replaced where others are given."""
         Z = self.Z if len(kept) == self.Z.shape[1] else self.Z[:, kept]
         return replace(self, Z=Z, b=self.b[kept] if b is None else b, names=[self.names[int(j)] for j in kept])
@@ -135,7 +136,7 @@ def balance(conditions: Conditions, *, maxit: int = 200) -> Tilt:
     return Tilt(slope, kept, eta, worst, steps)
 
 
-def standardised(conditions: Conditions) -> tuple[Dual, Floats]:
+def standardised(conditions: Conditions) -> tuple[Dual, Array]:
     """The equations of the rows that take part, on standardised columns, and the columns' standard deviations."""
     Z, s, up, down, b = conditions.Z, conditions.s, conditions.up, conditions.down, conditions.b
     centre = s @ Z / s.sum()
@@ -151,7 +152,7 @@ def standardised(conditions: Conditions) -> tuple[Dual, Floats]:
     ), spread
 
 
-def _newton(part: Dual, maxit: int) -> tuple[Floats, Floats, int]:
+def _newton(part: Dual, maxit: int) -> tuple[Array, Array, int]:
     """Damped Newton steps from zero: the point, the gradient there, and their number."""
     coef = np.zeros(part.Z.shape[1])
     value, rise, fall = part.value(coef)
@@ -172,8 +173,8 @@ def _newton(part: Dual, maxit: int) -> tuple[Floats, Floats, int]:
 
 
 def _descend(
-    part: Dual, coef: Floats, move: Floats, value: float, slope: float
-) -> tuple[Floats, float, Floats, Floats] | None:
+    part: Dual, coef: Array, move: Array, value: float, slope: float
+) -> tuple[Array, float, Array, Array] | None:
     """The point after a step, halved until the function falls enough; None when rounding is all that is left."""
     rounding = 1e-13 * (abs(value) + part.size)
     for halvings in range(40):
@@ -185,7 +186,7 @@ def _descend(
     return None
 
 
-def shortfall(conditions: Conditions, eta: Floats, bound: Floats | None = None) -> Shortfall:
+def shortfall(conditions: Conditions, eta: Array, bound: Array | None = None) -> Shortfall:
     """The message where weights with linear predictor ``eta`` do not balance.
 
     The rows with ``up`` and those with ``down`` are compared with each other, or one of them with its target.
@@ -205,7 +206,7 @@ def shortfall(conditions: Conditions, eta: Floats, bound: Floats | None = None) 
     return Shortfall(sides, target, spreads(Z, s, report.groups), conditions.names, report.remedy, bound, report.where)
 
 
-def _side(Z: Floats, share: Floats, eta: Floats, floor: float) -> Side:
+def _side(Z: Array, share: Array, eta: Array, floor: float) -> Side:
     """The rows that take part, and their weights, whose scale does not matter unless there is a floor."""
     rows = share > 0
     top = float(eta[rows].max())

@@ -10,17 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import ConvergenceError
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.balancing import REQUIRED, TARGET
 from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import Floats, Ints
 from causalformula.numerics.multinomial import multinomial
 from causalformula.numerics.reachable import Shortfall, Side, spreads
 
 DAMPING = (0.0, *(10.0**k for k in range(-8, 5)))
-Equations = Callable[[Floats], tuple[Floats, Floats]]
+Equations = Callable[[Array], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +35,10 @@ class LevelsSolution:
         Of the conditions ``sum_i s_i (1[a_i = k] - 1[a_i = 0]) z_i / P_i``, level by level.
     """
 
-    coef: Floats
-    kept: Ints
-    P: Floats
-    jacobian: Floats
+    coef: Array
+    kept: Codes
+    P: Array
+    jacobian: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +55,13 @@ class DoseSolution:
         Of the conditions ``sum s w (a - mean) z`` and ``sum s (residual^2 - variance)``.
     """
 
-    coef: Floats
+    coef: Array
     variance: float
-    kept: Ints
-    jacobian: Floats
+    kept: Codes
+    jacobian: Array
 
 
-def balance_levels(Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, names: Sequence[str]) -> LevelsSolution:
+def balance_levels(Z: Array, codes: Codes, levels: int, s: Array, names: Sequence[str]) -> LevelsSolution:
     """Solve ``sum_i s_i (1[a_i = k] - 1[a_i = 0]) z_i / P_i(a_i) = 0`` for k = 1 ... K - 1.
 
     Raises
@@ -77,13 +76,13 @@ def balance_levels(Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, n
     hot = (codes[:, None] == np.arange(levels)).astype(float)
     own = np.arange(len(codes)), codes
 
-    def probabilities(B: Floats) -> Floats:
+    def probabilities(B: Array) -> Array:
         eta = np.column_stack([np.zeros(len(X)), X @ B.T])
         with np.errstate(over="ignore", under="ignore"):
             P = np.exp(eta - eta.max(axis=1, keepdims=True))
         return np.asarray(P / P.sum(axis=1, keepdims=True))
 
-    def equations(theta: Floats, A: Floats = X) -> tuple[Floats, Floats]:
+    def equations(theta: Array, A: Array = X) -> tuple[Array, Array]:
         P = probabilities(theta.reshape(levels - 1, -1))
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             w = s / P[own]
@@ -94,7 +93,7 @@ def balance_levels(Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, n
 
     start = multinomial(X, codes, levels, s).coef.ravel()
 
-    def failed(theta: Floats) -> Shortfall:
+    def failed(theta: Array) -> Shortfall:
         w = s / probabilities(theta.reshape(levels - 1, -1))[own]
         sides = [Side(Z[codes == k], np.minimum(w[codes == k], 1e300)) for k in range(levels)]
         return Shortfall(sides, None, spreads(Z, s, hot), names)
@@ -104,7 +103,7 @@ def balance_levels(Z: Floats, codes: NDArray[np.intp], levels: int, s: Floats, n
     return LevelsSolution(B, kept, probabilities(theta.reshape(levels - 1, -1)), equations(theta, columns)[1])
 
 
-def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseSolution:
+def balance_dose(Z: Array, a: Array, s: Array, names: Sequence[str]) -> DoseSolution:
     """Solve ``sum s w (a - mean) z = 0`` and ``sum s (r^2 - v) = 0``, ``w`` the ratio of two normal densities.
 
     ``w = exp(r^2 / 2 v - (a - mean)^2 / 2 V)`` with ``r = a - z'b`` and V the dose's variance.
@@ -124,7 +123,7 @@ def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseS
     T = standardising(columns, s)
     X, c = columns @ T, (a - mean) / sd
 
-    def equations(theta: Floats, A: Floats = X, unit: float = 1.0) -> tuple[Floats, Floats]:
+    def equations(theta: Array, A: Array = X, unit: float = 1.0) -> tuple[Array, Array]:
         coef, v = theta[:-1], theta[-1]
         if v <= 0:
             return np.full(len(theta), np.inf), np.zeros((len(theta), len(theta)))
@@ -138,7 +137,7 @@ def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseS
     coef = np.linalg.solve(T, first.coef[kept])
     start = np.append(coef, s @ (c - X @ coef) ** 2 / total)
 
-    def failed(theta: Floats) -> str:
+    def failed(theta: Array) -> str:
         r = c - X @ theta[:-1]
         weight = s * np.exp(np.minimum(r**2 / (2 * theta[-1]) - c**2 / 2, 500.0))
         reached = np.abs((weight * (c - weight @ c / weight.sum())) @ X) / weight.sum()
@@ -158,7 +157,7 @@ def balance_dose(Z: Floats, a: Floats, s: Floats, names: Sequence[str]) -> DoseS
     return DoseSolution(b, v, kept, jacobian)
 
 
-def standardising(columns: Floats, s: Floats) -> Floats:
+def standardising(columns: Array, s: Array) -> Array:
     """The matrix that gives columns mean 0 and variance 1; the first, the intercept, stays."""
     centre = s @ columns / s.sum()
     spread = np.sqrt(s @ (columns - centre) ** 2 / s.sum())
@@ -169,8 +168,8 @@ def standardising(columns: Floats, s: Floats) -> Floats:
 
 
 def solve(
-    equations: Equations, theta: Floats, size: float, failed: Callable[[Floats], object], maxit: int = 200
-) -> Floats:
+    equations: Equations, theta: Array, size: float, failed: Callable[[Array], object], maxit: int = 200
+) -> Array:
     """A root of the equations by damped Newton steps; ``failed`` makes the message of the point where they stop short.
 
     Raises
@@ -191,7 +190,7 @@ def solve(
     return theta
 
 
-def _step(equations: Equations, theta: Floats, F: Floats, J: Floats) -> tuple[Floats, Floats, Floats] | None:
+def _step(equations: Equations, theta: Array, F: Array, J: Array) -> tuple[Array, Array, Array] | None:
     """The first point, from a full Newton step to ever shorter and steeper ones, with a smaller sum of squares."""
     square, slope = J.T @ J, J.T @ F
     for damping in DAMPING:

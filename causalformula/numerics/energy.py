@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.errors import CapabilityError, ConvergenceError
-from causalformula.numerics.linalg import Floats
+from causalformula.numerics.arrays import Array
 
 ACCURACY = 1e-9
 
 
-def quadratic_programme(P: Floats, q: Floats, A: Floats, b: Floats, floor: float) -> Floats:
+def quadratic_programme(P: Array, q: Array, A: Array, b: Array, floor: float) -> Array:
     """Minimise ``w'Pw / 2 + q'w`` subject to ``A w = b`` and ``w >= floor``.
 
     Parameters
@@ -49,7 +49,7 @@ def quadratic_programme(P: Floats, q: Floats, A: Floats, b: Floats, floor: float
     return np.maximum(np.asarray(found.x, dtype=np.float64), floor)
 
 
-def scaled_distances(X: Floats, s: Floats) -> Floats:
+def scaled_distances(X: Array, s: Array) -> Array:
     """Euclidean distances between rows, columns divided by their standard deviations, (n, n)."""
     from scipy.spatial.distance import cdist
 

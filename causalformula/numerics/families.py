@@ -14,63 +14,63 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError, OptionError, choose
-from causalformula.numerics.linalg import Floats
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.links import EPS, LINKS, Link
 
-Elementwise = Callable[[Floats], Floats]
+Elementwise = Callable[[Array], Array]
 
 
-def _ones(mu: Floats) -> Floats:
+def _ones(mu: Array) -> Array:
     return np.ones_like(mu)
 
 
-def _any(mu: Floats) -> bool:
+def _any(mu: Array) -> bool:
     return True
 
 
-def _positive(mu: Floats) -> bool:
+def _positive(mu: Array) -> bool:
     return bool(np.isfinite(mu).all() and (mu > 0).all())
 
 
-def _positive_or_infinite(mu: Floats) -> bool:
+def _positive_or_infinite(mu: Array) -> bool:
     return bool((mu > 0).all())
 
 
-def _inside(mu: Floats) -> bool:
+def _inside(mu: Array) -> bool:
     return bool(((mu > 0) & (mu < 1)).all())
 
 
-def _xlogy(x: Floats, y: Floats) -> Floats:
+def _xlogy(x: Array, y: Array) -> Array:
     """``x log(y)``, zero where x is."""
     from scipy.special import xlogy
 
     return np.asarray(xlogy(x, y))
 
 
-def _deviance_constant(y: Floats, mu: Floats, w: Floats) -> Floats:
+def _deviance_constant(y: Array, mu: Array, w: Array) -> Array:
     return np.asarray(w * (y - mu) ** 2)
 
 
-def _deviance_binomial(y: Floats, mu: Floats, w: Floats) -> Floats:
+def _deviance_binomial(y: Array, mu: Array, w: Array) -> Array:
     if ((y == 0) | (y == 1)).all():  # one logarithm a row is enough
         return np.asarray(-2 * w * np.log(np.where(y == 1, mu, 1 - mu)))
     return np.asarray(2 * w * (_xlogy(y, y / mu) + _xlogy(1 - y, (1 - y) / (1 - mu))))
 
 
-def _deviance_poisson(y: Floats, mu: Floats, w: Floats) -> Floats:
+def _deviance_poisson(y: Array, mu: Array, w: Array) -> Array:
     return np.asarray(2 * w * (_xlogy(y, y / mu) - (y - mu)))
 
 
-def _deviance_gamma(y: Floats, mu: Floats, w: Floats) -> Floats:
+def _deviance_gamma(y: Array, mu: Array, w: Array) -> Array:
     return np.asarray(-2 * w * (np.log(np.where(y == 0, 1.0, y / mu)) - (y - mu) / mu))
 
 
-def _deviance_quasi_square(y: Floats, mu: Floats, w: Floats) -> Floats:
+def _deviance_quasi_square(y: Array, mu: Array, w: Array) -> Array:
     # not the Gamma deviance where y is zero: that is how R has it
     return np.maximum(-2 * w * (np.log(np.where(y == 0, 1.0, y) / mu) - (y - mu) / mu), 0.0)
 
 
-def _deviance_cube(y: Floats, mu: Floats, w: Floats) -> Floats:
+def _deviance_cube(y: Array, mu: Array, w: Array) -> Array:
     return np.asarray(w * (y - mu) ** 2 / (y * mu**2))
 
 
@@ -80,8 +80,8 @@ class Variance:
 
     function: Elementwise
     derivative: Elementwise
-    deviance: Callable[[Floats, Floats, Floats], Floats]
-    valid: Callable[[Floats], bool]
+    deviance: Callable[[Array, Array, Array], Array]
+    valid: Callable[[Array], bool]
 
 
 VARIANCES = {
@@ -93,12 +93,12 @@ VARIANCES = {
 }
 
 
-def _aic_gaussian(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
+def _aic_gaussian(y: Array, mu: Array, w: Array, deviance: float) -> float:
     with np.errstate(divide="ignore"):
         return float(len(y) * (np.log(2 * np.pi * deviance / len(y)) + 1) + 2 - np.log(w).sum())
 
 
-def _aic_binomial(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
+def _aic_binomial(y: Array, mu: Array, w: Array, deviance: float) -> float:
     from scipy.special import gammaln, xlog1py
 
     if (w == 1).all() and ((y == 0) | (y == 1)).all():
@@ -110,7 +110,7 @@ def _aic_binomial(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
     return float(-2 * (log_choose + _xlogy(successes, mu) + xlog1py(trials - successes, -mu)).sum())
 
 
-def _aic_poisson(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
+def _aic_poisson(y: Array, mu: Array, w: Array, deviance: float) -> float:
     from scipy.special import gammaln
 
     density = _xlogy(y, mu) - mu - gammaln(y + 1)
@@ -119,7 +119,7 @@ def _aic_poisson(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
     return float(-2 * (density[w > 0] * w[w > 0]).sum())
 
 
-def _aic_gamma(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
+def _aic_gamma(y: Array, mu: Array, w: Array, deviance: float) -> float:
     from scipy.special import gammaln
 
     shape = w.sum() / deviance
@@ -128,41 +128,41 @@ def _aic_gamma(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
     return float(-2 * (density * w).sum() + 2)
 
 
-def _aic_inverse_gaussian(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
+def _aic_inverse_gaussian(y: Array, mu: Array, w: Array, deviance: float) -> float:
     return float(w.sum() * (np.log(2 * np.pi * deviance / w.sum()) + 1) + 3 * (np.log(y) * w).sum() + 2)
 
 
-def _aic_none(y: Floats, mu: Floats, w: Floats, deviance: float) -> float:
+def _aic_none(y: Array, mu: Array, w: Array, deviance: float) -> float:
     return float("nan")
 
 
-def _start_binomial(y: Floats, w: Floats) -> Floats:
+def _start_binomial(y: Array, w: Array) -> Array:
     if (y < 0).any() or (y > 1).any():
         raise DataError("a binomial outcome must lie between 0 and 1 (y values must be 0 <= y <= 1)")
     return np.asarray((w * y + 0.5) / (w + 1))
 
 
-def _start_poisson(y: Floats, w: Floats) -> Floats:
+def _start_poisson(y: Array, w: Array) -> Array:
     if (y < 0).any():
         raise DataError("negative values are not allowed for the Poisson family")
     return y + 0.1
 
 
-def _start_positive(y: Floats, w: Floats) -> Floats:
+def _start_positive(y: Array, w: Array) -> Array:
     if (y <= 0).any():
         raise DataError("only positive values are allowed for the Gamma and inverse Gaussian families")
     return y
 
 
-def _start_itself(y: Floats, w: Floats) -> Floats:
+def _start_itself(y: Array, w: Array) -> Array:
     return y
 
 
-def _start_away_from_zero(y: Floats, w: Floats) -> Floats:
+def _start_away_from_zero(y: Array, w: Array) -> Array:
     return np.asarray(y + 0.1 * (y == 0))
 
 
-def _start_inside(y: Floats, w: Floats) -> Floats:
+def _start_inside(y: Array, w: Array) -> Array:
     return np.clip(y, 0.001, 0.999)
 
 
@@ -172,8 +172,8 @@ class _Kind:
 
     link: str
     variance: str
-    aic: Callable[[Floats, Floats, Floats, float], float]
-    start: Callable[[Floats, Floats], Floats]
+    aic: Callable[[Array, Array, Array, float], float]
+    start: Callable[[Array, Array], Array]
     dispersion_known: bool = False
 
 
@@ -234,51 +234,51 @@ class Family:
         """Whether the dispersion is one by definition."""
         return KINDS[self.name].dispersion_known
 
-    def linkfun(self, mu: Floats) -> Floats:
+    def linkfun(self, mu: Array) -> Array:
         """Linear predictor of a mean."""
         return self.link.function(mu)
 
-    def linkinv(self, eta: Floats) -> Floats:
+    def linkinv(self, eta: Array) -> Array:
         """Mean of a linear predictor, kept away from the bounds as R does."""
         return self.link.inverse(eta)
 
-    def mu_eta(self, eta: Floats) -> Floats:
+    def mu_eta(self, eta: Array) -> Array:
         """``d mu / d eta``."""
         return self.link.derivative(eta)
 
-    def mu_eta2(self, eta: Floats) -> Floats:
+    def mu_eta2(self, eta: Array) -> Array:
         """``d^2 mu / d eta^2``."""
         return self.link.second(eta)
 
-    def variance(self, mu: Floats) -> Floats:
+    def variance(self, mu: Array) -> Array:
         """Variance at a mean, up to the dispersion."""
         return VARIANCES[self.variance_name].function(mu)
 
-    def variance_prime(self, mu: Floats) -> Floats:
+    def variance_prime(self, mu: Array) -> Array:
         """``d V / d mu``."""
         return VARIANCES[self.variance_name].derivative(mu)
 
-    def dev_resids(self, y: Floats, mu: Floats, weights: Floats) -> Floats:
+    def dev_resids(self, y: Array, mu: Array, weights: Array) -> Array:
         """Each row's share of the deviance (the square of its deviance residual)."""
         if self.name == "quasi" and self.variance_name == "mu^2":
             return _deviance_quasi_square(y, mu, weights)
         return VARIANCES[self.variance_name].deviance(y, mu, weights)
 
-    def aic(self, y: Floats, mu: Floats, weights: Floats, deviance: float) -> float:
+    def aic(self, y: Array, mu: Array, weights: Array, deviance: float) -> float:
         """Minus twice the log-likelihood, plus 2 where R counts the dispersion as a parameter; NaN for quasi."""
         return KINDS[self.name].aic(y, mu, weights, deviance)
 
-    def valideta(self, eta: Floats) -> bool:
+    def valideta(self, eta: Array) -> bool:
         """Whether every linear predictor is one that the link can invert."""
         return self.link.valid(eta)
 
-    def validmu(self, mu: Floats) -> bool:
+    def validmu(self, mu: Array) -> bool:
         """Whether every mean is possible."""
         if self.name == "quasi" and self.variance_name in ("mu^2", "mu^3"):
             return _positive_or_infinite(mu)
         return VARIANCES[self.variance_name].valid(mu)
 
-    def initialize(self, y: Floats, weights: Floats) -> tuple[Floats, Floats, tuple[str, ...]]:
+    def initialize(self, y: Array, weights: Array) -> tuple[Array, Array, tuple[str, ...]]:
         """The response as R uses it, the means to start from, and R's warnings.
 
         Raises
@@ -296,13 +296,13 @@ class Family:
             raise DataError(f"no starting values: the {self.link_name} link needs another outcome; pass start=")
         return y, mu, self._start_warnings(y, weights)
 
-    def _start_warnings(self, y: Floats, weights: Floats) -> tuple[str, ...]:
+    def _start_warnings(self, y: Array, weights: Array) -> tuple[str, ...]:
         successes = weights * y
         if self.name == "binomial" and (np.abs(successes - np.round(successes)) > 1e-3).any():
             return ("non-integer #successes in a binomial glm!",)
         return ()
 
-    def end_warnings(self, mu: Floats) -> tuple[str, ...]:
+    def end_warnings(self, mu: Array) -> tuple[str, ...]:
         """R's warnings about fitted values at the edge of the parameter space."""
         edge = 10 * EPS
         if self.name == "binomial" and ((mu > 1 - edge) | (mu < edge)).any():

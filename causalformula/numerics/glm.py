@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from causalformula.errors import ConvergenceError, DataError, OptionError
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import Family
 from causalformula.numerics.least_squares import Solution
-from causalformula.numerics.linalg import Floats, Ints, as_floats, checked_weights, gram
+from causalformula.numerics.linalg import as_floats, checked_weights, gram
 
 Information = Literal["observed", "expected"]
 
@@ -56,15 +57,15 @@ class GLMFit:
         R's messages, for the caller to emit.
     """
 
-    coef: Floats
-    kept: Ints
-    alias: Floats
-    bread: Floats
-    eta: Floats
-    mu: Floats
-    working_weights: Floats
-    working_residuals: Floats
-    prior_weights: Floats
+    coef: Array
+    kept: Codes
+    alias: Array
+    bread: Array
+    eta: Array
+    mu: Array
+    working_weights: Array
+    working_residuals: Array
+    prior_weights: Array
     dispersion: float
     deviance: float
     null_deviance: float
@@ -87,19 +88,19 @@ class GLMFit:
 class Problem:
     """Checked input: ``y`` is the response as the family uses it; ``warnings`` grow as the fit goes on."""
 
-    X: Floats
-    y: Floats
+    X: Array
+    y: Array
     family: Family
-    weights: Floats
-    offset: Floats
-    mustart: Floats
+    weights: Array
+    offset: Array
+    mustart: Array
     warnings: list[str]
 
-    def at(self, beta: Floats) -> Point:
+    def at(self, beta: Array) -> Point:
         """The linear predictor, means and deviance of a coefficient vector."""
         return self.of_eta(beta, self.offset + self.X @ beta)
 
-    def of_eta(self, beta: Floats, eta: Floats) -> Point:
+    def of_eta(self, beta: Array, eta: Array) -> Point:
         """The means and deviance of a linear predictor."""
         mu = self.family.linkinv(eta)
         return Point(beta, eta, mu, float(self.family.dev_resids(self.y, mu, self.weights).sum()))
@@ -113,9 +114,9 @@ class Problem:
 class Point:
     """Coefficients (zero where aliased), and what follows from them."""
 
-    beta: Floats
-    eta: Floats
-    mu: Floats
+    beta: Array
+    eta: Array
+    mu: Array
     deviance: float
 
 
@@ -125,7 +126,7 @@ class Ending:
 
     point: Point
     solution: Solution
-    working_weights: Floats
+    working_weights: Array
     iterations: int
     converged: bool
     boundary: bool
@@ -146,7 +147,7 @@ def checked_problem(X: Any, y: Any, family: Family, weights: Any, offset: Any) -
     return Problem(X, y, family, prior, shift, mustart, list(notes))
 
 
-def working(problem: Problem, point: Point) -> tuple[Floats, Floats]:
+def working(problem: Problem, point: Point) -> tuple[Array, Array]:
     """Weights (zero for a row that says nothing) and residuals of the linearised model."""
     used = problem.weights > 0
     variance, slope = problem.family.variance(point.mu), problem.family.mu_eta(point.eta)
@@ -195,7 +196,7 @@ def finished(problem: Problem, last: Ending, null_deviance: float, intercept: bo
     )
 
 
-def _dispersion(family: Family, w: Floats, residuals: Floats, df: int) -> float:
+def _dispersion(family: Family, w: Array, residuals: Array, df: int) -> float:
     if family.dispersion_known:
         return 1.0
     used = w > 0
@@ -203,8 +204,8 @@ def _dispersion(family: Family, w: Floats, residuals: Floats, df: int) -> float:
 
 
 def information_weights(
-    family: Family, y: Any, mu: Floats, eta: Floats, weights: Any = None, kind: Information = "observed"
-) -> Floats:
+    family: Family, y: Any, mu: Array, eta: Array, weights: Any = None, kind: Information = "observed"
+) -> Array:
     """Minus the second derivative of each row's log-likelihood in ``eta``, or its expectation; dispersion one.
 
     Parameters
@@ -233,13 +234,13 @@ def information_weights(
 
 
 def information(
-    X: Floats,
+    X: Array,
     family: Family,
     y: Any,
-    mu: Floats,
-    eta: Floats,
+    mu: Array,
+    eta: Array,
     weights: Any = None,
     kind: Information = "observed",
-) -> Floats:
+) -> Array:
     """Information matrix of the coefficients at dispersion one, (p, p): see `information_weights`."""
     return gram(X, information_weights(family, y, mu, eta, weights, kind))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import ConvergenceError, DataError, OptionError
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.glm import (
     Ending,
@@ -22,7 +23,7 @@ from causalformula.numerics.glm import (
     working,
 )
 from causalformula.numerics.least_squares import Solution, solve
-from causalformula.numerics.linalg import Floats, as_floats
+from causalformula.numerics.linalg import as_floats
 from causalformula.numerics.newton import SEPARATED, climb
 
 __all__ = ["GLMFit", "information", "information_weights", "irls", "newton", "polish"]
@@ -147,9 +148,7 @@ def _without_columns(problem: Problem) -> Ending:
     return Ending(point, nothing(0), w, 0, True, True)
 
 
-def _scoring_step(
-    problem: Problem, point: Point, before: Solution, w: Floats, residual: Floats, tol: float
-) -> Solution:
+def _scoring_step(problem: Problem, point: Point, before: Solution, w: Array, residual: Array, tol: float) -> Solution:
     """The next coefficients.
 
     After the first iteration the change is solved for, not the coefficients: the same number, and rounding in the
@@ -201,7 +200,7 @@ def _note_ending(problem: Problem, last: Ending) -> None:
     problem.warnings.extend(problem.family.end_warnings(last.point.mu))
 
 
-def _null_deviance(problem: Problem, mu: Floats, intercept: bool, epsilon: float, maxit: int) -> float:
+def _null_deviance(problem: Problem, mu: Array, intercept: bool, epsilon: float, maxit: int) -> float:
     """Deviance of the model with only the offset and, if there is one, the intercept."""
     family, y, w = problem.family, problem.y, problem.weights
     if not intercept:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.linalg import (
     RCOND_NORMAL,
-    Floats,
-    Ints,
     ScaledInverse,
     as_floats,
     checked_weights,
@@ -54,11 +53,11 @@ class LeastSquares:
         ``y - offset - X coef``, for rows of weight zero too.
     """
 
-    coef: Floats
-    kept: Ints
-    alias: Floats
-    bread: Floats
-    residuals: Floats
+    coef: Array
+    kept: Codes
+    alias: Array
+    bread: Array
+    residuals: Array
 
     @property
     def rank(self) -> int:
@@ -70,18 +69,18 @@ class LeastSquares:
 class Solution:
     """What a solver hands back: coefficients of the kept columns, and what ``LeastSquares`` says of the rest."""
 
-    coef: Floats
-    kept: Ints
-    alias: Floats
-    bread: Floats
-    residuals: Floats | None = None
+    coef: Array
+    kept: Codes
+    alias: Array
+    bread: Array
+    residuals: Array | None = None
 
     @property
     def rank(self) -> int:
         """Number of estimable coefficients."""
         return len(self.kept)
 
-    def full_coef(self, p: int, fill: float = np.nan) -> Floats:
+    def full_coef(self, p: int, fill: float = np.nan) -> Array:
         """Coefficients of all ``p`` columns, ``fill`` where aliased."""
         out = np.full((p, *self.coef.shape[1:]), fill)
         out[self.kept] = self.coef
@@ -135,7 +134,7 @@ def least_squares(X: Any, y: Any, weights: Any = None, offset: Any = None, *, to
     return LeastSquares(coef, found.kept, found.alias, found.bread, residuals)
 
 
-def solve(X: Floats, Y: Floats, weights: Floats | None, *, tol: float, refine: int = 2) -> Solution:
+def solve(X: Array, Y: Array, weights: Array | None, *, tol: float, refine: int = 2) -> Solution:
     """Least squares for checked arrays, ``Y`` of shape (n, q); at most ``refine`` corrections by the residuals."""
     if X.shape[1] == 0:
         return Solution(np.empty((0, Y.shape[1])), np.empty(0, np.intp), np.empty((0, 0)), np.empty((0, 0)), Y.copy())
@@ -151,8 +150,8 @@ def solve(X: Floats, Y: Floats, weights: Floats | None, *, tol: float, refine: i
 
 
 def _refined(
-    X: Floats, Y: Floats, weights: Floats | None, G: Floats, normal: ScaledInverse, coef: Floats, refine: int
-) -> tuple[Floats, Floats | None]:
+    X: Array, Y: Array, weights: Array | None, G: Array, normal: ScaledInverse, coef: Array, refine: int
+) -> tuple[Array, Array | None]:
     """Coefficients corrected by their own residuals; and the residuals, if they are those of the answer."""
     for _ in range(refine):
         residuals = Y - X @ coef
@@ -168,7 +167,7 @@ def _refined(
     return coef, None
 
 
-def solve_qr(X: Floats, Y: Floats, weights: Floats | None, *, tol: float) -> Solution:
+def solve_qr(X: Array, Y: Array, weights: Array | None, *, tol: float) -> Solution:
     """Least squares by Householder QR, with R's choice of aliased columns."""
     p = X.shape[1]
     if weights is not None and not weights.all():
@@ -181,13 +180,13 @@ def solve_qr(X: Floats, Y: Floats, weights: Floats | None, *, tol: float) -> Sol
     rotated = np.asarray(basis.T @ R)
     upper = np.triu(rotated[:, kept])
     # of a triangular matrix the general solver is back substitution
-    inverse: Floats = np.asarray(np.linalg.solve(upper, np.eye(len(kept))), dtype=np.float64)
-    coef: Floats = np.asarray(np.linalg.solve(upper, rotated[:, p:]), dtype=np.float64)
-    alias: Floats = np.asarray(np.linalg.solve(upper, rotated[:, dropped]), dtype=np.float64)
+    inverse: Array = np.asarray(np.linalg.solve(upper, np.eye(len(kept))), dtype=np.float64)
+    coef: Array = np.asarray(np.linalg.solve(upper, rotated[:, p:]), dtype=np.float64)
+    alias: Array = np.asarray(np.linalg.solve(upper, rotated[:, dropped]), dtype=np.float64)
     return Solution(coef, kept, alias, inverse @ inverse.T)
 
 
-def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7) -> Floats:
+def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7) -> Array:
     """Weighted least squares for many weightings of the same rows, such as bootstrap frequencies.
 
     With ``Q`` an orthonormal basis of the columns and ``e`` the residuals of the unweighted fit, all the
@@ -217,7 +216,7 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7)
     whole = least_squares(X, y, offset=offset, tol=tol)
     kept, e = whole.kept, whole.residuals
     R = triangular_factor(X[:, kept], np.empty((len(X), 0)), None)
-    T: Floats = np.asarray(np.linalg.solve(R, np.eye(len(kept))), dtype=np.float64)
+    T: Array = np.asarray(np.linalg.solve(R, np.eye(len(kept))), dtype=np.float64)
     products = _replicated_products(X[:, kept], T, e, W)
     steps = _solve_replicates(products, len(kept))
     out = np.full((len(W), X.shape[1]), np.nan)
@@ -225,7 +224,7 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7)
     return out
 
 
-def _replicated_products(X: Floats, T: Floats, e: Floats, W: Any) -> Floats:
+def _replicated_products(X: Array, T: Array, e: Array, W: Any) -> Array:
     """``W @ Z``, (R, m): Z holds the distinct products of pairs of columns of ``Q = X T``, then ``Q e``."""
     n, r = len(X), X.shape[1]
     width = r * (r + 1) // 2 + r
@@ -243,7 +242,7 @@ def _replicated_products(X: Floats, T: Floats, e: Floats, W: Any) -> Floats:
     return total
 
 
-def _solve_replicates(products: Floats, r: int) -> Floats:
+def _solve_replicates(products: Array, r: int) -> Array:
     """Solutions of the ``R`` small systems, (R, r); NaN where one is singular."""
     out = np.full((len(products), r), np.nan)
     if r == 0:

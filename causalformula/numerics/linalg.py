@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from causalformula.errors import DataError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+from causalformula.numerics.arrays import Array, Codes
 
 # A block holds this many numbers (1 MB): timed on n = 1e6, k = 20, flat between a quarter and four times it.
 BLOCK_NUMBERS = 2**17
@@ -37,11 +34,11 @@ def row_blocks(n: int, p: int) -> Iterator[slice]:
         yield slice(first, min(first + step, n))
 
 
-def _block_buffer(X: Floats) -> Floats:
+def _block_buffer(X: Array) -> Array:
     return np.empty((min(rows_in_block(X.shape[1]), len(X)), X.shape[1]), order="C" if X.flags.c_contiguous else "F")
 
 
-def gram(X: Floats, weights: Floats | None = None) -> Floats:
+def gram(X: Array, weights: Array | None = None) -> Array:
     """``X' diag(weights) X``, (p, p); weights of either sign (an observed information can have both)."""
     if weights is None:
         return np.asarray(X.T @ X)
@@ -50,14 +47,14 @@ def gram(X: Floats, weights: Floats | None = None) -> Floats:
     return meat(X, np.sqrt(weights))
 
 
-def _signed_gram(X: Floats, weights: Floats) -> Floats:
+def _signed_gram(X: Array, weights: Array) -> Array:
     total = np.zeros((X.shape[1], X.shape[1]))
     for rows in row_blocks(*X.shape):
         total += X[rows].T @ (X[rows] * weights[rows, None])
     return (total + total.T) / 2
 
 
-def meat(X: Floats, u: Floats) -> Floats:
+def meat(X: Array, u: Array) -> Array:
     """Cross-product of the scores: ``X' diag(u)^2 X``.
 
     Parameters
@@ -81,12 +78,12 @@ def meat(X: Floats, u: Floats) -> Floats:
     return total
 
 
-def scores(X: Floats, u: Floats) -> Floats:
+def scores(X: Array, u: Array) -> Array:
     """Each row of ``X`` times its ``u``: the estimating functions of a linear predictor, (n, p)."""
     return X * u[:, None]
 
 
-def leverage(X: Floats, bread: Floats, weights: Floats | None = None) -> Floats:
+def leverage(X: Array, bread: Array, weights: Array | None = None) -> Array:
     """Diagonal of the hat matrix: ``w_i x_i' bread x_i``.
 
     Parameters
@@ -109,7 +106,7 @@ def leverage(X: Floats, bread: Floats, weights: Floats | None = None) -> Floats:
     return out if weights is None else out * weights
 
 
-def group_sums(A: Floats, codes: Ints, groups: int) -> Floats:
+def group_sums(A: Array, codes: Codes, groups: int) -> Array:
     """Sums of the rows of ``A`` within groups.
 
     Parameters
@@ -131,7 +128,7 @@ def group_sums(A: Floats, codes: Ints, groups: int) -> Floats:
     return group_scores(A, np.ones(len(A)), codes, groups)
 
 
-def group_scores(X: Floats, u: Floats, codes: Ints, groups: int) -> Floats:
+def group_scores(X: Array, u: Array, codes: Codes, groups: int) -> Array:
     """``group_sums(scores(X, u), codes, groups)`` without the (n, p) matrix of scores."""
     if not X.flags.c_contiguous:
         columns = [np.bincount(codes, weights=X[:, j] * u, minlength=groups) for j in range(X.shape[1])]
@@ -141,7 +138,7 @@ def group_scores(X: Floats, u: Floats, codes: Ints, groups: int) -> Floats:
     return np.asarray(indicator @ X)
 
 
-def moments(X: Floats, Y: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+def moments(X: Array, Y: Array, weights: Array | None) -> tuple[Array, Array]:
     """``X'WX`` and ``X'WY`` for ``Y`` of shape (n, q)."""
     if weights is None:
         return gram(X), np.asarray(X.T @ Y)
@@ -152,15 +149,15 @@ def moments(X: Floats, Y: Floats, weights: Floats | None) -> tuple[Floats, Float
 class ScaledInverse:
     """Inverse of a cross-product, made on columns of unit norm, and its reciprocal condition number there."""
 
-    inverse: Floats
+    inverse: Array
     rcond: float
 
-    def solve(self, b: Floats) -> Floats:
+    def solve(self, b: Array) -> Array:
         """``G^{-1} b`` for ``b`` of shape (p,) or (p, q)."""
         return np.asarray(self.inverse @ b)
 
 
-def scaled_inverse(G: Floats) -> ScaledInverse | None:
+def scaled_inverse(G: Array) -> ScaledInverse | None:
     """Inverse of a cross-product, or None when it is not numerically positive definite.
 
     Raises
@@ -185,7 +182,7 @@ def scaled_inverse(G: Floats) -> ScaledInverse | None:
     return ScaledInverse(inverse / np.outer(scale, scale), float(rcond))
 
 
-def triangular_factor(A: Floats, B: Floats, weights: Floats | None) -> Floats:
+def triangular_factor(A: Array, B: Array, weights: Array | None) -> Array:
     """R of the Householder QR of ``[A B]`` with rows scaled by root weights, one block of rows at a time."""
     width = A.shape[1] + B.shape[1]
     R = np.empty((0, width))
@@ -198,7 +195,7 @@ def triangular_factor(A: Floats, B: Floats, weights: Floats | None) -> Floats:
     return R
 
 
-def independent_columns(R: Floats, tol: float) -> tuple[Ints, Floats]:
+def independent_columns(R: Array, tol: float) -> tuple[Codes, Array]:
     """Which columns to keep, by R's rule, and an orthonormal basis of them.
 
     Columns are taken in order. One whose part outside the span of those already kept is shorter than ``tol`` times
@@ -232,7 +229,7 @@ def independent_columns(R: Floats, tol: float) -> tuple[Ints, Floats]:
     return np.asarray(kept, dtype=np.intp), basis[:, : len(kept)]
 
 
-def as_floats(values: Any, what: str, shape: tuple[int, ...] | None = None) -> Floats:
+def as_floats(values: Any, what: str, shape: tuple[int, ...] | None = None) -> Array:
     """``values`` as an array of doubles, copied only if needed; a ``DataError`` when the shape is another."""
     array = np.asarray(values, dtype=np.float64)
     if shape is not None and array.shape != shape:
@@ -240,7 +237,7 @@ def as_floats(values: Any, what: str, shape: tuple[int, ...] | None = None) -> F
     return array
 
 
-def checked_weights(weights: Any, n: int) -> Floats | None:
+def checked_weights(weights: Any, n: int) -> Array | None:
     """Prior weights as doubles, or None; negative or missing ones are a ``DataError``."""
     if weights is None:
         return None

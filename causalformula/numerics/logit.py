@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalformula.numerics.linalg import Floats, row_blocks, triangular_factor
+from causalformula.numerics.arrays import Array
+from causalformula.numerics.linalg import row_blocks, triangular_factor
 
 # Once a step moves linear predictors by no more than this, the information need not be computed anew: with the one
 # at hand each step leaves an error of its length times this ...
@@ -15,7 +16,7 @@ SETTLED = 1e-13
 FAR = 8.0
 
 
-def warm_logits(X: Floats, a: Floats, S: Floats, start: Floats, *, maxit: int = 12) -> Floats:
+def warm_logits(X: Array, a: Array, S: Array, start: Array, *, maxit: int = 12) -> Array:
     """Fitted probabilities under many weightings, (R, n); NaN rows where steps do not settle at once.
 
     With ``Q`` an orthonormal basis of the columns, all the scores ``Q'(s_r (a - p_r))`` are one matrix product, and
@@ -38,7 +39,7 @@ def warm_logits(X: Floats, a: Floats, S: Floats, start: Floats, *, maxit: int = 
     reach = np.abs(Q).max(axis=1)
     first = start @ X.T
     deltas, good = np.zeros((len(S), r)), np.ones(len(S), dtype=bool)
-    P: Floats = np.empty(S.shape)
+    P: Array = np.empty(S.shape)
     inverse = np.empty((len(S), r, r))
     before = np.inf
     for _ in range(maxit):
@@ -64,13 +65,13 @@ def warm_logits(X: Floats, a: Floats, S: Floats, start: Floats, *, maxit: int = 
     return P
 
 
-def _blocks(Q: Floats, refits: int) -> list[slice]:
+def _blocks(Q: Array, refits: int) -> list[slice]:
     return list(row_blocks(Q.shape[1], max(1, 2 * refits)))
 
 
 def _sums(
-    Q: Floats, a: Floats, S: Floats, first: Floats, deltas: Floats, P: Floats, whole: bool
-) -> tuple[Floats, Floats, Floats]:
+    Q: Array, a: Array, S: Array, first: Array, deltas: Array, P: Array, whole: bool
+) -> tuple[Array, Array, Array]:
     """Scores, informations (if asked for) and the furthest moves of linear predictors; the probabilities go to P."""
     r = len(Q)
     i, j = np.triu_indices(r)
@@ -94,7 +95,7 @@ def _sums(
     return score, information, furthest
 
 
-def _expit(eta: Floats, out: Floats) -> None:
+def _expit(eta: Array, out: Array) -> None:
     """``1 / (1 + e^-eta)`` without overflow warnings; eta is used up."""
     np.negative(eta, out=eta)
     np.clip(eta, -700.0, 700.0, out=eta)
@@ -103,7 +104,7 @@ def _expit(eta: Floats, out: Floats) -> None:
     np.divide(1.0, eta, out=out)
 
 
-def _inverses(information: Floats) -> Floats:
+def _inverses(information: Array) -> Array:
     """Inverses of all matrices; infinite where one is singular."""
     try:
         return np.asarray(np.linalg.inv(information))
@@ -115,7 +116,7 @@ def _inverses(information: Floats) -> Floats:
         return out
 
 
-def _move(P: Floats, Q: Floats, step: Floats) -> None:
+def _move(P: Array, Q: Array, step: Array) -> None:
     """The probabilities after a step so short that its square is rounding."""
     for rows in _blocks(Q, len(P)):
         p = P[:, rows]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalformula.errors import ConvergenceError
-from causalformula.numerics.linalg import Floats
+from causalformula.numerics.arrays import Array
 
 # Of the linear predictor, for the last step; Newton's error is then its square.
 TOLERANCE = 1e-10
@@ -28,61 +28,61 @@ class Moments:
         Target of the weights: everyone (None), the treated (1) or the controls (0).
     """
 
-    X: Floats
-    a: Floats
-    s: Floats
+    X: Array
+    a: Array
+    s: Array
     arm: int | None
 
-    def rows(self, b: Floats) -> tuple[Floats, Floats]:
+    def rows(self, b: Array) -> tuple[Array, Array]:
         """What multiplies x in each row's score, and in its balance condition."""
         p = self.probability(b)
         return self.s * (self.a - p), self.s * np.where(self.a == 1, self.tilt(p) / p, -self.tilt(p) / (1 - p))
 
-    def probability(self, b: Floats) -> Floats:
+    def probability(self, b: Array) -> Array:
         """Propensity scores."""
         return np.asarray(1 / (1 + np.exp(-self.X @ b)))
 
-    def tilt(self, p: Floats) -> Floats:
+    def tilt(self, p: Array) -> Array:
         """The target population's share at a propensity: 1, p or 1 - p."""
         return np.ones_like(p) if self.arm is None else p if self.arm == 1 else 1 - p
 
-    def mean(self, b: Floats) -> Floats:
+    def mean(self, b: Array) -> Array:
         """Both sets of moments, averaged (2p,)."""
         score, balance = self.rows(b)
         return np.asarray(np.concatenate([score @ self.X, balance @ self.X]) / self.s.sum())
 
-    def jacobian(self, b: Floats) -> Floats:
+    def jacobian(self, b: Array) -> Array:
         """Derivative of the averaged moments (2p, p)."""
         blocks = [(self.X * (self.s * u)[:, None]).T @ self.X for u in self.slopes(b)]
         return np.asarray(-np.vstack(blocks) / self.s.sum())
 
-    def slopes(self, b: Floats) -> tuple[Floats, Floats]:
+    def slopes(self, b: Array) -> tuple[Array, Array]:
         """Minus the derivatives of a row's multipliers in its linear predictor: ``v`` and the odds of the other arm."""
         p = self.probability(b)
         odds = np.where(self.a == 1, (1 - p) / p if self.arm != 1 else 0.0, p / (1 - p) if self.arm != 0 else 0.0)
         return p * (1 - p), odds
 
-    def curvature(self, b: Floats, r: Floats) -> Floats:
+    def curvature(self, b: Array, r: Array) -> Array:
         """``sum_m r_m`` times the second derivative of the m-th averaged moment (p, p)."""
         p, k = self.probability(b), self.X.shape[1]
         v, odds = self.slopes(b)
         second = v * (1 - 2 * p) * (self.X @ r[:k]) + np.where(self.a == 1, -odds, odds) * (self.X @ r[k:])
         return np.asarray(-(self.X * (self.s * second)[:, None]).T @ self.X / self.s.sum())
 
-    def blocks(self, b: Floats) -> tuple[Floats, Floats, Floats]:
+    def blocks(self, b: Array) -> tuple[Array, Array, Array]:
         """What multiplies ``x x'`` in the blocks of a row's model variance: ``v, h, h^2 / v``."""
         p = self.probability(b)
         v, h = p * (1 - p), self.tilt(p)
         return v, h, h**2 / v
 
-    def blocks_slope(self, b: Floats) -> tuple[Floats, Floats, Floats]:
+    def blocks_slope(self, b: Array) -> tuple[Array, Array, Array]:
         """Their derivatives in the row's linear predictor."""
         p = self.probability(b)
         v, h = p * (1 - p), self.tilt(p)
         dv, dh = v * (1 - 2 * p), np.zeros_like(p) if self.arm is None else v if self.arm == 1 else -v
         return dv, dh, 2 * h * dh / v - h**2 * dv / v**2
 
-    def weight(self, b: Floats) -> Floats:
+    def weight(self, b: Array) -> Array:
         """Inverse of the moments' variance under the model: blocks of ``v, h, h^2 / v`` with ``v = p (1 - p)``."""
         parts = [(self.X * (self.s * u)[:, None]).T @ self.X / self.s.sum() for u in self.blocks(b)]
         whole = np.block([[parts[0], parts[1]], [parts[1], parts[2]]])
@@ -104,13 +104,13 @@ class Minimum:
         Their derivative in the first step's coefficients.
     """
 
-    coef: Floats
-    scores: Floats
-    information: Floats
-    cross: Floats
+    coef: Array
+    scores: Array
+    information: Array
+    cross: Array
 
 
-def minimize_moments(problem: Moments, start: Floats, maxit: int = 500) -> Minimum:
+def minimize_moments(problem: Moments, start: Array, maxit: int = 500) -> Minimum:
     """Minimise ``g' W g`` with W from the starting point, by Newton steps (Gauss-Newton where that is no minimum's).
 
     Raises
@@ -136,14 +136,14 @@ def minimize_moments(problem: Moments, start: Floats, maxit: int = 500) -> Minim
     return _derivatives(problem, start, b, W)
 
 
-def _direction(gauss: Floats, curvature: Floats, slope: Floats) -> Floats:
+def _direction(gauss: Array, curvature: Array, slope: Array) -> Array:
     """Newton's direction, or where the second derivative is not positive definite Gauss and Newton's."""
     whole = gauss + curvature
     chosen = whole if np.linalg.eigvalsh((whole + whole.T) / 2)[0] > 0 else gauss
     return -np.asarray(np.linalg.lstsq(chosen, slope, rcond=1e-13)[0], dtype=np.float64)
 
 
-def _derivatives(problem: Moments, start: Floats, b: Floats, W: Floats) -> Minimum:
+def _derivatives(problem: Moments, start: Array, b: Array, W: Array) -> Minimum:
     """Rows' exact contributions, and both derivatives: with ``r = W g`` and ``q = W G``, W' = -W Omega' W."""
     X, s, total = problem.X, problem.s, problem.s.sum()
     p = X.shape[1]
@@ -160,9 +160,7 @@ def _derivatives(problem: Moments, start: Floats, b: Floats, W: Floats) -> Minim
     return Minimum(b, through_g + through_G - first, information, -(moved.T @ X))
 
 
-def _row_variance(
-    blocks: tuple[Floats, Floats, Floats], lean: tuple[Floats, Floats], pull: tuple[Floats, Floats]
-) -> Floats:
+def _row_variance(blocks: tuple[Array, Array, Array], lean: tuple[Array, Array], pull: tuple[Array, Array]) -> Array:
     """Rows of ``q' Omega_i r`` without the sampling weight (n, p)."""
     one, both, two = blocks
     left = one * lean[0] + both * lean[1]
@@ -170,7 +168,7 @@ def _row_variance(
     return np.asarray(pull[0] * left[:, None] + pull[1] * right[:, None])
 
 
-def _shorter(problem: Moments, W: Floats, b: Floats, step: Floats, value: float, slope: float) -> Floats | None:
+def _shorter(problem: Moments, W: Array, b: Array, step: Array, value: float, slope: float) -> Array | None:
     for halvings in range(40):
         at = b + step / 2**halvings
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import Floats, Ints, gram
+from causalformula.numerics.linalg import gram
 
 # The score is zero when it is this small beside its own scale.
 TOLERANCE = 1e-12
@@ -31,15 +31,15 @@ class Multinomial:
     converged : bool
     """
 
-    coef: Floats
-    kept: Ints
-    P: Floats
-    residuals: Floats
-    information: Floats
+    coef: Array
+    kept: Codes
+    P: Array
+    residuals: Array
+    information: Array
     converged: bool
 
 
-def multinomial(X: Floats, codes: NDArray[np.intp], levels: int, s: Floats, *, maxit: int = 100) -> Multinomial:
+def multinomial(X: Array, codes: Codes, levels: int, s: Array, *, maxit: int = 100) -> Multinomial:
     """Maximum likelihood.
 
     Parameters
@@ -76,7 +76,7 @@ def multinomial(X: Floats, codes: NDArray[np.intp], levels: int, s: Floats, *, m
     return Multinomial(coef / scale, kept, P, s[:, None] * (hot - P[:, 1:]), information, converged)
 
 
-def _loss(Z: Floats, coef: Floats, codes: NDArray[np.intp], s: Floats) -> tuple[float, Floats]:
+def _loss(Z: Array, coef: Array, codes: Codes, s: Array) -> tuple[float, Array]:
     """Minus the log-likelihood, and the probabilities."""
     eta = np.column_stack([np.zeros(len(Z)), Z @ coef.T])
     eta -= eta.max(axis=1, keepdims=True)
@@ -87,8 +87,8 @@ def _loss(Z: Floats, coef: Floats, codes: NDArray[np.intp], s: Floats) -> tuple[
 
 
 def _downhill(
-    Z: Floats, coef: Floats, step: Floats, codes: NDArray[np.intp], s: Floats, loss: float
-) -> tuple[Floats, float, Floats] | None:
+    Z: Array, coef: Array, step: Array, codes: Codes, s: Array, loss: float
+) -> tuple[Array, float, Array] | None:
     """The point after a step, halved until the loss does not rise."""
     for halvings in range(30):
         at = coef + step / 2**halvings
@@ -98,7 +98,7 @@ def _downhill(
     return None
 
 
-def _information(Z: Floats, P: Floats, s: Floats) -> Floats:
+def _information(Z: Array, P: Array, s: Array) -> Array:
     blocks = P.shape[1] - 1
     p = Z.shape[1]
     out = np.empty((blocks * p, blocks * p))

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.glm import Ending, Point, Problem, information_weights, working
 from causalformula.numerics.least_squares import Solution, least_squares, solve
-from causalformula.numerics.linalg import RCOND_NORMAL, Floats, Ints, ScaledInverse, gram, scaled_inverse
+from causalformula.numerics.linalg import RCOND_NORMAL, ScaledInverse, gram, scaled_inverse
 
 SEPARATED = "the likelihood has no finite maximum (separation): some coefficients are infinite"
 # A step that moves the linear predictor by less than this share of it is rounding.
@@ -32,7 +33,7 @@ class _Reached:
     normal: ScaledInverse | None = None
 
 
-def climb(problem: Problem, start: Floats, tol: float, maxit: int) -> Ending | None:
+def climb(problem: Problem, start: Array, tol: float, maxit: int) -> Ending | None:
     """Newton steps (on the observed information where it is positive definite) from ``start`` to a zero score.
 
     NaN in ``start`` leaves a column out. None when nothing can be done from there: a point outside the parameter
@@ -54,14 +55,14 @@ def climb(problem: Problem, start: Floats, tol: float, maxit: int) -> Ending | N
     return Ending(full, solution, w, reached.steps, reached.converged, False, reached.separated)
 
 
-def _bread(problem: Problem, normal: ScaledInverse | None, w: Floats, residual: Floats) -> Floats:
+def _bread(problem: Problem, normal: ScaledInverse | None, w: Array, residual: Array) -> Array:
     """Inverse of the expected information; by QR when its condition is poor."""
     if normal is not None and normal.rcond >= RCOND_NORMAL:
         return normal.inverse
     return solve(problem.X, residual[:, None], w, tol=ALIASED, refine=0).bread
 
 
-def _alias(X: Floats, kept: Ints) -> Floats:
+def _alias(X: Array, kept: Codes) -> Array:
     """The columns left out as combinations of the others."""
     dropped = np.setdiff1d(np.arange(X.shape[1]), kept)
     if not len(dropped):
@@ -104,7 +105,7 @@ def _observed(problem: Problem, point: Point) -> ScaledInverse | None:
     return scaled_inverse(H)
 
 
-def _uphill(problem: Problem, point: Point, step: Floats) -> Point | None:
+def _uphill(problem: Problem, point: Point, step: Array) -> Point | None:
     """The point after a step, halved until the deviance does not rise; None when no part of it will do."""
     highest = point.deviance + RISE * (abs(point.deviance) + 0.1)
     for halvings in range(30):

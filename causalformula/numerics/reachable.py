@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.numerics.linalg import Floats, Ints
+from causalformula.numerics.arrays import Array, Codes
 
 # A programme over this many numbers takes a few seconds.
 MOST_NUMBERS = 2_000_000
@@ -36,12 +36,12 @@ class Side:
         Least shares of the side's weight that the weights' form allows; None where it is zero.
     """
 
-    Z: Floats
-    weights: Floats
-    floor: Floats | None = None
+    Z: Array
+    weights: Array
+    floor: Array | None = None
 
     @property
-    def mean(self) -> Floats:
+    def mean(self) -> Array:
         """Weighted means."""
         scaled = self.weights / self.weights.max()
         return np.asarray(scaled @ self.Z / scaled.sum())
@@ -62,7 +62,7 @@ class Report:
         Whose weights they are.
     """
 
-    groups: Floats | None = None
+    groups: Array | None = None
     floor: float = 0.0
     remedy: str = REMEDY
     where: str = ""
@@ -89,11 +89,11 @@ class Shortfall:
     """
 
     sides: Sequence[Side]
-    target: Floats | None
-    spread: Floats
+    target: Array | None
+    spread: Array
     names: Sequence[str]
     remedy: str = REMEDY
-    bound: Floats | None = None
+    bound: Array | None = None
     where: str = ""
 
     def __str__(self) -> str:
@@ -125,7 +125,7 @@ class Shortfall:
         floors = [side.floor for side in self.sides]
         return self._nearest([f for f in floors if f is not None]) if all(f is not None for f in floors) else None
 
-    def _nearest(self, floors: Sequence[Floats]) -> Nearest | None:
+    def _nearest(self, floors: Sequence[Array]) -> Nearest | None:
         if sum(side.Z.size for side in self.sides) > MOST_NUMBERS or any(f.sum() > 1 for f in floors):
             return None
         allowed = np.zeros(len(self.spread)) if self.bound is None else self.bound / self.spread
@@ -158,12 +158,10 @@ class Nearest:
     """Least largest imbalance over all weights, and the columns that cannot come nearer, the most binding first."""
 
     worst: float
-    columns: Ints
+    columns: Codes
 
 
-def nearest(
-    sides: Sequence[Floats], target: Floats | None, floors: Sequence[Floats], allowed: Floats
-) -> Nearest | None:
+def nearest(sides: Sequence[Array], target: Array | None, floors: Sequence[Array], allowed: Array) -> Nearest | None:
     """Minimise t such that the sides' weighted means are ``t + allowed`` from the target, or from the first side's.
 
     Parameters
@@ -218,7 +216,7 @@ def nearest(
     return Nearest(float(found.fun), order[prices[order] > 1e-9] + 1)
 
 
-def spreads(Z: Floats, s: Floats, groups: Floats | None) -> Floats:
+def spreads(Z: Array, s: Array, groups: Array | None) -> Array:
     """Pooled standard deviations within groups; those of all rows where they vanish, and one where these do too."""
     whole = _variance(Z, s)
     inside = whole if groups is None else np.mean([_variance(Z, s * g) for g in groups.T], axis=0)
@@ -226,6 +224,6 @@ def spreads(Z: Floats, s: Floats, groups: Floats | None) -> Floats:
     return np.where(out > 0, out, 1.0)
 
 
-def _variance(Z: Floats, s: Floats) -> Floats:
+def _variance(Z: Array, s: Array) -> Array:
     centred = Z - s @ Z / s.sum()
     return np.asarray(s @ centred**2 / s.sum())

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
-Bools = NDArray[np.bool_]
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +27,7 @@ class Strata:
 
     codes: Codes
     cuts: Array
-    counts: NDArray[np.intp]
+    counts: Codes
     moved: tuple[int, int]
 
     @property
@@ -86,7 +83,7 @@ def _occupied(codes: Codes, used: Bools) -> tuple[int, Codes]:
     return int(present.sum()), np.maximum(np.cumsum(present) - 1, 0)[codes].astype(np.intp)
 
 
-def _complete(codes: Codes, counts: NDArray[np.intp]) -> tuple[Codes, NDArray[np.intp]]:
+def _complete(codes: Codes, counts: Codes) -> tuple[Codes, Codes]:
     """Strata that have both arms, numbered anew; rows of the others are in none."""
     both = (counts > 0).all(axis=0)
     number = np.where(both, np.cumsum(both) - 1, -1)
@@ -132,7 +129,7 @@ def filled(x: Array, codes: Codes, size: int, least: int) -> Codes:
     return codes
 
 
-def _donor(spare: NDArray[np.intp], k: int) -> tuple[int, bool]:
+def _donor(spare: Codes, k: int) -> tuple[int, bool]:
     """The stratum that gives a row to stratum k, and whether it lies below."""
     steps = np.arange(len(spare)) - k
     pull = np.where(spare > 0, spare / np.maximum(np.abs(steps), 1), 0.0)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import legend
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Axes = Any
 TICKS = np.linspace(0, 1, 6)
 # The quantile of the 95% Wilson interval.
@@ -130,7 +128,7 @@ def shares(p: Array, treated: Bools, w: Array, bins: int) -> tuple[Array, Array,
     return np.bincount(group, w * p) / total, one / total, low, high
 
 
-def _effective(group: NDArray[np.intp], w: Array) -> Array:
+def _effective(group: Codes, w: Array) -> Array:
     """Kish's effective size of each group; 0 where it has no weight."""
     total, squares = np.bincount(group, w), np.bincount(group, w**2)
     return np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.diagnostics.covariates import covariates
 from causalformula.diagnostics.overlap import common_support
 from causalformula.errors import CapabilityError, DataError, OptionError, choose
 from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.calibration import calibration as draw_calibration
 from causalformula.plots.calibration import roc as draw_roc
 from causalformula.plots.legends import cut
@@ -24,8 +24,6 @@ from causalformula.plots.weights import BINS
 from causalformula.plots.weights import ecdf as draw_ecdf
 from causalformula.plots.weights import weights as draw_weights
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Axes = Any
 LABELS = {
     "smd": "standardised mean difference",

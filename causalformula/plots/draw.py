@@ -8,14 +8,13 @@ from textwrap import wrap
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.inference.scales import read_measure
+from causalformula.numerics.arrays import Array, Bools
 
-Array = NDArray[np.float64]
 Axes = Any  # matplotlib's, which is not imported before something is drawn
 
 # Okabe and Ito's colours, told apart by those who do not see red and green as different.
@@ -220,7 +219,7 @@ def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     return plain(ax)
 
 
-def _arms(treatment: Treatment) -> list[tuple[str, NDArray[np.bool_]]]:
+def _arms(treatment: Treatment) -> list[tuple[str, Bools]]:
     """Label and rows of each arm."""
     return [(short(f"{treatment.name} = {level}"), treatment.codes == k) for k, level in enumerate(treatment.levels)]
 
@@ -242,7 +241,7 @@ def _covariates(frame: ModelFrame) -> list[tuple[str, Any]]:
     return [(label, design.values[k]) for k, label in enumerate(labels) if label != name]
 
 
-def _chosen(n: int) -> NDArray[np.bool_]:
+def _chosen(n: int) -> Bools:
     """Rows that are drawn as points: all of a few, a fixed random choice of many."""
     if n <= MOST_POINTS:
         return np.ones(n, dtype=bool)
@@ -251,7 +250,7 @@ def _chosen(n: int) -> NDArray[np.bool_]:
     return chosen
 
 
-def _by_arm(ax: Axes, arms: Sequence[tuple[str, NDArray[np.bool_]]], x: Array, y: Array, mu: Array | None) -> Axes:
+def _by_arm(ax: Axes, arms: Sequence[tuple[str, Bools]], x: Array, y: Array, mu: Array | None) -> Axes:
     """Points, and a line an arm: the model's predictions, or a straight line where these depend on more than ``x``."""
     drawn = _chosen(len(y))
     shown = _jittered(y)
@@ -284,7 +283,7 @@ def _line(x: Array, y: Array, mu: Array | None) -> tuple[Array, Array]:
     return ends, y.mean() + slope * (ends - x.mean())
 
 
-def _distributions(ax: Axes, frame: ModelFrame, arms: Sequence[tuple[str, NDArray[np.bool_]]], y: Array) -> Axes:
+def _distributions(ax: Axes, frame: ModelFrame, arms: Sequence[tuple[str, Bools]], y: Array) -> Axes:
     """The outcome's distribution by arm, with each arm's mean."""
     values = np.unique(y)
     groups = {f"{label}: mean {y[inside].mean():.4g}": y[inside] for label, inside in arms}

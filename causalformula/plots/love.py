@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import cut_apart, legend
 
-Array = NDArray[np.float64]
 Axes = Any
 SAMPLES = (("Un", "Before"), ("Adj", "After"))
 ORDERS = ("unadjusted", "adjusted", "alphabetical", "formula")

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.diagnostics.statistics import densities
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import cut_apart, legend, palette
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Axes = Any
 POINTS = 401
 AT = np.linspace(0, 1, POINTS)

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import effective_size
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.draw import GREY, new_axes, plain
 from causalformula.plots.legends import cut, cut_apart, legend, palette, width_in_letters
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Axes = Any
 BINS = 40
 # Beyond this ratio of the largest to the median weight, the axis is logarithmic.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from causalformula.results.simultaneous import Bands
+    from causalformula.results.joint.bands import Bands
 
 
 class Banded:
@@ -41,6 +41,6 @@ class Banded:
         Montiel Olea and Plagborg-Møller (2019); Callaway and Sant'Anna (2021). R: ``did::aggte(cband = TRUE)``,
         ``multcomp::glht``.
         """
-        from causalformula.results.simultaneous import simultaneous
+        from causalformula.results.joint.bands import simultaneous
 
         return simultaneous(self, level, reps, seed, weights)

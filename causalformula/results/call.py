@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends import registry
 from causalformula.backends.fit import Answer, Query
 from causalformula.backends.options import Options
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
-from causalformula.formula.spec import Spec
+from causalformula.formula.language.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.request_text import read_request
@@ -28,7 +27,8 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
-from causalformula.inference.resample import FailedReplicates
+from causalformula.inference.resampling.resample import FailedReplicates
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class Call:
         if reason is not None:
             raise CapabilityError(f"no exponential-weight bootstrap for method {self.record.name!r}: {reason}")
 
-    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, NDArray[np.intp]]) -> None:
+    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, Codes]) -> None:
         """An arm that lies in one cluster: its residuals sum to zero there, and its variance would count as zero."""
         treatment, used = self.frame.treatment, self.frame.unit_weights > 0
         if treatment is None or not treatment.levels:
@@ -111,8 +111,8 @@ class Call:
                     )
 
     def _refit(
-        self, request: Request, query: Query | None, groups: Mapping[str, NDArray[np.intp]]
-    ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+        self, request: Request, query: Query | None, groups: Mapping[str, Codes]
+    ) -> Callable[[Array], Array] | None:
         """Weights to replicates, with their standard errors where the request studentises them."""
         if query is None:
             return None
@@ -146,7 +146,7 @@ class Call:
             return replace(request, cluster=strata.name)
         return replace(request, strata=strata.name) if isinstance(request, Bootstrap) else request
 
-    def codes(self, names: Iterable[str]) -> dict[str, NDArray[np.intp]]:
+    def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
         return {name: self.frame.groups(name).codes for name in names}
 

@@ -6,21 +6,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Fit, Label, unit_design
 from causalformula.errors import CapabilityError, OptionError, some
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.intervals import Reference
+from causalformula.inference.resampling.intervals import Reference
 from causalformula.inference.scales import Measure, read_measure
-from causalformula.results.anova import formula_text
+from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
+from causalformula.results.checks.anova import formula_text
+from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.stack import Joined, Member, Stack, stacked
-from causalformula.results.units import Units
 
-Array = NDArray[np.float64]
 # How the notes of a sum's or difference's fits are told apart.
 NAMES = ("first fit", "second fit")
 

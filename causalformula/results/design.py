@@ -14,17 +14,17 @@ from causalformula.backends.distance import thin_arms
 from causalformula.backends.fit import Designed, DesignWeights, effective_size
 from causalformula.errors import OptionError
 from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.call import Call
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.balance import Balance
-    from causalformula.results.overlap import Overlap
+    from causalformula.results.designs.balance import Balance
+    from causalformula.results.designs.overlap import Overlap
+    from causalformula.results.designs.weights import WeightsSummary
     from causalformula.results.result import Result
-    from causalformula.results.weights_text import WeightsSummary
 
-Array = NDArray[np.float64]
 STATS = ("smd", "variance_ratio", "ks", "ovl")
 
 
@@ -103,7 +103,7 @@ class Design:
         sizes = {arm: [effective_size(w[inside]) for w in rows.values()] for arm, inside in self.arms().items()}
         return pd.DataFrame(sizes, index=list(rows))
 
-    def arms(self) -> dict[str, NDArray[np.bool_]]:
+    def arms(self) -> dict[str, Bools]:
         """Rows of each arm, by WeightIt's names."""
         treatment = self.call.frame.treatment
         if treatment is None or treatment.kind is Kind.CONTINUOUS:
@@ -207,13 +207,13 @@ class Design:
         DataError
             Without covariates, or where a group of ``cluster`` lacks an arm.
         """
-        from causalformula.results.balancing import design_balance
+        from causalformula.results.designs.balancing import design_balance
 
         return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means, which_treat)
 
     def summary(self, top: int = 5) -> WeightsSummary:
         """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
-        from causalformula.results.balancing import weights_summary
+        from causalformula.results.designs.balancing import weights_summary
 
         return weights_summary(self, top)
 
@@ -230,7 +230,7 @@ class Design:
         Overlap
             ``to_frame()`` has one row an arm.
         """
-        from causalformula.results.balancing import design_overlap
+        from causalformula.results.designs.balancing import design_overlap
 
         return design_overlap(self)
 
@@ -338,7 +338,7 @@ class Design:
         return estimated(self, formula, vcov, question)
 
     def __repr__(self) -> str:
-        from causalformula.results.design_text import design_text
+        from causalformula.results.designs.text import design_text
 
         return design_text(self)
 

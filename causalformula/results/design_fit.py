@@ -11,8 +11,8 @@ import numpy as np
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, choose, counted, some, warn
-from causalformula.formula.reader import parse, with_tilde
-from causalformula.formula.spec import Role, Spec
+from causalformula.formula.language.reader import parse, with_tilde
+from causalformula.formula.language.spec import Role, Spec
 from causalformula.frame.bind import bind
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import read_request

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, warn
-from causalformula.formula.design import Contrasts
-from causalformula.formula.values import Matrix
+from causalformula.formula.expressions.values import Matrix
+from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.results.call import grouping_names
 from causalformula.results.model import Model, model_covariance
-from causalformula.results.submodel import family_text
+from causalformula.results.models.formula import family_text
 
-Array = NDArray[np.float64]
 Env = Mapping[str, Callable[..., Any]]
 BINOMIAL = ("binomial", "quasibinomial")
 

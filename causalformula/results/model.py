@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
@@ -19,21 +18,20 @@ from causalformula.inference.regression import FittedRegression, refits, student
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap, Classical, Given, Request
 from causalformula.inference.scales import read_measure
-from causalformula.results import residuals
+from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.banded import Banded
 from causalformula.results.call import grouping_names, told_of_full_leverage
-from causalformula.results.model_numbers import FitNumbers
-from causalformula.results.reading import Reading, check_level, read, two_sided
+from causalformula.results.models import residuals
+from causalformula.results.models.numbers import FitNumbers
+from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.anova import Anova
-    from causalformula.results.model_test import Hypotheses
-    from causalformula.results.summary import Summary
-
-Array = NDArray[np.float64]
+    from causalformula.results.checks.anova import Anova
+    from causalformula.results.checks.hypotheses import Hypotheses
+    from causalformula.results.effects.summary import Summary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -161,8 +159,8 @@ class Model(FitNumbers, Arithmetic, Banded):
             ``wald``: R's ``confint`` of a linear model, ``confint.default`` of a generalised one. ``profile``: R's
             ``confint`` of a generalised linear model, from the profile likelihood.
         """
-        from causalformula.results.coefmat import limit_names
-        from causalformula.results.profile import profile_limits
+        from causalformula.results.models.profile import profile_limits
+        from causalformula.results.text.coefmat import limit_names
 
         if method not in ("wald", "profile"):
             raise OptionError(f"method must be 'wald' or 'profile', not {method!r}")
@@ -211,7 +209,7 @@ class Model(FitNumbers, Arithmetic, Banded):
 
     def glance(self) -> pd.DataFrame:
         """One row with broom's names, and the covariance asked for."""
-        from causalformula.results.model_frames import glance
+        from causalformula.results.models.frames import glance
 
         return glance(self)
 
@@ -252,7 +250,7 @@ class Model(FitNumbers, Arithmetic, Banded):
 
     def augment(self) -> pd.DataFrame:
         """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, if there are any, ``.weights``."""
-        from causalformula.results.model_frames import augment
+        from causalformula.results.models.frames import augment
 
         return augment(self)
 
@@ -288,7 +286,7 @@ class Model(FitNumbers, Arithmetic, Banded):
         DataError
             For a factor level that was not there at the fit.
         """
-        from causalformula.results.predict import predict
+        from causalformula.results.models.predict import predict
 
         return predict(self, newdata, type, se_fit, interval, level)
 
@@ -316,7 +314,7 @@ class Model(FitNumbers, Arithmetic, Banded):
         R: ``car::linearHypothesis`` 3.1 (F for a linear model, chi-squared for a generalised one), under the model's
         covariance; under CR2 and CR3 ``clubSandwich::Wald_test`` (HTZ).
         """
-        from causalformula.results.model_test import hypotheses
+        from causalformula.results.checks.hypotheses import hypotheses
 
         return hypotheses(self, equations)
 
@@ -338,13 +336,13 @@ class Model(FitNumbers, Arithmetic, Banded):
         -------
         Anova
         """
-        from causalformula.results.anova import drop1
+        from causalformula.results.checks.anova import drop1
 
         return drop1(self, test)
 
     def to_statsmodels(self) -> Any:
         """The equivalent fitted statsmodels results."""
-        from causalformula.results.export import to_statsmodels
+        from causalformula.results.models.statsmodels import to_statsmodels
 
         return to_statsmodels(self)
 
@@ -364,18 +362,18 @@ class Model(FitNumbers, Arithmetic, Banded):
         level : float, optional
             Append a table of confidence limits at this level.
         """
-        from causalformula.results.model_summary import model_summary, with_limits
+        from causalformula.results.models.summary import model_summary, with_limits
 
         return model_summary(self) if level is None else with_limits(self, level)
 
     def coeftest(self) -> Summary:
         """The coefficients' tests as ``lmtest::coeftest`` prints them, under the model's covariance."""
-        from causalformula.results.model_summary import coeftest
+        from causalformula.results.models.summary import coeftest
 
         return coeftest(self)
 
     def __repr__(self) -> str:
-        from causalformula.results.model_summary import print_text
+        from causalformula.results.models.summary import print_text
 
         return print_text(self)
 

@@ -8,27 +8,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Fit, Query
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.definite import transformed
+from causalformula.inference.sandwich.definite import transformed
+from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.banded import Banded
 from causalformula.results.call import Call
-from causalformula.results.reading import Reading, Test, read
-from causalformula.results.statsmodels_names import StatsmodelsNames
-from causalformula.results.strata import require_strata
+from causalformula.results.families.subclass import require_strata
+from causalformula.results.reading.estimates import StatsmodelsNames
+from causalformula.results.reading.reading import Reading, Test, read
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalformula.results.effects.permutation import PermutationTest
+    from causalformula.results.effects.summary import Summary
     from causalformula.results.model import Model
-    from causalformula.results.permutation import PermutationTest
-    from causalformula.results.summary import Summary
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,19 +76,19 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
             Group columns first, then ``term, contrast, estimate, std.error, statistic, df, p.value, conf.low,
             conf.high``.
         """
-        from causalformula.results.tidy import tidy_answer
+        from causalformula.results.effects.tidy import tidy_answer
 
         return tidy_answer(self.answer, self.read(level))
 
     def glance(self) -> pd.DataFrame:
         """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``."""
-        from causalformula.results.tidy import glance_result
+        from causalformula.results.effects.tidy import glance_result
 
         return glance_result(self)
 
     def augment(self) -> pd.DataFrame:
         """The data used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist."""
-        from causalformula.results.tidy import augment_result
+        from causalformula.results.effects.tidy import augment_result
 
         return augment_result(self)
 
@@ -168,7 +166,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         vcov : optional
             As in ``fit()``; by default HC2, Neyman's ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
         """
-        from causalformula.results.strata import stratified
+        from causalformula.results.families.subclass import stratified
 
         return stratified(self, vcov)
 
@@ -215,7 +213,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
     # -- models and design -----------------------------------------------------------------------------------------
 
     def _model(self, name: str) -> Model | None:
-        from causalformula.results.submodel import model_of
+        from causalformula.results.models.formula import model_of
 
         fitted = self.fit.models.get(name)
         return None if fitted is None else model_of(fitted, self.call, name)
@@ -260,7 +258,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
             use t, chi-squared where they use z, Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ), and
             among its own replicates under the wild bootstrap.
         """
-        from causalformula.results.carried import asked
+        from causalformula.results.reading.carried import asked
 
         answer, covariance, test = asked(self, equations)
         texts = (equations,) if isinstance(equations, str) else tuple(equations)
@@ -308,7 +306,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         ----------
         Fisher (1935); Phipson and Smyth (2010) for ``(b + 1) / (R + 1)``. R: ``ri2::conduct_ri``; Stata: ``ritest``.
         """
-        from causalformula.results.permutation import permutation_test
+        from causalformula.results.effects.permutation import permutation_test
 
         return permutation_test(self, reps, strata, cluster, seed, statistic, alternative, n_jobs)
 
@@ -316,7 +314,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
 
     def summary(self, level: float = 0.95) -> Summary:
         """The effect table and, below it, the models behind it."""
-        from causalformula.results.summary import result_summary
+        from causalformula.results.effects.summary import result_summary
 
         return result_summary(self, level, models=True)
 
@@ -330,21 +328,21 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         return draw.KINDS[kind](self, ax, level)
 
     def __repr__(self) -> str:
-        from causalformula.results.summary import result_summary
+        from causalformula.results.effects.summary import result_summary
 
         return str(result_summary(self, 0.95, models=False))
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from causalformula.results.summary import result_summary
+        from causalformula.results.effects.summary import result_summary
 
         return result_summary(self, 0.95, models=False).as_html()
 
 
 def _equality(result: Result, name: str) -> Test | None:
     """Wald test that the effects are equal across groups, contrast by contrast."""
-    from causalformula.results.carried import joint_test
+    from causalformula.results.reading.carried import joint_test
 
     labels = result.answer.labels
     rows = []

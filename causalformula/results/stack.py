@@ -7,27 +7,26 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.joint import Joint, Part, join
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
+from causalformula.inference.sandwich.joint import Joint, Part, join
 from causalformula.inference.scales import Measure, read_measure
+from causalformula.numerics.arrays import Array
 from causalformula.results.call import Call, grouping_names, told_of_full_leverage
+from causalformula.results.effects.summary import Summary, effect_part, scale_note
+from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
 from causalformula.results.result import Result
-from causalformula.results.summary import Summary, effect_part, scale_note
-from causalformula.results.units import Units
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = NDArray[np.float64]
 
 # Every stage and average re-estimated, over rows: what the fits' influences say without any convention of one method.
 EXACT = Asympt(unconditional=True)

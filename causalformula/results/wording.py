@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.errors import some
-from causalformula.formula.deparse import deparse
-from causalformula.formula.values import number_label
+from causalformula.formula.expressions.values import number_label
+from causalformula.formula.language.deparse import deparse
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.results.call import Call
-from causalformula.results.rtext import omitted_line
+from causalformula.results.text.console import omitted_line
 
 # A numeric treatment with no more values may have been meant as levels.
 FEW_VALUES = 5

@@ -20,7 +20,7 @@ LAYERS = (
     "diagnostics",
     "plots",
     "results",
-    "fit",
+    "verbs",
     "cli",
 )
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
@@ -133,7 +133,7 @@ def test_no_keywords_pass_unread_below_fit(path):
     A private function may take ``**_``: an entry of a table whose entries have one signature. ``**refused`` names what
     is refused, each with the place where it belongs.
     """
-    if RANK[layer_of(name_of(path))] >= RANK["fit"]:
+    if RANK[layer_of(name_of(path))] >= RANK["verbs"]:
         return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.Lambda) and node.args.kwarg:

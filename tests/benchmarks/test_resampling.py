@@ -9,7 +9,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.backends import registry
-from causalformula.inference.intervals import acceleration
+from causalformula.inference.resampling.intervals import acceleration
 
 pytestmark = pytest.mark.benchmark
 

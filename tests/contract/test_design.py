@@ -11,7 +11,7 @@ import causalformula as cf
 from causalformula.backends.fit import DesignWeights
 from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.results.design import Design
-from causalformula.results.overlap import Overlap
+from causalformula.results.designs.overlap import Overlap
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import causalformula as cf
-from causalformula.results.coefmat import Cells
-from causalformula.results.markup import html, latex
-from causalformula.results.summary import Summary
+from causalformula.results.effects.summary import Summary
+from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.markup import html, latex
 
 # What TeX takes for a command, unless a backslash stands before it.
 SPECIAL = re.compile(r"(?<!\\)[%$#_]|[<>|\t‘’“”\"]")

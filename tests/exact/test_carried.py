@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.inference.intervals import BCa, acceleration
-from causalformula.inference.resample import interval
+from causalformula.inference.resampling.intervals import BCa, acceleration
+from causalformula.inference.resampling.resample import interval
 
 N = 120
 

@@ -11,10 +11,8 @@ import pytest
 
 from causalformula.errors import CapabilityError, CausalFormulaWarning, ConvergenceError, DataError, OptionError
 from causalformula.inference.covariance import covariance, intersect
-from causalformula.inference.definite import nearest_psd
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
-from causalformula.inference.hac import KERNELS, kernel_weights, long_run
 from causalformula.inference.regression import fit_glm, fit_linear
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
@@ -30,6 +28,8 @@ from causalformula.inference.requests import (
     Jackknife,
     Wild,
 )
+from causalformula.inference.sandwich.definite import nearest_psd
+from causalformula.inference.sandwich.hac import KERNELS, kernel_weights, long_run
 from causalformula.inference.stage import Stage
 from causalformula.numerics.families import family
 from causalformula.numerics.least_squares import replicates

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from causalformula.errors import FormulaError
-from causalformula.formula.deparse import deparse
-from causalformula.formula.grammar import FUNCTIONS, ROLES, check_functions, summands
-from causalformula.formula.parse import MAX_DEPTH, is_identifier, parse_expression
-from causalformula.formula.reader import parse, parse_model
-from causalformula.formula.spec import Spec
-from causalformula.formula.syntax import Argument, Call, Constant, Name, Node, Number, String
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import FUNCTIONS, ROLES, check_functions, summands
+from causalformula.formula.language.parse import MAX_DEPTH, is_identifier, parse_expression
+from causalformula.formula.language.reader import parse, parse_model
+from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
 
 
 def prefix(node: Node) -> str:

@@ -186,7 +186,7 @@ def test_bootstrap(name: str) -> None:
     np.testing.assert_allclose(booted.bse, model.with_vcov("HC1").bse, rtol=0.35)
     draws = booted.covariance.draws
     np.testing.assert_allclose(booted.bse, draws.std(axis=0, ddof=1))
-    from causalformula.inference.resample import Plan
+    from causalformula.inference.resampling.resample import Plan
 
     child = np.random.SeedSequence(11).spawn(200)[0]
     counts = Plan(len(DATA)).weights(child).astype(int)

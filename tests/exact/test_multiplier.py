@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 
 import causalformula as cf
 from causalformula.inference.multiplicity import METHODS, adjust
-from causalformula.inference.multiplier import (
+from causalformula.inference.resampling.multiplier import (
     critical_value,
     gaussian_statistics,
     multiplier_statistics,
@@ -18,7 +18,7 @@ from causalformula.inference.multiplier import (
     step_down,
     with_df,
 )
-from causalformula.inference.wild import multipliers
+from causalformula.inference.resampling.wild import multipliers
 from tests.laws.strategies import simulate
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import causalformula as cf
-from causalformula.inference.permutation import Assignments, permutation_p
+from causalformula.inference.resampling.permutation import Assignments, permutation_p
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from causalformula.results import coefmat, rformat, rlayout, rtext
-from causalformula.results.coefmat import coefmat_cells, effect_table, limit_names, print_coefmat
-from causalformula.results.rformat import (
+from causalformula.results.text import coefmat
+from causalformula.results.text import console as rtext
+from causalformula.results.text import numbers as rformat
+from causalformula.results.text import page as rlayout
+from causalformula.results.text.coefmat import coefmat_cells, effect_table, limit_names, print_coefmat
+from causalformula.results.text.console import omitted_line
+from causalformula.results.text.numbers import (
     format_c,
     format_each,
     format_int,
@@ -25,8 +29,7 @@ from causalformula.results.rformat import (
     stars,
     zapsmall,
 )
-from causalformula.results.rlayout import display_width, matrix_text, pad_left, pad_right, vector_text
-from causalformula.results.rtext import omitted_line
+from causalformula.results.text.page import display_width, matrix_text, pad_left, pad_right, vector_text
 
 NAN = float("nan")
 finite = st.floats(allow_nan=False, allow_infinity=False)

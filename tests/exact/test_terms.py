@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from causalformula.errors import CausalFormulaWarning, FormulaError
-from causalformula.formula.parse import parse_expression
-from causalformula.formula.syntax import Name
-from causalformula.formula.terms import MAX_TERMS, Terms, terms
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.syntax import Name
+from causalformula.formula.matrix.terms import MAX_TERMS, Terms, terms
 
 
 def read(text: str, **given) -> Terms:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from causalformula.errors import CausalFormulaError, CausalFormulaWarning, DataError, FormulaError, OptionError
-from causalformula.formula.design import build, evaluate_variables, model_matrix
-from causalformula.formula.evaluate import evaluate
-from causalformula.formula.parse import parse_expression
-from causalformula.formula.terms import terms
-from causalformula.formula.values import Factor, Logical, Strings, as_factor, number_label
+from causalformula.formula.expressions.evaluate import evaluate
+from causalformula.formula.expressions.values import Factor, Logical, Strings, as_factor, number_label
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.matrix.design import build, evaluate_variables, model_matrix
+from causalformula.formula.matrix.terms import terms
 
 N = 40
 RNG = np.random.default_rng(20)

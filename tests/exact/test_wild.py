@@ -8,7 +8,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.inference.request_text import read_request
-from causalformula.inference.wild import Patterns, Roots, WildReference, multipliers
+from causalformula.inference.resampling.wild import Patterns, Roots, WildReference, multipliers
 
 rng = np.random.default_rng(7)
 N, G = 48, 6

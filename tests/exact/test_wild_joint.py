@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.inference.wild import Patterns
-from causalformula.inference.wild_joint import wild_wald
+from causalformula.inference.resampling.wild import Patterns
+from causalformula.inference.resampling.wild_joint import wild_wald
 
 N, G = 60, 6
 

@@ -14,7 +14,7 @@ from hypothesis import currently_in_test_context, reject
 from hypothesis import strategies as st
 
 import causalformula as cf
-import causalformula.fit
+import causalformula.verbs
 from causalformula.backends import registry
 from causalformula.backends.registry import Record
 from causalformula.errors import ConvergenceError

@@ -8,10 +8,10 @@ import patsy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causalformula.formula.design import model_matrix
-from causalformula.formula.parse import parse_expression
-from causalformula.formula.terms import terms
-from causalformula.formula.values import Factor, Logical, Strings
+from causalformula.formula.expressions.values import Factor, Logical, Strings
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.matrix.design import model_matrix
+from causalformula.formula.matrix.terms import terms
 
 N = 160
 RNG = np.random.default_rng(8)

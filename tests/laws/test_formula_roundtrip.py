@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from causalformula.errors import FormulaError
-from causalformula.formula.deparse import deparse
-from causalformula.formula.parse import PREFIX, binding, parse_expression
-from causalformula.formula.reader import parse
-from causalformula.formula.spec import Spec
-from causalformula.formula.syntax import Argument, Call, Constant, Name, Node, Number, String
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.parse import PREFIX, binding, parse_expression
+from causalformula.formula.language.reader import parse
+from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
 
 PLAIN = ["x", "z", "I.H", "x_1", ".w", "é", "名前"]
 ODD = ["a b", "1st", "if", "TRUE", "x`y", "a\\b", "new\nline", "~", "_u", "None", "treat", "tab\t", "a+b"]

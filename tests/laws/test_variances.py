@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
-from causalformula.inference.clusters import cr2, cr3
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster
-from causalformula.inference.roots import inverse_root_times, nodes
+from causalformula.inference.sandwich.clusters import cr2, cr3
+from causalformula.inference.sandwich.roots import inverse_root_times, nodes
+from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
-from causalformula.inference.variances import VARIANCES
 from causalformula.numerics.families import family
 
 seeds = st.integers(0, 2**31 - 1)

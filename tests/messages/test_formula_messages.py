@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from causalformula.errors import FormulaError
-from causalformula.formula.reader import parse, parse_model
-from causalformula.formula.spec import Spec
-from causalformula.formula.syntax import Name
+from causalformula.formula.language.reader import parse, parse_model
+from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.syntax import Name
 
 
 def refusal(text: str, **options: str) -> FormulaError:

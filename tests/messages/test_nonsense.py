@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-import causalformula.fit  # files the methods' records
+import causalformula.verbs  # files the methods' records
 from causalformula.backends import registry
 
 F = "y ~ treat(a) + adjust(x)"

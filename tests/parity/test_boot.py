@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from causalformula.errors import CausalFormulaWarning
-from causalformula.inference.resample import interval
+from causalformula.inference.resampling.resample import interval
 from tests.parity import reference
 
 KINDS = {"normal": "norm", "basic": "basic", "percentile": "perc"}

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from causalformula.errors import CausalFormulaWarning, DataError, FormulaError
-from causalformula.formula.design import Recipe, build, evaluate_variables, model_matrix
-from causalformula.formula.evaluate import evaluate
-from causalformula.formula.grammar import variables
-from causalformula.formula.operators import numbers
-from causalformula.formula.parse import parse_expression
-from causalformula.formula.syntax import Call, Node
-from causalformula.formula.terms import Terms, terms
-from causalformula.formula.values import Columns, Factor, Logical, Strings, Value, number_label
+from causalformula.formula.expressions.evaluate import evaluate
+from causalformula.formula.expressions.operators import numbers
+from causalformula.formula.expressions.values import Columns, Factor, Logical, Strings, Value, number_label
+from causalformula.formula.language.grammar import variables
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.syntax import Call, Node
+from causalformula.formula.matrix.design import Recipe, build, evaluate_variables, model_matrix
+from causalformula.formula.matrix.terms import Terms, terms
 
 from . import reference
 

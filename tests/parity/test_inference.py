@@ -12,11 +12,11 @@ import pytest
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.hac import andrews, newey_west, prewhitened
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.requests import HAC, HAC_KERNELS, HC, Classical, Cluster, DriscollKraay, Request
+from causalformula.inference.sandwich.hac import andrews, newey_west, prewhitened
 from causalformula.numerics.families import family
-from causalformula.results.reading import two_sided
+from causalformula.results.reading.reading import two_sided
 from tests.parity import reference
 
 CR = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")

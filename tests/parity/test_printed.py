@@ -11,20 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from causalformula.results.coefmat import T_COLUMNS, Z_COLUMNS, effect_table, print_coefmat
-from causalformula.results.rformat import (
-    format_c,
-    format_each,
-    format_num,
-    format_pval,
-    quantile7,
-    r_round,
-    signif,
-    zapsmall,
-)
-from causalformula.results.rformat import stars as star_marks
-from causalformula.results.rlayout import vector_text
-from causalformula.results.rtext import (
+from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, effect_table, print_coefmat
+from causalformula.results.text.console import (
     GlmText,
     LmText,
     anova_text,
@@ -34,6 +22,18 @@ from causalformula.results.rtext import (
     lm_print,
     lm_summary,
 )
+from causalformula.results.text.numbers import (
+    format_c,
+    format_each,
+    format_num,
+    format_pval,
+    quantile7,
+    r_round,
+    signif,
+    zapsmall,
+)
+from causalformula.results.text.numbers import stars as star_marks
+from causalformula.results.text.page import vector_text
 from tests.parity import reference
 
 R = reference.values("r_printed")

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import causalformula as cf
+from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.energy import distance_columns
-from causalformula.backends.weighting.outcome import weighted_fit
-from causalformula.backends.weighting.stage import Weighting
+from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import CausalFormulaWarning
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.slack import Slack
-from causalformula.backends.weighting.stage import Weighting
+from causalformula.backends.weighting.weights import Weighting
 from causalformula.frame.treatment import Treatment
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.approximate import Bounded, balance_within
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.balancing import Conditions, Tilt, balance
 from causalformula.numerics.linalg import gram
 from causalformula.numerics.reachable import REMEDY, Report
-
-Array = NDArray[np.float64]
 
 
 def balanced_arms(

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.contrasts import Setting, contrasts, settings, unique_settings
 from causalformula.backends.fit import Query
 from causalformula.backends.standardize import target_weights
-from causalformula.backends.weighting.outcome import TILTED
-from causalformula.backends.weighting.stage import WeightingOptions
+from causalformula.backends.weighting.effect import TILTED
+from causalformula.backends.weighting.weights import WeightingOptions
 from causalformula.errors import CausalFormulaError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates
 
-Array = NDArray[np.float64]
 # The balancing weights of the frame reweighted by each row of frequencies (R, n); NaN rows where there are none.
 Weigh = Callable[[Array], Array]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.options import flag
@@ -13,20 +12,19 @@ from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
 from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
-from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
-from causalformula.backends.weighting.stage import Weighting, indicators, target_arm
+from causalformula.backends.weighting.weights import Weighting, indicators, target_arm
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.balancing import Conditions, Tilt, balance
 from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.moments import Moments, minimize_moments
 from causalformula.numerics.reachable import Report
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.options import shown
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.backends.weighting.stage import Weighting
+from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import fit_linear
 from causalformula.inference.stage import Stage
+from causalformula.numerics.arrays import Array
 
-Array = NDArray[np.float64]
 # Log density of a standardised dose, and its derivative.
 Density = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 

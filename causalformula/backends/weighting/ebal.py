@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.options import column, is_number, shown
@@ -13,19 +12,19 @@ from causalformula.backends.registry import backend
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.arms import balanced_arms, rises, tilt_stage
 from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns, with_every_level
-from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.slack import slack_of_means, slack_of_products
-from causalformula.backends.weighting.stage import Weighting, indicators, target_arm, with_shares
+from causalformula.backends.weighting.weights import Weighting, indicators, target_arm, with_shares
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
 from causalformula.numerics.approximate import balance_within
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.balancing import Conditions, balance
 from causalformula.numerics.reachable import REMEDY, Report
 
-Array = NDArray[np.float64]
 TOLERATE = "allow some imbalance with tols=, "
 
 

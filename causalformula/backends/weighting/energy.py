@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.options import flag, is_number, shown
 from causalformula.backends.registry import backend
 from causalformula.backends.separation import apart_alone
 from causalformula.backends.weighting.batch import one_by_one, weighted_batch
-from causalformula.backends.weighting.outcome import weighted_fit
-from causalformula.backends.weighting.stage import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.backends.weighting.effect import weighted_fit
+from causalformula.backends.weighting.weights import Weighting, WeightingOptions, indicators, target_arm
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.formula.values import Factor, Strings, as_factor
+from causalformula.formula.expressions.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.energy import quadratic_programme, scaled_distances
 
-Array = NDArray[np.float64]
 # An n x n matrix of distances: 200 MB here, and the solver holds several.
 MOST_ROWS = 5000
 # Beyond, weights differ from one by what the solver's accuracy does not tell.
@@ -115,13 +114,13 @@ def energy_weights(frame: ModelFrame, options: Energy) -> Weighting:
     return Weighting(w, notes=apart_alone(frame), caveats=(GIVEN,), words="energy balancing")
 
 
-def _scaled_to_rows(frame: ModelFrame, used: NDArray[np.intp]) -> Array:
+def _scaled_to_rows(frame: ModelFrame, used: Codes) -> Array:
     """Sampling weights that sum to the number of rows: the penalty must not depend on their unit."""
     s = frame.unit_weights[used]
     return np.asarray(s * (frame.frequencies[used].sum() / s.sum()))
 
 
-def independence_weights(frame: ModelFrame, used: NDArray[np.intp], options: Energy) -> Weighting:
+def independence_weights(frame: ModelFrame, used: Codes, options: Energy) -> Weighting:
     """For a dose: weights that make it independent of the covariates and move neither's distribution.
 
     With u the weighted distribution, minimise ``u'(K_x * K_a)u`` (the weighted distance covariance) plus the energy

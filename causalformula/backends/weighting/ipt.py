@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.registry import backend
 from causalformula.backends.weighting.arms import balanced_arms
 from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
-from causalformula.backends.weighting.outcome import weighted_fit
-from causalformula.backends.weighting.stage import Weighting, indicators, target_arm
+from causalformula.backends.weighting.weights import Weighting, indicators, target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True)

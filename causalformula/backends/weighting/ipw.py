@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.fit import Fit, Query
@@ -15,8 +14,8 @@ from causalformula.backends.registry import backend
 from causalformula.backends.separation import apart_on
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
+from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.learner import check_classifier, learned_propensity, model_name
-from causalformula.backends.weighting.outcome import weighted_fit
 from causalformula.backends.weighting.propensity import (
     Propensity,
     binary_propensity,
@@ -26,7 +25,7 @@ from causalformula.backends.weighting.propensity import (
     propensity_sensitivity,
     warm_scores,
 )
-from causalformula.backends.weighting.stage import (
+from causalformula.backends.weighting.weights import (
     Weighting,
     WeightingOptions,
     discarded,
@@ -39,8 +38,7 @@ from causalformula.backends.weighting.stage import (
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.options import shown
 from causalformula.backends.weighting.propensity import Propensity
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
-
-Array = NDArray[np.float64]
+from causalformula.numerics.arrays import Array, Codes
 
 
 def check_classifier(model: Any) -> None:
@@ -69,7 +67,7 @@ def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: 
     return Propensity(P, None, Z[:, :0], caveats=(note,))
 
 
-def _fitted(model: Any, X: Array, codes: NDArray[np.intp], weights: Array | None) -> Any:
+def _fitted(model: Any, X: Array, codes: Codes, weights: Array | None) -> Any:
     if weights is None:
         return model.fit(X, codes)
     from sklearn.utils.validation import has_fit_parameter

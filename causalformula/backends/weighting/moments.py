@@ -7,15 +7,14 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.options import flag, whole
-from causalformula.backends.weighting.stage import WeightingOptions
-from causalformula.formula.values import Factor, Strings, as_factor
+from causalformula.backends.weighting.weights import WeightingOptions
+from causalformula.formula.expressions.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 
-Array = NDArray[np.float64]
 MOST_MOMENTS = 3
 
 

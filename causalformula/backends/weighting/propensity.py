@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import overlap_notes, separated
@@ -13,12 +12,11 @@ from causalformula.errors import CausalFormulaError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
 from causalformula.numerics.logit import warm_logits
 from causalformula.numerics.multinomial import multinomial
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +127,7 @@ def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ..
     return Propensity(fit.P, stage, Z, None, None, notes)
 
 
-def estimand_weights(
-    P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s: Array
-) -> tuple[Array, Array]:
+def estimand_weights(P: Array, codes: Codes, estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
     """Weights ``h(P) / P_own`` and their derivatives ``d log w / d eta_k`` in the log odds against level 0, (n, K - 1).
 
     The tilting function h is 1 (ATE), the target arm's probability (ATT, ATC), ``1 / sum_k 1 / P_k`` (ATO), the least
@@ -142,7 +138,7 @@ def estimand_weights(
         return _tilted(P, codes, estimand, arm, s)
 
 
-def _tilted(P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+def _tilted(P: Array, codes: Codes, estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
     """See ``estimand_weights``; a probability of 0 gives the limit of the weight, infinite where there is none."""
     own = P[np.arange(len(P)), codes]
     hot = codes[:, None] == np.arange(P.shape[1])
@@ -162,7 +158,7 @@ def _tilted(P: Array, codes: NDArray[np.intp], estimand: str, arm: int | None, s
     return np.asarray(w), np.asarray(c, dtype=float)[:, 1:] - hot[:, 1:]
 
 
-def optimal_subset(p: Array, s: Array) -> NDArray[np.bool_]:
+def optimal_subset(p: Array, s: Array) -> Bools:
     """Rows whose effect is estimated with least variance: ``1 / (p (1 - p))`` below twice its own mean below it.
 
     Reference: Crump, Hotz, Imbens and Mitnik (2009).

@@ -1,0 +1,80 @@
+# The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
+# first used (which takes relative imports only).
+from . import datasets, plots
+from .backends.difference_in_means import DifferenceInMeans
+from .backends.regression import Regression
+from .backends.subclass import Subclass
+from .backends.weighting.cbps import CBPS
+from .backends.weighting.ebal import Ebal
+from .backends.weighting.energy import Energy
+from .backends.weighting.ipt import IPT
+from .backends.weighting.ipw import IPW
+from .errors import (
+    CapabilityError,
+    CausalFormulaError,
+    CausalFormulaWarning,
+    ConvergenceError,
+    DataError,
+    FormulaError,
+    IdentificationError,
+    OptionError,
+)
+from .frame.matrix import model_matrix
+from .inference.requests import HAC, HC, Asympt, Bootstrap, Classical, Cluster, DriscollKraay, Jackknife, Wild
+from .results.checks.anova import anova
+from .results.checks.serial import bgtest, dwtest
+from .results.checks.specification import bptest, resettest
+from .results.checks.waldtest import waldtest
+from .results.design import Design
+from .results.joint.multiplicity import adjust_pvalues
+from .results.lm import glm, lm
+from .results.stack import stack
+from .results.table import table
+from .verbs import design, fit, parse
+
+__version__: str
+__all__ = [
+    "CBPS",
+    "HAC",
+    "HC",
+    "IPT",
+    "IPW",
+    "Asympt",
+    "Bootstrap",
+    "CapabilityError",
+    "CausalFormulaError",
+    "CausalFormulaWarning",
+    "Classical",
+    "Cluster",
+    "ConvergenceError",
+    "DataError",
+    "Design",
+    "DifferenceInMeans",
+    "DriscollKraay",
+    "Ebal",
+    "Energy",
+    "FormulaError",
+    "IdentificationError",
+    "Jackknife",
+    "OptionError",
+    "Regression",
+    "Subclass",
+    "Wild",
+    "adjust_pvalues",
+    "anova",
+    "bgtest",
+    "bptest",
+    "datasets",
+    "design",
+    "dwtest",
+    "fit",
+    "glm",
+    "lm",
+    "model_matrix",
+    "parse",
+    "plots",
+    "resettest",
+    "stack",
+    "table",
+    "waldtest",
+]

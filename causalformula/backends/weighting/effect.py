@@ -1,0 +1,84 @@
+"""The weighted outcome regression that every weighting method ends in, standardised over the target population."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from causalformula.backends.distance import refuse_single_rows, thin_arms
+from causalformula.backends.fit import Fit, Query
+from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.standardize import Surface, target_weights
+from causalformula.backends.weighting.weights import Weighting, WeightingOptions
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.arrays import Array
+from causalformula.numerics.families import family as read_family
+
+# Their target is the weighted sample itself.
+TILTED = ("ATO", "ATM", "ATOS")
+NON_INTEGER = "non-integer"
+
+
+def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOptions) -> Fit:
+    """Fit the outcome model to the weighted sample and average its predictions over the target population.
+
+    The outcome scores ``s_i w_i r_i x_i`` move with the weights' parameters, so their derivative
+    ``sum_i s_i r_i x_i (d w_i / d theta)'`` chains the stages; inference uses the normal distribution.
+    """
+    family = read_family(options.family)
+    part = ("weighted", options.interact)
+    s = frame.unit_weights
+    refuse_single_rows(frame, weighting.weights)
+    model = fit_outcome(frame, part, family, s * weighting.weights)
+    notes = tuple(note for note in model.notes if NON_INTEGER not in note)
+    hat = replace(model.hat, least_squares=False)
+    model = replace(model, notes=notes, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
+    base, moving = _target(frame, weighting, options)
+    surface = Surface(
+        model,
+        frame,
+        part,
+        options,
+        str(options.estimand),
+        base=base,
+        moving=moving,
+    )
+    return Fit(
+        answer=surface.answer(Query()),
+        estimand=str(options.estimand),
+        design=weighting.design,
+        method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
+        outcomes=surface,
+        models={"outcome": model, **weighting.models},
+        notes=(
+            *weighting.notes,
+            *thin_arms(frame, weighting.weights),
+            *model.notes,
+            *idle_interact(frame, options.interact),
+        ),
+        caveats=weighting.caveats,
+        given=weighting.given,
+        extras={"weighting": weighting},
+        stage=weighting,
+    )
+
+
+def _cross(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> dict[str, Array]:
+    """Derivatives of the outcome scores in each stage's parameters."""
+    residual = s * (model.y - model.mu)
+    if not (model.linear or model.family.canonical):
+        residual = residual * model.family.mu_eta(model.eta) / model.family.variance(model.mu)
+    return {name: moves.against(model.hat.X, residual) for name, moves in dw.items()}
+
+
+def _target(
+    frame: ModelFrame, weighting: Weighting, options: WeightingOptions
+) -> tuple[Array, Mapping[str, Sensitivity]]:
+    """Weights of the target population, and their derivatives where they are estimated."""
+    s = frame.unit_weights
+    if options.estimand in TILTED:
+        return s * weighting.weights, {name: moves.scaled(s) for name, moves in weighting.dw.items()}
+    base = target_weights(frame, str(options.estimand), options.focal)
+    return (base if weighting.kept is None else base * weighting.kept), {}

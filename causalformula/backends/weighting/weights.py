@@ -1,0 +1,270 @@
+"""``Weighting``, what a design stage returns, and the steps that methods share: target arms, shares, trimming."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from causalformula.backends.distance import common_support, left_over
+from causalformula.backends.fit import DesignWeights
+from causalformula.backends.options import Options, flag
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.errors import DataError, OptionError, counted, some
+from causalformula.formula.expressions.values import number_label
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.stage import Stage
+from causalformula.numerics.arrays import Array, Bools, Codes
+
+# What is offered where weights are infinite: a range of scores, and a cap on no more than this share of the weights.
+INNER = (0.01, 0.99)
+MOST_CAPPED = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightingOptions(Options):
+    """What every weighting method takes.
+
+    Parameters
+    ----------
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    """
+
+    interact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        flag("interact", self.interact)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighting:
+    """Weights, and the estimating equations that they come from.
+
+    Parameters
+    ----------
+    weights : ndarray (n,)
+        Without the sampling weights.
+    distance : ndarray (n,), optional
+        The propensity score.
+    stages : tuple of Stage
+        Empty where the weights have no equations and count as given.
+    dw : mapping of str to Sensitivity
+        ``d w_i / d theta`` for each stage.
+    models : mapping of str to FittedRegression
+    notes : tuple of str
+        What the print must say: trimmed weights, discarded rows, no overlap.
+    kept : ndarray (n,) of bool, optional
+        Rows not discarded; None where all are kept.
+    words : str
+        How the weights were made, for the print.
+    probabilities : ndarray (n, K), optional
+        Propensity scores of several levels.
+    caveats : tuple of str
+        What must be said of standard errors that count the weights as given; resampling finds the weights anew.
+    given : tuple of str
+        What must be said of all standard errors: of weights that no resampling finds anew.
+    """
+
+    weights: Array
+    distance: Array | None = None
+    stages: tuple[Stage, ...] = ()
+    dw: Mapping[str, Sensitivity] = field(default_factory=dict)
+    models: Mapping[str, FittedRegression] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kept: Bools | None = None
+    words: str = ""
+    probabilities: Array | None = None
+    caveats: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+
+    @property
+    def design(self) -> DesignWeights:
+        """The weights and the propensity scores, for diagnostics."""
+        return DesignWeights(self.weights, self.distance, probabilities=self.probabilities)
+
+
+def target_arm(frame: ModelFrame, options: Options) -> int | None:
+    """Position of the arm whose units are the target of the ATT or ATC; None for other estimands.
+
+    Raises
+    ------
+    OptionError
+        For several levels without ``focal``.
+    """
+    treatment = frame.the_treatment
+    if options.estimand not in ("ATT", "ATC"):
+        return None
+    if treatment.kind is Kind.CONTINUOUS:
+        raise OptionError(
+            f"estimand={options.estimand!r} needs arms; {treatment.name!r} is a dose, so only the ATE is defined"
+        )
+    if options.focal is not None:
+        return treatment.index(options.focal)
+    if treatment.kind is Kind.MULTI and options.estimand == "ATT":
+        raise OptionError(
+            "estimand='ATT' with several levels needs focal=, the level whose units are the target: "
+            f"{some(treatment.levels)}"
+        )
+    return 1 if options.estimand == "ATT" else 0
+
+
+def indicators(frame: ModelFrame) -> Array:
+    """Arms as columns of zeros and ones (n, K); an arm without weight is a ``DataError``."""
+    treatment = frame.the_treatment
+    hot = (treatment.codes[:, None] == np.arange(len(treatment.levels))).astype(float)
+    for level, total in zip(treatment.levels, frame.unit_weights @ hot, strict=True):
+        if total == 0:
+            raise DataError(f"no row with weight has {treatment.name} = {level}; every arm needs some")
+    return hot
+
+
+def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name: str = "shares") -> Weighting:
+    """Weights times each arm's size relative to the target's, ``sum s 1[a] / sum s target``, a stage of its own.
+
+    Against the whole sample these are the arms' proportions (stabilised weights); against the population that an arm
+    was balanced to, they make each arm's weights sum to its own size.
+    """
+    total = s @ target
+    share = s @ hot / total
+    scores = s[:, None] * (hot - target[:, None] * share)
+    stage = Stage(name, tuple(f"share {k}" for k in range(len(share))), share, total * np.eye(len(share)), scores)
+    factor = hot @ share
+    dw = {key: value.scaled(factor) for key, value in weighting.dw.items()}
+    dw[name] = Sensitivity(np.ones((len(s), 1)), hot * weighting.weights[:, None])
+    return replace(weighting, weights=weighting.weights * factor, stages=(*weighting.stages, stage), dw=dw)
+
+
+def discarded(
+    weighting: Weighting, frame: ModelFrame, options: Options, discard: str | tuple[float, float] | None
+) -> Weighting:
+    """Weight zero for rows whose propensity lies outside a range or outside the arms' common support.
+
+    ``"both"``, ``"treated"`` and ``"control"`` drop rows of these arms outside the other arm's range, as MatchIt does;
+    a pair ``(low, high)`` keeps propensities within it.
+    """
+    if discard is None:
+        return weighting
+    p = weighting.distance
+    if p is None or frame.the_treatment.kind is not Kind.BINARY:
+        raise OptionError("discard= needs the propensity score of a binary treatment")
+    kept = _supported(p, frame.the_treatment.codes == 1, frame.unit_weights > 0, discard)
+    dropped = int((~kept & (frame.unit_weights > 0)).sum())
+    inside = kept.astype(float)
+    for level, total in zip(frame.the_treatment.levels, (frame.unit_weights * inside) @ indicators(frame), strict=True):
+        if total == 0:
+            raise DataError(f"discard={discard!r} leaves no row with {frame.the_treatment.name} = {level}")
+    where = "outside the common support" if isinstance(discard, str) else f"outside [{discard[0]:g}, {discard[1]:g}]"
+    note = f"{counted(dropped, 'row')} discarded: propensity score {where}"
+    return replace(
+        weighting,
+        weights=np.where(kept, weighting.weights, 0.0),
+        dw={key: value.scaled(inside) for key, value in weighting.dw.items()},
+        kept=kept,
+        notes=(*weighting.notes, note + left_over(frame, str(options.estimand), dropped)),
+    )
+
+
+def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
+    if not isinstance(discard, str):
+        low, high = discard
+        return np.asarray((p >= low) & (p <= high))
+    return common_support(p, treated, used, discard)
+
+
+def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: float | None, lower: bool) -> Weighting:
+    """Weights beyond a quantile (``trim`` < 1) or the ``trim`` largest (>= 1) set to the value at the limit.
+
+    Rows of the target arm, whose weights are one, take no part. The limit is the weight of some row (R's quantile of
+    type 3, of the weights without the sampling weights), so a capped weight moves with that row's.
+    """
+    if trim is None:
+        return weighting
+    arm = target_arm(frame, options)
+    eligible = (frame.unit_weights > 0) & (weighting.weights > 0)
+    if arm is not None:
+        eligible &= frame.the_treatment.codes != arm
+    rows = np.flatnonzero(eligible)
+    order = rows[np.argsort(weighting.weights[rows], kind="stable")]
+    source = np.arange(frame.n)
+    moved: list[tuple[int, str]] = []
+    for upper in (True, False) if lower else (True,):
+        limit = _limit_row(order, frame.frequencies, trim, upper)
+        at = weighting.weights[limit]
+        beyond = eligible & ((weighting.weights > at) if upper else (weighting.weights < at))
+        source[beyond] = limit
+        side = f"{'above' if upper else 'below'} {number_label(float(f'{at:.4g}'))}"
+        moved.append((int(beyond.sum()), side))
+    return replace(
+        weighting,
+        weights=weighting.weights[source],
+        dw={key: value.rows(source) for key, value in weighting.dw.items()},
+        notes=(*weighting.notes, _trimmed_text(moved)),
+    )
+
+
+def _trimmed_text(moved: list[tuple[int, str]]) -> str:
+    """How many weights were set to which limits."""
+    counts = [f"{counted(number, 'weight')} {side}" for number, side in moved if number]
+    if counts:
+        return f"trimmed to the limit: {' and '.join(counts)}"
+    return f"nothing trimmed: no weight lies {' or '.join(side for _, side in moved)}"
+
+
+def finite(weighting: Weighting, frame: ModelFrame) -> Weighting:
+    """The weighting, whose weights must be finite.
+
+    Raises
+    ------
+    DataError
+        Where a row's probability of the level that it has is zero, and the estimand divides by it.
+    """
+    bad = ~np.isfinite(weighting.weights) & (frame.unit_weights > 0)
+    if not bad.any():
+        return weighting
+    count = int(bad.sum())
+    raise DataError(
+        f"{counted(count, 'row')} {'has' if count == 1 else 'have'} a propensity of 0 for the level of "
+        f"{frame.the_treatment.name!r} that {'it has' if count == 1 else 'they have'}, and with it an infinite weight "
+        f"(row{'' if count == 1 else 's'} {some(frame.index[bad])}); {_remedies(weighting, frame, bad)}"
+    )
+
+
+def _remedies(weighting: Weighting, frame: ModelFrame, bad: Bools) -> str:
+    """What works for so many infinite weights: ranges that leave both arms, caps on few weights."""
+    used, codes, p = frame.unit_weights > 0, frame.the_treatment.codes, weighting.distance
+    ways = []
+    if p is not None:
+        inside = used & _supported(p, codes == 1, used, INNER)
+        left = [int((inside & (codes == k)).sum()) for k in (0, 1)]
+        if min(left) > 1:
+            ways.append(f"leave them out with discard={INNER} (which leaves {sum(left)} of {int(used.sum())} rows)")
+    if bad.sum() <= MOST_CAPPED * (used & np.isin(codes, codes[bad])).sum():
+        ways.append(f"cap the weights with trim={int(bad.sum())} or more")
+    if p is None or (p[used & (codes == 1)].min() < 1 and p[used & (codes == 0)].max() > 0):
+        ways.append("choose estimand='ATO'")
+    last = "calibrate the scores, which are the probabilities of " + (
+        "each level" if p is None else f"{frame.the_treatment.name} = {frame.the_treatment.levels[1]}"
+    )
+    return ", ".join(ways) + (", or " if ways else "") + last
+
+
+def _limit_row(order: Codes, counts: Array, trim: float, upper: bool) -> int:
+    """The row at the limit, among rows in the order of their weights, each of which counts as so many."""
+    filled = np.cumsum(counts[order])
+    if trim >= 1:
+        if trim >= filled[-1] - 1:
+            raise OptionError(f"trim={trim:g} trims all of the {filled[-1]:g} weights; give fewer")
+        place = filled[-1] - trim if upper else trim + 1
+    else:
+        wanted = filled[-1] * (trim if upper else 1 - trim)
+        # R's quantile of type 3: the order statistic nearest to n p, an even one on ties
+        nearest = np.floor(wanted - 0.5)
+        place = nearest + (not (wanted - 0.5 == nearest and nearest % 2 == 0))
+    # half a unit of slack: the row at the limit stays it while weights move a little
+    return int(order[np.searchsorted(filled, max(place, 1) - 0.5)])

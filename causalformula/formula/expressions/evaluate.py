@@ -1,0 +1,320 @@
+"""Expressions of a formula over columns of data: R's semantics, a fixed table of functions, nothing else.
+
+What depends on the whole column (``poly``, ``scale``, a factor's levels, ``mean``, ...) is remembered at the fit under
+the text of its call, and used again on new data. See ``stateful``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from causalformula.errors import DataError, FormulaError, did_you_mean
+from causalformula.formula.expressions.contrasts import CONTRASTS
+from causalformula.formula.expressions.functions import STATELESS, Function
+from causalformula.formula.expressions.operators import (
+    ARITHMETIC,
+    COMPARE,
+    arithmetic,
+    compare,
+    floats,
+    like,
+    logic,
+    member,
+    negate,
+)
+from causalformula.formula.expressions.stateful import STATEFUL
+from causalformula.formula.expressions.values import (
+    Columns,
+    ContrastFunction,
+    Factor,
+    Logical,
+    Matrix,
+    Strings,
+    Value,
+    Vector,
+    as_factor,
+    as_strings,
+    kind,
+)
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
+
+Env = Mapping[str, Callable[..., Any]]
+
+# Names that R's base package gives a value; a column of the same name comes first.
+BASE: dict[str, Value] = {
+    "T": Logical(np.array([1], dtype=np.int8)),
+    "F": Logical(np.array([0], dtype=np.int8)),
+    "pi": np.array([np.pi]),
+}
+
+CONSTANTS: dict[str, Value] = {
+    "TRUE": BASE["T"],
+    "FALSE": BASE["F"],
+    "NULL": None,
+    "NA": Logical(np.array([-1], dtype=np.int8)),
+    "Inf": np.array([np.inf]),
+    "NaN": np.array([np.nan]),
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one fit has to remember.
+
+    Attributes
+    ----------
+    calls : dict
+        State of each remembering call, by its text.
+    levels : dict
+        Levels of each factor column, and whether they are ordered.
+    read : set
+        Columns of the data that were looked up.
+    """
+
+    calls: dict[str, Any] = field(default_factory=dict)
+    levels: dict[str, tuple[tuple[str, ...], bool]] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+
+
+def evaluate(
+    node: Node,
+    columns: Columns,
+    n: int,
+    *,
+    env: Env | None = None,
+    source: str | None = None,
+    memory: Memory | None = None,
+    replay: bool = False,
+) -> Value:
+    """Value of an expression over ``columns``.
+
+    Parameters
+    ----------
+    node : Node
+    columns : mapping of str to Value
+        The data.
+    n : int
+        Number of rows.
+    env : mapping of str to callable, optional
+        The caller's own functions. They get numpy arrays (text and factors as arrays of strings, None where missing).
+    source : str, optional
+        The formula's text, for messages.
+    memory : Memory, optional
+        Filled at the fit, read on replay.
+    replay : bool
+        Whether these are new data for expressions already fitted.
+
+    Returns
+    -------
+    Value
+        A single number for an expression that is one (``mean(x)``), otherwise with ``n`` rows.
+
+    Raises
+    ------
+    FormulaError
+        For an unknown column or function, a wrong argument, or a value of a kind that cannot be used there.
+    DataError
+        For data that a transform cannot take.
+    """
+    memory = Memory() if memory is None else memory
+    with np.errstate(all="ignore"):
+        return _Evaluator(columns, n, env or {}, source, memory, replay).value(node)
+
+
+@dataclass(frozen=True)
+class _Evaluator:
+    columns: Columns
+    n: int
+    env: Env
+    source: str | None
+    memory: Memory
+    replay: bool
+
+    def value(self, node: Node) -> Value:
+        if isinstance(node, Name):
+            return self.name(node)
+        if isinstance(node, Number):
+            return np.array([node.value], dtype=np.int64 if node.integer and abs(node.value) < 2**53 else np.float64)
+        if isinstance(node, String):
+            return Strings(np.zeros(1, dtype=np.int32), (node.value,))
+        if isinstance(node, Constant):
+            return CONSTANTS[node.name]
+        assert isinstance(node, Call)
+        try:
+            return self.call(node)
+        except FormulaError as error:
+            if error.span is not None or self.source is None:
+                raise
+            raise FormulaError(error.message, self.source, node.span) from None
+
+    def name(self, node: Name) -> Value:
+        if node.id in self.columns:
+            return self.column(node.id)
+        if node.id in BASE:
+            return BASE[node.id]
+        if node.id in CONTRASTS:
+            return ContrastFunction(node.id)
+        if node.id == ".":
+            raise FormulaError("`.` cannot stand inside an expression", self.source, node.span)
+        near = did_you_mean(node.id, self.columns)
+        raise FormulaError(f"unknown column {node.id!r}{near}", self.source, node.span)
+
+    def column(self, name: str) -> Value:
+        value = self.columns[name]
+        if not self.replay:
+            self.memory.read.add(name)
+        if isinstance(value, Factor) and not self.replay:
+            self.memory.levels[name] = value.levels, value.ordered
+        elif self.replay and name in self.memory.levels:
+            return self.recoded(name, value)
+        return _widened(value) if isinstance(value, np.ndarray) else value
+
+    def recoded(self, name: str, value: Value) -> Factor:
+        levels, ordered = self.memory.levels[name]
+        if not isinstance(value, Factor | Strings):
+            raise DataError(f"column {name!r} was a factor when this was fitted, and here it is {kind(value)}")
+        return replace(as_factor(value).with_levels(levels), ordered=ordered)
+
+    def call(self, node: Call) -> Value:
+        function, count = node.function, len(node.args)
+        if function == "(" and count == 1:
+            return self.value(node.args[0].value)
+        if function in BINARY and count == 2:
+            return self.chain(node)
+        if function in UNARY and count == 1:
+            return UNARY[function](self.value(node.args[0].value))
+        if function in self.env:
+            return self.foreign(node)
+        if function in STATEFUL:
+            return self.remembered(STATEFUL[function], node)
+        if function in STATELESS:
+            return self.run(STATELESS[function], node)
+        near = did_you_mean(function, [*STATELESS, *STATEFUL, *self.env])
+        advice = near or "; pass your own functions in env="
+        raise FormulaError(f"unknown function {function!r}{advice}", self.source, node.span)
+
+    def chain(self, node: Call) -> Value:
+        """``a + b + c`` walked down its left side in a loop: such chains may be thousands of terms long."""
+        pending: list[Call] = []
+        head: Node = node
+        while isinstance(head, Call) and head.function in BINARY and len(head.args) == 2:
+            pending.append(head)
+            head = head.args[0].value
+        result = self.value(head)
+        for step in reversed(pending):
+            result = self.operate(step, result)
+        return result
+
+    def operate(self, step: Call, left: Value) -> Value:
+        right = self.value(step.args[1].value)
+        try:
+            return BINARY[step.function](step.function, left, right)
+        except FormulaError as error:
+            raise FormulaError(error.message, self.source, step.span) from None
+
+    def arguments(self, entry: Function, node: Call) -> dict[str, Any]:
+        return entry.bind([(a.name, _symbol(a), self.value(a.value)) for a in node.args])
+
+    def run(self, entry: Function, node: Call) -> Value:
+        arguments = self.arguments(entry, node)
+        try:
+            result: Value = entry.run(**arguments)
+        except _NONSENSE as error:
+            raise FormulaError(f"{entry.name}() cannot take these arguments: {error}") from error
+        return result
+
+    def remembered(self, entry: Function, node: Call) -> Value:
+        assert entry.replay is not None
+        arguments = self.arguments(entry, node)
+        text = deparse(node)
+        try:
+            if text not in self.memory.calls:
+                if self.replay:
+                    raise FormulaError(f"{text} was not part of what was fitted")
+                self.memory.calls[text] = entry.run(**arguments)
+            return entry.replay(self.memory.calls[text], **arguments)
+        except DataError as error:
+            raise DataError(f"{text}: {error}") from None
+        except _NONSENSE as error:
+            raise FormulaError(f"{entry.name}() cannot take these arguments: {error}") from error
+
+    def foreign(self, node: Call) -> Value:
+        positional = [_outward(self.value(a.value)) for a in node.args if a.name is None]
+        named = {a.name: _outward(self.value(a.value)) for a in node.args if a.name is not None}
+        try:
+            result = self.env[node.function](*positional, **named)
+            return inward(result)
+        except Exception as error:
+            message = f"{node.function}() from env= failed: {type(error).__name__}: {error}"
+            raise FormulaError(message, self.source, node.span) from error
+
+
+# What numpy raises for arguments that make no sense.
+_NONSENSE = (TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError)
+
+
+def _widened(values: Vector) -> Value:
+    """R has one type of number and one of integer; narrower ones would lose digits or wrap round."""
+    if values.dtype == bool:
+        return Logical.of(values)
+    return values.astype(np.float64 if values.dtype.kind == "f" else np.int64, copy=False)
+
+
+def _symbol(argument: Argument) -> str:
+    """What R would name the column after: the argument's name, or the variable when it is one."""
+    return argument.name or (argument.value.id if isinstance(argument.value, Name) else "")
+
+
+def _in(operator: str, left: Value, right: Value) -> Value:
+    return member(left, right)
+
+
+def _negative(value: Value) -> Value:
+    return like(-floats(value, "`-`"), value)
+
+
+def _positive(value: Value) -> Value:
+    return like(floats(value, "`+`"), value)
+
+
+BINARY: dict[str, Callable[[str, Value, Value], Value]] = {
+    **dict.fromkeys(ARITHMETIC, arithmetic),
+    **dict.fromkeys(COMPARE, compare),
+    **dict.fromkeys(("&", "|"), logic),
+    "%in%": _in,
+}
+UNARY: dict[str, Callable[[Value], Value]] = {"-": _negative, "+": _positive, "!": negate}
+
+
+def _outward(value: Value) -> Any:
+    """A value as the caller's own functions know it."""
+    if isinstance(value, Matrix):
+        return value.values
+    if isinstance(value, Logical):
+        return floats(value, "") if (value.codes < 0).any() else value.codes == 1
+    if isinstance(value, Factor | Strings):
+        text = as_strings(value)
+        return np.array([*text.table, None], dtype=object)[text.codes]
+    return value
+
+
+def inward(result: Any) -> Value:
+    """An array from outside as a value."""
+    array = np.atleast_1d(np.asarray(result))
+    if array.dtype == bool:
+        return Logical.of(array)
+    if array.dtype.kind in "OUS":
+        return _from_objects(array)
+    array = array.astype(np.float64, copy=False)
+    return Matrix(array) if array.ndim == 2 else array
+
+
+def _from_objects(array: Any) -> Value:
+    if any(isinstance(v, str) for v in array.flat):
+        return Strings.of(array.tolist())
+    return np.asarray(array, dtype=np.float64)

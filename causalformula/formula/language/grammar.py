@@ -1,0 +1,183 @@
+"""What a formula may say: the table of functions, the table of roles, and the checks that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from causalformula.errors import FormulaError, did_you_mean
+from causalformula.formula.language.deparse import is_binary, is_prefix
+from causalformula.formula.language.syntax import Call, Name, Node, walk
+
+CONTRASTS = frozenset(["contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.sdif"])
+
+FUNCTIONS = CONTRASTS | frozenset(
+    [
+        *["I", "c", "cbind", "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sign"],
+        *["round", "floor", "ceiling", "pmin", "pmax", "mean", "ifelse", "is.na"],
+        *["factor", "as.factor", "as.numeric", "as.integer", "as.character", "ordered", "relevel", "interaction"],
+        *["cut", "scale", "poly", "ns", "bs", "C"],
+    ]
+)
+
+SPECIAL_OPERATORS = frozenset(["%%", "%/%", "%in%"])
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRecord:
+    """One role of the language.
+
+    Attributes
+    ----------
+    name : str
+        How it is written.
+    meaning : str
+        One line for the documentation.
+    example : str
+        A correct use.
+    reads : str
+        ``"terms"`` for a right-hand side of R's term algebra, ``"expression"`` for something evaluated as it
+        stands, ``"variable"`` for an expression of exactly one variable.
+    arguments : int
+        How many positional arguments it takes.
+    options : tuple of (str, str)
+        Names of the options, each with what it holds: ``"level"`` (a literal) or ``"variable"`` (a name).
+    once : bool
+        Whether a formula may hold at most one.
+    adjusts : bool
+        Whether its terms enter a model of the outcome or the treatment, where those two have no place.
+    """
+
+    name: str
+    meaning: str
+    example: str
+    reads: str = "terms"
+    arguments: int = 1
+    options: tuple[tuple[str, str], ...] = ()
+    once: bool = False
+    adjusts: bool = False
+
+
+_RECORDS = (
+    RoleRecord(
+        "treat", "the treatment", 'treat(A, ref = "placebo")', "variable", options=(("ref", "level"),), once=True
+    ),
+    RoleRecord("adjust", "confounders, as are bare terms", "adjust(x + z)", adjusts=True),
+    RoleRecord("outcome", "terms for the outcome model only", "outcome(x)", adjusts=True),
+    RoleRecord("propensity", "terms for the treatment model only", "propensity(x)", adjusts=True),
+    RoleRecord("modify", "effect modifiers, also adjusted for", "modify(x)", adjusts=True),
+    RoleRecord("iv", "instruments for the treatment", "iv(z)", adjusts=True),
+    RoleRecord(
+        "did", "difference in differences", "did(A, time, unit = id)", "variable", 2, (("unit", "variable"),), once=True
+    ),
+    RoleRecord("fe", "absorbed fixed effects", "fe(a + b)"),
+    RoleRecord("cluster", "clusters of the covariance, the bootstrap and the folds", "cluster(g)"),
+    RoleRecord("weights", "sampling weights", "weights(w)", "expression", once=True),
+    RoleRecord("offset", "a term with coefficient one", "offset(log(x))", "expression"),
+    RoleRecord("strata", "strata or blocks", "strata(s)"),
+)
+ROLES = {record.name: record for record in _RECORDS}
+
+# The roles' names in other packages and in everyday speech.
+SYNONYMS = {
+    **dict.fromkeys(["treatment", "exposure", "intervention"], "treat"),
+    **dict.fromkeys(["adjustment", "confounders", "controls", "control", "covariates"], "adjust"),
+    **dict.fromkeys(["moderator", "interact", "by"], "modify"),
+    **dict.fromkeys(["instrument", "instruments"], "iv"),
+    **dict.fromkeys(["absorb", "fixed"], "fe"),
+    **dict.fromkeys(["block", "blocks"], "strata"),
+    "ps": "propensity",
+}
+
+
+def check_functions(node: Node, source: str, extra: Iterable[str] = ()) -> None:
+    """Refuse every call outside the table of functions.
+
+    Parameters
+    ----------
+    node : Node
+        The expression.
+    source : str
+        The text that it was read from.
+    extra : iterable of str
+        Functions allowed besides: the names in the caller's ``env``.
+
+    Raises
+    ------
+    FormulaError
+        For the first call or operator that is not allowed.
+    """
+    allowed = FUNCTIONS | frozenset(extra)
+    for piece in walk(node):
+        if isinstance(piece, Call):
+            _check_call(piece, source, allowed)
+
+
+def _check_call(call: Call, source: str, allowed: frozenset[str]) -> None:
+    if call.function.startswith("%"):
+        if call.function not in SPECIAL_OPERATORS:
+            raise FormulaError(f"unknown operator {call.function}; there are %in%, %% and %/%", source, call.span)
+    elif call.function == "~":
+        raise FormulaError("a second `~`; a formula has one, between the two sides", source, call.span)
+    elif not is_operator(call) and call.function not in allowed:
+        raise FormulaError(_unlisted(call.function, allowed), source, function_span(call))
+
+
+def _unlisted(name: str, allowed: frozenset[str]) -> str:
+    if name in SYNONYMS:
+        return f"unknown function or role {name!r}; the role is {SYNONYMS[name]}(...)"
+    if name in ROLES:
+        return f"{ROLES[name].example} is a role: it stands on its own, joined to the rest by `+`"
+    if name == "Surv":
+        return "Surv(time, event) belongs on the left of `~`"
+    near = _nearest(name, allowed) or "; pass functions of your own in env="
+    return f"unknown function or role {name!r}{near}"
+
+
+def _nearest(name: str, allowed: frozenset[str]) -> str:
+    # The contrasts are long and near to much that is meant otherwise (`treatment`).
+    known = [*sorted(allowed if name.startswith("contr") else allowed - CONTRASTS), *ROLES]
+    for candidate in (name.lower(), name.rpartition(".")[2]):
+        if candidate in known:
+            return f"; did you mean {candidate!r}?"
+    return did_you_mean(name, known)
+
+
+def function_span(call: Call) -> tuple[int, int]:
+    """Where the function's name stands."""
+    return call.span[0], call.span[0] + len(call.function)
+
+
+def is_operator(node: Node) -> bool:
+    """Whether the node is an operator or a pair of parentheses."""
+    return is_binary(node) or is_prefix(node) or (isinstance(node, Call) and node.function == "(")
+
+
+def summands(node: Node) -> list[tuple[int, Node]]:
+    """Pieces of ``a + b - c`` with their signs, in order; a loop, since sums may be thousands of terms long."""
+    found: list[tuple[int, Node]] = []
+    while isinstance(node, Call) and node.function in "+-":
+        sign = 1 if node.function == "+" else -1
+        found.append((sign, node.args[-1].value))
+        if len(node.args) == 1:
+            return found[::-1]
+        node = node.args[0].value
+    found.append((1, node))
+    return found[::-1]
+
+
+def variable_nodes(node: Node) -> Iterator[Name]:
+    """Names that stand for columns: not the dot, not a contrast given as an argument."""
+    for piece in walk(node):
+        if isinstance(piece, Name) and piece.id != "." and piece.id not in CONTRASTS:
+            yield piece
+
+
+def variables(node: Node) -> list[str]:
+    """Columns that an expression uses, each once, in order of appearance."""
+    return list(dict.fromkeys(name.id for name in variable_nodes(node)))
+
+
+def has_dot(node: Node) -> bool:
+    """Whether the expression holds the formula's dot."""
+    return any(isinstance(piece, Name) and piece.id == "." for piece in walk(node))

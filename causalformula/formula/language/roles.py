@@ -1,0 +1,126 @@
+"""One role at a time: what it holds, and what is said when that is not what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from causalformula.errors import FormulaError, did_you_mean
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import ROLES, RoleRecord, check_functions, has_dot, is_operator, variables
+from causalformula.formula.language.spec import Role, is_name, literal
+from causalformula.formula.language.syntax import Call, Node, Number, walk
+
+# Operators of the term algebra; outside I() they are not arithmetic.
+ALGEBRA = frozenset(["+", "-", "*", "/", ":", "^", "%in%", "|"])
+
+ONE_TREATMENT = "for treatments given together make one column that says which (several levels are fine)"
+INTERCEPT = "a causal formula keeps its intercept; leave `- 1` or `0` out"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The text that is read, for the messages, and the caller's functions."""
+
+    source: str
+    env: frozenset[str]
+
+    def error(self, message: str, node: Node) -> FormulaError:
+        """Make an error that points at a piece of the text."""
+        return FormulaError(message, self.source, node.span)
+
+
+def role_calls(node: Node) -> Iterator[Call]:
+    """Every role that stands anywhere in an expression."""
+    return (piece for piece in walk(node) if isinstance(piece, Call) and piece.function in ROLES)
+
+
+def is_number(node: Node, *values: float) -> bool:
+    """Whether the node is one of these numbers."""
+    return isinstance(node, Number) and node.value in values
+
+
+def short(text: str) -> str:
+    """Cut a text for a message."""
+    text = text.strip()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def read_role(call: Call, context: Context) -> Role:
+    """Read the call of a role, or raise the FormulaError that says what it takes."""
+    record = ROLES[call.function]
+    body = tuple(a.value for a in call.args if a.name is None)
+    for argument in call.args:
+        for inner in role_calls(argument.value):
+            raise context.error(f"{inner.function}(...) inside {record.name}(...): join roles by `+`", inner)
+        check_functions(argument.value, context.source, context.env)
+    _check_count(call, body, record, context)
+    for node in body:
+        _check_body(node, record, context)
+    return Role(record.name, body, _options(call, record, context))
+
+
+def _check_count(call: Call, body: tuple[Node, ...], record: RoleRecord, context: Context) -> None:
+    if len(body) == record.arguments:
+        return
+    wanted = {1: "one argument", 2: "two arguments"}[record.arguments]
+    joined = " + ".join(deparse(node) for node in body) if record.reads == "terms" and body else ""
+    advice = f"{record.name}({short(joined)})" if joined else record.example
+    if record.name == "treat" and len(body) > 1:
+        raise context.error(f"treat takes one variable; {ONE_TREATMENT}", call)
+    raise context.error(f"{record.name} takes {wanted}, and has {len(body)}: write {advice}", call)
+
+
+def _check_body(node: Node, record: RoleRecord, context: Context) -> None:
+    used = variables(node)
+    if has_dot(node) and not record.adjusts:
+        raise context.error(f"the dot stands for many columns; {record.name} needs them named: {record.example}", node)
+    if record.reads == "variable" and len(used) > 1:
+        advice = ONE_TREATMENT if record.name == "treat" else record.example
+        raise context.error(f"{record.name} takes one variable here, not {len(used)}; {advice}", node)
+    if not (used or has_dot(node) or (record.name == "adjust" and is_number(node, 0, 1))):
+        raise context.error(f"{record.name}(...) names no variable; a name has no quotation marks", node)
+    if record.reads == "variable" and is_operator(node) and isinstance(node, Call) and node.function in ALGEBRA:
+        raise context.error(f"arithmetic in {record.name}(...) goes inside I(): I({deparse(node)})", node)
+    if record.reads == "terms":
+        check_intercept(node, context)
+
+
+def _options(call: Call, record: RoleRecord, context: Context) -> tuple[tuple[str, Node], ...]:
+    found: dict[str, Node] = {}
+    allowed = dict(record.options)
+    for argument in call.args:
+        name, value = argument.name, argument.value
+        if name is None:
+            continue
+        if name not in allowed:
+            raise context.error(_unknown_option(name, record), value)
+        if name in found:
+            raise context.error(f"{name} is given twice", value)
+        if allowed[name] == "level" and literal(value) is None:
+            raise context.error(f'{name} is a level: text in quotation marks or a number, {name} = "placebo"', value)
+        if allowed[name] == "variable" and not is_name(value):
+            raise context.error(f"{name} is the name of one column: {record.example}", value)
+        found[name] = value
+    return tuple(found.items())
+
+
+def _unknown_option(name: str, record: RoleRecord) -> str:
+    allowed = [option for option, _ in record.options]
+    near = did_you_mean(name, allowed) or "."
+    return f"{record.name} has no option {name!r}{near} It takes {', '.join(allowed) or 'none'}: {record.example}"
+
+
+def check_intercept(node: Node, context: Context) -> None:
+    """Refuse ``- 1`` and ``+ 0`` wherever the term algebra would see them."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Number) and top.value == 0:
+            raise context.error(INTERCEPT, top)
+        if not isinstance(top, Call) or not (top.function in ALGEBRA or top.function == "("):
+            continue
+        last = top.args[-1].value
+        if top.function == "-" and isinstance(last, Number):
+            raise context.error(INTERCEPT, last)
+        stack.extend(a.value for a in (top.args[:1] if top.function == "^" else top.args))

@@ -1,0 +1,233 @@
+"""What a formula asks, as plain data: the outcome and the role of every variable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from causalformula.errors import FormulaError
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import FUNCTIONS, has_dot, is_operator, summands, variable_nodes, variables
+from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, Span, String, walk
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Role:
+    """One role of a formula, such as ``treat(A, ref = "placebo")``.
+
+    Two roles are equal when they are written alike; their place in the source takes no part.
+
+    Attributes
+    ----------
+    kind : str
+        A key of ``grammar.ROLES``.
+    body : tuple of Node
+        The positional arguments.
+    options : tuple of (str, Node)
+        The named ones.
+    """
+
+    kind: str
+    body: tuple[Node, ...]
+    options: tuple[tuple[str, Node], ...] = ()
+
+    def __str__(self) -> str:
+        named = [f"{name} = {deparse(value, exact=True)}" for name, value in self.options]
+        return f"{self.kind}({', '.join([*(deparse(node, exact=True) for node in self.body), *named])})"
+
+    def __repr__(self) -> str:
+        return f"Role({str(self)!r})"
+
+    # Comparing texts instead of trees: a sum of a thousand terms is a tree a thousand levels deep.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Role) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def nodes(self) -> Iterator[Node]:
+        """Everything that the role holds: bodies, then values of options."""
+        yield from self.body
+        yield from (value for _, value in self.options)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Spec:
+    """A causal question: which variable plays which role. No data, and ``parse(str(spec)) == spec``.
+
+    Attributes
+    ----------
+    outcome : Node or None
+        The left side; None for a design without an outcome.
+    roles : tuple of Role
+        In order of appearance. Bare terms and every ``adjust(...)`` are gathered in one ``adjust`` role.
+    source : str
+        The text as it was written; takes no part in equality.
+    """
+
+    outcome: Node | None
+    roles: tuple[Role, ...]
+    source: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        left = "" if self.outcome is None else deparse(self.outcome, exact=True) + " "
+        return f"{left}~ {' + '.join(str(role) for role in self.roles)}"
+
+    def __repr__(self) -> str:
+        return f"Spec({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __reduce__(self) -> tuple[Callable[..., Spec], tuple[Any, ...]]:
+        return _restore, (str(self), self.source, self.functions())
+
+    # -- roles ---------------------------------------------------------------------------------------------
+
+    def of(self, kind: str) -> tuple[Role, ...]:
+        """Roles of one kind, in order of appearance."""
+        return tuple(role for role in self.roles if role.kind == kind)
+
+    def has(self, kind: str) -> bool:
+        """Whether the formula holds such a role."""
+        return any(role.kind == kind for role in self.roles)
+
+    def rhs(self, kind: str) -> Node | None:
+        """Bodies of all roles of a kind, joined by ``+``; None when there is none.
+
+        A body that takes terms away (``a - b``) is put in parentheses, so that it takes nothing from the others.
+        """
+        bodies = [body for role in self.of(kind) for body in role.body]
+        if len(bodies) < 2:
+            return bodies[0] if bodies else None
+        return reduce(plus, (enclosed(body) for body in bodies))
+
+    def option(self, kind: str, name: str) -> Node | None:
+        """Value of a role's option, None when it was not given."""
+        return next((value for role in self.of(kind) for key, value in role.options if key == name), None)
+
+    @property
+    def treatment(self) -> Node | None:
+        """The body of ``treat``; None for a ``did`` formula."""
+        return self.rhs("treat")
+
+    @property
+    def treatment_ref(self) -> str | float | bool | None:
+        """The reference level that ``treat(A, ref = ...)`` names, as a Python value."""
+        return literal(self.option("treat", "ref"))
+
+    @property
+    def design(self) -> bool:
+        """Whether the left side is empty: a design without an outcome."""
+        return self.outcome is None
+
+    # -- variables -----------------------------------------------------------------------------------------
+
+    def nodes(self) -> Iterator[Node]:
+        """All expressions of the formula: the outcome, then each role's."""
+        if self.outcome is not None:
+            yield self.outcome
+        for role in self.roles:
+            yield from role.nodes()
+
+    def variables(self) -> tuple[str, ...]:
+        """Columns that the formula names, each once; the dot is not resolved here."""
+        return tuple(dict.fromkeys(name for node in self.nodes() for name in variables(node)))
+
+    def span_of(self, name: str) -> Span | None:
+        """Where a variable first stands in ``source``."""
+        spans = [piece.span for node in self.nodes() for piece in variable_nodes(node) if piece.id == name]
+        return min(spans, default=None)
+
+    def has_dot(self) -> bool:
+        """Whether any role holds the dot, to be resolved with the data."""
+        return any(has_dot(node) for node in self.nodes())
+
+    def dot_excluded(self, kind: str = "adjust") -> set[str]:
+        """Columns that the dot in a role leaves out: the outcome and all that have another role."""
+        others = (node for role in self.roles if role.kind != kind for node in role.nodes())
+        return {name for node in others for name in variables(node)} | set(
+            variables(self.outcome) if self.outcome is not None else ()
+        )
+
+    def functions(self) -> tuple[str, ...]:
+        """Functions of the caller's that the formula uses, each once."""
+        calls = (piece for node in self.nodes() for piece in walk(node) if isinstance(piece, Call))
+        own = (call.function for call in calls if not is_operator(call))
+        return tuple(dict.fromkeys(name for name in own if name not in FUNCTIONS and name != "Surv"))
+
+    # -- exchange ------------------------------------------------------------------------------------------
+
+    def to_json(self) -> str:
+        """JSON text: the formula, its source, and its pieces for readers in other languages."""
+        pieces = [
+            {
+                "kind": role.kind,
+                "body": [deparse(node, exact=True) for node in role.body],
+                "options": {name: deparse(value, exact=True) for name, value in role.options},
+            }
+            for role in self.roles
+        ]
+        outcome = None if self.outcome is None else deparse(self.outcome, exact=True)
+        record = {"formula": str(self), "source": self.source, "functions": self.functions()}
+        return json.dumps({**record, "outcome": outcome, "roles": pieces}, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Spec:
+        """Spec from ``to_json``; the formula in it is parsed, so nothing that ``parse`` refuses gets in."""
+        try:
+            record = json.loads(text)
+            formula, source, functions = record["formula"], record["source"], record["functions"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise FormulaError("not the JSON of a formula: write it with Spec.to_json()") from None
+        if not (isinstance(source, str) and isinstance(functions, list) and all(isinstance(f, str) for f in functions)):
+            raise FormulaError("not the JSON of a formula: write it with Spec.to_json()")
+        return _restore(formula, source, functions)
+
+
+def _restore(formula: str, source: str, functions: Collection[str]) -> Spec:
+    from causalformula.formula.language.reader import parse  # the reader makes Specs, so it imports this module
+
+    # The text as written keeps the carets of later messages; a Spec changed since has none that fits.
+    try:
+        spec = parse(source, env=functions)
+    except FormulaError:
+        spec = None
+    return spec if spec is not None and str(spec) == formula else parse(formula, env=functions)
+
+
+def plus(left: Node, right: Node) -> Node:
+    """Both joined by ``+``."""
+    return Call("+", (Argument(left), Argument(right)), span=(left.span[0], right.span[1]))
+
+
+def enclosed(node: Node) -> Node:
+    """The expression in parentheses where it takes terms away, else as it is."""
+    if all(sign > 0 for sign, _ in summands(node)):
+        return node
+    return Call("(", (Argument(node),), span=node.span)
+
+
+def literal(node: Node | None) -> str | float | bool | None:
+    """Python value of a literal: text, number (int for a whole one) or truth value; None for anything else."""
+    if isinstance(node, String):
+        return node.value
+    if isinstance(node, Number):
+        return int(node.value) if node.value.is_integer() else node.value
+    if isinstance(node, Constant):
+        return {"TRUE": True, "FALSE": False}.get(node.name)
+    if isinstance(node, Call) and node.function in "+-" and len(node.args) == 1:
+        value = literal(node.args[0].value)
+        return None if value is None or isinstance(value, (str, bool)) else -value if node.function == "-" else value
+    return None
+
+
+def is_name(node: Node) -> bool:
+    """Whether the expression is one plain column name."""
+    return isinstance(node, Name) and node.id != "."

@@ -1,0 +1,1 @@
+"""From terms to a design matrix, as R's ``model.matrix`` has it."""

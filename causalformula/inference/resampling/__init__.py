@@ -1,0 +1,1 @@
+"""Bootstrap, jackknife, wild and multiplier bootstraps, and permutation."""

@@ -1,0 +1,127 @@
+"""Jackknife and cluster jackknife: the estimate without each row, or without each cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeGuard
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, DataError, IdentificationError, some
+from causalformula.inference.evidence import Influence
+from causalformula.inference.requests import Jackknife
+from causalformula.inference.sandwich.variances import FULL_LEVERAGE
+from causalformula.inference.stage import Hat
+from causalformula.numerics.arrays import Array, Codes
+
+CHUNK_CELLS = 4_000_000
+
+
+def jackknife(
+    theta: Array,
+    evidence: object,
+    request: Jackknife,
+    codes: Codes | None,
+    n: int,
+    refit: Callable[[Array], Array] | None,
+) -> tuple[Array, int]:
+    """Jackknife covariance (q, q) of an estimate, and the number of groups left out in turn.
+
+    Parameters
+    ----------
+    theta : ndarray (q,)
+    evidence : Influence or other
+        Fixed combinations of least-squares coefficients have a closed form; anything else is refitted.
+    codes : ndarray (n,) of int, optional
+        Clusters 0..G-1; rows without them.
+    refit : callable, optional
+        Weights (R, n) to estimates (R, q).
+
+    Raises
+    ------
+    IdentificationError
+        If the estimate does not exist without one of the groups.
+
+    References
+    ----------
+    Quenouille (1956); Tukey (1958); MacKinnon, Nielsen and Webb (2023) for clusters. Stata: ``vce(jackknife)``; R:
+    ``sandwich::vcovJK`` (of later versions), ``summclust``.
+    """
+    count = n if codes is None else int(codes.max()) + 1
+    if count < 2:
+        raise DataError("the jackknife needs at least two clusters")
+    if _has_closed_form(evidence):
+        without = theta + _closed_form(evidence, codes, count)
+    elif refit is not None:
+        without = _refitted(refit, codes, count, n, request.n_jobs)
+    else:
+        raise CapabilityError("the jackknife refits the estimator, and this result cannot be refitted")
+    bad = ~np.isfinite(without).all(axis=1)
+    if bad.any():
+        unit = "rows" if codes is None else f"clusters of {request.cluster}"
+        raise IdentificationError(
+            f"the estimate does not exist without some {unit} (numbers {some(np.flatnonzero(bad) + 1)}), so it has no "
+            "jackknife variance; use a cluster-robust variance or the bootstrap with weights='exponential'"
+        )
+    spread = without - (without.mean(axis=0) if request.centre == "mean" else theta)
+    return (count - 1) / count * (spread.T @ spread), count
+
+
+def _refitted(refit: Callable[[Array], Array], codes: Codes | None, count: int, n: int, n_jobs: int) -> Array:
+    size = max(1, CHUNK_CELLS // n)
+    starts = range(0, count, size)
+    work = [(refit, codes, np.arange(s, min(s + size, count)), n) for s in starts]
+    if n_jobs in (0, 1) or len(work) == 1:
+        return np.vstack([_chunk(*item) for item in work])
+    from joblib import Parallel, delayed
+
+    return np.vstack(list(Parallel(n_jobs=n_jobs)(delayed(_chunk)(*item) for item in work)))
+
+
+def _chunk(refit: Callable[[Array], Array], codes: Codes | None, groups: Codes, n: int) -> Array:
+    weights = np.ones((len(groups), n))
+    if codes is None:
+        weights[np.arange(len(groups)), groups] = 0.0
+    else:
+        weights[codes == groups[:, None]] = 0.0
+    return np.atleast_2d(refit(weights))
+
+
+def _has_closed_form(evidence: object) -> TypeGuard[Influence]:
+    """Whether the estimates are fixed combinations of the coefficients of one least-squares regression."""
+    if not isinstance(evidence, Influence) or len(evidence.stages) != 1 or evidence.direct is not None:
+        return False
+    root = evidence.root
+    return root is not None and root.least_squares and root.X.shape[1] == evidence.jac.shape[1]
+
+
+def _closed_form(evidence: Influence, codes: Codes | None, count: int) -> Array:
+    """Changes (G, q) when groups are left out."""
+    assert evidence.root is not None
+    changes = _rows_out(evidence.root) if codes is None else _clusters_out(evidence.root, codes, count)
+    return np.asarray(changes @ evidence.jac.T)
+
+
+def _rows_out(hat: Hat) -> Array:
+    """``-(X'WX)^{-1} x_i w_i e_i / (1 - h_i)`` (n, p)."""
+    h = hat.leverage()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = np.where(h < FULL_LEVERAGE, hat.multipliers() / (1 - h), np.nan)
+    u = np.where(hat.w > 0, u, 0.0)
+    return np.asarray(-(hat.X * u[:, None]) @ hat.bread)
+
+
+def _clusters_out(hat: Hat, codes: Codes, count: int) -> Array:
+    """``-(X'WX - X_g'W_gX_g)^{-1} X_g'W_ge_g`` (G, p), NaN where the rest does not identify the coefficients."""
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(count + 1))
+    total = np.linalg.inv(hat.bread)
+    out = np.full((count, hat.rank), np.nan)
+    for g in range(count):
+        rows = order[bounds[g] : bounds[g + 1]]
+        x = hat.X[rows]
+        rest = total - x.T @ (hat.w[rows, None] * x)
+        scale = np.sqrt(np.diag(total))
+        if np.linalg.eigvalsh(rest / np.outer(scale, scale))[0] > 1e-12:
+            out[g] = -np.linalg.solve(rest, x.T @ hat.multipliers()[rows])
+    return out

@@ -1,0 +1,1 @@
+"""The sandwich: row sums, adjustments by leverage, clusters, serial correlation, several fits together."""

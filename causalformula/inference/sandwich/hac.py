@@ -1,0 +1,242 @@
+"""Covariances for rows in time order: Newey-West, Andrews' kernels, Driscoll-Kraay.
+
+The middle of the sandwich is the long-run covariance ``sum_l k(l) (Gamma_l + Gamma_l')`` of the scores, with
+``Gamma_l`` their cross-products at lag l and k a kernel. Defaults, automatic bandwidths and prewhitening are those of
+R's sandwich.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.errors import DataError, OptionError, warn
+from causalformula.inference.evidence import Influence
+from causalformula.inference.requests import HAC, DriscollKraay
+from causalformula.inference.stage import influence_weights
+from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.least_squares import group_sums
+
+# Kernel weights below this are zero.
+NEGLIGIBLE = 1e-7
+
+
+def _truncated(x: Array) -> Array:
+    return np.where(x > 1, 0.0, 1.0)
+
+
+def _bartlett(x: Array) -> Array:
+    return np.maximum(1 - x, 0.0)
+
+
+def _parzen(x: Array) -> Array:
+    inner = 1 - 6 * x**2 + 6 * x**3
+    return np.where(x > 1, 0.0, np.where(x < 0.5, inner, 2 * np.maximum(1 - x, 0.0) ** 3))
+
+
+def _tukey_hanning(x: Array) -> Array:
+    return np.where(x > 1, 0.0, (1 + np.cos(np.pi * x)) / 2)
+
+
+def _quadratic_spectral(x: Array) -> Array:
+    # the series at zero: 1 - z^2 / 10
+    z = np.where(x < 1e-3, 1.0, 6 * np.pi * x / 5)
+    value = 3 / z**2 * (np.sin(z) / z - np.cos(z))
+    return np.where(x < 1e-3, 1 - (6 * np.pi * x / 5) ** 2 / 10, value)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A lag window with the constants of its optimal bandwidth (Andrews 1991).
+
+    ``bandwidth = constant (n alpha)^(1 / (2 order + 1))``, with alpha the normalised curvature of the given order.
+    """
+
+    function: Callable[[Array], Array]
+    constant: float
+    order: int
+
+
+KERNELS: dict[str, Kernel] = {
+    "Bartlett": Kernel(_bartlett, 1.1447, 1),
+    "Parzen": Kernel(_parzen, 2.6614, 2),
+    "QuadraticSpectral": Kernel(_quadratic_spectral, 1.3221, 2),
+    "TukeyHanning": Kernel(_tukey_hanning, 1.7462, 2),
+    "Truncated": Kernel(_truncated, 0.6611, 2),
+}
+
+
+def hac(scores: Array, counted: Array, request: HAC, parameters: int) -> tuple[Array, float]:
+    """Long-run covariance of scores in time order (p, p), as a sum over rows, and the bandwidth used.
+
+    Parameters
+    ----------
+    scores : ndarray (n, p)
+    counted : ndarray (p,)
+        Weight of each column in the choice of the bandwidth: zero for the intercept, otherwise one.
+    parameters : int
+        Of the regression, for the small-sample factor ``n / (n - parameters)``.
+    """
+    n = len(scores)
+    U, filtered = prewhitened(scores, request.prewhite)
+    if request.type == "NeweyWest":
+        width = request.lag if request.lag is not None else np.floor(newey_west(U, counted, n, request.prewhite))
+        weights = _bartlett(np.arange(int(width) + 1) / (int(width) + 1.0))
+    else:
+        width = request.bandwidth if request.bandwidth is not None else andrews(U, counted, request.kernel)
+        weights = kernel_weights(request.kernel, float(width), len(U))
+    matrix = long_run(U, weights)
+    if request.adjusts:
+        matrix = matrix * (n / (n - parameters))
+    if filtered is not None:
+        recolour = np.linalg.inv(np.eye(len(filtered)) - filtered)
+        matrix = recolour @ matrix @ recolour.T
+    return np.asarray(matrix), float(width)
+
+
+def long_run(U: Array, weights: Array) -> Array:
+    """``sum_l w_l (Gamma_l + Gamma_l')``, with ``w_0`` counted once."""
+    matrix = weights[0] * (U.T @ U)
+    for lag in range(1, min(len(weights), len(U))):
+        cross = U[:-lag].T @ U[lag:]
+        matrix += weights[lag] * (cross + cross.T)
+    return np.asarray(matrix)
+
+
+def kernel_weights(kernel: str, width: float, n: int) -> Array:
+    """Weights of the lags 0, 1, ... up to the last that is not negligible."""
+    if width <= 0:
+        return np.ones(1)
+    weights = KERNELS[kernel].function(np.arange(n) / width)
+    return np.asarray(weights[: np.flatnonzero(np.abs(weights) > NEGLIGIBLE).max(initial=0) + 1])
+
+
+def prewhitened(scores: Array, wanted: bool) -> tuple[Array, Array | None]:
+    """Residuals e of the autoregression ``u_t = A u_{t-1} + e_t``, fitted without intercept, and its matrix A."""
+    if not wanted:
+        return scores, None
+    if len(scores) <= scores.shape[1] + 1:
+        raise DataError(f"prewhitening {scores.shape[1]} scores needs more than {len(scores)} rows; use prewhite=False")
+    scale = np.sqrt((scores**2).mean(axis=0))
+    scale = np.where(scale > 0, scale, 1.0)
+    Z = scores / scale
+    A = np.linalg.lstsq(Z[:-1], Z[1:], rcond=None)[0].T
+    return (Z[1:] - Z[:-1] @ A.T) * scale, A * scale[:, None] / scale
+
+
+def newey_west(U: Array, counted: Array, n: int, prewhite: bool) -> float:
+    """Newey and West's (1994) automatic bandwidth for the Bartlett kernel, ``sandwich::bwNeweyWest``.
+
+    Their curvature is estimated from the first ``4 (n / 100)^(2/9)`` autocovariances of the scores' sum; 3 stands in
+    place of 4 after prewhitening.
+    """
+    most = int(np.floor((3 if prewhite else 4) * (n / 100) ** (2 / 9)))
+    h = U @ counted
+    sigma = np.array([np.dot(h[: len(h) - lag], h[lag:]) for lag in range(min(most, len(h) - 1) + 1)]) / n
+    lags = np.arange(1, len(sigma))
+    level = sigma[0] + 2 * sigma[1:].sum()
+    slope = 2 * (lags * sigma[1:]).sum()
+    return float(KERNELS["Bartlett"].constant * ((slope / level) ** 2) ** (1 / 3) * n ** (1 / 3))
+
+
+def andrews(U: Array, counted: Array, kernel: str) -> float:
+    """Andrews' (1991) automatic bandwidth from a first-order autoregression of each column, ``sandwich::bwAndrews``."""
+    chosen = KERNELS[kernel]
+    rho, variance = _autoregressions(U)
+    base = counted * variance**2 / (1 - rho) ** 4
+    if chosen.order == 1:
+        bent = counted * 4 * rho**2 * variance**2 / ((1 - rho) ** 6 * (1 + rho) ** 2)
+    else:
+        bent = counted * 4 * rho**2 * variance**2 / (1 - rho) ** 8
+    alpha = bent.sum() / base.sum()
+    return float(chosen.constant * (len(U) * alpha) ** (1 / (2 * chosen.order + 1)))
+
+
+def _autoregressions(U: Array) -> tuple[Array, Array]:
+    """Coefficient and innovation variance of each column's autoregression with a mean."""
+    centred = U - U.mean(axis=0)
+    before, after = centred[:-1], centred[1:]
+    x, y = before - before.mean(axis=0), after - after.mean(axis=0)
+    rho = (x * y).sum(axis=0) / (x**2).sum(axis=0)
+    return rho, np.asarray(((y - rho * x) ** 2).sum(axis=0) / len(x))
+
+
+def driscoll_kraay(sums: Array, request: DriscollKraay, n: int, parameters: int) -> tuple[Array, int]:
+    """Long-run covariance of scores summed by period (T, p), and the number of lags."""
+    lag = int(np.floor(len(sums) ** 0.25)) if request.lag is None else int(request.lag)
+    _check_reach(lag, len(sums), "periods")
+    matrix = long_run(sums, _bartlett(np.arange(lag + 1) / (lag + 1.0)))
+    return matrix * (n / (n - parameters) if request.adjust else 1.0), lag
+
+
+def _check_reach(lag: float, length: int, unit: str) -> None:
+    """Warn of lags that no two rows (or periods) are apart."""
+    if lag >= length:
+        warn(
+            f"lag {lag:g} reaches beyond the data's {length} {unit}, which are at most {length - 1} apart: there is "
+            "little to estimate such a correlation from; choose fewer lags, or none for the automatic number"
+        )
+
+
+def _in_order(codes: Codes, name: str) -> Codes:
+    """Rows in the order of a column that says what the order is."""
+    values, counts = np.unique(codes, return_counts=True)
+    if len(values) < len(codes):
+        raise OptionError(
+            f"order_by={name!r} does not say the order of the rows: {int((counts > 1).sum())} of its values have "
+            f"several rows. For a panel use cf.DriscollKraay({name!r}); to keep the order in which tied rows stand, "
+            "sort the data and leave order_by out"
+        )
+    return np.argsort(codes, kind="stable")
+
+
+def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str]:
+    """Covariance of the estimates (q, q) under serial dependence, and its label."""
+    scores, weights, counted = _sequence(evidence, request.unconditional)
+    used = _used(evidence)
+    k = evidence.root.rank if evidence.root is not None else evidence.size
+    if isinstance(request, DriscollKraay):
+        codes = np.unique(groups[request.time][used], return_inverse=True)[1]
+        periods = int(codes.max()) + 1
+        if periods < 2:
+            raise DataError(f"{request.time!r} has {periods} period; Driscoll-Kraay needs several")
+        matrix, lag = driscoll_kraay(group_sums(scores[used], codes, periods), request, len(codes), k)
+        label = f"Driscoll-Kraay ({periods} periods of {request.time}, lag {lag})"
+    else:
+        order = _in_order(groups[request.order_by][used], request.order_by) if request.order_by else slice(None)
+        _check_reach(request.lag or 0, int(used.sum()), "rows")
+        matrix, width = hac(scores[used][order], counted, request, k)
+        label = _label(request, width)
+    return np.asarray(weights.T @ matrix @ weights), label
+
+
+def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, Array]:
+    """Scores (n, p), what maps them to the estimates (p, q), and the columns (p,) that choose a bandwidth.
+
+    R chooses the bandwidth from the coefficients' scores, so that any function of the coefficients shares it. With
+    several stages, or with averages of their own, the estimates' influences take the scores' place.
+    """
+    direct = evidence.direct is not None and (unconditional or evidence.always)
+    if len(evidence.stages) != 1 or direct:
+        psi = evidence.psi(expected=True, unconditional=unconditional) / evidence.n
+        return psi, np.eye(evidence.size), np.ones(evidence.size)
+    stage = evidence.stages[0]
+    (weights,) = influence_weights(evidence.stages, evidence.jac, expected=True, fixed=False)
+    counted = np.array([0.0 if name == "(Intercept)" and stage.size > 1 else 1.0 for name in stage.names])
+    return stage.project(np.eye(stage.size)), weights, counted
+
+
+def _used(evidence: Influence) -> Bools:
+    if evidence.root is None or len(evidence.stages) > 1:
+        return np.ones(evidence.n, dtype=bool)
+    return np.asarray(evidence.root.w > 0)
+
+
+def _label(request: HAC, width: float) -> str:
+    how = "" if request.lag is not None or request.bandwidth is not None else ", automatic"
+    text = f"lag {width:.0f}" if request.type == "NeweyWest" else f"{request.kernel}, bandwidth {width:.4g}"
+    name = "Newey-West" if request.type == "NeweyWest" else "Andrews HAC"
+    order = "" if request.order_by is None else f", ordered by {request.order_by}"
+    return f"{name} ({text}{how}{', prewhitened' if request.prewhite else ''}{order})"

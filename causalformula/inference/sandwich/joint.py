@@ -1,0 +1,196 @@
+"""Estimates of several fits on overlapping units, with the covariance that their common units give them.
+
+Fit k estimates ``theta_k`` with influences ``psi_k`` on its own ``n_k`` rows, so that
+``theta_hat_k - theta_k ~ sum_i psi_ki / n_k``. Placed on the union of the rows, with zero where a fit has no row, these
+sums are the columns of one matrix, and ``V = sum_g s_g s_g'`` over rows or clusters is the fits' joint covariance. Each
+fit's columns carry its own row adjustment and the root of its own factor, so that the diagonal blocks are the fits' own
+covariances (White 1982; Weesie 1999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, DataError, OptionError, some
+from causalformula.inference.covariance import (
+    Covariance,
+    cluster_sums,
+    degrees_of_freedom,
+    intersect,
+    rows_used,
+    small_sample_factor,
+    told_of_indefinite,
+    variance_row,
+)
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import HC, Asympt, Cluster, Request
+from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.variances import full_leverage
+from causalformula.numerics.arrays import Array, Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One fit's evidence and where its rows stand in the union."""
+
+    evidence: Influence
+    place: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Joint(Influence):
+    """Evidence of combinations of several fits.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+    mix : ndarray (q, Q)
+        The estimates as combinations of the parts' estimates, one after the other.
+    """
+
+    parts: tuple[Part, ...] = ()
+    mix: Array | None = None
+
+    @property
+    def joined(self) -> bool:
+        """Several fits stand behind it."""
+        return True
+
+    def map(self, jac: Array) -> Joint:
+        """Of a smooth function with Jacobian ``jac`` (r, q)."""
+        assert self.direct is not None and self.mix is not None
+        return replace(self, jac=jac @ self.jac, direct=self.direct @ jac.T, mix=jac @ self.mix)
+
+
+def join(parts: list[Part], n: int) -> Joint:
+    """Evidence of the parts' estimates, stacked; the influences are the exact ones, on ``n`` units."""
+    total = sum(part.evidence.size for part in parts)
+    psi = np.zeros((n, total))
+    at = 0
+    for part in parts:
+        size = part.evidence.size
+        psi[part.place, at : at + size] = part.evidence.psi() * (n / part.evidence.n)
+        at += size
+    return Joint((), np.zeros((total, 0)), n, psi, always=True, parts=tuple(parts), mix=np.eye(total))
+
+
+def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, Codes]) -> Covariance:
+    """Covariance of combinations of several fits, from their influences.
+
+    Parameters
+    ----------
+    groups : mapping of str to ndarray (n,) of int
+        Clusters of the union's units.
+
+    Raises
+    ------
+    CapabilityError
+        For a request that is no sandwich.
+    """
+    evidence = estimate.evidence
+    assert isinstance(evidence, Joint) and evidence.mix is not None
+    lost = np.empty(0, dtype=np.intp)
+    notes: tuple[str, ...] = ()
+    if isinstance(request, Cluster):
+        matrix, df, label = _clustered(evidence, request, groups)
+        notes = told_of_indefinite(matrix, estimate.names, request)
+    elif isinstance(request, (HC, Asympt)):
+        each = [_by_row(part, request, evidence.n) for part in evidence.parts]
+        rows = np.hstack([rows for rows, _ in each]) @ evidence.mix.T
+        matrix, df = rows.T @ rows, np.concatenate([df for _, df in each])
+        lost = _full_leverage(evidence, request) if np.isnan(matrix).any() else lost
+        exact = isinstance(request, Asympt) and request.unconditional
+        label = "exact influences" if exact else describe(request)
+    else:
+        raise CapabilityError(
+            f"vcov={describe(request)!r} is of one fit; several are joined through their influences: use 'asympt', "
+            "'HC0' to 'HC5' or a cluster formula"
+        )
+    count = len(evidence.parts)
+    label += f", joint over {count} fits" if count > 1 else ""
+    return Covariance(request, matrix, _freedom(df, evidence.mix, request), label, notes=notes, full_leverage=lost)
+
+
+def _full_leverage(evidence: Joint, request: HC | Asympt) -> Codes:
+    """Units of leverage one in a fit whose variance adjusts by leverage."""
+    found = [np.empty(0, dtype=np.intp)]
+    for part in evidence.parts:
+        root = part.evidence.root
+        if root is not None and variance_row(request, part.evidence)[0].adjust is not None:
+            found.append(part.place[full_leverage(root)])
+    return np.unique(np.concatenate(found))
+
+
+def _freedom(df: Array, mix: Array, request: Request) -> Array:
+    """The smallest degrees of freedom of the estimates that a combination uses."""
+    if request.df is not None:
+        return np.full(len(mix), float(request.df))
+    return np.array([float(df[row != 0].min()) if (row != 0).any() else np.inf for row in mix])
+
+
+def _by_row(part: Part, request: HC | Asympt, n: int) -> tuple[Array, Array]:
+    """A fit's adjusted sums on the union's rows (n, q), and degrees of freedom."""
+    own = part.evidence
+    row, fixed = variance_row(request, own)
+    adjust = None if row.adjust is None or own.root is None else row.adjust(own.root)
+    psi = own.psi(adjust=adjust, expected=row.expected, fixed=fixed, unconditional=request.unconditional)
+    out = np.zeros((n, own.size))
+    out[part.place] = psi * (np.sqrt(small_sample_factor(row, own, own.n)) / own.n)
+    return out, _own_df(request, own, None)
+
+
+def _own_df(request: Request, own: Influence, adjusted: Array | None) -> Array:
+    return degrees_of_freedom(request, Estimate(tuple(map(str, range(own.size))), np.zeros(own.size), own), adjusted)
+
+
+def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> tuple[Array, Array, str]:
+    """Inclusion-exclusion over the groupings, with each fit's own factor."""
+    assert evidence.mix is not None
+    # a repair is of all fits' estimates, so that every combination of them has the variance that it gives
+    repaired = request.fix and len(request.by) > 1
+    mix = np.eye(evidence.mix.shape[1]) if repaired else evidence.mix
+    terms = []
+    counts = []
+    for size in range(1, len(request.by) + 1):
+        for names in combinations(request.by, size):
+            codes, count = intersect([groups[name] for name in names])
+            if count < 2:
+                raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
+            each = [_by_cluster(part, request, codes, count) for part in evidence.parts]
+            sums = np.hstack([sums for sums, _ in each]) @ mix.T
+            terms.append((-1) ** (size + 1) * (sums.T @ sums))
+            df = np.concatenate([df for _, df in each])
+            if size == 1:
+                counts.append(f"{names[0]}: {count}")
+    kinds = " and ".join(sorted({variance_row(request, part.evidence)[0].name for part in evidence.parts}))
+    label = f"clustered by {' and '.join(request.by)} ({kinds}; clusters {some(counts)})"
+    total = summed(terms)
+    if repaired:
+        total, changed = nearest_psd(total)
+        label += "; negative eigenvalues set to zero" if changed else ""
+        total = transformed(total, evidence.mix)
+    return total, df, label
+
+
+def _by_cluster(part: Part, request: Cluster, codes: Codes, count: int) -> tuple[Array, Array]:
+    """A fit's adjusted sums by the union's clusters (G, q), and degrees of freedom."""
+    own = part.evidence
+    row, fixed = variance_row(request, own)
+    if row.by_cluster is not None and len(request.by) > 1:
+        raise CapabilityError(f"{row.name} is defined for one grouping; for {len(request.by)} use 'CR1' or 'CR1S'")
+    mine, place = np.unique(codes[part.place], return_inverse=True)
+    used = rows_used(own)
+    mine = mine if used is None else mine[np.unique(place[used])]
+    inside, size = intersect([place.astype(np.intp)], used)
+    if size < 2:
+        raise OptionError("one of the fits has a single cluster")
+    sums, adjusted = cluster_sums(own, row, inside, size, fixed, request.unconditional)
+    out = np.zeros((count, own.size))
+    out[mine] = sums * (np.sqrt(small_sample_factor(row, own, size)) / own.n)
+    return out, _own_df(request, own, adjusted)

@@ -1,0 +1,1 @@
+"""Tests of models: analyses of variance, Wald tests, specification and serial correlation."""

@@ -1,0 +1,1 @@
+"""What a ``Design`` says of itself: balance, overlap, weights."""

@@ -1,0 +1,59 @@
+"""A ``Design`` in print: how it was made, for whom and from what, then its sample sizes and its notes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from causalformula.errors import some
+from causalformula.results.families.subclass import strata_parts
+from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.numbers import format_num
+from causalformula.results.wording import (
+    dose_notes,
+    estimand_text,
+    missing_line,
+    sampling_weights,
+    treatment_text,
+)
+
+if TYPE_CHECKING:
+    from causalformula.results.design import Design
+
+
+def design_text(design: Design) -> str:
+    """The printed design, without a newline at the end."""
+    parts = [_head(design), "", "Effective sample sizes", _sizes(design)]
+    parts += [str(part).rstrip("\n") for part in strata_parts(design)]
+    treatment = design.call.frame.treatment
+    return "\n".join([*parts, *(f"Note: {note}" for note in (*design.notes, *dose_notes(treatment)))])
+
+
+def _head(design: Design) -> str:
+    """The method in words, and what went into it."""
+    call, frame = design.call, design.call.frame
+    kept = int((design.total_weights() > 0).sum())
+    lines = [f"Design: {_method(design)}"]
+    lines.append(f" - number of obs.: {frame.n if kept == frame.n else f'{kept} of {frame.n}'}")
+    if frame.dropped:
+        lines.append(missing_line(frame))
+    lines.append(f" - sampling weights: {sampling_weights(frame) or 'none'}")
+    if frame.treatment is not None:
+        lines.append(f" - treatment: {treatment_text(frame.treatment)}")
+    lines.append(f" - estimand: {estimand_text(call, str(call.options.estimand), always=True)}")
+    lines.append(f" - covariates: {some(frame.design('propensity').recipe.terms.term_labels) or 'none'}")
+    return "\n".join(lines)
+
+
+def _method(design: Design) -> str:
+    if design.stage is not None:
+        return design.stage.words
+    none = "" if (design.design_weights.weights != 1).any() else ", which weights no row"
+    return f"method {design.call.record.name!r}{none}"
+
+
+def _sizes(design: Design) -> str:
+    sizes = design.ess()
+    texts = np.array(format_num(sizes.to_numpy().ravel(), 5), dtype=object).reshape(sizes.shape)
+    return Cells(tuple(sizes.index), tuple(sizes.columns), tuple(map(tuple, texts)), False).text().rstrip("\n")

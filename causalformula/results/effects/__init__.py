@@ -1,0 +1,1 @@
+"""What a ``Result`` says of its effects."""

@@ -1,0 +1,195 @@
+"""Randomisation inference: the whole estimator refitted under other assignments of the treatment."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.backends import registry
+from causalformula.backends.fit import Answer
+from causalformula.errors import CapabilityError, ConvergenceError, OptionError
+from causalformula.frame.treatment import Kind
+from causalformula.inference.requests import Bootstrap, Jackknife, Wild
+from causalformula.inference.resampling.permutation import Assignments, permutation_p
+from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
+from causalformula.numerics.arrays import Array, Codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from causalformula.results.result import Result
+
+
+STATISTICS = ("estimate", "t")
+ALTERNATIVES = ("two-sided", "greater", "less")
+CHUNK = 50
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationTest:
+    """A randomisation test of no effect on any unit (Fisher's sharp null hypothesis).
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row an effect: ``term, contrast, estimate, statistic, p.value``.
+    draws : ndarray (R, q)
+        The statistic under each assignment.
+    exact : bool
+        Whether the draws are all possible assignments.
+    assignments : int
+        How many there are.
+    seed : int or None
+        None for an exact test.
+    design : str
+        What was permuted, in words.
+    """
+
+    table: pd.DataFrame
+    draws: Array
+    exact: bool
+    assignments: int
+    seed: int | None
+    design: str
+    alternative: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def p_value(self) -> float:
+        """The p-value, where there is one effect."""
+        if len(self.table) != 1:
+            raise ValueError(f"there are {len(self.table)} effects, so no single p_value; read them in table")
+        return float(self.table["p.value"].iloc[0])
+
+    def __str__(self) -> str:
+        many = f"all {self.assignments}" if self.exact else f"{len(self.draws)} random"
+        many += " assignments" if self.exact else f" assignments, seed {self.seed}"
+        head = f"Randomisation test of no effect on any unit ({self.alternative})\n{self.design}; {many}"
+        return "\n".join([head, "", self.table.to_string(index=False), *self.notes])
+
+    __repr__ = __str__
+
+
+def permutation_test(
+    result: Result,
+    reps: int,
+    strata: str | None,
+    cluster: str | None,
+    seed: int | None,
+    statistic: str,
+    alternative: str,
+    n_jobs: int,
+) -> PermutationTest:
+    """Refit under permuted treatments; see ``Result.permutation_test``."""
+    _check(result, reps, statistic, alternative)
+    frame = result.call.frame
+    assignments, design = _assignments(result, strata, cluster)
+    exact = assignments.count <= reps
+    seed = None if exact else fresh_seed(seed)
+    rows = assignments.all() if exact else _random(assignments, reps, int(seed or 0))
+    read, query = _reader(result, statistic), result.query
+    assert query is not None
+
+    def refit(rows: Codes) -> Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return read(registry.run(frame.with_treatment(rows), result.call.options).ask(query))
+            except registry.FAILURES:
+                return np.full(len(result.answer.labels), np.nan)
+
+    observed = read(result.answer)
+    draws = _run(refit, rows, n_jobs)
+    good = np.isfinite(draws).all(axis=1)
+    failed = int((~good).sum())
+    if failed > MOST_FAILED * len(draws):
+        raise ConvergenceError(
+            f"the estimator failed under {failed} of {len(draws)} assignments (more than 5%); simplify the model, or "
+            "permute within strata"
+        )
+    notes = (f"{failed} of {len(draws)} assignments could not be fitted and were left out",) if failed else ()
+    p = permutation_p(observed, draws[good], alternative, exact=exact)
+    return PermutationTest(
+        _table(result, observed, p, statistic), draws[good], exact, assignments.count, seed, design, alternative, notes
+    )
+
+
+def _check(result: Result, reps: int, statistic: str, alternative: str) -> None:
+    for what, value, allowed in (("statistic", statistic, STATISTICS), ("alternative", alternative, ALTERNATIVES)):
+        if value not in allowed:
+            raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}")
+    if int(reps) < 1:
+        raise OptionError(f"reps must be at least 1, not {reps!r}")
+    frame = result.call.frame
+    if result.query is None:
+        raise CapabilityError("this result was derived from others; test the fit that it came from")
+    if result.query.kind != "effects":
+        raise CapabilityError("a randomisation test is of effects; means() has none")
+    if frame.treatment is None:
+        raise CapabilityError("a randomisation test permutes treat(...); this formula has none")
+    if frame.has("iv"):
+        raise CapabilityError("with instruments it is the instrument that was assigned; only treat(...) is permuted")
+    if statistic == "t" and isinstance(result.covariance.request, (Bootstrap, Jackknife, Wild)):
+        raise CapabilityError("statistic='t' takes a standard error at each assignment; choose one: with_vcov('HC3')")
+
+
+def _assignments(result: Result, strata: str | None, cluster: str | None) -> tuple[Assignments, str]:
+    """What is exchanged: the formula's strata and clusters where none are named."""
+    frame = result.call.frame
+    treatment = frame.the_treatment
+    codes = treatment.codes
+    if treatment.kind is Kind.CONTINUOUS:
+        codes = np.unique(treatment.values, return_inverse=True)[1].astype(np.intp)
+    if strata is None and frame.strata is not None:
+        strata = frame.strata.name
+    if cluster is None and frame.clusters:
+        groups = frame.clusters[0]
+        one = np.zeros(len(groups.levels), dtype=np.intp)
+        one[groups.codes] = codes
+        # clusters of a formula are units of assignment only where the treatment was given to whole clusters
+        cluster = groups.name if np.array_equal(one[groups.codes], codes) else None
+    found = Assignments(
+        codes,
+        None if strata is None else frame.groups(strata).codes,
+        None if cluster is None else frame.groups(cluster).codes,
+    )
+    text = f"{treatment.name} permuted over " + ("rows" if cluster is None else f"clusters of {cluster}")
+    return found, text + ("" if strata is None else f" within strata of {strata}")
+
+
+def _random(assignments: Assignments, reps: int, seed: int) -> Any:
+    for child in np.random.SeedSequence(seed).spawn(reps):
+        yield assignments.random(np.random.default_rng(child))
+
+
+def _reader(result: Result, statistic: str) -> Callable[[Answer], Array]:
+    """From an answer to its statistic on the working scale, where no effect is zero."""
+    if statistic == "estimate":
+        return lambda answer: answer.estimate.theta
+    request = result.covariance.request
+    return lambda answer: answer.estimate.theta / result.call.covariance(answer, request, None).std_error
+
+
+def _run(refit: Callable[[Codes], Array], rows: Any, n_jobs: int) -> Array:
+    if n_jobs in (0, 1):
+        return np.array([refit(item) for item in rows])
+    from joblib import Parallel, delayed
+
+    return np.array(Parallel(n_jobs=n_jobs, batch_size=CHUNK)(delayed(refit)(item) for item in rows))
+
+
+def _table(result: Result, observed: Array, p: Array, statistic: str) -> pd.DataFrame:
+    table = result.tidy()
+    table = table[[c for c in table.columns if c in _groups(result) or c in ("term", "contrast", "estimate")]].copy()
+    if statistic == "t":
+        table["statistic"] = observed
+    table["p.value"] = p
+    return table
+
+
+def _groups(result: Result) -> set[str]:
+    return {name for label in result.answer.labels for name, _ in label.groups}

@@ -1,0 +1,1 @@
+"""Several estimates at once: fits on common units, simultaneous bands, multiple testing."""

@@ -1,0 +1,160 @@
+"""Bands that hold for all effects at once, and p-values adjusted for looking at all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, OptionError
+from causalformula.inference.covariance import intersect, rows_used
+from causalformula.inference.evidence import Influence
+from causalformula.inference.requests import HAC, Asympt, Bootstrap, Cluster, DriscollKraay, Given
+from causalformula.inference.resampling.multiplier import (
+    MULTIPLIERS,
+    critical_value,
+    gaussian_statistics,
+    multiplier_statistics,
+    single_step,
+    with_df,
+)
+from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.numerics.arrays import Array
+from causalformula.numerics.least_squares import group_sums
+from causalformula.results.model import Model
+from causalformula.results.reading.reading import check_level, quantile
+from causalformula.results.stack import Member, cluster_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# From so many units on, a sum with multipliers of few values has nearly normal tails.
+MANY_UNITS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Simultaneous confidence bands (sup-t).
+
+    Attributes
+    ----------
+    table : DataFrame
+        As ``tidy()``, with ``conf.low`` and ``conf.high`` that hold for all rows at once, and p-values adjusted for
+        all rows (single step).
+    critical_value : float
+        What the standard errors are multiplied by.
+    level : float
+    reps : int
+    seed : int
+    source : str
+        Where the joint distribution comes from.
+    """
+
+    table: pd.DataFrame
+    critical_value: float
+    level: float
+    reps: int
+    seed: int
+    source: str
+
+    def __str__(self) -> str:
+        head = (
+            f"Simultaneous {self.level:.4g} bands for {len(self.table)} effects: "
+            f"critical value {self.critical_value:.4f}\n{self.source}, {self.reps} replicates, seed {self.seed}"
+        )
+        return f"{head}\n\n{self.table.to_string(index=False)}"
+
+    __repr__ = __str__
+
+
+def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: str) -> Bands:
+    """Sup-t bands of a ``Result`` or the coefficients of a ``Model``; see ``Banded.simultaneous``."""
+    check_level(level)
+    check_multipliers(weights, reps)
+    member = Member.of(fit)
+    if member.measure.reading == "inverse":
+        raise CapabilityError("numbers needed to treat have no bands; use measure='difference'")
+    seed = fresh_seed(seed)
+    reading, theta = fit.read(level), member.estimate.theta
+    error = member.covariance.std_error
+    statistics, source = _statistics(member, reps, np.random.default_rng(seed), weights)
+    critical = max(critical_value(statistics, level), float(quantile(level, reading.df).max()))
+    low, high = theta - critical * error, theta + critical * error
+    if member.measure.reading == "exp":
+        low, high = np.exp(low), np.exp(high)
+    if member.covariance.reference is not None or member.covariance.draws is not None:
+        # limits by resampling are not symmetric; the band holds them too
+        low, high = np.minimum(low, reading.low), np.maximum(high, reading.high)
+    table = fit.tidy(level)
+    rows = table.index[fit.regression.kept] if isinstance(fit, Model) else table.index
+    table.loc[rows, "p.value"] = np.maximum(single_step(theta / error, statistics), reading.p_value)
+    table.loc[rows, "conf.low"], table.loc[rows, "conf.high"] = low, high
+    return Bands(table, critical, level, len(statistics), seed, source)
+
+
+def check_multipliers(weights: str, reps: int) -> None:
+    """Refuse unknown multipliers, and too few replicates."""
+    if weights not in MULTIPLIERS:
+        raise OptionError(f"weights must be one of {', '.join(MULTIPLIERS)}, not {weights!r}")
+    if int(reps) < 2:
+        raise OptionError(f"reps must be at least 2, not {reps!r}")
+
+
+def check_units(weights: str, units: int) -> None:
+    """Multipliers with few values make too short tails of a sum of few units."""
+    if weights != "normal" and units < MANY_UNITS:
+        raise OptionError(
+            f"weights={weights!r} need at least {MANY_UNITS} units, and there are {units}; use weights='normal'"
+        )
+
+
+def joint_freedom(member: Member) -> float:
+    """Degrees of freedom that all estimates share: the smallest of their own, at most G - 1 with G clusters."""
+    request = member.covariance.request
+    own = float(member.fit.read().df.min())
+    if request.df is not None:
+        return own
+    evidence = member.estimate.evidence
+    used = rows_used(evidence) if isinstance(evidence, Influence) else None
+    codes = [member.frame.groups(name).codes for name in cluster_names(request)]
+    return min([own, *(intersect([each], used)[1] - 1.0 for each in codes)])
+
+
+def _statistics(member: Member, reps: int, rng: np.random.Generator, weights: str) -> tuple[Array, str]:
+    """Replicated t statistics, from the best that the result has: its own draws, its influences, its covariance."""
+    covariance = member.covariance
+    df = joint_freedom(member)
+    if covariance.draws is not None:
+        draws = covariance.draws
+        statistics = (draws - draws.mean(axis=0)) / covariance.std_error
+        return with_df(statistics, df, rng), f"Bootstrap replicates{_of_t(df)}"
+    sums = _sums(member)
+    if sums is None:
+        statistics = gaussian_statistics(covariance.matrix, reps, rng)
+        return with_df(statistics, df, rng), f"Normal with the estimates' covariance{_of_t(df)}"
+    check_units(weights, len(sums))
+    unit = "clusters" if cluster_names(covariance.request) else "rows"
+    statistics = with_df(multiplier_statistics(sums, reps, rng, weights), df, rng)
+    return statistics, f"Multiplier bootstrap over {len(sums)} {unit} ({weights}){_of_t(df)}"
+
+
+def _of_t(df: float) -> str:
+    return "" if np.isinf(df) else f", t with {df:.4g} degrees of freedom"
+
+
+def _sums(member: Member) -> Array | None:
+    """Influences summed over the covariance's units; None where it has no single kind of unit, or there are none."""
+    request, evidence = member.covariance.request, member.estimate.evidence
+    if not isinstance(evidence, Influence) or isinstance(request, (Given, HAC, DriscollKraay, Bootstrap)):
+        return None
+    names = cluster_names(request)
+    if len(names) > 1:
+        return None
+    fixed = isinstance(request, (Asympt, Cluster)) and request.weights == "fixed"
+    psi = evidence.psi(fixed=fixed, unconditional=request.unconditional)
+    if not names:
+        return psi
+    codes, count = intersect([member.frame.groups(names[0]).codes], rows_used(evidence))
+    return np.asarray(group_sums(psi, codes, count))

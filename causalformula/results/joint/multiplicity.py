@@ -1,0 +1,173 @@
+"""``adjust_pvalues``: the p-values of several fits as one family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, OptionError, choose
+from causalformula.inference.multiplicity import METHODS, adjust
+from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
+from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.least_squares import group_sums
+from causalformula.results.call import Call
+from causalformula.results.joint.bands import check_multipliers, check_units, joint_freedom
+from causalformula.results.stack import Member, cluster_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from causalformula.results.model import Model
+    from causalformula.results.result import Result
+
+ALL_METHODS = (*METHODS, "romano_wolf")
+
+
+def adjust_pvalues(
+    fits: Result | Model | Sequence[Result | Model] | Mapping[str, Result | Model],
+    method: str = "holm",
+    *,
+    reps: int = 9999,
+    seed: int | None = None,
+    weights: str = "normal",
+) -> pd.DataFrame:
+    """Adjust the p-values of every effect of several fits, taken as one family.
+
+    Parameters
+    ----------
+    fits : Result or Model, or a sequence or mapping of them
+        Several outcomes, subgroups or methods; of one fit, its own effects are the family.
+    method : {"holm", "bonferroni", "hochberg", "bh", "by", "romano_wolf"}
+        ``romano_wolf`` steps down through the joint distribution of the t statistics, by a multiplier bootstrap on the
+        fits' stacked influences: rows are aligned by the data's row labels, and whole clusters share a multiplier when
+        a fit is clustered; all are divided by one ``sqrt(chi2_df / df)``, with the fewest degrees of freedom of a fit,
+        at most G - 1 with G clusters. It uses the dependence between the fits, where Holm allows for the worst. An
+        adjusted p-value is never below its own.
+    reps : int
+        Replicates, for ``romano_wolf``.
+    seed : int, optional
+        For ``romano_wolf``; one is drawn where none is given, and is in ``.attrs["seed"]``.
+    weights : {"normal", "rademacher", "webb", "mammen"}
+        Multipliers; those that are not normal are for many units.
+
+    Returns
+    -------
+    DataFrame
+        One row an effect: ``fit`` (its number, or its name in a mapping), ``term, contrast, estimate, std.error,
+        statistic, p.value, p.adjusted``.
+
+    Raises
+    ------
+    CapabilityError
+        ``romano_wolf`` for a fit without influence function, or with clusters in several ways.
+
+    Notes
+    -----
+    R: ``p.adjust``, ``wildrwolf::rwolf``; Stata: ``rwolf2``.
+
+    References
+    ----------
+    Holm (1979); Benjamini and Hochberg (1995); Romano and Wolf (2005, 2016).
+    """
+    names, fits = _named(fits)
+    if method not in ALL_METHODS:
+        raise OptionError(f"unknown method {method!r}{choose(method, ALL_METHODS)}")
+    table = _family(names, fits)
+    if method == "romano_wolf":
+        check_multipliers(weights, reps)
+        seed = fresh_seed(seed)
+        table["p.adjusted"] = _romano_wolf(fits, table, reps, np.random.default_rng(seed), weights)
+        table.attrs["seed"] = seed
+    else:
+        table["p.adjusted"] = adjust(table["p.value"].to_numpy(dtype=float), method)
+    table.attrs["method"] = method
+    return table
+
+
+def _named(fits: Any) -> tuple[list[Any], list[Result | Model]]:
+    """Names or numbers, and the fits; one fit alone is a family of its effects."""
+    from causalformula.results.model import Model
+    from causalformula.results.result import Result
+
+    if isinstance(fits, (Result, Model)):
+        fits = [fits]
+    if not isinstance(fits, Iterable) or isinstance(fits, str):
+        raise OptionError(f"adjust_pvalues takes fits of cf.fit, cf.lm or cf.glm, not a {type(fits).__name__}")
+    names, found = (list(fits), list(fits.values())) if isinstance(fits, Mapping) else ([], list(fits))
+    for fit in found:
+        if not isinstance(fit, (Result, Model)):
+            raise OptionError(f"fits are made by cf.fit, cf.lm or cf.glm; this is a {type(fit).__name__}")
+    if not found:
+        raise OptionError("adjust_pvalues needs at least one fit")
+    return names or list(range(1, len(found) + 1)), found
+
+
+def _romano_wolf(
+    fits: Sequence[Result | Model], table: pd.DataFrame, reps: int, rng: np.random.Generator, weights: str
+) -> Array:
+    """Step-down p-values; NaN for a coefficient that the data do not determine."""
+    psi = _stacked(fits)
+    check_units(weights, len(psi))
+    df = min(joint_freedom(Member.of(fit)) for fit in fits)
+    statistics = with_df(multiplier_statistics(psi, reps, rng, weights), df, rng)
+    known = table["estimate"].notna().to_numpy()
+    out = np.full(len(table), np.nan)
+    adjusted = step_down(table["statistic"].to_numpy(dtype=float)[known], statistics)
+    out[known] = np.maximum(adjusted, table["p.value"].to_numpy(dtype=float)[known])
+    return out
+
+
+def _family(names: Sequence[Any], fits: Sequence[Result | Model]) -> pd.DataFrame:
+    import pandas as pd
+
+    parts = []
+    for name, fit in zip(names, fits, strict=True):
+        part = fit.tidy().drop(columns=["df", "conf.low", "conf.high"])
+        # a stack names its own fits
+        own = part.pop("fit") if "fit" in part else None
+        part.insert(0, "fit", name if own is None else own if len(fits) == 1 else [f"{name} {each}" for each in own])
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stacked(fits: Sequence[Result | Model]) -> Array:
+    """Influences of all effects (G, q), summed over clusters where a fit has some, rows aligned by their labels."""
+    union: Any = _frame(fits[0]).index
+    for fit in fits[1:]:
+        union = union.union(_frame(fit).index, sort=False)
+    psi = np.hstack([_spread(fit, union) for fit in fits])
+    names = {cluster_names(fit.covariance.request) for fit in fits} - {()}
+    if not names:
+        return psi
+    if len(names) > 1 or len(next(iter(names))) > 1:
+        raise CapabilityError("method='romano_wolf' resamples one kind of unit; cluster all fits by the same column")
+    codes = _codes(fits, next(iter(names))[0], union)
+    return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
+
+
+def _frame(fit: Result | Model) -> Any:
+    return fit.call.frame if isinstance(fit.call, Call) else fit.frame  # type: ignore[union-attr]
+
+
+def _spread(fit: Result | Model, union: Any) -> Array:
+    """A fit's influences on the union of rows, as sums over rows over n (a common scale does not matter here)."""
+    index = _frame(fit).index
+    if not index.is_unique:
+        raise CapabilityError("the data's row labels repeat, so rows of several fits cannot be aligned")
+    psi = fit.influence()
+    if len(psi) != len(index):
+        raise CapabilityError("this fit's influence is on units, not rows, so it has no row labels to be aligned by")
+    out = np.zeros((len(union), psi.shape[1]))
+    out[union.get_indexer(index)] = psi / len(psi)
+    return out
+
+
+def _codes(fits: Sequence[Result | Model], name: str, union: Any) -> Codes:
+    labels = np.empty(len(union), dtype=object)
+    for fit in fits:
+        groups = _frame(fit).groups(name)
+        labels[union.get_indexer(_frame(fit).index)] = np.array(groups.levels, dtype=object)[groups.codes]
+    return np.unique(labels.astype(str), return_inverse=True)[1].astype(np.intp)

@@ -1,0 +1,73 @@
+"""The models behind a causal fit, as ``Model``s."""
+
+from __future__ import annotations
+
+from causalformula.formula.language.deparse import deparse
+from causalformula.frame.replay import Replay
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.families import KINDS, Family
+from causalformula.results.call import Call
+from causalformula.results.model import Model, model_covariance
+
+
+def model_of(fitted: FittedRegression, call: Call, name: str) -> Model:
+    """One of the models behind a causal fit, with its classical covariance.
+
+    A weighted or stratified outcome model has the fit's default one: the classical would take the weights for
+    precisions (``WeightIt::lm_weightit`` shows the same table).
+
+    Parameters
+    ----------
+    fitted : FittedRegression
+    call : Call
+    name : str
+        ``outcome``, ``propensity`` or ``first_stage``.
+    """
+    replay = _replay(fitted, call, name)
+    text = _text(fitted, _left(call, name), replay)
+    request = call.default_vcov() if name == "outcome" and call.record.design is not None else None
+    return Model(fitted, model_covariance(fitted, call.frame, request), call.frame, replay, text, fitted.notes)
+
+
+def _left(call: Call, name: str) -> str:
+    frame = call.frame
+    if name != "outcome" and frame.treatment is not None:
+        return frame.treatment.name
+    return "" if frame.outcome is None else frame.outcome.name
+
+
+def _text(fitted: FittedRegression, left: str, replay: Replay | None) -> str:
+    """The model as R would be asked for it."""
+    columns = " + ".join(name for name in fitted.names if name != "(Intercept)")
+    right = right_side(replay) if replay is not None else columns or "1"
+    family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
+    return f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family})"
+
+
+def family_text(family: Family) -> str:
+    """The family, with its link where that is not the usual one, and the variance of a quasi family."""
+    kind = KINDS[family.name]
+    usual = (family.link_name, family.variance_name) == (kind.link, kind.variance)
+    return family.name if usual else str(family)
+
+
+def right_side(replay: Replay) -> str:
+    """The terms of a design, written out."""
+    found = replay.recipe.terms
+    pieces = [*found.term_labels, *(found.labels[i] for i in found.offsets)]
+    pieces += [f"offset({deparse(node)})" for node in replay.offsets]
+    start = [] if found.intercept and pieces else ["1" if found.intercept else "0"]
+    return " + ".join(start + pieces)
+
+
+def _replay(fitted: FittedRegression, call: Call, name: str) -> Replay | None:
+    """The recipe of the design that was fitted, where it is one of the frame's own."""
+    frame = call.frame
+    if frame.treatment is None or name not in ("outcome", "propensity"):
+        return None
+    interact = bool(getattr(call.options, "interact", False))
+    recipe = frame.design(frame.outcome_part(interact=interact) if name == "outcome" else "propensity").recipe
+    if recipe.names != fitted.names:
+        return None
+    offsets = tuple(node for role in call.spec.of("offset") for node in role.body) if name == "outcome" else ()
+    return Replay(recipe, offsets, frame.memory)

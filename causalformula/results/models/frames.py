@@ -1,0 +1,59 @@
+"""A model as data frames with broom's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from causalformula.inference.request_text import describe
+from causalformula.results.models import residuals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from causalformula.results.model import Model
+
+
+def glance(model: Model) -> pd.DataFrame:
+    """One row: ``broom::glance`` of an ``lm`` or a ``glm``, and the covariance."""
+    import pandas as pd
+
+    row = _of_lm(model) if model.regression.linear else {"null.deviance": model.null_deviance, "df.null": model.df_null}
+    row |= {
+        "logLik": model.loglik,
+        "AIC": model.aic,
+        "BIC": model.bic,
+        "deviance": model.deviance,
+        "df.residual": model.df_residual,
+        "nobs": model.nobs,
+        "vcov": describe(model.covariance.request),
+    }
+    return pd.DataFrame([row])
+
+
+def _of_lm(model: Model) -> dict[str, Any]:
+    from scipy.special import fdtrc
+
+    f, df1, df2 = model.fstatistic or (float("nan"), float("nan"), float("nan"))
+    return {
+        "r.squared": model.r_squared,
+        "adj.r.squared": model.adj_r_squared,
+        "sigma": model.sigma,
+        "statistic": f,
+        "p.value": float(fdtrc(df1, df2, f)),
+        "df": df1,
+    }
+
+
+def augment(model: Model) -> pd.DataFrame:
+    """The rows of the fit with what the model says of each."""
+    fit = model.regression
+    data = model.frame.data_used()
+    data[".fitted"] = fit.mu
+    data[".resid"] = residuals.residuals(fit, "response")
+    data[".hat"] = residuals.leverages(fit)
+    data[".sigma"] = residuals.leave_one_out_sigma(fit)
+    data[".cooksd"] = residuals.cooks_distance(fit)
+    data[".std.resid"] = residuals.standardized(fit)
+    if fit.weighted:
+        data[".weights"] = fit.weights
+    return data

@@ -1,0 +1,1 @@
+"""An estimate with its covariance, read: tests, limits, equations among estimates."""

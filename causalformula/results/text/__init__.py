@@ -1,0 +1,1 @@
+"""R's page: numbers, columns and tables as strings, from strings and arrays."""

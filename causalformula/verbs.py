@@ -1,0 +1,266 @@
+"""``fit`` and ``parse``: the verb. Parse, bind, route, estimate, infer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import causalformula.backends.difference_in_means
+import causalformula.backends.regression
+import causalformula.backends.subclass
+import causalformula.backends.weighting.cbps
+import causalformula.backends.weighting.ebal
+import causalformula.backends.weighting.energy
+import causalformula.backends.weighting.ipt
+import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend files its record)
+from causalformula.backends import registry
+from causalformula.backends.fit import Query
+from causalformula.backends.options import Options, shown
+from causalformula.errors import CapabilityError, FormulaError, OptionError, warn
+from causalformula.formula.language.reader import parse as read_formula
+from causalformula.formula.language.reader import with_tilde
+from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.syntax import Call as FunctionCall
+from causalformula.formula.matrix.design import Contrasts
+from causalformula.frame.bind import bind
+from causalformula.frame.treatment import Kind
+from causalformula.inference.request_text import read_request
+from causalformula.results.call import Call, grouping_names
+from causalformula.results.design import Design
+from causalformula.results.design_fit import warn_of_caveats
+from causalformula.results.result import Result
+from causalformula.results.wording import missing_notes
+
+
+def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None) -> Spec:
+    """Read a causal formula into a ``Spec``: plain data, without data.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"Y ~ treat(A) + adjust(x)"``.
+    outcome : str, optional
+        The left side, where the text has no ``~``.
+    env : mapping of str to callable, optional
+        Functions of the caller's own that the formula may call.
+
+    Raises
+    ------
+    FormulaError
+        With the place in the text and what to write instead.
+    """
+    check_functions(env)
+    return read_formula(formula, outcome, tuple(env or ()))
+
+
+def check_functions(env: Any) -> None:
+    """An ``OptionError`` for an ``env`` that is no mapping of names to functions."""
+    if env is None:
+        return
+    if not isinstance(env, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in env.items()):
+        raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not {shown(env)}')
+
+
+def fit(
+    formula: str | Spec,
+    data: Any,
+    method: str | Options | None = None,
+    *,
+    outcome: str | None = None,
+    estimand: str | None = None,
+    contrast: Any = None,
+    measure: str | None = None,
+    family: str | None = None,
+    vcov: Any = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None,
+    **options: Any,
+) -> Result:
+    """Estimate a causal effect: the formula says what is asked, ``method`` how it is answered.
+
+    Parameters
+    ----------
+    formula : str or Spec
+        ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
+        weights offset strata``.
+    data : data frame
+        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+    method : str or options object, optional
+        ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
+        as ``cf.Regression(interact=True)``. See ``causalformula methods``.
+    outcome : str, optional
+        The left side, where the formula has none.
+    estimand : {"ATE", "ATT", "ATC", ...}, optional
+        The method's default where not given.
+    contrast : optional
+        ``"reference"``, ``"pairwise"``, ``"sequential"``, ``(low, high)``; for a dose a number, ``"sd"``, ``"iqr"``,
+        ``"minmax"``, ``(low, high)`` or ``"slope"``.
+    measure : str, optional
+        ``difference``, ``ratio``, ``odds_ratio``, ``log_ratio``, ``log_odds_ratio`` or ``nnt``.
+    family : str, optional
+        Family of the outcome model.
+    vcov : str, request or matrix, optional
+        The covariance of the estimates; the method's own where not given, and ``"~g"`` where the formula has
+        ``cluster(g)``.
+
+        - ``"classical"``; ``"HC0"`` to ``"HC5"``, ``"HC4m"``; ``"asympt"``, every stage estimated;
+        - clusters: ``"~g"``, ``"~g + h"``, or by type ``"CR0 ~ g"``, ``"CR1 ~ g"``, ``"CR1S ~ g"``, ``"CR1p ~ g"``,
+          ``"CR2 ~ g"``, ``"CR3 ~ g"``;
+        - in time: ``"NeweyWest"``, ``"NeweyWest(4) ~ time"``, ``"Andrews"``, ``"DriscollKraay ~ time"``;
+        - resampling: ``"bootstrap"``, ``"bootstrap(999, seed = 1) ~ g"``, ``"jackknife"``, ``"jackknife ~ g"``,
+          ``"wild"``, ``"wild ~ g"``;
+        - an object that says more, such as ``cf.Bootstrap(reps=999, kind="bca", seed=1)`` or
+          ``cf.Cluster("g", df=5)``; or a matrix.
+    subset : str or boolean array, optional
+        Rows to use.
+    na_action : {"omit", "fail"}
+        What to do with missing values.
+    contrasts : mapping or pair, optional
+        Contrasts of factors, as R's ``contrasts``.
+    env : mapping of str to callable, optional
+        Functions that the formula may call beside the fixed table.
+    **options
+        The method's own options.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError, IdentificationError, CapabilityError, ConvergenceError
+        Each says what failed, where, and what to do.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart)
+    >>> round(fit.estimate, 4)
+    -9.8877
+    """
+    check_functions(env)
+    spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
+    if spec.outcome is None:
+        raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
+    if isinstance(spec.outcome, FunctionCall) and spec.outcome.function == "Surv":
+        raise CapabilityError("Surv(...) is part of the grammar, and no method for survival outcomes is available yet")
+    question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
+    given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    named = method if method is not None else default_method(spec, given)
+    record, wanted = registry.read_options(named, given)
+    refuse_unread_roles(spec, record, named=method is not None)
+    request = None if vcov is None else read_request(vcov)
+    extra = (*wanted.columns, *(() if request is None else grouping_names(request)))
+    frame = bind(spec, data, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
+        named = "regression"
+    _, chosen = registry.read_options(named, given)
+    found = registry.run(frame, chosen)
+    for note in found.notes:
+        warn(note)
+    call = Call(spec.source or str(spec), spec, frame, chosen)
+    query = Query()
+    result = Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    warn_of_caveats(result)
+    return result
+
+
+def design(
+    formula: str | Spec,
+    data: Any,
+    method: str | Options,
+    *,
+    estimand: str | None = None,
+    focal: Any = None,
+    subset: Any = None,
+    na_action: str = "omit",
+    contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None,
+    **options: Any,
+) -> Design:
+    """Make the design of a study, weights or strata, with no outcome in sight.
+
+    Parameters
+    ----------
+    formula : str or Spec
+        ``"~ treat(A) + adjust(x)"``, also without the ``~``. An outcome may stand on the left; it is not looked at,
+        only its missing values drop rows.
+    data : data frame
+        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+    method : str or options object
+        A method with a design stage: ``"ipw"``, ``"ebal"``, ``"cbps"``, ``"ipt"``, ...
+    estimand : str, optional
+        The method's default where not given.
+    focal : optional
+        With several levels: the one whose units are the target of the ATT or ATC.
+    subset, na_action, contrasts, env
+        As in ``fit``.
+    **options
+        The method's own options.
+
+    Returns
+    -------
+    Design
+        ``.weights .balance() .summary() .overlap() .ess() .plot()``, and ``.fit("Y ~ treat(A)")`` for the effect.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> heart = cf.datasets.load("heart")
+    >>> design = cf.design("~ treat(Drug) + adjust(I.H)", heart, "ebal")
+    >>> round(design.fit("Severity ~ treat(Drug)").estimate, 3)
+    -9.902
+    """
+    check_functions(env)
+    refuse_estimated(options)
+    spec = formula if isinstance(formula, Spec) else parse(with_tilde(formula), None, env)
+    question = {"estimand": estimand, "focal": focal}
+    given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    record, chosen = registry.read_options(method, given, registry.ESTIMATED)
+    refuse_unread_roles(spec, record)
+    frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    made = registry.run_design(frame, chosen)
+    found = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
+    for note in (*missing_notes(frame), *found.notes):
+        warn(note)
+    return found
+
+
+def refuse_estimated(options: Mapping[str, Any]) -> None:
+    """An ``OptionError`` for what a design has no use for, as the estimate asks for it."""
+    for name in ("outcome", "vcov", *registry.ESTIMATED):
+        if name in options:
+            how = "design.fit('Y ~ ...')" if name == "outcome" else f"design.fit(..., {name}=...)"
+            raise OptionError(f"{name}= is of the estimate, and a design has no outcome yet; give it to {how}")
+
+
+ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
+
+
+def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
+    """The method of a formula that names none.
+
+    A difference in means has no outcome model: a family, or an estimand other than the ATE, asks for the regression.
+    """
+    if spec.has("did"):
+        return "did"
+    if spec.has("iv"):
+        return "iv"
+    usual = {"family": "gaussian", "estimand": "ATE"}
+    asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
+    modelled = not all(asked) or "interact" in given
+    return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
+
+
+def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:
+    """A role that the method would silently ignore is a ``CapabilityError``, which blames no method nobody named."""
+    unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
+    if unread:
+        able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
+        if not able and not named:
+            raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")
+        hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
+        raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
