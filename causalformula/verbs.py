@@ -1,4 +1,4 @@
-"""``fit`` and ``parse``: the verb. Parse, bind, route, estimate, infer."""
+"""``fit``, ``design`` and ``parse``: read the formula, bind the data, route, estimate, infer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import causalformula.backends.weighting.energy
 import causalformula.backends.weighting.ipt
 import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend files its record)
 from causalformula.backends import registry
-from causalformula.backends.fit import Query
-from causalformula.backends.options import Options, shown
-from causalformula.errors import CapabilityError, FormulaError, OptionError, warn
+from causalformula.backends.options import Options, check_functions
+from causalformula.backends.routing import default_method, refuse_estimated, refuse_unread_roles
+from causalformula.errors import CapabilityError, FormulaError, warn
+from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import parse as read_formula
 from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
-from causalformula.formula.language.syntax import Call as FunctionCall
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.treatment import Kind
@@ -28,6 +28,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design import Design
 from causalformula.results.design_fit import warn_of_caveats
+from causalformula.results.families.faces import result_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
 
@@ -51,14 +52,6 @@ def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[.
     """
     check_functions(env)
     return read_formula(formula, outcome, tuple(env or ()))
-
-
-def check_functions(env: Any) -> None:
-    """An ``OptionError`` for an ``env`` that is no mapping of names to functions."""
-    if env is None:
-        return
-    if not isinstance(env, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in env.items()):
-        raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not {shown(env)}')
 
 
 def fit(
@@ -145,7 +138,7 @@ def fit(
     spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
     if spec.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
-    if isinstance(spec.outcome, FunctionCall) and spec.outcome.function == "Surv":
+    if isinstance(spec.outcome, syntax.Call) and spec.outcome.function == "Surv":
         raise CapabilityError("Surv(...) is part of the grammar, and no method for survival outcomes is available yet")
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
@@ -162,8 +155,7 @@ def fit(
     for note in found.notes:
         warn(note)
     call = Call(spec.source or str(spec), spec, frame, chosen)
-    query = Query()
-    result = Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    result: Result = result_of(found, call, Design(found.design, call, found.designed), request)
     warn_of_caveats(result)
     return result
 
@@ -227,40 +219,3 @@ def design(
     for note in (*missing_notes(frame), *found.notes):
         warn(note)
     return found
-
-
-def refuse_estimated(options: Mapping[str, Any]) -> None:
-    """An ``OptionError`` for what a design has no use for, as the estimate asks for it."""
-    for name in ("outcome", "vcov", *registry.ESTIMATED):
-        if name in options:
-            how = "design.fit('Y ~ ...')" if name == "outcome" else f"design.fit(..., {name}=...)"
-            raise OptionError(f"{name}= is of the estimate, and a design has no outcome yet; give it to {how}")
-
-
-ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
-
-
-def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
-    """The method of a formula that names none.
-
-    A difference in means has no outcome model: a family, or an estimand other than the ATE, asks for the regression.
-    """
-    if spec.has("did"):
-        return "did"
-    if spec.has("iv"):
-        return "iv"
-    usual = {"family": "gaussian", "estimand": "ATE"}
-    asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
-    modelled = not all(asked) or "interact" in given
-    return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
-
-
-def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:
-    """A role that the method would silently ignore is a ``CapabilityError``, which blames no method nobody named."""
-    unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
-    if unread:
-        able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
-        if not able and not named:
-            raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")
-        hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
-        raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")

@@ -7,7 +7,7 @@ import numpy as np
 from causalformula.errors import IdentificationError, some
 from causalformula.formula.expressions.values import Strings
 from causalformula.formula.matrix.recipe import Recipe
-from causalformula.frame.model_frame import Design, ModelFrame
+from causalformula.frame.model_frame import DesignMatrix, ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
@@ -19,7 +19,7 @@ MANY_LEVELS = 20
 ROWS_A_LEVEL = 5
 
 
-def raise_aliased(model: FittedRegression, frame: ModelFrame, design: Design, gradients: Array) -> None:
+def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatrix, gradients: Array) -> None:
     """An ``IdentificationError`` that names the terms that cannot be told apart.
 
     Parameters

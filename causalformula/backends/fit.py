@@ -58,10 +58,23 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What is read off a fit: effects or mean potential outcomes, over everyone or by group, or effects by stratum."""
+    """What is read off a fit: effects or mean potential outcomes, over everyone or by group.
+
+    A family of methods that answers more has a subclass of its own.
+    """
 
     kind: str = "effects"
     by: Groups | None = None
+
+    @property
+    def split(self) -> str:
+        """What the rows are apart by, in words; empty where they are over everyone."""
+        return "" if self.by is None else self.by.name
+
+    @property
+    def tested(self) -> str:
+        """What the effects may differ by, as the test of their equality names it."""
+        return self.split
 
 
 class Outcomes(Protocol):
@@ -87,6 +100,8 @@ class DesignWeights:
         Matched rows.
     probabilities : ndarray (n, K), optional
         Generalised propensity scores of several levels, one column a level.
+    strata : int
+        Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
     """
 
     weights: Array
@@ -94,6 +109,7 @@ class DesignWeights:
     subclass: NDArray[Any] | None = None
     pairs: NDArray[Any] | None = None
     probabilities: Array | None = None
+    strata: int = 0
 
 
 class Designed(Protocol):
@@ -132,7 +148,7 @@ class Fit:
     method : str
         In words, for the print.
     notes : tuple of str
-    stage : Designed, optional
+    designed : Designed, optional
         What the design stage returned, for methods that have one.
     caveats : tuple of str
         What is true only of standard errors that hold the design fixed.
@@ -147,8 +163,7 @@ class Fit:
     outcomes: Outcomes | None = None
     models: Mapping[str, FittedRegression] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    extras: Mapping[str, Any] = field(default_factory=dict)
-    stage: Designed | None = None
+    designed: Designed | None = None
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
 
@@ -175,7 +190,7 @@ class Fit:
         CapabilityError
             If the method has no potential outcome means.
         """
-        if query.kind == "effects" and query.by is None:
+        if query.kind == "effects" and not query.split:
             return self.answer
         if self.outcomes is None:
             raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")

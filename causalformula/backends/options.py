@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
@@ -42,6 +42,14 @@ def whole(name: str, value: Any, what: str, most: int | None = None, least: int 
         reach = f"from {least}" if most is None else f"from {least} to {most}"
         raise OptionError(f"{name}={shown(value)}: {what}, a whole number {reach}")
     return int(value)
+
+
+def check_functions(env: Any) -> None:
+    """An ``OptionError`` for an ``env`` that is no mapping of names to functions."""
+    if env is None:
+        return
+    if not isinstance(env, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in env.items()):
+        raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not {shown(env)}')
 
 
 def is_number(value: Any) -> bool:

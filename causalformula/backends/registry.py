@@ -60,10 +60,12 @@ class Record:
         Laws that the method does not obey, each with the reason.
     needs : tuple of str
         Optional packages that it imports.
-    design : callable, optional
+    make_design : callable, optional
         The design stage alone, ``(frame, options) -> Designed``, which never looks at the outcome.
     estimate : callable, optional
         What follows it, ``(frame, designed, options) -> Fit``.
+    face : str
+        ``module:class`` of its results, where the method's family has verbs of its own.
     """
 
     name: str
@@ -81,8 +83,9 @@ class Record:
     batch: Batch | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
-    design: Callable[[ModelFrame, Any], Designed] | None = None
+    make_design: Callable[[ModelFrame, Any], Designed] | None = None
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
+    face: str = ""
 
 
 RECORDS: dict[str, Record] = {}
@@ -135,8 +138,9 @@ def backend(
     batch: Batch | None = None,
     exempt: Mapping[str, str] | None = None,
     needs: tuple[str, ...] = (),
-    design: Callable[[ModelFrame, Any], Designed] | None = None,
+    make_design: Callable[[ModelFrame, Any], Designed] | None = None,
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None,
+    face: str = "",
 ) -> Callable[[Backend], Backend]:
     """File a function of (ModelFrame, options) as a method."""
 
@@ -157,8 +161,9 @@ def backend(
             batch=batch,
             exempt=exempt or {},
             needs=needs,
-            design=design,
+            make_design=make_design,
             estimate=estimate,
+            face=face,
         )
         return run
 
@@ -263,13 +268,13 @@ def run_design(frame: ModelFrame, options: Options) -> Designed:
         If the method has none.
     """
     record = record_of(options)
-    if record.design is None:
-        able = [r.name for r in methods() if r.design is not None]
+    if record.make_design is None:
+        able = [r.name for r in methods() if r.make_design is not None]
         raise CapabilityError(
             f"method {record.name!r} has no design stage apart from its estimate; these do: {', '.join(able)}"
         )
     refuse_treatment(frame, record)
-    return record.design(frame, options)
+    return record.make_design(frame, options)
 
 
 def refuse_treatment(frame: ModelFrame, record: Record) -> None:

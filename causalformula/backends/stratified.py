@@ -20,6 +20,21 @@ from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
+class ByStratum(Query):
+    """Effects within each stratum."""
+
+    @property
+    def split(self) -> str:
+        """The strata."""
+        return "stratum"
+
+    @property
+    def tested(self) -> str:
+        """The column that says who is in which."""
+        return "subclass"
+
+
+@dataclass(frozen=True, eq=False)
 class Stratified:
     """Means of both arms in every stratum, as one saturated regression: answers effects by stratum and over all.
 
@@ -76,10 +91,15 @@ class Stratified:
             raise CapabilityError("the stratified estimator has no effects by group; strata() has them by stratum")
         if query.kind == "means":
             return means_answer(self.frame.the_treatment, self._over_all())
-        if query.kind == "strata":
+        if isinstance(query, ByStratum):
             parts = [with_labels(self._effects(self._within(k)), (("subclass", str(k + 1)),)) for k in range(self.size)]
             labels = tuple(label for part in parts for label in part.labels)
             return Answer(stack([part.estimate for part in parts]), labels, parts[0].measure)
+        return self.overall
+
+    @cached_property
+    def overall(self) -> Answer:
+        """Effects over the target population."""
         return self._effects(self._over_all())
 
     def _effects(self, means: Estimate) -> Answer:

@@ -23,7 +23,7 @@ from causalformula.backends.options import Options, flag, is_number, one_of, sho
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.registry import backend
 from causalformula.backends.standardize import Surface, target_weights
-from causalformula.backends.stratified import Stratified
+from causalformula.backends.stratified import ByStratum, Stratified
 from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -154,7 +154,7 @@ class Stratification:
         if (self.strata.codes < 0).any():
             numbers = numbers.astype(object)
             numbers[self.strata.codes < 0] = None
-        return DesignWeights(self.weights, self.distance.values, numbers)
+        return DesignWeights(self.weights, self.distance.values, numbers, strata=self.strata.size)
 
 
 def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
@@ -261,7 +261,7 @@ class Subclassified:
 
     def answer(self, query: Query) -> Answer:
         """Effects, means, or effects by stratum."""
-        return self.within.answer(query) if query.kind == "strata" else self.overall.answer(query)
+        return self.within.answer(query) if isinstance(query, ByStratum) else self.overall.answer(query)
 
 
 def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass) -> Fit:
@@ -292,8 +292,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         outcomes=outcomes,
         models=models,
         notes=notes,
-        extras={"strata": made.strata},
-        stage=made,
+        designed=made,
     )
 
 
@@ -305,10 +304,11 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     estimands=("ATT", "ATE", "ATC"),
     default_estimand="ATT",
     default_vcov="HC3",
+    face="causalformula.results.families.subclass:SubclassResult",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
-    design=stratification,
+    make_design=stratification,
     estimate=subclassified_fit,
     exempt={
         "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",

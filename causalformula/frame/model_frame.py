@@ -28,7 +28,7 @@ BINOMIAL = ("binomial", "quasibinomial")
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class DesignMatrix:
     """A design matrix with its names and recipe.
 
     Parameters
@@ -266,7 +266,7 @@ class ModelFrame:
         """Key of the outcome model's design: treatment, confounders, outcome terms, modifiers and interactions."""
         return ("outcome", interact)
 
-    def design(self, part: Any) -> Design:
+    def design(self, part: Any) -> DesignMatrix:
         """One of the frame's designs, built once.
 
         Parameters
@@ -274,7 +274,7 @@ class ModelFrame:
         part : ("outcome", interact), ("weighted", interact), "adjust" or "propensity"
             ``weighted`` is the outcome model of a weighted sample, without the confounders.
         """
-        design: Design = self._remember(("design", part), lambda: self._design(self._rhs(part)))
+        design: DesignMatrix = self._remember(("design", part), lambda: self._design(self._rhs(part)))
         return design
 
     def counterfactual(self, part: Any, key: Any, column: Value) -> Counterfactual:
@@ -309,13 +309,13 @@ class ModelFrame:
             total = plus(total, crossed)
         return total
 
-    def _design(self, rhs: Node | None) -> Design:
+    def _design(self, rhs: Node | None) -> DesignMatrix:
         found = Terms((), (), (), ()) if rhs is None else terms(rhs, source=self.spec.source)
         values = tuple(self.values[label] for label in found.labels)
         complete = np.zeros(self.n, dtype=bool)
         evaluated = Evaluated(found, values, self.n, complete, {}, self.memory, self.env, self.spec.source)
         X, recipe, _ = build(evaluated, contrasts=self._contrasts_for(found))
-        return Design(X, recipe.names, recipe, dict(enumerate(values)))
+        return DesignMatrix(X, recipe.names, recipe, dict(enumerate(values)))
 
     def _contrasts_for(self, found: Terms) -> Contrasts | None:
         """Contrasts of the variables that this design has (others belong to other designs)."""
@@ -394,4 +394,4 @@ def _sum(nodes: list[Node]) -> Node | None:
     return total
 
 
-__all__ = ["Design", "Kind", "ModelFrame", "Outcome"]
+__all__ = ["DesignMatrix", "Kind", "ModelFrame", "Outcome"]

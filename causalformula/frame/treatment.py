@@ -20,7 +20,7 @@ from causalformula.formula.expressions.values import (
     number_label,
     take,
 )
-from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.arrays import Array, Codes
 
 
 class Kind(Enum):
@@ -62,10 +62,6 @@ class Treatment:
 
     def __len__(self) -> int:
         return len(self.values) if self.kind is Kind.CONTINUOUS else len(self.codes)
-
-    def is_level(self, level: str) -> Bools:
-        """Rows at a level."""
-        return np.asarray(self.codes == self.index(level))
 
     def index(self, level: Any) -> int:
         """Position of a level given as text, number or logical."""

@@ -1,4 +1,7 @@
-"""Pictures, with matplotlib imported when one is drawn: every function takes ``ax=`` and returns it."""
+"""Pictures, with matplotlib imported when one is drawn: every function takes ``ax=`` and returns it.
+
+They draw frames and arrays. What a fit or a design looks like is asked of itself, by its ``plot()``.
+"""
 
 from causalformula.plots.calibration import calibration, roc
 from causalformula.plots.draw import coefficients, effects, outcome

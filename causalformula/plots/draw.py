@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, OptionError
-from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.treatment import Kind, Treatment
-from causalformula.inference.scales import read_measure
+from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools
 
 Axes = Any  # matplotlib's, which is not imported before something is drawn
@@ -107,62 +103,18 @@ def plain_numbers(ax: Axes, spread: float) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-AXIS = {
-    "difference": "Effect on {y} (difference of means)",
-    "dose": "Effect on {y}",
-    "ratio": "Effect on {y} (ratio of means)",
-    "odds_ratio": "Effect on {y} (odds ratio)",
-    "log_ratio": "Effect on {y} (log ratio of means)",
-    "log_odds_ratio": "Effect on {y} (log odds ratio)",
-    "nnt": "Number needed to treat for {y}",
-}
-
-
 def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
-    """Estimates of a ``Result`` with their intervals, one row an effect or group; ratios on a logarithmic axis.
-
-    Where the difference behind a number needed to treat may be zero, its interval is two half-lines through infinity.
-    """
-    reading, measure = result.read(level), result.answer.measure
-    means = result.query is not None and result.query.kind == "means"
-    labels = [str(label) for label in result.answer.labels]
-    null = None if means else measure.null
-    log = measure.reading == "exp"
-    ax = intervals(ax, labels, reading.estimate, reading.low, reading.high, null, log)
-    note = _half_lines(ax, result, level, reading) if measure.reading == "inverse" else ""
-    ax.set_xlabel(f"{_axis(result, means)}, {100 * level:g}% interval{note}")
-    return ax
+    """The effects of a fit with their intervals: its own ``plot("effects")``."""
+    return result.plot("effects", ax, level)
 
 
-def _axis(result: Any, means: bool) -> str:
-    """What the numbers are, and for whom."""
-    frame, name = result.call.frame, result.answer.measure.name
-    if result.query is None:
-        return "Estimate" if name == "difference" else f"Estimate ({name.replace('_', ' ')})"
-    dose = frame.treatment is not None and frame.treatment.kind is Kind.CONTINUOUS
-    what = "Mean of {y}" if means else AXIS["dose" if dose and name == "difference" else name]
-    return f"{what.format(y=_outcome_name(frame))}, {result.fit.estimand}"
-
-
-def _half_lines(ax: Axes, result: Any, level: float, reading: Any) -> str:
-    """Intervals ``(-inf, 1/low]`` and ``[1/high, inf)`` to the edges of the picture; what to say of them."""
-    difference = replace(result, answer=replace(result.answer, measure=read_measure("difference"))).read(level)
-    open_ = np.isnan(reading.low) & (difference.low < 0) & (difference.high > 0)
-    rows = np.flatnonzero(open_)
-    if not len(rows):
-        return ""
-    ends = 1 / np.column_stack([difference.low, difference.high])[rows]
-    inside = np.concatenate([ends.ravel(), reading.estimate, reading.low, reading.high])
-    low, high = np.nanmin(inside), np.nanmax(inside)
-    left, right = low - 0.15 * (high - low), high + 0.15 * (high - low)
-    for at, mark, start, stop in ((left, "<", left, ends[:, 0]), (right, ">", ends[:, 1], right)):
-        ax.hlines(rows, start, stop, color=COLOURS[0], linewidth=1.6, zorder=2)
-        ax.plot(np.full(len(rows), at), rows, mark, color=COLOURS[0], markersize=6, zorder=3)
-    return "\n(arrows: through infinity, as the difference may be zero)"
+def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
+    """The outcome in the groups that a fit compares: its own ``plot("outcome")``."""
+    return result.plot("outcome", ax, level)
 
 
 def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
-    """Coefficients of a ``Model`` with their intervals.
+    """Coefficients with their intervals, of whatever has a ``tidy()`` of them, as a ``Model``.
 
     Parameters
     ----------
@@ -184,61 +136,9 @@ def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, interc
 # ---- the groups that are compared -----------------------------------------------------------------------------------
 
 
-def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
-    """The outcome in the groups that are compared.
-
-    Against the first numeric confounder where there is one: with the outcome model's predictions where it has no other
-    covariate, otherwise with each arm's own straight line. Without a numeric confounder, the distributions of the
-    outcome by arm, with their means. A dose takes the confounder's place.
-
-    Parameters
-    ----------
-    level : float
-        Not used; every picture of a result takes it.
-    """
-    frame: ModelFrame = result.call.frame
-    treatment = frame.treatment
-    if treatment is None:
-        raise CapabilityError("this picture compares groups of treat(...), which the formula does not have")
-    fitted = result.fit.models.get("outcome")
-    y = frame.y if fitted is None else fitted.y
-    covariates = _covariates(frame)
-    if treatment.kind is Kind.CONTINUOUS:
-        ax = _by_arm(new_axes(ax), [("", np.ones(frame.n, dtype=bool))], treatment.values, y, None)
-        ax.set_xlabel(treatment.name)
-    else:
-        x = next((c for c in covariates if isinstance(c[1], np.ndarray)), None)
-        ax = new_axes(ax)
-        if x is None:
-            return _distributions(ax, frame, _arms(treatment), y)
-        mu = fitted.mu if fitted is not None and len(covariates) == 1 else None
-        ax = _by_arm(ax, _arms(treatment), np.asarray(x[1], dtype=float), y, mu)
-        ax.set_xlabel(x[0])
-        _legend(ax)
-    ax.set_ylabel(_outcome_name(frame))
-    return plain(ax)
-
-
-def _arms(treatment: Treatment) -> list[tuple[str, Bools]]:
-    """Label and rows of each arm."""
-    return [(short(f"{treatment.name} = {level}"), treatment.codes == k) for k, level in enumerate(treatment.levels)]
-
-
-def _legend(ax: Axes) -> None:
+def legend_inside(ax: Axes) -> None:
     """Inside, where it hides the least; what it hides shines through."""
     ax.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize="small")
-
-
-def _outcome_name(frame: ModelFrame) -> str:
-    return "" if frame.outcome is None else frame.outcome.name
-
-
-def _covariates(frame: ModelFrame) -> list[tuple[str, Any]]:
-    """Variables of the outcome model beside the treatment, in the formula's order."""
-    design = frame.design(frame.outcome_part())
-    labels = design.recipe.terms.labels
-    name = frame.the_treatment.name
-    return [(label, design.values[k]) for k, label in enumerate(labels) if label != name]
 
 
 def _chosen(n: int) -> Bools:
@@ -250,7 +150,7 @@ def _chosen(n: int) -> Bools:
     return chosen
 
 
-def _by_arm(ax: Axes, arms: Sequence[tuple[str, Bools]], x: Array, y: Array, mu: Array | None) -> Axes:
+def by_arm(ax: Axes, arms: Sequence[tuple[str, Bools]], x: Array, y: Array, mu: Array | None) -> Axes:
     """Points, and a line an arm: the model's predictions, or a straight line where these depend on more than ``x``."""
     drawn = _chosen(len(y))
     shown = _jittered(y)
@@ -283,7 +183,7 @@ def _line(x: Array, y: Array, mu: Array | None) -> tuple[Array, Array]:
     return ends, y.mean() + slope * (ends - x.mean())
 
 
-def _distributions(ax: Axes, frame: ModelFrame, arms: Sequence[tuple[str, Bools]], y: Array) -> Axes:
+def distributions(ax: Axes, name: str, arms: Sequence[tuple[str, Bools]], y: Array) -> Axes:
     """The outcome's distribution by arm, with each arm's mean."""
     values = np.unique(y)
     groups = {f"{label}: mean {y[inside].mean():.4g}": y[inside] for label, inside in arms}
@@ -291,8 +191,8 @@ def _distributions(ax: Axes, frame: ModelFrame, arms: Sequence[tuple[str, Bools]
         _shares(ax, groups, values)
     else:
         _histograms(ax, groups)
-    ax.set_xlabel(_outcome_name(frame))
-    _legend(ax)
+    ax.set_xlabel(name)
+    legend_inside(ax)
     # Room above the bars, so that it hides none of them.
     lines = sum(label.count("\n") + 1 for label in groups)
     ax.set_ylim(top=ax.get_ylim()[1] * (1 + 0.07 * lines))
@@ -321,6 +221,3 @@ def _shares(ax: Axes, groups: Mapping[str, Array], values: Array) -> None:
         ax.bar(place, shares, 0.92 * width, color=COLOURS[k % len(COLOURS)], alpha=0.55, label=label)
     ax.set_xticks(values)
     ax.set_ylabel("Share of the arm")
-
-
-KINDS: dict[str, Callable[[Any, Axes | None, float], Axes]] = {"effects": effects, "outcome": outcome}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
-if TYPE_CHECKING:
-    from causalformula.results.result import Result
+
+def _combined() -> ModuleType:
+    """What the operators do: a difference of models is a ``Result``, and both have these operators."""
+    from causalformula.results import combined
+
+    return combined
 
 
 class Arithmetic:
@@ -14,47 +19,35 @@ class Arithmetic:
     Effects are taken row by row, coefficients of models by their names.
     """
 
-    def __sub__(self, other: Any) -> Result:
+    def __sub__(self, other: Any) -> Any:
         """Difference between two fits on overlapping units; a fit minus 0 is itself."""
-        from causalformula.results.combined import added
+        return _combined().added(self, other, -1)
 
-        return added(self, other, -1)
-
-    def __add__(self, other: Any) -> Result:
+    def __add__(self, other: Any) -> Any:
         """Sum of two fits; a fit plus 0 is itself."""
-        from causalformula.results.combined import added
-
-        return added(self, other, 1)
+        return _combined().added(self, other, 1)
 
     __radd__ = __add__
 
-    def __rsub__(self, other: Any) -> Result:
+    def __rsub__(self, other: Any) -> Any:
         """Zero minus a fit is the fit with its sign changed."""
-        from causalformula.results.combined import added
-
-        found = added(self, other, -1)
+        found = _combined().added(self, other, -1)
         return found if found is NotImplemented else -found
 
-    def __mul__(self, factor: Any) -> Result:
+    def __mul__(self, factor: Any) -> Any:
         """A multiple of a fit, with the same kind of covariance; ratios are multiplied as logarithms."""
-        from causalformula.results.combined import multiplied
-
-        return multiplied(self, factor)
+        return _combined().multiplied(self, factor)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: Any) -> Result:
+    def __truediv__(self, divisor: Any) -> Any:
         """A fit divided by a number."""
-        from causalformula.results.combined import divided
+        return _combined().divided(self, divisor)
 
-        return divided(self, divisor)
-
-    def __rtruediv__(self, other: Any) -> Result:
+    def __rtruediv__(self, other: Any) -> Any:
         """No fit: refused, with what to write instead."""
-        from causalformula.results.combined import divided
+        return _combined().divided(other, self)
 
-        return divided(other, self)
-
-    def __neg__(self) -> Result:
+    def __neg__(self) -> Any:
         """The fit with its sign changed."""
         return self * -1

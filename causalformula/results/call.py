@@ -84,7 +84,7 @@ class Call:
     def _refuse_unstacked(self, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
         own = self.options.own_vcov or self.record.default_vcov
-        if isinstance(request, Asympt) and request.weights != "fixed" and self.record.design and own != "asympt":
+        if isinstance(request, Asympt) and request.weights != "fixed" and self.record.make_design and own != "asympt":
             raise CapabilityError(
                 f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: "
                 f"its weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"

@@ -14,11 +14,13 @@ from causalformula.inference.resampling.intervals import Reference
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
-from causalformula.results.checks.anova import formula_text
+from causalformula.results.design import Design
+from causalformula.results.joint.member import Member
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
+from causalformula.results.models.formula import formula_text
 from causalformula.results.result import Result
-from causalformula.results.stack import Joined, Member, Stack, stacked
+from causalformula.results.stack import Joined, Stack, stacked
 
 # How the notes of a sum's or difference's fits are told apart.
 NAMES = ("first fit", "second fit")
@@ -92,7 +94,8 @@ def coefficients(model: Model) -> Stack:
     units, title = Units.of([model.frame]), f"Coefficients of {formula_text(model)}"
     call = Joined("", None, units, None, request=covariance.request)  # type: ignore[arg-type]
     fit = Fit(answer, "", unit_design(units.n), title)
-    return Stack(answer, covariance, call, fit, fits=(model,), title=title, coefficients=True)
+    design = Design(fit.design, call)
+    return Stack(answer, covariance, call, fit, design, fits=(model,), title=title, coefficients=True)
 
 
 def _pairs(a: Result, b: Result) -> tuple[list[tuple[int, int]], tuple[str, ...]]:

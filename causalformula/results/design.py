@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from causalformula.backends.distance import thin_arms
-from causalformula.backends.fit import Designed, DesignWeights, effective_size
 from causalformula.errors import OptionError
-from causalformula.frame.treatment import Kind
-from causalformula.numerics.arrays import Array, Bools
-from causalformula.results.call import Call
+from causalformula.results.design_fit import estimated, refuse_settled
+from causalformula.results.designs.balance import Balance
+from causalformula.results.designs.balancing import design_balance, design_overlap, weights_summary
+from causalformula.results.designs.core import DesignCore
+from causalformula.results.designs.overlap import Overlap
+from causalformula.results.designs.pictures import draw
+from causalformula.results.designs.text import design_text
+from causalformula.results.designs.weights import WeightsSummary
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from causalformula.results.designs.balance import Balance
-    from causalformula.results.designs.overlap import Overlap
-    from causalformula.results.designs.weights import WeightsSummary
-    from causalformula.results.result import Result
 
 STATS = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Design:
+class Design(DesignCore):
     """What a method did to the sample before it looked at the outcome.
 
     Parameters
@@ -37,85 +31,9 @@ class Design:
     design_weights : DesignWeights
         Arrays on the rows used.
     call : Call
-    stage : Designed, optional
+    designed : Designed, optional
         What the method's design stage returned, its estimating equations included; what ``fit`` estimates from.
     """
-
-    design_weights: DesignWeights
-    call: Call
-    stage: Designed | None = None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was done to the weights: trimmed, discarded; and which arms are thin."""
-        made = () if self.stage is None else tuple(self.stage.notes)
-        frame = self.call.frame
-        return made if frame.treatment is None else (*made, *thin_arms(frame, self.design_weights.weights))
-
-    def _series(self, values: NDArray[Any] | None, name: str) -> pd.Series[Any] | None:
-        import pandas as pd
-
-        return None if values is None else pd.Series(values, index=self.call.frame.index, name=name)
-
-    @cached_property
-    def weights(self) -> pd.Series[Any]:
-        """Balancing or matching weights by row label, sampling weights left out; ones where the method has none."""
-        found = self._series(self.design_weights.weights, "weights")
-        assert found is not None
-        return found
-
-    @cached_property
-    def distance(self) -> pd.Series[Any] | None:
-        """The propensity score, or another distance, by row label."""
-        return self._series(self.design_weights.distance, "distance")
-
-    @cached_property
-    def subclass(self) -> pd.Series[Any] | None:
-        """The stratum or matched set of each row; missing for rows in none."""
-        return self._series(self.design_weights.subclass, "subclass")
-
-    @cached_property
-    def pairs(self) -> pd.DataFrame | None:
-        """Matches: row labels of the focal units as index, those of their matches as columns ``1, 2, ...``."""
-        import pandas as pd
-
-        pairs = self.design_weights.pairs
-        if pairs is None:
-            return None
-        labels = np.asarray(self.call.frame.index, dtype=object)
-        # A match that was not found is a negative position.
-        matches = np.where(pairs[:, 1:] < 0, None, labels[pairs[:, 1:]])
-        return pd.DataFrame(matches, index=labels[pairs[:, 0]], columns=range(1, pairs.shape[1]))
-
-    def ess(self) -> pd.DataFrame:
-        """Effective sample size ``(sum w)^2 / sum w^2`` of each arm, before and after the design.
-
-        Returns
-        -------
-        DataFrame
-            Rows ``Unweighted`` (sampling weights alone) and ``Weighted`` (times the design's); a column an arm, named
-            as WeightIt names them: ``Control`` and ``Treated``, several levels by their own names, a dose ``Total``.
-        """
-        import pandas as pd
-
-        base = self.call.frame.unit_weights
-        rows = {"Unweighted": base, "Weighted": base * self.design_weights.weights}
-        sizes = {arm: [effective_size(w[inside]) for w in rows.values()] for arm, inside in self.arms().items()}
-        return pd.DataFrame(sizes, index=list(rows))
-
-    def arms(self) -> dict[str, Bools]:
-        """Rows of each arm, by WeightIt's names."""
-        treatment = self.call.frame.treatment
-        if treatment is None or treatment.kind is Kind.CONTINUOUS:
-            return {"Total": np.ones(self.call.frame.n, dtype=bool)}
-        return {name: treatment.codes == k for k, name in enumerate(self.arm_names())}
-
-    def arm_names(self) -> tuple[str, ...]:
-        """``Control`` and ``Treated``, several levels by their own names, a dose ``Total``."""
-        treatment = self.call.frame.treatment
-        if treatment is None or treatment.kind is Kind.CONTINUOUS:
-            return ("Total",)
-        return ("Control", "Treated") if treatment.kind is Kind.BINARY else treatment.levels
 
     def matched_data(
         self, *, weights: str = "weights", distance: str = "distance", subclass: str = "subclass"
@@ -147,10 +65,6 @@ class Design:
                 raise OptionError(f"{has} a column {name!r}; choose another name, as in matched_data({role}='.{role}')")
             added[name] = values[role]
         return data.assign(**added)[self.total_weights() > 0]
-
-    def total_weights(self) -> Array:
-        """The design's weights times the sampling weights (n,)."""
-        return self.design_weights.weights * self.call.frame.unit_weights
 
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
@@ -207,14 +121,10 @@ class Design:
         DataError
             Without covariates, or where a group of ``cluster`` lacks an arm.
         """
-        from causalformula.results.designs.balancing import design_balance
-
         return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means, which_treat)
 
     def summary(self, top: int = 5) -> WeightsSummary:
         """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
-        from causalformula.results.designs.balancing import weights_summary
-
         return weights_summary(self, top)
 
     def overlap(self) -> Overlap:
@@ -230,8 +140,6 @@ class Design:
         Overlap
             ``to_frame()`` has one row an arm.
         """
-        from causalformula.results.designs.balancing import design_overlap
-
         return design_overlap(self)
 
     def plot(
@@ -288,8 +196,6 @@ class Design:
         CapabilityError
             For a picture of propensity scores where the method has none, or of arms where the treatment is a dose.
         """
-        from causalformula.plots.designs import draw
-
         given = {"stat": stat, "binary": binary, "abs": abs, "order": order, "covariate": covariate, "bins": bins}
         given["level"] = level
         options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -309,7 +215,7 @@ class Design:
         interact: bool | None = None,
         vcov: Any = None,
         **refused: Any,
-    ) -> Result:
+    ) -> Any:
         """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.
 
         Parameters
@@ -322,6 +228,10 @@ class Design:
         interact : bool, optional
             Cross the treatment with the terms of ``outcome(...)``.
 
+        Returns
+        -------
+        Result
+
         Raises
         ------
         FormulaError
@@ -331,15 +241,11 @@ class Design:
         OptionError
             For an option of the design, which is made already.
         """
-        from causalformula.results.design_fit import estimated, refuse_settled
-
         refuse_settled(self, refused)
         question = {"family": family, "measure": measure, "contrast": contrast, "interact": interact}
         return estimated(self, formula, vcov, question)
 
     def __repr__(self) -> str:
-        from causalformula.results.designs.text import design_text
-
         return design_text(self)
 
     __str__ = __repr__

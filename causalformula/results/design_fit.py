@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from causalformula.backends import registry
-from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, choose, counted, some, warn
 from causalformula.formula.language.reader import parse, with_tilde
 from causalformula.formula.language.spec import Role, Spec
@@ -18,10 +17,9 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
-
-if TYPE_CHECKING:
-    from causalformula.results.design import Design
-    from causalformula.results.result import Result
+from causalformula.results.designs.core import DesignCore
+from causalformula.results.effects.core import ResultCore
+from causalformula.results.families.faces import result_of
 
 # What the formula of the estimate may add to that of the design.
 ADDED = ("outcome", "modify", "cluster", "offset", "strata")
@@ -30,12 +28,10 @@ QUESTION = registry.ESTIMATED
 SETTLED = ("data", "method", "subset", "na_action", "contrasts", "env")
 
 
-def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[str, Any]) -> Result:
+def estimated(design: DesignCore, formula: str | None, vcov: Any, question: Mapping[str, Any]) -> Any:
     """The effect by the design's weights; see ``Design.fit``."""
-    from causalformula.results.result import Result
-
-    record, stage = design.call.record, design.stage
-    if stage is None or record.estimate is None:
+    record, made = design.call.record, design.designed
+    if made is None or record.estimate is None:
         raise CapabilityError(f"method {record.name!r} has no estimate apart from its design; use cf.fit(...)")
     given = {k: v for k, v in question.items() if v is not None}
     _, options = registry.read_options(design.call.options, given)
@@ -43,17 +39,17 @@ def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[
     request = None if vcov is None else read_request(vcov)
     frame = rebound(design, spec, request)
     registry.refuse_measure(frame, options)
-    found = record.estimate(frame, stage, options)
+    found = record.estimate(frame, made, options)
     for note in found.notes:
         if note not in design.notes:
             warn(note)
-    call, query = Call(spec.source, spec, frame, options), Query()
-    result = Result(found.answer, call.covariance(found.answer, request, query), call, found, query)
+    call = Call(spec.source, spec, frame, options)
+    result = result_of(found, call, replace(design, design_weights=found.design, call=call), request)
     warn_of_caveats(result)
     return result
 
 
-def refuse_settled(design: Design, other: Iterable[str]) -> None:
+def refuse_settled(design: DesignCore, other: Iterable[str]) -> None:
     """An ``OptionError`` for what ``Design.fit`` does not take: most of it the design has already."""
     settled = (*SETTLED, *(field.name for field in fields(design.call.options)))
     for name in other:
@@ -62,7 +58,7 @@ def refuse_settled(design: Design, other: Iterable[str]) -> None:
         raise OptionError(f"design.fit has no option {name!r}{choose(name, ('vcov', *QUESTION), 'it takes')}")
 
 
-def warn_of_caveats(result: Result) -> None:
+def warn_of_caveats(result: ResultCore) -> None:
     """Warn of what is true of these standard errors; not before they are known, which may be refused."""
     for note in result.fit.caveats_under(result.covariance.request):
         warn(note)
@@ -104,7 +100,7 @@ def _allowed(role: Role, made: Spec, source: str) -> None:
         raise FormulaError(f"{role} belongs to the design, which is made already; {hint}", source)
 
 
-def rebound(design: Design, spec: Spec, request: Request | None) -> ModelFrame:
+def rebound(design: DesignCore, spec: Spec, request: Request | None) -> ModelFrame:
     """The estimate's frame, on the design's rows.
 
     Raises

@@ -18,7 +18,8 @@ from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.results.call import grouping_names
-from causalformula.results.model import Model, model_covariance
+from causalformula.results.model import Model
+from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
 
 Env = Mapping[str, Callable[..., Any]]

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from causalformula.backends.fit import Answer, Fit, Query
-from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import Covariance
-from causalformula.inference.sandwich.definite import transformed
+from causalformula.backends.fit import Query
+from causalformula.errors import CapabilityError
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
-from causalformula.results.banded import Banded
-from causalformula.results.call import Call
-from causalformula.results.families.subclass import require_strata
-from causalformula.results.reading.estimates import StatsmodelsNames
-from causalformula.results.reading.reading import Reading, Test, read
+from causalformula.results.behind import model_of
+from causalformula.results.design import Design
+from causalformula.results.effects.core import ResultCore
+from causalformula.results.effects.hypothesis import asked, tested
+from causalformula.results.effects.permutation import PermutationTest, permutation_test
+from causalformula.results.effects.pictures import draw
+from causalformula.results.effects.summary import result_summary
+from causalformula.results.effects.tidy import augment_result, glance_result
+from causalformula.results.families.faces import elsewhere
+from causalformula.results.joint.bands import Banded
+from causalformula.results.model import Model
+from causalformula.results.reading.reading import Reading
+from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.effects.permutation import PermutationTest
-    from causalformula.results.effects.summary import Summary
-    from causalformula.results.model import Model
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(StatsmodelsNames, Arithmetic, Banded):
+class Result(ResultCore, Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -41,6 +41,8 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
     call : Call
     fit : Fit
         What the backend returned.
+    design : Design
+        Weights (ones where the method has none), distance, subclass, effective sample size.
     query : Query or None
         What was read off the fit; None for what was derived from other results.
     test : Test or None
@@ -53,43 +55,16 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
     The confidence level is an argument of reading: ``tidy(level=0.9)``, ``summary(level=0.9)``.
     """
 
-    answer: Answer
-    covariance: Covariance
-    call: Call
-    fit: Fit
-    query: Query | None = None
-    test: Test | None = None
+    design: Design
     source: tuple[Result, tuple[str, ...]] | None = None
-
-    # -- numbers ---------------------------------------------------------------------------------------------------
-
-    def read(self, level: float = 0.95) -> Reading:
-        """Estimates, standard errors, tests and limits as arrays."""
-        return read(self.answer.estimate.theta, self.covariance, self.answer.measure, level)
-
-    def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """One row an effect, with broom's column names.
-
-        Returns
-        -------
-        DataFrame
-            Group columns first, then ``term, contrast, estimate, std.error, statistic, df, p.value, conf.low,
-            conf.high``.
-        """
-        from causalformula.results.effects.tidy import tidy_answer
-
-        return tidy_answer(self.answer, self.read(level))
 
     def glance(self) -> pd.DataFrame:
         """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``."""
-        from causalformula.results.effects.tidy import glance_result
-
-        return glance_result(self)
+        # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
+        return glance_result(self, None if self.query is None else self.outcome)
 
     def augment(self) -> pd.DataFrame:
         """The data used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist."""
-        from causalformula.results.effects.tidy import augment_result
-
         return augment_result(self)
 
     @property
@@ -115,10 +90,11 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         Of effects by group, the means in each group: ``fit.by("sex").means()`` is ``fit.means().by("sex")``.
         """
         asked = Query() if self.query is None else self.query
-        if asked.kind == "strata":
-            raise CapabilityError("these are effects by stratum; ask the fit that they came from for its means()")
-        result = self._ask(Query("means", asked.by))
-        return result if asked.by is None else result._with_test(_equality(result, asked.by.name))
+        if asked.split and asked.by is None:
+            raise CapabilityError(
+                f"these are effects by {asked.split}; ask the fit that they came from for its means()"
+            )
+        return self._ask(Query("means", asked.by))
 
     def by(self, name: str) -> Result:
         """The effect in each group of a column of the data, with the test that they are equal.
@@ -136,48 +112,19 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
             ``means()``, the means in each group.
         """
         asked = Query() if self.query is None else self.query
-        if asked.by is not None or asked.kind == "strata":
-            by = "stratum" if asked.by is None else asked.by.name
+        if asked.split:
             raise CapabilityError(
-                f"these are effects by {by} already; ask the fit that they came from, and for groups of two columns "
-                "make one that combines them"
+                f"these are effects by {asked.split} already; ask the fit that they came from, and for groups of two "
+                "columns make one that combines them"
             )
-        groups = self.call.frame.subgroups(name)
-        result = self._ask(Query(asked.kind, groups))
-        return result._with_test(_equality(result, name))
+        return self._ask(Query(asked.kind, self.call.frame.subgroups(name)))
 
-    def strata(self) -> Result:
-        """The difference in means within each stratum of a subclassification, with the test that they are equal.
-
-        Returns
-        -------
-        Result
-            One row a stratum; ``fit.design.subclass`` says who is in which.
-        """
-        require_strata(self, "strata()")
-        result = self._ask(Query("strata"))
-        return result._with_test(_equality(result, "subclass"))
-
-    def stratified(self, vcov: Any = None) -> Result:
-        """The mean of the differences within strata, weighted by the target's shares of them, from the same strata.
-
-        Parameters
-        ----------
-        vcov : optional
-            As in ``fit()``; by default HC2, Neyman's ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
-        """
-        from causalformula.results.families.subclass import stratified
-
-        return stratified(self, vcov)
-
-    def _ask(self, query: Query) -> Result:
+    def _ask(self, query: Query) -> Self:
         if self.query is None:
             raise CapabilityError("this result was derived from others; ask the fit that it came from")
         answer = self.fit.ask(query)
-        return Result(answer, self.call.covariance(answer, self.covariance.request, query), self.call, self.fit, query)
-
-    def _with_test(self, test: Test | None) -> Result:
-        return replace(self, test=test)
+        covariance = self.call.covariance(answer, self.covariance.request, query)
+        return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
     def with_vcov(self, vcov: Any) -> Result:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
@@ -190,11 +137,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         if self.source is not None:
             asked, equations = self.source
             return asked.with_vcov(vcov).hypothesis(equations)
-        result = replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None)
-        if self.query is not None and self.query.by is not None:
-            return result._with_test(_equality(result, self.query.by.name))
-        stratified = self.query is not None and self.query.kind == "strata"
-        return result._with_test(_equality(result, "subclass")) if stratified else result
+        return tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
 
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.
@@ -213,8 +156,6 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
     # -- models and design -----------------------------------------------------------------------------------------
 
     def _model(self, name: str) -> Model | None:
-        from causalformula.results.models.formula import model_of
-
         fitted = self.fit.models.get(name)
         return None if fitted is None else model_of(fitted, self.call, name)
 
@@ -232,13 +173,6 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
     def first_stage(self) -> Model | None:
         """The first-stage model; None where the method has none."""
         return self._model("first_stage")
-
-    @cached_property
-    def design(self) -> Any:
-        """The design: weights (ones where the method has none), distance, subclass, effective sample size."""
-        from causalformula.results.design import Design
-
-        return Design(self.fit.design, self.call, self.fit.stage)
 
     # -- hypotheses ---------------------------------------------------------------------------------------------
 
@@ -258,11 +192,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
             use t, chi-squared where they use z, Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ), and
             among its own replicates under the wild bootstrap.
         """
-        from causalformula.results.reading.carried import asked
-
-        answer, covariance, test = asked(self, equations)
-        texts = (equations,) if isinstance(equations, str) else tuple(equations)
-        return replace(self, answer=answer, covariance=covariance, query=None, test=test, source=(self, texts))
+        return asked(self, equations)
 
     def permutation_test(
         self,
@@ -306,67 +236,31 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         ----------
         Fisher (1935); Phipson and Smyth (2010) for ``(b + 1) / (R + 1)``. R: ``ri2::conduct_ri``; Stata: ``ritest``.
         """
-        from causalformula.results.effects.permutation import permutation_test
-
         return permutation_test(self, reps, strata, cluster, seed, statistic, alternative, n_jobs)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # a verb of another family; names of Python's own are asked for while an object is being made
+            if name.startswith("_") or "call" not in vars(self):
+                raise AttributeError(name)
+            raise AttributeError(elsewhere(self.call.record.name, name))
 
     # -- print -----------------------------------------------------------------------------------------------------
 
     def summary(self, level: float = 0.95) -> Summary:
         """The effect table and, below it, the models behind it."""
-        from causalformula.results.effects.summary import result_summary
-
-        return result_summary(self, level, models=True)
+        behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
+        return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
     def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
         """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
-        from causalformula.plots import designs, draw
-
-        if kind not in draw.KINDS:
-            hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if kind in designs.KINDS else ""
-            raise OptionError(f"unknown plot {kind!r}; choose from {', '.join(draw.KINDS)}{hint}")
-        return draw.KINDS[kind](self, ax, level)
+        return draw(self, kind, ax, level)
 
     def __repr__(self) -> str:
-        from causalformula.results.effects.summary import result_summary
-
-        return str(result_summary(self, 0.95, models=False))
+        return str(result_summary(self, 0.95, {}))
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        from causalformula.results.effects.summary import result_summary
-
-        return result_summary(self, 0.95, models=False).as_html()
-
-
-def _equality(result: Result, name: str) -> Test | None:
-    """Wald test that the effects are equal across groups, contrast by contrast."""
-    from causalformula.results.reading.carried import joint_test
-
-    labels = result.answer.labels
-    rows = []
-    first: dict[tuple[str, str], int] = {}
-    for k, label in enumerate(labels):
-        key = (label.term, label.contrast)
-        if key in first:
-            row = np.zeros(len(labels))
-            row[k], row[first[key]] = 1.0, -1.0
-            rows.append(row)
-        else:
-            first[key] = k
-    if not rows:
-        return None
-    matrix = np.array(rows)
-    covariance = transformed(result.covariance.matrix, matrix)
-    # Effects that the model holds equal differ by rounding only: there is nothing to test in them.
-    free = np.abs(np.diag(covariance)) > 1e-12 * (matrix**2 @ np.diag(result.covariance.matrix))
-    if not free.any():
-        return None
-    matrix, covariance = matrix[free], covariance[np.ix_(free, free)]
-    differences = result.answer.estimate.contrast(matrix, [f"b{k}" for k in range(len(matrix))])
-    what = "means" if result.query is not None and result.query.kind == "means" else "effects"
-    method = f"Wald test that the {what} are equal by {name}"
-    # A numeric modifier's groups lie on a line, so equality of two of them implies that of all.
-    own = replace(result.covariance, matrix=covariance, draws=None, reference=None)
-    return joint_test(differences, own, result.call.codes, method, reduce=True)
+        return result_summary(self, 0.95, {}).as_html()

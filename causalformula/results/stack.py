@@ -9,27 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import OptionError
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
-from causalformula.inference.sandwich.joint import Joint, Part, join
-from causalformula.inference.scales import Measure, read_measure
-from causalformula.numerics.arrays import Array
+from causalformula.inference.requests import Request
+from causalformula.inference.sandwich.joint import Joint, join
+from causalformula.inference.scales import Measure
 from causalformula.results.call import Call, grouping_names, told_of_full_leverage
-from causalformula.results.effects.summary import Summary, effect_part, scale_note
+from causalformula.results.design import Design
+from causalformula.results.effects.summary import Summary, scale_note
+from causalformula.results.joint.member import EXACT, Member, common_request
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# Every stage and average re-estimated, over rows: what the fits' influences say without any convention of one method.
-EXACT = Asympt(unconditional=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,48 +50,6 @@ class Joined(Call):
         return told_of_full_leverage(found, self.frame.index)
 
 
-# -- the fits ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """What stacking needs of a fit."""
-
-    fit: Any
-    estimate: Estimate
-    labels: tuple[Label, ...]
-    measure: Measure
-    covariance: Covariance
-
-    @classmethod
-    def of(cls, fit: Any) -> Member:
-        """From a causal fit, or from the coefficients of a model."""
-        if isinstance(fit, Result):
-            return cls(fit, fit.answer.estimate, fit.answer.labels, fit.answer.measure, fit.covariance)
-        if isinstance(fit, Model):
-            estimate = fit.regression.estimate()
-            labels = tuple(Label(name, "") for name in estimate.names)
-            return cls(fit, estimate, labels, read_measure("difference"), fit.covariance)
-        raise OptionError(f"fits are made by cf.fit, cf.lm or cf.glm; this is a {type(fit).__name__}")
-
-    @property
-    def frame(self) -> Any:
-        """Its rows."""
-        return self.fit.call.frame if isinstance(self.fit, Result) else self.fit.frame
-
-    def parts(self, units: Units) -> tuple[list[Part], Array]:
-        """Its evidence on the union, and its estimates as combinations of the parts'."""
-        evidence, place = self.estimate.evidence, units.place(self.frame)
-        if not isinstance(evidence, Influence):
-            raise CapabilityError("a fit without influence function has no known covariance with another fit")
-        if evidence.n != len(place):
-            raise CapabilityError("this fit's influence is on units, not rows, so no row labels can align it")
-        if isinstance(evidence, Joint):
-            assert evidence.mix is not None
-            return [Part(part.evidence, place[part.place]) for part in evidence.parts], evidence.mix
-        return [Part(evidence, place)], np.eye(evidence.size)
-
-
 def _told(members: Sequence[Member], names: Sequence[str], kind: str) -> tuple[str, ...]:
     """Notes of the fits, each with the fit's name; those that a stack has from its own members have one already."""
     out = []
@@ -116,34 +70,6 @@ def _evidence(members: Sequence[Member], units: Units) -> Joint:
         mix[row : row + m.shape[0], column : column + m.shape[1]] = m
         row, column = row + m.shape[0], column + m.shape[1]
     return whole.map(mix)
-
-
-def common_request(members: Sequence[Member]) -> Request:
-    """The sandwich that the fits share; else clusters where any fit has them, else the exact influences."""
-    requests = [member.covariance.request for member in members]
-    for request in requests:
-        if not isinstance(request, (Classical, HC, Asympt, Cluster, Bootstrap, Jackknife, Wild)):
-            raise CapabilityError(
-                "a fit's own covariance matrix or its serial correlation says nothing of its covariance with another "
-                "fit; give both fits a sandwich first, as in fit.with_vcov('HC3') or fit.with_vcov('~g')"
-            )
-    if isinstance(requests[0], (HC, Asympt, Cluster)) and all(r == requests[0] for r in requests):
-        return requests[0]
-    by = {cluster_names(request) for request in requests} - {()}
-    if len(by) > 1:
-        raise OptionError(
-            f"the fits are clustered by {' and by '.join(' + '.join(b) for b in sorted(by))}; give them the same "
-            "clusters with with_vcov(), or say which: cf.stack([...], vcov='~g')"
-        )
-    return Cluster(by.pop()) if by else EXACT
-
-
-def cluster_names(request: Request) -> tuple[str, ...]:
-    """The clusters that a request names, of a sandwich or a resampling."""
-    if isinstance(request, Cluster):
-        return request.by
-    name = getattr(request, "cluster", None)
-    return () if name is None else (name,)
 
 
 # -- the stack -----------------------------------------------------------------------------------------------------
@@ -175,7 +101,7 @@ class Stack(Result):
     def summary(self, level: float = 0.95) -> Summary:
         """The table of effects, and the joint test where there is one."""
         reading = self.read(level)
-        cells = effect_part([str(label) for label in self.answer.labels], reading, level)
+        cells = reading.cells([str(label) for label in self.answer.labels], level)
         head = f"{self.title}\nFits: {len(self.fits)}      Units: {self.nobs}"
         if self.answer.measure.name != "difference":
             head += f"      Measure: {self.answer.measure.name.replace('_', ' ')}"
@@ -284,4 +210,5 @@ def stacked(
     told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given")}
     fit = Fit(answer, "", unit_design(units.n), title, **told)
     fits = tuple(member.fit for member in members)
-    return Stack(answer, call.covariance(answer, None, None), call, fit, fits=fits, title=title)
+    design = Design(fit.design, call)
+    return Stack(answer, call.covariance(answer, None, None), call, fit, design, fits=fits, title=title)

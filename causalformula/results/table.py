@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from causalformula.errors import OptionError, did_you_mean
-from causalformula.results.effects.summary import Summary
 from causalformula.results.reading.reading import check_level
 from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -342,9 +342,9 @@ def test_balance_counts_what_was_done_to_the_sample(study):
         design = cf.design(MADE, study, "ipw", discard=(0.4, 0.6), trim=0.95)
     kept = int((design.weights > 0).sum())
     discarded = f"{400 - kept} rows discarded: propensity score outside [0.4, 0.6]. The ATE is that of the other {kept}"
-    assert design.balance().notes == design.stage.notes and len(design.stage.notes) == 2
+    assert design.balance().notes == design.designed.notes and len(design.designed.notes) == 2
     assert f"\nNote: {discarded}\nNote: trimmed to the limit: " in str(design.balance())
-    assert str(design.balance(cluster="g")).endswith(f"Note: {design.stage.notes[1]}")
+    assert str(design.balance(cluster="g")).endswith(f"Note: {design.designed.notes[1]}")
     parts = design.balance(cluster="g").parts.values()
     assert all("Note" not in str(part) for part in parts)
 

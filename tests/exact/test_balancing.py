@@ -211,7 +211,7 @@ def test_over_identified_minimises_its_criterion():
     """scipy's minimiser of ``g' W g``, W the inverse model variance at the exact solution, ends at the same place."""
     data = sample(7)
     fit = cf.fit("y ~ treat(a) + adjust(x)", data, "cbps", over=True)
-    first, second = fit.fit.extras["weighting"].stages
+    first, second = fit.design.designed.stages
     X, a = np.column_stack([np.ones(len(data)), data["x"]]), data["a"].to_numpy()
     e = 1 / (1 + np.exp(-X @ first.theta))
     blocks = [[X.T @ (X * u[:, None]) for u in row] for row in ([e * (1 - e), np.ones_like(e)], [e**0, 1 / (e - e**2)])]
@@ -1003,7 +1003,7 @@ def test_levels_of_equal_size_all_at_their_bounds():
 def test_influence_with_a_reference_level_at_its_bound(estimand, tols, ref):
     formula = f"y ~ treat(a) + adjust(x + relevel(factor(f), ref = '{ref}')) + outcome(x) + weights(w)"
     fit = cf.fit(formula, coded(3), "ebal", estimand=estimand, tols=tols, interact=True)
-    active = {name for stage in fit.fit.extras["weighting"].stages if "balance" in stage.name for name in stage.names}
+    active = {name for stage in fit.design.designed.stages if "balance" in stage.name for name in stage.names}
     assert any(name.endswith(f"){ref}") for name in active)
     psi = fit.influence()
     for row in (0, 7, 31, 59, 200):

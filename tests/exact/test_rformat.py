@@ -15,7 +15,7 @@ from causalformula.results.text import coefmat
 from causalformula.results.text import console as rtext
 from causalformula.results.text import numbers as rformat
 from causalformula.results.text import page as rlayout
-from causalformula.results.text.coefmat import coefmat_cells, effect_table, limit_names, print_coefmat
+from causalformula.results.text.coefmat import coefmat_cells, effect_cells, limit_names, print_coefmat
 from causalformula.results.text.console import omitted_line
 from causalformula.results.text.numbers import (
     format_c,
@@ -29,10 +29,15 @@ from causalformula.results.text.numbers import (
     stars,
     zapsmall,
 )
-from causalformula.results.text.page import display_width, matrix_text, pad_left, pad_right, vector_text
+from causalformula.results.text.page import WIDTH, display_width, matrix_text, pad_left, pad_right, vector_text
 
 NAN = float("nan")
 finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def effect_text(table, rows, width=WIDTH, **options):
+    """The effect table on a page of R's width."""
+    return effect_cells(table, rows, **options).text(width)
 
 
 # ---- format ------------------------------------------------------------------------------------------------------
@@ -249,9 +254,9 @@ def test_limit_names(level, names):
     assert limit_names(level) == names
 
 
-def test_effect_table_of_several_effects():
+def test_effect_text_of_several_effects():
     table = [[2.5, 1.25, 2.0, 0.0455, 0.05, 4.95], [-1.0, 4.0, -0.25, 0.803, -8.84, 6.84]]
-    assert effect_table(table, ["B - A", "C - A"], statistic="z", level=0.9) == (
+    assert effect_text(table, ["B - A", "C - A"], statistic="z", level=0.9) == (
         "      Estimate Std. Error z value Pr(>|z|)   5 %  95 %  \n"
         "B - A     2.50       1.25    2.00   0.0455  0.05  4.95 *\n"
         "C - A    -1.00       4.00   -0.25   0.8030 -8.84  6.84  \n"

@@ -12,8 +12,9 @@ from causalformula.errors import CausalFormulaError, CausalFormulaWarning, DataE
 from causalformula.formula.expressions.evaluate import evaluate
 from causalformula.formula.expressions.values import Factor, Logical, Strings, as_factor, number_label
 from causalformula.formula.language.parse import parse_expression
-from causalformula.formula.matrix.design import build, evaluate_variables, model_matrix
+from causalformula.formula.matrix.design import build, evaluate_variables
 from causalformula.formula.matrix.terms import terms
+from tests.parity.columns import model_matrix
 
 N = 40
 RNG = np.random.default_rng(20)
@@ -64,17 +65,8 @@ def test_a_row_on_its_own_is_built_as_it_was_among_the_others(text):
         np.testing.assert_allclose(recipe.apply(cut_to(COLUMNS, rows), len(rows)), whole[rows], rtol=1e-13, atol=1e-13)
 
 
-def test_rebuild_is_apply_and_touches_only_what_changed():
-    text = "l * x + f + poly(age, 2) + l:f + I(x * z) + offset(z)"
-    whole, recipe, _ = matrix(text)
-    for changed, new in [("l", Logical.of(np.ones(N, bool))), ("x", X + 1), ("f", Factor(np.zeros(N, int), ("c",)))]:
-        columns = {**COLUMNS, changed: new}
-        only = recipe.rebuild(whole, columns, [changed])
-        np.testing.assert_array_equal(only, recipe.apply(columns, N))
-        assert only is not whole
-    assert recipe.rebuild(whole, {}, []).tolist() == whole.tolist()
-    # Columns that do not depend on what changed are not even looked at.
-    recipe.rebuild(whole, {"f": COLUMNS["f"], "l": COLUMNS["l"]}, ["f"])
+def test_variables_and_offset_of_a_recipe():
+    _, recipe, _ = matrix("l * x + f + poly(age, 2) + l:f + I(x * z) + offset(z)")
     assert recipe.variables == ("l", "x", "f", "age", "z")
     np.testing.assert_array_equal(recipe.offset(COLUMNS, N), COLUMNS["z"])
 

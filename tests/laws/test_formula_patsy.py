@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from causalformula.formula.expressions.values import Factor, Logical, Strings
 from causalformula.formula.language.parse import parse_expression
-from causalformula.formula.matrix.design import model_matrix
 from causalformula.formula.matrix.terms import terms
+from tests.parity.columns import model_matrix
 
 N = 160
 RNG = np.random.default_rng(8)

@@ -16,8 +16,9 @@ from causalformula.formula.expressions.values import Columns, Factor, Logical, S
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Call, Node
-from causalformula.formula.matrix.design import Recipe, build, evaluate_variables, model_matrix
+from causalformula.formula.matrix.design import Recipe, build, evaluate_variables
 from causalformula.formula.matrix.terms import Terms, terms
+from tests.parity.columns import model_matrix
 
 from . import reference
 

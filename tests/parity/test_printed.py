@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, effect_table, print_coefmat
+from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, effect_cells, print_coefmat
 from causalformula.results.text.console import (
     GlmText,
     LmText,
     anova_text,
-    coeftest_text,
+    coeftest,
     glm_print,
     glm_summary,
     lm_print,
@@ -33,10 +33,16 @@ from causalformula.results.text.numbers import (
     zapsmall,
 )
 from causalformula.results.text.numbers import stars as star_marks
-from causalformula.results.text.page import vector_text
+from causalformula.results.text.page import WIDTH, vector_text
+from causalformula.results.text.summary import Summary
 from tests.parity import reference
 
 R = reference.values("r_printed")
+
+
+def effect_text(table, rows, width=WIDTH, **options):
+    """The effect table on a page of R's width."""
+    return effect_cells(table, rows, **options).text(width)
 
 
 def many(value: Any) -> list[Any]:
@@ -46,6 +52,16 @@ def many(value: Any) -> list[Any]:
 
 def numbers(value: Any) -> np.ndarray:
     return np.array([float("nan") if v in ("NA", None) else float(v) for v in many(value)])
+
+
+def console(parts: tuple[Any, ...]) -> str:
+    """What R writes: parts that are tables with a newline at their end, texts without one."""
+    return str(Summary(parts)) + "\n"
+
+
+def printed_test(*arguments: Any, **named: Any) -> str:
+    """R's ends with one blank line."""
+    return console(coeftest(*arguments, **named))
 
 
 def columns(value: list[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -137,9 +153,9 @@ def test_lm_texts(entry):
         omitted=entry["omitted"],
     )
     assert lm_print(entry["call"], entry["names"], numbers(entry["coefficients"])) == entry["print"]
-    assert lm_summary(model) == entry["summary"]
+    assert console(lm_summary(model)) == entry["summary"]
     if entry.get("coeftest"):
-        assert coeftest_text(model.table, model.names) == entry["coeftest"]
+        assert printed_test(model.table, model.names) == entry["coeftest"]
 
 
 @pytest.mark.parametrize("entry", [e for e in R["lm"] if e.get("anova")], ids=lambda e: e["call"][:60])
@@ -163,10 +179,10 @@ def test_glm_texts(entry):
         statistic=entry["statistic"],
     )
     assert glm_print(entry["call"], entry["names"], numbers(entry["coefficients"]), **shared) == entry["print"]
-    assert glm_summary(model) == entry["summary"]
+    assert console(glm_summary(model)) == entry["summary"]
     if entry.get("coeftest"):
         table, statistic = columns(entry["coeftest_table"])[0], entry["coeftest_statistic"]
-        assert coeftest_text(table, model.names, statistic=statistic) == entry["coeftest"]
+        assert printed_test(table, model.names, statistic=statistic) == entry["coeftest"]
 
 
 # ---- the reference models: stored numbers, residuals from the data -----------------------------------------------
@@ -237,7 +253,7 @@ def test_reference_lm_summary(name):
         weighted=weights is not None,
         omitted=len(omitted),
     )
-    assert lm_summary(model) == stored["printed_summary"] + "\n"
+    assert console(lm_summary(model)) == stored["printed_summary"] + "\n"
 
 
 @pytest.mark.parametrize("name", ["lm_heart_unadjusted", "lm_heart_adjusted"])
@@ -269,13 +285,13 @@ def test_reference_coeftest_t(name, vcov, printed):
         se = np.sqrt(np.diag(reference.matrix(stored["hc"][vcov])))
         p = 2 * stats.t.sf(np.abs(b / se), stored["df_residual"])
         table = np.column_stack([b, se, b / se, p])
-    assert coeftest_text(table, list(stored["coef"])) == stored[printed] + "\n"
+    assert printed_test(table, list(stored["coef"])) == stored[printed] + "\n"
 
 
 def test_reference_coeftest_z():
     stored = reference.values("glm_logit_outcome")
     table = reference.matrix(stored["coeftest_HC1"])
-    text = coeftest_text(table, list(stored["coef"]), statistic="z")
+    text = printed_test(table, list(stored["coef"]), statistic="z")
     assert text == stored["printed_coeftest_HC1"] + "\n"
 
 
@@ -342,7 +358,7 @@ def test_reference_glm_summary(name):
         iterations=stored["iter"],
         statistic="t" if family.startswith("quasi") else "z",
     )
-    assert glm_summary(model) == printed_text + "\n"
+    assert console(glm_summary(model)) == printed_text + "\n"
 
 
 def test_reference_glm_print():
@@ -370,12 +386,12 @@ def test_every_printed_reference_text_is_compared():
 # ---- the effect table --------------------------------------------------------------------------------------------
 
 
-def test_effect_table_of_the_heart_example():
+def test_effect_text_of_the_heart_example():
     """Estimate, error, t and p by ``printCoefmat``; the limits share their own digits; stars last."""
     stored = reference.values("lm_heart_adjusted")
     row = reference.matrix(stored["coef_table"]).loc["Drug"].to_numpy()
     limits = reference.matrix(stored["confint"]).loc["Drug"].to_numpy()
-    assert effect_table([*row, *limits], ["Drug 1 - 0"]) == (
+    assert effect_text([*row, *limits], ["Drug 1 - 0"]) == (
         "           Estimate Std. Error t value Pr(>|t|)   2.5 %  97.5 %    \n"
         "Drug 1 - 0  -9.8877     0.3529  -28.02   <2e-16 -10.580  -9.195 ***\n"
         "---\n"
@@ -384,20 +400,20 @@ def test_effect_table_of_the_heart_example():
 
 
 @pytest.mark.parametrize("entry", [e for e in R["coefmat"] if len(e["cols"]) == 4 and "options" not in e][::7])
-def test_effect_table_keeps_the_digits_of_the_coefficient_table(entry):
+def test_effect_text_keeps_the_digits_of_the_coefficient_table(entry):
     """Whatever the limits are, the first four columns are written as ``printCoefmat`` writes them."""
     table, _ = columns(entry["table"])
     with np.errstate(invalid="ignore"):  # some of the stored errors are infinite
         wide = np.column_stack([table, table[:, 0] - 1.96 * table[:, 1], table[:, 0] + 1.96 * table[:, 1]])
     rows = [f"r{i}" for i in range(len(table))]
     plain = print_coefmat(table, rows, T_COLUMNS, digits=entry["digits"], signif_stars=False, width=500).splitlines()
-    wide_lines = effect_table(wide, rows, digits=entry["digits"], width=500).splitlines()
+    wide_lines = effect_text(wide, rows, digits=entry["digits"], width=500).splitlines()
     assert [line[: len(plain[0])] for line in wide_lines[: len(plain)]] == plain
 
 
-def test_effect_table_without_an_interval_names_the_statistic():
+def test_effect_text_without_an_interval_names_the_statistic():
     nan = float("nan")
-    text = effect_table([[0.5, nan, nan, nan, nan, nan]], ["a"], statistic="z", level=0.9)
+    text = effect_text([[0.5, nan, nan, nan, nan, nan]], ["a"], statistic="z", level=0.9)
     assert text == (
         f"  {Z_COLUMNS[0]} {Z_COLUMNS[1]} {Z_COLUMNS[2]} {Z_COLUMNS[3]} 5 % 95 %\n"
         "a      0.5         NA      NA       NA  NA   NA\n"

@@ -43,9 +43,9 @@ def test_strata(pair):
     fit, stored = pair
     assert fit.design.subclass.astype(str).tolist() == stored["subclass"]
     close(fit.design.distance, stored["distance"], PS, what="distance")
-    close(fit.fit.extras["strata"].cuts, vector(stored["q_cut"]), PS, what="q_cut")
+    close(fit.design.designed.strata.cuts, vector(stored["q_cut"]), PS, what="q_cut")
     counts = np.array(stored["qn"]["values"])[:2, :-1]
-    np.testing.assert_array_equal(fit.fit.extras["strata"].counts, counts)
+    np.testing.assert_array_equal(fit.design.designed.strata.counts, counts)
     assert fit.call.options.estimand == stored["estimand"]
 
 

@@ -178,8 +178,8 @@ def test_trimmed_effect(lalonde):
     stored = values("weightit_glm_stabilize_trim")["trim99_effects"]
     fit = cf.fit(FULL, lalonde, "ipw", trim=0.99)
     agrees(fit, stored["HC0"], LOGIT, "HC0")
-    made = fit.fit.extras["weighting"]
-    whole = cf.fit(FULL, lalonde, "ipw").fit.extras["weighting"]
+    made = fit.design.designed
+    whole = cf.fit(FULL, lalonde, "ipw").design.designed
     held = Weighting(made.weights, stages=whole.stages, dw=whole.dw)
     theirs = weighted_fit(fit.call.frame, held, fit.call.options).estimate
     r = np.sqrt(stored["asympt"]["vcov"]["values"][1][1])
@@ -238,7 +238,7 @@ def test_cbps_package(lalonde, estimand):
     stored = values("CBPS_package")[f"{estimand}_exact"]
     assert stored["converged"] == 0
     fit = cf.fit(FULL, lalonde, "cbps", estimand=estimand)
-    (stage,) = fit.fit.extras["weighting"].stages
+    (stage,) = fit.design.designed.stages
     theirs = vector(stored["coef"])
     close(stage.theta, theirs, 1e-2, np.abs(theirs), "coefficients")
     close(fit.design.distance[:10], vector(stored["fitted_head"]), 1e-2, what="propensity scores")
@@ -259,7 +259,7 @@ def test_cbps_package_atc_is_not_balanced(lalonde):
     """R: CBPS::CBPS(method = "exact", ATT = 2), which models the controls, says that it did not converge."""
     stored = values("CBPS_package")["ATC_exact"]
     fit = cf.fit(FULL, lalonde, "cbps", estimand="ATC")
-    (stage,) = fit.fit.extras["weighting"].stages
+    (stage,) = fit.design.designed.stages
     assert stored["converged"] == 1
     assert imbalance(fit.call.frame, -vector(stored["coef"])) > 0.01
     assert imbalance(fit.call.frame, stage.theta) < 1e-8

@@ -205,7 +205,7 @@ def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | 
     r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
     summary="a propensity model fitted to balance the covariates",
     batch=_batch,
-    design=cbps_weights,
+    make_design=cbps_weights,
     estimate=weighted_fit,
 )
 def cbps(frame: ModelFrame, options: CBPS) -> Fit:

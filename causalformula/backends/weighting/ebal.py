@@ -160,7 +160,7 @@ def _batch(frame: ModelFrame, options: Ebal, query: Query, W: Array) -> Array | 
     r="WeightIt::weightit(method = 'ebal') |> lm_weightit()",
     summary="entropy balancing: exact balance with the least variable weights",
     batch=_batch,
-    design=ebal_weights,
+    make_design=ebal_weights,
     estimate=weighted_fit,
 )
 def ebal(frame: ModelFrame, options: Ebal) -> Fit:

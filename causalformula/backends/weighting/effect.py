@@ -60,8 +60,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
         ),
         caveats=weighting.caveats,
         given=weighting.given,
-        extras={"weighting": weighting},
-        stage=weighting,
+        designed=weighting,
     )
 
 

@@ -210,7 +210,7 @@ def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array 
         "same_seed": "a quadratic programme a replicate takes too long for hundreds of them in a test",
     },
     needs=("osqp",),
-    design=energy_weights,
+    make_design=energy_weights,
     estimate=weighted_fit,
 )
 def energy(frame: ModelFrame, options: Energy) -> Fit:

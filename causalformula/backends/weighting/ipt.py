@@ -66,7 +66,7 @@ def _batch(frame: ModelFrame, options: IPT, query: Query, W: Array) -> Array | N
     r="WeightIt::weightit(method = 'ipt') |> lm_weightit()",
     summary="inverse probability tilting: a propensity model an arm, balanced exactly",
     batch=_batch,
-    design=ipt_weights,
+    make_design=ipt_weights,
     estimate=weighted_fit,
 )
 def ipt(frame: ModelFrame, options: IPT) -> Fit:

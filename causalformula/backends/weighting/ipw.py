@@ -293,7 +293,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
     batch=_batch,
-    design=ipw_weights,
+    make_design=ipw_weights,
     estimate=weighted_fit,
 )
 def ipw(frame: ModelFrame, options: IPW) -> Fit:

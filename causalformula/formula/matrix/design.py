@@ -176,19 +176,3 @@ def _suffixes(value: Value) -> tuple[str, ...]:
     if not isinstance(value, Matrix) or value.values.shape[1] == 1:
         return ("",)
     return value.names or tuple(str(j) for j in range(1, value.values.shape[1] + 1))
-
-
-def model_matrix(
-    terms: Terms,
-    columns: Columns,
-    n: int,
-    *,
-    contrasts: Contrasts | None = None,
-    env: Env | None = None,
-    source: str | None = None,
-    drop_unused: bool = False,
-) -> tuple[Array, Recipe, Evaluated]:
-    """R's ``model.matrix(formula, data)``: rows with a missing value are dropped, unused levels are kept."""
-    evaluated = evaluate_variables(terms, columns, n, env, source)
-    matrix, recipe, _ = build(evaluated, evaluated.kept, contrasts=contrasts, drop_unused=drop_unused)
-    return matrix, recipe, evaluated

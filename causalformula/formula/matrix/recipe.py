@@ -208,19 +208,6 @@ class Recipe:
         prepared = {i: self._prepared(i, columns, n) for i in self.blocks}
         return self.fill(prepared, n)
 
-    def rebuild(self, matrix: Array, columns: Columns, changed: Collection[str]) -> Array:
-        """A copy of ``matrix`` with only those columns computed anew that depend on the data columns ``changed``."""
-        touched = {i for i, used in self.uses.items() if not set(changed).isdisjoint(used)}
-        out: Array = matrix.copy(order="F")
-        prepared: dict[int, Prepared] = {}
-        for position, term in self._layout():
-            if any(i in touched for i, _ in term):
-                for i, _ in term:
-                    if i not in prepared:
-                        prepared[i] = self._prepared(i, columns, len(matrix))
-                _write(out, position, term, prepared)
-        return out
-
     def partial(self, values: Mapping[int, Value], touched: Collection[int], n: int) -> tuple[Codes, Array]:
         """Places and values (n, c) of only those columns whose terms use a variable in ``touched``.
 

@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, OptionError
-from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import has_dot
-from causalformula.formula.language.reader import parse_model
+from causalformula.errors import OptionError
 from causalformula.formula.matrix.terms import Terms
-from causalformula.frame.regression_frame import RegressionFrame
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Classical
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array
 from causalformula.results.models import statistics as fit_statistics
-from causalformula.results.models.formula import right_side
-from causalformula.results.reading.reading import Test
+from causalformula.results.models.core import ModelCore
+from causalformula.results.models.formula import formula_text, model_terms, refitted
+from causalformula.results.reading.test import Test
 from causalformula.results.text.console import anova_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.model import Model
 
 NAN = float("nan")
 
@@ -63,38 +59,6 @@ def table_text(table: pd.DataFrame, heading: str) -> str:
     return anova_text(table.to_numpy(dtype=float), rows, list(table.columns), heading=heading).removesuffix("\n")
 
 
-# -- what a model is called and made of -------------------------------------------------------------------------------
-
-
-def formula_text(model: Model) -> str:
-    """The model's formula as R would write it."""
-    frame = model.frame
-    if isinstance(frame, RegressionFrame):
-        left, right = parse_model(frame.text, tuple(frame.replay.recipe.env or ()))
-        if not has_dot(right):
-            return f"{'' if left is None else deparse(left)} ~ {deparse(right)}"
-    columns = " + ".join(name for name in model.names if name != "(Intercept)")
-    return f"{model.outcome_name} ~ {right_side(model.replay) if model.replay is not None else columns or '1'}"
-
-
-def model_terms(model: Model) -> tuple[Terms, Codes]:
-    """The model's terms, and the term of each column (0 the intercept)."""
-    if model.replay is None:
-        raise CapabilityError("this model's columns belong to no formula, so it has no terms; use cf.lm or cf.glm")
-    recipe = model.replay.recipe
-    return recipe.terms, np.asarray(recipe.assign, dtype=np.intp)
-
-
-def refitted(model: Model, columns: Codes, intercept: bool) -> FittedRegression:
-    """The model with some of its columns only."""
-    fit = model.regression
-    X, names = fit.X[:, columns], [fit.names[j] for j in columns]
-    weights = fit.weights if fit.weighted else None
-    if fit.linear:
-        return fit_linear(X, fit.y, names, weights=weights, offset=fit.offset, intercept=intercept)
-    return fit_glm(X, fit.y, names, fit.family, weights=weights, offset=fit.offset, intercept=intercept)
-
-
 # -- tests ------------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +81,7 @@ def _ratio(change: Array, df: Array, scale: float) -> Array:
         return np.asarray(np.where(df > 0, change / df / scale, NAN))
 
 
-def choose_test(model: Model, test: str | bool | None) -> str:
+def choose_test(model: ModelCore, test: str | bool | None) -> str:
     """``F``, ``Chisq``, or an empty string for none."""
     if test is None:
         known = not model.regression.linear and model.regression.family.dispersion_known
@@ -132,7 +96,7 @@ def choose_test(model: Model, test: str | bool | None) -> str:
 # -- anova ------------------------------------------------------------------------------------------------------------
 
 
-def anova(*models: Model, test: str | bool | None = None) -> Anova:
+def anova(*models: ModelCore, test: str | bool | None = None) -> Anova:
     """Analysis of variance (``cf.lm``) or deviance (``cf.glm``).
 
     One model: its terms added one after the other. Several: each against the one before it, on the residual variance
@@ -167,9 +131,7 @@ def anova(*models: Model, test: str | bool | None = None) -> Anova:
     >>> cf.anova(cf.lm("Severity ~ Drug", heart)).table["Df"].tolist()
     [1.0, 998.0]
     """
-    from causalformula.results.model import Model
-
-    if not models or not all(isinstance(model, Model) for model in models):
+    if not models or not all(isinstance(model, ModelCore) for model in models):
         raise OptionError("anova takes models of cf.lm and cf.glm; of a causal fit, its .outcome")
     if len(models) == 1:
         (model,) = models
@@ -181,7 +143,7 @@ def anova(*models: Model, test: str | bool | None = None) -> Anova:
     return _told(_compare(models, largest, how), models)
 
 
-def check_comparable(models: Sequence[Model]) -> None:
+def check_comparable(models: Sequence[ModelCore]) -> None:
     """Refuse models of different kinds, outcomes or rows."""
     first = models[0]
     for other in models[1:]:
@@ -197,7 +159,7 @@ def check_comparable(models: Sequence[Model]) -> None:
             raise OptionError("the models have different outcomes or weights, so their fits cannot be compared")
 
 
-def _sequential_lm(model: Model, test: str) -> Anova:
+def _sequential_lm(model: ModelCore, test: str) -> Anova:
     import pandas as pd
 
     fit = model.regression
@@ -223,7 +185,7 @@ def _sequential_lm(model: Model, test: str) -> Anova:
     return Anova(pd.DataFrame(columns, index=index), f"Analysis of Variance Table\n\nResponse: {model.outcome_name}")
 
 
-def _sequential_glm(model: Model, test: str) -> Anova:
+def _sequential_glm(model: ModelCore, test: str) -> Anova:
     import pandas as pd
 
     fit = model.regression
@@ -254,7 +216,7 @@ def _deviance_test(test: str, change: Array, df: Array, fit: FittedRegression) -
     return {"Pr(>Chi)": _upper("Chisq", change / fit.hat.dispersion, df, np.inf)} if test else {}
 
 
-def _compare(models: Sequence[Model], largest: Model, test: str) -> Anova:
+def _compare(models: Sequence[ModelCore], largest: ModelCore, test: str) -> Anova:
     import pandas as pd
 
     resid = np.array([float(m.df_residual) for m in models])
@@ -270,7 +232,7 @@ def _compare(models: Sequence[Model], largest: Model, test: str) -> Anova:
     return Anova(pd.DataFrame(columns, index=index), "\n".join([f"Analysis of {kind} Table", "", *lines]))
 
 
-def _told(found: Anova, models: Sequence[Model]) -> Anova:
+def _told(found: Anova, models: Sequence[ModelCore]) -> Anova:
     """With a note for a reader of models with a robust covariance: the table does not use it."""
     own = {describe(m.covariance.request) for m in models if not isinstance(m.covariance.request, Classical)}
     if not own:
@@ -306,7 +268,7 @@ def comparison_table(resid: tuple[int, int], test: Test, squares: tuple[float, f
 # -- drop1 ------------------------------------------------------------------------------------------------------------
 
 
-def drop1(model: Model, test: str | bool | None = "none") -> Anova:
+def drop1(model: ModelCore, test: str | bool | None = "none") -> Anova:
     """See ``Model.drop1``."""
     import pandas as pd
 
@@ -325,7 +287,7 @@ def _droppable(found: Terms) -> list[int]:
     return [k for k, own in enumerate(members) if not any(own < other for other in members)]
 
 
-def _changes(model: Model, fits: Sequence[FittedRegression]) -> tuple[Array, Array, Array]:
+def _changes(model: ModelCore, fits: Sequence[FittedRegression]) -> tuple[Array, Array, Array]:
     """Deviances, then lost degrees of freedom and gains of the deviance; the full model first."""
     full = model.regression
     deviance = np.array([full.deviance, *(fit.deviance for fit in fits)])
@@ -335,7 +297,7 @@ def _changes(model: Model, fits: Sequence[FittedRegression]) -> tuple[Array, Arr
     return deviance, df, change
 
 
-def _deletions_lm(model: Model, fits: Sequence[FittedRegression], test: str) -> dict[str, Array]:
+def _deletions_lm(model: ModelCore, fits: Sequence[FittedRegression], test: str) -> dict[str, Array]:
     deviance, df, change = _changes(model, fits)
     ranks = np.array([model.rank, *(fit.rank for fit in fits)])
     n = model.nobs
@@ -350,7 +312,7 @@ def _deletions_lm(model: Model, fits: Sequence[FittedRegression], test: str) -> 
     return columns
 
 
-def _deletions_glm(model: Model, fits: Sequence[FittedRegression], test: str) -> dict[str, Array]:
+def _deletions_glm(model: ModelCore, fits: Sequence[FittedRegression], test: str) -> dict[str, Array]:
     deviance, df, change = _changes(model, fits)
     full = model.regression
     ranks = np.array([full.rank, *(fit.rank for fit in fits)])

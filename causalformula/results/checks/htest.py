@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.numerics.arrays import Codes
-from causalformula.results.checks.anova import formula_text
-from causalformula.results.reading.reading import Test
+from causalformula.results.models.core import ModelCore
+from causalformula.results.models.formula import formula_text
+from causalformula.results.reading.test import Test
 from causalformula.results.text.numbers import format_num, format_pval
-
-if TYPE_CHECKING:
-    from causalformula.results.model import Model
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ def htest_text(data: str, named: Named, statistic: float, df: Sequence[float], p
     return f"\n\t{named.method}\n\ndata:  {data}\n{line}\n{ending}"
 
 
-def chi_squared_test(model: Model, named: Named, value: float, df: int) -> Test:
+def chi_squared_test(model: ModelCore, named: Named, value: float, df: int) -> Test:
     """A statistic that is chi-squared, with R's print."""
     from scipy.special import chdtrc
 
@@ -49,7 +46,7 @@ def chi_squared_test(model: Model, named: Named, value: float, df: int) -> Test:
     return Test(value, float(df), p, named.method, None, htest_text(formula_text(model), named, value, (df,), p))
 
 
-def f_test(model: Model, named: Named, value: float, df: tuple[int, int]) -> Test:
+def f_test(model: ModelCore, named: Named, value: float, df: tuple[int, int]) -> Test:
     """A statistic that is F, with R's print."""
     from scipy.special import fdtrc
 
@@ -58,11 +55,9 @@ def f_test(model: Model, named: Named, value: float, df: tuple[int, int]) -> Tes
     return Test(value, freedom, p, named.method, None, htest_text(formula_text(model), named, value, df, p))
 
 
-def check_plain(model: Model, name: str) -> None:
+def check_plain(model: ModelCore, name: str) -> None:
     """These tests are about unweighted least squares."""
-    from causalformula.results.model import Model
-
-    if not isinstance(model, Model):
+    if not isinstance(model, ModelCore):
         raise OptionError(f"{name} takes a model of cf.lm; of a causal fit, its .outcome")
     if not model.regression.linear:
         raise CapabilityError(f"{name} is a test of linear models (cf.lm), not of a generalised one")
@@ -70,7 +65,7 @@ def check_plain(model: Model, name: str) -> None:
         raise CapabilityError(f"{name} is not defined for a weighted regression")
 
 
-def ordered_rows(model: Model, order_by: str | None) -> Codes:
+def ordered_rows(model: ModelCore, order_by: str | None) -> Codes:
     """Rows in the order of a column; as they are where none is named."""
     if order_by is None:
         return np.arange(len(model.regression.y))

@@ -14,20 +14,22 @@ from causalformula.inference.requests import Bootstrap, Classical, Request
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
-from causalformula.results.checks.anova import comparison_table, formula_text, table_text
-from causalformula.results.effects.summary import Summary, effect_part
+from causalformula.results.checks.anova import comparison_table, table_text
+from causalformula.results.models.core import ModelCore
+from causalformula.results.models.formula import formula_text
 from causalformula.results.reading.carried import Equations, carried, joint_test
-from causalformula.results.reading.reading import Reading, Test, read
+from causalformula.results.reading.estimates import Estimates
+from causalformula.results.reading.reading import Reading, read
+from causalformula.results.reading.test import Test
 from causalformula.results.text.numbers import format_each
+from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.model import Model
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Hypotheses:
+class Hypotheses(Estimates):
     """Equations among coefficients: left minus right sides, and the joint test that all are zero.
 
     Attributes
@@ -46,7 +48,7 @@ class Hypotheses:
     estimate: np.ndarray
     covariance: Covariance
     test: Test
-    model: Model
+    model: ModelCore
 
     def with_vcov(self, vcov: Any) -> Hypotheses:
         """The same equations under another covariance of the coefficients."""
@@ -56,27 +58,19 @@ class Hypotheses:
         """Estimates, errors, tests and limits as arrays."""
         return read(self.estimate, self.covariance, read_measure("difference"), level)
 
-    def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """One row an equation, with broom's column names."""
+    @property
+    def _labels(self) -> list[str]:
+        return list(self.equations)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of the equations' values."""
         import pandas as pd
 
-        reading = self.read(level)
-        return pd.DataFrame(
-            {
-                "term": list(self.equations),
-                "estimate": reading.estimate,
-                "std.error": reading.std_error,
-                "statistic": reading.statistic,
-                "df": reading.df,
-                "p.value": reading.p_value,
-                "conf.low": reading.low,
-                "conf.high": reading.high,
-            }
-        )
+        return pd.DataFrame(self.covariance.matrix, index=self._labels, columns=self._labels)
 
     def summary(self, level: float = 0.95) -> Summary:
         """The table, and the joint test below it."""
-        cells = effect_part(self.equations, self.read(level), level)
+        cells = self.read(level).cells(self.equations, level)
         lines = [f"Standard errors: {self.covariance.label}"]
         if isinstance(self.covariance.request, Bootstrap):
             lines.append(f"Intervals: {self.covariance.request.kind}")
@@ -86,7 +80,7 @@ class Hypotheses:
         return str(self.summary())
 
 
-def hypotheses(model: Model, texts: str | Sequence[str]) -> Hypotheses:
+def hypotheses(model: ModelCore, texts: str | Sequence[str]) -> Hypotheses:
     """See ``Model.hypothesis``."""
     fit = model.regression
     aliased = [name for j, name in enumerate(fit.names) if j not in fit.kept]
@@ -109,7 +103,7 @@ def hypotheses(model: Model, texts: str | Sequence[str]) -> Hypotheses:
 class _Restrictions:
     """Equations among a model's coefficients, for the table that ``car::linearHypothesis`` prints."""
 
-    model: Model
+    model: ModelCore
     texts: tuple[str, ...]
     value: Array
     jac: Array

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from causalformula.errors import OptionError, choose
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
-from causalformula.results.checks.anova import formula_text
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test, htest_text, ordered_rows
-from causalformula.results.reading.reading import Test
-
-if TYPE_CHECKING:
-    from causalformula.results.model import Model
-
+from causalformula.results.models.core import ModelCore
+from causalformula.results.models.formula import formula_text
+from causalformula.results.reading.test import Test
 
 # Above this, R takes the normal approximation to the Durbin-Watson statistic.
 EXACT_ROWS = 100
@@ -24,7 +20,7 @@ ALTERNATIVES = {"greater": "greater than", "less": "less than", "two.sided": "no
 
 
 def dwtest(
-    model: Model, alternative: str = "greater", *, exact: bool | None = None, order_by: str | None = None
+    model: ModelCore, alternative: str = "greater", *, exact: bool | None = None, order_by: str | None = None
 ) -> Test:
     """Durbin-Watson test for serial correlation of first order.
 
@@ -114,7 +110,7 @@ def _dw_exact(value: float, X: Array) -> float:
     return float(np.clip(0.5 - area / np.pi, 0, 1))
 
 
-def bgtest(model: Model, order: int = 1, type: str = "Chisq", *, order_by: str | None = None) -> Test:
+def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: str | None = None) -> Test:
     """Breusch-Godfrey test for serial correlation up to an order.
 
     Residuals are regressed on the model's regressors and on their own lags (zero before the first row).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,16 +11,13 @@ from causalformula.frame.regression_frame import bind_regression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test
-from causalformula.results.reading.reading import Test
-
-if TYPE_CHECKING:
-    from causalformula.results.model import Model
-
+from causalformula.results.models.core import ModelCore
+from causalformula.results.reading.test import Test
 
 # -- heteroscedasticity -----------------------------------------------------------------------------------------------
 
 
-def bptest(model: Model, varformula: str | None = None, studentize: bool = True) -> Test:
+def bptest(model: ModelCore, varformula: str | None = None, studentize: bool = True) -> Test:
     """Breusch-Pagan test that the error variance does not depend on regressors.
 
     Squared residuals are regressed on the variables of the variance.
@@ -60,7 +56,7 @@ def bptest(model: Model, varformula: str | None = None, studentize: bool = True)
     return chi_squared_test(model, named, value, fit.rank - 1)
 
 
-def _design(model: Model, formula: str) -> Array:
+def _design(model: ModelCore, formula: str) -> Array:
     """The design of another formula on the model's rows."""
     return bind_regression(formula, model.frame.data_used(), na_action="fail").X
 
@@ -70,7 +66,7 @@ def _design(model: Model, formula: str) -> Array:
 KINDS = ("fitted", "regressor", "princomp")
 
 
-def resettest(model: Model, power: int | Sequence[int] = (2, 3), type: str = "fitted") -> Test:
+def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: str = "fitted") -> Test:
     """Ramsey's RESET test of the functional form: whether powers add anything to the model.
 
     Parameters
@@ -113,7 +109,7 @@ def resettest(model: Model, power: int | Sequence[int] = (2, 3), type: str = "fi
     return f_test(model, Named("RESET test", "RESET", ("df1", "df2")), value, (added, left))
 
 
-def _powered(model: Model, type: str) -> Array:
+def _powered(model: ModelCore, type: str) -> Array:
     """What is raised to powers (n, q)."""
     fit = model.regression
     if type == "fitted":
@@ -129,7 +125,7 @@ def _powered(model: Model, type: str) -> Array:
     return np.asarray(X @ vectors[:, [-1]])
 
 
-def _numeric_columns(model: Model) -> Array:
+def _numeric_columns(model: ModelCore) -> Array:
     """Columns of the numeric variables by themselves."""
     if model.replay is None:
         raise CapabilityError("this model belongs to no formula; use type='fitted'")

@@ -16,17 +16,17 @@ from causalformula.results.checks.anova import (
     Anova,
     check_comparable,
     comparison_table,
-    formula_text,
-    model_terms,
-    refitted,
     table_text,
 )
-from causalformula.results.model import Model, model_covariance
+from causalformula.results.models.core import ModelCore, model_covariance
+from causalformula.results.models.formula import formula_text, model_terms, refitted
 from causalformula.results.reading.carried import joint_test
-from causalformula.results.reading.reading import Test
+from causalformula.results.reading.test import Test
 
 
-def waldtest(model: Model, *others: Model | str | Sequence[str], vcov: Any = None, test: str = "F") -> Test | Anova:
+def waldtest(
+    model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Any = None, test: str = "F"
+) -> Test | Anova:
     """Wald test of a model against a nested one, which needs only the larger model's covariance.
 
     Parameters
@@ -96,22 +96,22 @@ class _Step:
         The model with all terms.
     """
 
-    model: Model
+    model: ModelCore
     text: str
     names: tuple[str, ...]
     left_out: tuple[str, ...] = ()
-    base: Model | None = None
+    base: ModelCore | None = None
 
 
 def _first(model: Any) -> _Step:
-    if not isinstance(model, Model):
+    if not isinstance(model, ModelCore):
         raise OptionError("waldtest takes models of cf.lm and cf.glm; of a causal fit, its .outcome")
     return _Step(model, formula_text(model), model.regression.kept_names, base=model)
 
 
 def _next(before: _Step, other: Any, vcov: Any) -> _Step:
     """A model as it is, or the one before without some terms."""
-    if isinstance(other, Model):
+    if isinstance(other, ModelCore):
         return _first(other)
     names = [other] if isinstance(other, str) else other
     if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
@@ -143,7 +143,7 @@ def _without(before: _Step, names: Sequence[str], vcov: Any) -> _Step:
     return _Step(model, f"{base.outcome_name} ~ {right}", regression.kept_names, gone, base)
 
 
-def _term(name: str, labels: Sequence[str], before: _Step, base: Model) -> str:
+def _term(name: str, labels: Sequence[str], before: _Step, base: ModelCore) -> str:
     """The term that is meant; the variables of an interaction may stand in any order."""
     there = [label for label in labels if label not in before.left_out]
     for label in there:
@@ -160,7 +160,7 @@ def _term(name: str, labels: Sequence[str], before: _Step, base: Model) -> str:
     raise OptionError(f"the model has no term {name!r}{choose(name, there)}{hint}")
 
 
-def _refuse_recoding(base: Model, kept: Sequence[int]) -> None:
+def _refuse_recoding(base: ModelCore, kept: Sequence[int]) -> None:
     """Without a term that others contain, or an intercept's stand-in, factors are coded anew: nothing is nested."""
     found, _ = model_terms(base)
     for k, own in enumerate(found.coding):
@@ -194,7 +194,7 @@ def _compared(a: _Step, b: _Step, vcov: Any, test: str) -> _Comparison:
     return _Comparison((resid[0], resid[1]), found)
 
 
-def _wald(full: Model, left: set[str], test: str) -> tuple[Test, int]:
+def _wald(full: ModelCore, left: set[str], test: str) -> tuple[Test, int]:
     """The test that the larger model's other coefficients are zero, and their number."""
     names = full.regression.kept_names
     if not left <= set(names) | {"(Intercept)"}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.designs.balance import Balance
+from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.overlap import SCORE, Overlap
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.wording import missing_notes
-
-if TYPE_CHECKING:
-    from causalformula.results.design import Design
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class Asked:
     pairs: tuple[tuple[str, str], ...]
 
 
-def the_treatment(design: Design) -> Treatment:
+def the_treatment(design: DesignCore) -> Treatment:
     """The treatment whose arms are compared."""
     treatment = design.call.frame.treatment
     if treatment is None:
@@ -44,7 +42,7 @@ def the_treatment(design: Design) -> Treatment:
     return treatment
 
 
-def sample_of(design: Design) -> Sample:
+def sample_of(design: DesignCore) -> Sample:
     """Rows, arms and weights of a design."""
     frame, treatment = design.call.frame, the_treatment(design)
     w = design.design_weights.weights
@@ -58,7 +56,7 @@ def sample_of(design: Design) -> Sample:
 
 
 def design_balance(
-    design: Design,
+    design: DesignCore,
     stats: Sequence[str] | str,
     binary: str,
     un: bool,
@@ -89,13 +87,13 @@ def design_balance(
     return replace(found, notes=_done(design))
 
 
-def _done(design: Design) -> tuple[str, ...]:
+def _done(design: DesignCore) -> tuple[str, ...]:
     """Rows left out for missing values, and what was done to the weights: trimmed, discarded."""
-    made = () if design.stage is None else tuple(design.stage.notes)
+    made = () if design.designed is None else tuple(design.designed.notes)
     return (*missing_notes(design.call.frame), *made)
 
 
-def _denominator(design: Design, given: Any) -> Any:
+def _denominator(design: DesignCore, given: Any) -> Any:
     """The divisor of differences: the one asked for, a level as its text, or the estimand's."""
     treatment = the_treatment(design)
     if given is None:
@@ -103,7 +101,7 @@ def _denominator(design: Design, given: Any) -> Any:
     return level_label(given) if level_label(given) in treatment.levels else given
 
 
-def _columns(design: Design, products: bool, poly: int, cluster: str | None) -> list[Covariate]:
+def _columns(design: DesignCore, products: bool, poly: int, cluster: str | None) -> list[Covariate]:
     """The rows of the table, the propensity score first."""
     if not (cluster is None or isinstance(cluster, str)):
         raise OptionError(f"cluster is the name of a column, not {cluster!r}")
@@ -117,7 +115,7 @@ def _columns(design: Design, products: bool, poly: int, cluster: str | None) -> 
     return columns
 
 
-def _by_group(design: Design, columns: list[Covariate], asked: Asked, cluster: str) -> Balance:
+def _by_group(design: DesignCore, columns: list[Covariate], asked: Asked, cluster: str) -> Balance:
     """A table for each group of a variable, and the worst over them."""
     sample, groups = sample_of(design), design.call.frame.groups(cluster)
     parts = {}
@@ -142,7 +140,7 @@ def _among(columns: list[Covariate], sample: Sample, rows: Bools) -> tuple[list[
     return [replace(c, values=c.values[rows]) for c in columns], sample.rows(rows)
 
 
-def _balance(design: Design, columns: list[Covariate], sample: Sample, asked: Asked) -> Balance:
+def _balance(design: DesignCore, columns: list[Covariate], sample: Sample, asked: Asked) -> Balance:
     import pandas as pd
 
     arms = sample.arms or {"Total": np.ones(len(sample.s), dtype=bool)}
@@ -160,7 +158,7 @@ def _balance(design: Design, columns: list[Covariate], sample: Sample, asked: As
     return Balance(across(list(pairs.values())), sizes, asked.limits, asked.un, parts, shown=shown)
 
 
-def weights_summary(design: Design, top: int) -> WeightsSummary:
+def weights_summary(design: DesignCore, top: int) -> WeightsSummary:
     """See ``Design.summary``."""
     top = whole("top", top, "how many of the largest weights to show")
     treatment = design.call.frame.treatment
@@ -178,7 +176,7 @@ def weights_summary(design: Design, top: int) -> WeightsSummary:
     return WeightsSummary(found, design.call.frame.index, design.ess(), top, notes)
 
 
-def design_overlap(design: Design) -> Overlap:
+def design_overlap(design: DesignCore) -> Overlap:
     """See ``Design.overlap``."""
     frame, arms, made = design.call.frame, design.arms(), design.design_weights
     scores: dict[str, Array] = {}
@@ -192,7 +190,7 @@ def design_overlap(design: Design) -> Overlap:
     return Overlap(found, support, frame.index, notes, "" if scores else _no_scores(design))
 
 
-def _no_scores(design: Design) -> str:
+def _no_scores(design: DesignCore) -> str:
     """Why there are no ranges of scores, and what shows overlap instead."""
     treatment, method = design.call.frame.treatment, design.call.record.name
     if treatment is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from causalformula.errors import some
-from causalformula.results.families.subclass import strata_parts
+from causalformula.results.designs.core import DesignCore
+from causalformula.results.designs.strata import strata_parts
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
 from causalformula.results.wording import (
@@ -18,11 +17,8 @@ from causalformula.results.wording import (
     treatment_text,
 )
 
-if TYPE_CHECKING:
-    from causalformula.results.design import Design
 
-
-def design_text(design: Design) -> str:
+def design_text(design: DesignCore) -> str:
     """The printed design, without a newline at the end."""
     parts = [_head(design), "", "Effective sample sizes", _sizes(design)]
     parts += [str(part).rstrip("\n") for part in strata_parts(design)]
@@ -30,7 +26,7 @@ def design_text(design: Design) -> str:
     return "\n".join([*parts, *(f"Note: {note}" for note in (*design.notes, *dose_notes(treatment)))])
 
 
-def _head(design: Design) -> str:
+def _head(design: DesignCore) -> str:
     """The method in words, and what went into it."""
     call, frame = design.call, design.call.frame
     kept = int((design.total_weights() > 0).sum())
@@ -46,14 +42,14 @@ def _head(design: Design) -> str:
     return "\n".join(lines)
 
 
-def _method(design: Design) -> str:
-    if design.stage is not None:
-        return design.stage.words
+def _method(design: DesignCore) -> str:
+    if design.designed is not None:
+        return design.designed.words
     none = "" if (design.design_weights.weights != 1).any() else ", which weights no row"
     return f"method {design.call.record.name!r}{none}"
 
 
-def _sizes(design: Design) -> str:
+def _sizes(design: DesignCore) -> str:
     sizes = design.ess()
     texts = np.array(format_num(sizes.to_numpy().ravel(), 5), dtype=object).reshape(sizes.shape)
     return Cells(tuple(sizes.index), tuple(sizes.columns), tuple(map(tuple, texts)), False).text().rstrip("\n")

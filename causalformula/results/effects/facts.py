@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from causalformula.results.result import Result
+from causalformula.results.effects.core import ResultCore
 
 
-def facts(result: Result) -> dict[str, Any]:
+def facts(result: ResultCore) -> dict[str, Any]:
     """Everything that a reader of the numbers must know, as JSON has it.
 
     Returns

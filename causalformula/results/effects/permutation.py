@@ -17,11 +17,10 @@ from causalformula.inference.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.permutation import Assignments, permutation_p
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.results.effects.core import ResultCore
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from causalformula.results.result import Result
 
 
 STATISTICS = ("estimate", "t")
@@ -75,7 +74,7 @@ class PermutationTest:
 
 
 def permutation_test(
-    result: Result,
+    result: ResultCore,
     reps: int,
     strata: str | None,
     cluster: str | None,
@@ -118,7 +117,7 @@ def permutation_test(
     )
 
 
-def _check(result: Result, reps: int, statistic: str, alternative: str) -> None:
+def _check(result: ResultCore, reps: int, statistic: str, alternative: str) -> None:
     for what, value, allowed in (("statistic", statistic, STATISTICS), ("alternative", alternative, ALTERNATIVES)):
         if value not in allowed:
             raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}")
@@ -137,7 +136,7 @@ def _check(result: Result, reps: int, statistic: str, alternative: str) -> None:
         raise CapabilityError("statistic='t' takes a standard error at each assignment; choose one: with_vcov('HC3')")
 
 
-def _assignments(result: Result, strata: str | None, cluster: str | None) -> tuple[Assignments, str]:
+def _assignments(result: ResultCore, strata: str | None, cluster: str | None) -> tuple[Assignments, str]:
     """What is exchanged: the formula's strata and clusters where none are named."""
     frame = result.call.frame
     treatment = frame.the_treatment
@@ -166,7 +165,7 @@ def _random(assignments: Assignments, reps: int, seed: int) -> Any:
         yield assignments.random(np.random.default_rng(child))
 
 
-def _reader(result: Result, statistic: str) -> Callable[[Answer], Array]:
+def _reader(result: ResultCore, statistic: str) -> Callable[[Answer], Array]:
     """From an answer to its statistic on the working scale, where no effect is zero."""
     if statistic == "estimate":
         return lambda answer: answer.estimate.theta
@@ -182,7 +181,7 @@ def _run(refit: Callable[[Codes], Array], rows: Any, n_jobs: int) -> Array:
     return np.array(Parallel(n_jobs=n_jobs, batch_size=CHUNK)(delayed(refit)(item) for item in rows))
 
 
-def _table(result: Result, observed: Array, p: Array, statistic: str) -> pd.DataFrame:
+def _table(result: ResultCore, observed: Array, p: Array, statistic: str) -> pd.DataFrame:
     table = result.tidy()
     table = table[[c for c in table.columns if c in _groups(result) or c in ("term", "contrast", "estimate")]].copy()
     if statistic == "t":
@@ -191,5 +190,5 @@ def _table(result: Result, observed: Array, p: Array, statistic: str) -> pd.Data
     return table
 
 
-def _groups(result: Result) -> set[str]:
+def _groups(result: ResultCore) -> set[str]:
     return {name for label in result.answer.labels for name, _ in label.groups}

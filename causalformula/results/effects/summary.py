@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Bootstrap
-from causalformula.results.families.subclass import strata_parts, stratified_line
-from causalformula.results.reading.reading import Reading
-from causalformula.results.text.coefmat import Cells, effect_cells
-from causalformula.results.text.markup import html, latex
+from causalformula.results.effects.core import ResultCore
+from causalformula.results.models.core import ModelCore
+from causalformula.results.models.summary import model_summary
+from causalformula.results.reading.reading import Reading, limits
+from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
+from causalformula.results.text.summary import Summary
 from causalformula.results.wording import dose_notes, estimand_text, missing_line, named_target, sampling_weights
-
-if TYPE_CHECKING:
-    from causalformula.results.result import Result
 
 TITLES = {
     "ATE": "Average treatment effect",
@@ -35,69 +32,23 @@ TITLES = {
 WIDTH = 100
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A printed summary: ``str`` for the console, and HTML and LaTeX of the same parts.
-
-    Attributes
-    ----------
-    parts : tuple
-        Text, and tables with their row and column names, in order.
-    """
-
-    parts: tuple[str | Cells, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(part if isinstance(part, str) else part.text().rstrip("\n") for part in self.parts)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def as_text(self) -> str:
-        """Plain text, as printed."""
-        return str(self)
-
-    def as_html(self) -> str:
-        """HTML, with tables as tables."""
-        return "\n".join(html(part) for part in self.parts)
-
-    def as_latex(self) -> str:
-        """LaTeX, with tables as ``tabular``."""
-        return "\n\n".join(text for text in map(latex, self.parts) if text)
-
-    def _repr_html_(self) -> str:
-        return self.as_html()
-
-
-def effect_part(labels: Sequence[str], reading: Reading, level: float) -> Cells:
-    """The effect table of the design: estimates, tests, limits, stars last."""
-    table = np.column_stack(
-        [reading.estimate, reading.std_error, reading.statistic, reading.p_value, reading.low, reading.high]
-    )
-    return effect_cells(table, labels, statistic="z" if reading.normal else "t", level=level)
-
-
-def result_summary(result: Result, level: float, *, models: bool) -> Summary:
+def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelCore]) -> Summary:
     """The summary of a causal fit.
 
     Parameters
     ----------
-    models : bool
-        Whether the models behind the effect follow.
+    models : mapping of str to ModelCore
+        Those behind the effect whose own summaries follow.
     """
     reading = result.read(level)
-    effects = effect_part([str(label) for label in result.answer.labels], reading, level)
+    effects = reading.cells([str(label) for label in result.answer.labels], level)
     parts: list[str | Cells] = [_header(result), "", effects]
     parts += [line for line in _footer(result, reading, level) if line]
-    if result.query is not None and result.query.kind == "strata":
-        parts += strata_parts(result.design)
+    parts += result._tables()
     if result.test is not None:
         parts += ["", str(result.test)]
-    if models:
-        for name in ("outcome", "propensity", "first_stage"):
-            model = getattr(result, name)
-            if model is not None:
-                parts += ["", f"{name.replace('_', '-').capitalize()} model:", *_stripped(model.summary().parts)]
+    for name, model in models.items():
+        parts += ["", f"{name.replace('_', '-').capitalize()} model:", *_stripped(model_summary(model).parts)]
     return Summary(tuple(parts))
 
 
@@ -111,7 +62,7 @@ def _stripped(parts: Sequence[str | Cells]) -> list[str | Cells]:
     return out
 
 
-def _header(result: Result) -> str:
+def _header(result: ResultCore) -> str:
     frame = result.call.frame
     outcome = "the outcome" if frame.outcome is None else frame.outcome.name
     name = frame.treatment.name if frame.treatment is not None else ""
@@ -122,7 +73,7 @@ def _header(result: Result) -> str:
     else:
         title = f"{_title(result)} of {name} on {outcome}{_among(result)}"
     estimand = estimand_text(result.call, result.fit.estimand)
-    facts = [f"Method: {_method(result)}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
+    facts = [f"Method: {result._method()}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
     if sampling_weights(frame):
         facts.append(f"Sampling weights: {sampling_weights(frame)}")
     joined = "      ".join(facts)
@@ -139,13 +90,7 @@ def _header(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _method(result: Result) -> str:
-    if result.query is not None and result.query.kind == "strata":
-        return f"{result.fit.method.split('; ')[0]}; difference in means within each"
-    return result.fit.method
-
-
-def _title(result: Result) -> str:
+def _title(result: ResultCore) -> str:
     treatment = result.call.frame.treatment
     title = TITLES.get(result.fit.estimand, result.fit.estimand)
     if named_target(result.call) is not None:
@@ -155,16 +100,16 @@ def _title(result: Result) -> str:
     return title
 
 
-def _among(result: Result) -> str:
+def _among(result: ResultCore) -> str:
     target = named_target(result.call)
     return "" if target is None else f" among units with {target}"
 
 
-def _null(result: Result) -> str:
+def _null(result: ResultCore) -> str:
     return " (tested against 1 on the log scale)" if result.answer.measure.reading == "exp" else ""
 
 
-def _footer(result: Result, reading: Reading, level: float) -> list[str]:
+def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
     lines = [f"Standard errors: {result.covariance.label}"]
     request = result.covariance.request
     if isinstance(request, Bootstrap):
@@ -172,7 +117,7 @@ def _footer(result: Result, reading: Reading, level: float) -> list[str]:
     if request.unconditional:
         lines.append("Unconditional: the covariates' own sampling is included")
     lines += result.covariance.notes
-    lines += stratified_line(result, level)
+    lines += result._lines(level)
     lines += [f"Note: {note}" for note in result.fit.notes_under(result.covariance.request)]
     if result.answer.measure.reading == "inverse":
         lines += _half_lines(result, reading, level)
@@ -184,7 +129,7 @@ def _footer(result: Result, reading: Reading, level: float) -> list[str]:
     )
 
 
-def scale_note(result: Result) -> list[str]:
+def scale_note(result: ResultCore) -> list[str]:
     """On which scale equations among ratios are tested: a ratio's own null is on the other one."""
     if result.source is None:
         return []
@@ -199,7 +144,7 @@ def scale_note(result: Result) -> list[str]:
     return []
 
 
-def _group_note(result: Result) -> list[str]:
+def _group_note(result: ResultCore) -> list[str]:
     """What groups of a column that is no modifier can differ by."""
     if result.query is None or result.query.by is None or result.call.frame.is_modifier(result.query.by.name):
         return []
@@ -211,10 +156,8 @@ def _group_note(result: Result) -> list[str]:
     return [f"Note: {name} is not in modify(...): {why}"]
 
 
-def _half_lines(result: Result, reading: Reading, level: float) -> list[str]:
+def _half_lines(result: ResultCore, reading: Reading, level: float) -> list[str]:
     """The limits of a number needed to treat whose difference may be zero: two half-lines through infinity."""
-    from causalformula.results.reading.reading import limits
-
     low, high = limits(result.answer.estimate.theta, result.covariance, level)
     lines = []
     for label, a, b, gone in zip(result.answer.labels, low, high, np.isnan(reading.low), strict=True):

@@ -6,44 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.fit import Answer
 from causalformula.inference.request_text import describe
-from causalformula.results.reading.reading import Reading
+from causalformula.results.effects.core import ResultCore
+from causalformula.results.models.core import ModelCore
+from causalformula.results.models.frames import glance
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.result import Result
 
-
-def tidy_answer(answer: Answer, reading: Reading) -> pd.DataFrame:
-    """One row an estimate: group columns, then term, contrast and broom's numbers."""
-    import pandas as pd
-
-    columns: dict[str, Any] = {}
-    for name in dict.fromkeys(name for label in answer.labels for name, _ in label.groups):
-        columns[name] = [dict(label.groups).get(name) for label in answer.labels]
-    columns["term"] = [label.term for label in answer.labels]
-    columns["contrast"] = [label.contrast for label in answer.labels]
-    columns |= {
-        "estimate": reading.estimate,
-        "std.error": reading.std_error,
-        "statistic": reading.statistic,
-        "df": reading.df,
-        "p.value": reading.p_value,
-        "conf.low": reading.low,
-        "conf.high": reading.high,
-    }
-    return pd.DataFrame(columns)
-
-
-def glance_result(result: Result) -> pd.DataFrame:
+def glance_result(result: ResultCore, model: ModelCore | None) -> pd.DataFrame:
     """One row: the outcome model's statistics where the result is read off one, then nobs, method, estimand, vcov."""
     import pandas as pd
 
-    # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
-    model = None if result.query is None else result.outcome
-    row: dict[str, Any] = {} if model is None else model.glance().iloc[0].drop("nobs").to_dict()
+    row: dict[str, Any] = {} if model is None else glance(model).iloc[0].drop("nobs").to_dict()
     row |= {
         "nobs": result.nobs,
         "method": result.call.record.name,
@@ -53,7 +29,7 @@ def glance_result(result: Result) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
-def augment_result(result: Result) -> pd.DataFrame:
+def augment_result(result: ResultCore) -> pd.DataFrame:
     """The rows used, with fitted values, residuals and design columns."""
     frame = result.call.frame
     data = frame.data_used()

@@ -3,87 +3,99 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from causalformula.backends.fit import Query
+from causalformula.backends.stratified import ByStratum
 from causalformula.errors import CapabilityError, CausalFormulaWarning
+from causalformula.inference.covariance import Covariance
 from causalformula.inference.requests import HC, Classical, Cluster
+from causalformula.results.designs.strata import strata_parts
+from causalformula.results.reading.reading import read
+from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
-
-if TYPE_CHECKING:
-    from causalformula.results.design import Design
-    from causalformula.results.result import Result
 
 # Roles of an outcome model, which the stratified estimator does without.
 MODELLED = ("outcome", "modify", "offset")
 
 
-def require_strata(result: Result, asked: str) -> None:
-    """A ``CapabilityError`` where a result has no strata to tell of."""
-    if "strata" not in result.fit.extras:
-        raise CapabilityError(f"method {result.call.record.name!r} has no strata; method='subclass' has")
-    if result.query is None or result.query.kind != "effects" or result.query.by is not None:
-        raise CapabilityError(f"{asked} is of the effects over everyone; ask the fit that these came from")
+@dataclass(frozen=True, eq=False, repr=False)
+class SubclassResult(Result):
+    """A ``Result`` of a subclassification: the effects by stratum, and the stratified estimator too."""
 
+    def strata(self) -> SubclassResult:
+        """The difference in means within each stratum of a subclassification, with the test that they are equal.
 
-def strata_parts(design: Design) -> list[str | Cells]:
-    """Parts of a print that count the rows of each stratum, as MatchIt's summary does; none without strata.
+        Returns
+        -------
+        Result
+            One row a stratum; ``fit.design.subclass`` says who is in which.
+        """
+        self._over_everyone("strata()")
+        return self._ask(ByStratum())
 
-    ``None`` are the rows that are in no stratum, of the arms' rows (with sampling weight) that ``All`` counts.
-    """
-    # here, so that importing results does not file this method before the others
-    from causalformula.backends.subclass import Stratification
+    def stratified(self, vcov: Any = None) -> SubclassResult:
+        """The mean of the differences within strata, weighted by the target's shares of them, from the same strata.
 
-    made = design.stage
-    if not isinstance(made, Stratification):
-        return []
-    used, arms = design.call.frame.unit_weights > 0, design.arms().values()
-    everyone = np.array([int((used & arm).sum()) for arm in arms])
-    none = everyone - made.strata.counts.sum(axis=1)
-    columns = [*made.strata.counts.T, *([none] if none.any() else []), everyone]
-    names = [*map(str, range(1, made.strata.size + 1)), *(["None"] if none.any() else []), "All"]
-    table = np.column_stack(columns)
-    body = tuple(tuple(map(str, row)) for row in np.vstack([table, table.sum(axis=0)]))
-    return ["", "Sample sizes by subclass", Cells((*design.arm_names(), "Total"), tuple(names), body, False)]
+        Parameters
+        ----------
+        vcov : optional
+            As in ``fit()``; by default HC2, Neyman's ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
+        """
+        self._over_everyone("stratified()")
+        call = self.call
+        assert call.record.estimate is not None
+        options: Any = replace(call.options, **{"estimator": "stratified", "interact": False})
+        fit = call.record.estimate(call.frame, self.fit.designed, options)
+        call, query = replace(call, options=options), Query()
+        covariance = call.covariance(fit.answer, vcov, query)
+        design = replace(self.design, call=call)
+        return replace(
+            self, answer=fit.answer, covariance=covariance, call=call, fit=fit, design=design, query=query, test=None
+        )
 
+    def _over_everyone(self, asked: str) -> None:
+        query = self.query
+        if query is None or query.kind != "effects" or query.split:
+            raise CapabilityError(f"{asked} is of the effects over everyone; ask the fit that these came from")
 
-def stratified(result: Result, vcov: Any) -> Result:
-    """See ``Result.stratified``."""
-    require_strata(result, "stratified()")
-    call = result.call
-    assert call.record.estimate is not None
-    options: Any = replace(call.options, **{"estimator": "stratified", "interact": False})
-    fit = call.record.estimate(call.frame, result.fit.stage, options)
-    call = replace(call, options=options)
-    query = Query()
-    covariance = call.covariance(fit.answer, vcov, query)
-    return replace(result, answer=fit.answer, covariance=covariance, call=call, fit=fit, query=query, test=None)
+    def _method(self) -> str:
+        if not isinstance(self.query, ByStratum):
+            return self.fit.method
+        return f"{self.fit.method.split('; ')[0]}; difference in means within each"
 
+    def _tables(self) -> list[str | Cells]:
+        return strata_parts(self.design) if isinstance(self.query, ByStratum) else []
 
-def stratified_line(result: Result, level: float) -> list[str]:
-    """The stratified estimate in a line below the weighted one."""
-    frame, query = result.call.frame, result.query
-    weighted = getattr(result.call.options, "estimator", "") == "weighted"
-    if not weighted or query is None or query.kind != "effects" or query.by is not None:
-        return []
-    request = result.covariance.request
-    independent = isinstance(request, (HC, Classical))
-    if any(frame.has(role) for role in MODELLED) or not (independent or isinstance(request, Cluster)):
-        return []
-    with warnings.catch_warnings():
-        # of strata with a single unit of an arm, which the line says itself
-        warnings.simplefilter("ignore", CausalFormulaWarning)
-        beside = stratified(result, None if independent else request)
-    reading = beside.read(level)
-    numbers = np.array([reading.estimate[0], reading.std_error[0], reading.low[0], reading.high[0]])
-    if not np.isfinite(numbers).all():
-        text = f"{format_each(numbers[:1], 4)[0]} (std. error not defined: a stratum has a single unit of an arm)"
-    else:
-        estimate, error, low, high = format_each(numbers, 4)
-        limits = f"{100 * level:g}% limits {low} and {high}"
-        text = f"{estimate} (std. error {error}, {limits}; {beside.covariance.label})"
-    return [f"Stratified estimator: {text}"]
+    def _lines(self, level: float) -> list[str]:
+        """The stratified estimate in a line below the weighted one."""
+        frame, query = self.call.frame, self.query
+        weighted = getattr(self.call.options, "estimator", "") == "weighted"
+        if not weighted or query is None or query.kind != "effects" or query.split:
+            return []
+        request = self.covariance.request
+        independent = isinstance(request, (HC, Classical))
+        if any(frame.has(role) for role in MODELLED) or not (independent or isinstance(request, Cluster)):
+            return []
+        answer = self.fit.outcomes.within.overall  # type: ignore[union-attr]
+        covariance = self._beside(HC("HC2") if independent else request)
+        reading = read(answer.estimate.theta, covariance, answer.measure, level)
+        numbers = np.array([reading.estimate[0], reading.std_error[0], reading.low[0], reading.high[0]])
+        if not np.isfinite(numbers).all():
+            text = f"{format_each(numbers[:1], 4)[0]} (std. error not defined: a stratum has a single unit of an arm)"
+        else:
+            estimate, error, low, high = format_each(numbers, 4)
+            limits = f"{100 * level:g}% limits {low} and {high}"
+            text = f"{estimate} (std. error {error}, {limits}; {covariance.label})"
+        return [f"Stratified estimator: {text}"]
+
+    def _beside(self, request: Any) -> Covariance:
+        """Covariance of the stratified estimate, which the fit has made beside the weighted one."""
+        with warnings.catch_warnings():
+            # of strata with a single unit of an arm, which the line says itself
+            warnings.simplefilter("ignore", CausalFormulaWarning)
+            return self.call.covariance(self.fit.outcomes.within.overall, request, None)  # type: ignore[union-attr]

@@ -22,9 +22,9 @@ from causalformula.inference.resampling.multiplier import (
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import group_sums
-from causalformula.results.model import Model
+from causalformula.results.joint.member import Member, cluster_names
+from causalformula.results.models.core import ModelCore
 from causalformula.results.reading.reading import check_level, quantile
-from causalformula.results.stack import Member, cluster_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: s
         # limits by resampling are not symmetric; the band holds them too
         low, high = np.minimum(low, reading.low), np.maximum(high, reading.high)
     table = fit.tidy(level)
-    rows = table.index[fit.regression.kept] if isinstance(fit, Model) else table.index
+    rows = table.index[fit.regression.kept] if isinstance(fit, ModelCore) else table.index
     table.loc[rows, "p.value"] = np.maximum(single_step(theta / error, statistics), reading.p_value)
     table.loc[rows, "conf.low"], table.loc[rows, "conf.high"] = low, high
     return Bands(table, critical, level, len(statistics), seed, source)
@@ -158,3 +158,39 @@ def _sums(member: Member) -> Array | None:
         return psi
     codes, count = intersect([member.frame.groups(names[0]).codes], rows_used(evidence))
     return np.asarray(group_sums(psi, codes, count))
+
+
+class Banded:
+    """What has several estimates, and bands that hold for all of them: a ``Result`` and a ``Model``."""
+
+    def simultaneous(
+        self, level: float = 0.95, *, reps: int = 9999, seed: int | None = None, weights: str = "normal"
+    ) -> Bands:
+        """Confidence bands that hold for all estimates at once (sup-t), and p-values adjusted for all of them.
+
+        The critical value is the ``level`` quantile of ``max_j |T_j|``, with T multivariate t: a multiplier bootstrap
+        on the influences, summed over clusters where the covariance is clustered (the bootstrap's own replicates where
+        there are some; the normal distribution with the estimates' covariance where there are no influences, several
+        ways of clustering, or serial correlation), divided by one ``sqrt(chi2_df / df)``. The degrees of freedom are
+        those of the estimates' own tests, at most G - 1 with G clusters. A band is never inside the interval of one
+        estimate, nor an adjusted p-value below its own.
+
+        Parameters
+        ----------
+        level : float
+        reps : int
+        seed : int, optional
+        weights : {"normal", "rademacher", "webb", "mammen"}
+            Multipliers; those that are not normal are for many units.
+
+        Returns
+        -------
+        Bands
+            ``.table``, ``.critical_value``.
+
+        References
+        ----------
+        Montiel Olea and Plagborg-Møller (2019); Callaway and Sant'Anna (2021). R: ``did::aggte(cband = TRUE)``,
+        ``multcomp::glht``.
+        """
+        return simultaneous(self, level, reps, seed, weights)

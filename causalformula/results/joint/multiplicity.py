@@ -13,21 +13,20 @@ from causalformula.inference.resampling.multiplier import multiplier_statistics,
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
-from causalformula.results.call import Call
+from causalformula.results.effects.core import ResultCore
 from causalformula.results.joint.bands import check_multipliers, check_units, joint_freedom
-from causalformula.results.stack import Member, cluster_names
+from causalformula.results.joint.member import Member, cluster_names
+from causalformula.results.models.core import ModelCore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.model import Model
-    from causalformula.results.result import Result
 
 ALL_METHODS = (*METHODS, "romano_wolf")
 
 
 def adjust_pvalues(
-    fits: Result | Model | Sequence[Result | Model] | Mapping[str, Result | Model],
+    fits: ResultCore | ModelCore | Sequence[ResultCore | ModelCore] | Mapping[str, ResultCore | ModelCore],
     method: str = "holm",
     *,
     reps: int = 9999,
@@ -87,18 +86,15 @@ def adjust_pvalues(
     return table
 
 
-def _named(fits: Any) -> tuple[list[Any], list[Result | Model]]:
+def _named(fits: Any) -> tuple[list[Any], list[ResultCore | ModelCore]]:
     """Names or numbers, and the fits; one fit alone is a family of its effects."""
-    from causalformula.results.model import Model
-    from causalformula.results.result import Result
-
-    if isinstance(fits, (Result, Model)):
+    if isinstance(fits, (ResultCore, ModelCore)):
         fits = [fits]
     if not isinstance(fits, Iterable) or isinstance(fits, str):
         raise OptionError(f"adjust_pvalues takes fits of cf.fit, cf.lm or cf.glm, not a {type(fits).__name__}")
     names, found = (list(fits), list(fits.values())) if isinstance(fits, Mapping) else ([], list(fits))
     for fit in found:
-        if not isinstance(fit, (Result, Model)):
+        if not isinstance(fit, (ResultCore, ModelCore)):
             raise OptionError(f"fits are made by cf.fit, cf.lm or cf.glm; this is a {type(fit).__name__}")
     if not found:
         raise OptionError("adjust_pvalues needs at least one fit")
@@ -106,7 +102,7 @@ def _named(fits: Any) -> tuple[list[Any], list[Result | Model]]:
 
 
 def _romano_wolf(
-    fits: Sequence[Result | Model], table: pd.DataFrame, reps: int, rng: np.random.Generator, weights: str
+    fits: Sequence[ResultCore | ModelCore], table: pd.DataFrame, reps: int, rng: np.random.Generator, weights: str
 ) -> Array:
     """Step-down p-values; NaN for a coefficient that the data do not determine."""
     psi = _stacked(fits)
@@ -120,7 +116,7 @@ def _romano_wolf(
     return out
 
 
-def _family(names: Sequence[Any], fits: Sequence[Result | Model]) -> pd.DataFrame:
+def _family(names: Sequence[Any], fits: Sequence[ResultCore | ModelCore]) -> pd.DataFrame:
     import pandas as pd
 
     parts = []
@@ -133,7 +129,7 @@ def _family(names: Sequence[Any], fits: Sequence[Result | Model]) -> pd.DataFram
     return pd.concat(parts, ignore_index=True)
 
 
-def _stacked(fits: Sequence[Result | Model]) -> Array:
+def _stacked(fits: Sequence[ResultCore | ModelCore]) -> Array:
     """Influences of all effects (G, q), summed over clusters where a fit has some, rows aligned by their labels."""
     union: Any = _frame(fits[0]).index
     for fit in fits[1:]:
@@ -148,11 +144,11 @@ def _stacked(fits: Sequence[Result | Model]) -> Array:
     return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
 
 
-def _frame(fit: Result | Model) -> Any:
-    return fit.call.frame if isinstance(fit.call, Call) else fit.frame  # type: ignore[union-attr]
+def _frame(fit: ResultCore | ModelCore) -> Any:
+    return fit.call.frame if isinstance(fit, ResultCore) else fit.frame  # type: ignore[union-attr]
 
 
-def _spread(fit: Result | Model, union: Any) -> Array:
+def _spread(fit: ResultCore | ModelCore, union: Any) -> Array:
     """A fit's influences on the union of rows, as sums over rows over n (a common scale does not matter here)."""
     index = _frame(fit).index
     if not index.is_unique:
@@ -165,7 +161,7 @@ def _spread(fit: Result | Model, union: Any) -> Array:
     return out
 
 
-def _codes(fits: Sequence[Result | Model], name: str, union: Any) -> Codes:
+def _codes(fits: Sequence[ResultCore | ModelCore], name: str, union: Any) -> Codes:
     labels = np.empty(len(union), dtype=object)
     for fit in fits:
         groups = _frame(fit).groups(name)

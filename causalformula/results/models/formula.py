@@ -1,47 +1,20 @@
-"""The models behind a causal fit, as ``Model``s."""
+"""A model's formula as text, its terms, and the model with some of its columns only."""
 
 from __future__ import annotations
 
+import numpy as np
+
+from causalformula.errors import CapabilityError
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import has_dot
+from causalformula.formula.language.reader import parse_model
+from causalformula.formula.matrix.terms import Terms
+from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
-from causalformula.inference.regression import FittedRegression
+from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.numerics.arrays import Codes
 from causalformula.numerics.families import KINDS, Family
-from causalformula.results.call import Call
-from causalformula.results.model import Model, model_covariance
-
-
-def model_of(fitted: FittedRegression, call: Call, name: str) -> Model:
-    """One of the models behind a causal fit, with its classical covariance.
-
-    A weighted or stratified outcome model has the fit's default one: the classical would take the weights for
-    precisions (``WeightIt::lm_weightit`` shows the same table).
-
-    Parameters
-    ----------
-    fitted : FittedRegression
-    call : Call
-    name : str
-        ``outcome``, ``propensity`` or ``first_stage``.
-    """
-    replay = _replay(fitted, call, name)
-    text = _text(fitted, _left(call, name), replay)
-    request = call.default_vcov() if name == "outcome" and call.record.design is not None else None
-    return Model(fitted, model_covariance(fitted, call.frame, request), call.frame, replay, text, fitted.notes)
-
-
-def _left(call: Call, name: str) -> str:
-    frame = call.frame
-    if name != "outcome" and frame.treatment is not None:
-        return frame.treatment.name
-    return "" if frame.outcome is None else frame.outcome.name
-
-
-def _text(fitted: FittedRegression, left: str, replay: Replay | None) -> str:
-    """The model as R would be asked for it."""
-    columns = " + ".join(name for name in fitted.names if name != "(Intercept)")
-    right = right_side(replay) if replay is not None else columns or "1"
-    family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
-    return f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family})"
+from causalformula.results.models.core import ModelCore
 
 
 def family_text(family: Family) -> str:
@@ -60,14 +33,30 @@ def right_side(replay: Replay) -> str:
     return " + ".join(start + pieces)
 
 
-def _replay(fitted: FittedRegression, call: Call, name: str) -> Replay | None:
-    """The recipe of the design that was fitted, where it is one of the frame's own."""
-    frame = call.frame
-    if frame.treatment is None or name not in ("outcome", "propensity"):
-        return None
-    interact = bool(getattr(call.options, "interact", False))
-    recipe = frame.design(frame.outcome_part(interact=interact) if name == "outcome" else "propensity").recipe
-    if recipe.names != fitted.names:
-        return None
-    offsets = tuple(node for role in call.spec.of("offset") for node in role.body) if name == "outcome" else ()
-    return Replay(recipe, offsets, frame.memory)
+def formula_text(model: ModelCore) -> str:
+    """The model's formula as R would write it."""
+    frame = model.frame
+    if isinstance(frame, RegressionFrame):
+        left, right = parse_model(frame.text, tuple(frame.replay.recipe.env or ()))
+        if not has_dot(right):
+            return f"{'' if left is None else deparse(left)} ~ {deparse(right)}"
+    columns = " + ".join(name for name in model.names if name != "(Intercept)")
+    return f"{model.outcome_name} ~ {right_side(model.replay) if model.replay is not None else columns or '1'}"
+
+
+def model_terms(model: ModelCore) -> tuple[Terms, Codes]:
+    """The model's terms, and the term of each column (0 the intercept)."""
+    if model.replay is None:
+        raise CapabilityError("this model's columns belong to no formula, so it has no terms; use cf.lm or cf.glm")
+    recipe = model.replay.recipe
+    return recipe.terms, np.asarray(recipe.assign, dtype=np.intp)
+
+
+def refitted(model: ModelCore, columns: Codes, intercept: bool) -> FittedRegression:
+    """The model with some of its columns only."""
+    fit = model.regression
+    X, names = fit.X[:, columns], [fit.names[j] for j in columns]
+    weights = fit.weights if fit.weighted else None
+    if fit.linear:
+        return fit_linear(X, fit.y, names, weights=weights, offset=fit.offset, intercept=intercept)
+    return fit_glm(X, fit.y, names, fit.family, weights=weights, offset=fit.offset, intercept=intercept)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from causalformula.inference.request_text import describe
 from causalformula.results.models import residuals
+from causalformula.results.models.core import ModelCore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.model import Model
 
-
-def glance(model: Model) -> pd.DataFrame:
+def glance(model: ModelCore) -> pd.DataFrame:
     """One row: ``broom::glance`` of an ``lm`` or a ``glm``, and the covariance."""
     import pandas as pd
 
@@ -30,7 +29,7 @@ def glance(model: Model) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
-def _of_lm(model: Model) -> dict[str, Any]:
+def _of_lm(model: ModelCore) -> dict[str, Any]:
     from scipy.special import fdtrc
 
     f, df1, df2 = model.fstatistic or (float("nan"), float("nan"), float("nan"))
@@ -44,7 +43,7 @@ def _of_lm(model: Model) -> dict[str, Any]:
     }
 
 
-def augment(model: Model) -> pd.DataFrame:
+def augment(model: ModelCore) -> pd.DataFrame:
     """The rows of the fit with what the model says of each."""
     fit = model.regression
     data = model.frame.data_used()

@@ -10,19 +10,19 @@ from causalformula.errors import CapabilityError, OptionError, warn
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import leverage
+from causalformula.results.models.core import ModelCore
 from causalformula.results.reading.reading import check_level, quantile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from causalformula.results.model import Model
 
 TYPES = ("link", "response")
 INTERVALS = ("confidence", "prediction")
 
 
 def predict(
-    model: Model, newdata: Any, kind: str, se_fit: bool, interval: str | None, level: float
+    model: ModelCore, newdata: Any, kind: str, se_fit: bool, interval: str | None, level: float
 ) -> pd.Series[Any] | pd.DataFrame:
     """See ``Model.predict``."""
     import pandas as pd
@@ -48,7 +48,7 @@ def predict(
     return pd.DataFrame(columns, index=index)
 
 
-def _check(model: Model, kind: str, interval: str | None) -> None:
+def _check(model: ModelCore, kind: str, interval: str | None) -> None:
     if kind not in TYPES:
         raise OptionError(f"type must be one of {', '.join(TYPES)}, not {kind!r}")
     if interval is not None and interval not in INTERVALS:
@@ -57,7 +57,7 @@ def _check(model: Model, kind: str, interval: str | None) -> None:
         raise CapabilityError("prediction intervals are for linear models; interval='confidence' is for the mean")
 
 
-def _linear_predictor(model: Model, newdata: Any) -> tuple[Array, Array, Any]:
+def _linear_predictor(model: ModelCore, newdata: Any) -> tuple[Array, Array, Any]:
     """Estimable columns, linear predictor with offset, and row labels."""
     regression = model.regression
     if newdata is None:
@@ -80,7 +80,7 @@ def _warn_not_estimable(regression: FittedRegression, X: Array) -> None:
         warn(f"{doubtful} of {len(X)} predictions depend on coefficients that the data of the fit do not determine")
 
 
-def _width(model: Model, se: Array, interval: str, level: float) -> Array:
+def _width(model: ModelCore, se: Array, interval: str, level: float) -> Array:
     """Half the interval on the scale of the linear predictor."""
     variance = se**2
     if interval == "prediction":

@@ -92,3 +92,89 @@ def perfect(model: FittedRegression) -> bool:
     """Whether a linear model fits so exactly that its residual variance is rounding."""
     spread = float(np.mean(model.mu) ** 2 + np.var(model.mu))
     return model.linear and model.hat.df_residual > 0 and model.hat.dispersion < spread * 1e-30
+
+
+class FitNumbers:
+    """What follows from a fitted regression alone, whatever the covariance of its coefficients."""
+
+    regression: FittedRegression
+
+    @property
+    def nobs(self) -> int:
+        """Rows of positive weight."""
+        return self.regression.hat.nobs
+
+    @property
+    def df_residual(self) -> int:
+        """Residual degrees of freedom."""
+        return int(self.regression.hat.df_residual)
+
+    @property
+    def df_null(self) -> int:
+        """Degrees of freedom of the model with the intercept only."""
+        return int(self.regression.df_null)
+
+    @property
+    def rank(self) -> int:
+        """Number of estimable coefficients."""
+        return self.regression.rank
+
+    @property
+    def dispersion(self) -> float:
+        """Residual variance, or the dispersion of the family."""
+        return self.regression.hat.dispersion
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard error."""
+        return float(np.sqrt(self.dispersion))
+
+    @property
+    def r_squared(self) -> float:
+        """Share of the variance that a linear model explains; NaN for a generalised one."""
+        return sums_of_squares(self.regression).r_squared if self.regression.linear else float("nan")
+
+    @property
+    def adj_r_squared(self) -> float:
+        """The same, adjusted for the number of coefficients."""
+        return sums_of_squares(self.regression).adj_r_squared if self.regression.linear else float("nan")
+
+    @property
+    def fstatistic(self) -> tuple[float, float, float] | None:
+        """F test of all regressors: the value and its degrees of freedom; None without regressors."""
+        return sums_of_squares(self.regression).fstatistic if self.regression.linear else None
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood, R's ``logLik``."""
+        return loglik(self.regression)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion; R counts sigma as a parameter."""
+        return aic(self.regression)
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion."""
+        return bic(self.regression)
+
+    @property
+    def deviance(self) -> float:
+        """Deviance; of a linear model the residual sum of squares."""
+        return self.regression.deviance
+
+    @property
+    def null_deviance(self) -> float:
+        """Deviance of the model with the intercept only."""
+        return self.regression.null_deviance
+
+    @property
+    def iterations(self) -> int:
+        """Fisher scoring iterations; 0 for a linear model."""
+        return self.regression.iterations
+
+    @property
+    def converged(self) -> bool:
+        """Whether the iterations converged."""
+        return self.regression.converged

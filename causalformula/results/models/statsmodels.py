@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from causalformula.inference.covariance import Covariance
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Classical, Cluster
 from causalformula.numerics.families import Family
-
-if TYPE_CHECKING:
-    from causalformula.results.model import Model
+from causalformula.results.models.core import ModelCore
 
 FAMILIES = {
     "gaussian": "Gaussian",
@@ -37,7 +35,7 @@ LINKS = {
 }
 
 
-def to_statsmodels(model: Model) -> Any:
+def to_statsmodels(model: ModelCore) -> Any:
     """The equivalent statsmodels results (``OLS``, ``WLS`` or ``GLM``), fitted on the same rows.
 
     Aliased columns and rows of weight zero are left out. R's prior weights are statsmodels' ``var_weights``: they scale

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from causalformula.errors import warn
 from causalformula.inference.requests import Bootstrap, Classical
 from causalformula.numerics.arrays import Array
-from causalformula.results.effects.summary import Summary
 from causalformula.results.models import residuals
 from causalformula.results.models import statistics as fit_statistics
-from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, Cells, coefmat_cells
+from causalformula.results.models.core import ModelCore
+from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.console import (
-    COEFTEST_DIGITS,
     GlmText,
     LmText,
-    coeftest_text,
     glm_print,
     glm_summary,
     lm_print,
     lm_summary,
     omitted_line,
 )
+from causalformula.results.text.console import coeftest as coeftest_text
 from causalformula.results.text.numbers import format_num
+from causalformula.results.text.summary import Summary
 
-if TYPE_CHECKING:
-    from causalformula.results.model import Model
-
-SUMMARY_DIGITS = 4
 LIMIT_DIGITS = 5
 
 
-def coefficient_table(model: Model, *, normal: bool | None = None) -> Array:
+def coefficient_table(model: ModelCore, *, normal: bool | None = None) -> Array:
     """Estimates, standard errors, statistics and p-values (p, 4); rows of NaN where aliased."""
     reading = model.read(normal=normal)
     table = np.full((len(model.names), 4), np.nan)
@@ -43,7 +36,7 @@ def coefficient_table(model: Model, *, normal: bool | None = None) -> Array:
     return table
 
 
-def print_text(model: Model) -> str:
+def print_text(model: ModelCore) -> str:
     """What R's ``print`` writes, without the last line break."""
     fit = model.regression
     if fit.linear:
@@ -62,7 +55,7 @@ def print_text(model: Model) -> str:
     return text.removesuffix("\n")
 
 
-def model_summary(model: Model) -> Summary:
+def model_summary(model: ModelCore) -> Summary:
     """R's summary under the classical covariance; under another one, its table of tests."""
     if not isinstance(model.covariance.request, Classical) or model.covariance.request.df is not None:
         heading = f"\nCall:\n{model.call}"
@@ -70,12 +63,12 @@ def model_summary(model: Model) -> Summary:
     if fit_statistics.perfect(model.regression):
         warn("essentially perfect fit: summary may be unreliable")
     table = coefficient_table(model)
-    text = lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
-    cells = _cells(model.names, table, SUMMARY_DIGITS, normal=not model.t_based)
-    return Summary(split(text.removesuffix("\n"), cells))
+    return Summary(
+        lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
+    )
 
 
-def with_limits(model: Model, level: float) -> Summary:
+def with_limits(model: ModelCore, level: float) -> Summary:
     """The summary, and below it the confidence limits of the coefficients."""
     limits = model.confint(level)
     texts = [format_num(limits[name].to_numpy(), LIMIT_DIGITS) for name in limits]
@@ -83,7 +76,7 @@ def with_limits(model: Model, level: float) -> Summary:
     return Summary((*model_summary(model).parts, f"Confidence limits, level {level:g}:", cells))
 
 
-def coeftest(model: Model) -> Summary:
+def coeftest(model: ModelCore) -> Summary:
     """What ``lmtest::coeftest`` prints: z for a generalised linear model, t for a linear one.
 
     Aliased coefficients have a row under the classical covariance only, as R's ``vcov`` has and ``vcovHC`` has not.
@@ -91,32 +84,16 @@ def coeftest(model: Model) -> Summary:
     return Summary(coeftest_parts(model, aliased=isinstance(model.covariance.request, Classical)))
 
 
-def coeftest_parts(model: Model, *, aliased: bool) -> tuple[str | Cells, ...]:
+def coeftest_parts(model: ModelCore, *, aliased: bool) -> tuple[str | Cells, ...]:
     """Its heading, table and end."""
     normal = bool(np.isinf(model.covariance.df).all()) and model.regression.rank > 0
     table, names = coefficient_table(model, normal=normal), model.names
     if not aliased:
         table, names = table[model.regression.kept], model.regression.kept_names
-    text = coeftest_text(table, names, statistic="z" if normal else "t")
-    return split(text.removesuffix("\n"), _cells(names, table, COEFTEST_DIGITS, normal=normal))
+    return coeftest_text(table, names, statistic="z" if normal else "t")
 
 
-def split(text: str, cells: Cells) -> tuple[str | Cells, ...]:
-    """The text with its table as cells, so that it can be set in HTML and LaTeX too."""
-    if not cells.rows or cells.text() not in text:
-        return (text,)
-    before, _, after = text.partition(cells.text())
-    return (before.removesuffix("\n"), cells, after)
-
-
-def _cells(names: Sequence[str], table: Array, digits: int, *, normal: bool) -> Cells:
-    undefined = np.isnan(table[:, :1]) & np.isnan(table)
-    if not len(table):
-        return Cells((), (), (), False)
-    return coefmat_cells(table, names, Z_COLUMNS if normal else T_COLUMNS, digits=digits, missing=undefined)
-
-
-def _footer(model: Model) -> list[str]:
+def _footer(model: ModelCore) -> list[str]:
     lines = [f"Standard errors: {model.covariance.label}"]
     if isinstance(model.covariance.request, Bootstrap):
         lines.append(f"Intervals: {model.covariance.request.kind}")
@@ -126,12 +103,12 @@ def _footer(model: Model) -> list[str]:
     return lines
 
 
-def _row_names(model: Model) -> list[str] | None:
+def _row_names(model: ModelCore) -> list[str] | None:
     """Row labels, which are printed only where all residuals are."""
     return [str(label) for label in model.frame.index] if model.df_residual <= 5 else None
 
 
-def _lm_text(model: Model, table: Array) -> LmText:
+def _lm_text(model: ModelCore, table: Array) -> LmText:
     fit = model.regression
     squares = fit_statistics.sums_of_squares(fit)
     return LmText(
@@ -150,7 +127,7 @@ def _lm_text(model: Model, table: Array) -> LmText:
     )
 
 
-def _glm_text(model: Model, table: Array) -> GlmText:
+def _glm_text(model: ModelCore, table: Array) -> GlmText:
     fit = model.regression
     return GlmText(
         call=model.call,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalformula.backends.fit import Answer, Label
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, intersect
 from causalformula.inference.estimate import Estimate
@@ -21,13 +19,11 @@ from causalformula.inference.resampling.wild import WildReference
 from causalformula.inference.resampling.wild_joint import wild_wald
 from causalformula.inference.sandwich.definite import transformed
 from causalformula.inference.sandwich.hotelling import POWERS, hotelling_freedom
-from causalformula.inference.scales import Measure, read_measure
+from causalformula.inference.scales import Measure
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.reading.equations import aliases, evaluate, hypothesis_parts, mapped, read_equation
-from causalformula.results.reading.reading import Test, hotelling, wald
-
-if TYPE_CHECKING:
-    from causalformula.results.result import Result
+from causalformula.results.reading.equations import evaluate, hypothesis_parts, mapped, read_equation
+from causalformula.results.reading.test import Test, hotelling, wald
+from causalformula.results.text.numbers import format_each, format_pval
 
 Groups = Callable[[Iterable[str]], Mapping[str, Codes]]
 Anew = Callable[[Estimate, Request], Covariance]
@@ -99,20 +95,6 @@ class Equations:
             values = {name: read[:, k] for name, k in self.names.items()}
             columns = [evaluate(read_equation(text, self.names), values, text) for text in self.texts]
             return np.column_stack([np.broadcast_to(np.asarray(c, dtype=float), len(draws)) for c in columns])
-
-
-def asked(result: Result, texts: str | Sequence[str]) -> tuple[Answer, Covariance, Test]:
-    """Equations among a result's effects: the answer, its covariance, and the joint test."""
-    equations = Equations.of(texts, aliases(result.answer), result.answer.estimate, result.answer.measure)
-    labels = tuple(Label(text, "") for text in equations.texts)
-    plain = read_measure("difference")
-    answer = Answer(equations.estimate, labels, plain)
-
-    def anew(estimate: Estimate, request: Request) -> Covariance:
-        return result.call.covariance(Answer(estimate, labels, plain), request, None)
-
-    found = carried(equations, result.covariance, result.call.codes, anew)
-    return answer, found, joint_test(answer.estimate, found, result.call.codes, "Wald test")
 
 
 # -- covariances -----------------------------------------------------------------------------------------------------
@@ -294,8 +276,6 @@ def _wild_test(
 
 def _told(test: Test) -> Test:
     """With a print that claims no distribution of the statistic but the replicates'."""
-    from causalformula.results.text.numbers import format_each, format_pval
-
     p = format_pval([test.p_value], 4)[0]
     count = f"{test.df:g} restriction{'' if test.df == 1 else 's'}"
     line = f"Wald = {format_each([test.statistic], 5)[0]} of {count}, p-value {p if p.startswith('<') else f'= {p}'}"

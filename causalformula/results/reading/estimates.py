@@ -1,44 +1,65 @@
-"""The numbers of a ``Result`` under the names that statsmodels gives them."""
+"""Estimates with their errors, tests and limits as columns: under broom's, R's and statsmodels' names."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.fit import Answer, Fit
 from causalformula.errors import OptionError
-from causalformula.inference.covariance import Covariance
 from causalformula.numerics.arrays import Array
-from causalformula.results.call import Call
 from causalformula.results.reading.reading import Reading, check_level
+from causalformula.results.text.coefmat import limit_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Broom's columns, and what a reading calls them.
+COLUMNS = {
+    "estimate": "estimate",
+    "std.error": "std_error",
+    "statistic": "statistic",
+    "df": "df",
+    "p.value": "p_value",
+    "conf.low": "low",
+    "conf.high": "high",
+}
 
-class StatsmodelsNames:
-    """Estimates, standard errors, tests and limits, indexed by term and contrast."""
 
-    answer: Answer
-    covariance: Covariance
-    call: Call
-    fit: Fit
+class Estimates:
+    """What several estimates have, whatever they estimate: one row each, in one order.
 
-    if TYPE_CHECKING:
+    A subclass says how it is read (``read``), what its rows are called (``_labels``, ``_heads``), and where its numbers
+    stand among them (``_spread``).
+    """
 
-        def read(self, level: float = 0.95) -> Reading:
-            """Of the ``Result``."""
-            ...
+    def read(self, level: float = 0.95) -> Reading:
+        """Estimates, standard errors, tests and limits as arrays."""
+        raise NotImplementedError
+
+    @property
+    def _labels(self) -> list[str]:
+        """Names of the rows."""
+        raise NotImplementedError
+
+    def _heads(self) -> Mapping[str, Any]:
+        """The columns of ``tidy`` that say what a row is."""
+        return {"term": self._labels}
+
+    def _spread(self, values: Array) -> Array:
+        """A value a row, from a value an estimate: they differ where a row has no estimate."""
+        return values
 
     def _series(self, values: Array, name: str) -> pd.Series[Any]:
+        """Values under the names of their rows."""
         import pandas as pd
 
-        return pd.Series(values, index=list(self.answer.estimate.names), name=name)
+        return pd.Series(self._spread(values), index=self._labels, name=name)
 
     @property
     def params(self) -> pd.Series[Any]:
-        """Estimates, indexed by term and contrast."""
+        """Estimates, by the names of their rows."""
         return self._series(self.read().estimate, "estimate")
 
     @property
@@ -56,20 +77,6 @@ class StatsmodelsNames:
         """Two-sided p-values."""
         return self._series(self.read().p_value, "p.value")
 
-    @property
-    def nobs(self) -> int:
-        """Rows used: those with sampling weight that the design keeps."""
-        frame, made = self.call.frame, self.fit.design.weights
-        return frame.nobs if (made > 0).all() else int((frame.unit_weights * made > 0).sum())
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the reported estimates (by the delta method for ratios)."""
-        import pandas as pd
-
-        slope = self.answer.measure.slope(self.answer.estimate.theta)
-        names = list(self.answer.estimate.names)
-        return pd.DataFrame(self.covariance.matrix * np.outer(slope, slope), index=names, columns=names)
-
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
         import pandas as pd
@@ -77,12 +84,24 @@ class StatsmodelsNames:
         if not 0 < alpha < 1:
             raise OptionError(f"alpha must lie between 0 and 1, not {alpha!r}; 0.05 gives 95% limits")
         reading = self.read(1 - alpha)
-        return pd.DataFrame({0: reading.low, 1: reading.high}, index=list(self.answer.estimate.names))
+        return pd.DataFrame({0: self._series(reading.low, "low"), 1: self._series(reading.high, "high")})
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:
         """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``."""
-        from causalformula.results.text.coefmat import limit_names
-
         frame = self.conf_int(1 - check_level(level))
         frame.columns = list(limit_names(level))
         return frame
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row an estimate, with broom's column names.
+
+        Returns
+        -------
+        DataFrame
+            What the row is, then ``estimate, std.error, statistic, df, p.value, conf.low, conf.high``.
+        """
+        import pandas as pd
+
+        reading = self.read(level)
+        numbers = {name: self._spread(np.asarray(getattr(reading, own))) for name, own in COLUMNS.items()}
+        return pd.DataFrame({**self._heads(), **numbers})

@@ -139,13 +139,6 @@ def _number_cells(xm: Array, where: _Columns, digits: int, dig_tst: int) -> NDAr
     return cells
 
 
-def _p_cells(p: Array, dig_tst: int, eps: float, na_print: str) -> list[str]:
-    known = ~np.isnan(p)
-    texts = np.full(p.shape, na_print, dtype=object)
-    texts[known] = format_pval(p[known], dig_tst, eps)
-    return [str(t) for t in texts]
-
-
 def _star_cells(p: Array) -> list[str] | None:
     """Return the padded marks, or None when no p-value is below 0.1."""
     known = p[~np.isnan(p)]
@@ -329,18 +322,3 @@ def effect_cells(
     cells = np.hstack([np.array(left.body, dtype=object), texts.reshape(limits.shape)])
     found = _assemble(rows, (*first, *limit_names(level)), cells, _star_cells(xm[:, 3]), True)
     return replace(found, width=EFFECT_WIDTH)
-
-
-def effect_table(
-    table: ArrayLike,
-    rows: Sequence[str],
-    *,
-    statistic: str = "t",
-    level: float = 0.95,
-    digits: int = DIGITS,
-    eps_Pvalue: float = EPS,
-    width: int = WIDTH,
-) -> str:
-    """Return the printed table of effects, ending with a newline; see `effect_cells` for the arguments."""
-    cells = effect_cells(rows=rows, table=table, statistic=statistic, level=level, digits=digits, eps_Pvalue=eps_Pvalue)
-    return cells.text(width)

@@ -1,7 +1,8 @@
 """The console texts of R 4.2.2: ``print`` and ``summary`` of ``lm`` and ``glm``, ``coeftest`` and ``anova``.
 
-Each function takes plain values and returns what R writes to the console, trailing newlines included. Coefficients
-that R leaves undefined (aliased columns) are rows whose estimate is NaN.
+Each function takes plain values and returns what R writes to the console, trailing newlines included; those whose
+tables are set in HTML and LaTeX too return the parts of a `Summary`. Coefficients that R leaves undefined (aliased
+columns) are rows whose estimate is NaN.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.results.text.coefmat import DIGITS, T_COLUMNS, Z_COLUMNS, print_coefmat
+from causalformula.results.text.coefmat import DIGITS, T_COLUMNS, Z_COLUMNS, Cells, coefmat_cells, print_coefmat
 from causalformula.results.text.numbers import (
     as_table,
     format_c,
@@ -29,6 +30,7 @@ from causalformula.results.text.numbers import (
 from causalformula.results.text.page import vector_text
 
 COEFTEST_DIGITS = 5
+Parts = tuple[str | Cells, ...]
 _QUARTILES = ("Min", "1Q", "Median", "3Q", "Max")
 
 
@@ -135,15 +137,17 @@ def _undefined(table: Array) -> Bools:
     return np.isnan(table[:, :1]) & np.isnan(table)
 
 
-def _coefficients(names: Sequence[str], table: ArrayLike, cols: Sequence[str], digits: int, stars: bool) -> str:
-    """Return the block of coefficients, its heading included."""
+def _with_coefficients(
+    before: str, names: Sequence[str], table: ArrayLike, cols: Sequence[str], digits: int, stars: bool, after: str
+) -> Parts:
+    """Return the block of coefficients, its heading included, between what stands above and below it."""
     if not len(names):
-        return "\nNo Coefficients\n"
+        return (f"{before}\nNo Coefficients\n{after}".removesuffix("\n"),)
     xm = as_table(table)
     aliased = int(np.isnan(xm[:, 0]).sum())
     note = f" ({aliased} not defined because of singularities)" if aliased else ""
-    body = print_coefmat(xm, names, cols, digits=digits, signif_stars=stars, missing=_undefined(xm))
-    return f"\nCoefficients:{note}\n{body}"
+    cells = coefmat_cells(xm, names, cols, digits=digits, signif_stars=stars, missing=_undefined(xm))
+    return f"{before}\nCoefficients:{note}", cells, after.removesuffix("\n")
 
 
 def _residual_block(
@@ -192,7 +196,7 @@ def lm_print(call: str, names: Sequence[str], coefficients: ArrayLike, *, digits
     return f"\nCall:\n{call}\n\nCoefficients:\n{_named_coefficients(names, coefficients, digits)}\n"
 
 
-def lm_summary(model: LmText, *, digits: int = DIGITS, signif_stars: bool = True) -> str:
+def lm_summary(model: LmText, *, digits: int = DIGITS, signif_stars: bool = True) -> Parts:
     """Return what ``print(summary(lm(...)))`` writes."""
     residuals = np.asarray(model.residuals, dtype=float)
     weighted = "Weighted " if model.weighted else ""
@@ -202,8 +206,8 @@ def lm_summary(model: LmText, *, digits: int = DIGITS, signif_stars: bool = True
     else:
         rank = int((~np.isnan(as_table(model.table)[:, 0])).sum())
         text += f"ALL {rank} residuals are 0: no residual degrees of freedom!\n"
-    text += _coefficients(model.names, model.table, T_COLUMNS, digits, signif_stars)
-    return f"{text}\n{_fit_lines(model, digits)}\n"
+    after = f"\n{_fit_lines(model, digits)}\n"
+    return _with_coefficients(text, model.names, model.table, T_COLUMNS, digits, signif_stars, after)
 
 
 def _fit_lines(model: LmText, digits: int) -> str:
@@ -250,17 +254,14 @@ def glm_print(
     )
 
 
-def glm_summary(model: GlmText, *, digits: int = DIGITS, signif_stars: bool = True) -> str:
+def glm_summary(model: GlmText, *, digits: int = DIGITS, signif_stars: bool = True) -> Parts:
     """Return what ``print(summary(glm(...)))`` writes."""
     residuals = np.asarray(model.deviance_residuals, dtype=float)
     cols = Z_COLUMNS if model.statistic == "z" else T_COLUMNS
-    return (
-        f"\nCall:\n{model.call}\n\nDeviance Residuals: \n"
-        + _residual_block(residuals, model.residual_names, model.df_residual, digits, gap=2, zap_all=True)
-        + _coefficients(model.names, model.table, cols, digits, signif_stars)
-        + _deviance_lines(model, digits)
-        + f"\nNumber of Fisher Scoring iterations: {model.iterations}\n\n"
-    )
+    shown = _residual_block(residuals, model.residual_names, model.df_residual, digits, gap=2, zap_all=True)
+    before = f"\nCall:\n{model.call}\n\nDeviance Residuals: \n{shown}"
+    after = f"{_deviance_lines(model, digits)}\nNumber of Fisher Scoring iterations: {model.iterations}\n\n"
+    return _with_coefficients(before, model.names, model.table, cols, digits, signif_stars, after)
 
 
 def _deviance_lines(model: GlmText, digits: int) -> str:
@@ -281,9 +282,7 @@ def _deviance_lines(model: GlmText, digits: int) -> str:
 # ---- tests -------------------------------------------------------------------------------------------------------
 
 
-def coeftest_text(
-    table: ArrayLike, names: Sequence[str], *, statistic: str = "t", digits: int = COEFTEST_DIGITS
-) -> str:
+def coeftest(table: ArrayLike, names: Sequence[str], *, statistic: str = "t", digits: int = COEFTEST_DIGITS) -> Parts:
     """Return what ``lmtest::coeftest`` prints.
 
     Parameters
@@ -299,8 +298,10 @@ def coeftest_text(
     """
     xm = as_table(table)
     cols = T_COLUMNS if statistic == "t" else Z_COLUMNS
-    body = print_coefmat(xm, names, cols, digits=digits, missing=_undefined(xm))
-    return f"\n{statistic} test of coefficients:\n\n{body}\n"
+    if not len(xm):
+        return (f"\n{statistic} test of coefficients:\n\n",)
+    cells = coefmat_cells(xm, names, cols, digits=digits, missing=_undefined(xm))
+    return f"\n{statistic} test of coefficients:\n", cells, ""
 
 
 def anova_text(

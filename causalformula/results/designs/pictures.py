@@ -23,6 +23,8 @@ from causalformula.plots.overlap import support_of_levels
 from causalformula.plots.weights import BINS
 from causalformula.plots.weights import ecdf as draw_ecdf
 from causalformula.plots.weights import weights as draw_weights
+from causalformula.results.designs.balancing import design_balance
+from causalformula.results.designs.core import DesignCore
 
 Axes = Any
 LABELS = {
@@ -35,7 +37,7 @@ MOST_BINS = 1000
 
 
 def love(
-    design: Any,
+    design: DesignCore,
     ax: Axes | None = None,
     *,
     stat: str = "smd",
@@ -51,7 +53,7 @@ def love(
     """
     if order not in ORDERS:
         raise OptionError(f"unknown order {order!r}{choose(order, ORDERS)}")
-    table = design.balance(stats=(stat,), binary=binary, threshold=None).table
+    table = design_balance(design, (stat,), binary, True, None, False, 1, None, None, False, None).table
     name = table.statistics[0]
     found = {said: table.columns.get(f"{table.prefix}{name}.{sample}") for sample, said in SAMPLES}
     values = {said: v for said, v in found.items() if v is not None and not np.isnan(v).all()}
@@ -104,7 +106,7 @@ def _label(stat: str, name: str, abs: bool, binary: str, prefix: str) -> str:
     return f"{text}, largest over pairs" if prefix else text
 
 
-def support(design: Any, ax: Axes | None = None, *, level: Any = None) -> Axes:
+def support(design: DesignCore, ax: Axes | None = None, *, level: Any = None) -> Axes:
     """Propensity scores by arm, before and after; of several levels, the score of one of them in every arm."""
     score = _score(design, "overlap", level)
     arms, s, w = _named(design), design.call.frame.unit_weights, _after(design)
@@ -114,12 +116,12 @@ def support(design: Any, ax: Axes | None = None, *, level: Any = None) -> Axes:
     return picture(score.p, arms, s, w, ax, limits=limits, label=label)
 
 
-def weights(design: Any, ax: Axes | None = None, *, bins: int = BINS) -> Axes:
+def weights(design: DesignCore, ax: Axes | None = None, *, bins: int = BINS) -> Axes:
     """The weights by arm."""
     return draw_weights(design.total_weights(), _named(design), ax, bins=bins)
 
 
-def calibration(design: Any, ax: Axes | None = None, *, bins: int = 10, level: Any = None) -> Axes:
+def calibration(design: DesignCore, ax: Axes | None = None, *, bins: int = 10, level: Any = None) -> Axes:
     """Shares of treated units against propensity scores, before and after."""
     score = _score(design, "calibration", level)
     return draw_calibration(
@@ -135,14 +137,14 @@ def calibration(design: Any, ax: Axes | None = None, *, bins: int = 10, level: A
     )
 
 
-def roc(design: Any, ax: Axes | None = None, *, level: Any = None) -> Axes:
+def roc(design: DesignCore, ax: Axes | None = None, *, level: Any = None) -> Axes:
     """How well the propensity score tells the arms apart, before and after."""
     score = _score(design, "roc", level)
     s, who = design.call.frame.unit_weights, (score.others, score.who)
     return draw_roc(score.p, score.inside, s, _equal_arms(design), ax, who=who)
 
 
-def ecdf(design: Any, ax: Axes | None = None, *, covariate: str | None = None) -> Axes:
+def ecdf(design: DesignCore, ax: Axes | None = None, *, covariate: str | None = None) -> Axes:
     """Distribution functions of a covariate by arm, before and after; the first continuous one where none is named."""
     frame = design.call.frame
     if frame.the_treatment.kind is Kind.CONTINUOUS:
@@ -181,7 +183,7 @@ class Score:
     others: str
 
 
-def _score(design: Any, kind: str, level: Any) -> Score:
+def _score(design: DesignCore, kind: str, level: Any) -> Score:
     """The propensity score of a level: by default of the treated, the focal level, or the last of several."""
     treatment = design.call.frame.the_treatment
     _refuse_scoreless(design, kind)
@@ -206,7 +208,7 @@ SCORELESS = {
 }
 
 
-def _refuse_scoreless(design: Any, kind: str) -> None:
+def _refuse_scoreless(design: DesignCore, kind: str) -> None:
     """A ``CapabilityError`` where there is no probability to draw, with the reason and the pictures that there are."""
     treatment, made, method = design.call.frame.the_treatment, design.design_weights, design.call.record.name
     if treatment.kind is Kind.CONTINUOUS:
@@ -225,13 +227,13 @@ def _refuse_scoreless(design: Any, kind: str) -> None:
     raise CapabilityError(f"there is no plot {kind!r} here: {reason}. Plots that this design has: {able}")
 
 
-def _after(design: Any) -> Array | None:
+def _after(design: DesignCore) -> Array | None:
     """Total weights after adjustment; None where the design has none."""
     w = design.design_weights.weights
     return None if (w == 1).all() else np.asarray(w * design.call.frame.unit_weights)
 
 
-def _equal_arms(design: Any) -> Array | None:
+def _equal_arms(design: DesignCore) -> Array | None:
     """Total weights after adjustment, of equal sum in every arm."""
     w = _after(design)
     if w is None:
@@ -240,7 +242,7 @@ def _equal_arms(design: Any) -> Array | None:
     return np.asarray(w / np.bincount(codes, w)[codes])
 
 
-def _named(design: Any) -> dict[str, Bools]:
+def _named(design: DesignCore) -> dict[str, Bools]:
     """Arms by the treatment's own levels."""
     treatment = design.call.frame.the_treatment
     if treatment.kind is Kind.CONTINUOUS:
@@ -288,7 +290,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def draw(design: Any, kind: str, ax: Axes | None, options: Mapping[str, Any]) -> Axes:
+def draw(design: DesignCore, kind: str, ax: Axes | None, options: Mapping[str, Any]) -> Axes:
     """Draw a picture of a design.
 
     Raises

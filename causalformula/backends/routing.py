@@ -1,0 +1,46 @@
+"""Which method answers a formula that names none, and which roles a method reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from causalformula.backends import registry
+from causalformula.errors import CapabilityError, OptionError
+from causalformula.formula.language.spec import Spec
+
+ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
+
+
+def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
+    """The method of a formula that names none.
+
+    A difference in means has no outcome model: a family, or an estimand other than the ATE, asks for the regression.
+    """
+    if spec.has("did"):
+        return "did"
+    if spec.has("iv"):
+        return "iv"
+    usual = {"family": "gaussian", "estimand": "ATE"}
+    asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
+    modelled = not all(asked) or "interact" in given
+    return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
+
+
+def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:
+    """A role that the method would silently ignore is a ``CapabilityError``, which blames no method nobody named."""
+    unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
+    if unread:
+        able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
+        if not able and not named:
+            raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")
+        hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
+        raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
+
+
+def refuse_estimated(options: Mapping[str, Any]) -> None:
+    """An ``OptionError`` for what a design has no use for, as the estimate asks for it."""
+    for name in ("outcome", "vcov", *registry.ESTIMATED):
+        if name in options:
+            how = "design.fit('Y ~ ...')" if name == "outcome" else f"design.fit(..., {name}=...)"
+            raise OptionError(f"{name}= is of the estimate, and a design has no outcome yet; give it to {how}")

@@ -1,0 +1,40 @@
+"""Which class a method's results have: the one that its record names, or ``Result``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from causalformula.backends import registry
+from causalformula.backends.fit import Fit, Query
+from causalformula.results.call import Call
+from causalformula.results.designs.core import DesignCore
+
+PLAIN = "causalformula.results.result:Result"
+
+
+def result_of(found: Fit, call: Call, design: DesignCore, vcov: Any) -> Any:
+    """The result of a fit, under a covariance or the method's own, with the verbs of its family.
+
+    Parameters
+    ----------
+    design : DesignCore
+        What the fit was made with; its weights and equations are those that the fit returned.
+    """
+    query = Query()
+    face = face_of(call.record.face)
+    return face(found.answer, call.covariance(found.answer, vcov, query), call, found, design, query)
+
+
+def face_of(named: str) -> Any:
+    """The class that a record names: by name, as it stands above all that makes results, which designs do too."""
+    module, _, name = (named or PLAIN).partition(":")
+    return getattr(import_module(module), name)
+
+
+def elsewhere(method: str, verb: str) -> str:
+    """Why a result has no such attribute: which methods' results have it, or that none has."""
+    able = [r.name for r in registry.methods() if r.face and verb in vars(face_of(r.face))]
+    if not able:
+        return f"a result has no attribute {verb!r}"
+    return f"method {method!r} has no {verb}(); " + " and ".join(f"method={name!r}" for name in able) + " has"

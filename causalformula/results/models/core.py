@@ -1,0 +1,171 @@
+"""``ModelCore``: the fields of a fitted regression, and its coefficients read under their covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, OptionError
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.regression_frame import RegressionFrame
+from causalformula.frame.replay import Replay
+from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.regression import FittedRegression, refits, studentized
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Bootstrap, Classical, Given, Request
+from causalformula.inference.scales import read_measure
+from causalformula.numerics.arrays import Array
+from causalformula.results.call import grouping_names, told_of_full_leverage
+from causalformula.results.models.profile import profile_limits
+from causalformula.results.models.statistics import FitNumbers
+from causalformula.results.reading.estimates import Estimates
+from causalformula.results.reading.reading import Reading, check_level, read, two_sided
+from causalformula.results.text.coefmat import limit_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelCore(FitNumbers, Estimates):
+    """What every part of a model's print, tests and tables reads.
+
+    Attributes
+    ----------
+    regression : FittedRegression
+        The arrays.
+    covariance : Covariance
+        Of the estimable coefficients.
+    frame : RegressionFrame or ModelFrame
+        The data, on the rows kept.
+    replay : Replay or None
+        Makes the design of other data; None where the model was not made from a formula.
+    call : str
+        What is printed below ``Call:``.
+    """
+
+    regression: FittedRegression
+    covariance: Covariance
+    frame: RegressionFrame | ModelFrame
+    replay: Replay | None
+    call: str
+    notes: tuple[str, ...] = field(default=())
+
+    # -- coefficients ----------------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All coefficients, aliased ones included."""
+        return self.regression.names
+
+    @property
+    def outcome_name(self) -> str:
+        """The left side, as text."""
+        return "" if self.frame.outcome is None else self.frame.outcome.name
+
+    @property
+    def t_based(self) -> bool:
+        """Whether the coefficients' own tests use t: for a classical covariance, where the dispersion is estimated."""
+        if np.isfinite(self.covariance.df).all():
+            return True
+        request = self.covariance.request
+        return isinstance(request, Classical) and request.df is None and not self.regression.family.dispersion_known
+
+    def read(self, level: float = 0.95, *, normal: bool | None = None) -> Reading:
+        """Estimable coefficients with errors, tests and limits as arrays.
+
+        Parameters
+        ----------
+        normal : bool, optional
+            Whether tests are z; R's own choice for the model's summary where not given.
+        """
+        reading = read(self.regression.theta, self.covariance, read_measure("difference"), level)
+        if normal is not None or not self.t_based or np.isfinite(reading.df).all():
+            return reading
+        # A generalised linear model with an estimated dispersion: R's summary tests by t, its Wald limits use z.
+        df = np.full(len(reading.df), float(self.df_residual))
+        return replace(reading, df=df, p_value=two_sided(reading.statistic, df))
+
+    @property
+    def _labels(self) -> list[str]:
+        return list(self.names)
+
+    def _spread(self, values: Array) -> Array:
+        """NaN, R's NA, for coefficients that the data do not determine."""
+        full = np.full(len(self.names), np.nan)
+        full[self.regression.kept] = values
+        return full
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of the coefficients; NaN rows and columns where aliased."""
+        import pandas as pd
+
+        kept = self.regression.kept
+        full = np.full((len(self.names), len(self.names)), np.nan)
+        full[np.ix_(kept, kept)] = self.covariance.matrix
+        return pd.DataFrame(full, index=list(self.names), columns=list(self.names))
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the coefficients (R's name)."""
+        return self.cov_params()
+
+    def confint(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
+        """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``.
+
+        Parameters
+        ----------
+        method : {"wald", "profile"}
+            ``wald``: R's ``confint`` of a linear model, ``confint.default`` of a generalised one. ``profile``: R's
+            ``confint`` of a generalised linear model, from the profile likelihood.
+        """
+        if method not in ("wald", "profile"):
+            raise OptionError(f"method must be 'wald' or 'profile', not {method!r}")
+        frame = super().confint(level)
+        if method == "profile" and not self.regression.linear:
+            limits = profile_limits(self.regression, check_level(level))
+            for k, name in enumerate(limit_names(level)):
+                frame[name] = self._series(limits[:, k], name)
+        return frame
+
+    # -- rows and inference ----------------------------------------------------------------------------------------
+
+    @property
+    def dropped(self) -> int:
+        """Rows dropped for missing values; ``missing_by`` says in which variables."""
+        return self.frame.dropped
+
+    @property
+    def missing_by(self) -> dict[str, int]:
+        """By variable, the rows in which it is missing."""
+        return dict(self.frame.missing_by)
+
+    def with_vcov(self, vcov: Any) -> Self:
+        """The same coefficients with another covariance; ``"~g"`` may name any column of the data."""
+        return replace(self, covariance=model_covariance(self.regression, self.frame, vcov))
+
+    def influence(self) -> Array:
+        """Exact influence ``n d theta / d w_i`` (n, rank) of each row on the estimable coefficients."""
+        return self.regression.estimate().exact_influence()
+
+
+def model_covariance(regression: FittedRegression, frame: RegressionFrame | ModelFrame, vcov: Any) -> Covariance:
+    """Covariance of the estimable coefficients; the classical one where ``vcov`` is None."""
+    request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
+    groups = {name: frame.groups(name).codes for name in grouping_names(request)}
+    if isinstance(request, Bootstrap) and regression.earlier:
+        raise CapabilityError("refits of this model would hold its weights fixed; bootstrap the fit that it came from")
+    refit = partial(refits, regression)
+    if isinstance(request, Bootstrap) and request.kind == "studentized":
+        refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
+    found = covariance(regression.estimate(), request, groups=groups, refit=refit)
+    return told_of_full_leverage(found, frame.index)
+
+
+def _of_kept(regression: FittedRegression, request: Request) -> Request:
+    """A matrix over all coefficients, aliased ones included, as one over the estimable ones."""
+    if isinstance(request, Given) and len(request.matrix) == len(regression.names) != regression.rank:
+        return replace(request, matrix=request.matrix[np.ix_(regression.kept, regression.kept)])
+    return request
