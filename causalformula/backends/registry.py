@@ -22,7 +22,7 @@ from causalformula.errors import (
 )
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.resampling.intervals import influence_error
+from causalformula.inference.evidence import influence_error
 from causalformula.numerics.arrays import Array, Codes
 
 Backend = Callable[[ModelFrame, Any], Fit]

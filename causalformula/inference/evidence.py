@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from causalformula.errors import CapabilityError
 from causalformula.inference.stage import Hat, Stage, influence_weights
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.least_squares import group_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,6 @@ class Influence:
     def root(self) -> Hat | None:
         """The regression whose residuals drive the estimate (the last stage), where there is one."""
         return self.stages[-1].hat if self.stages else None
-
-    @property
-    def joined(self) -> bool:
-        """Whether several fits stand behind it."""
-        return False
 
     @property
     def estimated_first_stage(self) -> bool:
@@ -127,3 +124,35 @@ class Fixed:
 
 
 Evidence = Influence | Draws | Fixed
+
+
+def influence_error(evidence: object, counts: Array | None = None, clusters: Codes | None = None) -> Array:
+    """Standard error (q,) from the exact influence: the infinitesimal jackknife, ``sqrt(sum_g s_g^2) / n``.
+
+    Parameters
+    ----------
+    evidence : Influence
+        Of the estimate, refitted with ``counts`` as frequency weights where they are given.
+    counts : ndarray (n,), optional
+        How often each row was drawn. A row drawn c times is c rows: its influence, which carries c, enters as
+        ``c (psi / c)^2``.
+    clusters : ndarray (n,) of int, optional
+        Units drawn whole.
+
+    Raises
+    ------
+    CapabilityError
+        If there is no influence.
+    """
+    if not isinstance(evidence, Influence):
+        raise CapabilityError("kind='studentized' needs an influence function, which this estimator lacks")
+    values = evidence.psi()
+    repeats = np.ones(evidence.n) if counts is None else counts
+    if clusters is not None:
+        groups = int(clusters.max()) + 1
+        values = group_sums(values, clusters, groups)
+        each = np.zeros(groups)
+        each[clusters] = repeats
+        repeats = each
+    used = repeats > 0
+    return np.asarray(np.sqrt((values[used] ** 2 / repeats[used, None]).sum(axis=0)) / evidence.n)

@@ -10,8 +10,7 @@ import numpy as np
 
 from causalformula.errors import CausalFormulaError, ConvergenceError
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Influence
-from causalformula.inference.resampling.intervals import influence_error
+from causalformula.inference.evidence import Influence, influence_error
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family

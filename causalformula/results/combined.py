@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.fit import Answer, Fit, Label, unit_design
 from causalformula.errors import CapabilityError, OptionError, some
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.resampling.intervals import Reference
+from causalformula.inference.sandwich.rows import Reference
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic

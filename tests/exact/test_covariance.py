@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from causalformula.errors import CapabilityError, CausalFormulaWarning, ConvergenceError, DataError, OptionError
-from causalformula.inference.covariance import covariance, intersect
+from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
 from causalformula.inference.regression import fit_glm, fit_linear
@@ -29,6 +29,7 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.sandwich.definite import nearest_psd
+from causalformula.inference.sandwich.groupings import intersect
 from causalformula.inference.sandwich.hac import KERNELS, kernel_weights, long_run
 from causalformula.inference.stage import Stage
 from causalformula.numerics.families import family

@@ -1,32 +1,16 @@
-"""Reference distributions of an estimate other than t and normal, and the two refined bootstrap intervals.
-
-A `Reference` travels with a `Covariance`; where there is one, limits and p-values are read from it.
-"""
+"""The two refined bootstrap intervals: reference distributions that travel with a `Covariance`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, ConvergenceError
+from causalformula.errors import ConvergenceError
 from causalformula.inference.evidence import Influence
 from causalformula.inference.resampling.resample import order_statistics
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
-
-
-class Reference(Protocol):
-    """Where limits and p-values come from when they do not come from the t or normal distribution."""
-
-    def limits(self, level: float) -> tuple[Array, Array]:
-        """Confidence limits (q,) and (q,) on the working scale."""
-        ...
-
-    def p_values(self) -> Array | None:
-        """Two-sided p-values (q,) of no effect; None where those of the standard error stand."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,35 +118,3 @@ class Studentized:
     def p_values(self) -> Array | None:
         """None: the table's p-values are those of the bootstrap standard error."""
         return None
-
-
-def influence_error(evidence: object, counts: Array | None = None, clusters: Codes | None = None) -> Array:
-    """Standard error (q,) from the exact influence: the infinitesimal jackknife, ``sqrt(sum_g s_g^2) / n``.
-
-    Parameters
-    ----------
-    evidence : Influence
-        Of the estimate, refitted with ``counts`` as frequency weights where they are given.
-    counts : ndarray (n,), optional
-        How often each row was drawn. A row drawn c times is c rows: its influence, which carries c, enters as
-        ``c (psi / c)^2``.
-    clusters : ndarray (n,) of int, optional
-        Units drawn whole.
-
-    Raises
-    ------
-    CapabilityError
-        If there is no influence.
-    """
-    if not isinstance(evidence, Influence):
-        raise CapabilityError("kind='studentized' needs an influence function, which this estimator lacks")
-    values = evidence.psi()
-    repeats = np.ones(evidence.n) if counts is None else counts
-    if clusters is not None:
-        groups = int(clusters.max()) + 1
-        values = group_sums(values, clusters, groups)
-        each = np.zeros(groups)
-        each[clusters] = repeats
-        repeats = each
-    used = repeats > 0
-    return np.asarray(np.sqrt((values[used] ** 2 / repeats[used, None]).sum(axis=0)) / evidence.n)

@@ -16,21 +16,13 @@ from itertools import combinations
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, OptionError, some
-from causalformula.inference.covariance import (
-    Covariance,
-    cluster_sums,
-    degrees_of_freedom,
-    intersect,
-    rows_used,
-    small_sample_factor,
-    told_of_indefinite,
-    variance_row,
-)
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Cluster, Request
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, told_of_indefinite
+from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
 from causalformula.inference.sandwich.variances import full_leverage
 from causalformula.numerics.arrays import Array, Codes
 
@@ -56,11 +48,6 @@ class Joint(Influence):
 
     parts: tuple[Part, ...] = ()
     mix: Array | None = None
-
-    @property
-    def joined(self) -> bool:
-        """Several fits stand behind it."""
-        return True
 
     def map(self, jac: Array) -> Joint:
         """Of a smooth function with Jacobian ``jac`` (r, q)."""

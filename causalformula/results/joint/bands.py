@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import intersect, rows_used
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HAC, Asympt, Bootstrap, Cluster, DriscollKraay, Given
 from causalformula.inference.resampling.multiplier import (
@@ -20,6 +19,7 @@ from causalformula.inference.resampling.multiplier import (
     with_df,
 )
 from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.inference.sandwich.groupings import intersect, rows_used
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import group_sums
 from causalformula.results.joint.member import Member, cluster_names

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.inference.covariance import Covariance, intersect
+from causalformula.inference.covariance import Covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Bootstrap, Cluster, Jackknife, Request, Wild
-from causalformula.inference.resampling.intervals import BCa, Reference, Studentized, acceleration
+from causalformula.inference.resampling.intervals import BCa, Studentized, acceleration
 from causalformula.inference.resampling.resample import MOST_FAILED
 from causalformula.inference.resampling.resampled import spread
 from causalformula.inference.resampling.wild import WildReference
 from causalformula.inference.resampling.wild_joint import wild_wald
 from causalformula.inference.sandwich.definite import transformed
+from causalformula.inference.sandwich.groupings import intersect
 from causalformula.inference.sandwich.hotelling import POWERS, hotelling_freedom
+from causalformula.inference.sandwich.joint import Joint
+from causalformula.inference.sandwich.rows import Reference
 from causalformula.inference.scales import Measure
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.reading.equations import evaluate, hypothesis_parts, mapped, read_equation
@@ -228,7 +231,7 @@ def _rank(evidence: object) -> int | None:
     """Rank of the restrictions as functions of the coefficients."""
     if not isinstance(evidence, Influence):
         return None
-    jac = getattr(evidence, "mix", None) if evidence.joined else evidence.jac
+    jac = evidence.mix if isinstance(evidence, Joint) else evidence.jac
     if jac is None or not np.any(jac):
         return None
     scale = np.abs(jac).max(axis=0)

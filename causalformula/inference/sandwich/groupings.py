@@ -1,0 +1,116 @@
+"""Sums over clusters of one or several groupings: inclusion-exclusion, repairs, and whose rows count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, DataError, some, warn
+from causalformula.inference.evidence import Influence
+from causalformula.inference.requests import Cluster
+from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.rows import small_sample_factor
+from causalformula.inference.sandwich.variances import Variance
+from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.least_squares import group_sums
+
+
+def clustered(
+    evidence: Influence, row: Variance, request: Cluster, groups: Mapping[str, Codes], fixed: bool
+) -> tuple[Array, str, Array | None]:
+    """Inclusion-exclusion over the groupings, each term with its own number of groups (Cameron, Gelbach, Miller 2011).
+
+    Returns the matrix, its label, and degrees of freedom where the adjustment has its own.
+    """
+    if row.by_cluster is not None and len(request.by) > 1:
+        raise CapabilityError(
+            f"{row.name} is defined for one grouping, and this names {len(request.by)}; "
+            f"use vcov='~{' + '.join(request.by)}'"
+        )
+    repaired = request.fix and len(request.by) > 1
+    evidence, carry = _repairable(evidence, request.unconditional) if repaired else (evidence, None)
+    used = rows_used(evidence)
+    terms = []
+    counts = []
+    df = None
+    for size in range(1, len(request.by) + 1):
+        for names in combinations(request.by, size):
+            codes, count = intersect([groups[name] for name in names], used)
+            if count < 2:
+                raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
+            sums, df = cluster_sums(evidence, row, codes, count, fixed, request.unconditional)
+            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence, count)
+            terms.append(factor * (sums.T @ sums) / evidence.n**2)
+            if size == 1:
+                counts.append(f"{names[0]}: {count}")
+    label = f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
+    total = summed(terms)
+    if repaired:
+        total, changed = nearest_psd(total)
+        label += "; negative eigenvalues set to zero" if changed else ""
+    return total if carry is None else transformed(total, carry), label, df
+
+
+def _repairable(evidence: Influence, unconditional: bool) -> tuple[Influence, Array | None]:
+    """What a repair works on, and the map from it to the estimates.
+
+    The coefficients of the one regression behind them, so that every function of the coefficients has the variance that
+    the repaired matrix gives it (R repairs no other); the estimates themselves where there is none.
+    """
+    alone = len(evidence.stages) == 1 and not (evidence.direct is not None and (unconditional or evidence.always))
+    if not alone:
+        return evidence, None
+    return replace(evidence, jac=np.eye(evidence.jac.shape[1]), direct=None, df_special={}), evidence.jac
+
+
+def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) -> tuple[str, ...]:
+    """A note, and a warning where standard errors do not exist, for a matrix that is not positive semidefinite."""
+    if len(request.by) < 2 or request.fix or not nearest_psd(matrix)[1]:
+        return ()
+    gone = [name for name, variance in zip(names, np.diag(matrix), strict=True) if variance < 0]
+    none = f"the variance of {some(gone)} is negative, so has no standard error"
+    note = (
+        f"Note: the covariance by {' and '.join(request.by)} is not positive semidefinite (as R's vcovCL, fix = FALSE)"
+        f": {none if gone else 'joint tests may not exist'}; "
+        f"cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
+    )
+    if gone:
+        warn(note.removeprefix("Note: "))
+    return (note,)
+
+
+def rows_used(evidence: Influence) -> Bools | None:
+    """Rows that take part, whose clusters are counted: of positive weight when one regression is all there is."""
+    root = evidence.root
+    if root is None or len(evidence.stages) > 1 or root.nobs == evidence.n:
+        return None
+    return np.asarray(root.w > 0)
+
+
+def cluster_sums(
+    evidence: Influence, row: Variance, codes: Codes, count: int, fixed: bool, unconditional: bool
+) -> tuple[Array, Array | None]:
+    """Influences summed by cluster (G, q), the root's adjusted where the row says so, with its degrees of freedom."""
+    if row.by_cluster is None or evidence.root is None:
+        psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=unconditional)
+        return group_sums(psi, codes, count), None
+    adjusted = row.by_cluster(evidence.root, codes, count, evidence.jac[:, -evidence.stages[-1].size :])
+    rest = evidence.psi(adjust=np.zeros(evidence.n), expected=row.expected, fixed=fixed, unconditional=unconditional)
+    return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
+
+
+def intersect(codes: list[Codes], used: Bools | None = None) -> tuple[Codes, int]:
+    """Codes 0..G-1 of the intersection of several groupings, and G: groups without a row that is used do not count.
+
+    Rows that are not used get a code too; nothing of theirs is summed.
+    """
+    joint = codes[0]
+    for other in codes[1:]:
+        joint = np.unique(joint.astype(np.int64) * (int(other.max()) + 1) + other, return_inverse=True)[1]
+    present = np.bincount(joint if used is None else joint[used], minlength=int(joint.max()) + 1) > 0
+    if present.all():
+        return joint, len(present)
+    return np.maximum(np.cumsum(present) - 1, 0)[joint], int(present.sum())
