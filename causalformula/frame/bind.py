@@ -10,10 +10,10 @@ import numpy as np
 from causalformula.errors import DataError, FormulaError, OptionError, choose
 from causalformula.formula.expressions.contrasts import check_contrasts
 from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
-from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, take
+from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, kind, length, take
 from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import has_dot
-from causalformula.formula.language.spec import Spec, plus
+from causalformula.formula.language.grammar import has_dot, plus, summands, variables
+from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.terms import terms
@@ -137,7 +137,7 @@ class _Reader:
                 why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
                 raise FormulaError(why, self.spec.source)
             nodes += found.variables
-        for name in {n for node in nodes for n in _names(node)} - set(self.columns):
+        for name in {n for node in nodes for n in variables(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
                 self.columns[name] = self.table.column(name, self.spec.source)
         out: dict[str, Value] = {}
@@ -159,8 +159,6 @@ class _Reader:
         return out
 
     def _checked(self, value: Value, label: str, node: Node) -> Value:
-        from causalformula.formula.expressions.values import kind, length
-
         if not isinstance(value, (np.ndarray, Matrix, Logical, Strings, Factor)) or length(value) != self.table.n:
             what = kind(value) if length(value) in (0, self.table.n) else f"{length(value)} values"
             raise FormulaError(f"{label} is {what}, not a variable of {self.table.n} rows", self.spec.source, node.span)
@@ -175,12 +173,6 @@ def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -
             if name not in values:
                 listed = choose(name, values, "it uses")
                 raise OptionError(f"contrasts= names {name!r}, which the formula does not use{listed}")
-
-
-def _names(node: Node) -> list[str]:
-    from causalformula.formula.language.grammar import variables
-
-    return variables(node)
 
 
 def _body(spec: Spec, role: str, table: Table) -> Node:
@@ -214,16 +206,10 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
     for item in spec.of(role):
         for body in item.body:
             if role in ("cluster", "strata"):
-                out += [n for n in _summands(body)]
+                out += [piece for sign, piece in summands(body) if sign > 0]
             else:
                 out.append(body)
     return out
-
-
-def _summands(node: Node) -> list[Node]:
-    from causalformula.formula.language.grammar import summands
-
-    return [piece for sign, piece in summands(node) if sign > 0]
 
 
 class _Kept:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value
+from causalformula.frame.treatment import level_label
 
 
 class Table:
@@ -34,17 +35,8 @@ class Table:
                 data = pd.DataFrame(dict(data))
             except (TypeError, ValueError) as error:
                 raise DataError(f"data is a mapping, but not of names to columns of one length: {error}") from error
-        lazy = "Lazy" in type(data).__name__  # whose columns cost a query
-        native = None if lazy else getattr(data, "columns", None)
-        if native is not None and not isinstance(data, nw.DataFrame):
-            _refuse_duplicates(native)
-        try:
-            self.frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)
-        except TypeError as error:
-            raise DataError(
-                f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
-                + ("; call .collect() first" if lazy else "")
-            ) from error
+        _refuse_duplicates(_native_names(data))
+        self.frame: nw.DataFrame[Any] = _eager(data)
         # a pandas column may have any name; in a formula it is its text, in backquotes
         self.names: tuple[str, ...] = tuple(str(name) for name in self.frame.columns)
         _refuse_duplicates(self.names)
@@ -123,6 +115,26 @@ class Table:
         return self.frame.to_pandas()
 
 
+def _eager(data: Any) -> nw.DataFrame[Any]:
+    """The frame as narwhals has it; a ``DataError`` for what is none, or has yet to be computed."""
+    frame = nw.from_native(data, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    lazy = isinstance(frame, nw.LazyFrame)
+    raise DataError(
+        f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
+        + ("; call .collect() first" if lazy else "")
+    )
+
+
+def _native_names(data: Any) -> Iterable[Any]:
+    """Names of the columns of a frame in which one can stand twice."""
+    native = nw.to_native(data, pass_through=True)
+    if nw.dependencies.is_pandas_like_dataframe(native):
+        return list(native.columns)
+    return native.column_names if nw.dependencies.is_pyarrow_table(native) else []
+
+
 def _refuse_duplicates(names: Iterable[Any]) -> None:
     seen: set[Any] = set()
     twice = []
@@ -173,9 +185,9 @@ def _logical(series: nw.Series[Any]) -> Logical:
 def _factor(series: nw.Series[Any], name: str) -> Value:
     """Levels in the order of the categories; codes without a Python loop over rows."""
     native = series.to_native()
-    if hasattr(native, "cat") and hasattr(native.cat, "codes"):  # pandas, which also knows ordered factors
+    if nw.dependencies.is_pandas_like_series(native) and native.dtype == "category":  # which may be ordered
         categories = native.cat.categories
-        levels = tuple(_label(v) for v in categories.tolist())
+        levels = tuple(level_label(v) for v in categories.tolist())
         return Factor(np.asarray(native.cat.codes.to_numpy(), dtype=np.int32), levels, bool(native.cat.ordered))
     known = _categories(series, native)
     text = _strings(np.asarray(series.cast(nw.String).to_numpy(), dtype=object))
@@ -193,16 +205,10 @@ def _categories(series: nw.Series[Any], native: Any) -> tuple[str, ...] | None:
     """
     if isinstance(series.dtype, nw.Enum):
         return tuple(str(v) for v in series.dtype.categories)
-    if hasattr(native, "unify_dictionaries"):  # a pyarrow ChunkedArray
+    if nw.dependencies.is_pyarrow_chunked_array(native):
         chunks = native.unify_dictionaries().chunks
         return tuple(str(v) for v in chunks[0].dictionary.to_pylist()) if chunks else ()
     return None
-
-
-def _label(value: Any) -> str:
-    from causalformula.frame.treatment import level_label
-
-    return level_label(value)
 
 
 def _strings(values: NDArray[Any]) -> Strings:

@@ -11,8 +11,8 @@ import numpy as np
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.formula.expressions.evaluate import Env, Memory
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor, take
-from causalformula.formula.language.grammar import variables
-from causalformula.formula.language.spec import Spec, enclosed, plus
+from causalformula.formula.language.grammar import enclosed, plus, variables
+from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Argument, Call, Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build
 from causalformula.formula.matrix.recipe import Recipe

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -122,5 +124,27 @@ def test_only_the_columns_used_are_read() -> None:
 def test_duplicated_names_are_refused() -> None:
     data = frame(5, 30, False)
     twice = pd.concat([data, data[["x"]]], axis=1)
-    with pytest.raises(DataError, match="duplicated"):
-        cf.lm("y ~ x", twice)
+    arrow = pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["x", "x"])
+    for frame_ in (twice, arrow):
+        with pytest.raises(DataError, match="duplicated"):
+            cf.lm("y ~ x", frame_)
+
+
+@pytest.mark.parametrize("wrap", [lambda d: d, nw.from_native])
+def test_frames_that_are_yet_to_be_computed_are_refused(wrap: Callable[[Any], Any]) -> None:
+    with pytest.raises(DataError, match=r"not LazyFrame; call .collect\(\) first"):
+        cf.lm("y ~ x", wrap(pl.LazyFrame({"x": [1.0], "y": [1.0]})))
+
+
+@pytest.mark.parametrize("thing", [None, 3, "data.csv", np.ones((3, 2)), pd.Series([1.0]), [1.0]])
+def test_what_is_no_frame_is_refused(thing: object) -> None:
+    with pytest.raises(DataError, match=f"must be a data frame .*, not {type(thing).__name__}$"):
+        cf.lm("y ~ x", thing)
+
+
+def test_a_pandas_column_may_be_an_arrow_dictionary() -> None:
+    data = frame(6, 30, False)
+    kind = pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))
+    text = pd.Series(np.where(data["x"] > 0, "up", "down"))
+    plain, coded = (cf.lm("y ~ g", data.assign(g=text.astype(t))) for t in ("object", kind))
+    assert dict(plain.coef) == dict(coded.coef)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
+
 import pytest
 
 from causalformula.errors import FormulaError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import FUNCTIONS, ROLES, check_functions, summands
 from causalformula.formula.language.parse import MAX_DEPTH, is_identifier, parse_expression
-from causalformula.formula.language.reader import parse, parse_model
-from causalformula.formula.language.spec import Spec
-from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
+from causalformula.formula.language.reader import from_json, parse, parse_model
+from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String, walk
 
 
 def prefix(node: Node) -> str:
@@ -191,7 +193,7 @@ def test_canonical_text(text: str, canonical: str) -> None:
     spec = parse(text)
     assert str(spec) == canonical
     assert parse(canonical) == spec
-    assert Spec.from_json(spec.to_json()) == spec
+    assert from_json(spec.to_json()) == spec
     assert spec.source == text
 
 
@@ -257,7 +259,7 @@ def test_the_dot_leaves_out_what_has_a_role() -> None:
 def test_functions_of_the_caller() -> None:
     spec = parse("Y ~ treat(A) + adjust(winsor(x))", env={"winsor": abs})
     assert spec.functions() == ("winsor",)
-    assert Spec.from_json(spec.to_json()) == spec
+    assert from_json(spec.to_json()) == spec
 
 
 def test_a_sum_of_two_thousand_terms() -> None:
@@ -266,6 +268,16 @@ def test_a_sum_of_two_thousand_terms() -> None:
     assert len(summands(spec.rhs("adjust") or Name("none"))) == 2000
     assert parse(str(spec)) == spec
     assert len(spec.variables()) == 2002
+    for copy in (pickle.loads(pickle.dumps(spec)), deepcopy(spec), from_json(spec.to_json())):
+        assert copy == spec
+        assert (copy.source, copy.span_of("x1999")) == (text, spec.span_of("x1999"))
+
+
+def test_trees_pickle_with_their_places() -> None:
+    tree = parse_expression("-f(a, b = c(1, 'd')) + (e %in% TRUE)")
+    copy = pickle.loads(pickle.dumps(tree))
+    assert copy == tree
+    assert [node.span for node in walk(copy)] == [node.span for node in walk(tree)]
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:

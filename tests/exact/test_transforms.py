@@ -1,15 +1,20 @@
 """Expressions, remembering transforms, and design matrices: exact properties, and what is refused."""
 
+import math
 import pickle
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import BSpline
 
 from causalformula.errors import CausalFormulaError, CausalFormulaWarning, DataError, FormulaError, OptionError
+from causalformula.formula.expressions.contrasts import contr_poly, named
 from causalformula.formula.expressions.evaluate import evaluate
+from causalformula.formula.expressions.transforms import BSplineBasis
 from causalformula.formula.expressions.values import Factor, Logical, Strings, as_factor, number_label
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.matrix.design import build, evaluate_variables
@@ -204,6 +209,54 @@ def test_further_arguments_of_c_go_to_the_contrast_function(text, suffixes, colu
     assert [name.rpartition(")")[2] for name in recipe.names[1:]] == list(suffixes)
     np.testing.assert_allclose(found[:, 1:], columns, atol=1e-11)
     np.testing.assert_array_equal(recipe.apply({"f": Strings.of(["c", "a"])}, 2), found[[2, 0]])
+
+
+def gram(size):
+    """Orthonormal polynomials over 1, ..., size, in rational numbers until the last square root."""
+    points = [Fraction(2 * i - size + 1) for i in range(size)]
+    before, current, norm, columns = [Fraction(0)] * size, [Fraction(1)] * size, Fraction(1), []
+    for _ in range(size):
+        columns.append([float(v) / math.sqrt(float(sum(u * u for u in current))) for v in current])
+        last, norm = norm, sum(u * u for u in current)
+        share = norm / last if columns[1:] else 0
+        before, current = current, [p * u - share * v for p, u, v in zip(points, current, before, strict=True)]
+    return np.array(columns[1:]).T
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 7, 12])
+def test_contrast_matrices_are_rs(size):
+    levels = [str(i) for i in range(size)]
+    row, column = np.arange(size)[:, None], np.arange(size - 1)
+    expected = {
+        "contr.treatment": row == column + 1,
+        "contr.sum": np.where(row == size - 1, -1, row == column),
+        "contr.helmert": np.where(row <= column, -1, np.where(row == column + 1, row, 0)),
+        "contr.poly": gram(size),
+        "contr.sdif": (column + 1) / size - (row <= column),
+    }
+    for name, matrix in expected.items():
+        np.testing.assert_allclose(named(name, levels).matrix, matrix, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_scores_far_from_zero_keep_their_digits():
+    scores = np.array([0.0, 1, 4, 9])
+    near, far = (contr_poly("abcd", scores + shift).matrix for shift in (0, 1e6))
+    np.testing.assert_allclose(far, near, rtol=0, atol=1e-12)
+    for bad in ([1.0, 1, 2, 3], [1.0, np.nan, 2, 3]):
+        with pytest.raises(DataError, match="as many different numbers as there are levels"):
+            contr_poly("abcd", np.array(bad))
+    with pytest.raises(DataError, match=r"at most 95 levels, as in R, not 96"):
+        named("contr.poly", [str(i) for i in range(96)])
+
+
+@pytest.mark.parametrize(("knots", "degree"), [([], 3), ([0.4], 1), ([0.2, 0.7], 2), ([0.1, 0.5, 0.5, 0.8], 3)])
+def test_b_splines_within_their_boundary_are_those_of_scipy(knots, degree):
+    x = np.r_[0, 1, knots, np.linspace(0, 1, 77)]
+    found = BSplineBasis(np.array(knots), np.array([0.0, 1.0]), degree, intercept=True).apply(np.r_[x, np.nan]).values
+    places = np.sort(np.r_[np.repeat([0.0, 1.0], degree + 1), knots])
+    expected = BSpline(places, np.eye(len(places) - degree - 1), degree)(x)
+    np.testing.assert_allclose(found[:-1], expected, rtol=0, atol=5e-16)
+    assert np.isnan(found[-1]).all()
 
 
 def test_a_factor_of_one_level_is_refused():

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from causalformula.errors import FormulaError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.parse import PREFIX, binding, parse_expression
-from causalformula.formula.language.reader import parse
-from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.reader import from_json, parse
 from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
 
 PLAIN = ["x", "z", "I.H", "x_1", ".w", "é", "名前"]
@@ -129,7 +128,7 @@ def test_formulas_come_back(text: str) -> None:
 @given(formulas())
 def test_specs_travel(text: str) -> None:
     spec = parse(text)
-    for copy in (pickle.loads(pickle.dumps(spec)), Spec.from_json(spec.to_json())):
+    for copy in (pickle.loads(pickle.dumps(spec)), from_json(spec.to_json())):
         assert copy == spec
         assert (copy.source, copy.roles, copy.outcome) == (spec.source, spec.roles, spec.outcome)
     assert json.loads(spec.to_json())["formula"] == str(spec)

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from causalformula.errors import FormulaError
-from causalformula.formula.language.reader import parse, parse_model
-from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.reader import from_json, parse, parse_model
 from causalformula.formula.language.syntax import Name
 
 
@@ -280,10 +279,10 @@ def test_backquoted_code_is_only_a_column_name() -> None:
 def test_hostile_json_is_parsed_like_text(piece: str) -> None:
     good = parse("Y ~ treat(A) + x").to_json()
     with pytest.raises(FormulaError):
-        Spec.from_json(good.replace("adjust(x)", f"adjust({piece})"))
+        from_json(good.replace("adjust(x)", f"adjust({piece})"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"formula": 1}', "[" * 100_000])
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(FormulaError):
-        Spec.from_json(text)
+        from_json(text)

@@ -1,9 +1,10 @@
-"""Contrast matrices of factors, named and laid out as R's."""
+"""Contrast matrices of factors, named and laid out as R's; the numbers are formulaic's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -12,50 +13,60 @@ from causalformula.formula.expressions.values import Contrast, Factor
 from causalformula.numerics.arrays import Array
 
 DEFAULTS = ("contr.treatment", "contr.poly")
+MAX_POLYNOMIAL = 95
 
 
 def contr_treatment(levels: Sequence[str], base: int = 1) -> Contrast:
     """Dummies of all levels but one; ``base`` counts from 1."""
     if not 1 <= base <= len(levels):
         raise DataError(f"contr.treatment: the base must be a level from 1 to {len(levels)}, not {base}")
-    kept = [i for i in range(len(levels)) if i != base - 1]
+    names = tuple(level for i, level in enumerate(levels) if i != base - 1)
     label = "contr.treatment" if base == 1 else None
-    return Contrast(np.eye(len(levels))[:, kept], tuple(levels[i] for i in kept), label)
+    return Contrast(_coding(_formulaic().treatment(base=base - 1), levels), names, label)
 
 
 def contr_sum(levels: Sequence[str]) -> Contrast:
     """Deviations from the mean of the levels; the last level is -1 throughout."""
-    size = len(levels)
-    return Contrast(np.vstack([np.eye(size - 1), -np.ones((1, size - 1))]), None, "contr.sum")
+    return Contrast(_coding(_formulaic().sum(), levels), None, "contr.sum")
 
 
 def contr_helmert(levels: Sequence[str]) -> Contrast:
     """Each level against the mean of those before it."""
-    size = len(levels)
-    matrix = np.where(np.arange(size)[:, None] <= np.arange(size - 1), -1.0, 0.0)
-    matrix[np.arange(1, size), np.arange(size - 1)] = np.arange(1, size)
-    return Contrast(matrix, None, "contr.helmert")
+    return Contrast(_coding(_formulaic().helmert(), levels), None, "contr.helmert")
 
 
 def contr_poly(levels: Sequence[str], scores: Array | None = None) -> Contrast:
     """Orthonormal polynomials over the levels, evenly spaced unless ``scores`` says otherwise."""
-    from causalformula.formula.expressions.transforms import polynomial
-
     size = len(levels)
-    points = np.arange(1.0, size + 1) if scores is None else scores
-    if len(points) != size:
-        raise DataError(f"contr.poly: {len(points)} scores for {size} levels")
-    matrix = polynomial(points[:, None], size - 1, raw=False).apply(points[:, None]).values
-    names = (".L", ".Q", ".C", *(f"^{d}" for d in range(4, size)))
-    return Contrast(matrix, names[: size - 1], "contr.poly" if scores is None else None)
+    if size > MAX_POLYNOMIAL:
+        raise DataError(f"contr.poly: at most {MAX_POLYNOMIAL} levels, as in R, not {size}; use another contrast")
+    names = (".L", ".Q", ".C", *(f"^{d}" for d in range(4, size)))[: size - 1]
+    if scores is None:
+        return Contrast(_coding(_formulaic().poly(), levels), names, "contr.poly")
+    if len(scores) != size:
+        raise DataError(f"contr.poly: {len(scores)} scores for {size} levels")
+    if np.isnan(scores).any() or len(np.unique(scores)) < size:
+        raise DataError("contr.poly: the scores must be as many different numbers as there are levels")
+    # Centred: scores far from zero, such as years, would lose their digits.
+    return Contrast(_coding(_formulaic().poly(scores=tuple(scores - scores.mean())), levels), names)
 
 
 def contr_sdif(levels: Sequence[str]) -> Contrast:
     """Each level against the one before it: column j is j/k from level j + 1 on, and j/k - 1 before."""
-    size = len(levels)
-    column = np.arange(1, size)
-    matrix = column / size - (np.arange(size)[:, None] < column)
-    return Contrast(matrix, tuple(f"{b}-{a}" for a, b in pairwise(levels)), "contr.sdif")
+    return Contrast(_coding(_formulaic().diff(), levels), tuple(f"{b}-{a}" for a, b in pairwise(levels)), "contr.sdif")
+
+
+def _formulaic() -> Any:
+    """The contrasts of formulaic by name, imported when the first factor is coded."""
+    from formulaic.transforms.contrasts import ContrastsRegistry
+
+    return ContrastsRegistry
+
+
+def _coding(contrasts: Any, levels: Sequence[str]) -> Array:
+    """The matrix (levels, k); levels go in as numbers, since R's may repeat."""
+    matrix: Array = contrasts.get_coding_matrix(list(range(len(levels)))).to_numpy(dtype=np.float64)
+    return matrix
 
 
 CONTRASTS: dict[str, Callable[[Sequence[str]], Contrast]] = {

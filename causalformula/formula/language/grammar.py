@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from causalformula.errors import FormulaError, did_you_mean
 from causalformula.formula.language.deparse import is_binary, is_prefix
-from causalformula.formula.language.syntax import Call, Name, Node, walk
+from causalformula.formula.language.syntax import Argument, Call, Name, Node, walk
 
 CONTRASTS = frozenset(["contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.sdif"])
 
@@ -164,6 +164,18 @@ def summands(node: Node) -> list[tuple[int, Node]]:
         node = node.args[0].value
     found.append((1, node))
     return found[::-1]
+
+
+def plus(left: Node, right: Node) -> Node:
+    """Both joined by ``+``."""
+    return Call("+", (Argument(left), Argument(right)), span=(left.span[0], right.span[1]))
+
+
+def enclosed(node: Node) -> Node:
+    """The expression in parentheses where it takes terms away, else as it is."""
+    if all(sign > 0 for sign, _ in summands(node)):
+        return node
+    return Call("(", (Argument(node),), span=node.span)
 
 
 def variable_nodes(node: Node) -> Iterator[Name]:

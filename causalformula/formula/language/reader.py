@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -12,8 +13,10 @@ from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import (
     ROLES,
     check_functions,
+    enclosed,
     function_span,
     has_dot,
+    plus,
     summands,
     variable_nodes,
     variables,
@@ -28,7 +31,7 @@ from causalformula.formula.language.roles import (
     role_calls,
     short,
 )
-from causalformula.formula.language.spec import Role, Spec, enclosed, plus
+from causalformula.formula.language.spec import Role, Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 
 Signed = tuple[int, Node]
@@ -98,6 +101,32 @@ def parse_model(text: str, env: Iterable[str] = ()) -> tuple[Node | None, Node]:
         _check_left(left, context)
     check_functions(right, text, context.env)
     return left, right
+
+
+def from_json(text: str) -> Spec:
+    """Spec from ``Spec.to_json``; the formula in it is parsed, so nothing that ``parse`` refuses gets in.
+
+    Raises
+    ------
+    FormulaError
+        When the text is no such JSON, or the formula in it is refused.
+    """
+    try:
+        record = json.loads(text)
+        formula, source, functions = record["formula"], record["source"], record["functions"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise FormulaError(_NO_JSON) from None
+    if not (isinstance(source, str) and isinstance(functions, list) and all(isinstance(f, str) for f in functions)):
+        raise FormulaError(_NO_JSON)
+    # The text as written keeps the carets of later messages; a Spec changed since has none that fits.
+    try:
+        spec = parse(source, env=functions)
+    except FormulaError:
+        spec = None
+    return spec if spec is not None and str(spec) == formula else parse(formula, env=functions)
+
+
+_NO_JSON = "not the JSON of a formula: write it with Spec.to_json()"
 
 
 # -- the two sides -------------------------------------------------------------------------------------------

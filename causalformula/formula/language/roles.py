@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from causalformula.errors import FormulaError, did_you_mean
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import ROLES, RoleRecord, check_functions, has_dot, is_operator, variables
-from causalformula.formula.language.spec import Role, is_name, literal
-from causalformula.formula.language.syntax import Call, Node, Number, walk
+from causalformula.formula.language.spec import Role
+from causalformula.formula.language.syntax import Call, Node, Number, is_name, literal, walk
 
 # Operators of the term algebra; outside I() they are not arithmetic.
 ALGEBRA = frozenset(["+", "-", "*", "/", ":", "^", "%in%", "|"])

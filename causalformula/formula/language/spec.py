@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
-from causalformula.errors import FormulaError
 from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import FUNCTIONS, has_dot, is_operator, summands, variable_nodes, variables
-from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, Span, String, walk
+from causalformula.formula.language.grammar import (
+    FUNCTIONS,
+    enclosed,
+    has_dot,
+    is_operator,
+    plus,
+    variable_nodes,
+    variables,
+)
+from causalformula.formula.language.syntax import Call, Node, Span, literal, walk
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,9 +90,6 @@ class Spec:
 
     def __hash__(self) -> int:
         return hash(str(self))
-
-    def __reduce__(self) -> tuple[Callable[..., Spec], tuple[Any, ...]]:
-        return _restore, (str(self), self.source, self.functions())
 
     # -- roles ---------------------------------------------------------------------------------------------
 
@@ -177,57 +180,3 @@ class Spec:
         outcome = None if self.outcome is None else deparse(self.outcome, exact=True)
         record = {"formula": str(self), "source": self.source, "functions": self.functions()}
         return json.dumps({**record, "outcome": outcome, "roles": pieces}, ensure_ascii=False)
-
-    @staticmethod
-    def from_json(text: str) -> Spec:
-        """Spec from ``to_json``; the formula in it is parsed, so nothing that ``parse`` refuses gets in."""
-        try:
-            record = json.loads(text)
-            formula, source, functions = record["formula"], record["source"], record["functions"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise FormulaError("not the JSON of a formula: write it with Spec.to_json()") from None
-        if not (isinstance(source, str) and isinstance(functions, list) and all(isinstance(f, str) for f in functions)):
-            raise FormulaError("not the JSON of a formula: write it with Spec.to_json()")
-        return _restore(formula, source, functions)
-
-
-def _restore(formula: str, source: str, functions: Collection[str]) -> Spec:
-    from causalformula.formula.language.reader import parse  # the reader makes Specs, so it imports this module
-
-    # The text as written keeps the carets of later messages; a Spec changed since has none that fits.
-    try:
-        spec = parse(source, env=functions)
-    except FormulaError:
-        spec = None
-    return spec if spec is not None and str(spec) == formula else parse(formula, env=functions)
-
-
-def plus(left: Node, right: Node) -> Node:
-    """Both joined by ``+``."""
-    return Call("+", (Argument(left), Argument(right)), span=(left.span[0], right.span[1]))
-
-
-def enclosed(node: Node) -> Node:
-    """The expression in parentheses where it takes terms away, else as it is."""
-    if all(sign > 0 for sign, _ in summands(node)):
-        return node
-    return Call("(", (Argument(node),), span=node.span)
-
-
-def literal(node: Node | None) -> str | float | bool | None:
-    """Python value of a literal: text, number (int for a whole one) or truth value; None for anything else."""
-    if isinstance(node, String):
-        return node.value
-    if isinstance(node, Number):
-        return int(node.value) if node.value.is_integer() else node.value
-    if isinstance(node, Constant):
-        return {"TRUE": True, "FALSE": False}.get(node.name)
-    if isinstance(node, Call) and node.function in "+-" and len(node.args) == 1:
-        value = literal(node.args[0].value)
-        return None if value is None or isinstance(value, (str, bool)) else -value if node.function == "-" else value
-    return None
-
-
-def is_name(node: Node) -> bool:
-    """Whether the expression is one plain column name."""
-    return isinstance(node, Name) and node.id != "."

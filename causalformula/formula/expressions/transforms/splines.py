@@ -1,4 +1,8 @@
-"""R's ``splines::bs`` and ``splines::ns``: B-spline bases and natural cubic splines."""
+"""R's ``splines::bs`` and ``splines::ns``: B-spline bases and natural cubic splines.
+
+The B-spline basis within the boundary knots is formulaic's. What it has not, derivatives and R's continuation beyond
+them, and with these natural splines, comes from scipy.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,26 @@ class BSplineBasis:
 
     def apply(self, x: Array) -> Matrix:
         """The basis at ``x``, missing where ``x`` is."""
+        out = np.full((len(x), len(self.knots) + self.degree + 1), np.nan, order="F")
         inside = (x >= self.boundary[0]) & (x <= self.boundary[1])
-        if not (inside | np.isnan(x)).all():
+        out[inside] = self._within(x[inside])
+        beyond = ~(inside | np.isnan(x))
+        if beyond.any():
             message = "bs(): values beyond the boundary knots may make the basis ill-conditioned"
             warn(message)
-        knots = _with_boundary(self.knots, self.boundary, self.degree)
-        return _numbered(_evaluate(x, knots, self.degree)[:, 0 if self.intercept else 1 :])
+            out[beyond] = _evaluate(x[beyond], _with_boundary(self.knots, self.boundary, self.degree), self.degree)
+        return _numbered(out[:, 0 if self.intercept else 1 :])
+
+    def _within(self, x: Array) -> Array:
+        """The basis between the boundary knots, with its intercept."""
+        from formulaic.transforms import basis_spline
+
+        low, high = self.boundary
+        knots = list(self.knots)
+        found = basis_spline(
+            x, knots=knots, degree=self.degree, include_intercept=True, lower_bound=low, upper_bound=high
+        )
+        return np.column_stack(list(found.values()))
 
 
 @dataclass(frozen=True, eq=False)
