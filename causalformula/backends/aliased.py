@@ -41,6 +41,18 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
     )
 
 
+def dropped_terms(model: FittedRegression, which: str = "outcome model") -> tuple[str, ...]:
+    """A note that names the columns that a model leaves out, so that nothing is dropped in silence."""
+    dropped = np.setdiff1d(np.arange(len(model.names)), model.kept)
+    if not len(dropped):
+        return ()
+    empty = [model.names[j] for j in dropped if model.lengths[j] == 0]
+    others = [model.names[j] for j in dropped if model.lengths[j] != 0]
+    parts = [f"{some(others)}, a combination of terms before {'it' if len(others) == 1 else 'them'}"] if others else []
+    parts += [f"{some(empty)}, which {'is' if len(empty) == 1 else 'are'} the same in every row"] if empty else []
+    return (f"the {which} leaves out {'; and '.join(parts)}",)
+
+
 def _told(model: FittedRegression, recipe: Recipe, k: int, j: int, frame: ModelFrame) -> str:
     """One aliased column: of which others it is made, or that no row has it."""
     lengths = model.lengths

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.fit import effective_size
 from causalformula.backends.separation import overlap_notes
 from causalformula.errors import DataError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import family as read_family
 
 LINKS = ("logit", "probit", "cloglog", "cauchit")
@@ -68,10 +70,12 @@ def _propensity(frame: ModelFrame, link: str) -> Distance:
     design = frame.design("propensity")
     treated = (frame.the_treatment.codes == 1).astype(float)
     family = read_family("binomial", link)
-    model = fit_glm(design.X, treated, design.names, family, weights=frame.weights, to_zero=True)
+    anchors = first_column(design.X, design.intercept)
+    model = fit_glm(design.X, treated, design.names, family, weights=frame.weights, to_zero=True, anchors=anchors)
     words = "propensity score" if link == "logit" else f"propensity score ({link} link)"
     P = np.column_stack([1 - model.mu, model.mu])
-    return Distance(model.mu, words, model, overlap_notes(frame, P, model.eta, model.converged))
+    notes = (*overlap_notes(frame, P, model.eta, model.converged), *dropped_terms(model, "propensity model"))
+    return Distance(model.mu, words, model, notes)
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import KINDS, Family
 
 
@@ -13,7 +14,15 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
     design = frame.design(part)
     y = frame.outcome_for(family)
     if family.name == "gaussian" and family.link_name == "identity":
-        return fit_linear(design.X, y, design.names, weights=weights, offset=frame.offset, intercept=design.intercept)
+        return fit_linear(
+            design.X,
+            y,
+            design.names,
+            weights=weights,
+            offset=frame.offset,
+            intercept=design.intercept,
+            anchors=first_column(design.X, design.intercept),
+        )
     return fit_glm(
         design.X,
         y,
@@ -23,6 +32,7 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
         offset=frame.offset,
         intercept=design.intercept,
         to_zero=True,
+        anchors=first_column(design.X, design.intercept),
     )
 
 

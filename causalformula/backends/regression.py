@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
 from causalformula.backends.fit import Fit, Query, unit_design
 from causalformula.backends.options import Options
@@ -53,7 +54,7 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     design = frame.design(part)
     base = target_weights(frame, str(options.estimand), options.focal)
     model_weights = W if frame.weights is None else W * frame.weights
-    betas = replicate(design.X, frame.y, model_weights, frame.offset)
+    betas = replicate(design.X, frame.y, model_weights, frame.offset, intercept=design.intercept)
     if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
         return None
     if query.kind == "effects" and options.scale.name in ("difference", "nnt"):
@@ -156,5 +157,5 @@ def regression(frame: ModelFrame, options: Regression) -> Fit:
         method=f"outcome regression ({model_word(family, model)})",
         outcomes=surface,
         models={"outcome": model},
-        notes=model.notes,
+        notes=(*model.notes, *dropped_terms(model)),
     )

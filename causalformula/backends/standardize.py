@@ -121,7 +121,8 @@ class Surface:
     def _padded(self, stages: tuple[Stage, ...], gradients: Array) -> Array:
         """Gradients in the outcome model's coefficients as Jacobians in all stages' parameters."""
         before = sum(stage.size for stage in stages[:-1])
-        return np.hstack([np.zeros((len(gradients), before)), gradients[:, self.model.kept]])
+        own = self.model.solved_gradient(gradients)[:, self.model.kept]
+        return np.hstack([np.zeros((len(gradients), before)), own])
 
     def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array | float:
         """Influence (n,) of the stages that the target's weights come from on a target average."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import (
     DISCARD,
     LINKS,
@@ -282,7 +283,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
         models = {"outcome": model, **models}
         words += f"; weighted outcome regression ({model_word(family, model)})"
-        notes = (*notes, *model.notes, *idle_interact(frame, options.interact))
+        notes = (*notes, *model.notes, *dropped_terms(model), *idle_interact(frame, options.interact))
     outcomes = Subclassified(overall, within)
     return Fit(
         answer=outcomes.answer(Query()),

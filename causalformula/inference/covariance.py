@@ -110,6 +110,7 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
     evidence = estimate.evidence
     if isinstance(evidence, Influence) and evidence.stages and matrix.shape[0] == evidence.stages[-1].size:
         jac = evidence.jac[:, -evidence.stages[-1].size :]
+        jac = jac if evidence.root is None else evidence.root.given(jac)
         return Covariance(request, transformed(matrix, jac), degrees_of_freedom(request, estimate), "given matrix")
     raise OptionError(
         f"the covariance matrix has shape {matrix.shape}; there are {q} effects"

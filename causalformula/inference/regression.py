@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
 
-from causalformula.errors import CausalFormulaError, ConvergenceError
+from causalformula.errors import ConvergenceError, some
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Influence, influence_error
+from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.centring import Centred, centred
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
-from causalformula.numerics.irls import GLMFit, information, irls, newton, polish
-from causalformula.numerics.least_squares import least_squares, replicates
+from causalformula.numerics.irls import GLMFit, information, irls, polish
+from causalformula.numerics.least_squares import least_squares
+from causalformula.numerics.linalg import inverse_of
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """The columns of a regression as they were solved, where some were counted from their means.
+
+    Parameters
+    ----------
+    moved : ndarray (p, p)
+        ``X_given = X_solved (I + moved)``.
+    coef : ndarray (p,)
+        Coefficients of the columns as they were solved; NaN where aliased.
+    lengths : ndarray (p,)
+        Norms of these columns over the rows that take part.
+    """
+
+    moved: Array
+    coef: Array
+    lengths: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +53,14 @@ class FittedRegression:
     kept : ndarray (r,) of int
         Estimable columns, in order.
     alias : ndarray (r, p - r)
-        Each aliased column as a combination of the kept ones.
+        Each aliased column as a combination of the kept ones, as they were solved.
     X, y, weights, offset : ndarray
         What was fitted; ``weights`` are prior weights.
     family : Family
     mu, eta : ndarray (n,)
         Fitted values and linear predictor.
     hat : Hat
-        Over the estimable columns.
+        Over the estimable columns, as they were solved.
     deviance, null_deviance, aic : float
     df_null : float
     iterations : int
@@ -49,6 +70,8 @@ class FittedRegression:
         What the caller gave.
     notes : tuple of str
         R's warnings.
+    solved : Solved, optional
+        The columns as they were solved, where some were counted from their means.
     earlier : tuple of Stage
         Stages that were estimated before it (of its weights).
     cross : mapping of str to ndarray (r, p_earlier)
@@ -78,6 +101,7 @@ class FittedRegression:
     intercept: bool
     linear: bool
     notes: tuple[str, ...] = ()
+    solved: Solved | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
 
@@ -96,22 +120,38 @@ class FittedRegression:
         """Estimable coefficients (r,)."""
         return self.coef[self.kept]
 
+    @property
+    def design(self) -> Array:
+        """The estimable columns as they were given (n, r)."""
+        return self.X if self.rank == self.X.shape[1] else self.X[:, self.kept]
+
+    @property
+    def inner(self) -> Array:
+        """Coefficients of the estimable columns as they were solved (r,): the parameters of ``stage``."""
+        return self.theta if self.solved is None else self.solved.coef[self.kept]
+
     def stage(self, name: str = "outcome") -> Stage:
-        """The estimating equations: score ``w e x``, observed information."""
-        return Stage(name, self.kept_names, self.theta, self.observed, cross=self.cross, hat=self.hat)
+        """The estimating equations: score ``w e x``, observed information; on the columns as they were solved."""
+        same = self.linear or self.family.canonical
+        return Stage(name, self.kept_names, self.inner, self.observed, cross=self.cross, hat=self.hat, canonical=same)
+
+    def solved_gradient(self, gradient: Array) -> Array:
+        """Derivatives (q, p) in the coefficients as those in the coefficients of the columns as they were solved."""
+        return gradient if self.solved is None else gradient - gradient @ self.solved.moved
 
     def estimate(self) -> Estimate:
         """The estimable coefficients with their influence."""
         stage = self.stage()
         before = sum(s.size for s in self.earlier)
-        jac = np.hstack([np.zeros((stage.size, before)), np.eye(stage.size)])
-        return Estimate(stage.names, stage.theta, Influence((*self.earlier, stage), jac, len(self.y)))
+        back = np.eye(stage.size) if self.hat.moved is None else np.eye(stage.size) - self.hat.moved
+        jac = np.hstack([np.zeros((stage.size, before)), back])
+        return Estimate(stage.names, self.theta, Influence((*self.earlier, stage), jac, len(self.y)))
 
     @cached_property
     def observed(self) -> Array:
         """Observed information (r, r), on the scale of the score ``w e x`` (without the dispersion)."""
         if self.linear or self.family.canonical:
-            return np.asarray(np.linalg.inv(self.hat.bread))
+            return inverse_of(self.hat.bread)
         return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")
 
     def estimable(self, combination: Array) -> Bools:
@@ -123,6 +163,7 @@ class FittedRegression:
         dropped = np.setdiff1d(np.arange(len(self.names)), self.kept)
         if not len(dropped):
             return np.ones((len(combination), 0), dtype=bool)
+        combination = self.solved_gradient(combination)
         kept, asked = combination[:, self.kept], combination[:, dropped]
         # what rounding may leave, in the units of each aliased column
         ratio = np.outer(1 / self.lengths[self.kept], self.lengths[dropped])
@@ -131,8 +172,8 @@ class FittedRegression:
 
     @cached_property
     def lengths(self) -> Array:
-        """Norms of the columns over the rows that take part (p,)."""
-        return np.sqrt(self.weights @ self.X**2)
+        """Norms of the columns, as they were solved, over the rows that take part (p,)."""
+        return np.sqrt(self.weights @ self.X**2) if self.solved is None else self.solved.lengths
 
 
 def fit_linear(
@@ -143,6 +184,7 @@ def fit_linear(
     weights: Array | None = None,
     offset: Array | None = None,
     intercept: bool = True,
+    anchors: Codes | None = None,
 ) -> FittedRegression:
     """Least squares, R's ``lm``.
 
@@ -152,21 +194,25 @@ def fit_linear(
     y : ndarray (n,)
     weights : ndarray (n,), optional
         Prior weights; rows of weight zero take no part.
+    anchors : ndarray (p,) of int, optional
+        The intercept of each column, from which columns far from zero may be counted, so that none is lost to a
+        tolerance; without it rank is decided by R's rule.
     """
     w = np.ones(len(y)) if weights is None else weights
-    fit = least_squares(X, y, weights, offset)
-    design = X if fit.rank == X.shape[1] else X[:, fit.kept]
+    Z = _columns(X, weights, anchors)
+    fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
+    design = Z.X if fit.rank == X.shape[1] else Z.X[:, fit.kept]
     e = fit.residuals
     mu = y - e
     nobs = len(y) if weights is None else int((w > 0).sum())
     rss = float(np.dot(w * e, e))
     df = nobs - fit.rank
     dispersion = rss / df if df > 0 else np.nan
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs)
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, moved=_kept_moves(Z, fit.kept))
     centre = _centre(y, w, offset, intercept)
     return FittedRegression(
         names=tuple(names),
-        coef=fit.coef,
+        coef=Z.read(fit.coef),
         kept=fit.kept,
         alias=fit.alias,
         X=X,
@@ -187,6 +233,41 @@ def fit_linear(
         weighted=weights is not None,
         intercept=intercept,
         linear=True,
+        notes=() if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept),
+        solved=_solved(Z, fit.coef, w),
+    )
+
+
+def _columns(X: Array, weights: Array | None, anchors: Codes | None, tol: float = 1e-7) -> Centred:
+    """The columns to solve on."""
+    return Centred(X, None, tol) if anchors is None else centred(X, weights, tol, anchors)
+
+
+def _kept_moves(Z: Centred, kept: Codes) -> Array | None:
+    return None if Z.moved is None else Z.moved[np.ix_(kept, kept)]
+
+
+def _solved(Z: Centred, coef: Array, w: Array) -> Solved | None:
+    return None if Z.moved is None else Solved(Z.moved, coef, np.sqrt(w @ Z.X**2))
+
+
+def lost_to_tolerance(
+    X: Array, weights: Array | None, names: Sequence[str], kept: Codes, intercept: bool
+) -> tuple[str, ...]:
+    """A note that names columns which R's rule leaves out only because they lie far from zero."""
+    if not intercept or len(kept) == X.shape[1]:
+        return ()
+    Z = centred(X, weights)
+    if Z.moved is None:
+        return ()
+    found = least_squares(Z.X, np.zeros(len(X)), weights, tol=Z.tol).kept
+    lost = [names[int(j)] for j in np.setdiff1d(found, kept)]
+    if not lost:
+        return ()
+    them = "it" if len(lost) == 1 else "them"
+    return (
+        f"{some(lost)} left out as R's lm does, to whose tolerance a column so far from zero is a combination of the "
+        f"others; counted from its mean it is not: center {them}, as in scale(x, scale = FALSE)",
     )
 
 
@@ -213,6 +294,7 @@ def fit_glm(
     to_zero: bool = False,
     start: Array | None = None,
     mustart: Array | None = None,
+    anchors: Codes | None = None,
 ) -> FittedRegression:
     """A generalised linear model by R's IRLS, R's ``glm``.
 
@@ -223,16 +305,24 @@ def fit_glm(
         relative change of the deviance below ``epsilon``.
     start, mustart : ndarray, optional
         Coefficients (p,) or means (n,) to start from instead of the family's own.
+    anchors : ndarray (p,) of int, optional
+        As in ``fit_linear``.
     """
-    scoring = partial(irls, X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept)
+    Z = _columns(X, weights, anchors, tol=0.0)
+    scoring = partial(
+        irls, Z.X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept, floor=Z.tol
+    )
     if to_zero:
         inner = _inner(family, y, weights) if start is None and mustart is None else None
         if family.name in ("binomial", "quasibinomial"):
             mustart, inner = (mustart if inner is None else inner), None
-        fit = _to_zero(partial(polish, X, y, family, weights, offset), scoring, start, mustart, inner)
+        polished = partial(polish, Z.X, y, family, weights, offset, floor=Z.tol)
+        fit = _to_zero(polished, scoring, start, mustart, inner)
     else:
         fit = scoring(start=start, mustart=mustart)
-    return _from_glm(fit, X, y, tuple(names), family, weights, offset, intercept)
+    model = from_glm(fit, X, y, tuple(names), family, weights, offset, intercept, Z)
+    lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
+    return replace(model, notes=(*model.notes, *lost))
 
 
 def _to_zero(
@@ -284,7 +374,7 @@ def _target(family: Family, mu: Array, prior: Array) -> Array:
     return np.asarray(family.variance(mu) / np.where(prior > 0, prior, 1.0))
 
 
-def _from_glm(
+def from_glm(
     fit: GLMFit,
     X: Array,
     y: Array,
@@ -293,9 +383,11 @@ def _from_glm(
     weights: Array | None,
     offset: Array | None,
     intercept: bool,
+    Z: Centred,
 ) -> FittedRegression:
+    """The record of a regression from a fit on the columns ``Z``."""
     prior = np.ones(len(y)) if weights is None else weights
-    design = X if len(fit.kept) == X.shape[1] else X[:, fit.kept]
+    design = Z.X if len(fit.kept) == X.shape[1] else Z.X[:, fit.kept]
     nobs = int((prior > 0).sum())
     df = nobs - len(fit.kept)
     w, e = fit.working_weights, fit.working_residuals
@@ -303,10 +395,11 @@ def _from_glm(
     if not family.dispersion_known:
         used = w > 0
         dispersion = float(np.dot(w[used], e[used] ** 2) / df) if df > 0 else np.nan
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs, target=_target(family, fit.mu, prior))
+    target, moved = _target(family, fit.mu, prior), _kept_moves(Z, fit.kept)
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs, target=target, moved=moved)
     return FittedRegression(
         names=names,
-        coef=fit.coef,
+        coef=Z.read(fit.coef),
         kept=fit.kept,
         alias=fit.alias,
         X=X,
@@ -328,53 +421,5 @@ def _from_glm(
         intercept=intercept,
         linear=False,
         notes=fit.warnings,
+        solved=_solved(Z, fit.coef, prior),
     )
-
-
-def refits(model: FittedRegression, W: Array) -> Array:
-    """Estimable coefficients (R, r) of the model refitted under frequency weights (R, n); NaN rows where that fails.
-
-    Least squares solves all replicates at once; a generalised linear model takes Newton steps from its own solution.
-    """
-    weights = W * model.weights if model.weighted else W
-    if model.linear:
-        return replicates(model.hat.X, model.y, weights, model.offset)
-    out = np.full((len(W), model.rank), np.nan)
-    for k, w in enumerate(weights):
-        try:
-            fit = newton(model.hat.X, model.y, model.family, w, model.offset, model.theta)
-        except (CausalFormulaError, np.linalg.LinAlgError):
-            continue
-        if fit.converged and not fit.separated:
-            out[k] = fit.coef
-    return out
-
-
-def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Array:
-    """Coefficients of the refits and, beside them, their standard errors (R, 2r); NaN rows where a refit fails.
-
-    Each standard error is that of the refit's own influence, a row (or cluster) drawn c times counting as c.
-    """
-    out = np.full((len(W), 2 * model.rank), np.nan)
-    for k, w in enumerate(W):
-        found = _refitted(model, w)
-        if found is None or found.rank < model.rank:
-            continue
-        error = influence_error(found.estimate().evidence, w, clusters)
-        if (error > 0).all():
-            out[k] = np.concatenate([found.theta, error])
-    return out
-
-
-def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None:
-    """The model under frequency weights; None where that fails."""
-    X, weights = model.hat.X, counts * model.weights if model.weighted else counts
-    try:
-        if model.linear:
-            return fit_linear(X, model.y, model.kept_names, weights=weights, offset=model.offset)
-        fit = newton(X, model.y, model.family, weights, model.offset, model.theta)
-    except (CausalFormulaError, np.linalg.LinAlgError):
-        return None
-    if not fit.converged or fit.separated:
-        return None
-    return _from_glm(fit, X, model.y, model.kept_names, model.family, weights, model.offset, True)

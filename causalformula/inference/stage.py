@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from causalformula.numerics.arrays import Array
-from causalformula.numerics.least_squares import leverage
+from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class Hat:
     target : ndarray (n,), optional
         Variance of the response under the model, up to a constant: the working model of CR2. Absent for least squares,
         whose working model is equal variances, whatever the weights.
+    moved : ndarray (p, p), optional
+        What was taken from the columns as the caller gave them: ``X_given = X (I + moved)``.
     """
 
     X: Array
@@ -53,11 +56,25 @@ class Hat:
     h: Array | None = None
     k: int | None = None
     target: Array | None = None
+    moved: Array | None = None
 
     @property
     def rank(self) -> int:
         """Number of coefficients of the regression."""
         return len(self.bread) if self.k is None else self.k
+
+    def orthonormal(self, jac: Array) -> tuple[Array, Array, Array]:
+        """Columns, their bread and Jacobians (q, p) in their coefficients; orthonormal columns where others lose digits.
+
+        The products of clusters' sums with the bread square a condition number that is bad already.
+        """
+        if not self.ill_conditioned:
+            return self.X, self.bread, jac
+        return self.X @ self.whitening, np.eye(len(self.bread)), jac @ self.whitening
+
+    def given(self, rows: Array) -> Array:
+        """Rows (., p) of sums over the columns ``X`` as sums over the columns as they were given."""
+        return rows if self.moved is None else rows + rows @ self.moved
 
     def classical(self) -> Array:
         """Model-based covariance (p, p)."""
@@ -69,7 +86,24 @@ class Hat:
 
     def leverage(self) -> Array:
         """Diagonal of the (weighted) hat matrix (n,)."""
-        return self.h if self.h is not None else leverage(self.X, self.bread, self.w)
+        if self.h is not None:
+            return self.h
+        if self.ill_conditioned:
+            return basis_leverage(self.X, self.whitening, self.w)
+        return leverage(self.X, self.bread, self.w)
+
+    @cached_property
+    def ill_conditioned(self) -> bool:
+        """Whether ``bread`` has lost so many digits that leverages must come from an orthonormal basis."""
+        return ill_conditioned(self.bread)
+
+    @cached_property
+    def whitening(self) -> Array:
+        """A matrix L (p, p) with ``L L' = bread``, so that ``W^{1/2} X L`` is an orthonormal basis."""
+        if not self.ill_conditioned:
+            return np.asarray(np.linalg.cholesky(self.bread), dtype=np.float64)
+        upper = triangular_factor(self.X, np.empty((len(self.X), 0)), self.w)
+        return np.asarray(np.linalg.solve(upper, np.eye(len(upper))), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +126,8 @@ class Stage:
         ``d/dtheta_earlier' sum_i g_i`` for each earlier stage that enters.
     hat : Hat, optional
         For regressions.
+    canonical : bool
+        Whether ``hat.bread`` is the inverse of ``hessian``: least squares, canonical links.
     """
 
     name: str
@@ -101,6 +137,7 @@ class Stage:
     scores: Array | None = None
     cross: Mapping[str, Array] = field(default_factory=dict)
     hat: Hat | None = None
+    canonical: bool = False
 
     @property
     def size(self) -> int:
@@ -148,7 +185,7 @@ def influence_weights(stages: tuple[Stage, ...], jac: Array, *, expected: bool, 
     out: list[Array] = [np.empty(0)] * len(stages)
     for k in range(len(stages) - 1, -1, -1):
         stage = stages[k]
-        if expected and stage.hat is not None:
+        if stage.hat is not None and (expected or stage.canonical):
             out[k] = stage.hat.bread @ right[k].T
         else:
             out[k] = np.asarray(np.linalg.solve(stage.hessian.T, right[k].T), dtype=np.float64)

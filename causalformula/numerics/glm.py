@@ -86,7 +86,10 @@ class GLMFit:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Checked input: ``y`` is the response as the family uses it; ``warnings`` grow as the fit goes on."""
+    """Checked input: ``y`` is the response as the family uses it; ``warnings`` grow as the fit goes on.
+
+    ``floor`` is the relative length (of each column) below which a column is aliased however small ``epsilon`` is.
+    """
 
     X: Array
     y: Array
@@ -95,6 +98,7 @@ class Problem:
     offset: Array
     mustart: Array
     warnings: list[str]
+    floor: float | Array = 0.0
 
     def at(self, beta: Array) -> Point:
         """The linear predictor, means and deviance of a coefficient vector."""

@@ -29,6 +29,9 @@ from causalformula.numerics.newton import SEPARATED, climb
 __all__ = ["GLMFit", "information", "information_weights", "irls", "newton", "polish"]
 
 NOT_CONVERGED = "glm.fit: algorithm did not converge"
+# What is left of a column beside those before it is rounding below this share of it: R's rule for aliased columns goes
+# down with epsilon, and would keep a constant twice.
+ROUNDING = 1e-13
 
 
 def irls(
@@ -43,6 +46,7 @@ def irls(
     epsilon: float = 1e-8,
     maxit: int = 25,
     intercept: bool = True,
+    floor: float | Array = 0.0,
 ) -> GLMFit:
     """Fit a generalised linear model exactly as R's ``glm`` does.
 
@@ -67,6 +71,8 @@ def irls(
         R's ``glm.control``.
     intercept : bool
         Whether the null model has an intercept.
+    floor : float or ndarray, shape (p,)
+        Relative length below which a column is aliased however small ``epsilon`` is.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def irls(
     """
     if not epsilon > 0 or maxit < 1:
         raise OptionError(f"epsilon must be positive and maxit at least 1, not {epsilon!r} and {maxit!r}")
-    problem = checked_problem(X, y, family, weights, offset)
+    problem = replace(checked_problem(X, y, family, weights, offset), floor=floor)
     if mustart is not None:
         problem = replace(problem, mustart=as_floats(mustart, "mustart", (len(problem.y),)))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -99,7 +105,7 @@ def irls(
 def _scoring(problem: Problem, start: Any, epsilon: float, maxit: int) -> Ending:
     """Fisher scoring with R's bookkeeping."""
     p = problem.X.shape[1]
-    tol = min(1e-7, epsilon / 1000)
+    tol = np.maximum(max(min(1e-7, epsilon / 1000), ROUNDING), problem.floor)
     point, origin = _first_point(problem, start)
     if p == 0:
         return _without_columns(problem)
@@ -148,7 +154,9 @@ def _without_columns(problem: Problem) -> Ending:
     return Ending(point, nothing(0), w, 0, True, True)
 
 
-def _scoring_step(problem: Problem, point: Point, before: Solution, w: Array, residual: Array, tol: float) -> Solution:
+def _scoring_step(
+    problem: Problem, point: Point, before: Solution, w: Array, residual: Array, tol: float | Array
+) -> Solution:
     """The next coefficients.
 
     After the first iteration the change is solved for, not the coefficients: the same number, and rounding in the
@@ -208,7 +216,7 @@ def _null_deviance(problem: Problem, mu: Array, intercept: bool, epsilon: float,
     elif not problem.offset.any():
         null = np.full(len(y), np.dot(w, y) / w.sum())
     else:
-        alone = replace(problem, X=np.ones((len(y), 1)), mustart=mu, warnings=[])
+        alone = replace(problem, X=np.ones((len(y), 1)), mustart=mu, warnings=[], floor=0.0)
         last = _scoring(alone, None, epsilon, maxit)
         if not last.converged:
             problem.warnings.append("fitting to calculate the null deviance did not converge -- increase 'maxit'?")
@@ -226,6 +234,7 @@ def newton(
     *,
     tol: float = 1e-10,
     maxit: int = 50,
+    floor: float | Array = 0.0,
 ) -> GLMFit:
     """Maximum likelihood by Newton's method from good starting values, without R's bookkeeping.
 
@@ -242,6 +251,8 @@ def newton(
         Bound on each element of the score, relative to ``sqrt(information_jj * Pearson's chi-square)``.
     maxit : int
         Bound on the number of steps.
+    floor : float or ndarray, shape (p,)
+        As in `irls`.
 
     Returns
     -------
@@ -249,7 +260,7 @@ def newton(
         ``converged`` says that the score is zero, ``null_deviance`` is NaN. Where the likelihood has no finite
         maximum (separation) the steps end when they no longer shrink, ``separated`` is set and a warning says so.
     """
-    problem = checked_problem(X, y, family, weights, offset)
+    problem = replace(checked_problem(X, y, family, weights, offset), floor=floor)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         ending = None if start is None else climb(problem, as_floats(start, "start", (problem.X.shape[1],)), tol, maxit)
         if ending is None:
@@ -270,12 +281,13 @@ def polish(
     *,
     tol: float = 1e-12,
     intercept: bool = True,
+    floor: float | Array = 0.0,
 ) -> GLMFit:
     """Newton steps from R's solution until the score is zero: R stops at a small change of the deviance.
 
     Parameters
     ----------
-    X, y, family, weights, offset, tol
+    X, y, family, weights, offset, tol, floor
         As in `newton`.
     coef : GLMFit or array_like, shape (p,)
         The fit to polish, or its coefficients. A fit passes on its count of iterations and its warnings.
@@ -289,7 +301,7 @@ def polish(
     """
     before = coef if isinstance(coef, GLMFit) else None
     if before is not None:
-        after = newton(X, y, family, weights, offset, before.coef, tol=tol)
+        after = newton(X, y, family, weights, offset, before.coef, tol=tol, floor=floor)
         notes = tuple(note for note in before.warnings if not (after.converged and note == NOT_CONVERGED))
         return replace(
             after,
@@ -299,7 +311,7 @@ def polish(
             boundary=before.boundary and not after.converged,
             warnings=tuple(dict.fromkeys(notes + after.warnings)),
         )
-    after = newton(X, y, family, weights, offset, coef, tol=tol)
+    after = newton(X, y, family, weights, offset, coef, tol=tol, floor=floor)
     problem = checked_problem(X, y, family, weights, offset)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         null = _null_deviance(problem, after.mu, intercept, 1e-8, 25)

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.errors import DataError
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import Centred, centred
 from causalformula.numerics.linalg import (
     RCOND_NORMAL,
     ScaledInverse,
@@ -87,7 +88,9 @@ class Solution:
         return out
 
 
-def least_squares(X: Any, y: Any, weights: Any = None, offset: Any = None, *, tol: float = 1e-7) -> LeastSquares:
+def least_squares(
+    X: Any, y: Any, weights: Any = None, offset: Any = None, *, tol: float | Array = 1e-7
+) -> LeastSquares:
     """Coefficients that minimise ``sum_i w_i (y_i - offset_i - x_i' b)^2``.
 
     The normal equations on columns of unit norm, refined on the residuals; when their condition is poor, Householder
@@ -103,7 +106,7 @@ def least_squares(X: Any, y: Any, weights: Any = None, offset: Any = None, *, to
         Not negative; a row of weight zero takes no part.
     offset : array_like, shape (n,), optional
         Known part of the linear predictor.
-    tol : float
+    tol : float or ndarray, shape (p,)
         A column is aliased when its norm outside the columns before it is below ``tol`` times its own.
 
     Returns
@@ -134,7 +137,7 @@ def least_squares(X: Any, y: Any, weights: Any = None, offset: Any = None, *, to
     return LeastSquares(coef, found.kept, found.alias, found.bread, residuals)
 
 
-def solve(X: Array, Y: Array, weights: Array | None, *, tol: float, refine: int = 2) -> Solution:
+def solve(X: Array, Y: Array, weights: Array | None, *, tol: float | Array, refine: int = 2) -> Solution:
     """Least squares for checked arrays, ``Y`` of shape (n, q); at most ``refine`` corrections by the residuals."""
     if X.shape[1] == 0:
         return Solution(np.empty((0, Y.shape[1])), np.empty(0, np.intp), np.empty((0, 0)), np.empty((0, 0)), Y.copy())
@@ -167,7 +170,7 @@ def _refined(
     return coef, None
 
 
-def solve_qr(X: Array, Y: Array, weights: Array | None, *, tol: float) -> Solution:
+def solve_qr(X: Array, Y: Array, weights: Array | None, *, tol: float | Array) -> Solution:
     """Least squares by Householder QR, with R's choice of aliased columns."""
     p = X.shape[1]
     if weights is not None and not weights.all():
@@ -186,7 +189,7 @@ def solve_qr(X: Array, Y: Array, weights: Array | None, *, tol: float) -> Soluti
     return Solution(coef, kept, alias, inverse @ inverse.T)
 
 
-def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7) -> Array:
+def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7, intercept: bool = False) -> Array:
     """Weighted least squares for many weightings of the same rows, such as bootstrap frequencies.
 
     With ``Q`` an orthonormal basis of the columns and ``e`` the residuals of the unweighted fit, all the
@@ -205,6 +208,8 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7)
         Known part of the linear predictor.
     tol : float
         As in `least_squares`.
+    intercept : bool
+        Whether the first column is one, so that columns far from zero may be counted from their means.
 
     Returns
     -------
@@ -212,8 +217,10 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7)
         Coefficients. Columns aliased in the whole sample are NaN; so is every coefficient of a replicate in which
         the remaining columns cannot be told apart.
     """
-    X, W = as_floats(X, "X"), np.asarray(W)
-    whole = least_squares(X, y, offset=offset, tol=tol)
+    W = np.asarray(W)
+    design = centred(as_floats(X, "X"), tol=tol) if intercept else Centred(as_floats(X, "X"), None, tol)
+    X = design.X
+    whole = least_squares(X, y, offset=offset, tol=design.tol)
     kept, e = whole.kept, whole.residuals
     R = triangular_factor(X[:, kept], np.empty((len(X), 0)), None)
     T: Array = np.asarray(np.linalg.solve(R, np.eye(len(kept))), dtype=np.float64)
@@ -221,7 +228,7 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7)
     steps = _solve_replicates(products, len(kept))
     out = np.full((len(W), X.shape[1]), np.nan)
     out[:, kept] = whole.coef[kept] + steps @ T.T
-    return out
+    return design.read(out)
 
 
 def _replicated_products(X: Array, T: Array, e: Array, W: Any) -> Array:

@@ -106,6 +106,15 @@ def leverage(X: Array, bread: Array, weights: Array | None = None) -> Array:
     return out if weights is None else out * weights
 
 
+def basis_leverage(X: Array, whitening: Array, weights: Array) -> Array:
+    """Diagonal of the hat matrix from an orthonormal basis: squared lengths of the rows of ``W^{1/2} X whitening``."""
+    out = np.empty(len(X))
+    for rows in row_blocks(*X.shape):
+        q = X[rows] @ whitening
+        np.einsum("ij,ij->i", q, q, out=out[rows])
+    return out * weights
+
+
 def group_sums(A: Array, codes: Codes, groups: int) -> Array:
     """Sums of the rows of ``A`` within groups.
 
@@ -182,6 +191,28 @@ def scaled_inverse(G: Array) -> ScaledInverse | None:
     return ScaledInverse(inverse / np.outer(scale, scale), float(rcond))
 
 
+def inverse_of(G: Array) -> Array:
+    """Inverse of a symmetric matrix with a positive diagonal, made on a diagonal of ones: columns' units do not matter.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        For a singular matrix.
+    """
+    scale = np.sqrt(np.diagonal(G))
+    unit = np.outer(scale, scale)
+    return np.asarray(np.linalg.inv(G / unit) / unit, dtype=np.float64)
+
+
+def ill_conditioned(inverse: Array) -> bool:
+    """Whether a cross-product, whose inverse this is, has lost five digits in it: see ``RCOND_NORMAL``."""
+    scale = np.sqrt(np.diagonal(inverse))
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        return True
+    values = np.linalg.eigvalsh(inverse / np.outer(scale, scale))
+    return bool(len(values) and values[0] < RCOND_NORMAL * values[-1])
+
+
 def triangular_factor(A: Array, B: Array, weights: Array | None) -> Array:
     """R of the Householder QR of ``[A B]`` with rows scaled by root weights, one block of rows at a time."""
     width = A.shape[1] + B.shape[1]
@@ -195,7 +226,7 @@ def triangular_factor(A: Array, B: Array, weights: Array | None) -> Array:
     return R
 
 
-def independent_columns(R: Array, tol: float) -> tuple[Codes, Array]:
+def independent_columns(R: Array, tol: float | Array) -> tuple[Codes, Array]:
     """Which columns to keep, by R's rule, and an orthonormal basis of them.
 
     Columns are taken in order. One whose part outside the span of those already kept is shorter than ``tol`` times
@@ -205,7 +236,7 @@ def independent_columns(R: Array, tol: float) -> tuple[Codes, Array]:
     ----------
     R : ndarray, shape (m, p)
         The design, or the triangular factor of it (remaining norms are the same).
-    tol : float
+    tol : float or ndarray, shape (p,)
         Relative length below which a column is aliased.
 
     Returns
@@ -216,6 +247,7 @@ def independent_columns(R: Array, tol: float) -> tuple[Codes, Array]:
         ``basis.T @ R[:, kept]`` is upper triangular.
     """
     kept: list[int] = []
+    tols = np.broadcast_to(tol, R.shape[1])
     basis = np.empty((R.shape[0], min(R.shape)))
     for j in range(R.shape[1]):
         Q = basis[:, : len(kept)]
@@ -223,7 +255,7 @@ def independent_columns(R: Array, tol: float) -> tuple[Codes, Array]:
         for _ in range(2):  # a second projection removes what rounding left of the first
             rest = rest - Q @ (Q.T @ rest)
         length, whole = np.linalg.norm(rest), np.linalg.norm(R[:, j])
-        if length > 0 and length >= tol * whole and len(kept) < basis.shape[1]:
+        if length > 0 and length >= tols[j] * whole and len(kept) < basis.shape[1]:
             basis[:, len(kept)] = rest / length
             kept.append(j)
     return np.asarray(kept, dtype=np.intp), basis[:, : len(kept)]

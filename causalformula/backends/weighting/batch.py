@@ -40,7 +40,7 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
     design = frame.design(part)
     betas = np.full((len(W), design.X.shape[1]), np.nan)
     if good.any():
-        betas[good] = replicates(design.X, frame.y, totals[good], frame.offset)
+        betas[good] = replicates(design.X, frame.y, totals[good], frame.offset, intercept=design.intercept)
     if np.isnan(betas[good]).any():
         return None
     base = target_weights(frame, str(options.estimand), options.focal) if options.estimand not in TILTED else None

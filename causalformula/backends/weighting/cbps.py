@@ -14,7 +14,12 @@ from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
 from causalformula.backends.weighting.batch import one_by_one, weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
-from causalformula.backends.weighting.propensity import binary_propensity, estimand_weights, propensity_sensitivity
+from causalformula.backends.weighting.propensity import (
+    Regressors,
+    binary_propensity,
+    estimand_weights,
+    propensity_sensitivity,
+)
 from causalformula.backends.weighting.weights import Weighting, indicators, target_arm
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
@@ -66,7 +71,7 @@ def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
     words = "covariate balancing propensity score"
     if options.estimand == "ATO":
         # The overlap weights of the maximum likelihood fit balance exactly: its score is their balance.
-        found = binary_propensity(frame, "logit", (Z, names))
+        found = binary_propensity(frame, "logit", Regressors(Z, names, None))
         w, dlog = estimand_weights(found.P, codes, "ATO", None, s)
         assert found.stage is not None
         dw = {"propensity": propensity_sensitivity(found, w, dlog)}

@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.backends.options import shown
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.weighting.propensity import Regressors
 from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
@@ -33,14 +34,14 @@ def read_density(name: str) -> Density | None:
     raise OptionError(f"unknown density {shown(name)}; choose from dnorm, dt_<degrees of freedom> such as dt_4, kernel")
 
 
-def density_weights(frame: ModelFrame, density: str, design: tuple[Array, tuple[str, ...]]) -> Weighting:
+def density_weights(frame: ModelFrame, density: str, design: Regressors) -> Weighting:
     """Weights ``f((a - mean) / sd) / f((a - x'b) / sd_residual)``, both densities standardised, as in WeightIt."""
-    X, names = design
+    X, names, anchors = design
     s, a = frame.unit_weights, frame.the_treatment.values
     total = s.sum()
     mean = float(s @ a / total)
     spread = float(s @ (a - mean) ** 2 / total)
-    model = fit_linear(X, a, names, weights=frame.weights)
+    model = fit_linear(X, a, names, weights=frame.weights, anchors=anchors)
     r = a - model.mu
     noise = float(s @ r**2 / total)
     if noise <= 1e-14 * spread:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import refuse_single_rows, thin_arms
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
@@ -56,6 +57,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
             *weighting.notes,
             *thin_arms(frame, weighting.weights),
             *model.notes,
+            *dropped_terms(model),
             *idle_interact(frame, options.interact),
         ),
         caveats=weighting.caveats,

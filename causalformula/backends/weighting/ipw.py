@@ -18,6 +18,7 @@ from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.learner import check_classifier, learned_propensity, model_name
 from causalformula.backends.weighting.propensity import (
     Propensity,
+    Regressors,
     binary_propensity,
     binary_weights,
     estimand_weights,
@@ -39,6 +40,7 @@ from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import first_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,14 +235,16 @@ def _folds_text(folds: int) -> str:
     return f"cross-fitted in {folds} folds" if folds > 1 else "not cross-fitted"
 
 
-def propensity_design(frame: ModelFrame, by: str | None) -> tuple[Array, tuple[str, ...]]:
+def propensity_design(frame: ModelFrame, by: str | None) -> Regressors:
     """Regressors of the treatment model; with ``by``, a set of them a level."""
     design = frame.design("propensity")
     if by is None:
-        return design.X, design.names
+        return Regressors(design.X, design.names, first_column(design.X, design.intercept))
     groups = frame.groups(by)
     X = np.hstack([design.X * (groups.codes == k)[:, None] for k in range(len(groups.levels))])
-    return X, tuple(f"{by}={level}: {name}" for level in groups.levels for name in design.names)
+    names = tuple(f"{by}={level}: {name}" for level in groups.levels for name in design.names)
+    anchors = np.repeat(np.arange(len(groups.levels)) * len(design.names), len(design.names))
+    return Regressors(X, names, anchors if design.intercept else None)
 
 
 def given_propensity(frame: ModelFrame, name: str) -> Propensity:
@@ -268,11 +272,10 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     if frame.the_treatment.kind is not Kind.BINARY or not plain or options.stabilize:
         return None
     codes, s, arm = frame.the_treatment.codes, frame.unit_weights, target_arm(frame, options)
-    X, _ = propensity_design(frame, options.by)
     model = ipw_weights(frame, options).models["propensity"]
 
     def weigh(W: Array) -> Array:
-        P = warm_scores(frame, options.link, X, model.coef, W)
+        P = warm_scores(frame, options.link, model.hat.X, model.inner, W)
         if options.estimand != "ATOS":
             return binary_weights(P, codes == 1, str(options.estimand), arm)
         pairs = (np.column_stack([1 - p, p]) for p in P)

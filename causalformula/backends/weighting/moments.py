@@ -13,6 +13,7 @@ from causalformula.backends.weighting.weights import WeightingOptions
 from causalformula.formula.expressions.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import centred
 from causalformula.numerics.least_squares import least_squares
 
 MOST_MOMENTS = 3
@@ -42,30 +43,31 @@ class BalancingOptions(WeightingOptions):
 def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = False) -> tuple[Array, tuple[str, ...]]:
     """Intercept, covariates, their powers up to ``moments`` (of those with more than two values) and pairwise products.
 
-    Powers and products are of centred columns, which spans the same space and is far better conditioned.
+    Powers and products are of centred columns, and columns far from zero are counted from their means, which spans the
+    same space and is far better conditioned.
     """
 
     def make() -> tuple[Array, tuple[str, ...]]:
         design = frame.design("propensity")
+        near = centred(design.X).X
+        if moments == 1 and not interactions:
+            return near, design.names
         X, names = design.X[:, 1:], design.names[1:]
-        centred = X - X.mean(axis=0)
+        about = X - X.mean(axis=0)
         many = [j for j in range(X.shape[1]) if len(np.unique(X[: 10**4, j])) > 2]
-        columns = [design.X]
+        columns = [near]
         labels = list(design.names)
         for power in range(2, moments + 1):
-            columns.append(centred[:, many] ** power)
+            columns.append(about[:, many] ** power)
             labels += [f"{names[j]}^{power}" for j in many]
         if interactions:
             for i, j in combinations(range(X.shape[1]), 2):
                 product = X[:, i] * X[:, j]
                 if product.any():  # two levels of one factor never meet
-                    columns.append((centred[:, i] * centred[:, j])[:, None])
+                    columns.append((about[:, i] * about[:, j])[:, None])
                     labels.append(f"{names[i]} * {names[j]}")
         return np.hstack(columns), tuple(labels)
 
-    if moments == 1 and not interactions:
-        design = frame.design("propensity")
-        return design.X, design.names
     found: tuple[Array, tuple[str, ...]] = frame.remembered(("balancing", moments, interactions), make)
     return found
 

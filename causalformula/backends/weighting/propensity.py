@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import overlap_notes, separated
-from causalformula.errors import CausalFormulaError
+from causalformula.errors import CausalFormulaError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.centring import centred
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
 from causalformula.numerics.logit import warm_logits
 from causalformula.numerics.multinomial import multinomial
+
+
+class Regressors(NamedTuple):
+    """Columns of a treatment model, their names, and the intercept of each."""
+
+    X: Array
+    names: tuple[str, ...]
+    anchors: Codes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +57,15 @@ class Propensity:
     caveats: tuple[str, ...] = ()
 
 
-def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[str, ...]]) -> Propensity:
+def binary_propensity(frame: ModelFrame, link: str, design: Regressors) -> Propensity:
     """Maximum likelihood for two arms, polished until the score vanishes."""
-    X, names = design
+    X, names, anchors = design
     family = read_family("binomial", link)
     treated = (frame.the_treatment.codes == 1).astype(float)
-    model = fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True)
+    model = fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True, anchors=anchors)
     p = model.mu
     P = np.column_stack([1 - p, p])
-    notes = overlap_notes(frame, P, model.eta, model.converged)
+    notes = (*overlap_notes(frame, P, model.eta, model.converged), *dropped_terms(model, "propensity model"))
     stage = model.stage("propensity")
     slope = None
     if link != "logit":
@@ -63,6 +74,11 @@ def binary_propensity(frame: ModelFrame, link: str, design: tuple[Array, tuple[s
         scores = model.hat.X * model.hat.multipliers()[:, None]
         stage = Stage("propensity", stage.names, stage.theta, stage.hessian, scores)
     return Propensity(P, stage, model.hat.X, slope, model, notes)
+
+
+def _dropped(names: tuple[str, ...], kept: Codes) -> tuple[str, ...]:
+    lost = [name for j, name in enumerate(names) if j not in kept]
+    return (f"the propensity model leaves out {some(lost)}, which other terms imply",) if lost else ()
 
 
 def warm_scores(frame: ModelFrame, link: str, X: Array, start: Array, W: Array) -> Array:
@@ -114,16 +130,16 @@ def binary_weights(p: Array, treated: Array, estimand: str, arm: int | None) -> 
         return np.asarray(np.where(own > 0, np.minimum(own, 1 - own) / own, np.where(np.isnan(own), own, 1.0)))
 
 
-def multinomial_propensity(frame: ModelFrame, design: tuple[Array, tuple[str, ...]]) -> Propensity:
+def multinomial_propensity(frame: ModelFrame, design: Regressors) -> Propensity:
     """Multinomial logit for several arms."""
-    X, names = design
+    X, names = centred(design.X, frame.weights, anchors=design.anchors).X, design.names
     treatment = frame.the_treatment
     fit = multinomial(X, treatment.codes, len(treatment.levels), frame.unit_weights)
     Z = X if len(fit.kept) == X.shape[1] else X[:, fit.kept]
     labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in fit.kept)
     scores = np.hstack([Z * r[:, None] for r in fit.residuals.T])
     stage = Stage("propensity", labels, fit.coef.ravel(), fit.information, scores)
-    notes = overlap_notes(frame, fit.P, None, fit.converged)
+    notes = (*overlap_notes(frame, fit.P, None, fit.converged), *_dropped(names, fit.kept))
     return Propensity(fit.P, stage, Z, None, None, notes)
 
 

@@ -115,13 +115,12 @@ def _clusters_out(hat: Hat, codes: Codes, count: int) -> Array:
     """``-(X'WX - X_g'W_gX_g)^{-1} X_g'W_ge_g`` (G, p), NaN where the rest does not identify the coefficients."""
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(count + 1))
-    total = np.linalg.inv(hat.bread)
+    L = hat.whitening
     out = np.full((count, hat.rank), np.nan)
     for g in range(count):
         rows = order[bounds[g] : bounds[g + 1]]
-        x = hat.X[rows]
-        rest = total - x.T @ (hat.w[rows, None] * x)
-        scale = np.sqrt(np.diag(total))
-        if np.linalg.eigvalsh(rest / np.outer(scale, scale))[0] > 1e-12:
-            out[g] = -np.linalg.solve(rest, x.T @ hat.multipliers()[rows])
+        z = hat.X[rows] @ L
+        rest = np.eye(hat.rank) - z.T @ (hat.w[rows, None] * z)
+        if np.linalg.eigvalsh(rest)[0] > 1e-12:
+            out[g] = -L @ np.linalg.solve(rest, z.T @ hat.multipliers()[rows])
     return out

@@ -265,10 +265,11 @@ class _Statistic:
 
     @classmethod
     def of(cls, hat: Hat, c: Array, codes: Codes, count: int) -> _Statistic:
-        b = hat.bread @ c
-        z = group_scores(hat.X, hat.multipliers(), codes, count)
-        P = group_scores(hat.X, hat.w * (hat.X @ b), codes, count)
-        return cls(float(c @ b), z @ b, P @ b, P, z @ hat.bread, P @ hat.bread)
+        X, bread, turned = hat.orthonormal(c[None, :])
+        b = bread @ turned[0]
+        z = group_scores(X, hat.multipliers(), codes, count)
+        P = group_scores(X, hat.w * (X @ b), codes, count)
+        return cls(float(turned[0] @ b), z @ b, P @ b, P, z @ bread, P @ bread)
 
     def coefficients(self, V: Array) -> Array:
         """``n0, n1, d00, d01, d11`` (5, r) of the replicates whose multipliers are the rows of ``V`` (r, G)."""

@@ -61,18 +61,19 @@ def wild_wald(evidence: Influence, theta: Array, request: Wild, codes: Codes | N
     hat = linear_root(evidence)
     codes, count = present_clusters(hat, codes)
     factor = VARIANCES["CR1S"].factor(hat.nobs, hat.rank, count)
-    b = hat.bread @ evidence.jac.T
-    z = group_scores(hat.X, hat.multipliers(), codes, count)
-    P = np.array([group_scores(hat.X, hat.w * (hat.X @ column), codes, count) for column in b.T])
+    X, bread, jac = hat.orthonormal(evidence.jac)
+    b = bread @ jac.T
+    z = group_scores(X, hat.multipliers(), codes, count)
+    P = np.array([group_scores(X, hat.w * (X @ column), codes, count) for column in b.T])
     own = z @ b
     statistic = float(_quadratic(theta[None, :], factor * (own.T @ own)[None, :, :])[0])
     if request.null:
-        z = z + np.einsum("j,jgp->gp", np.linalg.solve(evidence.jac @ b, theta), P)
+        z = z + np.einsum("j,jgp->gp", np.linalg.solve(jac @ b, theta), P)
     patterns = Patterns(count, request)
     size = max(1, BLOCK_CELLS // (count * len(theta)))
     draws = np.concatenate(
         [
-            _block(V[start : start + size], z @ b, z @ hat.bread, P, factor)
+            _block(V[start : start + size], z @ b, z @ bread, P, factor)
             for V in patterns
             for start in range(0, len(V), size)
         ]

@@ -122,7 +122,7 @@ class Problem:
             raise CapabilityError("CR2 and CR3 need the design of a regression; use 'CR1' or a bootstrap over clusters")
         used = hat.w > 0
         weights = hat.w[used]
-        L: Array = np.asarray(np.linalg.cholesky(hat.bread), dtype=np.float64)
+        L = hat.whitening
         consistent = hat.target is not None or bool(weights.min() == weights.max())
         Q = None if consistent else L.T @ (hat.X.T @ (hat.X * (hat.w**2)[:, None])) @ L
         return cls(hat, L, None if used.all() else used, Q)

@@ -15,7 +15,7 @@ import numpy as np
 from causalformula.errors import DataError, OptionError, warn
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HAC, DriscollKraay
-from causalformula.inference.stage import influence_weights
+from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
 
@@ -68,7 +68,9 @@ KERNELS: dict[str, Kernel] = {
 }
 
 
-def hac(scores: Array, counted: Array, request: HAC, parameters: int) -> tuple[Array, float]:
+def hac(
+    scores: Array, counted: Array, request: HAC, parameters: int, given: Callable[[Array], Array] = lambda rows: rows
+) -> tuple[Array, float]:
     """Long-run covariance of scores in time order (p, p), as a sum over rows, and the bandwidth used.
 
     Parameters
@@ -78,14 +80,16 @@ def hac(scores: Array, counted: Array, request: HAC, parameters: int) -> tuple[A
         Weight of each column in the choice of the bandwidth: zero for the intercept, otherwise one.
     parameters : int
         Of the regression, for the small-sample factor ``n / (n - parameters)``.
+    given : callable
+        From rows over the columns to rows over those as the caller gave them, which choose the bandwidth.
     """
     n = len(scores)
     U, filtered = prewhitened(scores, request.prewhite)
     if request.type == "NeweyWest":
-        width = request.lag if request.lag is not None else np.floor(newey_west(U, counted, n, request.prewhite))
+        width = request.lag if request.lag is not None else np.floor(newey_west(given(U), counted, n, request.prewhite))
         weights = _bartlett(np.arange(int(width) + 1) / (int(width) + 1.0))
     else:
-        width = request.bandwidth if request.bandwidth is not None else andrews(U, counted, request.kernel)
+        width = request.bandwidth if request.bandwidth is not None else andrews(given(U), counted, request.kernel)
         weights = kernel_weights(request.kernel, float(width), len(U))
     matrix = long_run(U, weights)
     if request.adjusts:
@@ -150,16 +154,22 @@ def andrews(U: Array, counted: Array, kernel: str) -> float:
         bent = counted * 4 * rho**2 * variance**2 / ((1 - rho) ** 6 * (1 + rho) ** 2)
     else:
         bent = counted * 4 * rho**2 * variance**2 / (1 - rho) ** 8
+    if not base.sum() > 0:
+        return 0.0
     alpha = bent.sum() / base.sum()
     return float(chosen.constant * (len(U) * alpha) ** (1 / (2 * chosen.order + 1)))
 
 
 def _autoregressions(U: Array) -> tuple[Array, Array]:
-    """Coefficient and innovation variance of each column's autoregression with a mean."""
+    """Coefficient and innovation variance of each column's autoregression with a mean; zeros of one that is constant.
+
+    The scores of a factor's level with one row are zero: the row is fitted exactly.
+    """
     centred = U - U.mean(axis=0)
     before, after = centred[:-1], centred[1:]
     x, y = before - before.mean(axis=0), after - after.mean(axis=0)
-    rho = (x * y).sum(axis=0) / (x**2).sum(axis=0)
+    size = (x**2).sum(axis=0)
+    rho = np.divide((x * y).sum(axis=0), size, out=np.zeros_like(size), where=size > 0)
     return rho, np.asarray(((y - rho * x) ** 2).sum(axis=0) / len(x))
 
 
@@ -194,7 +204,7 @@ def _in_order(codes: Codes, name: str) -> Codes:
 
 def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str]:
     """Covariance of the estimates (q, q) under serial dependence, and its label."""
-    scores, weights, counted = _sequence(evidence, request.unconditional)
+    scores, weights, counted, given = _sequence(evidence, request.unconditional)
     used = _used(evidence)
     k = evidence.root.rank if evidence.root is not None else evidence.size
     if isinstance(request, DriscollKraay):
@@ -207,13 +217,13 @@ def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[st
     else:
         order = _in_order(groups[request.order_by][used], request.order_by) if request.order_by else slice(None)
         _check_reach(request.lag or 0, int(used.sum()), "rows")
-        matrix, width = hac(scores[used][order], counted, request, k)
+        matrix, width = hac(scores[used][order], counted, request, k, given)
         label = _label(request, width)
     return np.asarray(weights.T @ matrix @ weights), label
 
 
-def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, Array]:
-    """Scores (n, p), what maps them to the estimates (p, q), and the columns (p,) that choose a bandwidth.
+def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
+    """Scores (n, p), what maps them to the estimates (p, q), the columns (p,) that choose a bandwidth, as they do.
 
     R chooses the bandwidth from the coefficients' scores, so that any function of the coefficients shares it. With
     several stages, or with averages of their own, the estimates' influences take the scores' place.
@@ -221,11 +231,24 @@ def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, A
     direct = evidence.direct is not None and (unconditional or evidence.always)
     if len(evidence.stages) != 1 or direct:
         psi = evidence.psi(expected=True, unconditional=unconditional) / evidence.n
-        return psi, np.eye(evidence.size), np.ones(evidence.size)
+        return psi, np.eye(evidence.size), np.ones(evidence.size), lambda rows: rows
     stage = evidence.stages[0]
     (weights,) = influence_weights(evidence.stages, evidence.jac, expected=True, fixed=False)
-    counted = np.array([0.0 if name == "(Intercept)" and stage.size > 1 else 1.0 for name in stage.names])
-    return stage.project(np.eye(stage.size)), weights, counted
+    if stage.hat is None or not stage.hat.ill_conditioned:
+        given = (lambda rows: rows) if stage.hat is None else stage.hat.given
+        return stage.project(np.eye(stage.size)), weights, _counted(stage), given
+    # scores of an orthonormal basis, whose long-run covariance keeps its digits
+    hat, L = stage.hat, stage.hat.whitening
+    back = np.linalg.inv(L)
+    return stage.project(L), L.T @ evidence.jac.T, _counted(stage), lambda rows: hat.given(rows @ back)
+
+
+def _counted(stage: Stage) -> Array:
+    """One for the columns that choose a bandwidth, zero for the constant: by its name, or else for being one."""
+    constant = np.array([name == "(Intercept)" for name in stage.names])
+    if not constant.any() and stage.hat is not None and stage.hat.X.shape[1] == stage.size:
+        constant = (stage.hat.X[stage.hat.w > 0] == 1).all(axis=0)
+    return np.ones(stage.size) if constant.all() else np.where(constant, 0.0, 1.0)
 
 
 def _used(evidence: Influence) -> Bools:

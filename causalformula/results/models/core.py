@@ -13,7 +13,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.regression import FittedRegression, refits, studentized
+from causalformula.inference.refits import refits, studentized
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap, Classical, Given, Request
 from causalformula.inference.scales import read_measure

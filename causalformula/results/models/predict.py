@@ -61,7 +61,7 @@ def _linear_predictor(model: ModelCore, newdata: Any) -> tuple[Array, Array, Any
     """Estimable columns, linear predictor with offset, and row labels."""
     regression = model.regression
     if newdata is None:
-        return regression.hat.X, regression.eta, model.frame.index
+        return regression.design, regression.eta, model.frame.index
     if model.replay is None:
         raise CapabilityError("this model was not made from a formula, so it cannot predict for new data")
     X, offset, index = model.replay.design(newdata)

@@ -67,8 +67,8 @@ class _Profile:
         """Root of the scaled rise of the deviance."""
         m = self.model
         others = np.delete(np.arange(m.rank), self.j)
-        offset = m.hat.X[:, self.j] * value + (0.0 if m.offset is None else m.offset)
-        fit = newton(m.hat.X[:, others], m.y, m.family, m.weights, offset, self._start(value, others))
+        offset = m.design[:, self.j] * value + (0.0 if m.offset is None else m.offset)
+        fit = newton(m.design[:, others], m.y, m.family, m.weights, offset, self._start(value, others))
         return float(np.sqrt(max(fit.deviance - m.deviance, 0) / m.hat.dispersion))
 
     def _start(self, value: float, others: Codes) -> Array:

@@ -50,7 +50,7 @@ def to_statsmodels(model: ModelCore) -> Any:
     fit = model.regression
     used = fit.weights > 0
     index = model.frame.index[used]
-    X = pd.DataFrame(fit.hat.X[used], index=index, columns=list(fit.kept_names))
+    X = pd.DataFrame(fit.design[used], index=index, columns=list(fit.kept_names))
     y = pd.Series(fit.y[used], index=index, name=model.outcome_name)
     offset = None if fit.offset is None else fit.offset[used]
     weights = fit.weights[used] if fit.weighted else None

@@ -1,0 +1,66 @@
+"""Regressions fitted again under other frequencies of their rows: what resampling a model asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causalformula.errors import CausalFormulaError
+from causalformula.inference.evidence import influence_error
+from causalformula.inference.regression import FittedRegression, fit_linear, from_glm
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import Centred, given_coefficients
+from causalformula.numerics.irls import newton
+from causalformula.numerics.least_squares import replicates
+
+
+def refits(model: FittedRegression, W: Array) -> Array:
+    """Estimable coefficients (R, r) of the model refitted under frequency weights (R, n); NaN rows where that fails.
+
+    Least squares solves all replicates at once; a generalised linear model takes Newton steps from its own solution.
+    """
+    weights = W * model.weights if model.weighted else W
+    if model.linear:
+        return given_coefficients(replicates(model.hat.X, model.y, weights, model.offset), model.hat.moved)
+    out = np.full((len(W), model.rank), np.nan)
+    for k, w in enumerate(weights):
+        try:
+            fit = newton(model.hat.X, model.y, model.family, w, model.offset, model.inner)
+        except (CausalFormulaError, np.linalg.LinAlgError):
+            continue
+        if fit.converged and not fit.separated:
+            out[k] = given_coefficients(fit.coef, model.hat.moved)
+    return out
+
+
+def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Array:
+    """Coefficients of the refits and, beside them, their standard errors (R, 2r); NaN rows where a refit fails.
+
+    Each standard error is that of the refit's own influence, a row (or cluster) drawn c times counting as c.
+    """
+    out = np.full((len(W), 2 * model.rank), np.nan)
+    for k, w in enumerate(W):
+        found = _refitted(model, w)
+        if found is None or found.rank < model.rank:
+            continue
+        again = found.estimate()
+        if model.hat.moved is not None:
+            again = again.contrast(np.eye(model.rank) - model.hat.moved, again.names)
+        error = influence_error(again.evidence, w, clusters)
+        if (error > 0).all():
+            out[k] = np.concatenate([again.theta, error])
+    return out
+
+
+def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None:
+    """The model under frequency weights; None where that fails."""
+    X, weights = model.hat.X, counts * model.weights if model.weighted else counts
+    try:
+        if model.linear:
+            return fit_linear(X, model.y, model.kept_names, weights=weights, offset=model.offset)
+        fit = newton(X, model.y, model.family, weights, model.offset, model.inner)
+    except (CausalFormulaError, np.linalg.LinAlgError):
+        return None
+    if not fit.converged or fit.separated:
+        return None
+    unmoved = Centred(X, None, 0.0)
+    return from_glm(fit, X, model.y, model.kept_names, model.family, weights, model.offset, True, unmoved)
