@@ -20,6 +20,7 @@ from causalformula.formula.matrix.terms import Terms, terms
 from causalformula.frame.columns import Table
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.grouping import Grouping, grouping, quartiles
+from causalformula.frame.notices import numeric_text
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
@@ -75,6 +76,9 @@ class Outcome:
             return np.asarray(self.value, dtype=float)
         if isinstance(self.value, Matrix):
             raise DataError(f"the outcome {self.name} has {self.value.values.shape[1]} columns; one is needed")
+        if (numbers := numeric_text(self.value)) is not None:
+            advice = numbers.advice(self.name).replace(" or write", " or write on the left")
+            raise OptionError(f"the outcome {self.name!r} is {numbers.described()}: {advice}")
         raise OptionError(
             f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, "
             "or recode it"
@@ -84,6 +88,8 @@ class Outcome:
         """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, others 1."""
         if isinstance(self.value, (Factor, Strings)):
             factor = as_factor(self.value).drop_unused()
+            if len(factor.levels) > 2 and numeric_text(self.value) is not None:
+                return self.numeric()
             if len(factor.levels) > 2:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
             return (factor.codes > 0).astype(float)
@@ -118,6 +124,8 @@ class ModelFrame:
     clusters : tuple of Grouping
     counts, sampling : ndarray (n,) or None
         In a resample, how often each row was drawn, and the weights before that; ``weights`` are their product.
+    notes : tuple of str
+        What was said of how the data were read.
     """
 
     spec: Spec
@@ -139,6 +147,7 @@ class ModelFrame:
     clusters: tuple[Grouping, ...] = ()
     counts: Array | None = None
     sampling: Array | None = None
+    notes: tuple[str, ...] = ()
     # Designs and counterfactual columns depend on the rows alone: reweighted copies share them, and nothing is rebuilt.
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 

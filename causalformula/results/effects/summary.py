@@ -180,7 +180,7 @@ def _footer(result: Result, reading: Reading, level: float) -> list[str]:
         lines
         + scale_note(result)
         + _group_note(result)
-        + [f"Note: {note}" for note in dose_notes(result.call.frame.treatment)]
+        + [f"Note: {note}" for note in (*result.call.frame.notes, *dose_notes(result.call.frame.treatment))]
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.errors import warn
+from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.requests import Bootstrap, Classical
 from causalformula.numerics.arrays import Array
 from causalformula.results.effects.summary import Summary
@@ -72,7 +73,13 @@ def model_summary(model: Model) -> Summary:
     table = coefficient_table(model)
     text = lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
     cells = _cells(model.names, table, SUMMARY_DIGITS, normal=not model.t_based)
-    return Summary(split(text.removesuffix("\n"), cells))
+    return Summary((*split(text.removesuffix("\n"), cells), *frame_notes(model)))
+
+
+def frame_notes(model: Model) -> list[str]:
+    """What R only warns of: rows that a function made missing, text taken for a factor. The effect's print has it."""
+    notes = model.frame.notes if isinstance(model.frame, RegressionFrame) else ()
+    return [f"Note: {note}" for note in notes]
 
 
 def with_limits(model: Model, level: float) -> Summary:
@@ -123,7 +130,7 @@ def _footer(model: Model) -> list[str]:
     lines += model.covariance.notes
     if model.frame.dropped:
         lines.append(omitted_line(model.frame.dropped).strip())
-    return lines
+    return [*lines, *frame_notes(model)]
 
 
 def _row_names(model: Model) -> list[str] | None:
