@@ -98,6 +98,8 @@ def bind(
         outcome = Outcome(name, kept.values[name])
         _refuse_constant(outcome)
     weights = kept.weights(spec)
+    if outcome is not None and outcome.trials is not None:  # as many rows of 0 and 1 as there were trials
+        weights = outcome.trials if weights is None else outcome.trials * weights
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
     return ModelFrame(

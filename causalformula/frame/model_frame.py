@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Outcome:
         if isinstance(self.value, np.ndarray):
             return np.asarray(self.value, dtype=float)
         if isinstance(self.value, Matrix):
-            raise DataError(f"the outcome {self.name} has {self.value.values.shape[1]} columns; one is needed")
+            self._refuse_columns(self.value)
         if (numbers := numeric_text(self.value)) is not None:
             advice = numbers.advice(self.name).replace(" or write", " or write on the left")
             raise OptionError(f"the outcome {self.name!r} is {numbers.described()}: {advice}")
@@ -93,7 +93,29 @@ class Outcome:
             if len(factor.levels) > 2:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
             return (factor.codes > 0).astype(float)
+        if isinstance(self.value, Matrix) and self.trials is not None:
+            success, trials = self.value.values[:, 0], self.trials
+            return np.divide(success, trials, out=np.zeros(len(trials)), where=trials > 0)
         return self.numeric()
+
+    @property
+    def trials(self) -> Array | None:
+        """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
+        if not isinstance(self.value, Matrix) or self.value.values.shape[1] != 2:
+            return None
+        if (self.value.values < 0).any():
+            raise DataError(f"{self.name} has counts below zero")
+        return np.asarray(self.value.values.sum(axis=1))
+
+    def _refuse_columns(self, value: Matrix) -> NoReturn:
+        width = value.values.shape[1]
+        advice = ""
+        if width == 2:
+            advice = (
+                "; counts of successes and failures are for family='binomial'. Or give the share on the left, with "
+                "the number of trials n in weights(n)"
+            )
+        raise DataError(f"the outcome {self.name} has {width} columns; one is needed{advice}")
 
 
 @dataclass(frozen=True, eq=False)

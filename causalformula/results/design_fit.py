@@ -43,6 +43,7 @@ def estimated(design: Design, formula: str | None, vcov: Any, question: Mapping[
     request = None if vcov is None else read_request(vcov)
     frame = rebound(design, spec, request)
     registry.refuse_measure(frame, options)
+    registry.refuse_counts(frame, record)
     found = record.estimate(frame, stage, options)
     for note in found.notes:
         if note not in design.notes:
