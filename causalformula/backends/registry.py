@@ -256,6 +256,7 @@ def run(frame: ModelFrame, options: Options) -> Fit:
     record = record_of(options)
     refuse_treatment(frame, record)
     refuse_measure(frame, options)
+    refuse_counts(frame, record)
     return record.run(frame, options)
 
 
@@ -274,6 +275,7 @@ def run_design(frame: ModelFrame, options: Options) -> Designed:
             f"method {record.name!r} has no design stage apart from its estimate; these do: {', '.join(able)}"
         )
     refuse_treatment(frame, record)
+    refuse_counts(frame, record)
     return record.make_design(frame, options)
 
 
@@ -297,6 +299,19 @@ def refuse_measure(frame: ModelFrame, options: Options) -> None:
         raise OptionError(
             f"measure='nnt' needs an outcome of 0 and 1 (or proportions); {frame.outcome.name!r} has values "
             f"from {y.min():.4g} to {y.max():.4g}. Use measure='difference', or cut the outcome in two"
+        )
+
+
+def refuse_counts(frame: ModelFrame, record: Record) -> None:
+    """Counts of successes and failures have standard errors of their own only where a model gives them.
+
+    A row stands for many units, and what varies between units of one row is in no sum over rows.
+    """
+    if frame.outcome is not None and frame.outcome.trials is not None and record.name != "regression":
+        raise CapabilityError(
+            f"{frame.outcome.name} gives each row many units, and method {record.name!r} counts rows; use "
+            "method='regression', or write the units out, one row each, with an outcome of 0 and 1. (A share on the "
+            "left, with the number of units n in weights(n), gives the same estimate; its standard error counts rows)"
         )
 
 

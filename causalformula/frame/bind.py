@@ -10,16 +10,19 @@ import numpy as np
 from causalformula.errors import DataError, FormulaError, OptionError, choose
 from causalformula.formula.expressions.contrasts import check_contrasts
 from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
-from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, kind, length, take
+from causalformula.formula.expressions.times import Times
+from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, take
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import has_dot, plus, summands, variables
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
+from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
 from causalformula.frame.model_frame import ModelFrame, Outcome
+from causalformula.frame.notices import sum_notes, text_notes, told
 from causalformula.frame.rows import (
     as_numbers,
     check_na_action,
@@ -78,9 +81,12 @@ def bind(
     values = reader.all_values(bodies)
     _known_contrasts(contrasts, values)
     special = reader.special(extra)
-    rows, total, missing_by = choose_rows(table, {**values, **special}, subset_rows(subset, table, env), na_action)
+    chosen = subset_rows(subset, table, env)
+    made = reader.memory.made
+    rows, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
+    notes += (*sum_notes(spec.outcome), *text_notes(reader.nodes(bodies), kept.values))
     treatment = None
     if spec.treatment is not None:
         name = deparse(spec.treatment)
@@ -92,6 +98,8 @@ def bind(
         outcome = Outcome(name, kept.values[name])
         _refuse_constant(outcome)
     weights = kept.weights(spec)
+    if outcome is not None and outcome.trials is not None:  # as many rows of 0 and 1 as there were trials
+        weights = outcome.trials if weights is None else outcome.trials * weights
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
     return ModelFrame(
@@ -101,6 +109,7 @@ def bind(
         index=kept.index,
         total=total,
         missing_by=missing_by,
+        notes=told(notes),
         outcome=outcome,
         treatment=treatment,
         bodies=bodies,
@@ -131,12 +140,7 @@ class _Reader:
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
         """Every variable of the outcome, the treatment and the terms of all roles, by label."""
         nodes = [node for node in (self.spec.outcome, self.spec.treatment) if node is not None]
-        for role, body in bodies.items():
-            found = terms(body, source=self.spec.source)
-            if not found.intercept:
-                why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
-                raise FormulaError(why, self.spec.source)
-            nodes += found.variables
+        nodes += self.nodes(bodies)
         for name in {n for node in nodes for n in variables(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
                 self.columns[name] = self.table.column(name, self.spec.source)
@@ -144,7 +148,18 @@ class _Reader:
         for node in nodes:
             label = deparse(node)
             if label not in out:
-                out[label] = self._checked(self.value(node), label, node)
+                out[label] = one_column(self.value(node), self.table.n, label, self.spec.source, node.span)
+        return out
+
+    def nodes(self, bodies: Mapping[str, Node]) -> list[Node]:
+        """The variables in the terms of all roles."""
+        out: list[Node] = []
+        for role, body in bodies.items():
+            found = terms(body, source=self.spec.source)
+            if not found.intercept:
+                why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
+                raise FormulaError(why, self.spec.source)
+            out += found.variables
         return out
 
     def special(self, extra: Iterable[str]) -> dict[str, Value]:
@@ -153,16 +168,15 @@ class _Reader:
         for role in ("weights", "offset", "strata", "cluster"):
             for node in _pieces(self.spec, role):
                 label = deparse(node)
-                out[f"{role}:{label}"] = self._checked(self.value(node), label, node)
+                out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
         for name in extra:
             out[f"cluster:{name}"] = self.table.named(name)
         return out
 
-    def _checked(self, value: Value, label: str, node: Node) -> Value:
-        if not isinstance(value, (np.ndarray, Matrix, Logical, Strings, Factor)) or length(value) != self.table.n:
-            what = kind(value) if length(value) in (0, self.table.n) else f"{length(value)} values"
-            raise FormulaError(f"{label} is {what}, not a variable of {self.table.n} rows", self.spec.source, node.span)
-        return value
+    def _special(self, value: Value, role: str, label: str, node: Node) -> Value:
+        column = one_column(value, self.table.n, label, self.spec.source, node.span)
+        # groups of dates keep their dates as labels
+        return value if isinstance(value, Times) and role in ("cluster", "strata") else column
 
 
 def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:

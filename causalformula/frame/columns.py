@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value
+from causalformula.frame.time_columns import OTHER_TIMES, read_times, times_of_objects, times_of_pandas
 from causalformula.frame.treatment import level_label
 
 
@@ -166,6 +167,12 @@ def read_column(series: nw.Series[Any], name: str | None = None) -> Value:
         return _strings(series.to_numpy())
     if dtype == nw.Object:
         return _objects(series, name)
+    if isinstance(dtype, nw.Datetime | nw.Date) or dtype in (nw.Datetime, nw.Date):
+        return read_times(series)
+    if advice := OTHER_TIMES.get(str(dtype).partition("(")[0]):
+        raise DataError(f"column {name!r} has type {dtype}, which a formula cannot use; {advice}")
+    if dtype == nw.Unknown and (times := times_of_pandas(series.to_native(), name)) is not None:
+        return times
     raise DataError(
         f"column {name!r} has type {dtype}, which a formula cannot use; convert it to numbers, strings or categories"
     )
@@ -231,4 +238,6 @@ def _objects(series: nw.Series[Any], name: str) -> Value:
         return np.where(null, np.nan, values).astype(float)
     if kind in ("string", "empty"):
         return _strings(values)
+    if kind in ("date", "datetime", "datetime64"):
+        return times_of_objects(values, null)
     raise DataError(f"column {name!r} mixes kinds of values ({kind}); convert it to numbers, strings or categories")

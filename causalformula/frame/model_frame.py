@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from causalformula.formula.matrix.terms import Terms, terms
 from causalformula.frame.columns import Table
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.grouping import Grouping, grouping, quartiles
+from causalformula.frame.notices import numeric_text
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
@@ -74,7 +75,10 @@ class Outcome:
         if isinstance(self.value, np.ndarray):
             return np.asarray(self.value, dtype=float)
         if isinstance(self.value, Matrix):
-            raise DataError(f"the outcome {self.name} has {self.value.values.shape[1]} columns; one is needed")
+            self._refuse_columns(self.value)
+        if (numbers := numeric_text(self.value)) is not None:
+            advice = numbers.advice(self.name).replace(" or write", " or write on the left")
+            raise OptionError(f"the outcome {self.name!r} is {numbers.described()}: {advice}")
         raise OptionError(
             f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, "
             "or recode it"
@@ -84,10 +88,34 @@ class Outcome:
         """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, others 1."""
         if isinstance(self.value, (Factor, Strings)):
             factor = as_factor(self.value).drop_unused()
+            if len(factor.levels) > 2 and numeric_text(self.value) is not None:
+                return self.numeric()
             if len(factor.levels) > 2:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
             return (factor.codes > 0).astype(float)
+        if isinstance(self.value, Matrix) and self.trials is not None:
+            success, trials = self.value.values[:, 0], self.trials
+            return np.divide(success, trials, out=np.zeros(len(trials)), where=trials > 0)
         return self.numeric()
+
+    @property
+    def trials(self) -> Array | None:
+        """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
+        if not isinstance(self.value, Matrix) or self.value.values.shape[1] != 2:
+            return None
+        if (self.value.values < 0).any():
+            raise DataError(f"{self.name} has counts below zero")
+        return np.asarray(self.value.values.sum(axis=1))
+
+    def _refuse_columns(self, value: Matrix) -> NoReturn:
+        width = value.values.shape[1]
+        advice = ""
+        if width == 2:
+            advice = (
+                "; counts of successes and failures are for family='binomial'. Or give the share on the left, with "
+                "the number of trials n in weights(n)"
+            )
+        raise DataError(f"the outcome {self.name} has {width} columns; one is needed{advice}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +146,8 @@ class ModelFrame:
     clusters : tuple of Grouping
     counts, sampling : ndarray (n,) or None
         In a resample, how often each row was drawn, and the weights before that; ``weights`` are their product.
+    notes : tuple of str
+        What was said of how the data were read.
     """
 
     spec: Spec
@@ -139,6 +169,7 @@ class ModelFrame:
     clusters: tuple[Grouping, ...] = ()
     counts: Array | None = None
     sampling: Array | None = None
+    notes: tuple[str, ...] = ()
     # Designs and counterfactual columns depend on the rows alone: reweighted copies share them, and nothing is rebuilt.
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 

@@ -22,6 +22,7 @@ from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
 from causalformula.frame.model_frame import Outcome
+from causalformula.frame.notices import sum_notes, text_notes, told
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
     as_numbers,
@@ -60,6 +61,8 @@ class RegressionFrame:
         Makes ``X`` and the offset of other data.
     weights, offset : ndarray (n,) or None
         Prior weights; the sum of all offsets.
+    notes : tuple of str
+        What was said of how the data were read.
     """
 
     text: str
@@ -73,6 +76,7 @@ class RegressionFrame:
     replay: Replay
     weights: Array | None = None
     offset: Array | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"RegressionFrame({self.text!r}, {self.n} rows)"
@@ -154,7 +158,8 @@ def bind_regression(
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
     named |= {f"{role}:{given}": special[role][1] for role, given in beside.items()}
     named |= {f"cluster:{name}": table.named(name) for name in extra}
-    rows, total, missing_by = choose_rows(table, named, subset_rows(subset, table, env), na_action)
+    chosen = subset_rows(subset, table, env)
+    rows, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
     refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
@@ -175,6 +180,7 @@ def bind_regression(
         index=index,
         total=total,
         missing_by=missing_by,
+        notes=told((*notes, *_reading_notes(evaluated, None if whole else rows))),
         outcome=outcome,
         X=X,
         replay=Replay(recipe, (special["offset"][0],) if "offset" in special else (), evaluated.memory),
@@ -190,6 +196,15 @@ def _evaluated(text: str, table: Table, env: Env | None) -> Evaluated:
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
     return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text)
+
+
+def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:
+    """What to say of the left side, and of text among the terms."""
+    found, left = evaluated.terms, evaluated.terms.response
+    kept = (v if rows is None else take(v, rows) for v in evaluated.values)
+    values = dict(zip(found.labels, kept, strict=True))
+    outcome = sum_notes(found.variables[0]) if left else ()
+    return (*outcome, *text_notes(found.variables[int(left) :], values))
 
 
 def _special(role: str, given: Any, table: Table, env: Env | None, evaluated: Evaluated) -> tuple[Node, Value]:

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.errors import OptionError
+from causalformula.errors import FormulaError, OptionError
 from causalformula.formula.expressions.evaluate import Memory, evaluate
-from causalformula.formula.expressions.values import length
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Node
-from causalformula.formula.matrix.recipe import Recipe
+from causalformula.formula.matrix.recipe import Recipe, one_column
 from causalformula.frame.columns import Table
 from causalformula.frame.rows import as_numbers, columns_used
 from causalformula.numerics.arrays import Array
@@ -68,9 +67,11 @@ class Replay:
     def _offset(self, node: Node, columns: Any, n: int) -> Array:
         name = deparse(node)
         value = evaluate(node, columns, n, env=self.recipe.env, memory=self.memory, replay=True)
-        if length(value) != n:
-            raise OptionError(f"offset={name!r} gives {length(value)} values for {n} rows of data")
-        return as_numbers(value, name, "offset")
+        try:
+            column = one_column(value, n, name, None, node.span)
+        except FormulaError as error:
+            raise OptionError(f"offset={name!r}: {error.message}") from None
+        return as_numbers(column, name, "offset")
 
 
 def _pickles(env: Any) -> bool:

@@ -14,6 +14,7 @@ from causalformula.formula.language.grammar import variable_nodes
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Node
 from causalformula.frame.columns import Table
+from causalformula.frame.notices import made_missing, made_notes
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 NA_ACTIONS = ("omit", "fail")
@@ -82,9 +83,11 @@ def _aligned(subset: Any, table: Table) -> Any:
 
 
 def choose_rows(
-    table: Table, values: Mapping[str, Value], chosen: Bools | None, na_action: str
-) -> tuple[Codes, int, dict[str, int]]:
-    """Rows kept, how many were asked for, and in how many of these each variable is missing.
+    table: Table, values: Mapping[str, Value], chosen: Bools | None, na_action: str, made: Mapping[str, Bools]
+) -> tuple[Codes, int, dict[str, int], tuple[str, ...]]:
+    """Rows kept, how many were asked for, in how many of these each variable is missing, and what to say of it.
+
+    ``made`` holds the rows in which calls of the formula gave no value (``log(x)`` of a negative x).
 
     Raises
     ------
@@ -108,8 +111,13 @@ def choose_rows(
     if not len(rows):
         why = "no row is left after dropping missing values" if asked.any() else "subset leaves no row"
         by = ", ".join(f"{name}: {count}" for name, count in counts.items())
-        raise DataError(why + (f" (missing by variable: {by})" if by else ""))
-    return rows, int(asked.sum()), counts
+        why += f" (missing by variable: {by})" if by else ""
+        raise DataError("; ".join([why, *_made(made, values, asked, table)]))
+    return rows, int(asked.sum()), counts, _made(made, values, asked, table)
+
+
+def _made(made: Mapping[str, Bools], values: Mapping[str, Value], asked: Bools, table: Table) -> tuple[str, ...]:
+    return made_notes(made_missing(made, values, asked), table.index()) if made else ()
 
 
 def refuse_infinite(values: Mapping[str, Value], index: Any) -> None:

@@ -20,6 +20,8 @@ from causalformula.formula.expressions.values import (
     number_label,
     take,
 )
+from causalformula.formula.language.deparse import symbol
+from causalformula.frame.notices import numeric_text
 from causalformula.numerics.arrays import Array, Codes
 
 
@@ -129,6 +131,12 @@ def read_treatment(name: str, value: Value, ref: Any = None) -> Treatment:
         return treatment if ref is None or treatment.index(ref) == 0 else _factor(name, as_factor(value), ref)
     if not isinstance(value, (Strings, Factor)):
         raise FormulaError(f"treat({name}) is {kind(value)}; a treatment is one variable")
+    numbers = numeric_text(value) if ref is None else None
+    if numbers is not None and numbers.numbers > 2:
+        raise OptionError(
+            f"the treatment {name!r} is {numbers.described()}. If it is a dose, {numbers.advice(name)} in treat(...); "
+            f"if levels are meant, write treat(factor({symbol(name)}))"
+        )
     return _factor(name, as_factor(value), ref)
 
 

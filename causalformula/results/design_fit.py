@@ -39,6 +39,7 @@ def estimated(design: DesignCore, formula: str | None, vcov: Any, question: Mapp
     request = None if vcov is None else read_request(vcov)
     frame = rebound(design, spec, request)
     registry.refuse_measure(frame, options)
+    registry.refuse_counts(frame, record)
     found = record.estimate(frame, made, options)
     for note in found.notes:
         if note not in design.notes:

@@ -24,7 +24,7 @@ def data():
     d["twin"] = 1 - d["a"]
     d["double"] = 2 * d["x"]
     d["zero"] = 0.0
-    d["when"] = pd.Timestamp("2020-01-01")
+    d["when"] = pd.Timedelta(days=1)
     d["one"] = 1
     return d
 
@@ -63,13 +63,13 @@ FORMULAS = [
     (cf.FormulaError, 'outcome="Y"', "treat(a) + x", {}),
     (cf.FormulaError, "y is the outcome and cannot stand on the right", "y ~ treat(a) + adjust(x + y)", {}),
     (cf.FormulaError, "a is the treatment and enters by itself", "y ~ treat(a) + adjust(x + a)", {}),
-    (cf.FormulaError, "treat(scale(q)) is a matrix", "y ~ treat(scale(q)) + x", {}),
+    (cf.FormulaError, "treat(poly(q, 2)) is a matrix", "y ~ treat(poly(q, 2)) + x", {}),
     (cf.FormulaError, "the formula is empty", "", {}),
     (cf.FormulaError, "a formula is text, not int", 3, {}),
     (cf.FormulaError, "unknown function or role 'system'", "y ~ treat(a) + system(x)", {}),
     (cf.CapabilityError, "no method for survival outcomes", "Surv(q, d) ~ treat(a) + x", {}),
     (cf.DataError, "the outcome poly(y, 2) has 2 columns", "poly(y, 2) ~ treat(a) + x", {}),
-    (cf.DataError, "column 'when' has type Datetime", "y ~ treat(a) + when", {}),
+    (cf.DataError, "column 'when' has type Duration", "y ~ treat(a) + when", {}),
     (cf.DataError, "the treatment 'one' has only '1' in the rows used", "y ~ treat(one) + x", {}),
     (cf.DataError, "the treatment 'a' has only '1' in the rows used", F, {"subset": "a == 1"}),
     (cf.DataError, "the outcome 'one' is constant", "one ~ treat(a) + x", {}),

@@ -6,7 +6,7 @@ the text of its call, and used again on new data. See ``stateful``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from causalformula.errors import DataError, FormulaError, did_you_mean
 from causalformula.formula.expressions.contrasts import CONTRASTS
-from causalformula.formula.expressions.functions import STATELESS, Function
+from causalformula.formula.expressions.functions import STATELESS
 from causalformula.formula.expressions.operators import (
     ARITHMETIC,
     COMPARE,
@@ -26,7 +26,9 @@ from causalformula.formula.expressions.operators import (
     member,
     negate,
 )
+from causalformula.formula.expressions.signature import Function
 from causalformula.formula.expressions.stateful import STATEFUL
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import (
     Columns,
     ContrastFunction,
@@ -39,9 +41,12 @@ from causalformula.formula.expressions.values import (
     as_factor,
     as_strings,
     kind,
+    length,
+    missing,
 )
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
+from causalformula.numerics.arrays import Bools
 
 Env = Mapping[str, Callable[..., Any]]
 
@@ -74,11 +79,17 @@ class Memory:
         Levels of each factor column, and whether they are ordered.
     read : set
         Columns of the data that were looked up.
+    times : dict
+        By column of dates or times, whether it is of dates.
+    made : dict
+        By its text, the rows in which a call has no value although all its arguments have.
     """
 
     calls: dict[str, Any] = field(default_factory=dict)
     levels: dict[str, tuple[tuple[str, ...], bool]] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
+    times: dict[str, bool] = field(default_factory=dict)
+    made: dict[str, Bools] = field(default_factory=dict)
 
 
 def evaluate(
@@ -166,13 +177,27 @@ class _Evaluator:
 
     def column(self, name: str) -> Value:
         value = self.columns[name]
-        if not self.replay:
+        if self.replay:
+            value = self.on_one_clock(name, value)
+        else:
             self.memory.read.add(name)
+            if isinstance(value, Times):
+                self.memory.times[name] = value.date
         if isinstance(value, Factor) and not self.replay:
             self.memory.levels[name] = value.levels, value.ordered
         elif self.replay and name in self.memory.levels:
             return self.recoded(name, value)
         return _widened(value) if isinstance(value, np.ndarray) else value
+
+    def on_one_clock(self, name: str, value: Value) -> Value:
+        """Days stay days, and seconds seconds, whatever type the new data hold."""
+        date = self.memory.times.get(name)
+        if date is not None and isinstance(value, Times):
+            return value.as_kind(date)
+        if (date is None) == (not isinstance(value, Times)) or (date is None and name not in self.memory.read):
+            return value
+        then = "a number or text" if date is None else "a date" if date else "a time"
+        raise DataError(f"column {name!r} was {then} when this was fitted, and here it is {kind(value)}")
 
     def recoded(self, name: str, value: Value) -> Factor:
         levels, ordered = self.memory.levels[name]
@@ -193,6 +218,11 @@ class _Evaluator:
         if function in STATEFUL:
             return self.remembered(STATEFUL[function], node)
         if function in STATELESS:
+            if self.replay and STATELESS[function].of_the_fit:
+                raise DataError(
+                    f"{deparse(node)} depends on all rows of the fit and their order, and has no value for new rows; "
+                    "make it a column of the data, where each row keeps its own"
+                )
             return self.run(STATELESS[function], node)
         near = did_you_mean(function, [*STATELESS, *STATEFUL, *self.env])
         advice = near or "; pass your own functions in env="
@@ -213,9 +243,22 @@ class _Evaluator:
     def operate(self, step: Call, left: Value) -> Value:
         right = self.value(step.args[1].value)
         try:
-            return BINARY[step.function](step.function, left, right)
+            return self.noted(step, BINARY[step.function](step.function, left, right), (left, right))
         except FormulaError as error:
             raise FormulaError(error.message, self.source, step.span) from None
+
+    def noted(self, node: Call, result: Value, arguments: Iterable[Any]) -> Value:
+        """The result, once the rows are noted in which the call itself made it missing."""
+        if self.replay or length(result) != self.n or (rows := missing(result)) is None:
+            return result
+        for argument in arguments:
+            absent = missing(argument)
+            if absent is not None:
+                rows = rows & ~absent
+        if rows.any():
+            text = deparse(node)
+            self.memory.made[text] = rows | self.memory.made.get(text, False)
+        return result
 
     def arguments(self, entry: Function, node: Call) -> dict[str, Any]:
         return entry.bind([(a.name, _symbol(a), self.value(a.value)) for a in node.args])
@@ -226,7 +269,7 @@ class _Evaluator:
             result: Value = entry.run(**arguments)
         except _NONSENSE as error:
             raise FormulaError(f"{entry.name}() cannot take these arguments: {error}") from error
-        return result
+        return result if entry.name in _CHOOSING else self.noted(node, result, _flat(arguments))
 
     def remembered(self, entry: Function, node: Call) -> Value:
         assert entry.replay is not None
@@ -237,21 +280,37 @@ class _Evaluator:
                 if self.replay:
                     raise FormulaError(f"{text} was not part of what was fitted")
                 self.memory.calls[text] = entry.run(**arguments)
-            return entry.replay(self.memory.calls[text], **arguments)
+            result = entry.replay(self.memory.calls[text], **arguments)
+            return result if "exclude" in arguments else self.noted(node, result, _flat(arguments))
         except DataError as error:
             raise DataError(f"{text}: {error}") from None
         except _NONSENSE as error:
             raise FormulaError(f"{entry.name}() cannot take these arguments: {error}") from error
 
     def foreign(self, node: Call) -> Value:
-        positional = [_outward(self.value(a.value)) for a in node.args if a.name is None]
-        named = {a.name: _outward(self.value(a.value)) for a in node.args if a.name is not None}
+        values = [self.value(a.value) for a in node.args]
+        given = [(a.name, _outward(v)) for a, v in zip(node.args, values, strict=True)]
+        positional = [v for name, v in given if name is None]
+        named = {name: v for name, v in given if name is not None}
         try:
-            result = self.env[node.function](*positional, **named)
-            return inward(result)
+            result = inward(self.env[node.function](*positional, **named))
         except Exception as error:
             message = f"{node.function}() from env= failed: {type(error).__name__}: {error}"
             raise FormulaError(message, self.source, node.span) from error
+        return self.noted(node, result, values)
+
+
+# Functions that pick among their arguments: what is missing there was missing before, or was asked for.
+_CHOOSING = frozenset(["ifelse", "is.na", "c", "I"])
+
+
+def _flat(arguments: Mapping[str, Any]) -> Iterator[Any]:
+    """The values of a call's arguments, those in the dots too."""
+    for name, value in arguments.items():
+        if name == "dots":
+            yield from (v for _, v in value)
+        else:
+            yield value
 
 
 # What numpy raises for arguments that make no sense.
@@ -295,6 +354,8 @@ def _outward(value: Value) -> Any:
     """A value as the caller's own functions know it."""
     if isinstance(value, Matrix):
         return value.values
+    if isinstance(value, Times):
+        return (value.seconds() * 1e6).astype("datetime64[us]")
     if isinstance(value, Logical):
         return floats(value, "") if (value.codes < 0).any() else value.codes == 1
     if isinstance(value, Factor | Strings):

@@ -1,22 +1,37 @@
 """The functions that a formula may call, apart from those that remember: each from values to a value.
 
-A table entry names R's arguments; the Python function behind it takes them with dots as underscores.
+A table entry names R's arguments; the Python function behind it takes them with dots as underscores. The elementwise
+functions of numbers, those of text and those of dates have modules of their own.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, reduce
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from causalformula.errors import FormulaError, did_you_mean, warn
+from causalformula.errors import FormulaError
 from causalformula.formula.expressions import contrasts as coding
+from causalformula.formula.expressions.calendar_functions import DATES
+from causalformula.formula.expressions.mathematics import MATHEMATICS
 from causalformula.formula.expressions.operators import floats, like, numbers, truth, vector
+from causalformula.formula.expressions.signature import (
+    MAX_CELLS,
+    MAX_LEVELS,
+    Dots,
+    Function,
+    flag,
+    whole,
+    word,
+    words,
+)
+from causalformula.formula.expressions.summaries import BY_ROWS
+from causalformula.formula.expressions.text_functions import TEXT
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import (
     Contrast,
     Factor,
@@ -34,159 +49,6 @@ from causalformula.formula.expressions.values import (
 )
 from causalformula.numerics.arrays import Array
 
-Dots = Sequence[tuple[str, Value]]
-
-# A formula may come from a stranger: what it can ask for has an end.
-MAX_LEVELS = 2_000
-MAX_CELLS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Function:
-    """One entry of the table.
-
-    Attributes
-    ----------
-    name : str
-    formals : tuple of str
-        R's argument names; ``...`` takes what is left, as pairs of name and value.
-    run : callable
-        For a function that remembers, ``(*arguments) -> state``; otherwise ``(*arguments) -> value``.
-    replay : callable or None
-        ``(state, *arguments) -> value`` for a function that remembers.
-    tags : bool
-        Whether what goes into ``...`` may be named.
-    """
-
-    name: str
-    formals: tuple[str, ...]
-    run: Callable[..., Any]
-    replay: Callable[..., Value] | None = None
-    tags: bool = False
-
-    @cached_property
-    def required(self) -> tuple[str, ...]:
-        """Arguments without a default."""
-        params = inspect.signature(self.run).parameters
-        return tuple(f for f in self.formals if f != "..." and params[_python(f)].default is inspect.Parameter.empty)
-
-    def bind(self, given: Sequence[tuple[str | None, str, Value]]) -> dict[str, Any]:
-        """Match arguments as R does: names (or the start of one) first, then by position.
-
-        Parameters
-        ----------
-        given : sequence of (argument name or None, symbol, value)
-        """
-        out: dict[str, Any] = {}
-        rest: list[tuple[str | None, str, Value]] = []
-        for name, symbol, value in given:
-            formal = self._formal(name) if name is not None else None
-            if formal is None:
-                rest.append((name, symbol, value))
-            elif _python(formal) in out:
-                raise FormulaError(f"{self.name}() got {formal} twice")
-            else:
-                out[_python(formal)] = value
-        self._by_position(out, rest)
-        if lacking := [f for f in self.required if _python(f) not in out]:
-            raise FormulaError(f"{self.name}() needs {' and '.join(lacking)}")
-        return out
-
-    def _formal(self, name: str) -> str | None:
-        if name in self.formals:
-            return name
-        before = self.formals[: self.formals.index("...")] if "..." in self.formals else self.formals
-        near = [f for f in before if f.startswith(name)]
-        if len(near) == 1:
-            return near[0]
-        if self.tags:
-            return None
-        near_text = did_you_mean(name, self.formals)
-        raise FormulaError(f"{self.name}() has no argument {name!r}{near_text}; it takes {', '.join(self.formals)}")
-
-    def _by_position(self, out: dict[str, Any], rest: list[tuple[str | None, str, Value]]) -> None:
-        for formal in self.formals:
-            if formal == "...":
-                out["dots"] = [(name or symbol, value) for name, symbol, value in rest]
-                return
-            # what has a name of its own can only go into the dots
-            place = next((i for i, (name, _, _) in enumerate(rest) if name is None), None)
-            if _python(formal) not in out and place is not None:
-                out[_python(formal)] = rest.pop(place)[2]
-        if rest:
-            raise FormulaError(f"{self.name}() takes at most {len(self.formals)} arguments: {', '.join(self.formals)}")
-
-
-def _python(formal: str) -> str:
-    return formal.replace(".", "_")
-
-
-def flag(value: Any, name: str) -> bool:
-    """A TRUE or FALSE among the arguments."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Logical | np.ndarray) and length(value) == 1:
-        code = int(truth(value, name)[0])
-        if code >= 0:
-            return bool(code)
-    raise FormulaError(f"{name} must be TRUE or FALSE")
-
-
-def scalar(value: Any, name: str) -> float:
-    """A single number among the arguments."""
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, np.ndarray) and len(value) == 1 and not np.isnan(value[0]):
-        return float(value[0])
-    raise FormulaError(f"{name} must be one number")
-
-
-def whole(value: Any, name: str) -> int:
-    """A single whole number among the arguments."""
-    number = scalar(value, name)
-    if not np.isfinite(number) or number != int(number):
-        raise FormulaError(f"{name} must be a whole number")
-    return int(number)
-
-
-def words(value: Value) -> list[str]:
-    """The elements of a short vector as text; a missing one is left out."""
-    text = as_strings(value)
-    return [text.table[c] for c in text.codes if c >= 0]
-
-
-def word(value: Value, name: str) -> str:
-    """A single string among the arguments."""
-    if isinstance(value, Strings) and len(value.codes) == 1 and value.codes[0] >= 0:
-        return value.table[int(value.codes[0])]
-    raise FormulaError(f"{name} must be one string")
-
-
-def _elementwise(name: str, function: Callable[[Any], Any]) -> Function:
-    def run(x: Value) -> Value:
-        return like(function(floats(x, f"{name}()")), x)
-
-    return Function(name, ("x",), run)
-
-
-def _log(x: Value, base: Value = None) -> Value:
-    out = np.log(floats(x, "log()"))
-    return like(out if base is None else out / np.log(scalar(base, "base")), x)
-
-
-def _round(x: Value, digits: Any = 0) -> Value:
-    """R 4's rule: the nearer of the two decimals on either side of x, the even one on a tie."""
-    values, places = floats(x, "round()"), whole(digits, "digits")
-    if places == 0:
-        return like(np.round(values), x)
-    unit = 10.0 ** min(abs(places), 300)
-    scaled = values * unit if places > 0 else values / unit
-    low, high = (f(scaled) / unit if places > 0 else f(scaled) * unit for f in (np.floor, np.ceil))
-    below, above = values - low, high - values
-    even = np.mod(np.floor(scaled), 2) == 0
-    out = np.where((below < above) | ((below == above) & even), low, high)
-    return like(np.where(np.isfinite(values), out, values), x)
-
 
 def _identity(x: Value) -> Value:
     return x
@@ -203,11 +65,20 @@ def _is_na(x: Value) -> Value:
     return Logical.of(np.zeros(length(x), dtype=bool) if rows is None else rows)
 
 
+def _all_times(values: Sequence[Value]) -> list[Times] | None:
+    """The values as dates, or as times, where all of them are."""
+    times = [v for v in values if isinstance(v, Times)]
+    same = len(times) == len(values) and len({t.date for t in times}) == 1
+    return times if same else None
+
+
 def _extreme(name: str, plain: np.ufunc, skipping: np.ufunc) -> Function:
     def run(dots: Dots, na_rm: Any = False) -> Value:
         if not dots:
             raise FormulaError(f"{name}() needs at least one argument")
         pick = skipping if flag(na_rm, "na.rm") else plain
+        if (times := _all_times([v for _, v in dots])) is not None:
+            return replace(times[0], values=reduce(pick, (t.values for t in times)))
         return like(reduce(pick, (numbers(v, f"{name}()") for _, v in dots)), *(v for _, v in dots))
 
     return Function(name, ("...", "na.rm"), run)
@@ -240,10 +111,7 @@ def _as_numeric(x: Value) -> Value:
 
 
 def _parsed(x: Strings) -> Array:
-    numbers_ = np.array([_number(v) for v in x.table] + [np.nan])
-    if np.isnan(numbers_[:-1]).any():
-        warn("as.numeric(): text that is no number became missing")
-    out: Array = numbers_[x.codes]
+    out: Array = np.array([*(_number(v) for v in x.table), np.nan])[x.codes]
     return out
 
 
@@ -263,7 +131,9 @@ def _c(dots: Dots) -> Value:
     parts = [v for _, v in dots if v is not None]
     if not parts:
         return None
-    if any(isinstance(v, Factor | Matrix) for v in parts):
+    if (times := _all_times(parts)) is not None:
+        return replace(times[0], values=np.concatenate([t.values for t in times]))
+    if any(isinstance(v, Factor | Matrix | Times) for v in parts):
         raise FormulaError("c() joins numbers, strings and logicals only")
     if any(isinstance(v, Strings) for v in parts):
         return Strings.of([t for v in parts for t in _elements(as_strings(v))])
@@ -359,16 +229,11 @@ def _check_text(x: Value) -> Value:
 STATELESS = {
     entry.name: entry
     for entry in [
-        *(
-            _elementwise(name, function)
-            for name, function in [
-                ("log2", np.log2), ("log10", np.log10), ("log1p", np.log1p), ("exp", np.exp), ("expm1", np.expm1),
-                ("sqrt", np.sqrt), ("abs", np.abs), ("sign", np.sign), ("floor", np.floor), ("ceiling", np.ceil),
-            ]
-        ),
+        *MATHEMATICS,
+        *TEXT,
+        *DATES,
+        *BY_ROWS,
         Function("I", ("x",), _identity),
-        Function("log", ("x", "base"), _log),
-        Function("round", ("x", "digits"), _round),
         Function("offset", ("x",), _offset),
         Function("is.na", ("x",), _is_na),
         _extreme("pmin", np.minimum, np.fmin),

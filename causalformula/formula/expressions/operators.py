@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import FormulaError
+from causalformula.formula.expressions.times import Times, read_texts, shifted
 from causalformula.formula.expressions.values import (
     Factor,
     Logical,
@@ -24,7 +25,7 @@ from causalformula.numerics.arrays import Array, Bools
 
 
 def numbers(value: Value, what: str) -> Vector:
-    """A vector (n,) or matrix (n, m) of numbers; a logical counts as 0 and 1.
+    """A vector (n,) or matrix (n, m) of numbers; a logical counts as 0 and 1, a date as days, a time as seconds.
 
     Raises
     ------
@@ -33,7 +34,7 @@ def numbers(value: Value, what: str) -> Vector:
     """
     if isinstance(value, np.ndarray):
         return value
-    if isinstance(value, Matrix):
+    if isinstance(value, Matrix | Times):
         return value.values
     if isinstance(value, Logical):
         return np.where(value.codes < 0, np.nan, value.codes.astype(np.float64))
@@ -76,10 +77,27 @@ def aligned(a: Vector, b: Vector) -> tuple[Vector, Vector]:
 
 def arithmetic(operator: str, left: Value, right: Value) -> Value:
     """``+ - * / ^ %% %/%``."""
+    if isinstance(left, Times) or isinstance(right, Times):
+        return _of_times(operator, left, right)
     a, b = aligned(numbers(left, f"`{operator}`"), numbers(right, f"`{operator}`"))
     if operator not in ("+", "-"):  # a product of 64-bit integers could wrap round
         a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     return like(ARITHMETIC[operator](a, b), left, right)
+
+
+def _of_times(operator: str, left: Value, right: Value) -> Value:
+    """A date and a number of days make a date, as in R; two dates are some days apart."""
+    if isinstance(left, Times) and isinstance(right, Times):
+        if operator == "-" and left.date and right.date:
+            return np.subtract(*aligned(left.values, right.values))
+        advice = 'write difftime(a, b, units = "days")' if operator == "-" else "as.numeric() turns it into a number"
+        raise FormulaError(f"`{operator}` has no plain meaning for two times; {advice}")
+    times, other = (left, right) if isinstance(left, Times) else (right, left)
+    assert isinstance(times, Times)
+    if operator == "+" or (operator == "-" and isinstance(left, Times)):
+        return shifted(times, vector(other, f"`{operator}`"), 1 if operator == "+" else -1)
+    unit = "days" if times.date else "seconds"
+    raise FormulaError(f"`{operator}` has no meaning for {times.word}; as.numeric() turns it into {unit} since 1970")
 
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
@@ -94,6 +112,7 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 def compare(operator: str, left: Value, right: Value) -> Logical:
     """``== != < <= > >=``: text by code point, an ordered factor by its levels, missing where either side is."""
+    left, right = _timely(left, right)
     if isinstance(left, Factor) or isinstance(right, Factor):
         a, b = _factor_ranks(operator, left, right)
     elif isinstance(left, Strings) or isinstance(right, Strings):
@@ -103,6 +122,17 @@ def compare(operator: str, left: Value, right: Value) -> Logical:
         return _logical(COMPARE[operator](x, y), np.isnan(x) | np.isnan(y))
     a, b = aligned(a, b)
     return _logical(COMPARE[operator](a, b), (a < 0) | (b < 0))
+
+
+def _timely(left: Value, right: Value) -> tuple[Value, Value]:
+    """Both sides as numbers on one clock where one is a date or a time: text beside it is read as one."""
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Times) and isinstance(other, Strings):
+            read = np.array([*read_texts(other.table, one), np.nan])[other.codes]
+            return (one.values, read) if one is left else (read, one.values)
+    if isinstance(left, Times) and isinstance(right, Times) and left.date != right.date:
+        return left.seconds(), right.seconds()
+    return left, right
 
 
 def _logical(truth: Bools, missing: Bools) -> Logical:
@@ -154,6 +184,7 @@ def logic(operator: str, left: Value, right: Value) -> Logical:
 
 def member(left: Value, right: Value) -> Logical:
     """``%in%``: never missing."""
+    left, right = _timely(left, right)
     if not any(isinstance(v, Strings | Factor) for v in (left, right)):
         a, b = vector(left, "`%in%`"), floats(right, "`%in%`")
         return Logical.of(np.isin(a, b) | (np.isnan(a) & np.isnan(b).any()))

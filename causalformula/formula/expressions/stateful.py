@@ -1,8 +1,8 @@
 """The functions that remember: fitted once to a state, which new data then go through.
 
 R does this for ``poly``, ``ns``, ``bs`` and ``scale`` when they stand alone in a term. Here it holds wherever they
-stand, and for ``mean``, ``cut``, and the levels of factors too, so that ``I(age - mean(age))`` of a counterfactual or
-of one new row means what it meant when the model was fitted.
+stand, and for ``mean`` and other summaries, ``cut``, and the levels of factors too, so that ``I(age - mean(age))`` of a
+counterfactual or of one new row means what it meant when the model was fitted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from causalformula.errors import FormulaError, did_you_mean
 from causalformula.formula.expressions import contrasts
-from causalformula.formula.expressions.functions import (
+from causalformula.formula.expressions.operators import floats, vector
+from causalformula.formula.expressions.signature import (
     MAX_CELLS,
     MAX_LEVELS,
     Dots,
@@ -25,7 +26,8 @@ from causalformula.formula.expressions.functions import (
     whole,
     words,
 )
-from causalformula.formula.expressions.operators import floats, vector
+from causalformula.formula.expressions.summaries import SUMMARIES
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.transforms import b_spline, bins, natural_spline, polynomial, scaling
 from causalformula.formula.expressions.values import (
     Contrast,
@@ -44,15 +46,6 @@ from causalformula.numerics.arrays import Array
 
 def _optional(value: Value, what: str) -> Array | None:
     return None if value is None else floats(value, what)
-
-
-def _mean(x: Value, na_rm: Any = False) -> float:
-    values = vector(x, "mean()")
-    return float(np.nanmean(values) if flag(na_rm, "na.rm") else values.mean())
-
-
-def _mean_of(state: float, x: Value, na_rm: Any = False) -> Value:
-    return np.array([state])
 
 
 def _columns(x: Value, what: str) -> tuple[Array, tuple[str, ...] | None]:
@@ -148,6 +141,8 @@ def _cut(
     dig_lab: Any = 3,
     ordered_result: Any = False,
 ) -> Any:
+    if isinstance(x, Times):
+        raise FormulaError('cut() is of numbers here; cut as.numeric(x), or write format(x, "%Y-%m") for months')
     named = flag(labels, "labels") if isinstance(labels, Logical) else None if labels is None else words(labels)
     return bins(
         vector(x, "cut()"),
@@ -232,6 +227,23 @@ def _ordered(x: Value, levels: Value = None, labels: Value = None) -> Levels:
     return replace(_factor(x, levels, labels), ordered=True)
 
 
+def _droplevels(x: Value) -> Levels:
+    factor = as_factor(x).drop_unused()
+    return Levels(factor.levels, factor.levels, factor.ordered)
+
+
+def _unclass(x: Value) -> Levels:
+    """A factor as its codes, which count the levels of the fit."""
+    return _as_factor(x) if isinstance(x, Factor) else Levels((), ())
+
+
+def _unclass_with(state: Levels, x: Value) -> Value:
+    if isinstance(x, Factor):
+        codes = state.apply(x).codes
+        return np.where(codes < 0, np.nan, codes + 1.0)
+    return floats(x, "unclass()") if isinstance(x, Times) else x
+
+
 def _relevel(x: Value, ref: Value) -> Levels:
     factor = as_factor(x)
     if factor.ordered:
@@ -299,7 +311,7 @@ _FACTOR = ("x", "levels", "labels", "exclude", "ordered")
 STATEFUL = {
     entry.name: entry
     for entry in [
-        Function("mean", ("x", "na.rm"), _mean, _mean_of),
+        *SUMMARIES,
         Function("scale", ("x", "center", "scale"), _scale, _scale_with),
         Function("poly", ("x", "...", "degree", "raw", "simple"), _poly, _poly_with),
         Function("ns", ("x", "df", "knots", "intercept", "Boundary.knots"), _ns, _apply),
@@ -309,6 +321,8 @@ STATEFUL = {
         ),
         Function("factor", _FACTOR, _factor, _factor_with),
         Function("as.factor", ("x",), _as_factor, _factor_with),
+        Function("droplevels", ("x",), _droplevels, _factor_with),
+        Function("unclass", ("x",), _unclass, _unclass_with),
         Function("ordered", _FACTOR[:3], _ordered, _factor_with),
         Function("relevel", ("x", "ref"), _relevel, _factor_with),
         Function("C", ("object", "contr", "how.many", "..."), _c_with_contrast, _c_replay, tags=True),

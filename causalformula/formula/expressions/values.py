@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import FormulaError
+from causalformula.formula.expressions.times import Times, labels
 from causalformula.numerics.arrays import Array, Bools, Integers
 
 
@@ -130,7 +131,7 @@ class ContrastFunction:
 
 
 Vector: TypeAlias = NDArray[Any]
-Value: TypeAlias = Vector | Matrix | Logical | Strings | Factor | ContrastFunction | None
+Value: TypeAlias = Vector | Matrix | Logical | Strings | Factor | Times | ContrastFunction | None
 Columns: TypeAlias = Mapping[str, Value]
 
 
@@ -150,7 +151,7 @@ def length(value: Value) -> int:
     """Number of rows."""
     if isinstance(value, np.ndarray):
         return len(value)
-    if isinstance(value, Matrix):
+    if isinstance(value, Matrix | Times):
         return len(value.values)
     if isinstance(value, Logical | Strings | Factor):
         return len(value.codes)
@@ -161,7 +162,7 @@ def take(value: Value, rows: Integers) -> Value:
     """The rows asked for."""
     if isinstance(value, np.ndarray):
         return value[rows]
-    if isinstance(value, Matrix):
+    if isinstance(value, Matrix | Times):
         return replace(value, values=value.values[rows])
     if isinstance(value, Logical | Strings | Factor):
         return replace(value, codes=value.codes[rows])
@@ -174,6 +175,8 @@ def missing(value: Value) -> Bools | None:
         if value.dtype.kind != "f" or _finite(value):
             return None
         rows: Bools = np.isnan(value)
+    elif isinstance(value, Times):
+        rows = np.isnan(value.values)
     elif isinstance(value, Matrix):
         if _finite(value.values):
             return None
@@ -225,7 +228,10 @@ def as_strings(value: Value) -> Strings:
         return Strings(value.codes, ("FALSE", "TRUE"))
     if isinstance(value, np.ndarray):
         distinct, codes = encode(value)
-        return _merged(codes, number_labels(distinct))
+        return merged(codes, number_labels(distinct))
+    if isinstance(value, Times):
+        distinct, codes = encode(value.values)
+        return merged(codes, labels(distinct, value))
     raise FormulaError(f"text is needed here, and this is {kind(value)}")
 
 
@@ -241,12 +247,12 @@ def encode(values: Vector) -> tuple[Vector, Integers]:
     return distinct, inverse.astype(np.int32)
 
 
-def _merged(codes: Integers, labels: Sequence[str]) -> Strings:
-    """Numbers that differ beyond 15 digits share a label, and so a level."""
-    table = {v: i for i, v in enumerate(dict.fromkeys(labels))}
-    if len(table) == len(labels):
+def merged(codes: Integers, texts: Sequence[str]) -> Strings:
+    """Codes with a text each; those that share a text (numbers that differ beyond 15 digits) become one."""
+    table = {v: i for i, v in enumerate(dict.fromkeys(texts))}
+    if len(table) == len(texts):
         return Strings(codes, tuple(table))
-    return Strings(lookup(codes, [table[v] for v in labels]), tuple(table))
+    return Strings(lookup(codes, [table[v] for v in texts]), tuple(table))
 
 
 def as_factor(value: Value) -> Factor:
@@ -272,4 +278,4 @@ _KINDS: dict[type, str] = {
 
 def kind(value: Value) -> str:
     """What the value is, in words."""
-    return _KINDS[type(value)]
+    return value.word if isinstance(value, Times) else _KINDS[type(value)]

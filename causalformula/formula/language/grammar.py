@@ -14,11 +14,31 @@ CONTRASTS = frozenset(["contr.treatment", "contr.sum", "contr.helmert", "contr.p
 FUNCTIONS = CONTRASTS | frozenset(
     [
         *["I", "c", "cbind", "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "abs", "sign"],
-        *["round", "floor", "ceiling", "pmin", "pmax", "mean", "ifelse", "is.na"],
+        *["round", "floor", "ceiling", "trunc", "pmin", "pmax", "ifelse", "is.na", "is.finite", "is.infinite"],
+        *["is.nan", "xor", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh"],
+        *["acosh", "atanh", "gamma", "lgamma", "digamma", "factorial", "beta", "lbeta", "choose"],
+        *["pnorm", "dnorm", "qnorm", "plogis", "qlogis"],
+        *["mean", "median", "sd", "var", "IQR", "mad", "max", "min", "range", "sum", "prod", "quantile", "length"],
+        *["nlevels", "rank", "rev", "cumsum", "cumprod", "cummax", "cummin", "seq_along"],
+        *["tolower", "toupper", "nchar", "paste", "paste0", "substr", "substring", "trimws"],
+        *["startsWith", "endsWith", "grepl", "sub", "gsub"],
+        *["as.Date", "as.POSIXct", "weekdays", "months", "quarters", "format", "difftime", "julian"],
+        *["droplevels", "unclass"],
         *["factor", "as.factor", "as.numeric", "as.integer", "as.character", "ordered", "relevel", "interaction"],
         *["cut", "scale", "poly", "ns", "bs", "C"],
     ]
 )
+
+# Functions of R that have no place in a formula, and why; what they make belongs in the data.
+_RESHAPING = "it changes the number or the meaning of the rows; make the column in the data first"
+_RANDOM = "it would give other numbers each time; draw them into a column of the data first"
+REFUSED = {
+    **dict.fromkeys(["diff", "unique", "sort", "order", "which", "rep", "seq", "head", "tail", "table"], _RESHAPING),
+    **dict.fromkeys(["tapply", "ave", "aggregate", "rowSums", "rowMeans", "apply", "sapply"], _RESHAPING),
+    **dict.fromkeys(["rnorm", "runif", "rbinom", "rpois", "sample"], _RANDOM),
+    "lag": "R's lag() shifts nothing in a formula; make the lagged column in the data first",
+    **dict.fromkeys(["lead", "shift"], "make the shifted column in the data first"),
+}
 
 SPECIAL_OPERATORS = frozenset(["%%", "%/%", "%in%"])
 
@@ -130,6 +150,8 @@ def _unlisted(name: str, allowed: frozenset[str]) -> str:
         return f"{ROLES[name].example} is a role: it stands on its own, joined to the rest by `+`"
     if name == "Surv":
         return "Surv(time, event) belongs on the left of `~`"
+    if name in REFUSED:
+        return f"{name}() has no place in a formula: {REFUSED[name]}"
     near = _nearest(name, allowed) or "; pass functions of your own in env="
     return f"unknown function or role {name!r}{near}"
 

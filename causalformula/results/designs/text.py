@@ -22,8 +22,9 @@ def design_text(design: DesignCore) -> str:
     """The printed design, without a newline at the end."""
     parts = [_head(design), "", "Effective sample sizes", _sizes(design)]
     parts += [str(part).rstrip("\n") for part in strata_parts(design)]
-    treatment = design.call.frame.treatment
-    return "\n".join([*parts, *(f"Note: {note}" for note in (*design.notes, *dose_notes(treatment)))])
+    frame = design.call.frame
+    notes = (*design.notes, *frame.notes, *dose_notes(frame.treatment))
+    return "\n".join([*parts, *(f"Note: {note}" for note in notes)])
 
 
 def _head(design: DesignCore) -> str:

@@ -29,5 +29,5 @@ def facts(result: ResultCore) -> dict[str, Any]:
         "missing_by": {str(name): int(count) for name, count in frame.missing_by.items()},
         "vcov": covariance.label,
         "seed": covariance.seed,
-        "notes": [*result.fit.notes_under(covariance.request), *covariance.notes],
+        "notes": [*frame.notes, *result.fit.notes_under(covariance.request), *covariance.notes],
     }

@@ -125,7 +125,7 @@ def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
         lines
         + scale_note(result)
         + _group_note(result)
-        + [f"Note: {note}" for note in dose_notes(result.call.frame.treatment)]
+        + [f"Note: {note}" for note in (*result.call.frame.notes, *dose_notes(result.call.frame.treatment))]
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.errors import warn
+from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.requests import Bootstrap, Classical
 from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals
@@ -63,9 +64,15 @@ def model_summary(model: ModelCore) -> Summary:
     if fit_statistics.perfect(model.regression):
         warn("essentially perfect fit: summary may be unreliable")
     table = coefficient_table(model)
-    return Summary(
-        lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
-    )
+    linear = model.regression.linear
+    parts = lm_summary(_lm_text(model, table)) if linear else glm_summary(_glm_text(model, table))
+    return Summary((*parts, *frame_notes(model)))
+
+
+def frame_notes(model: ModelCore) -> list[str]:
+    """What R only warns of: rows that a function made missing, text taken for a factor. The effect's print has it."""
+    notes = model.frame.notes if isinstance(model.frame, RegressionFrame) else ()
+    return [f"Note: {note}" for note in notes]
 
 
 def with_limits(model: ModelCore, level: float) -> Summary:
@@ -100,7 +107,7 @@ def _footer(model: ModelCore) -> list[str]:
     lines += model.covariance.notes
     if model.frame.dropped:
         lines.append(omitted_line(model.frame.dropped).strip())
-    return lines
+    return [*lines, *frame_notes(model)]
 
 
 def _row_names(model: ModelCore) -> list[str] | None:

@@ -1,0 +1,167 @@
+"""What R does with a warning or in silence, and is seldom meant: it is said once, and the advice works."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+
+
+@pytest.fixture
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    d = pd.DataFrame({"x": rng.normal(size=60), "a": np.arange(60) % 2, "g": np.arange(60) // 2 % 4})
+    d["y"] = d["x"] + d["a"] + rng.normal(size=60)
+    d["z"] = d["y"] ** 2
+    d["words"] = d["x"].round(2).astype(str)
+    d["stray"] = d["words"].where(d.index != 7, "?")
+    return d
+
+
+def said(run: Callable[[], Any]) -> tuple[Any, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = run()
+    return result, [str(w.message) for w in caught]
+
+
+BOTH = [
+    lambda text, d: cf.lm(f"y ~ a + {text}", d),
+    lambda text, d: cf.fit(f"y ~ treat(a) + adjust({text})", d),
+]
+
+
+@pytest.mark.parametrize("run", BOTH, ids=["lm", "fit"])
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("log(x)", lambda d: d["x"] < 0),
+        ("sqrt(x + 1)", lambda d: d["x"] < -1),
+        ("I(g / g)", lambda d: d["g"] == 0),
+        ("asin(2 * x)", lambda d: d["x"].abs() > 0.5),
+        ("cut(x, c(-1, 0, 1))", lambda d: (d["x"] <= -1) | (d["x"] > 1)),
+        ("factor(g, levels = 0:2)".replace("0:2", "c(0, 1, 2)"), lambda d: d["g"] == 3),
+        ("as.numeric(stray)", lambda d: d["stray"] == "?"),
+        ("f(x)", lambda d: d["x"] < 0),
+    ],
+)
+def test_values_that_a_function_made_missing(run, text, lost, data):
+    rows = lost(data)
+    env = {"f": lambda x: np.where(x < 0, np.nan, x)}
+    if text.startswith("f("):
+        run = {
+            0: lambda t, d: cf.lm(f"y ~ a + {t}", d, env=env),
+            1: lambda t, d: cf.fit(f"y ~ treat(a) + {t}", d, env=env),
+        }[BOTH.index(run)]
+    fit, messages = said(lambda: run(text, data))
+    name = {"I(g / g)": "g/g"}.get(text, text)
+    told = [m for m in messages if m.startswith(f"{name} has no value in {rows.sum()} row")]
+    assert len(told) == 1, messages
+    assert f"Note: {told[0]}" in str(fit.summary())
+    assert fit.nobs == 60 - rows.sum()
+
+
+def test_the_outcome_and_the_rows_asked_for(data):
+    kept = data["x"] > -1
+    _, messages = said(lambda: cf.lm("log(y) ~ x", data, subset="x > -1"))
+    assert f"log(y) has no value in {(kept & (data['y'] < 0)).sum()} rows" in messages[0]
+
+
+def test_what_was_missing_before_or_is_not_used_is_silent(data):
+    gone = data.assign(x=data["x"].where(data["x"] > 0))
+    assert said(lambda: cf.lm("y ~ log(x)", gone))[1] == []
+    assert said(lambda: cf.lm("y ~ ifelse(x > 0, log(x), 0)", data))[1] == []
+    assert said(lambda: cf.lm("y ~ ifelse(x > 0, x, NA)", data))[1] == []
+    assert said(lambda: cf.lm("y ~ log(x)", data, subset="x > 0"))[1] == []
+
+
+def test_no_row_left_says_why(data):
+    with pytest.raises(cf.DataError, match=r"no row is left .*; log\(x\) has no value in 60 rows"):
+        cf.lm("y ~ log(x)", data.assign(x=-1.0))
+
+
+def test_infinite_values_stay_an_error(data):
+    with pytest.raises(cf.DataError, match=r"log\(a\) is infinite in 30 rows"):
+        cf.lm("y ~ log(a)", data)
+
+
+def test_a_summary_of_missing_values(data):
+    gone = data.assign(x=data["x"].where(data.index > 2))
+    with pytest.raises(cf.DataError, match=r"mean\(x\): 3 values missing.*na.rm = TRUE"):
+        cf.lm("y ~ I(x - mean(x))", gone)
+    assert cf.lm("y ~ I(x - mean(x, na.rm = TRUE))", gone).nobs == 57
+
+
+# -- numbers that are text -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", BOTH, ids=["lm", "fit"])
+def test_text_that_mostly_reads_as_numbers(run, data):
+    fit, messages = said(lambda: run("stray", data))
+    assert "stray is text that reads as numbers but for '?', taken for a factor of" in messages[0]
+    assert 'data["stray"] = pd.to_numeric(data["stray"], errors="coerce")' in messages[0]
+    assert f"Note: {messages[0]}" in str(fit.summary())
+    data["stray"] = pd.to_numeric(data["stray"], errors="coerce")  # the advice
+    fit, messages = said(lambda: run("stray", data))
+    assert messages == [] and fit.nobs == 59
+
+
+def test_the_other_advice(data):
+    fit, messages = said(lambda: cf.lm("y ~ as.numeric(words)", data))
+    assert messages == [] and len(fit.coef) == 2
+
+
+def test_levels_that_look_like_numbers_may_be_asked_for(data):
+    codes = data.assign(zip=data["g"].map(lambda g: f"0{g}123"), kind=data["g"].map(lambda g: f"{g}00"))
+    assert said(lambda: cf.lm("y ~ factor(kind)", codes))[1] == []
+    assert said(lambda: cf.lm("y ~ zip", codes))[1] == []
+    assert said(lambda: cf.fit("y ~ treat(factor(kind))", codes))[1] == []
+    assert (
+        said(lambda: cf.fit("y ~ treat(a) + adjust(arm)", codes.assign(arm=(codes["g"] > 1).astype(int).astype(str))))[
+            1
+        ]
+        == []
+    )
+    assert said(lambda: cf.lm("y ~ grade", codes.assign(grade=codes["g"].map(dict(enumerate("12AB"))))))[1] == []
+
+
+@pytest.mark.parametrize("column", ["words", "stray"])
+def test_an_outcome_of_text(column, data):
+    data = data.assign(words=data["y"].round(2).astype(str), stray=data["y"].round(2).astype(str))
+    data.loc[7, "stray"] = "?"
+    for run in (lambda d: cf.lm(f"{column} ~ x", d), lambda d: cf.fit(f"{column} ~ treat(a) + x", d)):
+        with pytest.raises(cf.OptionError, match=r"pd\.to_numeric\(data\[\"") as caught:
+            run(data)
+        assert "family" not in str(caught.value)
+    coerce = {"errors": "coerce"} if column == "stray" else {}
+    data[column] = pd.to_numeric(data[column], **coerce)
+    assert cf.lm(f"{column} ~ x", data).nobs == 60 - len(coerce)
+
+
+def test_a_dose_of_text(data):
+    text = data.assign(g=data["g"].astype(str))
+    with pytest.raises(cf.OptionError, match=r"text that reads as numbers. If it is a dose.*treat\(factor\(g\)\)"):
+        cf.fit("y ~ treat(g) + x", text)
+    assert len(said(lambda: cf.fit("y ~ treat(factor(g)) + x", text))[0].tidy()) == 3
+    dose = cf.fit("y ~ treat(g) + x", data.assign(g=data["g"] * 1.5))
+    text = text.assign(g=(data["g"] * 1.5).astype(str))
+    assert cf.fit("y ~ treat(as.numeric(g)) + x", text).estimate == pytest.approx(dose.estimate)
+
+
+# -- a sum of outcomes ---------------------------------------------------------------------------------------------
+
+
+def test_a_sum_of_outcomes_is_said(data):
+    fit, messages = said(lambda: cf.lm("y + z ~ x", data))
+    assert "the outcome is the sum y + z, as in R" in messages[0] and "make 2 fits" in messages[0]
+    silent, messages = said(lambda: cf.lm("I(y + z) ~ x", data))
+    assert messages == [] and silent.coef.tolist() == fit.coef.tolist()
+    assert "sum y + z" in said(lambda: cf.fit("y + z ~ treat(a) + x", data))[1][0]
+    assert said(lambda: cf.lm("y - z ~ x", data))[1] == []
+    assert said(lambda: cf.lm("y + 1 ~ x", data))[1] == []
