@@ -7,7 +7,8 @@ import numpy as np
 from causalformula.errors import IdentificationError, some
 from causalformula.formula.expressions.values import Strings
 from causalformula.formula.matrix.recipe import Recipe
-from causalformula.frame.model_frame import DesignMatrix, ModelFrame
+from causalformula.frame.design_matrix import DesignMatrix
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array

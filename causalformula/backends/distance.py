@@ -11,6 +11,7 @@ from causalformula.backends.fit import effective_size
 from causalformula.backends.separation import overlap_notes
 from causalformula.errors import DataError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.centring import first_column
@@ -67,7 +68,7 @@ def _column(frame: ModelFrame, name: str) -> Distance:
 
 
 def _propensity(frame: ModelFrame, link: str) -> Distance:
-    design = frame.design("propensity")
+    design = frame.design(PROPENSITY)
     treated = (frame.the_treatment.codes == 1).astype(float)
     family = read_family("binomial", link)
     anchors = first_column(design.X, design.intercept)

@@ -16,6 +16,7 @@ from causalformula.backends.registry import backend
 from causalformula.backends.standardize import Surface, target_weights
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
@@ -50,7 +51,7 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     moving = options.contrast in ("sd", "iqr", "minmax") or any(c.slope for c in compared)
     if family.name != "gaussian" or family.link_name != "identity" or query.by is not None or moving:
         return None
-    part = frame.outcome_part(interact=options.interact)
+    part = Part("outcome", options.interact)
     design = frame.design(part)
     base = target_weights(frame, str(options.estimand), options.focal)
     model_weights = W if frame.weights is None else W * frame.weights
@@ -147,7 +148,7 @@ def regression(frame: ModelFrame, options: Regression) -> Fit:
     Robins (1986); Snowden, Rose and Mortimer (2011). R: ``marginaleffects::avg_comparisons`` 0.25.
     """
     family = read_family(options.family)
-    part = frame.outcome_part(interact=options.interact)
+    part = Part("outcome", options.interact)
     model = fit_outcome(frame, part, family, frame.weights)
     surface = Surface(model, frame, part, options, str(options.estimand))
     return Fit(

@@ -9,6 +9,7 @@ import numpy as np
 from causalformula.errors import IdentificationError, some
 from causalformula.formula.expressions.values import Matrix, Value, as_factor, number_label
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array, Bools
 
 # A fitted propensity this near to 0 or 1 is one of them, numerically; of a model on its way to infinite coefficients,
@@ -119,7 +120,7 @@ def _perfect(frame: ModelFrame, arm: int, used: Bools) -> str:
 
 def _variables(frame: ModelFrame) -> list[tuple[str, Value]]:
     """Variables of the propensity model, by label."""
-    design = frame.design("propensity")
+    design = frame.design(PROPENSITY)
     return [(label, design.values[place]) for place, label in enumerate(design.recipe.terms.labels)]
 
 

@@ -27,6 +27,7 @@ from causalformula.backends.standardize import Surface, target_weights
 from causalformula.backends.stratified import ByStratum, Stratified
 from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
@@ -279,7 +280,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         words += "; weighted mean of differences within strata"
     else:
         model = _weighted_model(frame, options, made.weights)
-        part = ("weighted", options.interact)
+        part = Part("weighted", options.interact)
         overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
         models = {"outcome": model, **models}
         words += f"; weighted outcome regression ({model_word(family, model)})"
@@ -351,7 +352,7 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
 def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:
     """The outcome model weighted by strata; that weights are no whole numbers is as it should be."""
     family = read_family(options.family)
-    model = fit_outcome(frame, ("weighted", options.interact), family, frame.unit_weights * weights)
+    model = fit_outcome(frame, Part("weighted", options.interact), family, frame.unit_weights * weights)
     return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 
 # A score that varies by this share of itself does not vary.
@@ -62,7 +63,7 @@ def covariates(frame: ModelFrame, *, int: bool = False, poly: int = 1, without: 
     As cobalt: a number with two values becomes 0/1 (0 stays 0, otherwise the smaller does), a factor of two levels is
     the row of its second, one of several levels has a row each. Variables that do not vary are left out of products.
     """
-    design = frame.design("propensity")
+    design = frame.design(PROPENSITY)
     used = sorted({i for term in design.recipe.terms.coding for i, _ in term})
     labels = design.recipe.terms.labels
     variables = [(labels[i], design.values[i]) for i in used if labels[i] != without]

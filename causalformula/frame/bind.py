@@ -13,16 +13,18 @@ from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, take
 from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import has_dot, plus, summands, variables
+from causalformula.formula.language.grammar import ROLES, has_dot, plus, summands, variables
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
-from causalformula.frame.grouping import Grouping, grouping
-from causalformula.frame.model_frame import ModelFrame, Outcome
+from causalformula.frame.grouping import Grouping, crossed, grouping
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.outcome import Outcome
+from causalformula.frame.panel import Panel
 from causalformula.frame.rows import (
     as_numbers,
     check_na_action,
@@ -35,7 +37,9 @@ from causalformula.frame.treatment import read_treatment, refuse_empty_arms
 from causalformula.numerics.arrays import Array, Codes
 
 CONSTANTS = frozenset(["T", "F", "pi"])
-TERM_ROLES = ("adjust", "outcome", "propensity", "modify", "iv")
+# Roles whose body is a right-hand side of its own, and those that group rows.
+TERM_ROLES = tuple(name for name, record in ROLES.items() if record.adjusts)
+GROUPED = ("cluster", "strata", "fe", "unit")
 
 
 def bind(
@@ -102,6 +106,7 @@ def bind(
         weights = outcome.trials if weights is None else outcome.trials * weights
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
+    groupings = {role: found for role in GROUPED if (found := kept.groupings(spec, role))}
     return ModelFrame(
         spec=spec,
         table=table,
@@ -119,8 +124,8 @@ def bind(
         env=env,
         weights=weights,
         offset=kept.offset(spec),
-        strata=kept.strata(spec),
-        clusters=tuple(kept.group(node) for node in _pieces(spec, "cluster")),
+        groupings=groupings,
+        panel=kept.panel(spec, groupings),
     )
 
 
@@ -140,6 +145,7 @@ class _Reader:
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
         """Every variable of the outcome, the treatment and the terms of all roles, by label."""
         nodes = [node for node in (self.spec.outcome, self.spec.treatment) if node is not None]
+        nodes += [body for role in self.spec.of("did") for body in role.body]
         nodes += self.nodes(bodies)
         for name in {n for node in nodes for n in variables(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
@@ -165,7 +171,7 @@ class _Reader:
     def special(self, extra: Iterable[str]) -> dict[str, Value]:
         """Weights, offsets, strata, clusters, and the columns that options name."""
         out = {}
-        for role in ("weights", "offset", "strata", "cluster"):
+        for role in ("weights", "offset", *GROUPED):
             for node in _pieces(self.spec, role):
                 label = deparse(node)
                 out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
@@ -176,7 +182,7 @@ class _Reader:
     def _special(self, value: Value, role: str, label: str, node: Node) -> Value:
         column = one_column(value, self.table.n, label, self.spec.source, node.span)
         # groups of dates keep their dates as labels
-        return value if isinstance(value, Times) and role in ("cluster", "strata") else column
+        return value if isinstance(value, Times) and role in GROUPED else column
 
 
 def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:
@@ -216,14 +222,21 @@ def _expanded(node: Node, names: list[str]) -> Node:
 
 def _pieces(spec: Spec, role: str) -> list[Node]:
     """The variables that a grouping role lists, ``cluster(g + h)``; weights and offsets are one expression each."""
-    out: list[Node] = []
-    for item in spec.of(role):
-        for body in item.body:
-            if role in ("cluster", "strata"):
-                out += [piece for sign, piece in summands(body) if sign > 0]
-            else:
-                out.append(body)
-    return out
+    if role == "unit":
+        unit = spec.option("did", "unit")
+        return [] if unit is None else [unit]
+    bodies = [body for item in spec.of(role) for body in item.body]
+    if role not in GROUPED:
+        return bodies
+    pieces = [piece for body in bodies for sign, piece in summands(body) if sign > 0]
+    return [variable for piece in pieces for variable in _crossed(piece, role)]
+
+
+def _crossed(piece: Node, role: str) -> list[Node]:
+    """The variables of ``a^b``, fixest's combination of fixed effects; any other piece is one variable."""
+    if role == "fe" and isinstance(piece, Call) and piece.function in ("^", ":") and len(piece.args) == 2:
+        return [variable for argument in piece.args for variable in _crossed(argument.value, role)]
+    return [piece]
 
 
 class _Kept:
@@ -252,22 +265,26 @@ class _Kept:
         parts = [self._numbers(f"offset:{deparse(p)}", deparse(p), "offset") for p in pieces]
         return np.asarray(np.sum(parts, axis=0))
 
-    def strata(self, spec: Spec) -> Grouping | None:
-        pieces = _pieces(spec, "strata")
-        if not pieces:
-            return None
-        groups = [grouping(deparse(p), self.values[f"strata:{deparse(p)}"], self.index) for p in pieces]
-        if len(groups) == 1:
-            return groups[0]
-        joint = np.column_stack([g.codes for g in groups])
-        distinct, codes = np.unique(joint, axis=0, return_inverse=True)
-        levels = tuple(":".join(g.levels[k] for g, k in zip(groups, row, strict=True)) for row in distinct)
-        return Grouping(" + ".join(g.name for g in groups), levels, codes.reshape(-1).astype(np.intp))
+    def groupings(self, spec: Spec, role: str) -> tuple[Grouping, ...]:
+        """What a role groups the rows by; several strata are taken together, as are the parts of ``a^b``."""
+        if role != "fe":
+            found = tuple(self.group(node, role) for node in _pieces(spec, role))
+            return (crossed(found),) if role == "strata" and found else found
+        terms_ = [piece for item in spec.of("fe") for body in item.body for sign, piece in summands(body) if sign > 0]
+        return tuple(crossed([self.group(node, role) for node in _crossed(term, role)], "^") for term in terms_)
 
-    def group(self, node: Node) -> Grouping:
+    def group(self, node: Node, role: str) -> Grouping:
         label = deparse(node)
         name = node.id if isinstance(node, Name) else label
-        return grouping(name, self.values[f"cluster:{label}"], self.index)
+        return grouping(name, self.values[f"{role}:{label}"], self.index)
+
+    def panel(self, spec: Spec, groupings: Mapping[str, tuple[Grouping, ...]]) -> Panel | None:
+        """The variables of ``did(...)``."""
+        for role in spec.of("did"):
+            treated, time = (deparse(body) for body in role.body)
+            unit = next(iter(groupings.get("unit", ())), None)
+            return Panel(treated, time, self.values[treated], self.values[time], unit)
+        return None
 
 
 def _refuse_constant(outcome: Outcome) -> None:

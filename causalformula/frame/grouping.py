@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,24 @@ from causalformula.numerics.arrays import Array, Codes
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """A grouping of the rows kept: clusters, strata or subgroups."""
+    """A grouping of the rows kept: clusters, strata, units, fixed effects or subgroups."""
 
     name: str
     levels: tuple[str, ...]
     codes: Codes
+
+    def take(self, rows: Codes) -> Grouping:
+        """The same on some rows."""
+        return replace(self, codes=self.codes[rows])
+
+
+def crossed(groups: Sequence[Grouping], joint: str = " + ") -> Grouping:
+    """Groupings taken together: a group for each combination that there is."""
+    if len(groups) == 1:
+        return groups[0]
+    distinct, codes = np.unique(np.column_stack([g.codes for g in groups]), axis=0, return_inverse=True)
+    levels = tuple(":".join(g.levels[k] for g, k in zip(groups, row, strict=True)) for row in distinct)
+    return Grouping(joint.join(g.name for g in groups), levels, codes.reshape(-1).astype(np.intp))
 
 
 def grouping(name: str, value: Value, index: Any) -> Grouping:

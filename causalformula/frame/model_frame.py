@@ -4,172 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, OptionError, some
+from causalformula.errors import CapabilityError, DataError, OptionError, choose
 from causalformula.formula.expressions.evaluate import Env, Memory
-from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor, take
+from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.grammar import enclosed, plus, variables
 from causalformula.formula.language.spec import Spec
-from causalformula.formula.language.syntax import Argument, Call, Node
+from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build
-from causalformula.formula.matrix.recipe import Recipe
 from causalformula.formula.matrix.terms import Terms, terms
-from causalformula.frame.columns import Table
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.counterfactual import Counterfactual
+from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.grouping import Grouping, grouping, quartiles
-from causalformula.frame.notices import numeric_text
-from causalformula.frame.treatment import Kind, Treatment
+from causalformula.frame.outcome import Outcome
+from causalformula.frame.panel import Panel
+from causalformula.frame.parts import ADJUST, PROPENSITY, Part
+from causalformula.frame.treatment import Treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
 
 BINOMIAL = ("binomial", "quasibinomial")
 
 
-@dataclass(frozen=True, eq=False)
-class DesignMatrix:
-    """A design matrix with its names and recipe.
-
-    Parameters
-    ----------
-    X : ndarray (n, p)
-    names : tuple of str
-        R's column names.
-    recipe : Recipe
-    values : mapping of int to Value
-        The variables' values on the rows kept, by their place in the recipe's terms.
-    """
-
-    X: Array
-    names: tuple[str, ...]
-    recipe: Recipe
-    values: Mapping[int, Value]
-
-    @property
-    def intercept(self) -> bool:
-        """Whether the first column is the intercept."""
-        return self.recipe.terms.intercept
-
-    def at(self, label: str, value: Value) -> Counterfactual:
-        """The columns that involve a variable, rebuilt from the recipe with the variable set to ``value``."""
-        if label not in self.recipe.terms.labels:
-            return Counterfactual(np.empty(0, dtype=np.intp), np.empty((len(self.X), 0)))
-        place = self.recipe.terms.labels.index(label)
-        columns, values = self.recipe.partial({**self.values, place: value}, {place}, len(self.X))
-        return Counterfactual(columns, values)
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """The evaluated left side: its name and its value on the rows kept."""
-
-    name: str
-    value: Value
-
-    def numeric(self) -> Array:
-        """As numbers; a logical is 0/1, anything else needs a binomial family."""
-        if isinstance(self.value, Logical):
-            return self.value.codes.astype(float)
-        if isinstance(self.value, np.ndarray):
-            return np.asarray(self.value, dtype=float)
-        if isinstance(self.value, Matrix):
-            self._refuse_columns(self.value)
-        if (numbers := numeric_text(self.value)) is not None:
-            advice = numbers.advice(self.name).replace(" or write", " or write on the left")
-            raise OptionError(f"the outcome {self.name!r} is {numbers.described()}: {advice}")
-        raise OptionError(
-            f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, "
-            "or recode it"
-        )
-
-    def binary(self) -> Array:
-        """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, others 1."""
-        if isinstance(self.value, (Factor, Strings)):
-            factor = as_factor(self.value).drop_unused()
-            if len(factor.levels) > 2 and numeric_text(self.value) is not None:
-                return self.numeric()
-            if len(factor.levels) > 2:
-                raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
-            return (factor.codes > 0).astype(float)
-        if isinstance(self.value, Matrix) and self.trials is not None:
-            success, trials = self.value.values[:, 0], self.trials
-            return np.divide(success, trials, out=np.zeros(len(trials)), where=trials > 0)
-        return self.numeric()
-
-    @property
-    def trials(self) -> Array | None:
-        """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
-        if not isinstance(self.value, Matrix) or self.value.values.shape[1] != 2:
-            return None
-        if (self.value.values < 0).any():
-            raise DataError(f"{self.name} has counts below zero")
-        return np.asarray(self.value.values.sum(axis=1))
-
-    def _refuse_columns(self, value: Matrix) -> NoReturn:
-        width = value.values.shape[1]
-        advice = ""
-        if width == 2:
-            advice = (
-                "; counts of successes and failures are for family='binomial'. Or give the share on the left, with "
-                "the number of trials n in weights(n)"
-            )
-        raise DataError(f"the outcome {self.name} has {width} columns; one is needed{advice}")
-
-
-@dataclass(frozen=True, eq=False)
-class ModelFrame:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelFrame(BoundRows):
     """A formula bound to data.
 
     Parameters
     ----------
     spec : Spec
-    table : Table
-        The caller's data, never changed.
-    rows : ndarray (n,) of int
-        Positions of the rows kept.
-    index : pandas Index (n,)
-        Their labels.
-    total : int
-        Rows after ``subset``, before missing values were dropped.
-    missing_by : mapping of str to int
-        Rows in which each variable is missing.
     outcome : Outcome or None
     treatment : Treatment or None
     bodies : mapping of str to Node
         Right-hand sides by role, the dot expanded.
     values : mapping of str to Value
         Evaluated variables by label, on the rows kept.
+    panel : Panel or None
+        The variables of ``did(...)``.
     weights, offset : ndarray (n,) or None
-    strata : Grouping or None
-    clusters : tuple of Grouping
     counts, sampling : ndarray (n,) or None
         In a resample, how often each row was drawn, and the weights before that; ``weights`` are their product.
-    notes : tuple of str
-        What was said of how the data were read.
     """
 
     spec: Spec
-    table: Table
-    rows: Codes
-    index: Any
-    total: int
-    missing_by: Mapping[str, int]
     outcome: Outcome | None
     treatment: Treatment | None
     bodies: Mapping[str, Node]
     values: Mapping[str, Value]
     memory: Memory
+    panel: Panel | None = None
     contrasts: Contrasts | None = None
     env: Env | None = None
     weights: Array | None = None
     offset: Array | None = None
-    strata: Grouping | None = None
-    clusters: tuple[Grouping, ...] = ()
     counts: Array | None = None
     sampling: Array | None = None
-    notes: tuple[str, ...] = ()
     # Designs and counterfactual columns depend on the rows alone: reweighted copies share them, and nothing is rebuilt.
     _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -182,19 +75,9 @@ class ModelFrame:
     # -- sizes and weights -----------------------------------------------------------------------------------------
 
     @property
-    def n(self) -> int:
-        """Rows kept."""
-        return len(self.rows)
-
-    @property
     def nobs(self) -> int:
         """Rows of positive weight."""
         return self.n if self.weights is None else int((self.weights > 0).sum())
-
-    @property
-    def dropped(self) -> int:
-        """Rows dropped for missing values."""
-        return self.total - self.n
 
     @property
     def unit_weights(self) -> Array:
@@ -232,8 +115,8 @@ class ModelFrame:
             values={k: take(v, rows) for k, v in self.values.items()},
             weights=None if self.weights is None else self.weights[rows],
             offset=None if self.offset is None else self.offset[rows],
-            strata=None if self.strata is None else replace(self.strata, codes=self.strata.codes[rows]),
-            clusters=tuple(replace(c, codes=c.codes[rows]) for c in self.clusters),
+            groupings={role: tuple(g.take(rows) for g in found) for role, found in self.groupings.items()},
+            panel=None if self.panel is None else self.panel.take(rows),
             counts=None if self.counts is None else self.counts[rows],
             sampling=None if self.sampling is None else self.sampling[rows],
             _memo={},
@@ -247,13 +130,45 @@ class ModelFrame:
         """
         treatment = self.the_treatment
         moved = treatment.take(rows)
-        kept = ("y", ("design", "adjust"), ("design", "propensity"))
+        kept = ("y", ("design", ADJUST), ("design", PROPENSITY))
         return replace(
             self,
             treatment=moved,
             values={**self.values, treatment.name: moved.column} if treatment.name in self.values else self.values,
             _memo={k: v for k, v in self._memo.items() if k in kept},
         )
+
+    def with_outcome(self, value: Value, name: str | None = None) -> ModelFrame:
+        """The same frame with another outcome (n,); designs stay as they are."""
+        label = name or self._the_outcome().name
+        return replace(self, outcome=Outcome(label, value), _memo={k: v for k, v in self._memo.items() if k != "y"})
+
+    def with_column(self, label: str, value: Value, role: str | None = None) -> ModelFrame:
+        """The same frame with other values (n,) of a variable, or a new one that joins a role's terms.
+
+        Parameters
+        ----------
+        label : str
+            The variable as the formula writes it; ``log(x)`` is another variable than ``x``.
+        value : Value
+        role : str, optional
+            Where a new variable stands; that of the formula's own stays.
+
+        Raises
+        ------
+        CapabilityError
+            For the treatment and the outcome, which have ways of their own, and for a variable that is not there.
+        """
+        special = {self.treatment.name if self.treatment else None, self.outcome.name if self.outcome else None}
+        if label in special:
+            raise CapabilityError(f"{label!r} is the treatment or the outcome; use with_treatment or with_outcome")
+        if role is None and label not in self.values:
+            raise CapabilityError(f"the formula has no variable {label!r}{choose(label, self.values)}")
+        bodies = dict(self.bodies)
+        if role is not None:
+            bodies[role] = plus(enclosed(bodies[role]), Name(label)) if role in bodies else Name(label)
+        kept = {k: v for k, v in self._memo.items() if k == "y"}
+        return replace(self, values={**self.values, label: value}, bodies=bodies, _memo=kept)
 
     # -- outcome and treatment -------------------------------------------------------------------------------------
 
@@ -293,22 +208,20 @@ class ModelFrame:
         if found:
             raise OptionError(f"{why}; the formula has {', '.join(f'{role}(...)' for role in found)}")
 
-    def outcome_part(self, *, interact: bool = False) -> tuple[Any, ...]:
-        """Key of the outcome model's design: treatment, confounders, outcome terms, modifiers and interactions."""
-        return ("outcome", interact)
+    def design(self, part: Part) -> DesignMatrix:
+        """One of the frame's design matrices, built once.
 
-    def design(self, part: Any) -> DesignMatrix:
-        """One of the frame's designs, built once.
-
-        Parameters
-        ----------
-        part : ("outcome", interact), ("weighted", interact), "adjust" or "propensity"
-            ``weighted`` is the outcome model of a weighted sample, without the confounders.
+        Raises
+        ------
+        CapabilityError
+            For what is no ``Part``.
         """
+        if not isinstance(part, Part):
+            raise CapabilityError(f"a design matrix is named by a Part, as Part('outcome'), not by {part!r}")
         design: DesignMatrix = self._remember(("design", part), lambda: self._design(self._rhs(part)))
         return design
 
-    def counterfactual(self, part: Any, key: Any, column: Value) -> Counterfactual:
+    def counterfactual(self, part: Part, key: Any, column: Value) -> Counterfactual:
         """The columns of a design that change when the treatment is set to ``column``; ``key`` names the setting."""
 
         def make() -> Counterfactual:
@@ -317,28 +230,31 @@ class ModelFrame:
         change: Counterfactual = self._remember(("at", part, key), make)
         return change
 
-    def _rhs(self, part: Any) -> Node | None:
-        rest = [self.bodies[k] for k in ("adjust", "modify") if k in self.bodies]
-        if part == "adjust":
-            return _sum(rest)
-        if part == "propensity":
-            return _sum([*rest, *(self.bodies[k] for k in ("propensity",) if k in self.bodies)])
-        kind, interact = part
-        treat = self.spec.treatment
-        assert treat is not None
-        # Under weighting the confounders are balanced, so the outcome model has only what is asked for.
-        roles = ("outcome", "modify") if kind == "weighted" else ("adjust", "outcome", "modify")
-        rest = [self.bodies[k] for k in roles if k in self.bodies]
-        others = _sum(rest)
-        if others is None:
-            return treat
-        if interact:
-            return Call("*", (Argument(treat), Argument(parenthesised(others))))
-        total = plus(treat, others)
+    def _rhs(self, part: Part) -> Node | None:
+        """The right-hand side of a design: what stands in front, then the terms of its roles."""
+        others = _sum([self.bodies[role] for role in part.record.roles if role in self.bodies])
+        head = self._head(part)
+        if head is None or others is None:
+            return others if head is None else head
+        if part.interact:
+            return Call("*", (Argument(head), Argument(parenthesised(others))))
+        total = plus(head, others)
         if "modify" in self.bodies:
-            crossed = Call(":", (Argument(treat), Argument(parenthesised(self.bodies["modify"]))))
-            total = plus(total, crossed)
+            total = plus(total, Call(":", (Argument(head), Argument(parenthesised(self.bodies["modify"])))))
         return total
+
+    def _head(self, part: Part) -> Node | None:
+        if part.record.heads == "treat":
+            treat = self.spec.treatment
+            if treat is None:
+                raise CapabilityError("this design matrix needs treat(...) in the formula")
+            return treat
+        if part.record.heads == "did":
+            (role,) = self.spec.of("did") or (None,)
+            if role is None:
+                raise CapabilityError("this design matrix needs did(...) in the formula")
+            return Call("*", tuple(Argument(body) for body in role.body))
+        return None
 
     def _design(self, rhs: Node | None) -> DesignMatrix:
         found = Terms((), (), (), ()) if rhs is None else terms(rhs, source=self.spec.source)
@@ -362,26 +278,24 @@ class ModelFrame:
     # -- groups ----------------------------------------------------------------------------------------------------
 
     @property
+    def clusters(self) -> tuple[Grouping, ...]:
+        """What ``cluster(...)`` names."""
+        return self.groupings.get("cluster", ())
+
+    @property
     def cluster_names(self) -> tuple[str, ...]:
         """Groupings that ``cluster(...)`` names."""
         return tuple(c.name for c in self.clusters)
 
-    def groups(self, name: str) -> Grouping:
-        """Codes of a column of the data on the rows kept; a missing value is a ``DataError``."""
-        named = [*self.clusters] if self.strata is None else [*self.clusters, self.strata]
-        for known in named:
-            if known.name == name:
-                return known
-        return grouping(name, take(self.table.named(name), self.rows), self.index)
+    @property
+    def strata(self) -> Grouping | None:
+        """The strata or blocks, those of several variables taken together."""
+        return next(iter(self.groupings.get("strata", ())), None)
 
-    def numbers(self, name: str) -> Array:
-        """A numeric column of the data on the rows kept; a missing value is a ``DataError``."""
-        value = take(self.table.named(name), self.rows)
-        if not isinstance(value, np.ndarray):
-            raise DataError(f"{name!r} must be numbers")
-        if np.isnan(value.astype(float)).any():
-            grouping(name, value, self.index)
-        return value.astype(float)
+    @property
+    def unit(self) -> Grouping | None:
+        """The units that ``did(..., unit = id)`` names."""
+        return next(iter(self.groupings.get("unit", ())), None)
 
     def remembered(self, key: Any, make: Any) -> Any:
         """What depends on the rows alone, made once and shared by reweighted copies."""
@@ -406,12 +320,6 @@ class ModelFrame:
         """Whether a column stands in ``modify(...)``."""
         return "modify" in self.bodies and name in variables(self.bodies["modify"])
 
-    def data_used(self) -> Any:
-        """The rows kept as a pandas frame (a copy)."""
-        data = self.table.to_pandas().iloc[self.rows].copy()
-        data.index = self.index
-        return data
-
 
 def parenthesised(node: Node) -> Node:
     """The node in parentheses where it is an operation."""
@@ -423,6 +331,3 @@ def _sum(nodes: list[Node]) -> Node | None:
     for node in nodes:
         total = node if total is None else plus(total, enclosed(node))
     return total
-
-
-__all__ = ["DesignMatrix", "Kind", "ModelFrame", "Outcome"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,10 @@ from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
-from causalformula.frame.grouping import Grouping, grouping
-from causalformula.frame.model_frame import Outcome
 from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.outcome import Outcome
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
     as_numbers,
@@ -36,24 +36,14 @@ from causalformula.frame.rows import (
 from causalformula.numerics.arrays import Array, Codes
 
 
-@dataclass(frozen=True, eq=False)
-class RegressionFrame:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RegressionFrame(BoundRows):
     """What a regression is fitted to, on the rows kept.
 
     Parameters
     ----------
     text : str
         The formula as it was written.
-    table : Table
-        The caller's data, never changed.
-    rows : ndarray (n,) of int
-        Positions of the rows kept.
-    index : pandas Index (n,)
-        Their labels.
-    total : int
-        Rows after ``subset``, before missing values were dropped.
-    missing_by : mapping of str to int
-        Rows in which each variable is missing.
     outcome : Outcome or None
         None for a formula without a left side.
     X : ndarray (n, p)
@@ -61,35 +51,17 @@ class RegressionFrame:
         Makes ``X`` and the offset of other data.
     weights, offset : ndarray (n,) or None
         Prior weights; the sum of all offsets.
-    notes : tuple of str
-        What was said of how the data were read.
     """
 
     text: str
-    table: Table
-    rows: Codes
-    index: Any
-    total: int
-    missing_by: Mapping[str, int]
     outcome: Outcome | None
     X: Array
     replay: Replay
     weights: Array | None = None
     offset: Array | None = None
-    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"RegressionFrame({self.text!r}, {self.n} rows)"
-
-    @property
-    def n(self) -> int:
-        """Rows kept."""
-        return len(self.rows)
-
-    @property
-    def dropped(self) -> int:
-        """Rows dropped for missing values."""
-        return self.total - self.n
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,16 +72,6 @@ class RegressionFrame:
     def intercept(self) -> bool:
         """Whether the formula has an intercept."""
         return self.replay.recipe.terms.intercept
-
-    def groups(self, name: str) -> Grouping:
-        """Codes of a column of the data on the rows kept; a missing value is a ``DataError``."""
-        return grouping(name, take(self.table.named(name), self.rows), self.index)
-
-    def data_used(self) -> Any:
-        """The rows kept as a pandas frame (a copy)."""
-        data = self.table.to_pandas().iloc[self.rows].copy()
-        data.index = self.index
-        return data
 
 
 def bind_regression(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from causalformula.frame.parts import Part
 from causalformula.frame.replay import Replay
 from causalformula.inference.regression import FittedRegression
 from causalformula.results.call import Call
@@ -50,7 +51,7 @@ def _replay(fitted: FittedRegression, call: Call, name: str) -> Replay | None:
     if frame.treatment is None or name not in ("outcome", "propensity"):
         return None
     interact = bool(getattr(call.options, "interact", False))
-    recipe = frame.design(frame.outcome_part(interact=interact) if name == "outcome" else "propensity").recipe
+    recipe = frame.design(Part("outcome", interact) if name == "outcome" else "propensity").recipe
     if recipe.names != fitted.names:
         return None
     offsets = tuple(node for role in call.spec.of("offset") for node in role.body) if name == "outcome" else ()

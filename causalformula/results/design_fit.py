@@ -14,6 +14,7 @@ from causalformula.formula.language.reader import parse, with_tilde
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.frame.bind import bind
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
@@ -124,7 +125,7 @@ def rebound(design: DesignCore, spec: Spec, request: Request | None) -> ModelFra
             f"{counted(len(lost), 'row')} of the design {have} a missing value in the outcome's formula ({by}; "
             f'{named} {some(lost)}); make the design on complete rows, as in cf.design(..., subset="!is.na({first})")'
         )
-    balanced, wanted = made.design("propensity").names, frame.design("propensity").names
+    balanced, wanted = made.design(PROPENSITY).names, frame.design(PROPENSITY).names
     if set(balanced) != set(wanted):
         other = sorted(set(wanted) ^ set(balanced))
         raise OptionError(

@@ -23,6 +23,7 @@ from causalformula.errors import (
     IdentificationError,
     OptionError,
 )
+from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.balancing import Conditions, balance
 from causalformula.numerics.covariate_balance import balance_dose, balance_levels
 from causalformula.numerics.families import family as read_family
@@ -120,7 +121,7 @@ def test_balance_conditions_hold(method, estimand, seed):
     data = sample(seed)
     fit = fitted("y ~ treat(a) + adjust(x + z) + weights(w)", data, method, estimand=estimand)
     w = (fit.design.weights * data["w"]).to_numpy()
-    X = fit.call.frame.design("propensity").X[:, 1:]
+    X = fit.call.frame.design(PROPENSITY).X[:, 1:]
     a, s = data["a"].to_numpy() == 1, data["w"].to_numpy()
     treated, control = (w[k] @ X[k] / w[k].sum() for k in (a, ~a))
     np.testing.assert_allclose(treated, control, atol=1e-8 * X.std(axis=0).max())
@@ -237,7 +238,7 @@ def test_balance_within_tolerances(estimand, seed, tols):
     data = sample(seed)
     fit = fitted("y ~ treat(a) + adjust(x + z) + weights(w)", data, "ebal", estimand=estimand, tols=tols)
     w = (fit.design.weights * data["w"]).to_numpy()
-    X = fit.call.frame.design("propensity").X[:, 1:]
+    X = fit.call.frame.design(PROPENSITY).X[:, 1:]
     s, treated = data["w"].to_numpy(), data["a"].to_numpy() == 1
     arms = {"ATE": (treated, ~treated), "ATT": (treated,), "ATC": (~treated,)}[estimand]
     sd = np.sqrt(np.mean([s[k] @ (X[k] - s[k] @ X[k] / s[k].sum()) ** 2 / s[k].sum() for k in arms], axis=0))

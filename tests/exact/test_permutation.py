@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 import causalformula as cf
+from causalformula.frame.parts import Part
 from causalformula.inference.resampling.permutation import Assignments, permutation_p
 
 
@@ -126,7 +127,7 @@ def test_reassigned_frame_is_the_frame_of_reassigned_data(small, treatment):
     rows = np.random.default_rng(4).permutation(10)
     column = {"factor(a)": "a"}.get(treatment, treatment)
     moved = cf.fit(formula, frame).call.frame
-    part = moved.outcome_part(interact=False)
+    part = Part("outcome", False)
     moved.design(part)  # remembered designs must not survive
     moved = moved.with_treatment(rows)
     fresh = cf.fit(formula, frame.assign(**{column: frame[column].to_numpy()[rows]})).call.frame

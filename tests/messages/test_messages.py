@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import causalformula as cf
+from causalformula.frame.parts import Part
 from tests.laws.strategies import simulate
 
 F = "y ~ treat(a) + adjust(x + z)"
@@ -395,4 +396,4 @@ def test_a_level_that_was_not_there(data):
     frame = cf.fit(F, data).call.frame
     new = Table(data.assign(z="new"))
     with pytest.raises(cf.DataError, match=r"(?s)z.*new"):
-        frame.design(("outcome", False)).recipe.apply(new.columns(["a", "x", "z"]), new.n)
+        frame.design(Part("outcome")).recipe.apply(new.columns(["a", "x", "z"]), new.n)

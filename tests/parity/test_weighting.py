@@ -17,6 +17,7 @@ from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.energy import distance_columns
 from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import CausalFormulaWarning
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
@@ -249,7 +250,7 @@ def test_cbps_package(lalonde, estimand):
 
 def imbalance(frame, coef):
     """Largest difference of the weighted arms' sums for the ATC, in standard deviations over the sample's size."""
-    Z, codes = frame.design("propensity").X, frame.the_treatment.codes
+    Z, codes = frame.design(PROPENSITY).X, frame.the_treatment.codes
     p = 1 / (1 + np.exp(-Z @ coef))
     signed = np.where(codes == 1, (1 - p) / p, -1.0)
     return np.abs(signed @ Z / len(Z) / np.append(1, Z[:, 1:].std(axis=0))).max()
@@ -275,7 +276,7 @@ def test_cbps_package_over(lalonde):
     stored = values("CBPS_package")["ATE_over"]
     logit = cf.fit(FULL, lalonde, "ipw")
     frame = logit.call.frame
-    Z, a = frame.design("propensity").X, frame.the_treatment.codes.astype(float)
+    Z, a = frame.design(PROPENSITY).X, frame.the_treatment.codes.astype(float)
     spread = np.sqrt((Z**2).mean(axis=0))
     problem = Moments(Z / spread, a, np.ones(frame.n), None)
 

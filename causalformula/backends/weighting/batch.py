@@ -13,6 +13,7 @@ from causalformula.backends.weighting.effect import TILTED
 from causalformula.backends.weighting.weights import WeightingOptions
 from causalformula.errors import CausalFormulaError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates
@@ -36,7 +37,7 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
     with np.errstate(invalid="ignore"):
         totals = frame.unit_weights * W * weigh(W)
     good = ~np.isnan(totals).any(axis=1)
-    part = ("weighted", options.interact)
+    part = Part("weighted", options.interact)
     design = frame.design(part)
     betas = np.full((len(W), design.X.shape[1]), np.nan)
     if good.any():

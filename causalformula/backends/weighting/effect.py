@@ -13,6 +13,7 @@ from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface, target_weights
 from causalformula.backends.weighting.weights import Weighting, WeightingOptions
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
@@ -29,7 +30,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     ``sum_i s_i r_i x_i (d w_i / d theta)'`` chains the stages; inference uses the normal distribution.
     """
     family = read_family(options.family)
-    part = ("weighted", options.interact)
+    part = Part("weighted", options.interact)
     s = frame.unit_weights
     refuse_single_rows(frame, weighting.weights)
     model = fit_outcome(frame, part, family, s * weighting.weights)

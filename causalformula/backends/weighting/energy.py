@@ -17,6 +17,7 @@ from causalformula.backends.weighting.weights import Weighting, WeightingOptions
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.expressions.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.energy import quadratic_programme, scaled_distances
@@ -173,7 +174,7 @@ def distance_columns(frame: ModelFrame) -> Array:
 
     With a column a level, two units of different levels are equally far apart whichever the levels.
     """
-    design = frame.design("propensity")
+    design = frame.design(PROPENSITY)
     columns = [design.X[:, 1:]]
     for value in design.values.values():
         if isinstance(value, (Factor, Strings)):

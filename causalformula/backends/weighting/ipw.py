@@ -38,6 +38,7 @@ from causalformula.backends.weighting.weights import (
 )
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
@@ -237,7 +238,7 @@ def _folds_text(folds: int) -> str:
 
 def propensity_design(frame: ModelFrame, by: str | None) -> Regressors:
     """Regressors of the treatment model; with ``by``, a set of them a level."""
-    design = frame.design("propensity")
+    design = frame.design(PROPENSITY)
     if by is None:
         return Regressors(design.X, design.names, first_column(design.X, design.intercept))
     groups = frame.groups(by)

@@ -12,6 +12,7 @@ from causalformula.backends.options import flag, whole
 from causalformula.backends.weighting.weights import WeightingOptions
 from causalformula.formula.expressions.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import centred
 from causalformula.numerics.least_squares import least_squares
@@ -48,7 +49,7 @@ def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = 
     """
 
     def make() -> tuple[Array, tuple[str, ...]]:
-        design = frame.design("propensity")
+        design = frame.design(PROPENSITY)
         near = centred(design.X).X
         if moments == 1 and not interactions:
             return near, design.names
@@ -80,7 +81,7 @@ def with_every_level(frame: ModelFrame, Z: Array, names: tuple[str, ...]) -> tup
     """
 
     def make() -> tuple[Array, tuple[str, ...]]:
-        design = frame.design("propensity")
+        design = frame.design(PROPENSITY)
         levels = [
             (f"{design.recipe.terms.labels[place]}{level}", (factor.codes == k).astype(float))
             for place, value in design.values.items()

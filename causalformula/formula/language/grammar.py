@@ -93,6 +93,7 @@ _RECORDS = (
     RoleRecord("fe", "absorbed fixed effects", "fe(a + b)"),
     RoleRecord("cluster", "clusters of the covariance, the bootstrap and the folds", "cluster(g)"),
     RoleRecord("weights", "sampling weights", "weights(w)", "expression", once=True),
+    RoleRecord("censoring", "terms for the model of being observed only", "censoring(x)", adjusts=True),
     RoleRecord("offset", "a term with coefficient one", "offset(log(x))", "expression"),
     RoleRecord("strata", "strata or blocks", "strata(s)"),
 )

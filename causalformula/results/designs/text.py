@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.errors import some
+from causalformula.frame.parts import PROPENSITY
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.strata import strata_parts
 from causalformula.results.text.coefmat import Cells
@@ -39,7 +40,7 @@ def _head(design: DesignCore) -> str:
     if frame.treatment is not None:
         lines.append(f" - treatment: {treatment_text(frame.treatment)}")
     lines.append(f" - estimand: {estimand_text(call, str(call.options.estimand), always=True)}")
-    lines.append(f" - covariates: {some(frame.design('propensity').recipe.terms.term_labels) or 'none'}")
+    lines.append(f" - covariates: {some(frame.design(PROPENSITY).recipe.terms.term_labels) or 'none'}")
     return "\n".join(lines)
 
 

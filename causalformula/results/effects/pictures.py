@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Bools
@@ -123,7 +124,7 @@ def _outcome_name(frame: ModelFrame) -> str:
 
 def _covariates(frame: ModelFrame) -> list[tuple[str, Any]]:
     """Variables of the outcome model beside the treatment, in the formula's order."""
-    design = frame.design(frame.outcome_part())
+    design = frame.design(Part("outcome"))
     labels = design.recipe.terms.labels
     name = frame.the_treatment.name
     return [(label, design.values[k]) for k, label in enumerate(labels) if label != name]

@@ -155,7 +155,7 @@ class ModelCore(FitNumbers, Estimates):
 def model_covariance(regression: FittedRegression, frame: RegressionFrame | ModelFrame, vcov: Any) -> Covariance:
     """Covariance of the estimable coefficients; the classical one where ``vcov`` is None."""
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
-    groups = {name: frame.groups(name).codes for name in grouping_names(request)}
+    groups = frame.codes(grouping_names(request))
     if isinstance(request, Bootstrap) and regression.earlier:
         raise CapabilityError("refits of this model would hold its weights fixed; bootstrap the fit that it came from")
     refit = partial(refits, regression)
