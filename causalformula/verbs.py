@@ -5,14 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import causalformula.backends.difference_in_means
-import causalformula.backends.regression
-import causalformula.backends.subclass
-import causalformula.backends.weighting.cbps
-import causalformula.backends.weighting.ebal
-import causalformula.backends.weighting.energy
-import causalformula.backends.weighting.ipt
-import causalformula.backends.weighting.ipw  # noqa: F401  (importing a backend files its record)
 from causalformula.backends import registry
 from causalformula.backends.options import Options, check_functions
 from causalformula.backends.routing import default_method, refuse_estimated, refuse_unread_roles

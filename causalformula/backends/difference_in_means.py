@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
+from causalformula.backends.contrasts import Contrast, contrasts, settings
+from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, Fit, Query, unit_design
 from causalformula.backends.options import Options
-from causalformula.backends.registry import backend
-from causalformula.backends.standardize import effects_answer, means_answer
-from causalformula.errors import CapabilityError, DataError, OptionError, some, warn
+from causalformula.backends.outcomes import PotentialMeans, effects_answer
+from causalformula.backends.registry import Record
+from causalformula.errors import DataError, OptionError, some, warn
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
@@ -92,29 +93,22 @@ def _blocks(frame: ModelFrame, w: Array) -> tuple[Codes, tuple[str, ...]]:
 
 @dataclass(frozen=True, eq=False)
 class Arms:
-    """Mean potential outcomes by arm; answers effects and means."""
+    """Mean potential outcomes by arm."""
 
     frame: ModelFrame
     options: DifferenceInMeans
     cells: Cells
 
-    def answer(self, query: Query) -> Answer:
-        """Effects or means over everyone."""
-        if query.by is not None:
-            raise CapabilityError(
-                "difference_in_means has no effects by group; use method='regression' with modify(...), or subset="
-            )
-        treatment = self.frame.the_treatment
-        if query.kind == "means":
-            return means_answer(treatment, self.means())
-        compared = contrasts(treatment, self.options.contrast)
-        answer = effects_answer(
-            treatment, compared, unique_settings(compared), self._chosen(compared), self.options.scale, False
+    def potential(self) -> PotentialMeans:
+        """What the means answer, over everyone."""
+        hint = "use method='regression' with modify(...), or subset="
+        return PotentialMeans(
+            self.frame,
+            self.options,
+            lambda wanted, _: self.means().select([int(setting.key) for setting in wanted]),
+            no_groups=f"difference_in_means has no effects by group; {hint}",
+            refine=self._with_design_df,
         )
-        return self._with_design_df(answer, compared)
-
-    def _chosen(self, compared: Sequence[Contrast]) -> Estimate:
-        return self.means().select([int(s.key) for s in unique_settings(compared)])
 
     def means(self) -> Estimate:
         """``mu_a = sum_b share_b mean[b, a]`` with Neyman's influence: within cells, then between blocks."""
@@ -124,7 +118,7 @@ class Arms:
         names = tuple(s.label for s in settings(self.frame.the_treatment))
         stage, jac = _cell_stage(c, names) if len(c.total) == 1 or self.frame.clusters else _arm_stage(c, theta, names)
         between = n * c.w[:, None] * (c.mean[c.block] - theta) / c.w.sum()
-        return Estimate(names, theta, Influence((stage,), jac, n, between))
+        return Estimate(names, theta, Influence((stage,), jac, n, between, rooted=True))
 
     def _with_design_df(self, answer: Answer, compared: Sequence[Contrast]) -> Answer:
         """Degrees of freedom that estimatr's design gives: Welch's, or clusters minus cells within blocks."""
@@ -285,13 +279,12 @@ def _batch(frame: ModelFrame, options: DifferenceInMeans, query: Query, W: Array
         return options.scale.function(mu[:, high], mu[:, low])
 
 
-@backend(
-    "difference_in_means",
+@Record(
+    name="difference_in_means",
     options=DifferenceInMeans,
     aliases=("dim",),
     treatments={Kind.BINARY, Kind.MULTI},
-    estimands=("ATE",),
-    default_estimand="ATE",
+    estimands=(ATE,),
     default_vcov="HC2",
     cluster_vcov="CR2 ~ {g}",
     roles=("treat", "strata", "cluster", "weights"),
@@ -327,7 +320,7 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     if family not in ("gaussian", None):
         raise OptionError("difference_in_means has no outcome model, so no family; use method='regression'")
     c = cells(frame)
-    arms = Arms(frame, options, c)
+    potential = Arms(frame, options, c).potential()
     count = _units_by_cell(frame, c)
     units = count.sum(axis=1)
     pairs = frame.strata is not None and bool((units == 2).any()) and c.mean.shape[1] == 2
@@ -337,9 +330,9 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
         _refuse_single(frame, c, count)
     blocks = "" if frame.strata is None else f", {len(units)} {'pairs' if pairs else 'blocks'}"
     return Fit(
-        answer=_paired(frame, options, c) if pairs else arms.answer(Query()),
-        estimand="ATE",
+        answer=_paired(frame, options, c) if pairs else potential.answer(Query()),
+        estimand=ATE,
         design=unit_design(frame.n),
         method=f"difference in means{blocks}",
-        outcomes=arms,
+        outcomes=potential,
     )

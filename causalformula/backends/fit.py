@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError
+from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
@@ -132,6 +133,14 @@ class Designed(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model behind a fit, and which of the frame's designs it was fitted to (None where it was none of them)."""
+
+    model: FittedRegression
+    part: Part | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Fit:
     """A fitted estimator.
 
@@ -142,7 +151,7 @@ class Fit:
     estimand : str
     outcomes : Outcomes, optional
         None where the method has effects but no potential outcome means.
-    models : mapping of str to FittedRegression
+    models : mapping of str to Fitted
         ``outcome``, ``propensity``, ``first_stage`` where they exist.
     design : DesignWeights
     method : str
@@ -161,7 +170,7 @@ class Fit:
     design: DesignWeights
     method: str
     outcomes: Outcomes | None = None
-    models: Mapping[str, FittedRegression] = field(default_factory=dict)
+    models: Mapping[str, Fitted] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     designed: Designed | None = None
     caveats: tuple[str, ...] = ()

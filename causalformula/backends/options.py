@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import OptionError, choose
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 
 QUOTES = "'\""
-ESTIMANDS = ("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE")
 CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
 LONGEST = 60
 

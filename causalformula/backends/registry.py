@@ -2,100 +2,138 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from causalformula.backends.catalogue import CATALOGUE, load, planned
+from causalformula.backends.estimands import ESTIMANDS, FOCAL
 from causalformula.backends.fit import Designed, Fit, Query
-from causalformula.backends.options import ESTIMANDS, Options, shown
+from causalformula.backends.options import Options, shown
 from causalformula.errors import (
     CapabilityError,
-    ConvergenceError,
-    DataError,
-    FormulaError,
-    IdentificationError,
     OptionError,
     choose,
 )
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import influence_error
+from causalformula.inference.refit import attempt, refit_each
 from causalformula.numerics.arrays import Array, Codes
 
 Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
+Weigh = Callable[[Array], Array]
+BatchAfter = Callable[[ModelFrame, Any, Query, Array, Weigh], "Array | None"]
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the package knows of a method.
+    """What the package knows of a method; as a decorator, it files the function that it stands above.
+
+    A method with a design stage has ``estimate``, and the function is the design: what is fitted, and refitted by the
+    bootstrap, follow from the two. Any other function is the fit itself, ``(ModelFrame, options) -> Fit``.
 
     Parameters
     ----------
     name : str
-    run : callable
-        ``(ModelFrame, options) -> Fit``.
     options : type
         The frozen dataclass whose fields are the method's options.
-    aliases : tuple of str
-    treatments : frozenset of Kind
+    treatments : collection of Kind
     estimands : tuple of str
-    default_estimand : str
+        The first is the default.
     default_vcov : str
-    cluster_vcov : str
-        The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
-    roles : tuple of str
-        Roles it uses beside the ones every method reads.
     r : str
         The R call with the same numbers.
     summary : str
         One line for the methods table.
+    aliases : tuple of str
+    cluster_vcov : str
+        The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
+    roles : tuple of str
+        Roles it uses beside the ones every method reads.
+    default_for : tuple of str
+        Roles whose formulas it answers where no method is named.
+    estimate : callable, optional
+        What follows the design stage, ``(frame, designed, options) -> Fit``.
     batch : callable, optional
         Many reweighted fits at once, for the bootstrap: ``(frame, options, query, W) -> (R, q)``, or None where it
         cannot.
+    batch_after : callable, optional
+        The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
     needs : tuple of str
         Optional packages that it imports.
-    make_design : callable, optional
-        The design stage alone, ``(frame, options) -> Designed``, which never looks at the outcome.
-    estimate : callable, optional
-        What follows it, ``(frame, designed, options) -> Fit``.
     face : str
         ``module:class`` of its results, where the method's family has verbs of its own.
+    run, make_design : callable
+        Filled in by the decorator.
     """
 
     name: str
-    run: Backend
     options: type[Options]
-    aliases: tuple[str, ...]
-    treatments: frozenset[Kind]
+    treatments: Collection[Kind]
     estimands: tuple[str, ...]
-    default_estimand: str
     default_vcov: str
-    cluster_vcov: str
-    roles: tuple[str, ...]
     r: str
     summary: str
+    aliases: tuple[str, ...] = ()
+    cluster_vcov: str = "~{g}"
+    roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")
+    default_for: tuple[str, ...] = ()
+    estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
     batch: Batch | None = None
+    batch_after: BatchAfter | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
-    make_design: Callable[[ModelFrame, Any], Designed] | None = None
-    estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
     face: str = ""
+    run: Backend = field(default=lambda frame, options: _unfiled(), repr=False)
+    make_design: Callable[[ModelFrame, Any], Designed] | None = field(default=None, repr=False)
+
+    def __call__(self, function: Method) -> Method:
+        """File a function under this record."""
+        filed = replace(self, run=function)
+        if self.estimate is not None:
+            filed = replace(self, make_design=function, run=partial(_through_design, function, self.estimate))
+        if self.batch is None and self.batch_after is not None:
+            filed = replace(filed, batch=partial(_batch_of_designs, function, self.batch_after))
+        RECORDS[self.name] = filed
+        return function
+
+    @property
+    def default_estimand(self) -> str:
+        """The estimand where none is asked for."""
+        return self.estimands[0]
+
+
+def _unfiled() -> NoReturn:
+    raise CapabilityError("this record stands above no function, so it fits nothing")
+
+
+def _through_design(make: Any, estimate: Any, frame: ModelFrame, options: Options) -> Fit:
+    """The design stage, and the estimate from it."""
+    found: Fit = estimate(frame, make(frame, options), options)
+    return found
+
+
+def _batch_of_designs(
+    make: Any, after: BatchAfter, frame: ModelFrame, options: Options, query: Query, W: Array
+) -> Array | None:
+    """Many reweighted fits: the design stage each time, what follows all at once."""
+
+    def weigh(W: Array) -> Array:
+        return refit_each(lambda w: make(frame.reweight(w), options).design.weights, W, size=frame.n)
+
+    return after(frame, options, query, W, weigh)
 
 
 RECORDS: dict[str, Record] = {}
 
-# Methods of the design whose backend is not there yet: named, so that asking for one is not called a typo.
-PLANNED = (
-    *("nearest", "matching", "optimal", "full", "cem", "exact", "cardinality"),
-    *("aipw", "tmle", "dml", "did", "iv"),
-    *("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),
-)
 # What R users may type, and where it is found here.
 METHOD_HINTS = {
     "glm": "propensity scores by logistic regression are method='ipw' (as weightit's method = 'glm')",
@@ -122,57 +160,11 @@ OPTION_HINTS = {
 ESTIMATED = ("contrast", "measure", "family", "interact")
 
 
-def backend(
-    name: str,
-    *,
-    options: type[Options],
-    treatments: Collection[Kind],
-    estimands: tuple[str, ...],
-    default_estimand: str,
-    default_vcov: str,
-    r: str,
-    summary: str,
-    aliases: tuple[str, ...] = (),
-    cluster_vcov: str = "~{g}",
-    roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights"),
-    batch: Batch | None = None,
-    exempt: Mapping[str, str] | None = None,
-    needs: tuple[str, ...] = (),
-    make_design: Callable[[ModelFrame, Any], Designed] | None = None,
-    estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None,
-    face: str = "",
-) -> Callable[[Backend], Backend]:
-    """File a function of (ModelFrame, options) as a method."""
-
-    def register(run: Backend) -> Backend:
-        RECORDS[name] = Record(
-            name=name,
-            run=run,
-            options=options,
-            aliases=aliases,
-            treatments=frozenset(treatments),
-            estimands=estimands,
-            default_estimand=default_estimand,
-            default_vcov=default_vcov,
-            cluster_vcov=cluster_vcov,
-            roles=roles,
-            r=r,
-            summary=summary,
-            batch=batch,
-            exempt=exempt or {},
-            needs=needs,
-            make_design=make_design,
-            estimate=estimate,
-            face=face,
-        )
-        return run
-
-    return register
-
-
 def methods() -> list[Record]:
-    """All records, in the order of their modules, whichever was imported first."""
-    return sorted(RECORDS.values(), key=lambda record: record.run.__module__)  # type: ignore[attr-defined]
+    """All records: those of the catalogue in its order, then any that were filed since."""
+    load()
+    own = [name for name in CATALOGUE if name in RECORDS]
+    return [RECORDS[name] for name in dict.fromkeys([*own, *RECORDS])]
 
 
 def names() -> dict[str, str]:
@@ -200,7 +192,7 @@ def find(method: str) -> Record:
         raise OptionError(f"unknown method {shown(method)}; it is a name or an options object{listed}")
     if method in known:
         return RECORDS[known[method]]
-    if method in PLANNED:
+    if planned(method):
         raise CapabilityError(
             f"method={method!r} is not available yet; available: {', '.join(r.name for r in methods())}"
         )
@@ -244,9 +236,10 @@ def read_options(
         raise OptionError(
             f"method {record.name!r} does not estimate the {estimand}; it offers {', '.join(record.estimands)}"
         )
-    if options.focal is not None and estimand not in ("ATT", "ATC"):
+    if options.focal is not None and not ESTIMANDS[estimand].focal:
         raise OptionError(
-            f"focal= names the level whose units are the target of the ATT or ATC; the estimand is the {estimand}"
+            f"focal= names the level whose units are the target of the {' or '.join(FOCAL)}; the estimand is the "
+            f"{estimand}"
         )
     return record, replace(options, estimand=estimand)
 
@@ -319,10 +312,6 @@ def _article(kind: Kind) -> str:
     return {Kind.BINARY: "binary", Kind.MULTI: "of several levels", Kind.CONTINUOUS: "a dose"}[kind]
 
 
-# What a single bad resample may raise; a mistake in the call would have been raised by the first fit.
-FAILURES = (ConvergenceError, DataError, IdentificationError, OptionError, FormulaError, np.linalg.LinAlgError)
-
-
 def replicates(weights: Array, *, frame: ModelFrame, options: Options, query: Query) -> Array:
     """Refit on each row of frequency weights (R, n): estimates (R, q) on the working scale, NaN where a fit failed."""
     record = record_of(options)
@@ -330,18 +319,13 @@ def replicates(weights: Array, *, frame: ModelFrame, options: Options, query: Qu
         found = record.batch(frame, options, query, weights)
         if found is not None:
             return found
-    return _each(weights, lambda w: run(frame.reweight(w), options).ask(query).estimate.theta)
+    return refit_each(lambda w: run(frame.reweight(w), options).ask(query).estimate.theta, weights)
 
 
 def failure(weights: Array, *, frame: ModelFrame, options: Options, query: Query) -> str:
     """Why the refit on one row of frequency weights (n,) fails; empty where it does not."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            run(frame.reweight(weights), options).ask(query)
-    except FAILURES as error:
-        return str(error)
-    return ""
+    found = attempt(lambda w: run(frame.reweight(w), options).ask(query), weights)
+    return found if isinstance(found, str) else ""
 
 
 def studentized(weights: Array, *, frame: ModelFrame, options: Options, query: Query, clusters: Codes | None) -> Array:
@@ -355,21 +339,4 @@ def studentized(weights: Array, *, frame: ModelFrame, options: Options, query: Q
         error = influence_error(found.evidence, w, clusters)
         return np.concatenate([found.theta, np.where(error > 0, error, np.nan)])
 
-    return _each(weights, one)
-
-
-def _each(weights: Array, one: Callable[[Array], Array]) -> Array:
-    """``one`` of each row, NaN where it failed."""
-    rows = []
-    size = 1
-    with warnings.catch_warnings():
-        # what the fit had to say was said of the data; of every resample it is noise
-        warnings.simplefilter("ignore")
-        for w in weights:
-            try:
-                row = one(w)
-            except FAILURES:
-                row = np.full(size, np.nan)
-            size = len(row)
-            rows.append(row)
-    return np.array([row if len(row) == size else np.full(size, np.nan) for row in rows])
+    return refit_each(one, weights)

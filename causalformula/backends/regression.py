@@ -9,11 +9,13 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
-from causalformula.backends.fit import Fit, Query, unit_design
+from causalformula.backends.estimands import ATC, ATE, ATT
+from causalformula.backends.fit import Fit, Fitted, Query, unit_design
 from causalformula.backends.options import Options
 from causalformula.backends.outcome import fit_outcome, model_word
-from causalformula.backends.registry import backend
-from causalformula.backends.standardize import Surface, target_weights
+from causalformula.backends.registry import Record
+from causalformula.backends.standardize import Surface
+from causalformula.backends.target import target_weights
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -53,7 +55,7 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
         return None
     part = Part("outcome", options.interact)
     design = frame.design(part)
-    base = target_weights(frame, str(options.estimand), options.focal)
+    base = target_weights(frame, options)
     model_weights = W if frame.weights is None else W * frame.weights
     betas = replicate(design.X, frame.y, model_weights, frame.offset, intercept=design.intercept)
     if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
@@ -79,7 +81,7 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
 
 
 def _differences(
-    frame: ModelFrame, part: object, compared: Sequence[Contrast], betas: Array, W: Array, base: Array
+    frame: ModelFrame, part: Part, compared: Sequence[Contrast], betas: Array, W: Array, base: Array
 ) -> Array:
     """Differences of means of a linear model, (R, contrasts): all columns that the treatment leaves alone cancel."""
     out = []
@@ -109,13 +111,12 @@ def _averages(W: Array, base: Array, matrices: list[Array]) -> list[Array]:
     return np.split(sums, np.cumsum([m.shape[1] for m in matrices])[:-1], axis=1)
 
 
-@backend(
-    "regression",
+@Record(
+    name="regression",
     options=Regression,
     aliases=("gcomp", "g_computation"),
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
-    estimands=("ATE", "ATT", "ATC"),
-    default_estimand="ATE",
+    estimands=(ATE, ATT, ATC),
     default_vcov="classical",
     roles=("treat", "adjust", "outcome", "modify", "cluster", "weights", "offset"),
     r="lm() or glm() |> marginaleffects::avg_comparisons()",
@@ -150,13 +151,13 @@ def regression(frame: ModelFrame, options: Regression) -> Fit:
     family = read_family(options.family)
     part = Part("outcome", options.interact)
     model = fit_outcome(frame, part, family, frame.weights)
-    surface = Surface(model, frame, part, options, str(options.estimand))
+    potential = Surface(model, frame, part, options).potential()
     return Fit(
-        answer=surface.answer(Query()),
+        answer=potential.answer(Query()),
         estimand=str(options.estimand),
         design=unit_design(frame.n),
         method=f"outcome regression ({model_word(family, model)})",
-        outcomes=surface,
-        models={"outcome": model},
+        outcomes=potential,
+        models={"outcome": Fitted(model, part)},
         notes=(*model.notes, *dropped_terms(model)),
     )

@@ -6,22 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from causalformula.backends import registry
+from causalformula.backends.estimands import ATE
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.language.spec import Spec
 
+# Roles whose methods, of the same names, are to come.
+PLANNED_ROLES = ("did", "iv")
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
 
 
 def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     """The method of a formula that names none.
 
-    A difference in means has no outcome model: a family, or an estimand other than the ATE, asks for the regression.
+    A role may have a method of its own (``default_for`` on its record). A difference in means has no outcome model: a
+    family, or an estimand other than the ATE, asks for the regression.
     """
-    if spec.has("did"):
-        return "did"
-    if spec.has("iv"):
-        return "iv"
-    usual = {"family": "gaussian", "estimand": "ATE"}
+    for record in registry.methods():
+        if any(spec.has(role) for role in record.default_for):
+            return record.name
+    for role in PLANNED_ROLES:
+        if spec.has(role):
+            return role
+    usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
     modelled = not all(asked) or "interact" in given
     return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"

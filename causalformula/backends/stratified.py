@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.contrasts import contrasts, settings, unique_settings
+from causalformula.backends.contrasts import settings
 from causalformula.backends.fit import Answer, Query, with_labels
 from causalformula.backends.options import Options
-from causalformula.backends.standardize import effects_answer, means_answer
-from causalformula.errors import CapabilityError
+from causalformula.backends.outcomes import PotentialMeans
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
@@ -36,7 +35,7 @@ class ByStratum(Query):
 
 @dataclass(frozen=True, eq=False)
 class Stratified:
-    """Means of both arms in every stratum, as one saturated regression: answers effects by stratum and over all.
+    """Means of both arms in every stratum, as one saturated regression.
 
     ``mu_a = sum_k share_k m_ka`` with ``share_k`` the target's weight in stratum k. HC2 of the saturated regression is
     the Neyman variance ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
@@ -85,29 +84,31 @@ class Stratified:
         names = tuple(f"subclass{k + 1}:{arm}" for k in range(self.size) for arm in arms)
         return Stage("strata", names, mean, np.diag(total), hat=hat), mean.reshape(self.size, 2)
 
-    def answer(self, query: Query) -> Answer:
-        """Effects or means over the target population, or effects by stratum."""
-        if query.by is not None:
-            raise CapabilityError("the stratified estimator has no effects by group; strata() has them by stratum")
-        if query.kind == "means":
-            return means_answer(self.frame.the_treatment, self._over_all())
-        if isinstance(query, ByStratum):
-            parts = [with_labels(self._effects(self._within(k)), (("subclass", str(k + 1)),)) for k in range(self.size)]
-            labels = tuple(label for part in parts for label in part.labels)
-            return Answer(stack([part.estimate for part in parts]), labels, parts[0].measure)
-        return self.overall
+    def potential(self) -> PotentialMeans:
+        """What the means over the target population answer."""
+        hint = "strata() has them by stratum"
+        return PotentialMeans(
+            self.frame,
+            self.options,
+            lambda wanted, _: self._over_all().select([int(setting.key) for setting in wanted]),
+            binomial=self.binomial,
+            no_groups=f"the stratified estimator has no effects by group; {hint}",
+        )
 
     @cached_property
     def overall(self) -> Answer:
         """Effects over the target population."""
-        return self._effects(self._over_all())
+        return self.potential().answer(Query())
 
-    def _effects(self, means: Estimate) -> Answer:
-        treatment = self.frame.the_treatment
-        compared = contrasts(treatment, self.options.contrast)
-        wanted = unique_settings(compared)
-        chosen = means.select([int(setting.key) for setting in wanted])
-        return effects_answer(treatment, compared, wanted, chosen, self.options.scale, self.binomial)
+    def by_stratum(self) -> Answer:
+        """Effects within each stratum."""
+        parts = []
+        for k in range(self.size):
+            means = self._within(k)
+            inside = replace(self.potential(), means=lambda wanted, _, m=means: m.select([int(s.key) for s in wanted]))
+            parts.append(with_labels(inside.answer(Query()), (("subclass", str(k + 1)),)))
+        labels = tuple(label for part in parts for label in part.labels)
+        return Answer(stack([part.estimate for part in parts]), labels, parts[0].measure)
 
     def _over_all(self) -> Estimate:
         """Mean potential outcomes in the target population, with the sampling of its strata in ``direct``."""
@@ -127,4 +128,4 @@ class Stratified:
         stage, _ = self._cells
         jac = np.asarray(np.kron(share, np.eye(2)), dtype=float)
         names = tuple(setting.label for setting in settings(self.frame.the_treatment))
-        return Estimate(names, jac @ stage.theta, Influence((stage,), jac, self.frame.n, direct))
+        return Estimate(names, jac @ stage.theta, Influence((stage,), jac, self.frame.n, direct, rooted=True))

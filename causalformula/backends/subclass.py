@@ -19,15 +19,18 @@ from causalformula.backends.distance import (
     read_distance,
     thin_arms,
 )
-from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
+from causalformula.backends.estimands import ATC, ATE, ATT
+from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Query
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
-from causalformula.backends.registry import backend
-from causalformula.backends.standardize import Surface, target_weights
+from causalformula.backends.outcomes import PotentialMeans
+from causalformula.backends.registry import Record
+from causalformula.backends.standardize import Surface
 from causalformula.backends.stratified import ByStratum, Stratified
+from causalformula.backends.target import target_weights
 from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.parts import Part
+from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
@@ -170,7 +173,7 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     distance = read_distance(frame, options.distance, options.link)
     s, codes = frame.unit_weights, frame.the_treatment.codes
     _both_arms(frame, s > 0, "")
-    among = target_weights(frame, str(options.estimand), options.focal) > 0
+    among = target_weights(frame, options) > 0
     kept = np.ones(frame.n, dtype=bool)
     notes = list(distance.notes)
     if options.discard is not None:
@@ -182,7 +185,7 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     _enough(frame, strata, options)
     notes += _left_out(frame, options, distance, kept, strata) + _notes(strata, options)
     inside = strata.codes >= 0
-    target = np.where(inside, target_weights(frame, str(options.estimand), options.focal), 0.0)
+    target = np.where(inside, target_weights(frame, options), 0.0)
     weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
     return Stratification(strata, weights, target, distance, tuple(notes))
 
@@ -258,12 +261,12 @@ def _notes(strata: Strata, options: Subclass) -> list[str]:
 class Subclassified:
     """Answers by one estimator over the target population, and by stratum."""
 
-    overall: Surface | Stratified
+    overall: PotentialMeans
     within: Stratified
 
     def answer(self, query: Query) -> Answer:
         """Effects, means, or effects by stratum."""
-        return self.within.answer(query) if isinstance(query, ByStratum) else self.overall.answer(query)
+        return self.within.by_stratum() if isinstance(query, ByStratum) else self.overall.answer(query)
 
 
 def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass) -> Fit:
@@ -272,8 +275,8 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     binomial = family.name in ("binomial", "quasibinomial")
     within = Stratified(frame, options, made.strata.codes, made.target, frame.outcome_for(family), binomial)
     words = made.words
-    models = {} if made.distance.model is None else {"propensity": made.distance.model}
-    overall: Surface | Stratified = within
+    models = {} if made.distance.model is None else {"propensity": Fitted(made.distance.model, PROPENSITY)}
+    overall = within.potential()
     notes = (*made.notes, *_single(made.strata, options), *thin_arms(frame, made.weights))
     if options.estimator == "stratified":
         frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
@@ -281,8 +284,8 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     else:
         model = _weighted_model(frame, options, made.weights)
         part = Part("weighted", options.interact)
-        overall = Surface(model, frame, part, options, str(options.estimand), base=made.target)
-        models = {"outcome": model, **models}
+        overall = Surface(model, frame, part, options, base=made.target).potential()
+        models = {"outcome": Fitted(model, part), **models}
         words += f"; weighted outcome regression ({model_word(family, model)})"
         notes = (*notes, *model.notes, *dropped_terms(model), *idle_interact(frame, options.interact))
     outcomes = Subclassified(overall, within)
@@ -298,19 +301,17 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     )
 
 
-@backend(
-    "subclass",
+@Record(
+    name="subclass",
     options=Subclass,
     aliases=("stratification",),
     treatments={Kind.BINARY},
-    estimands=("ATT", "ATE", "ATC"),
-    default_estimand="ATT",
+    estimands=(ATT, ATE, ATC),
     default_vcov="HC3",
     face="causalformula.results.families.subclass:SubclassResult",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
-    make_design=stratification,
     estimate=subclassified_fit,
     exempt={
         "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
@@ -319,7 +320,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         "label_swap": "strata are closed on the left, so a score turned upside down puts a unit on an edge elsewhere",
     },
 )
-def subclass(frame: ModelFrame, options: Subclass) -> Fit:
+def subclass(frame: ModelFrame, options: Subclass) -> Stratification:
     """Average effect by subclassification on the propensity score.
 
     Strata are cut at quantiles of the score in the target population (the treated for the ATT, the controls for the
@@ -333,7 +334,7 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
 
     Returns
     -------
-    Fit
+    Stratification
 
     Raises
     ------
@@ -346,7 +347,7 @@ def subclass(frame: ModelFrame, options: Subclass) -> Fit:
     ----------
     Rosenbaum and Rubin (1984); Hong (2010). R: ``MatchIt::matchit(method = "subclass")`` 4.7.
     """
-    return subclassified_fit(frame, stratification(frame, options), options)
+    return stratification(frame, options)
 
 
 def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:

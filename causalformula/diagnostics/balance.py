@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from causalformula.backends.estimands import denominator_of
 from causalformula.diagnostics.balance_plan import Plan
 from causalformula.diagnostics.covariates import Covariate
 from causalformula.diagnostics.moments import Moments, moments
@@ -104,7 +105,7 @@ def default_denominator(estimand: str, dose: bool) -> str:
     """The ``s.d.denom`` of an estimand, as in cobalt."""
     if dose:
         return "all"
-    return {"ATT": "treated", "ATC": "control", "ATO": "weighted", "ATM": "weighted"}.get(estimand, "pooled")
+    return denominator_of(estimand)
 
 
 def balance_table(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> BalanceTable:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from causalformula.errors import FormulaError, OptionError
 from causalformula.formula.expressions.evaluate import Memory, evaluate
+from causalformula.formula.expressions.values import Factor, Value, number_label
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.recipe import Recipe, one_column
@@ -29,6 +31,9 @@ class Replay:
         Offsets that were given beside the formula.
     memory : Memory
         What these remember of the data of the fit.
+    levels : mapping of str to tuple of str
+        Columns that were taken for levels at the fit (a treatment of 0 and 1 with a reference of its own), whose new
+        values may be the numbers that they were.
 
     Notes
     -----
@@ -38,6 +43,7 @@ class Replay:
     recipe: Recipe
     offsets: tuple[Node, ...] = ()
     memory: Memory | None = None
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         recipe = self.recipe if _pickles(self.recipe.env) else replace(self.recipe, env=None)
@@ -58,11 +64,19 @@ class Replay:
         places = sorted([*recipe.blocks, *recipe.terms.offsets])
         nodes = [*(recipe.terms.variables[i] for i in places), *self.offsets]
         columns = columns_used(nodes, table, recipe.source or "")
+        columns |= {name: _as_levels(columns[name], self._coded(name)) for name in self.levels if name in columns}
         X = recipe.apply(columns, table.n)
         parts = [self._offset(node, columns, table.n) for node in self.offsets]
         own = recipe.offset(columns, table.n)
         parts += [] if own is None else [own]
         return X, np.sum(parts, axis=0) if parts else None, table.index()
+
+    def _coded(self, name: str) -> tuple[str, ...]:
+        """The levels by which the design has a column; none where it has it as numbers."""
+        labels = self.recipe.terms.labels
+        place = labels.index(name) if name in labels else -1
+        block = self.recipe.blocks.get(place)
+        return () if block is None else tuple(block.levels or ())
 
     def _offset(self, node: Node, columns: Any, n: int) -> Array:
         name = deparse(node)
@@ -72,6 +86,18 @@ class Replay:
         except FormulaError as error:
             raise OptionError(f"offset={name!r}: {error.message}") from None
         return as_numbers(column, name, "offset")
+
+
+def _as_levels(value: Value, levels: tuple[str, ...]) -> Value:
+    """Numbers as the levels that they are the labels of; anything else as it is."""
+    if not levels or not isinstance(value, np.ndarray):
+        return value
+    place = {level: k for k, level in enumerate(levels)}
+    known, codes = np.unique(value, return_inverse=True)
+    labels = [number_label(float(x)) for x in known]
+    if not set(labels) <= set(levels):
+        return value
+    return Factor(np.array([place[label] for label in labels])[codes], levels)
 
 
 def _pickles(env: Any) -> bool:

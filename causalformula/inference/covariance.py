@@ -90,7 +90,8 @@ def covariance(
         case Joint():
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
-            return _from_influence(estimate, request, evidence, groups)
+            own = {name: evidence.on_units(codes, name) for name, codes in groups.items()}
+            return _from_influence(estimate, request, evidence, own)
 
 
 def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:

@@ -100,10 +100,12 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
             n,
             None if all(p.direct is None for p in parts) else np.hstack([_direct(p) for p in parts]),
             always=any(p.always for p in parts),
+            rooted=all(p.rooted for p in parts),
+            units=first.units,
         )
     # Different models: their exact influences are all that a joint variance needs.
     psi = np.hstack([p.psi() for p in parts])
-    return Influence((), np.zeros((psi.shape[1], 0)), n, psi, always=True)
+    return Influence((), np.zeros((psi.shape[1], 0)), n, psi, always=True, units=first.units)
 
 
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, DataError
 from causalformula.inference.stage import Hat, Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
@@ -31,6 +31,11 @@ class Influence:
         Whether ``direct`` belongs to every variance (doubly robust scores) or only to unconditional ones.
     df_special : mapping of str to ndarray (q,)
         Degrees of freedom that a design gives for one covariance (Welch's for ``HC2``).
+    rooted : bool
+        Whether the last stage is the regression whose residuals drive the estimate. Leverage, residual degrees of
+        freedom and the wild bootstrap are then that regression's; a score that is averaged (``always``) has none.
+    units : ndarray (rows,) of int, optional
+        The unit 0..n-1 of each row, where the influence is on units that have several rows.
     """
 
     stages: tuple[Stage, ...]
@@ -39,6 +44,12 @@ class Influence:
     direct: Array | None = None
     always: bool = False
     df_special: Mapping[str, Array] = field(default_factory=dict)
+    rooted: bool = False
+    units: Codes | None = None
+
+    def __post_init__(self) -> None:
+        if self.rooted and (self.always or not self.stages or self.stages[-1].hat is None):
+            raise ValueError("only a regression, whose estimate is no averaged score, can be the root")
 
     @property
     def size(self) -> int:
@@ -47,13 +58,35 @@ class Influence:
 
     @property
     def root(self) -> Hat | None:
-        """The regression whose residuals drive the estimate (the last stage), where there is one."""
-        return self.stages[-1].hat if self.stages else None
+        """The regression whose residuals drive the estimate, where there is one."""
+        return self.stages[-1].hat if self.rooted else None
 
     @property
     def estimated_first_stage(self) -> bool:
         """Whether an earlier stage enters a later one."""
         return any(s.cross for s in self.stages)
+
+    @property
+    def first_rows(self) -> Codes:
+        """The first row of each unit (n,); every row where rows are the units."""
+        if self.units is None:
+            return np.arange(self.n)
+        return np.unique(self.units, return_index=True)[1].astype(np.intp)
+
+    def on_units(self, codes: Codes, name: str = "the grouping") -> Codes:
+        """A grouping of rows as one of units.
+
+        Raises
+        ------
+        DataError
+            Where rows of one unit are in different groups.
+        """
+        if self.units is None:
+            return codes
+        each = codes[self.first_rows]
+        if not np.array_equal(each[self.units], codes):
+            raise DataError(f"{name} changes within units; the influence is on units, so groups must hold whole units")
+        return each
 
     def map(self, jac: Array) -> Influence:
         """Influence of a smooth function with Jacobian ``jac`` (r, q)."""
@@ -73,7 +106,7 @@ class Influence:
         total = np.zeros((self.n, self.size))
         for k, (stage, w) in enumerate(zip(self.stages, weights, strict=True)):
             if np.any(w):
-                total += stage.project(w, adjust if k == len(self.stages) - 1 else None)
+                total += stage.project(w, adjust if self.rooted and k == len(self.stages) - 1 else None)
         total *= self.n
         if self.direct is not None and (unconditional or self.always):
             total += self.direct
@@ -147,8 +180,11 @@ def influence_error(evidence: object, counts: Array | None = None, clusters: Cod
     if not isinstance(evidence, Influence):
         raise CapabilityError("kind='studentized' needs an influence function, which this estimator lacks")
     values = evidence.psi()
-    repeats = np.ones(evidence.n) if counts is None else counts
+    repeats = np.ones(evidence.n)
+    if counts is not None:
+        repeats = counts[evidence.first_rows]
     if clusters is not None:
+        clusters = evidence.on_units(clusters)
         groups = int(clusters.max()) + 1
         values = group_sums(values, clusters, groups)
         each = np.zeros(groups)

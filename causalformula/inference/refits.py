@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalformula.errors import CausalFormulaError
 from causalformula.inference.evidence import influence_error
+from causalformula.inference.refit import refit_each
 from causalformula.inference.regression import FittedRegression, fit_linear, from_glm
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import Centred, given_coefficients
@@ -21,15 +21,14 @@ def refits(model: FittedRegression, W: Array) -> Array:
     weights = W * model.weights if model.weighted else W
     if model.linear:
         return given_coefficients(replicates(model.hat.X, model.y, weights, model.offset), model.hat.moved)
-    out = np.full((len(W), model.rank), np.nan)
-    for k, w in enumerate(weights):
-        try:
-            fit = newton(model.hat.X, model.y, model.family, w, model.offset, model.inner)
-        except (CausalFormulaError, np.linalg.LinAlgError):
-            continue
-        if fit.converged and not fit.separated:
-            out[k] = given_coefficients(fit.coef, model.hat.moved)
-    return out
+
+    def one(w: Array) -> Array | None:
+        fit = newton(model.hat.X, model.y, model.family, w, model.offset, model.inner)
+        if not fit.converged or fit.separated:
+            return None
+        return given_coefficients(fit.coef, model.hat.moved)
+
+    return refit_each(one, weights, size=model.rank)
 
 
 def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Array:
@@ -37,29 +36,26 @@ def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Ar
 
     Each standard error is that of the refit's own influence, a row (or cluster) drawn c times counting as c.
     """
-    out = np.full((len(W), 2 * model.rank), np.nan)
-    for k, w in enumerate(W):
+
+    def one(w: Array) -> Array | None:
         found = _refitted(model, w)
         if found is None or found.rank < model.rank:
-            continue
+            return None
         again = found.estimate()
         if model.hat.moved is not None:
             again = again.contrast(np.eye(model.rank) - model.hat.moved, again.names)
         error = influence_error(again.evidence, w, clusters)
-        if (error > 0).all():
-            out[k] = np.concatenate([again.theta, error])
-    return out
+        return np.concatenate([again.theta, error]) if (error > 0).all() else None
+
+    return refit_each(one, W, size=2 * model.rank)
 
 
 def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None:
-    """The model under frequency weights; None where that fails."""
+    """The model under frequency weights; None where its likelihood has no maximum."""
     X, weights = model.hat.X, counts * model.weights if model.weighted else counts
-    try:
-        if model.linear:
-            return fit_linear(X, model.y, model.kept_names, weights=weights, offset=model.offset)
-        fit = newton(X, model.y, model.family, weights, model.offset, model.inner)
-    except (CausalFormulaError, np.linalg.LinAlgError):
-        return None
+    if model.linear:
+        return fit_linear(X, model.y, model.kept_names, weights=weights, offset=model.offset)
+    fit = newton(X, model.y, model.family, weights, model.offset, model.inner)
     if not fit.converged or fit.separated:
         return None
     unmoved = Centred(X, None, 0.0)

@@ -139,13 +139,17 @@ class FittedRegression:
         """Derivatives (q, p) in the coefficients as those in the coefficients of the columns as they were solved."""
         return gradient if self.solved is None else gradient - gradient @ self.solved.moved
 
+    def jacobian(self, gradients: Array) -> Array:
+        """Derivatives in the stage's parameters, from those (q, p) in all coefficients."""
+        return np.asarray(self.solved_gradient(gradients)[:, self.kept])
+
     def estimate(self) -> Estimate:
         """The estimable coefficients with their influence."""
         stage = self.stage()
         before = sum(s.size for s in self.earlier)
         back = np.eye(stage.size) if self.hat.moved is None else np.eye(stage.size) - self.hat.moved
         jac = np.hstack([np.zeros((stage.size, before)), back])
-        return Estimate(stage.names, self.theta, Influence((*self.earlier, stage), jac, len(self.y)))
+        return Estimate(stage.names, self.theta, Influence((*self.earlier, stage), jac, len(self.y), rooted=True))
 
     @cached_property
     def observed(self) -> Array:

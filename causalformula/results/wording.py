@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import some
 from causalformula.formula.expressions.values import number_label
 from causalformula.formula.language.deparse import deparse
@@ -47,8 +48,9 @@ def estimand_text(call: Call, estimand: str, *, always: bool = False) -> str:
     """
     target, treatment = named_target(call), call.frame.treatment
     said = treatment is None or not treatment.levels or (treatment.levels in PLAIN and not always)
-    if target is None and treatment is not None and not said and estimand in ("ATT", "ATC"):
-        target = f"{treatment.name} = {treatment.levels[estimand == 'ATT']}"
+    arm = ESTIMANDS[estimand].arm if estimand in ESTIMANDS else None
+    if target is None and treatment is not None and not said and arm is not None:
+        target = f"{treatment.name} = {treatment.levels[arm]}"
     return estimand if target is None else f"{estimand} ({target})"
 
 

@@ -73,7 +73,7 @@ def internal(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_backend(path: Path) -> bool:
-    """Whether a module files a record: a function decorated with ``@backend(...)``."""
+    """Whether a module files a record: a function decorated with ``@Record(...)``."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     decorators = (
         decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -81,7 +81,7 @@ def is_backend(path: Path) -> bool:
         if isinstance(node, ast.FunctionDef)
         for decorator in node.decorator_list
     )
-    return any(ast.unparse(decorator).split(".")[-1] == "backend" for decorator in decorators)
+    return any(ast.unparse(decorator).split(".")[-1] == "Record" for decorator in decorators)
 
 
 def family(module: str) -> str:

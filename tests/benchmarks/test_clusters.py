@@ -63,7 +63,7 @@ def test_cr2(clustered):
     """n = 2e4 in 200 clusters, k = 10: within 3 x of the floor, matrix and degrees of freedom of every coefficient."""
     X, y, codes, names = clustered
     fitted = fit_linear(X, y, names)
-    estimate = Estimate(names, fitted.theta, Influence((fitted.stage(),), np.eye(len(names)), len(y)))
+    estimate = Estimate(names, fitted.theta, Influence((fitted.stage(),), np.eye(len(names)), len(y), rooted=True))
     request = Cluster("g", type="CR2")
     ours = covariance(estimate, request, groups={"g": codes})
     matrix, df = floor(X, fitted.hat.e, fitted.hat.bread, codes)
@@ -79,7 +79,7 @@ def test_cr2_of_a_logit_with_two_clusters(clustered):
     """Clusters of half the sample: no matrix of a cluster's size is ever made."""
     X, y, _, names = clustered
     fitted = fit_glm(X, (y > 0).astype(float), names, family("binomial"), to_zero=True)
-    estimate = Estimate(names, fitted.theta, Influence((fitted.stage(),), np.eye(len(names)), len(y)))
+    estimate = Estimate(names, fitted.theta, Influence((fitted.stage(),), np.eye(len(names)), len(y), rooted=True))
     codes = {"g": np.arange(len(y)) % 2}
     mine = seconds(lambda: covariance(estimate, Cluster("g", type="CR2"), groups=codes), repeat=3)
     print(f"\nCR2 of a logit, two clusters of 10,000: {mine:.3f} s")

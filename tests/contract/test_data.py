@@ -67,7 +67,7 @@ def test_frames_give_the_same_numbers(data, plain, name):
         fit = cf.fit(F, FRAMES[name](data.copy()))
         equal(fit, plain)
         assert list(fit.params.index) == ["a 1 - 0"]
-        assert fit.fit.models["outcome"].names == plain.fit.models["outcome"].names
+        assert fit.fit.models["outcome"].model.names == plain.fit.models["outcome"].model.names
         assert len(fit.augment()) == len(data)
 
 
@@ -99,18 +99,18 @@ def test_factor_levels_keep_their_order_and_unused_ones_are_dropped(data, plain)
     ordered = data.assign(z=pd.Categorical(data["z"], ["w", "never", "v", "u"]))
     fit = cf.fit(F, ordered)
     equal(fit, plain)
-    assert fit.fit.models["outcome"].names == ("(Intercept)", "a", "x", "zv", "zu")
+    assert fit.fit.models["outcome"].model.names == ("(Intercept)", "a", "x", "zv", "zu")
     only = cf.fit(F, ordered, subset="z != 'w'")
-    assert only.fit.models["outcome"].names == ("(Intercept)", "a", "x", "zu")
+    assert only.fit.models["outcome"].model.names == ("(Intercept)", "a", "x", "zu")
     arrow = cf.fit(F, pa.Table.from_pandas(ordered))
-    assert arrow.fit.models["outcome"].names == fit.fit.models["outcome"].names
+    assert arrow.fit.models["outcome"].model.names == fit.fit.models["outcome"].model.names
 
 
 def test_ordered_factors_have_polynomial_contrasts(data, plain):
     ordered = data.assign(z=pd.Categorical(data["z"], ["u", "v", "w"], ordered=True))
     fit = cf.fit(F, ordered)
     equal(fit, plain)
-    assert fit.fit.models["outcome"].names[-2:] == ("z.L", "z.Q")
+    assert fit.fit.models["outcome"].model.names[-2:] == ("z.L", "z.Q")
 
 
 # -- treatments ----------------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_an_offset_is_taken_from_the_outcome(data):
     fit = cf.fit("y ~ treat(a) + x + offset(q)", data)
     equal(fit, cf.fit("I(y - q) ~ treat(a) + x", data))
     poisson = cf.fit("k ~ treat(a) + x + offset(log(w))", data, family="poisson", measure="log_ratio")
-    assert poisson.estimate == pytest.approx(poisson.fit.models["outcome"].coef[1], rel=1e-9)
+    assert poisson.estimate == pytest.approx(poisson.fit.models["outcome"].model.coef[1], rel=1e-9)
 
 
 def test_measures_agree_with_the_means(data):

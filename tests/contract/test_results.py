@@ -147,9 +147,9 @@ def test_by_is_a_result_a_level(question, data):
     assert "Wald test that the effects are equal by z" in str(by)
     # the effects by group, weighted by the groups' part of the target, are the effect
     if fit.answer.measure.name == "difference":
-        from causalformula.backends.standardize import target_weights
+        from causalformula.backends.target import target_weights
 
-        target = target_weights(fit.call.frame, fit.fit.estimand)
+        target = target_weights(fit.call.frame, fit.call.options)
         share = np.array([target[(data["z"] == level).to_numpy()].sum() for level in "uvw"]) / target.sum()
         assert share @ by.tidy()["estimate"] == pytest.approx(fit.estimate, rel=1e-10)
         # and so is the test: equality of three effects has two restrictions
@@ -343,7 +343,7 @@ def test_a_covariance_matrix_of_the_callers(data):
     fit = cf.fit("y ~ treat(a) + x", data)
     v = np.array([[4.0]])
     assert fit.with_vcov(v).std_error == 2
-    model = fit.fit.models["outcome"].hat.classical()
+    model = fit.fit.models["outcome"].model.hat.classical()
     assert fit.with_vcov(model).std_error == pytest.approx(fit.std_error, rel=1e-12)
     assert "given matrix" in str(fit.with_vcov(v))
 

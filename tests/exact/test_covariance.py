@@ -48,13 +48,13 @@ def data(seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 def linear(seed: int = 1, weights: np.ndarray | None = None) -> Estimate:
     X, y = data(seed)
     fitted = fit_linear(X, y, NAMES, weights=weights)
-    return Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), N))
+    return Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), N, rooted=True))
 
 
 def logit() -> Estimate:
     X, y = data()
     fitted = fit_glm(X, (y > 1).astype(float), NAMES, family("binomial"), to_zero=True)
-    return Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), N))
+    return Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), N, rooted=True))
 
 
 def weighted_by_a_model() -> Estimate:
@@ -70,7 +70,7 @@ def weighted_by_a_model() -> Estimate:
     root = second.stage()
     root = Stage(root.name, root.names, root.theta, root.hessian, cross={"ps": cross}, hat=root.hat)
     jac = np.hstack([np.zeros((2, 3)), np.eye(2)])
-    return Estimate(("b0", "b1"), second.theta, Influence((first.stage("ps"), root), jac, N))
+    return Estimate(("b0", "b1"), second.theta, Influence((first.stage("ps"), root), jac, N, rooted=True))
 
 
 G = {"g": np.arange(N) % 11, "h": np.arange(N) // 9, "t": np.arange(N) // 3}
@@ -193,6 +193,7 @@ def test_the_request_and_then_the_design_decide() -> None:
         np.eye(3),
         N,
         df_special={"CR2 ~ g": np.array([5.0, 6.0, 7.0]), "HC2": np.full(3, 9.0)},
+        rooted=True,
     )
     designed = Estimate(NAMES, estimate.theta, special)
     assert covariance(designed, read_request("CR2 ~ g"), groups=G).df.tolist() == [5, 6, 7]
@@ -238,7 +239,7 @@ def test_rows_of_weight_zero_take_no_part(text: str) -> None:
     w = np.where(np.arange(N) < 20, 0.0, 1 + np.arange(N) % 3)
     whole = linear(weights=w)
     fitted = fit_linear(X[20:], y[20:], NAMES, weights=w[20:])
-    rest = Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), N - 20))
+    rest = Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), N - 20, rooted=True))
     # the rows of weight zero have clusters of their own, too
     groups = {"g": np.where(np.arange(N) < 10, 11, G["g"]), "h": G["h"]}
     request = read_request(text)
@@ -294,7 +295,7 @@ def test_leverage_after_estimated_weights_is_refused_unless_they_are_given() -> 
             covariance(estimate, request, groups=G)
     root = estimate.evidence.stages[-1]  # type: ignore[union-attr]
     given = Stage(root.name, root.names, root.theta, root.hessian, hat=root.hat)
-    alone = Estimate(("b0", "b1"), estimate.theta, Influence((given,), np.eye(2), N))
+    alone = Estimate(("b0", "b1"), estimate.theta, Influence((given,), np.eye(2), N, rooted=True))
     for name in ("HC0", "HC1", "HC2", "HC3"):
         fixed = covariance(estimate, HC(name, weights="fixed"))
         np.testing.assert_allclose(fixed.matrix, covariance(alone, HC(name)).matrix, rtol=1e-10)
@@ -377,7 +378,7 @@ def test_the_averages_own_term_is_added_on_request() -> None:
     own = np.random.default_rng(2).normal(size=(N, 1))
     own -= own.mean()
     jac = np.array([[0.0, 1.0, 0.5]])
-    one = Estimate(("e",), np.ones(1), Influence(stage, jac, N, own))
+    one = Estimate(("e",), np.ones(1), Influence(stage, jac, N, own, rooted=True))
     for request, add in ((HC("HC0"), 0), (HC("HC0", unconditional=True), 1)):
         psi = N * (stage[0].hat.multipliers()[:, None] * stage[0].hat.X) @ stage[0].hat.bread @ jac.T + add * own
         np.testing.assert_allclose(covariance(one, request).matrix, psi.T @ psi / N**2, rtol=1e-10)
@@ -386,10 +387,12 @@ def test_the_averages_own_term_is_added_on_request() -> None:
     np.testing.assert_allclose(added - conditional, own.T @ own / N**2, rtol=1e-10)
     # by clusters the averages' term is summed within clusters like the rest, whatever the residuals' adjustment
     sums = np.array([own[G["g"] == k].sum(axis=0) for k in range(11)]) / N
-    root = covariance(Estimate(("e",), np.ones(1), Influence(stage, jac, N)), Cluster("g", type="CR2"), groups=G)
+    root = covariance(
+        Estimate(("e",), np.ones(1), Influence(stage, jac, N, rooted=True)), Cluster("g", type="CR2"), groups=G
+    )
     with_own = covariance(one, Cluster("g", type="CR2", unconditional=True), groups=G)
     assert with_own.df == pytest.approx(root.df, rel=1e-10)
-    nothing = Estimate(("e",), np.ones(1), Influence(stage, 0 * jac, N, own))
+    nothing = Estimate(("e",), np.ones(1), Influence(stage, 0 * jac, N, own, rooted=True))
     np.testing.assert_allclose(
         covariance(nothing, Cluster("g", type="CR2", unconditional=True), groups=G).matrix, sums.T @ sums, rtol=1e-10
     )
@@ -464,7 +467,7 @@ def test_the_influence_of_several_stages_takes_the_scores_place() -> None:
 def test_too_few_rows_to_prewhiten() -> None:
     X, y = data()
     fitted = fit_linear(X[:4], y[:4], NAMES)
-    estimate = Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), 4))
+    estimate = Estimate(NAMES, fitted.theta, Influence((fitted.stage(),), np.eye(3), 4, rooted=True))
     with pytest.raises(DataError, match="prewhite=False"):
         covariance(estimate, HAC())
 

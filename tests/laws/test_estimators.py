@@ -48,7 +48,7 @@ def solved(question, data, **options):
         fit = question.fit(data, **options)
     except ConvergenceError:
         reject()
-    assume(all(model.converged for model in fit.fit.models.values()))
+    assume(all(behind.model.converged for behind in fit.fit.models.values()))
     return fit
 
 

@@ -49,7 +49,7 @@ def simulated(seed: int, model: str) -> tuple[FittedRegression, np.ndarray, np.n
 
 def estimate(fitted: FittedRegression, jac: np.ndarray) -> Estimate:
     names = tuple(f"c{k}" for k in range(len(jac)))
-    return Estimate(names, jac @ fitted.theta, Influence((fitted.stage(),), jac, len(fitted.y)))
+    return Estimate(names, jac @ fitted.theta, Influence((fitted.stage(),), jac, len(fitted.y), rooted=True))
 
 
 def response_scale(hat: Hat) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -137,7 +137,7 @@ def test_an_aliased_confounder_is_na(data):
     both = cf.fit("y ~ treat(a) + adjust(x + double)", data)
     assert both.estimate == pytest.approx(plain.estimate, rel=1e-12)
     assert both.std_error == pytest.approx(plain.std_error, rel=1e-12)
-    model = both.fit.models["outcome"]
+    model = both.fit.models["outcome"].model
     assert np.isnan(model.coef[model.names.index("double")])
 
 

@@ -34,7 +34,7 @@ def draws():
 def mean(sample):
     """The mean as an estimate with its influence."""
     stage = fit_linear(np.ones((len(sample), 1)), sample, ["m"]).stage()
-    return Estimate(("m",), stage.theta, Influence((stage,), np.eye(1), len(sample)))
+    return Estimate(("m",), stage.theta, Influence((stage,), np.eye(1), len(sample), rooted=True))
 
 
 @pytest.fixture(scope="module")

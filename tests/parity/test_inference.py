@@ -44,7 +44,7 @@ def linear(frame: pd.DataFrame, y: str, names: str, weights: np.ndarray | None =
 
 
 def cov(fitted: FittedRegression, request: Request, **groups: np.ndarray) -> Covariance:
-    evidence = Influence((fitted.stage(),), np.eye(fitted.rank), len(fitted.y))
+    evidence = Influence((fitted.stage(),), np.eye(fitted.rank), len(fitted.y), rooted=True)
     return covariance(Estimate(fitted.kept_names, fitted.theta, evidence), request, groups=groups)
 
 

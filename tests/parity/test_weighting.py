@@ -54,7 +54,7 @@ def coefficients(fit, vcov=None):
     stages = fit.fit.outcomes.stages()
     size, total = stages[-1].size, sum(s.size for s in stages)
     jac = np.hstack([np.zeros((size, total - size)), np.eye(size)])
-    estimate = Estimate(stages[-1].names, stages[-1].theta, Influence(stages, jac, fit.call.frame.n))
+    estimate = Estimate(stages[-1].names, stages[-1].theta, Influence(stages, jac, fit.call.frame.n, rooted=True))
     request = fit.covariance.request if vcov is None else read_request(vcov)
     names = getattr(request, "by", ())
     return estimate, covariance(estimate, request, groups={g: fit.call.frame.groups(g).codes for g in names})
@@ -283,7 +283,7 @@ def test_cbps_package_over(lalonde):
     def criterion(b):
         return problem.mean(b) @ problem.weight(b) @ problem.mean(b)
 
-    multiples = np.linspace(0.8, 1.1, 301)[:, None] * logit.fit.models["propensity"].coef * spread
+    multiples = np.linspace(0.8, 1.1, 301)[:, None] * logit.fit.models["propensity"].model.coef * spread
     found = minimize_moments(problem, min(multiples, key=criterion))
     theirs = vector(stored["coef"])
     close(found.coef / spread, theirs, 1e-2, np.abs(theirs), "coefficients")

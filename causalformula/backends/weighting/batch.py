@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from causalformula.backends.contrasts import Setting, contrasts, settings, unique_settings
+from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.fit import Query
-from causalformula.backends.standardize import target_weights
-from causalformula.backends.weighting.effect import TILTED
+from causalformula.backends.target import target_weights
 from causalformula.backends.weighting.weights import WeightingOptions
-from causalformula.errors import CausalFormulaError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.numerics.arrays import Array
@@ -44,7 +43,7 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
         betas[good] = replicates(design.X, frame.y, totals[good], frame.offset, intercept=design.intercept)
     if np.isnan(betas[good]).any():
         return None
-    base = target_weights(frame, str(options.estimand), options.focal) if options.estimand not in TILTED else None
+    base = target_weights(frame, options) if not ESTIMANDS[str(options.estimand)].tilted else None
     T = totals if base is None else W * base
     wanted = settings(frame.the_treatment) if query.kind == "means" else unique_settings(compared)
     table = np.column_stack([_means(frame, part, setting, T, betas) for setting in wanted])
@@ -56,22 +55,7 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
         return np.asarray(options.scale.function(high, low))
 
 
-def one_by_one(weigh: Callable[[Array], Array]) -> Weigh:
-    """Weights of one row of frequencies after another."""
-
-    def every(W: Array) -> Array:
-        out = np.full(W.shape, np.nan)
-        for k, w in enumerate(W):
-            try:
-                out[k] = weigh(w)
-            except (CausalFormulaError, np.linalg.LinAlgError):
-                continue
-        return out
-
-    return every
-
-
-def _means(frame: ModelFrame, part: object, setting: Setting, T: Array, betas: Array) -> Array:
+def _means(frame: ModelFrame, part: Part, setting: Setting, T: Array, betas: Array) -> Array:
     """Average predictions with the treatment set, over each replicate's target population (R,)."""
     design = frame.design(part)
     change = frame.counterfactual(part, setting.key, setting.column)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.estimands import ATC, ATE, ATO, ATT
 from causalformula.backends.options import flag
-from causalformula.backends.registry import backend
+from causalformula.backends.registry import Record
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
-from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.propensity import (
@@ -20,7 +21,7 @@ from causalformula.backends.weighting.propensity import (
     estimand_weights,
     propensity_sensitivity,
 )
-from causalformula.backends.weighting.weights import Weighting, indicators, target_arm
+from causalformula.backends.weighting.weights import Weighting, indicators
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -51,7 +52,7 @@ class CBPS(BalancingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         flag("over", self.over)
-        if self.over and self.estimand == "ATO":
+        if self.over and self.estimand == ATO:
             raise OptionError("over=True adds nothing for the ATO: its balance conditions are the likelihood's score")
 
 
@@ -69,10 +70,10 @@ def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
     codes, s = frame.the_treatment.codes, frame.unit_weights
     arm = target_arm(frame, options)
     words = "covariate balancing propensity score"
-    if options.estimand == "ATO":
+    if options.estimand == ATO:
         # The overlap weights of the maximum likelihood fit balance exactly: its score is their balance.
         found = binary_propensity(frame, "logit", Regressors(Z, names, None))
-        w, dlog = estimand_weights(found.P, codes, "ATO", None, s)
+        w, dlog = estimand_weights(found.P, codes, ATO, None, s)
         assert found.stage is not None
         dw = {"propensity": propensity_sensitivity(found, w, dlog)}
         return Weighting(w, found.P[:, 1], (found.stage,), dw, notes=found.notes, words=words)
@@ -123,7 +124,7 @@ def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: in
     found = minimize_moments(problem, tilt.coef * spread)
     theta = found.coef / spread
     p = 1 / (1 + np.exp(-columns @ theta))
-    w, dlog = estimand_weights(np.column_stack([1 - p, p]), codes, "ATE" if arm is None else "ATT", arm, s)
+    w, dlog = estimand_weights(np.column_stack([1 - p, p]), codes, ATE if arm is None else ATT, arm, s)
     labels = tuple(names[j] for j in tilt.kept)
     cross = {first.name: found.cross * spread}
     stage = Stage("propensity", labels, theta, found.information * spread, found.scores, cross)
@@ -139,7 +140,7 @@ def balanced_levels(frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Ar
     """
     treatment, s = frame.the_treatment, frame.unit_weights
     words = "covariate balancing propensity score (multinomial)"
-    if options.estimand == "ATO":
+    if options.estimand == ATO:
         raise CapabilityError("cbps for the ATO needs two arms; with several levels use method='ipw', estimand='ATO'")
     arm = target_arm(frame, options)
     if arm is not None:
@@ -193,27 +194,19 @@ def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: 
     return Weighting(w, stages=(margin, stage), dw=dw, words=words)
 
 
-def _batch(frame: ModelFrame, options: CBPS, query: Query, W: Array) -> Array | None:
-    """Many reweighted fits: the design stage each time, the outcome models at once."""
-    weigh = one_by_one(lambda w: cbps_weights(frame.reweight(w), options).weights)
-    return weighted_batch(frame, options, query, W, weigh)
-
-
-@backend(
-    "cbps",
+@Record(
+    name="cbps",
     options=CBPS,
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
-    estimands=("ATE", "ATT", "ATC", "ATO"),
-    default_estimand="ATE",
+    estimands=(ATE, ATT, ATC, ATO),
     default_vcov="asympt",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
     summary="a propensity model fitted to balance the covariates",
-    batch=_batch,
-    make_design=cbps_weights,
+    batch_after=weighted_batch,
     estimate=weighted_fit,
 )
-def cbps(frame: ModelFrame, options: CBPS) -> Fit:
+def cbps(frame: ModelFrame, options: CBPS) -> Weighting:
     """Average effect by the (just-identified) covariate balancing propensity score.
 
     One logistic model, with coefficients that make the two weighted arms' covariate means equal:
@@ -228,7 +221,7 @@ def cbps(frame: ModelFrame, options: CBPS) -> Fit:
 
     Returns
     -------
-    Fit
+    Weighting
 
     Raises
     ------
@@ -239,4 +232,4 @@ def cbps(frame: ModelFrame, options: CBPS) -> Fit:
     ----------
     Imai and Ratkovic (2014); Fong, Hazlett and Imai (2018). R: ``WeightIt::weightit(method = "cbps")`` 1.4.
     """
-    return weighted_fit(frame, cbps_weights(frame, options), options)
+    return cbps_weights(frame, options)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from causalformula.backends.fit import Fitted
 from causalformula.backends.options import shown
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.weighting.propensity import Regressors
 from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.regression import fit_linear
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array
@@ -72,7 +74,7 @@ def density_weights(frame: ModelFrame, density: str, design: Regressors) -> Weig
         w,
         stages=(margin, model.stage("propensity"), scale),
         dw=dw,
-        models={"propensity": model},
+        models={"propensity": Fitted(model, PROPENSITY)},
         words=f"generalised propensity weighting ({'normal density' if density == 'dnorm' else density})",
     )
 

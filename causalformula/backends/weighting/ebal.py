@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.options import column, is_number, shown
-from causalformula.backends.registry import backend
+from causalformula.backends.registry import Record
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.arms import balanced_arms, rises, tilt_stage
-from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns, with_every_level
 from causalformula.backends.weighting.slack import slack_of_means, slack_of_products
-from causalformula.backends.weighting.weights import Weighting, indicators, target_arm, with_shares
+from causalformula.backends.weighting.weights import Weighting, indicators, with_shares
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -143,27 +144,19 @@ def dose_weights(
     return Weighting(w, stages=stages, dw={"balance": Sensitivity(columns, w[:, None])})
 
 
-def _batch(frame: ModelFrame, options: Ebal, query: Query, W: Array) -> Array | None:
-    """Many reweighted fits: the design stage each time, the outcome models at once."""
-    weigh = one_by_one(lambda w: ebal_weights(frame.reweight(w), options).weights)
-    return weighted_batch(frame, options, query, W, weigh)
-
-
-@backend(
-    "ebal",
+@Record(
+    name="ebal",
     options=Ebal,
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
-    estimands=("ATE", "ATT", "ATC"),
-    default_estimand="ATE",
+    estimands=(ATE, ATT, ATC),
     default_vcov="asympt",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'ebal') |> lm_weightit()",
     summary="entropy balancing: exact balance with the least variable weights",
-    batch=_batch,
-    make_design=ebal_weights,
+    batch_after=weighted_batch,
     estimate=weighted_fit,
 )
-def ebal(frame: ModelFrame, options: Ebal) -> Fit:
+def ebal(frame: ModelFrame, options: Ebal) -> Weighting:
     """Average effect by entropy balancing.
 
     Of all weights that give each arm the target population's covariate means, those of least entropy relative to one,
@@ -177,7 +170,7 @@ def ebal(frame: ModelFrame, options: Ebal) -> Fit:
 
     Returns
     -------
-    Fit
+    Weighting
 
     Raises
     ------
@@ -192,4 +185,4 @@ def ebal(frame: ModelFrame, options: Ebal) -> Fit:
     ----------
     Hainmueller (2012). R: ``WeightIt::weightit(method = "ebal")`` 1.4.
     """
-    return weighted_fit(frame, ebal_weights(frame, options), options)
+    return ebal_weights(frame, options)

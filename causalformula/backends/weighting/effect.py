@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import refuse_single_rows, thin_arms
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.estimands import ESTIMANDS
+from causalformula.backends.fit import Fit, Fitted, Query
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.backends.standardize import Surface, target_weights
+from causalformula.backends.standardize import Surface
+from causalformula.backends.target import target_weights
 from causalformula.backends.weighting.weights import Weighting, WeightingOptions
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -18,8 +20,6 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 
-# Their target is the weighted sample itself.
-TILTED = ("ATO", "ATM", "ATOS")
 NON_INTEGER = "non-integer"
 
 
@@ -38,22 +38,14 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     hat = replace(model.hat, least_squares=False)
     model = replace(model, notes=notes, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
     base, moving = _target(frame, weighting, options)
-    surface = Surface(
-        model,
-        frame,
-        part,
-        options,
-        str(options.estimand),
-        base=base,
-        moving=moving,
-    )
+    potential = Surface(model, frame, part, options, base=base, moving=moving).potential()
     return Fit(
-        answer=surface.answer(Query()),
+        answer=potential.answer(Query()),
         estimand=str(options.estimand),
         design=weighting.design,
         method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
-        outcomes=surface,
-        models={"outcome": model, **weighting.models},
+        outcomes=potential,
+        models={"outcome": Fitted(model, part), **weighting.models},
         notes=(
             *weighting.notes,
             *thin_arms(frame, weighting.weights),
@@ -80,7 +72,7 @@ def _target(
 ) -> tuple[Array, Mapping[str, Sensitivity]]:
     """Weights of the target population, and their derivatives where they are estimated."""
     s = frame.unit_weights
-    if options.estimand in TILTED:
+    if ESTIMANDS[str(options.estimand)].tilted:
         return s * weighting.weights, {name: moves.scaled(s) for name, moves in weighting.dw.items()}
-    base = target_weights(frame, str(options.estimand), options.focal)
+    base = target_weights(frame, options)
     return (base if weighting.kept is None else base * weighting.kept), {}

@@ -7,13 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.options import flag, is_number, shown
-from causalformula.backends.registry import backend
+from causalformula.backends.registry import Record
 from causalformula.backends.separation import apart_alone
-from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.target import target_arm
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
-from causalformula.backends.weighting.weights import Weighting, WeightingOptions, indicators, target_arm
+from causalformula.backends.weighting.weights import Weighting, WeightingOptions, indicators
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.expressions.values import Factor, Strings, as_factor
 from causalformula.frame.model_frame import ModelFrame
@@ -184,23 +185,16 @@ def distance_columns(frame: ModelFrame) -> Array:
     return np.hstack(columns)
 
 
-def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array | None:
-    """Many reweighted fits: the design stage each time, the outcome models at once."""
-    weigh = one_by_one(lambda w: energy_weights(frame.reweight(w), options).weights)
-    return weighted_batch(frame, options, query, W, weigh)
-
-
-@backend(
-    "energy",
+@Record(
+    name="energy",
     options=Energy,
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
-    estimands=("ATE", "ATT", "ATC"),
-    default_estimand="ATE",
+    estimands=(ATE, ATT, ATC),
     default_vcov="HC0",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'energy') |> lm_weightit(vcov = 'HC0')",
     summary="energy balancing: whole distributions made alike, without a model",
-    batch=_batch,
+    batch_after=weighted_batch,
     exempt={
         "influence": NO_EQUATIONS,
         "stacking": NO_EQUATIONS,
@@ -211,10 +205,9 @@ def _batch(frame: ModelFrame, options: Energy, query: Query, W: Array) -> Array 
         "same_seed": "a quadratic programme a replicate takes too long for hundreds of them in a test",
     },
     needs=("osqp",),
-    make_design=energy_weights,
     estimate=weighted_fit,
 )
-def energy(frame: ModelFrame, options: Energy) -> Fit:
+def energy(frame: ModelFrame, options: Energy) -> Weighting:
     """Average effect by energy balancing.
 
     Weights that minimise the energy distance between each arm's covariate distribution and the target's, so that whole
@@ -230,7 +223,7 @@ def energy(frame: ModelFrame, options: Energy) -> Fit:
 
     Returns
     -------
-    Fit
+    Weighting
 
     Raises
     ------
@@ -241,4 +234,4 @@ def energy(frame: ModelFrame, options: Energy) -> Fit:
     ----------
     Huling and Mak (2024); Huling, Greifer and Chen (2023). R: ``WeightIt::weightit(method = "energy")`` 1.4.
     """
-    return weighted_fit(frame, energy_weights(frame, options), options)
+    return energy_weights(frame, options)

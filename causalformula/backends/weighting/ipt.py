@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.backends.fit import Fit, Query
-from causalformula.backends.registry import backend
+from causalformula.backends.estimands import ATC, ATE, ATT
+from causalformula.backends.registry import Record
+from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.arms import balanced_arms
-from causalformula.backends.weighting.batch import one_by_one, weighted_batch
+from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
-from causalformula.backends.weighting.weights import Weighting, indicators, target_arm
+from causalformula.backends.weighting.weights import Weighting, indicators
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.numerics.arrays import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,27 +49,19 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     return replace(made, distance=p, words="inverse probability tilting")
 
 
-def _batch(frame: ModelFrame, options: IPT, query: Query, W: Array) -> Array | None:
-    """Many reweighted fits: the design stage each time, the outcome models at once."""
-    weigh = one_by_one(lambda w: ipt_weights(frame.reweight(w), options).weights)
-    return weighted_batch(frame, options, query, W, weigh)
-
-
-@backend(
-    "ipt",
+@Record(
+    name="ipt",
     options=IPT,
     treatments={Kind.BINARY, Kind.MULTI},
-    estimands=("ATE", "ATT", "ATC"),
-    default_estimand="ATE",
+    estimands=(ATE, ATT, ATC),
     default_vcov="asympt",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'ipt') |> lm_weightit()",
     summary="inverse probability tilting: a propensity model an arm, balanced exactly",
-    batch=_batch,
-    make_design=ipt_weights,
+    batch_after=weighted_batch,
     estimate=weighted_fit,
 )
-def ipt(frame: ModelFrame, options: IPT) -> Fit:
+def ipt(frame: ModelFrame, options: IPT) -> Weighting:
     """Average effect by inverse probability tilting.
 
     A logistic model of belonging to each arm, with coefficients such that the arm weighted by its inverse probability
@@ -82,7 +74,7 @@ def ipt(frame: ModelFrame, options: IPT) -> Fit:
 
     Returns
     -------
-    Fit
+    Weighting
 
     Raises
     ------
@@ -93,4 +85,4 @@ def ipt(frame: ModelFrame, options: IPT) -> Fit:
     ----------
     Graham, de Xavier Pinto and Egel (2012). R: ``WeightIt::weightit(method = "ipt")`` 1.4.
     """
-    return weighted_fit(frame, ipt_weights(frame, options), options)
+    return ipt_weights(frame, options)

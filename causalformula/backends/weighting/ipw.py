@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.distance import DISCARD, LINKS
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT
+from causalformula.backends.fit import Fitted, Query
 from causalformula.backends.options import column, flag, is_number, one_of, shown, whole
-from causalformula.backends.registry import backend
+from causalformula.backends.registry import Record
 from causalformula.backends.separation import apart_on
+from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
 from causalformula.backends.weighting.effect import weighted_fit
@@ -32,7 +34,6 @@ from causalformula.backends.weighting.weights import (
     discarded,
     finite,
     indicators,
-    target_arm,
     trimmed,
     with_shares,
 )
@@ -172,7 +173,7 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         distance=found.P[:, 1] if binary else None,
         stages=() if found.stage is None else (found.stage,),
         dw={} if found.stage is None else {"propensity": propensity_sensitivity(found, w, dlog)},
-        models={} if found.model is None else {"propensity": found.model},
+        models={} if found.model is None else {"propensity": Fitted(found.model, PROPENSITY)},
         notes=(*found.notes, *_no_overlap(frame, found, options)),
         caveats=found.caveats if options.ps is None else (),
         given=() if options.ps is None else found.caveats,
@@ -273,7 +274,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     if frame.the_treatment.kind is not Kind.BINARY or not plain or options.stabilize:
         return None
     codes, s, arm = frame.the_treatment.codes, frame.unit_weights, target_arm(frame, options)
-    model = ipw_weights(frame, options).models["propensity"]
+    model = ipw_weights(frame, options).models["propensity"].model
 
     def weigh(W: Array) -> Array:
         P = warm_scores(frame, options.link, model.hat.X, model.inner, W)
@@ -285,22 +286,20 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     return weighted_batch(frame, options, query, W, weigh)
 
 
-@backend(
-    "ipw",
+@Record(
+    name="ipw",
     options=IPW,
     aliases=("weighting",),
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
-    estimands=("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS"),
-    default_estimand="ATE",
+    estimands=(ATE, ATT, ATC, ATO, ATM, ATOS),
     default_vcov="asympt",
     roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
     batch=_batch,
-    make_design=ipw_weights,
     estimate=weighted_fit,
 )
-def ipw(frame: ModelFrame, options: IPW) -> Fit:
+def ipw(frame: ModelFrame, options: IPW) -> Weighting:
     """Average effect by inverse probability weighting.
 
     The weights ``h(P) / P_own`` make every arm resemble the target population that the tilting function h stands for;
@@ -314,7 +313,7 @@ def ipw(frame: ModelFrame, options: IPW) -> Fit:
 
     Returns
     -------
-    Fit
+    Weighting
 
     Raises
     ------
@@ -325,4 +324,4 @@ def ipw(frame: ModelFrame, options: IPW) -> Fit:
     ----------
     Robins, Hernan and Brumback (2000); Li, Morgan and Zaslavsky (2018). R: ``WeightIt::weightit(method = "glm")`` 1.4.
     """
-    return weighted_fit(frame, ipw_weights(frame, options), options)
+    return ipw_weights(frame, options)

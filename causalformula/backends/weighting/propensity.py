@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
+from causalformula.backends.estimands import ATO
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import overlap_notes, separated
 from causalformula.errors import CausalFormulaError, some
@@ -125,7 +126,7 @@ def binary_weights(p: Array, treated: Array, estimand: str, arm: int | None) -> 
             return np.asarray(1 / own)
         if arm is not None:
             return np.asarray(np.where(treated == (arm == 1), np.where(np.isnan(own), own, 1.0), (1 - own) / own))
-        if estimand == "ATO":
+        if estimand == ATO:
             return np.asarray(1 - own)
         return np.asarray(np.where(own > 0, np.minimum(own, 1 - own) / own, np.where(np.isnan(own), own, 1.0)))
 
@@ -163,7 +164,7 @@ def _tilted(P: Array, codes: Codes, estimand: str, arm: int | None, s: Array) ->
     elif arm is not None:
         w = np.where(codes == arm, 1.0, P[:, arm] / own)
         c = np.broadcast_to(np.arange(P.shape[1]) == arm, P.shape)
-    elif estimand == "ATO":
+    elif estimand == ATO:
         h = 1 / (1 / P).sum(axis=1)
         w, c = np.where(own > 0, h / own, 1.0), h[:, None] / P
     elif estimand == "ATM":

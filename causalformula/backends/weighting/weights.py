@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.distance import common_support, left_over
-from causalformula.backends.fit import DesignWeights
+from causalformula.backends.fit import DesignWeights, Fitted
 from causalformula.backends.options import Options, flag
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.target import target_arm
 from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.formula.expressions.values import number_label
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -56,7 +56,7 @@ class Weighting:
         Empty where the weights have no equations and count as given.
     dw : mapping of str to Sensitivity
         ``d w_i / d theta`` for each stage.
-    models : mapping of str to FittedRegression
+    models : mapping of str to Fitted
     notes : tuple of str
         What the print must say: trimmed weights, discarded rows, no overlap.
     kept : ndarray (n,) of bool, optional
@@ -75,7 +75,7 @@ class Weighting:
     distance: Array | None = None
     stages: tuple[Stage, ...] = ()
     dw: Mapping[str, Sensitivity] = field(default_factory=dict)
-    models: Mapping[str, FittedRegression] = field(default_factory=dict)
+    models: Mapping[str, Fitted] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     kept: Bools | None = None
     words: str = ""
@@ -87,31 +87,6 @@ class Weighting:
     def design(self) -> DesignWeights:
         """The weights and the propensity scores, for diagnostics."""
         return DesignWeights(self.weights, self.distance, probabilities=self.probabilities)
-
-
-def target_arm(frame: ModelFrame, options: Options) -> int | None:
-    """Position of the arm whose units are the target of the ATT or ATC; None for other estimands.
-
-    Raises
-    ------
-    OptionError
-        For several levels without ``focal``.
-    """
-    treatment = frame.the_treatment
-    if options.estimand not in ("ATT", "ATC"):
-        return None
-    if treatment.kind is Kind.CONTINUOUS:
-        raise OptionError(
-            f"estimand={options.estimand!r} needs arms; {treatment.name!r} is a dose, so only the ATE is defined"
-        )
-    if options.focal is not None:
-        return treatment.index(options.focal)
-    if treatment.kind is Kind.MULTI and options.estimand == "ATT":
-        raise OptionError(
-            "estimand='ATT' with several levels needs focal=, the level whose units are the target: "
-            f"{some(treatment.levels)}"
-        )
-    return 1 if options.estimand == "ATT" else 0
 
 
 def indicators(frame: ModelFrame) -> Array:

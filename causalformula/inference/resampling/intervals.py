@@ -79,6 +79,7 @@ def acceleration(evidence: Influence, clusters: Codes | None = None) -> Array:
     """
     values = evidence.psi()
     if clusters is not None:
+        clusters = evidence.on_units(clusters)
         values = group_sums(values, clusters, int(clusters.max()) + 1)
     # a scale of one keeps the cubes of very small or large influences away from under- and overflow
     scale = np.abs(values).max(axis=0)

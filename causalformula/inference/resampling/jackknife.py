@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeGuard
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, IdentificationError, some
 from causalformula.inference.evidence import Influence
+from causalformula.inference.refit import spread
 from causalformula.inference.requests import Jackknife
 from causalformula.inference.sandwich.variances import FULL_LEVERAGE
 from causalformula.inference.stage import Hat
@@ -70,15 +72,11 @@ def jackknife(
 def _refitted(refit: Callable[[Array], Array], codes: Codes | None, count: int, n: int, n_jobs: int) -> Array:
     size = max(1, CHUNK_CELLS // n)
     starts = range(0, count, size)
-    work = [(refit, codes, np.arange(s, min(s + size, count)), n) for s in starts]
-    if n_jobs in (0, 1) or len(work) == 1:
-        return np.vstack([_chunk(*item) for item in work])
-    from joblib import Parallel, delayed
-
-    return np.vstack(list(Parallel(n_jobs=n_jobs)(delayed(_chunk)(*item) for item in work)))
+    work = [np.arange(s, min(s + size, count)) for s in starts]
+    return np.vstack(spread(partial(_chunk, refit, codes, n), work, n_jobs))
 
 
-def _chunk(refit: Callable[[Array], Array], codes: Codes | None, groups: Codes, n: int) -> Array:
+def _chunk(refit: Callable[[Array], Array], codes: Codes | None, n: int, groups: Codes) -> Array:
     weights = np.ones((len(groups), n))
     if codes is None:
         weights[np.arange(len(groups)), groups] = 0.0

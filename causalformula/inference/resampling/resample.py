@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, warn
+from causalformula.inference.refit import spread
 from causalformula.inference.requests import Bootstrap, check_seed
 from causalformula.numerics.arrays import Array, Codes
 
@@ -74,7 +74,7 @@ def bootstrap(
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
     size = max(1, min(CHUNK_MOST, CHUNK_CELLS // max(n, 1)))
     chunks = [children[i : i + size] for i in range(0, len(children), size)]
-    draws = np.vstack(_run(refit, plan, chunks, request.n_jobs))
+    draws = np.vstack(spread(partial(_chunk, refit, plan), chunks, request.n_jobs, "bootstrap"))
     good = np.isfinite(draws).all(axis=1)
     failed = int((~good).sum())
     if failed > MOST_FAILED * len(draws):
@@ -180,40 +180,14 @@ class Plan:
 
 
 def _chunk(refit: Callable[[Array], Array], plan: Plan, children: list[np.random.SeedSequence]) -> Array:
+    """A chunk of replicates on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     weights = np.empty((len(children), plan.n))
     for child, row in zip(children, weights, strict=True):
         plan.weights(child, row)
-    return np.atleast_2d(refit(weights))
-
-
-def _chunks(refit: Callable[[Array], Array], plan: Plan, chunks: list[list[np.random.SeedSequence]]) -> list[Array]:
-    """Chunks one after the other on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     with threadpool_limits(1, user_api="blas"):
-        return [_chunk(refit, plan, chunk) for chunk in chunks]
-
-
-def _run(
-    refit: Callable[[Array], Array], plan: Plan, chunks: list[list[np.random.SeedSequence]], n_jobs: int
-) -> list[Array]:
-    if n_jobs in (0, 1) or len(chunks) == 1:
-        return _chunks(refit, plan, _progress(chunks))
-    from joblib import Parallel, delayed
-
-    return [
-        draws
-        for (draws,) in Parallel(n_jobs=n_jobs)(delayed(_chunks)(refit, plan, [chunk]) for chunk in _progress(chunks))
-    ]
-
-
-def _progress(chunks: list[list[np.random.SeedSequence]]) -> list[list[np.random.SeedSequence]]:
-    """A bar on a terminal for work of several chunks; silence elsewhere."""
-    if len(chunks) < 2 or not sys.stderr.isatty():
-        return chunks
-    from tqdm import tqdm
-
-    return tqdm(chunks, desc="bootstrap", leave=False)  # type: ignore[return-value]
+        return np.atleast_2d(refit(weights))
 
 
 def interval(draws: Array, theta: Array, level: float, kind: str) -> Array:

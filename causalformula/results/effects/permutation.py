@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from causalformula.backends import registry
 from causalformula.backends.fit import Answer
 from causalformula.errors import CapabilityError, ConvergenceError, OptionError
 from causalformula.frame.treatment import Kind
+from causalformula.inference.refit import refit_each
 from causalformula.inference.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.permutation import Assignments, permutation_p
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 STATISTICS = ("estimate", "t")
 ALTERNATIVES = ("two-sided", "greater", "less")
-CHUNK = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +93,10 @@ def permutation_test(
     assert query is not None
 
     def refit(rows: Codes) -> Array:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return read(registry.run(frame.with_treatment(rows), result.call.options).ask(query))
-            except registry.FAILURES:
-                return np.full(len(result.answer.labels), np.nan)
+        return read(registry.run(frame.with_treatment(rows), result.call.options).ask(query))
 
     observed = read(result.answer)
-    draws = _run(refit, rows, n_jobs)
+    draws = refit_each(refit, rows, size=len(result.answer.labels), n_jobs=n_jobs)
     good = np.isfinite(draws).all(axis=1)
     failed = int((~good).sum())
     if failed > MOST_FAILED * len(draws):
@@ -171,14 +165,6 @@ def _reader(result: ResultCore, statistic: str) -> Callable[[Answer], Array]:
         return lambda answer: answer.estimate.theta
     request = result.covariance.request
     return lambda answer: answer.estimate.theta / result.call.covariance(answer, request, None).std_error
-
-
-def _run(refit: Callable[[Codes], Array], rows: Any, n_jobs: int) -> Array:
-    if n_jobs in (0, 1):
-        return np.array([refit(item) for item in rows])
-    from joblib import Parallel, delayed
-
-    return np.array(Parallel(n_jobs=n_jobs, batch_size=CHUNK)(delayed(refit)(item) for item in rows))
 
 
 def _table(result: ResultCore, observed: Array, p: Array, statistic: str) -> pd.DataFrame:

@@ -94,7 +94,8 @@ def outcome(result: ResultCore, ax: Axes | None = None, level: float = 0.95) -> 
     treatment = frame.treatment
     if treatment is None:
         raise CapabilityError("this picture compares groups of treat(...), which the formula does not have")
-    fitted = result.fit.models.get("outcome")
+    behind = result.fit.models.get("outcome")
+    fitted = None if behind is None else behind.model
     y = frame.y if fitted is None else fitted.y
     covariates = _covariates(frame)
     if treatment.kind is Kind.CONTINUOUS:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Bootstrap
@@ -17,17 +18,6 @@ from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
 from causalformula.results.text.summary import Summary
 from causalformula.results.wording import dose_notes, estimand_text, missing_line, named_target, sampling_weights
-
-TITLES = {
-    "ATE": "Average treatment effect",
-    "ATT": "Average treatment effect on the treated",
-    "ATC": "Average treatment effect on the controls",
-    "ATO": "Average treatment effect in the overlap population",
-    "ATM": "Average treatment effect in the matched population",
-    "ATOS": "Average treatment effect in the optimal subset",
-    "LATE": "Local average treatment effect",
-}
-
 
 WIDTH = 100
 
@@ -69,7 +59,7 @@ def _header(result: ResultCore) -> str:
     if result.query is not None and result.query.kind == "means":
         title = f"Mean potential outcomes of {outcome} by {name}"
     elif result.query is None:
-        title = f"Derived from: {TITLES.get(result.fit.estimand, result.fit.estimand).lower()} of {name} on {outcome}"
+        title = f"Derived from: {title_of(result.fit.estimand).lower()} of {name} on {outcome}"
     else:
         title = f"{_title(result)} of {name} on {outcome}{_among(result)}"
     estimand = estimand_text(result.call, result.fit.estimand)
@@ -92,10 +82,10 @@ def _header(result: ResultCore) -> str:
 
 def _title(result: ResultCore) -> str:
     treatment = result.call.frame.treatment
-    title = TITLES.get(result.fit.estimand, result.fit.estimand)
+    title = title_of(result.fit.estimand)
     if named_target(result.call) is not None:
-        return TITLES["ATE"]
-    if treatment is not None and treatment.kind is Kind.CONTINUOUS and result.fit.estimand == "ATE":
+        return title_of(ATE)
+    if treatment is not None and treatment.kind is Kind.CONTINUOUS and result.fit.estimand == ATE:
         return "Average effect"
     return title
 

@@ -33,8 +33,9 @@ def augment_result(result: ResultCore) -> pd.DataFrame:
     """The rows used, with fitted values, residuals and design columns."""
     frame = result.call.frame
     data = frame.data_used()
-    model = result.fit.models.get("outcome")
-    if model is not None:
+    behind = result.fit.models.get("outcome")
+    if behind is not None:
+        model = behind.model
         data[".fitted"] = model.mu
         data[".resid"] = model.y - model.mu
         data[".hat"] = model.hat.leverage()

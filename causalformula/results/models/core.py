@@ -46,6 +46,8 @@ class ModelCore(FitNumbers, Estimates):
         Makes the design of other data; None where the model was not made from a formula.
     call : str
         What is printed below ``Call:``.
+    response : str
+        The left side, where it is not the frame's outcome: the treatment of a propensity model.
     """
 
     regression: FittedRegression
@@ -54,6 +56,7 @@ class ModelCore(FitNumbers, Estimates):
     replay: Replay | None
     call: str
     notes: tuple[str, ...] = field(default=())
+    response: str = ""
 
     # -- coefficients ----------------------------------------------------------------------------------------------
 
@@ -65,6 +68,8 @@ class ModelCore(FitNumbers, Estimates):
     @property
     def outcome_name(self) -> str:
         """The left side, as text."""
+        if self.response:
+            return self.response
         return "" if self.frame.outcome is None else self.frame.outcome.name
 
     @property

@@ -1,0 +1,90 @@
+"""The one door for refits: what fails is a row of NaN, and work is spread over processes by joblib.
+
+Bootstrap, jackknife, permutation and refutation all go through it.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, CausalFormulaError
+from causalformula.numerics.arrays import Array
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+# Items that one process takes at a time.
+CHUNK = 50
+
+
+def attempt(one: Callable[[Item], Found], item: Item) -> Found | str:
+    """``one(item)``, or why it failed; what the fit has to say was said of the data, of a resample it is noise.
+
+    What a method does not offer at all (``CapabilityError``) is a mistake in the call and no failed refit.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return one(item)
+        except CapabilityError:
+            raise
+        except (CausalFormulaError, np.linalg.LinAlgError) as error:
+            return str(error) or type(error).__name__
+
+
+def refit_each(
+    one: Callable[[Item], Array | None], items: Iterable[Item], *, size: int | None = None, n_jobs: int | None = 1
+) -> Array:
+    """``one`` of each item, a row each; NaN where it failed, gave None, or gave a row of another length.
+
+    Parameters
+    ----------
+    one : callable
+        From an item to a row (q,).
+    items : iterable
+    size : int, optional
+        The length of a row; that of the longest where not given.
+    n_jobs : int, optional
+        Processes, through joblib.
+    """
+    work = list(items)
+    chunks = [work[i : i + CHUNK] for i in range(0, len(work), CHUNK)]
+    rows = [row for chunk in spread(partial(_rows, one), chunks, n_jobs) for row in chunk]
+    width = size if size is not None else max((len(row) for row in rows if row is not None), default=1)
+    out = np.full((len(rows), width), np.nan)
+    for k, row in enumerate(rows):
+        if row is not None and len(row) == width:
+            out[k] = row
+    return out
+
+
+def _rows(one: Callable[[Item], Array | None], items: Sequence[Item]) -> list[Array | None]:
+    found = [attempt(one, item) for item in items]
+    return [None if isinstance(row, str) else row for row in found]
+
+
+def spread(
+    function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None = 1, words: str = ""
+) -> list[Found]:
+    """``function`` of each piece of work, in order, over processes; with a bar on a terminal where it has ``words``."""
+    shown = _progress(work, words)
+    if n_jobs in (0, 1) or len(work) < 2:
+        return [function(piece) for piece in shown]
+    from joblib import Parallel, delayed
+
+    return list(Parallel(n_jobs=n_jobs)(delayed(function)(piece) for piece in shown))
+
+
+def _progress(work: Sequence[Item], words: str) -> Any:
+    """A bar on a terminal for several pieces of work; silence elsewhere."""
+    if not words or len(work) < 2 or not sys.stderr.isatty():
+        return work
+    from tqdm import tqdm
+
+    return tqdm(work, desc=words, leave=False)
