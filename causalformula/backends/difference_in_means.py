@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.backends.contrasts import Contrast, contrasts, settings
+from causalformula.backends.contrasts import Contrast, Setting, contrasts, settings
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, Fit, Query, unit_design
 from causalformula.backends.options import Options
@@ -105,10 +105,14 @@ class Arms:
         return PotentialMeans(
             self.frame,
             self.options,
-            lambda wanted, _: self.means().select([int(setting.key) for setting in wanted]),
+            self.of_settings,
             no_groups=f"difference_in_means has no effects by group; {hint}",
             refine=self._with_design_df,
         )
+
+    def of_settings(self, wanted: Sequence[Setting], target: Array) -> Estimate:
+        """Means of some arms; the population is everyone."""
+        return self.means().select([int(setting.key) for setting in wanted])
 
     def means(self) -> Estimate:
         """``mu_a = sum_b share_b mean[b, a]`` with Neyman's influence: within cells, then between blocks."""

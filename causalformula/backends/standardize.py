@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -55,8 +56,9 @@ class Surface:
     base: Array | None = None
     moving: Mapping[str, Sensitivity] = field(default_factory=dict)
 
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """The stacked equations, the outcome model last."""
+        """The stacked equations, the outcome model last: the same objects in every answer, so that answers stack."""
         return (*self.model.earlier, self.model.stage())
 
     def potential(self) -> PotentialMeans:
@@ -70,7 +72,7 @@ class Surface:
 
     def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
         """Mean potential outcomes with their influence."""
-        stages = self.stages()
+        stages = self.stages
         n, total = len(target), target.sum()
         theta, rows, direct = [], [], []
         for setting in wanted:
@@ -106,7 +108,7 @@ class Surface:
 
     def slope(self, item: Contrast, target: Array) -> Estimate:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
-        model, n, total, stages = self.model, len(target), target.sum(), self.stages()
+        model, n, total, stages = self.model, len(target), target.sum(), self.stages
         change = self.frame.counterfactual(self.part, item.high.key, item.high.column)
         rise = change.values - model.X[:, change.columns]
         beta = np.nan_to_num(model.coef)

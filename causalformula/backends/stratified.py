@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from causalformula.backends.contrasts import settings
+from causalformula.backends.contrasts import Setting, settings
 from causalformula.backends.fit import Answer, Query, with_labels
 from causalformula.backends.options import Options
 from causalformula.backends.outcomes import PotentialMeans
@@ -90,10 +91,14 @@ class Stratified:
         return PotentialMeans(
             self.frame,
             self.options,
-            lambda wanted, _: self._over_all().select([int(setting.key) for setting in wanted]),
+            self.over_all,
             binomial=self.binomial,
             no_groups=f"the stratified estimator has no effects by group; {hint}",
         )
+
+    def over_all(self, wanted: Sequence[Setting], target: Array) -> Estimate:
+        """Means of some arms over the target population."""
+        return _selected(self._over_all(), wanted, target)
 
     @cached_property
     def overall(self) -> Answer:
@@ -104,8 +109,7 @@ class Stratified:
         """Effects within each stratum."""
         parts = []
         for k in range(self.size):
-            means = self._within(k)
-            inside = replace(self.potential(), means=lambda wanted, _, m=means: m.select([int(s.key) for s in wanted]))
+            inside = replace(self.potential(), means=partial(_selected, self._within(k)))
             parts.append(with_labels(inside.answer(Query()), (("subclass", str(k + 1)),)))
         labels = tuple(label for part in parts for label in part.labels)
         return Answer(stack([part.estimate for part in parts]), labels, parts[0].measure)
@@ -129,3 +133,8 @@ class Stratified:
         jac = np.asarray(np.kron(share, np.eye(2)), dtype=float)
         names = tuple(setting.label for setting in settings(self.frame.the_treatment))
         return Estimate(names, jac @ stage.theta, Influence((stage,), jac, self.frame.n, direct, rooted=True))
+
+
+def _selected(means: Estimate, wanted: Sequence[Setting], target: Array) -> Estimate:
+    """Means of some arms."""
+    return means.select([int(setting.key) for setting in wanted])

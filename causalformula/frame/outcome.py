@@ -53,7 +53,8 @@ class Outcome:
     @property
     def trials(self) -> Array | None:
         """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
-        if not isinstance(self.value, Matrix) or self.value.values.shape[1] != 2:
+        counts = isinstance(self.value, Matrix) and self.name.startswith("cbind(")
+        if not counts or self.value.values.shape[1] != 2:
             return None
         if (self.value.values < 0).any():
             raise DataError(f"{self.name} has counts below zero")

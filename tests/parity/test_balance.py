@@ -53,7 +53,7 @@ def design_of(formula, lalonde, case, **options):
         made = cf.design(formula, lalonde, "ipw", estimand=estimand, **options)
     ps = None if case["ps"] is None else vector(case["ps"])
     weights = DesignWeights(vector(case["weights"]), ps)
-    return replace(made, design_weights=weights, stage=None)
+    return replace(made, design_weights=weights, designed=None)
 
 
 def same_table(ours: pd.DataFrame, theirs: pd.DataFrame, rtol: float = 1e-8) -> None:
