@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalformula.backends import registry
 from causalformula.backends.options import Options, check_functions
 from causalformula.backends.routing import default_method, refuse_estimated, refuse_unread_roles
 from causalformula.errors import CapabilityError, FormulaError, warn
 from causalformula.formula.language import syntax
+from causalformula.formula.language.reader import from_json, with_tilde
 from causalformula.formula.language.reader import parse as read_formula
-from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
@@ -24,14 +24,19 @@ from causalformula.results.families.faces import result_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
 
+if TYPE_CHECKING:
+    from formulaic import Formula
 
-def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None) -> Spec:
+
+def parse(
+    formula: str | Formula, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None
+) -> Spec:
     """Read a causal formula into a ``Spec``: plain data, without data.
 
     Parameters
     ----------
-    formula : str
-        Such as ``"Y ~ treat(A) + adjust(x)"``.
+    formula : str or formulaic.Formula
+        Such as ``"Y ~ treat(A) + adjust(x)"``; or what ``Spec.to_json`` wrote.
     outcome : str, optional
         The left side, where the text has no ``~``.
     env : mapping of str to callable, optional
@@ -43,11 +48,13 @@ def parse(formula: str, outcome: str | None = None, env: Mapping[str, Callable[.
         With the place in the text and what to write instead.
     """
     check_functions(env)
+    if outcome is None and isinstance(formula, str) and formula.lstrip().startswith('{"'):
+        return from_json(formula)
     return read_formula(formula, outcome, tuple(env or ()))
 
 
 def fit(
-    formula: str | Spec,
+    formula: str | Spec | Formula,
     data: Any,
     method: str | Options | None = None,
     *,
@@ -67,7 +74,7 @@ def fit(
 
     Parameters
     ----------
-    formula : str or Spec
+    formula : str, Spec or formulaic.Formula
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
@@ -153,7 +160,7 @@ def fit(
 
 
 def design(
-    formula: str | Spec,
+    formula: str | Spec | Formula,
     data: Any,
     method: str | Options,
     *,
@@ -169,7 +176,7 @@ def design(
 
     Parameters
     ----------
-    formula : str or Spec
+    formula : str, Spec or formulaic.Formula
         ``"~ treat(A) + adjust(x)"``, also without the ``~``. An outcome may stand on the left; it is not looked at,
         only its missing values drop rows.
     data : data frame

@@ -10,10 +10,11 @@ from causalformula.frame.regression_frame import bind_regression
 
 if TYPE_CHECKING:
     import pandas as pd
+    from formulaic import Formula
 
 
 def model_matrix(
-    formula: str,
+    formula: str | Formula,
     data: Any,
     *,
     contrasts: Contrasts | None = None,
@@ -24,7 +25,7 @@ def model_matrix(
 
     Parameters
     ----------
-    formula : str
+    formula : str or formulaic.Formula
         ``"y ~ x"`` or ``"~ x"``: one of R's model formulas, without causal roles.
     data : any frame that narwhals reads
     contrasts : mapping or pair of str, optional

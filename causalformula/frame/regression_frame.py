@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.expressions.evaluate import Env, evaluate
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.reader import parse_model
@@ -34,6 +35,9 @@ from causalformula.frame.rows import (
     subset_rows,
 )
 from causalformula.numerics.arrays import Array, Codes
+
+if TYPE_CHECKING:
+    from formulaic import Formula
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,7 +79,7 @@ class RegressionFrame(BoundRows):
 
 
 def bind_regression(
-    text: str,
+    text: str | Formula,
     data: Any,
     *,
     weights: str | None = None,
@@ -91,7 +95,7 @@ def bind_regression(
 
     Parameters
     ----------
-    text : str
+    text : str or formulaic.Formula
         ``y ~ x``, or ``~ x``; ``.`` stands for the columns that the left side does not use.
     data : any frame that narwhals reads
     weights, offset : str, optional
@@ -111,6 +115,7 @@ def bind_regression(
         As ``bind`` does.
     """
     check_na_action(na_action)
+    text = formula_text(text, tuple(env or ()))
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")

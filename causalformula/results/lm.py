@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,12 +22,15 @@ from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
 
+if TYPE_CHECKING:
+    from formulaic import Formula
+
 Env = Mapping[str, Callable[..., Any]]
 BINOMIAL = ("binomial", "quasibinomial")
 
 
 def lm(
-    formula: str,
+    formula: str | Formula,
     data: Any,
     *,
     weights: str | None = None,
@@ -44,7 +47,7 @@ def lm(
 
     Parameters
     ----------
-    formula : str
+    formula : str or formulaic.Formula
         One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
     data : data frame
         pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
@@ -89,11 +92,11 @@ def lm(
     frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
     y = _left_side(frame).numeric()
     fitted = fit_linear(frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept)
-    return _model(fitted, frame, _call("lm", formula, given), vcov)
+    return _model(fitted, frame, _call("lm", frame.text, given), vcov)
 
 
 def glm(
-    formula: str,
+    formula: str | Formula,
     data: Any,
     *,
     family: str | Family = "gaussian",
@@ -115,7 +118,7 @@ def glm(
 
     Parameters
     ----------
-    formula : str
+    formula : str or formulaic.Formula
         As for ``lm``. A binomial outcome is 0/1, logical, a factor or text (the first level is failure), a proportion
         with the number of trials as weights, or ``cbind(successes, failures)``.
     data : data frame
@@ -167,15 +170,17 @@ def glm(
         start=start,
         mustart=answer.mustart,
     )
-    return _model(fitted, frame, _call("glm", formula, {"family": family_text(found), **given}), vcov)
+    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), vcov)
 
 
-def _bind(formula: str, data: Any, vcov: Any, given: Mapping[str, Any], rules: Mapping[str, Any]) -> RegressionFrame:
+def _bind(
+    formula: str | Formula, data: Any, vcov: Any, given: Mapping[str, Any], rules: Mapping[str, Any]
+) -> RegressionFrame:
     """The frame; columns that the covariance names count as used."""
     extra = () if vcov is None else grouping_names(read_request(vcov))
     frame = bind_regression(formula, data, extra=extra, **given, **rules)
     if frame.outcome is None:
-        raise FormulaError("no outcome: write it on the left of `~`", formula, (0, 1))
+        raise FormulaError("no outcome: write it on the left of `~`", frame.text, (0, 1))
     return frame
 
 

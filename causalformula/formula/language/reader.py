@@ -6,10 +6,11 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalformula.errors import FormulaError
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import (
     ROLES,
     check_functions,
@@ -34,6 +35,9 @@ from causalformula.formula.language.roles import (
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 
+if TYPE_CHECKING:
+    from formulaic import Formula
+
 Signed = tuple[int, Node]
 
 
@@ -45,12 +49,12 @@ class _Group:
     signed: list[Signed]
 
 
-def parse(text: str, outcome: str | None = None, env: Iterable[str] = ()) -> Spec:
+def parse(text: str | Formula, outcome: str | None = None, env: Iterable[str] = ()) -> Spec:
     """Read a causal formula.
 
     Parameters
     ----------
-    text : str
+    text : str or formulaic.Formula
         ``"Y ~ treat(A) + adjust(x)"``, or a right-hand side alone with ``outcome=``. The left side may be empty:
         a design without an outcome.
     outcome : str, optional
@@ -68,8 +72,9 @@ def parse(text: str, outcome: str | None = None, env: Iterable[str] = ()) -> Spe
     FormulaError
         With the place in the text, and what to write instead.
     """
-    source, tree = _whole(text, outcome)
-    context = Context(source, frozenset(env))
+    functions = frozenset(env)
+    source, tree = _whole(formula_text(text, functions), outcome)
+    context = Context(source, functions)
     left, right = _sides(tree)
     if left is not None:
         _check_left(left, context)

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import TYPE_CHECKING
 
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import (
     FUNCTIONS,
+    ROLES,
     enclosed,
     has_dot,
     is_operator,
@@ -18,6 +20,10 @@ from causalformula.formula.language.grammar import (
     variables,
 )
 from causalformula.formula.language.syntax import Call, Node, Span, literal, walk
+from causalformula.formula.language.to_formulaic import terms_text, treatment_text, variables_text
+
+if TYPE_CHECKING:
+    from formulaic import Formula
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -166,6 +172,37 @@ class Spec:
         return tuple(dict.fromkeys(name for name in own if name not in FUNCTIONS and name != "Surv"))
 
     # -- exchange ------------------------------------------------------------------------------------------
+
+    def to_formulaic(self) -> dict[str, Formula]:
+        """A formula of formulaic's for the left side (``"lhs"``), and for each role under its name.
+
+        What is adjusted for, instruments and the treatment have an intercept, so that formulaic codes their factors by
+        contrasts; the other parts hold columns. The option ``unit`` of ``did`` is a part, and ``ref`` of ``treat`` the
+        base of its contrasts. ``formulaic.Formula(**parts)`` holds them all, and ``cf.fit`` takes it.
+
+        Raises
+        ------
+        FormulaError
+            For a piece that formulaic has not, or would read otherwise; it is named.
+        """
+        from formulaic import Formula
+
+        texts = {} if self.outcome is None else {"lhs": variables_text([self.outcome], self.source)}
+        for kind in dict.fromkeys(role.kind for role in self.roles):
+            texts |= self._written(kind)
+        return {name: Formula(text) for name, text in texts.items()}
+
+    def _written(self, kind: str) -> dict[str, str]:
+        """The parts that a role becomes."""
+        body = self.rhs(kind)
+        assert body is not None
+        if kind == "treat":
+            return {kind: treatment_text(body, self.option("treat", "ref"), self.source)}
+        if ROLES[kind].reads == "expression":
+            return {kind: variables_text((role.body[0] for role in self.of(kind)), self.source)}
+        text = {kind: terms_text(body, self.source, intercept=ROLES[kind].adjusts)}
+        unit = self.option(kind, "unit")
+        return text if unit is None else {**text, "unit": variables_text([unit], self.source)}
 
     def to_json(self) -> str:
         """JSON text: the formula, its source, and its pieces for readers in other languages."""
