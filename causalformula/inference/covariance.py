@@ -24,8 +24,15 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resampled import resampled, spread
+from causalformula.inference.sandwich.caveats import (
+    resting_on_one,
+    told_of_few,
+    told_of_indefinite,
+    told_of_resting,
+    undefined,
+)
 from causalformula.inference.sandwich.definite import transformed
-from causalformula.inference.sandwich.groupings import clustered, told_of_indefinite
+from causalformula.inference.sandwich.groupings import clustered, sizes
 from causalformula.inference.sandwich.hac import serial
 from causalformula.inference.sandwich.joint import Joint, joint_covariance
 from causalformula.inference.sandwich.rows import (
@@ -132,7 +139,11 @@ def _from_influence(
     notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
+        lost = resting_on_one(evidence, [groups[name] for name in request.by])
         notes = told_of_indefinite(matrix, estimate.names, request)
+        notes += told_of_resting(lost, estimate.names, request)
+        notes += told_of_few(sizes(evidence, request, groups), request, evidence)
+        matrix = undefined(matrix, lost)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
         label = row.name

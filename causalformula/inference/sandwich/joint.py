@@ -20,8 +20,9 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Cluster, Request
+from causalformula.inference.sandwich.caveats import resting_on_one, told_of_indefinite, told_of_resting, undefined
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
-from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, told_of_indefinite
+from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
 from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
 from causalformula.inference.sandwich.variances import full_leverage
 from causalformula.numerics.arrays import Array, Codes
@@ -86,11 +87,14 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, df, label = _clustered(evidence, request, groups)
-        notes = told_of_indefinite(matrix, estimate.names, request)
+        each = [resting_on_one(part.evidence, [groups[g][part.place] for g in request.by]) for part in evidence.parts]
+        rests = ((evidence.mix != 0) & np.concatenate(each)).any(axis=1)
+        notes = told_of_indefinite(matrix, estimate.names, request) + told_of_resting(rests, estimate.names, request)
+        matrix = undefined(matrix, rests)
     elif isinstance(request, (HC, Asympt)):
-        each = [_by_row(part, request, evidence.n) for part in evidence.parts]
-        rows = np.hstack([rows for rows, _ in each]) @ evidence.mix.T
-        matrix, df = rows.T @ rows, np.concatenate([df for _, df in each])
+        by_row = [_by_row(part, request, evidence.n) for part in evidence.parts]
+        rows = np.hstack([rows for rows, _ in by_row]) @ evidence.mix.T
+        matrix, df = rows.T @ rows, np.concatenate([df for _, df in by_row])
         lost = _full_leverage(evidence, request) if np.isnan(matrix).any() else lost
         exact = isinstance(request, Asympt) and request.unconditional
         label = "exact influences" if exact else describe(request)
