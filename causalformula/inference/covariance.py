@@ -82,6 +82,8 @@ def covariance(
             raise CapabilityError(f"vcov={text!r} is part of the grammar but not available yet")
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)
+        case _ if not len(estimate):
+            return Covariance(request, np.empty((0, 0)), np.empty(0), describe(request))
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
