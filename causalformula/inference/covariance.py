@@ -58,6 +58,7 @@ def covariance(
     groups: Mapping[str, Codes] | None = None,
     refit: Refit | None = None,
     n: int | None = None,
+    strict: bool = False,
 ) -> Covariance:
     """Covariance of an estimate under a request.
 
@@ -70,6 +71,9 @@ def covariance(
         jackknife. For ``kind="studentized"`` the replicates' standard errors follow, (R, 2q).
     n : int, optional
         Rows that the bootstrap resamples, for an estimate whose evidence does not tell.
+    strict : bool
+        Give no standard error to an estimate that does not exist without one of the clusters, whatever variance other
+        coefficients leave in it.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def covariance(
         case Joint():
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
-            return _from_influence(estimate, request, evidence, groups)
+            return _from_influence(estimate, request, evidence, groups, strict)
 
 
 def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
@@ -128,7 +132,7 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
 
 
 def _from_influence(
-    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes]
+    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], strict: bool
 ) -> Covariance:
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
@@ -141,7 +145,7 @@ def _from_influence(
     notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
-        lost = resting_on_one(evidence, [groups[name] for name in request.by])
+        lost = resting_on_one(evidence, [groups[name] for name in request.by], matrix, strict)
         notes = told_of_indefinite(matrix, estimate.names, request)
         notes += told_of_resting(lost, estimate.names, request)
         notes += told_of_few(sizes(evidence, request, groups), request, evidence)

@@ -12,25 +12,42 @@ from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.definite import nearest_psd
 from causalformula.inference.sandwich.dominant import resting
 from causalformula.inference.sandwich.groupings import intersect, rows_used
+from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 # Below this many clusters tests that count on many reject too often (Cameron and Miller 2015: 20 to 50 are few).
 FEW = 20
+# A variance below this share of the classical one is rounding.
+NOTHING = 1e-16
 # Adjustments whose degrees of freedom know how many clusters there are.
 SMALL_SAMPLE = ("CR2", "CR3")
 
 
-def resting_on_one(evidence: Influence, codes: Iterable[Codes]) -> Bools:
-    """Estimates (q,) that do not exist without one of the clusters of a grouping: their variance cannot be told."""
+def resting_on_one(evidence: Influence, codes: Iterable[Codes], matrix: Array, strict: bool) -> Bools:
+    """Estimates (q,) that do not exist without one of the clusters of a grouping: their variance cannot be told.
+
+    R gives such a coefficient what variance the others leave in it, as a dummy variable's beside covariates. It is kept
+    unless nothing is left (a variance that is zero but for rounding), or unless ``strict``: an effect is the contrast
+    of arms, and of an arm in one cluster nothing is known.
+    """
     lost = np.zeros(evidence.size, dtype=bool)
     root = evidence.root
-    if root is None:
+    if root is None or not (strict or _vanished(evidence, root, matrix).any()):
         return lost
     used = rows_used(evidence)
     for each in codes:
         inside, count = intersect([each], used)
         lost |= resting(root, inside, count, evidence.jac[:, -evidence.stages[-1].size :])[0]
-    return lost
+    return lost if strict else lost & _vanished(evidence, root, matrix)
+
+
+def _vanished(evidence: Influence, root: Hat, matrix: Array) -> Bools:
+    """Variances that are zero, but for rounding, beside those under independent errors."""
+    jac = evidence.jac[:, -evidence.stages[-1].size :]
+    if jac.shape[1] != len(root.bread) or not root.dispersion > 0:
+        return np.zeros(evidence.size, dtype=bool)
+    usual = root.dispersion * np.einsum("qi,ij,qj->q", jac, root.bread, jac)
+    return np.asarray((usual > 0) & (np.diag(matrix) <= NOTHING * usual))
 
 
 def undefined(matrix: Array, lost: Bools) -> Array:
