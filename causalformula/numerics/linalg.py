@@ -185,6 +185,8 @@ def scaled_inverse(G: Array) -> ScaledInverse | None:
     scale = np.sqrt(np.diagonal(G))
     if not scale.all():
         return None
+    if scale.min() < 1 / LARGEST:
+        raise DataError("the design matrix holds a column of values so small that their squares are zero; rescale it")
     unit = G / np.outer(scale, scale)
     # Only numpy's LAPACK here: scipy brings a second pool of threads, and the two get in each other's way
     try:
