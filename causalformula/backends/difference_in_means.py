@@ -23,6 +23,7 @@ from causalformula.inference.requests import Cluster
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
+from causalformula.numerics.linalg import refuse_extreme
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Cells:
 def cells(frame: ModelFrame) -> Cells:
     """Cell means of a frame; a block without one of the arms is an error."""
     treatment = frame.the_treatment
+    refuse_extreme(frame.y, "the outcome")
     w = frame.unit_weights
     block, names = _blocks(frame, w)
     levels, size = len(treatment.levels), len(names)

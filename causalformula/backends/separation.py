@@ -22,8 +22,12 @@ MOST_CAUSES = 4
 
 
 def separated(score: Array, arm: Bools, used: Bools) -> bool:
-    """Whether a threshold of a linear score has the arm above and the other rows below: no finite maximum exists."""
-    return bool(score[arm & used].min() > score[~arm & used].max())
+    """Whether a threshold of a linear score has the arm above and the other rows below: no finite maximum exists.
+
+    Nor does one where either side has no row, as in a resample of a small arm.
+    """
+    above, below = score[arm & used], score[~arm & used]
+    return not above.size or not below.size or bool(above.min() > below.max())
 
 
 def overlap_notes(frame: ModelFrame, P: Array, eta: Array | None, converged: bool) -> tuple[str, ...]:
@@ -130,7 +134,7 @@ def _tells_apart(value: Value, inside: Bools, used: Bools) -> bool:
         return False
     if isinstance(value, np.ndarray):
         a, b = value[inside & used], value[~inside & used]
-        return bool(a.min() > b.max() or a.max() < b.min())
+        return not a.size or not b.size or bool(a.min() > b.max() or a.max() < b.min())
     codes = as_factor(value).codes
     return not np.intersect1d(codes[inside & used], codes[~inside & used]).size
 

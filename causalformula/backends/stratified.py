@@ -17,6 +17,7 @@ from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.linalg import refuse_extreme
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,7 @@ class Stratified:
         w = np.where(self.codes >= 0, self.frame.unit_weights, 0.0)
         n, size = len(w), 2 * self.size
         cell = 2 * np.maximum(self.codes, 0) + self.frame.the_treatment.codes
+        refuse_extreme(self.y, "the outcome")
         total = np.bincount(cell, w, minlength=size)
         mean = np.bincount(cell, w * self.y, minlength=size) / total
         X = np.zeros((n, size), order="F")

@@ -24,8 +24,15 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resampled import resampled, spread
+from causalformula.inference.sandwich.caveats import (
+    resting_on_one,
+    told_of_few,
+    told_of_indefinite,
+    told_of_resting,
+    undefined,
+)
 from causalformula.inference.sandwich.definite import transformed
-from causalformula.inference.sandwich.groupings import clustered, told_of_indefinite
+from causalformula.inference.sandwich.groupings import clustered, sizes
 from causalformula.inference.sandwich.hac import serial
 from causalformula.inference.sandwich.joint import Joint, joint_covariance
 from causalformula.inference.sandwich.rows import (
@@ -51,6 +58,7 @@ def covariance(
     groups: Mapping[str, Codes] | None = None,
     refit: Refit | None = None,
     n: int | None = None,
+    strict: bool = False,
 ) -> Covariance:
     """Covariance of an estimate under a request.
 
@@ -63,6 +71,9 @@ def covariance(
         jackknife. For ``kind="studentized"`` the replicates' standard errors follow, (R, 2q).
     n : int, optional
         Rows that the bootstrap resamples, for an estimate whose evidence does not tell.
+    strict : bool
+        Give no standard error to an estimate that does not exist without one of the clusters, whatever variance other
+        coefficients leave in it.
 
     Raises
     ------
@@ -75,6 +86,8 @@ def covariance(
             raise CapabilityError(f"vcov={text!r} is part of the grammar but not available yet")
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)
+        case _ if not len(estimate):
+            return Covariance(request, np.empty((0, 0)), np.empty(0), describe(request))
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
@@ -91,7 +104,7 @@ def covariance(
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
             own = {name: evidence.on_units(codes, name) for name, codes in groups.items()}
-            return _from_influence(estimate, request, evidence, own)
+            return _from_influence(estimate, request, evidence, own, strict)
 
 
 def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
@@ -120,7 +133,7 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
 
 
 def _from_influence(
-    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes]
+    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], strict: bool
 ) -> Covariance:
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
@@ -133,7 +146,11 @@ def _from_influence(
     notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
+        lost = resting_on_one(evidence, [groups[name] for name in request.by], matrix, strict)
         notes = told_of_indefinite(matrix, estimate.names, request)
+        notes += told_of_resting(lost, estimate.names, request)
+        notes += told_of_few(sizes(evidence, request, groups), request, evidence)
+        matrix = undefined(matrix, lost)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
         label = row.name

@@ -18,7 +18,7 @@ from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import GLMFit, information, irls, polish
 from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import inverse_of
+from causalformula.numerics.linalg import inverse_of, refuse_extreme
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,9 +202,11 @@ def fit_linear(
         The intercept of each column, from which columns far from zero may be counted, so that none is lost to a
         tolerance; without it rank is decided by R's rule.
     """
+    refuse_extreme(y, "the outcome")
     w = np.ones(len(y)) if weights is None else weights
     Z = _columns(X, weights, anchors)
     fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
+    _refuse_vanished(X, names, fit.kept)
     design = Z.X if fit.rank == X.shape[1] else Z.X[:, fit.kept]
     e = fit.residuals
     mu = y - e
@@ -245,6 +247,12 @@ def fit_linear(
 def _columns(X: Array, weights: Array | None, anchors: Codes | None, tol: float = 1e-7) -> Centred:
     """The columns to solve on."""
     return Centred(X, None, tol) if anchors is None else centred(X, weights, tol, anchors)
+
+
+def _refuse_vanished(X: Array, names: Sequence[str], kept: Codes) -> None:
+    """A column that was left out because its squares are zero, though it is not."""
+    for j in np.setdiff1d(np.arange(X.shape[1]), kept):
+        refuse_extreme(X[:, j], names[int(j)])
 
 
 def _kept_moves(Z: Centred, kept: Codes) -> Array | None:
@@ -312,6 +320,7 @@ def fit_glm(
     anchors : ndarray (p,) of int, optional
         As in ``fit_linear``.
     """
+    refuse_extreme(y, "the outcome")
     Z = _columns(X, weights, anchors, tol=0.0)
     scoring = partial(
         irls, Z.X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept, floor=Z.tol
@@ -390,6 +399,7 @@ def from_glm(
     Z: Centred,
 ) -> FittedRegression:
     """The record of a regression from a fit on the columns ``Z``."""
+    _refuse_vanished(X, names, fit.kept)
     prior = np.ones(len(y)) if weights is None else weights
     design = Z.X if len(fit.kept) == X.shape[1] else Z.X[:, fit.kept]
     nobs = int((prior > 0).sum())

@@ -64,7 +64,7 @@ class Hat:
         return len(self.bread) if self.k is None else self.k
 
     def orthonormal(self, jac: Array) -> tuple[Array, Array, Array]:
-        """Columns, their bread and Jacobians (q, p) in their coefficients; orthonormal where others lose digits.
+        """Columns, their bread, Jacobians (q, p) in their coefficients; orthonormal ones where others lose digits.
 
         The products of clusters' sums with the bread square a condition number that is bad already.
         """

@@ -73,7 +73,10 @@ def centred(X: Array, weights: Array | None = None, tol: float = 1e-7, anchors: 
         The intercept of each column: a column that is one where the column is not zero. The first by default.
     """
     anchors = np.zeros(X.shape[1], dtype=np.intp) if anchors is None else anchors
-    far = _far(X, weights, anchors)
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # squares that overflow are refused by name where they are summed
+        far = _far(X, weights, anchors)
     if not len(far):
         return Centred(X, None, tol)
     Z = X.astype(np.float64, copy=True)

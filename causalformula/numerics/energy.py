@@ -6,6 +6,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, ConvergenceError
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.linalg import refuse_extreme
 
 ACCURACY = 1e-9
 
@@ -53,6 +54,8 @@ def scaled_distances(X: Array, s: Array) -> Array:
     """Euclidean distances between rows, columns divided by their standard deviations, (n, n)."""
     from scipy.spatial.distance import cdist
 
+    for j, column in enumerate(X.T):
+        refuse_extreme(column, f"covariate {j + 1}")
     mean = s @ X / s.sum()
     spread = np.sqrt(s @ (X - mean) ** 2 / (s.sum() - 1))
     Z = X[:, spread > 0] / spread[spread > 0]

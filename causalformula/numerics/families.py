@@ -47,6 +47,11 @@ def _xlogy(x: Array, y: Array) -> Array:
     return np.asarray(xlogy(x, y))
 
 
+def _ratio(y: Array, mu: Array) -> Array:
+    """``y / mu``, and one where ``y`` is zero: its logarithm counts for nothing there, even where the mean is zero."""
+    return np.asarray(np.divide(y, mu, out=np.ones_like(mu), where=y != 0))
+
+
 def _deviance_constant(y: Array, mu: Array, w: Array) -> Array:
     return np.asarray(w * (y - mu) ** 2)
 
@@ -54,11 +59,11 @@ def _deviance_constant(y: Array, mu: Array, w: Array) -> Array:
 def _deviance_binomial(y: Array, mu: Array, w: Array) -> Array:
     if ((y == 0) | (y == 1)).all():  # one logarithm a row is enough
         return np.asarray(-2 * w * np.log(np.where(y == 1, mu, 1 - mu)))
-    return np.asarray(2 * w * (_xlogy(y, y / mu) + _xlogy(1 - y, (1 - y) / (1 - mu))))
+    return np.asarray(2 * w * (_xlogy(y, _ratio(y, mu)) + _xlogy(1 - y, _ratio(1 - y, 1 - mu))))
 
 
 def _deviance_poisson(y: Array, mu: Array, w: Array) -> Array:
-    return np.asarray(2 * w * (_xlogy(y, y / mu) - (y - mu)))
+    return np.asarray(2 * w * (_xlogy(y, _ratio(y, mu)) - (y - mu)))
 
 
 def _deviance_gamma(y: Array, mu: Array, w: Array) -> Array:

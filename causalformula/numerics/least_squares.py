@@ -141,7 +141,8 @@ def solve(X: Array, Y: Array, weights: Array | None, *, tol: float | Array, refi
     """Least squares for checked arrays, ``Y`` of shape (n, q); at most ``refine`` corrections by the residuals."""
     if X.shape[1] == 0:
         return Solution(np.empty((0, Y.shape[1])), np.empty(0, np.intp), np.empty((0, 0)), np.empty((0, 0)), Y.copy())
-    G, C = moments(X, Y, weights)
+    with np.errstate(over="ignore", invalid="ignore"):
+        G, C = moments(X, Y, weights)
     normal = scaled_inverse(G)
     if not np.isfinite(C).all():
         raise DataError("the response or the offset holds missing or infinite values")

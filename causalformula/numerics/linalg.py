@@ -6,7 +6,7 @@ Every function reads ``X`` once, block by block, so that nothing of the size of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from causalformula.numerics.arrays import Array, Codes
 BLOCK_NUMBERS = 2**17
 # Below this reciprocal condition number of the scaled cross-product its inverse has lost five digits: take the QR.
 RCOND_NORMAL = 1e-5
+# Squares of larger numbers, and of their inverses, summed over rows, leave the range of doubles.
+LARGEST = 1e150
 
 
 def rows_in_block(p: int) -> int:
@@ -175,10 +177,16 @@ def scaled_inverse(G: Array) -> ScaledInverse | None:
         When ``G`` holds a value that is not finite: so did the data.
     """
     if not np.isfinite(G).all():
-        raise DataError("the design matrix or the weights hold missing or infinite values")
+        raise DataError(
+            "the design matrix or the weights hold missing or infinite values, or some so large that their squares are"
+        )
+    if not len(G):
+        return ScaledInverse(G, 1.0)
     scale = np.sqrt(np.diagonal(G))
     if not scale.all():
         return None
+    if scale.min() < 1 / LARGEST:
+        raise DataError("the design matrix holds a column of values so small that their squares are zero; rescale it")
     unit = G / np.outer(scale, scale)
     # Only numpy's LAPACK here: scipy brings a second pool of threads, and the two get in each other's way
     try:
@@ -259,6 +267,24 @@ def independent_columns(R: Array, tol: float | Array) -> tuple[Codes, Array]:
             basis[:, len(kept)] = rest / length
             kept.append(j)
     return np.asarray(kept, dtype=np.intp), basis[:, : len(kept)]
+
+
+def refuse_extreme(values: Array, what: str) -> None:
+    """A ``DataError`` for numbers whose squares overflow, or all vanish: no variance could be computed of them."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > LARGEST and np.isfinite(largest):
+        how = f"up to {largest:.3g}, whose squares are beyond the largest number there is"
+    elif 0 < largest < 1 / LARGEST:
+        how = f"at most {largest:.3g}, whose squares are zero"
+    else:
+        return
+    raise DataError(f"{what} has values of {how}: no variance can be computed of them; express it in another unit")
+
+
+def refuse_extreme_columns(X: Array, names: Sequence[str]) -> None:
+    """``refuse_extreme`` of the columns of a design."""
+    for j, name in enumerate(names):
+        refuse_extreme(X[:, j], name)
 
 
 def as_floats(values: Any, what: str, shape: tuple[int, ...] | None = None) -> Array:

@@ -74,7 +74,8 @@ class Call:
             self._refuse_single_cluster(request, groups)
         refit = self._refit(request, query, groups)
         try:
-            found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n)
+            strict = isinstance(request, Cluster) and bool(self._single_clusters(groups))
+            found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
         except FailedReplicates as error:
             again = Query() if query is None else query
             why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
@@ -96,19 +97,25 @@ class Call:
         if reason is not None:
             raise CapabilityError(f"no exponential-weight bootstrap for method {self.record.name!r}: {reason}")
 
-    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, Codes]) -> None:
-        """An arm that lies in one cluster: its residuals sum to zero there, and its variance would count as zero."""
+    def _single_clusters(self, groups: Mapping[str, Codes]) -> list[tuple[str, str]]:
+        """Arms that lie in one cluster of a grouping: residuals sum to zero there, and say nothing of the error."""
         treatment, used = self.frame.treatment, self.frame.unit_weights > 0
         if treatment is None or not treatment.levels:
-            return
-        for k, level in enumerate(treatment.levels):
-            inside = used & (treatment.codes == k)
-            for name, codes in groups.items():
-                if len(np.unique(codes[inside])) == 1:
-                    raise DataError(
-                        f"all rows with {treatment.name} = {level} are in one cluster of {name}, which leaves "
-                        f"{request.type} no variance to estimate for that arm; every arm needs at least two clusters"
-                    )
+            return []
+        return [
+            (level, name)
+            for k, level in enumerate(treatment.levels)
+            for name, codes in groups.items()
+            if len(np.unique(codes[used & (treatment.codes == k)])) == 1
+        ]
+
+    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, Codes]) -> None:
+        """An arm in one cluster, whose variance would count as zero."""
+        for level, name in self._single_clusters(groups):
+            raise DataError(
+                f"all rows with {self.frame.the_treatment.name} = {level} are in one cluster of {name}, which leaves "
+                f"{request.type} no variance to estimate for that arm; every arm needs at least two clusters"
+            )
 
     def _refit(
         self, request: Request, query: Query | None, groups: Mapping[str, Codes]

@@ -280,8 +280,11 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
         P = warm_scores(frame, options.link, model.hat.X, model.inner, W)
         if options.estimand != "ATOS":
             return binary_weights(P, codes == 1, str(options.estimand), arm)
-        pairs = (np.column_stack([1 - p, p]) for p in P)
-        return np.stack([estimand_weights(p, codes, "ATOS", None, s * w)[0] for p, w in zip(pairs, W, strict=True)])
+        out = np.full(P.shape, np.nan)
+        for r in np.flatnonzero(~np.isnan(P[:, 0])):
+            scores = np.column_stack([1 - P[r], P[r]])
+            out[r] = estimand_weights(scores, codes, "ATOS", None, s * W[r])[0]
+        return out
 
     return weighted_batch(frame, options, query, W, weigh)
 

@@ -16,6 +16,7 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import centred
 from causalformula.numerics.least_squares import least_squares
+from causalformula.numerics.linalg import refuse_extreme_columns
 
 MOST_MOMENTS = 3
 
@@ -50,6 +51,7 @@ def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = 
 
     def make() -> tuple[Array, tuple[str, ...]]:
         design = frame.design(PROPENSITY)
+        refuse_extreme_columns(design.X, design.names)
         near = centred(design.X).X
         if moments == 1 and not interactions:
             return near, design.names

@@ -19,6 +19,7 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import centred
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
+from causalformula.numerics.linalg import refuse_extreme_columns
 from causalformula.numerics.logit import warm_logits
 from causalformula.numerics.multinomial import multinomial
 
@@ -133,6 +134,7 @@ def binary_weights(p: Array, treated: Array, estimand: str, arm: int | None) -> 
 
 def multinomial_propensity(frame: ModelFrame, design: Regressors) -> Propensity:
     """Multinomial logit for several arms."""
+    refuse_extreme_columns(design.X, design.names)
     X, names = centred(design.X, frame.weights, anchors=design.anchors).X, design.names
     treatment = frame.the_treatment
     fit = multinomial(X, treatment.codes, len(treatment.levels), frame.unit_weights)

@@ -13,12 +13,13 @@ each ``T_gh`` is a diagonal plus a product of low rank; no matrix has n or G row
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from causalformula.errors import CapabilityError
+from causalformula.inference.sandwich.dominant import Dominant, dominant, dominating
 from causalformula.inference.sandwich.roots import inverse_root_times, power_of_free
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -73,11 +74,60 @@ def _adjusted(hat: Hat, codes: Codes, count: int, jac: Array, power: float) -> A
     contrasts = problem.L.T @ jac.T
     sums = np.zeros((count, len(jac)))
     moments = Moments.zeros(problem, len(jac))
-    for rows, ids in batches(codes, problem.used, count, problem.width):
+    few = Few.of(problem, codes, count, power)
+    for rows, ids in batches(codes, few.others, count, problem.width):
         batch = problem.batch(rows, ids, power)
         sums[ids] = batch.scores @ contrasts
         moments = moments.add(batch, contrasts)
-    return Adjusted(sums, moments.df())
+    for one in few.clusters:
+        sums[one.id] = one.scores @ contrasts
+    return Adjusted(sums, moments.df(few, contrasts))
+
+
+@dataclass(frozen=True, eq=False)
+class Few:
+    """The clusters that dominate, which are adjusted one by one.
+
+    Parameters
+    ----------
+    clusters : list of Dominant
+    others : ndarray (n,) of bool, optional
+        Rows of positive weight of the other clusters; None when these are all rows.
+    between : mapping of pairs of int to ndarray (p, p)
+        ``L'X'W^2X L`` of all clusters but two of these, by their places; empty where weights are inverse variances.
+    """
+
+    clusters: list[Dominant]
+    others: Bools | None
+    between: Mapping[tuple[int, int], Array]
+
+    @classmethod
+    def of(cls, problem: Problem, codes: Codes, count: int, power: float) -> Few:
+        """Found and adjusted."""
+        hat = problem.hat
+        found = dominating(hat, codes, count)
+        if not found:
+            return cls([], problem.used, {})
+        clusters = [dominant(hat, rows, g, power, problem.Q is None) for g, rows in found]
+        others = hat.w > 0
+        squares = []
+        for _, rows in found:
+            others[rows] = False
+            squares.append(problem.squared(rows))
+        rest = problem.squared(np.flatnonzero(others))
+        pairs = [(j, k) for j in range(len(found)) for k in range(len(found)) if j != k and problem.Q is not None]
+        between = {
+            (j, k): rest + np.sum([S for i, S in enumerate(squares) if i not in (j, k)] or [0.0 * rest], axis=0)
+            for j, k in pairs
+        }
+        return cls(clusters, others, between)
+
+    def products(self, contrasts: Array) -> Iterator[Array]:
+        """``T_gh`` (q, q) of all ordered pairs of them, each with itself too."""
+        for j, one in enumerate(self.clusters):
+            for k, other in enumerate(self.clusters):
+                T = one.whole if j == k else one.product(other, self.between.get((j, k)))
+                yield contrasts.T @ T @ contrasts
 
 
 def batches(codes: Codes, used: Bools | None, count: int, width: int) -> Iterator[tuple[Codes, Codes]]:
@@ -126,6 +176,11 @@ class Problem:
         consistent = hat.target is not None or bool(weights.min() == weights.max())
         Q = None if consistent else L.T @ (hat.X.T @ (hat.X * (hat.w**2)[:, None])) @ L
         return cls(hat, L, None if used.all() else used, Q)
+
+    def squared(self, rows: Codes) -> Array:
+        """``L'X'W^2X L`` of some rows (p, p)."""
+        weighted = self.hat.w[rows][:, None] * (self.hat.X[rows] @ self.L)
+        return np.asarray(weighted.T @ weighted)
 
     @property
     def width(self) -> int:
@@ -217,9 +272,16 @@ class Moments:
             self.gram + _t(by_contrast) @ by_contrast,
         )
 
-    def df(self) -> Array:
+    def df(self, few: Few, contrasts: Array) -> Array:
         """Satterthwaite's degrees of freedom (q,); NaN for a contrast that no cluster contributes to."""
         turned = self.core @ self.gram
         total = self.square + np.einsum("qij,qji->q", turned, turned)
+        trace = self.trace
+        for one in few.clusters:
+            left = one.left @ contrasts
+            total = total + 2 * np.einsum("iq,qij,jq->q", left, self.gram, left)
+            trace = trace + np.einsum("pq,pr,rq->q", contrasts, one.whole, contrasts)
+        for T in few.products(contrasts):
+            total = total + np.diagonal(T) ** 2
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(self.trace**2 / total)
+            return np.asarray(trace**2 / total)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, some, warn
+from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
@@ -66,20 +66,10 @@ def _repairable(evidence: Influence, unconditional: bool) -> tuple[Influence, Ar
     return replace(evidence, jac=np.eye(evidence.jac.shape[1]), direct=None, df_special={}), evidence.jac
 
 
-def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) -> tuple[str, ...]:
-    """A note, and a warning where standard errors do not exist, for a matrix that is not positive semidefinite."""
-    if len(request.by) < 2 or request.fix or not nearest_psd(matrix)[1]:
-        return ()
-    gone = [name for name, variance in zip(names, np.diag(matrix), strict=True) if variance < 0]
-    none = f"the variance of {some(gone)} is negative, so has no standard error"
-    note = (
-        f"Note: the covariance by {' and '.join(request.by)} is not positive semidefinite (as R's vcovCL, fix = FALSE)"
-        f": {none if gone else 'joint tests may not exist'}; "
-        f"cf.Cluster({list(request.by)}, fix=True) sets negative eigenvalues to zero"
-    )
-    if gone:
-        warn(note.removeprefix("Note: "))
-    return (note,)
+def sizes(evidence: Influence, request: Cluster, groups: Mapping[str, Codes]) -> dict[str, int]:
+    """How many clusters each grouping has among the rows that take part."""
+    used = rows_used(evidence)
+    return {name: intersect([groups[name]], used)[1] for name in request.by}
 
 
 def rows_used(evidence: Influence) -> Bools | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.inference.sandwich.clusters import Moments, Problem, batches
+from causalformula.inference.sandwich.clusters import Few, Moments, Problem, batches
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Codes
 
@@ -27,12 +27,19 @@ class Pieces:
     ----------
     energy : ndarray (G, q, q)
     F : ndarray (G, P, q)
+        Zero, as is ``energy``, for the clusters in ``few``.
     core : ndarray (P, P)
+    few : Few
+        Clusters that dominate.
+    contrasts : ndarray (p, q)
+        On whitened columns.
     """
 
     energy: Array
     F: Array
     core: Array
+    few: Few
+    contrasts: Array
 
     @classmethod
     def of(cls, problem: Problem, codes: Codes, count: int, contrasts: Array, power: float) -> Pieces:
@@ -40,20 +47,34 @@ class Pieces:
         q = contrasts.shape[1]
         core = Moments.zeros(problem, q).core
         energy, F = np.zeros((count, q, q)), np.zeros((count, len(core), q))
-        for rows, ids in batches(codes, problem.used, count, problem.width):
+        few = Few.of(problem, codes, count, power)
+        for rows, ids in batches(codes, few.others, count, problem.width):
             batch = problem.batch(rows, ids, power)
             energy[ids] = contrasts.T @ batch.energy @ contrasts
             both = [batch.a @ contrasts] + ([] if batch.b is None else [batch.b @ contrasts])
             F[ids] = np.concatenate(both, axis=1)
-        return cls(energy, F, core)
+        return cls(energy, F, core, few, contrasts)
 
     def turned(self, turn: Array) -> Pieces:
         """For the contrasts ``turn' c``."""
-        return Pieces(turn.T @ self.energy @ turn, self.F @ turn, self.core)
+        return Pieces(turn.T @ self.energy @ turn, self.F @ turn, self.core, self.few, self.contrasts @ turn)
 
     def own(self) -> Array:
-        """``p_sg' Phi p_tg`` (G, q, q)."""
+        """``p_sg' Phi p_tg`` (G, q, q), without the clusters that dominate."""
         return np.asarray(self.energy + np.swapaxes(self.F, 1, 2) @ self.core @ self.F)
+
+    def expectation(self) -> Array:
+        """Of the covariance under the working model (q, q)."""
+        dominating = [self.contrasts.T @ one.whole @ self.contrasts for one in self.few.clusters]
+        return np.asarray(np.sum([self.own().sum(axis=0), *dominating], axis=0))
+
+    def _few_variance(self) -> float:
+        """What pairs with a cluster that dominates add to ``total_variance``."""
+        total = sum(float((T * T.T).sum() + np.trace(T) ** 2) for T in self.few.products(self.contrasts))
+        for one in self.few.clusters:
+            T = np.einsum("ps,gpt->gst", one.left @ self.contrasts, self.F)
+            total += 2 * float(np.einsum("gst,gts->", T, T) + (np.einsum("gss->g", T) ** 2).sum())
+        return total
 
     def total_variance(self) -> float:
         """Sum over s and t of the variance of the covariance's (s, t) element under the working model."""
@@ -68,7 +89,7 @@ class Pieces:
         KA = self.core @ A
         total += np.einsum("stpq,stqp->", np.swapaxes(KA, 0, 1), np.swapaxes(KA, 0, 1))
         total += np.einsum("stpq,tsqp->", KA, KA)
-        return float(total)
+        return float(total) + self._few_variance()
 
 
 def hotelling_freedom(hat: Hat, codes: Codes, count: int, jac: Array, power: float) -> float:
@@ -88,6 +109,6 @@ def hotelling_freedom(hat: Hat, codes: Codes, count: int, jac: Array, power: flo
     """
     problem = Problem.of(hat)
     pieces = Pieces.of(problem, codes, count, problem.L.T @ jac.T, power)
-    values, vectors = np.linalg.eigh(pieces.own().sum(axis=0))
+    values, vectors = np.linalg.eigh(pieces.expectation())
     q = len(jac)
     return q * (q + 1) / pieces.turned((vectors / np.sqrt(values)) @ vectors.T).total_variance()

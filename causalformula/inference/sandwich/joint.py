@@ -20,11 +20,12 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Cluster, Request
+from causalformula.inference.sandwich.caveats import resting_on_one, told_of_indefinite, told_of_resting, undefined
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
-from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, told_of_indefinite
+from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
 from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
 from causalformula.inference.sandwich.variances import full_leverage
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +87,13 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, df, label = _clustered(evidence, request, groups)
-        notes = told_of_indefinite(matrix, estimate.names, request)
+        rests = _resting(evidence, request, groups)
+        notes = told_of_indefinite(matrix, estimate.names, request) + told_of_resting(rests, estimate.names, request)
+        matrix = undefined(matrix, rests)
     elif isinstance(request, (HC, Asympt)):
-        each = [_by_row(part, request, evidence.n) for part in evidence.parts]
-        rows = np.hstack([rows for rows, _ in each]) @ evidence.mix.T
-        matrix, df = rows.T @ rows, np.concatenate([df for _, df in each])
+        by_row = [_by_row(part, request, evidence.n) for part in evidence.parts]
+        rows = np.hstack([rows for rows, _ in by_row]) @ evidence.mix.T
+        matrix, df = rows.T @ rows, np.concatenate([df for _, df in by_row])
         lost = _full_leverage(evidence, request) if np.isnan(matrix).any() else lost
         exact = isinstance(request, Asympt) and request.unconditional
         label = "exact influences" if exact else describe(request)
@@ -102,6 +105,25 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     count = len(evidence.parts)
     label += f", joint over {count} fits" if count > 1 else ""
     return Covariance(request, matrix, _freedom(df, evidence.mix, request), label, notes=notes, full_leverage=lost)
+
+
+def _resting(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> Bools:
+    """Combinations (q,) of estimates that rest on one cluster in their own fits."""
+    assert evidence.mix is not None
+    lost = []
+    for part in evidence.parts:
+        codes = [groups[name][part.place] for name in request.by]
+        own = _own_matrix(part.evidence, request, codes)
+        lost.append(resting_on_one(part.evidence, codes, own, False))
+    return np.asarray(((evidence.mix != 0) & np.concatenate(lost)).any(axis=1))
+
+
+def _own_matrix(own: Influence, request: Cluster, codes: list[Codes]) -> Array:
+    """A fit's variances by its first grouping: enough to see which are zero."""
+    row, fixed = variance_row(request, own)
+    inside, count = intersect(codes[:1], rows_used(own))
+    sums, _ = cluster_sums(own, row, inside, count, fixed, request.unconditional)
+    return np.asarray(sums.T @ sums) / own.n**2
 
 
 def _full_leverage(evidence: Joint, request: HC | Asympt) -> Codes:

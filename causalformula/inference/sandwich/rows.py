@@ -157,13 +157,9 @@ def _summed(evidence: Influence, row: Variance, adjust: Array | None, fixed: boo
     """See ``row_sums``; through the root's meat when that is the shorter way."""
     direct = evidence.direct is not None and (unconditional or evidence.always)
     short = len(evidence.stages) == 1 and evidence.stages[0].scores is None and not direct
+    short = short and 2 * evidence.size > evidence.jac.shape[1]
     # the meat of ill-conditioned columns loses twice the digits that the rows' own influences do
-    if (
-        short
-        and evidence.root is not None
-        and not evidence.root.ill_conditioned
-        and 2 * evidence.size > evidence.jac.shape[1]
-    ):
+    if short and evidence.root is not None and not evidence.root.ill_conditioned:
         (weights,) = influence_weights(evidence.stages, evidence.jac, expected=row.expected, fixed=fixed)
         u = evidence.root.multipliers()
         if adjust is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, warn
 from causalformula.formula.matrix.terms import Terms
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 
 NAN = float("nan")
+# A change of the deviance below this share of it is rounding.
+ROUNDING = 1e-13
+# R's rule: below this share of the fitted values' squares there is no residual variance to test against.
+PERFECT = 1e-10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +73,8 @@ def _upper(test: str, value: Array, df: Array, denominator: float) -> Array:
     with np.errstate(invalid="ignore"):
         good = (df > 0) & np.isfinite(value)
     freedom = np.where(good, df, 1.0)
+    # a statistic below zero (models that are not nested) is exceeded by all values
+    value = np.maximum(value, 0.0)
     p = fdtrc(freedom, denominator, value) if test == "F" and np.isfinite(denominator) else None
     if p is None:
         p = chdtrc(freedom, value * (freedom if test == "F" else 1.0))
@@ -174,6 +180,8 @@ def _sequential_lm(model: ModelCore, test: str) -> Anova:
     df = np.array([(owner == k).sum() for k in shown], dtype=float)
     ss = np.array([effects[owner == k].sum() for k in shown])
     rdf, rss = float(model.df_residual), model.deviance
+    if test == "F" and rss < PERFECT * float(fit.weights @ fit.mu**2):
+        warn("ANOVA F-tests on an essentially perfect fit are unreliable")
     variance = rss / rdf if rdf else NAN
     columns = {"Df": np.append(df, rdf), "Sum Sq": np.append(ss, rss), "Mean Sq": np.append(ss / df, variance)}
     if test == "F":
@@ -195,7 +203,7 @@ def _sequential_glm(model: ModelCore, test: str) -> Anova:
     steps += [fit] if count else []
     deviance = np.array([fit.null_deviance, *(step.deviance for step in steps)])
     resid = np.array([fit.df_null, *(step.hat.df_residual for step in steps)])
-    df, change = -np.diff(resid, prepend=np.nan), -np.diff(deviance, prepend=np.nan)
+    df, change = -np.diff(resid, prepend=np.nan), _falls(deviance)
     columns = {"Df": df, "Deviance": change, "Resid. Df": resid, "Resid. Dev": deviance}
     columns |= _deviance_test(test, change, df, fit)
     heading = (
@@ -203,6 +211,12 @@ def _sequential_glm(model: ModelCore, test: str) -> Anova:
         f"Response: {model.outcome_name}\n\nTerms added sequentially (first to last)\n\n"
     )
     return Anova(pd.DataFrame(columns, index=["NULL", *found.term_labels]), heading)
+
+
+def _falls(deviance: Array) -> Array:
+    """Falls of the deviance from each model to the next; below rounding they are zero."""
+    change = -np.diff(deviance, prepend=np.nan)
+    return np.asarray(np.where(np.abs(change) <= ROUNDING * np.abs(deviance), 0.0, change))
 
 
 def _deviance_test(test: str, change: Array, df: Array, fit: FittedRegression) -> dict[str, Array]:
@@ -221,7 +235,7 @@ def _compare(models: Sequence[ModelCore], largest: ModelCore, test: str) -> Anov
 
     resid = np.array([float(m.df_residual) for m in models])
     deviance = np.array([m.deviance for m in models])
-    df, change = -np.diff(resid, prepend=np.nan), -np.diff(deviance, prepend=np.nan)
+    df, change = -np.diff(resid, prepend=np.nan), _falls(deviance)
     linear = largest.regression.linear
     names = ("Res.Df", "RSS", "Df", "Sum of Sq") if linear else ("Resid. Df", "Resid. Dev", "Df", "Deviance")
     columns = dict(zip(names, (resid, deviance, df, change), strict=True))
@@ -293,6 +307,7 @@ def _changes(model: ModelCore, fits: Sequence[FittedRegression]) -> tuple[Array,
     deviance = np.array([full.deviance, *(fit.deviance for fit in fits)])
     df = np.array([NAN, *(float(full.rank - fit.rank) for fit in fits)])
     change = deviance - deviance[0]
+    change[np.abs(change) <= ROUNDING * deviance] = 0.0
     change[0] = NAN
     return deviance, df, change
 

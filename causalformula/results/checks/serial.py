@@ -151,5 +151,6 @@ def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: s
     method = f"Breusch-Godfrey test for serial correlation of order up to {q}"
     if type == "F":
         left = len(e) - X.shape[1] - q
-        return f_test(model, Named(method, "LM test", ("df1", "df2")), (total - rss) / q / (rss / left), (q, left))
+        value = (total - rss) / q / (rss / left) if left > 0 and rss > 0 else float("nan")
+        return f_test(model, Named(method, "LM test", ("df1", "df2")), value, (q, left))
     return chi_squared_test(model, Named(method, "LM test", ("df",)), len(e) * (total - rss) / total, q)

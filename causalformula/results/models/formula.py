@@ -13,6 +13,7 @@ from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Codes
+from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import KINDS, Family
 from causalformula.results.models.core import ModelCore
 
@@ -57,6 +58,9 @@ def refitted(model: ModelCore, columns: Codes, intercept: bool) -> FittedRegress
     fit = model.regression
     X, names = fit.X[:, columns], [fit.names[j] for j in columns]
     weights = fit.weights if fit.weighted else None
+    anchors = None if fit.solved is None else first_column(X, intercept)
     if fit.linear:
-        return fit_linear(X, fit.y, names, weights=weights, offset=fit.offset, intercept=intercept)
-    return fit_glm(X, fit.y, names, fit.family, weights=weights, offset=fit.offset, intercept=intercept)
+        return fit_linear(X, fit.y, names, weights=weights, offset=fit.offset, intercept=intercept, anchors=anchors)
+    return fit_glm(
+        X, fit.y, names, fit.family, weights=weights, offset=fit.offset, intercept=intercept, anchors=anchors
+    )

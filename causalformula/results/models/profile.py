@@ -24,7 +24,8 @@ def profile_limits(model: FittedRegression, level: float) -> Array:
     anew, reaches the normal quantile. R 4.2.2: ``confint.glm``, which interpolates between points of the profile.
     """
     cut = float(quantile(level, np.array([np.inf]))[0])
-    return np.array([[_limit(model, j, sign, cut) for sign in (-1, 1)] for j in range(model.rank)])
+    limits = [[_limit(model, j, sign, cut) for sign in (-1, 1)] for j in range(model.rank)]
+    return np.array(limits).reshape(model.rank, 2)
 
 
 def _limit(model: FittedRegression, j: int, sign: int, cut: float) -> float:

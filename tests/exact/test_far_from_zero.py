@@ -1,0 +1,155 @@
+"""Columns far from zero: no effect depends on where they are counted from, and what is left out is named."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula.numerics.centring import centred
+from causalformula.numerics.least_squares import least_squares
+
+SHIFTS = [1e5, 1e7, 1e8, 1e9]
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    n = 200
+    # numbers that a shift of 1e9 leaves exact, so that only the arithmetic can differ
+    d = pd.DataFrame({"x": np.round(rng.normal(size=n) * 2**16) / 2**16, "z": rng.normal(size=n)})
+    d["dose"] = np.round((d["x"] + rng.normal(size=n)) * 2**16) / 2**16
+    d["g"] = rng.integers(0, 10, n)
+    d["a"] = rng.binomial(1, 1 / (1 + np.exp(-d["x"])))
+    d["m"] = np.where(rng.random(n) < 0.3, "c", np.where(d["a"] == 1, "b", "a"))
+    d["half"] = np.where(d["z"] > 0, "u", "v")
+    d["y"] = 1 + d["x"] + 2 * d["a"] + d["z"] + rng.normal(size=n)
+    d["b"] = (d["y"] > 2).astype(int)
+    return d
+
+
+def table(formula: str, frame: pd.DataFrame, **options: object) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return cf.fit(formula, frame, **options).tidy()[["estimate", "std.error"]].to_numpy()
+
+
+BINARY = "y ~ treat(a) + adjust(x + z)"
+CASES = {
+    "regression": (BINARY, {}),
+    "HC3": (BINARY, {"vcov": "HC3"}),
+    "CR2": (BINARY, {"vcov": "CR2 ~ g"}),
+    "wild": (BINARY, {"vcov": "wild(199, seed = 1) ~ g"}),
+    "NeweyWest": (BINARY, {"vcov": "NeweyWest(3)"}),
+    "jackknife": (BINARY, {"vcov": "jackknife"}),
+    "bootstrap": (BINARY, {"vcov": "bootstrap(49, seed = 1)"}),
+    "studentized": (BINARY, {"vcov": "bootstrap(49, seed = 1, kind = 'studentized')"}),
+    "unconditional": (BINARY, {"vcov": cf.HC("HC0", unconditional=True)}),
+    "binomial": ("b ~ treat(a) + adjust(x + z)", {"family": "binomial"}),
+    "dose": ("y ~ treat(dose) + adjust(x + z)", {}),
+    "ipw": (BINARY, {"method": "ipw"}),
+    "ipw, bootstrap": (BINARY, {"method": "ipw", "vcov": "bootstrap(49, seed = 1)"}),
+    "ipw, by": (BINARY, {"method": "ipw", "by": "half"}),
+    "ipw, probit": (BINARY, {"method": "ipw", "link": "probit"}),
+    "ipw, levels": ("y ~ treat(m) + adjust(x + z)", {"method": "ipw"}),
+    "ipw, dose": ("y ~ treat(dose) + adjust(x + z)", {"method": "ipw"}),
+    "outcome": (BINARY + " + outcome(x)", {"method": "ipw"}),
+    "ebal": (BINARY, {"method": "ebal"}),
+    "ebal, moments": (BINARY, {"method": "ebal", "moments": 2, "int": True}),
+    "ebal, tols": (BINARY, {"method": "ebal", "tols": 0.05}),
+    "cbps": (BINARY, {"method": "cbps"}),
+    "cbps, over": (BINARY, {"method": "cbps", "over": True}),
+    "ipt": (BINARY, {"method": "ipt"}),
+    "subclass": (BINARY, {"method": "subclass"}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_effect_does_not_depend_on_the_origin(data, name):
+    formula, options = CASES[name]
+    right = table(formula, data, **options)
+    for shift in (1e5, 1e9):
+        found = table(formula, data.assign(x=data["x"] + shift, dose=data["dose"] + shift), **options)
+        np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_coefficients_of_the_model_are_those_of_the_columns_as_given(data, shift):
+    far = cf.fit(BINARY, data.assign(x=data["x"] + shift), vcov="HC3").outcome
+    near = cf.fit(BINARY, data, vcov="HC3").outcome
+    slope = near.coef["x"]
+    assert far.coef["(Intercept)"] == pytest.approx(near.coef["(Intercept)"] - shift * slope, rel=1e-9)
+    assert far.coef["x"] == pytest.approx(slope, rel=1e-9)
+    assert far.bse["x"] == pytest.approx(near.bse["x"], rel=1e-7)
+    assert far.bse["(Intercept)"] == pytest.approx(shift * near.bse["x"], rel=1e-3)
+    np.testing.assert_allclose(far.predict(), near.predict(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_matrix_is_that_of_the_coefficients_as_given(data):
+    far = data.assign(x=data["x"] + 1e4)
+    matrix = cf.lm("y ~ a + x + z", far, vcov="HC1").cov_params()
+    fit = cf.fit(BINARY, far, vcov=matrix.to_numpy())
+    assert fit.std_error == pytest.approx(cf.fit(BINARY, far, vcov="HC1").std_error, rel=1e-6)
+
+
+def test_automatic_bandwidths_are_chosen_by_the_columns_as_given(data):
+    """R chooses by the scores of the columns as they are: its bandwidth, unlike the effect, moves with the origin."""
+    far = data.assign(x=data["x"] + 1e4)
+    for vcov in ("NeweyWest", "Andrews"):
+        assert cf.fit(BINARY, far, vcov=vcov).std_error == pytest.approx(
+            cf.lm("y ~ a + x + z", far, vcov=vcov).bse["a"], rel=1e-6
+        )
+
+
+def test_lm_keeps_the_rule_of_r_and_names_what_it_leaves_out(data):
+    far = data.assign(x=data["x"] + 1e8)
+    with pytest.warns(cf.CausalFormulaWarning, match=r"x left out as R's lm does.* scale\(x, scale = FALSE\)"):
+        model = cf.lm("y ~ a + x", far)
+    assert np.isnan(model.coef["x"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cf.lm("y ~ a + x + twice", data.assign(twice=2 * data["x"]))  # a combination, wherever it is counted from
+
+
+def test_what_an_effect_leaves_out_is_named(data):
+    twice = data.assign(twice=2 * data["x"], still=3.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit("y ~ treat(a) + adjust(x + twice)", twice)
+        weighted = cf.fit("y ~ treat(a) + adjust(x + twice)", twice, "ipw")
+        levels = cf.fit("y ~ treat(m) + adjust(x + twice)", twice, "ipw")
+        strata = cf.fit("y ~ treat(a) + adjust(x + twice)", twice, "subclass")
+    assert "Note: the outcome model leaves out twice" in str(fit)
+    assert "Note: the propensity model leaves out twice" in str(weighted)
+    assert "Note: the propensity model leaves out twice" in str(levels)
+    assert "Note: the propensity model leaves out twice" in str(strata)
+    assert fit.estimate == pytest.approx(cf.fit("y ~ treat(a) + adjust(x)", data).estimate, rel=1e-12)
+
+
+def test_a_dose_that_is_a_constant_is_no_treatment(data):
+    with pytest.raises(cf.CausalFormulaError):
+        cf.fit("y ~ treat(dose)", data.assign(dose=1e8 + data["dose"] * 1e-9))
+
+
+def test_columns_near_zero_stay_where_they_are(data):
+    X = np.column_stack([np.ones(len(data)), data[["x", "z", "a"]]])
+    assert centred(X).X is X
+    assert centred(X).moved is None
+
+
+def test_a_constant_that_was_computed_is_a_constant():
+    x = np.full(50, 0.1) * np.arange(1, 51) / np.arange(1, 51)
+    moved = centred(np.column_stack([np.ones(50), x + np.spacing(0.1) * (np.arange(50) % 2)]))
+    assert not moved.X[:, 1].any()
+
+
+def test_columns_that_differ_by_rounding_are_one():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=80) + 1e9
+    X = np.column_stack([np.ones(80), x, (x - 5e8) + 5e8 + 1.0, 0.3 * x])
+    design = centred(X)
+    fit = least_squares(design.X, rng.normal(size=80), tol=design.tol)
+    assert list(fit.kept) == [0, 1]
