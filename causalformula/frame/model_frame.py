@@ -101,7 +101,9 @@ class Outcome:
     @property
     def trials(self) -> Array | None:
         """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
-        if not isinstance(self.value, Matrix) or self.value.values.shape[1] != 2:
+        if not (isinstance(self.value, Matrix) and self.name.startswith("cbind(")):
+            return None
+        if self.value.values.shape[1] != 2:
             return None
         if (self.value.values < 0).any():
             raise DataError(f"{self.name} has counts below zero")
@@ -110,7 +112,7 @@ class Outcome:
     def _refuse_columns(self, value: Matrix) -> NoReturn:
         width = value.values.shape[1]
         advice = ""
-        if width == 2:
+        if self.trials is not None:
             advice = (
                 "; counts of successes and failures are for family='binomial'. Or give the share on the left, with "
                 "the number of trials n in weights(n)"

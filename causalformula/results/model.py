@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
@@ -24,7 +25,7 @@ from causalformula.results.banded import Banded
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.models import residuals
 from causalformula.results.models.numbers import FitNumbers
-from causalformula.results.reading.reading import Reading, check_level, read, two_sided
+from causalformula.results.reading.reading import Reading, check_alpha, check_level, read, two_sided
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +148,7 @@ class Model(FitNumbers, Arithmetic, Banded):
         """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
         import pandas as pd
 
-        reading = self.read(1 - alpha)
+        reading = self.read(1 - check_alpha(alpha))
         return pd.DataFrame({0: self._series(reading.low, "low"), 1: self._series(reading.high, "high")})
 
     def confint(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
@@ -162,7 +163,7 @@ class Model(FitNumbers, Arithmetic, Banded):
         from causalformula.results.models.profile import profile_limits
         from causalformula.results.text.coefmat import limit_names
 
-        if method not in ("wald", "profile"):
+        if not isinstance(method, str) or method not in ("wald", "profile"):
             raise OptionError(f"method must be 'wald' or 'profile', not {method!r}")
         frame = self.conf_int(1 - check_level(level))
         if method == "profile" and not self.regression.linear:
@@ -350,7 +351,7 @@ class Model(FitNumbers, Arithmetic, Banded):
         """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""
         from causalformula.plots import draw
 
-        return draw.coefficients(self, ax, level, intercept)
+        return draw.coefficients(self, ax, level, flag("intercept", intercept))
 
     # -- print -----------------------------------------------------------------------------------------------------
 

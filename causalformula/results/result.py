@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Query
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.sandwich.definite import transformed
@@ -322,9 +323,10 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
         from causalformula.plots import designs, draw
 
-        if kind not in draw.KINDS:
-            hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if kind in designs.KINDS else ""
-            raise OptionError(f"unknown plot {kind!r}; choose from {', '.join(draw.KINDS)}{hint}")
+        if not isinstance(kind, str) or kind not in draw.KINDS:
+            known = isinstance(kind, str) and kind in designs.KINDS
+            hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if known else ""
+            raise OptionError(f"unknown plot {shown(kind)}; choose from {', '.join(draw.KINDS)}{hint}")
         return draw.KINDS[kind](self, ax, level)
 
     def __repr__(self) -> str:

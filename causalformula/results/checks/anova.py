@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import has_dot
@@ -122,10 +123,10 @@ def choose_test(model: Model, test: str | bool | None) -> str:
     if test is None:
         known = not model.regression.linear and model.regression.family.dispersion_known
         return "Chisq" if known else "F"
-    if test is False or test == "none":
+    if test is False or (isinstance(test, str) and test == "none"):
         return ""
-    if test not in ("F", "Chisq"):
-        raise OptionError(f"test must be 'F', 'Chisq' or 'none', not {test!r}")
+    if not isinstance(test, str) or test not in ("F", "Chisq"):
+        raise OptionError(f"test must be 'F', 'Chisq' or 'none', not {shown(test)}")
     return str(test)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, choose, some
 from causalformula.inference.requests import Classical, Given
 from causalformula.numerics.arrays import Codes
@@ -50,8 +51,8 @@ def waldtest(model: Model, *others: Model | str | Sequence[str], vcov: Any = Non
     -----
     R: ``lmtest::waldtest`` 0.9-40.
     """
-    if test not in ("F", "Chisq"):
-        raise OptionError(f"test must be 'F' or 'Chisq', not {test!r}")
+    if not isinstance(test, str) or test not in ("F", "Chisq"):
+        raise OptionError(f"test must be 'F' or 'Chisq', not {shown(test)}")
     steps = [_first(model)]
     for other in others:
         steps.append(_next(steps[-1], other, vcov))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.fit import Answer
+from causalformula.backends.options import shown
 from causalformula.errors import FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
@@ -146,7 +147,7 @@ def hypothesis_parts(
     equations: str | Sequence[str], names: Mapping[str, int], theta: Array, aliased: Sequence[str] = ()
 ) -> tuple[Array, Array, list[str]]:
     """Values (h,), Jacobian (h, q) and texts of one or several equations; ``aliased`` names are refused."""
-    texts = [equations] if isinstance(equations, str) else list(equations)
+    texts = equation_texts(equations)
     if not texts:
         raise OptionError("no hypothesis was given")
     trees = [read_equation(text, [*names, *aliased]) for text in texts]
@@ -156,6 +157,14 @@ def hypothesis_parts(
             raise OptionError(f"{', '.join(gone)} is aliased: the data do not determine it, so {text!r} has no test")
     found = [gradient(tree, names, theta, text) for tree, text in zip(trees, texts, strict=True)]
     return np.array([v for v, _ in found]), np.array([g for _, g in found]), texts
+
+
+def equation_texts(equations: str | Sequence[str]) -> list[str]:
+    """One equation, or several, as a list of texts."""
+    texts = [equations] if isinstance(equations, str) else equations
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise OptionError(f"a hypothesis is text such as 'b1 = b2', or a list of such texts, not {shown(equations)}")
+    return list(texts)
 
 
 def aliases(answer: Answer) -> dict[str, int]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer, Fit
-from causalformula.errors import OptionError
 from causalformula.inference.covariance import Covariance
 from causalformula.numerics.arrays import Array
 from causalformula.results.call import Call
-from causalformula.results.reading.reading import Reading, check_level
+from causalformula.results.reading.reading import Reading, check_alpha, check_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,9 +73,7 @@ class StatsmodelsNames:
         """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
         import pandas as pd
 
-        if not 0 < alpha < 1:
-            raise OptionError(f"alpha must lie between 0 and 1, not {alpha!r}; 0.05 gives 95% limits")
-        reading = self.read(1 - alpha)
+        reading = self.read(1 - check_alpha(alpha))
         return pd.DataFrame({0: reading.low, 1: reading.high}, index=list(self.answer.estimate.names))
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:
