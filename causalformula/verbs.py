@@ -61,6 +61,12 @@ def check_functions(env: Any) -> None:
         raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not {shown(env)}')
 
 
+def refuse_swapped(formula: Any, data: Any) -> None:
+    """A ``FormulaError`` where the data stand in the formula's place."""
+    if isinstance(data, str) and not isinstance(formula, str):
+        raise FormulaError("the formula comes first, then the data, as in cf.fit('Y ~ treat(A)', data)")
+
+
 def fit(
     formula: str | Spec,
     data: Any,
@@ -142,6 +148,7 @@ def fit(
     -9.8877
     """
     check_functions(env)
+    refuse_swapped(formula, data)
     spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
     if spec.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
@@ -215,6 +222,7 @@ def design(
     -9.902
     """
     check_functions(env)
+    refuse_swapped(formula, data)
     refuse_estimated(options)
     spec = formula if isinstance(formula, Spec) else parse(with_tilde(formula), None, env)
     question = {"estimand": estimand, "focal": focal}

@@ -45,6 +45,7 @@ class Table:
             raise DataError(
                 f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
                 + ("; call .collect() first" if lazy else "")
+                + ("; the formula comes first, then the data" if isinstance(data, str) else "")
             ) from error
         # a pandas column may have any name; in a formula it is its text, in backquotes
         self.names: tuple[str, ...] = tuple(str(name) for name in self.frame.columns)

@@ -433,5 +433,6 @@ def _check_column(what: str, name: str | None) -> None:
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in allowed:
-        near = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        # HC3 is no other spelling of HC9
+        near = did_you_mean(value, allowed) if isinstance(value, str) and what != "type" else ""
         raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {_shown(value)}{near}")
