@@ -25,6 +25,7 @@ from causalformula.results.banded import Banded
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.models import residuals
 from causalformula.results.models.numbers import FitNumbers
+from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading, check_alpha, check_level, read, two_sided
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from causalformula.results.checks.anova import Anova
     from causalformula.results.checks.hypotheses import Hypotheses
+    from causalformula.results.checks.inequalities import Inequalities
     from causalformula.results.effects.summary import Summary
 
 
@@ -301,7 +303,7 @@ class Model(FitNumbers, Arithmetic, Banded):
         """Exact influence ``n d theta / d w_i`` (n, rank) of each row on the estimable coefficients."""
         return self.regression.estimate().exact_influence()
 
-    def hypothesis(self, equations: str | Sequence[str]) -> Hypotheses:
+    def hypothesis(self, equations: str | Sequence[str]) -> Hypotheses | Inequalities:
         """Test equations among the coefficients.
 
         Parameters
@@ -309,6 +311,8 @@ class Model(FitNumbers, Arithmetic, Banded):
         equations : str or sequence of str
             ``"Drug = 0"``, ``"Drug:I.H = b2"``, ``"2 * a - b = 1"``: a coefficient by its name or as ``b1, b2, ...``,
             its row in ``tidy()``. Nonlinear equations go through the delta method.
+            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
+            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
 
         Notes
         -----
@@ -316,7 +320,11 @@ class Model(FitNumbers, Arithmetic, Banded):
         covariance; under CR2 and CR3 ``clubSandwich::Wald_test`` (HTZ).
         """
         from causalformula.results.checks.hypotheses import hypotheses
+        from causalformula.results.checks.inequalities import inequalities
 
+        claims = read_claims(equations)
+        if claims:
+            return inequalities(claims, [hypotheses(self, claim.equation) for claim in claims])
         return hypotheses(self, equations)
 
     def permutation_test(self, reps: int = 999, *, strata: str | None = None, seed: int | None = None) -> NoReturn:

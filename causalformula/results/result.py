@@ -20,11 +20,13 @@ from causalformula.results.banded import Banded
 from causalformula.results.call import Call
 from causalformula.results.families.subclass import require_strata
 from causalformula.results.reading.estimates import StatsmodelsNames
+from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading, Test, read
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalformula.results.checks.inequalities import Inequalities
     from causalformula.results.effects.permutation import PermutationTest
     from causalformula.results.effects.summary import Summary
     from causalformula.results.model import Model
@@ -243,7 +245,7 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
 
     # -- hypotheses ---------------------------------------------------------------------------------------------
 
-    def hypothesis(self, equations: str | Sequence[str]) -> Result:
+    def hypothesis(self, equations: str | Sequence[str]) -> Result | Inequalities:
         """Test equations among the estimates.
 
         Parameters
@@ -251,16 +253,22 @@ class Result(StatsmodelsNames, Arithmetic, Banded):
         equations : str or sequence of str
             ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only
             one row has it, may be used too. Nonlinear equations go through the delta method.
+            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
+            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
 
         Returns
         -------
-        Result
+        Result, or Inequalities
             One row an equation (left minus right side); ``.test`` is the joint Wald test: F where the estimates' tests
             use t, chi-squared where they use z, Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ), and
             among its own replicates under the wild bootstrap.
         """
+        from causalformula.results.checks.inequalities import inequalities
         from causalformula.results.reading.carried import asked
 
+        claims = read_claims(equations)
+        if claims:
+            return inequalities(claims, [self.hypothesis(claim.equation) for claim in claims])
         answer, covariance, test = asked(self, equations)
         texts = (equations,) if isinstance(equations, str) else tuple(equations)
         return replace(self, answer=answer, covariance=covariance, query=None, test=test, source=(self, texts))

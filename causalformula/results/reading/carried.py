@@ -23,7 +23,14 @@ from causalformula.inference.sandwich.definite import transformed
 from causalformula.inference.sandwich.hotelling import POWERS, hotelling_freedom
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.reading.equations import aliases, evaluate, hypothesis_parts, mapped, read_equation
+from causalformula.results.reading.equations import (
+    aliases,
+    evaluate,
+    hypothesis_parts,
+    mapped,
+    read_equation,
+    with_bare,
+)
 from causalformula.results.reading.reading import Test, hotelling, wald
 
 if TYPE_CHECKING:
@@ -68,6 +75,7 @@ class Equations:
         aliased: Sequence[str] = (),
     ) -> Equations:
         """Read, evaluated and differentiated; ``aliased`` names are refused."""
+        names = with_bare(names)
         value, slopes, texts = hypothesis_parts(equations, names, measure.read(source.theta), aliased)
         return cls(tuple(texts), names, source, measure, value, slopes * measure.slope(source.theta)[None, :])
 
