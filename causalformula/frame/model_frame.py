@@ -94,6 +94,8 @@ class Outcome:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
             return (factor.codes > 0).astype(float)
         if isinstance(self.value, Matrix) and self.trials is not None:
+            if (self.value.values < 0).any():
+                raise DataError(f"{self.name} has counts below zero")
             success, trials = self.value.values[:, 0], self.trials
             return np.divide(success, trials, out=np.zeros(len(trials)), where=trials > 0)
         return self.numeric()
@@ -105,8 +107,6 @@ class Outcome:
             return None
         if self.value.values.shape[1] != 2:
             return None
-        if (self.value.values < 0).any():
-            raise DataError(f"{self.name} has counts below zero")
         return np.asarray(self.value.values.sum(axis=1))
 
     def _refuse_columns(self, value: Matrix) -> NoReturn:

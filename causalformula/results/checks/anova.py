@@ -12,7 +12,10 @@ from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import has_dot
+from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.reader import parse_model
+from causalformula.formula.language.syntax import Name
+from causalformula.formula.language.wrap import wrapped
 from causalformula.formula.matrix.terms import Terms
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
@@ -73,9 +76,20 @@ def formula_text(model: Model) -> str:
     if isinstance(frame, RegressionFrame):
         left, right = parse_model(frame.text, tuple(frame.replay.recipe.env or ()))
         if not has_dot(right):
-            return f"{'' if left is None else deparse(left)} ~ {deparse(right)}"
+            return f"{'' if left is None else deparse(left, exact=True)} ~ {deparse(right, exact=True)}"
     columns = " + ".join(name for name in model.names if name != "(Intercept)")
     return f"{model.outcome_name} ~ {right_side(model.replay) if model.replay is not None else columns or '1'}"
+
+
+def formula_lines(model: Model) -> str:
+    """The same over several lines, where R breaks it."""
+    return wrapped(formula_text(model))
+
+
+def response_text(model: Model) -> str:
+    """The outcome: a name alone has no backquotes in R's headings."""
+    node = parse_expression(model.outcome_name)
+    return node.id if isinstance(node, Name) else model.outcome_name
 
 
 def model_terms(model: Model) -> tuple[Terms, Codes]:
@@ -221,7 +235,7 @@ def _sequential_lm(model: Model, test: str) -> Anova:
     elif test:
         columns |= {"Pr(>Chi)": np.append(_upper("Chisq", ss / variance, df, np.inf), NAN)}
     index = [found.term_labels[k - 1] for k in shown] + ["Residuals"]
-    return Anova(pd.DataFrame(columns, index=index), f"Analysis of Variance Table\n\nResponse: {model.outcome_name}")
+    return Anova(pd.DataFrame(columns, index=index), f"Analysis of Variance Table\n\nResponse: {response_text(model)}")
 
 
 def _sequential_glm(model: Model, test: str) -> Anova:
@@ -239,7 +253,7 @@ def _sequential_glm(model: Model, test: str) -> Anova:
     columns |= _deviance_test(test, change, df, fit)
     heading = (
         f"Analysis of Deviance Table\n\nModel: {fit.family.name}, link: {fit.family.link_name}\n\n"
-        f"Response: {model.outcome_name}\n\nTerms added sequentially (first to last)\n\n"
+        f"Response: {response_text(model)}\n\nTerms added sequentially (first to last)\n\n"
     )
     return Anova(pd.DataFrame(columns, index=["NULL", *found.term_labels]), heading)
 
@@ -266,7 +280,8 @@ def _compare(models: Sequence[Model], largest: Model, test: str) -> Anova:
     columns = dict(zip(names, (resid, deviance, df, change), strict=True))
     columns |= _deviance_test(test, change, df, largest.regression)
     kind = "Variance" if linear else "Deviance"
-    lines = [f"Model {k}: {formula_text(m)}" for k, m in enumerate(models, 1)]
+    # R breaks the formulas of linear models only
+    lines = [f"Model {k}: {(formula_lines if linear else formula_text)(m)}" for k, m in enumerate(models, 1)]
     index = [str(k + 1) for k in range(len(models))]
     return Anova(pd.DataFrame(columns, index=index), "\n".join([f"Analysis of {kind} Table", "", *lines]))
 
@@ -316,7 +331,8 @@ def drop1(model: Model, test: str | bool | None = "none") -> Anova:
     fits = [refitted(model, np.flatnonzero(assign != k + 1), found.intercept) for k in _droppable(found)]
     columns = _deletions_lm(model, fits, how) if model.regression.linear else _deletions_glm(model, fits, how)
     index = ["<none>", *(found.term_labels[k] for k in _droppable(found))]
-    heading = f"Single term deletions\n\nModel:\n{formula_text(model)}"
+    formula = formula_lines(model) if model.regression.linear else formula_text(model)
+    heading = f"Single term deletions\n\nModel:\n{formula}"
     return _told(Anova(pd.DataFrame(columns, index=index), heading), [model])
 
 
@@ -360,6 +376,8 @@ def _deletions_glm(model: Model, fits: Sequence[FittedRegression], test: str) ->
     likelihood = model.nobs * np.log(deviance / model.nobs) if gaussian else deviance / full.hat.dispersion
     aic = fit_statistics.aic(full) + likelihood - likelihood[0] + 2 * (ranks - ranks[0])
     columns = {"Df": df, "Deviance": deviance, "AIC": aic}
+    if np.isnan(aic).all():  # a quasi family has no likelihood
+        del columns["AIC"]
     if test == "F":
         f = _ratio(change, df, deviance[0] / full.hat.df_residual)
         return columns | {"F value": f, "Pr(>F)": _upper("F", f, df, full.hat.df_residual)}

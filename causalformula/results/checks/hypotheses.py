@@ -14,7 +14,7 @@ from causalformula.inference.requests import Bootstrap, Classical, Request
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
-from causalformula.results.checks.anova import comparison_table, formula_text, table_text
+from causalformula.results.checks.anova import comparison_table, formula_lines, table_text
 from causalformula.results.effects.summary import Summary, effect_part
 from causalformula.results.reading.carried import Equations, carried, joint_test
 from causalformula.results.reading.reading import Reading, Test, read
@@ -123,7 +123,7 @@ class _Restrictions:
         table = comparison_table(self.residual_df, test, self.squares(test))
         equations = self.canonical() if self.linear else list(self.texts)
         heading = [f"{kind} hypothesis test", "", "Hypothesis:", *equations, ""]
-        heading += ["Model 1: restricted model", f"Model 2: {formula_text(self.model)}", ""]
+        heading += ["Model 1: restricted model", f"Model 2: {formula_lines(self.model)}", ""]
         if not isinstance(self.model.covariance.request, Classical):
             heading += ["Note: Coefficient covariance matrix supplied.", ""]
         text = table_text(table, "\n".join(heading))

@@ -17,7 +17,7 @@ from causalformula.results.checks.anova import (
     Anova,
     check_comparable,
     comparison_table,
-    formula_text,
+    formula_lines,
     model_terms,
     refitted,
     table_text,
@@ -107,7 +107,7 @@ class _Step:
 def _first(model: Any) -> _Step:
     if not isinstance(model, Model):
         raise OptionError("waldtest takes models of cf.lm and cf.glm; of a causal fit, its .outcome")
-    return _Step(model, formula_text(model), model.regression.kept_names, base=model)
+    return _Step(model, formula_lines(model), model.regression.kept_names, base=model)
 
 
 def _next(before: _Step, other: Any, vcov: Any) -> _Step:
