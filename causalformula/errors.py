@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from os.path import dirname, join
 from typing import Any
@@ -105,12 +105,34 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return ""
 
 
-def choose(word: str, allowed: Iterable[str], lead: str = "choose from") -> str:
-    """The end of a message about an unknown name: the nearest one where there is one, then the allowed set."""
+def choose(word: str, allowed: Iterable[str], lead: str = "choose from", meant: Mapping[str, str] | None = None) -> str:
+    """The end of a message about an unknown name: the nearest one where there is one, then the allowed set.
+
+    Where names that look alike ask different questions (``ATT`` and ``ATC``), ``meant`` holds other words for them, in
+    small letters and without signs between, and nothing else is suggested but another spelling of the same word.
+    """
     allowed = [str(a) for a in allowed]
-    near = did_you_mean(word, allowed)
+    near = did_you_mean(word, allowed) if meant is None else same_word(word, allowed, meant)
     listed = f"{lead} {', '.join(allowed)}"
     return f"{near} {listed[0].upper()}{listed[1:]}" if near else f"; {listed}"
+
+
+def same_word(word: str, allowed: Iterable[str], meant: Mapping[str, str]) -> str:
+    """``"; did you mean 'ATC'?"`` where the word is another spelling of a name, or another word for it.
+
+    Letters in another order, or one wrong among many, are a spelling too.
+    """
+    plain = {_plain(name): name for name in allowed} | dict(meant)
+    found = plain.get(_plain(word))
+    if found is None:
+        sound = [key for key in plain if sorted(key) == sorted(_plain(word))]
+        sound += get_close_matches(_plain(word), [key for key in plain if len(key) > 5], n=1, cutoff=0.88)
+        found = plain[sound[0]] if sound else None
+    return f"; did you mean {found!r}?" if found is not None else ""
+
+
+def _plain(word: str) -> str:
+    return "".join(c for c in word.casefold() if c.isalnum())
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from causalformula.backends import registry
-from causalformula.backends.options import Options, check_functions
+from causalformula.backends.options import Options, check_functions, refuse_swapped
 from causalformula.backends.routing import default_method, refuse_estimated, refuse_unread_roles
 from causalformula.errors import CapabilityError, FormulaError, warn
 from causalformula.formula.language import syntax
@@ -133,6 +133,7 @@ def fit(
     >>> round(fit.estimate, 4)
     -9.8877
     """
+    refuse_swapped(formula, data)
     check_functions(env)
     spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
     if spec.outcome is None:
@@ -205,6 +206,7 @@ def design(
     >>> round(design.fit("Severity ~ treat(Drug)").estimate, 3)
     -9.902
     """
+    refuse_swapped(formula, data)
     check_functions(env)
     refuse_estimated(options)
     spec = formula if isinstance(formula, Spec) else parse(with_tilde(formula), None, env)

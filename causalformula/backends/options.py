@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.estimands import ESTIMANDS
-from causalformula.errors import OptionError, choose
+from causalformula.errors import FormulaError, OptionError, choose
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -50,6 +50,12 @@ def check_functions(env: Any) -> None:
         return
     if not isinstance(env, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in env.items()):
         raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not {shown(env)}')
+
+
+def refuse_swapped(formula: Any, data: Any) -> None:
+    """A ``FormulaError`` where the data stand in the formula's place."""
+    if isinstance(data, str) and not isinstance(formula, str):
+        raise FormulaError("the formula comes first, then the data, as in cf.fit('Y ~ treat(A)', data)")
 
 
 def is_number(value: Any) -> bool:

@@ -146,7 +146,39 @@ METHOD_HINTS = {
     "g_computation": "g-computation is method='regression'",
     "gcomp": "g-computation is method='regression'",
 }
+# What methods and estimands are called elsewhere.
+MATCHING = frozenset(["match", "psm", "nn", "nnmatch", "propensity_score_matching", "matchit", "pair_matching"])
+OTHER_METHODS = {
+    **dict.fromkeys(["ols", "lm", "linear", "standardization", "g_formula", "outcome_regression"], "regression"),
+    **dict.fromkeys(["iptw", "psw", "msm", "inverse_probability_weighting"], "ipw"),
+    **dict.fromkeys(["entropy", "entropy_balancing", "ebalance", "eb"], "ebal"),
+    **dict.fromkeys(["dr", "doubly_robust", "augmented_ipw"], "aipw"),
+    **dict.fromkeys(["naive", "ttest", "t_test", "dim", "neyman", "unadjusted"], "difference_in_means"),
+    **dict.fromkeys(["stratification", "strata", "subclassification"], "subclass"),
+}
+OTHER_ESTIMANDS = {
+    **dict.fromkeys(["atu", "atut", "atnt", "untreated", "controls", "control"], "ATC"),
+    **dict.fromkeys(["tot", "atet", "treated", "effectonthetreated"], "ATT"),
+    **dict.fromkeys(["overlap", "atov"], "ATO"),
+    **dict.fromkeys(["pate", "sate", "average", "all"], "ATE"),
+    **dict.fromkeys(["matched", "atmatched"], "ATM"),
+    **dict.fromkeys(["cace"], "LATE"),
+}
+_READING = "the level is of the reading, not of the fit: fit.tidy(level=0.9), fit.summary(level=0.9)"
+_STANDARD_ERRORS = "standard errors are asked for by vcov=, as in vcov='HC3' or vcov='~g'"
+_RESAMPLING = "a bootstrap is asked for by vcov=, as in vcov='bootstrap(999, seed = 1)'"
 OPTION_HINTS = {
+    **dict.fromkeys(("level", "alpha", "conf_level", "ci", "conf_int"), _READING),
+    **dict.fromkeys(("se", "se_type", "robust", "cov_type", "std_errors", "cov"), _STANDARD_ERRORS),
+    **dict.fromkeys(("bootstrap", "n_boot", "nboot", "boot", "reps", "seed"), _RESAMPLING),
+    **dict.fromkeys(("treatment", "treat", "exposure"), "the treatment is part of the formula: treat(A)"),
+    **dict.fromkeys(
+        ("covariates", "confounders", "controls", "adjust"), "confounders are part of the formula: adjust(x + z)"
+    ),
+    **{role: f"it is part of the formula: {role}(x)" for role in ("offset", "strata", "modify", "fe", "iv")},
+    "ref": "the reference level is part of the formula: treat(A, ref = 'placebo')",
+    "link": "the link belongs to the family: family=\"binomial(link = 'probit')\"",
+    **dict.fromkeys(("na_rm", "missing", "dropna"), "missing values are of na_action='omit' or na_action='fail'"),
     **dict.fromkeys(
         ("s_weights", "sampw", "sample_weight", "weights"),
         "sampling weights are part of the formula: weights(w)",
@@ -198,7 +230,23 @@ def find(method: str) -> Record:
         )
     if method in METHOD_HINTS:
         raise OptionError(f"unknown method {method!r}: {METHOD_HINTS[method]}")
+    plain = method.casefold().replace("-", "_").replace(" ", "_")
+    if plain in MATCHING:
+        return find("matching")
+    if plain in OTHER_METHODS:
+        return _also_called(method, OTHER_METHODS[plain])
     raise OptionError(f"unknown method {method!r}{choose(method, [r.name for r in methods()])}")
+
+
+def _also_called(method: str, name: str) -> Record:
+    """A method under a name that it has elsewhere: refused, as only one name is its own."""
+    if name not in RECORDS:
+        return find(name)
+    raise OptionError(f"unknown method {method!r}; did you mean {name!r}? {_sentence(RECORDS[name].summary)}")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def record_of(options: Options) -> Record:
@@ -228,7 +276,7 @@ def read_options(
             raise OptionError(f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}")
     wanted = given.get("estimand")
     if isinstance(wanted, str) and wanted not in record.estimands and wanted not in ESTIMANDS:
-        known = choose(wanted, record.estimands, f"method {record.name!r} offers")
+        known = choose(wanted, record.estimands, f"method {record.name!r} offers", OTHER_ESTIMANDS)
         raise OptionError(f"unknown estimand {wanted!r}{known}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand = options.estimand or record.default_estimand

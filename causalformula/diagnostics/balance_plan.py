@@ -125,8 +125,9 @@ def _plain_threshold(size: float, plan: Plan) -> dict[str, float]:
 def positive(name: str, value: Any) -> float:
     """A number above zero."""
     number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    if not number or not 0 < float(value) < np.inf:
-        raise OptionError(f"{name} must be a number above zero, not {value!r}; None shows no verdicts")
+    if not number or not 0 < value < 1e300:
+        what = repr(value) if len(repr(value)) <= 60 else "one beyond all bounds"
+        raise OptionError(f"{name} must be a number above zero, not {what}; None shows no verdicts")
     return float(value)
 
 

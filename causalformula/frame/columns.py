@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value
+from causalformula.formula.language.deparse import symbol
 from causalformula.frame.time_columns import OTHER_TIMES, read_times, times_of_objects, times_of_pandas
 from causalformula.frame.treatment import level_label
 
@@ -52,7 +53,8 @@ class Table:
         """One column; an unknown name is a ``FormulaError`` with the nearest one."""
         if name not in self._read:
             if name not in self.names:
-                raise FormulaError(f"unknown column {name!r}{self._hint(name)}", source, span)
+                near = did_you_mean(symbol(name), map(symbol, self.names)) or self._hint(name)
+                raise FormulaError(f"unknown column {name!r}{near}", source, span)
             self.refuse_changed(name)
             self._read[name] = read_column(self._series(name), name)
         return self._read[name]
@@ -125,6 +127,7 @@ def _eager(data: Any) -> nw.DataFrame[Any]:
     raise DataError(
         f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
         + ("; call .collect() first" if lazy else "")
+        + ("; the formula comes first, then the data" if isinstance(data, str) else "")
     )
 
 

@@ -46,6 +46,8 @@ class Outcome:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
             return (factor.codes > 0).astype(float)
         if isinstance(self.value, Matrix) and self.trials is not None:
+            if (self.value.values < 0).any():
+                raise DataError(f"{self.name} has counts below zero")
             success, trials = self.value.values[:, 0], self.trials
             return np.divide(success, trials, out=np.zeros(len(trials)), where=trials > 0)
         return self.numeric()
@@ -53,17 +55,16 @@ class Outcome:
     @property
     def trials(self) -> Array | None:
         """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
-        counts = isinstance(self.value, Matrix) and self.name.startswith("cbind(")
-        if not counts or self.value.values.shape[1] != 2:
+        if not (isinstance(self.value, Matrix) and self.name.startswith("cbind(")):
             return None
-        if (self.value.values < 0).any():
-            raise DataError(f"{self.name} has counts below zero")
+        if self.value.values.shape[1] != 2:
+            return None
         return np.asarray(self.value.values.sum(axis=1))
 
     def _refuse_columns(self, value: Matrix) -> NoReturn:
         width = value.values.shape[1]
         advice = ""
-        if width == 2:
+        if self.trials is not None:
             advice = (
                 "; counts of successes and failures are for family='binomial'. Or give the share on the left, with "
                 "the number of trials n in weights(n)"

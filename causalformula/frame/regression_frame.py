@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.errors import DataError, FormulaError, OptionError
+from causalformula.formula.expressions.contrasts import check_contrasts
 from causalformula.formula.expressions.evaluate import Env, evaluate
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.deparse import deparse
@@ -27,6 +28,7 @@ from causalformula.frame.outcome import Outcome
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
     as_numbers,
+    check_env,
     check_na_action,
     checked_weights,
     choose_rows,
@@ -115,6 +117,8 @@ def bind_regression(
         As ``bind`` does.
     """
     check_na_action(na_action)
+    check_contrasts(contrasts)
+    check_env(env)
     text = formula_text(text, tuple(env or ()))
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:

@@ -31,6 +31,13 @@ def check_na_action(na_action: str) -> None:
         raise OptionError(f"na_action must be one of {', '.join(NA_ACTIONS)}, not {na_action!r}{near}")
 
 
+def check_env(env: Any) -> None:
+    """Refuse what is no mapping of names to functions."""
+    named = isinstance(env, Mapping) and all(isinstance(name, str) and callable(f) for name, f in env.items())
+    if env is not None and not named:
+        raise OptionError(f'env gives functions by name, as in env={{"f": f}}, not a {type(env).__name__}')
+
+
 def shown(label: str) -> str:
     """A variable's own text, without the role it is filed under."""
     return label.partition(":")[2] if label.startswith(PREFIXES) else label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -52,6 +53,17 @@ _SERIAL = re.compile(
     r"^(?P<type>NeweyWest|Andrews|DriscollKraay)\s*(\(\s*(?P<inside>\w+)\s*\))?\s*"
     r"(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
 )
+_HC_CLUSTER = re.compile(r"^HC\w*\s*~\s*(.+)$", re.IGNORECASE)
+# What covariances are called elsewhere.
+ROBUST = frozenset(["robust", "stata", "white", "huber", "sandwich", "hc", "heteroskedastic", "heteroscedastic"])
+CLUSTERED = frozenset(["cluster", "clustered", "crv1", "crv2", "crv3", "cl", "cr"])
+OTHER_WORDS = {
+    **dict.fromkeys(["nonrobust", "ols", "standard", "none", "unadjusted", "homoskedastic", "model"], "classical"),
+    **dict.fromkeys(["boot", "bs", "bootstrapped"], "bootstrap"),
+    **dict.fromkeys(["nw"], "NeweyWest"),
+    "dk": "DriscollKraay ~ time",
+    "jack": "jackknife",
+}
 _LATER = re.compile(r"^AI\b")
 
 
@@ -67,9 +79,22 @@ def read_request(vcov: Any) -> Request:
         return vcov
     if isinstance(vcov, str):
         return _read_text(vcov.strip())
+    if isinstance(vcov, Mapping):
+        raise OptionError(_by_type(vcov))
     if hasattr(vcov, "__array__"):
         return Given(_matrix(vcov))
     raise OptionError(f"vcov must be a string, a request such as HC('HC3'), or a matrix, not {type(vcov).__name__}")
+
+
+def _by_type(vcov: Mapping[Any, Any]) -> str:
+    """What to write for ``{"CRV1": "g"}``, as pyfixest has it."""
+    items = list(vcov.items())
+    kind, by = items[0] if len(items) == 1 else (None, None)
+    if not (isinstance(kind, str) and isinstance(by, str)):
+        return "vcov is a string such as '~g', not a mapping"
+    kind = kind.upper().replace("CRV", "CR")
+    written = f"{kind} ~ {by}" if kind in CR_TYPES and kind != "CR1" else f"~{by}"
+    return f"vcov is a string here, not a mapping: write vcov={written!r}"
 
 
 def _matrix(vcov: Any) -> Array:
@@ -102,7 +127,7 @@ def _read_text(text: str) -> Request:
         return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
     if _LATER.match(text):
         return Later(text)
-    raise OptionError(f"unknown covariance {text!r}{_meant(text) or choose(text, NAMES)}")
+    raise OptionError(f"unknown covariance {text!r}{_meant(text) or choose(text, NAMES, meant=OTHER_WORDS)}")
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -124,6 +149,13 @@ def _meant(text: str) -> str:
     """What a text that nearly is a request lacks, and an example of what to write."""
     if text in CR_TYPES:
         return f"; {text} needs its clusters, as in '{text} ~ g' with g a column of the data (also after cluster(g))"
+    plain = text.casefold()
+    if plain in ROBUST:
+        return "; 'HC3' is robust to unequal variances, 'HC1' as Stata's robust; with clusters in g write '~g'"
+    if plain in CLUSTERED:
+        return "; clusters are named, as in '~g' with g a column of the data"
+    if (hc := _HC_CLUSTER.match(text)) is not None:
+        return f"; clusters have types of their own: '~{hc[1]}', or 'CR2 ~ {hc[1]}' and other of {', '.join(CR_TYPES)}"
     if text.upper() == "HAC":
         return "; did you mean 'NeweyWest', 'NeweyWest(4) ~ time' or 'Andrews'?"
     found = _RESAMPLED_BY_SEVERAL.match(text)

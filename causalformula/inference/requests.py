@@ -19,6 +19,7 @@ INTERVALS = ("percentile", "normal", "basic", "bca", "studentized")
 RESAMPLING = ("frequency", "exponential")
 WILD_WEIGHTS = ("rademacher", "webb", "mammen")
 WEIGHTS = ("estimated", "fixed")
+MOST_REPS = 10**8
 HAC_TYPES = ("NeweyWest", "Andrews")
 HAC_KERNELS = ("QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated")
 
@@ -40,8 +41,8 @@ class Request:
     unconditional: bool = False
 
     def __post_init__(self) -> None:
-        if self.df is not None and not self.df > 0:
-            raise OptionError(f"df must be positive, not {self.df!r}")
+        _check_positive_number("df", self.df)
+        _check_flag("unconditional", self.unconditional)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ class Cluster(Request):
     fix: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by", (self.by,) if isinstance(self.by, str) else tuple(self.by))
+        object.__setattr__(self, "by", _columns(self.by))
+        _check_flag("fix", self.fix)
         if not self.by:
             raise OptionError("Cluster needs at least one column, as in Cluster('g') or '~g'")
         if self.type is not None:
@@ -155,8 +157,10 @@ class HAC(Request):
             raise OptionError("Andrews' estimator takes bandwidth=, not lag=; lag= goes with type='NeweyWest'")
         if self.type == "NeweyWest" and (self.bandwidth is not None or self.kernel != "QuadraticSpectral"):
             raise OptionError("NeweyWest has Bartlett weights and lag=; kernel= and bandwidth= go with type='Andrews'")
-        if self.bandwidth is not None and not self.bandwidth > 0:
-            raise OptionError(f"bandwidth must be positive, not {self.bandwidth!r}")
+        _check_bandwidth(self.bandwidth)
+        _check_column("order_by", self.order_by)
+        _check_flag("prewhite", self.prewhite)
+        _check_flag("adjust", self.adjust, optional=True)
         super().__post_init__()
 
     @property
@@ -187,6 +191,8 @@ class DriscollKraay(Request):
     adjust: bool = True
 
     def __post_init__(self) -> None:
+        _check_column("time", self.time)
+        _check_flag("adjust", self.adjust)
         if not self.time:
             raise OptionError("DriscollKraay needs the column of the periods, as in DriscollKraay('year')")
         _check_lag(self.lag)
@@ -231,6 +237,7 @@ class Bootstrap(Request):
         check_seed(self.seed)
         _check_column("cluster", self.cluster)
         _check_column("strata", self.strata)
+        _check_jobs(self.n_jobs)
         if self.weights == "exponential" and self.kind in ("bca", "studentized"):
             raise OptionError(
                 f"kind={self.kind!r} refines resampling with replacement; with weights='exponential' use 'percentile', "
@@ -271,12 +278,14 @@ class Wild(Request):
     tails: str = "symmetric"
 
     def __post_init__(self) -> None:
+        _check_flag("unconditional", self.unconditional)
         if self.unconditional:
             raise OptionError(
                 "the wild bootstrap holds the covariates as they are, so it has no unconditional=True; use cf.Bootstrap"
             )
         _check("weights", self.weights, WILD_WEIGHTS)
         _check("tails", self.tails, ("symmetric", "equal"))
+        _check_flag("null", self.null)
         _check_reps(self.reps)
         check_seed(self.seed)
         _check_column("cluster", self.cluster)
@@ -308,6 +317,7 @@ class Jackknife(Request):
 
     def __post_init__(self) -> None:
         _check("centre", self.centre, ("mean", "estimate"))
+        _check_jobs(self.n_jobs)
         _check_column("cluster", self.cluster)
         super().__post_init__()
 
@@ -319,7 +329,10 @@ class Given(Request):
     matrix: Array = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        value = np.array(self.matrix, dtype=float)
+        try:
+            value = np.array(self.matrix, dtype=float)
+        except (TypeError, ValueError):
+            raise OptionError("a covariance matrix must hold numbers; this one does not") from None
         if value.ndim != 2 or value.shape[0] != value.shape[1]:
             raise OptionError(f"a covariance matrix must be square; this one has shape {value.shape}")
         if not np.isfinite(value).all():
@@ -351,8 +364,49 @@ def _check_positive(matrix: Array) -> None:
 
 
 def _check_lag(lag: int | None) -> None:
-    if lag is not None and (lag < 0 or lag != int(lag)):
-        raise OptionError(f"lag must be a whole number from 0, not {lag!r}")
+    whole = _whole(lag) or (isinstance(lag, float) and lag.is_integer())
+    if lag is not None and (not whole or lag < 0):
+        raise OptionError(f"lag must be a whole number from 0, not {_shown(lag)}")
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it: its repr, or its type where that is long."""
+    text = repr(value)
+    return f"a {type(value).__name__}" if len(text) > 60 or "\n" in text else text
+
+
+def _check_flag(what: str, value: object, optional: bool = False) -> None:
+    if not (isinstance(value, (bool, np.bool_)) or (optional and value is None)):
+        raise OptionError(f"{what} must be True or False, not {_shown(value)}")
+
+
+def _check_positive_number(what: str, value: object) -> None:
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if value is not None and not (number and value > 0 and (value == np.inf or value < 1e300)):  # type: ignore[operator]
+        raise OptionError(f"{what} must be positive, a number, not {_shown(value)}")
+
+
+def _check_bandwidth(value: object) -> None:
+    if isinstance(value, str):
+        hint = "; that is a type of its own: cf.HAC('NeweyWest')" if value in HAC_TYPES else ""
+        raise OptionError(f"bandwidth is a number, or None for Andrews' automatic choice, not {value!r}{hint}")
+    _check_positive_number("bandwidth", value)
+
+
+def _columns(by: object) -> tuple[str, ...]:
+    """Names of columns: one, or several in a list; the columns themselves are no names."""
+    if isinstance(by, str):
+        return (by,)
+    if isinstance(by, (list, tuple)) and all(isinstance(name, str) for name in by):
+        return tuple(by)
+    name = getattr(by, "name", None)
+    example = name if isinstance(name, str) else "g"
+    raise OptionError(f"clusters are named, as in Cluster({example!r}) or '~{example}', not given as {_shown(by)}")
+
+
+def _check_jobs(n_jobs: object) -> None:
+    if not _whole(n_jobs):
+        raise OptionError(f"n_jobs is a number of processes, such as 2, or -1 for all, not {_shown(n_jobs)}")
 
 
 def _whole(value: object) -> bool:
@@ -360,21 +414,25 @@ def _whole(value: object) -> bool:
 
 
 def _check_reps(reps: int) -> None:
-    if not _whole(reps) or reps < 2:
-        raise OptionError(f"reps must be at least 2, a whole number, not {reps!r}")
+    if not _whole(reps) or not 2 <= reps <= MOST_REPS:
+        raise OptionError(f"reps must be at least 2, a whole number, not {_shown(reps)}")
 
 
 def check_seed(seed: int | None) -> None:
     """Refuse a seed that is no whole number from 0."""
     if seed is not None and (not _whole(seed) or seed < 0):
-        raise OptionError(f"seed must be a whole number from 0, or None for one that is drawn, not {seed!r}")
+        raise OptionError(f"seed must be a whole number from 0, or None for one that is drawn, not {_shown(seed)}")
 
 
 def _check_column(what: str, name: str | None) -> None:
     if name is not None and not isinstance(name, str):
-        raise OptionError(f"{what} is the name of one column, not {name!r}; for several, make one that combines them")
+        raise OptionError(
+            f"{what} is the name of one column, not {_shown(name)}; for several, make one that combines them"
+        )
 
 
 def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        # HC3 is no other spelling of HC9
+        near = did_you_mean(value, allowed) if isinstance(value, str) and what != "type" else ""
+        raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {_shown(value)}{near}")

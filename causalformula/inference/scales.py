@@ -116,10 +116,21 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+# What the measures are called elsewhere.
+OTHER_WORDS = {
+    **dict.fromkeys(["riskratio", "rr", "relativerisk", "rateratio", "irr", "prevalenceratio", "meanratio"], "ratio"),
+    **dict.fromkeys(["riskdifference", "rd", "meandifference", "md", "diff", "ate", "additive"], "difference"),
+    **dict.fromkeys(["or", "odds", "oddsratios"], "odds_ratio"),
+    **dict.fromkeys(["logrr", "lnrr", "logriskratio", "lnratioavg"], "log_ratio"),
+    **dict.fromkeys(["logor", "lnor"], "log_odds_ratio"),
+    **dict.fromkeys(["numberneededtotreat", "nntb"], "nnt"),
+}
+
+
 def read_measure(name: str) -> Measure:
     """The record of a measure; an unknown name is an ``OptionError`` that lists them."""
     if not isinstance(name, str):
         raise OptionError(f"measure is a word, not a {type(name).__name__}{choose('', MEASURES)}")
     if name not in MEASURES:
-        raise OptionError(f"unknown measure {name!r}{choose(name, MEASURES)}")
+        raise OptionError(f"unknown measure {name!r}{choose(name, MEASURES, meant=OTHER_WORDS)}")
     return MEASURES[name]

@@ -199,7 +199,7 @@ class Design(DesignCore):
         given = {"stat": stat, "binary": binary, "abs": abs, "order": order, "covariate": covariate, "bins": bins}
         given["level"] = level
         options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if kind == "love" or not isinstance(threshold, float) or threshold != 0.1:
+        if (isinstance(kind, str) and kind == "love") or not isinstance(threshold, float) or threshold != 0.1:
             options["threshold"] = threshold
         return draw(self, kind, ax, options)
 

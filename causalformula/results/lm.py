@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.errors import DataError, FormulaError, warn
+from causalformula.backends.options import is_number, shown, whole
+from causalformula.errors import DataError, FormulaError, OptionError, warn
 from causalformula.formula.expressions.values import Matrix
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
@@ -153,6 +154,10 @@ def glm(
     >>> model.converged
     True
     """
+    if not isinstance(family, (str, Family)):
+        raise OptionError(f"family is named by text, such as 'binomial', not {shown(family)}")
+    _check_control(epsilon, maxit)
+    start = None if start is None else _start(start)
     found = read_family(family)
     given = {"weights": weights, "offset": offset, "subset": subset}
     frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
@@ -171,6 +176,23 @@ def glm(
         mustart=answer.mustart,
     )
     return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), vcov)
+
+
+def _check_control(epsilon: float, maxit: int) -> None:
+    if not is_number(epsilon) or epsilon <= 0:
+        raise OptionError(f"epsilon is a number above 0, such as 1e-8, not {shown(epsilon)}")
+    whole("maxit", maxit, "the greatest number of iterations", 10**6)
+
+
+def _start(start: Any) -> Array:
+    """Coefficients to start from."""
+    try:
+        values = np.asarray(start, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        values = np.empty((0, 0))
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise OptionError(f"start holds one number a coefficient, not {shown(start)}")
+    return values
 
 
 def _bind(

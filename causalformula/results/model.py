@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError
 from causalformula.numerics.arrays import Array
 from causalformula.plots import draw
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.checks.anova import Anova, drop1
 from causalformula.results.checks.hypotheses import Hypotheses, hypotheses
+from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.joint.bands import Banded
 from causalformula.results.models import residuals
 from causalformula.results.models.core import ModelCore
@@ -19,6 +21,7 @@ from causalformula.results.models.frames import augment, glance
 from causalformula.results.models.predict import predict
 from causalformula.results.models.statsmodels import to_statsmodels
 from causalformula.results.models.summary import coeftest, model_summary, print_text, with_limits
+from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
@@ -131,7 +134,7 @@ class Model(ModelCore, Arithmetic, Banded):
 
     # -- inference -------------------------------------------------------------------------------------------------
 
-    def hypothesis(self, equations: str | Sequence[str]) -> Hypotheses:
+    def hypothesis(self, equations: str | Sequence[str]) -> Hypotheses | Inequalities:
         """Test equations among the coefficients.
 
         Parameters
@@ -139,12 +142,17 @@ class Model(ModelCore, Arithmetic, Banded):
         equations : str or sequence of str
             ``"Drug = 0"``, ``"Drug:I.H = b2"``, ``"2 * a - b = 1"``: a coefficient by its name or as ``b1, b2, ...``,
             its row in ``tidy()``. Nonlinear equations go through the delta method.
+            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
+            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
 
         Notes
         -----
         R: ``car::linearHypothesis`` 3.1 (F for a linear model, chi-squared for a generalised one), under the model's
         covariance; under CR2 and CR3 ``clubSandwich::Wald_test`` (HTZ).
         """
+        claims = read_claims(equations)
+        if claims:
+            return inequalities(claims, [hypotheses(self, claim.equation) for claim in claims])
         return hypotheses(self, equations)
 
     def permutation_test(self, reps: int = 999, *, strata: str | None = None, seed: int | None = None) -> NoReturn:
@@ -173,7 +181,7 @@ class Model(ModelCore, Arithmetic, Banded):
 
     def plot(self, ax: Any = None, level: float = 0.95, intercept: bool = False) -> Any:
         """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""
-        return draw.coefficients(self, ax, level, intercept)
+        return draw.coefficients(self, ax, level, flag("intercept", intercept))
 
     # -- print -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from causalformula.errors import CapabilityError
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of
+from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.design import Design
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.hypothesis import asked, tested
@@ -22,6 +23,7 @@ from causalformula.results.effects.tidy import augment_result, glance_result
 from causalformula.results.families.faces import elsewhere
 from causalformula.results.joint.bands import Banded
 from causalformula.results.model import Model
+from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.summary import Summary
 
@@ -176,7 +178,7 @@ class Result(ResultCore, Arithmetic, Banded):
 
     # -- hypotheses ---------------------------------------------------------------------------------------------
 
-    def hypothesis(self, equations: str | Sequence[str]) -> Result:
+    def hypothesis(self, equations: str | Sequence[str]) -> Result | Inequalities:
         """Test equations among the estimates.
 
         Parameters
@@ -185,13 +187,19 @@ class Result(ResultCore, Arithmetic, Banded):
             ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only
             one row has it, may be used too. Nonlinear equations go through the delta method.
 
+            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
+            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
+
         Returns
         -------
-        Result
+        Result, or Inequalities
             One row an equation (left minus right side); ``.test`` is the joint Wald test: F where the estimates' tests
             use t, chi-squared where they use z, Hotelling's under CR2 and CR3 (``clubSandwich::Wald_test``, HTZ), and
             among its own replicates under the wild bootstrap.
         """
+        claims = read_claims(equations)
+        if claims:
+            return inequalities(claims, [asked(self, claim.equation) for claim in claims])
         return asked(self, equations)
 
     def permutation_test(

@@ -11,7 +11,7 @@ import causalformula as cf
 
 @pytest.fixture
 def counts() -> pd.DataFrame:
-    d = pd.DataFrame({"g": [*list("ccttt"), "c"], "dev": list("dmdmtt"), "s": [124, 10, 125, 11, 5, 4]})
+    d = pd.DataFrame({"g": list("cctttc"), "dev": list("dmdmtt"), "s": [124, 10, 125, 11, 5, 4]})
     d["fail"] = [909, 152, 906, 154, 39, 36]
     return d.assign(n=d["s"] + d["fail"], w=[1.0, 2, 1, 2, 1, 3], k=np.arange(6) % 3)
 

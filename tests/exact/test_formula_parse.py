@@ -71,7 +71,7 @@ DEPARSED = {
     "y~x+z": "y ~ x + z",
     "~ a": "~a",
     "- ( a+b ) : c": "-(a + b):c",
-    "f( a,k=2L , 'x' )": 'f(a, k = 2L, "x")',
+    "f( a,k=2L , 'x' )": 'f(a, k = 2, "x")',
     "f(`a b`=1, `x`=2, 's'=3)": "f(`a b` = 1, x = 2, s = 3)",
     "`a b`+1": "`a b` + 1",
     "`I.H` + `if`": "I.H + `if`",
@@ -90,7 +90,7 @@ DEPARSED = {
     "1.0": "1",
     "0x10": "16",
     "0x1p3": "8",
-    "1e5L": "100000L",
+    "1e5L": "100000",
     "1.5L": "1.5",
     "1e400": "Inf",
     "3.14159265358979312": "3.14159265358979",
@@ -106,6 +106,7 @@ DEPARSED = {
 
 @pytest.mark.parametrize(("text", "expected"), DEPARSED.items())
 def test_deparse_is_r(text: str, expected: str) -> None:
+    """As R's term labels, which drop the mark of integers (``2L``)."""
     assert deparse(parse_expression(text)) == expected
 
 

@@ -17,11 +17,24 @@ def check_classifier(model: Any) -> None:
     """An ``OptionError`` for what is no scikit-learn classifier."""
     if isinstance(model, type):
         raise OptionError(f"model={model.__name__} is a class; give an object of it, model={model.__name__}()")
-    if not (hasattr(model, "fit") and hasattr(model, "predict_proba")):
+    if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or _stacks(model))):
         raise OptionError(
             f"model={shown(model)} gives no probabilities: a scikit-learn classifier with fit and predict_proba is "
             "needed, such as RandomForestClassifier() or GradientBoostingClassifier()"
         )
+
+
+def _stacks(model: Any) -> bool:
+    """A stacking classifier shows that it gives probabilities only once it is fitted; its default last one does."""
+    from sklearn.ensemble import StackingClassifier
+    from sklearn.pipeline import Pipeline
+
+    if isinstance(model, Pipeline):
+        model = model.steps[-1][1]
+    if not isinstance(model, StackingClassifier):
+        return False
+    last = model.final_estimator
+    return last is None or hasattr(last, "predict_proba") or _stacks(last)
 
 
 def model_name(model: Any) -> str:

@@ -23,7 +23,7 @@ def deparse(node: Node, *, exact: bool = False) -> str:
     node : Node
         What to write.
     exact : bool
-        Write numbers so that they read back unchanged. R, and the default, keep 15 digits.
+        Write numbers so that they read back unchanged. R's term labels, and the default, keep 15 digits, and no ``L``.
     """
     return _text(node, exact)
 
@@ -123,8 +123,8 @@ def _escape(character: str, mark: str) -> str:
 
 def number(value: float, integer: bool = False, exact: bool = False) -> str:
     """A number as R deparses it: the shorter of fixed and scientific notation, fixed when they tie."""
-    if integer:
-        return f"{value:.0f}L"
+    if integer:  # R's terms drop the mark, so that no column has it in its name
+        return f"{value:.0f}L" if exact else f"{value:.0f}"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     digits = next((d for d in range(1, 16) if float(f"{value:.{d - 1}e}") == float(f"{value:.14e}")), 15)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import OptionError, warn
 from causalformula.formula.matrix.terms import Terms
 from causalformula.inference.regression import FittedRegression
@@ -16,7 +17,13 @@ from causalformula.inference.requests import Classical
 from causalformula.numerics.arrays import Array
 from causalformula.results.models import statistics as fit_statistics
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.formula import formula_text, model_terms, refitted
+from causalformula.results.models.formula import (
+    formula_lines,
+    formula_text,
+    model_terms,
+    refitted,
+    response_text,
+)
 from causalformula.results.reading.test import Test
 from causalformula.results.text.console import anova_text
 
@@ -92,10 +99,10 @@ def choose_test(model: ModelCore, test: str | bool | None) -> str:
     if test is None:
         known = not model.regression.linear and model.regression.family.dispersion_known
         return "Chisq" if known else "F"
-    if test is False or test == "none":
+    if test is False or (isinstance(test, str) and test == "none"):
         return ""
-    if test not in ("F", "Chisq"):
-        raise OptionError(f"test must be 'F', 'Chisq' or 'none', not {test!r}")
+    if not isinstance(test, str) or test not in ("F", "Chisq"):
+        raise OptionError(f"test must be 'F', 'Chisq' or 'none', not {shown(test)}")
     return str(test)
 
 
@@ -190,7 +197,7 @@ def _sequential_lm(model: ModelCore, test: str) -> Anova:
     elif test:
         columns |= {"Pr(>Chi)": np.append(_upper("Chisq", ss / variance, df, np.inf), NAN)}
     index = [found.term_labels[k - 1] for k in shown] + ["Residuals"]
-    return Anova(pd.DataFrame(columns, index=index), f"Analysis of Variance Table\n\nResponse: {model.outcome_name}")
+    return Anova(pd.DataFrame(columns, index=index), f"Analysis of Variance Table\n\nResponse: {response_text(model)}")
 
 
 def _sequential_glm(model: ModelCore, test: str) -> Anova:
@@ -208,7 +215,7 @@ def _sequential_glm(model: ModelCore, test: str) -> Anova:
     columns |= _deviance_test(test, change, df, fit)
     heading = (
         f"Analysis of Deviance Table\n\nModel: {fit.family.name}, link: {fit.family.link_name}\n\n"
-        f"Response: {model.outcome_name}\n\nTerms added sequentially (first to last)\n\n"
+        f"Response: {response_text(model)}\n\nTerms added sequentially (first to last)\n\n"
     )
     return Anova(pd.DataFrame(columns, index=["NULL", *found.term_labels]), heading)
 
@@ -241,7 +248,8 @@ def _compare(models: Sequence[ModelCore], largest: ModelCore, test: str) -> Anov
     columns = dict(zip(names, (resid, deviance, df, change), strict=True))
     columns |= _deviance_test(test, change, df, largest.regression)
     kind = "Variance" if linear else "Deviance"
-    lines = [f"Model {k}: {formula_text(m)}" for k, m in enumerate(models, 1)]
+    # R breaks the formulas of linear models only
+    lines = [f"Model {k}: {(formula_lines if linear else formula_text)(m)}" for k, m in enumerate(models, 1)]
     index = [str(k + 1) for k in range(len(models))]
     return Anova(pd.DataFrame(columns, index=index), "\n".join([f"Analysis of {kind} Table", "", *lines]))
 
@@ -291,7 +299,8 @@ def drop1(model: ModelCore, test: str | bool | None = "none") -> Anova:
     fits = [refitted(model, np.flatnonzero(assign != k + 1), found.intercept) for k in _droppable(found)]
     columns = _deletions_lm(model, fits, how) if model.regression.linear else _deletions_glm(model, fits, how)
     index = ["<none>", *(found.term_labels[k] for k in _droppable(found))]
-    heading = f"Single term deletions\n\nModel:\n{formula_text(model)}"
+    formula = formula_lines(model) if model.regression.linear else formula_text(model)
+    heading = f"Single term deletions\n\nModel:\n{formula}"
     return _told(Anova(pd.DataFrame(columns, index=index), heading), [model])
 
 

@@ -16,7 +16,7 @@ from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
 from causalformula.results.checks.anova import comparison_table, table_text
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.formula import formula_text
+from causalformula.results.models.formula import formula_lines
 from causalformula.results.reading.carried import Equations, carried, joint_test
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, read
@@ -117,7 +117,7 @@ class _Restrictions:
         table = comparison_table(self.residual_df, test, self.squares(test))
         equations = self.canonical() if self.linear else list(self.texts)
         heading = [f"{kind} hypothesis test", "", "Hypothesis:", *equations, ""]
-        heading += ["Model 1: restricted model", f"Model 2: {formula_text(self.model)}", ""]
+        heading += ["Model 1: restricted model", f"Model 2: {formula_lines(self.model)}", ""]
         if not isinstance(self.model.covariance.request, Classical):
             heading += ["Note: Coefficient covariance matrix supplied.", ""]
         text = table_text(table, "\n".join(heading))

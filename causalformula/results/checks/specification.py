@@ -50,6 +50,11 @@ def bptest(model: ModelCore, varformula: str | None = None, studentize: bool = T
     variance = float(np.mean(e**2))
     target = e**2 - variance if studentize else e**2 / variance - 1
     fit = least_squares(Z, target)
+    if fit.rank < 2:
+        raise OptionError(
+            "bptest asks whether the error variance depends on regressors, and there is none beside the constant; "
+            'name some: varformula="~ x"'
+        )
     fitted = target - fit.residuals
     value = len(e) * float(fitted @ fitted / (target @ target)) if studentize else 0.5 * float(fitted @ fitted)
     named = Named(f"{'studentized ' if studentize else ''}Breusch-Pagan test", "BP", ("df",))

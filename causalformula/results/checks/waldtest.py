@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, choose, some
 from causalformula.inference.requests import Classical, Given
 from causalformula.numerics.arrays import Codes
@@ -19,7 +20,7 @@ from causalformula.results.checks.anova import (
     table_text,
 )
 from causalformula.results.models.core import ModelCore, model_covariance
-from causalformula.results.models.formula import formula_text, model_terms, refitted
+from causalformula.results.models.formula import formula_lines, model_terms, refitted
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.test import Test
 
@@ -50,8 +51,8 @@ def waldtest(
     -----
     R: ``lmtest::waldtest`` 0.9-40.
     """
-    if test not in ("F", "Chisq"):
-        raise OptionError(f"test must be 'F' or 'Chisq', not {test!r}")
+    if not isinstance(test, str) or test not in ("F", "Chisq"):
+        raise OptionError(f"test must be 'F' or 'Chisq', not {shown(test)}")
     steps = [_first(model)]
     for other in others:
         steps.append(_next(steps[-1], other, vcov))
@@ -106,7 +107,7 @@ class _Step:
 def _first(model: Any) -> _Step:
     if not isinstance(model, ModelCore):
         raise OptionError("waldtest takes models of cf.lm and cf.glm; of a causal fit, its .outcome")
-    return _Step(model, formula_text(model), model.regression.kept_names, base=model)
+    return _Step(model, formula_lines(model), model.regression.kept_names, base=model)
 
 
 def _next(before: _Step, other: Any, vcov: Any) -> _Step:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.diagnostics.balance import MARKS, BalanceTable, exceeds
+from causalformula.errors import OptionError
 from causalformula.results.designs.weights import sizes_text
 from causalformula.results.text.cobalt import aligned, bare_text, table_text
 
@@ -102,6 +104,10 @@ class Balance:
 
     def judged(self, statistic: str) -> np.ndarray:
         """Values of a statistic (``"Diff"``) that thresholds are held against: the adjusted, where there are any."""
+        if not isinstance(statistic, str) or f"{self.table.prefix}{statistic}.Un" not in self.table.columns:
+            names = [name.removesuffix(".Un").removeprefix(self.table.prefix) for name in self.table.columns]
+            known = [name for name in names if f"{self.table.prefix}{name}.Un" in self.table.columns]
+            raise OptionError(f"the table has no statistic {shown(statistic)}; it has {', '.join(known)}")
         sample = "Adj" if self.table.adjusted else "Un"
         return self.table.columns[f"{self.table.prefix}{statistic}.{sample}"]
 

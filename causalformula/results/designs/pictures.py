@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.diagnostics.covariates import covariates
 from causalformula.diagnostics.overlap import common_support
 from causalformula.errors import CapabilityError, DataError, OptionError, choose
@@ -302,7 +303,7 @@ def draw(design: DesignCore, kind: str, ax: Axes | None, options: Mapping[str, A
         If the design lacks what the picture shows.
     """
     if not isinstance(kind, str) or kind not in KINDS:
-        raise OptionError(f"unknown plot {kind!r}{choose(str(kind), KINDS)}")
+        raise OptionError(f"unknown plot {shown(kind)}{choose(shown(kind), KINDS)}")
     picture, takes = KINDS[kind]
     for name, value in options.items():
         if name not in takes:

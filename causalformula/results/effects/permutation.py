@@ -10,10 +10,11 @@ import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.fit import Answer
-from causalformula.errors import CapabilityError, ConvergenceError, OptionError
+from causalformula.backends.options import column, one_of, whole
+from causalformula.errors import CapabilityError, ConvergenceError
 from causalformula.frame.treatment import Kind
 from causalformula.inference.refit import refit_each
-from causalformula.inference.requests import Bootstrap, Jackknife, Wild
+from causalformula.inference.requests import Bootstrap, Jackknife, Wild, check_seed
 from causalformula.inference.resampling.permutation import Assignments, permutation_p
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes
@@ -83,7 +84,8 @@ def permutation_test(
     n_jobs: int,
 ) -> PermutationTest:
     """Refit under permuted treatments; see ``Result.permutation_test``."""
-    _check(result, reps, statistic, alternative)
+    _check(result, reps, statistic, alternative, n_jobs)
+    column("strata", strata), column("cluster", cluster), check_seed(seed)
     frame = result.call.frame
     assignments, design = _assignments(result, strata, cluster)
     exact = assignments.count <= reps
@@ -111,12 +113,11 @@ def permutation_test(
     )
 
 
-def _check(result: ResultCore, reps: int, statistic: str, alternative: str) -> None:
+def _check(result: ResultCore, reps: int, statistic: str, alternative: str, n_jobs: int) -> None:
     for what, value, allowed in (("statistic", statistic, STATISTICS), ("alternative", alternative, ALTERNATIVES)):
-        if value not in allowed:
-            raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {value!r}")
-    if int(reps) < 1:
-        raise OptionError(f"reps must be at least 1, not {reps!r}")
+        one_of(what, value, allowed)
+    whole("reps", reps, "the number of assignments to draw", 10**9)
+    whole("n_jobs", n_jobs, "the number of processes, -1 for all", 10**4, -(10**4))
     frame = result.call.frame
     if result.query is None:
         raise CapabilityError("this result was derived from others; test the fit that it came from")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -136,8 +137,8 @@ KINDS: dict[str, Callable[[Any, Axes | None, float], Axes]] = {"effects": effect
 
 def draw(result: ResultCore, kind: str, ax: Axes | None, level: float) -> Axes:
     """See ``Result.plot``."""
-    if kind not in KINDS:
-        other = kind in pictures.KINDS
+    if not isinstance(kind, str) or kind not in KINDS:
+        other = isinstance(kind, str) and kind in pictures.KINDS
         hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if other else ""
-        raise OptionError(f"unknown plot {kind!r}; choose from {', '.join(KINDS)}{hint}")
+        raise OptionError(f"unknown plot {shown(kind)}; choose from {', '.join(KINDS)}{hint}")
     return KINDS[kind](result, ax, level)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HAC, Asympt, Bootstrap, Cluster, DriscollKraay, Given
@@ -96,10 +97,10 @@ def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: s
 
 def check_multipliers(weights: str, reps: int) -> None:
     """Refuse unknown multipliers, and too few replicates."""
-    if weights not in MULTIPLIERS:
-        raise OptionError(f"weights must be one of {', '.join(MULTIPLIERS)}, not {weights!r}")
-    if int(reps) < 2:
-        raise OptionError(f"reps must be at least 2, not {reps!r}")
+    if not isinstance(weights, str) or weights not in MULTIPLIERS:
+        raise OptionError(f"weights must be one of {', '.join(MULTIPLIERS)}, not {shown(weights)}")
+    if not isinstance(reps, (int, np.integer)) or isinstance(reps, bool) or not 2 <= reps <= 10**8:
+        raise OptionError(f"reps must be at least 2, a whole number, not {shown(reps)}")
 
 
 def check_units(weights: str, units: int) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, OptionError, choose
+from causalformula.backends.options import one_of
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.multiplicity import METHODS, adjust
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resampling.resample import fresh_seed
@@ -72,8 +73,7 @@ def adjust_pvalues(
     Holm (1979); Benjamini and Hochberg (1995); Romano and Wolf (2005, 2016).
     """
     names, fits = _named(fits)
-    if method not in ALL_METHODS:
-        raise OptionError(f"unknown method {method!r}{choose(method, ALL_METHODS)}")
+    one_of("method", method, ALL_METHODS)
     table = _family(names, fits)
     if method == "romano_wolf":
         check_multipliers(weights, reps)

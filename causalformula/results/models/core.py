@@ -127,7 +127,7 @@ class ModelCore(FitNumbers, Estimates):
             ``wald``: R's ``confint`` of a linear model, ``confint.default`` of a generalised one. ``profile``: R's
             ``confint`` of a generalised linear model, from the profile likelihood.
         """
-        if method not in ("wald", "profile"):
+        if not isinstance(method, str) or method not in ("wald", "profile"):
             raise OptionError(f"method must be 'wald' or 'profile', not {method!r}")
         frame = super().confint(level)
         if method == "profile" and not self.regression.linear:

@@ -7,7 +7,10 @@ import numpy as np
 from causalformula.errors import CapabilityError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import has_dot
+from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.reader import parse_model
+from causalformula.formula.language.syntax import Name
+from causalformula.formula.language.wrap import wrapped
 from causalformula.formula.matrix.terms import Terms
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
@@ -40,9 +43,20 @@ def formula_text(model: ModelCore) -> str:
     if isinstance(frame, RegressionFrame):
         left, right = parse_model(frame.text, tuple(frame.replay.recipe.env or ()))
         if not has_dot(right):
-            return f"{'' if left is None else deparse(left)} ~ {deparse(right)}"
+            return f"{'' if left is None else deparse(left, exact=True)} ~ {deparse(right, exact=True)}"
     columns = " + ".join(name for name in model.names if name != "(Intercept)")
     return f"{model.outcome_name} ~ {right_side(model.replay) if model.replay is not None else columns or '1'}"
+
+
+def formula_lines(model: ModelCore) -> str:
+    """The same over several lines, where R breaks it."""
+    return wrapped(formula_text(model))
+
+
+def response_text(model: ModelCore) -> str:
+    """The outcome: a name alone has no backquotes in R's headings."""
+    node = parse_expression(model.outcome_name)
+    return node.id if isinstance(node, Name) else model.outcome_name
 
 
 def model_terms(model: ModelCore) -> tuple[Terms, Codes]:

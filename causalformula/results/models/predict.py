@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import flag, shown
 from causalformula.errors import CapabilityError, OptionError, warn
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
@@ -27,7 +28,7 @@ def predict(
     """See ``Model.predict``."""
     import pandas as pd
 
-    _check(model, kind, interval)
+    _check(model, kind, interval, se_fit)
     check_level(level)
     X, eta, index = _linear_predictor(model, newdata)
     family = model.regression.family
@@ -48,11 +49,12 @@ def predict(
     return pd.DataFrame(columns, index=index)
 
 
-def _check(model: ModelCore, kind: str, interval: str | None) -> None:
-    if kind not in TYPES:
-        raise OptionError(f"type must be one of {', '.join(TYPES)}, not {kind!r}")
-    if interval is not None and interval not in INTERVALS:
-        raise OptionError(f"interval must be None or one of {', '.join(INTERVALS)}, not {interval!r}")
+def _check(model: ModelCore, kind: str, interval: str | None, se_fit: bool) -> None:
+    flag("se_fit", se_fit)
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise OptionError(f"type must be one of {', '.join(TYPES)}, not {shown(kind)}")
+    if interval is not None and (not isinstance(interval, str) or interval not in INTERVALS):
+        raise OptionError(f"interval must be None or one of {', '.join(INTERVALS)}, not {shown(interval)}")
     if interval == "prediction" and not model.regression.linear:
         raise CapabilityError("prediction intervals are for linear models; interval='confidence' is for the mean")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import OptionError, did_you_mean
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
@@ -26,9 +27,9 @@ def residuals(model: FittedRegression, kind: str) -> Array:
         ``response`` (``y - mu``), ``working`` (of the linearised model), ``deviance``, ``pearson``, ``standardized``
         (R's ``rstandard``) or ``studentized`` (``rstudent``).
     """
-    if kind not in KINDS:
-        near = did_you_mean(kind, KINDS)
-        raise OptionError(f"unknown type of residuals {kind!r}{near}; choose from {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
+        raise OptionError(f"unknown type of residuals {shown(kind)}{near}; choose from {', '.join(KINDS)}")
     if kind == "response":
         return model.hat.e if model.linear else model.y - model.mu
     if kind == "working":

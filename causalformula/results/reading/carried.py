@@ -24,7 +24,7 @@ from causalformula.inference.sandwich.joint import Joint
 from causalformula.inference.sandwich.rows import Reference
 from causalformula.inference.scales import Measure
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.reading.equations import evaluate, hypothesis_parts, mapped, read_equation
+from causalformula.results.reading.equations import evaluate, hypothesis_parts, mapped, read_equation, with_bare
 from causalformula.results.reading.test import Test, hotelling, wald
 from causalformula.results.text.numbers import format_each, format_pval
 
@@ -67,6 +67,7 @@ class Equations:
         aliased: Sequence[str] = (),
     ) -> Equations:
         """Read, evaluated and differentiated; ``aliased`` names are refused."""
+        names = with_bare(names)
         value, slopes, texts = hypothesis_parts(equations, names, measure.read(source.theta), aliased)
         return cls(tuple(texts), names, source, measure, value, slopes * measure.slope(source.theta)[None, :])
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.fit import Answer
+from causalformula.backends.options import shown
 from causalformula.errors import FormulaError, OptionError, did_you_mean, some
-from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.deparse import deparse, symbol
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import is_identifier, parse_expression
 from causalformula.formula.language.syntax import Argument, Call, Name, Node, Number
@@ -37,8 +38,10 @@ def evaluate(node: Node, values: Mapping[str, Any], source: str) -> Any:
         return np.float64(node.value)
     if isinstance(node, Name):
         if node.id not in values:
-            near = did_you_mean(node.id, values)
-            known = near or f"; there are {some(values)}"
+            written = [symbol(name) for name in values if bare(name) == name]
+            near = did_you_mean(symbol(node.id), written)
+            printed = {bare(name): name for name in sorted(values, key=lambda name: "`" in name)}
+            known = near or f"; there are {some(printed[name] for name in dict.fromkeys(map(bare, values)))}"
             raise FormulaError(f"unknown estimate {node.id!r}{known}", source, node.span)
         return values[node.id]
     if isinstance(node, Call):
@@ -57,13 +60,28 @@ def evaluate(node: Node, values: Mapping[str, Any], source: str) -> Any:
 
 
 def quote_names(text: str, names: Iterable[str]) -> str:
-    """The text with names that are no plain names (``Drug:I.H``, ``factor(x)2``) in backquotes."""
-    odd = sorted((name for name in names if not is_identifier(name) and "`" not in name), key=len, reverse=True)
+    """The text with names that are no plain names (``Drug:I.H``, ``factor(x)2``) in backquotes.
+
+    R prints some names with backquotes of their own (``x:`z 1```): these are found as printed, and stand under the name
+    without any.
+    """
+    odd = sorted((name for name in names if not is_identifier(name)), key=len, reverse=True)
     if not odd:
         return text
-    one = "|".join(re.escape(name) for name in odd)
-    found = re.compile(rf"`[^`]*`|(?<![\w.:])({one})(?![\w.:])")
-    return found.sub(lambda match: f"`{match[1]}`" if match[1] else match[0], text)
+    quoted = "|".join(re.escape(name) for name in odd if "`" in name) or "(?!)"
+    one = "|".join(re.escape(name) for name in odd if "`" not in name) or "(?!)"
+    found = re.compile(rf"(?<![\w.:`])({quoted})(?![\w.:`])|`[^`]*`|(?<![\w.:])({one})(?![\w.:])")
+    return found.sub(lambda match: f"`{bare(match[1] or match[2])}`" if match[1] or match[2] else match[0], text)
+
+
+def bare(name: str) -> str:
+    """A name without the backquotes that R prints around parts of it."""
+    return name.replace("\\`", "").replace("`", "")
+
+
+def with_bare(names: Mapping[str, int]) -> dict[str, int]:
+    """The names, and those among them that hold backquotes once more without."""
+    return {bare(name): k for name, k in names.items()} | dict(names)
 
 
 def read_equation(text: str, names: Iterable[str] = ()) -> Node:
@@ -146,16 +164,24 @@ def hypothesis_parts(
     equations: str | Sequence[str], names: Mapping[str, int], theta: Array, aliased: Sequence[str] = ()
 ) -> tuple[Array, Array, list[str]]:
     """Values (h,), Jacobian (h, q) and texts of one or several equations; ``aliased`` names are refused."""
-    texts = [equations] if isinstance(equations, str) else list(equations)
+    texts = equation_texts(equations)
     if not texts:
         raise OptionError("no hypothesis was given")
     trees = [read_equation(text, [*names, *aliased]) for text in texts]
     for tree, text in zip(trees, texts, strict=True):
-        gone = sorted(set(variables(tree)) & set(aliased))
+        gone = sorted(set(variables(tree)) & {*aliased, *map(bare, aliased)})
         if gone:
             raise OptionError(f"{', '.join(gone)} is aliased: the data do not determine it, so {text!r} has no test")
     found = [gradient(tree, names, theta, text) for tree, text in zip(trees, texts, strict=True)]
     return np.array([v for v, _ in found]), np.array([g for _, g in found]), texts
+
+
+def equation_texts(equations: str | Sequence[str]) -> list[str]:
+    """One equation, or several, as a list of texts."""
+    texts = [equations] if isinstance(equations, str) else equations
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise OptionError(f"a hypothesis is text such as 'b1 = b2', or a list of such texts, not {shown(equations)}")
+    return list(texts)
 
 
 def aliases(answer: Answer) -> dict[str, int]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array
-from causalformula.results.reading.reading import Reading, check_level
+from causalformula.results.reading.reading import Reading, check_alpha, check_level
 from causalformula.results.text.coefmat import limit_names
 
 if TYPE_CHECKING:
@@ -81,9 +80,7 @@ class Estimates:
         """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
         import pandas as pd
 
-        if not 0 < alpha < 1:
-            raise OptionError(f"alpha must lie between 0 and 1, not {alpha!r}; 0.05 gives 95% limits")
-        reading = self.read(1 - alpha)
+        reading = self.read(1 - check_alpha(alpha))
         return pd.DataFrame({0: self._series(reading.low, "low"), 1: self._series(reading.high, "high")})
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import OptionError
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.requests import Bootstrap
@@ -44,8 +45,16 @@ def check_level(level: float) -> float:
     number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
     if not number or not 0 < level < 1:
         hint = f"; did you mean {level / 100:g}?" if number and 1 < level < 100 else ""
-        raise OptionError(f"level must lie between 0 and 1, not {level!r}{hint}")
+        raise OptionError(f"level must lie between 0 and 1, not {shown(level)}{hint}")
     return float(level)
+
+
+def check_alpha(alpha: float) -> float:
+    """A probability of error strictly between 0 and 1, as statsmodels has it."""
+    number = isinstance(alpha, (int, float, np.number)) and not isinstance(alpha, bool)
+    if not number or not 0 < alpha < 1:
+        raise OptionError(f"alpha must lie between 0 and 1, not {shown(alpha)}; 0.05 gives 95% limits")
+    return float(alpha)
 
 
 def two_sided(statistic: Array, df: Array) -> Array:

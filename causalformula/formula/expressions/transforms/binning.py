@@ -87,10 +87,17 @@ def _even(x: Array, count: float) -> Array:
     return points
 
 
+def _ends(points: Array, precision: int) -> list[str]:
+    """Ends of intervals; beside minus infinity R writes infinity as wide."""
+    infinity = " Inf" if np.isneginf(points).any() else "Inf"
+    words = {np.inf: infinity, -np.inf: "-Inf"}
+    return [words.get(p, f"{p:.{precision}g}") for p in points.tolist()]
+
+
 def _intervals(points: Array, right: bool, include_lowest: bool, digits: int) -> tuple[str, ...]:
     """Labels such as ``(0,20]``, with as many digits as it takes to tell neighbours apart."""
     for precision in range(digits, max(12, digits) + 1):
-        ends = [f"{p:.{precision}g}" for p in points]
+        ends = _ends(points, precision)
         if all(a != b for a, b in pairwise(ends)):
             break
     else:

@@ -81,10 +81,10 @@ def polynomial(x: Array, degree: int, raw: bool) -> Polynomial:
     DataError
         When a value is missing (R refuses too), or there are too few distinct values.
     """
-    if np.isnan(x).any():
-        raise DataError("poly() does not take missing values; drop those rows first, for example with subset=")
     if raw:
         return Polynomial(degree, x.shape[1], None)
+    if np.isnan(x).any():
+        raise DataError("poly() does not take missing values; drop those rows first, for example with subset=")
     for column in x.T:
         if len(np.unique(column)) <= degree:
             raise DataError(f"poly() of degree {degree} needs more than {degree} distinct values")
