@@ -6,16 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.fit import effective_size
-from causalformula.backends.separation import overlap_notes
+from causalformula.backends.propensity import fit_propensity, propensity_notes
 from causalformula.errors import DataError
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.parts import PROPENSITY
-from causalformula.inference.regression import FittedRegression, fit_glm
+from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.numerics.centring import first_column
-from causalformula.numerics.families import family as read_family
 
 LINKS = ("logit", "probit", "cloglog", "cauchit")
 DISCARD = ("treated", "control", "both")
@@ -68,15 +64,9 @@ def _column(frame: ModelFrame, name: str) -> Distance:
 
 
 def _propensity(frame: ModelFrame, link: str) -> Distance:
-    design = frame.design(PROPENSITY)
-    treated = (frame.the_treatment.codes == 1).astype(float)
-    family = read_family("binomial", link)
-    anchors = first_column(design.X, design.intercept)
-    model = fit_glm(design.X, treated, design.names, family, weights=frame.weights, to_zero=True, anchors=anchors)
+    model = fit_propensity(frame, link)
     words = "propensity score" if link == "logit" else f"propensity score ({link} link)"
-    P = np.column_stack([1 - model.mu, model.mu])
-    notes = (*overlap_notes(frame, P, model.eta, model.converged), *dropped_terms(model, "propensity model"))
-    return Distance(model.mu, words, model, notes)
+    return Distance(model.mu, words, model, propensity_notes(frame, model))
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

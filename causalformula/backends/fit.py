@@ -176,6 +176,21 @@ class Fit:
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, outcomes: Any, method: str, **more: Any) -> Fit:
+        """The fit of potential means, without a design of its own.
+
+        Parameters
+        ----------
+        outcomes : PotentialMeans
+        method : str
+            In words, for the print.
+        **more
+            Other fields: ``models``, ``notes``.
+        """
+        frame, estimand = outcomes.frame, str(outcomes.options.estimand)
+        return cls(outcomes.answer(Query()), estimand, unit_design(frame.n), method, outcomes, **more)
+
     def caveats_under(self, request: Request) -> tuple[str, ...]:
         """The caveats that are true of standard errors of this kind: resampling makes the design anew each time."""
         if isinstance(request, Given):

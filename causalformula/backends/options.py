@@ -149,6 +149,11 @@ class Options:
         return None
 
     @property
+    def outcome_family(self) -> Family:
+        """The family's record."""
+        return self.family if isinstance(self.family, Family) else read_family(self.family)
+
+    @property
     def scale(self) -> Measure:
         """The measure's record."""
         return read_measure(self.measure)

@@ -20,6 +20,8 @@ from causalformula.numerics.irls import GLMFit, information, irls, polish
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import inverse_of, refuse_extreme
 
+EPS = float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True, eq=False)
 class Solved:
@@ -141,7 +143,7 @@ class FittedRegression:
 
     def jacobian(self, gradients: Array) -> Array:
         """Derivatives in the stage's parameters, from those (q, p) in all coefficients."""
-        return np.asarray(self.solved_gradient(gradients)[:, self.kept])
+        return np.asarray(self.solved_gradient(gradients)[..., self.kept])
 
     def estimate(self) -> Estimate:
         """The estimable coefficients with their influence."""
@@ -167,12 +169,14 @@ class FittedRegression:
         dropped = np.setdiff1d(np.arange(len(self.names)), self.kept)
         if not len(dropped):
             return np.ones((len(combination), 0), dtype=bool)
-        combination = self.solved_gradient(combination)
+        given, combination = np.abs(combination), self.solved_gradient(combination)
+        # what moving the columns may leave: differences of numbers that are equal but for rounding
+        left = 0.0 if self.solved is None else 1e3 * EPS * (given + given @ np.abs(self.solved.moved))[:, dropped]
         kept, asked = combination[:, self.kept], combination[:, dropped]
         # what rounding may leave, in the units of each aliased column
         ratio = np.outer(1 / self.lengths[self.kept], self.lengths[dropped])
         scale = np.abs(kept) @ (np.abs(self.alias) + ratio) + np.abs(asked)
-        return np.asarray(np.abs(asked - kept @ self.alias) <= 1e-6 * scale)
+        return np.asarray(np.abs(asked - kept @ self.alias) <= 1e-6 * scale + left)
 
     @cached_property
     def lengths(self) -> Array:

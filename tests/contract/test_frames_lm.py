@@ -138,7 +138,10 @@ def test_frames_that_are_yet_to_be_computed_are_refused(wrap: Callable[[Any], An
 
 @pytest.mark.parametrize("thing", [None, 3, "data.csv", np.ones((3, 2)), pd.Series([1.0]), [1.0]])
 def test_what_is_no_frame_is_refused(thing: object) -> None:
-    with pytest.raises(DataError, match=f"must be a data frame .*, not {type(thing).__name__}$"):
+    with pytest.raises(
+        DataError,
+        match=f"must be a data frame .*, not {type(thing).__name__}(; the formula comes first, then the data)?$",
+    ):
         cf.lm("y ~ x", thing)
 
 

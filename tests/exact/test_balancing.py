@@ -14,7 +14,7 @@ from scipy.optimize import minimize, root
 import causalformula as cf
 from causalformula.backends import registry
 from causalformula.backends.fit import Query
-from causalformula.backends.weighting.propensity import binary_weights, estimand_weights
+from causalformula.backends.propensity import binary_weights, estimand_weights
 from causalformula.errors import (
     CapabilityError,
     CausalFormulaWarning,

@@ -153,3 +153,13 @@ def test_columns_that_differ_by_rounding_are_one():
     design = centred(X)
     fit = least_squares(design.X, rng.normal(size=80), tol=design.tol)
     assert list(fit.kept) == [0, 1]
+
+
+def test_a_constant_beside_other_terms_leaves_the_effect_alone():
+    """It is left out by name, and nothing that it is called to the effect for is lost by rounding."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"a": rng.integers(0, 2, 50), "x": rng.normal(size=50), "k": 3.0})
+    data["y"] = data["a"] + data["x"] + rng.normal(size=50)
+    with pytest.warns(cf.CausalFormulaWarning, match="leaves out k, which is the same in every row"):
+        found = cf.fit("y ~ treat(a) + x + k", data)
+    assert found.estimate == pytest.approx(cf.fit("y ~ treat(a) + x", data).estimate, rel=1e-12)

@@ -14,11 +14,11 @@ from hypothesis import currently_in_test_context, reject
 from hypothesis import strategies as st
 
 import causalformula as cf
-import causalformula.verbs
 from causalformula.backends import registry
 from causalformula.backends.registry import Record
 from causalformula.errors import ConvergenceError
 from causalformula.frame.treatment import Kind
+from tests.laws.own_method import filed
 
 # What a record may be exempt from, each with its reason; the tests of these names read `record.exempt`.
 LAWS = (
@@ -162,10 +162,16 @@ def asked(record: Record) -> list[Question]:
     return out
 
 
+def records() -> list[Record]:
+    """Every method, and the one that a vignette writes."""
+    filed()
+    return registry.methods()
+
+
 def questions(law: str, only: Callable[[Question], bool] = lambda q: True) -> list[Any]:
     """Questions for a law as pytest parameters, over every registered method that obeys it."""
     out = []
-    for record in registry.methods():
+    for record in records():
         if law in record.exempt:
             mark = pytest.mark.skip(reason=record.exempt[law])
             out.append(pytest.param(None, id=f"{record.name}-exempt", marks=mark))

@@ -19,10 +19,11 @@ from causalformula.backends import registry
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, CausalFormulaWarning, ConvergenceError
 from causalformula.inference.evidence import Influence
-from tests.laws.strategies import LAWS, Question, asked, questions, seeds, simulate
+from tests.laws import own_method
+from tests.laws.strategies import LAWS, Question, asked, questions, records, seeds, simulate
 
 few = settings(max_examples=4)
-EVERY = [pytest.param(q, id=str(q)) for record in registry.methods() for q in asked(record)]
+EVERY = [pytest.param(q, id=str(q)) for record in records() for q in asked(record)]
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def same(a, b, rtol, scale, what):
 
 
 def test_exemptions_are_of_known_laws_with_a_reason():
-    for record in registry.methods():
+    for record in records():
         for law, reason in record.exempt.items():
             assert law in LAWS, f"{record.name}: no law {law!r}"
             assert len(reason) > 10
@@ -327,7 +328,7 @@ def test_the_same_seed_gives_the_same_bytes(question):
     np.testing.assert_allclose(drawn(longer)[:40], drawn(once), rtol=1e-9)
 
 
-@pytest.mark.parametrize("record", registry.methods(), ids=lambda r: r.name)
+@pytest.mark.parametrize("record", records(), ids=lambda r: r.name)
 def test_the_same_seed_at_any_n_jobs(record):
     if "same_seed" in record.exempt:
         pytest.skip(record.exempt["same_seed"])
@@ -342,7 +343,7 @@ def test_the_same_seed_at_any_n_jobs(record):
     assert draws[1] == draws[2]
 
 
-BATCHED = [r for r in registry.methods() if r.batch is not None]
+BATCHED = [r for r in records() if r.batch is not None]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +363,7 @@ def test_batches_are_the_loop(question, what, monkeypatch):
     same(batch[good], loop[good], 1e-8, scale, "replicates")
 
 
-@pytest.mark.parametrize("record", registry.methods(), ids=lambda r: r.name)
+@pytest.mark.parametrize("record", records(), ids=lambda r: r.name)
 def test_clusters_are_drawn_whole(record):
     questions_ = asked(record)
     if not questions_:
@@ -370,3 +371,24 @@ def test_clusters_are_drawn_whole(record):
     fit = questions_[0].fit(simulate(8, n=240), vcov=cf.Bootstrap(reps=30, seed=3, cluster="g"))
     assert "clusters of g" in fit.covariance.label
     assert len(drawn(fit)) + (1 if fit.covariance.notes else 0) >= 29
+
+
+@pytest.mark.parametrize("question", EVERY)
+def test_an_averaged_score_has_no_root(question):
+    """Its tests are z, and what adjusts residuals by leverage is refused rather than computed from some regression."""
+    fit = question.fit(simulate(5))
+    evidence = fit.answer.estimate.evidence
+    if not (isinstance(evidence, Influence) and evidence.always):
+        assert evidence is None or not isinstance(evidence, Influence) or evidence.root is not None
+        return
+    assert evidence.root is None
+    for vcov in ("HC0", "HC1", "~g"):
+        assert np.isinf(fit.with_vcov(vcov).covariance.df).all()
+    for vcov in ("HC2", "HC3", "HC4", "HC5", "CR2 ~ g", "CR3 ~ g", "wild"):
+        with pytest.raises(cf.CapabilityError):
+            fit.with_vcov(vcov)
+
+
+def test_the_method_of_the_page_is_short():
+    lines = [line for line in own_method.code().splitlines() if line.strip()]
+    assert len(lines) <= own_method.MOST_LINES

@@ -8,6 +8,12 @@ import numpy as np
 
 from causalformula.backends.estimands import ATC, ATE, ATO, ATT
 from causalformula.backends.options import flag
+from causalformula.backends.propensity import (
+    Regressors,
+    binary_propensity,
+    estimand_weights,
+    propensity_sensitivity,
+)
 from causalformula.backends.registry import Record
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
@@ -15,12 +21,6 @@ from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
-from causalformula.backends.weighting.propensity import (
-    Regressors,
-    binary_propensity,
-    estimand_weights,
-    propensity_sensitivity,
-)
 from causalformula.backends.weighting.weights import Weighting, indicators
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame

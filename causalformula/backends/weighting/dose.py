@@ -8,8 +8,8 @@ import numpy as np
 
 from causalformula.backends.fit import Fitted
 from causalformula.backends.options import shown
+from causalformula.backends.propensity import Regressors
 from causalformula.backends.sensitivity import Sensitivity
-from causalformula.backends.weighting.propensity import Regressors
 from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame

@@ -10,15 +10,9 @@ import numpy as np
 from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT
 from causalformula.backends.fit import Fitted, Query
+from causalformula.backends.learner import check_classifier, learned_propensity, model_name
 from causalformula.backends.options import column, flag, is_number, one_of, shown, whole
-from causalformula.backends.registry import Record
-from causalformula.backends.separation import apart_on
-from causalformula.backends.target import target_arm
-from causalformula.backends.weighting.batch import weighted_batch
-from causalformula.backends.weighting.dose import density_weights, read_density
-from causalformula.backends.weighting.effect import weighted_fit
-from causalformula.backends.weighting.learner import check_classifier, learned_propensity, model_name
-from causalformula.backends.weighting.propensity import (
+from causalformula.backends.propensity import (
     Propensity,
     Regressors,
     binary_propensity,
@@ -28,6 +22,12 @@ from causalformula.backends.weighting.propensity import (
     propensity_sensitivity,
     warm_scores,
 )
+from causalformula.backends.registry import Record
+from causalformula.backends.separation import apart_on
+from causalformula.backends.target import target_arm
+from causalformula.backends.weighting.batch import weighted_batch
+from causalformula.backends.weighting.dose import density_weights, read_density
+from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.weights import (
     Weighting,
     WeightingOptions,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.backends.weighting.propensity import Propensity
+from causalformula.backends.propensity import Propensity
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array, Codes

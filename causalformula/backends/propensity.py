@@ -13,10 +13,11 @@ from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import overlap_notes, separated
 from causalformula.errors import CausalFormulaError, some
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
-from causalformula.numerics.centring import centred
+from causalformula.numerics.centring import centred, first_column
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
 from causalformula.numerics.linalg import refuse_extreme_columns
@@ -59,15 +60,35 @@ class Propensity:
     caveats: tuple[str, ...] = ()
 
 
+def fit_propensity(frame: ModelFrame, link: str = "logit", design: Regressors | None = None) -> FittedRegression:
+    """The binomial model of a treatment with two arms, polished until the score vanishes.
+
+    Parameters
+    ----------
+    link : str
+    design : Regressors, optional
+        The frame's own design of the treatment model where not given.
+    """
+    own = frame.design(PROPENSITY)
+    X, names, anchors = design or Regressors(own.X, own.names, first_column(own.X, own.intercept))
+    treated = (frame.the_treatment.codes == 1).astype(float)
+    family = read_family("binomial", link)
+    return fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True, anchors=anchors)
+
+
+def propensity_notes(frame: ModelFrame, model: FittedRegression) -> tuple[str, ...]:
+    """What must be said of a fitted treatment model: no overlap in places, terms that it leaves out."""
+    P = np.column_stack([1 - model.mu, model.mu])
+    return (*overlap_notes(frame, P, model.eta, model.converged), *dropped_terms(model, "propensity model"))
+
+
 def binary_propensity(frame: ModelFrame, link: str, design: Regressors) -> Propensity:
     """Maximum likelihood for two arms, polished until the score vanishes."""
-    X, names, anchors = design
     family = read_family("binomial", link)
-    treated = (frame.the_treatment.codes == 1).astype(float)
-    model = fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True, anchors=anchors)
+    model = fit_propensity(frame, link, design)
     p = model.mu
     P = np.column_stack([1 - p, p])
-    notes = (*overlap_notes(frame, P, model.eta, model.converged), *dropped_terms(model, "propensity model"))
+    notes = propensity_notes(frame, model)
     stage = model.stage("propensity")
     slope = None
     if link != "logit":
