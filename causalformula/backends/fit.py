@@ -177,7 +177,9 @@ class Fit:
     given: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, outcomes: Any, method: str, **more: Any) -> Fit:
+    def of(
+        cls, outcomes: Any, method: str, models: Mapping[str, Fitted] | None = None, notes: tuple[str, ...] = ()
+    ) -> Fit:
         """The fit of potential means, without a design of its own.
 
         Parameters
@@ -185,11 +187,11 @@ class Fit:
         outcomes : PotentialMeans
         method : str
             In words, for the print.
-        **more
-            Other fields: ``models``, ``notes``.
+        models, notes
+            As in ``Fit``.
         """
         frame, estimand = outcomes.frame, str(outcomes.options.estimand)
-        return cls(outcomes.answer(Query()), estimand, unit_design(frame.n), method, outcomes, **more)
+        return cls(outcomes.answer(Query()), estimand, unit_design(frame.n), method, outcomes, models or {}, notes)
 
     def caveats_under(self, request: Request) -> tuple[str, ...]:
         """The caveats that are true of standard errors of this kind: resampling makes the design anew each time."""

@@ -9,7 +9,7 @@ from causalformula.backends.options import Options
 from causalformula.backends.outcome import fit_outcome, model_word
 from causalformula.backends.outcomes import PotentialMeans, averaged
 from causalformula.backends.propensity import fit_propensity, propensity_notes
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
 from causalformula.backends.target import target_arm, target_weights
 from causalformula.frame.parts import PROPENSITY, Part
@@ -26,6 +26,7 @@ __all__ = [
     "ATOS",
     "ATT",
     "LATE",
+    "MODELLED",
     "PROPENSITY",
     "Answer",
     "DesignWeights",

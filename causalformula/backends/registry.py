@@ -31,6 +31,10 @@ BatchAfter = Callable[[ModelFrame, Any, Query, Array, Weigh], "Array | None"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
+# Roles of a method that models the treatment and the outcome.
+MODELLED = ("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """What the package knows of a method; as a decorator, it files the function that it stands above.
@@ -47,6 +51,7 @@ class Record:
     estimands : tuple of str
         The first is the default.
     default_vcov : str
+        ``asympt``, every stage estimated, where not given.
     r : str
         The R call with the same numbers.
     summary : str
@@ -79,9 +84,9 @@ class Record:
     options: type[Options]
     treatments: Collection[Kind]
     estimands: tuple[str, ...]
-    default_vcov: str
-    r: str
-    summary: str
+    default_vcov: str = "asympt"
+    r: str = ""
+    summary: str = ""
     aliases: tuple[str, ...] = ()
     cluster_vcov: str = "~{g}"
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")

@@ -24,7 +24,7 @@ from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Query
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
 from causalformula.backends.outcomes import PotentialMeans
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import Surface
 from causalformula.backends.stratified import ByStratum, Stratified
 from causalformula.backends.target import target_weights
@@ -309,7 +309,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     estimands=(ATT, ATE, ATC),
     default_vcov="HC3",
     face="causalformula.results.families.subclass:SubclassResult",
-    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    roles=MODELLED,
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
     estimate=subclassified_fit,

@@ -62,6 +62,11 @@ class Influence:
         return self.stages[-1].hat if self.rooted else None
 
     @property
+    def weighed(self) -> Hat | None:
+        """The regression whose weights say which rows take part: the root, or else the last one that there is."""
+        return self.root or next((stage.hat for stage in reversed(self.stages) if stage.hat is not None), None)
+
+    @property
     def estimated_first_stage(self) -> bool:
         """Whether an earlier stage enters a later one."""
         return any(s.cross for s in self.stages)

@@ -129,7 +129,8 @@ def asked(record: Record) -> list[Question]:
         return out  # the extra that the method needs is not installed
 
     def add(kind: Kind, **facts: Any) -> None:
-        if kind in record.treatments:
+        offered = dict(facts.get("options", ())).get("estimand", record.estimands[0]) in record.estimands
+        if kind in record.treatments and offered:
             out.append(Question(record, kind, **facts))
 
     model = "outcome" in record.roles

@@ -14,7 +14,7 @@ from causalformula.backends.propensity import (
     estimand_weights,
     propensity_sensitivity,
 )
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
@@ -200,7 +200,7 @@ def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: 
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC, ATO),
     default_vcov="asympt",
-    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    roles=MODELLED,
     r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
     summary="a propensity model fitted to balance the covariates",
     batch_after=weighted_batch,

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.options import column, is_number, shown
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.arms import balanced_arms, rises, tilt_stage
@@ -150,7 +150,7 @@ def dose_weights(
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC),
     default_vcov="asympt",
-    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    roles=MODELLED,
     r="WeightIt::weightit(method = 'ebal') |> lm_weightit()",
     summary="entropy balancing: exact balance with the least variable weights",
     batch_after=weighted_batch,

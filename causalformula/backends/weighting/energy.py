@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.options import flag, is_number, shown
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.separation import apart_alone
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
@@ -191,7 +191,7 @@ def distance_columns(frame: ModelFrame) -> Array:
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC),
     default_vcov="HC0",
-    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    roles=MODELLED,
     r="WeightIt::weightit(method = 'energy') |> lm_weightit(vcov = 'HC0')",
     summary="energy balancing: whole distributions made alike, without a model",
     batch_after=weighted_batch,

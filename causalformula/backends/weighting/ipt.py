@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.backends.estimands import ATC, ATE, ATT
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.arms import balanced_arms
 from causalformula.backends.weighting.batch import weighted_batch
@@ -55,7 +55,7 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     treatments={Kind.BINARY, Kind.MULTI},
     estimands=(ATE, ATT, ATC),
     default_vcov="asympt",
-    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    roles=MODELLED,
     r="WeightIt::weightit(method = 'ipt') |> lm_weightit()",
     summary="inverse probability tilting: a propensity model an arm, balanced exactly",
     batch_after=weighted_batch,

@@ -22,7 +22,7 @@ from causalformula.backends.propensity import (
     propensity_sensitivity,
     warm_scores,
 )
-from causalformula.backends.registry import Record
+from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.separation import apart_on
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
@@ -296,7 +296,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC, ATO, ATM, ATOS),
     default_vcov="asympt",
-    roles=("treat", "adjust", "outcome", "propensity", "modify", "cluster", "weights", "offset"),
+    roles=MODELLED,
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
     batch=_batch,

@@ -74,10 +74,11 @@ def sizes(evidence: Influence, request: Cluster, groups: Mapping[str, Codes]) ->
 
 def rows_used(evidence: Influence) -> Bools | None:
     """Rows that take part, whose clusters are counted: of positive weight when one regression is all there is."""
-    root = evidence.root
-    if root is None or len(evidence.stages) > 1 or root.nobs == evidence.n:
+    hat = evidence.weighed
+    several = evidence.root is not None and len(evidence.stages) > 1
+    if hat is None or several or hat.nobs == evidence.n or len(hat.w) != evidence.n:
         return None
-    return np.asarray(root.w > 0)
+    return np.asarray(hat.w > 0)
 
 
 def cluster_sums(
