@@ -49,6 +49,12 @@ CASES = {
     "studentized": (BINARY, {"vcov": "bootstrap(49, seed = 1, kind = 'studentized')"}),
     "unconditional": (BINARY, {"vcov": cf.HC("HC0", unconditional=True)}),
     "binomial": ("b ~ treat(a) + adjust(x + z)", {"family": "binomial"}),
+    "interact": (BINARY, {"interact": True, "vcov": "HC3"}),
+    "interact, bootstrap": (BINARY, {"interact": True, "vcov": "bootstrap(49, seed = 1)"}),
+    "modify": ("y ~ treat(a) + modify(x)", {"vcov": "CR2 ~ g"}),
+    "modify, binomial": ("b ~ treat(a) + modify(x)", {"family": "binomial"}),
+    "modify, dose": ("y ~ treat(dose) + modify(x)", {}),
+    "three factors": ("y ~ treat(a) + modify(x * half)", {}),
     "dose": ("y ~ treat(dose) + adjust(x + z)", {}),
     "ipw": (BINARY, {"method": "ipw"}),
     "ipw, bootstrap": (BINARY, {"method": "ipw", "vcov": "bootstrap(49, seed = 1)"}),
@@ -132,6 +138,22 @@ def test_what_an_effect_leaves_out_is_named(data):
 def test_a_dose_that_is_a_constant_is_no_treatment(data):
     with pytest.raises(cf.CausalFormulaError):
         cf.fit("y ~ treat(dose)", data.assign(dose=1e8 + data["dose"] * 1e-9))
+
+
+def test_a_product_without_its_factors_stays_as_it_is(data):
+    """Nothing can be taken from ``x:z`` where the design has no z of its own."""
+    far = data.assign(x=data["x"] + 1e8)
+    fit = cf.fit("y ~ treat(a) + adjust(x:z)", far)
+    assert fit.estimate == pytest.approx(cf.lm("y ~ a + x:z", far).coef["a"], rel=1e-9)
+
+
+def test_powers_far_from_zero_raise_no_error_of_numpy(data):
+    for shift in SHIFTS:
+        far = data.assign(x=data["x"] + shift)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = cf.fit("y ~ treat(a) + adjust(x + I(x^2) + I(x^3))", far)
+        assert fit.std_error > 0
 
 
 def test_columns_near_zero_stay_where_they_are(data):
