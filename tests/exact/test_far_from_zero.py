@@ -94,6 +94,24 @@ def test_coefficients_of_the_model_are_those_of_the_columns_as_given(data, shift
     np.testing.assert_allclose(far.predict(), near.predict(), rtol=1e-6, atol=1e-6)
 
 
+def test_profile_limits_are_those_of_the_columns_as_given(data):
+    far = cf.fit(BINARY, data.assign(x=data["x"] + 1e8), "ipw").propensity.confint(method="profile")
+    near = cf.fit(BINARY, data, "ipw").propensity.confint(method="profile")
+    np.testing.assert_allclose(far.loc[["x", "z"]], near.loc[["x", "z"]], rtol=1e-6)
+    np.testing.assert_allclose(far.loc["(Intercept)"], -1e8 * near.loc["x"].to_numpy()[::-1], rtol=1e-3)
+
+
+def test_balance_does_not_depend_on_the_origin(data):
+    for method in ("ipw", "ebal", "subclass"):
+        near, far = (
+            cf.design("~ treat(a) + adjust(x + z)", data.assign(x=data["x"] + shift), method).balance().to_frame()
+            for shift in (0.0, 1e8)
+        )
+        assert list(near.columns) == list(far.columns)
+        numbers = near.select_dtypes("number").columns
+        np.testing.assert_allclose(far[numbers], near[numbers], rtol=1e-5, atol=1e-6)
+
+
 def test_a_matrix_is_that_of_the_coefficients_as_given(data):
     far = data.assign(x=data["x"] + 1e4)
     matrix = cf.lm("y ~ a + x + z", far, vcov="HC1").cov_params()
