@@ -102,9 +102,15 @@ def test_profile_limits_are_those_of_the_columns_as_given(data):
 
 
 def test_balance_does_not_depend_on_the_origin(data):
-    for method in ("ipw", "ebal", "subclass"):
+    for treatment, method in (("a", "ipw"), ("a", "ebal"), ("a", "subclass"), ("dose", "ipw"), ("dose", "ebal")):
         near, far = (
-            cf.design("~ treat(a) + adjust(x + z)", data.assign(x=data["x"] + shift), method).balance().to_frame()
+            cf.design(
+                f"~ treat({treatment}) + adjust(x + z)",
+                data.assign(x=data["x"] + shift, dose=data["dose"] + shift),
+                method,
+            )
+            .balance()
+            .to_frame()
             for shift in (0.0, 1e8)
         )
         assert list(near.columns) == list(far.columns)
