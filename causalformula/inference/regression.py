@@ -73,7 +73,9 @@ class FittedRegression:
     weighted, has_offset, intercept : bool
         What the caller gave.
     notes : tuple of str
-        R's warnings.
+        R's warnings, and ``lost``.
+    lost : tuple of str
+        What is said of columns that only R's tolerance leaves out.
     solved : Solved, optional
         The columns as they were solved, where some were counted from their means.
     earlier : tuple of Stage
@@ -105,6 +107,7 @@ class FittedRegression:
     intercept: bool
     linear: bool
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     solved: Solved | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
@@ -219,6 +222,7 @@ def fit_linear(
     dispersion = rss / df if df > 0 else np.nan
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, moved=_kept_moves(Z, fit.kept))
     centre = _centre(y, w, offset, intercept)
+    lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
     return FittedRegression(
         names=tuple(names),
         coef=Z.read(fit.coef),
@@ -242,7 +246,8 @@ def fit_linear(
         weighted=weights is not None,
         intercept=intercept,
         linear=True,
-        notes=() if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept),
+        notes=lost,
+        lost=lost,
         solved=_solved(Z, fit.coef, w),
     )
 
@@ -315,7 +320,7 @@ def fit_glm(
         fit = solved(Z)
     model = from_glm(fit, X, y, tuple(names), family, weights, offset, intercept, Z)
     lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
-    return replace(model, notes=(*model.notes, *lost))
+    return replace(model, notes=(*model.notes, *lost), lost=lost)
 
 
 def _to_zero(

@@ -139,6 +139,8 @@ def test_lm_keeps_the_rule_of_r_and_names_what_it_leaves_out(data):
     with pytest.warns(cf.CausalFormulaWarning, match=r"x left out as R's lm does.* scale\(x, scale = FALSE\)"):
         model = cf.lm("y ~ a + x", far)
     assert np.isnan(model.coef["x"])
+    for text in (str(model), str(model.summary()), str(model.with_vcov("HC3").summary())):
+        assert "Note: x left out as R's lm does" in text
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cf.lm("y ~ a + x + twice", data.assign(twice=2 * data["x"]))  # a combination, wherever it is counted from

@@ -47,7 +47,7 @@ def print_text(model: Model) -> str:
     """What R's ``print`` writes, without the last line break."""
     fit = model.regression
     if fit.linear:
-        return lm_print(model.call, model.names, fit.coef).removesuffix("\n")
+        return "\n".join([lm_print(model.call, model.names, fit.coef).removesuffix("\n"), *_lost(model)])
     text = glm_print(
         model.call,
         model.names,
@@ -59,7 +59,12 @@ def print_text(model: Model) -> str:
         aic=fit.aic,
         omitted=model.frame.dropped,
     )
-    return text.removesuffix("\n")
+    return "\n".join([text.removesuffix("\n"), *_lost(model)])
+
+
+def _lost(model: Model) -> list[str]:
+    """Lines on columns that only R's tolerance leaves out, which R does not print."""
+    return [f"Note: {note}" for note in model.regression.lost]
 
 
 def model_summary(model: Model) -> Summary:
@@ -72,7 +77,7 @@ def model_summary(model: Model) -> Summary:
     table = coefficient_table(model)
     text = lm_summary(_lm_text(model, table)) if model.regression.linear else glm_summary(_glm_text(model, table))
     cells = _cells(model.names, table, SUMMARY_DIGITS, normal=not model.t_based)
-    return Summary(split(text.removesuffix("\n"), cells))
+    return Summary((*split(text.removesuffix("\n"), cells), *_lost(model)))
 
 
 def with_limits(model: Model, level: float) -> Summary:
@@ -121,6 +126,7 @@ def _footer(model: Model) -> list[str]:
     if isinstance(model.covariance.request, Bootstrap):
         lines.append(f"Intervals: {model.covariance.request.kind}")
     lines += model.covariance.notes
+    lines += _lost(model)
     if model.frame.dropped:
         lines.append(omitted_line(model.frame.dropped).strip())
     return lines
