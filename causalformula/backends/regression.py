@@ -21,6 +21,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import multiplied
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates as replicate
 
@@ -55,9 +56,11 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
         return None
     part = Part("outcome", options.interact)
     design = frame.design(part)
+    if design.intercept and multiplied(design.X, design.names):
+        return None
     base = target_weights(frame, options)
     model_weights = W if frame.weights is None else W * frame.weights
-    betas = replicate(design.X, frame.y, model_weights, frame.offset, intercept=design.intercept)
+    betas = replicate(design.X, frame.y, model_weights, frame.offset, names=design.names if design.intercept else None)
     if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
         return None
     if query.kind == "effects" and options.scale.name in ("difference", "nnt"):

@@ -25,7 +25,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage, influence_weights
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 
 # Predictions that differ by this share of themselves do not differ.
 ROUNDING = 1e-14
@@ -110,14 +110,13 @@ class Surface:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
         model, n, total, stages = self.model, len(target), target.sum(), self.stages
         change = self.frame.counterfactual(self.part, item.high.key, item.high.column)
-        rise = change.values - model.X[:, change.columns]
-        beta = np.nan_to_num(model.coef)
-        s = rise @ beta[change.columns]
+        X, columns, rise, beta = _risen(model, change)
+        s = rise @ beta
         d1, d2 = model.family.mu_eta(model.eta), model.family.mu_eta2(model.eta)
         each = d1 * s
         value = float(target @ each / total)
-        gradient = (target * d2 * s / total) @ model.X
-        gradient[change.columns] += (target * d1 / total) @ rise
+        gradient = (target * d2 * s / total) @ X
+        gradient[columns] += (target * d1 / total) @ rise
         self._identified(gradient[None, :], [item.high])
         jac = self._padded(stages, gradient[None, :])
         direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
@@ -132,12 +131,24 @@ class Surface:
 
 def shifted_predictor(model: FittedRegression, change: Counterfactual) -> Array:
     """Linear predictor under a setting: only the columns that change are multiplied again."""
-    beta = np.nan_to_num(model.coef)[change.columns]
-    return np.asarray(model.eta + (change.values - model.X[:, change.columns]) @ beta)
+    _, _, rise, beta = _risen(model, change)
+    return np.asarray(model.eta + rise @ beta)
+
+
+def _risen(model: FittedRegression, change: Counterfactual) -> tuple[Array, Codes, Array, Array]:
+    """The columns as solved, those that change under a setting, by how much (n, c), and their coefficients (c,)."""
+    if model.solved is None:
+        beta = np.nan_to_num(model.coef)[change.columns]
+        return model.X, change.columns, change.values - model.X[:, change.columns], beta
+    X = model.as_solved(model.X)
+    rise = model.as_solved(change.apply(model.X)) - X
+    return X, np.arange(X.shape[1]), rise, np.nan_to_num(model.solved.coef)
 
 
 def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> Array:
-    """``X_a' u`` (p,) for the design under a setting."""
+    """``X_a' u`` (p,) for the design under a setting, its columns as they were solved."""
+    if model.solved is not None:
+        return np.asarray(u @ model.as_solved(change.apply(model.X)))
     gradient = np.asarray(u @ model.X)
     gradient[change.columns] = u @ change.values
     return gradient

@@ -271,7 +271,8 @@ def correlations(columns: Sequence[Array], a: Array, w: Array, base: Array, bina
     """Weighted covariances of columns and a dose over their standard deviations under the weights ``base``."""
     share = w / w.sum()
     against = share * (a - share @ a) / (1 - share @ share)
-    covariance = np.array([against @ x for x in columns])
+    # both about their means: sums of products about a distant origin would be rounding
+    covariance = np.array([against @ (x - share @ x) for x in columns])
     before = moments([*columns, a], base[:, None]).variance(np.append(binary, False))[:, 0]
     return divided(covariance, np.sqrt(before[:-1] * before[-1]))
 

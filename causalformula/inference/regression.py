@@ -8,19 +8,18 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from causalformula.errors import ConvergenceError, some
+from causalformula.errors import ConvergenceError
+from causalformula.inference.columns import lost_to_tolerance, readable, refuse_vanished, solved_columns
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
-from causalformula.numerics.centring import Centred, centred
+from causalformula.numerics.centring import Centred, Plan
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import GLMFit, information, irls, polish
 from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import inverse_of, refuse_extreme
-
-EPS = float(np.finfo(np.float64).eps)
+from causalformula.numerics.linalg import gram, inverse_of, refuse_extreme
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +29,19 @@ class Solved:
     Parameters
     ----------
     moved : ndarray (p, p)
-        ``X_given = X_solved (I + moved)``.
+        ``X_solved = X_given (I - moved)``.
     coef : ndarray (p,)
         Coefficients of the columns as they were solved; NaN where aliased.
     lengths : ndarray (p,)
         Norms of these columns over the rows that take part.
+    plan : Plan
+        How they are made.
     """
 
     moved: Array
     coef: Array
     lengths: Array
+    plan: Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,9 @@ class FittedRegression:
     weighted, has_offset, intercept : bool
         What the caller gave.
     notes : tuple of str
-        R's warnings.
+        R's warnings, and ``lost``.
+    lost : tuple of str
+        What is said of columns that only R's tolerance leaves out.
     solved : Solved, optional
         The columns as they were solved, where some were counted from their means.
     earlier : tuple of Stage
@@ -103,6 +107,7 @@ class FittedRegression:
     intercept: bool
     linear: bool
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     solved: Solved | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
@@ -137,13 +142,13 @@ class FittedRegression:
         same = self.linear or self.family.canonical
         return Stage(name, self.kept_names, self.inner, self.observed, cross=self.cross, hat=self.hat, canonical=same)
 
-    def solved_gradient(self, gradient: Array) -> Array:
-        """Derivatives (q, p) in the coefficients as those in the coefficients of the columns as they were solved."""
-        return gradient if self.solved is None else gradient - gradient @ self.solved.moved
+    def as_solved(self, X: Array) -> Array:
+        """Rows (m, p) of columns as they were given, as those of the columns as they were solved."""
+        return X if self.solved is None else self.solved.plan.apply(X)
 
     def jacobian(self, gradients: Array) -> Array:
-        """Derivatives in the stage's parameters, from those (q, p) in all coefficients."""
-        return np.asarray(self.solved_gradient(gradients)[..., self.kept])
+        """Derivatives in the stage's parameters, from those (q, p) in the coefficients of all columns as solved."""
+        return np.asarray(gradients[..., self.kept])
 
     def estimate(self) -> Estimate:
         """The estimable coefficients with their influence."""
@@ -157,26 +162,24 @@ class FittedRegression:
     def observed(self) -> Array:
         """Observed information (r, r), on the scale of the score ``w e x`` (without the dispersion)."""
         if self.linear or self.family.canonical:
-            return inverse_of(self.hat.bread)
+            # a bread that is nearly singular has no inverse with any digits
+            return gram(self.hat.X, self.hat.w) if self.hat.ill_conditioned else inverse_of(self.hat.bread)
         return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")
 
     def estimable(self, combination: Array) -> Bools:
-        """Whether each row of ``combination`` (q, p) is identified despite the aliased columns."""
+        """Whether each row of ``combination`` (q, p), of the columns as solved, is identified despite aliased ones."""
         return np.asarray(self.determined(combination).all(axis=1))
 
     def determined(self, combination: Array) -> Bools:
-        """Whether each aliased column leaves each row of ``combination`` (q, p) determined, (q, p - r)."""
+        """Whether each aliased column leaves each row of ``combination`` (q, p) determined, (q, p - r); as solved."""
         dropped = np.setdiff1d(np.arange(len(self.names)), self.kept)
         if not len(dropped):
             return np.ones((len(combination), 0), dtype=bool)
-        given, combination = np.abs(combination), self.solved_gradient(combination)
-        # what moving the columns may leave: differences of numbers that are equal but for rounding
-        left = 0.0 if self.solved is None else 1e3 * EPS * (given + given @ np.abs(self.solved.moved))[:, dropped]
         kept, asked = combination[:, self.kept], combination[:, dropped]
         # what rounding may leave, in the units of each aliased column
         ratio = np.outer(1 / self.lengths[self.kept], self.lengths[dropped])
         scale = np.abs(kept) @ (np.abs(self.alias) + ratio) + np.abs(asked)
-        return np.asarray(np.abs(asked - kept @ self.alias) <= 1e-6 * scale + left)
+        return np.asarray(np.abs(asked - kept @ self.alias) <= 1e-6 * scale)
 
     @cached_property
     def lengths(self) -> Array:
@@ -208,9 +211,12 @@ def fit_linear(
     """
     refuse_extreme(y, "the outcome")
     w = np.ones(len(y)) if weights is None else weights
-    Z = _columns(X, weights, anchors)
+    Z = solved_columns(X, weights, anchors, names)
     fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
-    _refuse_vanished(X, names, fit.kept)
+    if not readable(Z, fit.kept):
+        Z = solved_columns(X, weights, anchors)
+        fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
+    refuse_vanished(X, names, fit.kept)
     design = Z.X if fit.rank == X.shape[1] else Z.X[:, fit.kept]
     e = fit.residuals
     mu = y - e
@@ -220,6 +226,7 @@ def fit_linear(
     dispersion = rss / df if df > 0 else np.nan
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, moved=_kept_moves(Z, fit.kept))
     centre = _centre(y, w, offset, intercept)
+    lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
     return FittedRegression(
         names=tuple(names),
         coef=Z.read(fit.coef),
@@ -243,20 +250,10 @@ def fit_linear(
         weighted=weights is not None,
         intercept=intercept,
         linear=True,
-        notes=() if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept),
+        notes=lost,
+        lost=lost,
         solved=_solved(Z, fit.coef, w),
     )
-
-
-def _columns(X: Array, weights: Array | None, anchors: Codes | None, tol: float = 1e-7) -> Centred:
-    """The columns to solve on."""
-    return Centred(X, None, tol) if anchors is None else centred(X, weights, tol, anchors)
-
-
-def _refuse_vanished(X: Array, names: Sequence[str], kept: Codes) -> None:
-    """A column that was left out because its squares are zero, though it is not."""
-    for j in np.setdiff1d(np.arange(X.shape[1]), kept):
-        refuse_extreme(X[:, j], names[int(j)])
 
 
 def _kept_moves(Z: Centred, kept: Codes) -> Array | None:
@@ -264,27 +261,9 @@ def _kept_moves(Z: Centred, kept: Codes) -> Array | None:
 
 
 def _solved(Z: Centred, coef: Array, w: Array) -> Solved | None:
-    return None if Z.moved is None else Solved(Z.moved, coef, np.sqrt(w @ Z.X**2))
-
-
-def lost_to_tolerance(
-    X: Array, weights: Array | None, names: Sequence[str], kept: Codes, intercept: bool
-) -> tuple[str, ...]:
-    """A note that names columns which R's rule leaves out only because they lie far from zero."""
-    if not intercept or len(kept) == X.shape[1]:
-        return ()
-    Z = centred(X, weights)
-    if Z.moved is None:
-        return ()
-    found = least_squares(Z.X, np.zeros(len(X)), weights, tol=Z.tol).kept
-    lost = [names[int(j)] for j in np.setdiff1d(found, kept)]
-    if not lost:
-        return ()
-    them = "it" if len(lost) == 1 else "them"
-    return (
-        f"{some(lost)} left out as R's lm does, to whose tolerance a column so far from zero is a combination of the "
-        f"others; counted from its mean it is not: center {them}, as in scale(x, scale = FALSE)",
-    )
+    if Z.moved is None or Z.plan is None:
+        return None
+    return Solved(Z.moved, coef, np.sqrt(w @ Z.X**2), Z.plan)
 
 
 def _centre(y: Array, w: Array, offset: Array | None, intercept: bool) -> float | Array:
@@ -325,21 +304,27 @@ def fit_glm(
         As in ``fit_linear``.
     """
     refuse_extreme(y, "the outcome")
-    Z = _columns(X, weights, anchors, tol=0.0)
-    scoring = partial(
-        irls, Z.X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept, floor=Z.tol
-    )
-    if to_zero:
-        inner = _inner(family, y, weights) if start is None and mustart is None else None
+
+    def solved(Z: Centred) -> GLMFit:
+        scoring = partial(
+            irls, Z.X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept, floor=Z.tol
+        )
+        if not to_zero:
+            return scoring(start=start, mustart=mustart)
+        first, inner = mustart, _inner(family, y, weights) if start is None and mustart is None else None
         if family.name in ("binomial", "quasibinomial"):
-            mustart, inner = (mustart if inner is None else inner), None
+            first, inner = (mustart if inner is None else inner), None
         polished = partial(polish, Z.X, y, family, weights, offset, floor=Z.tol)
-        fit = _to_zero(polished, scoring, start, mustart, inner)
-    else:
-        fit = scoring(start=start, mustart=mustart)
+        return _to_zero(polished, scoring, start, first, inner)
+
+    Z = solved_columns(X, weights, anchors, names, tol=0.0)
+    fit = solved(Z)
+    if not readable(Z, fit.kept):
+        Z = solved_columns(X, weights, anchors, tol=0.0)
+        fit = solved(Z)
     model = from_glm(fit, X, y, tuple(names), family, weights, offset, intercept, Z)
     lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
-    return replace(model, notes=(*model.notes, *lost))
+    return replace(model, notes=(*model.notes, *lost), lost=lost)
 
 
 def _to_zero(
@@ -403,7 +388,7 @@ def from_glm(
     Z: Centred,
 ) -> FittedRegression:
     """The record of a regression from a fit on the columns ``Z``."""
-    _refuse_vanished(X, names, fit.kept)
+    refuse_vanished(X, names, fit.kept)
     prior = np.ones(len(y)) if weights is None else weights
     design = Z.X if len(fit.kept) == X.shape[1] else Z.X[:, fit.kept]
     nobs = int((prior > 0).sum())

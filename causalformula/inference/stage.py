@@ -42,7 +42,7 @@ class Hat:
         Variance of the response under the model, up to a constant: the working model of CR2. Absent for least squares,
         whose working model is equal variances, whatever the weights.
     moved : ndarray (p, p), optional
-        What was taken from the columns as the caller gave them: ``X_given = X (I + moved)``.
+        What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
     """
 
     X: Array
@@ -74,7 +74,9 @@ class Hat:
 
     def given(self, rows: Array) -> Array:
         """Rows (., p) of sums over the columns ``X`` as sums over the columns as they were given."""
-        return rows if self.moved is None else rows + rows @ self.moved
+        if self.moved is None:
+            return rows
+        return np.asarray(np.linalg.solve((np.eye(len(self.moved)) - self.moved).T, rows.T).T, dtype=np.float64)
 
     def classical(self) -> Array:
         """Model-based covariance (p, p)."""

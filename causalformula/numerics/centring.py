@@ -7,7 +7,9 @@ brought back for whoever reads them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -24,6 +26,31 @@ KNOWN = 16 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
+class Plan:
+    """How columns are moved: some less a multiple of their intercept, products of columns from the moved ones.
+
+    Attributes
+    ----------
+    shifts : tuple of (int, int, float)
+        Column, its intercept, and how much of it is taken.
+    products : tuple of (int, tuple of int)
+        Column, and the columns whose product it is.
+    """
+
+    shifts: tuple[tuple[int, int, float], ...]
+    products: tuple[tuple[int, tuple[int, ...]], ...]
+
+    def apply(self, X: Array) -> Array:
+        """The moved columns, of these rows or others."""
+        Z = X.astype(np.float64, copy=True)
+        for j, anchor, centre in self.shifts:
+            Z[:, j] -= centre * X[:, anchor]
+        for j, factors in self.products:
+            Z[:, j] = np.prod(Z[:, factors], axis=1)
+        return Z
+
+
+@dataclass(frozen=True, eq=False)
 class Centred:
     """A design as it is solved.
 
@@ -32,15 +59,18 @@ class Centred:
     X : ndarray, shape (n, p)
         The columns; those far from zero less their means.
     moved : ndarray, shape (p, p), optional
-        How much of each column (row of the matrix) was taken from each other one: ``X_given = X (I + moved)``. None
-        where nothing was moved.
+        How much of each given column (row of the matrix) was taken from each other one: ``X = X_given (I - moved)``.
+        None where nothing was moved.
     tol : float or ndarray, shape (p,)
         Relative length below which a column is aliased; longer where the column was known to fewer digits.
+    plan : Plan, optional
+        How the columns were moved.
     """
 
     X: Array
     moved: Array | None
     tol: float | Array
+    plan: Plan | None = None
 
     def read(self, coef: Array) -> Array:
         """Coefficients (..., p) of the columns as given, from those of the columns as solved; NaN where aliased."""
@@ -59,7 +89,13 @@ def first_column(X: Array, intercept: bool) -> Codes | None:
     return np.zeros(X.shape[1], dtype=np.intp) if intercept else None
 
 
-def centred(X: Array, weights: Array | None = None, tol: float = 1e-7, anchors: Codes | None = None) -> Centred:
+def centred(
+    X: Array,
+    weights: Array | None = None,
+    tol: float = 1e-7,
+    anchors: Codes | None = None,
+    names: Sequence[str] | None = None,
+) -> Centred:
     """Move the columns that are far from zero.
 
     Parameters
@@ -71,43 +107,91 @@ def centred(X: Array, weights: Array | None = None, tol: float = 1e-7, anchors: 
         Relative length below which a column is aliased.
     anchors : ndarray of int, shape (p,), optional
         The intercept of each column: a column that is one where the column is not zero. The first by default.
+    names : sequence of str, optional
+        Of the columns: a product ``a:x`` of columns is then made of those that were moved, where the design holds
+        what must be taken from it (``a``, for one).
     """
     anchors = np.zeros(X.shape[1], dtype=np.intp) if anchors is None else anchors
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # squares that overflow are refused by name where they are summed
+    # squares that overflow are refused where they are summed
+    with np.errstate(over="ignore", invalid="ignore"):
         far = _far(X, weights, anchors)
-    if not len(far):
+    if not far:
         return Centred(X, None, tol)
-    Z = X.astype(np.float64, copy=True)
+    factors = {} if names is None else _products(X, names)
     moved, tols = np.zeros((X.shape[1], X.shape[1])), np.full(X.shape[1], tol)
-    for j in far:
+    mains = {j: c for j, (c, _) in far.items() if j not in factors and anchors[j] == 0}
+    products = {j: taken for j, own in factors.items() if (taken := _taken(own, factors, mains))}
+    shifts = {j: moments for j, moments in far.items() if j not in products}
+    for j, (centre, spread) in shifts.items():
+        moved[anchors[j], j] = centre
+        tols[j] = max(tol, KNOWN * abs(centre) / spread) if spread > 0 else tol
+    for j, taken in products.items():
+        tols[j] = tols[list(factors[j])].max()
+        for at, amount in taken:
+            moved[at, j] -= amount
+    plan = Plan(
+        tuple((j, int(anchors[j]), centre) for j, (centre, _) in shifts.items()),
+        tuple((j, factors[j]) for j in products),
+    )
+    Z = plan.apply(X)
+    for j, (centre, spread) in shifts.items():
+        if spread <= CONSTANT * abs(centre):
+            Z[:, j] = 0.0
+    return Centred(Z, moved, tols, plan)
+
+
+def multiplied(X: Array, names: Sequence[str]) -> bool:
+    """Whether some product of columns would be moved: sums over rows of the given ones then hold few digits."""
+    plan = centred(X, names=names).plan if any(":" in name for name in names) else None
+    return plan is not None and bool(plan.products)
+
+
+def _products(X: Array, names: Sequence[str]) -> dict[int, tuple[int, ...]]:
+    """Columns that are products of other columns, by their names and their values, and which."""
+    place = {name: j for j, name in enumerate(names)}
+    found = {}
+    for j, name in enumerate(names):
+        factors = tuple(place[part] for part in name.split(":") if part in place)
+        if name.count(":") and len(factors) == name.count(":") + 1:
+            product = np.prod(X[:: max(1, len(X) // FIRST), factors], axis=1)
+            if np.allclose(product, X[:: max(1, len(X) // FIRST), j], rtol=1e-12, atol=0.0):
+                found[j] = factors
+    return found
+
+
+def _taken(
+    own: tuple[int, ...], factors: Mapping[int, tuple[int, ...]], mains: Mapping[int, float]
+) -> list[tuple[int, float]]:
+    """What is added to a product when its factors are moved, ``(x - c) a = xa - c a`` and so on, column by column.
+
+    Empty where no factor is, or where the design lacks a column that is needed.
+    """
+    far = [k for k in own if k in mains]
+    columns = {frozenset(each): k for k, each in factors.items()}
+    taken: list[tuple[int, float]] = []
+    for size in range(1, len(far) + 1):
+        for out in combinations(far, size):
+            left = frozenset(own) - set(out)
+            at = 0 if not left else next(iter(left)) if len(left) == 1 else columns.get(left)
+            if at is None or len(set(own)) < len(own):
+                return []
+            taken.append((at, float(np.prod([-mains[k] for k in out]))))
+    return taken
+
+
+def _far(X: Array, weights: Array | None, anchors: Codes) -> dict[int, tuple[float, float]]:
+    """Columns far from zero among the rows where their intercept is one, with their means and standard deviations."""
+    glance = X[:: max(1, len(X) // FIRST)]
+    found = {}
+    for j in map(int, np.flatnonzero(np.arange(X.shape[1]) != anchors)):
+        x = glance[glance[:, anchors[j]] != 0, j]
+        if len(x) and abs(x.mean()) <= FAR / 3 * x.std():
+            continue
         inside = X[:, anchors[j]] != 0
         centre, spread = _moments(X[inside, j], None if weights is None else weights[inside])
-        moved[anchors[j], j] = centre
-        Z[inside, j] = 0.0 if spread <= CONSTANT * abs(centre) else Z[inside, j] - centre
-        tols[j] = max(tol, KNOWN * abs(centre) / spread) if spread > 0 else tol
-    return Centred(Z, moved, tols)
-
-
-def _far(X: Array, weights: Array | None, anchors: Codes) -> Codes:
-    """Columns far from zero, among the rows where their intercept is one."""
-    if not len(X):
-        return np.empty(0, dtype=np.intp)
-    glance = X[:: max(1, len(X) // FIRST)]
-    maybe = []
-    for j in np.flatnonzero(np.arange(X.shape[1]) != anchors):
-        x = glance[glance[:, anchors[j]] != 0, j]
-        if not len(x) or abs(x.mean()) > FAR / 3 * x.std():
-            maybe.append(j)
-    found = [j for j in maybe if _is_far(X, weights, int(j), int(anchors[j]))]
-    return np.asarray(found, dtype=np.intp)
-
-
-def _is_far(X: Array, weights: Array | None, j: int, anchor: int) -> bool:
-    inside = X[:, anchor] != 0
-    centre, spread = _moments(X[inside, j], None if weights is None else weights[inside])
-    return bool(abs(centre) > FAR * spread)
+        if abs(centre) > FAR * spread:
+            found[j] = (centre, spread)
+    return found
 
 
 def _moments(x: Array, weights: Array | None) -> tuple[float, float]:

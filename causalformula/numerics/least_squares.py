@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,7 +191,9 @@ def solve_qr(X: Array, Y: Array, weights: Array | None, *, tol: float | Array) -
     return Solution(coef, kept, alias, inverse @ inverse.T)
 
 
-def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7, intercept: bool = False) -> Array:
+def replicates(
+    X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7, names: Sequence[str] | None = None
+) -> Array:
     """Weighted least squares for many weightings of the same rows, such as bootstrap frequencies.
 
     With ``Q`` an orthonormal basis of the columns and ``e`` the residuals of the unweighted fit, all the
@@ -209,8 +212,8 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7,
         Known part of the linear predictor.
     tol : float
         As in `least_squares`.
-    intercept : bool
-        Whether the first column is one, so that columns far from zero may be counted from their means.
+    names : sequence of str, optional
+        Of the columns, the first of which is one: those far from zero are then counted from their means.
 
     Returns
     -------
@@ -219,7 +222,9 @@ def replicates(X: Any, y: Any, W: Any, offset: Any = None, *, tol: float = 1e-7,
         the remaining columns cannot be told apart.
     """
     W = np.asarray(W)
-    design = centred(as_floats(X, "X"), tol=tol) if intercept else Centred(as_floats(X, "X"), None, tol)
+    design = (
+        centred(as_floats(X, "X"), tol=tol, names=names) if names is not None else Centred(as_floats(X, "X"), None, tol)
+    )
     X = design.X
     whole = least_squares(X, y, offset=offset, tol=design.tol)
     kept, e = whole.kept, whole.residuals

@@ -49,6 +49,12 @@ CASES = {
     "studentized": (BINARY, {"vcov": "bootstrap(49, seed = 1, kind = 'studentized')"}),
     "unconditional": (BINARY, {"vcov": cf.HC("HC0", unconditional=True)}),
     "binomial": ("b ~ treat(a) + adjust(x + z)", {"family": "binomial"}),
+    "interact": (BINARY, {"interact": True, "vcov": "HC3"}),
+    "interact, bootstrap": (BINARY, {"interact": True, "vcov": "bootstrap(49, seed = 1)"}),
+    "modify": ("y ~ treat(a) + modify(x)", {"vcov": "CR2 ~ g"}),
+    "modify, binomial": ("b ~ treat(a) + modify(x)", {"family": "binomial"}),
+    "modify, dose": ("y ~ treat(dose) + modify(x)", {}),
+    "three factors": ("y ~ treat(a) + modify(x * half)", {}),
     "dose": ("y ~ treat(dose) + adjust(x + z)", {}),
     "ipw": (BINARY, {"method": "ipw"}),
     "ipw, bootstrap": (BINARY, {"method": "ipw", "vcov": "bootstrap(49, seed = 1)"}),
@@ -88,6 +94,30 @@ def test_coefficients_of_the_model_are_those_of_the_columns_as_given(data, shift
     np.testing.assert_allclose(far.predict(), near.predict(), rtol=1e-6, atol=1e-6)
 
 
+def test_profile_limits_are_those_of_the_columns_as_given(data):
+    far = cf.fit(BINARY, data.assign(x=data["x"] + 1e8), "ipw").propensity.confint(method="profile")
+    near = cf.fit(BINARY, data, "ipw").propensity.confint(method="profile")
+    np.testing.assert_allclose(far.loc[["x", "z"]], near.loc[["x", "z"]], rtol=1e-6)
+    np.testing.assert_allclose(far.loc["(Intercept)"], -1e8 * near.loc["x"].to_numpy()[::-1], rtol=1e-3)
+
+
+def test_balance_does_not_depend_on_the_origin(data):
+    for treatment, method in (("a", "ipw"), ("a", "ebal"), ("a", "subclass"), ("dose", "ipw"), ("dose", "ebal")):
+        near, far = (
+            cf.design(
+                f"~ treat({treatment}) + adjust(x + z)",
+                data.assign(x=data["x"] + shift, dose=data["dose"] + shift),
+                method,
+            )
+            .balance()
+            .to_frame()
+            for shift in (0.0, 1e8)
+        )
+        assert list(near.columns) == list(far.columns)
+        numbers = near.select_dtypes("number").columns
+        np.testing.assert_allclose(far[numbers], near[numbers], rtol=1e-5, atol=1e-6)
+
+
 def test_a_matrix_is_that_of_the_coefficients_as_given(data):
     far = data.assign(x=data["x"] + 1e4)
     matrix = cf.lm("y ~ a + x + z", far, vcov="HC1").cov_params()
@@ -109,6 +139,8 @@ def test_lm_keeps_the_rule_of_r_and_names_what_it_leaves_out(data):
     with pytest.warns(cf.CausalFormulaWarning, match=r"x left out as R's lm does.* scale\(x, scale = FALSE\)"):
         model = cf.lm("y ~ a + x", far)
     assert np.isnan(model.coef["x"])
+    for text in (str(model), str(model.summary()), str(model.with_vcov("HC3").summary())):
+        assert "Note: x left out as R's lm does" in text
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cf.lm("y ~ a + x + twice", data.assign(twice=2 * data["x"]))  # a combination, wherever it is counted from
@@ -132,6 +164,22 @@ def test_what_an_effect_leaves_out_is_named(data):
 def test_a_dose_that_is_a_constant_is_no_treatment(data):
     with pytest.raises(cf.CausalFormulaError):
         cf.fit("y ~ treat(dose)", data.assign(dose=1e8 + data["dose"] * 1e-9))
+
+
+def test_a_product_without_its_factors_stays_as_it_is(data):
+    """Nothing can be taken from ``x:z`` where the design has no z of its own."""
+    far = data.assign(x=data["x"] + 1e8)
+    fit = cf.fit("y ~ treat(a) + adjust(x:z)", far)
+    assert fit.estimate == pytest.approx(cf.lm("y ~ a + x:z", far).coef["a"], rel=1e-9)
+
+
+def test_powers_far_from_zero_raise_no_error_of_numpy(data):
+    for shift in SHIFTS:
+        far = data.assign(x=data["x"] + shift)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = cf.fit("y ~ treat(a) + adjust(x + I(x^2) + I(x^3))", far)
+        assert fit.std_error > 0
 
 
 def test_columns_near_zero_stay_where_they_are(data):

@@ -14,6 +14,7 @@ from causalformula.backends.weighting.weights import WeightingOptions
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import multiplied
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates
 
@@ -38,9 +39,13 @@ def weighted_batch(frame: ModelFrame, options: WeightingOptions, query: Query, W
     good = ~np.isnan(totals).any(axis=1)
     part = Part("weighted", options.interact)
     design = frame.design(part)
+    if design.intercept and multiplied(design.X, design.names):
+        return None
     betas = np.full((len(W), design.X.shape[1]), np.nan)
     if good.any():
-        betas[good] = replicates(design.X, frame.y, totals[good], frame.offset, intercept=design.intercept)
+        betas[good] = replicates(
+            design.X, frame.y, totals[good], frame.offset, names=design.names if design.intercept else None
+        )
     if np.isnan(betas[good]).any():
         return None
     base = target_weights(frame, options) if not ESTIMANDS[str(options.estimand)].tilted else None

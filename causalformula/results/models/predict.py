@@ -77,7 +77,7 @@ def _warn_not_estimable(regression: FittedRegression, X: Array) -> None:
     """Rows that the aliased columns of the fit leave undetermined."""
     if regression.rank == X.shape[1]:
         return
-    doubtful = int((~regression.estimable(np.nan_to_num(X))).sum())
+    doubtful = int((~regression.estimable(regression.as_solved(np.nan_to_num(X)))).sum())
     if doubtful:
         warn(f"{doubtful} of {len(X)} predictions depend on coefficients that the data of the fit do not determine")
 

@@ -31,9 +31,9 @@ def profile_limits(model: FittedRegression, level: float) -> Array:
 def _limit(model: FittedRegression, j: int, sign: int, cut: float) -> float:
     from scipy.optimize import brentq
 
-    profile = _Profile(model, j)
-    step = sign * cut * np.sqrt(model.hat.classical()[j, j])
-    start = model.theta[j]
+    profile = _Profile.of(model, j)
+    step = sign * cut * np.sqrt(model.hat.dispersion * profile.bread[j, j])
+    start = profile.theta[j]
 
     def excess(reach: float) -> float:
         return profile.root(start + reach * step) - cut
@@ -59,21 +59,32 @@ def _bracket(excess: Callable[[float], float]) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class _Profile:
-    """The deviance as a function of one coefficient, the others at their best."""
+    """The deviance as a function of one coefficient, the others at their best: columns, coefficients and bread."""
 
     model: FittedRegression
     j: int
+    X: Array
+    theta: Array
+    bread: Array
+
+    @classmethod
+    def of(cls, model: FittedRegression, j: int) -> _Profile:
+        """On the columns as they were solved, unless their coefficient is another one than that of the column given."""
+        hat = model.hat
+        if hat.moved is None or not hat.moved[j].any():
+            return cls(model, j, hat.X, model.inner, hat.bread)
+        back = np.eye(model.rank) - hat.moved
+        return cls(model, j, model.design, model.theta, back @ hat.bread @ back.T)
 
     def root(self, value: float) -> float:
         """Root of the scaled rise of the deviance."""
         m = self.model
         others = np.delete(np.arange(m.rank), self.j)
-        offset = m.design[:, self.j] * value + (0.0 if m.offset is None else m.offset)
-        fit = newton(m.design[:, others], m.y, m.family, m.weights, offset, self._start(value, others))
+        offset = self.X[:, self.j] * value + (0.0 if m.offset is None else m.offset)
+        fit = newton(self.X[:, others], m.y, m.family, m.weights, offset, self._start(value, others))
         return float(np.sqrt(max(fit.deviance - m.deviance, 0) / m.hat.dispersion))
 
     def _start(self, value: float, others: Codes) -> Array:
         """The other coefficients where the normal approximation of the likelihood has them."""
-        bread = self.model.hat.bread
-        theta: Array = self.model.theta
-        return np.asarray(theta[others] + bread[others, self.j] / bread[self.j, self.j] * (value - theta[self.j]))
+        rate = self.bread[others, self.j] / self.bread[self.j, self.j]
+        return np.asarray(self.theta[others] + rate * (value - self.theta[self.j]))

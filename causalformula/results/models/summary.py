@@ -41,7 +41,7 @@ def print_text(model: ModelCore) -> str:
     """What R's ``print`` writes, without the last line break."""
     fit = model.regression
     if fit.linear:
-        return lm_print(model.call, model.names, fit.coef).removesuffix("\n")
+        return "\n".join([lm_print(model.call, model.names, fit.coef).removesuffix("\n"), *_lost(model)])
     text = glm_print(
         model.call,
         model.names,
@@ -53,7 +53,12 @@ def print_text(model: ModelCore) -> str:
         aic=fit.aic,
         omitted=model.frame.dropped,
     )
-    return text.removesuffix("\n")
+    return "\n".join([text.removesuffix("\n"), *_lost(model)])
+
+
+def _lost(model: ModelCore) -> list[str]:
+    """Lines on columns that only R's tolerance leaves out, which R does not print."""
+    return [f"Note: {note}" for note in model.regression.lost]
 
 
 def model_summary(model: ModelCore) -> Summary:
@@ -66,7 +71,7 @@ def model_summary(model: ModelCore) -> Summary:
     table = coefficient_table(model)
     linear = model.regression.linear
     parts = lm_summary(_lm_text(model, table)) if linear else glm_summary(_glm_text(model, table))
-    return Summary((*parts, *frame_notes(model)))
+    return Summary((*parts, *_lost(model), *frame_notes(model)))
 
 
 def frame_notes(model: ModelCore) -> list[str]:
@@ -105,6 +110,7 @@ def _footer(model: ModelCore) -> list[str]:
     if isinstance(model.covariance.request, Bootstrap):
         lines.append(f"Intervals: {model.covariance.request.kind}")
     lines += model.covariance.notes
+    lines += _lost(model)
     if model.frame.dropped:
         lines.append(omitted_line(model.frame.dropped).strip())
     return [*lines, *frame_notes(model)]
