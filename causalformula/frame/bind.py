@@ -21,8 +21,9 @@ from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
-from causalformula.frame.model_frame import ModelFrame, Outcome
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.outcome import Outcome
 from causalformula.frame.rows import (
     as_numbers,
     check_na_action,

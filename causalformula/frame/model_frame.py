@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, OptionError, some
+from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.formula.expressions.evaluate import Env, Memory
-from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor, take
+from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.spec import Spec, enclosed, plus
 from causalformula.formula.language.syntax import Argument, Call, Node
@@ -20,7 +20,7 @@ from causalformula.formula.matrix.terms import Terms, terms
 from causalformula.frame.columns import Table
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.grouping import Grouping, grouping, quartiles
-from causalformula.frame.notices import numeric_text
+from causalformula.frame.outcome import Outcome
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
@@ -59,65 +59,6 @@ class Design:
         place = self.recipe.terms.labels.index(label)
         columns, values = self.recipe.partial({**self.values, place: value}, {place}, len(self.X))
         return Counterfactual(columns, values)
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """The evaluated left side: its name and its value on the rows kept."""
-
-    name: str
-    value: Value
-
-    def numeric(self) -> Array:
-        """As numbers; a logical is 0/1, anything else needs a binomial family."""
-        if isinstance(self.value, Logical):
-            return self.value.codes.astype(float)
-        if isinstance(self.value, np.ndarray):
-            return np.asarray(self.value, dtype=float)
-        if isinstance(self.value, Matrix):
-            self._refuse_columns(self.value)
-        if (numbers := numeric_text(self.value)) is not None:
-            advice = numbers.advice(self.name).replace(" or write", " or write on the left")
-            raise OptionError(f"the outcome {self.name!r} is {numbers.described()}: {advice}")
-        raise OptionError(
-            f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, "
-            "or recode it"
-        )
-
-    def binary(self) -> Array:
-        """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, others 1."""
-        if isinstance(self.value, (Factor, Strings)):
-            factor = as_factor(self.value).drop_unused()
-            if len(factor.levels) > 2 and numeric_text(self.value) is not None:
-                return self.numeric()
-            if len(factor.levels) > 2:
-                raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")
-            return (factor.codes > 0).astype(float)
-        if isinstance(self.value, Matrix) and self.trials is not None:
-            if (self.value.values < 0).any():
-                raise DataError(f"{self.name} has counts below zero")
-            success, trials = self.value.values[:, 0], self.trials
-            return np.divide(success, trials, out=np.zeros(len(trials)), where=trials > 0)
-        return self.numeric()
-
-    @property
-    def trials(self) -> Array | None:
-        """The numbers of trials of ``cbind(successes, failures)``; None for any other outcome."""
-        if not (isinstance(self.value, Matrix) and self.name.startswith("cbind(")):
-            return None
-        if self.value.values.shape[1] != 2:
-            return None
-        return np.asarray(self.value.values.sum(axis=1))
-
-    def _refuse_columns(self, value: Matrix) -> NoReturn:
-        width = value.values.shape[1]
-        advice = ""
-        if self.trials is not None:
-            advice = (
-                "; counts of successes and failures are for family='binomial'. Or give the share on the left, with "
-                "the number of trials n in weights(n)"
-            )
-        raise DataError(f"the outcome {self.name} has {width} columns; one is needed{advice}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -427,4 +368,4 @@ def _sum(nodes: list[Node]) -> Node | None:
     return total
 
 
-__all__ = ["Design", "Kind", "ModelFrame", "Outcome"]
+__all__ = ["Design", "Kind", "ModelFrame"]

@@ -22,8 +22,8 @@ from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
-from causalformula.frame.model_frame import Outcome
 from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.outcome import Outcome
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
     as_numbers,
