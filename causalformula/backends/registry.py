@@ -13,6 +13,7 @@ from causalformula.backends.catalogue import CATALOGUE, load, planned
 from causalformula.backends.estimands import ESTIMANDS, FOCAL
 from causalformula.backends.fit import Designed, Fit, Query
 from causalformula.backends.options import Options, shown
+from causalformula.backends.other_words import MATCHING, OTHER_ESTIMANDS, OTHER_METHODS
 from causalformula.errors import (
     CapabilityError,
     OptionError,
@@ -150,24 +151,6 @@ METHOD_HINTS = {
     "optweight": "for weights of approximate balance see method='ebal' with tols=",
     "g_computation": "g-computation is method='regression'",
     "gcomp": "g-computation is method='regression'",
-}
-# What methods and estimands are called elsewhere.
-MATCHING = frozenset(["match", "psm", "nn", "nnmatch", "propensity_score_matching", "matchit", "pair_matching"])
-OTHER_METHODS = {
-    **dict.fromkeys(["ols", "lm", "linear", "standardization", "g_formula", "outcome_regression"], "regression"),
-    **dict.fromkeys(["iptw", "psw", "msm", "inverse_probability_weighting"], "ipw"),
-    **dict.fromkeys(["entropy", "entropy_balancing", "ebalance", "eb"], "ebal"),
-    **dict.fromkeys(["dr", "doubly_robust", "augmented_ipw"], "aipw"),
-    **dict.fromkeys(["naive", "ttest", "t_test", "dim", "neyman", "unadjusted"], "difference_in_means"),
-    **dict.fromkeys(["stratification", "strata", "subclassification"], "subclass"),
-}
-OTHER_ESTIMANDS = {
-    **dict.fromkeys(["atu", "atut", "atnt", "untreated", "controls", "control"], "ATC"),
-    **dict.fromkeys(["tot", "atet", "treated", "effectonthetreated"], "ATT"),
-    **dict.fromkeys(["overlap", "atov"], "ATO"),
-    **dict.fromkeys(["pate", "sate", "average", "all"], "ATE"),
-    **dict.fromkeys(["matched", "atmatched"], "ATM"),
-    **dict.fromkeys(["cace"], "LATE"),
 }
 _READING = "the level is of the reading, not of the fit: fit.tidy(level=0.9), fit.summary(level=0.9)"
 _STANDARD_ERRORS = "standard errors are asked for by vcov=, as in vcov='HC3' or vcov='~g'"

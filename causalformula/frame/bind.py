@@ -88,6 +88,7 @@ def bind(
     chosen = subset_rows(subset, table, env)
     made = reader.memory.made
     rows, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    made.clear()  # a recipe holds no data, and what there was to say is said
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
     notes += (*sum_notes(spec.outcome), *text_notes(reader.nodes(bodies), kept.values))

@@ -131,6 +131,7 @@ def bind_regression(
     named |= {f"cluster:{name}": table.named(name) for name in extra}
     chosen = subset_rows(subset, table, env)
     rows, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
+    evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
     refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
