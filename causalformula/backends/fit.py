@@ -225,7 +225,10 @@ class Fit:
 
 def effective_size(w: Array) -> float:
     """Kish's effective sample size ``(sum w)^2 / sum w^2``; 0 where no row has weight."""
-    return float(w.sum() ** 2 / np.dot(w, w)) if w.any() else 0.0
+    if not w.any():
+        return 0.0
+    w = w / w.max()  # the unit cancels, and squares of a large or small one do not overflow
+    return float(w.sum() ** 2 / np.dot(w, w))
 
 
 def unit_design(n: int) -> DesignWeights:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,6 +71,14 @@ class Hat:
         if not self.ill_conditioned:
             return self.X, self.bread, jac
         return self.X @ self.whitening, np.eye(len(self.bread)), jac @ self.whitening
+
+    def in_unit(self) -> Hat:
+        """The same fit with weights of size one, so that their squares stay within the range of numbers.
+
+        The unit is a power of two: nothing is rounded anew.
+        """
+        unit = 2.0 ** np.floor(np.log2(self.w.max()))
+        return self if unit == 1 else replace(self, w=self.w / unit, bread=self.bread * unit)
 
     def given(self, rows: Array) -> Array:
         """Rows (., p) of sums over the columns ``X`` as sums over the columns as they were given."""

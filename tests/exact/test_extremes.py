@@ -67,6 +67,24 @@ def test_what_can_be_computed_is(data, scale):
     assert found.std_error == pytest.approx(right.std_error * scale, rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_the_unit_of_weights_does_not_matter(data, unit):
+    counts = 1.0 + np.arange(len(data)) % 3
+    small, large = data.assign(w=counts), data.assign(w=counts * unit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for vcov in ("classical", "HC0", "HC3", "CR2 ~ g", "~ g"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+                right, found = (cf.lm("y ~ x", d, weights="w", vcov=vcov).bse for d in (small, large))
+            np.testing.assert_allclose(found, right, rtol=1e-9)
+        for method in ("regression", "ipw", "ebal"):
+            right, found = (
+                cf.fit("y ~ treat(a) + adjust(x) + weights(w)", d, method, vcov="HC0").std_error for d in (small, large)
+            )
+            assert found == pytest.approx(right, rel=1e-9)
+
+
 def test_a_small_epsilon_does_not_keep_a_constant_twice(data):
     fit = cf.glm("k ~ one + x", data, family="poisson", epsilon=1e-14)
     assert np.isnan(fit.coef["one"])

@@ -170,6 +170,7 @@ class Problem:
         """Whiten the columns, and see whether the weights are inverse variances."""
         if hat.X.shape[1] != len(hat.bread):
             raise CapabilityError("CR2 and CR3 need the design of a regression; use 'CR1' or a bootstrap over clusters")
+        hat = hat.in_unit()
         used = hat.w > 0
         weights = hat.w[used]
         L = hat.whitening

@@ -164,7 +164,10 @@ def _summed(evidence: Influence, row: Variance, adjust: Array | None, fixed: boo
         u = evidence.root.multipliers()
         if adjust is not None:
             u *= adjust
-        return np.asarray(weights.T @ meat(evidence.root.X, u) @ weights)
+        # the unit of the weights, whose squares may leave the range of numbers, cancels
+        size = float(np.nan_to_num(np.abs(u)).max(initial=0.0)) or 1.0
+        weights = weights * size
+        return np.asarray(weights.T @ meat(evidence.root.X, u / size) @ weights)
     psi = evidence.psi(adjust=adjust, expected=row.expected, fixed=fixed, unconditional=unconditional)
     return np.asarray(psi.T @ psi) / evidence.n**2
 
