@@ -51,7 +51,7 @@ def quiet():
 
 def coefficients(fit, vcov=None):
     """The weighted outcome model's coefficients with their covariance, as ``lm_weightit`` reports them."""
-    stages = fit.fit.outcomes.stages()
+    stages = fit.answer.estimate.evidence.stages
     size, total = stages[-1].size, sum(s.size for s in stages)
     jac = np.hstack([np.zeros((size, total - size)), np.eye(size)])
     estimate = Estimate(stages[-1].names, stages[-1].theta, Influence(stages, jac, fit.call.frame.n, rooted=True))

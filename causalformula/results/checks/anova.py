@@ -345,6 +345,8 @@ def _deletions_glm(model: ModelCore, fits: Sequence[FittedRegression], test: str
     likelihood = model.nobs * np.log(deviance / model.nobs) if gaussian else deviance / full.hat.dispersion
     aic = fit_statistics.aic(full) + likelihood - likelihood[0] + 2 * (ranks - ranks[0])
     columns = {"Df": df, "Deviance": deviance, "AIC": aic}
+    if np.isnan(aic).all():  # a quasi family has no likelihood
+        del columns["AIC"]
     if test == "F":
         f = _ratio(change, df, deviance[0] / full.hat.df_residual)
         return columns | {"F value": f, "Pr(>F)": _upper("F", f, df, full.hat.df_residual)}
