@@ -56,10 +56,11 @@ class Call:
         return registry.record_of(self.options)
 
     def default_vcov(self) -> Request:
-        """The method's default covariance; ``cluster(g)`` in the formula makes it ``~g``."""
+        """The method's default covariance; ``cluster(g)``, or a unit, in the formula makes it ``~g``."""
         clusters = self.frame.cluster_names
         if not clusters:
-            return read_request(self.options.own_vcov or self.record.default_vcov)
+            weighted = self.record.weighted_vcov if self.spec.has("weights") else ""
+            return read_request(self.options.own_vcov or weighted or self.record.default_vcov)
         return read_request(self.record.cluster_vcov.replace("{g}", " + ".join(f"`{c}`" for c in clusters)))
 
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
