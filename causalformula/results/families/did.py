@@ -59,7 +59,7 @@ class DidResult(Result):
         total = np.bincount(cells, w, minlength=4)
         return np.asarray(np.bincount(cells, w * frame.y, minlength=4) / total).reshape(2, 2)
 
-    def permutation_test(self, *args: Any, **options: Any) -> PermutationTest:
+    def permutation_test(self, *args: Any, **refused: Any) -> PermutationTest:
         """Not for a difference in differences, whose groups were not assigned by lot.
 
         Raises
