@@ -97,8 +97,8 @@ def test_predictions_for_new_data(panel, written):
 def test_a_treatment_that_switches_on_is_said_to_be_a_group(panel):
     fit = cf.fit(F, panel.assign(Drug=panel["Drug"] * panel["Post"]))
     treated = panel.loc[panel["Drug"] == 1, "id"].nunique()
-    note = f"Drug switches on within id: it was taken for the group that is treated at Post = 1, in both periods ({treated}"
-    assert note in str(fit)
+    note = "Drug switches on within id: it was taken for the group that is treated at Post = 1, in both periods"
+    assert f"{note} ({treated} units)" in str(fit)
 
 
 def test_a_missing_group_is_a_dropped_row_and_a_lone_unit_is_counted(panel):
@@ -160,12 +160,11 @@ def test_the_print(panel):
     text = str(fit)
     assert text.startswith("Average treatment effect on the treated of Drug on Severity\nMethod: difference in diff")
     assert "Mean of Severity\n         Post = 0 Post = 1 Change\n" in text
-    assert "(the estimate above is adjusted for Quality_of_Care)" in text
+    assert "The estimate is adjusted for Quality_of_Care\n" in text
     assert "Rows, and units of id\n         Post = 0 Post = 1 Units\n" in text
     assert "lm(Severity ~ Drug + Post + Quality_of_Care + Drug:Post)" in str(fit.summary())
-    assert "Of the rows with Drug = 1 at Post = 1: Drug = 0, without treatment, is by parallel trends" in str(
-        fit.means()
-    )
+    means = "Of the rows with Drug = 1 at Post = 1: Drug = 0, without treatment, is by parallel trends"
+    assert means in str(fit.means())
     assert "Mean of" not in str(fit.means()) + str(fit.hypothesis("b1 = 0"))
     assert "<table" in fit._repr_html_()
     assert "Difference in differences" in fit.summary().as_latex()

@@ -95,17 +95,17 @@ class DidResult(Result):
         texts = format_num(np.concatenate([means.ravel(), change]), DIGITS)
         body = tuple((texts[2 * g], texts[2 * g + 1], texts[4 + g]) for g in (0, 1))
         mean = "Mean" if frame.weights is None else "Weighted mean"
-        parts = ["", f"{mean} of {outcome}", Cells(groups, (*periods, "Change"), body, False), self._arithmetic(change)]
-        return [*parts, "", *self._counts(groups, periods)]
+        cells = Cells(groups, (*periods, "Change"), body, False)
+        return ["", f"{mean} of {outcome}", cells, *self._arithmetic(change), "", *self._counts(groups, periods)]
 
-    def _arithmetic(self, change: Array) -> str:
+    def _arithmetic(self, change: Array) -> list[str]:
         """The difference of the changes, and what the estimate is adjusted for."""
         numbers = np.array([change[1], change[0], change[1] - change[0]])
         treated, other, difference = (text.strip() for text in format_num(numbers, DIGITS))
         subtracted = f"({other})" if other.startswith("-") else other
-        text = f"Difference in differences: {treated} - {subtracted} = {difference}"
+        lines = [f"Difference in differences: {treated} - {subtracted} = {difference}"]
         controls = self._controls()
-        return text + (f" (the estimate above is adjusted for {some(controls)})" if controls else "")
+        return lines + ([f"The estimate is adjusted for {some(controls, 3)}"] if controls else [])
 
     def _controls(self) -> list[str]:
         """Terms of the regression beside the two variables and their product; offsets too."""
