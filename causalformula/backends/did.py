@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from causalformula.backends.contrasts import Setting
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Fitted, Query
 from causalformula.backends.options import Options
-from causalformula.backends.outcome import fit_outcome
+from causalformula.backends.outcome_model import fit_outcome
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
@@ -38,6 +38,8 @@ TREATED = ((1, 1, 1),)
 UNTREATED = ((1, 1, 0), (1, 0, 1), (-1, 0, 0))
 # A column's part in another one counts when it is above rounding, on the scale of the columns.
 SHARE = 1e-8
+# The default covariance with sampling weights, unless there are clusters.
+WEIGHTED = "HC1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +180,6 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
     treatments={Kind.BINARY},
     estimands=(ATT,),
     default_vcov="classical",
-    weighted_vcov="HC1",
     face="causalformula.results.families.did:DidResult",
     roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
     unread={
@@ -227,4 +228,6 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
     words = "difference in differences (two groups, two periods)"
     notes = (*model.notes, *dropped_terms(model, "regression"))
-    return Fit.of(Trends(model, frame, options, treated).potential(), words, {"outcome": Fitted(model, PART)}, notes)
+    found = Fit.of(Trends(model, frame, options, treated).potential(), words, {"outcome": Fitted(model, PART)}, notes)
+    # the classical variance would take sampling weights for precisions
+    return replace(found, design=replace(found.design, vcov=WEIGHTED if frame.has("weights") else ""))

@@ -60,8 +60,6 @@ class Record:
     aliases : tuple of str
     cluster_vcov : str
         The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
-    weighted_vcov : str
-        The default where the formula has ``weights(w)``, if that is another one.
     roles : tuple of str
         Roles it uses beside the ones every method reads.
     unread : mapping of str to str
@@ -94,7 +92,6 @@ class Record:
     summary: str = ""
     aliases: tuple[str, ...] = ()
     cluster_vcov: str = "~{g}"
-    weighted_vcov: str = ""
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")
     unread: Mapping[str, str] = field(default_factory=dict)
     default_for: tuple[str, ...] = ()

@@ -99,7 +99,7 @@ def test_glance(question, data):
     assert row["nobs"] == len(data)
     assert row["method"] == question.record.name
     assert row["estimand"] == dict(question.options).get("estimand", question.record.default_estimand)
-    weighted = question.record.weighted_vcov if question.weights else ""
+    weighted = "HC1" if question.weights and question.record.name == "did" else ""
     assert row["vcov"] == ("~u" if question.unit else weighted or question.record.default_vcov)
     if "outcome" in question.record.roles:
         assert {"logLik", "AIC", "BIC", "df.residual"} <= set(glance.columns)
