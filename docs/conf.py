@@ -49,8 +49,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-# No column for a section that has one page.
-html_sidebars = {page: [] for page in ("index", "roles", "methods", "results", "from-r")}
+# No column beside a section of one page, or a wide table.
+html_sidebars = {page: [] for page in ("index", "roles", "methods", "results", "from-r", "vignettes/departures")}
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
