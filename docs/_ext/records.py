@@ -1,13 +1,13 @@
-"""The directive ``{records} NAME``: a table that the package writes itself, by its name in ``tables.TABLES``."""
+"""The directive ``{records} NAME``: a table that the package writes itself, by its name in ``TABLES``."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from docutils import nodes
+from record_tables import TABLES
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-from tables import TABLES
 
 
 class Records(SphinxDirective):

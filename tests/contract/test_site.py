@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 if not DOCS.is_dir():
     pytest.skip("the site's sources are not here", allow_module_level=True)
 sys.path.insert(0, str(DOCS / "_ext"))
-import tables  # noqa: E402
+import record_tables as tables  # noqa: E402
 
 PAGES = sorted(DOCS.glob("*.md"))
 # Words of a cell that holds no call of ours.
@@ -90,7 +90,9 @@ def test_what_is_not_yet_there_is_planned():
 
 
 @pytest.mark.parametrize(
-    "package", ["MatchIt", "WeightIt", "cobalt", "marginaleffects", "sandwich", "lmtest", "modelsummary", "survey"]
+    "package",
+    ["MatchIt", "WeightIt", "cobalt", "marginaleffects", "sandwich", "lmtest", "modelsummary", "survey", "estimatr"]
+    + ["boot"],
 )
 def test_every_package_has_a_table(package):
     assert f"\n## {package}\n" in read("from-r.md")
