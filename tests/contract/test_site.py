@@ -23,6 +23,10 @@ sys.path.insert(0, str(DOCS / "_ext"))
 import record_tables as tables  # noqa: E402
 
 PAGES = sorted(DOCS.glob("*.md"))
+PACKAGES = (
+    *("MatchIt", "WeightIt", "cobalt", "marginaleffects", "sandwich"),
+    *("lmtest", "modelsummary", "survey", "estimatr", "boot"),
+)
 # Words of a cell that holds no call of ours.
 WITHOUT = ("not yet: ", "no counterpart")
 
@@ -89,11 +93,7 @@ def test_what_is_not_yet_there_is_planned():
         assert catalogue.planned(method.strip("`")), f"{r} is there now: write the call in docs/from-r.md"
 
 
-@pytest.mark.parametrize(
-    "package",
-    ["MatchIt", "WeightIt", "cobalt", "marginaleffects", "sandwich", "lmtest", "modelsummary", "survey", "estimatr"]
-    + ["boot"],
-)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_every_package_has_a_table(package):
     assert f"\n## {package}\n" in read("from-r.md")
 
