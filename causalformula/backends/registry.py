@@ -314,7 +314,8 @@ def run_design(frame: ModelFrame, options: Options) -> Designed:
 def refuse_treatment(frame: ModelFrame, record: Record) -> None:
     """A ``CapabilityError`` for a kind of treatment that the method does not take."""
     treatment = frame.treatment
-    if treatment is not None and treatment.kind not in record.treatments:
+    asked = frame.spec.treatment is not None  # the two groups of did(...) are no treatment to choose a method by
+    if asked and treatment is not None and treatment.kind not in record.treatments:
         able = [r.name for r in methods() if treatment.kind in r.treatments]
         raise CapabilityError(
             f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} "
