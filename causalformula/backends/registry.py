@@ -60,6 +60,8 @@ class Record:
     aliases : tuple of str
     cluster_vcov : str
         The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
+    weighted_vcov : str
+        The default where the formula has ``weights(w)``; ``default_vcov`` where not given.
     roles : tuple of str
         Roles it uses beside the ones every method reads.
     default_for : tuple of str
@@ -90,6 +92,7 @@ class Record:
     summary: str = ""
     aliases: tuple[str, ...] = ()
     cluster_vcov: str = "~{g}"
+    weighted_vcov: str = ""
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")
     default_for: tuple[str, ...] = ()
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None

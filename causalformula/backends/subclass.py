@@ -170,6 +170,9 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     DataError
         If an arm has too few units for the strata, or no stratum has both.
     """
+    if options.distance != Subclass.distance:
+        given = f"distance={options.distance!r} gives the scores, so propensity(...) models nothing"
+        frame.refuse_roles(("propensity",), given)
     distance = read_distance(frame, options.distance, options.link)
     s, codes = frame.unit_weights, frame.the_treatment.codes
     _both_arms(frame, s > 0, "")

@@ -153,7 +153,7 @@ def _from_influence(
         matrix = undefined(matrix, lost)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
-        label = row.name
+        label = row.label
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)

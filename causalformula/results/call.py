@@ -29,6 +29,7 @@ from causalformula.inference.requests import (
 )
 from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.results.idle import idle_notes, refuse_idle_strata
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +57,16 @@ class Call:
         return registry.record_of(self.options)
 
     def default_vcov(self) -> Request:
-        """The method's default covariance; ``cluster(g)`` in the formula makes it ``~g``."""
+        """The method's default covariance; ``weights(w)`` may change it, and ``cluster(g)`` makes it ``~g``."""
         clusters = self.frame.cluster_names
         if not clusters:
-            return read_request(self.options.own_vcov or self.record.default_vcov)
+            weighted = self.record.weighted_vcov if self.frame.spec.has("weights") else ""
+            return read_request(self.options.own_vcov or weighted or self.record.default_vcov)
         return read_request(self.record.cluster_vcov.replace("{g}", " + ".join(f"`{c}`" for c in clusters)))
 
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
-        request = self.default_vcov() if request is None else read_request(request)
-        request = self._with_units(request)
+        request = self.resolved(request)
         self._refuse_unstacked(request)
         if isinstance(request, Bootstrap) and request.weights == "exponential":
             self._refuse_exponential()
@@ -80,7 +81,20 @@ class Call:
             again = Query() if query is None else query
             why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
-        return told_of_full_leverage(found, self.frame.index)
+        idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
+        return told_of_full_leverage(replace(found, notes=(*found.notes, *idle)), self.frame.index)
+
+    def resolved(self, request: Any) -> Request:
+        """What a caller gave as ``vcov=``, or the default, with the units and strata that the formula gives it."""
+        return self._with_units(self.default_vcov() if request is None else read_request(request))
+
+    def refuse_idle(self, request: Any) -> None:
+        """A ``CapabilityError`` for strata that neither the method nor the covariance reads."""
+        refuse_idle_strata(self.frame, self.record, self.resolved(request))
+
+    def idle_notes(self, request: Request) -> tuple[str, ...]:
+        """What the formula says that has no part in these standard errors."""
+        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request))
 
     def _refuse_unstacked(self, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""

@@ -219,6 +219,10 @@ def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
     """Probabilities of the arms, and how they were found."""
     binary = frame.the_treatment.kind is Kind.BINARY
     if options.ps is not None:
+        given = (
+            "ps= gives the propensity scores, so propensity(...) models nothing; adjust(...) names what balance() shows"
+        )
+        frame.refuse_roles(("propensity",), given)
         words = f"inverse probability weighting (propensity scores in {options.ps!r})"
         return given_propensity(frame, options.ps), words
     design = propensity_design(frame, options.by)
