@@ -52,7 +52,8 @@ class Subclass(Options):
     subclass : int or sequence of numbers
         Number of strata, or the quantiles of the distance at which they are cut.
     min_n : int
-        Least number of units of each arm in each stratum; units are moved from neighbouring strata to get there. At 0
+        Least number of units of each arm in each stratum; units are moved from neighbouring strata to get there. Units
+        of one arm and one score stay together, and a stratum that they leave short is joined with its neighbour. At 0
         strata that lack an arm are dropped instead.
     distance : str
         ``"glm"``, the propensity score of the formula's confounders, or a column of the data.
@@ -251,6 +252,10 @@ def _notes(strata: Strata, options: Subclass) -> list[str]:
     asked = len(options.probs) - 1
     if strata.size < asked:
         why = "some lack an arm (min_n=0)" if options.min_n == 0 else "some hold no unit: the distance has few values"
+        if strata.joined:
+            joined = f"{_count(strata.joined)} {'was' if strata.joined == 1 else 'were'} joined with a neighbour"
+            apart = f"; {why}" if strata.size + strata.joined < asked else ""
+            why = f"{joined}, as units of one score stay together{apart}"
         notes.append(f"{_count(strata.size)} instead of {asked}: {why}")
     if any(strata.moved):
         notes.append(
