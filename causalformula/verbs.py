@@ -162,7 +162,10 @@ def fit(
     found = registry.run(frame, chosen)
     for note in found.notes:
         warn(note)
-    result: Result = result_of(found, call, Design(found.design, call, found.designed), request)
+    made = Design(found.design, call, found.designed)
+    result: Result = result_of(found, call, made, request)
+    for note in made.imbalance:
+        warn(note)
     warn_of_caveats(result)
     return result
 
@@ -225,6 +228,6 @@ def design(
     frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
     found = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
-    for note in (*missing_notes(frame), *found.notes):
+    for note in (*missing_notes(frame), *found.notes, *found.imbalance):
         warn(note)
     return found

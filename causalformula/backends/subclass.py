@@ -321,6 +321,8 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
     estimate=subclassified_fit,
+    rebalance="More strata (subclass=) may help, or a treatment model with more terms, method='ebal', which balances "
+    "exactly, or outcome({x}), which adjusts for what is left",
     exempt={
         "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
         "stacking": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",

@@ -305,6 +305,8 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     summary="inverse probability weighting by a propensity model",
     batch=_batch,
     estimate=weighted_fit,
+    rebalance="More terms in the treatment model (poly(), ns(), products) may help, or method='ebal', which balances "
+    "exactly, estimand='ATO' where the arms hardly overlap, or outcome({x}), which adjusts for what is left",
 )
 def ipw(frame: ModelFrame, options: IPW) -> Weighting:
     """Average effect by inverse probability weighting.
