@@ -28,7 +28,7 @@ def model_of(behind: Fitted, call: Call, name: str) -> Model:
     """
     fitted, left = behind.model, _left(call, name)
     replay = _replay(behind, call, name)
-    sampling = call.frame.spec.has("weights")
+    sampling = call.sampling
     request: Request | None = None
     if name == "outcome" and (sampling or call.record.make_design is not None):
         request = call.default_vcov()

@@ -14,7 +14,7 @@ from causalformula.backends.fit import Answer, Query
 from causalformula.backends.options import Options
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
 from causalformula.formula.language.spec import Spec
-from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.model_frame import BINOMIAL, ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
@@ -56,11 +56,27 @@ class Call:
         """The method's record."""
         return registry.record_of(self.options)
 
+    @property
+    def sampling(self) -> bool:
+        """Whether ``weights(w)`` are sampling weights.
+
+        Beside shares of successes, a binomial outcome between 0 and 1, whole weights that make whole numbers of
+        successes are the numbers of trials, as R's ``glm`` reads them.
+        """
+        if not self.frame.spec.has("weights"):
+            return False
+        family, w = self.options.outcome_family, self.frame.unit_weights
+        if family.name not in BINOMIAL or self.frame.outcome is None or self.frame.outcome.trials is not None:
+            return True
+        y = self.frame.outcome_for(family)
+        shares = bool(((y > 0) & (y < 1)).any())
+        return not (shares and _whole(w) and _whole(w * y))
+
     def default_vcov(self) -> Request:
         """The method's default covariance; ``weights(w)`` may change it, and ``cluster(g)`` makes it ``~g``."""
         clusters = self.frame.cluster_names
         if not clusters:
-            weighted = self.record.weighted_vcov if self.frame.spec.has("weights") else ""
+            weighted = self.record.weighted_vcov if self.sampling else ""
             return read_request(self.options.own_vcov or weighted or self.record.default_vcov)
         return read_request(self.record.cluster_vcov.replace("{g}", " + ".join(f"`{c}`" for c in clusters)))
 
@@ -94,7 +110,7 @@ class Call:
 
     def idle_notes(self, request: Request) -> tuple[str, ...]:
         """What the formula says that has no part in these standard errors."""
-        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request))
+        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request), self.sampling)
 
     def _refuse_unstacked(self, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
@@ -170,6 +186,11 @@ class Call:
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
         return {name: self.frame.groups(name).codes for name in names}
+
+
+def _whole(values: Array) -> bool:
+    """Whether all values are whole numbers, but for the rounding of a quotient."""
+    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:

@@ -49,7 +49,7 @@ def _resampled(request: Bootstrap) -> str:
 
 
 def idle_notes(
-    frame: ModelFrame, record: Record, request: Request, default: Request, read: tuple[str, ...]
+    frame: ModelFrame, record: Record, request: Request, default: Request, read: tuple[str, ...], sampling: bool
 ) -> tuple[str, ...]:
     """What has no part in standard errors of this kind, or not the part that it should have.
 
@@ -61,6 +61,8 @@ def idle_notes(
         What the formula would have without ``vcov=``.
     read : tuple of str
         Groupings that the request names.
+    sampling : bool
+        Whether there are sampling weights.
     """
     notes = []
     clusters = () if isinstance(request, Given) else tuple(c for c in frame.cluster_names if c not in read)
@@ -74,7 +76,7 @@ def idle_notes(
         notes.append(
             f"{strata_text(frame.spec)} has no part in these standard errors ({describe(request)}) nor in the estimate"
         )
-    if isinstance(request, Classical) and frame.spec.has("weights"):
+    if isinstance(request, Classical) and sampling:
         notes.append(
             "classical standard errors take weights(...) for precisions, as R's lm(weights = ), and are wrong for "
             f"sampling weights; without vcov= they are {describe(default)!r}"

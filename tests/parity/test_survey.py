@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalformula as cf
@@ -50,3 +51,18 @@ def test_stored_values_of_a_plain_design_are_met_by_hand(sampled):
     other = fit.with_vcov("HC0")
     assert fit.std_error == pytest.approx(other.std_error * np.sqrt(300 / 299), rel=1e-12)
     assert fit.with_vcov("linearized").std_error == fit.std_error == fit.with_vcov(cf.HC("linearised")).std_error
+
+
+def test_numbers_of_trials_are_no_sampling_weights():
+    """Shares of successes with ``weights = n`` in R's ``glm``: the rows written out, and their classical errors."""
+    d = pd.DataFrame({"a": [0, 1, 0, 1], "x": [0, 0, 1, 1], "s": [12, 20, 7, 18], "n": [40, 41, 30, 33]})
+    out = d.loc[d.index.repeat(d["n"])].assign(
+        y=np.concatenate([np.arange(n) < s for s, n in zip(d["s"], d["n"], strict=True)])
+    )
+    rows = cf.fit("y ~ treat(a) + x", out.assign(y=out["y"].astype(int)), family="binomial")
+    shares = cf.fit("I(s / n) ~ treat(a) + x + weights(n)", d, family="binomial")
+    close(shares.std_error, rows.std_error, 1e-8)
+    assert "Standard errors: classical" in str(shares)
+    assert "precisions" not in str(shares)
+    sampled = cf.fit("I(s / n) ~ treat(a) + x + weights(I(n + 0.5))", d, family="quasibinomial")
+    assert "linearised" in str(sampled)
