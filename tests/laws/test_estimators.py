@@ -217,14 +217,16 @@ def test_options_do_not_look_at_the_order_of_ties(method, options, weights, seed
         except cf.CausalFormulaError as error:
             results.append(type(error))
             continue
-        results.append((fit.estimate, fit.std_error, fit.design.balance().to_frame().select_dtypes("number")))
+        tables = [fit.design.balance().to_frame(), fit.design.overlap().to_frame()]
+        results.append((fit.estimate, fit.std_error, *(table.select_dtypes("number") for table in tables)))
     first, *others = results
     for other in others:
         if isinstance(first, type):
             assert other is first
             continue
         np.testing.assert_allclose(other[:2], first[:2], rtol=1e-8)
-        np.testing.assert_allclose(other[2], first[2], rtol=1e-7, atol=1e-9)
+        for mine, theirs in zip(other[2:], first[2:], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-9)
 
 
 # -- transformations -----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from causalformula.diagnostics.weights_summary import arm_weights, effective_siz
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.ties import tied
 from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.imbalance import sample_from
@@ -178,6 +179,7 @@ def design_overlap(design: DesignCore) -> Overlap:
         scores = {SCORE: made.distance}
     elif made.probabilities is not None:
         scores = {name: made.probabilities[:, k] for k, name in enumerate(arms)}
+    scores = {name: tied(score) for name, score in scores.items()}
     found = arm_overlaps(arms, frame.unit_weights, made.weights, scores)
     support = supports(scores, arms, frame.unit_weights > 0)
     notes = (*missing_notes(frame), *design.notes)
