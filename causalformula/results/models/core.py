@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
@@ -88,6 +89,8 @@ class ModelCore(FitNumbers, Estimates):
         normal : bool, optional
             Whether tests are z; R's own choice for the model's summary where not given.
         """
+        if normal is not None:
+            flag("normal", normal)
         reading = read(self.regression.theta, self.covariance, read_measure("difference"), level)
         if normal is not None or not self.t_based or np.isfinite(reading.df).all():
             return reading
