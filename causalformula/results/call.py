@@ -16,6 +16,7 @@ from causalformula.errors import CapabilityError, ConvergenceError, DataError, s
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     HAC,
@@ -80,7 +81,7 @@ class Call:
             again = Query() if query is None else query
             why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
-        return told_of_full_leverage(found, self.frame.index)
+        return told_of_full_leverage(found, self.frame.index, _remedy(answer, found.full_leverage))
 
     def _refuse_unstacked(self, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
@@ -158,7 +159,19 @@ class Call:
         return {name: self.frame.groups(name).codes for name in names}
 
 
-def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
+def _remedy(answer: Answer, rows: Codes) -> str:
+    """What to do about rows of leverage one that are alone in their strata; empty where there are no strata."""
+    evidence = answer.estimate.evidence
+    stages = evidence.stages if isinstance(evidence, Influence) else ()
+    if not len(rows) or not stages or stages[-1].name != "strata" or stages[-1].hat is None:
+        return ""
+    # columns are cells of stratum and arm
+    alone = sorted({int(k) // 2 + 1 for k in stages[-1].hat.X[rows].argmax(axis=1)})
+    have = f"Stratum {alone[0]} has" if len(alone) == 1 else f"Strata {some(alone)} have"
+    return f"{have} a single unit of an arm: use fewer strata, min_n=2 or 'classical'"
+
+
+def told_of_full_leverage(found: Covariance, index: Any, remedy: str = "") -> Covariance:
     """Warn, and note for the print, that standard errors do not exist where rows have leverage one."""
     if not len(found.full_leverage):
         return found
@@ -168,7 +181,7 @@ def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
     note = (
         f"{some_are}{found.label} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
         f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
-        f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}"
+        + (remedy or f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}")
     )
     warn(note)
     return replace(found, notes=(*found.notes, note))
