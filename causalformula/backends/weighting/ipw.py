@@ -299,6 +299,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     roles=MODELLED,
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
+    title="IPW",
     batch=_batch,
     estimate=weighted_fit,
 )
