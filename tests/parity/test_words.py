@@ -71,3 +71,35 @@ def test_prints_of_what_is_no_number(small):
     assert [line for line in R["prints"]["bgtest"] if "LM test" in line] == [line for line in bg if "LM test" in line]
     gamma = told(lambda: cf.glm("y ~ x - 1", small, family="Gamma"))
     assert [line.rstrip() for line in gamma[4:]] == [line.rstrip() for line in R["prints"]["gamma"][4 : len(gamma)]]
+
+
+def test_names_of_columns(small):
+    """R: model.matrix; a break of Inf has a blank before it, and the mark of an integer is in no name."""
+    assert list(cf.model_matrix("~ cut(x, c(-Inf, 3, 5, Inf)) + I(2*x+1L)", small)) == R["names"]
+
+
+def test_profile_of_an_intercept(small):
+    """R: confint(glm(y ~ 1)), which interpolates the profile by a spline."""
+    limits = cf.glm("y ~ 1", small, family="poisson").confint(method="profile")
+    np.testing.assert_allclose(limits.to_numpy()[0], R["profile"], rtol=1e-3)
+
+
+def test_a_difference_in_means_that_rests_on_one_cluster_s_weight(heart):
+    """R: clubSandwich::coef_test of the weighted regression."""
+    weighted = heart.assign(w=np.where(heart["g"] == 0, 1e4, 1.0))
+    fit = cf.fit("Severity ~ treat(Drug) + cluster(g) + weights(w)", weighted, "difference_in_means")
+    assert fit.std_error == pytest.approx(R["dominated"]["se"], rel=1e-7)
+    assert fit.tidy()["df"][0] == pytest.approx(R["dominated"]["df"], rel=1e-6)
+
+
+@pytest.mark.parametrize("verb", ["lm", "glm"])
+@pytest.mark.parametrize(
+    "vcov",
+    ["HC3", "~g", "CR2 ~ g", "CR3 ~ g", "NeweyWest", "Andrews", "bootstrap(20, seed = 1)", "jackknife", "wild(99) ~ g"],
+)
+def test_a_model_of_nothing(heart, verb, vcov):
+    """No coefficients have no standard errors, whatever they are called; nothing fails."""
+    given = {"family": "binomial"} if verb == "glm" else {}
+    model = getattr(cf, verb)("Drug ~ 0", heart, **given).with_vcov(vcov)
+    assert len(model.tidy()) == len(model.bse) == len(model.confint(method="profile")) == 0
+    assert "Standard errors" in str(model.summary())

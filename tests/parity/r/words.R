@@ -25,6 +25,12 @@ values$prints$anova <- page(anova(full))
 values$prints$pair <- page(anova(lm(y ~ 1), lm(y ~ factor(x))))
 values$prints$bgtest <- page(bgtest(lm(y ~ x + I(x^2) + I(x^3)), order = 2, type = "F"))
 values$prints$gamma <- page(glm(y ~ x - 1, family = Gamma))
+values$names <- I(colnames(model.matrix(~ cut(x, c(-Inf, 3, 5, Inf)) + I(2 * x + 1L))))
+values$profile <- I(as.numeric(suppressMessages(confint(glm(y ~ 1, family = poisson)))))
+# a cluster with nearly all the weight, in a difference of means
+heart$w <- ifelse(heart$g == 0, 1e4, 1)
+weighted <- coef_test(lm(Severity ~ Drug, heart, weights = w), vcov = "CR2", cluster = heart$g)
+values$dominated <- list(se = weighted$SE[2], df = weighted$df_Satt[2])
 case <- list(
   case = "r_words", r_call = "clubSandwich::Wald_test(test = 'HTZ'); print of anova, lmtest::bgtest, glm",
   packages = list(clubSandwich = as.character(packageVersion("clubSandwich")), lmtest = as.character(packageVersion("lmtest"))),
