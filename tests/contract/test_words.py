@@ -38,6 +38,18 @@ def test_the_outcome_model_has_the_covariance_of_the_effect(data, method, vcov):
     assert str(fit.summary()).count(f"Standard errors: {fit.covariance.label}") == 2
 
 
+def test_groupings_that_the_design_made(data):
+    """The data have no such column."""
+    fit = cf.fit(F, data, "subclass", vcov="~subclass")
+    np.testing.assert_allclose(fit.outcome.bse["a"], fit.std_error, rtol=1e-10)
+
+
+def test_refits_of_a_weighted_model_are_refused(data):
+    """Its weights would not be made anew."""
+    with pytest.raises(cf.CapabilityError, match="resample the fit"):
+        cf.fit(F, data, "ipw").outcome.with_vcov("jackknife")
+
+
 def test_a_classical_summary_is_rs(data):
     fit = cf.fit(F, data)
     assert str(fit.outcome.summary()).strip() in str(fit.summary())
