@@ -44,6 +44,10 @@ def test_groupings_that_the_design_made(data):
     np.testing.assert_allclose(fit.outcome.bse["a"], fit.std_error, rtol=1e-10)
 
 
+def test_a_note_of_the_covariance_is_printed_once(data):
+    assert str(cf.fit(F, data, vcov="~g").summary()).count("12 clusters of g are few") == 1
+
+
 def test_refits_of_a_weighted_model_are_refused(data):
     """Its weights would not be made anew."""
     with pytest.raises(cf.CapabilityError, match="resample the fit"):

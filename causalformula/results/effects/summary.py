@@ -46,8 +46,9 @@ def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelC
 
 def _behind(result: ResultCore, model: ModelCore) -> list[str | Cells]:
     """A model's own summary, with its covariance where that is not the effects' and R's text does not say it."""
-    parts = _stripped(model_summary(model).parts)
     own = model.covariance
+    said = result.covariance.notes  # above, of the effects
+    parts = [part for part in _stripped(model_summary(model).parts) if part not in said]
     if own.label != result.covariance.label and plain_summary(model):
         parts.append(f"Standard errors: {own.label}")
     return parts
