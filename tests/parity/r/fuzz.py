@@ -47,8 +47,10 @@ TOLERANCE = {"lm": 1e-8, "glm": 1e-6}
 # clubSandwich takes the weights of a glm at its solution, glm itself and sandwich those of the last iteration: they
 # differ by what R's iterations fall short (the root of epsilon), so both are stopped later for it.
 TIGHT = 1e-13
-CLUBSANDWICH_GLM = 1e-5
-SEPARATED = 1e-6
+CLUBSANDWICH_GLM = 1e-4
+SEPARATED = 1e-5
+# A variance of which nothing is left but this much: NaN here, as an estimate that rests on one cluster has none.
+ROUNDING = 1e-13
 # Refusals that stand in vignettes/departures.md.
 REFUSED = ("CR1p divides by the number of clusters",)
 
@@ -206,6 +208,8 @@ def _covariance(model: Any, request: str, r: dict[str, Any], rtol: float) -> Ite
     ours = found.matrix
     if len(found.full_leverage) or (np.isnan(theirs).any() and request.startswith("HC")):
         ours, theirs = np.where(np.isnan(theirs), np.nan, ours), np.where(np.isnan(ours), np.nan, theirs)
+    nothing = np.isnan(np.diag(ours)) & (np.abs(np.diag(theirs)) <= ROUNDING * np.nanmax(size**2))
+    theirs = np.where(nothing[:, None] | nothing, np.nan, theirs)
     if request == "CR3 ~ g" and _rests_on_one(model):
         return
     yield from _apart(request, ours, theirs, rtol, np.outer(size, size))
