@@ -80,7 +80,7 @@ class Call:
     def default_vcov(self) -> Request:
         """The default covariance: of the design that was made, or the method's.
 
-        ``weights(w)`` may change it, and ``cluster(g)`` makes it ``~g``.
+        ``weights(w)`` may change it; ``cluster(g)``, or a unit, makes it ``~g``.
         """
         clusters = self.frame.cluster_names
         if not clusters:

@@ -100,7 +100,7 @@ def test_glance(question, data):
     assert row["method"] == question.record.name
     assert row["estimand"] == dict(question.options).get("estimand", question.record.default_estimand)
     sampled = question.record.weighted_vcov if question.weights else ""
-    assert row["vcov"] == (sampled or question.record.default_vcov)
+    assert row["vcov"] == ("~u" if question.unit else sampled or question.record.default_vcov)
     if "outcome" in question.record.roles:
         assert {"logLik", "AIC", "BIC", "df.residual"} <= set(glance.columns)
 
@@ -189,8 +189,8 @@ def test_print_names_what_was_asked(question, data):
     assert repr(fit) == text
     assert all(len(line) <= 100 for line in lines if not line.startswith(("Method", "Standard errors", "Note")))
     html = fit._repr_html_()
-    assert html.count("<table>") == 1
-    assert html.count("<tr>") == 1 + len(fit.params)
+    assert html.count("<table>") == 1 + sum(not isinstance(part, str) for part in fit._tables())
+    assert html.partition("</table>")[0].count("<tr>") == 1 + len(fit.params)
 
 
 TARGETS = [

@@ -139,8 +139,9 @@ KINDS: dict[str, Callable[[Any, Axes | None, float], Axes]] = {"effects": effect
 
 def draw(result: ResultCore, kind: str, ax: Axes | None, level: float) -> Axes:
     """See ``Result.plot``."""
-    if not isinstance(kind, str) or kind not in KINDS:
+    kinds = result._pictures() or KINDS
+    if not isinstance(kind, str) or kind not in kinds:
         other = isinstance(kind, str) and kind in pictures.KINDS
         hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if other else ""
-        raise OptionError(f"unknown plot {shown(kind)}; choose from {', '.join(KINDS)}{hint}")
-    return KINDS[kind](result, ax, level)
+        raise OptionError(f"unknown plot {shown(kind)}; choose from {', '.join(kinds)}{hint}")
+    return kinds[kind](result, ax, level)
