@@ -211,7 +211,7 @@ class Result(ResultCore, Arithmetic, Banded):
         seed: int | None = None,
         statistic: str = "estimate",
         alternative: str = "two-sided",
-        n_jobs: int = 1,
+        n_jobs: int | None = None,
     ) -> PermutationTest:
         """Randomisation inference: refit under other assignments of the treatment that the design could have made.
 
@@ -232,8 +232,8 @@ class Result(ResultCore, Arithmetic, Banded):
             ``t`` divides by the result's kind of standard error, which also keeps the test's level in large samples
             when only the average effect is zero (Chung and Romano 2013).
         alternative : {"two-sided", "greater", "less"}
-        n_jobs : int
-            Processes, through joblib.
+        n_jobs : int, optional
+            Processes, through joblib; its current configuration's where not given.
 
         Returns
         -------

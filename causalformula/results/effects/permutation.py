@@ -81,7 +81,7 @@ def permutation_test(
     seed: int | None,
     statistic: str,
     alternative: str,
-    n_jobs: int,
+    n_jobs: int | None,
 ) -> PermutationTest:
     """Refit under permuted treatments; see ``Result.permutation_test``."""
     _check(result, reps, statistic, alternative, n_jobs)
@@ -113,11 +113,12 @@ def permutation_test(
     )
 
 
-def _check(result: ResultCore, reps: int, statistic: str, alternative: str, n_jobs: int) -> None:
+def _check(result: ResultCore, reps: int, statistic: str, alternative: str, n_jobs: int | None) -> None:
     for what, value, allowed in (("statistic", statistic, STATISTICS), ("alternative", alternative, ALTERNATIVES)):
         one_of(what, value, allowed)
     whole("reps", reps, "the number of assignments to draw", 10**9)
-    whole("n_jobs", n_jobs, "the number of processes, -1 for all", 10**4, -(10**4))
+    if n_jobs is not None:
+        whole("n_jobs", n_jobs, "the number of processes, -1 for all", 10**4, -(10**4))
     frame = result.call.frame
     if result.query is None:
         raise CapabilityError("this result was derived from others; test the fit that it came from")
