@@ -78,7 +78,8 @@ def fit(
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
+        not changed.
     method : str or options object, optional
         ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
         as ``cf.Regression(interact=True)``. See ``causalformula methods``.
@@ -181,7 +182,8 @@ def design(
         ``"~ treat(A) + adjust(x)"``, also without the ``~``. An outcome may stand on the left; it is not looked at,
         only its missing values drop rows.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
+        not changed.
     method : str or options object
         A method with a design stage: ``"ipw"``, ``"ebal"``, ``"cbps"``, ``"ipt"``, ...
     estimand : str, optional

@@ -70,9 +70,7 @@ def _rows(one: Callable[[Item], Array | None], items: Sequence[Item]) -> list[Ar
     return [None if isinstance(row, str) else row for row in found]
 
 
-def spread(
-    function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None, words: str = ""
-) -> list[Found]:
+def spread(function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None, words: str = "") -> list[Found]:
     """``function`` of each piece of work, in order, over processes; with a bar on a terminal where it has ``words``."""
     shown = _progress(work, words)
     if len(work) < 2 or not _several(n_jobs):

@@ -51,7 +51,8 @@ def lm(
     formula : str or formulaic.Formula
         One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
+        not changed.
     weights : str, optional
         Prior weights: a column or an expression of columns. Variances are inverse to them; rows of weight zero take no
         part.
