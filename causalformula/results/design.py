@@ -15,6 +15,7 @@ from causalformula.results.designs.overlap import Overlap
 from causalformula.results.designs.pictures import draw
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ STATS = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Design(DesignCore):
+class Design(Shown, DesignCore):
     """What a method did to the sample before it looked at the outcome.
 
     Parameters

@@ -22,14 +22,14 @@ from causalformula.results.models.predict import predict
 from causalformula.results.models.statsmodels import to_statsmodels
 from causalformula.results.models.summary import coeftest, model_summary, print_text, with_limits
 from causalformula.results.reading.inequalities import read_claims
-from causalformula.results.text.summary import Summary
+from causalformula.results.text.summary import Paged, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(ModelCore, Arithmetic, Banded):
+class Model(Paged, ModelCore, Arithmetic, Banded):
     """A fitted regression: coefficients, their covariance, and everything that R says of an ``lm`` or a ``glm``.
 
     Attributes
@@ -204,5 +204,5 @@ class Model(ModelCore, Arithmetic, Banded):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
+    def _page(self) -> Summary:
+        return self.summary()

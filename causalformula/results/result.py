@@ -25,14 +25,14 @@ from causalformula.results.joint.bands import Banded
 from causalformula.results.model import Model
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
-from causalformula.results.text.summary import Summary
+from causalformula.results.text.summary import Paged, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(ResultCore, Arithmetic, Banded):
+class Result(Paged, ResultCore, Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -270,5 +270,5 @@ class Result(ResultCore, Arithmetic, Banded):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return result_summary(self, 0.95, {}).as_html()
+    def _page(self) -> Summary:
+        return result_summary(self, 0.95, {})

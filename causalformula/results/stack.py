@@ -114,8 +114,8 @@ class Stack(Result):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
+    def _page(self) -> Summary:
+        return self.summary()
 
 
 def stack(

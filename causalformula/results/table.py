@@ -11,6 +11,7 @@ import numpy as np
 from causalformula.errors import OptionError, did_you_mean
 from causalformula.results.reading.reading import check_level
 from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.markup import markdown, piped
 from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
@@ -122,11 +123,7 @@ class Table:
 
     def as_markdown(self) -> str:
         """A pipe table, as GitHub and Quarto read it."""
-        cells = self._cells(hang=False)
-        lines = [("", *cells.cols), (":--", *("--:" for _ in cells.cols))]
-        lines += [(row, *body) for row, body in zip(cells.rows, cells.body, strict=True)]
-        text = "\n".join("| " + " | ".join(_pipe(cell) for cell in line) + " |" for line in lines)
-        return text + (f"\n\n{_pipe(self.legend)}" if self.legend else "")
+        return markdown(self._cells(hang=False)) + (f"\n\n{piped(self.legend)}" if self.legend else "")
 
     def as_html(self) -> str:
         """An HTML ``table``, and the legend below it."""
@@ -143,6 +140,12 @@ class Table:
     def _repr_html_(self) -> str:
         return self.as_html()
 
+    def _repr_markdown_(self) -> str:
+        return self.as_markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.as_latex()
+
     def to_frame(self) -> pd.DataFrame:
         """One row a line: ``part, term, statistic`` and a column a fit, all text."""
         import pandas as pd
@@ -152,11 +155,6 @@ class Table:
         for j, name in enumerate(self.names):
             frame[name] = ["".join(row.cells[j]) for row in self.rows]
         return frame
-
-
-def _pipe(text: str) -> str:
-    """Text as markdown shows it: stars and bars are no mark-up."""
-    return text.replace("|", "\\|").replace("*", "\\*")
 
 
 def table(

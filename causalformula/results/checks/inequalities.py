@@ -13,6 +13,7 @@ from causalformula.inference.covariance import Covariance
 from causalformula.inference.requests import Wild
 from causalformula.results.reading.inequalities import Claim
 from causalformula.results.reading.reading import Reading
+from causalformula.results.text.notebook import Shown
 from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Inequalities:
+class Inequalities(Shown):
     """Tests of null hypotheses that are not points: ``b1 <= 0``, or ``b1`` outside ``(-1, 1)``.
 
     Attributes

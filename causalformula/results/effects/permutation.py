@@ -19,6 +19,7 @@ from causalformula.inference.resampling.permutation import Assignments, permutat
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ ALTERNATIVES = ("two-sided", "greater", "less")
 
 
 @dataclass(frozen=True, eq=False)
-class PermutationTest:
+class PermutationTest(Shown):
     """A randomisation test of no effect on any unit (Fisher's sharp null hypothesis).
 
     Attributes
