@@ -18,11 +18,14 @@ from causalformula.results.joint.bands import Banded
 from causalformula.results.models import residuals
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.frames import augment, glance
+from causalformula.results.models.marginaleffects import to_marginaleffects
 from causalformula.results.models.predict import predict
 from causalformula.results.models.statsmodels import to_statsmodels
 from causalformula.results.models.summary import coeftest, model_summary, print_text, with_limits
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.text.summary import Paged, Summary
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,9 +58,9 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         """Coefficients (R's name)."""
         return self.params
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row with broom's names, and the covariance asked for."""
-        return glance(self)
+        return respelled(glance(self), names)
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
@@ -70,6 +73,16 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
     def fitted(self) -> pd.Series[Any]:
         """Fitted means."""
         return self._rows(self.regression.mu, "fitted")
+
+    @property
+    def fittedvalues(self) -> pd.Series[Any]:
+        """``fitted``, by statsmodels' name."""
+        return self.fitted
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """``residuals()``, by statsmodels' name."""
+        return self.residuals()
 
     def residuals(self, type: str = "response") -> pd.Series[Any]:
         """Residuals.
@@ -178,6 +191,14 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
     def to_statsmodels(self) -> Any:
         """The equivalent fitted statsmodels results."""
         return to_statsmodels(self)
+
+    def to_marginaleffects(self) -> Any:
+        """The model for the functions of the package marginaleffects (the extra ``marginaleffects``).
+
+        ``marginaleffects.avg_comparisons(model.to_marginaleffects(), variables="Drug")``; its ``vcov=`` takes what
+        ``with_vcov`` takes, and by default is the model's own.
+        """
+        return to_marginaleffects(self)
 
     def plot(self, ax: Any = None, level: float = 0.95, intercept: bool = False) -> Any:
         """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""

@@ -23,9 +23,11 @@ from causalformula.results.effects.tidy import augment_result, glance_result
 from causalformula.results.families.faces import elsewhere
 from causalformula.results.joint.bands import Banded
 from causalformula.results.model import Model
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.summary import Paged, Summary
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,10 +62,10 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
     design: Design
     source: tuple[Result, tuple[str, ...]] | None = None
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``."""
         # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
-        return glance_result(self, None if self.query is None else self.outcome)
+        return respelled(glance_result(self, None if self.query is None else self.outcome), names)
 
     def augment(self) -> pd.DataFrame:
         """The data used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist."""

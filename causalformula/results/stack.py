@@ -22,7 +22,9 @@ from causalformula.results.effects.summary import Summary, scale_note
 from causalformula.results.joint.member import EXACT, Member, common_request
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.result import Result
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,11 +94,12 @@ class Stack(Result):
     title: str = ""
     coefficients: bool = False
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row: units, number of fits, covariance."""
         import pandas as pd
 
-        return pd.DataFrame([{"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}])
+        row = {"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}
+        return respelled(pd.DataFrame([row]), names)
 
     def summary(self, level: float = 0.95) -> Summary:
         """The table of effects, and the joint test where there is one."""

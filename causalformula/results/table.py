@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from causalformula.errors import OptionError, did_you_mean
+from causalformula.results.neighbours import neighbour
 from causalformula.results.reading.reading import check_level
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.markup import markdown, piped
@@ -158,7 +159,7 @@ class Table:
 
 
 def table(
-    fits: Sequence[Fitted] | Mapping[str, Fitted],
+    fits: Sequence[Any] | Mapping[str, Any],
     *,
     names: Sequence[str] | None = None,
     stars: bool | Mapping[str, float] = True,
@@ -173,7 +174,7 @@ def table(
     Parameters
     ----------
     fits : sequence or mapping of str to Result or Model
-        One column each; a mapping names its columns.
+        One column each; a mapping names its columns. Fits of statsmodels and pyfixest may stand beside ours.
     names : sequence of str, optional
         Names of the columns; ``(1)``, ``(2)``, ... where not given.
     stars : bool or mapping of str to float
@@ -229,7 +230,7 @@ def table(
 
 
 def _columns(
-    fits: Sequence[Fitted] | Mapping[str, Fitted], names: Sequence[str] | None
+    fits: Sequence[Any] | Mapping[str, Any], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[Fitted]]:
     """Names of the columns, and what each is made of."""
     if isinstance(fits, Mapping):
@@ -238,13 +239,22 @@ def _columns(
         raise OptionError("table() takes a list of fits: cf.table([fit])")
     if not fits:
         raise OptionError("there is no fit to lay out")
-    for fit in fits:
-        if not isinstance(fit, Fitted):
-            raise OptionError(f"table() lays out fits of cf.fit, cf.lm or cf.glm; not {type(fit).__name__}")
+    columns = [_column(fit) for fit in fits]
     names = [f"({k + 1})" for k in range(len(fits))] if names is None else list(names)
     if len(names) != len(fits) or len(set(names)) != len(names):
         raise OptionError(f"names= needs {len(fits)} different names, one a fit; it has {len(set(names))}")
-    return tuple(str(name) for name in names), list(fits)
+    return tuple(str(name) for name in names), columns
+
+
+def _column(fit: Any) -> Fitted:
+    """A fit as it is, or another package's as ours read."""
+    found = neighbour(fit) or fit
+    if not isinstance(found, Fitted):
+        raise OptionError(
+            "table() lays out fits of cf.fit, cf.lm or cf.glm, of statsmodels and of pyfixest; not "
+            f"{type(fit).__name__}"
+        )
+    return found
 
 
 # ---- estimates ------------------------------------------------------------------------------------------------------

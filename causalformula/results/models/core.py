@@ -72,6 +72,18 @@ class ModelCore(FitNumbers, Estimates):
             return self.response
         return "" if self.frame.outcome is None else self.frame.outcome.name
 
+    # -- statsmodels' names ----------------------------------------------------------------------------------------
+
+    @property
+    def endog_names(self) -> str:
+        """The left side, as text (statsmodels' name)."""
+        return self.outcome_name
+
+    @property
+    def exog_names(self) -> list[str]:
+        """All coefficients' names (statsmodels' name)."""
+        return list(self.names)
+
     @property
     def t_based(self) -> bool:
         """Whether the coefficients' own tests use t: for a classical covariance, where the dispersion is estimated."""
