@@ -1,17 +1,33 @@
 """One formula for a causal question, every estimator behind it, and the numbers R gives.
 
-The public names stand in ``__init__.pyi``, where type checkers read them, and are loaded when they are first used: a
-script pays only for what it calls.
+    import causalformula as cf
+
+    heart = cf.datasets.load("heart")
+    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart)
+    print(fit.summary())
+
+- ``cf.fit`` estimates an effect, ``cf.design`` makes weights or strata without an outcome;
+  ``cf.parse`` reads a formula.
+- ``cf.lm`` and ``cf.glm`` are R's regressions; ``cf.anova``, ``cf.waldtest``, ``cf.bptest`` and others test them.
+- ``cf.stack``, ``cf.table`` and ``cf.adjust_pvalues`` take several fits together.
+- ``cf.IPW``, ``cf.Ebal``, ... hold a method's options, ``cf.Bootstrap``, ``cf.Cluster``, ... say which covariance.
+- ``cf.datasets`` are example data, ``cf.plots`` pictures of arrays; a fit and a design have ``plot()``.
+
+``dir(cf)`` lists all names, ``help(cf.fit)`` explains one, and ``causalformula methods`` in a shell lists the methods.
+Guides, the roles of the formula and R's calls beside ours: https://causalformula.readthedocs.io
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import lazy_loader
 
 __version__ = "0.1.0"
 
+# The names stand in ``__init__.pyi``, where type checkers read them, and are loaded when they are first used: a script
+# pays only for what it calls.
 _load, _names, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
@@ -25,4 +41,15 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_names(), "__version__"])
+    # help(cf) would load every name and print thousands of lines of them: it gets the page above
+    return ["__doc__", "__version__"] if _asked_by_help() else sorted([*_names(), "__version__"])
+
+
+def _asked_by_help() -> bool:
+    """Whether pydoc's page of this module asks, by way of ``inspect.getmembers``."""
+    frame = sys._getframe(2)
+    for _ in range(3):
+        if frame is None or frame.f_globals.get("__name__") == "pydoc":
+            return frame is not None
+        frame = frame.f_back
+    return False

@@ -1,6 +1,7 @@
 # The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
 # first used (which takes relative imports only).
 from . import datasets, plots
+from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.regression import Regression
 from .backends.subclass import Subclass
@@ -49,6 +50,7 @@ __all__ = [
     "ConvergenceError",
     "DataError",
     "Design",
+    "DiD",
     "DifferenceInMeans",
     "DriscollKraay",
     "Ebal",

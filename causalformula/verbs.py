@@ -15,9 +15,10 @@ from causalformula.formula.language.reader import parse as read_formula
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
+from causalformula.frame.columns import Table
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
-from causalformula.results.call import Call, grouping_names
+from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import result_of
@@ -147,8 +148,9 @@ def fit(
     record, wanted = registry.read_options(named, given)
     refuse_unread_roles(spec, record, named=method is not None)
     request = None if vcov is None else read_request(vcov)
-    extra = (*wanted.columns, *(() if request is None else grouping_names(request)))
-    frame = bind(spec, data, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    table = data if isinstance(data, Table) else Table(data)
+    extra = (*wanted.columns, *named_columns(request, table, record))
+    frame = bind(spec, table, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"
     _, chosen = registry.read_options(named, given)

@@ -16,10 +16,11 @@ CATALOGUE: dict[str, str] = {
     "ipt": "weighting.ipt",
     "energy": "weighting.energy",
     "subclass": "subclass",
+    "did": "did",
     **dict.fromkeys(("nearest", "optimal", "full", "quick", "cem", "exact", "cardinality", "genetic"), ""),
     **dict.fromkeys(("aipw", "tmle", "dml"), ""),
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"), ""),
-    **dict.fromkeys(("did", "sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
+    **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES = {"matching": "nearest"}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError
+from causalformula.frame.grouping import Grouping
 from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
@@ -101,6 +102,8 @@ class DesignWeights:
         Matched rows.
     probabilities : ndarray (n, K), optional
         Generalised propensity scores of several levels, one column a level.
+    vcov : str
+        The covariance that the design asks for, as ``"~subclass"`` for pairs; empty where it asks for none of its own.
     strata : int
         Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
     """
@@ -111,6 +114,7 @@ class DesignWeights:
     pairs: NDArray[Any] | None = None
     probabilities: Array | None = None
     strata: int = 0
+    vcov: str = ""
 
 
 class Designed(Protocol):
@@ -221,6 +225,22 @@ class Fit:
         if self.outcomes is None:
             raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")
         return self.outcomes.answer(query)
+
+
+# Groupings that a design makes, which a covariance may name where the data have no such column.
+OWN_GROUPINGS = ("subclass",)
+
+
+def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
+    """A grouping that the design made: who is in which subclass; None where it made none of that name.
+
+    Rows in no subclass have no weight, and are a group of their own.
+    """
+    if name not in OWN_GROUPINGS or made.subclass is None:
+        return None
+    numbers = np.array(["" if each is None else str(each) for each in made.subclass.tolist()])
+    levels, codes = np.unique(numbers, return_inverse=True)
+    return Grouping(name, tuple(levels.tolist()), codes.astype(np.intp))
 
 
 def effective_size(w: Array) -> float:

@@ -6,7 +6,7 @@ A method is a frozen dataclass of options, a ``Record`` and a function. The vign
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
 from causalformula.backends.options import Options
-from causalformula.backends.outcome import fit_outcome, model_word
+from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.outcomes import PotentialMeans, averaged
 from causalformula.backends.propensity import fit_propensity, propensity_notes
 from causalformula.backends.registry import MODELLED, Record

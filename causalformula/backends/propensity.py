@@ -11,9 +11,10 @@ from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.estimands import ATO
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import overlap_notes, separated
-from causalformula.errors import CausalFormulaError, some
+from causalformula.errors import some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
+from causalformula.inference.refit import attempt
 from causalformula.inference.regression import FittedRegression, fit_glm
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -127,17 +128,13 @@ def _refit(X: Array, treated: Array, link: str, s: Array, start: Array) -> Array
     maxima, and a start nearby may climb another one.
     """
     family = read_family("binomial", link)
-    try:
-        fit = newton(X, treated, family, s, None, start) if link != "cauchit" else None
-    except (CausalFormulaError, np.linalg.LinAlgError):
-        fit = None
-    if fit is not None and fit.converged and not fit.separated:
-        return np.nan if separated(fit.eta, treated == 1, s > 0) else fit.mu
-    try:
-        cold = fit_glm(X, treated, tuple(map(str, range(X.shape[1]))), family, weights=s, to_zero=True)
-    except (CausalFormulaError, np.linalg.LinAlgError):
-        return np.nan
-    return np.nan if separated(cold.eta, treated == 1, s > 0) else cold.mu
+    if link != "cauchit":
+        fit = attempt(lambda begin: newton(X, treated, family, s, None, begin), start)
+        if not isinstance(fit, str) and fit.converged and not fit.separated:
+            return np.nan if separated(fit.eta, treated == 1, s > 0) else fit.mu
+    names = tuple(map(str, range(X.shape[1])))
+    cold = attempt(lambda weights: fit_glm(X, treated, names, family, weights=weights, to_zero=True), s)
+    return np.nan if isinstance(cold, str) or separated(cold.eta, treated == 1, s > 0) else cold.mu
 
 
 def binary_weights(p: Array, treated: Array, estimand: str, arm: int | None) -> Array:

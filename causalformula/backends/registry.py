@@ -62,6 +62,8 @@ class Record:
         The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
     roles : tuple of str
         Roles it uses beside the ones every method reads.
+    unread : mapping of str to str
+        Roles that it does not use, with the reason and what to write instead.
     default_for : tuple of str
         Roles whose formulas it answers where no method is named.
     estimate : callable, optional
@@ -91,6 +93,7 @@ class Record:
     aliases: tuple[str, ...] = ()
     cluster_vcov: str = "~{g}"
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")
+    unread: Mapping[str, str] = field(default_factory=dict)
     default_for: tuple[str, ...] = ()
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
     batch: Batch | None = None
@@ -311,7 +314,8 @@ def run_design(frame: ModelFrame, options: Options) -> Designed:
 def refuse_treatment(frame: ModelFrame, record: Record) -> None:
     """A ``CapabilityError`` for a kind of treatment that the method does not take."""
     treatment = frame.treatment
-    if treatment is not None and treatment.kind not in record.treatments:
+    asked = frame.spec.treatment is not None  # the two groups of did(...) are no treatment to choose a method by
+    if asked and treatment is not None and treatment.kind not in record.treatments:
         able = [r.name for r in methods() if treatment.kind in r.treatments]
         raise CapabilityError(
             f"method {record.name!r} does not take a treatment that is {_article(treatment.kind)} "

@@ -12,7 +12,7 @@ from causalformula.backends.contrasts import Contrast, contrasts, settings, uniq
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit, Fitted, Query, unit_design
 from causalformula.backends.options import Options
-from causalformula.backends.outcome import fit_outcome, model_word
+from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.registry import Record
 from causalformula.backends.standardize import Surface
 from causalformula.backends.target import target_weights

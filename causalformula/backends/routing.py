@@ -37,6 +37,9 @@ def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = Tr
     """A role that the method would silently ignore is a ``CapabilityError``, which blames no method nobody named."""
     unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
     if unread:
+        for role in unread:
+            if role in record.unread:
+                raise CapabilityError(f"method {record.name!r} does not use {role}(...): {record.unread[role]}")
         able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
         if not able and not named:
             raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")

@@ -22,7 +22,7 @@ from causalformula.backends.distance import (
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Query
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
-from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
+from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import Surface

@@ -34,12 +34,13 @@ from causalformula.frame.rows import (
     subset_rows,
 )
 from causalformula.frame.treatment import read_treatment, refuse_empty_arms
+from causalformula.frame.two_periods import two_by_two
 from causalformula.numerics.arrays import Array, Codes
 
 CONSTANTS = frozenset(["T", "F", "pi"])
 # Roles whose body is a right-hand side of its own, and those that group rows.
 TERM_ROLES = tuple(name for name, record in ROLES.items() if record.adjusts)
-GROUPED = ("cluster", "strata", "fe", "unit")
+GROUPED = ("cluster", "strata", "fe", "unit", "period")
 
 
 def bind(
@@ -108,6 +109,11 @@ def bind(
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
     groupings = {role: found for role in GROUPED if (found := kept.groupings(spec, role))}
+    panel = kept.panel(spec, groupings)
+    if panel is not None:
+        panel, said = two_by_two(panel, np.ones(kept.n, dtype=bool) if weights is None else weights > 0)
+        treatment, notes = panel.groups, (*notes, *said)
+        kept.values.update({panel.treated: panel.first, panel.time: panel.second})
     return ModelFrame(
         spec=spec,
         table=table,
@@ -126,7 +132,7 @@ def bind(
         weights=weights,
         offset=kept.offset(spec),
         groupings=groupings,
-        panel=kept.panel(spec, groupings),
+        panel=panel,
     )
 
 
@@ -226,6 +232,8 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
     if role == "unit":
         unit = spec.option("did", "unit")
         return [] if unit is None else [unit]
+    if role == "period":
+        return [item.body[1] for item in spec.of("did")]
     bodies = [body for item in spec.of(role) for body in item.body]
     if role not in GROUPED:
         return bodies
@@ -284,7 +292,7 @@ class _Kept:
         for role in spec.of("did"):
             treated, time = (deparse(body) for body in role.body)
             unit = next(iter(groupings.get("unit", ())), None)
-            return Panel(treated, time, self.values[treated], self.values[time], unit)
+            return Panel(treated, time, self.values[treated], self.values[time], groupings["period"][0], unit)
         return None
 
 

@@ -34,7 +34,7 @@ class BoundRows:
     notes : tuple of str
         What a reader should know of how the data were read.
     groupings : mapping of str to tuple of Grouping
-        By role: ``cluster``, ``strata``, ``unit``, ``fe``.
+        By role: ``cluster``, ``strata``, ``unit``, ``period``, ``fe``.
     """
 
     table: Table

@@ -39,8 +39,13 @@ class DesignMatrix:
 
     def at(self, label: str, value: Value) -> Counterfactual:
         """The columns that involve a variable, rebuilt from the recipe with the variable set to ``value``."""
-        if label not in self.recipe.terms.labels:
+        return self.at_all({label: value})
+
+    def at_all(self, values: Mapping[str, Value]) -> Counterfactual:
+        """The columns that involve any of several variables, with each of them set to a value."""
+        labels = self.recipe.terms.labels
+        places = {labels.index(label): value for label, value in values.items() if label in labels}
+        if not places:
             return Counterfactual(np.empty(0, dtype=np.intp), np.empty((len(self.X), 0)))
-        place = self.recipe.terms.labels.index(label)
-        columns, values = self.recipe.partial({**self.values, place: value}, {place}, len(self.X))
-        return Counterfactual(columns, values)
+        columns, found = self.recipe.partial({**self.values, **places}, set(places), len(self.X))
+        return Counterfactual(columns, found)

@@ -44,7 +44,7 @@ class ModelFrame(BoundRows):
     values : mapping of str to Value
         Evaluated variables by label, on the rows kept.
     panel : Panel or None
-        The variables of ``did(...)``.
+        The variables of ``did(...)``; its two groups are the ``treatment``.
     weights, offset : ndarray (n,) or None
     counts, sampling : ndarray (n,) or None
         In a resample, how often each row was drawn, and the weights before that; ``weights`` are their product.
@@ -196,6 +196,15 @@ class ModelFrame(BoundRows):
             raise CapabilityError("this method needs treat(...) in the formula")
         return self.treatment
 
+    @property
+    def the_panel(self) -> Panel:
+        """The groups and periods, which a backend for ``did`` may rely on."""
+        if self.panel is None:
+            raise CapabilityError("this method needs did(A, time) in the formula")
+        if self.panel.groups is None:
+            raise CapabilityError(self.panel.other)
+        return self.panel
+
     # -- designs ---------------------------------------------------------------------------------------------------
 
     def has(self, role: str) -> bool:
@@ -228,6 +237,17 @@ class ModelFrame(BoundRows):
             return self.design(part).at(self.the_treatment.name, column)
 
         change: Counterfactual = self._remember(("at", part, key), make)
+        return change
+
+    def cell(self, part: Part, group: int, period: int) -> Counterfactual:
+        """The columns of a design that change when every row is put into a group and a period of ``did(...)``."""
+
+        def make() -> Counterfactual:
+            panel, design = self.the_panel, self.design(part)
+            rows = np.full(self.n, int(np.flatnonzero(panel.cells == 2 * group + period)[0]))
+            return design.at_all({panel.treated: take(panel.first, rows), panel.time: take(panel.second, rows)})
+
+        change: Counterfactual = self._remember(("cell", part, group, period), make)
         return change
 
     def _rhs(self, part: Part) -> Node | None:
@@ -284,8 +304,8 @@ class ModelFrame(BoundRows):
 
     @property
     def cluster_names(self) -> tuple[str, ...]:
-        """Groupings that ``cluster(...)`` names."""
-        return tuple(c.name for c in self.clusters)
+        """Groupings that ``cluster(...)`` names; without it the units that ``did(..., unit = id)`` names."""
+        return tuple(c.name for c in self.clusters or self.groupings.get("unit", ()))
 
     @property
     def strata(self) -> Grouping | None:

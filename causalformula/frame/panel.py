@@ -1,4 +1,4 @@
-"""``Panel``: the two variables of ``did(A, time, unit = id)``, as the formula has them."""
+"""``Panel``: the two variables of ``did(A, time, unit = id)``, as the formula has them and as groups and periods."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from causalformula.formula.expressions.values import Value, take
 from causalformula.frame.grouping import Grouping
+from causalformula.frame.treatment import Treatment
 from causalformula.numerics.arrays import Codes
 
 
@@ -18,18 +19,40 @@ class Panel:
     treated, time : str
         The labels of the two variables.
     first, second : Value
-        Their values: who is treated (or when first), and the period.
+        Their values: who is treated (or when first), and the period; as the regression of two periods has them where
+        there are two.
+    periods : Grouping
+        The periods, in order.
     unit : Grouping or None
         The units that are observed in several periods; None for repeated cross-sections.
+    groups : Treatment or None
+        The untreated and the treated group, where there are two groups and two periods.
+    other : str
+        Where there are not: what the formula asks for instead, as a sentence.
     """
 
     treated: str
     time: str
     first: Value
     second: Value
+    periods: Grouping
     unit: Grouping | None = None
+    groups: Treatment | None = None
+    other: str = ""
+
+    @property
+    def cells(self) -> Codes:
+        """Group and period of each row (n,): untreated before, untreated after, treated before, treated after."""
+        assert self.groups is not None
+        return 2 * self.groups.codes + self.periods.codes
 
     def take(self, rows: Codes) -> Panel:
         """The same on some rows."""
-        unit = None if self.unit is None else self.unit.take(rows)
-        return replace(self, first=take(self.first, rows), second=take(self.second, rows), unit=unit)
+        return replace(
+            self,
+            first=take(self.first, rows),
+            second=take(self.second, rows),
+            periods=self.periods.take(rows),
+            unit=None if self.unit is None else self.unit.take(rows),
+            groups=None if self.groups is None else self.groups.take(rows),
+        )

@@ -19,7 +19,7 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 
 NA_ACTIONS = ("omit", "fail")
 # Values that are no term of the formula are filed under `role:label`, so that both can have the same text.
-PREFIXES = ("cluster:", "weights:", "offset:", "strata:", "unit:", "fe:")
+PREFIXES = ("cluster:", "weights:", "offset:", "strata:", "unit:", "period:", "fe:")
 
 
 def check_na_action(na_action: str) -> None:

@@ -72,6 +72,11 @@ class Influence:
         return any(s.cross for s in self.stages)
 
     @property
+    def rows(self) -> int:
+        """Rows of the data, of which a unit may have several."""
+        return self.n if self.units is None else len(self.units)
+
+    @property
     def first_rows(self) -> Codes:
         """The first row of each unit (n,); every row where rows are the units."""
         if self.units is None:

@@ -18,6 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GREY = "0.45"
 # Longer labels are broken into lines, and cut after the last: they would push the picture off its own page.
 LABEL_WIDTH, LABEL_LINES = 32, 4
+FEWEST_SMOOTHED = 10  # distinct values; fewer have a straight line
 MOST_POINTS = 5000  # more are drawn as a random choice of so many: the picture is the same, the file is not
 
 
@@ -151,7 +152,7 @@ def _chosen(n: int) -> Bools:
 
 
 def by_arm(ax: Axes, arms: Sequence[tuple[str, Bools]], x: Array, y: Array, mu: Array | None) -> Axes:
-    """Points, and a line an arm: the model's predictions, or a straight line where these depend on more than ``x``."""
+    """Points, and a line an arm: the model's predictions, or a smooth where these depend on more than ``x``."""
     drawn = _chosen(len(y))
     shown = _jittered(y)
     for k, (_, inside) in enumerate(arms):
@@ -175,9 +176,24 @@ def _jittered(y: Array) -> Array:
 
 
 def _line(x: Array, y: Array, mu: Array | None) -> tuple[Array, Array]:
-    order = np.argsort(x)
     if mu is not None:
+        order = np.argsort(x)
         return x[order], mu[order]
+    return smooth(x, y) if len(np.unique(x)) >= FEWEST_SMOOTHED else straight(x, y)
+
+
+def smooth(x: Array, y: Array) -> tuple[Array, Array]:
+    """Lowess with R's share of two thirds: locally linear, robust against single points unless ``y`` is 0 and 1."""
+    from statsmodels.nonparametric.smoothers_lowess import lowess
+
+    chosen = _chosen(len(x))
+    rounds = 0 if len(np.unique(y)) == 2 else 3
+    found = lowess(y[chosen], x[chosen], frac=2 / 3, it=rounds, delta=0.01 * float(np.ptp(x)))
+    return found[:, 0], found[:, 1]
+
+
+def straight(x: Array, y: Array) -> tuple[Array, Array]:
+    """The least-squares line between the least and the greatest x."""
     ends = np.array([x.min(), x.max()])
     slope = float(np.cov(x, y)[0, 1] / x.var(ddof=1)) if ends[0] < ends[1] else 0.0
     return ends, y.mean() + slope * (ends - x.mean())

@@ -63,4 +63,6 @@ def _replay(behind: Fitted, call: Call, name: str) -> Replay | None:
     offsets = tuple(node for role in call.spec.of("offset") for node in role.body) if name == "outcome" else ()
     treatment = frame.treatment
     levels = {} if treatment is None or not treatment.levels else {treatment.name: treatment.levels}
+    if frame.panel is not None:
+        levels[frame.panel.time] = frame.panel.periods.levels
     return Replay(frame.design(behind.part).recipe, offsets, frame.memory, levels)

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends import registry
-from causalformula.backends.fit import Answer, Query
+from causalformula.backends.fit import OWN_GROUPINGS, Answer, DesignWeights, Query, own_grouping
 from causalformula.backends.options import Options
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
 from causalformula.formula.language.spec import Spec
+from causalformula.frame.columns import Table
+from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.request_text import read_request
@@ -43,12 +45,15 @@ class Call:
     frame : ModelFrame
         Keeps a reference to the caller's data, so that columns outside the formula can be named.
     options : Options
+    made : DesignWeights, optional
+        The design that the fit was made with, whose groupings a covariance may name.
     """
 
     text: str
     spec: Spec
     frame: ModelFrame
     options: Options
+    made: DesignWeights | None = None
 
     @property
     def record(self) -> registry.Record:
@@ -56,10 +61,11 @@ class Call:
         return registry.record_of(self.options)
 
     def default_vcov(self) -> Request:
-        """The method's default covariance; ``cluster(g)`` in the formula makes it ``~g``."""
+        """The default covariance: that of the design, or of the method; ``cluster(g)``, or a unit, makes it ``~g``."""
         clusters = self.frame.cluster_names
         if not clusters:
-            return read_request(self.options.own_vcov or self.record.default_vcov)
+            asked = "" if self.made is None else self.made.vcov
+            return read_request(asked or self.options.own_vcov or self.record.default_vcov)
         return read_request(self.record.cluster_vcov.replace("{g}", " + ".join(f"`{c}`" for c in clusters)))
 
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
@@ -135,6 +141,8 @@ class Call:
             return request
         if request.cluster is None and self.frame.cluster_names:
             request = replace(request, cluster=self.frame.cluster_names[0])
+        elif request.cluster is None and self.frame.unit is not None:
+            request = replace(request, cluster=self.frame.unit.name)
         if isinstance(request, Wild) or self.frame.strata is None or getattr(request, "strata", None) is not None:
             return request
         return self._within_strata(request)
@@ -143,7 +151,7 @@ class Call:
         """Strata of two units, matched pairs, are themselves the units, and larger ones a bootstrap's strata."""
         strata = self.frame.strata
         assert strata is not None
-        units = np.arange(self.frame.n) if request.cluster is None else self.frame.groups(request.cluster).codes
+        units = np.arange(self.frame.n) if request.cluster is None else self.groups(request.cluster).codes
         used = self.frame.unit_weights > 0
         apart = np.unique(np.column_stack([strata.codes, units])[used], axis=0)
         counts = np.unique(apart[:, 0], return_counts=True)[1]
@@ -155,7 +163,12 @@ class Call:
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
-        return {name: self.frame.groups(name).codes for name in names}
+        return {name: self.groups(name).codes for name in names}
+
+    def groups(self, name: str) -> Grouping:
+        """A grouping of the rows kept: of the formula, of the data, or one that the design made."""
+        own = None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
+        return self.frame.groups(name) if own is None else own
 
 
 def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
@@ -172,6 +185,13 @@ def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
     )
     warn(note)
     return replace(found, notes=(*found.notes, note))
+
+
+def named_columns(request: Request | None, table: Table, record: registry.Record) -> tuple[str, ...]:
+    """Columns of the data that a covariance names; a design's own groupings are none."""
+    names = () if request is None else grouping_names(request)
+    own = OWN_GROUPINGS if record.make_design is not None else ()
+    return tuple(name for name in names if name in table or name not in own)
 
 
 def grouping_names(request: Request) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Request
-from causalformula.results.call import Call, grouping_names
+from causalformula.results.call import Call, named_columns
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.families.faces import result_of
@@ -115,7 +115,7 @@ def rebound(design: DesignCore, spec: Spec, request: Request | None) -> ModelFra
     made, options = design.call.frame, design.call.options
     rows = np.zeros(made.table.n, dtype=bool)
     rows[made.rows] = True
-    extra = (*options.columns, *(() if request is None else grouping_names(request)))
+    extra = (*options.columns, *named_columns(request, made.table, design.call.record))
     frame = bind(spec, made.table, extra=extra, subset=rows, contrasts=made.contrasts, env=made.env)
     if frame.n < made.n:
         by = ", ".join(f"{k}: {v}" for k, v in frame.missing_by.items() if v)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
-from causalformula.errors import OptionError
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import Request
+from causalformula.inference.requests import Cluster, Request
 from causalformula.inference.sandwich.joint import Joint, join
 from causalformula.inference.scales import Measure
 from causalformula.results.call import Call, grouping_names, told_of_full_leverage
 from causalformula.results.design import Design
 from causalformula.results.effects.summary import Summary, scale_note
-from causalformula.results.joint.member import EXACT, Member, common_request
+from causalformula.results.joint.member import EXACT, Member, common_request, common_unit
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
 from causalformula.results.reading.estimates import respelled
@@ -206,6 +206,12 @@ def stacked(
     estimate = Estimate(tuple(map(str, labels)), theta, _evidence(members, units))
     answer = Answer(estimate, labels, measure)
     request = common_request(members) if vcov is None else read_request(vcov)
+    unit = common_unit(members)
+    if unit is not None and not (isinstance(request, Cluster) and unit in request.by):
+        raise CapabilityError(
+            f"one fit's influence is on units and another's on rows: their covariance needs clusters of {unit}, as in "
+            f"vcov='~{unit}'"
+        )
     # a stack has no formula of its own: that of the first fit stands in for it
     first = next((m.fit.call for m in members if isinstance(m.fit, Result)), None)
     text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)

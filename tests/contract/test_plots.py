@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.nonparametric.smoothers_lowess import lowess
 
 import causalformula as cf
 from causalformula.plots import draw
@@ -182,12 +183,18 @@ def test_outcome_against_the_confounder_with_the_models_lines(fit, heart):
     assert sum(len(line.get_xdata()) for line in points) == len(heart)
 
 
-def test_with_more_covariates_each_arm_has_its_own_straight_line(heart):
+def test_with_more_covariates_each_arm_has_its_own_smooth(heart):
     ax = cf.fit("Severity ~ treat(Drug) + sex + I.H", heart).plot("outcome")
     assert ax.get_xlabel() == "I.H"
     line = next(line for line in ax.lines if line.get_label() == "Drug = 1")
     arm = heart[heart["Drug"] == 1]
-    slope, intercept = np.polyfit(arm["I.H"], arm["Severity"], 1)
+    width = 0.01 * np.ptp(arm["I.H"])
+    np.testing.assert_allclose(line.get_xydata(), lowess(arm["Severity"], arm["I.H"], frac=2 / 3, delta=width))
+    # few values have no smooth: a straight line
+    coarse = heart.assign(x=heart["I.H"].round(-1) // 20)
+    ax = cf.fit("Severity ~ treat(Drug) + sex + x", coarse).plot("outcome")
+    line = next(line for line in ax.lines if line.get_label() == "Drug = 1")
+    slope, intercept = np.polyfit(coarse["x"][coarse["Drug"] == 1], arm["Severity"], 1)
     np.testing.assert_allclose(line.get_ydata(), intercept + slope * line.get_xdata(), rtol=1e-8)
 
 

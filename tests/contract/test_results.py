@@ -99,7 +99,8 @@ def test_glance(question, data):
     assert row["nobs"] == len(data)
     assert row["method"] == question.record.name
     assert row["estimand"] == dict(question.options).get("estimand", question.record.default_estimand)
-    assert row["vcov"] == question.record.default_vcov
+    weighted = "HC1" if question.weights and question.record.name == "did" else ""
+    assert row["vcov"] == ("~u" if question.unit else weighted or question.record.default_vcov)
     if "outcome" in question.record.roles:
         assert {"logLik", "AIC", "BIC", "df.residual"} <= set(glance.columns)
 
@@ -188,8 +189,8 @@ def test_print_names_what_was_asked(question, data):
     assert repr(fit) == text
     assert all(len(line) <= 100 for line in lines if not line.startswith(("Method", "Standard errors", "Note")))
     html = fit._repr_html_()
-    assert html.count("<table>") == 1
-    assert html.count("<tr>") == 1 + len(fit.params)
+    assert html.count("<table>") == 1 + sum(not isinstance(part, str) for part in fit._tables())
+    assert html.partition("</table>")[0].count("<tr>") == 1 + len(fit.params)
 
 
 TARGETS = [

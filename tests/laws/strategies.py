@@ -67,6 +67,10 @@ def simulate(seed: int, n: int = 60) -> pd.DataFrame:
             "s": np.array(["s1", "s2"])[strata],
             "g": rng.permutation(np.arange(n) % 12),
             "id": np.arange(n),
+            # a panel: two periods of each unit u, of which the groups b are made
+            "u": np.arange(n) // 2,
+            "p": np.arange(n) % 2,
+            "b": (np.arange(n) // 2) % 2,
         }
     )
 
@@ -81,6 +85,7 @@ class Question:
     weights: str | None = None
     modify: bool = False
     blocked: bool = False
+    unit: bool = False
     options: tuple[tuple[str, Any], ...] = field(default=())
 
     @property
@@ -88,6 +93,8 @@ class Question:
         """The formula, with the roles that the method reads."""
         roles = self.record.roles
         parts = [f"treat({COLUMN[self.kind]})"]
+        if "treat" not in roles:
+            parts = ["did(b, p, unit = u)" if self.unit else "did(b, p)"]
         if "adjust" in roles:
             parts.append("adjust(x)" if self.modify else "adjust(x + z)")
         if self.modify:
@@ -123,8 +130,8 @@ class Question:
 def asked(record: Record) -> list[Question]:
     """Questions that exercise a method: kinds, families, measures, estimands, weights, modifiers, blocks."""
     out: list[Question] = []
-    if "treat" not in record.roles:
-        return out  # methods for iv(...) or did(...) alone bring their own data
+    if not {"treat", "did"} & set(record.roles):
+        return out  # methods for iv(...) alone bring their own data
     if any(find_spec(package) is None for package in record.needs):
         return out  # the extra that the method needs is not installed
 
@@ -133,6 +140,9 @@ def asked(record: Record) -> list[Question]:
         if kind in record.treatments and offered:
             out.append(Question(record, kind, **facts))
 
+    if "did" in record.roles:
+        facts: list[dict[str, Any]] = [{}, {"weights": "w"}, {"unit": True}, {"unit": True, "weights": "w"}]
+        return [Question(record, Kind.BINARY, **fact) for fact in facts]
     model = "outcome" in record.roles
     for kind in (Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS):
         add(kind)

@@ -43,8 +43,8 @@ class Block:
 
 
 def documents() -> list[Path]:
-    """The README and the vignettes."""
-    return [ROOT / "README.md", *sorted((ROOT / "vignettes").glob("*.md"))]
+    """The README, the site's own pages and the vignettes."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "vignettes").glob("*.md"))]
 
 
 def blocks(text: str) -> Iterator[Block]:

@@ -9,7 +9,7 @@ from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import refuse_single_rows, thin_arms
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.fit import Fit, Fitted, Query
-from causalformula.backends.outcome import fit_outcome, idle_interact, model_word
+from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface
 from causalformula.backends.target import target_weights

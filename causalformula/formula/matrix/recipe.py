@@ -24,6 +24,7 @@ from causalformula.formula.expressions.values import (
     Strings,
     Value,
     as_factor,
+    as_strings,
     kind,
     length,
     lookup,
@@ -237,6 +238,9 @@ class Recipe:
     def _value(self, place: int, columns: Columns, n: int) -> Value:
         node = self.terms.variables[place]
         value = evaluate(node, columns, n, env=self.env, source=self.source, memory=self.memory, replay=True)
+        block = self.blocks.get(place)
+        if isinstance(value, Times) and block is not None and block.levels is not None:
+            value = as_strings(value)  # two dates that were taken for levels, the periods of did(...)
         return one_column(value, n, self.terms.labels[place], self.source, node.span)
 
     def _prepared(self, place: int, columns: Columns, n: int) -> Prepared:

@@ -65,7 +65,7 @@ def resampled(
         Rows, for an estimate whose evidence does not tell.
     """
     if isinstance(estimate.evidence, Influence):
-        n = estimate.evidence.n
+        n = estimate.evidence.rows
     clusters = groups[request.cluster] if request.cluster else None
     if isinstance(request, Bootstrap):
         return _bootstrap(estimate, request, groups, refit, n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,3 +104,7 @@ class ResultCore(Estimates):
     def _tables(self) -> list[str | Cells]:
         """Further parts below those lines."""
         return []
+
+    def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
+        """Pictures by name, where they are not those of every result."""
+        return {}

@@ -82,9 +82,10 @@ def _half_lines(ax: Axes, result: ResultCore, level: float, reading: Reading) ->
 def outcome(result: ResultCore, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The outcome in the groups that are compared.
 
-    Against the first numeric confounder where there is one: with the outcome model's predictions where it has no other
-    covariate, otherwise with each arm's own straight line. Without a numeric confounder, the distributions of the
-    outcome by arm, with their means. A dose takes the confounder's place.
+    Against the first numeric confounder where there is one (the first with more than two values, if any has): with the
+    outcome model's predictions where it has no other covariate, otherwise with a smooth (lowess) of each arm's own
+    points. Without a numeric confounder, the distributions of the outcome by arm, with their means. A dose takes the
+    confounder's place.
 
     Parameters
     ----------
@@ -103,7 +104,8 @@ def outcome(result: ResultCore, ax: Axes | None = None, level: float = 0.95) -> 
         ax = by_arm(new_axes(ax), [("", np.ones(frame.n, dtype=bool))], treatment.values, y, None)
         ax.set_xlabel(treatment.name)
     else:
-        x = next((c for c in covariates if isinstance(c[1], np.ndarray)), None)
+        numeric = [c for c in covariates if isinstance(c[1], np.ndarray)]
+        x = next((c for c in numeric if len(np.unique(c[1])) > 2), next(iter(numeric), None))
         ax = new_axes(ax)
         if x is None:
             return distributions(ax, _outcome_name(frame), _arms(treatment), y)
@@ -137,8 +139,9 @@ KINDS: dict[str, Callable[[Any, Axes | None, float], Axes]] = {"effects": effect
 
 def draw(result: ResultCore, kind: str, ax: Axes | None, level: float) -> Axes:
     """See ``Result.plot``."""
-    if not isinstance(kind, str) or kind not in KINDS:
+    kinds = result._pictures() or KINDS
+    if not isinstance(kind, str) or kind not in kinds:
         other = isinstance(kind, str) and kind in pictures.KINDS
         hint = f"; {kind!r} is a picture of the design: fit.design.plot({kind!r})" if other else ""
-        raise OptionError(f"unknown plot {shown(kind)}; choose from {', '.join(KINDS)}{hint}")
-    return KINDS[kind](result, ax, level)
+        raise OptionError(f"unknown plot {shown(kind)}; choose from {', '.join(kinds)}{hint}")
+    return kinds[kind](result, ax, level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -21,9 +22,11 @@ def result_of(found: Fit, call: Call, design: DesignCore, vcov: Any) -> Any:
     design : DesignCore
         What the fit was made with; its weights and equations are those that the fit returned.
     """
-    query = Query()
+    query, call = Query(), replace(call, made=found.design)
     face = face_of(call.record.face)
-    return face(found.answer, call.covariance(found.answer, vcov, query), call, found, design, query)
+    return face(
+        found.answer, call.covariance(found.answer, vcov, query), call, found, replace(design, call=call), query
+    )
 
 
 def face_of(named: str) -> Any:

@@ -86,7 +86,8 @@ class SubclassResult(Result):
         reading = read(answer.estimate.theta, covariance, answer.measure, level)
         numbers = np.array([reading.estimate[0], reading.std_error[0], reading.low[0], reading.high[0]])
         if not np.isfinite(numbers).all():
-            text = f"{format_each(numbers[:1], 4)[0]} (std. error not defined: a stratum has a single unit of an arm)"
+            why = "a stratum has a single unit of an arm" if independent else f"under {covariance.label}"
+            text = f"{format_each(numbers[:1], 4)[0]} (std. error not defined: {why})"
         else:
             estimate, error, low, high = format_each(numbers, 4)
             limits = f"{100 * level:g}% limits {low} and {high}"

@@ -137,7 +137,7 @@ def _statistics(member: Member, reps: int, rng: np.random.Generator, weights: st
         statistics = gaussian_statistics(covariance.matrix, reps, rng)
         return with_df(statistics, df, rng), f"Normal with the estimates' covariance{_of_t(df)}"
     check_units(weights, len(sums))
-    unit = "clusters" if cluster_names(covariance.request) else "rows"
+    unit = "clusters" if cluster_names(covariance.request) else "rows" if member.unit is None else "units"
     statistics = with_df(multiplier_statistics(sums, reps, rng, weights), df, rng)
     return statistics, f"Multiplier bootstrap over {len(sums)} {unit} ({weights}){_of_t(df)}"
 
@@ -158,7 +158,8 @@ def _sums(member: Member) -> Array | None:
     psi = evidence.psi(fixed=fixed, unconditional=request.unconditional)
     if not names:
         return psi
-    codes, count = intersect([member.frame.groups(names[0]).codes], rows_used(evidence))
+    own = evidence.on_units(member.frame.groups(names[0]).codes, names[0])
+    codes, count = intersect([own], rows_used(evidence))
     return np.asarray(group_sums(psi, codes, count))
 
 

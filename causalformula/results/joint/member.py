@@ -51,13 +51,20 @@ class Member:
         """Its rows."""
         return self.fit.call.frame if isinstance(self.fit, ResultCore) else self.fit.frame
 
+    @property
+    def unit(self) -> str | None:
+        """The grouping of the units that the influence is on; None where it is on rows."""
+        evidence = self.estimate.evidence
+        on_units = isinstance(evidence, Influence) and evidence.units is not None
+        return self.frame.unit.name if on_units else None
+
     def parts(self, units: Units) -> tuple[list[Part], Array]:
         """Its evidence on the union, and its estimates as combinations of the parts'."""
         evidence, place = self.estimate.evidence, units.place(self.frame)
         if not isinstance(evidence, Influence):
             raise CapabilityError("a fit without influence function has no known covariance with another fit")
-        if evidence.n != len(place):
-            raise CapabilityError("this fit's influence is on units, not rows, so no row labels can align it")
+        # what is on units stands at each unit's first row; whoever joins it to rows clusters by the units
+        place = place[evidence.first_rows]
         if isinstance(evidence, Joint):
             assert evidence.mix is not None
             return [Part(part.evidence, place[part.place]) for part in evidence.parts], evidence.mix
@@ -81,7 +88,23 @@ def common_request(members: Sequence[Member]) -> Request:
             f"the fits are clustered by {' and by '.join(' + '.join(b) for b in sorted(by))}; give them the same "
             "clusters with with_vcov(), or say which: cf.stack([...], vcov='~g')"
         )
+    if not by and (unit := common_unit(members)) is not None:
+        return Cluster((unit,))
     return Cluster(by.pop()) if by else EXACT
+
+
+def common_unit(members: Sequence[Member]) -> str | None:
+    """The units of fits whose influence is on them, where it is joined to influences on rows; None without such.
+
+    Raises
+    ------
+    OptionError
+        For units of several kinds.
+    """
+    named = {member.unit for member in members}
+    if len(named - {None}) > 1:
+        raise OptionError(f"the fits have different units: {' and '.join(sorted(u for u in named if u))}")
+    return next(iter(named - {None}), None) if len(named) > 1 else None
 
 
 def cluster_names(request: Request) -> tuple[str, ...]:

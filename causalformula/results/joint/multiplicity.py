@@ -153,11 +153,12 @@ def _spread(fit: ResultCore | ModelCore, union: Any) -> Array:
     index = _frame(fit).index
     if not index.is_unique:
         raise CapabilityError("the data's row labels repeat, so rows of several fits cannot be aligned")
-    psi = fit.influence()
+    psi, place = fit.influence(), index
     if len(psi) != len(index):
-        raise CapabilityError("this fit's influence is on units, not rows, so it has no row labels to be aligned by")
+        # on units: each stands at its first row, and whoever has rows beside it is clustered
+        place = index[Member.of(fit).estimate.evidence.first_rows]
     out = np.zeros((len(union), psi.shape[1]))
-    out[union.get_indexer(index)] = psi / len(psi)
+    out[union.get_indexer(place)] = psi / len(psi)
     return out
 
 

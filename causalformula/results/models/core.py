@@ -13,10 +13,10 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
-from causalformula.inference.refits import refits, studentized
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap, Classical, Given, Request
+from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array
 from causalformula.results.call import grouping_names, told_of_full_leverage

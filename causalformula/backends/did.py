@@ -1,0 +1,233 @@
+"""Difference in differences of two groups over two periods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from causalformula.backends.aliased import dropped_terms
+from causalformula.backends.contrasts import Setting
+from causalformula.backends.estimands import ATT
+from causalformula.backends.fit import Fit, Fitted, Query
+from causalformula.backends.options import Options
+from causalformula.backends.outcome_model import fit_outcome
+from causalformula.backends.outcomes import PotentialMeans
+from causalformula.backends.registry import Record
+from causalformula.backends.standardize import mean_gradient, shifted_predictor
+from causalformula.errors import IdentificationError, OptionError, some
+from causalformula.formula.language.deparse import symbol
+from causalformula.frame.counterfactual import Counterfactual
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
+from causalformula.frame.treatment import Kind
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.stage import Stage
+from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.centring import multiplied
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.least_squares import replicates
+
+PART = Part("did")
+# The treated after the change, and what they would be without it: (sign, group, period) of the predictions added up.
+TREATED = ((1, 1, 1),)
+UNTREATED = ((1, 1, 0), (1, 0, 1), (-1, 0, 0))
+# A column's part in another one counts when it is above rounding, on the scale of the columns.
+SHARE = 1e-8
+# The default covariance with sampling weights, unless there are clusters.
+WEIGHTED = "HC1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiD(Options):
+    """Options of ``method="did"``: those that every method takes.
+
+    The outcome model is linear, as parallel trends are an assumption on the outcome's own scale.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        family = read_family(self.family)
+        if (family.name, family.link_name) != ("gaussian", "identity"):
+            raise OptionError(
+                f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
+                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1"
+            )
+        if self.focal is not None:
+            raise OptionError("focal= has no place here: a difference in differences is for the treated group")
+
+
+@dataclass(frozen=True, eq=False)
+class Trends:
+    """A fitted regression of two groups over two periods: the treated after the change, with and without treatment.
+
+    Parameters
+    ----------
+    model : FittedRegression
+    frame : ModelFrame
+    options : DiD
+    treated : ndarray (n,) of bool
+        Rows of the treated after the change.
+    """
+
+    model: FittedRegression
+    frame: ModelFrame
+    options: DiD
+    treated: Bools
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The regression's equations: the same object in every answer, so that answers stack."""
+        return (self.model.stage(),)
+
+    def potential(self) -> PotentialMeans:
+        """What the predictions answer, averaged over the treated after the change."""
+        target = np.where(self.treated, self.frame.unit_weights, 0.0)
+        why = (
+            "this regression has one effect for all the treated; for groups of them fit each with subset=, which has "
+            "trends of its own"
+        )
+        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why)
+
+    def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
+        """Mean outcomes of the treated after the change, as it was and under parallel trends, with their influence."""
+        n, total = len(target), target.sum()
+        theta, rows, direct = [], [], []
+        for setting in wanted:
+            parts = [(sign, self.frame.cell(PART, g, t)) for sign, g, t in (TREATED if setting.key else UNTREATED)]
+            m = np.sum([sign * shifted_predictor(self.model, change) for sign, change in parts], axis=0)
+            mu = float(target @ m / total)
+            theta.append(mu)
+            rows.append(np.sum([s * mean_gradient(self.model, change, target / total) for s, change in parts], axis=0))
+            direct.append(n * target * (m - mu) / total)
+        gradients = np.array(rows)
+        if not self.model.estimable(gradients).all():
+            raise_unidentified(self.model, self.frame, gradients)
+        evidence = Influence(self.stages, self.model.jacobian(gradients), n, np.column_stack(direct), rooted=True)
+        return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
+
+
+def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Array) -> None:
+    """An ``IdentificationError`` that names the controls that cannot be told apart from the effect.
+
+    Parameters
+    ----------
+    gradients : ndarray (q, p)
+        The combinations of coefficients that are asked for.
+    """
+    panel, design = frame.the_panel, frame.design(PART)
+    dropped = np.setdiff1d(np.arange(len(model.names)), model.kept)
+    told, named = [], []
+    for k in np.flatnonzero(~model.determined(gradients).all(axis=0)):
+        j = int(dropped[k])
+        share = np.abs(model.alias[:, k]) * model.lengths[model.kept]
+        made_of = [int(model.kept[i]) for i in np.flatnonzero(share > SHARE * model.lengths[j])]
+        told.append(f"{model.names[j]} = a combination of {some(model.names[i] for i in made_of)}")
+        named += [j, *made_of]
+    terms, own = design.recipe.terms, {panel.treated, panel.time}
+    places = dict.fromkeys(int(design.recipe.assign[j]) for j in sorted(named))
+    controls = [
+        terms.term_labels[place - 1]
+        for place in places
+        if place and {terms.labels[i] for i, _ in design.recipe.coding[place - 1]} - own
+    ]
+    treated, time = symbol(panel.treated), symbol(panel.time)
+    raise IdentificationError(
+        f"the effect of {treated} is not identified: {some(controls)} cannot be told apart from {treated}:{time}, the "
+        f"treated group after the change ({'; '.join(told[:5])}). What changed for the treated and for nobody else may "
+        f"be the treatment's doing or its own, and no regression can divide the change between the two. Leave "
+        f"{some(controls)} out (the effect is then that of all that changed for the treated), or take values from "
+        "before the change, or use data in which they differ within a group and period"
+    )
+
+
+def _batch(frame: ModelFrame, options: DiD, query: Query, W: Array) -> Array | None:
+    """Many reweighted fits at once: all cross-products in one matrix product; None where each must be refitted."""
+    if query.by is not None or options.measure != "difference" or options.contrast != "reference":
+        return None
+    design = frame.design(PART)
+    if multiplied(design.X, design.names):
+        return None
+    weights = W if frame.weights is None else W * frame.weights
+    betas = replicates(design.X, frame.y, weights, frame.offset, names=design.names)
+    if np.isnan(betas).all(axis=1).any() or np.isnan(betas).any(axis=0).any():
+        return None
+    # the same in every row: whatever a control adds to the four predictions cancels
+    effects = betas @ (_row(frame, TREATED) - _row(frame, UNTREATED))
+    if query.kind == "effects":
+        return effects[:, None]
+    target = weights * (frame.the_panel.cells == 3)
+    after = target @ frame.y / target.sum(axis=1)  # what least squares fits there on average
+    return np.column_stack([after - effects, after])
+
+
+def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
+    """The first row's design, put into groups and periods and added up."""
+    X = frame.design(PART).X[:1]
+    changes = [(sign, frame.cell(PART, g, t)) for sign, g, t in parts]
+    first = [(sign, Counterfactual(change.columns, change.values[:1])) for sign, change in changes]
+    return np.asarray(np.sum([sign * change.apply(X)[0] for sign, change in first], axis=0))
+
+
+@Record(
+    name="did",
+    options=DiD,
+    aliases=("difference_in_differences", "diff_in_diff"),
+    treatments={Kind.BINARY},
+    estimands=(ATT,),
+    default_vcov="classical",
+    face="causalformula.results.families.did:DidResult",
+    roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
+    unread={
+        "treat": "write did(A, time) in place of treat(A), where A says who is in the treated group and time is the "
+        "period",
+        "modify": "effects that differ between the treated need trends that differ too; fit each group with subset=",
+        "fe": "with two groups and two periods their effects are in the regression; leave fe(...) out, and name the "
+        "units: did(A, time, unit = id)",
+    },
+    default_for=("did",),
+    r="lm(y ~ A * time + x)",
+    summary="difference in differences of two groups over two periods",
+    batch=_batch,
+    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
+)
+def did(frame: ModelFrame, options: DiD) -> Fit:
+    """Average effect on the treated by the difference in differences of two groups over two periods.
+
+    Fits ``E[Y | A, t, X] = b0 + b1 A + b2 t + b3 A t + X c`` by least squares. The effect is what the treated after the
+    change are above the prediction for them from their own past and the change of the others,
+    ``m(1, 1) - {m(1, 0) + m(0, 1) - m(0, 0)}``, which is ``b3``. Identified when, without treatment and given X, both
+    groups would have changed alike (parallel trends), nobody reacted before the change, and X does not itself react.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : DiD
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    CapabilityError
+        For more than two periods, or treatments that begin at different times.
+    IdentificationError
+        If a control is a combination of the period and of being treated after the change.
+
+    References
+    ----------
+    Ashenfelter and Card (1985); Card and Krueger (1994); Bertrand, Duflo and Mullainathan (2004) for standard errors
+    clustered by unit. R: ``lm(y ~ A * time + x)`` with ``sandwich::vcovCL(cluster = ~unit)``.
+    """
+    treated = frame.the_panel.cells == 3  # which refuses another design before anything is fitted
+    model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
+    words = "difference in differences (two groups, two periods)"
+    notes = (*model.notes, *dropped_terms(model, "regression"))
+    found = Fit.of(Trends(model, frame, options, treated).potential(), words, {"outcome": Fitted(model, PART)}, notes)
+    # the classical variance would take sampling weights for precisions
+    return replace(found, design=replace(found.design, vcov=WEIGHTED if frame.has("weights") else ""))

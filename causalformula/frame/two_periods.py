@@ -1,0 +1,271 @@
+"""Two groups and two periods: which of them the variables of ``did(A, time, unit = id)`` say, and what forbids it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from causalformula.errors import DataError, counted, some
+from causalformula.formula.expressions.values import (
+    Factor,
+    Logical,
+    Strings,
+    Value,
+    as_factor,
+    kind,
+    number_label,
+)
+from causalformula.formula.language.deparse import symbol
+from causalformula.frame.grouping import Grouping
+from causalformula.frame.panel import Panel
+from causalformula.frame.treatment import read_treatment
+from causalformula.numerics.arrays import Array, Bools, Codes
+
+STAGGERED = "the staggered methods of difference in differences, which are not available yet"
+# Words whose alphabetical order is not that of time.
+LATER, EARLIER = ("after", "post"), ("before", "pre")
+
+
+def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
+    """The panel with its two groups and two periods, and what to say of how they were read.
+
+    Where the variables ask for another design, ``other`` says which, and there are no ``groups``.
+
+    Parameters
+    ----------
+    panel : Panel
+    used : ndarray (n,) of bool
+        Rows of positive weight.
+
+    Raises
+    ------
+    DataError
+        If a unit is there twice in a period, is treated and then untreated, or changes its group; if a group has no
+        rows in a period; if there is one period, or a group's variable has more than two levels.
+    """
+    refuse_repeats(panel)
+    on = _switch(panel.first)
+    if on is not None:
+        refuse_switched_off(panel, on)
+    if other := _another_design(panel):
+        return replace(panel, other=other), ()
+    _refuse_backwards(panel.periods)
+    panel, notes = _constant(panel, on)
+    if panel.other:
+        return panel, ()
+    groups = read_treatment(panel.treated, panel.first)
+    found = replace(panel, groups=groups, first=groups.column, second=_coded(panel.second, panel.periods))
+    _refuse_empty_cells(found, used)
+    return found, (*notes, *_order_note(panel), *_alone(found, used))
+
+
+def _switch(first: Value) -> Bools | None:
+    """Whether each row is under treatment, where the variable is 0/1 or logical."""
+    if isinstance(first, Logical):
+        return np.asarray(first.codes == 1)
+    if isinstance(first, np.ndarray) and np.isin(first, (0, 1)).all():
+        return np.asarray(first == 1)
+    return None
+
+
+def _another_design(panel: Panel) -> str:
+    """What the variables ask for where it is not two groups and two periods; empty where it is."""
+    treated, time, size = symbol(panel.treated), symbol(panel.time), len(panel.periods.levels)
+    if size == 1:
+        raise DataError(
+            f"{time} is {panel.periods.levels[0]} in all rows used; a difference in differences needs a period before "
+            "the treatment and one after it. Check the subset, and the rows dropped for missing values"
+        )
+    if isinstance(panel.first, np.ndarray) and _switch(panel.first) is None:
+        values = [number_label(float(v)) for v in np.unique(panel.first)]
+        several = f", or did(factor({treated}), {time}) if its values are two groups" if len(values) == 2 else ""
+        return (
+            f"did({treated}, {time}) has the values {some(values)} in {treated}: first treated periods come with "
+            f"{STAGGERED}. With two periods write did({treated} == ..., {time}), which says who is in the treated "
+            f"group{several}"
+        )
+    if not isinstance(panel.first, (np.ndarray, Logical, Factor, Strings)):
+        raise DataError(f"{treated} in did(...) is {kind(panel.first)}; it says who is treated, in one column")
+    if size > 2:
+        once = "" if panel.unit is None else f" + cluster({panel.unit.name}), without unit="
+        return (
+            f"{time} has {size} periods ({some(panel.periods.levels, 5)}); more than two come with {STAGGERED}. For "
+            "two of them choose their rows with subset=; to average those before and those after write "
+            f"did({treated}, {time} > ...){once}"
+        )
+    levels = [] if isinstance(panel.first, np.ndarray) else as_factor(panel.first).drop_unused().levels
+    if len(levels) > 2:
+        raise DataError(
+            f"{treated} has {len(levels)} levels ({some(levels)}); a difference in differences compares two groups. "
+            f'Write did({treated} == "...", {time}), or leave the others out with subset='
+        )
+    return ""
+
+
+def refuse_repeats(panel: Panel) -> None:
+    """A ``DataError`` for a unit that is observed more than once in a period, naming such units."""
+    if panel.unit is None:
+        return
+    size = len(panel.periods.levels)
+    counts = np.bincount(panel.unit.codes * size + panel.periods.codes, minlength=len(panel.unit.levels) * size)
+    twice = counts.reshape(-1, size) > 1
+    if twice.any():
+        units, periods = np.nonzero(twice)
+        where = [f"{panel.unit.levels[u]} at {panel.periods.levels[p]}" for u, p in zip(units, periods, strict=True)]
+        raise DataError(
+            f"{_named(panel.unit, np.unique(units))} more than one row in a period of {symbol(panel.time)} "
+            f"({some(where, 5)}); give each unit one row a period, or write cluster({panel.unit.name}), without unit="
+        )
+
+
+def refuse_switched_off(panel: Panel, on: Bools) -> None:
+    """A ``DataError`` for a unit that is treated and then untreated, naming such units."""
+    if panel.unit is None:
+        return
+    order = np.lexsort((panel.periods.codes, panel.unit.codes))
+    unit = panel.unit.codes[order]
+    off = (unit[1:] == unit[:-1]) & (np.diff(on[order].astype(np.int8)) < 0)
+    if off.any():
+        raise DataError(
+            f"{_named(panel.unit, np.unique(unit[1:][off]))} been treated and then untreated ({symbol(panel.treated)} "
+            "goes from 1 to 0): a difference in differences is about a treatment that stays. Leave these units, or "
+            "their later periods, out with subset="
+        )
+
+
+def _constant(panel: Panel, on: Bools | None) -> tuple[Panel, tuple[str, ...]]:
+    """The panel with a group that is constant within units; a treatment that switches on is the group that gets it."""
+    if panel.unit is None:
+        return panel, ()
+    codes = on if on is not None else as_factor(panel.first).codes
+    low, high = _range(np.asarray(codes, dtype=np.intp), panel.unit)
+    changed = np.flatnonzero(low != high)
+    if not len(changed):
+        return panel, ()
+    treated, unit = symbol(panel.treated), panel.unit
+    if on is None:
+        raise DataError(
+            f"{_named(unit, changed)} more than one value of {treated}; the first variable of did(...) says in which "
+            "group a unit is, in all its rows (or, as 0 and 1, when its treatment is on)"
+        )
+    first = panel.periods.codes == 0
+    if (on & first).any():
+        early = np.unique(unit.codes[on & first])
+        return replace(
+            panel,
+            other=f"{treated} switches on within {unit.name}, and {_named(unit, early)} been treated from the first "
+            f"period on; units treated at different times come with {STAGGERED}. Leave the early ones out with subset=",
+        ), ()
+    _refuse_unknown(panel, first)
+    group = (high[unit.codes] == 1).astype(float)
+    column: Value = group if isinstance(panel.first, np.ndarray) else Logical.of(group == 1)
+    later = panel.periods.levels[1]
+    note = (
+        f"{treated} switches on within {unit.name}: it was taken for the group that is treated at "
+        f"{symbol(panel.time)} = {later}, in both periods ({counted(len(changed), 'unit')})"
+    )
+    return replace(panel, first=column), (note,)
+
+
+def _range(codes: Codes, unit: Grouping) -> tuple[Codes, Codes]:
+    """Smallest and largest code of each unit."""
+    low = np.full(len(unit.levels), codes.max())
+    high = np.zeros(len(unit.levels), dtype=np.intp)
+    np.minimum.at(low, unit.codes, codes)
+    np.maximum.at(high, unit.codes, codes)
+    return low, high
+
+
+def _refuse_unknown(panel: Panel, first: Bools) -> None:
+    """Units that are seen before only: whether their treatment switched on is not known."""
+    unit = panel.unit
+    assert unit is not None
+    seen = np.bincount(unit.codes[~first], minlength=len(unit.levels)) > 0
+    unknown = np.flatnonzero(~seen)
+    if len(unknown):
+        raise DataError(
+            f"{symbol(panel.treated)} switches on within {unit.name}, and {_named(unit, unknown)} no row in the later "
+            "period, so it is not known in which group they are. Leave these units out with subset=, or give did(...) "
+            "a column that says who is in the treated group"
+        )
+
+
+def _coded(second: Value, periods: Grouping) -> Value:
+    """The period as the regression has it: 0/1 and logicals as they are, anything else as two levels."""
+    if isinstance(second, Logical) or (isinstance(second, np.ndarray) and np.isin(second, (0, 1)).all()):
+        return np.asarray(second, dtype=float) if isinstance(second, np.ndarray) else second
+    return Factor(periods.codes, periods.levels)
+
+
+def _refuse_empty_cells(panel: Panel, used: Bools) -> None:
+    """A ``DataError`` that names a group without rows in a period."""
+    assert panel.groups is not None
+    counts = np.bincount(panel.cells[used], minlength=4)
+    if counts.all():
+        return
+    cells = [f"{symbol(panel.treated)} = {g} and {symbol(panel.time)} = {p}" for g, p in _cells(panel)]
+    empty = [cell for cell, count in zip(cells, counts, strict=True) if not count]
+    weight = "" if used.all() else " of positive weight"
+    switched = (
+        f". If {symbol(panel.treated)} is 1 only while the treatment is on, name the units, unit = id, or give a "
+        "column of who is in the treated group"
+        if not counts[2] and panel.unit is None
+        else ""
+    )
+    raise DataError(
+        f"no row{weight} has {' or '.join(empty)}; both groups must be observed in both periods. Check the subset, and "
+        f"the rows dropped for missing values{switched}"
+    )
+
+
+def _cells(panel: Panel) -> Iterable[tuple[str, str]]:
+    assert panel.groups is not None
+    return [(group, period) for group in panel.groups.levels for period in panel.periods.levels]
+
+
+def _refuse_backwards(periods: Grouping) -> None:
+    """A ``DataError`` for periods named in words that the alphabet puts the wrong way round."""
+    early, late = (level.strip().casefold() for level in periods.levels)
+    if early.startswith(LATER) and late.startswith(EARLIER):
+        first, second = periods.levels
+        raise DataError(
+            f"{symbol(periods.name)} has the periods {first!r} and {second!r}, in this order; the first must be the "
+            f'earlier one. Write did(..., {symbol(periods.name)} == "{first}"), or give the levels in their order in '
+            "time, as an ordered categorical"
+        )
+
+
+def _order_note(panel: Panel) -> tuple[str, ...]:
+    """Text has the order of the alphabet, which may not be that of time."""
+    early, late = panel.periods.levels
+    if not isinstance(panel.second, Strings) or (_numeral(early) and _numeral(late)):
+        return ()
+    return (f"the periods of {symbol(panel.time)} are text, in the order of the alphabet: {early!r}, then {late!r}",)
+
+
+def _numeral(text: str) -> bool:
+    return text.strip()[:1].isdigit()
+
+
+def _alone(panel: Panel, used: Bools) -> tuple[str, ...]:
+    """Units that are observed in one period only: they count, though no difference can be made within them."""
+    if panel.unit is None:
+        return ()
+    rows = np.bincount(panel.unit.codes[used], minlength=len(panel.unit.levels))
+    alone = int((rows == 1).sum())
+    if not alone:
+        return ()
+    return (
+        f"{counted(alone, 'unit')} of {panel.unit.name} {'is' if alone == 1 else 'are'} observed in one period only, "
+        f"and {'takes' if alone == 1 else 'take'} part in the means of that period",
+    )
+
+
+def _named(unit: Grouping, codes: Codes | Array | Any) -> str:
+    """``id 3, 7 have`` for some units."""
+    names = [unit.levels[int(k)] for k in codes]
+    count = f" ({len(names)} units)" if len(names) > 10 else ""
+    return f"{unit.name} {some(names)}{count} {'has' if len(names) == 1 else 'have'}"

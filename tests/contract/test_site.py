@@ -1,0 +1,175 @@
+"""The site's pages: every role, method and public name is there, and every call of ours that a page shows runs."""
+
+import inspect
+import re
+import sys
+import warnings
+
+import matplotlib
+import pytest
+
+import causalformula as cf
+from causalformula.backends import catalogue, registry
+from causalformula.errors import CapabilityError, CausalFormulaWarning
+from causalformula.formula.language.grammar import ROLES
+from causalformula.results.families.faces import face_of
+from tests.vignettes import ROOT, blocks, outputs, tidied
+
+matplotlib.use("Agg")
+DOCS = ROOT / "docs"
+if not DOCS.is_dir():
+    pytest.skip("the site's sources are not here", allow_module_level=True)
+sys.path.insert(0, str(DOCS / "_ext"))
+import record_tables as tables  # noqa: E402
+
+PAGES = sorted(DOCS.glob("*.md"))
+PACKAGES = (
+    *("MatchIt", "WeightIt", "cobalt", "marginaleffects", "sandwich"),
+    *("lmtest", "modelsummary", "survey", "estimatr", "boot"),
+)
+# Words of a cell that holds no call of ours.
+WITHOUT = ("not yet: ", "no counterpart")
+
+
+@pytest.fixture(autouse=True)
+def in_silence():
+    from matplotlib import pyplot as plt
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalFormulaWarning)
+        yield
+    plt.close("all")
+
+
+def read(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def namespace(name):
+    """What a page's own code defines."""
+    made = {}
+    for block in blocks(read(name)):
+        if block.language == "python":
+            exec(compile(block.code, name, "exec"), made)
+    return made
+
+
+def rows(name):
+    """The cells of every row of a page's tables, but for the headers."""
+    lines = [line for line in read(name).splitlines() if line.startswith("|")]
+    cells = [[cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [row for row in cells if row[0] not in ("R", "call", "---")]
+
+
+def calls(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_code_prints_what_the_page_shows(page):
+    for block, printed in outputs(page.read_text(encoding="utf-8")):
+        assert printed == tidied(block.output or ""), f"after\n{block.code}"
+
+
+@pytest.mark.parametrize("name, column", [("from-r.md", 1), ("results.md", 0)])
+def test_every_call_of_ours_runs(name, column, capsys):
+    made, ran = namespace(name), 0
+    for row in rows(name):
+        if row[column].startswith(WITHOUT):
+            continue
+        assert calls(row[column]), f"no call in {row}"
+        for call in calls(row[column]):
+            if not call.startswith("."):
+                eval(compile(call, name, "eval"), dict(made))
+                ran += 1
+    assert ran > 30
+
+
+def test_what_is_not_yet_there_is_planned():
+    """A row that says "not yet" becomes a call when the method arrives."""
+    waiting = {row[0]: row[1].removeprefix("not yet: ") for row in rows("from-r.md") if row[1].startswith("not yet")}
+    assert len(waiting) > 8
+    for r, method in waiting.items():
+        assert catalogue.planned(method.strip("`")), f"{r} is there now: write the call in docs/from-r.md"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_package_has_a_table(package):
+    assert f"\n## {package}\n" in read("from-r.md")
+
+
+def test_every_matching_method_of_matchit_is_named():
+    text = read("from-r.md")
+    for method in ("nearest", "optimal", "full", "quick", "genetic", "cem", "exact", "cardinality", "subclass"):
+        assert f'matchit(method = "{method}")' in text or f'method = "{method}"' in text
+
+
+# ---- the tables that the package writes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_an_example_that_runs(role):
+    example = tables.EXAMPLES[role]
+    assert f"{role}(" in example and example in tables.roles_table()
+    made = namespace("roles.md")
+    if tables.readers(role):
+        assert eval(example, made).tidy()["estimate"].notna().all()
+    else:
+        with pytest.raises(CapabilityError, match="not available yet"):
+            eval(example, made)
+        assert f"{ROLES[role].meaning} (no method reads it yet)" in tables.roles_table()
+
+
+def test_no_example_is_left_over():
+    assert list(tables.EXAMPLES) == list(ROLES)
+
+
+def test_every_record_has_a_row_in_every_table():
+    for table in (tables.methods_table(), tables.options_table(), tables.readers_table()):
+        first = [line.split(" | ")[0] for line in table.splitlines()[2:]]
+        assert [calls(cell)[0] for cell in first] == [record.name for record in registry.methods()]
+
+
+def test_a_bar_in_a_cell_does_not_end_it():
+    assert tables.markdown(("a",), [("x |> y",)]).splitlines()[-1] == r"| x \|> y |"
+
+
+def test_planned_methods_are_listed():
+    assert set(calls(tables.planned_list())) == {name for name, where in catalogue.CATALOGUE.items() if not where}
+
+
+def test_every_table_is_shown():
+    shown = {name for page in PAGES for name in re.findall(r"```\{records\} (\w+)", page.read_text(encoding="utf-8"))}
+    assert shown == set(tables.TABLES)
+
+
+# ---- the API reference -----------------------------------------------------------------------------------------------
+
+
+def test_every_public_name_is_in_the_api_reference():
+    listed = set(re.findall(r"^   ([\w.]+)$", read("api/index.rst"), re.MULTILINE))
+    assert set(cf.__all__) <= listed, f"missing: {set(cf.__all__) - listed}"
+    for path in listed:
+        value = cf
+        for part in path.split("."):
+            value = getattr(value, part)
+        assert inspect.getdoc(value), path
+
+
+def test_every_family_of_results_is_in_the_api_reference():
+    listed = read("api/index.rst")
+    for record in registry.methods():
+        assert f"results.{face_of(record.face).__module__.partition('.results.')[2]}." in listed, record.face
+
+
+# ---- help(cf) --------------------------------------------------------------------------------------------------------
+
+
+def test_help_is_a_page():
+    import pydoc
+
+    text = pydoc.render_doc(cf, renderer=pydoc.plaintext)
+    assert len(text.splitlines()) < 60
+    for word in ("cf.fit", "cf.design", "dir(cf)", "https://"):
+        assert word in text
+    assert set(cf.__all__) <= set(dir(cf))

@@ -1,0 +1,95 @@
+"""What a frame binds, and the frames that refutations and permutations make of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula.backends import registry
+from causalformula.formula.language.grammar import ROLES
+from causalformula.formula.language.reader import parse
+from causalformula.frame.bind import GROUPED, TERM_ROLES, bind
+from causalformula.frame.parts import PARTS, Part
+
+
+@pytest.fixture
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    n = 40
+    d = pd.DataFrame({"id": np.arange(n) // 2, "t": np.arange(n) % 2, "a": (np.arange(n) // 2) % 2})
+    d = d.assign(x=rng.normal(size=n), z=rng.normal(size=n), g=np.arange(n) // 8, s=list("uv") * 20, w=1.0)
+    return d.assign(y=d["x"] + d["a"] * d["t"] + rng.normal(size=n))
+
+
+EVERY = (
+    "y ~ treat(a) + adjust(x) + outcome(z) + propensity(z) + modify(s) + iv(z) + fe(id + g^s) + cluster(g) + strata(s)"
+    " + weights(w) + offset(z) + censoring(z)"
+)
+
+
+def test_every_role_is_bound(data):
+    """Each role of the table is evaluated: a missing value in any of them drops its row, and is counted."""
+    bound = {*TERM_ROLES, *GROUPED, "treat", "did", "weights", "offset"} - {"unit", "period"}
+    assert bound == set(ROLES)
+    spare = {"z": "z", "id": "id", "g": "g", "s": "s", "w": "w"}
+    for name in spare:
+        gone = data.assign(**{name: data[name].astype(object).where(data.index != 3, None)})
+        frame = bind(parse(EVERY), gone)
+        assert (frame.n, frame.missing_by) == (39, {name: 1})
+    frame = bind(parse("y ~ did(a, t, unit = id)"), data.assign(id=data["id"].where(data.index != 3)))
+    assert (frame.n, frame.missing_by) == (39, {"id": 1})
+
+
+def test_groupings_are_one_mapping(data):
+    frame = bind(parse(EVERY), data)
+    assert {role: [g.name for g in found] for role, found in frame.groupings.items()} == {
+        "cluster": ["g"],
+        "strata": ["s"],
+        "fe": ["id", "g^s"],
+    }
+    crossed = frame.groupings["fe"][1]
+    assert len(crossed.levels) == 10 and crossed.levels[0] == "0:u"
+    codes = frame.codes(["g", "id", "x"])
+    np.testing.assert_array_equal(codes["id"], data["id"])
+    panel = bind(parse("y ~ did(a, t, unit = id) + x"), data)
+    assert panel.unit.name == "id" and (panel.panel.treated, panel.panel.time) == ("a", "t")
+    assert panel.design(Part("did")).names == ("(Intercept)", "a", "t", "x", "a:t")
+    assert panel.take(np.arange(10)).panel.unit.codes.tolist() == panel.unit.codes[:10].tolist()
+
+
+def test_designs_are_named_by_parts(data):
+    frame = bind(parse(EVERY), data)
+    assert frame.design(Part("iv")).names == ("(Intercept)", "z")
+    assert "a:x" in frame.design(Part("outcome", interact=True)).names
+    assert {kind: frame.design(Part(kind)).names for kind in PARTS if kind != "did"}
+    for wrong in ("iv", "outcome", ("outcome", True), None):
+        with pytest.raises(cf.CapabilityError, match="named by a Part"):
+            frame.design(wrong)
+    with pytest.raises(cf.CapabilityError, match="no design matrix 'outcom'; did you mean 'outcome'"):
+        Part("outcom")
+    with pytest.raises(cf.CapabilityError, match="no treatment to interact"):
+        Part("propensity", interact=True)
+    with pytest.raises(cf.CapabilityError, match="needs did"):
+        frame.design(Part("did"))
+
+
+def test_other_outcomes_and_columns(data):
+    fit = cf.fit("y ~ treat(a) + x", data)
+    frame, options = fit.call.frame, fit.call.options
+    moved = frame.with_outcome(frame.y + 3.0)
+    assert registry.run(moved, options).estimate.theta[0] == pytest.approx(fit.estimate)
+    assert moved.design(Part("outcome")) is frame.design(Part("outcome"))
+    other = registry.run(frame.with_outcome(data["z"].to_numpy(), "z"), options)
+    assert other.estimate.theta[0] == pytest.approx(cf.fit("z ~ treat(a) + x", data).estimate, rel=1e-10)
+    swapped = registry.run(frame.with_column("x", data["z"].to_numpy()), options)
+    assert swapped.estimate.theta[0] == pytest.approx(cf.fit("y ~ treat(a) + z", data).estimate, rel=1e-10)
+    added = registry.run(frame.with_column("z", data["z"].to_numpy(), role="adjust"), options)
+    assert added.estimate.theta[0] == pytest.approx(cf.fit("y ~ treat(a) + x + z", data).estimate, rel=1e-10)
+    assert fit.estimate == cf.fit("y ~ treat(a) + x", data).estimate
+    for name in ("a", "y"):
+        with pytest.raises(cf.CapabilityError, match="use with_treatment or with_outcome"):
+            frame.with_column(name, data["z"].to_numpy())
+    with pytest.raises(cf.CapabilityError, match="no variable 'zz'"):
+        frame.with_column("zz", data["z"].to_numpy())

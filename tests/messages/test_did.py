@@ -1,0 +1,200 @@
+"""What a difference in differences cannot be made of: which units, which cell, which control, and what to do."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+
+F = "Severity ~ did(Drug, Post, unit = id)"
+ROWS = "Severity ~ did(Drug, Post)"
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    return cf.datasets.load("did_panel").iloc[:200]
+
+
+def message(formula, data, kind=cf.DataError, **options) -> str:
+    with warnings.catch_warnings(), pytest.raises(cf.CausalFormulaError) as caught:
+        warnings.simplefilter("ignore")
+        cf.fit(formula, data, **options)
+    assert type(caught.value) is kind
+    assert len(str(caught.value)) < 900
+    return str(caught.value)
+
+
+def on(panel: pd.DataFrame) -> pd.DataFrame:
+    """The treatment as it switches on."""
+    return panel.assign(Drug=panel["Drug"] * panel["Post"])
+
+
+# -- groups, periods, units ----------------------------------------------------------------------------------------
+
+
+def test_a_treatment_that_switches_off(panel):
+    off = panel.assign(Drug=np.where(panel["id"].isin([3, 9]), 1 - panel["Post"], panel["Drug"]))
+    text = message(F, off)
+    assert text.startswith("id 3, 9 have been treated and then untreated (Drug goes from 1 to 0)")
+    assert "subset=" in text
+    three = panel.assign(Post=panel["id"] % 2 + panel["Post"], Drug=off["Drug"])
+    assert "id 3, 9 have been treated and then untreated" in message(F, three)
+
+
+def test_units_that_are_there_twice(panel):
+    text = message(F, pd.concat([panel, panel.iloc[[0, 5]]], ignore_index=True))
+    assert "id 1, 3 have more than one row in a period of Post (1 at 0, 3 at 1)" in text
+    assert "cluster(id)" in text
+
+
+@pytest.mark.parametrize("formula", [F, ROWS])
+def test_an_empty_cell(panel, formula):
+    text = message(formula, panel[(panel["Drug"] == 0) | (panel["Post"] == 0)])
+    assert text.startswith("no row has Drug = 1 and Post = 1; both groups must be observed in both periods")
+    weighted = message(formula + " + weights(w)", panel.assign(w=1.0 - panel["Drug"] * panel["Post"]))
+    assert "no row of positive weight has Drug = 1 and Post = 1" in weighted
+
+
+def test_a_treatment_that_switches_on_without_units(panel):
+    text = message(ROWS, on(panel))
+    assert "no row has Drug = 1 and Post = 0" in text
+    assert "name the units, unit = id" in text
+
+
+def test_one_period_and_one_group(panel):
+    assert "Post is 0 in all rows used; a difference in differences needs a period before" in message(
+        F, panel[panel["Post"] == 0]
+    )
+    assert "'Drug' has only '1'" in message(F, panel[panel["Drug"] == 1])
+
+
+def test_text_that_changes_within_units(panel):
+    text = message(F, on(panel).assign(Drug=np.where(on(panel)["Drug"] == 1, "yes", "no")))
+    assert "have more than one value of Drug" in text
+    assert "in which group a unit is" in text
+
+
+def test_units_of_unknown_group(panel):
+    data = on(panel)
+    text = message(F, data[~((data["id"] <= 3) & (data["Post"] == 1))])
+    assert "Drug switches on within id, and id 1, 2, 3 have no row in the later period" in text
+
+
+def test_words_that_the_alphabet_puts_backwards(panel):
+    text = message(F, panel.assign(Post=np.where(panel["Post"] == 1, "after", "before")))
+    assert "Post has the periods 'after' and 'before', in this order" in text
+    assert 'did(..., Post == "after")' in text
+
+
+def test_more_than_two_groups(panel):
+    text = message(F, panel.assign(Drug=np.array(["a", "b", "c"])[panel["id"] % 3]))
+    assert "Drug has 3 levels (a, b, c); a difference in differences compares two groups" in text
+
+
+# -- the staggered form --------------------------------------------------------------------------------------------
+
+STAGGERED = "the staggered methods of difference in differences, which are not available yet"
+
+
+def test_more_than_two_periods(panel):
+    text = message(F, panel.assign(Post=panel["Post"] * (1 + panel["id"] % 2)), cf.CapabilityError)
+    assert "Post has 3 periods (0, 1, 2); more than two come with " + STAGGERED in text
+    assert "did(Drug, Post > ...) + cluster(id), without unit=" in text
+
+
+def test_first_treated_periods(panel):
+    years = panel.assign(Post=2010 + 4 * panel["Post"], Drug=2014 * panel["Drug"])
+    text = message(F, years, cf.CapabilityError)
+    assert "did(Drug, Post) has the values 0, 2014 in Drug: first treated periods come with " + STAGGERED in text
+    # both ways out that the message names are ways out
+    for formula in ("Severity ~ did(Drug == 2014, Post, unit = id)", "Severity ~ did(factor(Drug), Post, unit = id)"):
+        assert cf.fit(formula, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
+
+
+def test_units_treated_from_the_first_period_on(panel):
+    data = on(panel)
+    text = message(F, data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"])), cf.CapabilityError)
+    assert "id 1 has been treated from the first period on" in text
+    assert STAGGERED in text
+
+
+# -- controls ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [0, 1e6])
+def test_a_control_that_moves_with_the_treatment(panel, shift):
+    care = panel["Post"] * (5 + 3 * panel["Drug"]) + shift
+    text = message(F + " + I.H + care", panel.assign(care=care), cf.IdentificationError)
+    assert text.startswith("the effect of Drug is not identified: care cannot be told apart from Drug:Post")
+    assert "Leave care out" in text
+    assert "I.H" not in text
+
+
+def test_a_factor_that_moves_with_the_treatment(panel):
+    ward = np.array(["old", "new", "best"])[panel["Post"] * (1 + panel["Drug"])]
+    text = message(F + " + ward", panel.assign(ward=ward), cf.IdentificationError)
+    assert "not identified: ward cannot be told apart from Drug:Post" in text
+
+
+def test_a_control_that_is_the_group_does_no_harm(panel):
+    with pytest.warns(cf.CausalFormulaWarning, match="the regression leaves out twin, a combination of terms"):
+        fit = cf.fit(F + " + twin", panel.assign(twin=2 * panel["Drug"] + 1))
+    assert fit.estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-10)
+
+
+# -- roles and options ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (" + modify(I.H)", "method 'did' does not use modify(...): effects that differ"),
+        (" + fe(id)", "method 'did' does not use fe(...): with two groups and two periods"),
+        (" + propensity(I.H)", "method 'did' does not use propensity(...)"),
+    ],
+)
+def test_roles_that_it_does_not_use(panel, more, why):
+    assert why in message(F + more, panel, cf.CapabilityError)
+
+
+def test_the_method_without_its_role_and_the_role_without_its_method(panel):
+    text = message("Severity ~ treat(Drug)", panel, cf.CapabilityError, method="did")
+    assert "write did(A, time) in place of treat(A)" in text
+    text = message(F, panel, cf.CapabilityError, method="regression")
+    assert text == "method 'regression' does not use did(...); these do: did"
+    assert "holds the treatment already" in message(F + " + treat(Drug)", panel, cf.FormulaError)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"family": "binomial"}, "trends to be parallel on the scale of the outcome"),
+        ({"focal": 1}, "a difference in differences is for the treated group"),
+        ({"estimand": "ATE"}, "does not estimate the ATE; it offers ATT"),
+        ({"contrast": "sd"}, "'Drug' has the levels 0, 1"),
+        ({"unit": "id"}, "no option 'unit'"),
+        ({"measure": "nnt"}, "needs an outcome of 0 and 1"),
+    ],
+)
+def test_options(panel, options, why):
+    assert why in message(F, panel, cf.OptionError, **options)
+
+
+def test_what_the_result_does_not_have(panel):
+    fit = cf.fit(F, panel)
+    for ask, why in [
+        (lambda: fit.by("Post"), "one effect for all the treated"),
+        (fit.permutation_test, "for groups that were not drawn by lot"),
+        (fit.effects, "no unit-level effects"),
+        (lambda: cf.design(F, panel, "did"), "no design stage"),
+    ]:
+        with pytest.raises(cf.CapabilityError, match=why):
+            ask()
+    with pytest.raises(cf.OptionError, match="unknown plot 'outcome'; choose from effects, trends"):
+        fit.plot("outcome")
+    with pytest.raises(AttributeError, match="method='did' has"):
+        cf.fit("Severity ~ treat(Drug)", panel).cells()
