@@ -24,6 +24,7 @@ from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import result_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
+from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -57,16 +58,16 @@ def parse(
 def fit(
     formula: str | Spec | Formula,
     data: Any,
-    method: str | Options | None = None,
+    method: Method | str | Options | None = None,
     *,
     outcome: str | None = None,
-    estimand: str | None = None,
-    contrast: Any = None,
-    measure: str | None = None,
+    estimand: Estimand | None = None,
+    contrast: Contrast | None = None,
+    measure: Measure | None = None,
     family: str | None = None,
     vcov: Any = None,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
     **options: Any,
@@ -166,16 +167,16 @@ def fit(
 def design(
     formula: str | Spec | Formula,
     data: Any,
-    method: str | Options,
+    method: Method | str | Options,
     *,
-    estimand: str | None = None,
+    estimand: Estimand | None = None,
     focal: Any = None,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
     **options: Any,
-) -> Design:
+) -> Design[Result]:
     """Make the design of a study, weights or strata, with no outcome in sight.
 
     Parameters
@@ -220,7 +221,7 @@ def design(
     refuse_unread_roles(spec, record)
     frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
-    found = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
+    found: Design[Result] = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
     for note in (*missing_notes(frame), *found.notes):
         warn(note)
     return found

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
@@ -101,7 +102,7 @@ class Cluster(Request):
         error. Set them to zero in the covariance of the model's coefficients, as ``vcovCL(fix = TRUE)``.
     """
 
-    by: tuple[str, ...] = ()
+    by: str | Sequence[str] = ()
     type: str | None = None
     _: KW_ONLY
     weights: str = "estimated"

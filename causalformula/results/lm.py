@@ -22,6 +22,7 @@ from causalformula.results.call import grouping_names
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.words import NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -37,7 +38,7 @@ def lm(
     weights: str | None = None,
     offset: str | None = None,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Any = None,
@@ -108,7 +109,7 @@ def glm(
     epsilon: float = 1e-8,
     maxit: int = 25,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Any = None,

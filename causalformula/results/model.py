@@ -25,10 +25,11 @@ from causalformula.results.models.summary import coeftest, model_summary, print_
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.text.summary import Paged, Summary
-from causalformula.words import Spelling
+from causalformula.words import Interval, PredictType, ResidualType, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +85,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         """``residuals()``, by statsmodels' name."""
         return self.residuals()
 
-    def residuals(self, type: str = "response") -> pd.Series[Any]:
+    def residuals(self, type: ResidualType = "response") -> pd.Series[Any]:
         """Residuals.
 
         Parameters
@@ -114,9 +115,9 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
     def predict(
         self,
         newdata: Any = None,
-        type: str = "link",
+        type: PredictType = "link",
         se_fit: bool = False,
-        interval: str | None = None,
+        interval: Interval | None = None,
         level: float = 0.95,
     ) -> pd.Series[Any] | pd.DataFrame:
         """Predictions for the rows of the fit, or for new data by the same recipes.
@@ -200,7 +201,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         """
         return to_marginaleffects(self)
 
-    def plot(self, ax: Any = None, level: float = 0.95, intercept: bool = False) -> Any:
+    def plot(self, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
         """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""
         return draw.coefficients(self, ax, level, flag("intercept", intercept))
 

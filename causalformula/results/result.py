@@ -27,10 +27,11 @@ from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.summary import Paged, Summary
-from causalformula.words import Spelling
+from causalformula.words import Alternative, PermutationStatistic, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,7 +60,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
     The confidence level is an argument of reading: ``tidy(level=0.9)``, ``summary(level=0.9)``.
     """
 
-    design: Design
+    design: Design[Result]
     source: tuple[Result, tuple[str, ...]] | None = None
 
     def glance(self, names: Spelling = "broom") -> pd.DataFrame:
@@ -211,8 +212,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         strata: str | None = None,
         cluster: str | None = None,
         seed: int | None = None,
-        statistic: str = "estimate",
-        alternative: str = "two-sided",
+        statistic: PermutationStatistic = "estimate",
+        alternative: Alternative = "two-sided",
         n_jobs: int | None = None,
     ) -> PermutationTest:
         """Randomisation inference: refit under other assignments of the treatment that the design could have made.
@@ -263,7 +264,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
-    def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
+    def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
         return draw(self, kind, ax, level)
 

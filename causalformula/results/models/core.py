@@ -25,6 +25,7 @@ from causalformula.results.models.statistics import FitNumbers
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
+from causalformula.words import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +131,7 @@ class ModelCore(FitNumbers, Estimates):
         """Covariance matrix of the coefficients (R's name)."""
         return self.cov_params()
 
-    def confint(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
+    def confint(self, level: float = 0.95, method: Limits = "wald") -> pd.DataFrame:
         """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``.
 
         Parameters
