@@ -70,7 +70,7 @@ def test_snake_case(heart, models):
     assert list(models["lm"].glance("snake").columns[:2]) == ["r_squared", "adj_r_squared"]
     assert {"log_lik", "aic", "bic"} <= set(fit.glance(names="snake").columns)
     assert "nobs" in cf.stack([fit, fit]).glance("snake").columns
-    with pytest.raises(cf.OptionError, match="names must be 'broom' or 'snake'"):
+    with pytest.raises(cf.OptionError, match="unknown names 'camel'"):
         fit.tidy(names="camel")
 
 

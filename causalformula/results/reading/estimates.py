@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.errors import OptionError
+from causalformula.backends.options import one_of
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Classical, Cluster, Request
@@ -35,10 +35,9 @@ COLUMNS = {
 
 def spelled(columns: Mapping[str, Any], names: Spelling) -> dict[str, Any]:
     """Columns under broom's names, or with each dot an underscore and in small letters: ``logLik`` is ``log_lik``."""
+    one_of("names", names, ("broom", "snake"))
     if names == "broom":
         return dict(columns)
-    if names != "snake":
-        raise OptionError(f"names must be 'broom' or 'snake', not {names!r}")
     return {_CAPITAL.sub("_", name.replace(".", "_")).lower(): values for name, values in columns.items()}
 
 
