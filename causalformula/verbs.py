@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from causalformula.backends import registry
 from causalformula.backends.options import Options, check_functions, refuse_swapped
-from causalformula.backends.routing import default_method, refuse_estimated, refuse_unread_roles
+from causalformula.backends.routing import (
+    default_method,
+    refuse_estimated,
+    refuse_strata_of_design,
+    refuse_unread_roles,
+)
 from causalformula.errors import CapabilityError, FormulaError, warn
 from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import from_json, with_tilde
@@ -100,7 +105,8 @@ def fit(
         The covariance of the estimates; the method's own where not given, and ``"~g"`` where the formula has
         ``cluster(g)``.
 
-        - ``"classical"``; ``"HC0"`` to ``"HC5"``, ``"HC4m"``; ``"asympt"``, every stage estimated;
+        - ``"classical"``; ``"HC0"`` to ``"HC5"``, ``"HC4m"``; ``"asympt"``, every stage estimated; ``"linearised"``,
+          of sampling weights;
         - clusters: ``"~g"``, ``"~g + h"``, or by type ``"CR0 ~ g"``, ``"CR1 ~ g"``, ``"CR1S ~ g"``, ``"CR1p ~ g"``,
           ``"CR2 ~ g"``, ``"CR3 ~ g"``;
         - in time: ``"NeweyWest"``, ``"NeweyWest(4) ~ time"``, ``"Andrews"``, ``"DriscollKraay ~ time"``;
@@ -155,11 +161,15 @@ def fit(
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"
     _, chosen = registry.read_options(named, given)
+    call = Call(spec.source or str(spec), spec, frame, chosen)
+    call.refuse_idle(request)
     found = registry.run(frame, chosen)
     for note in found.notes:
         warn(note)
-    call = Call(spec.source or str(spec), spec, frame, chosen)
-    result: Result = result_of(found, call, Design(found.design, call, found.designed), request)
+    made = Design(found.design, call, found.designed)
+    result: Result = result_of(found, call, made, request)
+    for note in made.imbalance:
+        warn(note)
     warn_of_caveats(result)
     return result
 
@@ -219,9 +229,10 @@ def design(
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     record, chosen = registry.read_options(method, given, registry.ESTIMATED)
     refuse_unread_roles(spec, record)
+    refuse_strata_of_design(spec, record)
     frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
     found: Design[Result] = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
-    for note in (*missing_notes(frame), *found.notes):
+    for note in (*missing_notes(frame), *found.notes, *found.imbalance):
         warn(note)
     return found

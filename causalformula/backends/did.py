@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -38,8 +38,6 @@ TREATED = ((1, 1, 1),)
 UNTREATED = ((1, 1, 0), (1, 0, 1), (-1, 0, 0))
 # A column's part in another one counts when it is above rounding, on the scale of the columns.
 SHARE = 1e-8
-# The default covariance with sampling weights, unless there are clusters.
-WEIGHTED = "HC1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +178,8 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
     treatments={Kind.BINARY},
     estimands=(ATT,),
     default_vcov="classical",
+    # the classical variance would take sampling weights for precisions
+    weighted_vcov="linearised",
     face="causalformula.results.families.did:DidResult",
     roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
     unread={
@@ -228,6 +228,4 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
     words = "difference in differences (two groups, two periods)"
     notes = (*model.notes, *dropped_terms(model, "regression"))
-    found = Fit.of(Trends(model, frame, options, treated).potential(), words, {"outcome": Fitted(model, PART)}, notes)
-    # the classical variance would take sampling weights for precisions
-    return replace(found, design=replace(found.design, vcov=WEIGHTED if frame.has("weights") else ""))
+    return Fit.of(Trends(model, frame, options, treated).potential(), words, {"outcome": Fitted(model, PART)}, notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from causalformula.errors import DataError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.ties import tied
 
 LINKS = ("logit", "probit", "cloglog", "cauchit")
 DISCARD = ("treated", "control", "both")
@@ -50,6 +51,7 @@ def read_distance(frame: ModelFrame, distance: str, link: str) -> Distance:
         If the covariates predict the treatment perfectly.
     """
     found = _propensity(frame, link) if distance == "glm" else _column(frame, distance)
+    found = replace(found, values=tied(found.values))
     used = frame.unit_weights > 0
     if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
         raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; add adjust(...)")
@@ -71,6 +73,7 @@ def _propensity(frame: ModelFrame, link: str) -> Distance:
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:
     """Rows kept: those of the arms named that lie within the other arm's range of the score, and all others."""
+    x = tied(x)
     a, b = x[treated & used], x[~treated & used]
     of_treated = (x >= a.min()) & (x <= a.max())
     of_control = (x >= b.min()) & (x <= b.max())

@@ -60,6 +60,8 @@ class Record:
     aliases : tuple of str
     cluster_vcov : str
         The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
+    weighted_vcov : str
+        The default where the formula has ``weights(w)``; ``default_vcov`` where not given.
     roles : tuple of str
         Roles it uses beside the ones every method reads.
     unread : mapping of str to str
@@ -79,6 +81,8 @@ class Record:
         Optional packages that it imports.
     face : str
         ``module:class`` of its results, where the method's family has verbs of its own.
+    rebalance : str
+        What may help where a design leaves a covariate ``{x}`` out of balance, in words.
     run, make_design : callable
         Filled in by the decorator.
     """
@@ -92,6 +96,7 @@ class Record:
     summary: str = ""
     aliases: tuple[str, ...] = ()
     cluster_vcov: str = "~{g}"
+    weighted_vcov: str = ""
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")
     unread: Mapping[str, str] = field(default_factory=dict)
     default_for: tuple[str, ...] = ()
@@ -101,6 +106,7 @@ class Record:
     exempt: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     face: str = ""
+    rebalance: str = "outcome({x}) adjusts for what is left"
     run: Backend = field(default=lambda frame, options: _unfiled(), repr=False)
     make_design: Callable[[ModelFrame, Any], Designed] | None = field(default=None, repr=False)
 

@@ -121,6 +121,7 @@ def _averages(W: Array, base: Array, matrices: list[Array]) -> list[Array]:
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC),
     default_vcov="classical",
+    weighted_vcov="linearised",
     roles=("treat", "adjust", "outcome", "modify", "cluster", "weights", "offset"),
     r="lm() or glm() |> marginaleffects::avg_comparisons()",
     summary="outcome regression, standardised (g-computation)",

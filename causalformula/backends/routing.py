@@ -47,6 +47,21 @@ def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = Tr
         raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
 
 
+def strata_text(spec: Spec) -> str:
+    """The strata as the formula writes them."""
+    return " + ".join(str(role) for role in spec.of("strata"))
+
+
+def refuse_strata_of_design(spec: Spec, record: registry.Record) -> None:
+    """A ``CapabilityError`` for ``strata(s)`` in the formula of a design, which no design is made within."""
+    if spec.has("strata") and "strata" not in record.roles:
+        raise CapabilityError(
+            f"a design by method {record.name!r} does not use {strata_text(spec)}: adjust(...) balances columns, a "
+            "factor's levels among them. For a bootstrap within strata write them in the formula of the estimate, as "
+            "in design.fit('Y ~ treat(A) + strata(s)', vcov='bootstrap')"
+        )
+
+
 def refuse_estimated(options: Mapping[str, Any]) -> None:
     """An ``OptionError`` for what a design has no use for, as the estimate asks for it."""
     for name in ("outcome", "vcov", *registry.ESTIMATED):

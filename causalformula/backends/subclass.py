@@ -52,7 +52,8 @@ class Subclass(Options):
     subclass : int or sequence of numbers
         Number of strata, or the quantiles of the distance at which they are cut.
     min_n : int
-        Least number of units of each arm in each stratum; units are moved from neighbouring strata to get there. At 0
+        Least number of units of each arm in each stratum; units are moved from neighbouring strata to get there. Units
+        of one arm and one score stay together, and a stratum that they leave short is joined with its neighbour. At 0
         strata that lack an arm are dropped instead.
     distance : str
         ``"glm"``, the propensity score of the formula's confounders, or a column of the data.
@@ -170,6 +171,9 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     DataError
         If an arm has too few units for the strata, or no stratum has both.
     """
+    if options.distance != Subclass.distance:
+        given = f"distance={options.distance!r} gives the scores, so propensity(...) models nothing"
+        frame.refuse_roles(("propensity",), given)
     distance = read_distance(frame, options.distance, options.link)
     s, codes = frame.unit_weights, frame.the_treatment.codes
     _both_arms(frame, s > 0, "")
@@ -248,6 +252,10 @@ def _notes(strata: Strata, options: Subclass) -> list[str]:
     asked = len(options.probs) - 1
     if strata.size < asked:
         why = "some lack an arm (min_n=0)" if options.min_n == 0 else "some hold no unit: the distance has few values"
+        if strata.joined:
+            joined = f"{_count(strata.joined)} {'was' if strata.joined == 1 else 'were'} joined with a neighbour"
+            apart = f"; {why}" if strata.size + strata.joined < asked else ""
+            why = f"{joined}, as units of one score stay together{apart}"
         notes.append(f"{_count(strata.size)} instead of {asked}: {why}")
     if any(strata.moved):
         notes.append(
@@ -313,6 +321,8 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
     estimate=subclassified_fit,
+    rebalance="More strata (subclass=) may help, or a treatment model with more terms, method='ebal', which balances "
+    "exactly, or outcome({x}), which adjusts for what is left",
     exempt={
         "influence": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",
         "stacking": "the strata are a fixed design: their edges, and the propensity score, are not re-estimated",

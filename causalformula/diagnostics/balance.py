@@ -122,7 +122,7 @@ def pair_tables(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dic
     values = [c.values for c in columns]
     found = [moments(values, np.column_stack([np.where(arm, w, 0.0) for arm in arms])) for w in sample.weights]
     binary = np.array([c.binary for c in columns], dtype=bool)
-    divisor = _divisor(found, binary, sample, plan)
+    divisor = divisors(found, binary, sample, plan)
     out = {}
     for low, high in combinations(range(len(arms)), 2):
         statistics = _pair_statistics(found, (low, high), binary, divisor, plan)
@@ -216,7 +216,8 @@ def _distances(
     return out
 
 
-def _divisor(found: Sequence[Moments], binary: Bools, sample: Sample, plan: Plan) -> Array:
+def divisors(found: Sequence[Moments], binary: Bools, sample: Sample, plan: Plan) -> Array:
+    """Standard deviations that mean differences are divided by, one a covariate; those of the focal level, if any."""
     levels = list(sample.arms)
     denominator = plan.denominator
     if sample.focal is not None and denominator in ("treated", "control"):

@@ -11,9 +11,8 @@ from causalformula.formula.expressions.values import Factor, Logical, Matrix, St
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.ties import tied
 
-# A score that varies by this share of itself does not vary.
-ROUNDING = 1e-12
 POWERS = {2: "²", 3: "³"}
 
 
@@ -121,6 +120,5 @@ def _crossed(whole: list[Covariate], names: list[str]) -> list[Covariate]:
 
 def distance_row(values: Array, name: str = "prop.score") -> Covariate:
     """The propensity score or another distance as a row of the table, which comes first."""
-    if np.ptp(values) <= ROUNDING * np.abs(values).max():
-        values = np.full_like(values, values[0])  # without covariates the score is constant, up to rounding
-    return Covariate(name, values, False, name, distance=True)
+    # scores of the same covariates are the same, up to rounding; without covariates all are
+    return Covariate(name, tied(values), False, name, distance=True)

@@ -9,6 +9,8 @@ import numpy as np
 
 from causalformula.numerics.arrays import Array, Bools
 
+# A spread below this share of the mean is that of rounding.
+ROUNDING = 1e-15
 # Rows at a time: the block of all columns stays in the cache.
 BLOCK = 8192
 
@@ -66,4 +68,6 @@ def moments(columns: Sequence[Array], weights: Array) -> Moments:
         off = columns[j] - centre[j] - shift[j, k]
         off = off - weights[:, k] @ off / total[k]
         scatter[j, k] = weights[:, k] @ off**2
-    return Moments(total, np.einsum("im,im->m", weights, weights), centre + shift, scatter)
+    mean = centre + shift
+    scatter = np.where(scatter <= total * (ROUNDING * mean) ** 2, 0.0, scatter)
+    return Moments(total, np.einsum("im,im->m", weights, weights), mean, scatter)

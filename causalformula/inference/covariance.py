@@ -26,6 +26,7 @@ from causalformula.inference.requests import (
 from causalformula.inference.resampling.resampled import resampled, spread
 from causalformula.inference.sandwich.caveats import (
     resting_on_one,
+    safer,
     told_of_few,
     told_of_indefinite,
     told_of_resting,
@@ -149,11 +150,11 @@ def _from_influence(
         lost = resting_on_one(evidence, [groups[name] for name in request.by], matrix, strict)
         notes = told_of_indefinite(matrix, estimate.names, request)
         notes += told_of_resting(lost, estimate.names, request)
-        notes += told_of_few(sizes(evidence, request, groups), request, evidence)
+        notes += told_of_few(sizes(evidence, request, groups), request, safer(request, evidence))
         matrix = undefined(matrix, lost)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
-        label = row.name
+        label = row.label
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)

@@ -15,6 +15,7 @@ from causalformula.inference.requests import (
     HAC,
     HC,
     HC_TYPES,
+    LINEARISED,
     Asympt,
     Bootstrap,
     Classical,
@@ -61,6 +62,7 @@ OTHER_WORDS = {
     **dict.fromkeys(["nonrobust", "ols", "standard", "none", "unadjusted", "homoskedastic", "model"], "classical"),
     **dict.fromkeys(["boot", "bs", "bootstrapped"], "bootstrap"),
     **dict.fromkeys(["nw"], "NeweyWest"),
+    **dict.fromkeys(["svyglm", "survey", "svy", "taylor", "linear"], LINEARISED),
     "dk": "DriscollKraay ~ time",
     "jack": "jackknife",
 }
@@ -105,8 +107,8 @@ def _matrix(vcov: Any) -> Array:
 
 
 def _read_text(text: str) -> Request:
-    if text in HC_TYPES:
-        return HC(text)
+    if text in HC_TYPES or text == "linearized":
+        return HC(text if text in HC_TYPES else LINEARISED)
     simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()

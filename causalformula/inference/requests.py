@@ -14,7 +14,9 @@ import numpy as np
 from causalformula.errors import OptionError, did_you_mean
 from causalformula.numerics.arrays import Array
 
-HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
+# The covariance of sampling weights: HC0 times n / (n - 1).
+LINEARISED = "linearised"
+HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", LINEARISED)
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
 INTERVALS = ("percentile", "normal", "basic", "bca", "studentized")
 RESAMPLING = ("frequency", "exponential")
@@ -58,7 +60,8 @@ class HC(Request):
     Parameters
     ----------
     type : str
-        ``HC0`` to ``HC5`` or ``HC4m``.
+        ``HC0`` to ``HC5`` or ``HC4m``; ``linearised``, HC0 times ``n / (n - 1)`` with residual degrees of freedom, is
+        that of samples with sampling weights (``survey::svyglm``).
     weights : {"estimated", "fixed"}, optional
         Whether estimated first stages enter or are treated as given. By default HC0 and HC1 treat them as given, as
         WeightIt does, and the others, whose leverage is not defined after estimated weights, are refused.

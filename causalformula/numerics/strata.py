@@ -23,12 +23,15 @@ class Strata:
         Rows used of each arm in each stratum.
     moved : tuple of int
         Rows of arm 0 and of arm 1 that were moved to a stratum that lacked them.
+    joined : int
+        Strata that were joined with a neighbour, as rows of one score that stay together left them short of an arm.
     """
 
     codes: Codes
     cuts: Array
     counts: Codes
     moved: tuple[int, int]
+    joined: int = 0
 
     @property
     def size(self) -> int:
@@ -57,24 +60,46 @@ def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Array, least: 
     Notes
     -----
     An arm with fewer than ``least x K`` rows is not filled: its ``counts`` show it.
+
+    Rows of one arm and one score are never told apart. Those that filling would part all go where most of them went
+    (on a draw, to the lower stratum), and a stratum that is then short of an arm is joined with the one below it (the
+    lowest with the one above). Without ties nothing is joined.
     """
     cuts = quantiles(x[among], s[among], probs)
     codes = np.clip(np.searchsorted(cuts, x, side="right") - 1, 0, len(cuts) - 2)
     used = (s > 0) & (arm >= 0)
     # a score with few distinct values leaves some strata without any row
-    size, codes = _occupied(codes, used)
-    moved = []
-    for a in (0, 1):
-        rows = np.flatnonzero(used & (arm == a))
-        before = codes[rows]
+    size, cut = _occupied(codes, used)
+    arms = [np.flatnonzero(used & (arm == a)) for a in (0, 1)]
+    codes = cut.copy()
+    for rows in arms:
         if len(rows) >= least * size:
-            codes[rows] = filled(x[rows], before, size, least)
-        moved.append(int((codes[rows] != before).sum()))
-    codes = np.where(arm >= 0, codes, -1)
-    counts = np.array([np.bincount(codes[used & (arm == a)], minlength=size) for a in (0, 1)])
-    if least == 0:
-        codes, counts = _complete(codes, counts)
-    return Strata(codes, cuts, counts, (moved[0], moved[1]))
+            codes[rows] = together(x[rows], filled(x[rows], cut[rows], size, least), size)
+    counts = np.array([np.bincount(codes[rows], minlength=size) for rows in arms])
+    fillable = least > 0 and min(map(len, arms)) >= least * size
+    number = _joined(counts, least) if fillable else _complete(counts) if least == 0 else np.arange(size)
+    moved = [int((number[codes[rows]] != number[cut[rows]]).sum()) for rows in arms]
+    codes = np.where(arm >= 0, number[codes], -1).astype(np.intp)
+    kept = int(number.max(initial=-1)) + 1
+    counts = np.array([np.bincount(codes[rows][codes[rows] >= 0], minlength=kept) for rows in arms])
+    return Strata(codes, cuts, counts, (moved[0], moved[1]), size - kept if fillable else 0)
+
+
+def together(x: Array, codes: Codes, size: int) -> Codes:
+    """Strata in which rows of one score are together: where most of them are, on a draw in the lower one."""
+    _, value = np.unique(x, return_inverse=True)
+    held = np.bincount(value * size + codes, minlength=(int(value.max(initial=0)) + 1) * size).reshape(-1, size)
+    return np.asarray(held.argmax(axis=1)[value], dtype=np.intp)
+
+
+def _joined(counts: Codes, least: int) -> Codes:
+    """New numbers of strata, each that is short of an arm joined with the one below it (the lowest: above it)."""
+    number = np.arange(counts.shape[1])
+    while counts.shape[1] > 1 and (short := np.flatnonzero((counts < least).any(axis=0))).size:
+        upper = max(int(short[0]), 1)
+        counts = np.add.reduceat(counts, np.delete(np.arange(counts.shape[1]), upper), axis=1)
+        number = np.where(number >= upper, number - 1, number)
+    return number
 
 
 def _occupied(codes: Codes, used: Bools) -> tuple[int, Codes]:
@@ -83,11 +108,10 @@ def _occupied(codes: Codes, used: Bools) -> tuple[int, Codes]:
     return int(present.sum()), np.maximum(np.cumsum(present) - 1, 0)[codes].astype(np.intp)
 
 
-def _complete(codes: Codes, counts: Codes) -> tuple[Codes, Codes]:
-    """Strata that have both arms, numbered anew; rows of the others are in none."""
+def _complete(counts: Codes) -> Codes:
+    """New numbers of the strata that have both arms; -1 for the others."""
     both = (counts > 0).all(axis=0)
-    number = np.where(both, np.cumsum(both) - 1, -1)
-    return np.where(codes >= 0, number[codes], -1).astype(np.intp), counts[:, both]
+    return np.where(both, np.cumsum(both) - 1, -1)
 
 
 def quantiles(x: Array, s: Array, probs: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.ties import tied
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import legend
 
@@ -117,7 +118,7 @@ def shares(p: Array, treated: Bools, w: Array, bins: int) -> tuple[Array, Array,
     group of few, heavily weighted treated units has the wide interval of few units.
     """
     rows = w > 0
-    p, treated, w = p[rows], treated[rows], w[rows]
+    p, treated, w = tied(p[rows]), treated[rows], w[rows]
     cuts = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)))
     group = np.clip(np.searchsorted(cuts, p, side="right") - 1, 0, max(len(cuts) - 2, 0))
     _, group = np.unique(group, return_inverse=True)
@@ -189,6 +190,7 @@ def roc(
 
 def roc_curve(p: Array, treated: Bools, w: Array) -> tuple[Array, Array]:
     """Weighted shares of controls and of treated units above each score, from the highest score down."""
+    p = tied(p)
     order = np.argsort(-p, kind="stable")
     last = np.append(np.diff(p[order]) != 0, True)
     curves = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from causalformula.backends.fit import Fitted
 from causalformula.formula.language.deparse import deparse
 from causalformula.frame.replay import Replay
+from causalformula.inference.requests import HC, LINEARISED, Request
 from causalformula.results.call import Call
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
@@ -15,7 +16,8 @@ def model_of(behind: Fitted, call: Call, name: str) -> Model:
     """One of the models behind a causal fit, with its classical covariance.
 
     A weighted or stratified outcome model has the fit's default one: the classical would take the weights for
-    precisions (``WeightIt::lm_weightit`` shows the same table).
+    precisions (``WeightIt::lm_weightit`` shows the same table). So does any model of a sample with sampling weights
+    (``survey::svyglm``).
 
     Parameters
     ----------
@@ -26,7 +28,12 @@ def model_of(behind: Fitted, call: Call, name: str) -> Model:
     """
     fitted, left = behind.model, _left(call, name)
     replay = _replay(behind, call, name)
-    request = call.default_vcov() if name == "outcome" and call.record.make_design is not None else None
+    sampling = call.sampling
+    request: Request | None = None
+    if name == "outcome" and (sampling or call.record.make_design is not None):
+        request = call.default_vcov()
+    elif sampling:
+        request = HC(LINEARISED)
     covariance = model_covariance(fitted, call.frame, request)
     return Model(fitted, covariance, call.frame, replay, _text(behind, call, left, replay), fitted.notes, left)
 

@@ -16,7 +16,7 @@ from causalformula.errors import CapabilityError, ConvergenceError, DataError, s
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
-from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.model_frame import BINOMIAL, ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
@@ -31,6 +31,7 @@ from causalformula.inference.requests import (
 )
 from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.results.idle import idle_notes, refuse_idle_strata
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +61,37 @@ class Call:
         """The method's record."""
         return registry.record_of(self.options)
 
+    @property
+    def sampling(self) -> bool:
+        """Whether ``weights(w)`` are sampling weights.
+
+        Beside shares of successes, a binomial outcome between 0 and 1, whole weights that make whole numbers of
+        successes are the numbers of trials, as R's ``glm`` reads them.
+        """
+        if not self.frame.spec.has("weights"):
+            return False
+        family, w = self.options.outcome_family, self.frame.unit_weights
+        if family.name not in BINOMIAL or self.frame.outcome is None or self.frame.outcome.trials is not None:
+            return True
+        y = self.frame.outcome_for(family)
+        shares = bool(((y > 0) & (y < 1)).any())
+        return not (shares and _whole(w) and _whole(w * y))
+
     def default_vcov(self) -> Request:
-        """The default covariance: that of the design, or of the method; ``cluster(g)``, or a unit, makes it ``~g``."""
+        """The default covariance: of the design that was made, or the method's.
+
+        ``weights(w)`` may change it; ``cluster(g)``, or a unit, makes it ``~g``.
+        """
         clusters = self.frame.cluster_names
         if not clusters:
             asked = "" if self.made is None else self.made.vcov
-            return read_request(asked or self.options.own_vcov or self.record.default_vcov)
+            weighted = self.record.weighted_vcov if self.sampling else ""
+            return read_request(asked or self.options.own_vcov or weighted or self.record.default_vcov)
         return read_request(self.record.cluster_vcov.replace("{g}", " + ".join(f"`{c}`" for c in clusters)))
 
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
-        request = self.default_vcov() if request is None else read_request(request)
-        request = self._with_units(request)
+        request = self.resolved(request)
         self._refuse_unstacked(request)
         if isinstance(request, Bootstrap) and request.weights == "exponential":
             self._refuse_exponential()
@@ -86,7 +106,20 @@ class Call:
             again = Query() if query is None else query
             why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
-        return told_of_full_leverage(found, self.frame.index)
+        idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
+        return told_of_full_leverage(replace(found, notes=(*found.notes, *idle)), self.frame.index)
+
+    def resolved(self, request: Any) -> Request:
+        """What a caller gave as ``vcov=``, or the default, with the units and strata that the formula gives it."""
+        return self._with_units(self.default_vcov() if request is None else read_request(request))
+
+    def refuse_idle(self, request: Any) -> None:
+        """A ``CapabilityError`` for strata that neither the method nor the covariance reads."""
+        refuse_idle_strata(self.frame, self.record, self.resolved(request))
+
+    def idle_notes(self, request: Request) -> tuple[str, ...]:
+        """What the formula says that has no part in these standard errors."""
+        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request), self.sampling)
 
     def _refuse_unstacked(self, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
@@ -169,6 +202,11 @@ class Call:
         """A grouping of the rows kept: of the formula, of the data, or one that the design made."""
         own = None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
         return self.frame.groups(name) if own is None else own
+
+
+def _whole(values: Array) -> bool:
+    """Whether all values are whole numbers, but for the rounding of a quotient."""
+    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:

@@ -21,6 +21,7 @@ from causalformula.results.model import Model
 from causalformula.results.models.formula import formula_text
 from causalformula.results.result import Result
 from causalformula.results.stack import Joined, Stack, stacked
+from causalformula.results.wording import missing_notes
 
 # How the notes of a sum's or difference's fits are told apart.
 NAMES = ("first fit", "second fit")
@@ -93,7 +94,8 @@ def coefficients(model: Model) -> Stack:
         covariance = replace(covariance, df=np.full(len(found.labels), float(model.df_residual)))
     units, title = Units.of([model.frame]), f"Coefficients of {formula_text(model)}"
     call = Joined("", None, units, None, request=covariance.request)  # type: ignore[arg-type]
-    fit = Fit(answer, "", unit_design(units.n), title)
+    notes = (*missing_notes(model.frame), *model.frame.notes)
+    fit = Fit(answer, "", unit_design(units.n), title, notes=notes)
     design = Design(fit.design, call)
     return Stack(answer, covariance, call, fit, design, fits=(model,), title=title, coefficients=True)
 

@@ -39,13 +39,14 @@ def estimated(design: DesignCore, formula: str | None, vcov: Any, question: Mapp
     spec = merged(design.call.spec, formula, tuple(design.call.frame.env or ()))
     request = None if vcov is None else read_request(vcov)
     frame = rebound(design, spec, request)
+    call = Call(spec.source, spec, frame, options)
+    call.refuse_idle(request)
     registry.refuse_measure(frame, options)
     registry.refuse_counts(frame, record)
     found = record.estimate(frame, made, options)
     for note in found.notes:
         if note not in design.notes:
             warn(note)
-    call = Call(spec.source, spec, frame, options)
     result = result_of(found, call, replace(design, design_weights=found.design, call=call), request)
     warn_of_caveats(result)
     return result
@@ -62,7 +63,8 @@ def refuse_settled(design: DesignCore, other: Iterable[str]) -> None:
 
 def warn_of_caveats(result: ResultCore) -> None:
     """Warn of what is true of these standard errors; not before they are known, which may be refused."""
-    for note in result.fit.caveats_under(result.covariance.request):
+    request = result.covariance.request
+    for note in (*result.fit.caveats_under(request), *result.call.idle_notes(request)):
         warn(note)
 
 
@@ -84,6 +86,9 @@ def merged(made: Spec, formula: str | None, functions: tuple[str, ...]) -> Spec:
     for role in asked.roles:
         _allowed(role, made, asked.source)
     # terms of an outcome model are the estimate's: those of an earlier formula do not stay
+    for role in made.of("outcome"):
+        if not asked.has("outcome"):
+            warn(f"{role} stands in the design's formula and not in this one, so the outcome model is without it")
     kept = [role for role in made.roles if role.kind != "outcome" and role not in asked.roles]
     added = [role for role in asked.roles if role.kind in ADDED or role in made.roles]
     text = str(Spec(asked.outcome, (*kept, *added)))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from causalformula.backends.fit import Query
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, warn
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of
@@ -142,7 +142,10 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         if self.source is not None:
             asked, equations = self.source
             return asked.with_vcov(vcov).hypothesis(equations)
-        return tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
+        found = tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
+        for note in self.call.idle_notes(found.covariance.request):
+            warn(note)
+        return found
 
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.

@@ -24,6 +24,7 @@ from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.result import Result
+from causalformula.results.wording import dose_notes, missing_notes
 from causalformula.words import Spelling
 
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ class Joined(Call):
     Parameters
     ----------
     request : Request
+    members : tuple of (str, Call)
+        The causal fits' names and calls.
     """
 
     request: Request = field(default_factory=lambda: EXACT)
+    members: tuple[tuple[str, Call], ...] = ()
 
     def default_vcov(self) -> Request:
         """What the fits have in common."""
@@ -49,17 +53,41 @@ class Joined(Call):
         """Covariance of combinations of the fits."""
         request = self.request if request is None else read_request(request)
         found = covariance(answer.estimate, request, groups=self.codes(grouping_names(request)))
-        return told_of_full_leverage(found, self.frame.index)
+        idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
+        return told_of_full_leverage(replace(found, notes=(*found.notes, *idle)), self.frame.index)
+
+    def idle_notes(self, request: Request) -> tuple[str, ...]:
+        """What the fits' formulas say that has no part in these standard errors."""
+        return named([(name, call, call.idle_notes(request)) for name, call in self.members])
+
+
+def named(told: Sequence[tuple[str, object, Sequence[str]]]) -> tuple[str, ...]:
+    """Notes with the names of the fits that they are of; a stack's own have some already.
+
+    Parameters
+    ----------
+    told : sequence of (name, fit or call, notes)
+    """
+    names: dict[str, list[str]] = {}
+    for name, source, notes in told:
+        apart = isinstance(source, Joined) or (isinstance(source, Stack) and not source.coefficients)
+        for note in notes:
+            names.setdefault(note, []).extend([] if apart else [name])
+    return tuple(f"{', '.join(of)}: {note}" if of else note for note, of in names.items())
 
 
 def _told(members: Sequence[Member], names: Sequence[str], kind: str) -> tuple[str, ...]:
-    """Notes of the fits, each with the fit's name; those that a stack has from its own members have one already."""
+    """What the fits' own prints say, each note once, with the names of the fits that it is of."""
     out = []
     for name, member in zip(names, members, strict=True):
-        if isinstance(member.fit, Result):
-            apart = isinstance(member.fit, Stack)
-            out += [note if apart else f"{name}: {note}" for note in getattr(member.fit.fit, kind)]
-    return tuple(out)
+        found = list(getattr(member.fit.fit, kind)) if isinstance(member.fit, Result) else []
+        if kind == "notes" and not isinstance(member.fit, Stack):
+            frame = member.frame
+            found += [*missing_notes(frame), *frame.notes]
+            if isinstance(member.fit, Result):
+                found += [*dose_notes(frame.treatment), *member.fit.design.imbalance]
+        out.append((name, member.fit, found))
+    return named(out)
 
 
 def _evidence(members: Sequence[Member], units: Units) -> Joint:
@@ -215,7 +243,8 @@ def stacked(
     # a stack has no formula of its own: that of the first fit stands in for it
     first = next((m.fit.call for m in members if isinstance(m.fit, Result)), None)
     text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)
-    call = Joined(text, spec, units, options, request=request)  # type: ignore[arg-type]
+    calls = tuple((name, m.fit.call) for name, m in zip(names, members, strict=True) if isinstance(m.fit, Result))
+    call = Joined(text, spec, units, options, request=request, members=calls)  # type: ignore[arg-type]
     told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given")}
     fit = Fit(answer, "", unit_design(units.n), title, **told)
     fits = tuple(member.fit for member in members)

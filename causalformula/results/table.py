@@ -56,6 +56,15 @@ class Fitted(Protocol):
         ...
 
 
+@runtime_checkable
+class Summarised(Protocol):
+    """A fit that has a printed summary."""
+
+    def summary(self) -> Summary:
+        """The print."""
+        ...
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a table, its numbers already written.
@@ -93,11 +102,14 @@ class Table:
     rows : tuple of Row
     legend : str
         The line that explains the stars; empty without them.
+    notes : str
+        The line that says which fits have notes in their own prints; empty where none has.
     """
 
     names: tuple[str, ...]
     rows: tuple[Row, ...]
     legend: str = field(default="")
+    notes: str = field(default="")
 
     def _cells(self, *, hang: bool) -> Cells:
         """The body; ``hang`` pads on the right, so that right-justified numbers line up above their brackets."""
@@ -120,11 +132,11 @@ class Table:
 
     def as_text(self) -> str:
         """For the console, numbers aligned."""
-        return self._cells(hang=True).text() + self.legend
+        return self._cells(hang=True).text() + "\n".join(self._below)
 
     def as_markdown(self) -> str:
         """A pipe table, as GitHub and Quarto read it."""
-        return markdown(self._cells(hang=False)) + (f"\n\n{piped(self.legend)}" if self.legend else "")
+        return markdown(self._cells(hang=False)) + "".join(f"\n\n{piped(line)}" for line in self._below)
 
     def as_html(self) -> str:
         """An HTML ``table``, and the legend below it."""
@@ -136,7 +148,11 @@ class Table:
 
     def _summary(self) -> Summary:
         cells = self._cells(hang=False)
-        return Summary((cells, self.legend) if self.legend else (cells,))
+        return Summary((cells, *self._below))
+
+    @property
+    def _below(self) -> tuple[str, ...]:
+        return tuple(line for line in (self.legend, self.notes) if line)
 
     def _repr_html_(self) -> str:
         return self.as_html()
@@ -226,7 +242,18 @@ def table(
     read = [_by_row(fit.tidy(level=level), rename, name) for fit, name in zip(fitted, columns, strict=True)]
     rows = _estimate_rows(read, statistic, marks, digits)
     rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance, digits)
-    return Table(columns, tuple(rows), ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items()))
+    legend = ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items())
+    return Table(columns, tuple(rows), legend, _noted(columns, fitted))
+
+
+def _noted(names: Sequence[str], fits: Sequence[Fitted]) -> str:
+    """Which fits say more in their own prints than fits in a column."""
+    found = [name for name, fit in zip(names, fits, strict=True) if "\nNote: " in _printed(fit)]
+    return f"Note: print {', '.join(found)} for the notes on {'it' if len(found) == 1 else 'them'}" if found else ""
+
+
+def _printed(fit: Fitted) -> str:
+    return str(fit.summary()) if isinstance(fit, Summarised) else ""
 
 
 def _columns(

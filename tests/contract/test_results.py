@@ -99,8 +99,8 @@ def test_glance(question, data):
     assert row["nobs"] == len(data)
     assert row["method"] == question.record.name
     assert row["estimand"] == dict(question.options).get("estimand", question.record.default_estimand)
-    weighted = "HC1" if question.weights and question.record.name == "did" else ""
-    assert row["vcov"] == ("~u" if question.unit else weighted or question.record.default_vcov)
+    sampled = question.record.weighted_vcov if question.weights else ""
+    assert row["vcov"] == ("~u" if question.unit else sampled or question.record.default_vcov)
     if "outcome" in question.record.roles:
         assert {"logLik", "AIC", "BIC", "df.residual"} <= set(glance.columns)
 

@@ -242,3 +242,29 @@ def test_equal_variances_would_not_do():
     coverage, ratio, _ = run(study, 300)
     assert coverage < 0.93
     assert ratio < 0.93
+
+
+# -- sampling weights ----------------------------------------------------------------------------------------------
+
+
+def unequal_sampling(rng):
+    """A population from which the noisy are sampled rarely, and weigh the more."""
+    n = 4000
+    x, a = rng.normal(size=n), rng.integers(0, 2, n)
+    noisy = rng.random(n) < 0.3
+    p = np.where(noisy, 0.03, 0.3)
+    y = x + a * (1 + noisy) + np.where(noisy, 4.0, 1.0) * rng.normal(size=n)
+    d = pd.DataFrame({"y": y, "a": a, "x": x, "w": 1 / p})
+    return d[rng.random(n) < p]
+
+
+@pytest.mark.parametrize("reps", SIZES)
+def test_sampling_weights(reps):
+    """The default covers; the classical one, which takes weights for precisions, is far too small."""
+    formula = "y ~ treat(a) + x + weights(w)"
+    valid(Study(unequal_sampling, lambda d: cf.fit(formula, d), lambda d: 1.3), reps)
+    coverage, ratio, _ = run(
+        Study(unequal_sampling, lambda d: cf.fit(formula, d, vcov="classical"), lambda d: 1.3), 200
+    )
+    assert coverage < 0.85
+    assert ratio < 0.75

@@ -340,3 +340,17 @@ def test_weights_in_numbers():
     scaled = inside[1:] / inside[1:].mean()
     assert found.entropy == pytest.approx((scaled * np.log(scaled)).mean())
     assert effective_size(inside) == pytest.approx(64 / 18)
+
+
+@pytest.mark.parametrize("constant", [0.1, 1e9 / 3, -1e-9 / 7])
+@pytest.mark.parametrize("method", ["ipw", "ebal"])
+def test_what_does_not_vary_has_no_variance_ratio(constant, method):
+    """Whatever rounding makes of its variance."""
+    rng = np.random.default_rng(1)
+    d = pd.DataFrame({"x": rng.normal(size=501), "a": rng.integers(0, 2, 501), "k": constant})
+    table = cf.design("~ treat(a) + adjust(x + z)", d.assign(z=constant), method).balance().to_frame()
+    assert table.loc["z", "Diff.Un"] == table.loc["z", "Diff.Adj"] == 0
+    assert np.isnan(table.loc["z", ["V.Ratio.Un", "V.Ratio.Adj"]].astype(float)).all()
+    score = cf.design("~ treat(a) + adjust(k)", d, "ipw").balance().to_frame().loc["prop.score"]
+    assert np.isnan(score[["V.Ratio.Un", "V.Ratio.Adj"]].astype(float)).all()
+    assert score["Diff.Adj"] == 0

@@ -117,7 +117,7 @@ def test_default_covariances(panel):
         "did(Drug, Post)": "classical",
         "did(Drug, Post, unit = id)": "~id",
         "did(Drug, Post, unit = id) + cluster(g)": "~g",
-        "did(Drug, Post) + weights(w)": "HC1",
+        "did(Drug, Post) + weights(w)": "linearised",
         "did(Drug, Post, unit = id) + weights(w)": "~id",
     }
     for right, vcov in defaults.items():

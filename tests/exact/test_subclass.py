@@ -12,6 +12,7 @@ import causalformula as cf
 from causalformula.backends import registry
 from causalformula.errors import CausalFormulaWarning
 from causalformula.numerics.strata import filled, quantiles, stratify, stratum_weights
+from causalformula.numerics.ties import tied
 
 FORMULA = "y ~ treat(a) + adjust(x + z)"
 
@@ -420,3 +421,50 @@ def test_a_single_unit_has_no_strata(sample):
     single = sample[(sample["a"] == 0) | (sample.index == sample.index[sample["a"] == 1][0])]
     with pytest.raises(cf.DataError, match=r"1 row with a = 1 is too few for 6 strata.*even 2 strata.*another method"):
         cf.fit("y ~ treat(a)", single, "subclass", distance="x")
+
+
+# -- ties ----------------------------------------------------------------------------------------------------------
+
+
+def test_units_of_one_score_stay_together():
+    """Twelve controls at 2 and none at 3: none of them is moved, and the upper stratum joins the one below."""
+    x = np.repeat([0.0, 1.0, 2.0, 3.0], 8)
+    arm = np.tile([0, 1], 16)
+    arm[24:] = 1
+    found = stratify(x, arm, np.ones(32), np.ones(32, dtype=bool), np.linspace(0, 1, 5), 1)
+    assert (found.size, found.joined, found.moved) == (3, 1, (0, 0))
+    assert found.codes.tolist() == [0] * 8 + [1] * 8 + [2] * 16
+
+
+def test_joined_strata_are_said():
+    d = pd.DataFrame({"x": np.repeat([0.0, 1.0, 2.0, 3.0], 8), "a": np.tile([0, 1], 16), "y": np.arange(32.0) ** 0.5})
+    d.loc[24:, "a"] = 1
+    with pytest.warns(CausalFormulaWarning, match="1 stratum was joined with a neighbour, as units of one score stay"):
+        fit = cf.fit("y ~ treat(a) + adjust(x)", d, "subclass", subclass=4, distance="x", estimand="ATE")
+    assert "3 strata instead of 4" in str(fit)
+
+
+@given(st.integers(0, 10**6))
+def test_strata_do_not_depend_on_the_order_of_rows(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(8, 40))
+    x, arm, s = rng.integers(0, 6, n).astype(float), rng.integers(0, 2, n), rng.integers(0, 3, n).astype(float)
+    if not (s > 0).any():
+        return
+    probs, least = np.linspace(0, 1, int(rng.integers(2, 7)) + 1), int(rng.integers(0, 4))
+    found = stratify(x, arm, s, s > 0, probs, least)
+    order = rng.permutation(n)
+    other = stratify(x[order], arm[order], s[order], s[order] > 0, probs, least)
+    np.testing.assert_array_equal(found.codes[order], other.codes)
+    together = pd.DataFrame({"x": x, "a": arm, "k": found.codes})[s > 0].groupby(["x", "a"])["k"].nunique()
+    assert (together == 1).all()
+    if all((arm[s > 0] == a).sum() >= max(least, 1) * (len(probs) - 1) for a in (0, 1)):
+        assert (found.counts >= least).all()
+
+
+def test_scores_that_differ_by_rounding_are_ties():
+    x = np.array([0.3, 0.1 + 0.2, 0.3, 0.7, 0.30001, 0.1 * 3])
+    assert len(np.unique(x)) == 4
+    np.testing.assert_array_equal(tied(x)[[1, 2, 5]], np.full(3, tied(x)[0]))
+    assert len(np.unique(tied(x))) == 3
+    assert tied(x[[0, 3, 4]]) is not None and (tied(x[[0, 3, 4]]) == x[[0, 3, 4]]).all()

@@ -175,6 +175,60 @@ def test_row_order_does_not_matter(question, seed):
         np.testing.assert_allclose(psi, b.influence(), rtol=1e-6, atol=1e-8 * np.abs(psi).max())
 
 
+@pytest.mark.parametrize("question", questions("row_order"))
+@few
+@given(seed=seeds)
+def test_row_order_does_not_matter_among_ties(question, seed):
+    """Scores, weights, dates and outcomes that many rows share: none of them is told apart by its place."""
+    data = simulate(seed)
+    data = data.assign(x=data["x"].round(), q=data["q"].round(), y=data["y"].round(), w=data["w"].round(1))
+    shuffled = data.sample(frac=1, random_state=seed % 1000)
+    try:
+        a = solved(question, data)
+    except cf.CausalFormulaError as error:  # too few values for what is asked, in any order of the rows
+        with pytest.raises(type(error)):
+            question.fit(shuffled)
+        return
+    b = question.fit(shuffled)
+    same(theta(a), theta(b), 1e-8, size(b), "estimates")
+    same(a.covariance.std_error, b.covariance.std_error, 1e-7, 0, "standard errors")
+
+
+TIED = [
+    ("ipw", {"trim": 5}), ("ipw", {"trim": 0.9, "trim_lower": True}), ("ipw", {"discard": "both"}),
+    ("ipw", {"discard": "treated", "estimand": "ATT"}), ("ipw", {"estimand": "ATOS"}), ("ipw", {"estimand": "ATM"}),
+    ("ipw", {"stabilize": True, "trim": 0.95}), ("subclass", {"min_n": 2}), ("subclass", {"min_n": 0}),
+    ("subclass", {"discard": "both", "min_n": 3}), ("subclass", {"estimator": "stratified", "subclass": 8}),
+    ("subclass", {"estimand": "ATC", "subclass": [0.1, 0.3, 0.9]}), ("subclass", {"estimand": "ATE", "distance": "x"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method, options", TIED, ids=str)
+@pytest.mark.parametrize("weights", ["", " + weights(w)"])
+@settings(max_examples=15)
+@given(seed=seeds)
+def test_options_do_not_look_at_the_order_of_ties(method, options, weights, seed):
+    data = simulate(seed)
+    data = data.assign(x=data["x"].round(), w=data["w"].round(1))
+    results = []
+    for frame in (data, data.sample(frac=1, random_state=seed % 1000), data.iloc[::-1]):
+        try:
+            fit = cf.fit(f"y ~ treat(a) + adjust(x){weights}", frame, method, **options)
+        except cf.CausalFormulaError as error:
+            results.append(type(error))
+            continue
+        tables = [fit.design.balance().to_frame(), fit.design.overlap().to_frame()]
+        results.append((fit.estimate, fit.std_error, *(table.select_dtypes("number") for table in tables)))
+    first, *others = results
+    for other in others:
+        if isinstance(first, type):
+            assert other is first
+            continue
+        np.testing.assert_allclose(other[:2], first[:2], rtol=1e-8)
+        for mine, theirs in zip(other[2:], first[2:], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-9)
+
+
 # -- transformations -----------------------------------------------------------------------------------------------
 
 

@@ -100,6 +100,7 @@ def rows_by_definition(name: str, hat: Hat) -> np.ndarray:
         "asympt": np.ones(n),
         "HC0": np.ones(n),
         "HC1": np.full(n, n / (n - k)),
+        "linearised": np.full(n, n / (n - 1)),
         "HC2": 1 / (1 - h),
         "HC3": 1 / (1 - h) ** 2,
         "HC4": (1 - h) ** -np.minimum(4, h / mean),

@@ -205,6 +205,7 @@ def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: 
     summary="a propensity model fitted to balance the covariates",
     batch_after=weighted_batch,
     estimate=weighted_fit,
+    rebalance="over=False balances exactly, and outcome({x}) adjusts for what is left",
 )
 def cbps(frame: ModelFrame, options: CBPS) -> Weighting:
     """Average effect by the (just-identified) covariate balancing propensity score.

@@ -155,6 +155,7 @@ def dose_weights(
     summary="entropy balancing: exact balance with the least variable weights",
     batch_after=weighted_batch,
     estimate=weighted_fit,
+    rebalance="A smaller tols= balances better, tols=0 exactly; outcome({x}) adjusts for what is left",
 )
 def ebal(frame: ModelFrame, options: Ebal) -> Weighting:
     """Average effect by entropy balancing.

@@ -206,6 +206,7 @@ def distance_columns(frame: ModelFrame) -> Array:
     },
     needs=("osqp",),
     estimate=weighted_fit,
+    rebalance="method='ebal' balances means exactly, and outcome({x}) adjusts for what is left",
 )
 def energy(frame: ModelFrame, options: Energy) -> Weighting:
     """Average effect by energy balancing.

@@ -220,6 +220,10 @@ def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
     """Probabilities of the arms, and how they were found."""
     binary = frame.the_treatment.kind is Kind.BINARY
     if options.ps is not None:
+        given = (
+            "ps= gives the propensity scores, so propensity(...) models nothing; adjust(...) names what balance() shows"
+        )
+        frame.refuse_roles(("propensity",), given)
         words = f"inverse probability weighting (propensity scores in {options.ps!r})"
         return given_propensity(frame, options.ps), words
     design = propensity_design(frame, options.by)
@@ -302,6 +306,8 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     summary="inverse probability weighting by a propensity model",
     batch=_batch,
     estimate=weighted_fit,
+    rebalance="More terms in the treatment model (poly(), ns(), products) may help, or method='ebal', which balances "
+    "exactly, estimand='ATO' where the arms hardly overlap, or outcome({x}), which adjusts for what is left",
 )
 def ipw(frame: ModelFrame, options: IPW) -> Weighting:
     """Average effect by inverse probability weighting.

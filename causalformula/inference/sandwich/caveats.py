@@ -74,7 +74,7 @@ def told_of_resting(lost: Bools, names: Sequence[str], request: Cluster) -> tupl
     return (note,)
 
 
-def told_of_few(counts: Mapping[str, int], request: Cluster, evidence: Influence) -> tuple[str, ...]:
+def told_of_few(counts: Mapping[str, int], request: Cluster, advice: str) -> tuple[str, ...]:
     """A note where there are so few clusters that a variance made for many is too small."""
     few = {name: count for name, count in counts.items() if count < FEW}
     if not few or request.type in SMALL_SAMPLE:
@@ -82,18 +82,22 @@ def told_of_few(counts: Mapping[str, int], request: Cluster, evidence: Influence
     clusters = " and ".join(f"{count} clusters of {name}" for name, count in few.items())
     return (
         f"Note: {clusters} are few, and these standard errors count on many: they tend to be too small. "
-        f"Safer: {_safer(request, evidence)}",
+        f"Safer: {advice}",
     )
 
 
-def _safer(request: Cluster, evidence: Influence) -> str:
+def safer(request: Cluster, evidence: Influence) -> str:
     """What is there for this estimate instead."""
     name = request.by[0]
-    quoted = name if name.isidentifier() else f"`{name}`"
     if len(request.by) > 1 or evidence.root is None or len(evidence.stages) > 1:
         return f"cf.Jackknife(cluster={name!r})"
-    wild = f", or 'wild ~ {quoted}'" if evidence.root.least_squares else ""
-    return f"vcov='CR2 ~ {quoted}'{wild}"
+    wild = f", or 'wild ~ {quoted(name)}'" if evidence.root.least_squares else ""
+    return f"vcov='CR2 ~ {quoted(name)}'{wild}"
+
+
+def quoted(name: str) -> str:
+    """A column's name as a request in text has it."""
+    return name if name.isidentifier() else f"`{name}`"
 
 
 def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) -> tuple[str, ...]:

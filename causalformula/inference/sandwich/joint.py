@@ -20,9 +20,16 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Cluster, Request
-from causalformula.inference.sandwich.caveats import resting_on_one, told_of_indefinite, told_of_resting, undefined
+from causalformula.inference.sandwich.caveats import (
+    quoted,
+    resting_on_one,
+    told_of_few,
+    told_of_indefinite,
+    told_of_resting,
+    undefined,
+)
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
-from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
+from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, sizes
 from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
 from causalformula.inference.sandwich.variances import full_leverage
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -89,6 +96,7 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
         matrix, df, label = _clustered(evidence, request, groups)
         rests = _resting(evidence, request, groups)
         notes = told_of_indefinite(matrix, estimate.names, request) + told_of_resting(rests, estimate.names, request)
+        notes += told_of_few(_sizes(evidence, request, groups), request, _advice(evidence, request))
         matrix = undefined(matrix, rests)
     elif isinstance(request, (HC, Asympt)):
         by_row = [_by_row(part, request, evidence.n) for part in evidence.parts]
@@ -105,6 +113,23 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     count = len(evidence.parts)
     label += f", joint over {count} fits" if count > 1 else ""
     return Covariance(request, matrix, _freedom(df, evidence.mix, request), label, notes=notes, full_leverage=lost)
+
+
+def _sizes(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> dict[str, int]:
+    """The fewest clusters of each grouping that one of the fits has."""
+    each = [
+        sizes(part.evidence, request, {name: groups[name][part.place] for name in request.by})
+        for part in evidence.parts
+    ]
+    return {name: min(found[name] for found in each) for name in request.by}
+
+
+def _advice(evidence: Joint, request: Cluster) -> str:
+    """What there is for few clusters: CR2 of regressions, and otherwise the fits one by one."""
+    roots = all(part.evidence.root is not None and len(part.evidence.stages) == 1 for part in evidence.parts)
+    if roots and len(request.by) == 1:
+        return f"with_vcov('CR2 ~ {quoted(request.by[0])}')"
+    return f"each fit by itself with cf.Jackknife(cluster={request.by[0]!r})"
 
 
 def _resting(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> Bools:

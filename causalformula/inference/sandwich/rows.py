@@ -11,7 +11,17 @@ from causalformula.errors import CapabilityError
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import describe
-from causalformula.inference.requests import HAC, HC, Asympt, Classical, Cluster, DriscollKraay, Given, Request
+from causalformula.inference.requests import (
+    HAC,
+    HC,
+    LINEARISED,
+    Asympt,
+    Classical,
+    Cluster,
+    DriscollKraay,
+    Given,
+    Request,
+)
 from causalformula.inference.sandwich.variances import VARIANCES, Variance, full_leverage
 from causalformula.inference.stage import influence_weights
 from causalformula.numerics.arrays import Array, Codes
@@ -87,8 +97,11 @@ def degrees_of_freedom(request: Request, estimate: Estimate, own: Array | None =
             return special
         if own is not None:
             return own
-        if evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage:
-            return np.full(len(estimate), float(evidence.root.df_residual))
+        root = evidence.root
+        # svyglm tests by t whatever the family
+        t_root = root is not None and (root.least_squares or getattr(request, "type", None) == LINEARISED)
+        if root is not None and t_root and not evidence.estimated_first_stage:
+            return np.full(len(estimate), float(root.df_residual))
     return np.full(len(estimate), np.inf)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalformula.errors import DataError
+from causalformula.inference.requests import LINEARISED
 from causalformula.inference.sandwich.clusters import Adjusted, cr2, cr3
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Codes
@@ -60,6 +61,10 @@ def _one(n: float, k: float, g: float) -> float:
     return 1.0
 
 
+def _linearised(n: float, k: float, g: float) -> float:
+    return n / (n - 1) if n > 1 else np.nan
+
+
 def _hc1(n: float, k: float, g: float) -> float:
     return n / (n - k) if n > k else np.nan
 
@@ -104,6 +109,8 @@ class Variance:
     by_cluster : callable, optional
         Adjustment of whole clusters at the root, ``(hat, codes, G, jac) -> Adjusted``, which brings its own degrees of
         freedom.
+    words : str
+        What the print calls it, where its name says too little.
     """
 
     name: str
@@ -113,6 +120,12 @@ class Variance:
     expected: bool
     r: str
     by_cluster: Callable[[Hat, Codes, int, Array], Adjusted] | None = None
+    words: str = ""
+
+    @property
+    def label(self) -> str:
+        """How the print names it."""
+        return self.words or self.name
 
 
 VARIANCES: dict[str, Variance] = {
@@ -126,6 +139,9 @@ VARIANCES: dict[str, Variance] = {
         Variance("HC4", _hc4, False, _one, True, "sandwich::vcovHC(type = 'HC4')"),
         Variance("HC4m", _hc4m, False, _one, True, "sandwich::vcovHC(type = 'HC4m')"),
         Variance("HC5", _hc5, False, _one, True, "sandwich::vcovHC(type = 'HC5')"),
+        Variance(
+            LINEARISED, None, False, _linearised, True, "survey::svyglm()", words="linearised, for sampling weights"
+        ),
         Variance("CR0", None, True, _one, True, "sandwich::vcovCL(type = 'HC0', cadjust = FALSE)"),
         Variance("CR1", None, True, _cr1, True, "sandwich::vcovCL(type = 'HC0')"),
         Variance("CR1S", None, True, _cr1s, True, "sandwich::vcovCL(type = 'HC1')"),

@@ -17,8 +17,10 @@ from causalformula.diagnostics.weights_summary import arm_weights, effective_siz
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.ties import tied
 from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.core import DesignCore
+from causalformula.results.designs.imbalance import sample_from
 from causalformula.results.designs.overlap import SCORE, Overlap
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.wording import missing_notes
@@ -44,15 +46,8 @@ def the_treatment(design: DesignCore) -> Treatment:
 
 def sample_of(design: DesignCore) -> Sample:
     """Rows, arms and weights of a design."""
-    frame, treatment = design.call.frame, the_treatment(design)
-    w = design.design_weights.weights
-    weights = None if bool((w == 1).all()) else w
-    if treatment.kind is Kind.CONTINUOUS:
-        return Sample({}, treatment.values, frame.unit_weights, weights)
-    arms = {level: treatment.codes == k for k, level in enumerate(treatment.levels)}
-    focal = design.call.options.focal
-    level = None if focal is None else treatment.levels[treatment.index(focal)]
-    return Sample(arms, None, frame.unit_weights, weights, level)
+    the_treatment(design)
+    return sample_from(design.call.frame, design.call.options, design.design_weights)
 
 
 def design_balance(
@@ -184,6 +179,7 @@ def design_overlap(design: DesignCore) -> Overlap:
         scores = {SCORE: made.distance}
     elif made.probabilities is not None:
         scores = {name: made.probabilities[:, k] for k, name in enumerate(arms)}
+    scores = {name: tied(score) for name, score in scores.items()}
     found = arm_overlaps(arms, frame.unit_weights, made.weights, scores)
     support = supports(scores, arms, frame.unit_weights > 0)
     notes = (*missing_notes(frame), *design.notes)

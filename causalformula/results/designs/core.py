@@ -14,6 +14,7 @@ from causalformula.backends.fit import Designed, DesignWeights, effective_size
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.call import Call
+from causalformula.results.designs.imbalance import imbalance_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,14 @@ class DesignCore:
         made = () if self.designed is None else tuple(self.designed.notes)
         frame = self.call.frame
         return made if frame.treatment is None else (*made, *thin_arms(frame, self.design_weights.weights))
+
+    @cached_property
+    def imbalance(self) -> tuple[str, ...]:
+        """What the design left out of balance, as a note; of a method without a design stage nothing."""
+        if self.designed is None:
+            return ()
+        call = self.call
+        return imbalance_notes(call.frame, call.options, call.record, self.design_weights)
 
     def _series(self, values: NDArray[Any] | None, name: str) -> pd.Series[Any] | None:
         import pandas as pd

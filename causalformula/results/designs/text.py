@@ -24,7 +24,7 @@ def design_text(design: DesignCore) -> str:
     parts = [_head(design), "", "Effective sample sizes", _sizes(design)]
     parts += [str(part).rstrip("\n") for part in strata_parts(design)]
     frame = design.call.frame
-    notes = (*design.notes, *frame.notes, *dose_notes(frame.treatment))
+    notes = (*design.notes, *design.imbalance, *frame.notes, *dose_notes(frame.treatment))
     return "\n".join([*parts, *(f"Note: {note}" for note in notes)])
 
 

@@ -108,7 +108,9 @@ def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
         lines.append("Unconditional: the covariates' own sampling is included")
     lines += result.covariance.notes
     lines += result._lines(level)
-    lines += [f"Note: {note}" for note in result.fit.notes_under(result.covariance.request)]
+    lines += [
+        f"Note: {note}" for note in (*result.fit.notes_under(result.covariance.request), *result.design.imbalance)
+    ]
     if result.answer.measure.reading == "inverse":
         lines += _half_lines(result, reading, level)
     return (

@@ -52,6 +52,8 @@ class Bands(Shown):
     seed : int
     source : str
         Where the joint distribution comes from.
+    notes : tuple of str
+        What the estimates' own print says of their standard errors.
     """
 
     table: pd.DataFrame
@@ -60,13 +62,14 @@ class Bands(Shown):
     reps: int
     seed: int
     source: str
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         head = (
             f"Simultaneous {self.level:.4g} bands for {len(self.table)} effects: "
             f"critical value {self.critical_value:.4f}\n{self.source}, {self.reps} replicates, seed {self.seed}"
         )
-        return f"{head}\n\n{self.table.to_string(index=False)}"
+        return "\n".join([head, "", self.table.to_string(index=False), *self.notes])
 
     __repr__ = __str__
 
@@ -93,7 +96,7 @@ def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: s
     rows = table.index[fit.regression.kept] if isinstance(fit, ModelCore) else table.index
     table.loc[rows, "p.value"] = np.maximum(single_step(theta / error, statistics), reading.p_value)
     table.loc[rows, "conf.low"], table.loc[rows, "conf.high"] = low, high
-    return Bands(table, critical, level, len(statistics), seed, source)
+    return Bands(table, critical, level, len(statistics), seed, source, tuple(member.covariance.notes))
 
 
 def check_multipliers(weights: str, reps: int) -> None:

@@ -1,0 +1,84 @@
+"""Roles of a formula that neither the method nor the covariance reads: refused, or said in the print."""
+
+from __future__ import annotations
+
+from causalformula.backends.registry import Record
+from causalformula.backends.routing import strata_text
+from causalformula.errors import CapabilityError
+from causalformula.formula.language.deparse import symbol
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
+
+
+def refuse_idle_strata(frame: ModelFrame, record: Record, request: Request) -> None:
+    """A ``CapabilityError`` for ``strata(s)`` that has no effect on the estimate nor on the covariance asked for."""
+    if not _idle_strata(frame, record, request):
+        return
+    why = f"nor do standard errors that are {describe(request)!r}"
+    if isinstance(request, Jackknife):
+        why = "and the jackknife reads strata of two units only, which it leaves out together"
+    elif isinstance(request, Bootstrap):
+        why = f"and the bootstrap has other units or strata ({_resampled(request)})"
+    raise CapabilityError(f"method {record.name!r} does not use {strata_text(frame.spec)}, {why}; {_uses(frame)}")
+
+
+def _uses(frame: ModelFrame) -> str:
+    """What reads strata, each with what to write."""
+    strata = frame.strata
+    assert strata is not None
+    terms = " + ".join(f"factor({symbol(name)})" for name in strata.name.split(" + "))
+    return (
+        "method='difference_in_means' takes them for the blocks of an experiment, vcov='bootstrap' draws within them, "
+        f"fit.permutation_test(strata={strata.name!r}) permutes within them, and adjust({terms}) adjusts for them"
+    )
+
+
+def _idle_strata(frame: ModelFrame, record: Record, request: Request) -> bool:
+    """Whether the formula has strata that nothing reads; of a matrix that was given nothing is known."""
+    strata = frame.strata
+    if strata is None or "strata" in record.roles or isinstance(request, Given):
+        return False
+    read = (getattr(request, "strata", None), getattr(request, "cluster", None))
+    return not (isinstance(request, (Bootstrap, Jackknife)) and strata.name in read)
+
+
+def _resampled(request: Bootstrap) -> str:
+    given = {"cluster": request.cluster, "strata": request.strata}
+    return ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
+
+
+def idle_notes(
+    frame: ModelFrame, record: Record, request: Request, default: Request, read: tuple[str, ...], sampling: bool
+) -> tuple[str, ...]:
+    """What has no part in standard errors of this kind, or not the part that it should have.
+
+    Parameters
+    ----------
+    request : Request
+        With the units and strata that it takes from the formula.
+    default : Request
+        What the formula would have without ``vcov=``.
+    read : tuple of str
+        Groupings that the request names.
+    sampling : bool
+        Whether there are sampling weights.
+    """
+    notes = []
+    clusters = () if isinstance(request, Given) else tuple(c for c in frame.cluster_names if c not in read)
+    if clusters:
+        some = set(frame.cluster_names) & set(read)
+        why = "a resampling has units of one grouping" if some else f"without vcov= they are {describe(default)!r}"
+        notes.append(
+            f"cluster({' + '.join(clusters)}) has no part in these standard errors ({describe(request)}); {why}"
+        )
+    if _idle_strata(frame, record, request):
+        notes.append(
+            f"{strata_text(frame.spec)} has no part in these standard errors ({describe(request)}) nor in the estimate"
+        )
+    if isinstance(request, Classical) and sampling:
+        notes.append(
+            "classical standard errors take weights(...) for precisions, as R's lm(weights = ), and are wrong for "
+            f"sampling weights; without vcov= they are {describe(default)!r}"
+        )
+    return tuple(notes)

@@ -1,0 +1,109 @@
+"""Roles that neither the method nor the covariance reads are refused, or the print says that they have no part."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula.errors import CausalFormulaWarning
+
+METHODS = ("regression", "ipw", "ebal", "cbps", "ipt", "energy", "subclass")
+FORMULA = "y ~ treat(a) + adjust(x)"
+
+
+@pytest.fixture(scope="module")
+def d():
+    rng = np.random.default_rng(1)
+    n = 120
+    x = rng.normal(size=n)
+    a = rng.binomial(1, 1 / (1 + np.exp(-x / 2)))
+    blocks = {"b": np.repeat(np.arange(12), 10), "g": np.repeat(np.arange(40), 3), "pair": np.repeat(np.arange(60), 2)}
+    return pd.DataFrame({"x": x, "a": a, "y": x + a + rng.normal(size=n), "w": rng.uniform(1, 3, n), **blocks})
+
+
+def quiet(*args, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CausalFormulaWarning)
+        return cf.fit(*args, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("vcov", [None, "HC0", "~g", "jackknife"])
+def test_strata_that_nothing_reads_are_refused(d, method, vcov):
+    with pytest.raises(cf.CapabilityError, match=r"does not use strata\(b\)") as refused:
+        cf.fit(f"{FORMULA} + strata(b)", d, method, vcov=vcov)
+    for way in ("difference_in_means", "vcov='bootstrap'", "permutation_test(strata='b')", "adjust(factor(b))"):
+        assert way in str(refused.value)
+
+
+@pytest.mark.parametrize("method", ["regression", "ebal", "subclass"])
+def test_a_bootstrap_reads_them_and_later_standard_errors_say_that_they_do_not(d, method):
+    fit = quiet(f"{FORMULA} + strata(b)", d, method, vcov=cf.Bootstrap(20, seed=1))
+    assert "within strata of b" in fit.covariance.label
+    with pytest.warns(CausalFormulaWarning, match="no part"):
+        other = fit.with_vcov("HC0")
+    assert "Note: strata(b) has no part in these standard errors (HC0) nor in the estimate" in str(other)
+    assert "no part" not in str(fit)
+
+
+def test_what_else_reads_strata(d):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CausalFormulaWarning)
+        pairs = cf.fit(f"{FORMULA} + strata(pair)", d, vcov="jackknife")  # matched pairs are the units
+        assert pairs.covariance.request.cluster == "pair"
+        assert "no part" not in str(cf.fit("y ~ treat(a) + strata(b)", d, vcov="HC1"))
+    given = quiet(f"{FORMULA} + strata(b)", d, vcov=np.eye(1))
+    assert given.std_error == 1
+    with pytest.raises(cf.CapabilityError, match="other units or strata"):
+        cf.fit(f"{FORMULA} + strata(b)", d, vcov=cf.Bootstrap(20, strata="g", seed=1))
+
+
+def test_strata_of_a_design(d):
+    with pytest.raises(cf.CapabilityError, match=r"a design by method 'ipw' does not use strata\(b\)"):
+        cf.design("~ treat(a) + adjust(x) + strata(b)", d, "ipw")
+    design = cf.design("~ treat(a) + adjust(x)", d, "ebal")
+    with pytest.raises(cf.CapabilityError, match=r"strata\(b\)"):
+        design.fit("y ~ treat(a) + strata(b)")
+    fit = design.fit("y ~ treat(a) + strata(b)", vcov=cf.Bootstrap(20, seed=1))
+    assert "within strata of b" in fit.covariance.label
+
+
+@pytest.mark.parametrize("method", ["regression", "difference_in_means", "ipw", "subclass"])
+def test_clusters_beside_a_covariance_without_them(d, method):
+    formula = "y ~ treat(a) + cluster(g)" + ("" if method == "difference_in_means" else " + adjust(x)")
+    with pytest.warns(CausalFormulaWarning, match=r"cluster\(g\) has no part"):
+        fit = cf.fit(formula, d, method, vcov="HC0")
+    assert "Note: cluster(g) has no part in these standard errors (HC0); without vcov= they are" in str(fit)
+    assert "no part" in str(fit.means())
+    assert "no part" in str(fit.hypothesis("b1 = 0"))
+    for vcov in ("~g", "CR2 ~ g" if method == "regression" else "CR1 ~ g", cf.Bootstrap(20, seed=1)):
+        assert "no part" not in str(fit.with_vcov(vcov))
+    several = quiet(formula.replace("(g)", "(g + b)"), d, "regression", vcov=cf.Bootstrap(20, seed=1))
+    assert "cluster(b) has no part" in str(several)
+
+
+@pytest.mark.parametrize("method", ["regression", "difference_in_means", "subclass"])
+def test_classical_with_sampling_weights(d, method):
+    formula = "y ~ treat(a) + weights(w)" + ("" if method == "difference_in_means" else " + adjust(x)")
+    assert "precisions" not in str(cf.fit(formula, d, method))
+    with pytest.warns(CausalFormulaWarning, match="precisions"):
+        fit = cf.fit(formula, d, method, vcov="classical")
+    assert "are wrong for sampling weights" in str(fit)
+
+
+def test_a_treatment_model_that_is_not_fitted(d):
+    scored = d.assign(p=0.4 + 0.1 * (d["x"] > 0))
+    with pytest.raises(cf.OptionError, match="ps= gives the propensity scores"):
+        cf.fit(f"{FORMULA} + propensity(w)", scored, "ipw", ps="p")
+    with pytest.raises(cf.OptionError, match="distance='x' gives the scores"):
+        cf.fit(f"{FORMULA} + propensity(w)", d, "subclass", distance="x", subclass=2)
+
+
+def test_an_outcome_model_that_stays_behind(d):
+    design = cf.design("~ treat(a) + adjust(x) + outcome(w)", d, "ebal")
+    with pytest.warns(CausalFormulaWarning, match=r"outcome\(w\) stands in the design's formula"):
+        design.fit("y ~ treat(a)")
