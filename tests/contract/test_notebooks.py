@@ -1,4 +1,4 @@
-"""In a notebook everything stands as on the console, in letters of one width, and can be pasted as markdown or LaTeX."""
+"""In a notebook everything stands as on the console, in letters of one width, and pastes as markdown or LaTeX."""
 
 from __future__ import annotations
 
