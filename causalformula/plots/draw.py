@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from causalformula.backends.options import flag
 from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools
 
-Axes = Any  # matplotlib's, which is not imported before something is drawn
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 # Okabe and Ito's colours, told apart by those who do not see red and green as different.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -79,14 +81,14 @@ def intervals(
     lines = max(label.count("\n") + 1 for label in labels)
     ax = new_axes(ax, height=1.4 + (0.15 + 0.2 * lines) * len(labels))
     rows = np.arange(len(labels))
-    if log:
-        ax.set_xscale("log")
-        plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
     if null is not None and np.isfinite(null):
         ax.axvline(null, color=GREY, linewidth=1, linestyle="--", zorder=1)
     # A limit that does not exist is drawn as none, and its point stays.
     ax.hlines(rows, low, high, color=COLOURS[0], linewidth=1.6, zorder=2)
     ax.plot(estimate, rows, "o", color=COLOURS[0], markersize=6, zorder=3)
+    if log:  # once they are drawn: before matplotlib 3.11 lines upset the limits of a logarithmic axis
+        ax.set_xscale("log")
+        plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
     ax.set_yticks(rows, labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.margins(x=0.08)

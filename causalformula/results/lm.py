@@ -24,6 +24,7 @@ from causalformula.results.call import grouping_names
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.words import NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -41,7 +42,7 @@ def lm(
     weights: str | None = None,
     offset: str | None = None,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Any = None,
@@ -56,7 +57,8 @@ def lm(
     formula : str or formulaic.Formula
         One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
+        not changed.
     weights : str, optional
         Prior weights: a column or an expression of columns. Variances are inverse to them; rows of weight zero take no
         part.
@@ -113,7 +115,7 @@ def glm(
     epsilon: float = 1e-8,
     maxit: int = 25,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Any = None,

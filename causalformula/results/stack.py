@@ -23,8 +23,10 @@ from causalformula.results.effects.summary import Summary, scale_note
 from causalformula.results.joint.member import EXACT, Member, common_request, common_unit
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.result import Result
 from causalformula.results.wording import dose_notes, missing_notes
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,11 +123,12 @@ class Stack(Result):
     title: str = ""
     coefficients: bool = False
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row: units, number of fits, covariance."""
         import pandas as pd
 
-        return pd.DataFrame([{"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}])
+        row = {"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}
+        return respelled(pd.DataFrame([row]), names)
 
     def summary(self, level: float = 0.95) -> Summary:
         """The table of effects, and the joint test where there is one."""
@@ -143,8 +146,8 @@ class Stack(Result):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
+    def _page(self) -> Summary:
+        return self.summary()
 
 
 def stack(

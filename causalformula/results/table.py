@@ -14,8 +14,9 @@ from causalformula.backends.registry import RECORDS
 from causalformula.errors import OptionError, did_you_mean
 from causalformula.inference.request_text import spoken
 from causalformula.results.reading.reading import check_level
-from causalformula.results.table_input import Fitted, check_layout, named_columns, notes_below, read_marks
+from causalformula.results.table_input import check_layout, named_columns, notes_below, read_marks
 from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.markup import markdown, piped
 from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
@@ -119,11 +120,7 @@ class Table:
 
     def as_markdown(self) -> str:
         """A pipe table, as GitHub and Quarto read it."""
-        cells = self._cells(hang=False)
-        lines = [("", *cells.cols), (":--", *("--:" for _ in cells.cols))]
-        lines += [(row, *body) for row, body in zip(cells.rows, cells.body, strict=True)]
-        text = "\n".join("| " + " | ".join(_pipe(cell) for cell in line) + " |" for line in lines)
-        return "\n\n".join([text, *(_pipe(line) for line in self._below())])
+        return "\n\n".join([markdown(self._cells(hang=False)), *(piped(line) for line in self._below())])
 
     def as_html(self) -> str:
         """An HTML ``table``, and the legend and notes below it."""
@@ -143,6 +140,12 @@ class Table:
     def _repr_html_(self) -> str:
         return self.as_html()
 
+    def _repr_markdown_(self) -> str:
+        return self.as_markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.as_latex()
+
     def to_frame(self) -> pd.DataFrame:
         """One row a line: ``part, term, statistic`` and a column a fit, all text."""
         import pandas as pd
@@ -154,13 +157,8 @@ class Table:
         return frame
 
 
-def _pipe(text: str) -> str:
-    """Text as markdown shows it: stars and bars are no mark-up."""
-    return text.replace("|", "\\|").replace("*", "\\*")
-
-
 def table(
-    fits: Sequence[Fitted] | Mapping[str, Fitted],
+    fits: Sequence[Any] | Mapping[str, Any],
     *,
     names: Sequence[str] | None = None,
     stars: bool | Mapping[str, float] = True,
@@ -176,7 +174,7 @@ def table(
     Parameters
     ----------
     fits : sequence or mapping of str to Result or Model
-        One column each; a mapping names its columns.
+        One column each; a mapping names its columns. Fits of statsmodels and pyfixest may stand beside ours.
     names : sequence of str, optional
         Names of the columns; ``(1)``, ``(2)``, ... where not given.
     stars : bool or mapping of str to float

@@ -11,6 +11,7 @@ from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.summary import model_notes
+from causalformula.results.neighbours import neighbour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ class Fitted(Protocol):
 
 
 def named_columns(
-    fits: Sequence[Fitted] | Mapping[str, Fitted], names: Sequence[str] | None
+    fits: Sequence[Any] | Mapping[str, Any], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[Fitted]]:
     """Names of the columns, and what each is made of."""
     if isinstance(fits, Mapping):
@@ -42,11 +43,20 @@ def named_columns(
         raise OptionError("table() takes a list of fits: cf.table([fit])")
     if not fits:
         raise OptionError("there is no fit to lay out")
-    for fit in fits:
-        if not isinstance(fit, Fitted):
-            raise OptionError(f"table() lays out fits of cf.fit, cf.lm or cf.glm; not {type(fit).__name__}")
+    columns = [_column(fit) for fit in fits]
     names = [f"({k + 1})" for k in range(len(fits))] if names is None else listed_names(names, len(fits))
-    return tuple(names), list(fits)
+    return tuple(names), columns
+
+
+def _column(fit: Any) -> Fitted:
+    """A fit as it is, or another package's as ours read."""
+    found = neighbour(fit) or fit
+    if not isinstance(found, Fitted):
+        raise OptionError(
+            "table() lays out fits of cf.fit, cf.lm or cf.glm, of statsmodels and of pyfixest; not "
+            f"{type(fit).__name__}"
+        )
+    return found
 
 
 def read_marks(stars: bool | Mapping[str, float]) -> dict[str, float]:

@@ -69,7 +69,8 @@ class IPW(WeightingOptions):
     ps : str, optional
         A column with propensity scores of a binary treatment, used as they are.
     model : optional
-        A scikit-learn classifier; its probabilities are cross-fitted.
+        A scikit-learn classifier; its probabilities are cross-fitted. Sampling weights reach the last step of a
+        pipeline and the estimator inside a search.
     folds : int
         Folds of the cross-fitting; 1 fits and predicts on all rows.
     seed : int

@@ -26,6 +26,7 @@ from causalformula.results.models.formula import (
 )
 from causalformula.results.reading.test import Test
 from causalformula.results.text.console import anova_text
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ TESTS = ("F value", "F", "Chisq", "Pr(>F)", "Pr(>Chi)", "Pr(>Chisq)", "Pr(wild)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Anova:
+class Anova(Shown):
     """An analysis of variance or deviance, printed as R prints it.
 
     Attributes
@@ -59,11 +60,6 @@ class Anova:
         return table_text(self.table, self.heading)
 
     __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
 
 
 def table_text(table: pd.DataFrame, heading: str) -> str:

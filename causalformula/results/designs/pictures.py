@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from causalformula.plots.weights import weights as draw_weights
 from causalformula.results.designs.balancing import design_balance
 from causalformula.results.designs.core import DesignCore
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 LABELS = {
     "smd": "standardised mean difference",
     "variance_ratio": "Variance ratio",

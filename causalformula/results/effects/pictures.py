@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from causalformula.results.designs import pictures
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.reading.reading import Reading, check_level
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 AXIS = {
     "difference": "Effect on {y} (difference of means)",

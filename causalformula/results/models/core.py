@@ -27,6 +27,7 @@ from causalformula.results.models.statistics import FitNumbers
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
+from causalformula.words import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,18 @@ class ModelCore(FitNumbers, Estimates):
         if self.response:
             return self.response
         return "" if self.frame.outcome is None else self.frame.outcome.name
+
+    # -- statsmodels' names ----------------------------------------------------------------------------------------
+
+    @property
+    def endog_names(self) -> str:
+        """The left side, as text (statsmodels' name)."""
+        return self.outcome_name
+
+    @property
+    def exog_names(self) -> list[str]:
+        """All coefficients' names (statsmodels' name)."""
+        return list(self.names)
 
     @property
     def t_based(self) -> bool:
@@ -122,7 +135,7 @@ class ModelCore(FitNumbers, Estimates):
         """Covariance matrix of the coefficients (R's name)."""
         return self.cov_params()
 
-    def confint(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
+    def confint(self, level: float = 0.95, method: Limits = "wald") -> pd.DataFrame:
         """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``.
 
         Parameters
