@@ -29,8 +29,12 @@ from .results.checks.waldtest import waldtest
 from .results.design import Design
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
-from .results.stack import stack
-from .results.table import table
+from .results.model import Model
+from .results.reading.test import Test
+from .results.result import Result
+from .results.stack import Stack, stack
+from .results.table import Table, table
+from .results.text.summary import Summary
 from .verbs import design, fit, parse
 
 __version__: str
@@ -58,9 +62,15 @@ __all__ = [
     "FormulaError",
     "IdentificationError",
     "Jackknife",
+    "Model",
     "OptionError",
     "Regression",
+    "Result",
+    "Stack",
     "Subclass",
+    "Summary",
+    "Table",
+    "Test",
     "Wild",
     "adjust_pvalues",
     "anova",

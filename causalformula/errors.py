@@ -42,11 +42,11 @@ class FormulaError(CausalFormulaError):
         return (type(self), (self.message, self.source, self.span))
 
 
-class DataError(CausalFormulaError):
+class DataError(CausalFormulaError, ValueError):
     """The data cannot answer the question: missing, infinite, constant or contradictory values."""
 
 
-class OptionError(CausalFormulaError):
+class OptionError(CausalFormulaError, ValueError):
     """An option is unknown, or its value is not among those allowed."""
 
 
@@ -54,7 +54,7 @@ class IdentificationError(CausalFormulaError):
     """The effect cannot be told apart from something else in these data."""
 
 
-class CapabilityError(CausalFormulaError):
+class CapabilityError(CausalFormulaError, NotImplementedError):
     """The method does not offer what was asked of it; the message names what does."""
 
 

@@ -29,6 +29,7 @@ from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import result_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
+from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -62,16 +63,16 @@ def parse(
 def fit(
     formula: str | Spec | Formula,
     data: Any,
-    method: str | Options | None = None,
+    method: Method | str | Options | None = None,
     *,
     outcome: str | None = None,
-    estimand: str | None = None,
-    contrast: Any = None,
-    measure: str | None = None,
+    estimand: Estimand | None = None,
+    contrast: Contrast | None = None,
+    measure: Measure | None = None,
     family: str | None = None,
     vcov: Any = None,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
     **options: Any,
@@ -84,7 +85,8 @@ def fit(
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
+        not changed.
     method : str or options object, optional
         ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
         as ``cf.Regression(interact=True)``. See ``causalformula methods``.
@@ -175,16 +177,16 @@ def fit(
 def design(
     formula: str | Spec | Formula,
     data: Any,
-    method: str | Options,
+    method: Method | str | Options,
     *,
-    estimand: str | None = None,
+    estimand: Estimand | None = None,
     focal: Any = None,
     subset: Any = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
     **options: Any,
-) -> Design:
+) -> Design[Result]:
     """Make the design of a study, weights or strata, with no outcome in sight.
 
     Parameters
@@ -193,7 +195,8 @@ def design(
         ``"~ treat(A) + adjust(x)"``, also without the ``~``. An outcome may stand on the left; it is not looked at,
         only its missing values drop rows.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads. It is not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
+        not changed.
     method : str or options object
         A method with a design stage: ``"ipw"``, ``"ebal"``, ``"cbps"``, ``"ipt"``, ...
     estimand : str, optional
@@ -229,7 +232,7 @@ def design(
     refuse_strata_of_design(spec, record)
     frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
-    found = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
+    found: Design[Result] = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
     for note in (*missing_notes(frame), *found.notes, *found.imbalance):
         warn(note)
     return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.backends.options import shown
 from causalformula.backends.propensity import Propensity
+from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array, Codes
@@ -18,23 +19,23 @@ def check_classifier(model: Any) -> None:
     if isinstance(model, type):
         raise OptionError(f"model={model.__name__} is a class; give an object of it, model={model.__name__}()")
     if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or _stacks(model))):
-        raise OptionError(
-            f"model={shown(model)} gives no probabilities: a scikit-learn classifier with fit and predict_proba is "
-            "needed, such as RandomForestClassifier() or GradientBoostingClassifier()"
-        )
+        raise _without_probabilities(model)
+
+
+def _without_probabilities(model: Any) -> OptionError:
+    return OptionError(
+        f"model={shown(model)} gives no probabilities: a scikit-learn classifier with fit and predict_proba is "
+        "needed, such as RandomForestClassifier() or GradientBoostingClassifier()"
+    )
 
 
 def _stacks(model: Any) -> bool:
-    """A stacking classifier shows that it gives probabilities only once it is fitted; its default last one does."""
+    """Whether a stacking classifier is in it, which shows only once it is fitted whether it gives probabilities."""
+    from sklearn.base import BaseEstimator
     from sklearn.ensemble import StackingClassifier
-    from sklearn.pipeline import Pipeline
 
-    if isinstance(model, Pipeline):
-        model = model.steps[-1][1]
-    if not isinstance(model, StackingClassifier):
-        return False
-    last = model.final_estimator
-    return last is None or hasattr(last, "predict_proba") or _stacks(last)
+    inside = model.get_params(deep=True).values() if isinstance(model, BaseEstimator) else ()
+    return any(isinstance(part, StackingClassifier) for part in (model, *inside))
 
 
 def model_name(model: Any) -> str:
@@ -81,10 +82,12 @@ def learned_propensity(frame: ModelFrame, model: Any, folds: int, seed: int, X: 
 
 
 def _fitted(model: Any, X: Array, codes: Codes, weights: Array | None) -> Any:
+    """The classifier fitted; a row of weight zero takes no part."""
     if weights is None:
-        return model.fit(X, codes)
-    from sklearn.utils.validation import has_fit_parameter
-
-    if not has_fit_parameter(model, "sample_weight"):
-        raise OptionError(f"{type(model).__name__} takes no sample weights; the formula or the bootstrap has some")
-    return model.fit(X, codes, sample_weight=weights)
+        fitted = model.fit(X, codes)
+    else:
+        used = weights > 0
+        fitted = fit_weighted(model, X[used], codes[used], weights[used])
+    if not hasattr(fitted, "predict_proba"):
+        raise _without_probabilities(model)
+    return fitted

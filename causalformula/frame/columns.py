@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import narwhals as nw
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value
 from causalformula.formula.language.deparse import symbol
+from causalformula.frame.sources import eager, refuse_duplicates
 from causalformula.frame.time_columns import OTHER_TIMES, read_times, times_of_objects, times_of_pandas
 from causalformula.frame.treatment import level_label
 
@@ -21,7 +22,7 @@ class Table:
 
     Parameters
     ----------
-    data : any eager frame that narwhals reads, or a mapping of columns
+    data : any eager frame that narwhals reads, a mapping of columns, or what gives an Arrow stream
 
     Raises
     ------
@@ -30,18 +31,10 @@ class Table:
     """
 
     def __init__(self, data: Any):
-        if isinstance(data, Mapping):
-            import pandas as pd
-
-            try:
-                data = pd.DataFrame(dict(data))
-            except (TypeError, ValueError) as error:
-                raise DataError(f"data is a mapping, but not of names to columns of one length: {error}") from error
-        _refuse_duplicates(_native_names(data))
-        self.frame: nw.DataFrame[Any] = _eager(data)
+        self.frame: nw.DataFrame[Any] = eager(data)
         # a pandas column may have any name; in a formula it is its text, in backquotes
         self.names: tuple[str, ...] = tuple(str(name) for name in self.frame.columns)
-        _refuse_duplicates(self.names)
+        refuse_duplicates(self.names)
         self.n = len(self.frame)
         self._labels = self.index()
         self._read: dict[str, Value] = {}
@@ -116,40 +109,6 @@ class Table:
         """The whole frame as pandas (a copy where it is not one already)."""
         self.refuse_changed()
         return self.frame.to_pandas()
-
-
-def _eager(data: Any) -> nw.DataFrame[Any]:
-    """The frame as narwhals has it; a ``DataError`` for what is none, or has yet to be computed."""
-    frame = nw.from_native(data, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return frame
-    lazy = isinstance(frame, nw.LazyFrame)
-    raise DataError(
-        f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
-        + ("; call .collect() first" if lazy else "")
-        + ("; the formula comes first, then the data" if isinstance(data, str) else "")
-    )
-
-
-def _native_names(data: Any) -> Iterable[Any]:
-    """Names of the columns of a frame in which one can stand twice."""
-    native = nw.to_native(data, pass_through=True)
-    if nw.dependencies.is_pandas_like_dataframe(native):
-        return list(native.columns)
-    return native.column_names if nw.dependencies.is_pyarrow_table(native) else []
-
-
-def _refuse_duplicates(names: Iterable[Any]) -> None:
-    seen: set[Any] = set()
-    twice = []
-    for name in names:
-        if not isinstance(name, str):
-            continue
-        if name in seen:
-            twice.append(name)
-        seen.add(name)
-    if twice:
-        raise DataError(f"duplicated column names: {some(dict.fromkeys(twice))}; rename them")
 
 
 def read_column(series: nw.Series[Any], name: str | None = None) -> Value:

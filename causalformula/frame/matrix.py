@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import bind_regression
+from causalformula.words import NaAction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ def model_matrix(
     data: Any,
     *,
     contrasts: Contrasts | None = None,
-    na_action: str = "omit",
+    na_action: NaAction = "omit",
     env: Mapping[str, Callable[..., Any]] | None = None,
 ) -> pd.DataFrame:
     """Design matrix of a formula, with R's columns and names.

@@ -51,7 +51,8 @@ def refit_each(
     size : int, optional
         The length of a row; that of the longest where not given.
     n_jobs : int, optional
-        Processes, through joblib.
+        Processes, through joblib; None takes its current configuration's. One by default: refits within refits, of a
+        chunk of replicates, stay where they are.
     """
     work = list(items)
     chunks = [work[i : i + CHUNK] for i in range(0, len(work), CHUNK)]
@@ -69,16 +70,22 @@ def _rows(one: Callable[[Item], Array | None], items: Sequence[Item]) -> list[Ar
     return [None if isinstance(row, str) else row for row in found]
 
 
-def spread(
-    function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None = 1, words: str = ""
-) -> list[Found]:
+def spread(function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None, words: str = "") -> list[Found]:
     """``function`` of each piece of work, in order, over processes; with a bar on a terminal where it has ``words``."""
     shown = _progress(work, words)
-    if n_jobs in (0, 1) or len(work) < 2:
+    if len(work) < 2 or not _several(n_jobs):
         return [function(piece) for piece in shown]
     from joblib import Parallel, delayed
 
     return list(Parallel(n_jobs=n_jobs)(delayed(function)(piece) for piece in shown))
+
+
+def _several(n_jobs: int | None) -> bool:
+    """Whether work goes to joblib: it takes long to import, and has no configuration before anyone imported it."""
+    if n_jobs is not None:
+        return n_jobs not in (0, 1)
+    joblib = sys.modules.get("joblib")
+    return joblib is not None and joblib.effective_n_jobs(None) > 1
 
 
 def _progress(work: Sequence[Item], words: str) -> Any:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
@@ -104,7 +105,7 @@ class Cluster(Request):
         error. Set them to zero in the covariance of the model's coefficients, as ``vcovCL(fix = TRUE)``.
     """
 
-    by: tuple[str, ...] = ()
+    by: str | Sequence[str] = ()
     type: str | None = None
     _: KW_ONLY
     weights: str = "estimated"
@@ -220,8 +221,8 @@ class Bootstrap(Request):
     weights : {"frequency", "exponential"}
         How often each unit was drawn (Efron 1979), or independent exponential weights scaled to mean one within strata
         (the Bayesian bootstrap, Rubin 1981), under which no unit, and so no rare level, ever drops out.
-    n_jobs : int
-        Processes, through joblib.
+    n_jobs : int, optional
+        Processes, through joblib; as ``joblib.parallel_config(n_jobs=)`` has it where not given, one without that.
     """
 
     reps: int = 999
@@ -231,7 +232,7 @@ class Bootstrap(Request):
     seed: int | None = None
     _: KW_ONLY
     weights: str = "frequency"
-    n_jobs: int = 1
+    n_jobs: int | None = None
 
     def __post_init__(self) -> None:
         _check("kind", self.kind, INTERVALS)
@@ -309,14 +310,14 @@ class Jackknife(Request):
         Clusters to leave out whole; the formula's ``cluster(g)`` where not given, else rows.
     centre : {"mean", "estimate"}
         Spread about the mean of the leave-one-out estimates, or about the estimate.
-    n_jobs : int
-        Processes, through joblib.
+    n_jobs : int, optional
+        Processes, through joblib; as ``joblib.parallel_config(n_jobs=)`` has it where not given, one without that.
     """
 
     cluster: str | None = None
     _: KW_ONLY
     centre: str = "mean"
-    n_jobs: int = 1
+    n_jobs: int | None = None
 
     def __post_init__(self) -> None:
         _check("centre", self.centre, ("mean", "estimate"))
@@ -408,7 +409,7 @@ def _columns(by: object) -> tuple[str, ...]:
 
 
 def _check_jobs(n_jobs: object) -> None:
-    if not _whole(n_jobs):
+    if n_jobs is not None and not _whole(n_jobs):
         raise OptionError(f"n_jobs is a number of processes, such as 2, or -1 for all, not {_shown(n_jobs)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from causalformula.numerics.ties import tied
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import legend
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 TICKS = np.linspace(0, 1, 6)
 # The quantile of the 95% Wilson interval.
 Z = 1.959963984540054

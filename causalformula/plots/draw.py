@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import flag
 from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools
 
-Axes = Any  # matplotlib's, which is not imported before something is drawn
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 # Okabe and Ito's colours, told apart by those who do not see red and green as different.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -78,14 +81,14 @@ def intervals(
     lines = max(label.count("\n") + 1 for label in labels)
     ax = new_axes(ax, height=1.4 + (0.15 + 0.2 * lines) * len(labels))
     rows = np.arange(len(labels))
-    if log:
-        ax.set_xscale("log")
-        plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
     if null is not None and np.isfinite(null):
         ax.axvline(null, color=GREY, linewidth=1, linestyle="--", zorder=1)
     # A limit that does not exist is drawn as none, and its point stays.
     ax.hlines(rows, low, high, color=COLOURS[0], linewidth=1.6, zorder=2)
     ax.plot(estimate, rows, "o", color=COLOURS[0], markersize=6, zorder=3)
+    if log:  # once they are drawn: before matplotlib 3.11 lines upset the limits of a logarithmic axis
+        ax.set_xscale("log")
+        plain_numbers(ax, np.nanmax(np.append(estimate, high)) / np.nanmin(np.append(estimate, low)))
     ax.set_yticks(rows, labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.margins(x=0.08)
@@ -106,12 +109,19 @@ def plain_numbers(ax: Axes, spread: float) -> None:
 
 def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The effects of a fit with their intervals: its own ``plot("effects")``."""
-    return result.plot("effects", ax, level)
+    return _drawable(result, "plot", "effects").plot("effects", ax, level)
 
 
 def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The outcome in the groups that a fit compares: its own ``plot("outcome")``."""
-    return result.plot("outcome", ax, level)
+    return _drawable(result, "plot", "outcome").plot("outcome", ax, level)
+
+
+def _drawable(fit: Any, verb: str, function: str) -> Any:
+    """A fit, and no class or anything else without the verb."""
+    if isinstance(fit, type) or not callable(getattr(fit, verb, None)) or hasattr(fit, "dtypes"):
+        raise OptionError(f"plots.{function} draws a fit, as of cf.fit(...), not {type(fit).__name__}")
+    return fit
 
 
 def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
@@ -124,7 +134,8 @@ def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, interc
     """
     if isinstance(model, (list, tuple, dict)):
         raise OptionError("coefficients() draws one model; cf.table([...]) sets several side by side")
-    tidy = model.tidy(level=level)
+    flag("intercept", intercept)
+    tidy = _drawable(model, "tidy", "coefficients").tidy(level=level)
     shown = tidy[(tidy["term"] != "(Intercept)") | intercept]
     if not len(shown):
         raise DataError("the model has no coefficient but its intercept; draw it with intercept=True")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalformula.plots.draw import COLOURS
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 SIZES = ("medium", "small", "x-small", "xx-small")
 # The largest share of the height of the axes that a legend takes before its letters shrink, and in the end.
 MODEST, MOST = 0.3, 0.6

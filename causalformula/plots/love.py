@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,10 @@ from numpy.typing import ArrayLike
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import cut_apart, legend
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 SAMPLES = (("Un", "Before"), ("Adj", "After"))
 ORDERS = ("unadjusted", "adjusted", "alphabetical", "formula")
 # Longer names of covariates lose their middle.

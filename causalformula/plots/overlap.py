@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import cut_apart, legend, palette
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 POINTS = 401
 AT = np.linspace(0, 1, POINTS)
 # A kernel narrower than this is narrower than the picture can show.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from causalformula.numerics.arrays import Array
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain, short
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 MARGIN = 0.25
 GAP = 0.03
 

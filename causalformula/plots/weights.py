@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.draw import GREY, new_axes, plain
 from causalformula.plots.legends import cut, cut_apart, legend, palette, width_in_letters
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 BINS = 40
 # Beyond this ratio of the largest to the median weight, the axis is logarithmic.
 LONG = 30.0

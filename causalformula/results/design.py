@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from causalformula.errors import OptionError
 from causalformula.results.design_fit import estimated, refuse_settled
@@ -15,15 +15,20 @@ from causalformula.results.designs.overlap import Overlap
 from causalformula.results.designs.pictures import draw
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
+from causalformula.results.text.notebook import Shown
+from causalformula.words import Contrast, Measure, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
+# What ``fit`` makes: a Result, which stands above designs, so that only its type knows it.
+R = TypeVar("R")
 STATS = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Design(DesignCore):
+class Design(Shown, DesignCore, Generic[R]):
     """What a method did to the sample before it looked at the outcome.
 
     Parameters
@@ -144,8 +149,8 @@ class Design(DesignCore):
 
     def plot(
         self,
-        kind: str = "love",
-        ax: Any = None,
+        kind: Picture = "love",
+        ax: Axes | None = None,
         *,
         stat: str | None = None,
         binary: str | None = None,
@@ -155,7 +160,7 @@ class Design(DesignCore):
         covariate: str | None = None,
         bins: int | None = None,
         level: Any = None,
-    ) -> Any:
+    ) -> Axes:
         """Draw the design; returns the axes.
 
         Parameters
@@ -210,12 +215,12 @@ class Design(DesignCore):
         formula: str | None = None,
         *,
         family: str | None = None,
-        measure: str | None = None,
-        contrast: Any = None,
+        measure: Measure | None = None,
+        contrast: Contrast | None = None,
         interact: bool | None = None,
         vcov: Any = None,
         **refused: Any,
-    ) -> Any:
+    ) -> R:
         """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.
 
         Parameters
@@ -243,7 +248,8 @@ class Design(DesignCore):
         """
         refuse_settled(self, refused)
         question = {"family": family, "measure": measure, "contrast": contrast, "interact": interact}
-        return estimated(self, formula, vcov, question)
+        found: R = estimated(self, formula, vcov, question)
+        return found
 
     def __repr__(self) -> str:
         return design_text(self)

@@ -18,18 +18,22 @@ from causalformula.results.joint.bands import Banded
 from causalformula.results.models import residuals
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.frames import augment, glance
+from causalformula.results.models.marginaleffects import to_marginaleffects
 from causalformula.results.models.predict import predict
 from causalformula.results.models.statsmodels import to_statsmodels
 from causalformula.results.models.summary import coeftest, model_summary, print_text, with_limits
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
-from causalformula.results.text.summary import Summary
+from causalformula.results.text.summary import Paged, Summary
+from causalformula.words import Interval, PredictType, ResidualType, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(ModelCore, Arithmetic, Banded):
+class Model(Paged, ModelCore, Arithmetic, Banded):
     """A fitted regression: coefficients, their covariance, and everything that R says of an ``lm`` or a ``glm``.
 
     Attributes
@@ -55,9 +59,9 @@ class Model(ModelCore, Arithmetic, Banded):
         """Coefficients (R's name)."""
         return self.params
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row with broom's names, and the covariance asked for."""
-        return glance(self)
+        return respelled(glance(self), names)
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
@@ -71,7 +75,17 @@ class Model(ModelCore, Arithmetic, Banded):
         """Fitted means."""
         return self._rows(self.regression.mu, "fitted")
 
-    def residuals(self, type: str = "response") -> pd.Series[Any]:
+    @property
+    def fittedvalues(self) -> pd.Series[Any]:
+        """``fitted``, by statsmodels' name."""
+        return self.fitted
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """``residuals()``, by statsmodels' name."""
+        return self.residuals()
+
+    def residuals(self, type: ResidualType = "response") -> pd.Series[Any]:
         """Residuals.
 
         Parameters
@@ -101,9 +115,9 @@ class Model(ModelCore, Arithmetic, Banded):
     def predict(
         self,
         newdata: Any = None,
-        type: str = "link",
+        type: PredictType = "link",
         se_fit: bool = False,
-        interval: str | None = None,
+        interval: Interval | None = None,
         level: float = 0.95,
     ) -> pd.Series[Any] | pd.DataFrame:
         """Predictions for the rows of the fit, or for new data by the same recipes.
@@ -179,7 +193,15 @@ class Model(ModelCore, Arithmetic, Banded):
         """The equivalent fitted statsmodels results."""
         return to_statsmodels(self)
 
-    def plot(self, ax: Any = None, level: float = 0.95, intercept: bool = False) -> Any:
+    def to_marginaleffects(self) -> Any:
+        """The model for the functions of the package marginaleffects (the extra ``marginaleffects``).
+
+        ``marginaleffects.avg_comparisons(model.to_marginaleffects(), variables="Drug")``; its ``vcov=`` takes what
+        ``with_vcov`` takes, and by default is the model's own.
+        """
+        return to_marginaleffects(self)
+
+    def plot(self, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
         """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""
         return draw.coefficients(self, ax, level, flag("intercept", intercept))
 
@@ -204,5 +226,5 @@ class Model(ModelCore, Arithmetic, Banded):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
+    def _page(self) -> Summary:
+        return self.summary()

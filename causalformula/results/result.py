@@ -23,16 +23,19 @@ from causalformula.results.effects.tidy import augment_result, glance_result
 from causalformula.results.families.faces import elsewhere
 from causalformula.results.joint.bands import Banded
 from causalformula.results.model import Model
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
-from causalformula.results.text.summary import Summary
+from causalformula.results.text.summary import Paged, Summary
+from causalformula.words import Alternative, PermutationStatistic, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(ResultCore, Arithmetic, Banded):
+class Result(Paged, ResultCore, Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -57,13 +60,13 @@ class Result(ResultCore, Arithmetic, Banded):
     The confidence level is an argument of reading: ``tidy(level=0.9)``, ``summary(level=0.9)``.
     """
 
-    design: Design
+    design: Design[Result]
     source: tuple[Result, tuple[str, ...]] | None = None
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``."""
         # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
-        return glance_result(self, None if self.query is None else self.outcome)
+        return respelled(glance_result(self, None if self.query is None else self.outcome), names)
 
     def augment(self) -> pd.DataFrame:
         """The data used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist."""
@@ -162,11 +165,14 @@ class Result(ResultCore, Arithmetic, Banded):
 
     def _model(self, name: str) -> Model | None:
         fitted = self.fit.models.get(name)
-        return None if fitted is None else model_of(fitted, self.call, name)
+        return None if fitted is None else model_of(fitted, self.call, name, self.covariance)
 
     @cached_property
     def outcome(self) -> Model | None:
-        """The outcome model, with its own summary as R prints it; None where the method has none."""
+        """The outcome model, with its own summary as R prints it; None where the method has none.
+
+        Its coefficients are tested under the covariance of the fit, where that is one of coefficients too.
+        """
         return self._model("outcome")
 
     @cached_property
@@ -212,9 +218,9 @@ class Result(ResultCore, Arithmetic, Banded):
         strata: str | None = None,
         cluster: str | None = None,
         seed: int | None = None,
-        statistic: str = "estimate",
-        alternative: str = "two-sided",
-        n_jobs: int = 1,
+        statistic: PermutationStatistic = "estimate",
+        alternative: Alternative = "two-sided",
+        n_jobs: int | None = None,
     ) -> PermutationTest:
         """Randomisation inference: refit under other assignments of the treatment that the design could have made.
 
@@ -235,8 +241,8 @@ class Result(ResultCore, Arithmetic, Banded):
             ``t`` divides by the result's kind of standard error, which also keeps the test's level in large samples
             when only the average effect is zero (Chung and Romano 2013).
         alternative : {"two-sided", "greater", "less"}
-        n_jobs : int
-            Processes, through joblib.
+        n_jobs : int, optional
+            Processes, through joblib; its current configuration's where not given.
 
         Returns
         -------
@@ -264,7 +270,7 @@ class Result(ResultCore, Arithmetic, Banded):
         behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
-    def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
+    def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
         return draw(self, kind, ax, level)
 
@@ -273,5 +279,5 @@ class Result(ResultCore, Arithmetic, Banded):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return result_summary(self, 0.95, {}).as_html()
+    def _page(self) -> Summary:
+        return result_summary(self, 0.95, {})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
+from causalformula.backends.options import listed_names
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
@@ -22,8 +23,10 @@ from causalformula.results.effects.summary import Summary, scale_note
 from causalformula.results.joint.member import EXACT, Member, common_request, common_unit
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
+from causalformula.results.reading.estimates import respelled
 from causalformula.results.result import Result
 from causalformula.results.wording import dose_notes, missing_notes
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,11 +123,12 @@ class Stack(Result):
     title: str = ""
     coefficients: bool = False
 
-    def glance(self) -> pd.DataFrame:
+    def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row: units, number of fits, covariance."""
         import pandas as pd
 
-        return pd.DataFrame([{"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}])
+        row = {"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}
+        return respelled(pd.DataFrame([row]), names)
 
     def summary(self, level: float = 0.95) -> Summary:
         """The table of effects, and the joint test where there is one."""
@@ -142,8 +146,8 @@ class Stack(Result):
 
     __str__ = __repr__
 
-    def _repr_html_(self) -> str:
-        return self.summary().as_html()
+    def _page(self) -> Summary:
+        return self.summary()
 
 
 def stack(
@@ -203,9 +207,7 @@ def stack(
     members = [Member.of(fit) for fit in fits]
     if not members:
         raise OptionError("there is nothing to stack")
-    names = [f"fit{k + 1}" for k in range(len(members))] if names is None else [str(name) for name in names]
-    if len(names) != len(members) or len(set(names)) != len(names):
-        raise OptionError(f"names must be {len(members)} different names, one a fit, not {names!r}")
+    names = [f"fit{k + 1}" for k in range(len(members))] if names is None else listed_names(names, len(members))
     measures = {member.measure.name for member in members}
     if len(measures) > 1:
         raise OptionError(f"the fits have measures {' and '.join(sorted(measures))}; fit them with the same")
@@ -242,7 +244,7 @@ def stacked(
     text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)
     calls = tuple((name, m.fit.call) for name, m in zip(names, members, strict=True) if isinstance(m.fit, Result))
     call = Joined(text, spec, units, options, request=request, members=calls)  # type: ignore[arg-type]
-    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given")}
+    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given", "unadjusted")}
     fit = Fit(answer, "", unit_design(units.n), title, **told)
     fits = tuple(member.fit for member in members)
     design = Design(fit.design, call)

@@ -26,6 +26,8 @@ LAYERS = (
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
 # A leaf: it may use errors only, and anything above errors may use it.
 RANK["datasets"] = RANK["errors"] + 0.5
+# Types of closed sets of words, which import nothing.
+RANK["words"] = RANK["errors"]
 ARRAYS_ONLY = ("numerics", "inference")
 FRAME_LIBRARIES = {"pandas", "polars", "pyarrow", "narwhals", "formulaic", "patsy"}
 LENGTH_WARNED, LENGTH_REFUSED = 450, 700

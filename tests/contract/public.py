@@ -38,10 +38,7 @@ def signature(value: Any) -> str:
 
 def public() -> list[str]:
     """All of them: what the package names, and the classes of its results."""
-    from causalformula.results.model import Model
-    from causalformula.results.result import Result
-
-    named = {name: getattr(cf, name) for name in sorted(cf.__all__)} | {"Result": Result, "Model": Model}
+    named = {name: getattr(cf, name) for name in sorted(cf.__all__)}
     return [line for name, value in sorted(named.items()) for line in described(name, value)]
 
 

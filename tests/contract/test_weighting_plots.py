@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.integrate import trapezoid
 
 import causalformula as cf
 from causalformula.plots import calibration, love
@@ -117,7 +118,7 @@ def test_densities_are_mirrored_and_hold_one(design):
     assert (lines["a = 0, after"] <= 0).all() and (lines["a = 1, after"] >= 0).all()
     at = np.linspace(0, 1, 401)
     for y in lines.values():
-        assert np.trapezoid(np.abs(y), at) == pytest.approx(1, abs=0.01)
+        assert trapezoid(np.abs(y), at) == pytest.approx(1, abs=0.01)
     dotted = sorted(line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":")
     assert tuple(dotted) == design.overlap().support
     # weighted to the same population, the arms have the same distribution of scores
@@ -328,7 +329,7 @@ def test_the_score_of_a_level_in_every_arm(levels):
         assert len(pairs) == 3
         for up, down in pairs:
             for line in (up, down):
-                assert np.trapezoid(np.abs(line.get_ydata()), line.get_xdata()) == pytest.approx(1, abs=0.03)
+                assert trapezoid(np.abs(line.get_ydata()), line.get_xdata()) == pytest.approx(1, abs=0.03)
         before = [down.get_ydata() for _, down in pairs]
         after = [up.get_ydata() for up, _ in pairs]
         np.testing.assert_allclose(

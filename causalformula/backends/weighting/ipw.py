@@ -69,7 +69,8 @@ class IPW(WeightingOptions):
     ps : str, optional
         A column with propensity scores of a binary treatment, used as they are.
     model : optional
-        A scikit-learn classifier; its probabilities are cross-fitted.
+        A scikit-learn classifier; its probabilities are cross-fitted. Sampling weights reach the last step of a
+        pipeline and the estimator inside a search.
     folds : int
         Folds of the cross-fitting; 1 fits and predicts on all rows.
     seed : int
@@ -303,6 +304,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     roles=MODELLED,
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
+    title="IPW",
     batch=_batch,
     estimate=weighted_fit,
     rebalance="More terms in the treatment model (poly(), ns(), products) may help, or method='ebal', which balances "

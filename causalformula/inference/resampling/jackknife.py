@@ -69,7 +69,7 @@ def jackknife(
     return (count - 1) / count * (spread.T @ spread), count
 
 
-def _refitted(refit: Callable[[Array], Array], codes: Codes | None, count: int, n: int, n_jobs: int) -> Array:
+def _refitted(refit: Callable[[Array], Array], codes: Codes | None, count: int, n: int, n_jobs: int | None) -> Array:
     size = max(1, CHUNK_CELLS // n)
     starts = range(0, count, size)
     work = [np.arange(s, min(s + size, count)) for s in starts]

@@ -21,6 +21,7 @@ from causalformula.results.reading.carried import Equations, carried, joint_test
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, read
 from causalformula.results.reading.test import Test
+from causalformula.results.text.notebook import Shown
 from causalformula.results.text.numbers import format_each
 from causalformula.results.text.summary import Summary
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Hypotheses(Estimates):
+class Hypotheses(Shown, Estimates):
     """Equations among coefficients: left minus right sides, and the joint test that all are zero.
 
     Attributes

@@ -11,16 +11,19 @@ import numpy as np
 from causalformula.errors import CapabilityError
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.requests import Wild
+from causalformula.results.reading.estimates import COLUMNS, spelled
 from causalformula.results.reading.inequalities import Claim
 from causalformula.results.reading.reading import Reading
+from causalformula.results.text.notebook import Shown
 from causalformula.results.text.summary import Summary
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Inequalities:
+class Inequalities(Shown):
     """Tests of null hypotheses that are not points: ``b1 <= 0``, or ``b1`` outside ``(-1, 1)``.
 
     Attributes
@@ -55,24 +58,14 @@ class Inequalities:
         rows = [_tests(claim, plain, k) for k, claim in enumerate(self.claims)]
         return replace(plain, statistic=np.array([t for t, _ in rows]), p_value=np.array([p for _, p in rows]))
 
-    def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """One row an inequality: broom's columns, and ``null``, the null hypothesis in words."""
+    def tidy(self, level: float = 0.95, names: Spelling = "broom") -> pd.DataFrame:
+        """One row an inequality: broom's columns (``names="snake"``: ``std_error``), and ``null``, in words."""
         import pandas as pd
 
         reading = self.read(level)
-        return pd.DataFrame(
-            {
-                "term": [claim.equation for claim in self.claims],
-                "null": [claim.null for claim in self.claims],
-                "estimate": reading.estimate,
-                "std.error": reading.std_error,
-                "statistic": reading.statistic,
-                "df": reading.df,
-                "p.value": reading.p_value,
-                "conf.low": reading.low,
-                "conf.high": reading.high,
-            }
-        )
+        numbers = {name: np.asarray(getattr(reading, own)) for name, own in COLUMNS.items()}
+        heads = {"term": [claim.equation for claim in self.claims], "null": [claim.null for claim in self.claims]}
+        return pd.DataFrame({**heads, **spelled(numbers, names)})
 
     def summary(self, level: float = 0.95) -> Summary:
         """The table, and what is tested."""

@@ -13,6 +13,7 @@ from causalformula.diagnostics.balance import MARKS, BalanceTable, exceeds
 from causalformula.errors import OptionError
 from causalformula.results.designs.weights import sizes_text
 from causalformula.results.text.cobalt import aligned, bare_text, table_text
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ RULE = " - - - - - - - - - - - - - - "
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Balance:
+class Balance(Shown):
     """How alike the arms are in their covariates, before and after a design.
 
     Attributes
@@ -140,9 +141,6 @@ class Balance:
         return balance_text(self)
 
     __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        return str(self.to_frame()._repr_html_())
 
 
 # -- in print ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from causalformula.diagnostics.overlap import ArmOverlap
 from causalformula.errors import counted, some
 from causalformula.results.text.cobalt import aligned, table_text
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ SCORE = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Overlap:
+class Overlap(Shown):
     """Propensity ranges by arm, rows beyond the common support, largest weights and effective sample sizes.
 
     Attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from causalformula.plots.weights import weights as draw_weights
 from causalformula.results.designs.balancing import design_balance
 from causalformula.results.designs.core import DesignCore
 
-Axes = Any
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 LABELS = {
     "smd": "standardised mean difference",
     "variance_ratio": "Variance ratio",
@@ -277,7 +280,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stat": (_is_text, "a name, as 'smd'"),
     "binary": (_is_text, "'raw' or 'std'"),
     "threshold": (
-        lambda v: v is None or (_is_number(v) and bool(np.isfinite(v)) and v >= 0),
+        lambda v: v is None or (_is_number(v) and 0 <= v < 1e300),
         "a number of at least 0, or None",
     ),
     "abs": (lambda v: isinstance(v, (bool, np.bool_)), "True or False"),

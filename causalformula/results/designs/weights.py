@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalformula.diagnostics.weights_summary import ArmWeights
 from causalformula.results.text.cobalt import aligned, short, table_text
+from causalformula.results.text.notebook import Shown
 from causalformula.results.text.page import matrix_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ BAR = 29
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WeightsSummary:
+class WeightsSummary(Shown):
     """Ranges, largest weights, variability and effective sample sizes of weights (sampling weights included).
 
     Attributes

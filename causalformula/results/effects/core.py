@@ -75,6 +75,17 @@ class ResultCore(Estimates):
         return pd.DataFrame(self.covariance.matrix * np.outer(slope, slope), index=self._labels, columns=self._labels)
 
     @property
+    def endog_names(self) -> str:
+        """The left side, as text (statsmodels' name)."""
+        outcome = self.call.frame.outcome
+        return "" if outcome is None else outcome.name
+
+    @property
+    def exog_names(self) -> list[str]:
+        """The effects' names, as in ``params`` (statsmodels' name)."""
+        return self._labels
+
+    @property
     def nobs(self) -> int:
         """Rows used: those with sampling weight that the design keeps."""
         frame, made = self.call.frame, self.fit.design.weights

@@ -19,6 +19,7 @@ from causalformula.inference.resampling.permutation import Assignments, permutat
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ ALTERNATIVES = ("two-sided", "greater", "less")
 
 
 @dataclass(frozen=True, eq=False)
-class PermutationTest:
+class PermutationTest(Shown):
     """A randomisation test of no effect on any unit (Fisher's sharp null hypothesis).
 
     Attributes
@@ -81,7 +82,7 @@ def permutation_test(
     seed: int | None,
     statistic: str,
     alternative: str,
-    n_jobs: int,
+    n_jobs: int | None,
 ) -> PermutationTest:
     """Refit under permuted treatments; see ``Result.permutation_test``."""
     _check(result, reps, statistic, alternative, n_jobs)
@@ -113,11 +114,12 @@ def permutation_test(
     )
 
 
-def _check(result: ResultCore, reps: int, statistic: str, alternative: str, n_jobs: int) -> None:
+def _check(result: ResultCore, reps: int, statistic: str, alternative: str, n_jobs: int | None) -> None:
     for what, value, allowed in (("statistic", statistic, STATISTICS), ("alternative", alternative, ALTERNATIVES)):
         one_of(what, value, allowed)
     whole("reps", reps, "the number of assignments to draw", 10**9)
-    whole("n_jobs", n_jobs, "the number of processes, -1 for all", 10**4, -(10**4))
+    if n_jobs is not None:
+        whole("n_jobs", n_jobs, "the number of processes, -1 for all", 10**4, -(10**4))
     frame = result.call.frame
     if result.query is None:
         raise CapabilityError("this result was derived from others; test the fit that it came from")

@@ -20,6 +20,7 @@ from causalformula.results.text.numbers import format_num
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 DIGITS = 4
 
@@ -140,7 +141,7 @@ class DidResult(Result):
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
         return {"effects": effects, "trends": _trends}
 
-    def plot(self, kind: str = "effects", ax: Any = None, level: float = 0.95) -> Any:
+    def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals (``"effects"``) or the groups' means over time (``"trends"``).
 
         The trends show the means of both groups in both periods and, dashed, where the treated would be without

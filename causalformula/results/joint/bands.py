@@ -26,6 +26,7 @@ from causalformula.numerics.least_squares import group_sums
 from causalformula.results.joint.member import Member, cluster_names
 from causalformula.results.models.core import ModelCore
 from causalformula.results.reading.reading import check_level, quantile
+from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ MANY_UNITS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Bands:
+class Bands(Shown):
     """Simultaneous confidence bands (sup-t).
 
     Attributes

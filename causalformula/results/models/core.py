@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
@@ -15,16 +17,17 @@ from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Given, Request
+from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
 from causalformula.results.models.statistics import FitNumbers
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
+from causalformula.words import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +75,18 @@ class ModelCore(FitNumbers, Estimates):
             return self.response
         return "" if self.frame.outcome is None else self.frame.outcome.name
 
+    # -- statsmodels' names ----------------------------------------------------------------------------------------
+
+    @property
+    def endog_names(self) -> str:
+        """The left side, as text (statsmodels' name)."""
+        return self.outcome_name
+
+    @property
+    def exog_names(self) -> list[str]:
+        """All coefficients' names (statsmodels' name)."""
+        return list(self.names)
+
     @property
     def t_based(self) -> bool:
         """Whether the coefficients' own tests use t: for a classical covariance, where the dispersion is estimated."""
@@ -88,6 +103,8 @@ class ModelCore(FitNumbers, Estimates):
         normal : bool, optional
             Whether tests are z; R's own choice for the model's summary where not given.
         """
+        if normal is not None:
+            flag("normal", normal)
         reading = read(self.regression.theta, self.covariance, read_measure("difference"), level)
         if normal is not None or not self.t_based or np.isfinite(reading.df).all():
             return reading
@@ -118,7 +135,7 @@ class ModelCore(FitNumbers, Estimates):
         """Covariance matrix of the coefficients (R's name)."""
         return self.cov_params()
 
-    def confint(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
+    def confint(self, level: float = 0.95, method: Limits = "wald") -> pd.DataFrame:
         """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``.
 
         Parameters
@@ -157,12 +174,20 @@ class ModelCore(FitNumbers, Estimates):
         return self.regression.estimate().exact_influence()
 
 
-def model_covariance(regression: FittedRegression, frame: RegressionFrame | ModelFrame, vcov: Any) -> Covariance:
-    """Covariance of the estimable coefficients; the classical one where ``vcov`` is None."""
+def model_covariance(
+    regression: FittedRegression,
+    frame: RegressionFrame | ModelFrame,
+    vcov: Any,
+    codes: Callable[[Iterable[str]], Mapping[str, Codes]] | None = None,
+) -> Covariance:
+    """Covariance of the estimable coefficients; the classical one where ``vcov`` is None.
+
+    ``codes`` gives the groups of columns, where a design has some that the data have not.
+    """
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
-    groups = frame.codes(grouping_names(request))
-    if isinstance(request, Bootstrap) and regression.earlier:
-        raise CapabilityError("refits of this model would hold its weights fixed; bootstrap the fit that it came from")
+    groups = (codes or frame.codes)(grouping_names(request))
+    if isinstance(request, (Bootstrap, Jackknife)) and regression.earlier:
+        raise CapabilityError("refits of this model would hold its weights fixed; resample the fit that it came from")
     refit = partial(refits, regression)
     if isinstance(request, Bootstrap) and request.kind == "studentized":
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)

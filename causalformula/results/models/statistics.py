@@ -169,6 +169,33 @@ class FitNumbers:
         """Deviance of the model with the intercept only."""
         return self.regression.null_deviance
 
+    # -- statsmodels' names ----------------------------------------------------------------------------------------
+
+    @property
+    def rsquared(self) -> float:
+        """``r_squared``, by statsmodels' name."""
+        return self.r_squared
+
+    @property
+    def rsquared_adj(self) -> float:
+        """``adj_r_squared``, by statsmodels' name."""
+        return self.adj_r_squared
+
+    @property
+    def llf(self) -> float:
+        """``loglik``, by statsmodels' name."""
+        return self.loglik
+
+    @property
+    def df_resid(self) -> int:
+        """``df_residual``, by statsmodels' name."""
+        return self.df_residual
+
+    @property
+    def df_model(self) -> int:
+        """Estimable coefficients beside the intercept (statsmodels' name)."""
+        return self.rank - int(self.regression.intercept)
+
     @property
     def iterations(self) -> int:
         """Fisher scoring iterations; 0 for a linear model."""

@@ -9,9 +9,10 @@ import numpy as np
 from causalformula.errors import CapabilityError, warn
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.request_text import describe
-from causalformula.inference.requests import Classical, Cluster
+from causalformula.inference.requests import Classical
 from causalformula.numerics.families import Family
 from causalformula.results.models.core import ModelCore
+from causalformula.results.reading.estimates import cov_type
 
 FAMILIES = {
     "gaussian": "Gaussian",
@@ -64,7 +65,7 @@ def _set_covariance(results: Any, covariance: Covariance) -> None:
     """What statsmodels' ``get_robustcov_results`` leaves behind, with our matrix."""
     request, df = covariance.request, covariance.df
     results.cov_params_default = covariance.matrix.copy()
-    results.cov_type = "cluster" if isinstance(request, Cluster) else describe(request)
+    results.cov_type = cov_type(request)
     results.cov_kwds = {"description": f"Standard errors: {covariance.label}"}
     results.use_t = bool(np.isfinite(df).all())
     if results.use_t:

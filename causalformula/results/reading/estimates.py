@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import one_of
+from causalformula.inference.covariance import Covariance
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Classical, Cluster, Request
 from causalformula.numerics.arrays import Array
 from causalformula.results.reading.reading import Reading, check_alpha, check_level
 from causalformula.results.text.coefmat import limit_names
+from causalformula.words import Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # Broom's columns, and what a reading calls them.
 COLUMNS = {
     "estimate": "estimate",
@@ -26,12 +33,34 @@ COLUMNS = {
 }
 
 
+def spelled(columns: Mapping[str, Any], names: Spelling) -> dict[str, Any]:
+    """Columns under broom's names, or with each dot an underscore and in small letters: ``logLik`` is ``log_lik``."""
+    one_of("names", names, ("broom", "snake"))
+    if names == "broom":
+        return dict(columns)
+    return {_CAPITAL.sub("_", name.replace(".", "_")).lower(): values for name, values in columns.items()}
+
+
+def respelled(frame: pd.DataFrame, names: Spelling) -> pd.DataFrame:
+    """A frame whose columns are all broom's, in the spelling asked for."""
+    return frame.set_axis(list(spelled(dict.fromkeys(frame.columns), names)), axis=1)
+
+
+def cov_type(request: Request) -> str:
+    """The kind of a covariance in statsmodels' words."""
+    if isinstance(request, Cluster):
+        return "cluster"
+    return "nonrobust" if isinstance(request, Classical) and request.df is None else describe(request)
+
+
 class Estimates:
     """What several estimates have, whatever they estimate: one row each, in one order.
 
     A subclass says how it is read (``read``), what its rows are called (``_labels``, ``_heads``), and where its numbers
     stand among them (``_spread``).
     """
+
+    covariance: Covariance
 
     def read(self, level: float = 0.95) -> Reading:
         """Estimates, standard errors, tests and limits as arrays."""
@@ -55,6 +84,11 @@ class Estimates:
         import pandas as pd
 
         return pd.Series(self._spread(values), index=self._labels, name=name)
+
+    @property
+    def cov_type(self) -> str:
+        """What kind of covariance it is, in statsmodels' words: ``nonrobust``, ``cluster``, ``HC3``, ..."""
+        return cov_type(self.covariance.request)
 
     @property
     def params(self) -> pd.Series[Any]:
@@ -89,8 +123,13 @@ class Estimates:
         frame.columns = list(limit_names(level))
         return frame
 
-    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+    def tidy(self, level: float = 0.95, names: Spelling = "broom") -> pd.DataFrame:
         """One row an estimate, with broom's column names.
+
+        Parameters
+        ----------
+        names : {"broom", "snake"}
+            ``std.error`` or ``std_error``, for tools that read a dot as a path.
 
         Returns
         -------
@@ -101,4 +140,4 @@ class Estimates:
 
         reading = self.read(level)
         numbers = {name: self._spread(np.asarray(getattr(reading, own))) for name, own in COLUMNS.items()}
-        return pd.DataFrame({**self._heads(), **numbers})
+        return pd.DataFrame({**self._heads(), **spelled(numbers, names)})

@@ -9,13 +9,14 @@ import numpy as np
 
 from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array
+from causalformula.results.text.notebook import Shown
 from causalformula.results.text.numbers import format_each, format_pval
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
-class Test:
+class Test(Shown):
     """A joint test.
 
     Parameters

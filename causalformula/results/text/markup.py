@@ -1,4 +1,4 @@
-"""A summary's parts as HTML and as LaTeX."""
+"""A summary's parts as HTML, as LaTeX and as markdown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from html import escape
 
 from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.notebook import fenced, pre
 from causalformula.results.text.numbers import STAR_LEGEND
 
 _NUMBER = re.compile(r"-?(\d[\d.]*(e[-+]?\d+)?|Inf)|NaN?|NA")
@@ -19,15 +20,33 @@ _RULED = ' style="border-top: 1px solid"'
 def html(part: str | Cells) -> str:
     """Text as it stands; a table as a table, with what its stars mean below it."""
     if isinstance(part, str):
-        return f"<pre>{escape(part)}</pre>" if part.strip() else ""
+        return pre(part.strip("\n")) if part.strip() else ""
     head = "".join(f"<th>{escape(c.strip())}</th>" for c in ("", *part.cols))
     body = "".join(
         f"<tr{_RULED if k in part.rules else ''}><th>{escape(row)}</th>"
         f"{''.join(f'<td>{escape(cell.strip())}</td>' for cell in cells)}</tr>"
         for k, (row, cells) in enumerate(zip(part.rows, part.body, strict=True))
     )
-    legend = f"<pre>{escape(STARS)}</pre>" if part.legend else ""
+    legend = pre(STARS) if part.legend else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{legend}"
+
+
+# ---- markdown -------------------------------------------------------------------------------------------------------
+
+
+def markdown(part: str | Cells) -> str:
+    """Text in a block of its own, as it stands; a table as a pipe table, with what its stars mean below it."""
+    if isinstance(part, str):
+        return fenced(part.strip("\n")) if part.strip() else ""
+    lines = [("", *part.cols), (":--", *("--:" for _ in part.cols))]
+    lines += [(row, *cells) for row, cells in zip(part.rows, part.body, strict=True)]
+    table = "\n".join("| " + " | ".join(piped(cell.strip()) for cell in line) + " |" for line in lines)
+    return table + (f"\n\n{piped(STARS)}" if part.legend else "")
+
+
+def piped(text: str) -> str:
+    """Text as markdown shows it: stars, bars and backquotes are no mark-up."""
+    return text.replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
 
 
 # ---- LaTeX ----------------------------------------------------------------------------------------------------------
