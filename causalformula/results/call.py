@@ -72,7 +72,7 @@ class Call:
         if not self.frame.spec.has("weights"):
             return False
         family, w = self.options.outcome_family, self.frame.unit_weights
-        if family.name not in BINOMIAL or self.frame.outcome is None or self.frame.outcome.trials is not None:
+        if family.name not in BINOMIAL or self.frame.outcome is None:
             return True
         y = self.frame.outcome_for(family)
         shares = bool(((y > 0) & (y < 1)).any())
