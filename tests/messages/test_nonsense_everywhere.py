@@ -16,8 +16,6 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.results.model import Model
-from causalformula.results.result import Result
 from tests.contract.public import LIST
 from tests.messages.test_nonsense import NONSENSE, F
 
@@ -38,7 +36,15 @@ def _made() -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = cf.fit("y ~ treat(a) + adjust(x) + modify(f)", DATA)
-        return {"Result": fit, "Model": cf.lm("y ~ x + f", DATA), "Design": cf.design(F, DATA, "ipw")}
+        return {
+            "Result": fit,
+            "Model": cf.lm("y ~ x + f", DATA),
+            "Design": cf.design(F, DATA, "ipw"),
+            "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
+            "Summary": fit.summary(),
+            "Table": cf.table([fit]),
+            "Test": fit.by("f").test,
+        }
 
 
 MADE = _made()
@@ -66,9 +72,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     "Model.hypothesis": {"equations": "x = 0"},
     "Model.with_vcov": {"vcov": "HC3"},
-    "Result.by": {"name": "f"},
-    "Result.hypothesis": {"equations": "b1 = 0"},
-    "Result.with_vcov": {"vcov": "HC3"},
+    **{f"{kind}.by": {"name": "f"} for kind in ("Result", "Stack")},
+    **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in ("Result", "Stack")},
+    **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in ("Result", "Stack")},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
 DRAWN = {"calibration", "ecdf", "love", "roc", "support", "weights"}
@@ -97,8 +103,8 @@ SENSE: dict[str, tuple[str, ...]] = {
 # Where None asks for nothing, though it is not the default.
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
-# Made by fit(), lm() and design(), and not by their callers.
-OURS = (cf.Design, Result, Model)
+# Made by fit(), lm(), design() and by what reads their results, and not by callers.
+OURS = (cf.Design, cf.Result, cf.Model, cf.Summary, cf.Table, cf.Test)
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:
@@ -161,5 +167,5 @@ def test_nonsense(name, argument):
 def test_every_public_name_is_called():
     """The list of tests/contract: what takes arguments there is called here."""
     listed = {line.partition("(")[0] for line in LIST.read_text(encoding="utf-8").splitlines() if "(" in line}
-    left_out = {"Result", "Model", "Design", *(name for name in listed if name.endswith(("Error", "Warning")))}
+    left_out = {*MADE, *(name for name in listed if name.endswith(("Error", "Warning")))}
     assert listed - left_out <= set(CALLS), sorted(listed - left_out - set(CALLS))
