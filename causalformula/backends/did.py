@@ -192,6 +192,7 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
     default_for=("did",),
     r="lm(y ~ A * time + x)",
     summary="difference in differences of two groups over two periods",
+    title="Difference in differences",
     batch=_batch,
     exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
 )

@@ -14,7 +14,7 @@ from causalformula.frame.grouping import Grouping
 from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
+from causalformula.inference.requests import HC, Bootstrap, Classical, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array, Codes
 
@@ -167,6 +167,9 @@ class Fit:
         What is true only of standard errors that hold the design fixed.
     given : tuple of str
         What is true of all standard errors: no resampling finds this part of the design anew.
+    unadjusted : tuple of str
+        What is true only of robust standard errors that do not adjust by leverage; of the others it is said with the
+        rows of leverage one.
     """
 
     answer: Answer
@@ -179,6 +182,7 @@ class Fit:
     designed: Designed | None = None
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    unadjusted: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -201,7 +205,9 @@ class Fit:
         """The caveats that are true of standard errors of this kind: resampling makes the design anew each time."""
         if isinstance(request, Given):
             return ()
-        return self.given if isinstance(request, (Bootstrap, Jackknife)) else (*self.given, *self.caveats)
+        if isinstance(request, (Bootstrap, Jackknife)):
+            return self.given
+        return (*self.given, *self.caveats, *(self.unadjusted if _unadjusted(request) else ()))
 
     def notes_under(self, request: Request) -> tuple[str, ...]:
         """What the print must say beside standard errors of this kind."""
@@ -225,6 +231,12 @@ class Fit:
         if self.outcomes is None:
             raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")
         return self.outcomes.answer(query)
+
+
+def _unadjusted(request: Request) -> bool:
+    """Whether standard errors are robust and take no account of leverage."""
+    by_leverage = isinstance(request, HC) and request.type not in ("HC0", "HC1")
+    return not (by_leverage or isinstance(request, Classical))
 
 
 # Groupings that a design makes, which a covariance may name where the data have no such column.

@@ -44,6 +44,15 @@ def whole(name: str, value: Any, what: str, most: int | None = None, least: int 
     return int(value)
 
 
+def listed_names(names: Any, count: int) -> list[str]:
+    """Names in a list, all different, one for each of ``count`` fits."""
+    listed = list(names) if isinstance(names, (list, tuple, np.ndarray)) else []
+    if len(listed) != count or len({str(name) for name in listed}) != count:
+        one = "name" if count == 1 else "different names"
+        raise OptionError(f"names= needs {count} {one} in a list, one a fit, not {shown(names)}")
+    return [str(name) for name in listed]
+
+
 def check_functions(env: Any) -> None:
     """An ``OptionError`` for an ``env`` that is no mapping of names to functions."""
     if env is None:

@@ -18,6 +18,7 @@ from causalformula.errors import (
     CapabilityError,
     OptionError,
     choose,
+    did_you_mean,
 )
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -57,6 +58,8 @@ class Record:
         The R call with the same numbers.
     summary : str
         One line for the methods table.
+    title : str
+        The method in the words of a table's column; made of its name where not given.
     aliases : tuple of str
     cluster_vcov : str
         The default where the formula has ``cluster(g)``; ``{g}`` stands for the grouping.
@@ -94,6 +97,7 @@ class Record:
     default_vcov: str = "asympt"
     r: str = ""
     summary: str = ""
+    title: str = ""
     aliases: tuple[str, ...] = ()
     cluster_vcov: str = "~{g}"
     weighted_vcov: str = ""
@@ -119,6 +123,11 @@ class Record:
             filed = replace(filed, batch=partial(_batch_of_designs, function, self.batch_after))
         RECORDS[self.name] = filed
         return function
+
+    @property
+    def words(self) -> str:
+        """The method as a table names it."""
+        return self.title or self.name.replace("_", " ").capitalize()
 
     @property
     def default_estimand(self) -> str:
@@ -166,7 +175,7 @@ _STANDARD_ERRORS = "standard errors are asked for by vcov=, as in vcov='HC3' or 
 _RESAMPLING = "a bootstrap is asked for by vcov=, as in vcov='bootstrap(999, seed = 1)'"
 OPTION_HINTS = {
     **dict.fromkeys(("level", "alpha", "conf_level", "ci", "conf_int"), _READING),
-    **dict.fromkeys(("se", "se_type", "robust", "cov_type", "std_errors", "cov"), _STANDARD_ERRORS),
+    **dict.fromkeys(("se", "se_type", "robust", "cov_type", "vcov_type", "std_errors", "cov"), _STANDARD_ERRORS),
     **dict.fromkeys(("bootstrap", "n_boot", "nboot", "boot", "reps", "seed"), _RESAMPLING),
     **dict.fromkeys(("treatment", "treat", "exposure"), "the treatment is part of the formula: treat(A)"),
     **dict.fromkeys(
@@ -180,13 +189,15 @@ OPTION_HINTS = {
         ("s_weights", "sampw", "sample_weight", "weights"),
         "sampling weights are part of the formula: weights(w)",
     ),
-    "cluster": "clusters are part of the formula, cluster(g), or of vcov='~g'",
+    **dict.fromkeys(("cluster", "clusters"), "clusters are part of the formula, cluster(g), or of vcov='~g'"),
     "moments": "moments= is of the balancing methods; for a propensity model write adjust(poly(x, 2))",
     "distance": "distance= is of method='subclass'",
     "over": "over= is of method='cbps'",
 }
 # Fields of the options that a design has no use for: they are of the estimate that is made with it.
 ESTIMATED = ("contrast", "measure", "family", "interact")
+# Arguments of the verbs themselves, which may be misspelt too.
+OF_VERBS = ("vcov", "subset", "na_action", "contrasts", "env")
 
 
 def methods() -> list[Record]:
@@ -270,7 +281,11 @@ def read_options(
         if key not in allowed and key in OPTION_HINTS:
             raise OptionError(f"method {record.name!r} has no option {key!r}: {OPTION_HINTS[key]}")
         if key not in allowed:
-            raise OptionError(f"method {record.name!r} has no option {key!r}{choose(key, allowed, 'it takes')}")
+            near = did_you_mean(key, [*allowed, *(name for name in OF_VERBS if name not in without)])
+            listed = f"t takes {', '.join(allowed)}"
+            raise OptionError(
+                f"method {record.name!r} has no option {key!r}" + (f"{near} I" if near else "; i") + listed
+            )
     wanted = given.get("estimand")
     if isinstance(wanted, str) and wanted not in record.estimands and wanted not in ESTIMANDS:
         known = choose(wanted, record.estimands, f"method {record.name!r} offers", OTHER_ESTIMANDS)

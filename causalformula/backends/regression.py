@@ -125,6 +125,7 @@ def _averages(W: Array, base: Array, matrices: list[Array]) -> list[Array]:
     roles=("treat", "adjust", "outcome", "modify", "cluster", "weights", "offset"),
     r="lm() or glm() |> marginaleffects::avg_comparisons()",
     summary="outcome regression, standardised (g-computation)",
+    title="Outcome regression",
     batch=_batch,
 )
 def regression(frame: ModelFrame, options: Regression) -> Fit:

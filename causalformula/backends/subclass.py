@@ -285,7 +285,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     words = made.words
     models = {} if made.distance.model is None else {"propensity": Fitted(made.distance.model, PROPENSITY)}
     overall = within.potential()
-    notes = (*made.notes, *_single(made.strata, options), *thin_arms(frame, made.weights))
+    notes = (*made.notes, *thin_arms(frame, made.weights))
     if options.estimator == "stratified":
         frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
         words += "; weighted mean of differences within strata"
@@ -306,6 +306,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         models=models,
         notes=notes,
         designed=made,
+        unadjusted=_single(made.strata, options),
     )
 
 
@@ -320,6 +321,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     roles=MODELLED,
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
+    title="Subclassification",
     estimate=subclassified_fit,
     rebalance="More strata (subclass=) may help, or a treatment model with more terms, method='ebal', which balances "
     "exactly, or outcome({x}), which adjusts for what is left",

@@ -56,9 +56,10 @@ def load(name: str) -> pd.DataFrame:
     OptionError
         If there is no data set of this name.
     """
-    if name not in _CATALOGUE:
+    if not isinstance(name, str) or name not in _CATALOGUE:
         known = ", ".join(map(repr, _CATALOGUE))
-        raise OptionError(f"unknown data set {name!r}{did_you_mean(name, _CATALOGUE)} (there are {known})")
+        near = did_you_mean(name, _CATALOGUE) if isinstance(name, str) else ""
+        raise OptionError(f"unknown data set {str(name)[:60]!r}{near} (there are {known})")
     with as_file(files(__name__) / f"{name}.csv") as path:
         return pd.read_csv(path, **EXACT)
 

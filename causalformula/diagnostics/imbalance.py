@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.diagnostics.balance import Sample, divisors
 from causalformula.diagnostics.balance_plan import THRESHOLD, Plan
 from causalformula.diagnostics.covariates import Covariate
-from causalformula.diagnostics.moments import Moments
+from causalformula.diagnostics.moments import Moments, counted
 from causalformula.diagnostics.statistics import divided
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -141,6 +141,7 @@ def _moments(columns: Sequence[Covariate], before: Array, after: Array) -> tuple
 
     The means before the design are counted from the columns' own mean, which cancels in differences.
     """
+    before = counted(before)
     n, p = before.shape[1], len(columns)
     centre = np.array([column.values.mean() for column in columns])
     both = np.concatenate([before, after])

@@ -11,6 +11,8 @@ from causalformula.numerics.arrays import Array, Bools
 
 # A spread below this share of the mean is that of rounding.
 ROUNDING = 1e-15
+# Weights beyond this and its inverse are counted in units of the largest.
+LEAST = 1e-100
 # Rows at a time: the block of all columns stays in the cache.
 BLOCK = 8192
 
@@ -49,9 +51,16 @@ class Moments:
         return Moments(np.array([total]), np.array([self.squares.sum()]), mean, scatter)
 
 
+def counted(weights: Array) -> Array:
+    """The weights; those whose squares would overflow in units of the largest, as no variance has units of weight."""
+    largest = float(weights.max(initial=0.0))
+    return weights if largest == 0 or LEAST < largest < 1 / LEAST else weights / largest
+
+
 def moments(columns: Sequence[Array], weights: Array) -> Moments:
     """Moments of columns (n,) under the columns of ``weights`` (n, m)."""
     n, m = weights.shape
+    weights = counted(weights)
     centre = np.array([x.mean() if n else 0.0 for x in columns])[:, None]
     first, second = np.zeros((len(columns), m)), np.zeros((len(columns), m))
     for start in range(0, n, BLOCK):

@@ -336,9 +336,10 @@ class ModelFrame(BoundRows):
             return quartiles(name, value.astype(float), self.index)
         return grouping(name, value, self.index)
 
-    def is_modifier(self, name: str) -> bool:
-        """Whether a column stands in ``modify(...)``."""
-        return "modify" in self.bodies and name in variables(self.bodies["modify"])
+    def is_modifier(self, name: str, part: Part | None = None) -> bool:
+        """Whether the effect may vary by a column: one in ``modify(...)``, or where ``part`` crosses all its terms."""
+        roles = part.record.roles if part is not None and part.interact else ("modify",)
+        return any(name in variables(self.bodies[role]) for role in roles if role in self.bodies)
 
 
 def parenthesised(node: Node) -> Node:

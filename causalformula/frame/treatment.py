@@ -24,6 +24,9 @@ from causalformula.formula.language.deparse import symbol
 from causalformula.frame.notices import numeric_text
 from causalformula.numerics.arrays import Array, Codes
 
+# Whole numbers from here on are no numbers of the machine.
+HUGE = 10**300
+
 
 class Kind(Enum):
     """What a treatment is; backends say which kinds they take."""
@@ -110,7 +113,7 @@ def level_label(level: Any) -> str:
     if isinstance(level, (bool, np.bool_)):
         return "TRUE" if level else "FALSE"
     if isinstance(level, (int, float, np.integer, np.floating)):
-        return number_label(float(level))
+        return number_label(float(level)) if not isinstance(level, int) or abs(level) < HUGE else str(level)
     return str(level)
 
 

@@ -154,11 +154,19 @@ def _from_influence(
         matrix = undefined(matrix, lost)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
-        label = row.label
+        label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)
     return Covariance(request, matrix, df, label, notes=notes, full_leverage=fitted_exactly(matrix, row, evidence))
+
+
+def _stacked(evidence: Influence) -> str:
+    """What the stacked sandwich estimates, for the print."""
+    if not evidence.estimated_first_stage:
+        return "M-estimation"
+    propensity = any(stage.name == "propensity" for stage in evidence.stages)
+    return f"M-estimation, {'propensity score' if propensity else 'weights'} estimated"
 
 
 def _classical(evidence: Influence, unconditional: bool) -> Array:

@@ -235,6 +235,27 @@ def describe(request: Request) -> str:
     return "classical"
 
 
+_SPOKEN_KINDS = {
+    "": "Clustered",
+    "classical": "Classical",
+    "asympt": "M-estimation",
+    "bootstrap": "Bootstrap",
+    "jackknife": "Jackknife",
+    "wild": "Wild bootstrap",
+    "given matrix": "Given matrix",
+}
+_SERIAL_KINDS = {"NeweyWest": "Newey-West", "Andrews": "Andrews", "DriscollKraay": "Driscoll-Kraay"}
+
+
+def spoken(text: str) -> str:
+    """What ``describe`` writes, in the words of a table: ``Clustered by g``, ``CR2 by g``, ``Newey-West(4) over t``."""
+    kind, tilde, by = (part.strip() for part in text.partition("~"))
+    name, bracket, lag = kind.partition("(")
+    if name in _SERIAL_KINDS:
+        return _SERIAL_KINDS[name] + bracket + lag + (f" over {by}" if tilde else "")
+    return _SPOKEN_KINDS.get(kind, kind) + (f" by {by.replace(' + ', ' and ')}" if tilde else "")
+
+
 def _describe_serial(request: HAC | DriscollKraay) -> str:
     inside: object = request.lag
     if isinstance(request, DriscollKraay):

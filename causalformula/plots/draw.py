@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import flag
 from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools
 
@@ -108,12 +109,19 @@ def plain_numbers(ax: Axes, spread: float) -> None:
 
 def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The effects of a fit with their intervals: its own ``plot("effects")``."""
-    return result.plot("effects", ax, level)
+    return _drawable(result, "plot", "effects").plot("effects", ax, level)
 
 
 def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The outcome in the groups that a fit compares: its own ``plot("outcome")``."""
-    return result.plot("outcome", ax, level)
+    return _drawable(result, "plot", "outcome").plot("outcome", ax, level)
+
+
+def _drawable(fit: Any, verb: str, function: str) -> Any:
+    """A fit, and no class or anything else without the verb."""
+    if isinstance(fit, type) or not callable(getattr(fit, verb, None)) or hasattr(fit, "dtypes"):
+        raise OptionError(f"plots.{function} draws a fit, as of cf.fit(...), not {type(fit).__name__}")
+    return fit
 
 
 def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
@@ -126,7 +134,8 @@ def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, interc
     """
     if isinstance(model, (list, tuple, dict)):
         raise OptionError("coefficients() draws one model; cf.table([...]) sets several side by side")
-    tidy = model.tidy(level=level)
+    flag("intercept", intercept)
+    tidy = _drawable(model, "tidy", "coefficients").tidy(level=level)
     shown = tidy[(tidy["term"] != "(Intercept)") | intercept]
     if not len(shown):
         raise DataError("the model has no coefficient but its intercept; draw it with intercept=True")

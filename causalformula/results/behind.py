@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 from causalformula.backends.fit import Fitted
+from causalformula.errors import CausalFormulaWarning
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.wrap import wrapped
 from causalformula.frame.replay import Replay
-from causalformula.inference.requests import HC, LINEARISED, Request
+from causalformula.inference.covariance import Covariance
+from causalformula.inference.requests import HC, LINEARISED, Bootstrap, Given, Jackknife, Request, Wild
 from causalformula.results.call import Call
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text, right_side
 
 
-def model_of(behind: Fitted, call: Call, name: str) -> Model:
-    """One of the models behind a causal fit, with its classical covariance.
+def model_of(behind: Fitted, call: Call, name: str, covariance: Covariance) -> Model:
+    """One of the models behind a causal fit.
 
-    A weighted or stratified outcome model has the fit's default one: the classical would take the weights for
-    precisions (``WeightIt::lm_weightit`` shows the same table). So does any model of a sample with sampling weights
-    (``survey::svyglm``).
+    The outcome model has the fit's covariance, where that is one of coefficients too; models of the treatment have
+    their classical one, or the linearised one of a sample with sampling weights (``survey::svyglm``).
 
     Parameters
     ----------
@@ -25,17 +30,31 @@ def model_of(behind: Fitted, call: Call, name: str) -> Model:
     call : Call
     name : str
         ``outcome``, ``propensity`` or ``first_stage``.
+    covariance : Covariance
+        That of the effects.
     """
     fitted, left = behind.model, _left(call, name)
     replay = _replay(behind, call, name)
-    sampling = call.sampling
-    request: Request | None = None
-    if name == "outcome" and (sampling or call.record.make_design is not None):
-        request = call.default_vcov()
-    elif sampling:
-        request = HC(LINEARISED)
-    covariance = model_covariance(fitted, call.frame, request)
-    return Model(fitted, covariance, call.frame, replay, _text(behind, call, left, replay), fitted.notes, left)
+    request = _request(call, covariance) if name == "outcome" else HC(LINEARISED) if call.sampling else None
+    with warnings.catch_warnings():
+        # the fit has said what there is to say of its covariance, and the model's print has it as a note
+        warnings.simplefilter("ignore", CausalFormulaWarning)
+        own = model_covariance(fitted, call.frame, request, call.codes)
+    return Model(fitted, own, call.frame, replay, _text(behind, call, left, replay), fitted.notes, left)
+
+
+def _request(call: Call, covariance: Covariance) -> Request | None:
+    """The covariance of the outcome model's coefficients; None for the classical.
+
+    Replicates and matrices of effects say nothing of coefficients. The outcome model of a weighted or stratified fit,
+    and that of a sample with sampling weights, has the method's default then: the classical one would take the weights
+    for precisions.
+    """
+    asked = covariance.request
+    of_effects = isinstance(asked, Given) and len(asked.matrix) == len(covariance.matrix)
+    if of_effects or isinstance(asked, (Bootstrap, Jackknife, Wild)):
+        return call.default_vcov() if call.sampling or call.record.make_design is not None else None
+    return replace(asked, unconditional=False)
 
 
 def _left(call: Call, name: str) -> str:
@@ -52,7 +71,7 @@ def _text(behind: Fitted, call: Call, left: str, replay: Replay | None) -> str:
     right = right_side(replay) if replay is not None else columns or "1"
     family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
     weights = "" if not fitted.weighted else f", weights = {_weights(behind, call)}"
-    return f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family}{weights})"
+    return wrapped(f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family}{weights})")
 
 
 def _weights(behind: Fitted, call: Call) -> str:

@@ -18,6 +18,7 @@ from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     HAC,
@@ -71,7 +72,7 @@ class Call:
         if not self.frame.spec.has("weights"):
             return False
         family, w = self.options.outcome_family, self.frame.unit_weights
-        if family.name not in BINOMIAL or self.frame.outcome is None or self.frame.outcome.trials is not None:
+        if family.name not in BINOMIAL or self.frame.outcome is None:
             return True
         y = self.frame.outcome_for(family)
         shares = bool(((y > 0) & (y < 1)).any())
@@ -107,7 +108,8 @@ class Call:
             why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
-        return told_of_full_leverage(replace(found, notes=(*found.notes, *idle)), self.frame.index)
+        noted = replace(found, notes=(*found.notes, *idle))
+        return told_of_full_leverage(noted, self.frame.index, _remedy(answer, found.full_leverage))
 
     def resolved(self, request: Any) -> Request:
         """What a caller gave as ``vcov=``, or the default, with the units and strata that the formula gives it."""
@@ -209,7 +211,19 @@ def _whole(values: Array) -> bool:
     return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
-def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
+def _remedy(answer: Answer, rows: Codes) -> str:
+    """What to do about rows of leverage one that are alone in their strata; empty where there are no strata."""
+    evidence = answer.estimate.evidence
+    stages = evidence.stages if isinstance(evidence, Influence) else ()
+    if not len(rows) or not stages or stages[-1].name != "strata" or stages[-1].hat is None:
+        return ""
+    # columns are cells of stratum and arm
+    alone = sorted({int(k) // 2 + 1 for k in stages[-1].hat.X[rows].argmax(axis=1)})
+    have = f"Stratum {alone[0]} has" if len(alone) == 1 else f"Strata {some(alone)} have"
+    return f"{have} a single unit of an arm: use fewer strata, min_n=2 or 'classical'"
+
+
+def told_of_full_leverage(found: Covariance, index: Any, remedy: str = "") -> Covariance:
     """Warn, and note for the print, that standard errors do not exist where rows have leverage one."""
     if not len(found.full_leverage):
         return found
@@ -219,7 +233,7 @@ def told_of_full_leverage(found: Covariance, index: Any) -> Covariance:
     note = (
         f"{some_are}{found.label} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
         f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
-        f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}"
+        + (remedy or f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}")
     )
     warn(note)
     return replace(found, notes=(*found.notes, note))

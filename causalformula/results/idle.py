@@ -28,9 +28,12 @@ def _uses(frame: ModelFrame) -> str:
     strata = frame.strata
     assert strata is not None
     terms = " + ".join(f"factor({symbol(name)})" for name in strata.name.split(" + "))
+    ways = f"vcov='bootstrap' draws within them, and adjust({terms}) adjusts for them"
+    if not frame.spec.has("treat"):
+        return ways
     return (
-        "method='difference_in_means' takes them for the blocks of an experiment, vcov='bootstrap' draws within them, "
-        f"fit.permutation_test(strata={strata.name!r}) permutes within them, and adjust({terms}) adjusts for them"
+        "method='difference_in_means' takes them for the blocks of an experiment, "
+        f"fit.permutation_test(strata={strata.name!r}) permutes within them, {ways}"
     )
 
 

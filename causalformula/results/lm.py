@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
-from causalformula.errors import DataError, FormulaError, OptionError, warn
+from causalformula.errors import DataError, FormulaError, OptionError, choose, warn
 from causalformula.formula.expressions.values import Matrix
+from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 Env = Mapping[str, Callable[..., Any]]
 BINOMIAL = ("binomial", "quasibinomial")
+# Ends a piece of text that goes on in the next one.
+CONTINUES = "\0"
 
 
 def lm(
@@ -42,6 +46,7 @@ def lm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Any = None,
+    **refused: Any,
 ) -> Model:
     """Linear model by (weighted) least squares, R's ``lm``.
 
@@ -91,6 +96,7 @@ def lm(
     >>> round(model.coef["Drug"], 4)
     np.float64(-9.8877)
     """
+    _refuse(refused, lm)
     given = {"weights": weights, "offset": offset, "subset": subset}
     frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
     y = _left_side(frame).numeric()
@@ -113,6 +119,7 @@ def glm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Any = None,
+    **refused: Any,
 ) -> Model:
     """Generalised linear model by iteratively reweighted least squares, R's ``glm``.
 
@@ -156,6 +163,7 @@ def glm(
     >>> model.converged
     True
     """
+    _refuse(refused, glm)
     if not isinstance(family, (str, Family)):
         raise OptionError(f"family is named by text, such as 'binomial', not {shown(family)}")
     _check_control(epsilon, maxit)
@@ -178,6 +186,28 @@ def glm(
         mustart=answer.mustart,
     )
     return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), vcov)
+
+
+# Arguments of other packages, and what is written here.
+HINTS = {
+    **dict.fromkeys(("cluster", "clusters"), "clusters are of vcov=, as in vcov='~g'"),
+    **dict.fromkeys(
+        ("se", "se_type", "robust", "cov_type", "vcov_type", "cov_kwds"),
+        "standard errors are asked for by vcov=, as in vcov='HC3' or vcov='~g'",
+    ),
+    **dict.fromkeys(("level", "alpha", "conf_level"), "the level is of the reading: model.tidy(level=0.9)"),
+    "link": "the link belongs to the family: family=\"binomial(link = 'probit')\"",
+    "control": "epsilon= and maxit= are arguments of their own",
+}
+
+
+def _refuse(given: Mapping[str, Any], verb: Callable[..., Any]) -> None:
+    """An ``OptionError`` for arguments that there are not."""
+    for name in given:
+        if name in HINTS:
+            raise OptionError(f"cf.{verb.__name__} has no argument {name!r}: {HINTS[name]}")
+        known = [p.name for p in signature(verb).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        raise OptionError(f"cf.{verb.__name__} has no argument {name!r}{choose(name, known, 'it takes')}")
 
 
 def _check_control(epsilon: float, maxit: int) -> None:
@@ -253,10 +283,23 @@ def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: An
 
 
 def _call(name: str, formula: str, given: Mapping[str, Any]) -> str:
-    """The call as it could be typed again."""
+    """The call as it could be typed again, over several lines where R would break it."""
     shown = {k: v if isinstance(v, str) else "..." for k, v in given.items() if v is not None}
-    arguments = "".join(f", {k}={_quoted(v)}" for k, v in shown.items())
-    return f"cf.{name}({_quoted(formula)}{arguments})"
+    pieces = [*_quoted_lines(formula), *(f"{k}={_quoted(v)}" for k, v in shown.items())]
+    lines, last = [f"cf.{name}("], len(pieces) - 1
+    for k, piece in enumerate(pieces):
+        comma = "" if piece.endswith(CONTINUES) else ", " if k < last else ")"
+        lines[-1] += piece.removesuffix(CONTINUES) + comma
+        if k < last and (piece.endswith(CONTINUES) or len(lines[-1]) > CUTOFF):
+            lines[-1] = lines[-1].rstrip()
+            lines.append(INDENT)
+    return "\n".join(lines)
+
+
+def _quoted_lines(formula: str) -> list[str]:
+    """A long formula as several texts, which Python joins."""
+    lines = [line.strip() for line in wrapped(formula).split("\n")]
+    return [_quoted(line + " ") + CONTINUES for line in lines[:-1]] + [_quoted(lines[-1])]
 
 
 def _quoted(text: str) -> str:

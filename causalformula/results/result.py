@@ -165,11 +165,14 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     def _model(self, name: str) -> Model | None:
         fitted = self.fit.models.get(name)
-        return None if fitted is None else model_of(fitted, self.call, name)
+        return None if fitted is None else model_of(fitted, self.call, name, self.covariance)
 
     @cached_property
     def outcome(self) -> Model | None:
-        """The outcome model, with its own summary as R prints it; None where the method has none."""
+        """The outcome model, with its own summary as R prints it; None where the method has none.
+
+        Its coefficients are tested under the covariance of the fit, where that is one of coefficients too.
+        """
         return self._model("outcome")
 
     @cached_property

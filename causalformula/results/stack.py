@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
+from causalformula.backends.options import listed_names
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
@@ -206,9 +207,7 @@ def stack(
     members = [Member.of(fit) for fit in fits]
     if not members:
         raise OptionError("there is nothing to stack")
-    names = [f"fit{k + 1}" for k in range(len(members))] if names is None else [str(name) for name in names]
-    if len(names) != len(members) or len(set(names)) != len(names):
-        raise OptionError(f"names must be {len(members)} different names, one a fit, not {names!r}")
+    names = [f"fit{k + 1}" for k in range(len(members))] if names is None else listed_names(names, len(members))
     measures = {member.measure.name for member in members}
     if len(measures) > 1:
         raise OptionError(f"the fits have measures {' and '.join(sorted(measures))}; fit them with the same")
@@ -245,7 +244,7 @@ def stacked(
     text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)
     calls = tuple((name, m.fit.call) for name, m in zip(names, members, strict=True) if isinstance(m.fit, Result))
     call = Joined(text, spec, units, options, request=request, members=calls)  # type: ignore[arg-type]
-    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given")}
+    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given", "unadjusted")}
     fit = Fit(answer, "", unit_design(units.n), title, **told)
     fits = tuple(member.fit for member in members)
     design = Design(fit.design, call)

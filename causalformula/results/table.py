@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import flag, one_of
+from causalformula.backends.registry import RECORDS
 from causalformula.errors import OptionError, did_you_mean
-from causalformula.results.neighbours import neighbour
+from causalformula.inference.request_text import spoken
 from causalformula.results.reading.reading import check_level
+from causalformula.results.table_input import check_layout, named_columns, notes_below, read_marks
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.markup import markdown, piped
 from causalformula.results.text.summary import Summary
@@ -18,8 +22,7 @@ from causalformula.results.text.summary import Summary
 if TYPE_CHECKING:
     import pandas as pd
 
-# modelsummary's marks and cut-offs (R's own printed tables mark 0.1 with a dot and have other cut-offs for the rest).
-STARS: dict[str, float] = {"+": 0.1, "*": 0.05, "**": 0.01, "***": 0.001}
+NOTE_WIDTH = 80
 STATISTICS = ("std.error", "conf.int", "p.value")
 
 # Broom's name, modelsummary's name, decimals where estimates have three (None: text or a count).
@@ -41,28 +44,6 @@ GLANCE: dict[str, tuple[str, int | None]] = {
     "vcov": ("Std.Errors", None),
 }
 DEFAULT_GLANCE = ("nobs", "r.squared", "adj.r.squared", "AIC", "BIC", "logLik", "method", "estimand", "vcov")
-
-
-@runtime_checkable
-class Fitted(Protocol):
-    """What a column is made of: a ``Result``, a ``Model``, or anything that reads as broom has it."""
-
-    def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """One row an estimate."""
-        ...
-
-    def glance(self) -> pd.DataFrame:
-        """One row of statistics of the fit."""
-        ...
-
-
-@runtime_checkable
-class Summarised(Protocol):
-    """A fit that has a printed summary."""
-
-    def summary(self) -> Summary:
-        """The print."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -102,14 +83,14 @@ class Table:
     rows : tuple of Row
     legend : str
         The line that explains the stars; empty without them.
-    notes : str
-        The line that says which fits have notes in their own prints; empty where none has.
+    notes : tuple of str
+        What a reader must know of the fits, each with the columns that it is of.
     """
 
     names: tuple[str, ...]
     rows: tuple[Row, ...]
     legend: str = field(default="")
-    notes: str = field(default="")
+    notes: tuple[str, ...] = ()
 
     def _cells(self, *, hang: bool) -> Cells:
         """The body; ``hang`` pads on the right, so that right-justified numbers line up above their brackets."""
@@ -132,27 +113,29 @@ class Table:
 
     def as_text(self) -> str:
         """For the console, numbers aligned."""
-        return self._cells(hang=True).text() + "\n".join(self._below)
+        text = self._cells(hang=True).text()
+        width = max(NOTE_WIDTH, *map(len, text.splitlines()))
+        notes = [fill(note, width, subsequent_indent="    ", break_long_words=False) for note in self.notes]
+        return text + "\n".join([self.legend] * bool(self.legend) + notes)
 
     def as_markdown(self) -> str:
         """A pipe table, as GitHub and Quarto read it."""
-        return markdown(self._cells(hang=False)) + "".join(f"\n\n{piped(line)}" for line in self._below)
+        return "\n\n".join([markdown(self._cells(hang=False)), *(piped(line) for line in self._below())])
 
     def as_html(self) -> str:
-        """An HTML ``table``, and the legend below it."""
+        """An HTML ``table``, and the legend and notes below it."""
         return self._summary().as_html()
 
     def as_latex(self) -> str:
-        """A LaTeX ``tabular``, and the legend below it."""
+        """A LaTeX ``tabular``, and the legend and notes below it."""
         return self._summary().as_latex()
 
     def _summary(self) -> Summary:
         cells = self._cells(hang=False)
-        return Summary((cells, *self._below))
+        return Summary((cells, *self._below()))
 
-    @property
     def _below(self) -> tuple[str, ...]:
-        return tuple(line for line in (self.legend, self.notes) if line)
+        return (self.legend, *self.notes) if self.legend else self.notes
 
     def _repr_html_(self) -> str:
         return self.as_html()
@@ -184,6 +167,7 @@ def table(
     glance: Sequence[str] | None = None,
     level: float = 0.95,
     digits: int = 3,
+    notes: bool = True,
 ) -> Table:
     """Lay several fits out side by side: estimates, their uncertainty below them, then statistics of the fits.
 
@@ -207,6 +191,8 @@ def table(
     digits : int
         Decimals of the estimates and of the statistics of the fits (``AIC`` and ``BIC`` have two less). A number below
         one of the last of them is written with so many significant digits instead: ``0.000123``, not ``0.000``.
+    notes : bool
+        Say below the table what the prints of the fits say in notes (few clusters, rows left out), once for each.
 
     Returns
     -------
@@ -233,55 +219,18 @@ def table(
     --------------------
     + p < 0.1, * p < 0.05, ** p < 0.01, *** p < 0.001
     """
-    columns, fitted = _columns(fits, names)
-    if statistic is not None and statistic not in STATISTICS:
-        near = did_you_mean(statistic, STATISTICS)
-        raise OptionError(f"unknown statistic {statistic!r}{near}; choose from {', '.join(STATISTICS)}, or None")
-    marks = dict(STARS) if stars is True else dict(stars or {})
+    columns, fitted = named_columns(fits, names)
+    if statistic is not None:
+        one_of("statistic", statistic, STATISTICS)
+    marks = read_marks(stars)
+    check_layout(rename, glance, digits)
     check_level(level)
     read = [_by_row(fit.tidy(level=level), rename, name) for fit, name in zip(fitted, columns, strict=True)]
     rows = _estimate_rows(read, statistic, marks, digits)
     rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance, digits)
     legend = ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items())
-    return Table(columns, tuple(rows), legend, _noted(columns, fitted))
-
-
-def _noted(names: Sequence[str], fits: Sequence[Fitted]) -> str:
-    """Which fits say more in their own prints than fits in a column."""
-    found = [name for name, fit in zip(names, fits, strict=True) if "\nNote: " in _printed(fit)]
-    return f"Note: print {', '.join(found)} for the notes on {'it' if len(found) == 1 else 'them'}" if found else ""
-
-
-def _printed(fit: Fitted) -> str:
-    return str(fit.summary()) if isinstance(fit, Summarised) else ""
-
-
-def _columns(
-    fits: Sequence[Any] | Mapping[str, Any], names: Sequence[str] | None
-) -> tuple[tuple[str, ...], list[Fitted]]:
-    """Names of the columns, and what each is made of."""
-    if isinstance(fits, Mapping):
-        names, fits = (list(fits) if names is None else names), list(fits.values())
-    if not isinstance(fits, Sequence):
-        raise OptionError("table() takes a list of fits: cf.table([fit])")
-    if not fits:
-        raise OptionError("there is no fit to lay out")
-    columns = [_column(fit) for fit in fits]
-    names = [f"({k + 1})" for k in range(len(fits))] if names is None else list(names)
-    if len(names) != len(fits) or len(set(names)) != len(names):
-        raise OptionError(f"names= needs {len(fits)} different names, one a fit; it has {len(set(names))}")
-    return tuple(str(name) for name in names), columns
-
-
-def _column(fit: Any) -> Fitted:
-    """A fit as it is, or another package's as ours read."""
-    found = neighbour(fit) or fit
-    if not isinstance(found, Fitted):
-        raise OptionError(
-            "table() lays out fits of cf.fit, cf.lm or cf.glm, of statsmodels and of pyfixest; not "
-            f"{type(fit).__name__}"
-        )
-    return found
+    told = notes_below(columns, fitted) if flag("notes", notes) else ()
+    return Table(columns, tuple(rows), legend, told)
 
 
 # ---- estimates ------------------------------------------------------------------------------------------------------
@@ -303,7 +252,12 @@ def _by_row(tidy: pd.DataFrame, rename: Any, name: str) -> dict[str, dict[str, A
 def _renamed(label: str, rename: Any) -> str:
     if rename is None:
         return label
-    return str(rename.get(label, label) if isinstance(rename, Mapping) else rename(label))
+    if isinstance(rename, Mapping):
+        return str(rename.get(label, label))
+    try:
+        return str(rename(label))
+    except TypeError as error:
+        raise OptionError(f"rename= as a function takes a row's name and gives the new one; here: {error}") from None
 
 
 def _estimate_rows(
@@ -375,10 +329,19 @@ def _glance_rows(read: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None
     for name in DEFAULT_GLANCE if wanted is None else wanted:
         title, decimals = GLANCE.get(name, (name, 3))
         shown = None if decimals is None else max(0, decimals + digits - 3)
-        cells = tuple((_glance_cell(glance.get(name), shown), "") for glance in read)
+        cells = tuple((_glance_cell(_in_words(name, glance.get(name)), shown), "") for glance in read)
         if wanted is not None or any(text for text, _ in cells):
             rows.append(Row("glance", title, "", cells))
     return rows
+
+
+def _in_words(name: str, value: Any) -> Any:
+    """Methods and covariances as papers call them; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if name == "vcov":
+        return spoken(value)
+    return RECORDS[value].words if name == "method" and value in RECORDS else value
 
 
 def _glance_cell(value: Any, digits: int | None) -> str:

@@ -8,6 +8,8 @@ from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import some
 from causalformula.formula.expressions.values import number_label
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.syntax import Name
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.results.call import Call
@@ -17,6 +19,12 @@ from causalformula.results.text.console import omitted_line
 FEW_VALUES = 5
 # Levels that say themselves which of them is the treated one.
 PLAIN = (("0", "1"), ("FALSE", "TRUE"))
+
+
+def plain(name: str) -> str:
+    """A name as R's headings have it: backquotes only inside expressions."""
+    node = parse_expression(name) if name else None
+    return node.id if isinstance(node, Name) else name
 
 
 def missing_line(frame: ModelFrame) -> str:
@@ -38,7 +46,7 @@ def named_target(call: Call) -> str | None:
     treatment, focal = call.frame.treatment, call.options.focal
     if treatment is None or focal is None:
         return None
-    return f"{treatment.name} = {treatment.levels[treatment.index(focal)]}"
+    return f"{plain(treatment.name)} = {treatment.levels[treatment.index(focal)]}"
 
 
 def estimand_text(call: Call, estimand: str, *, always: bool = False) -> str:
@@ -50,7 +58,7 @@ def estimand_text(call: Call, estimand: str, *, always: bool = False) -> str:
     said = treatment is None or not treatment.levels or (treatment.levels in PLAIN and not always)
     arm = ESTIMANDS[estimand].arm if estimand in ESTIMANDS else None
     if target is None and treatment is not None and not said and arm is not None:
-        target = f"{treatment.name} = {treatment.levels[arm]}"
+        target = f"{plain(treatment.name)} = {treatment.levels[arm]}"
     return estimand if target is None else f"{estimand} ({target})"
 
 
@@ -64,10 +72,10 @@ def treatment_text(treatment: Treatment) -> str:
     """The treatment and how it was read: its levels, the reference first, or the range of a dose."""
     if treatment.kind is Kind.CONTINUOUS:
         low, high = (number_label(float(f"{x:.4g}")) for x in (treatment.values.min(), treatment.values.max()))
-        return f"{treatment.name}, a dose from {low} to {high}"
+        return f"{plain(treatment.name)}, a dose from {low} to {high}"
     count = "two" if len(treatment.levels) == 2 else str(len(treatment.levels))
     reference, *others = treatment.levels
-    return f"{treatment.name}, {count} levels: {some([f'{reference} (reference)', *others])}"
+    return f"{plain(treatment.name)}, {count} levels: {some([f'{reference} (reference)', *others])}"
 
 
 def dose_notes(treatment: Treatment | None) -> tuple[str, ...]:

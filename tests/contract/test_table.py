@@ -65,7 +65,7 @@ def test_text_is_laid_out_like_a_papers_table(naive, adjusted):
         "           (0.800)      (0.353)",
         "-" * 33,
         "Num.Obs.     1000         1000",
-        "Std.Errors    HC2    classical",
+        "Std.Errors    HC2    Classical",
         "-" * 33,
         RULE,
     ]
@@ -217,7 +217,7 @@ def test_a_hypothesis_does_not_show_the_statistics_of_its_fit(adjusted):
     [
         (lambda: cf.table([]), "there is no fit"),
         (lambda: cf.table(Stub()), "takes a list"),
-        (lambda: cf.table([Stub()], names=["a", "b"]), "needs 1 different names"),
+        (lambda: cf.table([Stub()], names=["a", "b"]), "needs 1 name in a list"),
         (lambda: cf.table([Stub(), Stub()], names=["a", "a"]), "needs 2 different names"),
         (lambda: cf.table([Stub()], statistic="std.eror"), "did you mean 'std.error'"),
         (lambda: cf.table([Stub()], level=95), "level must lie between 0 and 1"),

@@ -426,7 +426,7 @@ def test_asympt_against_hc0():
     fixed = fit.with_vcov("HC0")
     assert fit.std_error < fixed.std_error
     assert "treated as given" in str(fixed)
-    assert fit.covariance.label == "asympt"
+    assert fit.covariance.label == "asympt (M-estimation, propensity score estimated)"
     assert np.isinf(fit.covariance.df).all()
     with pytest.raises(CapabilityError, match="leverage"):
         fit.with_vcov("HC3")

@@ -143,7 +143,7 @@ def test_fits_are_compared_over_the_units(panel):
     n, size = len(psi), len(sums)
     assert difference.std_error == pytest.approx(np.sqrt((sums**2).sum() * size / (size - 1)) / n, rel=2e-2)
     table = cf.table([plain, adjusted])
-    assert "~id" in str(table)
+    assert "Clustered by id" in str(table)
 
 
 def test_measures_other_than_the_difference(panel):

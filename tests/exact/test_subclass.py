@@ -275,8 +275,23 @@ def test_moved_and_dropped_rows_are_told():
         dropped = cf.fit("y ~ treat(a)", thin, "subclass", distance="p", subclass=3, min_n=0)
     assert any("1 stratum instead of 3: some lack an arm" in str(w.message) for w in told)
     assert dropped.design.subclass.notna().sum() == 6
-    with pytest.warns(CausalFormulaWarning, match=r"strata 2, 3 have a single unit of an arm.*min_n=2"):
+    with pytest.warns(CausalFormulaWarning, match=r"leverage one.*Strata 2, 3 have a single unit of an arm.*min_n=2"):
         cf.fit("y ~ treat(a)", thin, "subclass", distance="p", subclass=3, estimator="stratified")
+
+
+@pytest.mark.parametrize(("vcov", "notes"), [("HC2", 1), ("HC1", 1), ("classical", 0), ("bootstrap(20, seed = 1)", 0)])
+def test_a_single_unit_of_an_arm_is_told_once(vcov, notes):
+    """By its leverage where standard errors adjust for that, else where they take its variance for zero."""
+    p = [0.1, 0.11, 0.12, 0.13, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    thin = pd.DataFrame({"a": [0, 0, 0, 0, 1, 1, 1, 1, 1, 1], "p": p, "y": np.arange(10.0) ** 2})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            fit = cf.fit("y ~ treat(a)", thin, "subclass", distance="p", subclass=3, estimator="stratified", vcov=vcov)
+        except cf.ConvergenceError:
+            return  # too few rows to resample
+    assert sum("single unit" in str(w.message) for w in caught) == notes
+    assert str(fit).count("single unit") == notes
 
 
 def test_few_values_of_the_distance():

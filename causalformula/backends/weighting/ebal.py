@@ -153,6 +153,7 @@ def dose_weights(
     roles=MODELLED,
     r="WeightIt::weightit(method = 'ebal') |> lm_weightit()",
     summary="entropy balancing: exact balance with the least variable weights",
+    title="Entropy balancing",
     batch_after=weighted_batch,
     estimate=weighted_fit,
     rebalance="A smaller tols= balances better, tols=0 exactly; outcome({x}) adjusts for what is left",

@@ -194,6 +194,7 @@ def distance_columns(frame: ModelFrame) -> Array:
     roles=MODELLED,
     r="WeightIt::weightit(method = 'energy') |> lm_weightit(vcov = 'HC0')",
     summary="energy balancing: whole distributions made alike, without a model",
+    title="Energy balancing",
     batch_after=weighted_batch,
     exempt={
         "influence": NO_EQUATIONS,

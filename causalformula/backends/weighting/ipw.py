@@ -304,6 +304,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     roles=MODELLED,
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
+    title="IPW",
     batch=_batch,
     estimate=weighted_fit,
     rebalance="More terms in the treatment model (poly(), ns(), products) may help, or method='ebal', which balances "

@@ -59,7 +59,7 @@ class BCa:
             )
         z0 = ndtri(share)
         z = z0 + ndtri([(1 - level) / 2, (1 + level) / 2])
-        return order_statistics(self.draws[:, [j]], ndtr(z0 + z / (1 - self.acceleration[j] * z)))[:, 0]
+        return order_statistics(self.draws[:, [j]], ndtr(z0 + z / (1 - self.acceleration[j] * z)), self.draws)[:, 0]
 
     def p_values(self) -> Array | None:
         """None: the table's p-values are those of the bootstrap standard error."""
@@ -113,7 +113,7 @@ class Studentized:
     def limits(self, level: float) -> tuple[Array, Array]:
         """Limits at a level."""
         z = (self.draws - self.theta) / self.errors
-        low, high = order_statistics(z, np.array([(1 - level) / 2, (1 + level) / 2]))
+        low, high = order_statistics(z, np.array([(1 - level) / 2, (1 + level) / 2]), self.draws)
         return self.theta - high * self.error, self.theta - low * self.error
 
     def p_values(self) -> Array | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -209,8 +210,27 @@ def interval(draws: Array, theta: Array, level: float, kind: str) -> Array:
     return np.column_stack([low, high])
 
 
-def order_statistics(draws: Array, probabilities: Array) -> Array:
-    """Quantiles (len(probabilities), q) at rank ``(R + 1) p``, interpolated on the normal scale."""
+_TOLD: set[int] = set()
+
+
+def _tell_once(draws: Array) -> None:
+    """Warn of replicates that are too few for a level: once for each set of them, however often it is read."""
+    key = id(draws)
+    if key in _TOLD:
+        return
+    _TOLD.add(key)
+    weakref.finalize(draws, _TOLD.discard, key)
+    warn(
+        f"{len(draws)} bootstrap replicates are too few for limits at this level: the most extreme one stands in for a "
+        "limit; use more replicates"
+    )
+
+
+def order_statistics(draws: Array, probabilities: Array, owner: Array | None = None) -> Array:
+    """Quantiles (len(probabilities), q) at rank ``(R + 1) p``, interpolated on the normal scale.
+
+    ``owner`` is the array of replicates that ``draws`` are made of, where they are not that array.
+    """
     from scipy.special import ndtri
 
     ordered = np.sort(draws, axis=0)
@@ -218,14 +238,12 @@ def order_statistics(draws: Array, probabilities: Array) -> Array:
     rank = (count + 1) * np.asarray(probabilities, dtype=float)
     # floor of a product such as 1000 * 0.975 must not fall below the whole number it stands for
     whole = np.floor(rank + 1e-10)
+    if ((whole < 1) | (whole >= count)).any():
+        _tell_once(draws if owner is None else owner)
     out = []
     for r, k in zip(rank, whole, strict=True):
         k = int(k)
         if k < 1 or k >= count:
-            warn(
-                f"{count} bootstrap replicates are too few for limits at this level: the most extreme one stands in "
-                "for a limit; use more replicates"
-            )
             out.append(ordered[0] if k < 1 else ordered[-1])
             continue
         if abs(r - k) < 1e-10:

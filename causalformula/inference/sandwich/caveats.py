@@ -47,7 +47,7 @@ def _vanished(evidence: Influence, root: Hat, matrix: Array) -> Bools:
     if jac.shape[1] != len(root.bread) or not root.dispersion > 0:
         return np.zeros(evidence.size, dtype=bool)
     usual = root.dispersion * np.einsum("qi,ij,qj->q", jac, root.bread, jac)
-    return np.asarray((usual > 0) & (np.diag(matrix) <= NOTHING * usual))
+    return np.asarray((usual > 0) & (np.abs(np.diag(matrix)) <= NOTHING * usual))
 
 
 def undefined(matrix: Array, lost: Bools) -> Array:

@@ -14,7 +14,7 @@ from causalformula.formula.matrix.terms import Terms
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Classical
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.models import statistics as fit_statistics
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.formula import (
@@ -37,6 +37,8 @@ NAN = float("nan")
 ROUNDING = 1e-13
 # R's rule: below this share of the fitted values' squares there is no residual variance to test against.
 PERFECT = 1e-10
+# Columns of statistics and their p-values.
+TESTS = ("F value", "F", "Chisq", "Pr(>F)", "Pr(>Chi)", "Pr(>Chisq)", "Pr(wild)", "LRT", "scaled dev.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +48,7 @@ class Anova(Shown):
     Attributes
     ----------
     table : DataFrame
-        R's columns; NaN where R leaves a blank.
+        R's columns.
     heading : str
         The lines above the table.
     """
@@ -62,8 +64,22 @@ class Anova(Shown):
 
 def table_text(table: pd.DataFrame, heading: str) -> str:
     """R's print of an ``anova`` table, without the last line break."""
-    rows = [str(name) for name in table.index]
-    return anova_text(table.to_numpy(dtype=float), rows, list(table.columns), heading=heading).removesuffix("\n")
+    rows, values = [str(name) for name in table.index], table.to_numpy(dtype=float)
+    blank = np.column_stack([_blank(table, str(name)) for name in table])
+    text = anova_text(values, rows, list(table.columns), heading=heading, missing=blank)
+    return text.removesuffix("\n")
+
+
+def _blank(table: pd.DataFrame, column: str) -> Bools:
+    """Rows without a change have none of its numbers, and those without degrees of freedom no test (R's NA).
+
+    What is tested and gives no number is NaN.
+    """
+    df = table["Df"].to_numpy(dtype=float)
+    if column not in TESTS:
+        return np.isnan(df)
+    residuals = np.array([name == "Residuals" for name in table.index])
+    return np.asarray(np.isnan(df) | (df == 0) | residuals)
 
 
 # -- tests ------------------------------------------------------------------------------------------------------------

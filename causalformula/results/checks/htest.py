@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.numerics.arrays import Codes
 from causalformula.results.models.core import ModelCore
@@ -28,7 +29,8 @@ class Named:
 def htest_text(data: str, named: Named, statistic: float, df: Sequence[float], p_value: float) -> str:
     """What R prints of an ``htest``."""
     p = format_pval([p_value], 4)[0]
-    pairs = [f"{named.statistic} = {format_num([statistic], 5)[0]}"]
+    value = format_num([statistic], 5, na="NaN")[0]
+    pairs = [f"{named.statistic} = {value}"]
     shown = format_num(list(df), 5) if df else []
     pairs += [f"{name} = {text.strip()}" for name, text in zip(named.df, shown, strict=True)]
     pairs.append(f"p-value {p}" if p.startswith("<") else f"p-value = {p}")
@@ -70,6 +72,8 @@ def ordered_rows(model: ModelCore, order_by: str | None) -> Codes:
     if order_by is None:
         return np.arange(len(model.regression.y))
     data = model.frame.data_used()
+    if not isinstance(order_by, str):
+        raise OptionError(f"order_by names a column, not {shown(order_by)}")
     if order_by not in data:
         raise OptionError(f"the data have no column {order_by!r}{choose(order_by, list(data))}")
     return np.asarray(np.argsort(data[order_by].to_numpy(), kind="stable"), dtype=np.intp)

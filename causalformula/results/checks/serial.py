@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from causalformula.errors import OptionError, choose
+from causalformula.backends.options import flag, one_of, whole
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test, htest_text, ordered_rows
@@ -52,13 +52,12 @@ def dwtest(
     Durbin and Watson (1950, 1951); Imhof (1961) for the exact distribution.
     """
     check_plain(model, "dwtest")
-    alternative = alternative.replace("-", ".")
-    if alternative not in ALTERNATIVES:
-        raise OptionError(f"unknown alternative {alternative!r}{choose(alternative, ALTERNATIVES)}")
+    spelled = alternative.replace("-", ".") if isinstance(alternative, str) else alternative
+    alternative = one_of("alternative", spelled, ALTERNATIVES)
     rows = ordered_rows(model, order_by)
     e, X = model.regression.hat.e[rows], model.regression.hat.X[rows]
     value = float(np.sum(np.diff(e) ** 2) / np.dot(e, e))
-    exact = len(e) < EXACT_ROWS if exact is None else exact
+    exact = len(e) < EXACT_ROWS if exact is None else flag("exact", exact)
     below = _dw_exact(value, X) if exact else _dw_normal(value, X)
     # positive autocorrelation makes the statistic small
     p = {"greater": below, "less": 1 - below, "two.sided": 2 * min(below, 1 - below)}[alternative]
@@ -138,13 +137,10 @@ def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: s
     Breusch (1978); Godfrey (1978).
     """
     check_plain(model, "bgtest")
-    if type not in ("Chisq", "F"):
-        raise OptionError(f"type must be 'Chisq' or 'F', not {type!r}")
-    lags = range(1, int(order) + 1)
+    one_of("type", type, ("Chisq", "F"))
     rows = ordered_rows(model, order_by)
     e, X = model.regression.hat.e[rows], model.regression.hat.X[rows]
-    if not 1 <= order < len(e):
-        raise OptionError(f"order must lie between 1 and the number of rows, not {order!r}")
+    lags = range(1, whole("order", order, "the longest lag, less than the number of rows", len(e) - 1) + 1)
     lagged = np.column_stack([np.concatenate([np.zeros(lag), e[:-lag]]) for lag in lags])
     fit = least_squares(np.hstack([X, lagged]), e)
     q, rss, total = len(lags), float(fit.residuals @ fit.residuals), float(e @ e)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, OptionError, choose
+from causalformula.backends.options import flag, one_of, whole
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.regression_frame import bind_regression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
@@ -45,6 +47,7 @@ def bptest(model: ModelCore, varformula: str | None = None, studentize: bool = T
     Breusch and Pagan (1979); Koenker (1981).
     """
     check_plain(model, "bptest")
+    flag("studentize", studentize)
     e = model.regression.hat.e
     Z = model.regression.hat.X if varformula is None else _design(model, varformula)
     variance = float(np.mean(e**2))
@@ -68,6 +71,7 @@ def _design(model: ModelCore, formula: str) -> Array:
 
 # -- functional form --------------------------------------------------------------------------------------------------
 
+MOST_POWER = 100
 KINDS = ("fitted", "regressor", "princomp")
 
 
@@ -98,9 +102,8 @@ def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: str =
     """
     check_plain(model, "resettest")
     fit = model.regression
-    powers = np.atleast_1d(np.asarray(power, dtype=int))
-    if not len(powers) or (powers < 2).any():
-        raise OptionError(f"power must be whole numbers of at least 2, not {power!r}")
+    one_of("type", type, KINDS)
+    powers = _powers(power)
     base = _powered(model, type)
     # powers of large numbers would swamp the design; their scale does not matter to the test
     base = base / np.where(np.abs(base).max(axis=0) > 0, np.abs(base).max(axis=0), 1.0)
@@ -114,6 +117,14 @@ def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: str =
     return f_test(model, Named("RESET test", "RESET", ("df1", "df2")), value, (added, left))
 
 
+def _powers(power: Any) -> list[int]:
+    """Whole numbers of at least two."""
+    several = list(power) if isinstance(power, (list, tuple, range, np.ndarray)) else [power]
+    if not several:
+        raise OptionError("power= needs a whole number of at least 2")
+    return [whole("power", p, "what is raised to is", MOST_POWER, 2) for p in several]
+
+
 def _powered(model: ModelCore, type: str) -> Array:
     """What is raised to powers (n, q)."""
     fit = model.regression
@@ -121,8 +132,6 @@ def _powered(model: ModelCore, type: str) -> Array:
         return fit.mu[:, None]
     if type == "regressor":
         return _numeric_columns(model)
-    if type != "princomp":
-        raise OptionError(f"unknown type {type!r}{choose(type, KINDS)}")
     X = _numeric_columns(model)
     centred = X - X.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)

@@ -280,7 +280,7 @@ VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stat": (_is_text, "a name, as 'smd'"),
     "binary": (_is_text, "'raw' or 'std'"),
     "threshold": (
-        lambda v: v is None or (_is_number(v) and bool(np.isfinite(v)) and v >= 0),
+        lambda v: v is None or (_is_number(v) and 0 <= v < 1e300),
         "a number of at least 0, or None",
     ),
     "abs": (lambda v: isinstance(v, (bool, np.bool_)), "True or False"),

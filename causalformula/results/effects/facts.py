@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.results.effects.core import ResultCore
 
 
@@ -29,5 +30,13 @@ def facts(result: ResultCore) -> dict[str, Any]:
         "missing_by": {str(name): int(count) for name, count in frame.missing_by.items()},
         "vcov": covariance.label,
         "seed": covariance.seed,
-        "notes": [*frame.notes, *result.fit.notes_under(covariance.request), *covariance.notes],
+        "notes": notes_of(result),
     }
+
+
+def notes_of(result: ResultCore) -> list[str]:
+    """What the print says in notes of the data, the fit and its standard errors."""
+    frame, covariance = result.call.frame, result.covariance
+    # several fits together have rows in common, and no frame
+    of_data = frame.notes if isinstance(frame, ModelFrame) else ()
+    return [*of_data, *result.fit.notes_under(covariance.request), *covariance.notes]

@@ -18,7 +18,7 @@ from causalformula.numerics.arrays import Bools
 from causalformula.plots.draw import COLOURS, by_arm, distributions, intervals, legend_inside, new_axes, plain, short
 from causalformula.results.designs import pictures
 from causalformula.results.effects.core import ResultCore
-from causalformula.results.reading.reading import Reading
+from causalformula.results.reading.reading import Reading, check_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,6 +141,7 @@ KINDS: dict[str, Callable[[Any, Axes | None, float], Axes]] = {"effects": effect
 
 def draw(result: ResultCore, kind: str, ax: Axes | None, level: float) -> Axes:
     """See ``Result.plot``."""
+    check_level(level)
     kinds = result._pictures() or KINDS
     if not isinstance(kind, str) or kind not in kinds:
         other = isinstance(kind, str) and kind in pictures.KINDS

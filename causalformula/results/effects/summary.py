@@ -12,14 +12,16 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import model_summary
+from causalformula.results.models.summary import model_summary, plain_summary
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
 from causalformula.results.text.summary import Summary
-from causalformula.results.wording import dose_notes, estimand_text, missing_line, named_target, sampling_weights
+from causalformula.results.wording import dose_notes, estimand_text, missing_line, named_target, plain, sampling_weights
 
 WIDTH = 100
+# Measures whose names are no words.
+MEASURES = {"nnt": "number needed to treat"}
 
 
 def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelCore]) -> Summary:
@@ -38,8 +40,18 @@ def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelC
     if result.test is not None:
         parts += ["", str(result.test)]
     for name, model in models.items():
-        parts += ["", f"{name.replace('_', '-').capitalize()} model:", *_stripped(model_summary(model).parts)]
+        parts += ["", f"{name.replace('_', '-').capitalize()} model:", *_behind(result, model)]
     return Summary(tuple(parts))
+
+
+def _behind(result: ResultCore, model: ModelCore) -> list[str | Cells]:
+    """A model's own summary, with its covariance where that is not the effects' and R's text does not say it."""
+    own = model.covariance
+    said = result.covariance.notes  # above, of the effects
+    parts = [part for part in _stripped(model_summary(model).parts) if part not in said]
+    if own.label != result.covariance.label and plain_summary(model):
+        parts.append(f"Standard errors: {own.label}")
+    return parts
 
 
 def _stripped(parts: Sequence[str | Cells]) -> list[str | Cells]:
@@ -54,8 +66,8 @@ def _stripped(parts: Sequence[str | Cells]) -> list[str | Cells]:
 
 def _header(result: ResultCore) -> str:
     frame = result.call.frame
-    outcome = "the outcome" if frame.outcome is None else frame.outcome.name
-    name = frame.treatment.name if frame.treatment is not None else ""
+    outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
+    name = plain(frame.treatment.name) if frame.treatment is not None else ""
     if result.query is not None and result.query.kind == "means":
         title = f"Mean potential outcomes of {outcome} by {name}"
     elif result.query is None:
@@ -70,7 +82,7 @@ def _header(result: ResultCore) -> str:
     lines = [title, joined] if len(joined) <= WIDTH else [title, facts[0], "      ".join(facts[1:])]
     measure = result.answer.measure.name
     if measure != "difference":
-        lines.append(f"Measure: {measure.replace('_', ' ')}" + _null(result))
+        lines.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}" + _null(result))
     if frame.dropped:
         lines.append(missing_line(frame))
     if frame.n > frame.nobs:
@@ -112,13 +124,21 @@ def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
         f"Note: {note}" for note in (*result.fit.notes_under(result.covariance.request), *result.design.imbalance)
     ]
     if result.answer.measure.reading == "inverse":
-        lines += _half_lines(result, reading, level)
+        lines += [*_half_lines(result, reading, level), *_harm(result, reading)]
     return (
         lines
         + scale_note(result)
         + _group_note(result)
         + [f"Note: {note}" for note in (*result.call.frame.notes, *dose_notes(result.call.frame.treatment))]
     )
+
+
+def _harm(result: ResultCore, reading: Reading) -> list[str]:
+    """Negative numbers needed to treat, as what they are."""
+    sizes = [(label, -x) for label, x in zip(result.answer.labels, reading.estimate, strict=True) if x < 0]
+    texts = format_each([size for _, size in sizes], 4)
+    named = ", ".join(f"{text} for {label}" for (label, _), text in zip(sizes, texts, strict=True))
+    return [f"Note: below zero it is a number needed to harm: {named}"] if sizes else []
 
 
 def scale_note(result: ResultCore) -> list[str]:
@@ -138,13 +158,16 @@ def scale_note(result: ResultCore) -> list[str]:
 
 def _group_note(result: ResultCore) -> list[str]:
     """What groups of a column that is no modifier can differ by."""
-    if result.query is None or result.query.by is None or result.call.frame.is_modifier(result.query.by.name):
+    query, behind = result.query, result.fit.models.get("outcome")
+    if query is None or query.by is None or len(query.by.levels) == 1:
         return []
-    name = result.query.by.name
-    if result.test is None and result.query.kind == "effects":
-        why = f"this model holds the effect equal in all groups, so there is nothing to test; write modify({name})"
-    else:
-        why = "groups differ only by their covariates under this model"
+    name, part = query.by.name, None if behind is None else behind.part
+    if result.call.frame.is_modifier(name, part):
+        return []
+    why = "groups differ only by their covariates under this model"
+    if result.test is None:
+        what = "effect" if query.kind == "effects" else "means"
+        why = f"this model holds the {what} equal in all groups, so there is nothing to test; write modify({name})"
     return [f"Note: {name} is not in modify(...): {why}"]
 
 

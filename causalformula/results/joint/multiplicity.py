@@ -10,6 +10,7 @@ import numpy as np
 from causalformula.backends.options import one_of
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.multiplicity import METHODS, adjust
+from causalformula.inference.requests import check_seed
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.arrays import Array, Codes
@@ -74,9 +75,10 @@ def adjust_pvalues(
     """
     names, fits = _named(fits)
     one_of("method", method, ALL_METHODS)
+    check_multipliers(weights, reps)
+    check_seed(seed)
     table = _family(names, fits)
     if method == "romano_wolf":
-        check_multipliers(weights, reps)
         seed = fresh_seed(seed)
         table["p.adjusted"] = _romano_wolf(fits, table, reps, np.random.default_rng(seed), weights)
         table.attrs["seed"] = seed

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
@@ -15,10 +17,10 @@ from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Given, Request
+from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
 from causalformula.results.models.statistics import FitNumbers
@@ -101,6 +103,8 @@ class ModelCore(FitNumbers, Estimates):
         normal : bool, optional
             Whether tests are z; R's own choice for the model's summary where not given.
         """
+        if normal is not None:
+            flag("normal", normal)
         reading = read(self.regression.theta, self.covariance, read_measure("difference"), level)
         if normal is not None or not self.t_based or np.isfinite(reading.df).all():
             return reading
@@ -170,12 +174,20 @@ class ModelCore(FitNumbers, Estimates):
         return self.regression.estimate().exact_influence()
 
 
-def model_covariance(regression: FittedRegression, frame: RegressionFrame | ModelFrame, vcov: Any) -> Covariance:
-    """Covariance of the estimable coefficients; the classical one where ``vcov`` is None."""
+def model_covariance(
+    regression: FittedRegression,
+    frame: RegressionFrame | ModelFrame,
+    vcov: Any,
+    codes: Callable[[Iterable[str]], Mapping[str, Codes]] | None = None,
+) -> Covariance:
+    """Covariance of the estimable coefficients; the classical one where ``vcov`` is None.
+
+    ``codes`` gives the groups of columns, where a design has some that the data have not.
+    """
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
-    groups = frame.codes(grouping_names(request))
-    if isinstance(request, Bootstrap) and regression.earlier:
-        raise CapabilityError("refits of this model would hold its weights fixed; bootstrap the fit that it came from")
+    groups = (codes or frame.codes)(grouping_names(request))
+    if isinstance(request, (Bootstrap, Jackknife)) and regression.earlier:
+        raise CapabilityError("refits of this model would hold its weights fixed; resample the fit that it came from")
     refit = partial(refits, regression)
     if isinstance(request, Bootstrap) and request.kind == "studentized":
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)

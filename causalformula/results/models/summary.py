@@ -63,7 +63,7 @@ def _lost(model: ModelCore) -> list[str]:
 
 def model_summary(model: ModelCore) -> Summary:
     """R's summary under the classical covariance; under another one, its table of tests."""
-    if not isinstance(model.covariance.request, Classical) or model.covariance.request.df is not None:
+    if not plain_summary(model):
         heading = f"\nCall:\n{model.call}"
         return Summary((heading, *coeftest_parts(model, aliased=True), *_footer(model)))
     if fit_statistics.perfect(model.regression):
@@ -74,10 +74,21 @@ def model_summary(model: ModelCore) -> Summary:
     return Summary((*parts, *_lost(model), *frame_notes(model)))
 
 
+def plain_summary(model: ModelCore) -> bool:
+    """Whether the summary is R's own, which says nothing of the covariance."""
+    request = model.covariance.request
+    return isinstance(request, Classical) and request.df is None
+
+
 def frame_notes(model: ModelCore) -> list[str]:
     """What R only warns of: rows that a function made missing, text taken for a factor. The effect's print has it."""
     notes = model.frame.notes if isinstance(model.frame, RegressionFrame) else ()
     return [f"Note: {note}" for note in notes]
+
+
+def model_notes(model: ModelCore) -> list[str]:
+    """All that the prints of a model say in notes: of its covariance, of columns left out and of its rows."""
+    return [*model.covariance.notes, *_lost(model), *frame_notes(model)]
 
 
 def with_limits(model: ModelCore, level: float) -> Summary:

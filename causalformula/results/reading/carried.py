@@ -25,10 +25,13 @@ from causalformula.inference.sandwich.rows import Reference
 from causalformula.inference.scales import Measure
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.reading.equations import evaluate, hypothesis_parts, mapped, read_equation, with_bare
-from causalformula.results.reading.test import Test, hotelling, wald
+from causalformula.results.reading.test import NAN, Test, hotelling, wald
 from causalformula.results.text.numbers import format_each, format_pval
 
 Groups = Callable[[Iterable[str]], Mapping[str, Codes]]
+# Restrictions of which less than this share is new imply each other.
+INDEPENDENT = 1e-8
+
 Anew = Callable[[Estimate, Request], Covariance]
 
 
@@ -220,12 +223,31 @@ def joint_test(
     df = float(covariance.df.min())
     plain = wald(estimate.theta, covariance.matrix, df, method, reduce=reduce, known=known, source=source)
     # a root without columns (cell means) has its Satterthwaite degrees of freedom and no more
-    if reduce or not small_sample(covariance) or not isinstance(evidence, Influence) or evidence.root is None:
+    if not small_sample(covariance) or not isinstance(evidence, Influence) or evidence.root is None:
         return plain
     if evidence.root.X.shape[1] != len(evidence.root.bread):
         return plain
+    if reduce:
+        return _reduced(estimate.theta, evidence, covariance, groups, method)
     freedom = _freedom(evidence, covariance.request, groups)
     return hotelling(estimate.theta, covariance.matrix, freedom, method)
+
+
+def _reduced(theta: Array, evidence: Influence, covariance: Covariance, groups: Groups, method: str) -> Test:
+    """Hotelling's test of restrictions of which some may imply others; NaN, with the reason, where there is none."""
+    root = evidence.root
+    assert root is not None
+    own = evidence.jac[:, -evidence.stages[-1].size :] @ np.linalg.cholesky(root.bread)
+    size = np.sqrt((own**2).sum(axis=1))
+    vectors, values, _ = np.linalg.svd(own / np.where(size > 0, size, 1.0)[:, None], full_matrices=False)
+    turn = (vectors[:, values > INDEPENDENT * values[0]] / size[:, None]).T
+    matrix, source = transformed(covariance.matrix, turn), _source(covariance.request, groups)
+    try:
+        wald(turn @ theta, matrix, np.inf, method, known=len(turn), source=source)
+        return hotelling(turn @ theta, matrix, _freedom(evidence.map(turn), covariance.request, groups), method)
+    except OptionError as error:
+        q = float(len(turn))
+        return Test(NAN, (q, NAN), NAN, method, None, f"{method}\nno test: {error}")
 
 
 def _rank(evidence: object) -> int | None:

@@ -246,7 +246,9 @@ def glm_print(
     body = "No coefficients\n\n"
     if len(names):
         body = f"Coefficients:\n{_named_coefficients(names, coefficients, digits)}"
-    null, residual, criterion = (format_num(signif(v, digits))[0] for v in (null_deviance, deviance, aic))
+    # a quasi-family has no likelihood (NA); a deviance that is no number is NaN
+    numbers = ((null_deviance, "NaN"), (deviance, "NaN"), (aic, "NA"))
+    null, residual, criterion = (format_num(signif(v, digits), na=na)[0] for v, na in numbers)
     return (
         f"\nCall:  {call}\n\n{body}\n"
         f"Degrees of Freedom: {df_null} Total (i.e. Null);  {df_residual} Residual\n{omitted_line(omitted)}"
@@ -312,13 +314,14 @@ def anova_text(
     heading: str,
     digits: int = COEFTEST_DIGITS,
     signif_stars: bool = True,
+    missing: ArrayLike | None = None,
 ) -> str:
     """Return what printing an ``anova`` table writes.
 
     Parameters
     ----------
     table : array_like, shape (terms, columns)
-        Degrees of freedom, sums of squares, test and p-value; NaN is left blank.
+        Degrees of freedom, sums of squares, test and p-value.
     rows, cols : sequence of str
         The terms and R's column names.
     heading : str
@@ -327,6 +330,8 @@ def anova_text(
         Significant digits.
     signif_stars : bool
         Whether stars mark the p-values.
+    missing : array_like of bool, optional
+        Which NaNs are R's NA, which are left blank; the others are written NaN. All of them when absent.
     """
     has_p = cols[-1].startswith(("Pr(", "P("))
     tests = [j for j, c in enumerate(cols) if c[1:7] == " value" or c in ("F", "Cp", "Chisq")]
@@ -344,4 +349,5 @@ def anova_text(
         P_values=has_p,
         has_Pvalue=has_p,
         na_print="",
+        missing=missing,
     )

@@ -1,0 +1,165 @@
+"""Nonsense for every argument of every public function, method and class: an error of the package, or none at all.
+
+The list is made from the signatures. A table of valid calls says what the other arguments are meanwhile; another one
+says what counts as sense in which argument, so that junk is never taken in silence either.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula.results.model import Model
+from causalformula.results.result import Result
+from tests.contract.public import LIST
+from tests.messages.test_nonsense import NONSENSE, F
+
+
+def _data() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=60)
+    a = (rng.random(60) < 1 / (1 + np.exp(-x))).astype(int)
+    return pd.DataFrame(
+        {"x": x, "a": a, "g": np.arange(60) % 6, "f": list("uvw") * 20, "y": a + x + rng.normal(size=60)}
+    )
+
+
+DATA = _data()
+
+
+def _made() -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit("y ~ treat(a) + adjust(x) + modify(f)", DATA)
+        return {"Result": fit, "Model": cf.lm("y ~ x + f", DATA), "Design": cf.design(F, DATA, "ipw")}
+
+
+MADE = _made()
+# Valid calls: what is given beside the argument in question.
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "adjust_pvalues": {"fits": [MADE["Result"]]},
+    "anova": {},
+    **{f"plots.{name}": {"result": MADE["Result"]} for name in ("effects", "outcome")},
+    "plots.coefficients": {"model": MADE["Model"]},
+    "bgtest": {"model": MADE["Model"]},
+    "bptest": {"model": MADE["Model"]},
+    "design": {"formula": F, "data": DATA, "method": "ipw"},
+    "dwtest": {"model": MADE["Model"]},
+    "fit": {"formula": F, "data": DATA},
+    "glm": {"formula": "a ~ x", "data": DATA, "family": "binomial"},
+    "lm": {"formula": "y ~ x", "data": DATA},
+    "model_matrix": {"formula": "~ x", "data": DATA},
+    "parse": {"formula": F},
+    "resettest": {"model": MADE["Model"]},
+    "stack": {"fits": [MADE["Result"]]},
+    "table": {"fits": [MADE["Result"]]},
+    "waldtest": {"model": MADE["Model"]},
+}
+METHODS: dict[str, dict[str, Any]] = {
+    "Design.fit": {"formula": "y ~ treat(a)"},
+    "Model.hypothesis": {"equations": "x = 0"},
+    "Model.with_vcov": {"vcov": "HC3"},
+    "Result.by": {"name": "f"},
+    "Result.hypothesis": {"equations": "b1 = 0"},
+    "Result.with_vcov": {"vcov": "HC3"},
+}
+# Pictures of arrays, which a design and a fit draw by their own plot().
+DRAWN = {"calibration", "ecdf", "love", "roc", "support", "weights"}
+# What counts as sense, by argument: in all places, or in one (``name.argument``). ``anything`` is any label of a level.
+ANYTHING = ("number", "negative", "huge", "nan", "inf", "true", "text", "empty text")
+SENSE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("unconditional", "interact", "int", "over", "fix", "prewhite", "improved"), ("true",)),
+    **dict.fromkeys(("dimension_adj", "stabilize", "null", "notes", "se_fit", "intercept", "un", "means"), ("true",)),
+    **dict.fromkeys(("exact", "studentize", "normal", "adjust", "abs", "stars"), ("true",)),
+    **dict.fromkeys(("df",), ("number", "inf")),
+    **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold"), ("number",)),
+    # columns, which the data know or do not
+    **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),
+    **dict.fromkeys(("weights", "subclass"), ("text", "empty text")),
+    "time": ("text",),
+    **dict.fromkeys(("seed", "lag"), ("huge",)),
+    "n_jobs": ("negative", "huge"),
+    "focal": ANYTHING,
+    "contrast": ("number", "negative", "nan", "inf", "list"),
+    "start": ("array", "series"),
+    "table.stars": ("mapping",),
+    "rename": ("mapping", "function"),
+    "glance": ("empty list",),
+    "Design.summary.top": ("huge",),
+}
+# Where None asks for nothing, though it is not the default.
+NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
+CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
+# Made by fit(), lm() and design(), and not by their callers.
+OURS = (cf.Design, Result, Model)
+
+
+def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Name, what is called, and the rest of a valid call."""
+    for name in cf.__all__:
+        thing = getattr(cf, name)
+        if inspect.isclass(thing):
+            if not issubclass(thing, (Exception, *OURS)):
+                yield name, thing, CLASSES.get(name, {})
+        elif inspect.ismodule(thing):
+            for inner in sorted(set(thing.__all__) - DRAWN):
+                yield f"{name}.{inner}", getattr(thing, inner), FUNCTIONS.get(f"{name}.{inner}", {})
+        else:
+            yield name, thing, FUNCTIONS[name]
+    for name, made in MADE.items():
+        for inner in dir(type(made)):
+            verb = inspect.getattr_static(type(made), inner)
+            if inspect.isfunction(verb) and not inner.startswith("_"):
+                yield f"{name}.{inner}", getattr(made, inner), METHODS.get(f"{name}.{inner}", {})
+
+
+CALLS = {name: (verb, valid) for name, verb, valid in _public()}
+ARGUMENTS = [(name, argument) for name, (verb, _) in CALLS.items() for argument in inspect.signature(verb).parameters]
+
+
+def called(verb: Any, valid: dict[str, Any], argument: inspect.Parameter, junk: Any) -> Any:
+    """The call with junk in one argument."""
+    if argument.kind is argument.VAR_POSITIONAL:
+        return verb(*valid.values(), junk)
+    if argument.kind is argument.VAR_KEYWORD:
+        return verb(**valid, nonsense=junk)
+    return verb(**{**valid, argument.name: junk})
+
+
+def sense(name: str, argument: inspect.Parameter, kind: str) -> bool:
+    """Whether the junk is none here."""
+    if kind == "none":
+        return argument.default is None or argument.name in NONE or f"{name}.{argument.name}".endswith(tuple(NONE))
+    return kind in (*SENSE.get(argument.name, ()), *SENSE.get(f"{name}.{argument.name}", ()))
+
+
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
+def test_nonsense(name, argument):
+    """Any error but the package's own, with its traceback, fails; and so does junk that is taken for sense."""
+    verb, valid = CALLS[name]
+    parameter = inspect.signature(verb).parameters[argument]
+    for kind, junk in NONSENSE.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                called(verb, valid, parameter, junk)
+            except cf.CausalFormulaError as error:
+                assert 0 < len(str(error)) < 1500, f"{name}({argument}={kind}): {error}"
+            except Exception as error:
+                raise AssertionError(f"{name}({argument}={kind}): {type(error).__name__}: {error}") from error
+            else:
+                assert sense(name, parameter, kind), f"{name}({argument}={kind}) is taken"
+
+
+def test_every_public_name_is_called():
+    """The list of tests/contract: what takes arguments there is called here."""
+    listed = {line.partition("(")[0] for line in LIST.read_text(encoding="utf-8").splitlines() if "(" in line}
+    left_out = {"Result", "Model", "Design", *(name for name in listed if name.endswith(("Error", "Warning")))}
+    assert listed - left_out <= set(CALLS), sorted(listed - left_out - set(CALLS))
