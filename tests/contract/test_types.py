@@ -16,6 +16,7 @@ import pytest
 
 from causalformula import words
 from causalformula.backends import options, registry
+from causalformula.backends.catalogue import CATALOGUE
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.inference.scales import MEASURES
 from causalformula.results.designs import pictures
@@ -49,8 +50,9 @@ def test_words_are_those_that_the_code_takes(name):
 
 def test_methods_are_those_of_the_records():
     """An editor offers these; another word is text that is read when the code runs."""
-    known = {name for record in registry.methods() for name in (record.name, *record.aliases)}
-    named = {record.name for record in registry.methods()}
+    records = [record for record in registry.methods() if record.name in CATALOGUE]  # and none that a test filed
+    known = {name for record in records for name in (record.name, *record.aliases)}
+    named = {record.name for record in records}
     assert named <= set(get_args(words.Method)) <= known
 
 

@@ -67,7 +67,7 @@ def test_cr2_and_its_degrees_of_freedom(pair):
 
 def test_the_regression_behind_it(pair):
     fit, r = pair
-    model = fit.outcome
+    model = fit.outcome.with_vcov("classical")
     close(model.params, vector(r["coef"]), scale=vector(matrix(r["coef_table"])["Std. Error"].tolist()))
     close(model.bse, matrix(r["coef_table"])["Std. Error"])
     glance = fit.glance().iloc[0]
