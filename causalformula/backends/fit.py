@@ -82,6 +82,11 @@ class Query:
 class Outcomes(Protocol):
     """Mean potential outcomes for any target population: what effects, means and subgroups are made of."""
 
+    @property
+    def no_groups(self) -> str:
+        """Why there are no effects by group; empty where there are."""
+        ...
+
     def answer(self, query: Query) -> Answer:
         """Effects or means for a query."""
         ...
@@ -217,6 +222,11 @@ class Fit:
     def estimate(self) -> Estimate:
         """The estimate that was asked for, on its working scale."""
         return self.answer.estimate
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether there are effects by group."""
+        return self.outcomes is not None and not self.outcomes.no_groups
 
     def ask(self, query: Query) -> Answer:
         """The answer to another query from the same fit.

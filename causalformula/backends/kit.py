@@ -3,6 +3,7 @@
 A method is a frozen dataclass of options, a ``Record`` and a function. The vignette "How an estimate works" writes one.
 """
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
 from causalformula.backends.options import Options
@@ -44,6 +45,7 @@ __all__ = [
     "Record",
     "Stage",
     "averaged",
+    "dropped_terms",
     "fit_outcome",
     "fit_propensity",
     "mean_gradient",

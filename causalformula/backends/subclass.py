@@ -272,6 +272,11 @@ class Subclassified:
     overall: PotentialMeans
     within: Stratified
 
+    @property
+    def no_groups(self) -> str:
+        """Why the estimator over everyone has no effects by group; empty where it has."""
+        return self.overall.no_groups
+
     def answer(self, query: Query) -> Answer:
         """Effects, means, or effects by stratum."""
         return self.within.by_stratum() if isinstance(query, ByStratum) else self.overall.answer(query)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -31,7 +30,15 @@ def read_times(series: nw.Series[Any]) -> Times:
         return Times(np.floor(_ticks(series.cast(nw.Datetime("ms")), "ms", null) / 1e3 / DAY), True)
     zone = getattr(dtype, "time_zone", None)
     unit = "us" if getattr(dtype, "time_unit", "us") != "ms" else "ms"
-    return Times(_ticks(series, unit, null) / _UNITS[unit], False, None if zone is None else str(zone))
+    seconds = _ticks(series, unit, null) / _UNITS[unit]
+    return _dates_or_times(Times(seconds, False, None if zone is None else str(zone)))
+
+
+def _dates_or_times(times: Times) -> Times:
+    """Dates where every row is a midnight of no time zone, as pandas, which has no type of dates, holds them."""
+    present = times.values[~np.isnan(times.values)]
+    whole = not times.date and times.zone is None and len(present) and not (present % DAY).any()
+    return Times(times.values / DAY, True) if whole else times
 
 
 def times_of_pandas(native: Any, name: str) -> Times | None:
@@ -44,7 +51,8 @@ def times_of_pandas(native: Any, name: str) -> Times | None:
         return None
     zone = native.dt.tz
     plain = native if zone is None else native.dt.tz_convert("UTC").dt.tz_localize(None)
-    return replace(read_times(nw.from_native(plain, series_only=True)), zone=None if zone is None else str(zone))
+    found = read_times(nw.from_native(plain, series_only=True))
+    return found if zone is None else Times(found.seconds(), False, str(zone))
 
 
 def _ticks(series: nw.Series[Any], unit: Any, null: Bools) -> Array:
@@ -64,7 +72,7 @@ def times_of_objects(values: NDArray[Any], null: Bools) -> Times:
     first = present[0].tzinfo if len(present) and isinstance(present[0], datetime) else None
     distinct = {v: _number(v, dates) for v in set(present.tolist())}
     numbers = [np.nan if gone else distinct[v] for v, gone in zip(values.tolist(), null, strict=True)]
-    return Times(np.array(numbers, dtype=np.float64), dates, None if first is None else str(first))
+    return _dates_or_times(Times(np.array(numbers, dtype=np.float64), dates, None if first is None else str(first)))
 
 
 def _number(value: Any, dates: bool) -> float:

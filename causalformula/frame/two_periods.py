@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -21,12 +22,15 @@ from causalformula.formula.expressions.values import (
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.panel import Panel
-from causalformula.frame.treatment import read_treatment
+from causalformula.frame.treatment import Treatment, read_treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 STAGGERED = "the staggered methods of difference in differences, which are not available yet"
 # Words whose alphabetical order is not that of time.
 LATER, EARLIER = ("after", "post"), ("before", "pre")
+# Periods by number ("9", "week 10"), and dates whose alphabetical order is that of time.
+_NUMBERED = re.compile(r"(?P<name>(?:.*[^\d.])?)(?P<number>\d+(?:\.\d+)?)\Z").match
+_ISO = re.compile(r"\d{4}[-/.]?\d{2}(?:[-/.]?\d{2})?(?:[ T].*)?\Z").match
 
 
 def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
@@ -59,7 +63,7 @@ def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
     groups = read_treatment(panel.treated, panel.first)
     found = replace(panel, groups=groups, first=groups.column, second=_coded(panel.second, panel.periods))
     _refuse_empty_cells(found, used)
-    return found, (*notes, *_order_note(panel), *_alone(found, used))
+    return found, (*notes, *_order_notes(panel, groups), *_alone(found, used))
 
 
 def _switch(first: Value) -> Bools | None:
@@ -227,9 +231,11 @@ def _cells(panel: Panel) -> Iterable[tuple[str, str]]:
 
 
 def _refuse_backwards(periods: Grouping) -> None:
-    """A ``DataError`` for periods named in words that the alphabet puts the wrong way round."""
+    """A ``DataError`` for periods named in words or numbers that the alphabet puts the wrong way round."""
     early, late = (level.strip().casefold() for level in periods.levels)
-    if early.startswith(LATER) and late.startswith(EARLIER):
+    numbers = _numbers(early, late)
+    backwards = numbers is not None and numbers[0] > numbers[1]
+    if backwards or (early.startswith(LATER) and late.startswith(EARLIER)):
         first, second = periods.levels
         raise DataError(
             f"{symbol(periods.name)} has the periods {first!r} and {second!r}, in this order; the first must be the "
@@ -238,16 +244,30 @@ def _refuse_backwards(periods: Grouping) -> None:
         )
 
 
-def _order_note(panel: Panel) -> tuple[str, ...]:
-    """Text has the order of the alphabet, which may not be that of time."""
+def _order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
+    """Text has the order of the alphabet, which may be neither that of time nor that of the treatment."""
+    notes = []
+    if isinstance(panel.first, Strings):
+        (other, treated), name = groups.levels, symbol(panel.treated)
+        notes.append(
+            f"the groups of {name} are text, in the order of the alphabet: {other!r} counts as untreated and "
+            f'{treated!r} as treated; the other way round is did({name} == "{other}", ...)'
+        )
     early, late = panel.periods.levels
-    if not isinstance(panel.second, Strings) or (_numeral(early) and _numeral(late)):
-        return ()
-    return (f"the periods of {symbol(panel.time)} are text, in the order of the alphabet: {early!r}, then {late!r}",)
+    if isinstance(panel.second, Strings) and _numbers(early, late) is None and not (_ISO(early) and _ISO(late)):
+        notes.append(
+            f"the periods of {symbol(panel.time)} are text, in the order of the alphabet: {early!r}, then {late!r}; "
+            f'the other way round is did(..., {symbol(panel.time)} == "{early}")'
+        )
+    return tuple(notes)
 
 
-def _numeral(text: str) -> bool:
-    return text.strip()[:1].isdigit()
+def _numbers(early: str, late: str) -> tuple[float, float] | None:
+    """The numbers of two texts that are the same but for a number at the end; None of other texts."""
+    found = [_NUMBERED(text.strip()) for text in (early, late)]
+    if found[0] is None or found[1] is None or found[0]["name"] != found[1]["name"]:
+        return None
+    return float(found[0]["number"]), float(found[1]["number"])
 
 
 def _alone(panel: Panel, used: Bools) -> tuple[str, ...]:

@@ -150,7 +150,8 @@ def _from_influence(
         lost = resting_on_one(evidence, [groups[name] for name in request.by], matrix, strict)
         notes = told_of_indefinite(matrix, estimate.names, request)
         notes += told_of_resting(lost, estimate.names, request)
-        notes += told_of_few(sizes(evidence, request, groups), request, safer(request, evidence))
+        if not lost.any():
+            notes += told_of_few(sizes(evidence, request, groups), request, safer(request, evidence))
         matrix = undefined(matrix, lost)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)

@@ -101,14 +101,14 @@ class Call:
             self._refuse_single_cluster(request, groups)
         refit = self._refit(request, query, groups)
         try:
-            strict = isinstance(request, Cluster) and bool(self._single_clusters(groups))
+            strict = isinstance(request, Cluster) and self.alone(groups)
             found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
         except FailedReplicates as error:
             again = Query() if query is None else query
             why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
-        noted = replace(found, notes=(*found.notes, *idle))
+        noted = replace(found, notes=(*found.notes, *self._told_of_single_cluster(request, groups), *idle))
         return told_of_full_leverage(noted, self.frame.index, _remedy(answer, found.full_leverage))
 
     def resolved(self, request: Any) -> Request:
@@ -137,6 +137,23 @@ class Call:
         reason = self.record.exempt.get("exponential_bootstrap")
         if reason is not None:
             raise CapabilityError(f"no exponential-weight bootstrap for method {self.record.name!r}: {reason}")
+
+    def alone(self, groups: Mapping[str, Codes]) -> bool:
+        """Whether an arm lies in one cluster of a grouping."""
+        return bool(self._single_clusters(groups))
+
+    def _told_of_single_cluster(self, request: Request, groups: Mapping[str, Codes]) -> tuple[str, ...]:
+        """A note, and a warning, that resampled clusters cannot tell the error of an arm in one of them."""
+        if not isinstance(request, (Bootstrap, Wild)):
+            return ()
+        notes = [
+            f"all rows with {self.frame.the_treatment.name} = {level} are in one cluster of {name}: resampling "
+            "clusters cannot tell the error of that arm, and these standard errors are too small"
+            for level, name in self._single_clusters(groups)
+        ]
+        for note in notes:
+            warn(note)
+        return tuple(f"Note: {note}" for note in notes)
 
     def _single_clusters(self, groups: Mapping[str, Codes]) -> list[tuple[str, str]]:
         """Arms that lie in one cluster of a grouping: residuals sum to zero there, and say nothing of the error."""

@@ -154,6 +154,21 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         """
         return self.answer.estimate.exact_influence()
 
+    def __dir__(self) -> list[str]:
+        """What there is an answer to; completion shows nothing else."""
+        return sorted(set(super().__dir__()) - self._unanswered())
+
+    def _unanswered(self) -> set[str]:
+        """Verbs that this result would refuse."""
+        gone = {"effects"}
+        if self.query is None:
+            gone |= {"means", "by"}
+        elif self.query.split or not self.fit.has_groups:
+            gone.add("by")
+        if self.query is None or self.query.kind != "effects":
+            gone.add("permutation_test")
+        return gone
+
     def effects(self) -> Any:
         """Unit-level effects, for methods that have them."""
         raise CapabilityError(

@@ -123,6 +123,10 @@ class Stack(Result):
     title: str = ""
     coefficients: bool = False
 
+    def _unanswered(self) -> set[str]:
+        of_one = {"design", "outcome", "propensity", "first_stage", "means", "by", "permutation_test"}
+        return super()._unanswered() | of_one
+
     def glance(self, names: Spelling = "broom") -> pd.DataFrame:
         """One row: units, number of fits, covariance."""
         import pandas as pd

@@ -113,7 +113,7 @@ def test_tables_beside_pyfixest(heart, models):
         one, other = cells(table, row)
         assert one == other != ""
     absorbed = pf.feols("Severity ~ Drug + ill | g", heart, vcov={"CRV1": "g"})
-    assert cells(cf.table([absorbed]), "Std.Errors") == ["~g"]
+    assert cells(cf.table([absorbed]), "Std.Errors") == ["Clustered by g"]
 
 
 def test_maketables(heart, models):

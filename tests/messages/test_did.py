@@ -198,3 +198,22 @@ def test_what_the_result_does_not_have(panel):
         fit.plot("outcome")
     with pytest.raises(AttributeError, match="method='did' has"):
         cf.fit("Severity ~ treat(Drug)", panel).cells()
+
+
+@pytest.mark.parametrize(("before", "after"), [("9", "10"), ("week 9", "week 10"), ("t9", "t10")])
+def test_text_that_counts_backwards(panel, before, after):
+    data = panel.assign(P=np.where(panel["Post"] == 1, after, before))
+    with pytest.raises(cf.DataError, match="the first must be the earlier one"):
+        cf.fit("Severity ~ did(Drug, P)", data)
+
+
+def test_the_order_of_text_is_told(panel):
+    data = panel.assign(
+        P=np.where(panel["Post"] == 1, "1/4/2021", "1/5/2020"), D=np.where(panel["Drug"] == 1, "active", "placebo")
+    )
+    text = str(cf.fit("Severity ~ did(D, P)", data))
+    assert 'the other way round is did(..., P == "1/4/2021")' in text
+    assert 'the other way round is did(D == "active", ...)' in text
+    right = cf.fit("Severity ~ did(Drug, Post)", panel).estimate
+    turned = cf.fit('Severity ~ did(D == "active", P == "1/4/2021")', data)
+    assert turned.estimate == pytest.approx(right)

@@ -123,3 +123,23 @@ def test_clusters_that_a_stack_leaves_out(d):
     assert "fit1, fit2: cluster(h) has no part in these standard errors (HC0)" in str(left)
     assert "no part" in str(cf.stack(fits).with_vcov("HC0"))
     assert "no part" not in str(cf.stack([cf.lm("y ~ a", d)]).with_vcov("HC0"))
+
+
+def test_treated_in_one_cluster(d):
+    """The effect has no standard error, nor has its coefficient in the model behind it; resampling says so."""
+    data = d.assign(one=(d["h"] == d["h"].iloc[0]).astype(int))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+        fit = cf.fit("y ~ treat(one) + x + cluster(h)", data, "regression")
+        assert np.isnan(fit.std_error) and np.isnan(fit.outcome.bse["one"])
+        assert "Safer" not in str(fit)
+        wild = fit.with_vcov(cf.Wild(reps=99, seed=1, cluster="h"))
+    assert "resampling clusters cannot tell the error of that arm" in str(wild)
+
+
+def test_completion_shows_what_works(d):
+    fit = cf.fit("y ~ treat(a) + x", d, "subclass")
+    assert {"strata", "by", "means"} <= set(dir(fit)) and "effects" not in dir(fit)
+    assert not {"strata", "permutation_test"} & set(dir(fit.means()))
+    assert "by" not in dir(cf.fit("y ~ treat(a)", d))
+    assert not {"by", "means", "design"} & set(dir(cf.stack([fit])))

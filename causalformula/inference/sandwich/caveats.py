@@ -68,7 +68,7 @@ def told_of_resting(lost: Bools, names: Sequence[str], request: Cluster) -> tupl
     note = (
         f"Note: {which} not defined: without one cluster of {' or '.join(request.by)} "
         f"{'it does' if len(gone) == 1 else 'each does'} not exist, and the residuals there sum to zero, whatever the "
-        "error. Use 'HC1' or 'classical', or clusters that several share"
+        "error. 'HC1' has one, if the clusters may be ignored; otherwise take clusters that several share"
     )
     warn(note.removeprefix("Note: "))
     return (note,)

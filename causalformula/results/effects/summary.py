@@ -9,6 +9,7 @@ import numpy as np
 from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
+from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
@@ -162,7 +163,9 @@ def _group_note(result: ResultCore) -> list[str]:
     if query is None or query.by is None or len(query.by.levels) == 1:
         return []
     name, part = query.by.name, None if behind is None else behind.part
-    if result.call.frame.is_modifier(name, part):
+    evidence = result.answer.estimate.evidence
+    scored = isinstance(evidence, Influence) and evidence.root is None  # each row's own residual is in its score
+    if scored or result.call.frame.is_modifier(name, part):
         return []
     why = "groups differ only by their covariates under this model"
     if result.test is None:

@@ -73,6 +73,9 @@ class DidResult(Result):
             "treat(...), and permutation_test() of that fit; for few clusters ask for with_vcov('wild')"
         )
 
+    def _unanswered(self) -> set[str]:
+        return super()._unanswered() | {"permutation_test"}
+
     # -- print and pictures ----------------------------------------------------------------------------------------
 
     def _of_effects(self) -> bool:

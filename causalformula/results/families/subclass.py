@@ -58,6 +58,11 @@ class SubclassResult(Result):
             self, answer=fit.answer, covariance=covariance, call=call, fit=fit, design=design, query=query, test=None
         )
 
+    def _unanswered(self) -> set[str]:
+        query = self.query
+        of_all = query is not None and query.kind == "effects" and not query.split
+        return super()._unanswered() | (set() if of_all else {"strata", "stratified"})
+
     def _over_everyone(self, asked: str) -> None:
         query = self.query
         if query is None or query.kind != "effects" or query.split:

@@ -17,7 +17,7 @@ from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
+from causalformula.inference.requests import Bootstrap, Classical, Cluster, Given, Jackknife, Request
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
@@ -179,10 +179,13 @@ def model_covariance(
     frame: RegressionFrame | ModelFrame,
     vcov: Any,
     codes: Callable[[Iterable[str]], Mapping[str, Codes]] | None = None,
+    *,
+    strict: Callable[[Mapping[str, Codes]], bool] = lambda groups: False,
 ) -> Covariance:
     """Covariance of the estimable coefficients; the classical one where ``vcov`` is None.
 
-    ``codes`` gives the groups of columns, where a design has some that the data have not.
+    ``codes`` gives the groups of columns, where a design has some that the data have not; ``strict`` says whether what
+    rests on one of the groups has no standard error at all (see ``resting_on_one``).
     """
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
     groups = (codes or frame.codes)(grouping_names(request))
@@ -191,7 +194,8 @@ def model_covariance(
     refit = partial(refits, regression)
     if isinstance(request, Bootstrap) and request.kind == "studentized":
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
-    found = covariance(regression.estimate(), request, groups=groups, refit=refit)
+    alone = isinstance(request, Cluster) and strict(groups)
+    found = covariance(regression.estimate(), request, groups=groups, refit=refit, strict=alone)
     return told_of_full_leverage(found, frame.index)
 
 

@@ -45,8 +45,9 @@ def markdown(part: str | Cells) -> str:
 
 
 def piped(text: str) -> str:
-    """Text as markdown shows it: stars, bars and backquotes are no mark-up."""
-    return text.replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
+    """Text as markdown shows it: stars, bars, backquotes and a leading plus are no mark-up."""
+    text = text.replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
+    return f"\\{text}" if text.startswith("+ ") else text
 
 
 # ---- LaTeX ----------------------------------------------------------------------------------------------------------
