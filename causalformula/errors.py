@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from os.path import dirname, join
 from typing import Any
@@ -94,14 +94,14 @@ def caret(source: str, span: tuple[int, int]) -> str:
     return f"  {shown}\n  {' ' * pad}{'^' * length}"
 
 
-def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """``"; did you mean 'Drug'?"``, or an empty string when nothing is near."""
+def did_you_mean(word: str, allowed: Iterable[str], written: Callable[[str], str] = str) -> str:
+    """``"; did you mean 'Drug'?"``, or an empty string when nothing is near; the name as ``written``."""
     names = {str(a).casefold(): str(a) for a in reversed(list(allowed))}
     names |= {name: name for name in names.values()}
     for spelling in (str(word), str(word).casefold()):
         near = get_close_matches(spelling, names, n=1, cutoff=0.6)
         if near:
-            return f"; did you mean {names[near[0]]!r}?"
+            return f"; did you mean {written(names[near[0]])!r}?"
     return ""
 
 

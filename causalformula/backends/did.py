@@ -134,6 +134,10 @@ def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Ar
         if place and {terms.labels[i] for i, _ in design.recipe.coding[place - 1]} - own
     ]
     treated, time = symbol(panel.treated), symbol(panel.time)
+    if not controls:  # as in a resample
+        raise IdentificationError(
+            f"the effect of {treated} is not identified: no rows of positive weight are left in a group and period"
+        )
     raise IdentificationError(
         f"the effect of {treated} is not identified: {some(controls)} cannot be told apart from {treated}:{time}, the "
         f"treated group after the change ({'; '.join(told[:5])}). What changed for the treated and for nobody else may "

@@ -46,7 +46,7 @@ class Table:
         """One column; an unknown name is a ``FormulaError`` with the nearest one."""
         if name not in self._read:
             if name not in self.names:
-                near = did_you_mean(symbol(name), map(symbol, self.names)) or self._hint(name)
+                near = did_you_mean(name, self.names, symbol) or self._hint(name)
                 raise FormulaError(f"unknown column {name!r}{near}", source, span)
             self.refuse_changed(name)
             self._read[name] = read_column(self._series(name), name)

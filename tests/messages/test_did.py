@@ -217,3 +217,23 @@ def test_the_order_of_text_is_told(panel):
     right = cf.fit("Severity ~ did(Drug, Post)", panel).estimate
     turned = cf.fit('Severity ~ did(D == "active", P == "1/4/2021")', data)
     assert turned.estimate == pytest.approx(right)
+
+
+def test_replicates_without_a_cell(panel):
+    data = panel.assign(rare=(panel["id"] <= 2).astype(int))
+    fit = cf.fit("Severity ~ did(rare, Post)", data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+        try:
+            text = str(fit.with_vcov(cf.Bootstrap(reps=60, seed=1)))
+        except cf.ConvergenceError as error:
+            text = str(error)
+    assert "  cannot be told apart" not in text
+    assert "failed" in text
+
+
+def test_a_name_in_backquotes_is_suggested_in_them():
+    d = pd.DataFrame({"y": [1.0, 2, 3, 5], "z 1": [1.0, 2, 2, 4], "z": [0.0, 1, 0, 1]})
+    for name in ("z_1", "z1"):
+        with pytest.raises(cf.FormulaError, match="did you mean '`z 1`'"):
+            cf.lm(f"y ~ {name}", d)
