@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -182,13 +182,19 @@ class Plan:
 
 def _chunk(refit: Callable[[Array], Array], plan: Plan, children: list[np.random.SeedSequence]) -> Array:
     """A chunk of replicates on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     weights = np.empty((len(children), plan.n))
     for child, row in zip(children, weights, strict=True):
         plan.weights(child, row)
-    with threadpool_limits(1, user_api="blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         return np.atleast_2d(refit(weights))
+
+
+@cache
+def _libraries() -> Any:
+    """The libraries that have threads, looked up once in a process: looking takes as long as many a refit."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def interval(draws: Array, theta: Array, level: float, kind: str) -> Array:
