@@ -193,7 +193,7 @@ class Fit:
     def of(
         cls, outcomes: Any, method: str, models: Mapping[str, Fitted] | None = None, notes: tuple[str, ...] = ()
     ) -> Fit:
-        """The fit of potential means, without a design of its own.
+        """The fit of potential means, without a design of its own but for the scores of a propensity model.
 
         Parameters
         ----------
@@ -204,7 +204,10 @@ class Fit:
             As in ``Fit``.
         """
         frame, estimand = outcomes.frame, str(outcomes.options.estimand)
-        return cls(outcomes.answer(Query()), estimand, unit_design(frame.n), method, outcomes, models or {}, notes)
+        design, scored = unit_design(frame.n), (models or {}).get("propensity")
+        if scored is not None:
+            design = replace(design, distance=scored.model.mu)
+        return cls(outcomes.answer(Query()), estimand, design, method, outcomes, models or {}, notes)
 
     def caveats_under(self, request: Request) -> tuple[str, ...]:
         """The caveats that are true of standard errors of this kind: resampling makes the design anew each time."""

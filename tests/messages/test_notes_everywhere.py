@@ -143,3 +143,10 @@ def test_completion_shows_what_works(d):
     assert not {"strata", "permutation_test"} & set(dir(fit.means()))
     assert "by" not in dir(cf.fit("y ~ treat(a)", d))
     assert not {"by", "means", "design"} & set(dir(cf.stack([fit])))
+
+
+def test_few_clusters_to_draw_from(d):
+    fit = cf.fit("y ~ treat(a) + x + cluster(h)", d, "regression", vcov=cf.Bootstrap(reps=60, seed=1))
+    assert "clusters of h are few to draw from" in str(fit)
+    many = d.assign(k=np.arange(len(d)) % 40)
+    assert "few" not in str(cf.fit("y ~ treat(a) + x + cluster(k)", many, vcov=cf.Bootstrap(reps=60, seed=1)))

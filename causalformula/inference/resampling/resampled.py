@@ -15,6 +15,7 @@ from causalformula.inference.resampling.intervals import BCa, Studentized, accel
 from causalformula.inference.resampling.jackknife import jackknife
 from causalformula.inference.resampling.resample import bootstrap
 from causalformula.inference.resampling.wild import wild_bootstrap
+from causalformula.inference.sandwich.caveats import FEW
 from causalformula.inference.sandwich.rows import Reference
 from causalformula.numerics.arrays import Array, Codes
 
@@ -98,7 +99,20 @@ def _bootstrap(
     draws = outcome.draws[:, : len(estimate)]
     label = f"bootstrap ({outcome.scheme}, {len(draws)} replicates, seed {outcome.seed})"
     reference = _reference(estimate, request, groups, outcome.draws)
-    return Resampled(spread(draws), np.inf, label, draws, outcome.notes, reference, outcome.seed)
+    notes = (*outcome.notes, *_few_clusters(request, groups))
+    return Resampled(spread(draws), np.inf, label, draws, notes, reference, outcome.seed)
+
+
+def _few_clusters(request: Bootstrap, groups: Mapping[str, Codes]) -> tuple[str, ...]:
+    """A note where there are few clusters to draw from."""
+    name = request.cluster
+    count = len(np.unique(groups[name])) if name else FEW
+    if count >= FEW:
+        return ()
+    return (
+        f"Note: {count} clusters of {name} are few to draw from: these standard errors and limits tend to be "
+        "too small. Of one regression CR2 or the wild bootstrap is safer",
+    )
 
 
 def _reference(estimate: Estimate, request: Bootstrap, groups: Mapping[str, Codes], draws: Array) -> Reference | None:
