@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.requests import HC, Bootstrap, Classical, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,16 @@ class DesignWeights:
     distance : ndarray (n,), optional
         Propensity score or other distance.
     subclass : ndarray (n,) of int, optional
-    pairs : ndarray, optional
-        Matched rows.
+    pairs : ndarray (m, 1 + k) of int, optional
+        Matches: the row of a focal unit, then those of its matches, -1 where there are fewer.
     probabilities : ndarray (n, K), optional
         Generalised propensity scores of several levels, one column a level.
     vcov : str
         The covariance that the design asks for, as ``"~subclass"`` for pairs; empty where it asks for none of its own.
     strata : int
         Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
+    discarded : ndarray (n,) of bool, optional
+        Rows left out before matching, as outside the common support.
     """
 
     weights: Array
@@ -120,6 +122,7 @@ class DesignWeights:
     probabilities: Array | None = None
     strata: int = 0
     vcov: str = ""
+    discarded: Bools | None = None
 
 
 class Designed(Protocol):
@@ -138,6 +141,16 @@ class Designed(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the print must say of the design."""
+        ...
+
+
+@runtime_checkable
+class Held(Designed, Protocol):
+    """A design that is held fixed: matches or strata, which MatchIt's words describe."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """How it was made, in MatchIt's words: method, distance, common support, caliper; a line each."""
         ...
 
 
