@@ -17,13 +17,14 @@ CATALOGUE: dict[str, str] = {
     "energy": "weighting.energy",
     "subclass": "subclass",
     "did": "did",
-    **dict.fromkeys(("nearest", "optimal", "full", "quick", "cem", "exact", "cardinality", "genetic"), ""),
+    "nearest": "matching.nearest",
+    **dict.fromkeys(("optimal", "full", "quick", "cem", "exact", "cardinality", "genetic"), ""),
     **dict.fromkeys(("aipw", "tmle", "dml"), ""),
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"), ""),
     **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
 }
 # Aliases of planned methods; those of the others stand in their records.
-PLANNED_ALIASES = {"matching": "nearest"}
+PLANNED_ALIASES: dict[str, str] = {}
 
 
 def load() -> None:

@@ -3,21 +3,97 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from causalformula.backends.fit import effective_size
+from causalformula.backends.learner import check_classifier, learned_propensity, model_name
+from causalformula.backends.options import Options, flag, one_of, shown
 from causalformula.backends.propensity import fit_propensity, propensity_notes
-from causalformula.errors import DataError
+from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
 
 LINKS = ("logit", "probit", "cloglog", "cauchit")
+# The linear predictor instead of the probability.
+LINEAR = "linear."
+DISTANCE_LINKS = (*LINKS, *(LINEAR + link for link in LINKS))
+GLM = "glm"
 DISCARD = ("treated", "control", "both")
 # An arm that keeps less than this share of its size in effective units is said to be thin.
 THIN = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceOptions(Options):
+    """What every method that compares units on a distance takes.
+
+    Parameters
+    ----------
+    distance : str or classifier
+        ``"glm"``, the propensity score of the formula's confounders; a scikit-learn classifier, whose probabilities of
+        the rows that it was fitted to are the score, as MatchIt's are; or a column of the data.
+    link : str
+        Of the propensity model: ``"logit"``, ``"probit"``, ``"cloglog"`` or ``"cauchit"``; ``"linear.logit"`` and its
+        like take the linear predictor.
+    discard : str, optional
+        ``"treated"``, ``"control"`` or ``"both"``: drop units of these arms outside the common support of the distance.
+    reestimate : bool
+        Fit the propensity model again without the units that were dropped.
+    """
+
+    distance: Any = GLM
+    link: str = "logit"
+    discard: str | None = None
+    reestimate: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_distance()
+        one_of("link", self.link, DISTANCE_LINKS)
+        if self.link != "logit" and not self.modelled:
+            what = f"distance={shown(self.distance)}"
+            raise OptionError(f"link={self.link!r} is for distance='glm'; {what} {self._other()}")
+        if self.discard is not None:
+            one_of("discard", self.discard, DISCARD)
+        flag("reestimate", self.reestimate)
+        if self.reestimate and self.discard is None:
+            raise OptionError("reestimate=True fits the score again after discard=, which is not given")
+        if self.reestimate and not (self.modelled or self.learned):
+            raise OptionError(f"reestimate=True is for a score that is estimated; distance={self.distance!r} is given")
+
+    def _check_distance(self) -> None:
+        if isinstance(self.distance, str):
+            return
+        if hasattr(self.distance, "fit") or isinstance(self.distance, type):
+            check_classifier(self.distance)
+            return
+        raise OptionError(
+            "distance is 'glm', the name of a column, or a scikit-learn classifier, not "
+            f"{shown(self.distance)}; scores of your own go into a column of the data"
+        )
+
+    def _other(self) -> str:
+        return "is a classifier" if self.learned else "is a column"
+
+    @property
+    def modelled(self) -> bool:
+        """Whether the distance is the propensity score of a generalised linear model."""
+        return isinstance(self.distance, str) and self.distance == GLM
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is the score of a classifier."""
+        return not isinstance(self.distance, str)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the options name."""
+        return () if self.modelled or self.learned else (self.distance,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +108,20 @@ class Distance:
     model : FittedRegression, optional
         The propensity model.
     notes : tuple of str
+    title, how : str
+        What it is, and how it was estimated, in MatchIt's words.
     """
 
     values: Array
     words: str
     model: FittedRegression | None = None
     notes: tuple[str, ...] = ()
+    title: str = "User-defined"
+    how: str = ""
 
 
-def read_distance(frame: ModelFrame, distance: str, link: str) -> Distance:
-    """The score that ``distance=`` names: ``"glm"``, the propensity model's fitted probabilities, or a column.
+def read_distance(frame: ModelFrame, options: DistanceOptions) -> Distance:
+    """The score that ``distance=`` names: a propensity model's, a classifier's, or a column.
 
     Raises
     ------
@@ -50,12 +130,74 @@ def read_distance(frame: ModelFrame, distance: str, link: str) -> Distance:
     IdentificationError
         If the covariates predict the treatment perfectly.
     """
-    found = _propensity(frame, link) if distance == "glm" else _column(frame, distance)
+    if options.modelled:
+        found = _propensity(frame, options.link)
+    else:
+        found = _learned(frame, options.distance) if options.learned else _column(frame, options.distance)
+        given = f"{_said(options)} gives the scores, so propensity(...) models nothing"
+        if not options.learned:
+            frame.refuse_roles(("propensity",), given)
     found = replace(found, values=tied(found.values))
     used = frame.unit_weights > 0
     if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
         raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; add adjust(...)")
     return found
+
+
+def _said(options: DistanceOptions) -> str:
+    return f"distance={options.distance!r}"
+
+
+def kept_by_support(frame: ModelFrame, options: DistanceOptions) -> tuple[Distance, Bools]:
+    """The distance, and the rows that lie within the common support where ``discard=`` asks for it.
+
+    Raises
+    ------
+    DataError
+        As ``read_distance``, and where an arm has no row within the support.
+    """
+    distance, used, treated = read_distance(frame, options), frame.unit_weights > 0, frame.the_treatment.codes == 1
+    both_arms(frame, used, "")
+    if options.discard is None:
+        return distance, np.ones(frame.n, dtype=bool)
+    kept = common_support(distance.values, treated, used, options.discard)
+    both_arms(frame, kept & used, f" within the common support (discard={options.discard!r})")
+    if options.reestimate:
+        again = read_distance(frame.reweight(kept.astype(float)), options)
+        distance = replace(again, values=np.where(kept, again.values, distance.values))
+    return distance, kept
+
+
+def both_arms(frame: ModelFrame, used: Bools, where: str) -> None:
+    """A ``DataError`` when an arm has no row."""
+    treatment = frame.the_treatment
+    for k, level in enumerate(treatment.levels):
+        if not (used & (treatment.codes == k)).any():
+            raise DataError(f"no row has {treatment.name} = {level}{where}; both arms are needed")
+
+
+def distance_lines(frame: ModelFrame, distance: Distance | None, uses: tuple[str, ...], metric: str = "") -> list[str]:
+    """The lines on the distance in MatchIt's print, with their newlines, which it leaves out in places.
+
+    Parameters
+    ----------
+    uses : tuple of str
+        What the score is for beside matching: ``"caliper"``, ``"common support"``.
+    metric : str
+        The distance of several covariates that units are matched on, in words; empty where they are on the score.
+    """
+    first, indent = " - distance: ", " " * 13
+    lines = []
+    if metric:
+        lines.append(f"{first}{metric}" + (" [matching]\n" if distance is not None else ""))
+        first = indent
+    if distance is not None:
+        lines.append(f"{first}{distance.title}" + (f" [{', '.join(uses)}]\n" if uses else ""))
+        if distance.how:
+            lines.append(f"\n{indent}- estimated with {distance.how}\n")
+            if frame.weights is not None:
+                lines.append(f"{indent}- sampling weights included in estimation\n")
+    return lines
 
 
 def _column(frame: ModelFrame, name: str) -> Distance:
@@ -65,10 +207,25 @@ def _column(frame: ModelFrame, name: str) -> Distance:
     return Distance(values, f"distance {name}")
 
 
+# How MatchIt's print names regressions by their links.
+_REGRESSIONS = {"logit": "logistic regression", "probit": "probit regression"}
+
+
 def _propensity(frame: ModelFrame, link: str) -> Distance:
-    model = fit_propensity(frame, link)
-    words = "propensity score" if link == "logit" else f"propensity score ({link} link)"
-    return Distance(model.mu, words, model, propensity_notes(frame, model))
+    plain = link.removeprefix(LINEAR)
+    linear = plain != link
+    model = fit_propensity(frame, plain)
+    words = "propensity score" if plain == "logit" else f"propensity score ({plain} link)"
+    how = _REGRESSIONS.get(plain, f"GLM with a {plain} link") + (" and linearized" if linear else "")
+    values, words = (model.eta, f"linear {words}") if linear else (model.mu, words)
+    return Distance(values, words, model, propensity_notes(frame, model), "Propensity score", how)
+
+
+def _learned(frame: ModelFrame, model: Any) -> Distance:
+    """Probabilities of the treated arm by a classifier, of the rows that it was fitted to."""
+    found = learned_propensity(frame, model, 1, 0, frame.design(PROPENSITY).X)
+    name = model_name(model)
+    return Distance(found.P[:, 1], f"propensity score ({name})", None, (), "Propensity score", f"a {name}")
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

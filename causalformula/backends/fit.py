@@ -107,8 +107,14 @@ class DesignWeights:
         Matches: the row of a focal unit, then those of its matches, -1 where there are fewer.
     probabilities : ndarray (n, K), optional
         Generalised propensity scores of several levels, one column a level.
+    gaps : ndarray (m, k), optional
+        Distances of the matches, as units were matched on them.
     vcov : str
         The covariance that the design asks for, as ``"~subclass"`` for pairs; empty where it asks for none of its own.
+    because : str
+        Why, for the print.
+    redrawn : str
+        Why a bootstrap that makes the design anew is not valid, and what is; empty where it is.
     strata : int
         Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
     discarded : ndarray (n,) of bool, optional
@@ -123,6 +129,9 @@ class DesignWeights:
     strata: int = 0
     vcov: str = ""
     discarded: Bools | None = None
+    gaps: Array | None = None
+    because: str = ""
+    redrawn: str = ""
 
 
 class Designed(Protocol):
@@ -150,7 +159,7 @@ class Held(Designed, Protocol):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """How it was made, in MatchIt's words: method, distance, common support, caliper; a line each."""
+        """How it was made, in MatchIt's words: method, distance, common support, caliper; with their newlines."""
         ...
 
 

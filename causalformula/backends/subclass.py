@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import (
-    DISCARD,
-    LINKS,
     Distance,
-    common_support,
+    DistanceOptions,
+    kept_by_support,
     left_over,
-    read_distance,
     thin_arms,
 )
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Query
-from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
-from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
+from causalformula.backends.held import outcome_words, weighted_model
+from causalformula.backends.options import flag, is_number, one_of, shown, whole
+from causalformula.backends.outcome_model import idle_interact
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import Surface
@@ -32,19 +31,17 @@ from causalformula.errors import DataError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
-from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.strata import Strata, stratify, stratum_weights
 
 MOST_STRATA = 10_000
 ESTIMATORS = ("weighted", "stratified")
-NON_INTEGER = "non-integer"
 MOST_UNITS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subclass(Options):
+class Subclass(DistanceOptions):
     """Options of ``method="subclass"``.
 
     Parameters
@@ -55,12 +52,8 @@ class Subclass(Options):
         Least number of units of each arm in each stratum; units are moved from neighbouring strata to get there. Units
         of one arm and one score stay together, and a stratum that they leave short is joined with its neighbour. At 0
         strata that lack an arm are dropped instead.
-    distance : str
-        ``"glm"``, the propensity score of the formula's confounders, or a column of the data.
-    link : str
-        Of the propensity model: ``"logit"``, ``"probit"``, ``"cloglog"`` or ``"cauchit"``.
-    discard : str, optional
-        ``"treated"``, ``"control"`` or ``"both"``: drop units of these arms outside the common support of the distance.
+    distance, link, discard, reestimate
+        The distance that is cut, and whom its common support leaves; as in ``DistanceOptions``.
     estimator : str
         ``"weighted"``: an outcome regression weighted by marginal mean weights. ``"stratified"``: the mean of the
         differences within strata, weighted by the target's shares of them (default covariance HC2, Neyman's).
@@ -70,9 +63,6 @@ class Subclass(Options):
 
     subclass: Any = 6
     min_n: int = 1
-    distance: str = "glm"
-    link: str = "logit"
-    discard: str | None = None
     estimator: str = "weighted"
     interact: bool = False
 
@@ -80,22 +70,10 @@ class Subclass(Options):
         super().__post_init__()
         object.__setattr__(self, "subclass", read_subclass(self.subclass))
         whole("min_n", self.min_n, "the least number of units of each arm in a stratum", MOST_UNITS, 0)
-        if not isinstance(self.distance, str):
-            raise OptionError(f"distance is 'glm' or the name of a column, not {shown(self.distance)}")
-        one_of("link", self.link, LINKS)
-        if self.distance != Subclass.distance and self.link != Subclass.link:
-            raise OptionError(f"link={self.link!r} is for distance='glm'; distance={self.distance!r} is a column")
-        if self.discard is not None:
-            one_of("discard", self.discard, DISCARD)
         one_of("estimator", self.estimator, ESTIMATORS)
         flag("interact", self.interact)
         if self.interact and self.estimator == "stratified":
             raise OptionError("interact=True is for estimator='weighted'; the stratified one has no outcome model")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the data that the options name."""
-        return () if self.distance == "glm" else (self.distance,)
 
     @property
     def own_vcov(self) -> str | None:
@@ -171,18 +149,10 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     DataError
         If an arm has too few units for the strata, or no stratum has both.
     """
-    if options.distance != Subclass.distance:
-        given = f"distance={options.distance!r} gives the scores, so propensity(...) models nothing"
-        frame.refuse_roles(("propensity",), given)
-    distance = read_distance(frame, options.distance, options.link)
+    distance, kept = kept_by_support(frame, options)
     s, codes = frame.unit_weights, frame.the_treatment.codes
-    _both_arms(frame, s > 0, "")
     among = target_weights(frame, options) > 0
-    kept = np.ones(frame.n, dtype=bool)
     notes = list(distance.notes)
-    if options.discard is not None:
-        kept = common_support(distance.values, codes == 1, s > 0, options.discard)
-        _both_arms(frame, kept & (s > 0), f" within the common support (discard={options.discard!r})")
     # shares of the weighted population, in the number of its rows: quantiles must not depend on the weights' unit
     scaled = s * (frame.frequencies[among].sum() / s[among].sum())
     strata = stratify(distance.values, np.where(kept, codes, -1), scaled, among, options.probs, int(options.min_n))
@@ -192,14 +162,6 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     target = np.where(inside, target_weights(frame, options), 0.0)
     weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
     return Stratification(strata, weights, target, distance, tuple(notes))
-
-
-def _both_arms(frame: ModelFrame, used: Bools, where: str) -> None:
-    """A ``DataError`` when an arm has no row."""
-    treatment = frame.the_treatment
-    for k, level in enumerate(treatment.levels):
-        if not (used & (treatment.codes == k)).any():
-            raise DataError(f"no row has {treatment.name} = {level}{where}; both arms are needed")
 
 
 def _enough(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
@@ -295,11 +257,11 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
         words += "; weighted mean of differences within strata"
     else:
-        model = _weighted_model(frame, options, made.weights)
+        model = weighted_model(frame, options, made.weights)
         part = Part("weighted", options.interact)
         overall = Surface(model, frame, part, options, base=made.target).potential()
         models = {"outcome": Fitted(model, part), **models}
-        words += f"; weighted outcome regression ({model_word(family, model)})"
+        words += f"; {outcome_words(model)}"
         notes = (*notes, *model.notes, *dropped_terms(model), *idle_interact(frame, options.interact))
     outcomes = Subclassified(overall, within)
     return Fit(
@@ -365,13 +327,6 @@ def subclass(frame: ModelFrame, options: Subclass) -> Stratification:
     Rosenbaum and Rubin (1984); Hong (2010). R: ``MatchIt::matchit(method = "subclass")`` 4.7.
     """
     return stratification(frame, options)
-
-
-def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:
-    """The outcome model weighted by strata; that weights are no whole numbers is as it should be."""
-    family = read_family(options.family)
-    model = fit_outcome(frame, Part("weighted", options.interact), family, frame.unit_weights * weights)
-    return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
 
 
 def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:

@@ -1,0 +1,86 @@
+"""Designs that are held fixed, matches and strata: the outcome model that they weight, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from causalformula.backends.aliased import dropped_terms
+from causalformula.backends.distance import thin_arms
+from causalformula.backends.fit import DesignWeights, Fit, Fitted, Query
+from causalformula.backends.options import Options
+from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
+from causalformula.backends.standardize import Surface
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.families import family as read_family
+
+NON_INTEGER = "non-integer"
+
+
+@dataclass(frozen=True, eq=False)
+class HeldDesign:
+    """Matches or strata, with the weights that they make.
+
+    Parameters
+    ----------
+    design : DesignWeights
+    target : ndarray (n,) of bool
+        Rows of the population that the effect is averaged over, where they are matched.
+    words : str
+        How it was made, for the print.
+    lines : tuple of str
+        The same in MatchIt's words.
+    models : mapping of str to Fitted
+    notes : tuple of str
+    """
+
+    design: DesignWeights
+    target: Bools
+    words: str
+    lines: tuple[str, ...]
+    models: Mapping[str, Fitted] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
+    """A weighted outcome regression on the matched sample, averaged over the matched rows of the target."""
+    weights = made.design.weights
+    base = np.where(made.target & (weights > 0), frame.unit_weights, 0.0)
+    interact = bool(getattr(options, "interact", False))
+    model = weighted_model(frame, options, weights)
+    part = Part("weighted", interact)
+    outcomes = Surface(model, frame, part, options, base=base).potential()
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=str(options.estimand),
+        design=made.design,
+        method=f"{made.words}; {outcome_words(model)}",
+        outcomes=outcomes,
+        models={"outcome": Fitted(model, part), **made.models},
+        notes=(
+            *made.notes,
+            *thin_arms(frame, weights),
+            *model.notes,
+            *dropped_terms(model),
+            *idle_interact(frame, interact),
+        ),
+        designed=made,
+    )
+
+
+def outcome_words(model: FittedRegression) -> str:
+    """How the print names the outcome model of a weighted sample."""
+    return f"weighted outcome regression ({model_word(model.family, model)})"
+
+
+def weighted_model(frame: ModelFrame, options: Options, weights: Array) -> FittedRegression:
+    """The outcome model of a weighted sample; that weights are no whole numbers is as it should be."""
+    family = read_family(options.family)
+    part = Part("weighted", bool(getattr(options, "interact", False)))
+    model = fit_outcome(frame, part, family, frame.unit_weights * weights)
+    return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))

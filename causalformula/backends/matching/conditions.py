@@ -1,0 +1,129 @@
+"""Who may be whose partner: exact and anti-exact matching, calipers and units, as conditions on rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.backends.matching.options import DISTANCE, Caliper, Nearest
+from causalformula.errors import DataError
+from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
+from causalformula.frame.grouping import Grouping, crossed, grouping
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.side import side_values
+from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.matching.task import WIDEST, Apart, Gap
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """What partners must have in common, or not.
+
+    Parameters
+    ----------
+    strata : Grouping, optional
+        Of exact matching.
+    others : tuple of Gap or Apart
+    caliper, beyond : float
+        On the distance that units are matched on.
+    widths : tuple of (str, float)
+        All calipers in the variables' units, in MatchIt's order, for the print.
+    units : ndarray (n,) of int, optional
+    """
+
+    strata: Grouping | None
+    others: tuple[Gap | Apart, ...]
+    caliper: float
+    beyond: float
+    widths: tuple[tuple[str, float], ...]
+    units: Codes | None
+
+    @property
+    def codes(self) -> Codes | None:
+        """Strata of exact matching, by row."""
+        return None if self.strata is None else self.strata.codes
+
+
+def read_conditions(frame: ModelFrame, options: Nearest, score: Array | None, kept: Bools) -> Conditions:
+    """The conditions that the options ask for.
+
+    Parameters
+    ----------
+    score : ndarray (n,), optional
+        The distance measure.
+    kept : ndarray (n,) of bool
+        Rows whose standard deviation a caliper is in.
+    """
+    caliper, beyond, widths = WIDEST, -1.0, []
+    others: list[Gap | Apart] = []
+    for each in options.calipers:
+        values = score if each.name == DISTANCE else frame.numbers(each.name)
+        assert values is not None
+        width = _width(each, values, kept)
+        widths.append((f"<{DISTANCE}>" if each.name == DISTANCE else each.name, width))
+        if each.name == DISTANCE and options.on_score:
+            caliper, beyond = (width, beyond) if width >= 0 else (caliper, -width)
+        else:
+            others.append(Gap(values, abs(width), width < 0))
+    if options.antiexact is not None:
+        others += [
+            Apart(grouping(name, value, frame.index).codes) for name, value in side_groups(frame, options.antiexact)
+        ]
+    strata = None if options.exact is None else exact_strata(frame, options.exact)
+    units = None if options.unit_id is None else frame.groups(options.unit_id).codes
+    return Conditions(strata, tuple(others), caliper, beyond, tuple(widths), units)
+
+
+def _width(each: Caliper, values: Array, kept: Bools) -> float:
+    """A caliper in the variable's units."""
+    if not each.standard:
+        return each.width
+    spread = float(values[kept].std(ddof=1))
+    if not spread > 0:
+        what = "the distance" if each.name == DISTANCE else repr(each.name)
+        raise DataError(f"{what} is the same in all rows, so its caliper has no standard deviation to be in")
+    return each.width * spread
+
+
+def exact_strata(frame: ModelFrame, text: str) -> Grouping:
+    """Rows that have the same values of all variables of a one-sided formula."""
+    return crossed([grouping(name, value, frame.index) for name, value in side_groups(frame, text)], ", ")
+
+
+def side_groups(frame: ModelFrame, text: str) -> list[tuple[str, Value]]:
+    """Variables of a one-sided formula that rows can be grouped by; of a matrix each column."""
+    out: list[tuple[str, Value]] = []
+    for label, value in side_values(frame, text):
+        out += columns_of(label, value)
+    return out
+
+
+def columns_of(label: str, value: Value) -> list[tuple[str, Value]]:
+    """A variable, or the columns of a matrix, each as a variable."""
+    if not isinstance(value, Matrix):
+        return [(label, value)]
+    names = value.names or tuple(str(k + 1) for k in range(value.values.shape[1]))
+    return [(label + name, value.values[:, k]) for k, name in enumerate(names)]
+
+
+def metric_columns(named: list[tuple[str, Value]]) -> tuple[Array, tuple[str, ...]]:
+    """Columns (n, p) between which distances are computed, and the variable of each.
+
+    All dummies of a factor, over the square root of two: rows in different levels are one apart.
+    """
+    columns, names = [], []
+    for label, value in named:
+        for name, column in columns_of(label, value):
+            found = _dummies(column)
+            columns.append(found)
+            names += [name] * found.shape[1]
+    return np.hstack(columns), tuple(names)
+
+
+def _dummies(value: Value) -> Array:
+    if isinstance(value, (Factor, Strings)):
+        factor = as_factor(value).drop_unused()
+        return (factor.codes[:, None] == np.arange(len(factor.levels))) / np.sqrt(2)
+    x = value.codes if isinstance(value, Logical) else value
+    return np.asarray(x, dtype=float)[:, None]

@@ -1,0 +1,297 @@
+"""Nearest neighbour matching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.backends.distance import Distance, both_arms, distance_lines, kept_by_support
+from causalformula.backends.estimands import ATC, ATT
+from causalformula.backends.fit import DesignWeights, Fitted
+from causalformula.backends.held import HeldDesign, held_fit
+from causalformula.backends.matching.conditions import Conditions, metric_columns, read_conditions
+from causalformula.backends.matching.options import DISTANCE, Nearest
+from causalformula.backends.matching.words import (
+    METRIC_WORDS,
+    caliper_line,
+    discard_note,
+    fewer_note,
+    left_out_notes,
+    nearest_words,
+    one_armed_note,
+    support_line,
+    unmatched_reason,
+)
+from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.target import target_arm
+from causalformula.errors import DataError, OptionError, some
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
+from causalformula.frame.side import side_values
+from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.matching.line import match_on_line
+from causalformula.numerics.matching.metrics import coordinates
+from causalformula.numerics.matching.sets import reused_weights, set_codes, set_weights
+from causalformula.numerics.matching.space import match_in_space
+from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
+
+PAIRED = "the units of a matched set are alike, so sets are the clusters (Abadie and Spiess 2022)"
+REUSED = "with replacement units stand in several sets, so no sets are clusters"
+REDRAWN_PAIRS = (
+    "a bootstrap that matches every resample anew has no proof, and ties of repeated rows change the pairs; resample the "
+    "matched sets, vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
+)
+REDRAWN_REUSED = (
+    "the bootstrap is not valid for nearest neighbours with replacement (Abadie and Imbens 2008); use the default 'HC3', "
+    "or 'AI' for the variance of Abadie and Imbens"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Who is whose match: rows of the target (m,), of their matches (m, k), and how far apart they are."""
+
+    focal: Codes
+    found: Codes
+    gaps: Array
+    wanted: Codes
+
+
+def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
+    """Match, and weigh the matched sample to the units of the target.
+
+    Raises
+    ------
+    DataError
+        If nobody can be matched.
+    """
+    arm = target_arm(frame, options)
+    distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
+    used, codes = frame.unit_weights > 0, frame.the_treatment.codes
+    both_arms(frame, used, "")
+    conditions = read_conditions(frame, options, None if distance is None else distance.values, kept & used)
+    matches = _matched(frame, options, arm, distance, used & kept, conditions)
+    focal = used & (codes == arm)
+    _refuse_none(frame, options, matches, conditions)
+    design = _design(frame, options, matches, focal, distance, None if kept.all() else ~kept)
+    notes = [] if distance is None else list(distance.notes)
+    if options.discard is not None and distance is not None:
+        notes += discard_note(int((used & ~kept).sum()), distance.words)
+    pool = np.flatnonzero(used & kept & (codes != arm))
+    notes += one_armed_note(frame, conditions, matches.focal, pool)
+    notes += fewer_note(frame, options, (matches.found >= 0).sum(axis=1), matches.wanted)
+    notes += left_out_notes(
+        frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, conditions)
+    )
+    words = nearest_words(options)
+    return HeldDesign(
+        design,
+        focal,
+        f"{words.replace('neighbor', 'neighbour')} ({_on(options, distance)})",
+        (f" - method: {words}\n", *_lines(frame, options, distance, conditions)),
+        {} if distance is None or distance.model is None else {"propensity": Fitted(distance.model, PROPENSITY)},
+        tuple(notes),
+    )
+
+
+def _matched(
+    frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, able: Bools, conditions: Conditions
+) -> Matches:
+    codes = frame.the_treatment.codes
+    focal, pool = np.flatnonzero(able & (codes == arm)), np.flatnonzero(able & (codes != arm))
+    score = None if distance is None else distance.values[focal]
+    usual = "data" if score is None else "largest" if options.estimand == ATT else "smallest"
+    task = Task(
+        focal=focal,
+        pool=pool,
+        wanted=_wanted(frame, options, arm, distance, focal),
+        order=focal_order(options.m_order or usual, score, len(focal), options.seed),
+        reuse=UNLIMITED if options.replaced and options.reuse_max is None else options.reuse_max or 1,
+        strata=conditions.codes,
+        caliper=conditions.caliper,
+        beyond=conditions.beyond,
+        conditions=conditions.others,
+        units=conditions.units,
+    )
+    if options.on_score:
+        assert distance is not None
+        found, Z = match_on_line(distance.values, task), distance.values[:, None]
+    else:
+        Z = _coordinates(frame, options, able)
+        found = match_in_space(Z, task)
+    apart = np.sqrt(((Z[focal][:, None] - Z[found]) ** 2).sum(axis=2))
+    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted)
+
+
+def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, focal: Codes) -> Codes:
+    """How many matches each unit of the target should have; discarded units count in the shares of a variable ratio."""
+    if not options.varies:
+        return np.full(len(focal), int(options.ratio), dtype=np.intp)
+    assert distance is not None and options.max_controls is not None
+    used, codes = frame.unit_weights > 0, frame.the_treatment.codes
+    everyone = np.flatnonzero(used & (codes == arm))
+    others = int((used & (codes != arm)).sum())
+    if options.ratio * len(everyone) > others:
+        raise OptionError(
+            f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, and there are {others} "
+            f"units; at most {others / len(everyone):.3g}"
+        )
+    order = focal_order(
+        "largest" if options.estimand == ATT else "smallest", distance.values[everyone], len(everyone), 0
+    )
+    assert not isinstance(order, str)
+    wanted = np.zeros(frame.n, dtype=np.intp)
+    wanted[everyone] = extremal_ratio(order, float(options.ratio), options.least, options.max_controls)
+    return wanted[focal]
+
+
+def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> Array:
+    """Coordinates of the covariates that units are matched on."""
+    named = side_values(frame, options.mahvars) if options.mahvars is not None else covariate_values(frame)
+    if not named:
+        raise DataError(f"distance={options.distance!r} is between covariates, and there are none; add adjust(...)")
+    X, names = metric_columns(named)
+    flat = np.ptp(X[able], axis=0) == 0
+    if flat.all():
+        raise DataError(f"{some(dict.fromkeys(names))}: the same in all rows, so there is no distance to match on")
+    return coordinates(
+        options.metric or "mahalanobis", X[:, ~flat], frame.the_treatment.codes == 1, able, frame.weights
+    )
+
+
+def covariate_values(frame: ModelFrame) -> list[tuple[str, object]]:
+    """The variables of the treatment model, by label."""
+    design = frame.design(PROPENSITY)
+    return [(design.recipe.terms.labels[place], value) for place, value in design.values.items()]
+
+
+def _design(
+    frame: ModelFrame,
+    options: Nearest,
+    matches: Matches,
+    focal: Bools,
+    distance: Distance | None,
+    discarded: Bools | None,
+) -> DesignWeights:
+    n, arm = frame.n, frame.the_treatment.codes
+    once = not options.replaced
+    sets = set_codes(n, matches.focal, matches.found) if once else None
+    weights = reused_weights(n, matches.focal, matches.found) if sets is None else set_weights(sets, arm, focal)
+    rows = np.flatnonzero(focal)
+    pairs = np.full((len(rows), 1 + matches.found.shape[1]), -1, dtype=np.intp)
+    gaps = np.full((len(rows), matches.found.shape[1]), np.nan)
+    pairs[:, 0] = rows
+    place = np.searchsorted(rows, matches.focal)
+    pairs[place, 1:], gaps[place] = matches.found, matches.gaps
+    return DesignWeights(
+        weights,
+        None if distance is None else distance.values,
+        None if sets is None else set_numbers(sets),
+        pairs,
+        vcov="~subclass" if once else "HC3",
+        because=PAIRED if once else REUSED,
+        redrawn=REDRAWN_PAIRS if once else REDRAWN_REUSED,
+        discarded=discarded,
+        gaps=gaps,
+    )
+
+
+def set_numbers(codes: Codes) -> np.ndarray:
+    """Matched sets from 1, None for rows in none."""
+    numbers = codes + 1
+    if (codes >= 0).all():
+        return numbers
+    numbers = numbers.astype(object)
+    numbers[codes < 0] = None
+    return numbers
+
+
+def _refuse_none(frame: ModelFrame, options: Nearest, matches: Matches, conditions: Conditions) -> None:
+    """A ``DataError`` where nobody has a match."""
+    if (matches.found >= 0).any():
+        return
+    ways = [f"widen {name} (here {width:.3g})" for name, width in conditions.widths]
+    ways += ["fewer variables in exact="] if options.exact is not None else []
+    ways += ["other variables in antiexact="] if options.antiexact is not None else []
+    raise DataError(f"nobody can be matched: {unmatched_reason(options, conditions)}. {_sentence(some(ways))}")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _on(options: Nearest, distance: Distance | None) -> str:
+    """What units are matched on, in words."""
+    if options.on_score:
+        assert distance is not None
+        return distance.words
+    metric = METRIC_WORDS[options.metric or "mahalanobis"]
+    return f"{metric} distance" + ("" if distance is None else f" within {distance.words}")
+
+
+def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, conditions: Conditions) -> tuple[str, ...]:
+    """How the design was made, in MatchIt's words."""
+    uses = ["caliper"] if any(each.name == DISTANCE for each in options.calipers) else []
+    uses += ["common support"] if options.discard is not None else []
+    metric = METRIC_WORDS[options.metric or "mahalanobis"] if not options.on_score else ""
+    return (
+        *distance_lines(frame, distance, tuple(uses), metric),
+        *support_line(options.discard),
+        *caliper_line(conditions),
+    )
+
+
+@Record(
+    name="nearest",
+    options=Nearest,
+    aliases=("matching",),
+    treatments={Kind.BINARY},
+    estimands=(ATT, ATC),
+    default_vcov="HC3",
+    roles=MODELLED,
+    r="MatchIt::matchit(method = 'nearest') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
+    summary="nearest neighbour matching",
+    title="Nearest neighbour matching",
+    estimate=held_fit,
+    rebalance="A caliper= may help, exact='~ {x}', which matches it exactly, replace=True, or outcome({x}), which "
+    "adjusts for what is left",
+    exempt={
+        "influence": "the matches are a fixed design: neither they nor the score are re-estimated",
+        "stacking": "the matches are a fixed design: neither they nor the score are re-estimated",
+        "integer_weights": "a row is matched once, whatever its weight",
+        "row_order": "ties between matches are broken by the order of rows, as MatchIt breaks them",
+        "label_swap": "who chooses first, and which of two matches at one distance is taken, depends on the score's side",
+        "bootstrap": "matching anew in every resample has no proof; matched sets are resampled",
+    },
+)
+def nearest(frame: ModelFrame, options: Nearest) -> HeldDesign:
+    """Average effect on the matched treated (ATT) or controls (ATC) by greedy nearest neighbour matching.
+
+    Each unit of the target takes, one after the other, the nearest unit of the other arm that is left. The matched
+    sample is weighted to the target's, ``w = (n_target in the set / n_other in the set)``, scaled to the number of
+    matched units, and a weighted outcome regression, averaged over the matched units of the target, compares the arms.
+    Matches and weights count as given.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : Nearest
+
+    Returns
+    -------
+    HeldDesign
+
+    Raises
+    ------
+    DataError
+        If nobody can be matched, or a score is constant or missing.
+    IdentificationError
+        If the covariates predict the treatment perfectly.
+
+    References
+    ----------
+    Stuart (2010); Abadie and Spiess (2022). R: ``MatchIt::matchit(method = "nearest")`` 4.7.
+    """
+    return nearest_design(frame, options)

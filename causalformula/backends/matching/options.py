@@ -1,0 +1,249 @@
+"""The options of matching methods, and what calipers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from causalformula.backends.distance import DistanceOptions
+from causalformula.backends.options import column, flag, is_number, one_of, shown, whole
+from causalformula.errors import OptionError
+from causalformula.frame.side import side_columns, side_text
+from causalformula.numerics.matching.metrics import METRICS
+
+ORDERS = ("largest", "smallest", "closest", "farthest", "data", "random")
+MOST_MATCHES = 10_000
+# What stands for the distance measure among the names of calipers.
+DISTANCE = "distance"
+
+
+@dataclass(frozen=True)
+class Caliper:
+    """The largest distance of partners in a variable; below zero, the distance that they must exceed."""
+
+    name: str
+    width: float
+    standard: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearest(DistanceOptions):
+    """Options of ``method="nearest"``.
+
+    Parameters
+    ----------
+    distance : str or classifier
+        ``"glm"``, the propensity score; a scikit-learn classifier; a column of the data; or the distance of the
+        covariates themselves: ``"mahalanobis"``, ``"robust_mahalanobis"``, ``"scaled_euclidean"``, ``"euclidean"``.
+    link, discard, reestimate
+        Of the score, and whom its common support leaves; as in ``DistanceOptions``.
+    ratio : number
+        How many matches each unit should have; with ``min_controls`` or ``max_controls`` how many on average.
+    min_controls, max_controls : int, optional
+        Matching with a variable ratio: between so many and so many, the fewest for those whose score leaves them the
+        least to choose from (Ming and Rosenbaum 2000).
+    replace : bool
+        Whether a unit may be the match of several.
+    reuse_max : int, optional
+        Of how many at most; 1 is without replacement.
+    caliper : number or mapping, optional
+        The largest distance of partners on the distance measure; a mapping has one for each variable,
+        ``{"distance": 0.25, "age": 3}``. A negative number is the distance that partners must exceed.
+    std_caliper : bool or mapping
+        Whether calipers are in standard deviations (of the sample without the discarded), or in the variable's units;
+        by name, ``{"age": False}``, where they differ.
+    m_order : str, optional
+        Who chooses first: ``"largest"`` or ``"smallest"`` distance measure, ``"closest"`` or ``"farthest"`` pair,
+        ``"data"`` or ``"random"``. By default the largest (for the ATC the smallest), and for distances of covariates
+        the order of the data.
+    seed : int
+        Of ``m_order="random"``.
+    exact, antiexact : str, optional
+        One-sided formulas, ``"~ race + married"``: partners are the same, or not the same, in these.
+    mahvars : str, optional
+        A one-sided formula: units are matched on the Mahalanobis distance of these, and the score is for calipers and
+        the common support.
+    unit_id : str, optional
+        A column: rows of one unit, of which only one can be a match.
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+
+    Notes
+    -----
+    Ties are broken as MatchIt breaks them. Who chooses: units of one score in the order of the data. Whom: of two
+    matches at the same distance the one with the smaller score; of several with one score the nearest in the order of
+    scores and rows, from below the last row, from above the first. On distances of covariates: walking outwards in the
+    order of the first coordinate, down and up by turns, the last of those at the least distance.
+    """
+
+    ratio: float = 1
+    min_controls: int | None = None
+    max_controls: int | None = None
+    replace: bool = False
+    reuse_max: int | None = None
+    caliper: Any = None
+    std_caliper: Any = True
+    m_order: str | None = None
+    seed: int | None = None
+    exact: str | None = None
+    antiexact: str | None = None
+    mahvars: str | None = None
+    unit_id: str | None = None
+    interact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("exact", "antiexact", "mahvars"):
+            object.__setattr__(self, name, side_text(name, getattr(self, name)))
+        flag("replace", self.replace)
+        flag("interact", self.interact)
+        column("unit_id", self.unit_id)
+        self._check_ratio()
+        self._check_reuse()
+        self._check_order()
+        self.calipers  # noqa: B018  a caliper of a wrong kind is refused here
+        self._check_metric()
+
+    def _check_ratio(self) -> None:
+        varies = self.varies
+        if not is_number(self.ratio) or self.ratio < 1 or not (varies or float(self.ratio).is_integer()):
+            more = " (with max_controls= a number that need not be whole)" if not varies else ""
+            raise OptionError(f"ratio={shown(self.ratio)}: matches for each unit, a whole number from 1{more}")
+        if self.ratio > MOST_MATCHES:
+            raise OptionError(f"ratio={shown(self.ratio)}: at most {MOST_MATCHES} matches for each unit")
+        if not varies:
+            return
+        if self.max_controls is None:
+            raise OptionError("min_controls= goes with max_controls=, and ratio= between the two is their average")
+        whole("max_controls", self.max_controls, "the most matches of a unit", MOST_MATCHES)
+        if self.min_controls is not None:
+            whole("min_controls", self.min_controls, "the fewest matches of a unit", MOST_MATCHES)
+        if not self.least < self.ratio < self.max_controls:
+            raise OptionError(
+                f"ratio={self.ratio:g} is the average number of matches, between min_controls={self.least} and "
+                f"max_controls={self.max_controls}, and not one of the two"
+            )
+        if not self.on_score:
+            raise OptionError(
+                "a variable ratio gives those with the most extreme scores the fewest matches, so units are matched "
+                "on a score: leave out mahvars= and distances of covariates"
+            )
+
+    def _check_reuse(self) -> None:
+        if self.reuse_max is not None:
+            whole("reuse_max", self.reuse_max, "of how many a unit may be the match")
+            if self.replace and self.reuse_max == 1:
+                raise OptionError("reuse_max=1 is matching without replacement, and replace=True is with: use one")
+        if self.unit_id is not None and self.replaced:
+            raise OptionError(
+                "unit_id= lets one row of a unit be a match, once; with replacement there is no such limit"
+            )
+
+    def _check_order(self) -> None:
+        if self.m_order is not None:
+            one_of("m_order", self.m_order, ORDERS)
+        if self.m_order in ("largest", "smallest") and self.metric:
+            raise OptionError(
+                f"m_order={self.m_order!r} orders units by a score, and distance={self.distance!r} has none; choose "
+                "'data', 'closest', 'farthest' or 'random'"
+            )
+        if self.seed is not None:
+            whole("seed", self.seed, "the seed of m_order='random'", least=0)
+            if self.m_order != "random":
+                raise OptionError("seed= is of m_order='random'; nothing else is drawn")
+        if self.m_order == "random" and self.seed is None:
+            raise OptionError("m_order='random' draws an order: give seed=, a whole number, so that it can be repeated")
+
+    def _check_metric(self) -> None:
+        if self.mahvars is not None and self.metric:
+            raise OptionError(
+                f"mahvars= names what units are matched on where distance= is a score; with distance={self.distance!r} "
+                "they are matched on the formula's covariates"
+            )
+        if not self.metric:
+            return
+        if self.discard is not None:
+            raise OptionError(f"discard= needs a score, and distance={self.distance!r} has none; use mahvars=")
+        if any(each.name == DISTANCE for each in self.calipers):
+            raise OptionError(
+                f"a caliper on the distance needs a score, and distance={self.distance!r} has none; use mahvars= with "
+                "distance='glm', or name covariates, as caliper={'age': 2}"
+            )
+
+    @property
+    def metric(self) -> str:
+        """The distance of covariates that ``distance=`` names; empty where it is a score."""
+        return self.distance if isinstance(self.distance, str) and self.distance in METRICS else ""
+
+    @property
+    def on_score(self) -> bool:
+        """Whether units are matched on a score."""
+        return not self.metric and self.mahvars is None
+
+    @property
+    def varies(self) -> bool:
+        """Whether numbers of matches vary."""
+        return self.min_controls is not None or self.max_controls is not None
+
+    @property
+    def least(self) -> int:
+        """The fewest matches of a unit where numbers vary."""
+        return 1 if self.min_controls is None else self.min_controls
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a unit may be the match of several."""
+        return self.replace if self.reuse_max is None else self.reuse_max > 1
+
+    @property
+    def calipers(self) -> tuple[Caliper, ...]:
+        """The calipers, by the variables that they are on."""
+        return read_calipers(self.caliper, self.std_caliper)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the options name."""
+        named = [each.name for each in self.calipers if each.name != DISTANCE]
+        unit = [] if self.unit_id is None else [self.unit_id]
+        own = () if self.metric else super().columns
+        return tuple(dict.fromkeys([*own, *named, *unit, *side_columns((self.exact, self.antiexact, self.mahvars))]))
+
+
+def read_calipers(caliper: Any, standard: Any) -> tuple[Caliper, ...]:
+    """Calipers by variable.
+
+    Raises
+    ------
+    OptionError
+        For what is no number or mapping of names to numbers.
+    """
+    if caliper is None:
+        if standard is not True:
+            raise OptionError("std_caliper= says in which unit caliper= is, and there is no caliper=")
+        return ()
+    given = caliper if isinstance(caliper, Mapping) else {DISTANCE: caliper}
+    widths = {DISTANCE if name in (None, "") else name: width for name, width in given.items()}
+    if not widths or not all(isinstance(name, str) and is_number(width) for name, width in widths.items()):
+        raise OptionError(
+            f"caliper={shown(caliper)}: a number, or a number for each variable, as {{'distance': 0.25, 'age': 3}}"
+        )
+    units = _units(standard, list(widths))
+    if 0 in widths.values():
+        raise OptionError("a caliper of 0 lets only equal values be partners: use exact=")
+    return tuple(Caliper(name, float(width), units[name]) for name, width in widths.items())
+
+
+def _units(standard: Any, names: Sequence[str]) -> dict[str, bool]:
+    """Whether each caliper is in standard deviations."""
+    if isinstance(standard, Mapping):
+        named = {DISTANCE if name in (None, "") else name: value for name, value in standard.items()}
+        unknown = [name for name in named if name not in names]
+        if unknown:
+            raise OptionError(f"std_caliper= names {unknown[0]!r}, on which there is no caliper; there are {names}")
+        return {name: flag("std_caliper", named.get(name, True)) for name in names}
+    if isinstance(standard, (list, tuple)):
+        if len(standard) != len(names):
+            raise OptionError(f"std_caliper= has {len(standard)} values for {len(names)} calipers")
+        return {name: flag("std_caliper", value) for name, value in zip(names, standard, strict=True)}
+    return dict.fromkeys(names, flag("std_caliper", standard, "; for each caliper in a mapping or list"))

@@ -1,0 +1,107 @@
+"""What a matched design says of itself: MatchIt's lines, and who was left out and why."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causalformula.backends.matching.conditions import Conditions
+from causalformula.backends.matching.options import Nearest
+from causalformula.errors import counted, some
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.numerics.arrays import Bools, Codes
+
+SUPPORT = {"both": "units from both groups", "treated": "treated units", "control": "control units"}
+METRIC_WORDS = {
+    "mahalanobis": "Mahalanobis",
+    "robust_mahalanobis": "Robust Mahalanobis",
+    "scaled_euclidean": "Scaled Euclidean",
+    "euclidean": "Euclidean",
+}
+OTHER_ARM = {"ATT": "controls", "ATC": "treated units"}
+
+
+def nearest_words(options: Nearest) -> str:
+    """The method in MatchIt's words."""
+    how = "with replacement" if options.replaced else "without replacement"
+    if options.replaced and options.reuse_max is not None:
+        how += f" (each at most {options.reuse_max} times)"
+    varies = "Variable ratio " if options.varies else ""
+    return f"{varies}{options.ratio:g}:1 nearest neighbor matching {how}"
+
+
+def support_line(discard: str | None) -> list[str]:
+    """MatchIt's line on the common support."""
+    return [] if discard is None else [f" - common support: {SUPPORT[discard]} dropped\n"]
+
+
+def caliper_line(conditions: Conditions) -> list[str]:
+    """MatchIt's line on calipers."""
+    if not conditions.widths:
+        return []
+    return [" - caliper: " + ", ".join(f"{name} ({round(width, 3):g})" for name, width in conditions.widths) + "\n"]
+
+
+def discard_note(dropped: int, words: str) -> list[str]:
+    """Rows outside the common support."""
+    return [f"{counted(dropped, 'row')} discarded: {words} outside the common support"]
+
+
+def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bools, why: str = "") -> list[str]:
+    """How many units of the target were not matched, and whose effect it then is.
+
+    Parameters
+    ----------
+    focal : ndarray (n,) of bool
+        Rows of the target, those that were discarded among them.
+    matched : ndarray (n,) of bool
+    """
+    lost = int((focal & ~matched).sum())
+    if not lost:
+        return []
+    treatment = frame.the_treatment
+    arms = np.unique(treatment.codes[focal])
+    whom = f" with {treatment.name} = {treatment.levels[int(arms[0])]}" if len(arms) == 1 else ""
+    rows = f"{lost} of {int(focal.sum())} rows{whom} {'is' if lost == 1 else 'are'} not matched"
+    reason = f" ({why})" if why else ""
+    return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are"]
+
+
+def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
+    """What may have kept units from a match."""
+    within = []
+    if options.calipers:
+        within.append("within the caliper")
+    if options.exact is not None:
+        within.append(f"in their stratum of {_names(options.exact)}")
+    if options.antiexact is not None:
+        within.append(f"that differs in {_names(options.antiexact)}")
+    other = OTHER_ARM.get(str(options.estimand), "units")
+    return f"no {other} left {' '.join(within)}".rstrip()
+
+
+def _names(text: str) -> str:
+    return text.removeprefix("~").strip()
+
+
+def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes) -> list[str]:
+    """Units that have fewer matches than they were to have."""
+    short = (found < wanted) & (found > 0)
+    if not short.any():
+        return []
+    number = int(short.sum())
+    return [
+        f"{counted(number, 'row')} {'has' if number == 1 else 'have'} fewer matches than the {options.ratio:g} asked for"
+    ]
+
+
+def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool: Codes) -> list[str]:
+    """Exact strata that hold the target's units and none to match them with."""
+    if conditions.strata is None:
+        return []
+    codes, levels = conditions.strata.codes, conditions.strata.levels
+    alone = np.setdiff1d(np.unique(codes[focal]), codes[pool])
+    if not len(alone):
+        return []
+    have = "1 stratum" if len(alone) == 1 else f"{len(alone)} strata"
+    names = some([levels[k] for k in alone])
+    return [f"{have} of {conditions.strata.name} with no unit to match with: {names}"]
