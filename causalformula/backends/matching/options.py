@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from causalformula.backends.distance import DistanceOptions
-from causalformula.backends.options import column, flag, is_number, one_of, shown, whole
+from causalformula.backends.estimands import ATE
+from causalformula.backends.options import Options, column, flag, is_number, one_of, shown, whole
 from causalformula.errors import OptionError
 from causalformula.frame.side import side_columns, side_text
+from causalformula.numerics.matching.coarsen import QUANTILES, RULES
 from causalformula.numerics.matching.metrics import METRICS
 
 ORDERS = ("largest", "smallest", "closest", "farthest", "data", "random")
@@ -247,3 +251,98 @@ def _units(standard: Any, names: Sequence[str]) -> dict[str, bool]:
             raise OptionError(f"std_caliper= has {len(standard)} values for {len(names)} calipers")
         return {name: flag("std_caliper", value) for name, value in zip(names, standard, strict=True)}
     return dict.fromkeys(names, flag("std_caliper", standard, "; for each caliper in a mapping or list"))
+
+
+# A rule, a number of bins, or where they end.
+Cut = str | int | tuple[float, ...]
+MOST_BINS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact(Options):
+    """Options of ``method="exact"``: all of the formula's covariates are matched exactly.
+
+    Parameters
+    ----------
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    """
+
+    interact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        flag("interact", self.interact)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEM(Exact):
+    """Options of ``method="cem"``.
+
+    Parameters
+    ----------
+    cutpoints : str, int, sequence of numbers or mapping
+        How numbers are cut into bins, closed on the left: ``"sturges"``, ``"scott"`` or ``"fd"``; a number of bins of
+        equal width, 0 for none (values must be the same); ``"q4"``, at the quartiles, and likewise; or where bins end.
+        A mapping has one for each covariate that it names, ``{"age": [20, 30, 40], "educ": "q4"}``.
+    grouping : mapping, optional
+        Levels that count as one: ``{"race": [["white", "hispan"], ["black"]]}``; others stay as they are.
+    k2k : bool
+        Keep as many of either arm in every stratum: the nearest pairs, the others are left out.
+    k2k_method : str
+        The distance of ``k2k``: ``"mahalanobis"``, ``"robust_mahalanobis"``, ``"scaled_euclidean"`` or ``"euclidean"``.
+    interact : bool
+        As in ``Exact``.
+    """
+
+    cutpoints: Any = "sturges"
+    grouping: Any = None
+    k2k: bool = False
+    k2k_method: str = "mahalanobis"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "cutpoints", read_cutpoints(self.cutpoints))
+        if self.grouping is not None and not _are_groups(self.grouping):
+            raise OptionError(
+                f"grouping={shown(self.grouping)}: give lists of levels that count as one, by covariate, as "
+                "{'race': [['white', 'hispan'], ['black']]}"
+            )
+        flag("k2k", self.k2k)
+        one_of("k2k_method", self.k2k_method, METRICS)
+        if self.k2k_method != CEM.k2k_method and not self.k2k:
+            raise OptionError("k2k_method= is the distance of k2k=True, which is not given")
+        if self.k2k and self.estimand == ATE:
+            raise OptionError("k2k=True keeps pairs, whose target is one arm: estimand='ATT' or 'ATC'")
+
+
+def read_cutpoints(value: Any) -> Any:
+    """A rule for all numbers, or one for each that a mapping names."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise OptionError(f"cutpoints={shown(value)}: covariates are named by text")
+        return {name: _cut(each, f" of {name!r}") for name, each in value.items()}
+    return _cut(value, "")
+
+
+def _cut(value: Any, of: str) -> Cut:
+    if isinstance(value, str) and (value in RULES or QUANTILES.fullmatch(value)):
+        return value
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value <= MOST_BINS:
+        return int(value)
+    if isinstance(value, (list, tuple, np.ndarray)) and len(value) and all(map(is_number, value)):
+        return tuple(float(point) for point in value)
+    raise OptionError(
+        f"cutpoints{of}={shown(value)}: choose from {', '.join(RULES)}, 'q4' for quartiles (and likewise), or give a "
+        "number of bins (0: not coarsened) or a list of numbers where bins end"
+    )
+
+
+def _are_groups(value: Any) -> bool:
+    """Whether a value is lists of levels, by the name of a covariate."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        return False
+    return all(
+        isinstance(groups, (list, tuple)) and all(isinstance(group, (str, list, tuple)) for group in groups)
+        for groups in value.values()
+    )
