@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.errors import DataError
+from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import as_floats
-from causalformula.numerics.tied_matches import Matches, Neighbours, Search, neighbours
+from causalformula.numerics.tied_matches import Matches, Neighbours, neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,8 @@ def abadie_imbens(
     DataError
         For an arm with fewer than ``var_calc`` other rows.
     """
+    if var_calc < 0:
+        raise OptionError(f"variances cannot be taken from {var_calc} units")
     n = len(matches.weights)
     y = as_floats(y, "the outcome", (n,))
     treated = np.asarray(treated, dtype=bool)
@@ -123,8 +125,7 @@ def _variance(
     size = own.sum()
     if sample:
         return float((own + times) ** 2 @ conditional / size**2)
-    effects = np.bincount(matches.focal, matches.shares * differences, n)
-    effects[kept] /= w[kept]
+    effects = np.bincount(matches.focal, matches.shares * differences, n) / np.where(w > 0, w, 1.0)
     repeats = np.bincount(matches.match, matches.shares**2 / w[matches.focal], n)
     between = own @ (effects - estimate) ** 2
     # Match counts a row that is focal and a match once in the product of both, whatever its weight is
@@ -133,7 +134,7 @@ def _variance(
 
 
 def _shift(y: Array, treated: Bools, matches: Matches, Z: Array) -> Array:
-    """What a regression among the matches of an arm adds to the outcome of each match, at the focal row's covariates."""
+    """What a regression among the matches of an arm adds to each match's outcome, at the focal row's covariates."""
     n = len(y)
     Z = np.asarray(Z, dtype=np.float64).reshape(n, -1)
     design = np.column_stack([np.ones(n), Z])

@@ -1,4 +1,4 @@
-"""Matching with replacement on the M nearest rows of the other arm, ties included, as R's ``Matching::Match`` does it."""
+"""Matching with replacement on the M nearest rows of the other arm, ties included, as R's ``Matching::Match`` does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scipy.spatial import cKDTree
 
 from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools, Codes
-from causalformula.numerics.linalg import as_floats, checked_weights, row_blocks, BLOCK_NUMBERS
+from causalformula.numerics.linalg import BLOCK_NUMBERS, as_floats, checked_weights, refuse_extreme_columns, row_blocks
 from causalformula.numerics.ties import ROUNDING
 
 Target = Literal["ATT", "ATC", "ATE"]
 # Match adds this to its tolerance, whatever the tolerance is (found by bisection).
 SLACK = 1e-10
-# Neighbours looked up beyond M, that most rows' ties are among. Rows with more ties look up this many times as many, and
-# those with yet more are compared with every candidate.
+# Neighbours looked up beyond M, that most rows' ties are among. Rows with more ties look up this many times as many,
+# and those with yet more are compared with every candidate.
 BEYOND, MANY = 4, 12
 # A tree of more dimensions visits nearly every point.
 DIMENSIONS = 12
@@ -143,7 +143,7 @@ def match_with_ties(
         For a constant column, an arm with fewer than M rows, or where no row of the target finds M matches.
     """
     X = _two_dimensional(X)
-    n, k = X.shape
+    n = len(X)
     treated = np.asarray(treated, dtype=bool)
     given = checked_weights(weights, n)
     w = np.ones(n) if given is None else given
@@ -163,11 +163,12 @@ def match_with_ties(
 
 
 def _two_dimensional(X: Any) -> Array:
-    X = np.asarray(X, dtype=np.float64)
-    X = X[:, None] if X.ndim == 1 else X
-    if not np.isfinite(X).all():
+    columns: Array = np.asarray(X, dtype=np.float64)
+    if not np.isfinite(columns).all():
         raise DataError("the covariates to match on hold missing or infinite values")
-    return X
+    columns = columns[:, None] if columns.ndim == 1 else columns
+    refuse_extreme_columns(columns, [f"column {j + 1} of what to match on" for j in range(columns.shape[1])])
+    return columns
 
 
 def _check(treated: Bools, w: Array, M: int, target: Target) -> None:
@@ -175,10 +176,12 @@ def _check(treated: Bools, w: Array, M: int, target: Target) -> None:
         raise OptionError(f"target must be 'ATT', 'ATC' or 'ATE', not {target!r}")
     if M < 1:
         raise OptionError(f"each unit needs at least one match, and {M} are asked for")
-    pools = {"control": ~treated} if target == "ATT" else {"treated": treated} if target == "ATC" else {}
-    for name, rows in (pools or {"treated": treated, "control": ~treated}).items():
-        if w[rows].sum() < M - SLACK:
-            raise DataError(f"{M} matches are asked for, and the {name} units are {w[rows].sum():g}; match fewer")
+    for name, rows, focal in (("treated", treated, "ATT"), ("control", ~treated, "ATC")):
+        there = w[rows].sum()
+        if there == 0:
+            raise DataError(f"there are no {name} units")
+        if there < M - SLACK and target != focal:
+            raise DataError(f"{M} matches are asked for, and the {name} units are {there:g}; match fewer")
 
 
 def scaled(X: Array, w: Array, weight: str | Array) -> tuple[Array, Array]:
@@ -192,14 +195,13 @@ def scaled(X: Array, w: Array, weight: str | Array) -> tuple[Array, Array]:
         weight = as_floats(weight, "the weight matrix", (k, k))
     elif weight not in ("inverse_variance", "mahalanobis"):
         raise OptionError(f"weight must be 'inverse_variance', 'mahalanobis' or a matrix, not {weight!r}")
-    centred = X - w @ X / w.sum()
     used = w > 0
+    constant = np.ptp(X[used], axis=0) == 0
+    if constant.any():
+        raise DataError(f"column {int(constant.argmax()) + 1} of what to match on is constant; leave it out")
     n = int(used.sum())
-    variance = w @ centred**2 / w.sum() * n / (n - 1)
-    if not (variance > 0).all():
-        column = int(np.flatnonzero(~(variance > 0))[0]) + 1
-        raise DataError(f"column {column} of what to match on is constant; leave it out")
-    spread = np.sqrt(variance)
+    centred = X - w @ X / w.sum()
+    spread = np.sqrt(w @ centred**2 / w.sum() * n / (n - 1))
     Z = centred / spread
     root = np.eye(k) if isinstance(weight, str) else _root(weight)
     if isinstance(weight, str) and weight == "mahalanobis":

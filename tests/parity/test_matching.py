@@ -47,7 +47,7 @@ def test_match(case):
     """R: Match(Y, Tr, X, estimand, M, ..., sample, Var.calc): the pairs, the estimate and ten standard errors."""
     X, options, Z = SPECS[case["spec"]]
     if case["est"] is None:
-        with pytest.raises(DataError, match="matches are asked for|no unit has"):
+        with pytest.raises(DataError, match=r"matches are asked for|no unit has"):
             match_with_ties(X, TREATED, case["M"], target=case["target"], **options)
         return
     matches = match_with_ties(X, TREATED, case["M"], target=case["target"], **options)
@@ -65,6 +65,20 @@ def test_match(case):
     close(effect.unadjusted, case["est_noadj"], 1e-8, case["se_standard"], "est.noadj")
     close(effect.se_standard, case["se_standard"], 1e-8, what="se.standard")
     close(effect.weight, case["wnobs"], 1e-12, what="wnobs")
+
+
+@pytest.mark.parametrize("stored", STORED["heart"], ids=["default", "exact ties"])
+def test_heart_by_its_score(stored):
+    """R: Match(Severity, Drug, fitted(glm(Drug ~ I.H, binomial)), distance.tolerance = 1e-5 and 0, Var.calc)."""
+    heart = cf.datasets.load("heart")
+    y, treated = heart["Severity"].to_numpy(dtype=float), heart["Drug"].to_numpy() == 1
+    score = np.asarray(cf.glm("Drug ~ I.H", heart, family="binomial").fittedvalues)
+    matches = match_with_ties(score, treated, 1, target="ATT", tolerance=stored["tolerance"])
+    assert len(matches.focal) == stored["n_pairs"]
+    for var_calc, se in zip((0, 2), stored["se"], strict=True):
+        effect = abadie_imbens(y, treated, matches, var_calc=var_calc)
+        close(effect.se, se, 1e-8, what="se")
+    close(effect.estimate, stored["est"], 1e-8, what="est")
 
 
 # R's calls on lalonde beyond those named by what they match on, the target and M

@@ -29,10 +29,16 @@ for (name in names(specs)) for (target in c("ATT", "ATC", "ATE")) for (M in c(1,
     se_standard = m$se.standard, wnobs = m$wnobs, ndrops = m$ndrops, treated = I(m$index.treated), control = I(m$index.control), weights = I(m$weights)
   )
 }
+all <- read.csv("../../../causalformula/datasets/heart.csv", check.names = FALSE)
+score <- fitted(glm(Drug ~ I.H, binomial, all))
+heart <- lapply(c(1e-5, 0), function(tolerance) {
+  m <- lapply(c(0, 2), function(v) Match(Y = all$Severity, Tr = all$Drug, X = score, distance.tolerance = tolerance, Var.calc = v))
+  list(tolerance = tolerance, est = as.numeric(m[[1]]$est), se = vapply(m, function(x) as.numeric(x$se), 0), n_pairs = length(m[[1]]$index.treated))
+})
 case <- list(
   case = "r_matching",
   r_call = "Match(Y = d$y, Tr = d$tr, estimand = target, M = M, ..., sample = FALSE or TRUE, Var.calc = 0:4)",
   packages = list(Matching = as.character(packageVersion("Matching"))),
-  data = "heart.csv, and columns made by the script", warnings = list(), values = list(data = d, matrix = W, cases = cases)
+  data = "heart.csv, and columns made by the script", warnings = list(), values = list(data = d, matrix = W, heart = heart, cases = cases)
 )
 writeLines(toJSON(case, digits = NA, auto_unbox = TRUE, na = "null", null = "null", dataframe = "columns"), file.path(out, "r_matching.json"))
