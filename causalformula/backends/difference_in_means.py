@@ -126,7 +126,7 @@ class Arms:
         between = n * c.w[:, None] * (c.mean[c.block] - theta) / c.w.sum()
         return Estimate(names, theta, Influence((stage,), jac, n, between, rooted=True))
 
-    def _with_design_df(self, answer: Answer, compared: Sequence[Contrast]) -> Answer:
+    def _with_design_df(self, answer: Answer, compared: Sequence[Contrast], target: Array) -> Answer:
         """Degrees of freedom that estimatr's design gives: Welch's, or clusters minus cells within blocks."""
         evidence = answer.estimate.evidence
         if isinstance(evidence, Influence) and self.frame.strata is not None and self.frame.clusters:

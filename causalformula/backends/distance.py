@@ -119,6 +119,11 @@ class Distance:
     title: str = "User-defined"
     how: str = ""
 
+    @property
+    def estimated(self) -> bool:
+        """Whether it was estimated from these data."""
+        return bool(self.how)
+
 
 def read_distance(frame: ModelFrame, options: DistanceOptions) -> Distance:
     """The score that ``distance=`` names: a propensity model's, a classifier's, or a column.

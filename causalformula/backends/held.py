@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from causalformula.backends.distance import thin_arms
 from causalformula.backends.fit import DesignWeights, Fit, Fitted, Query
 from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
+from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.standardize import Surface
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -37,6 +38,10 @@ class HeldDesign:
         The same in MatchIt's words.
     models : mapping of str to Fitted
     notes : tuple of str
+    estimator : callable, optional
+        What the design makes of the answers of the weighted regression: an estimator with a variance of its own.
+    regressed : bool
+        Whether the estimate is still the regression's.
     """
 
     design: DesignWeights
@@ -45,6 +50,8 @@ class HeldDesign:
     lines: tuple[str, ...]
     models: Mapping[str, Fitted] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    estimator: Callable[[PotentialMeans], PotentialMeans] | None = None
+    regressed: bool = True
 
 
 def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
@@ -55,13 +62,15 @@ def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
     model = weighted_model(frame, options, weights)
     part = Part("weighted", interact)
     outcomes = Surface(model, frame, part, options, base=base).potential()
+    if made.estimator is not None:
+        outcomes = made.estimator(outcomes)
     return Fit(
         answer=outcomes.answer(Query()),
         estimand=str(options.estimand),
         design=made.design,
-        method=f"{made.words}; {outcome_words(model)}",
+        method=f"{made.words}; {outcome_words(model)}" if made.regressed else made.words,
         outcomes=outcomes,
-        models={"outcome": Fitted(model, part), **made.models},
+        models={**({"outcome": Fitted(model, part)} if made.regressed else {}), **made.models},
         notes=(
             *made.notes,
             *thin_arms(frame, weights),

@@ -24,7 +24,7 @@ from causalformula.numerics.arrays import Array
 Means = Callable[[Sequence[Setting], Array], Estimate]
 # The average derivative in a dose, over rows weighted by the target.
 Slope = Callable[[Contrast, Array], Estimate]
-Refine = Callable[[Answer, Sequence[Contrast]], Answer]
+Refine = Callable[[Answer, Sequence[Contrast], Array], Answer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class PotentialMeans:
     no_groups : str
         Why there are no effects by group, and what has them; empty where there are.
     refine : callable, optional
-        What the design adds to the answer on effects (its own degrees of freedom).
+        What the design adds to the answer on effects (its own degrees of freedom), by the weights of the target.
     """
 
     frame: ModelFrame
@@ -96,7 +96,7 @@ class PotentialMeans:
         wanted = unique_settings(compared)
         found = self.means(wanted, target)
         answer = effects_answer(treatment, compared, wanted, found, self.options.scale, self.binomial)
-        return answer if self.refine is None else self.refine(answer, compared)
+        return answer if self.refine is None else self.refine(answer, compared, target)
 
     def _slope(self, item: Contrast, target: Array) -> Answer:
         if self.options.measure != "difference":

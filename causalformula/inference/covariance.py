@@ -8,10 +8,11 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Draws, Fixed, Influence
+from causalformula.inference.evidence import Draws, Fixed, Influence, Own
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
     HAC,
+    AbadieImbens,
     Asympt,
     Bootstrap,
     Classical,
@@ -19,7 +20,6 @@ from causalformula.inference.requests import (
     DriscollKraay,
     Given,
     Jackknife,
-    Later,
     Request,
     Wild,
 )
@@ -83,8 +83,6 @@ def covariance(
     """
     groups = groups or {}
     match request:
-        case Later(text=text):
-            raise CapabilityError(f"vcov={text!r} is part of the grammar but not available yet")
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)
         case _ if not len(estimate):
@@ -94,7 +92,13 @@ def covariance(
             df = np.full(len(estimate), found.df if request.df is None else request.df)
             told = (found.label, found.draws, found.notes, found.reference, found.seed)
             return Covariance(request, found.matrix, df, *told)
+    if isinstance(request, AbadieImbens):
+        return _own(estimate, request)
     match estimate.evidence:
+        case Own():
+            raise CapabilityError(
+                f"{describe(request)!r} needs a regression behind the estimate; this one has vcov='AI'"
+            )
         case None:
             raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
         case Draws(values=values):
@@ -116,6 +120,22 @@ def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
         )
     df = np.full(len(estimate), evidence.df if request.df is None else request.df)
     return Covariance(request, evidence.matrix, df, evidence.label)
+
+
+def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
+    """The variance of a matching estimator."""
+    evidence = estimate.evidence
+    own = evidence if isinstance(evidence, Own) else evidence.own if isinstance(evidence, Influence) else None
+    if own is None:
+        raise CapabilityError(
+            "vcov='AI' is the variance of a difference in means over all units matched with replacement (method='nearest' "
+            "with replace=True), without outcome(...), by= or another measure; use 'HC3' or a cluster formula"
+        )
+    label = "Abadie-Imbens" + (" (of the sample's effect)" if request.sample else "")
+    df = degrees_of_freedom(request, estimate)
+    return Covariance(
+        request, own.matrix(request), df, label, notes=tuple(f"Note: {note}" for note in own.notes(request))
+    )
 
 
 def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:

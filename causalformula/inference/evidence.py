@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError
+from causalformula.inference.requests import Request
 from causalformula.inference.stage import Hat, Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """A variance that an estimator has by itself, for the requests that ask for it.
+
+    Parameters
+    ----------
+    compute : callable
+        ``compute(request) -> ndarray (p, p)``, of the values that it was made for.
+    jac : ndarray (q, p)
+        Of the estimate in these.
+    notes : callable
+        ``notes(request) -> tuple of str``: what a reader should know of it.
+    """
+
+    compute: Callable[[Request], Array]
+    jac: Array
+    notes: Callable[[Request], tuple[str, ...]] = lambda request: ()
+
+    @property
+    def size(self) -> int:
+        """Number of estimates."""
+        return int(self.jac.shape[0])
+
+    def map(self, jac: Array) -> Own:
+        """The variance of a smooth function with Jacobian ``jac`` (r, q)."""
+        return replace(self, jac=jac @ self.jac)
+
+    def matrix(self, request: Request) -> Array:
+        """Covariance (q, q)."""
+        return np.asarray(self.jac @ self.compute(request) @ self.jac.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +69,8 @@ class Influence:
         freedom and the wild bootstrap are then that regression's; a score that is averaged (``always``) has none.
     units : ndarray (rows,) of int, optional
         The unit 0..n-1 of each row, where the influence is on units that have several rows.
+    own : Own, optional
+        A variance that the estimator has beside those that are sums over rows.
     """
 
     stages: tuple[Stage, ...]
@@ -46,6 +81,7 @@ class Influence:
     df_special: Mapping[str, Array] = field(default_factory=dict)
     rooted: bool = False
     units: Codes | None = None
+    own: Own | None = None
 
     def __post_init__(self) -> None:
         if self.rooted and (self.always or not self.stages or self.stages[-1].hat is None):
@@ -101,7 +137,8 @@ class Influence:
     def map(self, jac: Array) -> Influence:
         """Influence of a smooth function with Jacobian ``jac`` (r, q)."""
         direct = None if self.direct is None else self.direct @ jac.T
-        return replace(self, jac=jac @ self.jac, direct=direct, df_special={})
+        own = None if self.own is None else self.own.map(jac)
+        return replace(self, jac=jac @ self.jac, direct=direct, df_special={}, own=own)
 
     def psi(
         self,
@@ -166,7 +203,7 @@ class Fixed:
         return replace(self, matrix=jac @ self.matrix @ jac.T)
 
 
-Evidence = Influence | Draws | Fixed
+Evidence = Influence | Draws | Fixed | Own
 
 
 def influence_error(evidence: object, counts: Array | None = None, clusters: Codes | None = None) -> Array:

@@ -16,6 +16,7 @@ from causalformula.inference.requests import (
     HC,
     HC_TYPES,
     LINEARISED,
+    AbadieImbens,
     Asympt,
     Bootstrap,
     Classical,
@@ -23,7 +24,6 @@ from causalformula.inference.requests import (
     DriscollKraay,
     Given,
     Jackknife,
-    Later,
     Request,
     Wild,
 )
@@ -44,6 +44,7 @@ NAMES = (
     "NeweyWest(4) ~ time",
     "Andrews",
     "DriscollKraay ~ time",
+    "AI",
 )
 _CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
 _RESAMPLED = re.compile(
@@ -62,11 +63,12 @@ OTHER_WORDS = {
     **dict.fromkeys(["nonrobust", "ols", "standard", "none", "unadjusted", "homoskedastic", "model"], "classical"),
     **dict.fromkeys(["boot", "bs", "bootstrapped"], "bootstrap"),
     **dict.fromkeys(["nw"], "NeweyWest"),
+    **dict.fromkeys(["abadie", "imbens", "abadie-imbens", "abadieimbens", "match"], "AI"),
     **dict.fromkeys(["svyglm", "survey", "svy", "taylor", "linear"], LINEARISED),
     "dk": "DriscollKraay ~ time",
     "jack": "jackknife",
 }
-_LATER = re.compile(r"^AI\b")
+_ABADIE_IMBENS = re.compile(r"^AI\s*(\((?P<inside>[^()]*)\))?$")
 
 
 def read_request(vcov: Any) -> Request:
@@ -127,8 +129,9 @@ def _read_text(text: str) -> Request:
     found = _SERIAL.match(text)
     if found:
         return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
-    if _LATER.match(text):
-        return Later(text)
+    found = _ABADIE_IMBENS.match(text)
+    if found:
+        return AbadieImbens(**_arguments(AbadieImbens, found["inside"] or "", text))
     raise OptionError(f"unknown covariance {text!r}{_meant(text) or choose(text, NAMES, meant=OTHER_WORDS)}")
 
 
@@ -230,8 +233,8 @@ def describe(request: Request) -> str:
             return _describe_serial(request)
         case Given():
             return "given matrix"
-        case Later(text=text):
-            return text
+        case AbadieImbens():
+            return "AI"
     return "classical"
 
 
@@ -243,6 +246,7 @@ _SPOKEN_KINDS = {
     "jackknife": "Jackknife",
     "wild": "Wild bootstrap",
     "given matrix": "Given matrix",
+    "AI": "Abadie-Imbens",
 }
 _SERIAL_KINDS = {"NeweyWest": "Newey-West", "Andrews": "Andrews", "DriscollKraay": "Driscoll-Kraay"}
 

@@ -326,6 +326,44 @@ class Jackknife(Request):
         super().__post_init__()
 
 
+@dataclass(frozen=True)
+class AbadieImbens(Request):
+    """Abadie and Imbens' variance of a matching estimator with replacement, ``Matching::Match``.
+
+    The matches, and a propensity score that they are made on, count as given.
+
+    Parameters
+    ----------
+    sample : bool
+        The variance for the average effect in this sample, not in the population that it comes from (R: ``sample``).
+    matches : int
+        How many nearest units of the same arm tell each unit's conditional variance; 0 for one variance of all (R:
+        ``Var.calc``).
+    kept_only : bool
+        Where calipers or exact matching drop units of the target: the variance of those that are kept. By default, as
+        in Matching, dropped units count in the target's size with no effect, and units without neighbours within the
+        limits have no conditional variance: these standard errors are too small where many are dropped.
+
+    References
+    ----------
+    Abadie and Imbens (2006), Econometrica 74, 235-267; Abadie, Drukker, Herr and Imbens (2004), Stata Journal 4.
+    """
+
+    sample: bool = False
+    matches: int = 0
+    _: KW_ONLY
+    kept_only: bool = False
+
+    def __post_init__(self) -> None:
+        _check_flag("sample", self.sample)
+        _check_flag("kept_only", self.kept_only)
+        if not _whole(self.matches) or self.matches < 0:
+            raise OptionError(f"matches is a number of units of the same arm, from 0, not {_shown(self.matches)}")
+        super().__post_init__()
+        if self.unconditional:
+            raise OptionError("AbadieImbens has sample=False for the population; unconditional= is of regressions")
+
+
 @dataclass(frozen=True, eq=False)
 class Given(Request):
     """A covariance matrix supplied by the caller."""
@@ -347,13 +385,6 @@ class Given(Request):
         value.setflags(write=False)
         object.__setattr__(self, "matrix", value)
         super().__post_init__()
-
-
-@dataclass(frozen=True)
-class Later(Request):
-    """A request that parses and whose variance the package does not compute yet."""
-
-    text: str = ""
 
 
 def _check_positive(matrix: Array) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.matching.conditions import columns_of
-from causalformula.backends.matching.nearest import covariate_values
+from causalformula.backends.matching.conditions import columns_of, covariate_values
 from causalformula.backends.matching.options import CEM, Cut
 from causalformula.errors import DataError, OptionError, choose
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor

@@ -11,6 +11,7 @@ from causalformula.errors import DataError
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.side import side_values
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.matching.task import WIDEST, Apart, Gap
@@ -127,3 +128,9 @@ def _dummies(value: Value) -> Array:
         return (factor.codes[:, None] == np.arange(len(factor.levels))) / np.sqrt(2)
     x = value.codes if isinstance(value, Logical) else value
     return np.asarray(x, dtype=float)[:, None]
+
+
+def covariate_values(frame: ModelFrame) -> list[tuple[str, Value]]:
+    """The variables of the treatment model, by label."""
+    design = frame.design(PROPENSITY)
+    return [(design.recipe.terms.labels[place], value) for place, value in design.values.items()]

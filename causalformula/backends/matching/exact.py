@@ -9,8 +9,8 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.coarsened import coarsened_strata
-from causalformula.backends.matching.conditions import columns_of, metric_columns
-from causalformula.backends.matching.nearest import PAIRED, REDRAWN_PAIRS, covariate_values, set_numbers
+from causalformula.backends.matching.conditions import columns_of, covariate_values, metric_columns
+from causalformula.backends.matching.nearest import PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
 from causalformula.backends.matching.words import left_out_notes
 from causalformula.backends.registry import MODELLED, Record
@@ -59,7 +59,7 @@ def held_strata(frame: ModelFrame, options: Exact, strata: Codes, line: str, wor
     # a row that a resample drew twice is two rows of its stratum
     weights = set_weights(strata, arm, target, frame.frequencies)
     number = int(strata.max()) + 1
-    design = DesignWeights(weights, subclass=set_numbers(strata), strata=number, vcov="HC3", because=STRATIFIED)
+    design = DesignWeights(weights, subclass=set_numbers(strata), vcov="HC3", because=STRATIFIED)
     notes = left_out_notes(frame, str(options.estimand), target, weights > 0, "no unit of the other arm is like them")
     return HeldDesign(
         design,

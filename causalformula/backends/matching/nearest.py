@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from causalformula.backends.distance import Distance, both_arms, distance_lines, kept_by_support
-from causalformula.backends.estimands import ATC, ATT
+from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights, Fitted
 from causalformula.backends.held import HeldDesign, held_fit
-from causalformula.backends.matching.conditions import Conditions, metric_columns, read_conditions
+from causalformula.backends.matching.abadie_imbens import Tied, matches_of, rectangle, tied_matches, tied_weights
+from causalformula.backends.matching.conditions import Conditions, covariate_values, metric_columns, read_conditions
 from causalformula.backends.matching.options import DISTANCE, Nearest
 from causalformula.backends.matching.words import (
     METRIC_WORDS,
@@ -20,9 +22,11 @@ from causalformula.backends.matching.words import (
     left_out_notes,
     nearest_words,
     one_armed_note,
+    reused_note,
     support_line,
     unmatched_reason,
 )
+from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.errors import DataError, OptionError, some
@@ -57,6 +61,7 @@ class Matches:
     found: Codes
     gaps: Array
     wanted: Codes
+    points: Array
 
 
 def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
@@ -67,6 +72,8 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     DataError
         If nobody can be matched.
     """
+    if options.ties:
+        return _tied_design(frame, options)
     arm = target_arm(frame, options)
     distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
@@ -85,14 +92,71 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     notes += left_out_notes(
         frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, conditions)
     )
+    if options.replaced:
+        notes += reused_note(frame, matches.found[matches.found >= 0], used)
     words = nearest_words(options)
     return HeldDesign(
         design,
         focal,
         f"{words.replace('neighbor', 'neighbour')} ({_on(options, distance)})",
         (f" - method: {words}\n", *_lines(frame, options, distance, conditions)),
-        {} if distance is None or distance.model is None else {"propensity": Fitted(distance.model, PROPENSITY)},
+        _models(distance),
         tuple(notes),
+        None if not options.replaced else _own_variance(frame, options, design, matches, distance),
+    )
+
+
+def _models(distance: Distance | None) -> dict[str, Fitted]:
+    return {} if distance is None or distance.model is None else {"propensity": Fitted(distance.model, PROPENSITY)}
+
+
+def _own_variance(
+    frame: ModelFrame, options: Nearest, design: DesignWeights, matches: Matches, distance: Distance | None
+) -> Callable[[PotentialMeans], PotentialMeans] | None:
+    """Abadie and Imbens' variance for matches with replacement."""
+    found = matches_of(design, frame, matches.points, str(options.estimand), int(options.ratio))
+    return Tied(found, False, distance is not None and distance.estimated).outcomes
+
+
+def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
+    """The estimator of Abadie and Imbens: all ties are matches, and share their weight."""
+    arm = target_arm(frame, options)
+    distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
+    used, codes = frame.unit_weights > 0, frame.the_treatment.codes
+    both_arms(frame, used, "")
+    found = tied_matches(frame, options, distance, used & kept)
+    target = used if arm is None else used & (codes == arm)
+    weights = tied_weights(frame, options, found, arm)
+    pairs, gaps = rectangle(found, np.flatnonzero(target))
+    design = DesignWeights(
+        weights,
+        None if distance is None else distance.values,
+        None,
+        pairs,
+        vcov="AI",
+        because="matches with replacement are no independent pairs",
+        redrawn=REDRAWN_REUSED,
+        discarded=None if kept.all() else ~kept,
+        gaps=gaps,
+    )
+    focal = np.zeros(frame.n, dtype=bool)
+    focal[found.focal] = True
+    words = f"{int(options.ratio)}:1 nearest neighbour matching with replacement, ties included"
+    notes = [] if distance is None else list(distance.notes)
+    if options.discard is not None and distance is not None:
+        notes += discard_note(int((used & ~kept).sum()), distance.words)
+    notes += left_out_notes(frame, str(options.estimand), target, focal, "too few matches within the limits")
+    notes += reused_note(frame, found.match, used)
+    corrected = ", bias corrected" if options.bias_adjust else ""
+    return HeldDesign(
+        design,
+        target & focal,
+        f"{words} ({_on(options, distance)}){corrected}",
+        (f" - method: {words.replace('neighbour', 'neighbor')}\n", *_lines(frame, options, distance, None)),
+        _models(distance),
+        tuple(notes),
+        Tied(found, options.bias_adjust, distance is not None and distance.estimated).outcomes,
+        not options.bias_adjust,
     )
 
 
@@ -122,7 +186,7 @@ def _matched(
         Z = _coordinates(frame, options, able)
         found = match_in_space(Z, task)
     apart = np.sqrt(((Z[focal][:, None] - Z[found]) ** 2).sum(axis=2))
-    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted)
+    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z)
 
 
 def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, focal: Codes) -> Codes:
@@ -159,12 +223,6 @@ def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> Array:
     return coordinates(
         options.metric or "mahalanobis", X[:, ~flat], frame.the_treatment.codes == 1, able, frame.weights
     )
-
-
-def covariate_values(frame: ModelFrame) -> list[tuple[str, object]]:
-    """The variables of the treatment model, by label."""
-    design = frame.design(PROPENSITY)
-    return [(design.recipe.terms.labels[place], value) for place, value in design.values.items()]
 
 
 def _design(
@@ -239,7 +297,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     return (
         *distance_lines(frame, distance, tuple(uses), metric),
         *support_line(options.discard),
-        *caliper_line(conditions),
+        *([] if conditions is None else caliper_line(conditions)),
     )
 
 
@@ -248,7 +306,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     options=Nearest,
     aliases=("matching",),
     treatments={Kind.BINARY},
-    estimands=(ATT, ATC),
+    estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
     roles=MODELLED,
     r="MatchIt::matchit(method = 'nearest') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",

@@ -20,6 +20,8 @@ ORDERS = ("largest", "smallest", "closest", "farthest", "data", "random")
 MOST_MATCHES = 10_000
 # What stands for the distance measure among the names of calipers.
 DISTANCE = "distance"
+# The Mahalanobis distance by the covariance of the whole sample, as Matching::Match has it.
+WHOLE_SAMPLE = "mahalanobis_all"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,15 @@ class Nearest(DistanceOptions):
         the common support.
     unit_id : str, optional
         A column: rows of one unit, of which only one can be a match.
+    ties : bool
+        With replacement: all units as near as the ``ratio``-th match are matches too and share its weight, and the
+        default covariance is Abadie and Imbens', as ``Matching::Match``; distances are over the whole sample's variances
+        (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
+    tolerance : float
+        Of ``ties``: squared distances (over variances) closer than this are ties.
+    bias_adjust : bool
+        Of ``ties``: move the outcomes of matches to the covariates of the unit, by a regression on the formula's
+        confounders among the matches (Abadie and Imbens 2011).
     interact : bool
         Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
 
@@ -94,6 +105,9 @@ class Nearest(DistanceOptions):
     antiexact: str | None = None
     mahvars: str | None = None
     unit_id: str | None = None
+    ties: bool = False
+    tolerance: float = 1e-5
+    bias_adjust: bool = False
     interact: bool = False
 
     def __post_init__(self) -> None:
@@ -102,12 +116,39 @@ class Nearest(DistanceOptions):
             object.__setattr__(self, name, side_text(name, getattr(self, name)))
         flag("replace", self.replace)
         flag("interact", self.interact)
+        flag("ties", self.ties)
+        flag("bias_adjust", self.bias_adjust)
         column("unit_id", self.unit_id)
         self._check_ratio()
         self._check_reuse()
         self._check_order()
         self.calipers  # noqa: B018  a caliper of a wrong kind is refused here
         self._check_metric()
+        self._check_ties()
+
+    def _check_ties(self) -> None:
+        if not is_number(self.tolerance) or self.tolerance < 0:
+            raise OptionError(f"tolerance={shown(self.tolerance)}: the largest difference of tied distances, from 0")
+        if not self.ties:
+            idle = {"bias_adjust=True": self.bias_adjust, "tolerance=": self.tolerance != Nearest.tolerance}
+            for name in (name for name, given in idle.items() if given):
+                raise OptionError(
+                    f"{name} is of the estimator of Abadie and Imbens: give replace=True and ties=True too"
+                )
+            if self.metric == WHOLE_SAMPLE:
+                raise OptionError(f"distance={WHOLE_SAMPLE!r} is of ties=True; 'mahalanobis' is MatchIt's, within arms")
+            if self.estimand == ATE:
+                raise OptionError(
+                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True (Abadie and "
+                    "Imbens)"
+                )
+            return
+        if not (self.replaced and self.reuse_max is None):
+            raise OptionError("ties=True matches with replacement: give replace=True")
+        idle = {name: getattr(self, name) is not None for name in ("m_order", "antiexact", "mahvars", "min_controls")}
+        idle["max_controls"] = self.max_controls is not None
+        for name in (name for name, given in idle.items() if given):
+            raise OptionError(f"{name}= has no part in matching with ties=True, where nobody chooses before others")
 
     def _check_ratio(self) -> None:
         varies = self.varies
@@ -169,7 +210,7 @@ class Nearest(DistanceOptions):
             return
         if self.discard is not None:
             raise OptionError(f"discard= needs a score, and distance={self.distance!r} has none; use mahvars=")
-        if any(each.name == DISTANCE for each in self.calipers):
+        if any(each.name == DISTANCE for each in self.calipers) and not self.ties:
             raise OptionError(
                 f"a caliper on the distance needs a score, and distance={self.distance!r} has none; use mahvars= with "
                 "distance='glm', or name covariates, as caliper={'age': 2}"
@@ -178,7 +219,7 @@ class Nearest(DistanceOptions):
     @property
     def metric(self) -> str:
         """The distance of covariates that ``distance=`` names; empty where it is a score."""
-        return self.distance if isinstance(self.distance, str) and self.distance in METRICS else ""
+        return self.distance if isinstance(self.distance, str) and self.distance in (*METRICS, WHOLE_SAMPLE) else ""
 
     @property
     def on_score(self) -> bool:
@@ -199,6 +240,11 @@ class Nearest(DistanceOptions):
     def replaced(self) -> bool:
         """Whether a unit may be the match of several."""
         return self.replace if self.reuse_max is None else self.reuse_max > 1
+
+    @property
+    def own_vcov(self) -> str | None:
+        """Abadie and Imbens' variance for their estimator."""
+        return "AI" if self.ties else None
 
     @property
     def calipers(self) -> tuple[Caliper, ...]:

@@ -16,6 +16,7 @@ METRIC_WORDS = {
     "robust_mahalanobis": "Robust Mahalanobis",
     "scaled_euclidean": "Scaled Euclidean",
     "euclidean": "Euclidean",
+    "mahalanobis_all": "Mahalanobis",
 }
 OTHER_ARM = {"ATT": "controls", "ATC": "treated units"}
 
@@ -105,3 +106,12 @@ def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool
     have = "1 stratum" if len(alone) == 1 else f"{len(alone)} strata"
     names = some([levels[k] for k in alone])
     return [f"{have} of {conditions.strata.name} with no unit to match with: {names}"]
+
+
+def reused_note(frame: ModelFrame, matches: Codes, used: Bools) -> list[str]:
+    """How few different units the matches are."""
+    times = np.bincount(matches, minlength=frame.n)
+    different, most = int((times > 0).sum()), int(times.max(initial=0))
+    if most < 2:
+        return []
+    return [f"the matches are {counted(different, 'different row')}, one of them {most} times"]
