@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.aliased import dropped_terms
+from causalformula.backends.design_lines import distance_lines
 from causalformula.backends.distance import (
     DISCARD,
     LINKS,
@@ -140,6 +141,10 @@ class Stratification:
         Weights of the target population, with the sampling weights.
     distance : Distance
     notes : tuple of str
+    lines : tuple of str
+        How the strata were made, in MatchIt's words.
+    discarded : ndarray (n,) of bool, optional
+        Rows outside the common support.
     """
 
     strata: Strata
@@ -147,6 +152,8 @@ class Stratification:
     target: Array
     distance: Distance
     notes: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    discarded: Bools | None = None
 
     @property
     def words(self) -> str:
@@ -160,7 +167,7 @@ class Stratification:
         if (self.strata.codes < 0).any():
             numbers = numbers.astype(object)
             numbers[self.strata.codes < 0] = None
-        return DesignWeights(self.weights, self.distance.values, numbers, strata=self.strata.size)
+        return DesignWeights(self.weights, self.distance.values, numbers, strata=self.strata.size, discarded=self.discarded)
 
 
 def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
@@ -191,7 +198,19 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     inside = strata.codes >= 0
     target = np.where(inside, target_weights(frame, options), 0.0)
     weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
-    return Stratification(strata, weights, target, distance, tuple(notes))
+    discarded = None if options.discard is None else ~kept
+    return Stratification(
+        strata, weights, target, distance, tuple(notes), _lines(frame, strata, distance, options), discarded
+    )
+
+
+def _lines(frame: ModelFrame, strata: Strata, distance: Distance, options: Subclass) -> tuple[str, ...]:
+    """How the strata were made, as MatchIt prints it."""
+    link = None if distance.model is None else options.link
+    return (
+        f" - method: Subclassification ({strata.size} subclass{'' if strata.size == 1 else 'es'})\n",
+        *distance_lines(link, discard=options.discard, sampling=frame.weights is not None),
+    )
 
 
 def _both_arms(frame: ModelFrame, used: Bools, where: str) -> None:
@@ -323,6 +342,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     estimands=(ATT, ATE, ATC),
     default_vcov="HC3",
     face="causalformula.results.families.subclass:SubclassResult",
+    design_face="causalformula.results.families.matching:MatchedDesign",
     roles=MODELLED,
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",
