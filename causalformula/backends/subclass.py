@@ -167,7 +167,9 @@ class Stratification:
         if (self.strata.codes < 0).any():
             numbers = numbers.astype(object)
             numbers[self.strata.codes < 0] = None
-        return DesignWeights(self.weights, self.distance.values, numbers, strata=self.strata.size, discarded=self.discarded)
+        return DesignWeights(
+            self.weights, self.distance.values, numbers, strata=self.strata.size, discarded=self.discarded
+        )
 
 
 def stratification(frame: ModelFrame, options: Subclass) -> Stratification:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,18 +20,20 @@ from causalformula.diagnostics.matched_balance import (
 )
 from causalformula.diagnostics.matched_covariates import matched_covariates
 from causalformula.errors import CapabilityError, some
-from causalformula.numerics.arrays import Bools
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.designs.balancing import done
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.pairs import matched_rows, set_codes
+from causalformula.results.designs.strata import left_out, subclass_sizes
 from causalformula.results.designs.weights import sizes_text
 from causalformula.results.text.notebook import Shown
+from causalformula.results.text.numbers import format_num, r_round
 from causalformula.results.text.page import matrix_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DIGITS = 4
+DIGITS, SETTLED = 4, 13
 AFTER = ("Summary of Balance for Matched Data:", "Summary of Balance Across Subclasses")
 
 
@@ -164,20 +165,12 @@ def _frame(table: MatchedTable) -> pd.DataFrame:
 # -- sample sizes ------------------------------------------------------------------------------------------------------
 
 
-def _left_out(design: DesignCore) -> tuple[Bools, Bools]:
-    """Rows of sampling weight that are unmatched, and those discarded before matching."""
-    made, s = design.design_weights, design.call.frame.unit_weights
-    without = (made.weights == 0) & (s > 0)
-    discarded = np.zeros(len(s), dtype=bool) if made.discarded is None else made.discarded & (s > 0)
-    return without & ~discarded, discarded
-
-
 def sample_sizes(design: DesignCore) -> pd.DataFrame:
     """Rows of both arms, and effective sample sizes, before and after matching."""
     import pandas as pd
 
     s, total = design.call.frame.unit_weights, design.total_weights()
-    unmatched, discarded = _left_out(design)
+    unmatched, discarded = left_out(design)
     sizes = {
         name: {
             "All (ESS)": effective_size(s[arm]),
@@ -190,21 +183,6 @@ def sample_sizes(design: DesignCore) -> pd.DataFrame:
         for name, arm in design.arms().items()
     }
     return pd.DataFrame(sizes).astype(float)
-
-
-def subclass_sizes(design: DesignCore) -> pd.DataFrame:
-    """Rows of both arms by stratum; those in none are unmatched or discarded."""
-    import pandas as pd
-
-    made, used = design.design_weights, design.call.frame.unit_weights > 0
-    codes = set_codes(made)
-    assert codes is not None
-    groups = {str(k + 1): codes == k for k in range(made.strata)}
-    groups |= {name: rows for name, rows in zip(("Unmatched", "Discarded"), _left_out(design), strict=True)}
-    counts = {name: [int((rows & used & arm).sum()) for arm in design.arms().values()] for name, rows in groups.items()}
-    shown = {name: [*n, sum(n)] for name, n in counts.items() if any(n) or name.isdigit()}
-    everyone = [int((used & arm).sum()) for arm in design.arms().values()]
-    return pd.DataFrame({**shown, "All": [*everyone, sum(everyone)]}, index=[*design.arm_names(), "Total"])
 
 
 # -- in print ----------------------------------------------------------------------------------------------------------
@@ -236,13 +214,21 @@ def _shown_sizes(nn: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    """Numbers with four decimals; a column of pair distances is left out where it is empty."""
+    """Columns of up to four decimals; one of pair distances is left out where it is empty."""
     shown = [name for name in frame if not (str(name).endswith("Pair Dist.") and frame[name].isna().all())]
-    cells = [[_cell(x) for x in row] for row in frame[shown].to_numpy(dtype=float)]
-    return matrix_text([str(name) for name in frame.index], [str(name) for name in shown], cells)
+    columns = [_cells(frame[name].to_numpy(dtype=float)) for name in shown]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return matrix_text([str(name) for name in frame.index], [str(name) for name in shown], rows)
 
 
-def _cell(x: float) -> str:
-    if np.isnan(x):
-        return "."
-    return f"{x:.{DIGITS}f}" if np.isfinite(x) else ("Inf" if x > 0 else "-Inf")
+def _cells(values: Array) -> list[str]:
+    """A column in R's notation; what is rounded to zero keeps its sign."""
+    # the last bits, in which sums over rows differ, do not decide how a tie is rounded
+    known = [float(f"{x:.{SETTLED}g}") for x in values]
+    rounded = r_round(known, DIGITS)
+    texts = [text.strip() for text in format_num(np.where(np.isfinite(rounded), rounded, np.nan), na=".")]
+    negative = (rounded == 0) & (values < 0)
+    return [
+        "N/A" if np.isinf(x) else f"-{text}" if below else text
+        for x, text, below in zip(values, texts, negative, strict=True)
+    ]

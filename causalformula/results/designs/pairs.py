@@ -78,7 +78,7 @@ def _numbered(made: DesignWeights) -> tuple[Codes, Codes] | None:
         if codes is not None:
             number = codes[rows[:, 0]] + 1
         else:
-            number = np.cumsum(np.append(True, rows[1:, 0] != rows[:-1, 0])) if len(rows) else np.empty(0, dtype=np.intp)
+            number = np.cumsum(_first(rows[:, 0]))
         order = np.argsort(number, kind="stable")
         return number[order], rows[order]
     if codes is None or made.strata:
@@ -86,6 +86,11 @@ def _numbered(made: DesignWeights) -> tuple[Codes, Codes] | None:
     order = np.flatnonzero(codes >= 0)
     order = order[np.argsort(codes[order], kind="stable")]
     return codes[order] + 1, order[:, None]
+
+
+def _first(focal: Codes) -> Bools:
+    """Where the pairs of another focal unit begin."""
+    return np.append(True, focal[1:] != focal[:-1])[: len(focal)]
 
 
 def _around_one(number: Codes, rows: Codes, treated: Bools) -> tuple[Codes, Codes] | None:
@@ -114,8 +119,9 @@ def pair_rows(frame: ModelFrame, made: DesignWeights) -> tuple[Codes, Codes, Any
     found = _numbered(made)
     assert found is not None and made.pairs is not None
     number, pairs = found
-    first = np.append(True, pairs[1:, 0] != pairs[:-1, 0]) if len(pairs) else np.empty(0, dtype=bool)
-    share = 1 / np.bincount(np.cumsum(first) - 1)[np.cumsum(first) - 1] if len(pairs) else np.empty(0)
+    first = _first(pairs[:, 0])
+    place = np.cumsum(first) - 1
+    share = 1 / np.bincount(place)[place]
     rows = np.append(pairs[first, 0], pairs[:, 1])
     numbers = np.append(number[first], number)
     weights = np.append(np.ones(first.sum()), share) * frame.unit_weights[rows]

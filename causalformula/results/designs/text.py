@@ -7,7 +7,6 @@ import numpy as np
 from causalformula.errors import some
 from causalformula.frame.parts import PROPENSITY
 from causalformula.results.designs.core import DesignCore
-from causalformula.results.designs.strata import strata_parts
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
 from causalformula.results.wording import (
@@ -22,7 +21,6 @@ from causalformula.results.wording import (
 def design_text(design: DesignCore) -> str:
     """The printed design, without a newline at the end."""
     parts = [_head(design), "", "Effective sample sizes", _sizes(design)]
-    parts += [str(part).rstrip("\n") for part in strata_parts(design)]
     return "\n".join([*parts, *(f"Note: {note}" for note in design_notes(design))])
 
 

@@ -103,8 +103,8 @@ class MatchedDesign(Design[R]):
         made = self.design_weights
         if made.pairs is None:
             raise CapabilityError(
-                "pair_data() is of matches one by one, and this design has sets of units; matched_data() has them, with "
-                "their number in the column 'subclass'"
+                "pair_data() is of matches one by one, and this design has sets of units; matched_data() has them, "
+                "with their number in the column 'subclass'"
             )
         names = {"id": id, "subclass": subclass, "weights": weights, "distance": distance}
         return pair_data(self.call.frame, made, names)
