@@ -44,7 +44,7 @@ def match_matrix(frame: ModelFrame, made: DesignWeights) -> pd.DataFrame | None:
     labels = np.asarray(frame.index, dtype=object)
     # A match that was not found is a negative position.
     matches = np.where(pairs[:, 1:] < 0, None, labels[pairs[:, 1:]])
-    return pd.DataFrame(matches, index=labels[pairs[:, 0]], columns=range(1, pairs.shape[1]))
+    return pd.DataFrame(matches, index=labels[pairs[:, 0]], columns=range(1, pairs.shape[1]), dtype=object)
 
 
 def pair_frame(frame: ModelFrame, made: DesignWeights) -> pd.DataFrame | None:
@@ -75,10 +75,7 @@ def _numbered(made: DesignWeights) -> tuple[Codes, Codes] | None:
     """Numbers of the matched sets, from 1, with pairs of rows, or with the rows of each set where there are none."""
     rows, codes = matched_rows(made), set_codes(made)
     if rows is not None:
-        if codes is not None:
-            number = codes[rows[:, 0]] + 1
-        else:
-            number = np.cumsum(_first(rows[:, 0]))
+        number = codes[rows[:, 0]] + 1 if codes is not None else np.cumsum(_first(rows[:, 0]))
         order = np.argsort(number, kind="stable")
         return number[order], rows[order]
     if codes is None or made.strata:
