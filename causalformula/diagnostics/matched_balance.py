@@ -96,8 +96,7 @@ def matched_tables(
         Mean distances within pairs too, where there are pairs.
     """
     divisor = spreads(columns, sample)
-    before = table(columns, sample, sample.s, divisor, standardize)
-    after = table(columns, sample, sample.s * sample.w, divisor, standardize)
+    before, after = _tables(columns, sample, [sample.s, sample.s * sample.w], divisor, standardize)
     if not distances or sample.pairing is None:
         return before, after
     name, missing = (STANDARD if standardize else RAW)[-1], np.full(len(columns), np.nan)
@@ -126,14 +125,21 @@ def subclass_tables(
         inside = codes == k
         some, part = [replace(c, values=c.values[inside]) for c in columns], sample.rows(inside)
         divisor = pooled if pooled is not None else _varying(_arm_variances(some, part), part, whole)
-        out.append(table(some, part, part.s, divisor, standardize))
+        out += _tables(some, part, [part.s], divisor, standardize)
     return out
 
 
-def table(
-    columns: Sequence[Covariate], sample: MatchedSample, w: Array, divisor: Array, standardize: bool
+def _tables(
+    columns: Sequence[Covariate], sample: MatchedSample, weights: Sequence[Array], divisor: Array, standardize: bool
+) -> list[MatchedTable]:
+    """A table for each set of total weights (n,)."""
+    gaps = _gaps(columns, sample.treated, weights, standardize)
+    return [_table(columns, sample, w, divisor, standardize, gap) for w, gap in zip(weights, gaps, strict=True)]
+
+
+def _table(
+    columns: Sequence[Covariate], sample: MatchedSample, w: Array, divisor: Array, standardize: bool, gaps: Array
 ) -> MatchedTable:
-    """The table of one sample, whose total weights are ``w`` (n,)."""
     binary = np.array([c.binary for c in columns], dtype=bool)
     found = moments([c.values for c in columns], sample.arms(w))
     difference = _without_rounding(found.mean[:, 0] - found.mean[:, 1], divisor)
@@ -141,7 +147,7 @@ def table(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(binary, np.nan, variance[:, 0] / variance[:, 1])
         shown = np.where(difference == 0, 0.0, difference / divisor) if standardize else difference
-    mean, most = _distances(columns, sample.treated, w, np.abs(difference), standardize)
+    mean, most = np.where(binary, np.abs(difference), gaps)
     names = (*MEANS, *(STANDARD if standardize else RAW)[:4])
     values = (found.mean[:, 0], found.mean[:, 1], shown, ratio, mean, most)
     return MatchedTable(tuple(c.name for c in columns), dict(zip(names, values, strict=True)))
@@ -152,17 +158,21 @@ def _without_rounding(difference: Array, divisor: Array) -> Array:
     return np.asarray(np.where(np.abs(difference) <= NONE * divisor, 0.0, difference))
 
 
-def _distances(
-    columns: Sequence[Covariate], treated: Bools, w: Array, shares: Array, standardize: bool
-) -> tuple[Array, Array]:
-    """Mean and largest distance of distribution functions or quantiles; of a 0/1 covariate that of the shares."""
-    mean, most = shares.copy(), shares.copy()
+def _gaps(columns: Sequence[Covariate], treated: Bools, weights: Sequence[Array], standardize: bool) -> Array:
+    """Mean and largest distance of distribution functions or quantiles (weights, 2, p); NaN for 0/1 covariates.
+
+    Of those both are the difference in shares.
+    """
+    out = np.full((len(weights), 2, len(columns)), np.nan)
     for j, column in enumerate(columns):
         if column.binary:
             continue
-        gaps = ecdf_gaps(column.values, treated, [w])[0] if standardize else quantile_gaps(column.values, treated, w)
-        mean[j], most[j] = (gaps.mean(), gaps.max()) if len(gaps) else (np.nan, np.nan)
-    return mean, most
+        x = column.values
+        each = ecdf_gaps(x, treated, weights) if standardize else [quantile_gaps(x, treated, w) for w in weights]
+        for k, gaps in enumerate(each):
+            if len(gaps):
+                out[k, :, j] = gaps.mean(), gaps.max()
+    return out
 
 
 def quantile_gaps(x: Array, treated: Bools, w: Array) -> Array:
