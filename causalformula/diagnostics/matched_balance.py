@@ -245,7 +245,10 @@ def _within_sets(x: Array, treated: Bools, sets: Codes) -> float:
     rows = np.flatnonzero(sets >= 0)
     if not len(rows):
         return np.nan
-    rows = rows[np.lexsort((x[rows], sets[rows]))]
+    rows = rows[np.argsort(x[rows])]
+    # numpy sorts short integers by their digits, which leaves equal ones in order at little cost
+    short = sets.astype(np.int16) if sets.max() < np.iinfo(np.int16).max else sets
+    rows = rows[np.argsort(short[rows], kind="stable")]
     code, value, one = sets[rows], x[rows], treated[rows].astype(float)
     first = np.flatnonzero(np.append(True, code[1:] != code[:-1]))
     size = np.diff(np.append(first, len(rows)))
