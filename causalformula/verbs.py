@@ -26,7 +26,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
 from causalformula.results.design_fit import warn_of_caveats
-from causalformula.results.families.faces import result_of
+from causalformula.results.families.faces import design_of, result_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
@@ -166,7 +166,7 @@ def fit(
     found = registry.run(frame, chosen)
     for note in found.notes:
         warn(note)
-    made = Design(found.design, call, found.designed)
+    made = design_of(found.design, call, found.designed)
     result: Result = result_of(found, call, made, request)
     for note in made.imbalance:
         warn(note)
@@ -232,7 +232,8 @@ def design(
     refuse_strata_of_design(spec, record)
     frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
-    found: Design[Result] = Design(made.design, Call(spec.source or str(spec), spec, frame, chosen), made)
+    call = Call(spec.source or str(spec), spec, frame, chosen)
+    found: Design[Result] = design_of(made.design, call, made)
     for note in (*missing_notes(frame), *found.notes, *found.imbalance):
         warn(note)
     return found

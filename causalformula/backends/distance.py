@@ -205,6 +205,14 @@ def distance_lines(frame: ModelFrame, distance: Distance | None, uses: tuple[str
     return lines
 
 
+SUPPORT = {"both": "units from both groups", "treated": "treated units", "control": "control units"}
+
+
+def support_line(discard: str | None) -> list[str]:
+    """The line on the common support in MatchIt's print."""
+    return [] if discard is None else [f" - common support: {SUPPORT[discard]} dropped\n"]
+
+
 def _column(frame: ModelFrame, name: str) -> Distance:
     values = frame.numbers(name)
     if not np.isfinite(values).all():

@@ -159,7 +159,10 @@ class Held(Designed, Protocol):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """How it was made, in MatchIt's words: method, distance, common support, caliper; with their newlines."""
+        """How it was made, in MatchIt's words: method, distance, common support, caliper.
+
+        Printed one after the other as they are, so that each ends with the line breaks that MatchIt's print has there.
+        """
         ...
 
 
@@ -285,9 +288,10 @@ def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
     """
     if name not in OWN_GROUPINGS or made.subclass is None:
         return None
-    numbers = np.array(["" if each is None else str(each) for each in made.subclass.tolist()])
-    levels, codes = np.unique(numbers, return_inverse=True)
-    return Grouping(name, tuple(levels.tolist()), codes.astype(np.intp))
+    texts = ["" if each is None else str(each) for each in made.subclass.tolist()]
+    levels = sorted(set(texts), key=lambda text: (len(text), text))  # numbers by size
+    place = {level: k for k, level in enumerate(levels)}
+    return Grouping(name, tuple(levels), np.array([place[text] for text in texts], dtype=np.intp))
 
 
 def effective_size(w: Array) -> float:

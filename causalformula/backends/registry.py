@@ -84,6 +84,8 @@ class Record:
         Optional packages that it imports.
     face : str
         ``module:class`` of its results, where the method's family has verbs of its own.
+    design_face : str
+        ``module:class`` of its designs, where these show themselves in their own way.
     rebalance : str
         What may help where a design leaves a covariate ``{x}`` out of balance, in words.
     run, make_design : callable
@@ -110,6 +112,7 @@ class Record:
     exempt: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     face: str = ""
+    design_face: str = ""
     rebalance: str = "outcome({x}) adjusts for what is left"
     run: Backend = field(default=lambda frame, options: _unfiled(), repr=False)
     make_design: Callable[[ModelFrame, Any], Designed] | None = field(default=None, repr=False)

@@ -15,6 +15,7 @@ from causalformula.backends.distance import (
     DistanceOptions,
     kept_by_support,
     left_over,
+    support_line,
     thin_arms,
 )
 from causalformula.backends.estimands import ATC, ATE, ATT
@@ -118,6 +119,10 @@ class Stratification:
         Weights of the target population, with the sampling weights.
     distance : Distance
     notes : tuple of str
+    lines : tuple of str
+        How the strata were made, in MatchIt's words.
+    discarded : ndarray (n,) of bool, optional
+        Rows outside the common support.
     """
 
     strata: Strata
@@ -125,6 +130,8 @@ class Stratification:
     target: Array
     distance: Distance
     notes: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    discarded: Bools | None = None
 
     @property
     def words(self) -> str:
@@ -138,7 +145,9 @@ class Stratification:
         if (self.strata.codes < 0).any():
             numbers = numbers.astype(object)
             numbers[self.strata.codes < 0] = None
-        return DesignWeights(self.weights, self.distance.values, numbers, strata=self.strata.size)
+        return DesignWeights(
+            self.weights, self.distance.values, numbers, strata=self.strata.size, discarded=self.discarded
+        )
 
 
 def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
@@ -161,7 +170,19 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     inside = strata.codes >= 0
     target = np.where(inside, target_weights(frame, options), 0.0)
     weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
-    return Stratification(strata, weights, target, distance, tuple(notes))
+    discarded = None if options.discard is None else ~kept
+    return Stratification(
+        strata, weights, target, distance, tuple(notes), _lines(frame, strata, distance, options), discarded
+    )
+
+
+def _lines(frame: ModelFrame, strata: Strata, distance: Distance, options: Subclass) -> tuple[str, ...]:
+    """How the strata were made, as MatchIt prints it."""
+    return (
+        f" - method: Subclassification ({strata.size} subclass{'' if strata.size == 1 else 'es'})\n",
+        *distance_lines(frame, distance, () if options.discard is None else ("common support",)),
+        *support_line(options.discard),
+    )
 
 
 def _enough(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
@@ -285,6 +306,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     estimands=(ATT, ATE, ATC),
     default_vcov="HC3",
     face="causalformula.results.families.subclass:SubclassResult",
+    design_face="causalformula.results.families.matching:MatchedDesign",
     roles=MODELLED,
     r="MatchIt::matchit(method = 'subclass') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="strata of the propensity score",

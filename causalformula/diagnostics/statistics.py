@@ -27,6 +27,14 @@ NEGLIGIBLE = float(np.sqrt(np.finfo(float).eps))
 
 def ks(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:
     """Largest distance between the arms' weighted distribution functions, for each set of weights."""
+    return np.array([gap.max() if len(gap) else np.nan for gap in ecdf_gaps(x, treated, weights)])
+
+
+def ecdf_gaps(x: Array, treated: Bools, weights: Sequence[Array]) -> list[Array]:
+    """Distances between the arms' weighted distribution functions at each value, for each set of weights.
+
+    Without any where an arm has no weight.
+    """
     order = np.argsort(x)
     last = np.append(np.diff(x[order]) > 0, True)
     out = []
@@ -34,11 +42,11 @@ def ks(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:
         signed = np.where(treated, w, 0.0)
         one, both = signed.sum(), w.sum()
         if not one or one == both:
-            out.append(np.nan)
+            out.append(np.empty(0))
             continue
         step = np.where(treated, w / one, -w / (both - one))
-        out.append(float(np.abs(np.cumsum(step[order])[last]).max()))
-    return np.array(out)
+        out.append(np.abs(np.cumsum(step[order])[last]))
+    return out
 
 
 def overlap(x: Array, treated: Bools, weights: Sequence[Array]) -> Array:

@@ -12,6 +12,7 @@ from causalformula.backends.fit import DesignWeights
 from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.results.design import Design
 from causalformula.results.designs.overlap import Overlap
+from causalformula.results.families.matching import MatchedDesign
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,29 @@ def test_arrays_carry_the_row_labels(matched):
     assert list(matched.weights.index) == list("abcdefg")
     assert matched.distance["c"] == pytest.approx(0.3)
     assert matched.subclass["e"] == 2
-    assert matched.pairs.index.tolist() == ["b", "d"]
-    assert matched.pairs.loc["d"].tolist() == ["e", "g"]
-    assert matched.pairs.loc["b"].isna().tolist() == [False, True]
+    assert matched.pairs["subclass"].tolist() == [1, 2, 2]
+    assert matched.pairs["treated"].tolist() == ["b", "d", "d"]
+    assert matched.pairs["control"].tolist() == ["a", "e", "g"]
+    np.testing.assert_allclose(matched.pairs["distance"], [0.1, 0.1, 0.3])
+    matrix = MatchedDesign(matched.design_weights, matched.call).match_matrix
+    assert matrix.index.tolist() == ["b", "d"] and matrix.columns.tolist() == [1, 2]
+    assert matrix.loc["d"].tolist() == ["e", "g"]
+    assert matrix.loc["b"].tolist() == ["a", None]
+
+
+def test_sets_around_one_unit_are_pairs_and_larger_ones_are_not(matched, call):
+    full = Design(DesignWeights(np.ones(7), None, np.array([2, 2, 1, 1, 2, 1, 0])), call)
+    assert full.pairs[["subclass", "treated", "control"]].to_numpy().tolist() == [
+        [1, "d", "c"], [1, "f", "c"], [2, "b", "a"], [2, "b", "e"],
+    ]  # fmt: skip
+    assert full.pairs["distance"].isna().all()
+    coarse = DesignWeights(np.ones(7), None, np.array([1, 1, 1, 1, 1, 1, 1]))
+    assert Design(coarse, call).pairs is None
+    strata = MatchedDesign(coarse, call)
+    with pytest.raises(cf.CapabilityError, match=r"matched_data\(\) has them"):
+        strata.pair_data()
+    with pytest.raises(cf.CapabilityError, match="has none"):
+        strata.summary(subclass=True)
 
 
 def test_effective_sample_sizes(matched):

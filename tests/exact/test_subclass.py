@@ -1,5 +1,6 @@
 """Subclassification by hand: strata, weights, the stratified estimator and its variance, and what it refuses."""
 
+import re
 import warnings
 
 import numpy as np
@@ -242,12 +243,13 @@ def test_discarded_rows(sample):
 
 
 def test_sample_sizes_by_stratum(sample):
-    """As MatchIt's summary has them, in the print of the design and of the effects by stratum."""
+    """As MatchIt's summary has them, in the print of the design's summary and of the effects by stratum."""
     fit = cf.fit(FORMULA, sample, "subclass", subclass=3)
     table = pd.crosstab(sample["a"], fit.design.subclass, margins=True)
     lines = {name: table.loc[k].tolist() for name, k in (("Control", 0), ("Treated", 1), ("Total", "All"))}
-    for text in (str(fit.design), str(fit.strata()), str(cf.design(FORMULA, sample, "subclass", subclass=3))):
-        shown = text.partition("\nSample sizes by subclass\n")[2].splitlines()
+    design = cf.design(FORMULA, sample, "subclass", subclass=3)
+    for text in (str(fit.strata()), *(str(d.summary(subclass=True)) for d in (fit.design, design))):
+        shown = re.split("\nSample sizes by subclass:?\n", text, flags=re.I)[1].splitlines()
         assert shown[0].split() == ["1", "2", "3", "All"]
         assert {name: list(map(int, cells)) for name, *cells in map(str.split, shown[1:4])} == lines
     assert "Sample sizes by subclass" not in str(fit) and "Sample sizes by subclass" in fit.strata()._repr_html_()
@@ -258,8 +260,9 @@ def test_rows_in_no_stratum_are_counted(sample):
     with pytest.warns(CausalFormulaWarning, match="discarded"):
         design = cf.design(FORMULA, sample, "subclass", discard="both", subclass=3)
     out = pd.crosstab(design.subclass.isna(), sample["a"]).loc[True].tolist()
-    shown = str(design).partition("\nSample sizes by subclass\n")[2].splitlines()
-    assert shown[0].split()[-2:] == ["None", "All"]
+    shown = str(design.summary(subclass=True)).partition("\nSample Sizes by Subclass:\n")[2].splitlines()
+    assert shown[0].split()[-2:] == ["Discarded", "All"]
+    assert design.nn.loc["Discarded"].tolist() == out and not design.nn.loc["Unmatched"].any()
     assert [int(line.split()[-2]) for line in shown[1:4]] == [*out, sum(out)]
     assert int(shown[3].split()[-1]) == len(sample)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.backends.distance import Distance, both_arms, distance_lines, kept_by_support
+from causalformula.backends.distance import Distance, both_arms, distance_lines, kept_by_support, support_line
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights, Fitted
 from causalformula.backends.held import HeldDesign, held_fit
@@ -23,7 +23,6 @@ from causalformula.backends.matching.words import (
     nearest_words,
     one_armed_note,
     reused_note,
-    support_line,
     unmatched_reason,
 )
 from causalformula.backends.outcomes import PotentialMeans
@@ -41,6 +40,8 @@ from causalformula.numerics.matching.sets import reused_weights, set_codes, set_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
 
+# The class of matched designs.
+FACE = "causalformula.results.families.matching:MatchedDesign"
 PAIRED = "the units of a matched set are alike, so sets are the clusters (Abadie and Spiess 2022)"
 REUSED = "with replacement units stand in several sets, so no sets are clusters"
 REDRAWN_PAIRS = (
@@ -309,6 +310,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
     roles=MODELLED,
+    design_face=FACE,
     r="MatchIt::matchit(method = 'nearest') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="nearest neighbour matching",
     title="Nearest neighbour matching",

@@ -10,7 +10,6 @@ from causalformula.errors import counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
-SUPPORT = {"both": "units from both groups", "treated": "treated units", "control": "control units"}
 METRIC_WORDS = {
     "mahalanobis": "Mahalanobis",
     "robust_mahalanobis": "Robust Mahalanobis",
@@ -28,11 +27,6 @@ def nearest_words(options: Nearest) -> str:
         how += f" (each at most {options.reuse_max} times)"
     varies = "Variable ratio " if options.varies else ""
     return f"{varies}{options.ratio:g}:1 nearest neighbor matching {how}"
-
-
-def support_line(discard: str | None) -> list[str]:
-    """MatchIt's line on the common support."""
-    return [] if discard is None else [f" - common support: {SUPPORT[discard]} dropped\n"]
 
 
 def caliper_line(conditions: Conditions) -> list[str]:

@@ -15,6 +15,7 @@ from causalformula.diagnostics.covariates import Covariate, covariates, distance
 from causalformula.diagnostics.overlap import arm_overlaps, supports
 from causalformula.diagnostics.weights_summary import arm_weights, effective_sizes
 from causalformula.errors import CapabilityError, DataError, OptionError
+from causalformula.frame.grouping import Grouping
 from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
@@ -79,11 +80,11 @@ def design_balance(
         found = _balance(design, *_among(columns, sample_of(design), design.call.frame.unit_weights > 0), asked)
     else:
         found = _by_group(design, columns, asked, cluster)
-    return replace(found, notes=_done(design))
+    return replace(found, notes=done(design))
 
 
-def _done(design: DesignCore) -> tuple[str, ...]:
-    """Rows left out for missing values, and what was done to the weights: trimmed, discarded."""
+def done(design: DesignCore) -> tuple[str, ...]:
+    """Notes of a table: rows left out for missing values, and what was done to the weights: trimmed, discarded."""
     made = () if design.designed is None else tuple(design.designed.notes)
     return (*missing_notes(design.call.frame), *made)
 
@@ -112,11 +113,11 @@ def _columns(design: DesignCore, products: bool, poly: int, cluster: str | None)
 
 def _by_group(design: DesignCore, columns: list[Covariate], asked: Asked, cluster: str) -> Balance:
     """A table for each group of a variable, and the worst over them."""
-    sample, groups = sample_of(design), design.call.frame.groups(cluster)
+    sample, groups = sample_of(design), _groups(design, cluster)
     parts = {}
     for k, level in enumerate(groups.levels):
         rows = (groups.codes == k) & (design.call.frame.unit_weights > 0)
-        if not rows.any():
+        if not rows.any() or not level:
             continue
         empty = [name for name, arm in sample.arms.items() if not (arm & rows).any()]
         if empty:
@@ -126,6 +127,11 @@ def _by_group(design: DesignCore, columns: list[Covariate], asked: Asked, cluste
         parts[level] = _balance(design, *_among(columns, sample, rows), asked)
     worst = across([part.table for part in parts.values()])
     return Balance(worst, design.ess(), asked.limits, asked.un, parts, cluster)
+
+
+def _groups(design: DesignCore, cluster: str) -> Grouping:
+    """A column of the data, or the subclasses that the design made; rows in none of these are in no group."""
+    return replace(design.call, made=design.design_weights).groups(cluster)
 
 
 def _among(columns: list[Covariate], sample: Sample, rows: Bools) -> tuple[list[Covariate], Sample]:
@@ -166,7 +172,7 @@ def weights_summary(design: DesignCore, top: int) -> WeightsSummary:
         named = arms
     total = design.total_weights()
     # sizes stand in the table already, so thin arms need no note
-    notes = _done(design)
+    notes = done(design)
     found = {name: arm_weights(total, inside, top) for name, inside in named.items()}
     return WeightsSummary(found, design.call.frame.index, design.ess(), top, notes)
 

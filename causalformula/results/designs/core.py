@@ -15,6 +15,7 @@ from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.call import Call
 from causalformula.results.designs.imbalance import imbalance_notes
+from causalformula.results.designs.pairs import pair_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,16 +77,8 @@ class DesignCore:
 
     @cached_property
     def pairs(self) -> pd.DataFrame | None:
-        """Matches: row labels of the focal units as index, those of their matches as columns ``1, 2, ...``."""
-        import pandas as pd
-
-        pairs = self.design_weights.pairs
-        if pairs is None:
-            return None
-        labels = np.asarray(self.call.frame.index, dtype=object)
-        # A match that was not found is a negative position.
-        matches = np.where(pairs[:, 1:] < 0, None, labels[pairs[:, 1:]])
-        return pd.DataFrame(matches, index=labels[pairs[:, 0]], columns=range(1, pairs.shape[1]))
+        """One row a treated-control pair: ``subclass``, row labels ``treated`` and ``control``, their ``distance``."""
+        return pair_frame(self.call.frame, self.design_weights)
 
     def ess(self) -> pd.DataFrame:
         """Effective sample size ``(sum w)^2 / sum w^2`` of each arm, before and after the design.

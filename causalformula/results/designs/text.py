@@ -7,7 +7,6 @@ import numpy as np
 from causalformula.errors import some
 from causalformula.frame.parts import PROPENSITY
 from causalformula.results.designs.core import DesignCore
-from causalformula.results.designs.strata import strata_parts
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
 from causalformula.results.wording import (
@@ -22,10 +21,13 @@ from causalformula.results.wording import (
 def design_text(design: DesignCore) -> str:
     """The printed design, without a newline at the end."""
     parts = [_head(design), "", "Effective sample sizes", _sizes(design)]
-    parts += [str(part).rstrip("\n") for part in strata_parts(design)]
+    return "\n".join([*parts, *(f"Note: {note}" for note in design_notes(design))])
+
+
+def design_notes(design: DesignCore) -> tuple[str, ...]:
+    """What the print must say of a design, of its balance and of the data."""
     frame = design.call.frame
-    notes = (*design.notes, *design.imbalance, *frame.notes, *dose_notes(frame.treatment))
-    return "\n".join([*parts, *(f"Note: {note}" for note in notes)])
+    return (*design.notes, *design.imbalance, *frame.notes, *dose_notes(frame.treatment))
 
 
 def _head(design: DesignCore) -> str:

@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import Any
 
 from causalformula.backends import registry
-from causalformula.backends.fit import Fit, Query
+from causalformula.backends.fit import Designed, DesignWeights, Fit, Query
 from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore
 
 PLAIN = "causalformula.results.result:Result"
+DESIGN = "causalformula.results.design:Design"
 
 
 def result_of(found: Fit, call: Call, design: DesignCore, vcov: Any) -> Any:
@@ -29,9 +30,14 @@ def result_of(found: Fit, call: Call, design: DesignCore, vcov: Any) -> Any:
     )
 
 
-def face_of(named: str) -> Any:
+def design_of(made: DesignWeights, call: Call, designed: Designed | None) -> Any:
+    """The design of a method, with the verbs of its family."""
+    return face_of(call.record.design_face, DESIGN)(made, call, designed)
+
+
+def face_of(named: str, plain: str = PLAIN) -> Any:
     """The class that a record names: by name, as it stands above all that makes results, which designs do too."""
-    module, _, name = (named or PLAIN).partition(":")
+    module, _, name = (named or plain).partition(":")
     return getattr(import_module(module), name)
 
 
