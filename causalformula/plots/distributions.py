@@ -163,6 +163,7 @@ def one(
             axis.set_label_text(f"Quantiles of {cut(column.name, 24)}, {arm}")
         legend(ax, columns=2)
         return plain(ax)
+    ax.set_ylim(bottom=0)
     ax.set_xlabel(cut(column.name, 50))
     ax.set_ylabel(_heights(panel, column))
     columns = 2 if len(arms) <= 4 else 3
@@ -255,7 +256,6 @@ def draw_density(ax: Axes, column: Column, arms: Mapping[str, Bools], shown: Seq
         if sample is shown[-1]:
             ax.fill_between(at, curve, color=colours[k], alpha=0.12, linewidth=0)
         ax.plot(at, curve, color=colours[k], linestyle=sample.line, linewidth=sample.width, label=label)
-    ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
 
 
@@ -283,7 +283,6 @@ def _bars(ax: Axes, column: Column, arms: Mapping[str, Bools], shown: Sequence[W
     ax.set_xticks(place, names, **(slanted if crowded else {}))
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(place) - 0.4)
-    ax.set_ylim(bottom=0)
 
 
 def draw_qq(ax: Axes, column: Column, arms: Mapping[str, Bools], shown: Sequence[Weighted]) -> None:
@@ -359,6 +358,8 @@ def grid(
                 ax.set_xlabel(cut(column.name))
             if panel is not draw_density or not column.levels:
                 ax.locator_params(axis="x", nbins=4)
+        if panel is not draw_qq:
+            row[0].set_ylim(bottom=0)  # once both are drawn, as it ends the fitting of the limits that they share
         row[0].set_ylabel(cut(column.name) if panel is draw_qq else _heights(panel, column))
     for sample, ax in zip(shown, axs[0], strict=True):
         ax.set_title(sample.name, fontsize="medium")

@@ -9,15 +9,18 @@ import numpy as np
 
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.draw import GREY, chosen, new_axes, plain
-from causalformula.plots.legends import cut, legend
+from causalformula.plots.legends import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-# How far points stray from the middle of their band; the area in points squared of a point of average weight, and of
-# the largest.
-STRAY, AREA, LARGEST = 0.32, 16.0, 400.0
+# How far points stray from the middle of their band.
+STRAY = 0.32
+# The area in points squared of a point of average weight, of few rows and of many, and of the largest weight.
+AREA, LEAST, LARGEST = 16.0, 3.0, 400.0
+# What all points together cover, where there are many.
+COVERED = 12000.0
 
 
 def jitter(
@@ -54,14 +57,15 @@ def jitter(
     """
     ax = new_axes(ax, 1.2 + 0.9 * len(bands))
     full = np.any([inside for inside, empty in zip(bands.values(), hollow, strict=True) if not empty], axis=0)
-    unit = _unit(weights[full])
     heights = np.random.default_rng(0).uniform(-STRAY, STRAY, len(distance))
     rows = np.any(list(bands.values()), axis=0)
     drawn = np.zeros(len(rows), dtype=bool)
     drawn[rows] = chosen(int(rows.sum()))
+    usual = min(max(COVERED / drawn.sum(), LEAST), AREA)
+    unit = _unit(weights[full], usual)
     for k, (inside, colour, empty) in enumerate(zip(bands.values(), colours, hollow, strict=True)):
         here = inside & drawn
-        area = np.full(int(here.sum()), AREA) if empty else unit * weights[here]
+        area = np.full(int(here.sum()), usual) if empty else unit * weights[here]
         face = "none" if empty else (colour, 0.3)
         ax.scatter(
             distance[here], k + heights[here], s=area, facecolors=face, edgecolors=[(colour, 0.75)], linewidths=0.7
@@ -69,7 +73,7 @@ def jitter(
     ends = (len(bands) - 0.5, -0.5)
     for cut_at in cuts:
         ax.plot([cut_at, cut_at], ends, color=GREY, linewidth=1, linestyle=":", zorder=1)
-    ax.set_yticks(range(len(bands)), [f"{cut(name)}\n{inside.sum()} rows" for name, inside in bands.items()])
+    ax.set_yticks(range(len(bands)), [f"{name}\n{inside.sum()} rows" for name, inside in bands.items()])
     ax.set_ylim(*ends)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -83,11 +87,11 @@ def jitter(
     return plain(ax)
 
 
-def _unit(weights: Array) -> float:
-    """The area of a point of weight one: of the average that asked for, of the largest no more than can be drawn."""
+def _unit(weights: Array, usual: float) -> float:
+    """The area of a point of weight one: the usual one of the average, and of the largest no more than can be drawn."""
     if not len(weights):
-        return AREA
-    return float(min(AREA / weights.mean(), LARGEST / weights.max()))
+        return usual
+    return float(min(usual / weights.mean(), LARGEST / weights.max()))
 
 
 def _sizes(weights: Array, unit: float) -> list[Any]:

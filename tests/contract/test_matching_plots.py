@@ -323,6 +323,9 @@ def test_panels_of_a_grid_do_not_overlap_or_leave_the_page(matched):
         boxes = [ax.get_tightbbox() for ax in figure.axes]
         page = figure.bbox
         assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
+        for ax in figure.axes:  # nothing is cut off
+            drawn = [np.max(line.get_ydata()) for line in ax.lines] + [bar.get_height() for bar in ax.patches]
+            assert max(drawn) <= ax.get_ylim()[1]
         assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
         legend = figure.legends[0].get_window_extent()
         assert not any(legend.overlaps(box) for box in boxes) and legend.width <= page.width
@@ -401,6 +404,16 @@ def test_one_love_plot_of_several_designs(matched, strata, weighted):
     adjusted = weighted.plot("love", compare={"nearest": matched}, order="adjusted")
     values = {line.get_label(): line.get_xdata() for line in adjusted.lines}["ipw"][1:]
     assert (np.diff(values) <= 0).all()
+
+
+def test_legends_fit_beside_long_names(study):
+    frame = study.rename(columns={"x": "a_covariate_with_a_name_that_is_rather_long", "z": "z"})
+    frame["a"] = np.where(frame["a"] == 1, "the new drug, given twice daily", "the usual care, as it was before")
+    made = cf.design("~ treat(a) + adjust(a_covariate_with_a_name_that_is_rather_long + z)", frame, "ipw")
+    for ax in (made.plot("love", compare={"first": made, "second": made}), made.plot("jitter")):
+        ax.figure.canvas.draw()
+        box, inside = ax.get_legend().get_window_extent(), ax.get_window_extent()
+        assert inside.x0 <= box.x0 + 1 and box.x1 <= inside.x1 + 1
 
 
 def test_what_compare_cannot_be(study, weighted, matched):

@@ -17,7 +17,7 @@ from causalformula.plots.calibration import calibration as draw_calibration
 from causalformula.plots.calibration import roc as draw_roc
 from causalformula.plots.distributions import draw_density, draw_ecdf, draw_qq
 from causalformula.plots.jitter import jitter as draw_jitter
-from causalformula.plots.legends import palette
+from causalformula.plots.legends import cut_apart, palette
 from causalformula.plots.love import ORDERS
 from causalformula.plots.overlap import support as draw_support
 from causalformula.plots.overlap import support_of_levels
@@ -103,9 +103,11 @@ def _bands(design: DesignCore) -> list[tuple[str, Bools, Any, bool]]:
     made, used, kept = design.design_weights, design.call.frame.unit_weights > 0, design.total_weights() > 0
     matched = made.pairs is not None or (made.subclass is not None and not made.strata)
     words = ("matched", "unmatched") if matched else ("kept", "left out")
-    arms = [*zip(named(design).items(), palette(len(design.arms())), strict=True)][::-1]
+    arms = named(design)
     out = []
-    for k, ((name, inside), colour) in enumerate(arms):
+    for k, (name, inside, colour) in enumerate(
+        reversed([*zip(cut_apart(arms), arms.values(), palette(len(arms)), strict=True)])
+    ):
         both = [
             (f"{name}, {words[0]}", inside & kept, colour, False),
             (f"{name}, {words[1]}", inside & used & ~kept, colour, True),
