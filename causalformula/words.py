@@ -23,7 +23,9 @@ PredictType: TypeAlias = Literal["link", "response"]
 Interval: TypeAlias = Literal["confidence", "prediction"]
 Limits: TypeAlias = Literal["wald", "profile"]
 
-Picture: TypeAlias = Literal["love", "overlap", "weights", "calibration", "roc", "ecdf"]
+Picture: TypeAlias = Literal[
+    "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
+]  # fmt: skip
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 # How the columns of a tidy frame are spelled: std.error or std_error.

@@ -13,6 +13,7 @@ from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import (
     Distance,
     DistanceOptions,
+    distance_lines,
     kept_by_support,
     left_over,
     support_line,

@@ -77,6 +77,23 @@ def bandwidth(x: Array) -> float:
     return float(1.06 * spread * len(x) ** -0.2)
 
 
+def weighted_quantiles(x: Array, w: Array, probs: ArrayLike) -> Array:
+    """The least values at or below which lie these shares of the weight."""
+    order = np.argsort(x, kind="stable")
+    order = order[w[order] > 0]
+    share = np.cumsum(w[order]) / w[order].sum()
+    # a share that is reached but for the rounding of a sum is reached
+    return np.asarray(x[order][np.minimum(np.searchsorted(share, np.asarray(probs) - 1e-12), len(order) - 1)])
+
+
+def weighted_bandwidth(x: Array, w: Array) -> float:
+    """Scott's rule for a weighted sample, ``1.06 min(sd, IQR / 1.34) ESS^(-1/5)``; by the sd where the IQR is 0."""
+    low, high = weighted_quantiles(x, w, (0.25, 0.75))
+    sd = float(np.sqrt(w @ (x - w @ x / w.sum()) ** 2 / w.sum()))
+    size = w.sum() ** 2 / (w @ w)
+    return float(1.06 * (min(sd, (high - low) / 1.34) or sd) * size**-0.2)
+
+
 def densities(x: Array, weights: Sequence[Array], width: float, at: Array) -> Array:
     """Weighted Gaussian kernel densities at some points, a row a set of weights (as R's ``density`` computes them).
 

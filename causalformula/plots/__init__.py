@@ -4,9 +4,14 @@ They draw frames and arrays. What a fit or a design looks like is asked of itsel
 """
 
 from causalformula.plots.calibration import calibration, roc
+from causalformula.plots.distributions import density, ecdf, qq
 from causalformula.plots.draw import coefficients, effects, outcome
+from causalformula.plots.jitter import jitter
 from causalformula.plots.love import love
 from causalformula.plots.overlap import support
-from causalformula.plots.weights import ecdf, weights
+from causalformula.plots.weights import weights
 
-__all__ = ["calibration", "coefficients", "ecdf", "effects", "love", "outcome", "roc", "support", "weights"]
+__all__ = [
+    "calibration", "coefficients", "density", "ecdf", "effects", "jitter", "love", "outcome", "qq", "roc", "support",
+    "weights",
+]  # fmt: skip

@@ -153,18 +153,18 @@ def legend_inside(ax: Axes) -> None:
     ax.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize="small")
 
 
-def _chosen(n: int) -> Bools:
+def chosen(n: int) -> Bools:
     """Rows that are drawn as points: all of a few, a fixed random choice of many."""
     if n <= MOST_POINTS:
         return np.ones(n, dtype=bool)
-    chosen = np.zeros(n, dtype=bool)
-    chosen[np.random.default_rng(0).choice(n, MOST_POINTS, replace=False)] = True
-    return chosen
+    found = np.zeros(n, dtype=bool)
+    found[np.random.default_rng(0).choice(n, MOST_POINTS, replace=False)] = True
+    return found
 
 
 def by_arm(ax: Axes, arms: Sequence[tuple[str, Bools]], x: Array, y: Array, mu: Array | None) -> Axes:
     """Points, and a line an arm: the model's predictions, or a smooth where these depend on more than ``x``."""
-    drawn = _chosen(len(y))
+    drawn = chosen(len(y))
     shown = _jittered(y)
     for k, (_, inside) in enumerate(arms):
         points, colour = inside & drawn, COLOURS[k % len(COLOURS)]
@@ -197,9 +197,9 @@ def smooth(x: Array, y: Array) -> tuple[Array, Array]:
     """Lowess with R's share of two thirds: locally linear, robust against single points unless ``y`` is 0 and 1."""
     from statsmodels.nonparametric.smoothers_lowess import lowess
 
-    chosen = _chosen(len(x))
+    some = chosen(len(x))
     rounds = 0 if len(np.unique(y)) == 2 else 3
-    found = lowess(y[chosen], x[chosen], frac=2 / 3, it=rounds, delta=0.01 * float(np.ptp(x)))
+    found = lowess(y[some], x[some], frac=2 / 3, it=rounds, delta=0.01 * float(np.ptp(x)))
     return found[:, 0], found[:, 1]
 
 

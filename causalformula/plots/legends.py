@@ -37,6 +37,7 @@ def legend(ax: Axes, columns: int = 2, handles: Any = None) -> Any:
     handles : list of artists, optional
         What the legend shows; all that has a label by default.
     """
+    _settle(ax)
     box = ax.get_window_extent()
     given = STYLE if handles is None else {**STYLE, "handles": handles}
     heights: dict[tuple[str, int], float] = {}
@@ -53,6 +54,17 @@ def legend(ax: Axes, columns: int = 2, handles: Any = None) -> Any:
     made = ax.legend(**given, ncols=count, fontsize=size)
     _make_room(ax, min(1.1 * height, MOST))
     return made
+
+
+def _settle(ax: Axes) -> None:
+    """Let the layout give axes of their own figure their width, which long names of ticks take from.
+
+    In a grid the others, still empty, would have it change again.
+    """
+    figure: Any = ax.figure
+    engine = figure.get_layout_engine()
+    if engine is not None and figure.axes == [ax]:
+        engine.execute(figure)
 
 
 def _trials(columns: int) -> list[tuple[str, int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
-from causalformula.plots.legends import cut_apart, legend
+from causalformula.plots.legends import cut_apart, legend, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SAMPLES = (("Un", "Before"), ("Adj", "After"))
 ORDERS = ("unadjusted", "adjusted", "alphabetical", "formula")
+# Shapes of the designs' marks.
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
 # Longer names of covariates lose their middle.
 LONGEST = 36
 
@@ -36,7 +38,7 @@ def love(
     ----------
     rows : sequence of str
     samples : mapping of str to array (rows,)
-        ``{"Before": ..., "After": ...}``; a missing value is not drawn.
+        ``{"Before": ..., "After": ...}``, or several designs after the first; a missing value is not drawn.
     ax : matplotlib Axes, optional
     threshold : float, optional
         The value where balance is thought good enough. Where values lie on both sides of ``null`` so do the lines: at
@@ -53,11 +55,8 @@ def love(
         ax.axhline(line, color="0.92", linewidth=0.8, zorder=0)
     ax.plot([null, null], ends, color=GREY, linewidth=1, zorder=1)
     values = {name: np.asarray(v, dtype=float) for name, v in samples.items()}
-    for k, (name, v) in enumerate(values.items()):
-        last = k == len(values) - 1
-        face = COLOURS[0] if last else "white"
-        colour = COLOURS[0] if last else COLOURS[1]
-        ax.plot(v, place, "o", color=colour, markerfacecolor=face, markersize=6.5, label=name, zorder=3 + k)
+    for k, (name, (colour, face, mark)) in enumerate(zip(values, _styles(len(values)), strict=True)):
+        ax.plot(values[name], place, mark, color=colour, markerfacecolor=face, markersize=6.5, label=name, zorder=3 + k)
     if threshold is not None:
         signed = any((v[~np.isnan(v)] < null).any() for v in values.values())
         for at, name in _lines(threshold, null, signed):
@@ -68,9 +67,19 @@ def love(
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(label)
-    legend(ax, columns=len(values) + 1)
+    entries = len(values) + (threshold is not None)
+    legend(ax, columns=entries if entries <= 4 else -(-entries // 2))
     _fitted(ax)
     return plain(ax)
+
+
+def _styles(count: int) -> list[tuple[Any, Any, str]]:
+    """Colour, face and shape of each sample's marks: the sample before is hollow, of several designs each its own."""
+    first, others = COLOURS[1], [colour for colour in palette(max(count, len(COLOURS))) if colour != COLOURS[1]]
+    if count == 1:
+        return [(others[0], others[0], MARKS[0])]
+    made = [(others[k], others[k], MARKS[k % len(MARKS)]) for k in range(count - 1)]
+    return [(first, "white", MARKS[0]), *made]
 
 
 def _lines(threshold: float, null: float, signed: bool) -> list[tuple[float, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.diagnostics.statistics import densities
+from causalformula.diagnostics.statistics import densities, weighted_bandwidth
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
 from causalformula.plots.legends import cut_apart, legend, palette
@@ -22,6 +22,7 @@ AT = np.linspace(0, 1, POINTS)
 NARROWEST = 0.01
 # How far a density before weighting may rise above those after it.
 TALLEST = 3
+DENSITY, SHARE = "Density", "Share of the arm"
 # Room beyond the highest curve.
 MARGIN = 1.05
 
@@ -35,6 +36,7 @@ def support(
     *,
     limits: tuple[float, float] | None = None,
     label: str = "Propensity score",
+    bins: int | None = None,
 ) -> Axes:
     """Densities of the score in two arms, one upwards and one downwards: filled before weighting, a line after it.
 
@@ -50,6 +52,9 @@ def support(
         The common support, drawn as dotted lines; said in the legend, also where there is none.
     label : str
         Of the axis.
+    bins : int, optional
+        Histograms of so many bars in the place of densities: the share of each arm in a bar. The distance need then be
+        no probability.
 
     Notes
     -----
@@ -57,24 +62,45 @@ def support(
     all else. What rises above three times the highest density after weighting is cut off, and the legend says so.
     """
     ax = new_axes(ax)
-    curves = _curves(distance, arms, before, after, AT)
+    at, curves = _curves(distance, arms, before, after, AT, bins)
     most = _tallest(curves)
     heights = []
     for name, (filled, *line), sign, colour in zip(cut_apart(arms), curves, (-1, 1), COLOURS[:2], strict=True):
         said = f"{name}, before{_cut_off(filled, most)}"
-        ax.fill_between(AT, sign * filled, color=colour, alpha=0.3, linewidth=0, label=said)
+        ax.fill_between(at, sign * filled, color=colour, alpha=0.3, linewidth=0, label=said)
         for curve in line:
-            ax.plot(AT, sign * curve, color=colour, linewidth=1.8, label=f"{name}, after")
+            ax.plot(at, sign * curve, color=colour, linewidth=1.8, label=f"{name}, after")
         heights.append(MARGIN * min(float(np.max([filled, *line])), most))
     ends = (-heights[0], heights[1])
     ax.set_ylim(*ends)
-    return _finished(ax, ends, limits, label, "Density")
+    _finished(ax, ends, limits, label, DENSITY if bins is None else SHARE)
+    if bins is not None:
+        _about(ax, at)
+    return ax
 
 
-def _curves(distance: Array, arms: Mapping[str, Bools], before: Array, after: Array | None, at: Array) -> list[Array]:
-    """For each arm its densities at ``at``: before weighting and, where there are weights, after it."""
+def _curves(
+    distance: Array, arms: Mapping[str, Bools], before: Array, after: Array | None, at: Array, bins: int | None
+) -> tuple[Array, list[Array]]:
+    """Points, and for each arm its densities there: before weighting and, where there are weights, after it.
+
+    With ``bins`` the outlines of histograms: each end of a bar twice.
+    """
     samples = [before] if after is None else [before, after]
-    return [score_densities(distance[inside], [w[inside] for w in samples], at) for inside in arms.values()]
+    if bins is None:
+        return at, [score_densities(distance[inside], [w[inside] for w in samples], at) for inside in arms.values()]
+    edges = np.histogram_bin_edges(distance[before > 0], bins)
+    curves = []
+    for inside in arms.values():
+        heights = [np.histogram(distance[inside], edges, weights=w[inside])[0] / w[inside].sum() for w in samples]
+        curves.append(np.array([np.pad(np.repeat(h, 2), 1) for h in heights]))
+    return np.repeat(edges, 2), curves
+
+
+def _about(ax: Axes, at: Array) -> None:
+    """The horizontal axis from a little below the points to a little above them."""
+    beyond = 0.04 * (at[-1] - at[0])
+    ax.set_xlim(at[0] - beyond, at[-1] + beyond)
 
 
 def support_of_levels(
@@ -86,6 +112,7 @@ def support_of_levels(
     *,
     limits: tuple[float, float] | None = None,
     label: str = "Propensity score",
+    bins: int | None = None,
 ) -> Axes:
     """Densities of one level's score in several arms: after weighting upwards, before it downwards.
 
@@ -96,12 +123,11 @@ def support_of_levels(
     distance : ndarray (n,)
         The probability of one level.
     arms : mapping of str to ndarray (n,) of bool
-    before, after, ax, limits, label
+    before, after, ax, limits, label, bins
         As of ``support``.
     """
     ax = new_axes(ax)
-    at = _range(distance)
-    curves = _curves(distance, arms, before, after, at)
+    at, curves = _curves(distance, arms, before, after, _range(distance), bins)
     most = _tallest(curves)
     for name, (first, *line), colour in zip(cut_apart(arms), curves, palette(len(arms)), strict=True):
         _outlined(ax, at, -first if line else first, colour, f"{name}{_cut_off(first, most)}")
@@ -111,8 +137,12 @@ def support_of_levels(
     up = down if after is None else max(float(line.max()) for _, line in curves)
     ends = (0.0 if after is None else -MARGIN * down, MARGIN * up)
     ax.set_ylim(*ends)
-    _finished(ax, ends, limits, label, "Density" if after is None else "Density (below: before, above: after)", 3)
-    ax.set_xlim(at[0], at[-1])
+    height = DENSITY if bins is None else SHARE if after is None else "Share"
+    _finished(ax, ends, limits, label, height if after is None else f"{height} (below: before, above: after)", 3)
+    if bins is None:
+        ax.set_xlim(at[0], at[-1])
+    else:
+        _about(ax, at)
     return ax
 
 
@@ -170,12 +200,5 @@ def score_densities(p: Array, weights: list[Array], at: Array) -> Array:
 
 
 def score_bandwidth(p: Array, w: Array) -> float:
-    """Scott's rule for a weighted sample, ``1.06 min(sd, IQR / 1.34) ESS^(-1/5)``."""
-    if not w.any():
-        return NARROWEST
-    order = np.argsort(p)
-    share = np.cumsum(w[order]) / w.sum()
-    low, high = (p[order][np.searchsorted(share, q - 1e-12)] for q in (0.25, 0.75))
-    sd = float(np.sqrt(w @ (p - w @ p / w.sum()) ** 2 / w.sum()))
-    size = w.sum() ** 2 / (w @ w)
-    return max(float(1.06 * (min(sd, (high - low) / 1.34) or sd) * size**-0.2), NARROWEST)
+    """Scott's rule for a weighted sample, but no narrower than can be seen."""
+    return max(weighted_bandwidth(p, w), NARROWEST) if w.any() else NARROWEST

@@ -1,16 +1,16 @@
-"""The distribution of a design's weights, and of a covariate under them."""
+"""The distribution of a design's weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from causalformula.backends.fit import effective_size
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.plots.draw import GREY, new_axes, plain
-from causalformula.plots.legends import cut, cut_apart, legend, palette, width_in_letters
+from causalformula.plots.draw import new_axes, plain
+from causalformula.plots.legends import cut_apart, legend, palette, width_in_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,66 +73,3 @@ def _decades(ax: Axes, low: float, high: float) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=most if len(subs) == 1 else 100))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
-
-
-def ecdf(
-    x: Array,
-    arms: Mapping[str, Bools],
-    before: Array,
-    after: Array | None = None,
-    ax: Axes | None = None,
-    *,
-    label: str = "",
-) -> Axes:
-    """Weighted distribution functions of a covariate by arm: dashed before weighting, solid after it.
-
-    Parameters
-    ----------
-    x : ndarray (n,)
-    arms : mapping of str to ndarray (n,) of bool
-    before, after : ndarray (n,)
-        Weights of both samples; ``after`` is None for a design without weights.
-    ax : matplotlib Axes, optional
-    label : str
-        Of the axis.
-    """
-    ax = new_axes(ax)
-    samples = [("", before, "-", 2.0)]
-    if after is not None:
-        samples = [("Before", before, "--", 1.2), ("After", after, "-", 2.0)]
-    handles = []
-    for name, inside, colour in zip(cut_apart(arms), arms.values(), palette(len(arms)), strict=True):
-        for said, w, line, width in samples:
-            at, height = distribution(x[inside], w[inside])
-            text = f"{name}, {said.lower()}" if said else name
-            (drawn,) = ax.step(at, height, where="post", color=colour, linestyle=line, linewidth=width, label=text)
-        handles.append(_key(drawn.get_color(), "-", 2.0, name))
-    columns = 2 if len(arms) <= 4 else 3
-    if after is not None:
-        # the arms by colour, the samples by kind of line in a column of their own: few entries for many arms
-        rows = max(-(-len(arms) // (columns - 1)), 2)
-        handles += [_key("none", "", 0, "")] * (rows * (columns - 1) - len(arms))
-        handles += [_key("black", line, width, said) for said, _, line, width in samples]
-        handles += [_key("none", "", 0, "")] * (rows - 2)
-    ax.axhline(1, color=GREY, linewidth=0.6)
-    ax.set_ylim(0, 1.02)
-    ax.set_yticks(np.linspace(0, 1, 6))
-    ax.set_xlabel(cut(label, 50))
-    ax.set_ylabel("Share at or below")
-    legend(ax, columns=columns, handles=handles)
-    return plain(ax)
-
-
-def _key(colour: Any, line: Any, width: float, name: str) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=colour, linestyle=line, linewidth=width, label=name)
-
-
-def distribution(x: Array, w: Array) -> tuple[Array, Array]:
-    """Values in order and the weighted share at or below each, starting from zero."""
-    order = np.argsort(x, kind="stable")
-    height = np.cumsum(w[order]) / w.sum()
-    last = np.append(np.diff(x[order]) > 0, True)
-    at = x[order][last]
-    return np.concatenate([at[:1], at]), np.concatenate([[0.0], height[last]])

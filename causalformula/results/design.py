@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from causalformula.errors import OptionError
 from causalformula.results.design_fit import estimated, refuse_settled
@@ -19,8 +19,10 @@ from causalformula.results.text.notebook import Shown
 from causalformula.words import Contrast, Measure, Picture
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 # What ``fit`` makes: a Result, which stands above designs, so that only its type knows it.
 R = TypeVar("R")
@@ -85,6 +87,7 @@ class Design(Shown, DesignCore, Generic[R]):
         s_d_denom: str | None = None,
         means: bool = False,
         which_treat: Any = None,
+        compare: Mapping[str, DesignCore] | None = None,
     ) -> Balance:
         """Balance of the covariates before and after the design, as ``cobalt::bal.tab`` has it.
 
@@ -114,6 +117,10 @@ class Design(Shown, DesignCore, Generic[R]):
             where one level is the target of an ATT, as ``cobalt::bal.tab`` of a ``weightit`` object); ``"all"`` gives
             a table for every pair, a level its pairs with the others, several levels all pairs among them. R:
             ``which.treat`` of ``cobalt::bal.tab``.
+        compare : mapping of str to Design, optional
+            Other designs of the same treatment and rows, ``{"cem": other}``: one table with the columns ``Diff.Un,
+            Diff.nearest, Diff.cem``. Covariates and divisors are this design's, which goes by its method unless the
+            mapping has it too under another name. R: ``weights = list(...)`` of ``cobalt::bal.tab``.
 
         Returns
         -------
@@ -122,11 +129,14 @@ class Design(Shown, DesignCore, Generic[R]):
         Raises
         ------
         OptionError
-            For a value that an argument does not take, a column or a level that there is not.
+            For a value that an argument does not take, a column or a level that there is not, or a design in
+            ``compare`` of another treatment or of other rows.
         DataError
             Without covariates, or where a group of ``cluster`` lacks an arm.
         """
-        return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means, which_treat)
+        return design_balance(
+            self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means, which_treat, compare
+        )
 
     def summary(self, top: int = 5) -> WeightsSummary:
         """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
@@ -147,6 +157,17 @@ class Design(Shown, DesignCore, Generic[R]):
         """
         return design_overlap(self)
 
+    # "all" is also text, which names one covariate
+    @overload
+    def plot(  # type: ignore[overload-overlap]
+        self,
+        kind: Literal["ecdf", "density", "qq"],
+        ax: None = None,
+        *,
+        covariate: list[str] | tuple[str, ...] | Literal["all"],
+    ) -> NDArray[np.object_]: ...
+
+    @overload
     def plot(
         self,
         kind: Picture = "love",
@@ -160,8 +181,25 @@ class Design(Shown, DesignCore, Generic[R]):
         covariate: str | None = None,
         bins: int | None = None,
         level: Any = None,
-    ) -> Axes:
-        """Draw the design; returns the axes.
+        compare: Mapping[str, DesignCore] | None = None,
+    ) -> Axes: ...
+
+    def plot(
+        self,
+        kind: Picture = "love",
+        ax: Axes | None = None,
+        *,
+        stat: str | None = None,
+        binary: str | None = None,
+        threshold: float | None = 0.1,
+        abs: bool | None = None,
+        order: str | None = None,
+        covariate: str | Sequence[str] | None = None,
+        bins: int | None = None,
+        level: Any = None,
+        compare: Mapping[str, DesignCore] | None = None,
+    ) -> Axes | NDArray[np.object_]:
+        """Draw the design; returns the axes, or an array of them for several covariates.
 
         Parameters
         ----------
@@ -174,7 +212,13 @@ class Design(Shown, DesignCore, Generic[R]):
             on the diagonal; after it, with arms of equal weight, the share should be level, as the score then tells
             nothing of the arm.
             ``"roc"``: how well the score tells the arms apart; after weighting it should not, and lie on the diagonal.
+            ``"jitter"``: the distance of every row, in bands of those matched and unmatched in each arm; the area of
+            a point is its weight. Where strata are of the distance, their ends are vertical lines.
+            ``"hist"``: histograms of the distance by arm, before and after, mirrored as those of ``"overlap"``.
             ``"ecdf"``: distribution functions of a covariate by arm, before and after.
+            ``"density"``: its densities, or the shares of its levels.
+            ``"qq"``: its quantiles among the treated against those of the controls; the dashed lines are a tenth of
+            the range off.
         ax : matplotlib Axes, optional
             One of a figure of your own; a new figure by default.
         stat, binary : str, optional
@@ -186,27 +230,41 @@ class Design(Shown, DesignCore, Generic[R]):
             Of the love plot: without signs (the default).
         order : str, optional
             Of the love plot: ``unadjusted`` (the default), ``adjusted``, ``alphabetical`` or ``formula``.
-        covariate : str, optional
-            Of ``"ecdf"``; the first continuous one where none is named.
+        covariate : str or list of str, optional
+            Of ``"ecdf"``, ``"density"`` and ``"qq"``; the first continuous one where none is named. A list, or
+            ``"all"``, gives a figure with a row of panels a covariate, before and after side by side; ``"all"`` of
+            ``"qq"`` leaves covariates of 0 and 1 out, of which quantiles tell nothing, and says so.
         bins : int, optional
-            Of ``"weights"`` and ``"calibration"``: bars and groups of like score.
+            Of ``"weights"``, ``"hist"`` and ``"calibration"``: bars and groups of like score.
+        compare : mapping of str to Design, optional
+            Of the love plot: other designs of the same rows, as in ``balance``, with a mark each.
         level : optional
-            Of ``"overlap"``, ``"calibration"`` and ``"roc"``: the level of the treatment whose score is drawn. By
-            default the treated one of two; of several the focal one, or else the last.
+            Of ``"overlap"``, ``"calibration"``, ``"roc"``, ``"jitter"`` and ``"hist"``: the level of the treatment
+            whose score is drawn. By default the treated one of two; of several the focal one, or else the last.
 
         Raises
         ------
         OptionError
-            For an unknown picture, an option that it does not take, or ``ax`` that is no matplotlib Axes.
+            For an unknown picture, an option that it does not take, a covariate that there is not, or ``ax`` that is
+            no matplotlib Axes, or where there are several panels.
         CapabilityError
-            For a picture of propensity scores where the method has none, or of arms where the treatment is a dose.
+            For a picture of propensity scores or distances where the method has none, of arms where the treatment is a
+            dose, or of two arms where there are more.
         """
-        given = {"stat": stat, "binary": binary, "abs": abs, "order": order, "covariate": covariate, "bins": bins}
-        given["level"] = level
+        given: dict[str, Any] = {
+            "stat": stat,
+            "binary": binary,
+            "abs": abs,
+            "order": order,
+            "covariate": covariate,
+            "bins": bins,
+        }
+        given |= {"level": level, "compare": compare}
         options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if (isinstance(kind, str) and kind == "love") or not isinstance(threshold, float) or threshold != 0.1:
             options["threshold"] = threshold
-        return draw(self, kind, ax, options)
+        drawn: Axes | NDArray[np.object_] = draw(self, kind, ax, options)
+        return drawn
 
     # -- estimate --------------------------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ from scipy.integrate import trapezoid
 import causalformula as cf
 from causalformula.plots import calibration, love
 from causalformula.plots.calibration import area, equalised, roc_curve, shares
+from causalformula.plots.distributions import distribution
 from causalformula.plots.overlap import score_densities, support
-from causalformula.plots.weights import distribution
 
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
-KINDS = ("love", "overlap", "weights", "calibration", "roc", "ecdf")
+KINDS = ("love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq")
 
 
 @pytest.fixture(autouse=True)
@@ -291,7 +291,7 @@ def test_several_levels_and_a_dose(study):
         (levels, "overlap", "'overlap' here: method 'ebal' finds weights that balance .* 'love', 'weights', 'ecdf'"),
         (levels, "roc", "without a propensity score"),
         (dose, "overlap", "the treatment 'z' is a dose, so no arm has a propensity score.* 'love', 'weights'$"),
-        (dose, "ecdf", "the treatment is a dose. Plot 'love' or 'weights'"),
+        (dose, "ecdf", "'z' is a dose, so there are no arms to compare. .* 'love', 'weights'$"),
     ):
         with pytest.raises(cf.CapabilityError, match=reason):
             made.plot(kind)
@@ -372,7 +372,7 @@ def test_the_score_of_the_control_arm_mirrors_that_of_the_treated(design):
 
 
 def grid(layout):
-    figure, axs = plt.subplots(2, 3, figsize=(15, 9), layout=layout)
+    figure, axs = plt.subplots(2, 5, figsize=(25, 9), layout=layout)
     return figure, axs
 
 
@@ -451,11 +451,18 @@ def test_axes_that_are_none(design):
         ("love", "stat", ["smd"], "stat is a name"),
         ("love", "stat", "smdd", "unknown balance statistic 'smdd'"),
         ("love", "binary", "x", "'raw' gives differences in proportions"),
-        ("ecdf", "covariate", ["x"], "covariate is the name of a covariate"),
+        ("ecdf", "covariate", 3, "covariate is the name of a covariate, a list of such names, or 'all'"),
+        ("qq", "covariate", [], "covariate is the name of a covariate, a list"),
+        ("density", "covariate", ["x", 3], "covariate is the name of a covariate, a list"),
+        ("density", "covariate", ["x", "zz"], "unknown covariate 'zz'; did you mean 'z'"),
+        ("qq", "covariate", "gv", "unknown covariate 'gv'; did you mean 'g_v'"),
+        ("hist", "bins", 0, "bins is a whole number from 1 to 1000"),
+        ("jitter", "level", "q", "'a' has no level 'q'"),
+        ("love", "compare", 3, "compare is a mapping of names to designs"),
         ("overlap", "level", "q", "'a' has no level 'q'; its levels are 0, 1"),
         ("overlap", "level", [1], "level is a level of the treatment"),
-        ("roc", "bins", 5, "plot 'roc' has no option 'bins'; weights, calibration have"),
-        ("weights", "level", "1", "plot 'weights' has no option 'level'; overlap, calibration, roc have"),
+        ("roc", "bins", 5, "plot 'roc' has no option 'bins'; weights, calibration, hist have"),
+        ("weights", "level", "1", "plot 'weights' has no option 'level'; overlap, calibration, roc, jitter, hist have"),
     ],
 )
 def test_values_that_options_cannot_have(design, kind, option, value, message):
@@ -471,7 +478,7 @@ def test_a_threshold_of_ratios_is_at_least_one(design):
 def test_an_unknown_picture_is_an_option_error(design):
     with pytest.raises(cf.OptionError, match="unknown plot 'lov'; did you mean 'love'"):
         design.plot("lov")
-    with pytest.raises(cf.OptionError, match="plot 'roc' has no option 'covariate'; ecdf has"):
+    with pytest.raises(cf.OptionError, match="plot 'roc' has no option 'covariate'; ecdf, density, qq have"):
         design.plot("roc", covariate="x")
 
 

@@ -77,7 +77,7 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in ("Result", "Stack")},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
-DRAWN = {"calibration", "ecdf", "love", "roc", "support", "weights"}
+DRAWN = {"calibration", "density", "ecdf", "jitter", "love", "qq", "roc", "support", "weights"}
 # What counts as sense, by argument: in all places, or in one (``name.argument``). ``anything`` is any label of a level.
 ANYTHING = ("number", "negative", "huge", "nan", "inf", "true", "text", "empty text")
 SENSE: dict[str, tuple[str, ...]] = {

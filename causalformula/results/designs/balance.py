@@ -53,6 +53,9 @@ class Balance(Shown):
         Pairs that stand one by one in the print, ``to_frame`` and ``tally``; none for the worst over all.
     notes : tuple of str
         Rows left out for missing values, rows discarded, weights trimmed.
+    designs : mapping of str to Balance
+        Several designs of the same rows, which stand side by side in the print, ``to_frame`` and ``tally``; empty for
+        one. ``table`` and ``sizes`` are those of the design that was asked.
 
     Notes
     -----
@@ -67,6 +70,7 @@ class Balance(Shown):
     by: str = ""
     shown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    designs: Mapping[str, Balance] = field(default_factory=dict)
 
     @property
     def stacked(self) -> Mapping[str, Balance]:
@@ -77,12 +81,15 @@ class Balance(Shown):
         """One row a covariate, with cobalt's column names: ``Type, Diff.Un, V.Ratio.Un, ..., Diff.Adj, M.Threshold``.
 
         Where the groups of a variable or pairs of arms separate the tables, they stand one below the other and are
-        the index's first level, named by the variable or ``pair``.
+        the index's first level, named by the variable or ``pair``. Several designs have their names in the place of
+        ``Adj``: ``Diff.nearest, M.Threshold.nearest, Diff.cem, M.Threshold.cem``.
         """
         import pandas as pd
 
         if self.stacked:
             return pd.concat({name: part.to_frame() for name, part in self.stacked.items()}, names=[self.by or "pair"])
+        if self.designs:
+            return self._side_by_side()
         columns: dict[str, object] = {"Type": list(self.table.types)}
         for name, values in self.table.columns.items():
             statistic, _, sample = name.removeprefix(self.table.prefix).rpartition(".")
@@ -93,6 +100,18 @@ class Balance(Shown):
             if sample == judged and statistic in self.thresholds:
                 columns[self._mark(statistic)] = self._verdicts(statistic, values)
         return pd.DataFrame(columns, index=list(self.table.rows))
+
+    def _side_by_side(self) -> pd.DataFrame:
+        """The sample before once, then the columns of every design under its name."""
+        import pandas as pd
+
+        frames = {name: part.to_frame() for name, part in self.designs.items()}
+        first = next(iter(frames.values()))
+        parts = [first[[c for c in first.columns if c == "Type" or c.endswith(".Un")]]]
+        for name, frame in frames.items():
+            own = {c: f"{c.removesuffix('.Adj')}.{name}" for c in frame.columns if c.endswith((".Adj", ".Threshold"))}
+            parts.append(frame[list(own)].rename(columns=own))
+        return pd.concat(parts, axis=1)
 
     def _mark(self, statistic: str) -> str:
         return f"{MARKS[statistic]}.Threshold" + ("" if self.table.adjusted else ".Un")
@@ -115,12 +134,14 @@ class Balance(Shown):
     def tally(self) -> pd.DataFrame:
         """How many covariates are balanced, and the worst: one row a threshold, ``balanced, not.balanced, worst``.
 
-        Stacked as ``to_frame`` is.
+        Stacked as ``to_frame`` is; several designs stand one below the other too.
         """
         import pandas as pd
 
         if self.stacked:
             return pd.concat({name: part.tally() for name, part in self.stacked.items()}, names=[self.by or "pair"])
+        if self.designs:
+            return pd.concat({name: part.tally() for name, part in self.designs.items()}, names=["design"])
         rows = {}
         for statistic, limit in self.thresholds.items():
             values = self.judged(statistic)
@@ -160,7 +181,7 @@ def _tables(balance: Balance) -> str:
     head = "Balance summary across all treatment pairs" if balance.table.prefix else "Balance Measures"
     parts = [f"{head}\n{_measures(balance)}"]
     for statistic in balance.thresholds:
-        parts += _judgement(balance, statistic)
+        parts += _judgements(balance, statistic) if balance.designs else _judgement(balance, statistic)
     parts.append(_sizes(balance))
     return "\n".join(parts).rstrip("\n")
 
@@ -213,7 +234,35 @@ def _judgement(balance: Balance, statistic: str) -> list[str]:
     return [*out, f"Variable with the greatest {singular}\n{bare_text(columns)}"]
 
 
+def _judgements(balance: Balance, statistic: str) -> list[str]:
+    """The same of several designs: a column each of the tally, and a row each of the worst."""
+    plural, singular = NOUNS[statistic]
+    limit = balance.thresholds[statistic]
+    tally = balance.tally().xs(statistic, level=1)
+    verdicts = [f"Balanced, <{limit:g}", f"Not Balanced, >{limit:g}"]
+    counts = [(str(name), [str(n) for n in row]) for name, *row in tally[["balanced", "not.balanced"]].itertuples()]
+    out = [f"Balance tally for {plural}\n{table_text(verdicts, counts)}"]
+    known = {name: worst for name, worst in tally["worst"].items() if worst is not None}
+    if not known:
+        return out
+    parts = [balance.designs[str(name)] for name in known]
+    values = [float(p.judged(statistic)[p.table.rows.index(w)]) for p, w in zip(parts, known.values(), strict=True)]
+    mark = f"{MARKS[statistic]}.Threshold"
+    beyond = [str(part.to_frame().loc[worst, mark]) for part, worst in zip(parts, known.values(), strict=True)]
+    columns = [
+        ("Variable", list(known.values())),
+        (f"{balance.table.prefix}{statistic}", aligned(values, DIGITS)),
+        (mark, beyond),
+    ]
+    return [*out, f"Variable with the greatest {singular}\n{table_text([str(name) for name in known], columns)}"]
+
+
 def _sizes(balance: Balance) -> str:
+    if balance.designs:
+        import pandas as pd
+
+        rows = pd.concat([balance.sizes.iloc[:1], *(part.sizes.iloc[1:] for part in balance.designs.values())])
+        return f"Effective sample sizes\n{sizes_text(rows, 2, ('Unadjusted', *balance.designs))}"
     if balance.table.adjusted:
         return f"Effective sample sizes\n{sizes_text(balance.sizes, 2, ('Unadjusted', 'Adjusted'))}"
     return f"Sample sizes\n{sizes_text(balance.sizes.iloc[:1], 2, ('All',))}"

@@ -20,6 +20,7 @@ from causalformula.frame.treatment import Kind, Treatment, level_label
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
 from causalformula.results.designs.balance import Balance
+from causalformula.results.designs.compared import compared, comparison_notes
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.imbalance import sample_from
 from causalformula.results.designs.overlap import SCORE, Overlap
@@ -63,9 +64,11 @@ def design_balance(
     s_d_denom: Any,
     means: bool,
     which_treat: Any,
+    compare: Mapping[str, DesignCore] | None = None,
 ) -> Balance:
     """See ``Design.balance``."""
     treatment = the_treatment(design)
+    others = {} if compare is None else compared(design, compare, cluster, which_treat)
     dose = treatment.kind is Kind.CONTINUOUS
     plan = read_plan(
         stats, binary, _denominator(design, s_d_denom), dose, flag("means", means) and not dose, treatment.levels
@@ -76,11 +79,20 @@ def design_balance(
     columns = _columns(
         design, flag("int", int, hint), whole("poly", poly, "powers of the covariates", MOST_POWERS), cluster
     )
-    if cluster is None:
-        found = _balance(design, *_among(columns, sample_of(design), design.call.frame.unit_weights > 0), asked)
-    else:
-        found = _by_group(design, columns, asked, cluster)
-    return replace(found, notes=done(design))
+    sample, used = sample_of(design), design.call.frame.unit_weights > 0
+    if cluster is not None:
+        return replace(_by_group(design, columns, asked, cluster), notes=done(design))
+    found = replace(_balance(design, *_among(columns, sample, used), asked), notes=done(design))
+    if not others:
+        return found
+    # all by this design's rows and divisors, so that the sample before is the same for each
+    parts = {
+        name: _balance(design, *_among(columns, replace(sample, w=other.design_weights.weights), used), asked)
+        for name, other in others.items()
+    }
+    return replace(
+        found, designs=parts, notes=comparison_notes(design, others, {k: done(d) for k, d in others.items()})
+    )
 
 
 def done(design: DesignCore) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ def look(data: pd.DataFrame) -> Axes:
     print(again.estimate, also.balance(threshold=0.05).to_frame(), design.summary())
     again.plot("effects")
     cf.lm("y ~ x", data, na_action="fail").plot()
+    print(also.plot("qq", covariate="all").shape, also.plot("ecdf", covariate=["x"]).flat[0])
+    print(also.balance(compare={"first": design}), also.plot("love", compare={"first": design}).get_xlabel())
     return also.plot("overlap")
 
 
