@@ -95,9 +95,12 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         """
         return self._rows(residuals.residuals(self.regression, type), "residuals")
 
-    @property
+    def rstandard(self) -> pd.Series[Any]:
+        """Residuals over their estimated standard deviation: ``residuals("standardized")``."""
+        return self.residuals("standardized")
+
     def rstudent(self) -> pd.Series[Any]:
-        """Studentized residuals."""
+        """Residuals over a standard deviation estimated without the row itself: ``residuals("studentized")``."""
         return self.residuals("studentized")
 
     def hatvalues(self) -> pd.Series[Any]:
