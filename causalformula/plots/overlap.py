@@ -51,6 +51,10 @@ def support(
     label : str
         Of the axis.
 
+    Returns
+    -------
+    Axes
+
     Notes
     -----
     Where an arm has nearly all its mass at one score, as many controls at 0, its peak before weighting would flatten

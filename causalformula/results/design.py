@@ -54,6 +54,11 @@ class Design(Shown, DesignCore, Generic[R]):
         -------
         DataFrame
             With the row labels of the data; ``weights`` include sampling weights.
+
+        Raises
+        ------
+        OptionError
+            For a name that the data have already, or that is no text.
         """
         data = self.call.frame.data_used()
         made = self.design_weights
@@ -129,7 +134,17 @@ class Design(Shown, DesignCore, Generic[R]):
         return design_balance(self, stats, binary, un, threshold, int, poly, cluster, s_d_denom, means, which_treat)
 
     def summary(self, top: int = 5) -> WeightsSummary:
-        """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
+        """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the largest, variability, ESS.
+
+        Parameters
+        ----------
+        top : int
+            How many of the largest weights of each arm are shown.
+
+        Returns
+        -------
+        WeightsSummary
+        """
         return weights_summary(self, top)
 
     def overlap(self) -> Overlap:
@@ -161,7 +176,7 @@ class Design(Shown, DesignCore, Generic[R]):
         bins: int | None = None,
         level: Any = None,
     ) -> Axes:
-        """Draw the design; returns the axes.
+        """Draw the design.
 
         Parameters
         ----------
@@ -193,6 +208,10 @@ class Design(Shown, DesignCore, Generic[R]):
         level : optional
             Of ``"overlap"``, ``"calibration"`` and ``"roc"``: the level of the treatment whose score is drawn. By
             default the treated one of two; of several the focal one, or else the last.
+
+        Returns
+        -------
+        Axes
 
         Raises
         ------
