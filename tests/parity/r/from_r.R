@@ -10,6 +10,7 @@ heart$Severe <- heart$Severity > 50
 heart$Ward <- (seq_len(nrow(heart)) - 1) %% 25
 heart$Share <- 1 + heart$Ward %% 2
 heart$Early <- as.numeric(heart$Ward < 12)
+panel <- read.csv(file.path(here, "../../../causalformula/datasets/did_panel.csv"))
 model <- lm(Severity ~ Drug + I.H, heart)
 smaller <- lm(Severity ~ Drug, heart)
 logit <- glm(Severe ~ Drug + I.H, binomial, heart)
