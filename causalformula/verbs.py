@@ -49,6 +49,10 @@ def parse(
     env : mapping of str to callable, optional
         Functions of the caller's own that the formula may call.
 
+    Returns
+    -------
+    Spec
+
     Raises
     ------
     FormulaError
@@ -212,6 +216,11 @@ def design(
     -------
     Design
         ``.weights .balance() .summary() .overlap() .ess() .plot()``, and ``.fit("Y ~ treat(A)")`` for the effect.
+
+    Raises
+    ------
+    FormulaError, DataError, OptionError, IdentificationError, CapabilityError, ConvergenceError
+        Each says what failed, where, and what to do.
 
     Examples
     --------

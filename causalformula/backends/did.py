@@ -45,6 +45,13 @@ class DiD(Options):
     """Options of ``method="did"``: those that every method takes.
 
     The outcome model is linear, as parallel trends are an assumption on the outcome's own scale.
+
+    Parameters
+    ----------
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     def __post_init__(self) -> None:

@@ -35,6 +35,13 @@ class DifferenceInMeans(Options):
     ``cluster(g)`` says that clusters were assigned: standard errors are CR2, as estimatr's. ``vcov="~g"`` is what it is
     everywhere, ``sandwich::vcovCL``'s CR1S. The degrees of freedom of the design (Welch's) are those of differences; a
     ratio of means has the residual ones.
+
+    Parameters
+    ----------
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
 

@@ -227,6 +227,10 @@ class Fit:
             In words, for the print.
         models, notes
             As in ``Fit``.
+
+        Returns
+        -------
+        Fit
         """
         frame, estimand = outcomes.frame, str(outcomes.options.estimand)
         design, scored = unit_design(frame.n), (models or {}).get("propensity")
@@ -235,7 +239,16 @@ class Fit:
         return cls(outcomes.answer(Query()), estimand, design, method, outcomes, models or {}, notes)
 
     def caveats_under(self, request: Request) -> tuple[str, ...]:
-        """The caveats that are true of standard errors of this kind: resampling makes the design anew each time."""
+        """The caveats that are true of standard errors of this kind: resampling makes the design anew each time.
+
+        Parameters
+        ----------
+        request : Request
+
+        Returns
+        -------
+        tuple of str
+        """
         if isinstance(request, Given):
             return ()
         if isinstance(request, (Bootstrap, Jackknife)):
@@ -243,7 +256,16 @@ class Fit:
         return (*self.given, *self.caveats, *(self.unadjusted if _unadjusted(request) else ()))
 
     def notes_under(self, request: Request) -> tuple[str, ...]:
-        """What the print must say beside standard errors of this kind."""
+        """What the print must say beside standard errors of this kind.
+
+        Parameters
+        ----------
+        request : Request
+
+        Returns
+        -------
+        tuple of str
+        """
         return (*self.notes, *self.caveats_under(request))
 
     @property
@@ -258,6 +280,14 @@ class Fit:
 
     def ask(self, query: Query) -> Answer:
         """The answer to another query from the same fit.
+
+        Parameters
+        ----------
+        query : Query
+
+        Returns
+        -------
+        Answer
 
         Raises
         ------

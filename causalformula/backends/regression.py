@@ -34,6 +34,10 @@ class Regression(Options):
     ----------
     interact : bool
         Interact the treatment with every covariate (Lin 2013): a model an arm, as ``estimatr::lm_lin``.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     interact: bool = False

@@ -61,6 +61,10 @@ class Subclass(DistanceOptions):
         differences within strata, weighted by the target's shares of them (default covariance HC2, Neyman's).
     interact : bool
         Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     subclass: Any = 6

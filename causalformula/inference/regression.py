@@ -70,7 +70,7 @@ class FittedRegression:
     iterations : int
         Fisher scoring iterations; 0 for least squares.
     converged, boundary : bool
-    weighted, has_offset, intercept : bool
+    weighted, linear, intercept : bool
         What the caller gave.
     notes : tuple of str
         R's warnings, and ``lost``.

@@ -50,7 +50,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Classical(Request):
-    """Model-based variance: the inverse information times the dispersion."""
+    """Model-based variance: the inverse information times the dispersion.
+
+    Parameters
+    ----------
+    df, unconditional : optional
+        As in ``Request``.
+    """
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class HC(Request):
     weights : {"estimated", "fixed"}, optional
         Whether estimated first stages enter or are treated as given. By default HC0 and HC1 treat them as given, as
         WeightIt does, and the others, whose leverage is not defined after estimated weights, are refused.
+    df, unconditional : optional
+        As in ``Request``.
     """
 
     type: str = "HC3"
@@ -80,7 +88,15 @@ class HC(Request):
 
 @dataclass(frozen=True)
 class Asympt(Request):
-    """Stacked M-estimation sandwich with every stage estimated, observed information and no small-sample factor."""
+    """Stacked M-estimation sandwich with every stage estimated, observed information and no small-sample factor.
+
+    Parameters
+    ----------
+    weights : {"estimated", "fixed"}
+        Whether estimated first stages enter or are treated as given.
+    df, unconditional : optional
+        As in ``Request``.
+    """
 
     _: KW_ONLY
     weights: str = "estimated"
@@ -103,6 +119,10 @@ class Cluster(Request):
     fix : bool
         With several groupings the matrix may have negative eigenvalues, even negative variances, which give no standard
         error. Set them to zero in the covariance of the model's coefficients, as ``vcovCL(fix = TRUE)``.
+    weights : {"estimated", "fixed"}
+        Whether estimated first stages enter or are treated as given.
+    df, unconditional : optional
+        As in ``Request``.
     """
 
     by: str | Sequence[str] = ()
@@ -142,6 +162,8 @@ class HAC(Request):
         Fit a first-order vector autoregression to the scores, and recolour afterwards.
     adjust : bool, optional
         Multiply by ``n / (n - k)``; by default ``Andrews`` does and ``NeweyWest`` does not, as in sandwich.
+    df, unconditional : optional
+        As in ``Request``.
     """
 
     type: str = "NeweyWest"
@@ -187,6 +209,8 @@ class DriscollKraay(Request):
         Number of lags of the Bartlett weights; ``floor(T^(1/4))`` where not given.
     adjust : bool
         Multiply by ``n / (n - k)``.
+    df, unconditional : optional
+        As in ``Request``.
     """
 
     time: str = ""
@@ -223,6 +247,8 @@ class Bootstrap(Request):
         (the Bayesian bootstrap, Rubin 1981), under which no unit, and so no rare level, ever drops out.
     n_jobs : int, optional
         Processes, through joblib; as ``joblib.parallel_config(n_jobs=)`` has it where not given, one without that.
+    df, unconditional : optional
+        As in ``Request``; refits have the latter in any case.
     """
 
     reps: int = 999
@@ -271,6 +297,8 @@ class Wild(Request):
         One is drawn, and reported, where none is given.
     tails : {"symmetric", "equal"}
         p-value of ``|t|``, or twice the smaller tail of t.
+    df, unconditional : optional
+        As in ``Request``; ``unconditional=True`` is refused.
     """
 
     reps: int = 9999
@@ -312,6 +340,8 @@ class Jackknife(Request):
         Spread about the mean of the leave-one-out estimates, or about the estimate.
     n_jobs : int, optional
         Processes, through joblib; as ``joblib.parallel_config(n_jobs=)`` has it where not given, one without that.
+    df, unconditional : optional
+        As in ``Request``; refits have the latter in any case.
     """
 
     cluster: str | None = None

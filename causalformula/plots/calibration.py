@@ -52,6 +52,10 @@ def calibration(
     label, who : str
         What the score is, and whose share is drawn.
 
+    Returns
+    -------
+    Axes
+
     Notes
     -----
     The bars are 95% Wilson intervals with effective sizes (see ``shares``). After weighting, a hollow mark without a
@@ -174,6 +178,10 @@ def roc(
         What the score is.
     who : pair of str
         Names of the units that are not treated and of those that are.
+
+    Returns
+    -------
+    Axes
     """
     ax = new_axes(ax)
     samples = [("Before", before, COLOURS[1])] + ([("After", after, COLOURS[0])] if after is not None else [])

@@ -108,12 +108,38 @@ def plain_numbers(ax: Axes, spread: float) -> None:
 
 
 def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
-    """The effects of a fit with their intervals: its own ``plot("effects")``."""
+    """The effects of a fit with their intervals: its own ``plot("effects")``.
+
+    Parameters
+    ----------
+    result : Result
+        Of ``cf.fit``.
+    ax : matplotlib Axes, optional
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    Axes
+    """
     return _drawable(result, "plot", "effects").plot("effects", ax, level)
 
 
 def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
-    """The outcome in the groups that a fit compares: its own ``plot("outcome")``."""
+    """The outcome in the groups that a fit compares: its own ``plot("outcome")``.
+
+    Parameters
+    ----------
+    result : Result
+        Of ``cf.fit``.
+    ax : matplotlib Axes, optional
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    Axes
+    """
     return _drawable(result, "plot", "outcome").plot("outcome", ax, level)
 
 
@@ -129,8 +155,24 @@ def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, interc
 
     Parameters
     ----------
+    model : Model
+        Or another object with a ``tidy()`` of one row a coefficient.
+    ax : matplotlib Axes, optional
+    level : float
+        Of the intervals.
     intercept : bool
         Whether the intercept is drawn, whose scale is seldom that of the others.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    OptionError
+        For several models, or what has no coefficients.
+    DataError
+        Where there is no coefficient to draw.
     """
     if isinstance(model, (list, tuple, dict)):
         raise OptionError("coefficients() draws one model; cf.table([...]) sets several side by side")

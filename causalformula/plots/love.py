@@ -47,6 +47,10 @@ def love(
         The value of perfect balance: 0 for differences, 1 for ratios.
     label : str
         Of the axis.
+
+    Returns
+    -------
+    Axes
     """
     ax = new_axes(ax, height=1.9 + 0.28 * len(rows))
     place = np.arange(len(rows))

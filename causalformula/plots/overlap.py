@@ -56,6 +56,10 @@ def support(
         Histograms of so many bars in the place of densities: the share of each arm in a bar. The distance need then be
         no probability.
 
+    Returns
+    -------
+    Axes
+
     Notes
     -----
     Where an arm has nearly all its mass at one score, as many controls at 0, its peak before weighting would flatten

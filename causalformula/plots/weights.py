@@ -32,6 +32,10 @@ def weights(total: Array, arms: Mapping[str, Bools], ax: Axes | None = None, *, 
     arms : mapping of str to ndarray (n,) of bool
     ax : matplotlib Axes, optional
     bins : int
+
+    Returns
+    -------
+    Axes
     """
     ax = new_axes(ax)
     positive = total[total > 0]

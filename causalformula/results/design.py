@@ -56,6 +56,11 @@ class Design(Shown, DesignCore, Generic[R]):
         -------
         DataFrame
             With the row labels of the data; ``weights`` include sampling weights.
+
+        Raises
+        ------
+        OptionError
+            For a name that the data have already, or that is no text.
         """
         data = self.call.frame.data_used()
         made = self.design_weights
@@ -139,7 +144,17 @@ class Design(Shown, DesignCore, Generic[R]):
         )
 
     def summary(self, top: int = 5) -> WeightsSummary:
-        """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the ``top`` largest, variability, ESS."""
+        """The weights in numbers, as ``WeightIt``'s summary has them: ranges, the largest, variability, ESS.
+
+        Parameters
+        ----------
+        top : int
+            How many of the largest weights of each arm are shown.
+
+        Returns
+        -------
+        WeightsSummary
+        """
         return weights_summary(self, top)
 
     def overlap(self) -> Overlap:
@@ -199,7 +214,7 @@ class Design(Shown, DesignCore, Generic[R]):
         level: Any = None,
         compare: Mapping[str, DesignCore] | None = None,
     ) -> Axes | NDArray[np.object_]:
-        """Draw the design; returns the axes, or an array of them for several covariates.
+        """Draw the design.
 
         Parameters
         ----------
@@ -241,6 +256,10 @@ class Design(Shown, DesignCore, Generic[R]):
         level : optional
             Of ``"overlap"``, ``"calibration"``, ``"roc"``, ``"jitter"`` and ``"hist"``: the level of the treatment
             whose score is drawn. By default the treated one of two; of several the focal one, or else the last.
+
+        Returns
+        -------
+        Axes, or an array of them for several covariates
 
         Raises
         ------

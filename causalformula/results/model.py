@@ -60,7 +60,17 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         return self.params
 
     def glance(self, names: Spelling = "broom") -> pd.DataFrame:
-        """One row with broom's names, and the covariance asked for."""
+        """One row with broom's names, and the covariance asked for.
+
+        Parameters
+        ----------
+        names : {"broom", "snake"}
+            ``adj.r.squared`` or ``adj_r_squared``.
+
+        Returns
+        -------
+        DataFrame
+        """
         return respelled(glance(self), names)
 
     # -- rows ------------------------------------------------------------------------------------------------------
@@ -92,12 +102,20 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         ----------
         type : str
             ``response``, ``working``, ``deviance``, ``pearson``, ``standardized`` or ``studentized``.
+
+        Returns
+        -------
+        Series
+            One value a row of the data that was used.
         """
         return self._rows(residuals.residuals(self.regression, type), "residuals")
 
-    @property
+    def rstandard(self) -> pd.Series[Any]:
+        """Residuals over their estimated standard deviation: ``residuals("standardized")``."""
+        return self.residuals("standardized")
+
     def rstudent(self) -> pd.Series[Any]:
-        """Studentized residuals."""
+        """Residuals over a standard deviation estimated without the row itself: ``residuals("studentized")``."""
         return self.residuals("studentized")
 
     def hatvalues(self) -> pd.Series[Any]:
@@ -159,6 +177,16 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
             An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
             ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
 
+        Returns
+        -------
+        Hypotheses, or Inequalities
+            One row an equation (left minus right side); ``.test`` is the joint test.
+
+        Raises
+        ------
+        OptionError
+            For a name that the model does not have, or a text that is no equation.
+
         Notes
         -----
         R: ``car::linearHypothesis`` 3.1 (F for a linear model, chi-squared for a generalised one), under the model's
@@ -170,7 +198,18 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         return hypotheses(self, equations)
 
     def permutation_test(self, reps: int = 999, *, strata: str | None = None, seed: int | None = None) -> NoReturn:
-        """Refused: coefficients have no assignment that could be permuted; a causal fit has."""
+        """Refused: coefficients have no assignment that could be permuted; a causal fit has.
+
+        Parameters
+        ----------
+        reps, strata, seed
+            As in ``Result.permutation_test``.
+
+        Raises
+        ------
+        CapabilityError
+            Always.
+        """
         raise CapabilityError(
             "a model has no treatment whose assignment could be permuted; write it as one, as in "
             "cf.fit('y ~ treat(a) + adjust(x)', data).permutation_test()"
@@ -202,7 +241,21 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         return to_marginaleffects(self)
 
     def plot(self, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
-        """Draw the coefficients with their intervals, without the intercept's unless asked for; returns the axes."""
+        """Draw the coefficients with their intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            One of a figure of your own; a new figure by default.
+        level : float
+            Of the intervals.
+        intercept : bool
+            Whether the intercept is drawn, whose scale is seldom that of the others.
+
+        Returns
+        -------
+        Axes
+        """
         return draw.coefficients(self, ax, level, flag("intercept", intercept))
 
     # -- print -----------------------------------------------------------------------------------------------------
@@ -214,6 +267,10 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         ----------
         level : float, optional
             Append a table of confidence limits at this level.
+
+        Returns
+        -------
+        Summary
         """
         return model_summary(self) if level is None else with_limits(self, level)
 

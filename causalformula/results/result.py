@@ -64,7 +64,17 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
     source: tuple[Result, tuple[str, ...]] | None = None
 
     def glance(self, names: Spelling = "broom") -> pd.DataFrame:
-        """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``."""
+        """One row with broom's names: those of the outcome model, then ``nobs, method, estimand, vcov``.
+
+        Parameters
+        ----------
+        names : {"broom", "snake"}
+            ``adj.r.squared`` or ``adj_r_squared``.
+
+        Returns
+        -------
+        DataFrame
+        """
         # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
         return respelled(glance_result(self, None if self.query is None else self.outcome), names)
 
@@ -93,6 +103,15 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         """Mean potential outcomes ``E[Y(a)]`` in the target population, one row a treatment level.
 
         Of effects by group, the means in each group: ``fit.by("sex").means()`` is ``fit.means().by("sex")``.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        CapabilityError
+            For effects that come from others, as a hypothesis does, or that are split by something other than a group.
         """
         asked = Query() if self.query is None else self.query
         if asked.split and asked.by is None:
@@ -115,6 +134,13 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         Result
             One row a group; ``.test`` is the Wald test of equality, None where the model holds them equal. Of
             ``means()``, the means in each group.
+
+        Raises
+        ------
+        CapabilityError
+            For effects by group already, or a method that has none.
+        DataError
+            For a column that the data do not have, or that makes no groups.
         """
         asked = Query() if self.query is None else self.query
         if asked.split:
@@ -138,6 +164,17 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         ----------
         vcov : str, request or matrix
             As in ``fit()``; ``"~g"`` may name any column of the data.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        OptionError
+            For a text that names no covariance.
+        CapabilityError
+            For one that this estimate does not have.
         """
         if self.source is not None:
             asked, equations = self.source
@@ -151,6 +188,11 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.
 
         The estimate minus its target is the mean of these up to second order; every nuisance is re-estimated.
+
+        Returns
+        -------
+        ndarray (n, q)
+            One row a row of the data that was kept (a unit, for ``did``), one column an effect.
         """
         return self.answer.estimate.exact_influence()
 
@@ -170,7 +212,13 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         return gone
 
     def effects(self) -> Any:
-        """Unit-level effects, for methods that have them."""
+        """Unit-level effects, for methods that have them.
+
+        Raises
+        ------
+        CapabilityError
+            For a method that has none.
+        """
         raise CapabilityError(
             f"method {self.call.record.name!r} has no unit-level effects; those are for the learners "
             "(t_learner, causal_forest, ...), which are not available yet"
@@ -281,12 +329,35 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
     # -- print -----------------------------------------------------------------------------------------------------
 
     def summary(self, level: float = 0.95) -> Summary:
-        """The effect table and, below it, the models behind it."""
+        """The effect table and, below it, the models behind it.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence limits.
+
+        Returns
+        -------
+        Summary
+        """
         behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
     def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
-        """Draw the effects with their intervals (``"effects"``) or the outcome by arm (``"outcome"``)."""
+        """Draw the effects with their intervals, or the outcome by arm.
+
+        Parameters
+        ----------
+        kind : {"effects", "outcome"}
+        ax : matplotlib Axes, optional
+            One of a figure of your own; a new figure by default.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Axes
+        """
         return draw(self, kind, ax, level)
 
     def __repr__(self) -> str:

@@ -128,14 +128,34 @@ class Stack(Result):
         return super()._unanswered() | of_one
 
     def glance(self, names: Spelling = "broom") -> pd.DataFrame:
-        """One row: units, number of fits, covariance."""
+        """One row: units, number of fits, covariance.
+
+        Parameters
+        ----------
+        names : {"broom", "snake"}
+            As for a fit.
+
+        Returns
+        -------
+        DataFrame
+        """
         import pandas as pd
 
         row = {"nobs": self.nobs, "fits": len(self.fits), "vcov": describe(self.covariance.request)}
         return respelled(pd.DataFrame([row]), names)
 
     def summary(self, level: float = 0.95) -> Summary:
-        """The table of effects, and the joint test where there is one."""
+        """The table of effects, and the joint test where there is one.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence limits.
+
+        Returns
+        -------
+        Summary
+        """
         reading = self.read(level)
         cells = reading.cells([str(label) for label in self.answer.labels], level)
         head = f"{self.title}\nFits: {len(self.fits)}      Units: {self.nobs}"

@@ -198,6 +198,11 @@ def table(
     -------
     Table
 
+    Raises
+    ------
+    OptionError
+        For what is no fit, a value that an argument does not take, or a statistic that no fit has.
+
     Notes
     -----
     R: ``modelsummary::modelsummary(list(...), stars = TRUE)``. A coefficient that the data do not determine, a limit or

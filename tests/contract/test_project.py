@@ -7,6 +7,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.backends import registry
+from causalformula.backends.catalogue import CATALOGUE, planned
 from causalformula.formula.language.grammar import ROLES
 from tests.vignettes import ROOT
 
@@ -67,3 +68,28 @@ def test_what_the_readme_says_is_not_read_is_not_read():
     (row,) = [line for line in read("README.md").splitlines() if line.endswith("no method uses them yet |")]
     used = {role for record in registry.methods() for role in record.roles}
     assert not set(re.findall(r"`(\w+)\(", row)) & used
+
+
+# What the README says is missing, and the methods, or the role, whose arrival makes it untrue.
+MISSING = {
+    "matching": ("nearest", "optimal", "full", "quick", "cem", "exact", "cardinality", "genetic"),
+    "doubly robust": ("aipw", "tmle"),
+    "machine-learning": ("dml", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"),
+    "instruments": ("iv", "liml", "gmm"),
+    "fixed effects": ("fe",),
+    "front-door": ("front_door",),
+    "censoring": ("censoring",),
+    "begin at different times": ("sunab", "imputation", "etwfe"),
+}
+
+
+def test_what_the_readme_says_is_missing_is_missing():
+    sentence = " ".join(read("README.md").partition("Not yet available: ")[2].partition("\n\n")[0].split())
+    used = {role for record in registry.methods() for role in record.roles}
+    waiting = {name for name in CATALOGUE if planned(name)} | (set(ROLES) - used)
+    assert waiting <= {name for names in MISSING.values() for name in names}
+    for words, names in MISSING.items():
+        assert (words in sentence) == bool(waiting & set(names)), words
+    with pytest.raises(cf.CapabilityError, match="no method for survival outcomes"):
+        cf.fit("Surv(I.H, Severity) ~ treat(Drug)", cf.datasets.load("heart"))
+    assert "survival outcomes" in sentence

@@ -14,7 +14,7 @@ from causalformula.backends import catalogue, registry
 from causalformula.errors import CapabilityError, CausalFormulaWarning
 from causalformula.formula.language.grammar import ROLES
 from causalformula.results.families.faces import face_of
-from tests.vignettes import ROOT, blocks, outputs, tidied
+from tests.vignettes import ROOT, calls, namespace, outputs, table_rows, tidied
 
 matplotlib.use("Agg")
 DOCS = ROOT / "docs"
@@ -24,10 +24,12 @@ sys.path.insert(0, str(DOCS / "_ext"))
 import record_tables as tables  # noqa: E402
 
 PAGES = sorted(DOCS.glob("*.md"))
-PACKAGES = (
-    *("MatchIt", "WeightIt", "cobalt", "marginaleffects", "sandwich"),
-    *("lmtest", "modelsummary", "survey", "estimatr", "boot"),
-)
+# What each R package exports for its users.
+VERBS = {
+    line.split()[0]: line.partition(": ")[2].split()
+    for line in (ROOT / "tests" / "contract" / "r_verbs.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+}
 # Words of a cell that holds no call of ours.
 WITHOUT = ("not yet: ", "no counterpart")
 
@@ -46,24 +48,9 @@ def read(name):
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def namespace(name):
-    """What a page's own code defines."""
-    made = {}
-    for block in blocks(read(name)):
-        if block.language == "python":
-            exec(compile(block.code, name, "exec"), made)
-    return made
-
-
 def rows(name):
     """The cells of every row of a page's tables, but for the headers."""
-    lines = [line for line in read(name).splitlines() if line.startswith("|")]
-    cells = [[cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    return [row for row in cells if row[0] not in ("R", "call", "---")]
-
-
-def calls(cell):
-    return re.findall(r"`([^`]+)`", cell)
+    return [row for row in table_rows(read(name)) if row[0] not in ("R", "call")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -74,7 +61,7 @@ def test_code_prints_what_the_page_shows(page):
 
 @pytest.mark.parametrize("name, column", [("from-r.md", 1), ("results.md", 0)])
 def test_every_call_of_ours_runs(name, column, capsys):
-    made, ran = namespace(name), 0
+    made, ran = namespace(read(name)), 0
     for row in rows(name):
         if row[column].startswith(WITHOUT):
             continue
@@ -94,9 +81,15 @@ def test_what_is_not_yet_there_is_planned():
         assert catalogue.planned(method.strip("`")), f"{r} is there now: write the call in docs/from-r.md"
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_package_has_a_table(package):
-    assert f"\n## {package}\n" in read("from-r.md")
+@pytest.mark.parametrize("package", VERBS)
+def test_every_verb_of_a_package_has_a_row_or_a_line(package):
+    """In a piece of code of R's side, or among those without a counterpart."""
+    section = read("from-r.md").partition(f"\n## {package}\n")[2].partition("\n## ")[0]
+    assert section.startswith("\n| R | here |")
+    table, _, without = section.partition("No counterpart:")
+    theirs = [row[0] for row in table_rows(table)] + re.findall(r"`[^`]+`", without)
+    named = set(re.findall(r"(?<![\w.])[A-Za-z][\w.]*", " ".join(code for cell in theirs for code in calls(cell))))
+    assert set(VERBS[package]) <= named, f"no row: {set(VERBS[package]) - named}"
 
 
 def test_every_matching_method_of_matchit_is_named():
@@ -112,7 +105,7 @@ def test_every_matching_method_of_matchit_is_named():
 def test_every_role_has_an_example_that_runs(role):
     example = tables.EXAMPLES[role]
     assert f"{role}(" in example and example in tables.roles_table()
-    made = namespace("roles.md")
+    made = namespace(read("roles.md"))
     if tables.readers(role):
         assert eval(example, made).tidy()["estimate"].notna().all()
     else:

@@ -6,7 +6,9 @@ import matplotlib
 import pytest
 
 import causalformula as cf
-from causalformula.backends import registry
+from causalformula.backends import kit, registry
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     CR_TYPES,
@@ -21,6 +23,7 @@ from causalformula.inference.requests import (
     Jackknife,
     Wild,
 )
+from causalformula.numerics.families import Family
 from tests.vignettes import ROOT, blocks, documents, outputs, tidied
 
 matplotlib.use("Agg")
@@ -104,3 +107,22 @@ def test_every_covariance_is_listed(place):
     assert {request.type for request in requests if isinstance(request, HC)} == set(HC_TYPES)
     assert {request.type for request in requests if isinstance(request, Cluster)} == {*CR_TYPES, None}
     assert any(isinstance(request, Cluster) and len(request.by) == 2 for request in requests)
+
+
+def test_the_table_of_names_is_complete_and_true():
+    """Whatever the method of vignette 00 is made of has a place in the table below it, and every name there exists."""
+    text = next(path for path in VIGNETTES if path.stem.startswith("00-")).read_text(encoding="utf-8")
+    code = text.partition("<!-- a method of your own -->")[2].partition("\n```\n")[0]
+    table = text.partition("What it uses, by name:")[2].partition("That is all.")[0]
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", table))))
+    own = r"\b(?:frame|options|the_treatment|setting|m|e|hat|family)\.(\w+)"
+    used = {*kit.__all__, *re.findall(own, code)}
+    assert used <= named, f"not in the table: {used - named}"
+    holders = {"frame": ModelFrame, "options": kit.Options}
+    for holder, name in re.findall(r"\b(frame|options)\.(\w+)", table):
+        assert name in dir(holders[holder]) or name in holders[holder].__dataclass_fields__, f"{holder}.{name}"
+    model = {
+        name for row in table.splitlines() if row.startswith("| `fit_outcome`") for name in re.findall(r"`\.(\w+)", row)
+    }
+    known = {*dir(FittedRegression), *FittedRegression.__dataclass_fields__, *dir(Family), *Family.__dataclass_fields__}
+    assert model and model <= known, model - known

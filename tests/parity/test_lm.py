@@ -229,7 +229,7 @@ def test_rows() -> None:
     model, r = fitted("lm_heart_adjusted"), stored("lm_heart_adjusted")
     reference.close(model.hatvalues()[:10], r["hat_head"], RTOL, what="hat")
     reference.close(model.cooks_distance()[:10], r["cooks_head"], RTOL, what="cooks")
-    reference.close(model.rstudent[:10], r["rstudent_head"], RTOL, what="rstudent")
+    reference.close(model.rstudent()[:10], r["rstudent_head"], RTOL, what="rstudent")
 
 
 PRINTED = [(name, key) for name in CASES for key in reference.values(name) if key.startswith("printed")]

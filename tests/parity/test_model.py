@@ -93,10 +93,10 @@ def test_rows(call: str) -> None:
     for kind, theirs in r["residuals"].items():
         reference.close(model.residuals(kind), many(theirs), RTOL, 1, kind)
     reference.close(model.hatvalues(), np.nan_to_num(many(r["hat"])), RTOL, 1, "hat")
-    reference.close(model.residuals("standardized"), many(r["standardized"]), RTOL, 1, "rstandard")
+    reference.close(model.rstandard(), many(r["standardized"]), RTOL, 1, "rstandard")
     reference.close(model.cooks_distance(), many(r["cooks"]), RTOL, 1, "cooks.distance")
     if model.df_residual > 1:  # with one degree of freedom the variance without a row is 0 / 0
-        reference.close(model.rstudent, many(r["studentized"]), RTOL, 1, "rstudent")
+        reference.close(model.rstudent(), many(r["studentized"]), RTOL, 1, "rstudent")
 
 
 @pytest.mark.parametrize("call", [c for c, r in MODELS.items() if r["newdata"]])

@@ -109,6 +109,15 @@ def test_glm_outcome_models(lalonde, estimand, key):
 
 
 @pytest.mark.parametrize("estimand", ESTIMANDS)
+def test_weights_from_given_scores(lalonde, estimand):
+    """R: get_w_from_ps(W$ps, treat, estimand), which are W$weights."""
+    stored = values(f"weightit_glm_{estimand}")
+    scored = lalonde.assign(score=vector(stored["ps"]))
+    found = cf.design("~ treat(treat)", scored, "ipw", ps="score", estimand=estimand)
+    close(found.weights, vector(stored["weights"]), 1e-8, what=estimand)
+
+
+@pytest.mark.parametrize("estimand", ESTIMANDS)
 def test_survey_standard_errors(lalonde, estimand):
     """R: svyglm(re78 ~ treat, svydesign(weights = W)): HC0 times n / (n - 1); vcovHC(lm) on the given weights."""
     stored = values(f"weightit_glm_{estimand}")["effects"]
@@ -535,7 +544,7 @@ def test_energy(lalonde):
     agrees(fit, stored["effects_HC0"], 1e-4)
 
 
-@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS"])
+@pytest.mark.parametrize("estimand", ESTIMANDS)
 def test_the_outcome_model_has_the_stacked_covariance(lalonde, estimand):
     """R: summary(lm_weightit(re78 ~ treat + age + educ + race, weightit = W)): all coefficients under asympt."""
     stored = matrix(values(f"weightit_glm_{estimand}")["effects_adjusted"]["coef_table"])

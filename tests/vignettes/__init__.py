@@ -86,3 +86,23 @@ def outputs(text: str) -> Iterator[tuple[Block, str]]:
     for block in blocks(text):
         if block.runs:
             yield block, run(block, namespace)
+
+
+def namespace(text: str) -> dict[str, Any]:
+    """What a document's own code defines."""
+    made: dict[str, Any] = {}
+    for block in blocks(text):
+        if block.language == "python":
+            exec(compile(block.code, "<document>", "exec"), made)
+    return made
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of every row of a document's tables; a bar within a cell is escaped."""
+    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    return [[cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def calls(cell: str) -> list[str]:
+    """The pieces of code of a cell."""
+    return re.findall(r"`([^`]+)`", cell)

@@ -45,6 +45,12 @@ class CBPS(BalancingOptions):
         Balance pairwise products too.
     over : bool
         Over-identified: the likelihood's score counts beside the balance conditions, which then hold only nearly.
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     over: bool = False

@@ -46,6 +46,12 @@ class Ebal(BalancingOptions):
         and two arms within twice that of each other.
     base_weights : str, optional
         A column of weights that the balancing weights stay as near to, in relative entropy, as balance allows.
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     tols: float = 0.0

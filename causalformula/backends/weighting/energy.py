@@ -50,6 +50,12 @@ class Energy(WeightingOptions):
         Least weight.
     dimension_adj : bool
         For a dose: the covariates' marginal distribution counts sqrt(p) times as much as the dose's own.
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     improved: bool = True

@@ -28,6 +28,12 @@ class IPT(BalancingOptions):
         Balance powers of the covariates up to this one (1 to 3).
     int : bool
         Balance pairwise products too.
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
 

@@ -75,6 +75,12 @@ class IPW(WeightingOptions):
         Folds of the cross-fitting; 1 fits and predicts on all rows.
     seed : int
         Of the folds.
+    interact : bool
+        Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
     link: str = "logit"

@@ -100,17 +100,44 @@ class Spec:
     # -- roles ---------------------------------------------------------------------------------------------
 
     def of(self, kind: str) -> tuple[Role, ...]:
-        """Roles of one kind, in order of appearance."""
+        """Roles of one kind, in order of appearance.
+
+        Parameters
+        ----------
+        kind : str
+            A role's name, such as ``adjust``.
+
+        Returns
+        -------
+        tuple of Role
+        """
         return tuple(role for role in self.roles if role.kind == kind)
 
     def has(self, kind: str) -> bool:
-        """Whether the formula holds such a role."""
+        """Whether the formula holds such a role.
+
+        Parameters
+        ----------
+        kind : str
+
+        Returns
+        -------
+        bool
+        """
         return any(role.kind == kind for role in self.roles)
 
     def rhs(self, kind: str) -> Node | None:
         """Bodies of all roles of a kind, joined by ``+``; None when there is none.
 
         A body that takes terms away (``a - b``) is put in parentheses, so that it takes nothing from the others.
+
+        Parameters
+        ----------
+        kind : str
+
+        Returns
+        -------
+        Node or None
         """
         bodies = [body for role in self.of(kind) for body in role.body]
         if len(bodies) < 2:
@@ -118,7 +145,17 @@ class Spec:
         return reduce(plus, (enclosed(body) for body in bodies))
 
     def option(self, kind: str, name: str) -> Node | None:
-        """Value of a role's option, None when it was not given."""
+        """Value of a role's option, None when it was not given.
+
+        Parameters
+        ----------
+        kind, name : str
+            The role and its option, as ``treat`` and ``ref``.
+
+        Returns
+        -------
+        Node or None
+        """
         return next((value for role in self.of(kind) for key, value in role.options if key == name), None)
 
     @property
@@ -150,7 +187,18 @@ class Spec:
         return tuple(dict.fromkeys(name for node in self.nodes() for name in variables(node)))
 
     def span_of(self, name: str) -> Span | None:
-        """Where a variable first stands in ``source``."""
+        """Where a variable first stands in ``source``.
+
+        Parameters
+        ----------
+        name : str
+            A column.
+
+        Returns
+        -------
+        tuple of int, or None
+            First character, and the one after the last.
+        """
         spans = [piece.span for node in self.nodes() for piece in variable_nodes(node) if piece.id == name]
         return min(spans, default=None)
 
@@ -159,7 +207,17 @@ class Spec:
         return any(has_dot(node) for node in self.nodes())
 
     def dot_excluded(self, kind: str = "adjust") -> set[str]:
-        """Columns that the dot in a role leaves out: the outcome and all that have another role."""
+        """Columns that the dot in a role leaves out: the outcome and all that have another role.
+
+        Parameters
+        ----------
+        kind : str
+            The role that holds the dot.
+
+        Returns
+        -------
+        set of str
+        """
         others = (node for role in self.roles if role.kind != kind for node in role.nodes())
         return {name for node in others for name in variables(node)} | set(
             variables(self.outcome) if self.outcome is not None else ()

@@ -52,11 +52,31 @@ class Hypotheses(Shown, Estimates):
     model: ModelCore
 
     def with_vcov(self, vcov: Any) -> Hypotheses:
-        """The same equations under another covariance of the coefficients."""
+        """The same equations under another covariance of the coefficients.
+
+        Parameters
+        ----------
+        vcov : str, request or matrix
+            As in ``Model.with_vcov``.
+
+        Returns
+        -------
+        Hypotheses
+        """
         return hypotheses(self.model.with_vcov(vcov), self.equations)
 
     def read(self, level: float = 0.95) -> Reading:
-        """Estimates, errors, tests and limits as arrays."""
+        """Estimates, errors, tests and limits as arrays.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        Reading
+        """
         return read(self.estimate, self.covariance, read_measure("difference"), level)
 
     @property
@@ -70,7 +90,17 @@ class Hypotheses(Shown, Estimates):
         return pd.DataFrame(self.covariance.matrix, index=self._labels, columns=self._labels)
 
     def summary(self, level: float = 0.95) -> Summary:
-        """The table, and the joint test below it."""
+        """The table, and the joint test below it.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        Summary
+        """
         cells = self.read(level).cells(self.equations, level)
         lines = [f"Standard errors: {self.covariance.label}"]
         if isinstance(self.covariance.request, Bootstrap):

@@ -47,19 +47,47 @@ class Inequalities(Shown):
 
     @property
     def p_value(self) -> float:
-        """The p-value, where there is one inequality."""
+        """The p-value, where there is one inequality.
+
+        Raises
+        ------
+        ValueError
+            Where there are several.
+        """
         if len(self.claims) != 1:
             raise ValueError(f"there are {len(self.claims)} inequalities, so no single p_value; read them in tidy()")
         return float(self.read().p_value[0])
 
     def read(self, level: float = 0.95) -> Reading:
-        """Estimates, errors, statistics and p-values as arrays; of an equivalence the weaker of its two tests."""
+        """Estimates, errors, statistics and p-values as arrays; of an equivalence the weaker of its two tests.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        Reading
+        """
         plain = self.reader(level)
         rows = [_tests(claim, plain, k) for k, claim in enumerate(self.claims)]
         return replace(plain, statistic=np.array([t for t, _ in rows]), p_value=np.array([p for _, p in rows]))
 
     def tidy(self, level: float = 0.95, names: Spelling = "broom") -> pd.DataFrame:
-        """One row an inequality: broom's columns (``names="snake"``: ``std_error``), and ``null``, in words."""
+        """One row an inequality: broom's columns, and ``null``, the null hypothesis in words.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence limits.
+        names : {"broom", "snake"}
+            ``std.error`` or ``std_error``.
+
+        Returns
+        -------
+        DataFrame
+        """
         import pandas as pd
 
         reading = self.read(level)
@@ -68,7 +96,17 @@ class Inequalities(Shown):
         return pd.DataFrame({**heads, **spelled(numbers, names)})
 
     def summary(self, level: float = 0.95) -> Summary:
-        """The table, and what is tested."""
+        """The table, and what is tested.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        Summary
+        """
         cells = self.read(level).cells([claim.null for claim in self.claims], level)
         names = tuple("one-sided Pr" if name.startswith("Pr(>|") else name for name in cells.cols)
         lines = ["One-sided tests; each row is a null hypothesis", "", replace(cells, cols=names)]

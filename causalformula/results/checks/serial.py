@@ -43,6 +43,13 @@ def dwtest(
     Test
         Without degrees of freedom (NaN).
 
+    Raises
+    ------
+    OptionError
+        For a value that an argument does not take, or what is no model.
+    CapabilityError
+        For a weighted or a generalised linear model.
+
     Notes
     -----
     R: ``lmtest::dwtest`` 0.9-40.
@@ -127,6 +134,13 @@ def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: s
     Returns
     -------
     Test
+
+    Raises
+    ------
+    OptionError
+        For a value that an argument does not take, or what is no model.
+    CapabilityError
+        For a weighted or a generalised linear model.
 
     Notes
     -----

@@ -38,6 +38,13 @@ def bptest(model: ModelCore, varformula: str | None = None, studentize: bool = T
     Test
         Chi-squared.
 
+    Raises
+    ------
+    OptionError
+        For a model without a regressor beside the constant, or what is no model.
+    CapabilityError
+        For a weighted or a generalised linear model.
+
     Notes
     -----
     R: ``lmtest::bptest`` 0.9-40.
@@ -91,6 +98,13 @@ def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: str =
     Test
         F. Powers that the model already holds (the square of a 0/1 variable) are no restrictions and are not counted,
         which ``lmtest`` does.
+
+    Raises
+    ------
+    OptionError
+        For a power below 2, or powers that are all in the model already.
+    CapabilityError
+        For a weighted or a generalised linear model.
 
     Notes
     -----

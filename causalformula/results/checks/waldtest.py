@@ -47,6 +47,11 @@ def waldtest(
     Test or Anova
         With R's table; of several comparisons the table alone, with a row a model.
 
+    Raises
+    ------
+    OptionError
+        For models that are not nested, a term that there is not, or what is no model.
+
     Notes
     -----
     R: ``lmtest::waldtest`` 0.9-40.

@@ -123,7 +123,23 @@ class Balance(Shown):
         return [str(t) for t in np.where(np.isnan(values), "", texts)]
 
     def judged(self, statistic: str) -> np.ndarray:
-        """Values of a statistic (``"Diff"``) that thresholds are held against: the adjusted, where there are any."""
+        """Values of a statistic that thresholds are held against: the adjusted, where there are any.
+
+        Parameters
+        ----------
+        statistic : str
+            A column without its sample, as ``Diff``, ``V.Ratio`` or ``KS``.
+
+        Returns
+        -------
+        ndarray
+            One value a row of the table.
+
+        Raises
+        ------
+        OptionError
+            For a statistic that the table does not have.
+        """
         if not isinstance(statistic, str) or f"{self.table.prefix}{statistic}.Un" not in self.table.columns:
             names = [name.removesuffix(".Un").removeprefix(self.table.prefix) for name in self.table.columns]
             known = [name for name in names if f"{self.table.prefix}{name}.Un" in self.table.columns]
@@ -151,7 +167,18 @@ class Balance(Shown):
         return pd.DataFrame.from_dict(rows, orient="index", columns=["balanced", "not.balanced", "worst"])
 
     def worst(self, statistic: str) -> str | None:
-        """The covariate with the greatest imbalance; the propensity score is none."""
+        """The covariate with the greatest imbalance; the propensity score is none.
+
+        Parameters
+        ----------
+        statistic : str
+            As in ``judged``.
+
+        Returns
+        -------
+        str or None
+            None where no covariate has a value.
+        """
         values = self.judged(statistic)
         with np.errstate(divide="ignore"):
             size = np.maximum(values, 1 / values) if statistic == "V.Ratio" else np.abs(values)

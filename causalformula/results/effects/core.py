@@ -53,7 +53,17 @@ class ResultCore(Estimates):
     source: tuple[ResultCore, tuple[str, ...]] | None = None
 
     def read(self, level: float = 0.95) -> Reading:
-        """Estimates, standard errors, tests and limits as arrays."""
+        """Estimates, standard errors, tests and limits as arrays.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        Reading
+        """
         return read(self.answer.estimate.theta, self.covariance, self.answer.measure, level)
 
     @property

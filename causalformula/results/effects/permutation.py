@@ -60,7 +60,13 @@ class PermutationTest(Shown):
 
     @property
     def p_value(self) -> float:
-        """The p-value, where there is one effect."""
+        """The p-value, where there is one effect.
+
+        Raises
+        ------
+        ValueError
+            Where there are several.
+        """
         if len(self.table) != 1:
             raise ValueError(f"there are {len(self.table)} effects, so no single p_value; read them in table")
         return float(self.table["p.value"].iloc[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, some
 from causalformula.numerics.arrays import Array
 from causalformula.plots.trends import trends
-from causalformula.results.effects.permutation import PermutationTest
 from causalformula.results.effects.pictures import effects
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
@@ -60,12 +59,18 @@ class DidResult(Result):
         total = np.bincount(cells, w, minlength=4)
         return np.asarray(np.bincount(cells, w * frame.y, minlength=4) / total).reshape(2, 2)
 
-    def permutation_test(self, *args: Any, **refused: Any) -> PermutationTest:
+    def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.
+
+        Parameters
+        ----------
+        *args
+            Those of other fits.
 
         Raises
         ------
         CapabilityError
+            Always.
         """
         raise CapabilityError(
             "a permutation test takes every order of the groups for equally likely, and a difference in differences is "
@@ -145,10 +150,22 @@ class DidResult(Result):
         return {"effects": effects, "trends": _trends}
 
     def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
-        """Draw the effects with their intervals (``"effects"``) or the groups' means over time (``"trends"``).
+        """Draw the effects with their intervals, or the groups' means over time.
 
         The trends show the means of both groups in both periods and, dashed, where the treated would be without
         treatment if their trend were that of the others (given the controls, where there are some).
+
+        Parameters
+        ----------
+        kind : {"effects", "trends"}
+        ax : matplotlib Axes, optional
+            One of a figure of your own; a new figure by default.
+        level : float
+            Of the intervals, which trends have none of.
+
+        Returns
+        -------
+        Axes
         """
         return super().plot(kind, ax, level)
 

@@ -45,6 +45,15 @@ class SubclassResult(Result):
         ----------
         vcov : optional
             As in ``fit()``; by default HC2, Neyman's ``sum_k share_k^2 (s_k1^2 / n_k1 + s_k0^2 / n_k0)``.
+
+        Returns
+        -------
+        SubclassResult
+
+        Raises
+        ------
+        CapabilityError
+            For effects in groups or strata, or that come from others.
         """
         self._over_everyone("stratified()")
         call = self.call

@@ -100,8 +100,14 @@ class ModelCore(FitNumbers, Estimates):
 
         Parameters
         ----------
+        level : float
+            Of the limits.
         normal : bool, optional
             Whether tests are z; R's own choice for the model's summary where not given.
+
+        Returns
+        -------
+        Reading
         """
         if normal is not None:
             flag("normal", normal)
@@ -140,9 +146,19 @@ class ModelCore(FitNumbers, Estimates):
 
         Parameters
         ----------
+        level : float
         method : {"wald", "profile"}
             ``wald``: R's ``confint`` of a linear model, ``confint.default`` of a generalised one. ``profile``: R's
             ``confint`` of a generalised linear model, from the profile likelihood.
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        OptionError
+            For another method, or no level.
         """
         if not isinstance(method, str) or method not in ("wald", "profile"):
             raise OptionError(f"method must be 'wald' or 'profile', not {method!r}")
@@ -166,7 +182,17 @@ class ModelCore(FitNumbers, Estimates):
         return dict(self.frame.missing_by)
 
     def with_vcov(self, vcov: Any) -> Self:
-        """The same coefficients with another covariance; ``"~g"`` may name any column of the data."""
+        """The same coefficients with another covariance.
+
+        Parameters
+        ----------
+        vcov : str, request or matrix
+            As in ``cf.fit``; ``"~g"`` may name any column of the data.
+
+        Returns
+        -------
+        Model
+        """
         return replace(self, covariance=model_covariance(self.regression, self.frame, vcov))
 
     def influence(self) -> Array:

@@ -63,7 +63,17 @@ class Estimates:
     covariance: Covariance
 
     def read(self, level: float = 0.95) -> Reading:
-        """Estimates, standard errors, tests and limits as arrays."""
+        """Estimates, standard errors, tests and limits as arrays.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        Reading
+        """
         raise NotImplementedError
 
     @property
@@ -111,14 +121,33 @@ class Estimates:
         return self._series(self.read().p_value, "p.value")
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Confidence limits at level ``1 - alpha`` (columns 0 and 1, as statsmodels)."""
+        """Confidence limits at level ``1 - alpha``, statsmodels' name.
+
+        Parameters
+        ----------
+        alpha : float
+
+        Returns
+        -------
+        DataFrame
+            Columns 0 and 1, as statsmodels has them.
+        """
         import pandas as pd
 
         reading = self.read(1 - check_alpha(alpha))
         return pd.DataFrame({0: self._series(reading.low, "low"), 1: self._series(reading.high, "high")})
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:
-        """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``."""
+        """Confidence limits with R's column names, ``2.5 %`` and ``97.5 %``.
+
+        Parameters
+        ----------
+        level : float
+
+        Returns
+        -------
+        DataFrame
+        """
         frame = self.conf_int(1 - check_level(level))
         frame.columns = list(limit_names(level))
         return frame
@@ -128,6 +157,8 @@ class Estimates:
 
         Parameters
         ----------
+        level : float
+            Of the confidence limits.
         names : {"broom", "snake"}
             ``std.error`` or ``std_error``, for tools that read a dot as a path.
 
