@@ -3,6 +3,7 @@
 from . import datasets, plots
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
+from .backends.matching.options import CEM, Exact, Nearest
 from .backends.regression import Regression
 from .backends.subclass import Subclass
 from .backends.weighting.cbps import CBPS
@@ -21,7 +22,18 @@ from .errors import (
     OptionError,
 )
 from .frame.matrix import model_matrix
-from .inference.requests import HAC, HC, Asympt, Bootstrap, Classical, Cluster, DriscollKraay, Jackknife, Wild
+from .inference.requests import (
+    HAC,
+    HC,
+    AbadieImbens,
+    Asympt,
+    Bootstrap,
+    Classical,
+    Cluster,
+    DriscollKraay,
+    Jackknife,
+    Wild,
+)
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
@@ -40,10 +52,12 @@ from .verbs import design, fit, parse
 __version__: str
 __all__ = [
     "CBPS",
+    "CEM",
     "HAC",
     "HC",
     "IPT",
     "IPW",
+    "AbadieImbens",
     "Asympt",
     "Bootstrap",
     "CapabilityError",
@@ -59,10 +73,12 @@ __all__ = [
     "DriscollKraay",
     "Ebal",
     "Energy",
+    "Exact",
     "FormulaError",
     "IdentificationError",
     "Jackknife",
     "Model",
+    "Nearest",
     "OptionError",
     "Regression",
     "Result",
