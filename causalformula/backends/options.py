@@ -13,19 +13,13 @@ import numpy as np
 
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import FormulaError, OptionError, choose
+from causalformula.inference.checks import shown
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 
 QUOTES = "'\""
 CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
-LONGEST = 60
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: its repr, or its type where that is long."""
-    text = repr(value)
-    return f"a {type(value).__name__}" if len(text) > LONGEST or "\n" in text else text
 
 
 def flag(name: str, value: Any, hint: str = "") -> bool:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, warn
+from causalformula.inference.checks import check_seed
 from causalformula.inference.refit import spread
-from causalformula.inference.requests import Bootstrap, check_seed
+from causalformula.inference.requests import Bootstrap
 from causalformula.numerics.arrays import Array, Codes
 
 # Replicates are refitted a chunk at a time; the chunk depends on n alone, so results do not depend on n_jobs.

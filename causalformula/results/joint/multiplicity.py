@@ -9,8 +9,8 @@ import numpy as np
 
 from causalformula.backends.options import one_of
 from causalformula.errors import CapabilityError, OptionError
+from causalformula.inference.checks import check_seed
 from causalformula.inference.multiplicity import METHODS, adjust
-from causalformula.inference.requests import check_seed
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.arrays import Array, Codes
