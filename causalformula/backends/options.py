@@ -13,10 +13,12 @@ import numpy as np
 
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import FormulaError, OptionError, choose
-from causalformula.inference.checks import shown
+from causalformula.inference.checks import shown as shown
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
+from causalformula.words import Contrast, Estimand
+from causalformula.words import Measure as MeasureWord
 
 QUOTES = "'\""
 CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
@@ -124,10 +126,10 @@ class Options:
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
-    estimand: str | None = None
-    contrast: Any = "reference"
-    measure: str = "difference"
-    family: str = "gaussian"
+    estimand: Estimand | None = None
+    contrast: Contrast = "reference"
+    measure: MeasureWord = "difference"
+    family: str | Family = "gaussian"
     focal: Any = None
 
     def __post_init__(self) -> None:

@@ -122,8 +122,11 @@ class Record:
     filed: tuple[str, str] = field(default=("", ""), repr=False)
 
     def __post_init__(self) -> None:
-        named = {"estimands": (self.estimands, ESTIMANDS), "roles": ((*self.roles, *self.unread), ROLES)}
-        named["default_for"] = (self.default_for, ROLES)
+        named: dict[str, tuple[Collection[Any], Collection[str]]] = {
+            "estimands": (self.estimands, ESTIMANDS),
+            "roles": ((*self.roles, *self.unread), ROLES),
+            "default_for": (self.default_for, ROLES),
+        }
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise OptionError(f"the name of a method is a word, such as 'my_method', not {shown(self.name)}")
         for what, (given, known) in named.items():
@@ -275,7 +278,7 @@ def record_of(options: Options) -> Record:
 
 
 def read_options(
-    method: str | Options, given: Mapping[str, Any], without: Collection[str] = ()
+    method: str | Options | type[Options], given: Mapping[str, Any], without: Collection[str] = ()
 ) -> tuple[Record, Options]:
     """Resolve ``method=`` and the keywords into a record and its options, completely checked.
 
@@ -300,7 +303,7 @@ def read_options(
         known = choose(wanted, record.estimands, f"method {record.name!r} offers", OTHER_ESTIMANDS)
         raise OptionError(f"unknown estimand {wanted!r}{known}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
-    estimand = options.estimand or record.default_estimand
+    estimand: Any = options.estimand or record.default_estimand
     if estimand not in record.estimands:
         raise OptionError(
             f"method {record.name!r} does not estimate the {estimand}; it offers {', '.join(record.estimands)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -25,15 +26,29 @@ from causalformula.inference.checks import (
     column_names,
 )
 from causalformula.numerics.arrays import Array
+from causalformula.words import (
+    BootstrapKind,
+    Centre,
+    CRType,
+    FirstStages,
+    HACType,
+    HCType,
+    Kernel,
+    Resampling,
+    Tails,
+    WildWeights,
+)
 
 # The covariance of sampling weights: HC0 times n / (n - 1).
-LINEARISED = "linearised"
+LINEARISED: Literal["linearised"] = "linearised"
 HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", LINEARISED)
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
 INTERVALS = ("percentile", "normal", "basic", "bca", "studentized")
 RESAMPLING = ("frequency", "exponential")
 WILD_WEIGHTS = ("rademacher", "webb", "mammen")
 WEIGHTS = ("estimated", "fixed")
+TAILS = ("symmetric", "equal")
+CENTRES = ("mean", "estimate")
 HAC_TYPES = ("NeweyWest", "Andrews")
 HAC_KERNELS = ("QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated")
 
@@ -78,9 +93,9 @@ class HC(Request):
         WeightIt does, and the others, whose leverage is not defined after estimated weights, are refused.
     """
 
-    type: str = "HC3"
+    type: HCType = "HC3"
     _: KW_ONLY
-    weights: str | None = None
+    weights: FirstStages | None = None
 
     def __post_init__(self) -> None:
         check_word("type", self.type, HC_TYPES)
@@ -94,7 +109,7 @@ class Asympt(Request):
     """Stacked M-estimation sandwich with every stage estimated, observed information and no small-sample factor."""
 
     _: KW_ONLY
-    weights: str = "estimated"
+    weights: FirstStages = "estimated"
 
     def __post_init__(self) -> None:
         check_word("weights", self.weights, WEIGHTS)
@@ -117,9 +132,9 @@ class Cluster(Request):
     """
 
     by: str | Sequence[str] = ()
-    type: str | None = None
+    type: CRType | None = None
     _: KW_ONLY
-    weights: str = "estimated"
+    weights: FirstStages = "estimated"
     fix: bool = False
 
     def __post_init__(self) -> None:
@@ -155,11 +170,11 @@ class HAC(Request):
         Multiply by ``n / (n - k)``; by default ``Andrews`` does and ``NeweyWest`` does not, as in sandwich.
     """
 
-    type: str = "NeweyWest"
+    type: HACType = "NeweyWest"
     lag: int | None = None
     _: KW_ONLY
     order_by: str | None = None
-    kernel: str = "QuadraticSpectral"
+    kernel: Kernel = "QuadraticSpectral"
     bandwidth: float | None = None
     prewhite: bool = True
     adjust: bool | None = None
@@ -237,12 +252,12 @@ class Bootstrap(Request):
     """
 
     reps: int = 999
-    kind: str = "percentile"
+    kind: BootstrapKind = "percentile"
     cluster: str | None = None
     strata: str | None = None
     seed: int | None = None
     _: KW_ONLY
-    weights: str = "frequency"
+    weights: Resampling = "frequency"
     n_jobs: int | None = None
 
     def __post_init__(self) -> None:
@@ -285,12 +300,12 @@ class Wild(Request):
     """
 
     reps: int = 9999
-    weights: str = "rademacher"
+    weights: WildWeights = "rademacher"
     null: bool = True
     cluster: str | None = None
     seed: int | None = None
     _: KW_ONLY
-    tails: str = "symmetric"
+    tails: Tails = "symmetric"
 
     def __post_init__(self) -> None:
         check_flag("unconditional", self.unconditional)
@@ -299,7 +314,7 @@ class Wild(Request):
                 "the wild bootstrap holds the covariates as they are, so it has no unconditional=True; use cf.Bootstrap"
             )
         check_word("weights", self.weights, WILD_WEIGHTS)
-        check_word("tails", self.tails, ("symmetric", "equal"))
+        check_word("tails", self.tails, TAILS)
         check_flag("null", self.null)
         check_reps(self.reps)
         check_seed(self.seed)
@@ -327,11 +342,11 @@ class Jackknife(Request):
 
     cluster: str | None = None
     _: KW_ONLY
-    centre: str = "mean"
+    centre: Centre = "mean"
     n_jobs: int | None = None
 
     def __post_init__(self) -> None:
-        check_word("centre", self.centre, ("mean", "estimate"))
+        check_word("centre", self.centre, CENTRES)
         check_jobs(self.n_jobs)
         check_column("cluster", self.cluster)
         super().__post_init__()

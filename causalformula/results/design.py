@@ -16,15 +16,17 @@ from causalformula.results.designs.pictures import draw
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.text.notebook import Shown
-from causalformula.words import Contrast, Measure, Picture
+from causalformula.words import BalanceStatistic, Binary, Contrast, Measure, Order, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from causalformula.numerics.families import Family
+
 # What ``fit`` makes: a Result, which stands above designs, so that only its type knows it.
 R = TypeVar("R")
-STATS = ("smd", "variance_ratio", "ks", "ovl")
+STATS: tuple[BalanceStatistic, ...] = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,8 +77,8 @@ class Design(Shown, DesignCore, Generic[R]):
 
     def balance(
         self,
-        stats: Sequence[str] | str = STATS,
-        binary: str = "raw",
+        stats: Sequence[BalanceStatistic] | BalanceStatistic = STATS,
+        binary: Binary = "raw",
         un: bool = True,
         threshold: float | Mapping[str, float] | None = 0.1,
         int: bool = False,
@@ -152,11 +154,11 @@ class Design(Shown, DesignCore, Generic[R]):
         kind: Picture = "love",
         ax: Axes | None = None,
         *,
-        stat: str | None = None,
-        binary: str | None = None,
+        stat: BalanceStatistic | None = None,
+        binary: Binary | None = None,
         threshold: float | None = 0.1,
         abs: bool | None = None,
-        order: str | None = None,
+        order: Order | None = None,
         covariate: str | None = None,
         bins: int | None = None,
         level: Any = None,
@@ -214,7 +216,7 @@ class Design(Shown, DesignCore, Generic[R]):
         self,
         formula: str | None = None,
         *,
-        family: str | None = None,
+        family: str | Family | None = None,
         measure: Measure | None = None,
         contrast: Contrast | None = None,
         interact: bool | None = None,

@@ -49,7 +49,8 @@ class SubclassResult(Result):
         self._over_everyone("stratified()")
         call = self.call
         assert call.record.estimate is not None
-        options: Any = replace(call.options, **{"estimator": "stratified", "interact": False})
+        changed: Any = {"estimator": "stratified", "interact": False}
+        options = replace(call.options, **changed)
         fit = call.record.estimate(call.frame, self.fit.designed, options)
         call, query = replace(call, options=options), Query()
         covariance = call.covariance(fit.answer, vcov, query)
