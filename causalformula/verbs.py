@@ -23,6 +23,7 @@ from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Vcov
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
 from causalformula.results.design_fit import warn_of_caveats
@@ -76,7 +77,7 @@ def parse(
 def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Any = None, subset: Any = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
     na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> SubclassResult: ...
@@ -84,7 +85,7 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Any = None, subset: Any = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
     na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> DidResult: ...
@@ -92,7 +93,7 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Any = None, subset: Any = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
     na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> Result: ...
@@ -107,7 +108,7 @@ def fit(
     contrast: Contrast | None = None,
     measure: Measure | None = None,
     family: str | Family | None = None,
-    vcov: Any = None,
+    vcov: Vcov | None = None,
     subset: Any = None,
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,

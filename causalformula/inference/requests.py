@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from causalformula.inference.checks import (
     check_word,
     column_names,
 )
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, HasArray
 from causalformula.words import (
     BootstrapKind,
     Centre,
@@ -380,6 +380,10 @@ class Later(Request):
     """A request that parses and whose variance the package does not compute yet."""
 
     text: str = ""
+
+
+# What ``vcov=`` takes: text, a request, a matrix.
+Vcov: TypeAlias = str | Request | HasArray
 
 
 def _check_bandwidth(value: object) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from causalformula.errors import OptionError
+from causalformula.inference.requests import Vcov
 from causalformula.results.design_fit import estimated, refuse_settled
 from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.balancing import design_balance, design_overlap, weights_summary
@@ -220,7 +221,7 @@ class Design(Shown, DesignCore, Generic[R]):
         measure: Measure | None = None,
         contrast: Contrast | None = None,
         interact: bool | None = None,
-        vcov: Any = None,
+        vcov: Vcov | None = None,
         **refused: Any,
     ) -> R:
         """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, warn
+from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of
@@ -131,7 +132,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         covariance = self.call.covariance(answer, self.covariance.request, query)
         return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
-    def with_vcov(self, vcov: Any) -> Self:
+    def with_vcov(self, vcov: Vcov | None) -> Self:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
         Parameters

@@ -11,7 +11,7 @@ import numpy as np
 
 from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, choose, some
-from causalformula.inference.requests import Classical, Given
+from causalformula.inference.requests import Classical, Given, Vcov
 from causalformula.numerics.arrays import Codes
 from causalformula.results.checks.anova import (
     NESTED,
@@ -28,7 +28,7 @@ from causalformula.words import NestedTest
 
 
 def waldtest(
-    model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Any = None, test: NestedTest = "F"
+    model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Vcov | None = None, test: NestedTest = "F"
 ) -> Test | Anova:
     """Wald test of a model against a nested one, which needs only the larger model's covariance.
 

@@ -83,3 +83,10 @@ def loop(data: pd.DataFrame) -> cf.Stack:
         return cf.stack(fits)
     except cf.OptionError as error:
         raise ValueError(str(error)) from error
+
+
+def covariances(data: pd.DataFrame, model: cf.Model) -> list[cf.Model]:
+    matrix = model.cov_params()
+    other = cf.lm("y ~ x", data, vcov=cf.Cluster(["g", "h"]))
+    print(cf.fit("y ~ treat(a)", data, vcov="HC3").with_vcov(cf.Bootstrap(99)), cf.waldtest(model, vcov=matrix))
+    return [model.with_vcov(matrix), model.with_vcov(matrix.to_numpy()), other.with_vcov("NeweyWest(2) ~ t")]

@@ -41,3 +41,5 @@ cf.fit("y ~ treat(a)", data, "subclass").cells()  # wrong: cells
 cf.fit("y ~ treat(a)", data, "subclass", measure="rato")  # wrong: measure
 print((cf.fit("y ~ treat(a)", data) - cf.fit("y ~ treat(a)", data)).fitz)  # wrong: fitz
 cf.table([], statistic="t")  # wrong: statistic
+cf.fit("y ~ treat(a)", data, vcov=3)  # wrong: vcov
+cf.lm("y ~ x", data).with_vcov(cf.HC)  # wrong: vcov
