@@ -18,6 +18,6 @@ Integers = NDArray[np.signedinteger[Any]]
 class HasArray(Protocol):
     """What numpy reads as an array, as a DataFrame is."""
 
-    def __array__(self, *args: Any, **kwargs: Any) -> NDArray[Any]:
+    def __array__(self) -> NDArray[Any]:
         """The numbers."""
         ...
