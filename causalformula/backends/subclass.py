@@ -36,6 +36,7 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.strata import Strata, stratify, stratum_weights
+from causalformula.words import Discard, Link, StrataEstimator
 
 MOST_STRATA = 10_000
 ESTIMATORS = ("weighted", "stratified")
@@ -75,9 +76,9 @@ class Subclass(Options):
     subclass: Any = 6
     min_n: int = 1
     distance: str = "glm"
-    link: str = "logit"
-    discard: str | None = None
-    estimator: str = "weighted"
+    link: Link = "logit"
+    discard: Discard | None = None
+    estimator: StrataEstimator = "weighted"
     interact: bool = False
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.reader import parse_model
-from causalformula.formula.language.syntax import Call, Node
+from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
@@ -164,25 +164,10 @@ def bind_regression(
 def _evaluated(text: str, table: Table, env: Env | None) -> Evaluated:
     """Every variable of the formula over all rows."""
     left, right = parse_model(text, tuple(env or ()))
-    _refuse_bar(right, text)
     taken = set() if left is None else set(variables(left))
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
     return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text)
-
-
-def _refuse_bar(right: Node, text: str) -> None:
-    """Of a bar between terms R makes a logical "or" in silence, where every reader means fixed effects."""
-    if not (isinstance(right, Call) and right.function == "|"):
-        return
-    behind = right.args[1].value
-    inside = deparse(right)
-    raise FormulaError(
-        "`|` between terms reads as fixed effects, which a plain model does not absorb yet; write factor(g) among the "
-        f"terms for few groups, and I({inside}) for the logical 'or'",
-        text,
-        behind.span,
-    )
 
 
 def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:

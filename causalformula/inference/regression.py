@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
 
-from causalformula.errors import ConvergenceError
 from causalformula.inference.columns import lost_to_tolerance, readable, refuse_vanished, solved_columns
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
+from causalformula.inference.starts import inner_means, polished_fit
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import Centred, Plan
 from causalformula.numerics.families import Family
@@ -311,11 +311,11 @@ def fit_glm(
         )
         if not to_zero:
             return scoring(start=start, mustart=mustart)
-        first, inner = mustart, _inner(family, y, weights) if start is None and mustart is None else None
+        first, inner = mustart, inner_means(family, y, weights) if start is None and mustart is None else None
         if family.name in ("binomial", "quasibinomial"):
             first, inner = (mustart if inner is None else inner), None
         polished = partial(polish, Z.X, y, family, weights, offset, floor=Z.tol)
-        return _to_zero(polished, scoring, start, first, inner)
+        return polished_fit(polished, scoring, start, first, inner)
 
     Z = solved_columns(X, weights, anchors, names, tol=0.0)
     fit = solved(Z)
@@ -325,50 +325,6 @@ def fit_glm(
     model = from_glm(fit, X, y, tuple(names), family, weights, offset, intercept, Z)
     lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
     return replace(model, notes=(*model.notes, *lost), lost=lost)
-
-
-def _to_zero(
-    polished: Callable[[GLMFit], GLMFit],
-    scoring: Callable[..., GLMFit],
-    start: Array | None,
-    mustart: Array | None,
-    inner: Array | None,
-) -> GLMFit:
-    """A polished fit; from ``inner`` means where R's own start diverges, as that of a quasi family may."""
-    fit, failure = None, None
-    try:
-        fit = polished(scoring(start=start, mustart=mustart))
-        if fit.converged and not fit.separated:
-            return fit
-    except ConvergenceError as error:
-        failure = error
-    if inner is not None:
-        try:
-            again = polished(scoring(mustart=inner))
-        except ConvergenceError:
-            again = None
-        if again is not None and again.converged and not again.separated:
-            return again
-    if fit is None:
-        assert failure is not None
-        raise failure
-    return fit
-
-
-def _inner(family: Family, y: Array, weights: Array | None) -> Array | None:
-    """Means inside the family's range to start from, where they are not the family's own.
-
-    R starts a binomial fit at ``(w y + 1/2) / (w + 1)``, the data themselves where weights are in the thousands, as
-    those of surveys are: nothing leads back from there. The unit of the weights must not matter, so they are taken at
-    mean one, where R's start is a good one.
-    """
-    share = family.name in ("binomial", "quasibinomial") and weights is not None
-    if not share and family.name != "quasi":
-        return None
-    w = np.ones(len(y)) if weights is None else weights / weights[weights > 0].mean()
-    if share or family.variance_name == "mu(1-mu)":
-        return np.asarray((w * y + 0.5) / (w + 1))
-    return np.asarray(y + 0.1) if family.variance_name == "mu" else None
 
 
 def _target(family: Family, mu: Array, prior: Array) -> Array:

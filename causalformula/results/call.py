@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends import registry
+from causalformula.backends import refits, registry
 from causalformula.backends.fit import OWN_GROUPINGS, Answer, DesignWeights, Query, own_grouping
 from causalformula.backends.options import Options
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
@@ -105,7 +105,7 @@ class Call:
             found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
         except FailedReplicates as error:
             again = Query() if query is None else query
-            why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
+            why = refits.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
         noted = replace(found, notes=(*found.notes, *self._told_of_single_cluster(request, groups), *idle))
@@ -184,8 +184,8 @@ class Call:
         again = {"frame": self.frame, "options": self.options, "query": query}
         if isinstance(request, Bootstrap) and request.kind == "studentized":
             clusters = groups[request.cluster] if request.cluster else None
-            return partial(registry.studentized, **again, clusters=clusters)
-        return partial(registry.replicates, **again)
+            return partial(refits.studentized, **again, clusters=clusters)
+        return partial(refits.replicates, **again)
 
     def _with_units(self, request: Request) -> Request:
         """``cluster(g)`` and ``strata(s)`` in the formula are the units and strata of a resampling that names none."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from causalformula.errors import OptionError
+from causalformula.inference.requests import Vcov
 from causalformula.results.design_fit import estimated, refuse_settled
 from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.balancing import design_balance, design_overlap, weights_summary
@@ -16,15 +17,17 @@ from causalformula.results.designs.pictures import draw
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.text.notebook import Shown
-from causalformula.words import Contrast, Measure, Picture
+from causalformula.words import BalanceStatistic, Binary, Contrast, Measure, Order, Picture
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from causalformula.numerics.families import Family
+
 # What ``fit`` makes: a Result, which stands above designs, so that only its type knows it.
 R = TypeVar("R")
-STATS = ("smd", "variance_ratio", "ks", "ovl")
+STATS: tuple[BalanceStatistic, ...] = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,8 +83,8 @@ class Design(Shown, DesignCore, Generic[R]):
 
     def balance(
         self,
-        stats: Sequence[str] | str = STATS,
-        binary: str = "raw",
+        stats: Sequence[BalanceStatistic] | BalanceStatistic = STATS,
+        binary: Binary = "raw",
         un: bool = True,
         threshold: float | Mapping[str, float] | None = 0.1,
         int: bool = False,
@@ -167,11 +170,11 @@ class Design(Shown, DesignCore, Generic[R]):
         kind: Picture = "love",
         ax: Axes | None = None,
         *,
-        stat: str | None = None,
-        binary: str | None = None,
+        stat: BalanceStatistic | None = None,
+        binary: Binary | None = None,
         threshold: float | None = 0.1,
         abs: bool | None = None,
-        order: str | None = None,
+        order: Order | None = None,
         covariate: str | None = None,
         bins: int | None = None,
         level: Any = None,
@@ -233,11 +236,11 @@ class Design(Shown, DesignCore, Generic[R]):
         self,
         formula: str | None = None,
         *,
-        family: str | None = None,
+        family: str | Family | None = None,
         measure: Measure | None = None,
         contrast: Contrast | None = None,
         interact: bool | None = None,
-        vcov: Any = None,
+        vcov: Vcov | None = None,
         **refused: Any,
     ) -> R:
         """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.

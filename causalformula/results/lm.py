@@ -17,6 +17,7 @@ from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -45,7 +46,7 @@ def lm(
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
-    vcov: Any = None,
+    vcov: Vcov | None = None,
     **refused: Any,
 ) -> Model:
     """Linear model by (weighted) least squares, R's ``lm``.
@@ -118,7 +119,7 @@ def glm(
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
-    vcov: Any = None,
+    vcov: Vcov | None = None,
     **refused: Any,
 ) -> Model:
     """Generalised linear model by iteratively reweighted least squares, R's ``glm``.

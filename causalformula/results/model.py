@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError
@@ -25,7 +25,7 @@ from causalformula.results.models.summary import coeftest, model_summary, print_
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.text.summary import Paged, Summary
-from causalformula.words import Interval, PredictType, ResidualType, Spelling
+from causalformula.words import Interval, PredictType, ResidualType, Spelling, TermTest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +215,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
             "cf.fit('y ~ treat(a) + adjust(x)', data).permutation_test()"
         )
 
-    def drop1(self, test: str | bool | None = "none") -> Anova:
+    def drop1(self, test: TermTest | Literal[False] | None = "none") -> Anova:
         """What the fit loses without each of its terms, R's ``drop1``; a term inside another stays.
 
         Parameters

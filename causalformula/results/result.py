@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, warn
+from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of
@@ -27,7 +28,7 @@ from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.summary import Paged, Summary
-from causalformula.words import Alternative, PermutationStatistic, Spelling
+from causalformula.words import Alternative, PermutationStatistic, ResultPicture, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     # -- other questions to the same fit ---------------------------------------------------------------------------
 
-    def means(self) -> Result:
+    def means(self) -> Self:
         """Mean potential outcomes ``E[Y(a)]`` in the target population, one row a treatment level.
 
         Of effects by group, the means in each group: ``fit.by("sex").means()`` is ``fit.means().by("sex")``.
@@ -120,7 +121,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             )
         return self._ask(Query("means", asked.by))
 
-    def by(self, name: str) -> Result:
+    def by(self, name: str) -> Self:
         """The effect in each group of a column of the data, with the test that they are equal.
 
         Parameters
@@ -157,7 +158,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         covariance = self.call.covariance(answer, self.covariance.request, query)
         return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
-    def with_vcov(self, vcov: Any) -> Result:
+    def with_vcov(self, vcov: Vcov | None) -> Self:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
         Parameters
@@ -177,8 +178,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             For one that this estimate does not have.
         """
         if self.source is not None:
-            asked, equations = self.source
-            return asked.with_vcov(vcov).hypothesis(equations)
+            result, equations = self.source
+            return asked(cast(Self, result).with_vcov(vcov), equations)
         found = tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
         for note in self.call.idle_notes(found.covariance.request):
             warn(note)
@@ -250,7 +251,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     # -- hypotheses ---------------------------------------------------------------------------------------------
 
-    def hypothesis(self, equations: str | Sequence[str]) -> Result | Inequalities:
+    def hypothesis(self, equations: str | Sequence[str]) -> Self | Inequalities:
         """Test equations among the estimates.
 
         Parameters
@@ -343,7 +344,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
-    def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals, or the outcome by arm.
 
         Parameters

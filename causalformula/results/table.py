@@ -18,6 +18,7 @@ from causalformula.results.table_input import check_layout, named_columns, notes
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.markup import markdown, piped
 from causalformula.results.text.summary import Summary
+from causalformula.words import TableStatistic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,7 @@ def table(
     *,
     names: Sequence[str] | None = None,
     stars: bool | Mapping[str, float] = True,
-    statistic: str | None = "std.error",
+    statistic: TableStatistic | None = "std.error",
     rename: Mapping[str, str] | Callable[[str], str] | None = None,
     glance: Sequence[str] | None = None,
     level: float = 0.95,

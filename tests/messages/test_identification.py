@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.backends import registry
+from causalformula.backends import refits, registry
 from causalformula.backends.fit import Query
 
 
@@ -188,7 +188,7 @@ def test_a_replicate_is_refused_only_where_a_fit_is(apart):
     drawn = np.random.default_rng(1).integers(0, len(apart), len(apart))
     counts = np.bincount(drawn, minlength=len(apart)).astype(float)
     call = fit.call
-    batch = registry.replicates(counts[None], frame=call.frame, options=call.options, query=Query())
+    batch = refits.replicates(counts[None], frame=call.frame, options=call.options, query=Query())
     whole = registry.run(call.frame.reweight(counts), call.options).estimate.theta
     np.testing.assert_allclose(batch[0], whole, rtol=1e-6)
 
@@ -208,7 +208,7 @@ def test_replicates_are_the_fits_of_their_resamples(link, terms):
         fit = cf.fit(f"y ~ treat(a) + adjust({terms})", data, "ipw", link=link)
         call = fit.call
         W = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(12)]).astype(float)
-        batch = registry.replicates(W, frame=call.frame, options=call.options, query=Query())[:, 0]
+        batch = refits.replicates(W, frame=call.frame, options=call.options, query=Query())[:, 0]
         whole = [registry.run(call.frame.reweight(w), call.options).estimate.theta[0] for w in W]
     np.testing.assert_allclose(batch, whole, rtol=1e-5)
 

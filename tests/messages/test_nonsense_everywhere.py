@@ -36,8 +36,11 @@ def _made() -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = cf.fit("y ~ treat(a) + adjust(x) + modify(f)", DATA)
+        panel = {"id": np.arange(60) // 2, "t": np.arange(60) % 2, "d": np.arange(60) // 30}
         return {
             "Result": fit,
+            "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
+            "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
             "Model": cf.lm("y ~ x + f", DATA),
             "Design": cf.design(F, DATA, "ipw"),
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
@@ -68,13 +71,14 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
 }
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult")
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     "Model.hypothesis": {"equations": "x = 0"},
     "Model.with_vcov": {"vcov": "HC3"},
-    **{f"{kind}.by": {"name": "f"} for kind in ("Result", "Stack")},
-    **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in ("Result", "Stack")},
-    **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in ("Result", "Stack")},
+    **{f"{kind}.by": {"name": "f"} for kind in RESULTS},
+    **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
+    **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
 DRAWN = {"calibration", "ecdf", "love", "roc", "support", "weights"}

@@ -43,6 +43,7 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
+from causalformula.words import Discard, Link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,11 @@ class IPW(WeightingOptions):
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
-    link: str = "logit"
+    link: Link = "logit"
     stabilize: bool = False
     trim: float | None = None
     trim_lower: bool = False
-    discard: Any = None
+    discard: Discard | tuple[float, float] | None = None
     by: str | None = None
     density: str = "dnorm"
     ps: str | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.requests import Bootstrap, Classical, Request
+from causalformula.inference.requests import Bootstrap, Classical, Request, Vcov
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
@@ -51,7 +51,7 @@ class Hypotheses(Shown, Estimates):
     test: Test
     model: ModelCore
 
-    def with_vcov(self, vcov: Any) -> Hypotheses:
+    def with_vcov(self, vcov: Vcov | None) -> Hypotheses:
         """The same equations under another covariance of the coefficients.
 
         Parameters

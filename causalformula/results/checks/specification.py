@@ -15,6 +15,7 @@ from causalformula.numerics.least_squares import least_squares
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test
 from causalformula.results.models.core import ModelCore
 from causalformula.results.reading.test import Test
+from causalformula.words import Powers
 
 # -- heteroscedasticity -----------------------------------------------------------------------------------------------
 
@@ -82,7 +83,7 @@ MOST_POWER = 100
 KINDS = ("fitted", "regressor", "princomp")
 
 
-def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: str = "fitted") -> Test:
+def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: Powers = "fitted") -> Test:
     """Ramsey's RESET test of the functional form: whether powers add anything to the model.
 
     Parameters
