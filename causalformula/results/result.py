@@ -107,8 +107,9 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         Parameters
         ----------
         name : str
-            A factor, string or logical; a numeric column is taken by its values where it has at most ten, otherwise by
-            its quartiles. A column that is not a modifier in the formula is allowed, and the print says so.
+            A factor, string or logical; a column of numbers, dates or times is taken by its values where it has at most
+            ten, otherwise by its quartiles. A column that is not a modifier in the formula is allowed, and the print
+            says so.
 
         Returns
         -------

@@ -115,6 +115,26 @@ def test_first_treated_periods(panel):
         assert cf.fit(formula, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["date", "time", "text"])
+def test_group_and_period_in_each_others_place(panel, kind):
+    when = pd.to_datetime(np.where(panel["Post"] == 1, "2020-02-01", "2020-01-01"))
+    dates = {"date": when, "time": when + pd.Timedelta("5h"), "text": when.strftime("%Y-%m-%d")}[kind]
+    data = panel.assign(when=dates)
+    for formula in ("Severity ~ did(when, Drug, unit = id)", "Severity ~ did(when, Drug)"):
+        text = message(formula, data)
+        assert text.startswith("when holds dates, and the first variable of did(...) says who is in the treated group")
+        assert "did(Drug, when)" in text
+    assert cf.fit("Severity ~ did(Drug, when, unit = id)", data).estimate == pytest.approx(cf.fit(F, panel).estimate)
+    if kind != "text":
+        first = message("Severity ~ did(first, when)", data.assign(first=data["when"]), cf.CapabilityError)
+        assert "has the values 2020-01-01" in first and "1577" not in first
+
+
+def test_years_in_the_place_of_the_group(panel):
+    text = message("Severity ~ did(Post, Drug)", panel.assign(Post=2010 + 4 * panel["Post"]), cf.CapabilityError)
+    assert "If Drug is the group and Post the period, write did(Drug, Post)" in text
+
+
 def test_units_treated_from_the_first_period_on(panel):
     data = on(panel)
     text = message(F, data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"])), cf.CapabilityError)
