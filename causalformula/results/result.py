@@ -212,8 +212,10 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only
             one row has it, may be used too. Nonlinear equations go through the delta method.
 
-            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
-            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
+            An equation is the null hypothesis, against a difference on either side. One inequality is a null hypothesis
+            too: ``"b1 <= 0"`` is rejected by estimates well above 0. An interval is the alternative: ``"-1 < b1 < 1"``,
+            or ``"abs(b1) < 1"``, asks for equivalence, with the null hypothesis that b1 lies outside (TOST). The print
+            and ``tidy()`` say which is which.
 
         Returns
         -------

@@ -19,6 +19,7 @@ from causalformula.results.models.core import ModelCore
 from causalformula.results.models.formula import formula_lines
 from causalformula.results.reading.carried import Equations, carried, joint_test
 from causalformula.results.reading.estimates import Estimates
+from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, read
 from causalformula.results.reading.test import Test
 from causalformula.results.text.notebook import Shown
@@ -72,7 +73,7 @@ class Hypotheses(Shown, Estimates):
     def summary(self, level: float = 0.95) -> Summary:
         """The table, and the joint test below it."""
         cells = self.read(level).cells(self.equations, level)
-        lines = [f"Standard errors: {self.covariance.label}"]
+        lines = [two_sided(self.equations), f"Standard errors: {self.covariance.label}"]
         if isinstance(self.covariance.request, Bootstrap):
             lines.append(f"Intervals: {self.covariance.request.kind}")
         return Summary((cells, *lines, *self.covariance.notes, "", str(self.test)))
