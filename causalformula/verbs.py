@@ -13,7 +13,7 @@ from causalformula.backends.routing import (
     refuse_strata_of_design,
     refuse_unread_roles,
 )
-from causalformula.errors import CapabilityError, FormulaError, warn
+from causalformula.errors import CapabilityError, FormulaError, asks, warn
 from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import from_json, with_tilde
 from causalformula.formula.language.reader import parse as read_formula
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
 
+@asks
 def parse(
     formula: str | Formula, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None
 ) -> Spec:
@@ -60,6 +61,7 @@ def parse(
     return read_formula(formula, outcome, tuple(env or ()))
 
 
+@asks
 def fit(
     formula: str | Spec | Formula,
     data: Any,
@@ -174,6 +176,7 @@ def fit(
     return result
 
 
+@asks
 def design(
     formula: str | Spec | Formula,
     data: Any,

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, asks, did_you_mean
 from causalformula.numerics.arrays import Array
 
 # The covariance of sampling weights: HC0 times n / (n - 1).
@@ -90,6 +90,7 @@ class Asympt(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Cluster(Request):
     """Cluster-robust sandwich over one or several groupings, ``sandwich::vcovCL``.
@@ -173,6 +174,7 @@ class HAC(Request):
         return self.type == "Andrews" if self.adjust is None else self.adjust
 
 
+@asks
 @dataclass(frozen=True)
 class DriscollKraay(Request):
     """Driscoll and Kraay's (1998) covariance for panels, ``sandwich::vcovPL``.

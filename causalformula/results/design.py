@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, asks
 from causalformula.results.design_fit import estimated, refuse_settled
 from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.balancing import design_balance, design_overlap, weights_summary
@@ -210,6 +210,7 @@ class Design(Shown, DesignCore, Generic[R]):
 
     # -- estimate --------------------------------------------------------------------------------------------------
 
+    @asks
     def fit(
         self,
         formula: str | None = None,

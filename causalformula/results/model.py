@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from causalformula.backends.options import flag
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, asks
 from causalformula.numerics.arrays import Array
 from causalformula.plots import draw
 from causalformula.results.arithmetic import Arithmetic
@@ -148,6 +148,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
 
     # -- inference -------------------------------------------------------------------------------------------------
 
+    @asks
     def hypothesis(self, equations: str | Sequence[str]) -> Hypotheses | Inequalities:
         """Test equations among the coefficients.
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from causalformula.backends.fit import Query
-from causalformula.errors import CapabilityError, warn
+from causalformula.errors import CapabilityError, asks, warn
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of
@@ -101,6 +101,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             )
         return self._ask(Query("means", asked.by))
 
+    @asks
     def by(self, name: str) -> Result:
         """The effect in each group of a column of the data, with the test that they are equal.
 
@@ -132,6 +133,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         covariance = self.call.covariance(answer, self.covariance.request, query)
         return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
+    @asks
     def with_vcov(self, vcov: Any) -> Result:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
@@ -203,6 +205,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     # -- hypotheses ---------------------------------------------------------------------------------------------
 
+    @asks
     def hypothesis(self, equations: str | Sequence[str]) -> Result | Inequalities:
         """Test equations among the estimates.
 

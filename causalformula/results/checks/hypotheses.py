@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.errors import asks
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.requests import Bootstrap, Classical, Request
@@ -52,6 +53,7 @@ class Hypotheses(Shown, Estimates):
     test: Test
     model: ModelCore
 
+    @asks
     def with_vcov(self, vcov: Any) -> Hypotheses:
         """The same equations under another covariance of the coefficients."""
         return hypotheses(self.model.with_vcov(vcov), self.equations)

@@ -61,8 +61,8 @@ class Inequalities(Shown):
     def tidy(self, level: float = 0.95, names: Spelling = "broom") -> pd.DataFrame:
         """One row an inequality: broom's columns (``names="snake"``: ``std_error``), and what is tested against what.
 
-        ``null`` and ``alternative`` are in words, ``term`` is the inequality as it was written; ``estimate`` its left minus its right side, and of an interval
-        the value between the bounds.
+        ``null`` and ``alternative`` are in words, ``term`` is the inequality as it was written; ``estimate`` is its
+        left minus its right side, and of an interval the value between the bounds.
         """
         import pandas as pd
 

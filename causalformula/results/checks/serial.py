@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from causalformula.backends.options import flag, one_of, whole
+from causalformula.errors import asks
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test, htest_text, ordered_rows
@@ -19,6 +20,7 @@ EXACT_ROWS = 100
 ALTERNATIVES = {"greater": "greater than", "less": "less than", "two.sided": "not"}
 
 
+@asks
 def dwtest(
     model: ModelCore, alternative: str = "greater", *, exact: bool | None = None, order_by: str | None = None
 ) -> Test:
@@ -109,6 +111,7 @@ def _dw_exact(value: float, X: Array) -> float:
     return float(np.clip(0.5 - area / np.pi, 0, 1))
 
 
+@asks
 def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: str | None = None) -> Test:
     """Breusch-Godfrey test for serial correlation up to an order.
 

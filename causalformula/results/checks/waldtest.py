@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import CapabilityError, OptionError, choose, some
+from causalformula.errors import CapabilityError, OptionError, asks, choose, some
 from causalformula.inference.requests import Classical, Given
 from causalformula.numerics.arrays import Codes
 from causalformula.results.checks.anova import (
@@ -25,6 +25,7 @@ from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.test import Test
 
 
+@asks
 def waldtest(
     model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Any = None, test: str = "F"
 ) -> Test | Anova:
