@@ -80,6 +80,8 @@ class Record:
         The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
+    resampled : callable, optional
+        Refuses options that reweighted rows cannot be fitted with, before any replicate is.
     needs : tuple of str
         Optional packages that it imports.
     face : str
@@ -108,6 +110,7 @@ class Record:
     batch: Batch | None = None
     batch_after: BatchAfter | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
+    resampled: Callable[[Any], None] | None = None
     needs: tuple[str, ...] = ()
     face: str = ""
     rebalance: str = "outcome({x}) adjusts for what is left"
@@ -182,6 +185,11 @@ OPTION_HINTS = {
         ("covariates", "confounders", "controls", "adjust"), "confounders are part of the formula: adjust(x + z)"
     ),
     **{role: f"it is part of the formula: {role}(x)" for role in ("offset", "strata", "modify", "fe", "iv")},
+    **dict.fromkeys(
+        ("propensity", "propensity_score", "propensity_scores", "pscore", "p_score", "scores"),
+        "terms of the treatment model are part of the formula, adjust(x) or propensity(x); method='ipw' takes scores "
+        "of your own as a column, ps='p', and a classifier, model=",
+    ),
     "ref": "the reference level is part of the formula: treat(A, ref = 'placebo')",
     "link": "the link belongs to the family: family=\"binomial(link = 'probit')\"",
     **dict.fromkeys(("na_rm", "missing", "dropna"), "missing values are of na_action='omit' or na_action='fail'"),

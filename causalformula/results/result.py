@@ -11,7 +11,7 @@ from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, asks, warn
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
-from causalformula.results.behind import model_of
+from causalformula.results.behind import model_of, scores_of
 from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.design import Design
 from causalformula.results.effects.core import ResultCore
@@ -194,9 +194,13 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         return self._model("outcome")
 
     @cached_property
-    def propensity(self) -> Model | None:
-        """The treatment model; None where the method has none."""
-        return self._model("propensity")
+    def propensity(self) -> Model | pd.Series[Any] | pd.DataFrame | None:
+        """The treatment model; where a method has scores without one, the scores by row; None where it has neither.
+
+        Scores of several levels are a frame with a column a level.
+        """
+        model = self._model("propensity")
+        return model if model is not None else scores_of(self.design)
 
     @cached_property
     def first_stage(self) -> Model | None:
@@ -288,7 +292,11 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     def summary(self, level: float = 0.95) -> Summary:
         """The effect table and, below it, the models behind it."""
-        behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
+        behind = {
+            "outcome": self.outcome,
+            "propensity": self._model("propensity"),
+            "first_stage": self.first_stage,
+        }
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
     def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:

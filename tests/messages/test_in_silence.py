@@ -249,3 +249,72 @@ def test_a_sum_of_outcomes_is_said(data):
     assert "sum y + z" in said(lambda: cf.fit("y + z ~ treat(a) + x", data))[1][0]
     assert said(lambda: cf.lm("y - z ~ x", data))[1] == []
     assert said(lambda: cf.lm("y + 1 ~ x", data))[1] == []
+
+
+# -- what would have no effect, or no sense -------------------------------------------------------------------------
+
+
+def test_weights_that_nobody_estimated_cannot_be_held_fixed(data):
+    for request in (cf.Asympt(weights="fixed"), cf.HC("HC0", weights="fixed"), cf.Cluster("g", weights="fixed")):
+        for formula in ("y ~ treat(a) + x", "y ~ treat(a)"):
+            with pytest.raises(cf.OptionError, match=r"estimated weights as given, and method .* estimates none"):
+                cf.fit(formula, data, vcov=request)
+        assert cf.fit("y ~ treat(a) + x", data, "ipw", vcov=request).std_error > 0
+    assert cf.fit("y ~ treat(a) + x", data, "energy", vcov=cf.HC("HC0", weights="fixed")).std_error > 0
+
+
+def test_averaged_scores_with_every_nuisance_held_fixed(data):
+    """The textbook standard error: the spread of the efficient influence function over the rows."""
+    from tests.laws.own_method import filed
+
+    filed()
+    late = data.assign(a=(data["x"] + np.random.default_rng(1).normal(size=60) > 0).astype(int))
+    fit = cf.fit("y ~ treat(a) + x", late, "augmented")
+    p = cf.glm("a ~ x", late, family="binomial").fitted.to_numpy()
+    a, y = late["a"].to_numpy(), late["y"].to_numpy()
+    arms = [cf.lm("y ~ x", late[a == k]).predict(late).to_numpy() for k in (0, 1)]
+    score = arms[1] - arms[0] + a * (y - arms[1]) / p - (1 - a) * (y - arms[0]) / (1 - p)
+    fixed = fit.with_vcov(cf.Asympt(weights="fixed"))
+    assert fixed.std_error == pytest.approx(score.std() / np.sqrt(60), rel=1e-6)
+    assert fixed.std_error != pytest.approx(fit.std_error, rel=1e-3)
+
+
+@pytest.mark.parametrize("vcov", [cf.Bootstrap(20, seed=1), "jackknife"])
+def test_a_learner_without_weights_is_refused_before_it_is_resampled(vcov, data):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    fit = cf.fit("y ~ treat(a) + x", data, "ipw", model=KNeighborsClassifier(20))
+    with pytest.raises(cf.OptionError, match=r"KNeighborsClassifier takes no sample weights, .*whose fit takes"):
+        fit.with_vcov(vcov)
+
+
+def test_scores_are_there_where_the_method_has_them(data):
+    three = data.assign(f=data["g"].replace({3: 0}).map({0: "u", 1: "v", 2: "w"}))
+    for method in ("ipw", "cbps"):
+        scores = cf.fit("y ~ treat(f) + x", three, method).propensity
+        assert list(scores.columns) == ["u", "v", "w"] and scores.index.equals(three.index)
+        np.testing.assert_allclose(scores.sum(axis=1), 1)
+        own = scores.to_numpy()[np.arange(60), pd.Categorical(three["f"]).codes]
+        np.testing.assert_allclose(1 / own, cf.fit("y ~ treat(f) + x", three, method).design.weights, rtol=1e-6)
+    for method in ("cbps", "ipt"):
+        fit = cf.fit("y ~ treat(a) + x", data, method)
+        pd.testing.assert_series_equal(fit.propensity, fit.design.distance, check_names=False)
+        assert "Propensity model" not in str(fit)
+    assert isinstance(cf.fit("y ~ treat(a) + x", data, "ipw").propensity, cf.Model)
+    assert cf.fit("y ~ treat(a) + x", data, "ebal").propensity is None
+
+
+def test_words_for_the_treatment_model(data):
+    for name in ("propensity", "propensity_score", "pscore"):
+        for run in (cf.fit, cf.design):
+            with pytest.raises(cf.OptionError, match=r"propensity\(x\); method='ipw' takes scores .* ps='p'") as caught:
+                run("y ~ treat(a) + x", data, "ipw", **{name: "x"})
+            assert "density'?" not in str(caught.value)
+
+
+def test_instruments_come_later(data):
+    with pytest.raises(
+        cf.CapabilityError, match=r"^iv\(...\) .* methods for instrumental variables come later"
+    ) as caught:
+        cf.fit("y ~ treat(a) + iv(z)", data)
+    assert "method=" not in str(caught.value)
