@@ -27,8 +27,8 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     for role, words in PLANNED_ROLES.items():
         if spec.has(role):
             raise CapabilityError(
-                f"{role}(...) is part of the grammar, and methods for {words} come later. Without it the formula asks "
-                "for an effect by adjustment, which answers another question"
+                f"{role}(...) is part of the grammar, and methods for {words} are not available yet, they come later. "
+                "Without it the formula asks for an effect by adjustment, which answers another question"
             )
     usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
