@@ -13,7 +13,7 @@ from causalformula.backends.routing import (
     refuse_strata_of_design,
     refuse_unread_roles,
 )
-from causalformula.errors import CapabilityError, FormulaError, warn
+from causalformula.errors import CapabilityError, FormulaError, asks, warn
 from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import from_json, with_tilde
 from causalformula.formula.language.reader import parse as read_formula
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
 
 
+@asks
 def parse(
     formula: str | Formula, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None
 ) -> Spec:
@@ -102,6 +103,7 @@ def fit(
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> Result: ...
 # fmt: on
+@asks
 def fit(
     formula: str | Spec | Formula,
     data: Any,
@@ -230,6 +232,7 @@ def design(
     contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> Design[Result]: ...
 # fmt: on
+@asks
 def design(
     formula: str | Spec | Formula,
     data: Any,

@@ -45,6 +45,11 @@ OPTION_HINTS = {
         ("covariates", "confounders", "controls", "adjust"), "confounders are part of the formula: adjust(x + z)"
     ),
     **{role: f"it is part of the formula: {role}(x)" for role in ("offset", "strata", "modify", "fe", "iv")},
+    **dict.fromkeys(
+        ("propensity", "propensity_score", "propensity_scores", "pscore", "p_score", "scores"),
+        "terms of the treatment model are part of the formula, adjust(x) or propensity(x); method='ipw' takes scores "
+        "of your own as a column, ps='p', and a classifier, model=",
+    ),
     "ref": "the reference level is part of the formula: treat(A, ref = 'placebo')",
     "link": "the link belongs to the family: family=\"binomial(link = 'probit')\"",
     **dict.fromkeys(("na_rm", "missing", "dropna"), "missing values are of na_action='omit' or na_action='fail'"),

@@ -84,6 +84,8 @@ class Record:
         The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
+    resampled : callable, optional
+        Refuses options that reweighted rows cannot be fitted with, before any replicate is.
     needs : tuple of str
         Optional packages that it imports.
     face : str
@@ -114,6 +116,7 @@ class Record:
     batch: Batch | None = None
     batch_after: BatchAfter | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
+    resampled: Callable[[Any], None] | None = None
     needs: tuple[str, ...] = ()
     face: str = ""
     rebalance: str = "outcome({x}) adjusts for what is left"

@@ -19,6 +19,7 @@ from causalformula.backends.distance import (
     read_distance,
     thin_arms,
 )
+from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Query
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
@@ -305,7 +306,9 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         overall = Surface(model, frame, part, options, base=made.target).potential()
         models = {"outcome": Fitted(model, part), **models}
         words += f"; weighted outcome regression ({model_word(family, model)})"
-        notes = (*notes, *model.notes, *dropped_terms(model), *idle_interact(frame, options.interact))
+        recipe, name = frame.design(part).recipe, frame.the_treatment.name
+        strained = strained_notes(overall.answer(Query()), model, recipe, name)
+        notes = (*notes, *model.notes, *dropped_terms(model), *strained, *idle_interact(frame, options.interact))
     outcomes = Subclassified(overall, within)
     return Fit(
         answer=outcomes.answer(Query()),

@@ -23,7 +23,7 @@ from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
-from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
@@ -176,7 +176,8 @@ def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:
     kept = (v if rows is None else take(v, rows) for v in evaluated.values)
     values = dict(zip(found.labels, kept, strict=True))
     outcome = sum_notes(found.variables[0]) if left else ()
-    return (*outcome, *text_notes(found.variables[int(left) :], values))
+    days = day_notes(found.variables, evaluated.memory.counted)
+    return (*outcome, *text_notes(found.variables[int(left) :], values), *days)
 
 
 def _special(role: str, given: Any, table: Table, env: Env | None, evaluated: Evaluated) -> tuple[Node, Value]:

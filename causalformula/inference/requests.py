@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, asks
 from causalformula.inference.checks import (
     check_column,
     check_covariance,
@@ -132,6 +132,7 @@ class Asympt(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Cluster(Request):
     """Cluster-robust sandwich over one or several groupings, ``sandwich::vcovCL``.
@@ -221,6 +222,7 @@ class HAC(Request):
         return self.type == "Andrews" if self.adjust is None else self.adjust
 
 
+@asks
 @dataclass(frozen=True)
 class DriscollKraay(Request):
     """Driscoll and Kraay's (1998) covariance for panels, ``sandwich::vcovPL``.

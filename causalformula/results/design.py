@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, asks
 from causalformula.inference.requests import Vcov
 from causalformula.results.design_fit import estimated, refuse_settled
 from causalformula.results.designs.balance import Balance
@@ -232,6 +232,7 @@ class Design(Shown, DesignCore, Generic[R]):
 
     # -- estimate --------------------------------------------------------------------------------------------------
 
+    @asks
     def fit(
         self,
         formula: str | None = None,

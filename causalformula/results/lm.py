@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
-from causalformula.errors import DataError, FormulaError, OptionError, choose, warn
+from causalformula.errors import DataError, FormulaError, OptionError, asks, choose, warn
 from causalformula.formula.expressions.values import Matrix
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
@@ -36,6 +36,7 @@ BINOMIAL = ("binomial", "quasibinomial")
 CONTINUES = "\0"
 
 
+@asks
 def lm(
     formula: str | Formula,
     data: Any,
@@ -105,6 +106,7 @@ def lm(
     return _model(fitted, frame, _call("lm", frame.text, given), vcov)
 
 
+@asks
 def glm(
     formula: str | Formula,
     data: Any,

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
 from causalformula.backends.options import listed_names
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.request_text import describe, read_request
@@ -174,6 +174,7 @@ class Stack(Result):
         return self.summary()
 
 
+@asks
 def stack(
     fits: Sequence[Result | Model] | Mapping[str, Result | Model],
     names: Sequence[str] | None = None,

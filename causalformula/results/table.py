@@ -11,7 +11,7 @@ import numpy as np
 
 from causalformula.backends.options import flag, one_of
 from causalformula.backends.registry import RECORDS
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, asks, did_you_mean
 from causalformula.inference.request_text import spoken
 from causalformula.results.reading.reading import check_level
 from causalformula.results.table_input import check_layout, named_columns, notes_below, read_marks
@@ -158,6 +158,7 @@ class Table:
         return frame
 
 
+@asks
 def table(
     fits: Sequence[Any] | Mapping[str, Any],
     *,

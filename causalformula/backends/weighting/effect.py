@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import refuse_single_rows, thin_arms
+from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.fit import Fit, Fitted, Query
 from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
@@ -39,8 +40,9 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     model = replace(model, notes=notes, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
     base, moving = _target(frame, weighting, options)
     potential = Surface(model, frame, part, options, base=base, moving=moving).potential()
+    answer, recipe = potential.answer(Query()), frame.design(part).recipe
     return Fit(
-        answer=potential.answer(Query()),
+        answer=answer,
         estimand=str(options.estimand),
         design=weighting.design,
         method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
@@ -51,6 +53,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
             *thin_arms(frame, weighting.weights),
             *model.notes,
             *dropped_terms(model),
+            *strained_notes(answer, model, recipe, frame.the_treatment.name),
             *idle_interact(frame, options.interact),
         ),
         caveats=weighting.caveats,

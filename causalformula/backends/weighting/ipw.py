@@ -23,6 +23,7 @@ from causalformula.backends.propensity import (
     warm_scores,
 )
 from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.sample_weights import refuse_unweighted
 from causalformula.backends.separation import apart_on
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
@@ -301,6 +302,12 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     return weighted_batch(frame, options, query, W, weigh)
 
 
+def _resampled(options: IPW) -> None:
+    """A classifier that takes no weights sees no replicate."""
+    if options.model is not None:
+        refuse_unweighted(options.model)
+
+
 @Record(
     name="ipw",
     options=IPW,
@@ -313,6 +320,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     summary="inverse probability weighting by a propensity model",
     title="IPW",
     batch=_batch,
+    resampled=_resampled,
     estimate=weighted_fit,
     rebalance="More terms in the treatment model (poly(), ns(), products) may help, or method='ebal', which balances "
     "exactly, estimand='ATO' where the arms hardly overlap, or outcome({x}), which adjusts for what is left",

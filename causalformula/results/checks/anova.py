@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import OptionError, warn
+from causalformula.errors import OptionError, asks, warn
 from causalformula.formula.matrix.terms import Terms
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
@@ -124,6 +124,7 @@ def choose_test(model: ModelCore, test: str | bool | None) -> str:
 # -- anova ------------------------------------------------------------------------------------------------------------
 
 
+@asks
 def anova(*models: ModelCore, test: TermTest | Literal[False] | None = None) -> Anova:
     """Analysis of variance (``cf.lm``) or deviance (``cf.glm``).
 

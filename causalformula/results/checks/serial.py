@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from causalformula.backends.options import flag, one_of, whole
+from causalformula.errors import asks
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.checks.anova import NESTED
@@ -21,6 +22,7 @@ EXACT_ROWS = 100
 ALTERNATIVES = {"greater": "greater than", "less": "less than", "two.sided": "not"}
 
 
+@asks
 def dwtest(
     model: ModelCore,
     alternative: SerialAlternative = "greater",
@@ -122,6 +124,7 @@ def _dw_exact(value: float, X: Array) -> float:
     return float(np.clip(0.5 - area / np.pi, 0, 1))
 
 
+@asks
 def bgtest(model: ModelCore, order: int = 1, type: NestedTest = "Chisq", *, order_by: str | None = None) -> Test:
     """Breusch-Godfrey test for serial correlation up to an order.
 

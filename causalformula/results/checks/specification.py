@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.options import flag, one_of, whole
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.frame.regression_frame import bind_regression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
@@ -20,6 +20,7 @@ from causalformula.words import Powers
 # -- heteroscedasticity -----------------------------------------------------------------------------------------------
 
 
+@asks
 def bptest(model: ModelCore, varformula: str | None = None, studentize: bool = True) -> Test:
     """Breusch-Pagan test that the error variance does not depend on regressors.
 
@@ -83,6 +84,7 @@ MOST_POWER = 100
 KINDS = ("fitted", "regressor", "princomp")
 
 
+@asks
 def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: Powers = "fitted") -> Test:
     """Ramsey's RESET test of the functional form: whether powers add anything to the model.
 

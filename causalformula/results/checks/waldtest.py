@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import CapabilityError, OptionError, choose, some
+from causalformula.errors import CapabilityError, OptionError, asks, choose, some
 from causalformula.inference.requests import Classical, Given, Vcov
 from causalformula.numerics.arrays import Codes
 from causalformula.results.checks.anova import (
@@ -27,6 +27,7 @@ from causalformula.results.reading.test import Test
 from causalformula.words import NestedTest
 
 
+@asks
 def waldtest(
     model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Vcov | None = None, test: NestedTest = "F"
 ) -> Test | Anova:

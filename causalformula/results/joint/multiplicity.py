@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import one_of
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.inference.checks import check_seed
 from causalformula.inference.multiplicity import METHODS, adjust
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ALL_METHODS = (*METHODS, "romano_wolf")
 
 
+@asks
 def adjust_pvalues(
     fits: ResultCore | ModelCore | Sequence[ResultCore | ModelCore] | Mapping[str, ResultCore | ModelCore],
     method: Adjustment = "holm",

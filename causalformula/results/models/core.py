@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from causalformula.backends.options import flag
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
@@ -181,6 +181,7 @@ class ModelCore(FitNumbers, Estimates):
         """By variable, the rows in which it is missing."""
         return dict(self.frame.missing_by)
 
+    @asks
     def with_vcov(self, vcov: Vcov | None) -> Self:
         """The same coefficients with another covariance.
 
