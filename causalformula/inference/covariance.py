@@ -24,15 +24,15 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resampled import resampled, spread
+from causalformula.inference.safer import safer
 from causalformula.inference.sandwich.caveats import (
-    resting_on_one,
-    safer,
-    told_of_few,
+    leadership,
     told_of_indefinite,
-    told_of_resting,
+    told_of_leadership,
     undefined,
 )
 from causalformula.inference.sandwich.definite import transformed
+from causalformula.inference.sandwich.few import told_of_few, told_of_few_periods
 from causalformula.inference.sandwich.groupings import clustered, sizes
 from causalformula.inference.sandwich.hac import serial
 from causalformula.inference.sandwich.joint import Joint, joint_covariance
@@ -139,20 +139,24 @@ def _from_influence(
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
         return Covariance(request, matrix, degrees_of_freedom(request, estimate), "classical")
+    notes: tuple[str, ...] = ()
     if isinstance(request, (HAC, DriscollKraay)):
-        matrix, label = serial(evidence, request, groups)
-        return Covariance(request, matrix, degrees_of_freedom(request, estimate), label)
+        matrix, label, count = serial(evidence, request, groups)
+        if isinstance(request, DriscollKraay):
+            notes = told_of_few_periods(count, request.time)
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate), label, notes=notes)
     row, fixed = variance_row(request, evidence)
     own_df = None
-    notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
-        lost = resting_on_one(evidence, [groups[name] for name in request.by], matrix, strict)
+        found = leadership(evidence, [groups[name] for name in request.by], matrix, request, strict)
+        counts = sizes(evidence, request, groups)
+        advice = safer(counts, estimate)
         notes = told_of_indefinite(matrix, estimate.names, request)
-        notes += told_of_resting(lost, estimate.names, request)
-        if not lost.any():
-            notes += told_of_few(sizes(evidence, request, groups), request, safer(request, evidence))
-        matrix = undefined(matrix, lost)
+        notes += told_of_leadership(found, estimate.names, request, advice)
+        if not found.undefined.all():
+            notes += told_of_few(counts, request, advice)
+        matrix = undefined(matrix, found.undefined)
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"

@@ -24,14 +24,24 @@ from causalformula.numerics.linalg import group_sums, triangular_factor
 
 # A cluster dominates where the others hold less than this share of what is known in some direction.
 DOMINANT = 1e-2
-# What the others know is the square of ``f``, which has an absolute error of some roundings. Below the first of these it
-# is none, and the cluster is alone; below the second so much of it is rounding that no variance can be made of it.
+# What the others know is the square of ``f``, which has an absolute error of some roundings. Below the first of these
+# it is none, and the cluster is alone; below the second so much of it is rounding that no variance can be made of it.
 ALONE = 1e-11
 UNTOLD = 1e-8
+# A sum below this share of its terms' sizes is rounding.
+CANCELLED = 1e-14
+# Scores that sum to a share of their sizes below this sum to zero.
+ROUNDING = 1e-12
+# Some roundings.
+SOME = 1e-14
+# Weights that differ by less than this are of one size.
+SPREAD = 1e4
 # Leading clusters whose directions are multiplied by the design at once.
 LEADS_AT_ONCE = 32
 # An estimate with more than this of a direction depends on it.
 PART = 1e-8
+# Of an estimate whose variance lies in what one cluster knows to more than this, other clusters know next to nothing.
+MOST = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +122,7 @@ def leads(hat: Hat, codes: Codes, count: int) -> list[Lead]:
     """Clusters that lead, with what the others know summed from the others' rows."""
     if hat.X.shape[1] != len(hat.bread) or not len(hat.bread):
         return []
-    found = [
-        (g, rows, V[:, share >= 1 - DOMINANT]) for g, rows, share, V in shares(hat, codes, count, 1 - DOMINANT)
-    ]
+    found = [(g, rows, V[:, share >= 1 - DOMINANT]) for g, rows, share, V in shares(hat, codes, count, 1 - DOMINANT)]
     out = []
     for first in range(0, len(found), LEADS_AT_ONCE):
         some = found[first : first + LEADS_AT_ONCE]
@@ -132,23 +140,64 @@ def _padded(f: Array, size: int) -> Array:
     return np.concatenate([f, np.zeros(size - len(f))])
 
 
-def resting(hat: Hat, codes: Codes, count: int, jac: Array) -> tuple[Bools, Bools]:
-    """Which estimates ``jac`` (q, p) rest on one cluster, and of which doubles cannot tell what other clusters know.
+@dataclass(frozen=True, eq=False)
+class Led:
+    """How estimates (q,) depend on the clusters that lead.
 
-    An estimate that does not exist without a cluster is a function of that cluster's own coefficients, to which its
-    residuals are orthogonal.
+    Parameters
+    ----------
+    alone : ndarray of bool
+        Does not exist without one cluster: it is a function of that cluster's own coefficients, to which its residuals
+        are orthogonal.
+    untold : ndarray of bool
+        What the other clusters know of it is rounding in doubles.
+    mostly : ndarray of bool
+        The others know next to nothing of most of it.
     """
-    lost, untold = np.zeros(len(jac), dtype=bool), np.zeros(len(jac), dtype=bool)
-    lead = leads(hat, codes, count)
-    if not lead:
-        return lost, untold
-    contrasts = hat.whitening.T @ jac.T
+
+    alone: Bools
+    untold: Bools
+    mostly: Bools
+
+    def __or__(self, other: Led) -> Led:
+        return Led(self.alone | other.alone, self.untold | other.untold, self.mostly | other.mostly)
+
+    @classmethod
+    def none(cls, q: int) -> Led:
+        """No estimate depends on one."""
+        return cls(*(np.zeros(q, dtype=bool) for _ in range(3)))
+
+
+def led(hat: Hat, codes: Codes, count: int, jac: Array) -> Led:
+    """How estimates ``jac`` (q, p) of the coefficients depend on one cluster."""
+    found = Led.none(len(jac))
+    contrasts = hat.whitening.T @ jac.T if len(hat.bread) else np.empty((0, len(jac)))
     size = np.sqrt((contrasts**2).sum(axis=0))
-    for one in lead:
-        along = np.abs(one.directions.T @ contrasts) > PART * size
-        lost |= along[one.f < _alone(hat)].any(axis=0)
-        untold |= along[(one.f >= _alone(hat)) & (one.f < UNTOLD)].any(axis=0)
-    return lost, untold & ~lost
+    for one in leads(hat, codes, count):
+        along = np.abs(one.directions.T @ contrasts)
+        some, lone = along > PART * size, one.f < _alone(hat)
+        alone = some[lone].any(axis=0)
+        untold = some[~lone & (one.f < UNTOLD)].any(axis=0) & ~alone
+        found |= Led(alone, untold, (along**2).sum(axis=0) > MOST * size**2)
+    return found
+
+
+def lost_digits(hat: Hat, codes: Codes, count: int) -> float:
+    """Relative error of CR2 and CR3 by rows of very different weights.
+
+    What of a row cancels in a whitened column is rounding of the size of its terms. On one leader's own basis it is
+    known to be zero; where there are more, or the others differ much among themselves, it enters squared, as does what
+    is known beside them.
+    """
+    found = leads(hat, codes, count)
+    terms = (np.sqrt(hat.w)[:, None] * (np.abs(hat.X) @ np.abs(hat.whitening))).max(axis=1)
+    if not found:
+        return SOME * float(terms.max()) ** 2
+    others = hat.w[_outside(hat, found[0].rows)]
+    if len(found) == 1 and others.max() < SPREAD * others.min():
+        return SOME * float(terms.max())
+    known = min([float(f) for one in found for f in one.f if f >= UNTOLD], default=1.0)
+    return SOME * max(float(terms.max()), 1 / known) ** 2
 
 
 def _alone(hat: Hat) -> float:
@@ -157,33 +206,66 @@ def _alone(hat: Hat) -> float:
 
 
 def dominating(hat: Hat, codes: Codes, count: int) -> list[tuple[int, Codes]]:
-    """Clusters that nearly, but not wholly, determine some combination of the coefficients; with their rows."""
-    return [(one.id, one.rows) for one in leads(hat, codes, count) if (one.f >= _alone(hat)).any()]
+    """Clusters that nearly, but not wholly, determine some combination of the coefficients; with their rows.
 
-
-def dominant(hat: Hat, rows: Codes, g: int, power: float, consistent: bool) -> Dominant:
-    """The adjustment of one dominating cluster, CR2 (power -1/2) or CR3 (power -1).
-
-    On the singular vectors V of the others' rows, those of the directions that they know least first.
+    The one of which the others know least comes first.
     """
+    found = [(one.f[one.f >= _alone(hat)], one) for one in leads(hat, codes, count)]
+    some = [(float(f[0]), one.id, one.rows) for f, one in found if len(f)]
+    return [(g, rows) for _, g, rows in sorted(some, key=lambda each: each[:2])]
+
+
+def basis_of(hat: Hat, rows: Codes, L: Array) -> Array:
+    """Whitened columns ``L V`` (p, p) on which a cluster and the others are both orthogonal.
+
+    Those that the others know least come first.
+    """
+    return np.asarray(L @ np.linalg.svd(_factor(hat, _outside(hat, rows), L, hat.w))[2][::-1].T)
+
+
+def of_rows(hat: Hat, rows: Codes, L: Array) -> Array:
+    """``X L`` of some rows, with zeros for what is left where numbers cancel but for rounding."""
+    x, size = hat.X[rows] @ L, np.abs(hat.X[rows]) @ np.abs(L)
+    return np.where(np.abs(x) > CANCELLED * size, x, 0.0)
+
+
+def _score(hat: Hat, rows: Codes, outside: Bools, turn: Array, x: Array) -> Array:
+    """``E'We`` of a cluster, from the others': these have its digits where it is small beside its terms.
+
+    All sum to zero, but for a model whose steps ended before that: there what is more than rounding stays.
+    """
+    u = hat.multipliers()
+    own, others = x.T @ u[rows], turn.T @ (hat.X[outside].T @ u[outside])
+    zero = np.abs(own + others) <= ROUNDING * (np.abs(x).T @ np.abs(u[rows]))
+    return np.asarray(np.where(zero | hat.least_squares, -others, own))
+
+
+def _outside(hat: Hat, rows: Codes) -> Bools:
     outside = hat.w > 0
     outside[rows] = False
-    V = np.linalg.svd(_factor(hat, outside, hat.whitening, hat.w))[2][::-1].T
+    return np.asarray(outside)
+
+
+def dominant(hat: Hat, rows: Codes, g: int, power: float, consistent: bool, L: Array, own: bool = False) -> Dominant:
+    """The adjustment of one dominating cluster, CR2 (power -1/2) or CR3 (power -1), on the whitened columns ``X L``.
+
+    On ``basis_of`` the cluster, which L already is where it is the cluster's ``own``.
+    """
+    outside = _outside(hat, rows)
+    turn = L if own else basis_of(hat, rows, L)
     # on rotated columns again: these are as small as what is known, and keep their digits
-    turn = hat.whitening @ V
     f = np.sqrt((_factor(hat, outside, turn, hat.w) ** 2).sum(axis=0))
     f = np.where(f >= _alone(hat), np.minimum(f, 1.0), 0.0)
     C = None if consistent else _factor(hat, outside, turn, hat.w**2)
-    x = hat.X[rows] @ turn
-    # scores sum to zero, and those of the others have lost no digits
-    score = -(turn.T @ (hat.X[outside].T @ hat.multipliers()[outside]))
+    x = of_rows(hat, rows, turn)
+    score = _score(hat, rows, outside, turn, x)
     if power == -0.5 and hat.target is not None:
         made = _modelled(hat, rows, g, x, f, score)
     elif power == -0.5 and C is not None:
         made = _identity(hat, rows, g, x, f, C, score)
     else:
         made = _common(hat, rows, g, x, f, C, power, score)
-    return made.turned(V)
+    return made if own else made.turned(np.asarray(np.linalg.solve(L, turn), dtype=np.float64))
 
 
 def _factor(hat: Hat, outside: Bools, turn: Array, weights: Array) -> Array:
@@ -198,9 +280,7 @@ def _power(f: Array, exponent: float) -> Array:
     return np.asarray(np.where(f > 0, np.where(f > 0, f, 1.0) ** exponent, 0.0))
 
 
-def _common(
-    hat: Hat, rows: Codes, g: int, x: Array, f: Array, C: Array | None, power: float, score: Array
-) -> Dominant:
+def _common(hat: Hat, rows: Codes, g: int, x: Array, f: Array, C: Array | None, power: float, score: Array) -> Dominant:
     """``A`` is a power of ``I - zz'``."""
     w = hat.w[rows]
     inner = _power(f, 2 * power)
@@ -234,9 +314,7 @@ def _identity(hat: Hat, rows: Codes, g: int, x: Array, f: Array, C: Array, score
     rest = both.T @ reached[: len(R)]
     a = plain.T @ E
     residuals = np.concatenate([back @ score[:d], N[:, d:].T @ e])
-    return Dominant(
-        g, E.T @ residuals, seen.T @ seen, a, np.vstack([C.T @ reached[len(R) :] - rest, -a]), rest
-    )
+    return Dominant(g, E.T @ residuals, seen.T @ seen, a, np.vstack([C.T @ reached[len(R) :] - rest, -a]), rest)
 
 
 def _modelled(hat: Hat, rows: Codes, g: int, x: Array, f: Array, score: Array) -> Dominant:
@@ -245,7 +323,7 @@ def _modelled(hat: Hat, rows: Codes, g: int, x: Array, f: Array, score: Array) -
     d, lone = int((f**2 < 0.5).sum()), int((f == 0).sum())
     phi, root = hat.target[rows] / hat.target[rows].max(), np.sqrt(hat.w[rows])
     z = root[:, None] * x
-    q, r = np.linalg.qr(z, mode="complete")
+    q, _ = np.linalg.qr(z, mode="complete")
     halves = np.ones(len(q))
     halves[: len(f)] = f[: len(q)]
     N, R = np.linalg.qr(z[:, :d] / phi[:, None], mode="complete")

@@ -12,15 +12,14 @@ from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.dominant import ROUNDING
 from causalformula.inference.sandwich.rows import small_sample_factor
 from causalformula.inference.sandwich.variances import Variance
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
 
-# A cluster leads where the influences of all others are less than this share of all, in size; influences that sum to
-# less than this share of theirs sum to zero.
+# A cluster leads where the influences of all others are less than this share of all, in size.
 LEADING = 1e-4
-ROUNDING = 1e-12
 
 
 def clustered(
