@@ -39,19 +39,22 @@ def inverse_root(A: Any) -> Any:
     raise AssertionError("did not converge")
 
 
-def clustered(X: Any, y: Any, w: Any, g: Any, kind: str) -> tuple[Any, Any]:
-    """Standard errors, and Satterthwaite's degrees of freedom under equal variances, as floats."""
+def clustered(X: Any, y: Any, w: Any, g: Any, kind: str, variances: Any = None) -> tuple[Any, Any]:
+    """Standard errors, and Satterthwaite's degrees of freedom, as floats; of errors with these variances, or equal."""
     with localcontext() as context:
         context.prec = DIGITS
         X, y, w, g = decimals(X), decimals(y), decimals(w), np.asarray(g)
         M = inverse(X.T @ (w[:, None] * X))
         free = decimals(np.eye(len(X))) - X @ M @ (w[:, None] * X).T
+        phi = decimals(np.ones(len(X)) if variances is None else variances)
+        roots = np.array([each.sqrt() for each in phi], dtype=object)
         e, parts, square = free @ y, [], decimals(np.zeros(len(M)))
         for k in np.unique(g):
             own = np.flatnonzero(g == k)
             A = decimals(np.eye(len(own)))
             if kind == "CR2":
-                A = inverse_root(free[own] @ free[own].T)
+                B = (free[own] * phi) @ free[own].T
+                A = roots[own, None] * inverse_root(roots[own, None] * B * roots[own]) * roots[own]
             elif kind == "CR3":
                 A = inverse(free[np.ix_(own, own)])
             weights = M @ (w[own, None] * X[own]).T @ A
@@ -60,6 +63,6 @@ def clustered(X: Any, y: Any, w: Any, g: Any, kind: str) -> tuple[Any, Any]:
         P = np.stack(parts)
         df = []
         for j in range(len(M)):
-            T = P[:, j] @ P[:, j].T
+            T = (P[:, j] * phi) @ P[:, j].T
             df.append(float(np.trace(T) ** 2 / (T**2).sum()))
         return np.array([float(each.sqrt()) for each in square]), np.array(df)

@@ -34,6 +34,8 @@ CANCELLED = 1e-14
 ROUNDING = 1e-12
 # Some roundings.
 SOME = 1e-14
+# And what these come to where weights are of several sizes.
+SEVERAL = 2e-3
 # Weights that differ by less than this are of one size.
 SPREAD = 1e4
 # Leading clusters whose directions are multiplied by the design at once.
@@ -187,7 +189,7 @@ def lost_digits(hat: Hat, codes: Codes, count: int) -> float:
 
     What of a row cancels in a whitened column is rounding of the size of its terms. On one leader's own basis it is
     known to be zero; where there are more, or the others differ much among themselves, it enters squared, as does what
-    is known beside them.
+    is known beside them, and products of both (random designs against many digits stay below ``SEVERAL``).
     """
     found = leads(hat, codes, count)
     terms = (np.sqrt(hat.w)[:, None] * (np.abs(hat.X) @ np.abs(hat.whitening))).max(axis=1)
@@ -197,7 +199,7 @@ def lost_digits(hat: Hat, codes: Codes, count: int) -> float:
     if len(found) == 1 and others.max() < SPREAD * others.min():
         return SOME * float(terms.max())
     known = min([float(f) for one in found for f in one.f if f >= UNTOLD], default=1.0)
-    return SOME * max(float(terms.max()), 1 / known) ** 2
+    return max(SEVERAL, SOME * max(float(terms.max()), 1 / known) ** 2)
 
 
 def _alone(hat: Hat) -> float:
