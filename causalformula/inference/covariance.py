@@ -92,8 +92,11 @@ def covariance(
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
-            told = (found.label, found.draws, found.notes, found.reference, found.seed)
-            return Covariance(request, found.matrix, df, *told)
+            matrix, notes = found.matrix, found.notes
+            if isinstance(request, Wild) and request.cluster:
+                matrix, led_by = _led(estimate, Cluster((request.cluster,)), groups, matrix, False)
+                notes += led_by
+            return Covariance(request, matrix, df, found.label, found.draws, notes, found.reference, found.seed)
     match estimate.evidence:
         case None:
             raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
@@ -143,20 +146,19 @@ def _from_influence(
     if isinstance(request, (HAC, DriscollKraay)):
         matrix, label, count = serial(evidence, request, groups)
         if isinstance(request, DriscollKraay):
-            notes = told_of_few_periods(count, request.time)
+            matrix, notes = _led(estimate, Cluster((request.time,)), groups, matrix, False)
+            notes += told_of_few_periods(count, request.time)
         return Covariance(request, matrix, degrees_of_freedom(request, estimate), label, notes=notes)
     row, fixed = variance_row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
-        found = leadership(evidence, [groups[name] for name in request.by], matrix, request, strict)
         counts = sizes(evidence, request, groups)
-        advice = safer(counts, estimate)
         notes = told_of_indefinite(matrix, estimate.names, request)
-        notes += told_of_leadership(found, estimate.names, request, advice)
-        if not found.undefined.all():
-            notes += told_of_few(counts, request, advice)
-        matrix = undefined(matrix, found.undefined)
+        matrix, led_by = _led(estimate, request, groups, matrix, strict)
+        notes += led_by
+        if not np.isnan(np.diag(matrix)).all():
+            notes += told_of_few(counts, request, safer(counts, estimate))
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
@@ -164,6 +166,17 @@ def _from_influence(
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)
     return Covariance(request, matrix, df, label, notes=notes, full_leverage=fitted_exactly(matrix, row, evidence))
+
+
+def _led(
+    estimate: Estimate, request: Cluster, groups: Mapping[str, Codes], matrix: Array, strict: bool
+) -> tuple[Array, tuple[str, ...]]:
+    """The matrix without what depends on one cluster, and what is said of it."""
+    evidence = estimate.evidence
+    assert isinstance(evidence, Influence)
+    found = leadership(evidence, [groups[name] for name in request.by], matrix, request, strict)
+    advice = safer(sizes(evidence, request, groups), estimate)
+    return undefined(matrix, found.undefined), told_of_leadership(found, estimate.names, request, advice)
 
 
 def _stacked(evidence: Influence) -> str:

@@ -166,6 +166,14 @@ def test_a_coefficient_of_one_cluster_has_no_standard_error(data, vcov):
     assert "standard errors of factor(g)0, factor(g)1" in str(model.summary())
 
 
+@pytest.mark.parametrize("vcov", [cf.Wild(reps=99, seed=1, cluster="g"), "DriscollKraay ~ g"])
+def test_nor_under_other_variances_by_cluster(data, vcov):
+    with pytest.warns(cf.CausalFormulaWarning, match="without one cluster of g it does not exist"):
+        assert cf.lm("y ~ 0 + one", data, vcov=vcov).bse.isna().all()
+    kept = cf.lm("y ~ one + x", data, vcov=vcov)
+    assert (kept.bse > 0).all() and "one rests on one cluster of g" in str(kept.summary())
+
+
 @pytest.mark.parametrize("vcov", KINDS)
 @pytest.mark.parametrize(
     ("formula", "options"),
