@@ -6,6 +6,10 @@ triangular factor F gives its square root. With ``F = P diag(f) V'`` and, where 
 ``C'C`` the others' ``L'X'W^2X L``, everything that CR2 and CR3 need is a product of these. There are few such clusters:
 their shares of the coefficients sum to the number of coefficients.
 
+So do its scores: those of all clusters sum to zero. Where its rows of ``I - H`` are as small as what the others know,
+their singular vectors come from rotations that keep small numbers (``roots.graded``). With the columns turned to the
+cluster's own basis nothing depends on how much it dominates; of several such clusters ``lost_digits`` says how much.
+
 A cluster that alone knows some combination of the coefficients (``f = 0``: its own dummy variable) has leverage one
 there. Its residuals sum to zero in that direction, and no variance made of them says anything.
 """
