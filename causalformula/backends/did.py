@@ -95,7 +95,8 @@ class Trends:
             "this regression has one effect for all the treated; for groups of them fit each with subset=, which has "
             "trends of its own"
         )
-        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why)
+        origin = self.model.origin
+        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why, origin=origin)
 
     def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
         """Mean outcomes of the treated after the change, as it was and under parallel trends, with their influence."""
@@ -103,7 +104,9 @@ class Trends:
         theta, rows, direct = [], [], []
         for setting in wanted:
             parts = [(sign, self.frame.cell(PART, g, t)) for sign, g, t in (TREATED if setting.key else UNTREATED)]
-            m = np.sum([sign * shifted_predictor(self.model, change) for sign, change in parts], axis=0)
+            m = np.sum(
+                [sign * shifted_predictor(self.model, change, self.model.origin) for sign, change in parts], axis=0
+            )
             mu = float(target @ m / total)
             theta.append(mu)
             rows.append(np.sum([s * mean_gradient(self.model, change, target / total) for s, change in parts], axis=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,6 @@ from causalformula.words import Discard, Link, StrataEstimator
 
 MOST_STRATA = 10_000
 ESTIMATORS = ("weighted", "stratified")
-NON_INTEGER = "non-integer"
 MOST_UNITS = 1_000_000_000
 
 
@@ -376,10 +375,9 @@ def subclass(frame: ModelFrame, options: Subclass) -> Stratification:
 
 
 def _weighted_model(frame: ModelFrame, options: Subclass, weights: Array) -> FittedRegression:
-    """The outcome model weighted by strata; that weights are no whole numbers is as it should be."""
+    """The outcome model weighted by strata."""
     family = read_family(options.family)
-    model = fit_outcome(frame, Part("weighted", options.interact), family, frame.unit_weights * weights)
-    return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
+    return fit_outcome(frame, Part("weighted", options.interact), family, frame.unit_weights * weights)
 
 
 def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:

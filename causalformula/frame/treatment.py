@@ -22,6 +22,7 @@ from causalformula.formula.expressions.values import (
     take,
 )
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.linalg import refuse_extreme
 
 # Whole numbers from here on are no numbers of the machine.
 HUGE = 10**300
@@ -157,6 +158,7 @@ def _numeric(name: str, value: Array, ref: Any) -> Treatment:
                 f"ref= names the reference level of a treatment with levels; {name!r} is numeric with more than two "
                 f"values, a dose. Write treat(factor({name}), ref = ...) for levels"
             )
+        refuse_extreme(value, f"the treatment {name!r}")
         return Treatment(name, Kind.CONTINUOUS, value, (), np.empty(0, dtype=np.intp), value)
     labels = tuple(number_label(v) for v in distinct)
     codes = (value == distinct[1]).astype(np.intp)

@@ -8,13 +8,19 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from causalformula.inference.columns import lost_to_tolerance, readable, refuse_vanished, solved_columns
+from causalformula.inference.columns import (
+    lost_to_tolerance,
+    readable,
+    refuse_overflowing,
+    refuse_vanished,
+    solved_columns,
+)
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
 from causalformula.inference.starts import inner_means, polished_fit
 from causalformula.numerics.arrays import Array, Bools, Codes
-from causalformula.numerics.centring import Centred, Plan
+from causalformula.numerics.centring import Centred, Plan, origin_of
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import GLMFit, information, irls, polish
@@ -142,6 +148,16 @@ class FittedRegression:
         same = self.linear or self.family.canonical
         return Stage(name, self.kept_names, self.inner, self.observed, cross=self.cross, hat=self.hat, canonical=same)
 
+    @cached_property
+    def origin(self) -> float:
+        """Where an outcome far from zero is counted from, so that predictions keep the digits of what varies."""
+        return origin_of(self.y) if self.linear else 0.0
+
+    @property
+    def counted(self) -> Array:
+        """The linear predictor (n,), counted from ``origin``."""
+        return self.eta if not self.origin else self.y - self.origin - self.hat.e
+
     def as_solved(self, X: Array) -> Array:
         """Rows (m, p) of columns as they were given, as those of the columns as they were solved."""
         return X if self.solved is None else self.solved.plan.apply(X)
@@ -210,6 +226,7 @@ def fit_linear(
         tolerance; without it rank is decided by R's rule.
     """
     refuse_extreme(y, "the outcome")
+    refuse_overflowing(X, names)
     w = np.ones(len(y)) if weights is None else weights
     Z = solved_columns(X, weights, anchors, names)
     fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
@@ -304,6 +321,7 @@ def fit_glm(
         As in ``fit_linear``.
     """
     refuse_extreme(y, "the outcome")
+    refuse_overflowing(X, names)
 
     def solved(Z: Centred) -> GLMFit:
         scoring = partial(

@@ -223,10 +223,10 @@ def describe(request: Request) -> str:
         case Asympt():
             return "asympt"
         case Cluster(by=by, type=t):
-            names = " + ".join(map(_quoted, by))
+            names = " + ".join(map(quoted, by))
             return f"~{names}" if t is None else f"{t} ~ {names}"
         case Bootstrap(cluster=by) | Wild(cluster=by) | Jackknife(cluster=by):
-            return type(request).__name__.lower() + ("" if by is None else f" ~ {_quoted(by)}")
+            return type(request).__name__.lower() + ("" if by is None else f" ~ {quoted(by)}")
         case HAC() | DriscollKraay():
             return _describe_serial(request)
         case Given():
@@ -265,8 +265,9 @@ def _describe_serial(request: HAC | DriscollKraay) -> str:
         name, by = request.type, request.order_by or ""
         if name == "Andrews":
             inside = None if request.kernel == "QuadraticSpectral" else request.kernel
-    return name + ("" if inside is None else f"({inside})") + (f" ~ {_quoted(by)}" if by else "")
+    return name + ("" if inside is None else f"({inside})") + (f" ~ {quoted(by)}" if by else "")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A column's name as a request in text has it."""
     return name if re.fullmatch(r"[\w.]+", name) else f"`{name}`"

@@ -21,8 +21,6 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 
-NON_INTEGER = "non-integer"
-
 
 def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOptions) -> Fit:
     """Fit the outcome model to the weighted sample and average its predictions over the target population.
@@ -35,9 +33,8 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     s = frame.unit_weights
     refuse_single_rows(frame, weighting.weights)
     model = fit_outcome(frame, part, family, s * weighting.weights)
-    notes = tuple(note for note in model.notes if NON_INTEGER not in note)
     hat = replace(model.hat, least_squares=False)
-    model = replace(model, notes=notes, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
+    model = replace(model, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
     base, moving = _target(frame, weighting, options)
     potential = Surface(model, frame, part, options, base=base, moving=moving).potential()
     answer, recipe = potential.answer(Query()), frame.design(part).recipe
@@ -64,7 +61,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
 
 def _cross(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> dict[str, Array]:
     """Derivatives of the outcome scores in each stage's parameters."""
-    residual = s * (model.y - model.mu)
+    residual = s * (model.hat.e if model.linear else model.y - model.mu)
     if not (model.linear or model.family.canonical):
         residual = residual * model.family.mu_eta(model.eta) / model.family.variance(model.mu)
     return {name: moves.against(model.hat.X, residual) for name, moves in dw.items()}
