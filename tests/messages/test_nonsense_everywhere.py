@@ -55,11 +55,8 @@ def _others() -> dict[str, Any]:
     """What else comes back, whose own verbs are tried."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        panel = DATA.assign(a=DATA.index // 2 % 2, post=DATA.index % 2)
         model = cf.lm("y ~ x + f", DATA)
         return {
-            "DidResult": cf.fit("y ~ did(a, post)", panel),
-            "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
             "Inequalities": MADE["Result"].hypothesis("b1 < 0"),
             "Hypotheses": model.hypothesis("x = 0"),
             "Simultaneous": MADE["Result"].simultaneous(),
