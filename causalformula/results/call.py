@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends import registry
+from causalformula.backends import refits, registry
 from causalformula.backends.fit import OWN_GROUPINGS, Answer, DesignWeights, Query, own_grouping
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
+from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
@@ -22,6 +22,7 @@ from causalformula.inference.evidence import Influence
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     HAC,
+    HC,
     Asympt,
     Bootstrap,
     Cluster,
@@ -94,6 +95,9 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
         self._refuse_unstacked(request)
+        self._refuse_idle_fixed(answer, request)
+        if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
+            self.record.resampled(self.options)
         if isinstance(request, Bootstrap) and request.weights == "exponential":
             self._refuse_exponential()
         groups = self.codes(grouping_names(request))
@@ -105,7 +109,7 @@ class Call:
             found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
         except FailedReplicates as error:
             again = Query() if query is None else query
-            why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
+            why = refits.failure(error.weights, frame=self.frame, options=self.options, query=again)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
         noted = replace(found, notes=(*found.notes, *self._told_of_single_cluster(request, groups), *idle))
@@ -130,6 +134,21 @@ class Call:
             raise CapabilityError(
                 f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: "
                 f"its weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
+            )
+
+    def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
+        """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
+        evidence = answer.estimate.evidence
+        if (
+            getattr(request, "weights", None) != "fixed"
+            or self.record.make_design
+            or not isinstance(evidence, Influence)
+        ):
+            return
+        if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
+            raise OptionError(
+                f"weights='fixed' treats estimated weights as given, and method {self.record.name!r} estimates none: "
+                "leave it out"
             )
 
     def _refuse_exponential(self) -> None:
@@ -184,8 +203,8 @@ class Call:
         again = {"frame": self.frame, "options": self.options, "query": query}
         if isinstance(request, Bootstrap) and request.kind == "studentized":
             clusters = groups[request.cluster] if request.cluster else None
-            return partial(registry.studentized, **again, clusters=clusters)
-        return partial(registry.replicates, **again)
+            return partial(refits.studentized, **again, clusters=clusters)
+        return partial(refits.replicates, **again)
 
     def _with_units(self, request: Request) -> Request:
         """``cluster(g)`` and ``strata(s)`` in the formula are the units and strata of a resampling that names none."""

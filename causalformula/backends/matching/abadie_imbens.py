@@ -58,7 +58,9 @@ class Tied:
                     f"bias_adjust=True regresses on the confounders of the formula; it has {modelled[0]}(...) too, which "
                     "is of a weighted outcome model. Leave out one of the two"
                 )
-            return replace(base, means=self._corrected(frame, options), no_groups=NO_GROUPS, refine=None, slope=None)
+            return replace(
+                base, means=self._corrected(frame, options), no_groups=NO_GROUPS, refine=None, slope=None, origin=0.0
+            )
         if modelled or options.family != "gaussian" or options.measure != "difference":
             return base
         return replace(base, refine=self._refined(frame, base.target))

@@ -14,6 +14,7 @@ from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.summary import model_summary, plain_summary
+from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
@@ -113,7 +114,8 @@ def _null(result: ResultCore) -> str:
 
 
 def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
-    lines = [f"Standard errors: {result.covariance.label}"]
+    lines = [] if result.source is None else [two_sided(result.source[1])]
+    lines.append(f"Standard errors: {result.covariance.label}")
     request = result.covariance.request
     if isinstance(request, Bootstrap):
         lines.append(f"Intervals: {request.kind}")
