@@ -403,6 +403,10 @@ class AbadieImbens(Request):
         Where calipers or exact matching drop units of the target: the variance of those that are kept. By default, as
         in Matching, dropped units count in the target's size with no effect, and units without neighbours within the
         limits have no conditional variance: these standard errors are too small where many are dropped.
+    df : float, optional
+        Degrees of freedom to use instead of the normal distribution.
+    unconditional : bool
+        Of regressions; ``sample`` says whom the effect is about.
 
     References
     ----------

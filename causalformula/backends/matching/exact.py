@@ -25,7 +25,7 @@ from causalformula.numerics.matching.sets import set_codes, set_weights, shared_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import Task
 
-STRATIFIED = "strata of like units are no pairs, and rows within them are independent"
+STRATIFIED = "strata are no pairs: rows within them are independent"
 
 
 def target_rows(frame: ModelFrame, options: Exact) -> Bools:

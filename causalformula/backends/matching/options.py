@@ -74,8 +74,8 @@ class Nearest(DistanceOptions):
         A column: rows of one unit, of which only one can be a match.
     ties : bool
         With replacement: all units as near as the ``ratio``-th match are matches too and share its weight, and the
-        default covariance is Abadie and Imbens', as ``Matching::Match``; distances are over the whole sample's variances
-        (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
+        default covariance is Abadie and Imbens', as ``Matching::Match``. Distances are over the whole sample's
+        variances (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
     tolerance : float
         Of ``ties``: squared distances (over variances) closer than this are ties.
     bias_adjust : bool
@@ -83,6 +83,10 @@ class Nearest(DistanceOptions):
         confounders among the matches (Abadie and Imbens 2011).
     interact : bool
         Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC: the level whose units are the target, where it is not the usual one.
 
     Notes
     -----
@@ -139,8 +143,8 @@ class Nearest(DistanceOptions):
                 raise OptionError(f"distance={WHOLE_SAMPLE!r} is of ties=True; 'mahalanobis' is MatchIt's, within arms")
             if self.estimand == ATE:
                 raise OptionError(
-                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True (Abadie and "
-                    "Imbens)"
+                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True, the "
+                    "estimator of Abadie and Imbens"
                 )
             return
         if not (self.replaced and self.reuse_max is None):
@@ -312,6 +316,10 @@ class Exact(Options):
     ----------
     interact : bool
         Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC: the level whose units are the target, where it is not the usual one.
     """
 
     interact: bool = False
@@ -339,6 +347,10 @@ class CEM(Exact):
         The distance of ``k2k``: ``"mahalanobis"``, ``"robust_mahalanobis"``, ``"scaled_euclidean"`` or ``"euclidean"``.
     interact : bool
         As in ``Exact``.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC: the level whose units are the target, where it is not the usual one.
     """
 
     cutpoints: Any = "sturges"

@@ -84,9 +84,7 @@ def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes)
     if not short.any():
         return []
     number = int(short.sum())
-    return [
-        f"{counted(number, 'row')} {'has' if number == 1 else 'have'} fewer matches than the {options.ratio:g} asked for"
-    ]
+    return [f"{counted(number, 'row')} {'has' if number == 1 else 'have'} fewer matches than ratio={options.ratio:g}"]
 
 
 def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool: Codes) -> list[str]:

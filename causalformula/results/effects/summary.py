@@ -10,6 +10,7 @@ from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
+from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
@@ -116,7 +117,9 @@ def _null(result: ResultCore) -> str:
 def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
     lines = [] if result.source is None else [two_sided(result.source[1])]
     lines.append(f"Standard errors: {result.covariance.label}")
-    request = result.covariance.request
+    request, made = result.covariance.request, result.fit.design
+    if made.because and request == read_request(made.vcov):
+        lines.append(f"Default for this design: {made.because}")
     if isinstance(request, Bootstrap):
         lines.append(f"Intervals: {request.kind}")
     if request.unconditional:
