@@ -40,6 +40,7 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.design import Design
 from .results.families.did import DidResult
+from .results.families.matching import MatchedDesign, MatchedResult
 from .results.families.subclass import SubclassResult
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
@@ -80,6 +81,8 @@ __all__ = [
     "FormulaError",
     "IdentificationError",
     "Jackknife",
+    "MatchedDesign",
+    "MatchedResult",
     "Model",
     "Nearest",
     "OptionError",

@@ -36,13 +36,17 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
     from causalformula.backends.did import DiD
+    from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.subclass import Subclass
     from causalformula.numerics.families import Family
     from causalformula.results.families.did import DidResult
+    from causalformula.results.families.matching import MatchedDesign, MatchedResult
     from causalformula.results.families.subclass import SubclassResult
 
     AnyMethod: TypeAlias = Method | str | Options | type[Options]
     SubclassMethod: TypeAlias = Literal["subclass", "stratification"] | Subclass | type[Subclass]
+    Matching: TypeAlias = Nearest | CEM | Exact | type[Nearest] | type[CEM] | type[Exact]
+    MatchedMethod: TypeAlias = Literal["nearest", "matching", "cem", "exact"] | Matching
     DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
 
 
@@ -86,6 +90,14 @@ def fit(
     na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> SubclassResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> MatchedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
@@ -224,7 +236,13 @@ def design(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     estimand: Estimand | None = None, focal: Any = None, subset: Any = None, na_action: NaAction = "omit",
     contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
-) -> Design[SubclassResult]: ...
+) -> MatchedDesign[SubclassResult]: ...
+@overload
+def design(
+    formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
+    estimand: Estimand | None = None, focal: Any = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> MatchedDesign[MatchedResult]: ...
 @overload
 def design(
     formula: str | Spec | Formula, data: Any, method: AnyMethod, *,

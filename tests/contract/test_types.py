@@ -19,10 +19,12 @@ from causalformula import verbs, words
 from causalformula.backends import distance, options, registry, subclass
 from causalformula.backends.catalogue import CATALOGUE
 from causalformula.backends.estimands import ESTIMANDS
+from causalformula.backends.matching import options as matching
 from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests
 from causalformula.inference.resampling import multiplier
 from causalformula.inference.scales import MEASURES
+from causalformula.numerics.matching import metrics
 from causalformula.plots.love import ORDERS
 from causalformula.results.checks import anova, serial, specification
 from causalformula.results.designs import pictures
@@ -53,6 +55,9 @@ SETS = {
     "BalanceStatistic": {*balance_plan.ARMS, *balance_plan.DOSE, *balance_plan.ALIASES},
     "Binary": balance_plan.BINARY,
     "Link": distance.LINKS,
+    "DistanceLink": distance.DISTANCE_LINKS,
+    "MatchOrder": matching.ORDERS,
+    "Metric": metrics.METRICS,
     "Discard": distance.DISCARD,
     "StrataEstimator": subclass.ESTIMATORS,
     "HCType": requests.HC_TYPES,

@@ -40,8 +40,9 @@ from causalformula.numerics.matching.sets import reused_weights, set_codes, set_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
 
-# The class of matched designs.
-FACE = "causalformula.results.families.matching:MatchedDesign"
+# The classes of matched designs and of their results.
+DESIGN_FACE = "causalformula.results.families.matching:MatchedDesign"
+FACE = "causalformula.results.families.matching:MatchedResult"
 PAIRED = "matched sets are the clusters, as their units are alike (Abadie and Spiess 2022)"
 REUSED = "matched sets overlap, so they are no clusters; '~subclass + unit' is the two-way form on pairs"
 REDRAWN_PAIRS = (
@@ -310,7 +311,8 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
     roles=MODELLED,
-    design_face=FACE,
+    face=FACE,
+    design_face=DESIGN_FACE,
     r="MatchIt::matchit(method = 'nearest') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="nearest neighbour matching",
     title="Nearest neighbour matching",

@@ -15,6 +15,7 @@ from causalformula.errors import OptionError
 from causalformula.frame.side import side_columns, side_text
 from causalformula.numerics.matching.coarsen import QUANTILES, RULES
 from causalformula.numerics.matching.metrics import METRICS
+from causalformula.words import MatchOrder, Metric
 
 ORDERS = ("largest", "smallest", "closest", "farthest", "data", "random")
 MOST_MATCHES = 10_000
@@ -103,7 +104,7 @@ class Nearest(DistanceOptions):
     reuse_max: int | None = None
     caliper: Any = None
     std_caliper: Any = True
-    m_order: str | None = None
+    m_order: MatchOrder | None = None
     seed: int | None = None
     exact: str | None = None
     antiexact: str | None = None
@@ -356,7 +357,7 @@ class CEM(Exact):
     cutpoints: Any = "sturges"
     grouping: Any = None
     k2k: bool = False
-    k2k_method: str = "mahalanobis"
+    k2k_method: Metric = "mahalanobis"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -49,6 +49,11 @@ def families(data: pd.DataFrame) -> cf.Result:
     strata: cf.SubclassResult = cf.fit("y ~ treat(a) + x", data, method="subclass", subclass=5)
     print(strata.with_vcov("HC3").strata().test, strata.stratified().tidy(), strata.means().estimate)
     again: cf.SubclassResult = cf.design("~ treat(a) + x", data, cf.Subclass(discard="both")).fit("y ~ treat(a)")
+    pairs: pd.DataFrame | None = cf.fit(
+        "y ~ treat(a) + x", data, "nearest", caliper=0.2, m_order="closest"
+    ).design.pairs
+    matched: cf.MatchedDesign[cf.MatchedResult] = cf.design("~ treat(a) + x", data, cf.CEM(cutpoints={"x": 4}))
+    print(pairs, matched.summary(un=False).to_frame(), matched.fit("y ~ treat(a)", vcov="HC3").design.match_matrix)
     cells: pd.DataFrame = cf.fit("y ~ did(a, t)", data, cf.DiD, vcov="HC1").cells()
     found = cf.fit("y ~ did(a, t)", data)
     if isinstance(found, cf.DidResult):
