@@ -13,6 +13,7 @@ from causalformula.backends.estimands import ATE
 from causalformula.backends.options import Options, column, flag, is_number, one_of, shown, whole
 from causalformula.errors import OptionError
 from causalformula.frame.side import side_columns, side_text
+from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.matching.coarsen import QUANTILES, RULES
 from causalformula.numerics.matching.metrics import METRICS
 from causalformula.words import MatchOrder, Metric
@@ -64,8 +65,8 @@ class Nearest(DistanceOptions):
         Who chooses first: ``"largest"`` or ``"smallest"`` distance measure, ``"closest"`` or ``"farthest"`` pair,
         ``"data"`` or ``"random"``. By default the largest (for the ATC the smallest), and for distances of covariates
         the order of the data.
-    seed : int
-        Of ``m_order="random"``.
+    seed : int, optional
+        Of ``m_order="random"``; one is drawn, and reported, where none is given.
     exact, antiexact : str, optional
         One-sided formulas, ``"~ race + married"``: partners are the same, or not the same, in these.
     mahvars : str, optional
@@ -202,8 +203,8 @@ class Nearest(DistanceOptions):
             whole("seed", self.seed, "the seed of m_order='random'", least=0)
             if self.m_order != "random":
                 raise OptionError("seed= is of m_order='random'; nothing else is drawn")
-        if self.m_order == "random" and self.seed is None:
-            raise OptionError("m_order='random' draws an order: give seed=, a whole number, so that it can be repeated")
+        elif self.m_order == "random":
+            object.__setattr__(self, "seed", fresh_seed(None))  # which the print says, so that it can be repeated
 
     def _check_metric(self) -> None:
         if self.mahvars is not None and self.metric:

@@ -25,6 +25,8 @@ def nearest_words(options: Nearest) -> str:
     how = "with replacement" if options.replaced else "without replacement"
     if options.replaced and options.reuse_max is not None:
         how += f" (each at most {options.reuse_max} times)"
+    if options.m_order == "random":
+        how += f", in random order (seed {options.seed})"
     varies = "Variable ratio " if options.varies else ""
     return f"{varies}{options.ratio:g}:1 nearest neighbor matching {how}"
 

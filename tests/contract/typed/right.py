@@ -52,7 +52,7 @@ def families(data: pd.DataFrame) -> cf.Result:
     pairs: pd.DataFrame | None = cf.fit(
         "y ~ treat(a) + x", data, "nearest", caliper=0.2, m_order="closest"
     ).design.pairs
-    matched: cf.MatchedDesign[cf.MatchedResult] = cf.design("~ treat(a) + x", data, cf.CEM(cutpoints={"x": 4}))
+    matched: cf.MatchedDesign[cf.MatchedResult] = cf.design("~ treat(a) + x", data, cf.Nearest(m_order="closest"))
     print(pairs, matched.summary(un=False).to_frame(), matched.fit("y ~ treat(a)", vcov="HC3").design.match_matrix)
     cells: pd.DataFrame = cf.fit("y ~ did(a, t)", data, cf.DiD, vcov="HC1").cells()
     found = cf.fit("y ~ did(a, t)", data)
