@@ -19,15 +19,15 @@ from causalformula.numerics.arrays import Array
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
-# Refits that one process takes at a time: a quarter of them, so that few can be shared too, up to so many, of no more
-# cells of weights than these. A chunk is of so many refits whatever ``n_jobs`` is: what is computed at once is rounded
+# Refits that one process takes at a time: a quarter of them, but no fewer and no more than these, of no more cells of
+# weights. A chunk is of so many refits whatever ``n_jobs`` is: what is computed at once is rounded
 # at once, and the same bytes come out of any number of processes.
-CHUNK, CHUNK_CELLS, SHARED = 250, 4_000_000, 4
+FEWEST, CHUNK, CHUNK_CELLS, SHARED = 50, 250, 4_000_000, 4
 
 
 def in_chunks(work: Sequence[Item], n: int = 1) -> list[Sequence[Item]]:
     """The work in the pieces that processes share; ``n`` rows of weights for each item."""
-    size = max(1, min(-(-len(work) // SHARED), CHUNK, CHUNK_CELLS // max(n, 1)))
+    size = max(1, min(max(FEWEST, -(-len(work) // SHARED)), CHUNK, CHUNK_CELLS // max(n, 1)))
     return [work[i : i + size] for i in range(0, len(work), size)]
 
 
