@@ -18,7 +18,7 @@ def check_classifier(model: Any) -> None:
     """An ``OptionError`` for what is no scikit-learn classifier."""
     if isinstance(model, type):
         raise OptionError(f"model={model.__name__} is a class; give an object of it, model={model.__name__}()")
-    if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or _stacks(model))):
+    if not (hasattr(model, "fit") and (hasattr(model, "predict_proba") or gives_probabilities(model))):
         raise _without_probabilities(model)
 
 
@@ -29,7 +29,7 @@ def _without_probabilities(model: Any) -> OptionError:
     )
 
 
-def _stacks(model: Any) -> bool:
+def gives_probabilities(model: Any) -> bool:
     """Whether a stacking classifier is in it, which shows only once it is fitted whether it gives probabilities."""
     from sklearn.base import BaseEstimator
     from sklearn.ensemble import StackingClassifier

@@ -1,0 +1,1 @@
+"""Learners: by name or as scikit-learn objects, cross-fitted over folds, and judged."""

@@ -1,0 +1,178 @@
+"""Cross-fitting: every row's prediction from a learner that did not see its fold. The only place where this is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from causalformula.backends.learning.folds import Folds
+from causalformula.backends.learning.table import Features, Learner
+from causalformula.backends.sample_weights import fit_weighted
+from causalformula.errors import CausalFormulaError, DataError
+from causalformula.inference.refit import spread
+from causalformula.numerics.arrays import Array, Bools, Codes
+
+Kind = Literal["regression", "classification"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One nuisance function to learn.
+
+    Parameters
+    ----------
+    name : str
+        In words, for messages: ``outcome at a = 1``.
+    learner : Learner
+    kind : {"regression", "classification"}
+    features : Features
+    y : ndarray (n,)
+        Numbers, or codes 0..K-1 of classes.
+    rows : ndarray (n,) of bool, optional
+        Rows that it is learned from; all where not given.
+    classes : int
+        Number of classes.
+    """
+
+    name: str
+    learner: Learner
+    kind: Kind
+    features: Features
+    y: Array
+    rows: Bools | None = None
+    classes: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Predictions of rows that took no part in the learning.
+
+    Parameters
+    ----------
+    task : Task
+    predictions : ndarray (n, repeats) or (n, repeats, classes)
+        Probabilities of classes.
+    told : tuple of str
+        What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    """
+
+    task: Task
+    predictions: Array
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One fit: a task, a repetition and a fold."""
+
+    task: int
+    repeat: int
+    fold: int
+
+
+def cross_fit(
+    tasks: Sequence[Task], folds: Folds, weights: Array | None, n_jobs: int | None = None, words: str = "Cross-fitting"
+) -> list[Learned]:
+    """Predictions of every task for every row and repetition.
+
+    Learners that draw are given a seed for each task, repetition and fold, so that any number of processes gives the
+    same bytes.
+
+    Parameters
+    ----------
+    weights : ndarray (n,), optional
+        Sampling weights; rows of weight zero train nothing.
+    n_jobs : int, optional
+        As joblib's configuration has it where not given.
+
+    Raises
+    ------
+    DataError
+        Where a learner fails, naming the fold and the learner, or predicts what is no number.
+    OptionError
+        For a learner that weights do not reach.
+    """
+    jobs = [
+        _Job(t, r, k) for r in range(folds.repeats) for k in range(folds.size) for t in range(len(tasks))
+    ]
+    seeds = [
+        int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
+    ]
+    work = list(zip(jobs, seeds, strict=True))
+    found = spread(partial(_predicted, list(tasks), folds, weights), work, n_jobs, words)
+    out = [
+        np.full((len(folds.codes), folds.repeats, *((task.classes,) if task.kind == "classification" else ())), np.nan)
+        for task in tasks
+    ]
+    told: list[list[str]] = [[] for _ in tasks]
+    for job, (values, said) in zip(jobs, found, strict=True):
+        out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = values
+        if said:
+            told[job.task].append(said)
+    return [Learned(task, values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
+
+
+def _predicted(
+    tasks: Sequence[Task], folds: Folds, weights: Array | None, piece: tuple[_Job, int]
+) -> tuple[Array, str]:
+    """Fit without a fold, predict the fold."""
+    job, seed = piece
+    task = tasks[job.task]
+    outside = folds.inside(job.repeat, job.fold)
+    train = ~outside if task.rows is None else ~outside & task.rows
+    if weights is not None:
+        train = train & (weights > 0)
+    where = f"{task.learner.name} for the {task.name}, fold {job.fold + 1} of {folds.size}"
+    where += f", repetition {job.repeat + 1}" if folds.repeats > 1 else ""
+    if not train.any():
+        raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
+    model = task.learner.make(task.kind, task.features, seed)
+    X = task.learner.matrix(task.features)
+    try:
+        fitted = _fit(model, X[train], task.y[train], None if weights is None else weights[train])
+        values = _values(fitted, X[outside], task)
+    except CausalFormulaError as error:
+        raise type(error)(f"{where}: {error}") from None
+    except Exception as error:
+        raise DataError(f"{where} failed: {type(error).__name__}: {error}") from error
+    if not np.isfinite(values).all():
+        raise DataError(f"{where} predicts values that are missing or infinite")
+    if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
+        raise DataError(f"{where} predicts what are no probabilities")
+    return values, str(getattr(fitted, "told_", ""))
+
+
+def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:
+    return model.fit(X, y) if weights is None else fit_weighted(model, X, y, weights)
+
+
+def _values(fitted: Any, X: Array, task: Task) -> Array:
+    if task.kind == "regression":
+        return np.asarray(fitted.predict(X), dtype=float).reshape(len(X))
+    out = np.zeros((len(X), task.classes))
+    classes: Codes = np.asarray(fitted.classes_, dtype=np.intp)
+    out[:, classes] = fitted.predict_proba(X)
+    return out
+
+
+def loss(learned: Learned, weights: Array) -> tuple[float, float]:
+    """Mean loss of the predictions, and of the trivial predictor: squared error, or the negative log likelihood.
+
+    The trivial predictor is the mean of the rows that the task is learned from.
+    """
+    task = learned.task
+    rows = np.ones(len(task.y), dtype=bool) if task.rows is None else task.rows
+    w, y = weights[rows], task.y[rows]
+    share = w / w.sum()
+    if task.kind == "regression":
+        gap = (y[:, None] - learned.predictions[rows]) ** 2
+        return float((share @ gap).mean()), float(share @ (y - share @ y) ** 2)
+    codes = y.astype(np.intp)
+    P = np.clip(learned.predictions[rows], 1e-15, 1.0)
+    own = np.take_along_axis(P, codes[:, None, None], axis=2)[..., 0]
+    marginal = np.bincount(codes, share, minlength=task.classes)
+    return float(-(share @ np.log(own)).mean()), float(-(marginal[marginal > 0] @ np.log(marginal[marginal > 0])))

@@ -1,0 +1,254 @@
+"""Learners by name: each a scikit-learn estimator for mixed covariates; any estimator object is one too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from causalformula.backends.options import shown
+from causalformula.errors import OptionError, choose
+from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, as_factor
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
+from causalformula.numerics.arrays import Array, Bools
+
+MORE = 10  # A column with more values than this is a number with a shape to learn.
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Covariates in two forms: the columns of the formula's design, and the variables with levels as codes.
+
+    Parameters
+    ----------
+    design : ndarray (n, p)
+        Without the intercept.
+    names : tuple of str
+    coded : ndarray (n, q)
+    categories : ndarray (q,) of bool
+        Which of them are codes of levels.
+    """
+
+    design: Array
+    names: tuple[str, ...]
+    coded: Array
+    categories: Bools
+
+
+def features(frame: ModelFrame, part: Part) -> Features:
+    """The covariates of one of the frame's designs."""
+    design = frame.design(part)
+    columns, categories = [], []
+    for value in design.values.values():
+        if isinstance(value, (Factor, Strings)):
+            columns.append(as_factor(value).codes.astype(float)[:, None])
+        else:
+            found = value.values if isinstance(value, Matrix) else value.codes if isinstance(value, Logical) else value
+            columns.append(np.asarray(found, dtype=float).reshape(frame.n, -1))
+        categories += [isinstance(value, (Factor, Strings))] * columns[-1].shape[1]
+    coded = np.hstack(columns) if columns else np.empty((frame.n, 0))
+    X = design.X[:, 1:] if design.intercept else design.X
+    names = design.names[1:] if design.intercept else design.names
+    return Features(np.ascontiguousarray(X), names, coded, np.array(categories, dtype=bool))
+
+
+Maker = Callable[[str, Features, int], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What learns a nuisance function.
+
+    Parameters
+    ----------
+    name : str
+    maker : callable
+        ``maker(kind, features, seed)``: an estimator that is not fitted.
+    coded : bool
+        Whether it reads variables with levels as codes instead of the design's columns.
+    given : object, optional
+        The caller's own estimator.
+    """
+
+    name: str
+    maker: Maker
+    coded: bool = False
+    given: Any = field(default=None)
+
+    def make(self, kind: str, found: Features, seed: int) -> Any:
+        """An estimator that is not fitted yet."""
+        return self.maker(kind, found, seed)
+
+    def matrix(self, found: Features) -> Array:
+        """The covariates in the form that it reads."""
+        return found.coded if self.coded else found.design
+
+
+def read_learner(value: Any, option: str) -> Learner:
+    """A learner by name, or an estimator object of the caller's.
+
+    Raises
+    ------
+    OptionError
+        For an unknown name, a class instead of an object, or what has no ``fit``.
+    """
+    if isinstance(value, Learner):
+        return value
+    if isinstance(value, str):
+        if value not in LEARNERS:
+            raise OptionError(f"unknown {option} {value!r}{choose(value, LEARNERS)}, or a scikit-learn estimator")
+        return LEARNERS[value]
+    if isinstance(value, type):
+        raise OptionError(f"{option}={value.__name__} is a class; give an object of it, {option}={value.__name__}()")
+    if not hasattr(value, "fit") or not (hasattr(value, "predict") or hasattr(value, "predict_proba")):
+        raise OptionError(
+            f"{option}={shown(value)} is no learner: choose from {', '.join(LEARNERS)}, or give a scikit-learn estimator"
+        )
+    return Learner(_name(value), _Given(value), given=value)
+
+
+def refuse_kind(learner: Learner, kind: str, option: str) -> None:
+    """An ``OptionError`` for a regressor that should give probabilities, or a classifier that should give numbers."""
+    if learner.given is None:
+        return
+    probable = hasattr(learner.given, "predict_proba") or _unfitted_probabilities(learner.given)
+    if kind == "classification" and not probable:
+        raise OptionError(
+            f"{option}={learner.name} gives no probabilities; its target has classes, so it needs predict_proba, as "
+            "LogisticRegression() or RandomForestClassifier() have"
+        )
+    if kind == "regression" and _classifies(learner.given):
+        raise OptionError(f"{option}={learner.name} is a classifier, and its target is a number; give a regressor")
+
+
+def _classifies(model: Any) -> bool:
+    from sklearn.base import is_classifier
+
+    return bool(is_classifier(model))
+
+
+def _unfitted_probabilities(model: Any) -> bool:
+    """Whether it is seen only after fitting if there are probabilities (stacks, searches)."""
+    from causalformula.backends.learner import gives_probabilities
+
+    return gives_probabilities(model)
+
+
+def _name(model: Any) -> str:
+    from causalformula.backends.learner import model_name
+
+    return model_name(model)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Copies of the caller's estimator, with seeds where it would draw without one."""
+
+    model: Any
+
+    def __call__(self, kind: str, found: Features, seed: int) -> Any:
+        from sklearn.base import clone
+
+        model = clone(self.model)
+        params = model.get_params(deep=True)
+        drawn = {name: seed for name, value in params.items() if value is None and name.split("__")[-1] == "random_state"}
+        return model.set_params(**drawn) if drawn else model
+
+
+# ---- by name ---------------------------------------------------------------------------------------------------------
+
+
+def _glm(kind: str, found: Features, seed: int) -> Any:
+    from causalformula.backends.learning.own import GLMClassifier, GLMRegressor
+
+    return GLMRegressor() if kind == "regression" else GLMClassifier()
+
+
+def _linear(penalty: str) -> Maker:
+    def make(kind: str, found: Features, seed: int) -> Any:
+        from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV, RidgeCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        if kind == "classification":
+            ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
+            solver = "lbfgs" if penalty == "ridge" else "saga"
+            options: dict[str, Any] = {"Cs": 10, "cv": 5, "scoring": "neg_log_loss", "max_iter": 2000}
+            last = LogisticRegressionCV(l1_ratios=[ratio], solver=solver, random_state=seed, **options)
+        elif penalty == "ridge":
+            last = RidgeCV(alphas=np.logspace(-3, 4, 30))
+        elif penalty == "lasso":
+            last = LassoCV(cv=5, random_state=seed, max_iter=10_000)
+        else:
+            last = ElasticNetCV(cv=5, l1_ratio=0.5, random_state=seed, max_iter=10_000)
+        return make_pipeline(StandardScaler(), last)
+
+    return make
+
+
+def _spline(kind: str, found: Features, seed: int) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import SplineTransformer, StandardScaler
+
+    curved = [j for j in range(found.design.shape[1]) if len(np.unique(found.design[:, j])) > MORE]
+    bend = ColumnTransformer([("splines", SplineTransformer(n_knots=5, knots="quantile"), curved)], remainder="passthrough")
+    last = (
+        RidgeCV(alphas=np.logspace(-3, 4, 30))
+        if kind == "regression"
+        else LogisticRegressionCV(Cs=10, cv=5, scoring="neg_log_loss", max_iter=2000, random_state=seed)
+    )
+    return make_pipeline(bend, StandardScaler(), last)
+
+
+def _forest(kind: str, found: Features, seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    forest = RandomForestRegressor if kind == "regression" else RandomForestClassifier
+    return forest(n_estimators=300, min_samples_leaf=5, max_features="sqrt" if kind != "regression" else 1 / 3, random_state=seed)
+
+
+def _boosting(kind: str, found: Features, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    boosting = HistGradientBoostingRegressor if kind == "regression" else HistGradientBoostingClassifier
+    categories = found.categories if found.categories.any() else None
+    return boosting(
+        learning_rate=0.05, max_iter=300, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=True,
+        categorical_features=categories, random_state=seed,
+    )  # fmt: skip
+
+
+def _knn(kind: str, found: Features, seed: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    neighbours = max(5, int(np.sqrt(len(found.design)) / 2))
+    knn = KNeighborsRegressor if kind == "regression" else KNeighborsClassifier
+    return make_pipeline(StandardScaler(), knn(n_neighbors=neighbours))
+
+
+def _stack(kind: str, found: Features, seed: int) -> Any:
+    from causalformula.backends.learning.own import Stack
+
+    return Stack(kind, found, seed, STACKED)
+
+
+LEARNERS: dict[str, Learner] = {
+    "glm": Learner("glm", _glm),
+    "lasso": Learner("lasso", _linear("lasso")),
+    "ridge": Learner("ridge", _linear("ridge")),
+    "elastic_net": Learner("elastic_net", _linear("elastic_net")),
+    "spline": Learner("spline", _spline),
+    "forest": Learner("forest", _forest),
+    "boosting": Learner("boosting", _boosting, coded=True),
+    "knn": Learner("knn", _knn),
+    "stack": Learner("stack", _stack),
+}
+# Those that a stack weighs: with the design's columns.
+STACKED = ("glm", "ridge", "spline", "forest", "knn")
