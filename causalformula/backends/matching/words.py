@@ -71,7 +71,8 @@ def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
     if options.antiexact is not None:
         within.append(f"that differs in {_names(options.antiexact)}")
     other = OTHER_ARM.get(str(options.estimand), "units")
-    return f"no {other} left {' '.join(within)}".rstrip()
+    left = "" if options.replaced else " left"
+    return f"no {other}{left} {' and '.join(within)}".rstrip()
 
 
 def _names(text: str) -> str:
