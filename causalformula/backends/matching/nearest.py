@@ -317,8 +317,8 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     summary="nearest neighbour matching",
     title="Nearest neighbour matching",
     estimate=held_fit,
-    rebalance="A caliper= or a narrower one, also on {x}, exact= or another distance= may help, or outcome({x}), which "
-    "adjusts for what is left",
+    rebalance="A caliper= (a narrower one, or one on {x} too) may help, or outcome({x}), which adjusts for what is "
+    "left",
     exempt={
         "influence": "the matches are a fixed design: neither they nor the score are re-estimated",
         "stacking": "the matches are a fixed design: neither they nor the score are re-estimated",
