@@ -3,6 +3,7 @@
 from . import datasets, plots
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
+from .backends.doubly_robust.aipw import AIPW
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.regression import Regression
 from .backends.subclass import Subclass
@@ -40,6 +41,7 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.design import Design
 from .results.families.did import DidResult
+from .results.families.learned import LearnedResult
 from .results.families.matching import MatchedDesign, MatchedResult
 from .results.families.subclass import SubclassResult
 from .results.joint.multiplicity import adjust_pvalues
@@ -54,6 +56,7 @@ from .verbs import design, fit, parse
 
 __version__: str
 __all__ = [
+    "AIPW",
     "CBPS",
     "CEM",
     "HAC",
@@ -81,6 +84,7 @@ __all__ = [
     "FormulaError",
     "IdentificationError",
     "Jackknife",
+    "LearnedResult",
     "MatchedDesign",
     "MatchedResult",
     "Model",

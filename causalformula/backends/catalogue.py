@@ -21,7 +21,8 @@ CATALOGUE: dict[str, str] = {
     "cem": "matching.exact",
     "exact": "matching.exact",
     **dict.fromkeys(("optimal", "full", "quick", "cardinality", "genetic"), ""),
-    **dict.fromkeys(("aipw", "tmle", "dml"), ""),
+    "aipw": "doubly_robust.aipw",
+    **dict.fromkeys(("tmle", "dml"), ""),
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"), ""),
     **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
 }

@@ -197,6 +197,10 @@ class Fit:
         What is true only of standard errors that hold the design fixed.
     given : tuple of str
         What is true of all standard errors: no resampling finds this part of the design anew.
+    learned : mapping of str to Learned
+        Nuisance functions that were learned and cross-fitted: by name, their predictions.
+    folds : Folds, optional
+        Of the cross-fitting.
     unadjusted : tuple of str
         What is true only of robust standard errors that do not adjust by leverage; of the others it is said with the
         rows of leverage one.
@@ -213,6 +217,8 @@ class Fit:
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     unadjusted: tuple[str, ...] = ()
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    folds: Any = None
 
     @classmethod
     def of(

@@ -148,8 +148,15 @@ def effects_answer(
     return Answer(estimate, labels, measure)
 
 
-def averaged(names: Sequence[str], scores: Array, target: Array, stages: tuple[Stage, ...], jac: Array) -> Estimate:
-    """Weighted averages of scores that depend on fitted stages: ``theta = sum_i t_i s_i / sum_i t_i``.
+def averaged(
+    names: Sequence[str],
+    scores: Array,
+    target: Array,
+    stages: tuple[Stage, ...],
+    jac: Array,
+    share: Array | None = None,
+) -> Estimate:
+    """Weighted averages of scores that depend on fitted stages: ``theta = sum_i t_i s_i / sum_i t_i h_i``.
 
     Parameters
     ----------
@@ -160,6 +167,8 @@ def averaged(names: Sequence[str], scores: Array, target: Array, stages: tuple[S
     stages : tuple of Stage
     jac : ndarray (q, P)
         Derivatives of the averages in all stages' parameters.
+    share : ndarray (n,), optional
+        The part h of each row in the population that is averaged over; one where not given.
 
     Returns
     -------
@@ -167,7 +176,9 @@ def averaged(names: Sequence[str], scores: Array, target: Array, stages: tuple[S
         Its influence has the averages' own part in every variance; it has no root, so its tests are z and no
         covariance adjusts it by leverage.
     """
-    total = target.sum()
+    h = np.ones(len(target)) if share is None else share
+    total = target @ h
     theta = target @ scores / total
-    direct = len(target) * target[:, None] * (scores - theta) / total
-    return Estimate(tuple(names), theta, Influence(stages, jac, len(target), direct, always=True))
+    direct = len(target) * target[:, None] * (scores - h[:, None] * theta) / total
+    evidence = Influence(stages, jac, len(target), direct, always=True, held=not stages)
+    return Estimate(tuple(names), theta, evidence)

@@ -30,6 +30,7 @@ PARTS = {
     "outcome": PartRecord(("adjust", "outcome", "modify"), "treat", "the outcome model"),
     "weighted": PartRecord(("outcome", "modify"), "treat", "the outcome model of a weighted sample"),
     "did": PartRecord(("adjust", "outcome", "modify"), "did", "the regression of a difference in differences"),
+    "covariates": PartRecord(("adjust", "outcome", "modify"), "", "the covariates of the outcome model"),
     "adjust": PartRecord(("adjust", "modify"), "", "the confounders"),
     "propensity": PartRecord(("adjust", "modify", "propensity"), "", "the treatment model"),
     "iv": PartRecord(("iv",), "", "the instruments"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Draws, Fixed, Influence, Own
+from causalformula.inference.evidence import Draws, Fixed, Influence, Own, Repeated
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
     HAC,
@@ -98,6 +98,8 @@ def covariance(
     if isinstance(request, AbadieImbens):
         return _own(estimate, request)
     match estimate.evidence:
+        case Repeated() as repeated:
+            return _median(estimate, request, repeated, groups, strict)
         case Own():
             raise CapabilityError(
                 f"{describe(request)!r} needs a regression behind the estimate; this one has vcov='AI'"
@@ -123,6 +125,21 @@ def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
         )
     df = np.full(len(estimate), evidence.df if request.df is None else request.df)
     return Covariance(request, evidence.matrix, df, evidence.label)
+
+
+def _median(
+    estimate: Estimate, request: Request, evidence: Repeated, groups: Mapping[str, Codes], strict: bool
+) -> Covariance:
+    """The median over repetitions of their covariances and of how far each lies from the median."""
+    each = [
+        covariance(Estimate(estimate.names, theta, part), request, groups=groups, strict=strict)
+        for theta, part in zip(evidence.values, evidence.parts, strict=True)
+    ]
+    off = evidence.values - estimate.theta
+    spread = np.array([found.matrix for found in each]) + off[:, :, None] * off[:, None, :]
+    first = each[0]
+    label = f"{first.label}; median of {len(each)} repetitions"
+    return Covariance(request, np.median(spread, axis=0), first.df, label, notes=first.notes)
 
 
 def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
@@ -202,6 +219,8 @@ def _led(
 
 def _stacked(evidence: Influence) -> str:
     """What the stacked sandwich estimates, for the print."""
+    if evidence.held:
+        return "influence function, nuisances held fixed"
     if not evidence.estimated_first_stage:
         return "M-estimation"
     propensity = any(stage.name == "propensity" for stage in evidence.stages)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError
-from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence
+from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence, Repeated
 from causalformula.numerics.arrays import Array, Codes
 
 
@@ -64,9 +64,28 @@ class Estimate:
         CapabilityError
             If the estimator has no influence function.
         """
+        if isinstance(self.evidence, Repeated):
+            return np.asarray(np.mean([part.psi() for part in self.evidence.parts], axis=0))
         if not isinstance(self.evidence, Influence):
             raise CapabilityError("this estimator has no influence function; use vcov='bootstrap' for an interval")
         return self.evidence.psi()
+
+
+def median_of(parts: Sequence[Estimate]) -> Estimate:
+    """Estimates of repeated sample splits as their median; one is itself.
+
+    Raises
+    ------
+    CapabilityError
+        If a repetition has no influence.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    evidence = tuple(part.evidence for part in parts)
+    if not all(isinstance(each, Influence) for each in evidence):
+        raise CapabilityError("repetitions are summarised where each has an influence function")
+    values = np.array([part.theta for part in parts])
+    return Estimate(parts[0].names, np.median(values, axis=0), Repeated(evidence, values))  # type: ignore[arg-type]
 
 
 def stack(parts: Sequence[Estimate]) -> Estimate:
@@ -102,6 +121,7 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
             always=any(p.always for p in parts),
             rooted=all(p.rooted for p in parts),
             units=first.units,
+            held=all(p.held for p in parts),
         )
     # Different models: their exact influences are all that a joint variance needs.
     psi = np.hstack([p.psi() for p in parts])

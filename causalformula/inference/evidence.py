@@ -69,6 +69,8 @@ class Influence:
         freedom and the wild bootstrap are then that regression's; a score that is averaged (``always``) has none.
     units : ndarray (rows,) of int, optional
         The unit 0..n-1 of each row, where the influence is on units that have several rows.
+    held : bool
+        Whether nuisances are held fixed, as those of other folds are under an orthogonal score.
     own : Own, optional
         A variance that the estimator has beside those that are sums over rows.
     """
@@ -82,6 +84,7 @@ class Influence:
     rooted: bool = False
     units: Codes | None = None
     own: Own | None = None
+    held: bool = False
 
     def __post_init__(self) -> None:
         if self.rooted and (self.always or not self.stages or self.stages[-1].hat is None):
@@ -166,6 +169,34 @@ class Influence:
 
 
 @dataclass(frozen=True, eq=False)
+class Repeated:
+    """Estimates of repeated sample splits, which are summarised by their median.
+
+    ``theta`` is the median of ``theta_r``, and its covariance the median of ``V_r + (theta_r - theta)(theta_r - theta)'``
+    (Chernozhukov et al. 2018, section 3.4).
+
+    Parameters
+    ----------
+    parts : tuple of Influence
+        Of each repetition.
+    values : ndarray (R, q)
+        Estimates of each repetition.
+    """
+
+    parts: tuple[Influence, ...]
+    values: Array
+
+    @property
+    def size(self) -> int:
+        """Number of estimates."""
+        return int(self.values.shape[1])
+
+    def map(self, jac: Array) -> Repeated:
+        """A linear map of every repetition."""
+        return Repeated(tuple(part.map(jac) for part in self.parts), self.values @ jac.T)
+
+
+@dataclass(frozen=True, eq=False)
 class Draws:
     """Replicates of the estimate (R, q)."""
 
@@ -208,7 +239,7 @@ class Fixed:
         return replace(self, matrix=jac @ self.matrix @ jac.T)
 
 
-Evidence = Influence | Draws | Fixed | Own
+Evidence = Influence | Repeated | Draws | Fixed | Own
 
 
 def influence_error(evidence: object, counts: Array | None = None, clusters: Codes | None = None) -> Array:

@@ -96,9 +96,7 @@ def cross_fit(
     OptionError
         For a learner that weights do not reach.
     """
-    jobs = [
-        _Job(t, r, k) for r in range(folds.repeats) for k in range(folds.size) for t in range(len(tasks))
-    ]
+    jobs = [_Job(t, r, k) for r in range(folds.repeats) for k in range(folds.size) for t in range(len(tasks))]
     seeds = [
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]

@@ -43,7 +43,9 @@ class GLMClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, place = np.unique(codes, return_inverse=True)
         names = tuple(map(str, range(Z.shape[1])))
         if len(self.classes_) == 2:
-            fitted = fit_glm(Z, place.astype(float), names, read_family("binomial"), weights=sample_weight, to_zero=True)
+            fitted = fit_glm(
+                Z, place.astype(float), names, read_family("binomial"), weights=sample_weight, to_zero=True
+            )
             self.coef_ = np.nan_to_num(fitted.coef)[None, :]
             return self
         w = np.ones(len(Z)) if sample_weight is None else np.asarray(sample_weight, dtype=float)

@@ -154,7 +154,9 @@ class _Given:
 
         model = clone(self.model)
         params = model.get_params(deep=True)
-        drawn = {name: seed for name, value in params.items() if value is None and name.split("__")[-1] == "random_state"}
+        drawn = {
+            name: seed for name, value in params.items() if value is None and name.split("__")[-1] == "random_state"
+        }
         return model.set_params(**drawn) if drawn else model
 
 
@@ -196,7 +198,9 @@ def _spline(kind: str, found: Features, seed: int) -> Any:
     from sklearn.preprocessing import SplineTransformer, StandardScaler
 
     curved = [j for j in range(found.design.shape[1]) if len(np.unique(found.design[:, j])) > MORE]
-    bend = ColumnTransformer([("splines", SplineTransformer(n_knots=5, knots="quantile"), curved)], remainder="passthrough")
+    bend = ColumnTransformer(
+        [("splines", SplineTransformer(n_knots=5, knots="quantile"), curved)], remainder="passthrough"
+    )
     last = (
         RidgeCV(alphas=np.logspace(-3, 4, 30))
         if kind == "regression"
@@ -209,7 +213,9 @@ def _forest(kind: str, found: Features, seed: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     forest = RandomForestRegressor if kind == "regression" else RandomForestClassifier
-    return forest(n_estimators=300, min_samples_leaf=5, max_features="sqrt" if kind != "regression" else 1 / 3, random_state=seed)
+    return forest(
+        n_estimators=300, min_samples_leaf=5, max_features="sqrt" if kind != "regression" else 1 / 3, random_state=seed
+    )
 
 
 def _boosting(kind: str, found: Features, seed: int) -> Any:

@@ -1,0 +1,1 @@
+"""Doubly robust estimators: an outcome and a treatment model, either of which may be wrong."""

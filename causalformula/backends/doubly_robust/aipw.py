@@ -1,0 +1,169 @@
+"""Augmented inverse probability weighting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from causalformula.backends.contrasts import Setting
+from causalformula.backends.doubly_robust.nuisances import (
+    CrossFitted,
+    NuisanceOptions,
+    Nuisances,
+    Stacked,
+    nuisances,
+)
+from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
+from causalformula.backends.estimands import ATC, ATE, ATT
+from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.outcomes import PotentialMeans, averaged
+from causalformula.backends.propensity import estimand_weights, propensity_sensitivity
+from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.standardize import mean_gradient, shifted_predictor
+from causalformula.backends.target import target_arm
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.estimate import Estimate
+from causalformula.numerics.arrays import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class AIPW(NuisanceOptions):
+    """Options of ``method="aipw"``; see ``NuisanceOptions``.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, model, link, interact, folds, repeats, seed, bounds
+        As in ``NuisanceOptions``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
+    """
+
+
+def aipw_fit(frame: ModelFrame, options: AIPW) -> Fit:
+    """Both nuisance functions, and the averages of the augmented scores."""
+    found = nuisances(frame, options)
+    outcomes = RepeatedOutcomes.of([potential(frame, options, part) for part in found.each])
+    return doubly_robust_fit(
+        frame, options, found, outcomes, f"augmented inverse probability weighting ({found.words})"
+    )
+
+
+def doubly_robust_fit(
+    frame: ModelFrame, options: NuisanceOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
+) -> Fit:
+    """The fit of any estimator that starts from both nuisance functions."""
+    binary = frame.the_treatment.kind is Kind.BINARY
+    design = DesignWeights(
+        np.ones(frame.n),
+        distance=found.scores[:, 1] if binary else None,
+        probabilities=None if binary else found.scores,
+    )
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=str(options.estimand),
+        design=design,
+        method=words,
+        outcomes=outcomes,
+        models=found.models,
+        notes=found.notes,
+        learned=found.learned,
+        folds=found.folds,
+    )
+
+
+def potential(frame: ModelFrame, options: AIPW, part: Stacked | CrossFitted) -> PotentialMeans:
+    """What the augmented scores answer, over the target population and its groups."""
+    means = partial(_stacked_means, frame, options, part) if isinstance(part, Stacked) else None
+    if isinstance(part, CrossFitted):
+        means = partial(_learned_means, frame, options, part)
+    return PotentialMeans(frame, options, means, frame.unit_weights)  # type: ignore[arg-type]
+
+
+def target_share(frame: ModelFrame, options: NuisanceOptions) -> Array:
+    """Each row's part in the target population: all of it, or the units of one arm."""
+    arm = target_arm(frame, options)
+    return np.ones(frame.n) if arm is None else (frame.the_treatment.codes == arm).astype(float)
+
+
+def _stacked_means(
+    frame: ModelFrame, options: AIPW, part: Stacked, wanted: Sequence[Setting], target: Array
+) -> Estimate:
+    """Means ``sum t (h m_a + 1[A = a] w (y - m_a)) / sum t h``, with the derivatives in both models' parameters."""
+    codes, share, model, found = frame.the_treatment.codes, target_share(frame, options), part.outcome, part.propensity
+    arm = target_arm(frame, options)
+    w, dlog = estimand_weights(part.P, codes, str(options.estimand), arm, target)
+    own = part.free.all(axis=1)[:, None]
+    moves = propensity_sensitivity(found, w, np.where(own, dlog, 0.0))
+    assert found.stage is not None
+    stages, total = (found.stage, model.stage()), target @ share
+    scores, jac = [], []
+    for setting in wanted:
+        change = frame.counterfactual(part.part, setting.key, setting.column)
+        eta = shifted_predictor(model, change)
+        inside, m = (codes == setting.key).astype(float), model.family.linkinv(eta)
+        gap = model.y - m
+        scores.append(share * m + inside * w * gap)
+        slopes = mean_gradient(model, change, target * (share - inside * w) * model.family.mu_eta(eta))
+        jac.append(np.concatenate([moves.total(target * inside * gap), model.jacobian(slopes)]) / total)
+    names = [setting.label for setting in wanted]
+    return averaged(names, np.column_stack(scores), target, stages, np.array(jac), share)
+
+
+def _learned_means(
+    frame: ModelFrame, options: AIPW, part: CrossFitted, wanted: Sequence[Setting], target: Array
+) -> Estimate:
+    """The same means from nuisances of other folds, which the orthogonal score lets count as known."""
+    codes, share, y = frame.the_treatment.codes, target_share(frame, options), frame.outcome_for(options.outcome_family)
+    w, _ = estimand_weights(part.P, codes, str(options.estimand), target_arm(frame, options), target)
+    scores = []
+    for setting in wanted:
+        m = part.m[:, int(setting.key)]
+        scores.append(share * m + (codes == setting.key) * w * (y - m))
+    names = [setting.label for setting in wanted]
+    return averaged(names, np.column_stack(scores), target, (), np.zeros((len(wanted), 0)), share)
+
+
+@Record(
+    name="aipw",
+    options=AIPW,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=(ATE, ATT, ATC),
+    roles=MODELLED,
+    r="by hand: mean(m1 - m0 + A (Y - m1) / e - (1 - A) (Y - m0) / (1 - e))",
+    summary="augmented inverse probability weighting, doubly robust, by GLMs or cross-fitted learners",
+    title="Augmented inverse probability weighting",
+    estimate=None,
+    face="causalformula.results.families.learned:LearnedResult",
+    exempt={"singleton_clusters": "no regression is the root, so there is no leverage to adjust by"},
+)
+def aipw(frame: ModelFrame, options: AIPW) -> Fit:
+    """Average effect by augmented inverse probability weighting: right if either nuisance model is.
+
+    ``mu_a = sum_i s_i [h_i m_a(x_i) + 1(A_i = a) w_i (y_i - m_a(x_i))] / sum_i s_i h_i`` with the weights ``w`` of the
+    estimand (``1 / e_a``, for the ATT ``e_f / e_a``) and ``h`` the rows of its target. Two GLMs are stacked: the
+    standard errors know their estimation (``vcov=cf.Asympt(weights="fixed")`` holds them fixed). Learners are
+    cross-fitted, and the score's orthogonality lets them count as known.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : AIPW
+
+    Raises
+    ------
+    DataError
+        Where a learner fails, or an arm is too small for the folds.
+    IdentificationError
+        If the covariates predict the treatment perfectly.
+
+    References
+    ----------
+    Robins, Rotnitzky and Zhao (1994); Chernozhukov et al. (2018). R: by hand.
+    """
+    return aipw_fit(frame, options)

@@ -1,0 +1,291 @@
+"""The two nuisance functions of a doubly robust estimator: outcome means by arm, and propensities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from causalformula.backends.aliased import dropped_terms
+from causalformula.backends.distance import LINKS
+from causalformula.backends.fit import Fitted
+from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
+from causalformula.backends.learning.folds import Folds, make_folds
+from causalformula.backends.learning.table import Learner, features, read_learner, refuse_kind
+from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
+from causalformula.backends.outcome_model import fit_outcome, model_word
+from causalformula.backends.propensity import (
+    Propensity,
+    Regressors,
+    binary_propensity,
+    multinomial_propensity,
+)
+from causalformula.backends.separation import apart_on
+from causalformula.errors import OptionError, counted
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY, Part
+from causalformula.frame.treatment import Kind
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import first_column
+
+GLM = "glm"
+COVARIATES = Part("covariates")
+# Learned propensities are kept within these, as their errors near 0 and 1 are divided by; DoubleML's default too.
+LEARNED_BOUNDS = (0.01, 0.99)
+MOST_FOLDS = 1000
+# Learned scores this near to a bound are told, whether or not they are moved there.
+NEAR = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class NuisanceOptions(Options):
+    """What every method with an outcome and a treatment model takes.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model : str or estimator
+        ``"glm"``, the formula's regressions; ``"lasso"``, ``"ridge"``, ``"elastic_net"``, ``"spline"``, ``"forest"``,
+        ``"boosting"``, ``"knn"``, ``"stack"`` (the Super Learner of several of these); or a scikit-learn estimator or
+        search. Learners are cross-fitted.
+    model : str or estimator, optional
+        Short for both.
+    link : str
+        Of a GLM for a binary treatment.
+    interact : bool
+        A GLM of the outcome for each arm (the treatment crossed with all terms), or one with the treatment as a term.
+        Learners are fitted arm by arm.
+    folds, repeats : int
+        Of the cross-fitting; estimates of repetitions are summarised by their median.
+    seed : int
+        Of the folds, and of learners that draw.
+    bounds : pair of numbers, optional
+        Propensities are moved to within these, and counted; learned ones to within 0.01 and 0.99 where not given.
+    """
+
+    outcome_model: Any = GLM
+    treatment_model: Any = GLM
+    model: Any = None
+    link: str = "logit"
+    interact: bool = True
+    folds: int = 5
+    repeats: int = 1
+    seed: int = 0
+    bounds: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model is not None:
+            for name in ("outcome_model", "treatment_model"):
+                if getattr(self, name) is not self.model and getattr(self, name) != GLM:
+                    raise OptionError(f"model= sets both learners, and {name}= is given too; use one of the two")
+                object.__setattr__(self, name, self.model)
+        for name in ("outcome_model", "treatment_model"):
+            read_learner(getattr(self, name), name)
+        one_of("link", self.link, LINKS)
+        flag("interact", self.interact)
+        whole("folds", self.folds, "folds of the cross-fitting", MOST_FOLDS, 2)
+        whole("repeats", self.repeats, "repetitions of the cross-fitting", MOST_FOLDS)
+        whole("seed", self.seed, "the seed of the folds", 2**32 - 1, 0)
+        object.__setattr__(self, "bounds", read_bounds(self.bounds))
+        self._refuse_idle()
+
+    def _refuse_idle(self) -> None:
+        """Options that would have no effect."""
+        if not self.learned:
+            given = {"folds": self.folds != NuisanceOptions.folds, "repeats": self.repeats != NuisanceOptions.repeats}
+            for name in (name for name, other in given.items() if other):
+                raise OptionError(
+                    f"{name}= is of the cross-fitting of learners, and both models are 'glm', whose estimation the standard "
+                    "errors know; give outcome_model= or treatment_model="
+                )
+        elif self.link != NuisanceOptions.link or not self.interact:
+            name = "link" if self.link != NuisanceOptions.link else "interact"
+            raise OptionError(
+                f"{name}= is of two GLMs; with a learner both models are cross-fitted, the outcome's by arm"
+            )
+
+    @property
+    def learned(self) -> bool:
+        """Whether a learner takes part, so that both are cross-fitted."""
+        return not (is_glm(self.outcome_model) and is_glm(self.treatment_model))
+
+    @property
+    def outcome_learner(self) -> Learner:
+        """The learner of the outcome."""
+        return read_learner(self.outcome_model, "outcome_model")
+
+    @property
+    def treatment_learner(self) -> Learner:
+        """The learner of the treatment."""
+        return read_learner(self.treatment_model, "treatment_model")
+
+
+def is_glm(model: Any) -> bool:
+    """Whether a model is the formula's own regression."""
+    return isinstance(model, str) and model == GLM
+
+
+def read_bounds(value: Any) -> tuple[float, float] | None:
+    """A pair of probabilities; one number is a bound on either side."""
+    if value is None:
+        return None
+    pair = (value, 1 - value) if is_number(value) else value
+    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair)) and 0 <= pair[0] < pair[1] <= 1:
+        return float(pair[0]), float(pair[1])
+    raise OptionError(f"bounds={shown(value)}: give a pair (low, high) within 0 and 1, or one number for both sides")
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """GLM nuisances on all rows, whose estimation enters every standard error.
+
+    Parameters
+    ----------
+    outcome : FittedRegression
+    part : Part
+    propensity : Propensity
+    P : ndarray (n, K)
+        Propensities within the bounds.
+    free : ndarray (n, K) of bool
+        Those that no bound has moved.
+    """
+
+    outcome: FittedRegression
+    part: Part
+    propensity: Propensity
+    P: Array
+    free: Array
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFitted:
+    """Nuisances of one repetition, each row's from models that did not see it.
+
+    Parameters
+    ----------
+    m : ndarray (n, K)
+        Outcome means by arm.
+    P : ndarray (n, K)
+        Propensities within the bounds.
+    """
+
+    m: Array
+    P: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Nuisances:
+    """What a doubly robust estimator starts from.
+
+    Parameters
+    ----------
+    each : tuple of Stacked or CrossFitted
+        One for each repetition.
+    words : str
+        How they were found, for the print.
+    models : mapping of str to Fitted
+        GLMs.
+    learned : mapping of str to Learned
+    folds : Folds, optional
+    notes : tuple of str
+    scores : ndarray (n, K)
+        Propensities before the bounds, of the first repetition.
+    """
+
+    each: tuple[Stacked, ...] | tuple[CrossFitted, ...]
+    words: str
+    scores: Array
+    models: Mapping[str, Fitted] = field(default_factory=dict)
+    learned: Mapping[str, Learned] = field(default_factory=dict)
+    folds: Folds | None = None
+    notes: tuple[str, ...] = ()
+
+
+def nuisances(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
+    """Fit both nuisance functions, by two GLMs or by learners over folds.
+
+    Raises
+    ------
+    DataError
+        Where a learner fails, or an arm is too small for the folds.
+    IdentificationError
+        If the covariates predict the treatment perfectly.
+    """
+    return _learned(frame, options) if options.learned else _stacked(frame, options)
+
+
+def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
+    part = Part("outcome", options.interact)
+    outcome = fit_outcome(frame, part, options.outcome_family, frame.weights)
+    own = frame.design(PROPENSITY)
+    design = Regressors(own.X, own.names, first_column(own.X, own.intercept))
+    if frame.the_treatment.kind is Kind.BINARY:
+        found, words = binary_propensity(frame, options.link, design), options.link
+    elif options.link != NuisanceOptions.link:
+        raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
+    else:
+        found, words = multinomial_propensity(frame, design), "multinomial logit"
+    P, free, notes = bounded(frame, found.P, options.bounds)
+    models = {"outcome": Fitted(outcome, part)}
+    if found.model is not None:
+        models["propensity"] = Fitted(found.model, PROPENSITY)
+    return Nuisances(
+        (Stacked(outcome, part, found, P, free),),
+        f"{model_word(options.outcome_family, outcome)} outcome model, {words} treatment model",
+        found.P,
+        models,
+        notes=(*outcome.notes, *dropped_terms(outcome), *found.notes, *notes),
+    )
+
+
+def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
+    treatment, family = frame.the_treatment, options.outcome_family
+    folds = make_folds(frame, options.folds, options.repeats, options.seed)
+    y = frame.outcome_for(family)
+    binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
+    kind = "classification" if binary else "regression"
+    outcome, propensity = options.outcome_learner, options.treatment_learner
+    refuse_kind(outcome, kind, "outcome_model")
+    refuse_kind(propensity, "classification", "treatment_model")
+    surface, scores = features(frame, COVARIATES), features(frame, PROPENSITY)
+    levels = len(treatment.levels)
+    tasks = [
+        Task(f"outcome at {treatment.name} = {level}", outcome, kind, surface, y, treatment.codes == a)  # type: ignore[arg-type]
+        for a, level in enumerate(treatment.levels)
+    ]
+    tasks.append(Task("treatment", propensity, "classification", scores, treatment.codes, classes=levels))
+    found = cross_fit(tasks, folds, frame.weights)
+    m = np.stack([each.predictions[..., 1] if binary else each.predictions for each in found[:-1]], axis=1)
+    P = found[-1].predictions
+    parts, notes = [], list[str]()
+    for r in range(folds.repeats):
+        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS)
+        parts.append(CrossFitted(m[:, :, r], inside))
+        notes += [note for note in told if note not in notes and r == 0]
+    if treatment.kind is Kind.BINARY:
+        notes += apart_on(frame, P[:, 0, 1])
+    names = outcome.name if outcome.name == propensity.name else f"{outcome.name} and {propensity.name}"
+    times = f", {folds.repeats} times" if folds.repeats > 1 else ""
+    learned = {task.name: each for task, each in zip(tasks, found, strict=True)}
+    words = f"{names}, cross-fitted in {folds.size} folds{times}, seed {folds.seed}"
+    return Nuisances(tuple(parts), words, P[:, 0], {}, learned, folds, tuple(notes))
+
+
+def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> tuple[Array, Array, tuple[str, ...]]:
+    """Propensities within bounds, which of them are free to move, and a note on how many were not."""
+    if bounds is None:
+        return P, np.ones(P.shape, dtype=bool), ()
+    low, high = bounds
+    free = (low <= P) & (high >= P)
+    used = frame.unit_weights > 0
+    moved = int((~free).any(axis=1)[used].sum())
+    near = int(((low + NEAR > P) | (high - NEAR < P)).any(axis=1)[used].sum())
+    notes: tuple[str, ...] = ()
+    if moved:
+        notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
+    elif near > 0.05 * used.sum():
+        notes = (f"{counted(near, 'row')} with a propensity near {low:g} or {high:g}: weak overlap",)
+    return np.clip(P, low, high), free, notes
