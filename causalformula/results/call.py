@@ -219,8 +219,12 @@ class Call:
 
     def groups(self, name: str) -> Grouping:
         """A grouping of the rows kept: of the formula, of the data, or one that the design made."""
-        own = None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
+        own = self.own_groups(name)
         return self.frame.groups(name) if own is None else own
+
+    def own_groups(self, name: str) -> Grouping | None:
+        """A grouping that the design made, where the data have no column of that name."""
+        return None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
 
 
 def _whole(values: Array) -> bool:
