@@ -261,10 +261,10 @@ def test_a_fit_minus_itself_is_nothing_and_minus_another_has_an_error(question, 
     nothing = fit - fit
     np.testing.assert_allclose(nothing.tidy()["estimate"], 0, atol=1e-14)
     np.testing.assert_allclose(nothing.tidy()["std.error"], 0, atol=1e-12)
-    half = data.iloc[:40]
-    difference = fit - regressed(question.fit(half), own=False)
+    most = data.iloc[:48]
+    difference = fit - regressed(question.fit(most), own=False)
     assert (difference.tidy()["std.error"] > 0).all()
-    working = fit.answer.estimate.theta - question.fit(half).answer.estimate.theta
+    working = fit.answer.estimate.theta - question.fit(most).answer.estimate.theta
     np.testing.assert_allclose(difference.answer.estimate.theta, working, rtol=1e-12)
     assert difference.tidy()["contrast"].str.endswith("(difference)").all()
 

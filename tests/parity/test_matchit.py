@@ -131,8 +131,8 @@ def test_the_same_pairs(made, name):
     close(design.design_weights.discarded.sum() if stored["discarded_count"] else 0, stored["discarded_count"])
     assert (design.distance is None) == (stored["distance"] is None)
     if stored["distance"] is not None:
-        # on the linear predictor R's glm stops farther away
-        close(design.distance, stored["distance"], PS, 1.0, "distance")
+        # R's glm stops early, and farther away where the link is not canonical
+        close(design.distance, stored["distance"], 1e-5 if "link" in QUESTIONS[name].options else PS, 1.0, "distance")
 
 
 def matched(found, width):
@@ -158,7 +158,7 @@ def test_tables(made, name):
         others = [row for row in theirs.index if row != "distance"]
         for column in theirs:
             close(ours.loc[others, column], theirs.loc[others, column], 1e-8, 1.0, column)
-            close(ours.loc[scored, column], theirs.loc[scored, column], PS, 1.0, column)
+            close(ours.loc[scored, column], theirs.loc[scored, column], 1e-5, 1.0, column)
 
 
 @every
@@ -305,3 +305,4 @@ def test_the_matched_study_of_heart(distance):
     tied = cf.fit(HEART, heart, "nearest", replace=True, ties=True, tolerance=0, distance=distance)
     assert (round(tied.estimate, 4), round(tied.std_error, 4)) == (-10.1586, 0.5499)
     assert tied.glance()["vcov"][0] == "AI"
+    assert tied.outcome.covariance.label == "HC3"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,62 +51,21 @@ class Tied:
         """The answers of a weighted regression with the variance of its own; or those of the corrected means."""
         frame, options = base.frame, base.options
         modelled = [role for role in MODELLED if frame.has(role)]
+        effect = _Effect(frame, self)
         if self.bias_adjust:
             if modelled:
                 raise OptionError(
                     f"bias_adjust=True regresses on the confounders of the formula; it has {modelled[0]}(...) too, which "
                     "is of a weighted outcome model. Leave out one of the two"
                 )
-            return replace(base, means=self._corrected(frame, options), no_groups=NO_GROUPS, refine=None, slope=None)
+            corrected = _Corrected(effect, options.measure)
+            return replace(base, means=corrected, no_groups=NO_GROUPS, refine=None, slope=None)
         if modelled or options.family != "gaussian" or options.measure != "difference":
             return base
-        return replace(base, refine=self._refined(frame, base.target))
+        return replace(base, refine=_Refined(effect, base.target))
 
-    def _effect(self, frame: ModelFrame) -> Any:
-        """The effect under a request, computed once for each."""
-        treated = frame.the_treatment.codes == 1
-        Z = frame.design(PROPENSITY).X[:, 1:] if self.bias_adjust else None
-
-        @cache
-        def effect(sample: bool, matches: int, kept_only: bool) -> MatchedEffect:
-            return abadie_imbens(
-                frame.y, treated, self.matches, Z=Z, sample=sample, var_calc=matches, as_match=not kept_only
-            )
-
-        return effect
-
-    def _refined(self, frame: ModelFrame, target: Array | None) -> Any:
-        effect = self._effect(frame)
-
-        def refine(answer: Answer, compared: Sequence[Contrast], over: Array) -> Answer:
-            evidence = answer.estimate.evidence
-            if target is None or not np.array_equal(over, target) or not isinstance(evidence, Influence):
-                return answer
-            signs = np.array([[1.0 if each.high.key == 1 else -1.0] for each in compared])
-            own = Own(lambda request: _variance(effect, request), signs, self._notes)
-            return replace(answer, estimate=replace(answer.estimate, evidence=replace(evidence, own=own)))
-
-        return refine
-
-    def _corrected(self, frame: ModelFrame, options: Nearest) -> Any:
-        """Means with the correction of the bias, as a function of settings and target."""
-        effect = self._effect(frame)
-
-        def means(wanted: Sequence[Setting], target: Array) -> Estimate:
-            found = effect(False, 0, False)
-            values = np.array([found.means[int(setting.key)] for setting in wanted])
-            jac = np.array([[float(setting.key)] for setting in wanted])
-
-            def variance(request: Request) -> Array:
-                if len(wanted) != 2 or options.measure != "difference":
-                    raise CapabilityError("vcov='AI' is the variance of a difference of both means, not of each")
-                return _variance(effect, request)
-
-            return Estimate(tuple(s.label for s in wanted), values, Own(variance, jac, self._notes))
-
-        return means
-
-    def _notes(self, request: Request) -> tuple[str, ...]:
+    def notes(self, request: Request) -> tuple[str, ...]:
+        """What a reader should know of the variance."""
         notes = []
         if self.scored:
             notes.append("the variance of Abadie and Imbens takes the propensity score as known")
@@ -120,21 +78,82 @@ class Tied:
         return tuple(notes)
 
 
+@dataclass(frozen=True, eq=False)
+class _Effect:
+    """The effect under a request, computed once for each."""
+
+    frame: ModelFrame
+    tied: Tied
+    found: dict[tuple[bool, int, bool], MatchedEffect] = field(default_factory=dict)
+
+    def __call__(self, sample: bool = False, matches: int = 0, kept_only: bool = False) -> MatchedEffect:
+        asked = (sample, matches, kept_only)
+        if asked not in self.found:
+            frame, treated = self.frame, self.frame.the_treatment.codes == 1
+            Z = frame.design(PROPENSITY).X[:, 1:] if self.tied.bias_adjust else None
+            self.found[asked] = abadie_imbens(
+                frame.y, treated, self.tied.matches, Z=Z, sample=sample, var_calc=matches, as_match=not kept_only
+            )
+        return self.found[asked]
+
+    def variance(self, request: Request) -> Array:
+        """Of the difference (1, 1)."""
+        assert isinstance(request, AbadieImbens)
+        return np.array([[self(bool(request.sample), int(request.matches), bool(request.kept_only)).variance]])
+
+
+@dataclass(frozen=True, eq=False)
+class _Refined:
+    """The regression's answer on effects, with the variance of its own beside its influences."""
+
+    effect: _Effect
+    target: Array | None
+
+    def __call__(self, answer: Answer, compared: Sequence[Contrast], over: Array) -> Answer:
+        evidence = answer.estimate.evidence
+        if self.target is None or not np.array_equal(over, self.target) or not isinstance(evidence, Influence):
+            return answer
+        signs = np.array([[1.0 if each.high.key == 1 else -1.0] for each in compared])
+        own = Own(self.effect.variance, signs, self.effect.tied.notes)
+        return replace(answer, estimate=replace(answer.estimate, evidence=replace(evidence, own=own)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Corrected:
+    """Means with the correction of the bias, as a function of settings and target."""
+
+    effect: _Effect
+    measure: str
+
+    def __call__(self, wanted: Sequence[Setting], target: Array) -> Estimate:
+        found = self.effect()
+        values = np.array([found.means[int(setting.key)] for setting in wanted])
+        jac = np.array([[float(setting.key)] for setting in wanted])
+        difference = len(wanted) == 2 and self.measure == "difference"
+        own = Own(self.effect.variance if difference else _no_variance, jac, self.effect.tied.notes)
+        return Estimate(tuple(s.label for s in wanted), values, own)
+
+
+def _no_variance(request: Request) -> Array:
+    raise CapabilityError("vcov='AI' is the variance of a difference of both means, not of each")
+
+
 NO_GROUPS = (
     "the bias-corrected matching estimator has no effects by group; use subset=, or outcome(...) and modify(...)"
 )
 
 
-def _variance(effect: Any, request: Request) -> Array:
-    assert isinstance(request, AbadieImbens)
-    return np.array([[effect(bool(request.sample), int(request.matches), bool(request.kept_only)).variance]])
+def counted_weights(frame: ModelFrame) -> Array:
+    """Sampling weights in numbers of rows: a row counts as so many matches, whatever the weights' unit is."""
+    s = frame.unit_weights
+    return np.asarray(s * (frame.frequencies.sum() / s.sum()))
 
 
 def tied_matches(frame: ModelFrame, options: Nearest, distance: Distance | None, able: Bools) -> Matches:
     """Every unit of the target matched to the nearest of the other arm, and to all as near."""
     X, names = _columns(frame, options, distance)
     exact, X, names = _exact(frame, options, X, names)
-    w = np.where(able, frame.unit_weights, 0.0)
+    w = np.where(able, counted_weights(frame), 0.0)
     return match_with_ties(
         X,
         frame.the_treatment.codes == 1,
@@ -210,7 +229,7 @@ def _caliper(options: Nearest, X: Array, names: list[str], able: Bools) -> Array
 
 def tied_weights(frame: ModelFrame, options: Nearest, matches: Matches, arm: int | None) -> Array:
     """Weights of the matched sample, without sampling weights: each unit's own, and what it is the match for."""
-    n, s = frame.n, frame.unit_weights
+    n, s = frame.n, counted_weights(frame)
     own = np.zeros(n)
     kept = np.unique(matches.focal)
     own[kept] = matches.weights[kept]
@@ -228,7 +247,7 @@ def matches_of(design: DesignWeights, frame: ModelFrame, Z: Array, estimand: Any
     rows, columns = np.nonzero(design.pairs[:, 1:] >= 0)
     focal, match = design.pairs[rows, 0], design.pairs[rows, 1 + columns]
     order = np.lexsort((match, focal))
-    focal, match, s = focal[order], match[order], frame.unit_weights
+    focal, match, s = focal[order], match[order], counted_weights(frame)
     shares = s[focal] / np.bincount(focal, minlength=frame.n)[focal]
     kept = np.unique(focal)
     dropped = np.setdiff1d(design.pairs[:, 0], kept)

@@ -56,8 +56,7 @@ def stratified_design(frame: ModelFrame, options: Exact, codes: list[Codes], lin
 def held_strata(frame: ModelFrame, options: Exact, strata: Codes, line: str, words: str) -> HeldDesign:
     """The design of strata."""
     target, arm = target_rows(frame, options), frame.the_treatment.codes
-    # a row that a resample drew twice is two rows of its stratum
-    weights = set_weights(strata, arm, target, frame.frequencies)
+    weights = set_weights(strata, arm, target, frame.unit_weights)
     number = int(strata.max()) + 1
     design = DesignWeights(weights, subclass=set_numbers(strata), vcov="HC3", because=STRATIFIED)
     notes = left_out_notes(frame, str(options.estimand), target, weights > 0, "no unit of the other arm is like them")
@@ -148,7 +147,8 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     """Average effect by exact matching: rows with the same values of all covariates are a stratum.
 
     Strata that lack an arm are left out. Each arm is weighted to the target's shares of the strata,
-    ``w_i = (T_k / n_ak) (n_a / T)``, and a weighted outcome regression compares the arms. Strata count as given.
+    ``w_i = (T_k / S_ak) (S_a / T)`` with ``T_k`` the target's and ``S_ak`` the arm's total of sampling weights in the
+    stratum, and a weighted outcome regression compares the arms. Strata count as given.
 
     Parameters
     ----------
