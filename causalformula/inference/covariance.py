@@ -128,8 +128,9 @@ def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
     own = evidence if isinstance(evidence, Own) else evidence.own if isinstance(evidence, Influence) else None
     if own is None:
         raise CapabilityError(
-            "vcov='AI' is the variance of a difference in means over all units matched with replacement (method='nearest' "
-            "with replace=True), without outcome(...), by= or another measure; use 'HC3' or a cluster formula"
+            "vcov='AI' is the variance of a difference in means over all units matched with replacement "
+            "(method='nearest' with replace=True), without outcome(...), by= or another measure; use 'HC3' or a cluster "
+            "formula"
         )
     label = "Abadie-Imbens" + (" (of the sample's effect)" if request.sample else "")
     df = degrees_of_freedom(request, estimate)

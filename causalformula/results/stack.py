@@ -75,8 +75,8 @@ class Joined(Call):
         if everywhere and all(np.array_equal(each.codes, made[0].codes) for each in made):
             return made[0]
         raise CapabilityError(
-            f"the fits do not share one design, and {name!r} are the matched sets or strata of one: they are no clusters "
-            "of the others. Give all fits another covariance, as in fit.with_vcov('HC3')"
+            f"the fits do not share one design, and {name!r} are the matched sets or strata of one: they are no "
+            "clusters of the others. Give all fits another covariance, as in fit.with_vcov('HC3')"
         )
 
     def idle_notes(self, request: Request) -> tuple[str, ...]:

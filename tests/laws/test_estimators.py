@@ -309,7 +309,14 @@ def test_inputs_are_not_changed(question):
         if data[array].to_numpy().flags.writeable:
             data[array].to_numpy().setflags(write=False)
     fit = question.fit(data)
-    for reading in (fit.tidy, fit.glance, fit.augment, regressed(fit).means, lambda: str(fit), lambda: str(fit.summary())):
+    for reading in (
+        fit.tidy,
+        fit.glance,
+        fit.augment,
+        regressed(fit).means,
+        lambda: str(fit),
+        lambda: str(fit.summary()),
+    ):
         reading()
     pd.testing.assert_frame_equal(pickle.loads(before), data)
 

@@ -1,6 +1,7 @@
 """``Matching::Match`` (Sekhon): matches with ties, the estimate, Abadie and Imbens' standard errors.
 
-On lalonde by arrays and by ``cf.fit``, and by ``tests/parity/r/matching.R`` on heart with columns that the script makes.
+Stored on lalonde (by arrays and by ``cf.fit``), and by ``tests/parity/r/matching.R`` on heart with columns
+that the script makes.
 """
 
 from __future__ import annotations

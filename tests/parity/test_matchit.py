@@ -1,6 +1,7 @@
 """MatchIt 4.7.2 on lalonde: every stored matching but optimal and full, pair for pair, through ``cf.design``.
 
-Each case is asked for as R was asked; then its pairs, subclasses, weights, distance, tables, prints and effects are R's.
+Each case is asked for as R was asked; then its pairs, subclasses, weights, distance, tables, prints and effects
+are R's.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def test_the_same_pairs(made, name):
     assert (design.distance is None) == (stored["distance"] is None)
     if stored["distance"] is not None:
         # R's glm stops early, and farther away where the link is not canonical
-        close(design.distance, stored["distance"], 1e-5 if "link" in QUESTIONS[name].options else PS, 1.0, "distance")
+        close(design.distance, stored["distance"], 1e-4 if "link" in QUESTIONS[name].options else PS, 1.0, "distance")
 
 
 def matched(found, width):
@@ -203,7 +204,7 @@ def test_the_default_covariance_is_that_of_the_documentation(made, name):
 
 
 def test_g_computation():
-    """R: avg_comparisons(lm(re78 ~ treat * (...), weights), variables = "treat", vcov = ~subclass, newdata = treated)."""
+    """R: avg_comparisons(lm(re78 ~ treat * (...), weights), variables = "treat", vcov = ~subclass, newdata = ...)."""
     terms = " + ".join(FULL)
     formula = f"re78 ~ treat(treat) + adjust({terms}) + outcome({terms})"
     fit = cf.fit(formula, data("lalonde.csv"), "nearest", interact=True, vcov=cf.Cluster("subclass", df=np.inf))
@@ -260,7 +261,10 @@ def test_bal_tab(made):
 
 def test_interactions_and_raw_differences(made):
     """R: summary(m, interactions = TRUE)$sum.matched[1:12, ], summary(m, standardize = FALSE)$sum.matched."""
-    for options, key in (({"interactions": True}, "summary_interactions"), ({"standardize": False}, "summary_std_false")):
+    for options, key in (
+        ({"interactions": True}, "summary_interactions"),
+        ({"standardize": False}, "summary_std_false"),
+    ):
         stored = matrix(CASES["nearest_default"][key])
         found = made("nearest_default").summary(**options).sum_matched.iloc[: len(stored)]
         assert list(found.index) == list(stored.index)

@@ -14,7 +14,7 @@ from causalformula.backends.fit import Answer, DesignWeights
 from causalformula.backends.matching.conditions import covariate_values, metric_columns, side_groups
 from causalformula.backends.matching.options import DISTANCE, WHOLE_SAMPLE, Nearest
 from causalformula.backends.outcomes import PotentialMeans
-from causalformula.errors import CapabilityError, DataError, OptionError, choose, counted
+from causalformula.errors import CapabilityError, DataError, OptionError, choose, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.estimate import Estimate
@@ -22,11 +22,13 @@ from causalformula.inference.evidence import Influence, Own
 from causalformula.inference.requests import AbadieImbens, Request
 from causalformula.numerics.abadie_imbens import MatchedEffect, abadie_imbens
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.numerics.matching.metrics import coordinates
-from causalformula.numerics.tied_matches import Matches, Search, match_with_ties, scaled
+from causalformula.numerics.matching.metrics import coordinates, without_part
+from causalformula.numerics.tied_matches import Matches, Search, caliper_units, match_with_ties, scaled
 
 # Roles of an outcome model, whose estimate has no variance of this kind.
 MODELLED = ("outcome", "modify", "offset")
+# Distances that are matched on in coordinates of their own, none of which is a covariate.
+COORDINATES = ("mahalanobis", "robust_mahalanobis", "euclidean")
 # Pairs are kept in a rectangle up to this size.
 MOST_CELLS = 20_000_000
 
@@ -55,8 +57,8 @@ class Tied:
         if self.bias_adjust:
             if modelled:
                 raise OptionError(
-                    f"bias_adjust=True regresses on the confounders of the formula; it has {modelled[0]}(...) too, which "
-                    "is of a weighted outcome model. Leave out one of the two"
+                    f"bias_adjust=True regresses on the confounders of the formula; it has {modelled[0]}(...) too, "
+                    "which is of a weighted outcome model. Leave out one of the two"
                 )
             corrected = _Corrected(effect, options.measure)
             return replace(base, means=corrected, no_groups=NO_GROUPS, refine=None, slope=None)
@@ -73,7 +75,8 @@ class Tied:
         if dropped and not getattr(request, "kept_only", True):
             notes.append(
                 f"as in Matching, the {counted(dropped, 'unit')} dropped by calipers or exact matching count in these "
-                "standard errors with no effect, which makes them too small; cf.AbadieImbens(kept_only=True) leaves them out"
+                "standard errors with no effect, which makes them too small; "
+                "cf.AbadieImbens(kept_only=True) leaves them out"
             )
         return tuple(notes)
 
@@ -154,6 +157,7 @@ def tied_matches(frame: ModelFrame, options: Nearest, distance: Distance | None,
     X, names = _columns(frame, options, distance)
     exact, X, names = _exact(frame, options, X, names)
     w = np.where(able, counted_weights(frame), 0.0)
+    _refuse_idle(frame, options, X, names, w > 0)
     return match_with_ties(
         X,
         frame.the_treatment.codes == 1,
@@ -161,7 +165,7 @@ def tied_matches(frame: ModelFrame, options: Nearest, distance: Distance | None,
         target=options.estimand,  # type: ignore[arg-type]
         weight=_weight(options, X, w),
         tolerance=options.tolerance,
-        caliper=_caliper(options, X, names, able),
+        caliper=_caliper(options, X, names, w),
         exact=exact,
         weights=None if (w == 1).all() else w,
     )
@@ -173,8 +177,8 @@ def _columns(frame: ModelFrame, options: Nearest, distance: Distance | None) -> 
     named = covariate_values(frame)
     if not named:
         raise DataError(f"distance={options.distance!r} is between covariates, and there are none; add adjust(...)")
-    X, names = metric_columns(named)
-    if options.metric in ("mahalanobis", "robust_mahalanobis", "euclidean"):
+    X, names = metric_columns(named, first=options.metric != WHOLE_SAMPLE)
+    if options.metric in COORDINATES:
         treated = frame.the_treatment.codes == 1
         Z = coordinates(options.metric, X, treated, frame.unit_weights > 0, frame.weights)
         return Z, [f"coordinate {k + 1}" for k in range(Z.shape[1])]
@@ -202,29 +206,52 @@ def _exact(frame: ModelFrame, options: Nearest, X: Array, names: list[str]) -> t
         if name in names:
             flags |= np.array([each == name for each in names])
             continue
-        codes, _ = metric_columns([(name, value)])
+        codes, _ = metric_columns([(name, value)], first=options.metric != WHOLE_SAMPLE)
         X, names = np.hstack([X, codes]), [*names, *[name] * codes.shape[1]]
         flags = np.append(flags, np.ones(codes.shape[1], dtype=bool))
     return flags, X, names
 
 
-def _caliper(options: Nearest, X: Array, names: list[str], able: Bools) -> Array | None:
+def _refuse_idle(frame: ModelFrame, options: Nearest, X: Array, names: list[str], used: Bools) -> None:
+    """A ``DataError`` that names what has no spread, or no part in the covariance of the whole sample."""
+    flat = np.ptp(X[used], axis=0) == 0
+    if flat.any():
+        raise DataError(
+            f"{some(dict.fromkeys(np.array(names)[flat]))}: the same in all rows, so it has no distance; leave it out"
+        )
+    if options.metric != WHOLE_SAMPLE:
+        return
+    idle = without_part("mahalanobis", X, np.ones(frame.n, dtype=bool), used)
+    if idle.any():
+        raise DataError(
+            f"{some(dict.fromkeys(np.array(names)[idle]))}: a combination of the covariates before, so that the whole "
+            "sample's covariance has no inverse; leave it out, or use distance='mahalanobis'"
+        )
+
+
+def _caliper(options: Nearest, X: Array, names: list[str], w: Array) -> Array | None:
     """Calipers by column, in standard deviations as Match counts them (divisor n)."""
     if not options.calipers:
         return None
     widths = np.full(len(names), np.inf)
-    spread = X[able].std(axis=0)
+    spread = caliper_units(X, w)
     for each in options.calipers:
         if each.width < 0:
             raise OptionError("with ties=True a caliper is the largest distance of partners, a positive number")
         columns = [k for k, name in enumerate(names) if each.name in (name, DISTANCE)]
         if not columns:
-            raise OptionError(
-                f"with ties=True calipers are on what is matched on{choose(each.name, dict.fromkeys(names))}"
-            )
+            raise OptionError(_caliper_advice(options, each.name, names))
         for k in columns:
             widths[k] = each.width if each.standard else each.width / spread[k]
     return widths
+
+
+def _caliper_advice(options: Nearest, name: str, names: list[str]) -> str:
+    """Which calipers there are with ties."""
+    told = "with ties=True calipers are on what is matched on"
+    if options.metric in COORDINATES:
+        return f"{told}, and distance={options.distance!r} has no single covariates; use distance='scaled_euclidean'"
+    return f"{told}{choose(name, dict.fromkeys(names))}"
 
 
 def tied_weights(frame: ModelFrame, options: Nearest, matches: Matches, arm: int | None) -> Array:

@@ -9,7 +9,7 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.coarsened import coarsened_strata
-from causalformula.backends.matching.conditions import columns_of, covariate_values, metric_columns
+from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_columns
 from causalformula.backends.matching.nearest import FACE, PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
 from causalformula.backends.matching.words import left_out_notes
@@ -119,7 +119,8 @@ def _pairs_within(frame: ModelFrame, options: CEM, found: HeldDesign) -> HeldDes
         gaps=apart[:, None],
     )
     why = "no unit of the other arm is in their stratum, or none is left there"
-    notes = left_out_notes(frame, str(options.estimand), target, weights > 0, why)
+    notes = idle_columns(frame, covariate_values(frame), options.k2k_method, frame.unit_weights > 0)
+    notes += left_out_notes(frame, str(options.estimand), target, weights > 0, why)
     words = f"coarsened exact matching, then 1:1 pairs within strata ({counted(int(sets.max()) + 1, 'pair')})"
     return HeldDesign(design, target, words, found.lines, {}, tuple(notes))
 

@@ -12,10 +12,15 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights, Fitted
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.abadie_imbens import Tied, matches_of, rectangle, tied_matches, tied_weights
-from causalformula.backends.matching.conditions import Conditions, covariate_values, metric_columns, read_conditions
-from causalformula.backends.matching.options import DISTANCE, Nearest
+from causalformula.backends.matching.conditions import (
+    Conditions,
+    covariate_values,
+    idle_columns,
+    metric_columns,
+    read_conditions,
+)
+from causalformula.backends.matching.options import DISTANCE, METRIC_WORDS, Nearest
 from causalformula.backends.matching.words import (
-    METRIC_WORDS,
     caliper_line,
     discard_note,
     fewer_note,
@@ -45,12 +50,12 @@ FACE = "causalformula.results.families.matching:MatchedDesign"
 PAIRED = "the units of a matched set are alike, so sets are the clusters (Abadie and Spiess 2022)"
 REUSED = "with replacement units stand in several sets, so no sets are clusters"
 REDRAWN_PAIRS = (
-    "a bootstrap that matches every resample anew has no proof, and ties of repeated rows change the pairs; resample the "
-    "matched sets, vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
+    "a bootstrap that matches every resample anew has no proof, and ties of repeated rows change the pairs; resample "
+    "the matched sets, vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
 )
 REDRAWN_REUSED = (
-    "the bootstrap is not valid for nearest neighbours with replacement (Abadie and Imbens 2008); use the default 'HC3', "
-    "or 'AI' for the variance of Abadie and Imbens"
+    "the bootstrap is not valid for nearest neighbours with replacement (Abadie and Imbens 2008); use the default "
+    "'HC3', or 'AI' for the variance of Abadie and Imbens"
 )
 
 
@@ -63,6 +68,7 @@ class Matches:
     gaps: Array
     wanted: Codes
     points: Array
+    notes: tuple[str, ...] = ()
 
 
 def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
@@ -84,7 +90,7 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     focal = used & (codes == arm)
     _refuse_none(frame, options, matches, conditions)
     design = _design(frame, options, matches, focal, distance, None if kept.all() else ~kept)
-    notes = [] if distance is None else list(distance.notes)
+    notes = [*([] if distance is None else distance.notes), *matches.notes]
     if options.discard is not None and distance is not None:
         notes += discard_note(int((used & ~kept).sum()), distance.words)
     pool = np.flatnonzero(used & kept & (codes != arm))
@@ -182,12 +188,12 @@ def _matched(
     )
     if options.on_score:
         assert distance is not None
-        found, Z = match_on_line(distance.values, task), distance.values[:, None]
+        found, Z, notes = match_on_line(distance.values, task), distance.values[:, None], ()
     else:
-        Z = _coordinates(frame, options, able)
+        Z, notes = _coordinates(frame, options, able)
         found = match_in_space(Z, task)
     apart = np.sqrt(((Z[focal][:, None] - Z[found]) ** 2).sum(axis=2))
-    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z)
+    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z, notes)
 
 
 def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, focal: Codes) -> Codes:
@@ -198,10 +204,16 @@ def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Dist
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
     everyone = np.flatnonzero(used & (codes == arm))
     others = int((used & (codes != arm)).sum())
-    if options.ratio * len(everyone) > others:
+    most = others / len(everyone)
+    if options.ratio > most and not options.replaced:
+        smaller = (
+            f"at most ratio={most:.3g}, or"
+            if most > options.least
+            else "match without min_controls=, max_controls=, or"
+        )
         raise OptionError(
-            f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, and there are {others} "
-            f"units; at most {others / len(everyone):.3g}"
+            f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, and there are "
+            f"{others} units to match with; {smaller} with replace=True"
         )
     order = focal_order(
         "largest" if options.estimand == ATT else "smallest", distance.values[everyone], len(everyone), 0
@@ -212,8 +224,8 @@ def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Dist
     return wanted[focal]
 
 
-def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> Array:
-    """Coordinates of the covariates that units are matched on."""
+def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> tuple[Array, tuple[str, ...]]:
+    """Coordinates of the covariates that units are matched on, and notes on those that have no part in them."""
     named = side_values(frame, options.mahvars) if options.mahvars is not None else covariate_values(frame)
     if not named:
         raise DataError(f"distance={options.distance!r} is between covariates, and there are none; add adjust(...)")
@@ -221,9 +233,9 @@ def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> Array:
     flat = np.ptp(X[able], axis=0) == 0
     if flat.all():
         raise DataError(f"{some(dict.fromkeys(names))}: the same in all rows, so there is no distance to match on")
-    return coordinates(
-        options.metric or "mahalanobis", X[:, ~flat], frame.the_treatment.codes == 1, able, frame.weights
-    )
+    metric = options.metric or "mahalanobis"
+    Z = coordinates(metric, X[:, ~flat], frame.the_treatment.codes == 1, able, frame.weights)
+    return Z, tuple(idle_columns(frame, named, metric, able))
 
 
 def _design(
@@ -271,7 +283,10 @@ def _refuse_none(frame: ModelFrame, options: Nearest, matches: Matches, conditio
     """A ``DataError`` where nobody has a match."""
     if (matches.found >= 0).any():
         return
-    ways = [f"widen {name} (here {width:.3g})" for name, width in conditions.widths]
+    ways = [
+        f"{'widen' if width > 0 else 'bring nearer to zero'} the caliper of {name.strip('<>')} (here {width:.3g})"
+        for name, width in conditions.widths
+    ]
     ways += ["fewer variables in exact="] if options.exact is not None else []
     ways += ["other variables in antiexact="] if options.antiexact is not None else []
     raise DataError(f"nobody can be matched: {unmatched_reason(options, conditions)}. {_sentence(some(ways))}")
@@ -322,7 +337,8 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
         "stacking": "the matches are a fixed design: neither they nor the score are re-estimated",
         "integer_weights": "a row is matched once, whatever its weight",
         "row_order": "ties between matches are broken by the order of rows, as MatchIt breaks them",
-        "label_swap": "who chooses first, and which of two matches at one distance is taken, depends on the score's side",
+        "label_swap": "who chooses first, and which of two matches at one distance is taken, depend on the score's "
+        "side",
         "bootstrap": "matching anew in every resample has no proof; matched sets are resampled",
     },
 )

@@ -22,6 +22,14 @@ MOST_MATCHES = 10_000
 DISTANCE = "distance"
 # The Mahalanobis distance by the covariance of the whole sample, as Matching::Match has it.
 WHOLE_SAMPLE = "mahalanobis_all"
+# Distances of covariates, as MatchIt's print names them.
+METRIC_WORDS = {
+    "mahalanobis": "Mahalanobis",
+    "robust_mahalanobis": "Robust Mahalanobis",
+    "scaled_euclidean": "Scaled Euclidean",
+    "euclidean": "Euclidean",
+    "mahalanobis_all": "Mahalanobis",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,8 @@ class Nearest(DistanceOptions):
         A column: rows of one unit, of which only one can be a match.
     ties : bool
         With replacement: all units as near as the ``ratio``-th match are matches too and share its weight, and the
-        default covariance is Abadie and Imbens', as ``Matching::Match``; distances are over the whole sample's variances
-        (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
+        default covariance is Abadie and Imbens', as ``Matching::Match``; distances are over the whole sample's
+        variances (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
     tolerance : float
         Of ``ties``: squared distances (over variances) closer than this are ties.
     bias_adjust : bool
@@ -139,8 +147,8 @@ class Nearest(DistanceOptions):
                 raise OptionError(f"distance={WHOLE_SAMPLE!r} is of ties=True; 'mahalanobis' is MatchIt's, within arms")
             if self.estimand == ATE:
                 raise OptionError(
-                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True (Abadie and "
-                    "Imbens)"
+                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True (Abadie "
+                    "and Imbens)"
                 )
             return
         if not (self.replaced and self.reuse_max is None):

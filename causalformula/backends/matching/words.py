@@ -10,13 +10,6 @@ from causalformula.errors import counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
-METRIC_WORDS = {
-    "mahalanobis": "Mahalanobis",
-    "robust_mahalanobis": "Robust Mahalanobis",
-    "scaled_euclidean": "Scaled Euclidean",
-    "euclidean": "Euclidean",
-    "mahalanobis_all": "Mahalanobis",
-}
 OTHER_ARM = {"ATT": "controls", "ATC": "treated units"}
 
 
@@ -65,11 +58,11 @@ def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
     """What may have kept units from a match."""
     within = []
     if options.calipers:
-        within.append("within the caliper")
+        within.append(f"within the caliper{'s' if len(options.calipers) > 1 else ''}")
     if options.exact is not None:
         within.append(f"in their stratum of {_names(options.exact)}")
     if options.antiexact is not None:
-        within.append(f"that differs in {_names(options.antiexact)}")
+        within.append(f"that differ in {_names(options.antiexact)}")
     other = OTHER_ARM.get(str(options.estimand), "units")
     return f"no {other} left {' '.join(within)}".rstrip()
 
@@ -84,9 +77,10 @@ def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes)
     if not short.any():
         return []
     number = int(short.sum())
-    return [
-        f"{counted(number, 'row')} {'has' if number == 1 else 'have'} fewer matches than the {options.ratio:g} asked for"
-    ]
+    have = "has" if number == 1 else "have"
+    more = "a smaller ratio=" if options.replaced else "a smaller ratio=, or replace=True,"
+    told = f"{counted(number, 'row')} {have} fewer matches than the {options.ratio:g} asked for"
+    return [f"{told}; {more} gives more of them all"]
 
 
 def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool: Codes) -> list[str]:

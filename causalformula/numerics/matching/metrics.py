@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.linalg import independent_columns
 
 METRICS = ("mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean")
 # Directions with less than this share of the largest variance have none.
@@ -47,6 +48,25 @@ def coordinates(metric: str, X: Array, treated: Bools, used: Bools, s: Array | N
     spread = np.sqrt(np.diag(covariance(X, w)))
     spread = np.where(spread > 0, spread, 1.0)
     return mahalanobis(X / spread, within / np.outer(spread, spread))
+
+
+def without_part(metric: str, X: Array, treated: Bools, used: Bools) -> Bools:
+    """Columns (p,) that add nothing to a distance: without spread, or combinations of columns before them.
+
+    A generalised inverse leaves these directions out. Other distances than Mahalanobis' take each column by itself.
+    """
+    ranked = metric == "robust_mahalanobis"
+    Y = np.column_stack([rankdata(column) for column in X.T]) if ranked else np.asarray(X, dtype=float)
+    scale = np.abs(Y[used] - Y[used].mean(axis=0)).max(axis=0)
+    if metric not in ("mahalanobis", "robust_mahalanobis"):
+        return np.asarray(scale == 0)
+    Y = Y[used] / np.where(scale > 0, scale, 1.0)
+    arms = [np.ones(len(Y), dtype=bool)] if ranked else [treated[used], ~treated[used]]
+    for arm in arms:
+        Y[arm] -= Y[arm].mean(axis=0)
+    Y[:, np.abs(Y).max(axis=0) < NO_SPREAD] = 0.0
+    kept, _ = independent_columns(np.asarray(np.linalg.qr(Y, mode="r")), np.sqrt(NO_SPREAD))
+    return ~np.isin(np.arange(X.shape[1]), kept)
 
 
 def covariance(X: Array, w: Array) -> Array:

@@ -1,9 +1,9 @@
 """Greedy matching in several dimensions, by Euclidean distance between coordinates.
 
-Distances are screened by matrix products, a block of focal units at a time, and those that may be the least are computed
-as differences, so that equal distances are equal. Ties: walking outwards from a unit in the order of the first
-coordinate (and of the data, where it ties), one step down and one step up in turn over the units that are left, the last
-of those at the least distance is taken. MatchIt makes the same pairs.
+Distances are screened by matrix products, a block of focal units at a time, and those that may be the least are
+computed as differences, so that equal distances are equal. Ties: walking outwards from a unit in the order of the first
+coordinate (and of the data, where it ties), one step down and one step up in turn over the units that are left, the
+last of those at the least distance is taken. MatchIt makes the same pairs.
 """
 
 from __future__ import annotations
