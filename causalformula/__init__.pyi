@@ -39,6 +39,9 @@ from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.design import Design
+from .results.families.did import DidResult
+from .results.families.matching import MatchedDesign, MatchedResult
+from .results.families.subclass import SubclassResult
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
 from .results.model import Model
@@ -69,6 +72,7 @@ __all__ = [
     "DataError",
     "Design",
     "DiD",
+    "DidResult",
     "DifferenceInMeans",
     "DriscollKraay",
     "Ebal",
@@ -77,6 +81,8 @@ __all__ = [
     "FormulaError",
     "IdentificationError",
     "Jackknife",
+    "MatchedDesign",
+    "MatchedResult",
     "Model",
     "Nearest",
     "OptionError",
@@ -84,6 +90,7 @@ __all__ = [
     "Result",
     "Stack",
     "Subclass",
+    "SubclassResult",
     "Summary",
     "Table",
     "Test",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import wraps
+from inspect import signature
 from os.path import dirname, join
-from typing import Any
+from typing import Any, TypeVar, cast
 
 
 class CausalFormulaError(Exception):
@@ -75,6 +78,61 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, CausalFormulaWarning, stacklevel=level)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def asks(function: F) -> F:
+    """A public function, or class, whose call without what it needs says what that is.
+
+    The traceback of Python's own says as little of an unknown keyword, or of too many arguments.
+    """
+    if isinstance(function, type):
+        function.__init__ = asks(function.__init__)  # type: ignore[misc]
+        return function
+
+    @wraps(function)
+    def call(*args: Any, **passed: Any) -> Any:
+        try:
+            return function(*args, **passed)
+        except TypeError:
+            if wrong := _wrong_call(function, args, passed):
+                raise OptionError(wrong) from None
+            raise
+
+    return cast(F, call)
+
+
+def _wrong_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """What is wrong with the arguments by themselves, in words; empty where Python takes them."""
+    asked = signature(function)
+    try:
+        asked.bind(*args, **kwargs)
+    except TypeError as error:
+        plain = str(error)
+    else:
+        return ""
+    named = {name: one for name, one in asked.parameters.items() if name != "self"}
+    name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+    name = function.__name__ if function.__name__ != "__init__" else name
+    needed = [k for k, one in named.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    unknown = [key for key in kwargs if key not in named]
+    if unknown and not any(one.kind is one.VAR_KEYWORD for one in named.values()):
+        return f"{name}() has no argument {unknown[0]!r}{choose(unknown[0], named, 'it takes')}"
+    placed = list(named)[: len(args) - ("self" in asked.parameters)]
+    missing = [key for key in needed if key not in kwargs and key not in placed]
+    if missing:
+        more = ", ..." if len(named) > len(needed) else ""
+        what = " and ".join(f"{key}{_kind(function, key)}" for key in missing)
+        return f"{name}() is called without {what}: write {name}({', '.join(needed)}{more})"
+    return f"{name}(): {plain}; give the arguments by name: {', '.join(named)}"
+
+
+def _kind(function: Callable[..., Any], argument: str) -> str:
+    """What the docstring says that an argument is."""
+    found = re.search(rf"^ *{argument} : (.+)$", function.__doc__ or "", re.MULTILINE)
+    return f" ({found[1]})" if found else ""
 
 
 WIDTH = 100

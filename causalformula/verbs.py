@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from causalformula.backends import registry
 from causalformula.backends.options import Options, check_functions, refuse_swapped
@@ -13,7 +13,7 @@ from causalformula.backends.routing import (
     refuse_strata_of_design,
     refuse_unread_roles,
 )
-from causalformula.errors import CapabilityError, FormulaError, warn
+from causalformula.errors import CapabilityError, FormulaError, asks, warn
 from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import from_json, with_tilde
 from causalformula.formula.language.reader import parse as read_formula
@@ -23,6 +23,7 @@ from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Vcov
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
 from causalformula.results.design_fit import warn_of_caveats
@@ -34,7 +35,22 @@ from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
 if TYPE_CHECKING:
     from formulaic import Formula
 
+    from causalformula.backends.did import DiD
+    from causalformula.backends.matching.options import CEM, Exact, Nearest
+    from causalformula.backends.subclass import Subclass
+    from causalformula.numerics.families import Family
+    from causalformula.results.families.did import DidResult
+    from causalformula.results.families.matching import MatchedDesign, MatchedResult
+    from causalformula.results.families.subclass import SubclassResult
 
+    AnyMethod: TypeAlias = Method | str | Options | type[Options]
+    SubclassMethod: TypeAlias = Literal["subclass", "stratification"] | Subclass | type[Subclass]
+    Matching: TypeAlias = Nearest | CEM | Exact | type[Nearest] | type[CEM] | type[Exact]
+    MatchedMethod: TypeAlias = Literal["nearest", "matching", "cem", "exact"] | Matching
+    DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
+
+
+@asks
 def parse(
     formula: str | Formula, outcome: str | None = None, env: Mapping[str, Callable[..., Any]] | None = None
 ) -> Spec:
@@ -64,17 +80,53 @@ def parse(
     return read_formula(formula, outcome, tuple(env or ()))
 
 
+# The method says which class the result has: a family with verbs of its own is one overload here, and of `design`.
+# fmt: off
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> SubclassResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> MatchedResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: DidMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> DidResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> Result: ...
+# fmt: on
+@asks
 def fit(
     formula: str | Spec | Formula,
     data: Any,
-    method: Method | str | Options | None = None,
+    method: AnyMethod | None = None,
     *,
     outcome: str | None = None,
     estimand: Estimand | None = None,
     contrast: Contrast | None = None,
     measure: Measure | None = None,
-    family: str | None = None,
-    vcov: Any = None,
+    family: str | Family | None = None,
+    vcov: Vcov | None = None,
     subset: Any = None,
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
@@ -178,10 +230,31 @@ def fit(
     return result
 
 
+# fmt: off
+@overload
+def design(
+    formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
+    estimand: Estimand | None = None, focal: Any = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> MatchedDesign[SubclassResult]: ...
+@overload
+def design(
+    formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
+    estimand: Estimand | None = None, focal: Any = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> MatchedDesign[MatchedResult]: ...
+@overload
+def design(
+    formula: str | Spec | Formula, data: Any, method: AnyMethod, *,
+    estimand: Estimand | None = None, focal: Any = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> Design[Result]: ...
+# fmt: on
+@asks
 def design(
     formula: str | Spec | Formula,
     data: Any,
-    method: Method | str | Options,
+    method: AnyMethod,
     *,
     estimand: Estimand | None = None,
     focal: Any = None,
@@ -190,7 +263,7 @@ def design(
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
     **options: Any,
-) -> Design[Result]:
+) -> Design[Any]:
     """Make the design of a study, weights or strata, with no outcome in sight.
 
     Parameters

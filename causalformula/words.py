@@ -23,9 +23,50 @@ PredictType: TypeAlias = Literal["link", "response"]
 Interval: TypeAlias = Literal["confidence", "prediction"]
 Limits: TypeAlias = Literal["wald", "profile"]
 
+# Of models of the treatment.
+Link: TypeAlias = Literal["logit", "probit", "cloglog", "cauchit"]
+DistanceLink: TypeAlias = Literal[
+    "logit", "probit", "cloglog", "cauchit", "linear.logit", "linear.probit", "linear.cloglog", "linear.cauchit",
+]  # fmt: skip
+MatchOrder: TypeAlias = Literal["largest", "smallest", "closest", "farthest", "data", "random"]
+Metric: TypeAlias = Literal["mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean"]
+Discard: TypeAlias = Literal["treated", "control", "both"]
+StrataEstimator: TypeAlias = Literal["weighted", "stratified"]
+
+HCType: TypeAlias = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "linearised"]
+CRType: TypeAlias = Literal["CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3"]
+HACType: TypeAlias = Literal["NeweyWest", "Andrews"]
+Kernel: TypeAlias = Literal["QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated"]
+# Whether estimated first stages enter a variance.
+FirstStages: TypeAlias = Literal["estimated", "fixed"]
+BootstrapKind: TypeAlias = Literal["percentile", "normal", "basic", "bca", "studentized"]
+Resampling: TypeAlias = Literal["frequency", "exponential"]
+WildWeights: TypeAlias = Literal["rademacher", "webb", "mammen"]
+Tails: TypeAlias = Literal["symmetric", "equal"]
+Centre: TypeAlias = Literal["mean", "estimate"]
+Multipliers: TypeAlias = Literal["normal", "rademacher", "webb", "mammen"]
+Adjustment: TypeAlias = Literal["holm", "bonferroni", "hochberg", "bh", "by", "romano_wolf"]
+
+# Tests of nested models: of terms, and with none at all.
+NestedTest: TypeAlias = Literal["F", "Chisq"]
+TermTest: TypeAlias = Literal["none", "F", "Chisq"]
+Powers: TypeAlias = Literal["fitted", "regressor", "princomp"]
+SerialAlternative: TypeAlias = Literal["greater", "less", "two.sided", "two-sided"]
+TableStatistic: TypeAlias = Literal["std.error", "conf.int", "p.value"]
+
+BalanceStatistic: TypeAlias = Literal[
+    "smd", "variance_ratio", "ks", "ovl", "correlation",
+    # cobalt's names
+    "mean.diffs", "m", "variance.ratios", "v", "ks.statistics", "ks.statistics.target", "ovl.coefficients",
+    "correlations", "cor",
+]  # fmt: skip
+Binary: TypeAlias = Literal["raw", "std"]
+Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
+# Pictures of a design, and of the results of any method.
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
+ResultPicture: TypeAlias = Literal["effects", "outcome", "trends"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 # How the columns of a tidy frame are spelled: std.error or std_error.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from causalformula.backends.entangled import SHARE, controls, culprits, either
 from causalformula.errors import IdentificationError, some
 from causalformula.formula.expressions.values import Strings
 from causalformula.formula.matrix.recipe import Recipe
@@ -13,8 +16,6 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 
-# A column's part in another one counts when it is above rounding, on the scale of the columns.
-SHARE = 1e-8
 # Text with this many values, and one for every few rows, was hardly meant to be a factor.
 MANY_LEVELS = 20
 ROWS_A_LEVEL = 5
@@ -35,10 +36,11 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
     empty = [model.lengths[dropped[k]] == 0 for k in entangled]
     crossed = [frame.the_treatment.name in _variables(design.recipe, int(dropped[k])) for k in entangled]
     crossed = [c and ":" in model.names[dropped[k]] for c, k in zip(crossed, entangled, strict=True)]
+    sets = culprits(model, gradients, controls(design.recipe, (frame.the_treatment.name,)))
     raise IdentificationError(
         f"the effect of {frame.the_treatment.name} is not identified: these terms cannot be told apart in the data: "
         f"{'; '.join(told[:10])}{f' and {len(told) - 10} more' if len(told) > 10 else ''}. "
-        f"{_remedy(frame, all(crossed), all(empty))}{_text_columns(frame)}"
+        f"{_remedy(frame, all(crossed), all(empty), sets)}{_text_columns(frame)}"
     )
 
 
@@ -83,9 +85,10 @@ def _variables(recipe: Recipe, j: int) -> tuple[str, ...]:
     return () if term == 0 else tuple(recipe.terms.labels[i] for i, _ in recipe.coding[term - 1])
 
 
-def _remedy(frame: ModelFrame, crossed: bool, empty: bool) -> str:
+def _remedy(frame: ModelFrame, crossed: bool, empty: bool, sets: Sequence[tuple[str, ...]]) -> str:
     if not crossed:
-        return "Drop the term that stands for the treatment, or use data in which they differ"
+        which = either(sets) if sets else "the term that stands for the treatment"
+        return f"Drop {which}, or use data in which they differ"
     where = "modify(...)" if frame.has("modify") else "the terms that the treatment interacts with"
     advice = f"An arm has no such units, so no effect for them can be had: drop that term from {where}"
     if frame.the_treatment.kind is not Kind.BINARY:

@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Setting
+from causalformula.backends.entangled import SHARE, controls, culprits, either, strained_notes
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Fitted, Query
 from causalformula.backends.options import Options
@@ -36,8 +37,6 @@ PART = Part("did")
 # The treated after the change, and what they would be without it: (sign, group, period) of the predictions added up.
 TREATED = ((1, 1, 1),)
 UNTREATED = ((1, 1, 0), (1, 0, 1), (-1, 0, 0))
-# A column's part in another one counts when it is above rounding, on the scale of the columns.
-SHARE = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,8 @@ class Trends:
             "this regression has one effect for all the treated; for groups of them fit each with subset=, which has "
             "trends of its own"
         )
-        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why)
+        origin = self.model.origin
+        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why, origin=origin)
 
     def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
         """Mean outcomes of the treated after the change, as it was and under parallel trends, with their influence."""
@@ -104,7 +104,9 @@ class Trends:
         theta, rows, direct = [], [], []
         for setting in wanted:
             parts = [(sign, self.frame.cell(PART, g, t)) for sign, g, t in (TREATED if setting.key else UNTREATED)]
-            m = np.sum([sign * shifted_predictor(self.model, change) for sign, change in parts], axis=0)
+            m = np.sum(
+                [sign * shifted_predictor(self.model, change, self.model.origin) for sign, change in parts], axis=0
+            )
             mu = float(target @ m / total)
             theta.append(mu)
             rows.append(np.sum([s * mean_gradient(self.model, change, target / total) for s, change in parts], axis=0))
@@ -133,23 +135,20 @@ def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Ar
         made_of = [int(model.kept[i]) for i in np.flatnonzero(share > SHARE * model.lengths[j])]
         told.append(f"{model.names[j]} = a combination of {some(model.names[i] for i in made_of)}")
         named += [j, *made_of]
-    terms, own = design.recipe.terms, {panel.treated, panel.time}
-    places = dict.fromkeys(int(design.recipe.assign[j]) for j in sorted(named))
-    controls = [
-        terms.term_labels[place - 1]
-        for place in places
-        if place and {terms.labels[i] for i, _ in design.recipe.coding[place - 1]} - own
-    ]
     treated, time = symbol(panel.treated), symbol(panel.time)
-    if not controls:  # as in a resample
+    every = controls(design.recipe, (panel.treated, panel.time))
+    found = [c for c in every if np.isin(named, c.columns).any()]
+    if not found:  # as in a resample
         raise IdentificationError(
             f"the effect of {treated} is not identified: no rows of positive weight are left in a group and period"
         )
+    sets = culprits(model, gradients, every) or [tuple(c.label for c in found)]
+    blamed = dict.fromkeys(name for names in sets for name in names)
     raise IdentificationError(
-        f"the effect of {treated} is not identified: {some(controls)} cannot be told apart from {treated}:{time}, the "
+        f"the effect of {treated} is not identified: {some(blamed)} cannot be told apart from {treated}:{time}, the "
         f"treated group after the change ({'; '.join(told[:5])}). What changed for the treated and for nobody else may "
         f"be the treatment's doing or its own, and no regression can divide the change between the two. Leave "
-        f"{some(controls)} out (the effect is then that of all that changed for the treated), or take values from "
+        f"{either(sets)} out (the effect is then that of all that changed for the treated), or take values from "
         "before the change, or use data in which they differ within a group and period"
     )
 
@@ -239,5 +238,12 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     treated = frame.the_panel.cells == 3  # which refuses another design before anything is fitted
     model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
     words = "difference in differences (two groups, two periods)"
-    notes = (*model.notes, *dropped_terms(model, "regression"))
-    return Fit.of(Trends(model, frame, options, treated).potential(), words, {"outcome": Fitted(model, PART)}, notes)
+    potential = Trends(model, frame, options, treated).potential()
+    panel, recipe = frame.the_panel, frame.design(PART).recipe
+    own = (panel.treated, panel.time)
+    notes = (
+        *model.notes,
+        *dropped_terms(model, "regression"),
+        *strained_notes(potential.answer(Query()), model, recipe, *own),
+    )
+    return Fit.of(potential, words, {"outcome": Fitted(model, PART)}, notes)

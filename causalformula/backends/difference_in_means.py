@@ -22,6 +22,7 @@ from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Cluster
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import origin_of
 from causalformula.numerics.least_squares import group_sums
 from causalformula.numerics.linalg import refuse_extreme
 
@@ -50,6 +51,7 @@ class Cells:
     """Weighted cell means of blocks x arms, and what the Neyman variance needs of them.
 
     ``mean[b, a] = sum w y / W[b, a]``; ``share[b]`` is the block's part of all weights; ``names`` are the blocks'.
+    Outcomes and means are counted from ``origin``.
     """
 
     block: Codes
@@ -60,6 +62,7 @@ class Cells:
     count: Codes
     mean: Array
     names: tuple[str, ...]
+    origin: float = 0.0
 
     @property
     def share(self) -> Array:
@@ -71,17 +74,19 @@ def cells(frame: ModelFrame) -> Cells:
     """Cell means of a frame; a block without one of the arms is an error."""
     treatment = frame.the_treatment
     refuse_extreme(frame.y, "the outcome")
-    w = frame.unit_weights
+    w, origin = frame.unit_weights, origin_of(frame.y)
+    y = frame.y - origin
     block, names = _blocks(frame, w)
     levels, size = len(treatment.levels), len(names)
     cell = block * levels + treatment.codes
-    sums = group_sums(np.column_stack([w, w * frame.y, (w > 0).astype(float)]), cell, size * levels)
+    sums = group_sums(np.column_stack([w, w * y, (w > 0).astype(float)]), cell, size * levels)
     total, count = sums[:, 0].reshape(size, levels), sums[:, 2].reshape(size, levels).astype(np.intp)
     empty = np.argwhere(total == 0)
     if len(empty):
         missing = [f"{names[b]} (no {treatment.name} = {treatment.levels[a]})" for b, a in empty]
         raise DataError(f"every block needs every arm; these do not have them: {some(missing)}")
-    return Cells(block, treatment.codes, w, frame.y, total, count, sums[:, 1].reshape(size, levels) / total, names)
+    mean = sums[:, 1].reshape(size, levels) / total
+    return Cells(block, treatment.codes, w, y, total, count, mean, names, origin)
 
 
 def _blocks(frame: ModelFrame, w: Array) -> tuple[Codes, tuple[str, ...]]:
@@ -117,6 +122,7 @@ class Arms:
             self.of_settings,
             no_groups=f"difference_in_means has no effects by group; {hint}",
             refine=self._with_design_df,
+            origin=self.cells.origin,
         )
 
     def of_settings(self, wanted: Sequence[Setting], target: Array) -> Estimate:
@@ -274,17 +280,19 @@ def _batch(frame: ModelFrame, options: DifferenceInMeans, query: Query, W: Array
     levels = len(treatment.levels)
     blocks = 1 if frame.strata is None else len(frame.strata.levels)
     cell = treatment.codes if frame.strata is None else frame.strata.codes * levels + treatment.codes
-    rows, w = np.arange(frame.n), frame.unit_weights
+    rows, w, origin = np.arange(frame.n), frame.unit_weights, origin_of(frame.y)
     shape = (frame.n, blocks * levels)
     total, sums = (
         np.asarray(W @ csr_array((each, (rows, cell)), shape=shape)).reshape(len(W), blocks, levels)
-        for each in (w, w * frame.y)
+        for each in (w, w * (frame.y - origin))
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         share = total.sum(axis=2) / total.sum(axis=(1, 2))[:, None]
         # a block that was not drawn has no share; one that lacks an arm has a mean that is not a number
         means = np.where(share[:, :, None] > 0, sums / total, 0.0)
         mu = np.einsum("rb,rba->ra", share, means)
+        if query.kind == "means" or options.measure != "difference":
+            mu = mu + origin
         if query.kind == "means":
             return np.asarray(mu)
         compared = contrasts(treatment, options.contrast)

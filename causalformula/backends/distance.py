@@ -17,6 +17,7 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
+from causalformula.words import Discard, DistanceLink
 
 LINKS = ("logit", "probit", "cloglog", "cauchit")
 # The linear predictor instead of the probability.
@@ -47,8 +48,8 @@ class DistanceOptions(Options):
     """
 
     distance: Any = GLM
-    link: str = "logit"
-    discard: str | None = None
+    link: DistanceLink = "logit"
+    discard: Discard | None = None
     reestimate: bool = False
 
     def __post_init__(self) -> None:

@@ -308,20 +308,49 @@ def _unadjusted(request: Request) -> bool:
 
 
 # Groupings that a design makes, which a covariance may name where the data have no such column.
-OWN_GROUPINGS = ("subclass",)
+SUBCLASS, UNIT = OWN_GROUPINGS = ("subclass", "unit")
 
 
 def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
-    """A grouping that the design made: who is in which subclass; None where it made none of that name.
+    """A grouping that the design made: who is in which subclass, or every row; None where it made none of that name.
 
-    Rows in no subclass have no weight, and are a group of their own.
+    Rows in no subclass have no weight, and count, for nothing, in the first.
     """
-    if name not in OWN_GROUPINGS or made.subclass is None:
+    if name == UNIT and made.pairs is not None:
+        rows = np.arange(len(made.weights))
+        return Grouping(name, tuple(map(str, rows)), rows)
+    if name != SUBCLASS or made.subclass is None:
         return None
     texts = ["" if each is None else str(each) for each in made.subclass.tolist()]
-    levels = sorted(set(texts), key=lambda text: (len(text), text))  # numbers by size
+    levels = sorted(set(texts) - {""}, key=lambda text: (len(text), text))  # numbers by size
     place = {level: k for k, level in enumerate(levels)}
-    return Grouping(name, tuple(levels), np.array([place[text] for text in texts], dtype=np.intp))
+    return Grouping(name, tuple(levels), np.array([place.get(text, 0) for text in texts], dtype=np.intp))
+
+
+def reuses(made: DesignWeights) -> bool:
+    """Whether a unit may be the match of several, so that matched sets overlap."""
+    return made.pairs is not None and made.subclass is None
+
+
+def pair_form(made: DesignWeights) -> tuple[Codes, Codes, Array]:
+    """The pair data: a row for each time that a unit is used.
+
+    Returns
+    -------
+    rows, sets : ndarray (r,) of int
+        Row of the unit, and number of the matched set, from 0.
+    share : ndarray (r,)
+        Part of the unit's weight that it has in this set.
+    """
+    assert made.pairs is not None
+    found = made.pairs[:, 1:] >= 0
+    some = found.any(axis=1)
+    focal, columns = np.nonzero(found)
+    number = np.cumsum(some) - 1
+    rows = np.concatenate([made.pairs[some, 0], made.pairs[focal, 1 + columns]])
+    sets = np.concatenate([number[some], number[focal]])
+    weight = np.concatenate([np.ones(int(some.sum())), 1.0 / found.sum(axis=1)[focal]])
+    return rows, sets, weight / np.bincount(rows, weight)[rows]
 
 
 def effective_size(w: Array) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import thin_arms
+from causalformula.backends.entangled import strained_notes
 from causalformula.backends.fit import DesignWeights, Fit, Fitted, Query
 from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
@@ -19,8 +20,6 @@ from causalformula.frame.parts import Part
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import family as read_family
-
-NON_INTEGER = "non-integer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +61,7 @@ def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
     model = weighted_model(frame, options, weights)
     part = Part("weighted", interact)
     outcomes = Surface(model, frame, part, options, base=base).potential()
+    strained = strained_notes(outcomes.answer(Query()), model, frame.design(part).recipe, frame.the_treatment.name)
     if made.estimator is not None:
         outcomes = made.estimator(outcomes)
     return Fit(
@@ -76,6 +76,7 @@ def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
             *thin_arms(frame, weights),
             *model.notes,
             *dropped_terms(model),
+            *strained,
             *idle_interact(frame, interact),
         ),
         designed=made,
@@ -88,8 +89,6 @@ def outcome_words(model: FittedRegression) -> str:
 
 
 def weighted_model(frame: ModelFrame, options: Options, weights: Array) -> FittedRegression:
-    """The outcome model of a weighted sample; that weights are no whole numbers is as it should be."""
-    family = read_family(options.family)
+    """The outcome model of a weighted sample."""
     part = Part("weighted", bool(getattr(options, "interact", False)))
-    model = fit_outcome(frame, part, family, frame.unit_weights * weights)
-    return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
+    return fit_outcome(frame, part, read_family(options.family), frame.unit_weights * weights)

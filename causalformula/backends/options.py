@@ -13,19 +13,15 @@ import numpy as np
 
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import FormulaError, OptionError, choose
+from causalformula.inference.checks import shown as shown
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
+from causalformula.words import Contrast, Estimand
+from causalformula.words import Measure as MeasureWord
 
 QUOTES = "'\""
 CONTRASTS = ("reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope")
-LONGEST = 60
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: its repr, or its type where that is long."""
-    text = repr(value)
-    return f"a {type(value).__name__}" if len(text) > LONGEST or "\n" in text else text
 
 
 def flag(name: str, value: Any, hint: str = "") -> bool:
@@ -130,10 +126,10 @@ class Options:
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
-    estimand: str | None = None
-    contrast: Any = "reference"
-    measure: str = "difference"
-    family: str = "gaussian"
+    estimand: Estimand | None = None
+    contrast: Contrast = "reference"
+    measure: MeasureWord = "difference"
+    family: str | Family = "gaussian"
     focal: Any = None
 
     def __post_init__(self) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import KINDS, Family
+
+# R's warning of weights that are no numbers of trials, which sampling weights and weights of a design are not.
+NON_INTEGER = "non-integer"
 
 
 def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array | None) -> FittedRegression:
@@ -23,7 +28,7 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
             intercept=design.intercept,
             anchors=first_column(design.X, design.intercept),
         )
-    return fit_glm(
+    model = fit_glm(
         design.X,
         y,
         design.names,
@@ -34,6 +39,9 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
         to_zero=True,
         anchors=first_column(design.X, design.intercept),
     )
+    if weights is None:
+        return model
+    return replace(model, notes=tuple(note for note in model.notes if NON_INTEGER not in note))
 
 
 def idle_interact(frame: ModelFrame, interact: bool) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class PotentialMeans:
         Why there are no effects by group, and what has them; empty where there are.
     refine : callable, optional
         What the design adds to the answer on effects (its own degrees of freedom), by the weights of the target.
+    origin : float
+        What ``means`` are counted from: differences of outcomes far from zero keep their digits.
     """
 
     frame: ModelFrame
@@ -58,6 +60,7 @@ class PotentialMeans:
     slope: Slope | None = None
     no_groups: str = ""
     refine: Refine | None = None
+    origin: float = 0.0
 
     def answer(self, query: Query) -> Answer:
         """Effects or means, over the target population or by group.
@@ -89,14 +92,20 @@ class PotentialMeans:
     def _over(self, query: Query, target: Array) -> Answer:
         treatment = self.frame.the_treatment
         if query.kind == "means":
-            return means_answer(treatment, self.means(settings(treatment), target))
+            return means_answer(treatment, self._whole(self.means(settings(treatment), target)))
         compared = contrasts(treatment, self.options.contrast, self.frame.sampled)
         if compared[0].slope:
             return self._slope(compared[0], target)
         wanted = unique_settings(compared)
         found = self.means(wanted, target)
+        if self.options.measure != "difference":
+            found = self._whole(found)
         answer = effects_answer(treatment, compared, wanted, found, self.options.scale, self.binomial)
         return answer if self.refine is None else self.refine(answer, compared, target)
+
+    def _whole(self, means: Estimate) -> Estimate:
+        """Means counted from zero."""
+        return replace(means, theta=means.theta + self.origin) if self.origin else means
 
     def _slope(self, item: Contrast, target: Array) -> Answer:
         if self.options.measure != "difference":

@@ -7,24 +7,28 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
-
 from causalformula.backends.catalogue import CATALOGUE, load, planned
 from causalformula.backends.estimands import ESTIMANDS, FOCAL
 from causalformula.backends.fit import Designed, Fit, Query
 from causalformula.backends.options import Options, shown
-from causalformula.backends.other_words import MATCHING, OTHER_ESTIMANDS, OTHER_METHODS
+from causalformula.backends.other_words import (
+    MATCHING,
+    METHOD_HINTS,
+    OPTION_HINTS,
+    OTHER_ESTIMANDS,
+    OTHER_METHODS,
+)
 from causalformula.errors import (
     CapabilityError,
     OptionError,
     choose,
     did_you_mean,
 )
+from causalformula.formula.language.grammar import ROLES
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.evidence import influence_error
-from causalformula.inference.refit import attempt, refit_each
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.inference.refit import refit_each
+from causalformula.numerics.arrays import Array
 
 Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
@@ -80,6 +84,8 @@ class Record:
         The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
+    resampled : callable, optional
+        Refuses options that reweighted rows cannot be fitted with, before any replicate is.
     needs : tuple of str
         Optional packages that it imports.
     face : str
@@ -90,6 +96,8 @@ class Record:
         What may help where a design leaves a covariate ``{x}`` out of balance, in words.
     run, make_design : callable
         Filled in by the decorator.
+    filed : tuple of str
+        Module and name of the function, by the decorator too.
     """
 
     name: str
@@ -110,18 +118,43 @@ class Record:
     batch: Batch | None = None
     batch_after: BatchAfter | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
+    resampled: Callable[[Any], None] | None = None
     needs: tuple[str, ...] = ()
     face: str = ""
     design_face: str = ""
     rebalance: str = "outcome({x}) adjusts for what is left"
     run: Backend = field(default=lambda frame, options: _unfiled(), repr=False)
     make_design: Callable[[ModelFrame, Any], Designed] | None = field(default=None, repr=False)
+    filed: tuple[str, str] = field(default=("", ""), repr=False)
+
+    def __post_init__(self) -> None:
+        named: dict[str, tuple[Collection[Any], Collection[str]]] = {
+            "estimands": (self.estimands, ESTIMANDS),
+            "roles": ((*self.roles, *self.unread), ROLES),
+            "default_for": (self.default_for, ROLES),
+        }
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise OptionError(f"the name of a method is a word, such as 'my_method', not {shown(self.name)}")
+        for what, (given, known) in named.items():
+            for word in given:
+                if word not in known:
+                    near = choose(word, known) if isinstance(word, str) else choose("", known)
+                    raise OptionError(f"the record of {self.name!r} has an unknown word in {what}, {word!r}{near}")
+        if not self.estimands:
+            raise OptionError(f"the record of {self.name!r} names no estimand; there are {', '.join(ESTIMANDS)}")
 
     def __call__(self, function: Method) -> Method:
-        """File a function under this record."""
-        filed = replace(self, run=function)
+        """File a function under this record.
+
+        Raises
+        ------
+        OptionError
+            If another function is filed under one of its names, or with its class of options.
+        """
+        _refuse_taken(self, function)
+        filed = replace(self, run=function, filed=(function.__module__, function.__qualname__))
         if self.estimate is not None:
-            filed = replace(self, make_design=function, run=partial(_through_design, function, self.estimate))
+            filed = replace(filed, make_design=function, run=partial(_through_design, function, self.estimate))
         if self.batch is None and self.batch_after is not None:
             filed = replace(filed, batch=partial(_batch_of_designs, function, self.batch_after))
         RECORDS[self.name] = filed
@@ -136,6 +169,24 @@ class Record:
     def default_estimand(self) -> str:
         """The estimand where none is asked for."""
         return self.estimands[0]
+
+
+def _refuse_taken(record: Record, function: Callable[..., Any]) -> None:
+    """Refuse what another record has; the same function anew, of a notebook's cell, takes its own place."""
+    if not function.__module__.startswith(__package__):
+        load()  # the package's own, which would else come second
+    for other in RECORDS.values():
+        if other.name == record.name and other.filed == (function.__module__, function.__qualname__):
+            continue
+        taken = [name for name in (record.name, *record.aliases) if name in (other.name, *other.aliases)]
+        if taken:
+            listed = ", ".join(names())
+            raise OptionError(f"method {taken[0]!r} is there already, choose another name; there are {listed}")
+        if other.options is record.options:
+            raise OptionError(
+                f"{record.options.__name__} is the options of method {other.name!r}, by which it is found; derive a "
+                "class of your own"
+            )
 
 
 def _unfiled() -> NoReturn:
@@ -161,42 +212,6 @@ def _batch_of_designs(
 
 RECORDS: dict[str, Record] = {}
 
-# What R users may type, and where it is found here.
-METHOD_HINTS = {
-    "glm": "propensity scores by logistic regression are method='ipw' (as weightit's method = 'glm')",
-    "ps": "propensity scores by logistic regression are method='ipw'",
-    **dict.fromkeys(
-        ("gbm", "bart", "super", "superlearner"),
-        "propensity scores by machine learning are method='ipw' with model=, a scikit-learn classifier",
-    ),
-    "optweight": "for weights of approximate balance see method='ebal' with tols=",
-    "g_computation": "g-computation is method='regression'",
-    "gcomp": "g-computation is method='regression'",
-}
-_READING = "the level is of the reading, not of the fit: fit.tidy(level=0.9), fit.summary(level=0.9)"
-_STANDARD_ERRORS = "standard errors are asked for by vcov=, as in vcov='HC3' or vcov='~g'"
-_RESAMPLING = "a bootstrap is asked for by vcov=, as in vcov='bootstrap(999, seed = 1)'"
-OPTION_HINTS = {
-    **dict.fromkeys(("level", "alpha", "conf_level", "ci", "conf_int"), _READING),
-    **dict.fromkeys(("se", "se_type", "robust", "cov_type", "vcov_type", "std_errors", "cov"), _STANDARD_ERRORS),
-    **dict.fromkeys(("bootstrap", "n_boot", "nboot", "boot", "reps", "seed"), _RESAMPLING),
-    **dict.fromkeys(("treatment", "treat", "exposure"), "the treatment is part of the formula: treat(A)"),
-    **dict.fromkeys(
-        ("covariates", "confounders", "controls", "adjust"), "confounders are part of the formula: adjust(x + z)"
-    ),
-    **{role: f"it is part of the formula: {role}(x)" for role in ("offset", "strata", "modify", "fe", "iv")},
-    "ref": "the reference level is part of the formula: treat(A, ref = 'placebo')",
-    "link": "the link belongs to the family: family=\"binomial(link = 'probit')\"",
-    **dict.fromkeys(("na_rm", "missing", "dropna"), "missing values are of na_action='omit' or na_action='fail'"),
-    **dict.fromkeys(
-        ("s_weights", "sampw", "sample_weight", "weights"),
-        "sampling weights are part of the formula: weights(w)",
-    ),
-    **dict.fromkeys(("cluster", "clusters"), "clusters are part of the formula, cluster(g), or of vcov='~g'"),
-    "moments": "moments= is of the balancing methods; for a propensity model write adjust(poly(x, 2))",
-    "distance": "distance= is of method='subclass'",
-    "over": "over= is of method='cbps'",
-}
 # Fields of the options that a design has no use for: they are of the estimate that is made with it.
 ESTIMATED = ("contrast", "measure", "family", "interact")
 # Arguments of the verbs themselves, which may be misspelt too.
@@ -269,7 +284,7 @@ def record_of(options: Options) -> Record:
 
 
 def read_options(
-    method: str | Options, given: Mapping[str, Any], without: Collection[str] = ()
+    method: str | Options | type[Options], given: Mapping[str, Any], without: Collection[str] = ()
 ) -> tuple[Record, Options]:
     """Resolve ``method=`` and the keywords into a record and its options, completely checked.
 
@@ -294,7 +309,7 @@ def read_options(
         known = choose(wanted, record.estimands, f"method {record.name!r} offers", OTHER_ESTIMANDS)
         raise OptionError(f"unknown estimand {wanted!r}{known}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
-    estimand = options.estimand or record.default_estimand
+    estimand: Any = options.estimand or record.default_estimand
     if estimand not in record.estimands:
         raise OptionError(
             f"method {record.name!r} does not estimate the {estimand}; it offers {', '.join(record.estimands)}"
@@ -374,33 +389,3 @@ def refuse_counts(frame: ModelFrame, record: Record) -> None:
 
 def _article(kind: Kind) -> str:
     return {Kind.BINARY: "binary", Kind.MULTI: "of several levels", Kind.CONTINUOUS: "a dose"}[kind]
-
-
-def replicates(weights: Array, *, frame: ModelFrame, options: Options, query: Query) -> Array:
-    """Refit on each row of frequency weights (R, n): estimates (R, q) on the working scale, NaN where a fit failed."""
-    record = record_of(options)
-    if record.batch is not None:
-        found = record.batch(frame, options, query, weights)
-        if found is not None:
-            return found
-    return refit_each(lambda w: run(frame.reweight(w), options).ask(query).estimate.theta, weights)
-
-
-def failure(weights: Array, *, frame: ModelFrame, options: Options, query: Query) -> str:
-    """Why the refit on one row of frequency weights (n,) fails; empty where it does not."""
-    found = attempt(lambda w: run(frame.reweight(w), options).ask(query), weights)
-    return found if isinstance(found, str) else ""
-
-
-def studentized(weights: Array, *, frame: ModelFrame, options: Options, query: Query, clusters: Codes | None) -> Array:
-    """Refit on each row of frequency weights: estimates and their standard errors side by side, (R, 2q).
-
-    Each replicate's standard error is that of its own exact influence, a row (or cluster) drawn c times counting as c.
-    """
-
-    def one(w: Array) -> Array:
-        found = run(frame.reweight(w), options).ask(query).estimate
-        error = influence_error(found.evidence, w, clusters)
-        return np.concatenate([found.theta, np.where(error > 0, error, np.nan)])
-
-    return refit_each(one, weights)

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Contrast, contrasts, settings, unique_settings
+from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit, Fitted, Query, unit_design
 from causalformula.backends.options import Options
@@ -161,12 +162,13 @@ def regression(frame: ModelFrame, options: Regression) -> Fit:
     part = Part("outcome", options.interact)
     model = fit_outcome(frame, part, family, frame.weights)
     potential = Surface(model, frame, part, options).potential()
+    answer, recipe = potential.answer(Query()), frame.design(part).recipe
     return Fit(
-        answer=potential.answer(Query()),
+        answer=answer,
         estimand=str(options.estimand),
         design=unit_design(frame.n),
         method=f"outcome regression ({model_word(family, model)})",
         outcomes=potential,
         models={"outcome": Fitted(model, part)},
-        notes=(*model.notes, *dropped_terms(model)),
+        notes=(*model.notes, *dropped_terms(model), *strained_notes(answer, model, recipe, frame.the_treatment.name)),
     )

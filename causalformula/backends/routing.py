@@ -10,8 +10,8 @@ from causalformula.backends.estimands import ATE
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.language.spec import Spec
 
-# Roles whose methods, of the same names, are to come.
-PLANNED_ROLES = ("did", "iv")
+# Roles whose methods are to come, and what these are for.
+PLANNED_ROLES = {"iv": "instrumental variables"}
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
 
 
@@ -24,9 +24,12 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     for record in registry.methods():
         if any(spec.has(role) for role in record.default_for):
             return record.name
-    for role in PLANNED_ROLES:
+    for role, words in PLANNED_ROLES.items():
         if spec.has(role):
-            return role
+            raise CapabilityError(
+                f"{role}(...) is part of the grammar, and methods for {words} are not available yet, they come later. "
+                "Without it the formula asks for an effect by adjustment, which answers another question"
+            )
     usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
     modelled = not all(asked) or "interact" in given

@@ -28,7 +28,7 @@ def fit_weighted(model: Any, X: Array, y: Array | Codes, weights: Array) -> Any:
         Where the weights would not reach what is fitted, which would then ignore them.
     """
     model = _without_threshold(model)
-    names = (WEIGHT,) if _routes(model) else weight_arguments(model)
+    names = _names(model)
     with warnings.catch_warnings():
         # a calibrated pipeline is thought to take none, and is given them under the name of its step
         warnings.filterwarnings("ignore", "Since .* does not appear to accept sample_weight")
@@ -39,6 +39,16 @@ def fit_weighted(model: Any, X: Array, y: Array | Codes, weights: Array) -> Any:
             if re.search("sample.weight", str(error)) is None:
                 raise
             raise OptionError(f"sample weights do not reach all that {type(model).__name__} fits: {error}") from error
+
+
+def refuse_unweighted(model: Any) -> None:
+    """An ``OptionError`` for an estimator that sampling weights, or those of a replicate, do not reach."""
+    _names(_without_threshold(model))
+
+
+def _names(model: Any) -> tuple[str, ...]:
+    """The arguments of ``fit`` that the weights are given under."""
+    return (WEIGHT,) if _routes(model) else weight_arguments(model)
 
 
 def _without_threshold(model: Any) -> Any:

@@ -63,7 +63,9 @@ class Surface:
 
     def potential(self) -> PotentialMeans:
         """What the model's predictions answer, averaged over the target population."""
-        return PotentialMeans(self.frame, self.options, self.means, self.base, self.binomial, self.slope)
+        return PotentialMeans(
+            self.frame, self.options, self.means, self.base, self.binomial, self.slope, origin=self.model.origin
+        )
 
     @property
     def binomial(self) -> bool:
@@ -71,13 +73,13 @@ class Surface:
         return self.model.family.name in ("binomial", "quasibinomial")
 
     def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
-        """Mean potential outcomes with their influence."""
+        """Mean potential outcomes, counted from the model's origin, with their influence."""
         stages = self.stages
         n, total = len(target), target.sum()
         theta, rows, direct = [], [], []
         for setting in wanted:
             change = self.frame.counterfactual(self.part, setting.key, setting.column)
-            eta = shifted_predictor(self.model, change)
+            eta = shifted_predictor(self.model, change, self.model.origin)
             m = self.model.family.linkinv(eta)
             mu = float(target @ m / total)
             gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
@@ -129,10 +131,10 @@ class Surface:
             raise_aliased(self.model, self.frame, self.frame.design(self.part), gradients)
 
 
-def shifted_predictor(model: FittedRegression, change: Counterfactual) -> Array:
-    """Linear predictor under a setting: only the columns that change are multiplied again."""
+def shifted_predictor(model: FittedRegression, change: Counterfactual, origin: float = 0.0) -> Array:
+    """Linear predictor under a setting, 0 or the model's ``origin`` taken: only columns that change are multiplied."""
     _, _, rise, beta = _risen(model, change)
-    return np.asarray(model.eta + rise @ beta)
+    return np.asarray((model.counted if origin else model.eta) + rise @ beta)
 
 
 def _risen(model: FittedRegression, change: Counterfactual) -> tuple[Array, Codes, Array, Array]:

@@ -19,6 +19,7 @@ from causalformula.backends.distance import (
     support_line,
     thin_arms,
 )
+from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Query
 from causalformula.backends.held import outcome_words, weighted_model
@@ -36,6 +37,7 @@ from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.strata import Strata, stratify, stratum_weights
+from causalformula.words import StrataEstimator
 
 MOST_STRATA = 10_000
 ESTIMATORS = ("weighted", "stratified")
@@ -69,7 +71,7 @@ class Subclass(DistanceOptions):
 
     subclass: Any = 6
     min_n: int = 1
-    estimator: str = "weighted"
+    estimator: StrataEstimator = "weighted"
     interact: bool = False
 
     def __post_init__(self) -> None:
@@ -288,7 +290,9 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         overall = Surface(model, frame, part, options, base=made.target).potential()
         models = {"outcome": Fitted(model, part), **models}
         words += f"; {outcome_words(model)}"
-        notes = (*notes, *model.notes, *dropped_terms(model), *idle_interact(frame, options.interact))
+        recipe, name = frame.design(part).recipe, frame.the_treatment.name
+        strained = strained_notes(overall.answer(Query()), model, recipe, name)
+        notes = (*notes, *model.notes, *dropped_terms(model), *strained, *idle_interact(frame, options.interact))
     outcomes = Subclassified(overall, within)
     return Fit(
         answer=outcomes.answer(Query()),

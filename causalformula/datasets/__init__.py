@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, asks, did_you_mean
 
 __all__ = ["describe", "load", "names"]
 
@@ -39,6 +39,7 @@ _CATALOGUE = {
 }
 
 
+@asks
 def load(name: str) -> pd.DataFrame:
     """One bundled data set, read afresh at every call.
 

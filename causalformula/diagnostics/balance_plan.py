@@ -28,6 +28,8 @@ ALIASES = {
     "correlations": "correlation",
     "cor": "correlation",
 }
+# Differences in proportions as they are, or over their standard deviation.
+BINARY = ("raw", "std")
 MOST_POWERS = 9
 THRESHOLD = 0.1
 ALL = "all"
@@ -59,7 +61,7 @@ def read_plan(
         For an unknown statistic or an impossible combination.
     """
     chosen = _statistics(stats, dose)
-    if not (isinstance(binary, str) and binary in ("raw", "std")):
+    if not (isinstance(binary, str) and binary in BINARY):
         raise OptionError(f"binary={binary!r}: 'raw' gives differences in proportions, 'std' divides them by their sd")
     if not (isinstance(denominator, str) and denominator in (*DENOMINATORS, *levels)):
         raise OptionError(f"unknown s_d_denom {denominator!r}{choose(str(denominator), (*DENOMINATORS, *levels))}")

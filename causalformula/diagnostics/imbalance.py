@@ -10,14 +10,12 @@ import numpy as np
 from causalformula.diagnostics.balance import Sample, divisors
 from causalformula.diagnostics.balance_plan import THRESHOLD, Plan
 from causalformula.diagnostics.covariates import Covariate
-from causalformula.diagnostics.moments import Moments, counted
+from causalformula.diagnostics.moments import Moments, moments_and_sums
 from causalformula.diagnostics.statistics import divided
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 # A covariate whose spread is this share of its mean, or less, does not vary but by rounding.
 CONSTANT = 1e-12
-# Rows at a time: their weights stay in the cache while column after column is read.
-BLOCK = 16384
 # With more rows than that, a first look leaves out the covariates that are near balance; at so many rows of each arm,
 # in so many parts.
 MANY, SOME, PARTS = 20_000, 1024, 8
@@ -64,7 +62,7 @@ def imbalance(
 def _differences(columns: Sequence[Covariate], sample: Sample, denominator: str) -> Array:
     arms = list(sample.arms.values())
     after = _by_arm(arms, sample.weights[-1])
-    base, first = _moments(columns, _by_arm(arms, sample.s), after)
+    base, first = moments_and_sums([c.values for c in columns], _by_arm(arms, sample.s).T, after.T)
     mean = first / after.sum(axis=1)
     difference = mean[:, 1] - mean[:, 0] if len(arms) == 2 else np.ptp(mean, axis=1)
     binary = np.array([c.binary for c in columns], dtype=bool)
@@ -76,8 +74,8 @@ def _differences(columns: Sequence[Covariate], sample: Sample, denominator: str)
 def _correlations(columns: Sequence[Covariate], sample: Sample) -> Array:
     assert sample.dose is not None
     against = _against(sample)
-    dose = Covariate("", sample.dose, False, "")
-    base, covariance = _moments([*columns, dose], sample.s[None, :], against[None, :])
+    values = [*(c.values for c in columns), sample.dose]
+    base, covariance = moments_and_sums(values, sample.s[:, None], against[:, None])
     spread = np.sqrt(base.variance(np.array([*(c.binary for c in columns), False]))[:, 0])
     found = divided(covariance[:-1, 0], spread[:-1] * spread[-1])
     return np.where(_constant(base)[:-1], 0.0, np.nan_to_num(found, posinf=np.inf, neginf=-np.inf))
@@ -131,33 +129,6 @@ def _spread(x: Array, groups: Sequence[Codes]) -> float:
         some = some[: len(some) // PARTS * PARTS].reshape(-1, PARTS)
         found.append(float(np.median(x[some].std(axis=0))) if len(some) else 0.0)
     return min(found)
-
-
-# -- moments -------------------------------------------------------------------------------------------------------
-
-
-def _moments(columns: Sequence[Covariate], before: Array, after: Array) -> tuple[Moments, Array]:
-    """Moments under the weights ``before`` (m, n), and sums about the columns' means under ``after`` (k, n): (p, k).
-
-    The means before the design are counted from the columns' own mean, which cancels in differences.
-    """
-    before = counted(before)
-    n, p = before.shape[1], len(columns)
-    centre = np.array([column.values.mean() for column in columns])
-    both = np.concatenate([before, after])
-    first, second = np.zeros((p, len(both))), np.zeros((p, len(before)))
-    for start in range(0, n, BLOCK):
-        rows = slice(start, start + BLOCK)
-        weights = both[:, rows]
-        for j, column in enumerate(columns):
-            off = column.values[rows] - centre[j]
-            first[j] += weights @ off
-            second[j] += weights[: len(before)] @ np.multiply(off, off, out=off)
-    one, total = first[:, : len(before)], before.sum(axis=1)
-    mean = one / total
-    scatter = np.maximum(second - one * mean, 0.0)
-    squares = np.einsum("mi,mi->m", before, before)
-    return Moments(total, squares, centre[:, None] + mean, scatter), first[:, len(before) :]
 
 
 def _constant(base: Moments) -> Bools:

@@ -13,8 +13,8 @@ from causalformula.numerics.arrays import Array, Bools
 ROUNDING = 1e-15
 # Weights beyond this and its inverse are counted in units of the largest.
 LEAST = 1e-100
-# Rows at a time: the block of all columns stays in the cache.
-BLOCK = 8192
+# Rows at a time: their weights stay in the cache while column after column is read.
+BLOCK = 16384
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +59,35 @@ def counted(weights: Array) -> Array:
 
 def moments(columns: Sequence[Array], weights: Array) -> Moments:
     """Moments of columns (n,) under the columns of ``weights`` (n, m)."""
+    return moments_and_sums(columns, weights, np.empty((len(weights), 0)))[0]
+
+
+def moments_and_sums(columns: Sequence[Array], weights: Array, others: Array) -> tuple[Moments, Array]:
+    """Moments under ``weights`` (n, m), and sums about the columns' own means under ``others`` (n, k): (p, k).
+
+    Column by column: with a handful of sets of weights, a product of matrices would spend its time on copies.
+    """
     n, m = weights.shape
     weights = counted(weights)
-    centre = np.array([x.mean() if n else 0.0 for x in columns])[:, None]
-    first, second = np.zeros((len(columns), m)), np.zeros((len(columns), m))
+    both = np.concatenate([weights.T, others.T])
+    centre = np.array([x.mean() if n else 0.0 for x in columns])
+    sums, second = np.zeros((len(columns), len(both))), np.zeros((len(columns), m))
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
-        block = np.array([x[rows] for x in columns]).reshape(len(columns), -1) - centre
-        first += block @ weights[rows]
-        second += block**2 @ weights[rows]
-    total = weights.sum(axis=0)
+        block = both[:, rows]
+        for j, column in enumerate(columns):
+            off = column[rows] - centre[j]
+            sums[j] += block @ off
+            second[j] += block[:m] @ np.multiply(off, off, out=off)
+    total, first = both[:m].sum(axis=1), sums[:, :m]
     with np.errstate(divide="ignore", invalid="ignore"):
         shift = first / total
     scatter = second - first * np.where(total > 0, shift, 0.0)
     # a mean far from the centre beside the spread about it: the difference has cancelled, so it is taken again
     for j, k in np.argwhere(scatter < 1e-4 * second):
         off = columns[j] - centre[j] - shift[j, k]
-        off = off - weights[:, k] @ off / total[k]
-        scatter[j, k] = weights[:, k] @ off**2
-    mean = centre + shift
+        off = off - both[k] @ off / total[k]
+        scatter[j, k] = both[k] @ off**2
+    mean = centre[:, None] + shift
     scatter = np.where(scatter <= total * (ROUNDING * mean) ** 2, 0.0, scatter)
-    return Moments(total, np.einsum("im,im->m", weights, weights), mean, scatter)
+    return Moments(total, np.einsum("mi,mi->m", both[:m], both[:m]), mean, scatter), sums[:, m:]

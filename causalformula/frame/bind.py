@@ -22,7 +22,7 @@ from causalformula.formula.matrix.terms import terms
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
 from causalformula.frame.panel import Panel
 from causalformula.frame.rows import (
@@ -92,7 +92,10 @@ def bind(
     made.clear()  # a recipe holds no data, and what there was to say is said
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
-    notes += (*sum_notes(spec.outcome), *text_notes(reader.nodes(bodies), kept.values))
+    entering = reader.nodes(bodies)
+    notes += (*sum_notes(spec.outcome), *text_notes(entering, kept.values))
+    asked = (node for node in (spec.outcome, spec.treatment) if node is not None)
+    notes += day_notes((*asked, *entering), reader.memory.counted)
     treatment = None
     if spec.treatment is not None:
         name = deparse(spec.treatment)
@@ -182,6 +185,9 @@ class _Reader:
             for node in _pieces(self.spec, role):
                 label = deparse(node)
                 out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
+        for item in self.spec.of("did"):  # a group of dates is none, which its numbers would not show
+            if isinstance(value := self.value(item.body[0]), Times):
+                out[f"did:{deparse(item.body[0])}"] = value
         for name in extra:
             out[f"cluster:{name}"] = self.table.named(name)
         return out
@@ -292,7 +298,8 @@ class _Kept:
         for role in spec.of("did"):
             treated, time = (deparse(body) for body in role.body)
             unit = next(iter(groupings.get("unit", ())), None)
-            return Panel(treated, time, self.values[treated], self.values[time], groupings["period"][0], unit)
+            first = self.values.get(f"did:{treated}", self.values[treated])
+            return Panel(treated, time, first, self.values[time], groupings["period"][0], unit)
         return None
 
 

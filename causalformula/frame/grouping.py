@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from causalformula.errors import DataError, some
+from causalformula.formula.expressions.times import Times, labels
 from causalformula.formula.expressions.values import Value, as_factor, number_label
 from causalformula.numerics.arrays import Array, Codes
 
@@ -47,12 +48,15 @@ def grouping(name: str, value: Value, index: Any) -> Grouping:
     return Grouping(name, factor.levels, factor.codes.astype(np.intp))
 
 
-def quartiles(name: str, value: Array, index: Any) -> Grouping:
-    """A number as groups, cut at its quartiles."""
-    if np.isnan(value).any():
+def quartiles(name: str, value: Array | Times, index: Any) -> Grouping:
+    """A number, a date or a time as groups, cut at its quartiles: those of dates are dates in the data."""
+    times = value if isinstance(value, Times) else None
+    numbers = value.values if isinstance(value, Times) else value
+    if np.isnan(numbers).any():
         return grouping(name, value, index)
-    cuts = np.unique(np.quantile(value, [0, 0.25, 0.5, 0.75, 1]))
-    codes = np.clip(np.searchsorted(cuts, value, side="left") - 1, 0, len(cuts) - 2)
-    text = [number_label(float(f"{c:.4g}")) for c in cuts]
+    method: Literal["inverted_cdf", "linear"] = "linear" if times is None else "inverted_cdf"
+    cuts = np.unique(np.quantile(numbers, [0, 0.25, 0.5, 0.75, 1], method=method))
+    codes = np.clip(np.searchsorted(cuts, numbers, side="left") - 1, 0, len(cuts) - 2)
+    text = [number_label(float(f"{c:.4g}")) for c in cuts] if times is None else labels(cuts, times)
     levels = tuple(f"{'[' if k == 0 else '('}{text[k]},{text[k + 1]}]" for k in range(len(cuts) - 1))
     return Grouping(name, levels, codes.astype(np.intp))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from causalformula.errors import asks
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import bind_regression
 from causalformula.words import NaAction
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
 
+@asks
 def model_matrix(
     formula: str | Formula,
     data: Any,

@@ -10,6 +10,8 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, OptionError, choose
 from causalformula.formula.expressions.evaluate import Env, Memory
+from causalformula.formula.expressions.operators import floats
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.grammar import enclosed, plus, variables
 from causalformula.formula.language.spec import Spec
@@ -27,6 +29,8 @@ from causalformula.frame.treatment import Treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.families import Family
 
+# A column of more numbers or dates than this is cut at its quartiles for effects by group.
+MOST_VALUES = 10
 BINOMIAL = ("binomial", "quasibinomial")
 
 
@@ -323,7 +327,7 @@ class ModelFrame(BoundRows):
         return found
 
     def subgroups(self, name: str) -> Grouping:
-        """Groups of a column for effects by group: its levels or values; quartiles of a number with more than ten."""
+        """Groups of a column for effects by group: levels or values; quartiles of many numbers, dates or times."""
         if not isinstance(name, str):
             raise OptionError(f"effects are by one column, named by text, not {name!r}")
         value = take(self.table.named(name), self.rows)
@@ -332,8 +336,10 @@ class ModelFrame(BoundRows):
                 f"{name!r} is the outcome; effects by groups of it are no effects. Name a column that the treatment "
                 "does not change"
             )
-        if isinstance(value, np.ndarray) and len(np.unique(value[~np.isnan(value.astype(float))])) > 10:
-            return quartiles(name, value.astype(float), self.index)
+        if isinstance(value, np.ndarray | Times):
+            numbers = floats(value, name)
+            if len(np.unique(numbers[~np.isnan(numbers)])) > MOST_VALUES:
+                return quartiles(name, value if isinstance(value, Times) else numbers, self.index)
         return grouping(name, value, self.index)
 
     def is_modifier(self, name: str, part: Part | None = None) -> bool:

@@ -2,87 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from causalformula.errors import counted, some, warn
-from causalformula.formula.expressions.values import Strings, Value, missing
+from causalformula.formula.expressions.text_readings import reading
+from causalformula.formula.expressions.values import Value, missing
 from causalformula.formula.language.deparse import deparse, symbol
 from causalformula.formula.language.grammar import summands
 from causalformula.formula.language.syntax import Call, Name, Node
 from causalformula.numerics.arrays import Bools, Codes
 
-# Text of which so many values are numbers, and such a share, was meant as numbers but for what is stray.
-MOST_NUMBERS, MOST_SHARE = 5, 0.8
 
-
-@dataclass(frozen=True)
-class NumericText:
-    """A column of text that reads as numbers: its distinct values that do, and those that do not."""
-
-    numbers: int
-    stray: tuple[str, ...]
-
-    def advice(self, name: str) -> str:
-        """How to make it the number that it is, in words that work when followed."""
-        coerce = ', errors="coerce"' if self.stray else ""
-        column = f'data["{name}"]'
-        return f"convert it, {column} = pd.to_numeric({column}{coerce}), or write as.numeric({symbol(name)})"
-
-    def described(self) -> str:
-        """What it is, in words."""
-        if not self.stray:
-            return "text that reads as numbers"
-        return f"text that reads as numbers but for {some(map(repr, self.stray), 3)}"
-
-
-def numeric_text(value: Value) -> NumericText | None:
-    """What text says as numbers; None where it is no such text. Codes such as ``007`` are no numbers."""
-    if not isinstance(value, Strings):
-        return None
-    used = np.flatnonzero(np.bincount(value.codes + 1, minlength=len(value.table) + 1)[1:])
-    texts = [value.table[k] for k in used]
-    stray = [text for text in texts if not _is_number(text)]
-    numbers = len(texts) - len(stray)
-    if any(_is_code(text) for text in texts) or not numbers:
-        return None
-    if stray and (numbers < MOST_NUMBERS or numbers < MOST_SHARE * len(texts)):
-        return None
-    return NumericText(numbers, tuple(stray))
-
-
-def _is_number(text: str) -> bool:
-    if "_" in text or not any(c.isdigit() for c in text):
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_code(text: str) -> bool:
-    plain = text.strip()
-    return len(plain) > 1 and plain[0] == "0" and plain.isdigit()
+class Aside(str):
+    """A note for the print, of which no warning is given."""
 
 
 def text_notes(nodes: Iterable[Node], values: Mapping[str, Value]) -> tuple[str, ...]:
-    """Columns of text among the terms that were meant as numbers: they became factors."""
-    out = []
+    """Columns of text among the terms that read as numbers or dates: they became factors.
+
+    A few whole numbers may well be codes of levels, which is an aside.
+    """
+    out: list[str] = []
     for node in nodes:
-        if not isinstance(node, Name):
+        found = reading(values.get(deparse(node))) if isinstance(node, Name) else None
+        if found is None or found.levels <= 2 or not isinstance(node, Name):
             continue
-        found = numeric_text(values.get(deparse(node)))
-        levels = 0 if found is None else found.numbers + len(found.stray)
-        if found is not None and levels > 2:
-            out.append(
-                f"{symbol(node.id)} is {found.described()}, taken for a factor of {levels} levels: "
-                f"{found.advice(node.id)}; factor({symbol(node.id)}) says that levels are meant"
-            )
+        name = symbol(node.id)
+        taken = f"{name} is {found.described()}, taken for a factor of {found.levels} levels"
+        advice = f"{found.advice(name)}; factor({name}) says that levels are meant"
+        out.append(Aside(taken) if found.coded else f"{taken}: {advice}")
     return tuple(dict.fromkeys(out))
+
+
+def day_notes(nodes: Iterable[Node], counted: Collection[str]) -> tuple[str, ...]:
+    """The unit of dates and times that enter as numbers."""
+    found = dict.fromkeys(text for node in nodes if (text := deparse(node)) in counted)
+    return (Aside(f"{some(found)} {'counts' if len(found) == 1 else 'count'} in days"),) if found else ()
 
 
 def sum_notes(left: Node | None) -> tuple[str, ...]:
@@ -122,10 +80,11 @@ def made_notes(found: Iterable[tuple[str, Codes]], index: Any) -> tuple[str, ...
 
 
 def told(notes: Iterable[str]) -> tuple[str, ...]:
-    """Warn of each; they are kept for the print."""
+    """Warn of each that is no aside; all are kept for the print."""
     kept = tuple(notes)
     for note in kept:
-        warn(note)
+        if not isinstance(note, Aside):
+            warn(note)
     return kept
 
 

@@ -8,8 +8,8 @@ from typing import NoReturn
 import numpy as np
 
 from causalformula.errors import DataError, OptionError, some
+from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
-from causalformula.frame.notices import numeric_text
 from causalformula.numerics.arrays import Array
 
 
@@ -28,9 +28,9 @@ class Outcome:
             return np.asarray(self.value, dtype=float)
         if isinstance(self.value, Matrix):
             self._refuse_columns(self.value)
-        if (numbers := numeric_text(self.value)) is not None:
-            advice = numbers.advice(self.name).replace(" or write", " or write on the left")
-            raise OptionError(f"the outcome {self.name!r} is {numbers.described()}: {advice}")
+        if (found := reading(self.value)) is not None:
+            advice = found.advice(self.name).replace(" or write", " or write on the left")
+            raise OptionError(f"the outcome {self.name!r} is {found.described()}: {advice}")
         raise OptionError(
             f"the outcome {self.name!r} is a factor or text; pass family='binomial' for a two-level outcome, "
             "or recode it"
@@ -40,7 +40,7 @@ class Outcome:
         """For a binomial family: numbers and logicals as they are; of a factor's levels the first is 0, others 1."""
         if isinstance(self.value, (Factor, Strings)):
             factor = as_factor(self.value).drop_unused()
-            if len(factor.levels) > 2 and numeric_text(self.value) is not None:
+            if len(factor.levels) > 2 and reading(self.value) is not None:
                 return self.numeric()
             if len(factor.levels) > 2:
                 raise DataError(f"the outcome {self.name!r} has more than two levels ({some(factor.levels)})")

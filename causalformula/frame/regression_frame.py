@@ -17,13 +17,13 @@ from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.reader import parse_model
-from causalformula.formula.language.syntax import Call, Node
+from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
-from causalformula.frame.notices import sum_notes, text_notes, told
+from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
 from causalformula.frame.replay import Replay
 from causalformula.frame.rows import (
@@ -164,25 +164,10 @@ def bind_regression(
 def _evaluated(text: str, table: Table, env: Env | None) -> Evaluated:
     """Every variable of the formula over all rows."""
     left, right = parse_model(text, tuple(env or ()))
-    _refuse_bar(right, text)
     taken = set() if left is None else set(variables(left))
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
     return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text)
-
-
-def _refuse_bar(right: Node, text: str) -> None:
-    """Of a bar between terms R makes a logical "or" in silence, where every reader means fixed effects."""
-    if not (isinstance(right, Call) and right.function == "|"):
-        return
-    behind = right.args[1].value
-    inside = deparse(right)
-    raise FormulaError(
-        "`|` between terms reads as fixed effects, which a plain model does not absorb yet; write factor(g) among the "
-        f"terms for few groups, and I({inside}) for the logical 'or'",
-        text,
-        behind.span,
-    )
 
 
 def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:
@@ -191,7 +176,8 @@ def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:
     kept = (v if rows is None else take(v, rows) for v in evaluated.values)
     values = dict(zip(found.labels, kept, strict=True))
     outcome = sum_notes(found.variables[0]) if left else ()
-    return (*outcome, *text_notes(found.variables[int(left) :], values))
+    days = day_notes(found.variables, evaluated.memory.counted)
+    return (*outcome, *text_notes(found.variables[int(left) :], values), *days)
 
 
 def _special(role: str, given: Any, table: Table, env: Env | None, evaluated: Evaluated) -> tuple[Node, Value]:

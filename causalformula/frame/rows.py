@@ -9,7 +9,8 @@ import numpy as np
 
 from causalformula.errors import DataError, OptionError, counted, did_you_mean, some
 from causalformula.formula.expressions.evaluate import BASE, Env, evaluate
-from causalformula.formula.expressions.values import Logical, Matrix, Value, missing
+from causalformula.formula.expressions.text_readings import reading
+from causalformula.formula.expressions.values import Logical, Matrix, Value, kind, missing
 from causalformula.formula.language.grammar import variable_nodes
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Node
@@ -19,7 +20,7 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 
 NA_ACTIONS = ("omit", "fail")
 # Values that are no term of the formula are filed under `role:label`, so that both can have the same text.
-PREFIXES = ("cluster:", "weights:", "offset:", "strata:", "unit:", "period:", "fe:")
+PREFIXES = ("cluster:", "weights:", "offset:", "strata:", "unit:", "period:", "fe:", "did:")
 
 
 def check_na_action(na_action: str) -> None:
@@ -151,7 +152,9 @@ def as_numbers(value: Value, name: str, role: str) -> Array:
     if isinstance(value, Logical):
         return value.codes.astype(np.float64)
     if not isinstance(value, np.ndarray):
-        raise DataError(f"{role}({name}) must be numbers")
+        found = reading(value)
+        why = kind(value) if found is None else f"{found.described()}: {found.advice(name)}"
+        raise DataError(f"{role}({name}) must be numbers, and this is {why}")
     return value.astype(np.float64)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError, FormulaError, OptionError, did_you_mean, some
+from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import (
     Factor,
     Logical,
@@ -20,9 +21,8 @@ from causalformula.formula.expressions.values import (
     number_label,
     take,
 )
-from causalformula.formula.language.deparse import symbol
-from causalformula.frame.notices import numeric_text
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.linalg import refuse_extreme
 
 # Whole numbers from here on are no numbers of the machine.
 HUGE = 10**300
@@ -134,11 +134,12 @@ def read_treatment(name: str, value: Value, ref: Any = None) -> Treatment:
         return treatment if ref is None or treatment.index(ref) == 0 else _factor(name, as_factor(value), ref)
     if not isinstance(value, (Strings, Factor)):
         raise FormulaError(f"treat({name}) is {kind(value)}; a treatment is one variable")
-    numbers = numeric_text(value) if ref is None else None
-    if numbers is not None and numbers.numbers > 2:
+    found = reading(value) if ref is None else None
+    if found is not None and len(found.read) > 2:
+        advice = found.advice(name)
         raise OptionError(
-            f"the treatment {name!r} is {numbers.described()}. If it is a dose, {numbers.advice(name)} in treat(...); "
-            f"if levels are meant, write treat(factor({symbol(name)}))"
+            f"the treatment {name!r} is {found.described()}. If it is a dose, {advice} in treat(...); if levels are "
+            f"meant, write treat(factor({name}))"
         )
     return _factor(name, as_factor(value), ref)
 
@@ -157,6 +158,7 @@ def _numeric(name: str, value: Array, ref: Any) -> Treatment:
                 f"ref= names the reference level of a treatment with levels; {name!r} is numeric with more than two "
                 f"values, a dose. Write treat(factor({name}), ref = ...) for levels"
             )
+        refuse_extreme(value, f"the treatment {name!r}")
         return Treatment(name, Kind.CONTINUOUS, value, (), np.empty(0, dtype=np.intp), value)
     labels = tuple(number_label(v) for v in distinct)
     codes = (value == distinct[1]).astype(np.intp)

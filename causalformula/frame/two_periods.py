@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError, counted, some
+from causalformula.formula.expressions.text_readings import reading
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import (
     Factor,
     Logical,
@@ -17,7 +19,6 @@ from causalformula.formula.expressions.values import (
     Value,
     as_factor,
     kind,
-    number_label,
 )
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.grouping import Grouping
@@ -50,6 +51,7 @@ def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
         If a unit is there twice in a period, is treated and then untreated, or changes its group; if a group has no
         rows in a period; if there is one period, or a group's variable has more than two levels.
     """
+    _refuse_swapped(panel)
     refuse_repeats(panel)
     on = _switch(panel.first)
     if on is not None:
@@ -75,6 +77,18 @@ def _switch(first: Value) -> Bools | None:
     return None
 
 
+def _refuse_swapped(panel: Panel) -> None:
+    """A ``DataError`` for dates that say who is treated, beside a period that is none."""
+    found = reading(panel.first)
+    dated = isinstance(panel.first, Times) or (found is not None and "date" in found.what)
+    if dated and not all(_ISO(level) for level in panel.periods.levels):
+        treated, time = symbol(panel.treated), symbol(panel.time)
+        raise DataError(
+            f"{treated} holds dates, and the first variable of did(...) says who is in the treated group, the second "
+            f"is the period. The other way round it is did({time}, {treated})"
+        )
+
+
 def _another_design(panel: Panel) -> str:
     """What the variables ask for where it is not two groups and two periods; empty where it is."""
     treated, time, size = symbol(panel.treated), symbol(panel.time), len(panel.periods.levels)
@@ -83,13 +97,13 @@ def _another_design(panel: Panel) -> str:
             f"{time} is {panel.periods.levels[0]} in all rows used; a difference in differences needs a period before "
             "the treatment and one after it. Check the subset, and the rows dropped for missing values"
         )
-    if isinstance(panel.first, np.ndarray) and _switch(panel.first) is None:
-        values = [number_label(float(v)) for v in np.unique(panel.first)]
+    if isinstance(panel.first, np.ndarray | Times) and _switch(panel.first) is None:
+        values = as_factor(panel.first).levels
         several = f", or did(factor({treated}), {time}) if its values are two groups" if len(values) == 2 else ""
         return (
             f"did({treated}, {time}) has the values {some(values)} in {treated}: first treated periods come with "
             f"{STAGGERED}. With two periods write did({treated} == ..., {time}), which says who is in the treated "
-            f"group{several}"
+            f"group{several}{_swapped(panel)}"
         )
     if not isinstance(panel.first, (np.ndarray, Logical, Factor, Strings)):
         raise DataError(f"{treated} in did(...) is {kind(panel.first)}; it says who is treated, in one column")
@@ -107,6 +121,14 @@ def _another_design(panel: Panel) -> str:
             f'Write did({treated} == "...", {time}), or leave the others out with subset='
         )
     return ""
+
+
+def _swapped(panel: Panel) -> str:
+    """The suggestion that group and period stand in each other's place, where the period is 0 and 1."""
+    if _switch(panel.second) is None:
+        return ""
+    treated, time = symbol(panel.treated), symbol(panel.time)
+    return f". If {time} is the group and {treated} the period, write did({time}, {treated})"
 
 
 def refuse_repeats(panel: Panel) -> None:

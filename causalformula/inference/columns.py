@@ -10,7 +10,7 @@ from causalformula.errors import some
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import Centred, centred
 from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import refuse_extreme
+from causalformula.numerics.linalg import LARGEST, refuse_extreme
 
 
 def solved_columns(
@@ -46,6 +46,13 @@ def lost_to_tolerance(
         f"{some(lost)} left out as R's lm does, to whose tolerance a column so far from zero is a combination of the "
         f"others; counted from its mean it is not: center {them}, as in scale(x, scale = FALSE)",
     )
+
+
+def refuse_overflowing(X: Array, names: Sequence[str]) -> None:
+    """A ``DataError`` that names a column whose squares are beyond the largest number."""
+    # without a copy of the design
+    for j in np.flatnonzero(np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0)) > LARGEST):
+        refuse_extreme(X[:, j], names[int(j)])
 
 
 def refuse_vanished(X: Array, names: Sequence[str], kept: Codes) -> None:

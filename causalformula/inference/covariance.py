@@ -24,15 +24,15 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resampled import resampled, spread
+from causalformula.inference.safer import safer
 from causalformula.inference.sandwich.caveats import (
-    resting_on_one,
-    safer,
-    told_of_few,
+    leadership,
     told_of_indefinite,
-    told_of_resting,
+    told_of_leadership,
     undefined,
 )
 from causalformula.inference.sandwich.definite import transformed
+from causalformula.inference.sandwich.few import told_of_few, told_of_few_periods
 from causalformula.inference.sandwich.groupings import clustered, sizes
 from causalformula.inference.sandwich.hac import serial
 from causalformula.inference.sandwich.joint import Joint, joint_covariance
@@ -90,8 +90,11 @@ def covariance(
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
-            told = (found.label, found.draws, found.notes, found.reference, found.seed)
-            return Covariance(request, found.matrix, df, *told)
+            matrix, notes = found.matrix, found.notes
+            if isinstance(request, Wild) and request.cluster:
+                matrix, led_by = _led(estimate, Cluster((request.cluster,)), groups, matrix, False)
+                notes += led_by
+            return Covariance(request, matrix, df, found.label, found.draws, notes, found.reference, found.seed)
     if isinstance(request, AbadieImbens):
         return _own(estimate, request)
     match estimate.evidence:
@@ -128,9 +131,9 @@ def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
     own = evidence if isinstance(evidence, Own) else evidence.own if isinstance(evidence, Influence) else None
     if own is None:
         raise CapabilityError(
-            "vcov='AI' is the variance of a difference in means over all units matched with replacement "
-            "(method='nearest' with replace=True), without outcome(...), by= or another measure; use 'HC3' or a cluster "
-            "formula"
+            "vcov='AI' is the variance of a difference in means over all units matched with replacement (of "
+            "method='nearest' with replace=True), without outcome(...), groups or another measure. Use 'HC3' or a "
+            "cluster formula"
         )
     label = "Abadie-Imbens" + (" (of the sample's effect)" if request.sample else "")
     df = degrees_of_freedom(request, estimate)
@@ -160,20 +163,23 @@ def _from_influence(
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
         return Covariance(request, matrix, degrees_of_freedom(request, estimate), "classical")
+    notes: tuple[str, ...] = ()
     if isinstance(request, (HAC, DriscollKraay)):
-        matrix, label = serial(evidence, request, groups)
-        return Covariance(request, matrix, degrees_of_freedom(request, estimate), label)
+        matrix, label, count = serial(evidence, request, groups)
+        if isinstance(request, DriscollKraay):
+            matrix, notes = _led(estimate, Cluster((request.time,)), groups, matrix, False)
+            notes += told_of_few_periods(count, request.time)
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate), label, notes=notes)
     row, fixed = variance_row(request, evidence)
     own_df = None
-    notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
-        lost = resting_on_one(evidence, [groups[name] for name in request.by], matrix, strict)
+        counts = sizes(evidence, request, groups)
         notes = told_of_indefinite(matrix, estimate.names, request)
-        notes += told_of_resting(lost, estimate.names, request)
-        if not lost.any():
-            notes += told_of_few(sizes(evidence, request, groups), request, safer(request, evidence))
-        matrix = undefined(matrix, lost)
+        matrix, led_by = _led(estimate, request, groups, matrix, strict)
+        notes += led_by
+        if not np.isnan(np.diag(matrix)).all():
+            notes += told_of_few(counts, request, safer(counts, estimate))
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
@@ -181,6 +187,17 @@ def _from_influence(
         label += " (estimated weights treated as given)"
     df = degrees_of_freedom(request, estimate, own_df)
     return Covariance(request, matrix, df, label, notes=notes, full_leverage=fitted_exactly(matrix, row, evidence))
+
+
+def _led(
+    estimate: Estimate, request: Cluster, groups: Mapping[str, Codes], matrix: Array, strict: bool
+) -> tuple[Array, tuple[str, ...]]:
+    """The matrix without what depends on one cluster, and what is said of it."""
+    evidence = estimate.evidence
+    assert isinstance(evidence, Influence)
+    found = leadership(evidence, [groups[name] for name in request.by], matrix, request, strict)
+    advice = safer(sizes(evidence, request, groups), estimate)
+    return undefined(matrix, found.undefined), told_of_leadership(found, estimate.names, request, advice)
 
 
 def _stacked(evidence: Influence) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,3 +114,41 @@ def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
 
 def _direct(part: Influence) -> Array:
     return np.zeros((part.n, part.size)) if part.direct is None else part.direct
+
+
+def split_rows(estimate: Estimate, rows: Codes, share: Array) -> Estimate:
+    """The same estimate where rows are split into several, each with a share of the row's weight.
+
+    Parameters
+    ----------
+    rows : ndarray (r,) of int
+        Which row each part is of.
+    share : ndarray (r,)
+        Shares, which sum to one over the parts of a row.
+
+    Raises
+    ------
+    CapabilityError
+        If no single regression is behind the estimate.
+    """
+    evidence = estimate.evidence
+    if not isinstance(evidence, Influence) or evidence.root is None or len(evidence.stages) != 1:
+        raise CapabilityError("clusters of the pair data need one regression behind the estimate; use 'HC3' or 'AI'")
+    (stage,), hat = evidence.stages, evidence.root
+    w, used = hat.w[rows] * share, int((hat.w[rows] > 0).sum())
+    split = replace(
+        hat,
+        X=hat.X[rows],
+        w=w,
+        e=hat.e[rows],
+        df_residual=used - hat.rank,
+        nobs=used,
+        h=None,
+        target=None if hat.target is None else hat.target[rows],
+    )
+    scores = None if stage.scores is None else stage.scores[rows] * share[:, None]
+    direct = None if evidence.direct is None else evidence.direct[rows] * share[:, None] * (len(rows) / evidence.n)
+    split_evidence = replace(
+        evidence, stages=(replace(stage, hat=split, scores=scores),), n=len(rows), direct=direct, own=None
+    )
+    return replace(estimate, evidence=split_evidence)

@@ -148,7 +148,12 @@ class Influence:
         fixed: bool = False,
         unconditional: bool = True,
     ) -> Array:
-        """Rows' influences (n, q), with the root's rows multiplied by ``adjust`` where given."""
+        """Rows' influences (n, q), with the root's rows multiplied by ``adjust`` where given.
+
+        ``fixed`` treats what was estimated before as known: the stages before a regression, and of averaged scores all.
+        """
+        if fixed and self.always and self.direct is not None:
+            return self.direct
         weights = influence_weights(self.stages, self.jac, expected=expected, fixed=fixed)
         total = np.zeros((self.n, self.size))
         for k, (stage, w) in enumerate(zip(self.stages, weights, strict=True)):

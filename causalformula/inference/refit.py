@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,8 +19,16 @@ from causalformula.numerics.arrays import Array
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
-# Items that one process takes at a time.
-CHUNK = 50
+# Refits that one process takes at a time: a quarter of them, but no fewer and no more than these, of no more cells of
+# weights. A chunk is of so many refits whatever ``n_jobs`` is: what is computed at once is rounded
+# at once, and the same bytes come out of any number of processes.
+FEWEST, CHUNK, CHUNK_CELLS, SHARED = 50, 250, 4_000_000, 4
+
+
+def in_chunks(work: Sequence[Item], n: int = 1) -> list[Sequence[Item]]:
+    """The work in the pieces that processes share; ``n`` rows of weights for each item."""
+    size = max(1, min(max(FEWEST, -(-len(work) // SHARED)), CHUNK, CHUNK_CELLS // max(n, 1)))
+    return [work[i : i + size] for i in range(0, len(work), size)]
 
 
 def attempt(one: Callable[[Item], Found], item: Item) -> Found | str:
@@ -55,8 +63,7 @@ def refit_each(
         chunk of replicates, stay where they are.
     """
     work = list(items)
-    chunks = [work[i : i + CHUNK] for i in range(0, len(work), CHUNK)]
-    rows = [row for chunk in spread(partial(_rows, one), chunks, n_jobs) for row in chunk]
+    rows = [row for chunk in spread(partial(_rows, one), in_chunks(work), n_jobs) for row in chunk]
     width = size if size is not None else max((len(row) for row in rows if row is not None), default=1)
     out = np.full((len(rows), width), np.nan)
     for k, row in enumerate(rows):
@@ -72,12 +79,26 @@ def _rows(one: Callable[[Item], Array | None], items: Sequence[Item]) -> list[Ar
 
 def spread(function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None, words: str = "") -> list[Found]:
     """``function`` of each piece of work, in order, over processes; with a bar on a terminal where it has ``words``."""
-    shown = _progress(work, words)
+    shown, one = _progress(work, words), partial(_on_one_thread, function)
     if len(work) < 2 or not _several(n_jobs):
-        return [function(piece) for piece in shown]
+        return [one(piece) for piece in shown]
     from joblib import Parallel, delayed
 
-    return list(Parallel(n_jobs=n_jobs)(delayed(function)(piece) for piece in shown))
+    return list(Parallel(n_jobs=n_jobs)(delayed(one)(piece) for piece in shown))
+
+
+def _on_one_thread(function: Callable[[Item], Found], piece: Item) -> Found:
+    """A piece of work on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
+    with _libraries().limit(limits=1, user_api="blas"):
+        return function(piece)
+
+
+@cache
+def _libraries() -> Any:
+    """The libraries that have threads, looked up once in a process: looking takes as long as many a refit."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _several(n_jobs: int | None) -> bool:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
 
-from causalformula.errors import ConvergenceError
-from causalformula.inference.columns import lost_to_tolerance, readable, refuse_vanished, solved_columns
+from causalformula.inference.columns import (
+    lost_to_tolerance,
+    readable,
+    refuse_overflowing,
+    refuse_vanished,
+    solved_columns,
+)
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Hat, Stage
+from causalformula.inference.starts import inner_means, polished_fit
 from causalformula.numerics.arrays import Array, Bools, Codes
-from causalformula.numerics.centring import Centred, Plan
+from causalformula.numerics.centring import Centred, Plan, origin_of
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import GLMFit, information, irls, polish
@@ -142,6 +148,16 @@ class FittedRegression:
         same = self.linear or self.family.canonical
         return Stage(name, self.kept_names, self.inner, self.observed, cross=self.cross, hat=self.hat, canonical=same)
 
+    @cached_property
+    def origin(self) -> float:
+        """Where an outcome far from zero is counted from, so that predictions keep the digits of what varies."""
+        return origin_of(self.y) if self.linear else 0.0
+
+    @property
+    def counted(self) -> Array:
+        """The linear predictor (n,), counted from ``origin``."""
+        return self.eta if not self.origin else self.y - self.origin - self.hat.e
+
     def as_solved(self, X: Array) -> Array:
         """Rows (m, p) of columns as they were given, as those of the columns as they were solved."""
         return X if self.solved is None else self.solved.plan.apply(X)
@@ -210,6 +226,7 @@ def fit_linear(
         tolerance; without it rank is decided by R's rule.
     """
     refuse_extreme(y, "the outcome")
+    refuse_overflowing(X, names)
     w = np.ones(len(y)) if weights is None else weights
     Z = solved_columns(X, weights, anchors, names)
     fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
@@ -304,6 +321,7 @@ def fit_glm(
         As in ``fit_linear``.
     """
     refuse_extreme(y, "the outcome")
+    refuse_overflowing(X, names)
 
     def solved(Z: Centred) -> GLMFit:
         scoring = partial(
@@ -311,11 +329,11 @@ def fit_glm(
         )
         if not to_zero:
             return scoring(start=start, mustart=mustart)
-        first, inner = mustart, _inner(family, y, weights) if start is None and mustart is None else None
+        first, inner = mustart, inner_means(family, y, weights) if start is None and mustart is None else None
         if family.name in ("binomial", "quasibinomial"):
             first, inner = (mustart if inner is None else inner), None
         polished = partial(polish, Z.X, y, family, weights, offset, floor=Z.tol)
-        return _to_zero(polished, scoring, start, first, inner)
+        return polished_fit(polished, scoring, start, first, inner)
 
     Z = solved_columns(X, weights, anchors, names, tol=0.0)
     fit = solved(Z)
@@ -325,50 +343,6 @@ def fit_glm(
     model = from_glm(fit, X, y, tuple(names), family, weights, offset, intercept, Z)
     lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
     return replace(model, notes=(*model.notes, *lost), lost=lost)
-
-
-def _to_zero(
-    polished: Callable[[GLMFit], GLMFit],
-    scoring: Callable[..., GLMFit],
-    start: Array | None,
-    mustart: Array | None,
-    inner: Array | None,
-) -> GLMFit:
-    """A polished fit; from ``inner`` means where R's own start diverges, as that of a quasi family may."""
-    fit, failure = None, None
-    try:
-        fit = polished(scoring(start=start, mustart=mustart))
-        if fit.converged and not fit.separated:
-            return fit
-    except ConvergenceError as error:
-        failure = error
-    if inner is not None:
-        try:
-            again = polished(scoring(mustart=inner))
-        except ConvergenceError:
-            again = None
-        if again is not None and again.converged and not again.separated:
-            return again
-    if fit is None:
-        assert failure is not None
-        raise failure
-    return fit
-
-
-def _inner(family: Family, y: Array, weights: Array | None) -> Array | None:
-    """Means inside the family's range to start from, where they are not the family's own.
-
-    R starts a binomial fit at ``(w y + 1/2) / (w + 1)``, the data themselves where weights are in the thousands, as
-    those of surveys are: nothing leads back from there. The unit of the weights must not matter, so they are taken at
-    mean one, where R's start is a good one.
-    """
-    share = family.name in ("binomial", "quasibinomial") and weights is not None
-    if not share and family.name != "quasi":
-        return None
-    w = np.ones(len(y)) if weights is None else weights / weights[weights > 0].mean()
-    if share or family.variance_name == "mu(1-mu)":
-        return np.asarray((w * y + 0.5) / (w + 1))
-    return np.asarray(y + 0.1) if family.variance_name == "mu" else None
 
 
 def _target(family: Family, mu: Array, prior: Array) -> Array:

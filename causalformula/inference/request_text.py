@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.numerics.arrays import Array
+from causalformula.words import CRType, HCType, Kernel
 
 NAMES = (
     "classical",
@@ -110,7 +111,7 @@ def _matrix(vcov: Any) -> Array:
 
 def _read_text(text: str) -> Request:
     if text in HC_TYPES or text == "linearized":
-        return HC(text if text in HC_TYPES else LINEARISED)
+        return HC(cast(HCType, text) if text in HC_TYPES else LINEARISED)
     simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()
@@ -125,7 +126,7 @@ def _read_text(text: str) -> Request:
         return request(**given)
     found = _CLUSTER.match(text)
     if found:
-        return Cluster(_columns(found["by"]), type=found["type"])
+        return Cluster(_columns(found["by"]), type=cast(CRType | None, found["type"]))
     found = _SERIAL.match(text)
     if found:
         return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
@@ -209,7 +210,7 @@ def _literal(text: str) -> Any:
 def _serial(name: str, inside: str | None, by: str | None) -> Request:
     """``NeweyWest(4) ~ t``, ``Andrews(Parzen)``, ``DriscollKraay(2) ~ year``: lags or a kernel, and the time."""
     if name == "Andrews":
-        return HAC("Andrews", order_by=by, kernel=inside or "QuadraticSpectral")
+        return HAC("Andrews", order_by=by, kernel=cast(Kernel, inside or "QuadraticSpectral"))
     if inside is not None and not inside.isdigit():
         time = f"; the column of the time stands after ~, as in '{name} ~ {inside}'"
         raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4){time}")
@@ -225,10 +226,10 @@ def describe(request: Request) -> str:
         case Asympt():
             return "asympt"
         case Cluster(by=by, type=t):
-            names = " + ".join(map(_quoted, by))
+            names = " + ".join(map(quoted, by))
             return f"~{names}" if t is None else f"{t} ~ {names}"
         case Bootstrap(cluster=by) | Wild(cluster=by) | Jackknife(cluster=by):
-            return type(request).__name__.lower() + ("" if by is None else f" ~ {_quoted(by)}")
+            return type(request).__name__.lower() + ("" if by is None else f" ~ {quoted(by)}")
         case HAC() | DriscollKraay():
             return _describe_serial(request)
         case Given():
@@ -268,8 +269,9 @@ def _describe_serial(request: HAC | DriscollKraay) -> str:
         name, by = request.type, request.order_by or ""
         if name == "Andrews":
             inside = None if request.kernel == "QuadraticSpectral" else request.kernel
-    return name + ("" if inside is None else f"({inside})") + (f" ~ {_quoted(by)}" if by else "")
+    return name + ("" if inside is None else f"({inside})") + (f" ~ {quoted(by)}" if by else "")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A column's name as a request in text has it."""
     return name if re.fullmatch(r"[\w.]+", name) else f"`{name}`"

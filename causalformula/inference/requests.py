@@ -8,21 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from causalformula.errors import OptionError, did_you_mean
-from causalformula.numerics.arrays import Array
+from causalformula.errors import OptionError, asks
+from causalformula.inference.checks import (
+    check_column,
+    check_covariance,
+    check_flag,
+    check_jobs,
+    check_lag,
+    check_positive_number,
+    check_reps,
+    check_seed,
+    check_word,
+    column_names,
+    is_whole,
+    shown,
+)
+from causalformula.numerics.arrays import Array, HasArray
+from causalformula.words import (
+    BootstrapKind,
+    Centre,
+    CRType,
+    FirstStages,
+    HACType,
+    HCType,
+    Kernel,
+    Resampling,
+    Tails,
+    WildWeights,
+)
 
 # The covariance of sampling weights: HC0 times n / (n - 1).
-LINEARISED = "linearised"
+LINEARISED: Literal["linearised"] = "linearised"
 HC_TYPES = ("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", LINEARISED)
 CR_TYPES = ("CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3")
 INTERVALS = ("percentile", "normal", "basic", "bca", "studentized")
 RESAMPLING = ("frequency", "exponential")
 WILD_WEIGHTS = ("rademacher", "webb", "mammen")
 WEIGHTS = ("estimated", "fixed")
-MOST_REPS = 10**8
+TAILS = ("symmetric", "equal")
+CENTRES = ("mean", "estimate")
 HAC_TYPES = ("NeweyWest", "Andrews")
 HAC_KERNELS = ("QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated")
 
@@ -44,8 +72,8 @@ class Request:
     unconditional: bool = False
 
     def __post_init__(self) -> None:
-        _check_positive_number("df", self.df)
-        _check_flag("unconditional", self.unconditional)
+        check_positive_number("df", self.df)
+        check_flag("unconditional", self.unconditional)
 
 
 @dataclass(frozen=True)
@@ -75,14 +103,14 @@ class HC(Request):
         As in ``Request``.
     """
 
-    type: str = "HC3"
+    type: HCType = "HC3"
     _: KW_ONLY
-    weights: str | None = None
+    weights: FirstStages | None = None
 
     def __post_init__(self) -> None:
-        _check("type", self.type, HC_TYPES)
+        check_word("type", self.type, HC_TYPES)
         if self.weights is not None:
-            _check("weights", self.weights, WEIGHTS)
+            check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
 
 
@@ -99,13 +127,14 @@ class Asympt(Request):
     """
 
     _: KW_ONLY
-    weights: str = "estimated"
+    weights: FirstStages = "estimated"
 
     def __post_init__(self) -> None:
-        _check("weights", self.weights, WEIGHTS)
+        check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Cluster(Request):
     """Cluster-robust sandwich over one or several groupings, ``sandwich::vcovCL``.
@@ -126,19 +155,19 @@ class Cluster(Request):
     """
 
     by: str | Sequence[str] = ()
-    type: str | None = None
+    type: CRType | None = None
     _: KW_ONLY
-    weights: str = "estimated"
+    weights: FirstStages = "estimated"
     fix: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by", _columns(self.by))
-        _check_flag("fix", self.fix)
+        object.__setattr__(self, "by", column_names(self.by))
+        check_flag("fix", self.fix)
         if not self.by:
             raise OptionError("Cluster needs at least one column, as in Cluster('g') or '~g'")
         if self.type is not None:
-            _check("type", self.type, CR_TYPES)
-        _check("weights", self.weights, WEIGHTS)
+            check_word("type", self.type, CR_TYPES)
+        check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
 
 
@@ -166,27 +195,27 @@ class HAC(Request):
         As in ``Request``.
     """
 
-    type: str = "NeweyWest"
+    type: HACType = "NeweyWest"
     lag: int | None = None
     _: KW_ONLY
     order_by: str | None = None
-    kernel: str = "QuadraticSpectral"
+    kernel: Kernel = "QuadraticSpectral"
     bandwidth: float | None = None
     prewhite: bool = True
     adjust: bool | None = None
 
     def __post_init__(self) -> None:
-        _check("type", self.type, HAC_TYPES)
-        _check("kernel", self.kernel, HAC_KERNELS)
-        _check_lag(self.lag)
+        check_word("type", self.type, HAC_TYPES)
+        check_word("kernel", self.kernel, HAC_KERNELS)
+        check_lag(self.lag)
         if self.type == "Andrews" and self.lag is not None:
             raise OptionError("Andrews' estimator takes bandwidth=, not lag=; lag= goes with type='NeweyWest'")
         if self.type == "NeweyWest" and (self.bandwidth is not None or self.kernel != "QuadraticSpectral"):
             raise OptionError("NeweyWest has Bartlett weights and lag=; kernel= and bandwidth= go with type='Andrews'")
         _check_bandwidth(self.bandwidth)
-        _check_column("order_by", self.order_by)
-        _check_flag("prewhite", self.prewhite)
-        _check_flag("adjust", self.adjust, optional=True)
+        check_column("order_by", self.order_by)
+        check_flag("prewhite", self.prewhite)
+        check_flag("adjust", self.adjust, optional=True)
         super().__post_init__()
 
     @property
@@ -195,6 +224,7 @@ class HAC(Request):
         return self.type == "Andrews" if self.adjust is None else self.adjust
 
 
+@asks
 @dataclass(frozen=True)
 class DriscollKraay(Request):
     """Driscoll and Kraay's (1998) covariance for panels, ``sandwich::vcovPL``.
@@ -219,11 +249,11 @@ class DriscollKraay(Request):
     adjust: bool = True
 
     def __post_init__(self) -> None:
-        _check_column("time", self.time)
-        _check_flag("adjust", self.adjust)
+        check_column("time", self.time)
+        check_flag("adjust", self.adjust)
         if not self.time:
             raise OptionError("DriscollKraay needs the column of the periods, as in DriscollKraay('year')")
-        _check_lag(self.lag)
+        check_lag(self.lag)
         super().__post_init__()
 
 
@@ -252,22 +282,22 @@ class Bootstrap(Request):
     """
 
     reps: int = 999
-    kind: str = "percentile"
+    kind: BootstrapKind = "percentile"
     cluster: str | None = None
     strata: str | None = None
     seed: int | None = None
     _: KW_ONLY
-    weights: str = "frequency"
+    weights: Resampling = "frequency"
     n_jobs: int | None = None
 
     def __post_init__(self) -> None:
-        _check("kind", self.kind, INTERVALS)
-        _check("weights", self.weights, RESAMPLING)
-        _check_reps(self.reps)
+        check_word("kind", self.kind, INTERVALS)
+        check_word("weights", self.weights, RESAMPLING)
+        check_reps(self.reps)
         check_seed(self.seed)
-        _check_column("cluster", self.cluster)
-        _check_column("strata", self.strata)
-        _check_jobs(self.n_jobs)
+        check_column("cluster", self.cluster)
+        check_column("strata", self.strata)
+        check_jobs(self.n_jobs)
         if self.weights == "exponential" and self.kind in ("bca", "studentized"):
             raise OptionError(
                 f"kind={self.kind!r} refines resampling with replacement; with weights='exponential' use 'percentile', "
@@ -302,25 +332,25 @@ class Wild(Request):
     """
 
     reps: int = 9999
-    weights: str = "rademacher"
+    weights: WildWeights = "rademacher"
     null: bool = True
     cluster: str | None = None
     seed: int | None = None
     _: KW_ONLY
-    tails: str = "symmetric"
+    tails: Tails = "symmetric"
 
     def __post_init__(self) -> None:
-        _check_flag("unconditional", self.unconditional)
+        check_flag("unconditional", self.unconditional)
         if self.unconditional:
             raise OptionError(
                 "the wild bootstrap holds the covariates as they are, so it has no unconditional=True; use cf.Bootstrap"
             )
-        _check("weights", self.weights, WILD_WEIGHTS)
-        _check("tails", self.tails, ("symmetric", "equal"))
-        _check_flag("null", self.null)
-        _check_reps(self.reps)
+        check_word("weights", self.weights, WILD_WEIGHTS)
+        check_word("tails", self.tails, TAILS)
+        check_flag("null", self.null)
+        check_reps(self.reps)
         check_seed(self.seed)
-        _check_column("cluster", self.cluster)
+        check_column("cluster", self.cluster)
         super().__post_init__()
 
 
@@ -346,13 +376,13 @@ class Jackknife(Request):
 
     cluster: str | None = None
     _: KW_ONLY
-    centre: str = "mean"
+    centre: Centre = "mean"
     n_jobs: int | None = None
 
     def __post_init__(self) -> None:
-        _check("centre", self.centre, ("mean", "estimate"))
-        _check_jobs(self.n_jobs)
-        _check_column("cluster", self.cluster)
+        check_word("centre", self.centre, CENTRES)
+        check_jobs(self.n_jobs)
+        check_column("cluster", self.cluster)
         super().__post_init__()
 
 
@@ -373,6 +403,10 @@ class AbadieImbens(Request):
         Where calipers or exact matching drop units of the target: the variance of those that are kept. By default, as
         in Matching, dropped units count in the target's size with no effect, and units without neighbours within the
         limits have no conditional variance: these standard errors are too small where many are dropped.
+    df : float, optional
+        Degrees of freedom to use instead of the normal distribution.
+    unconditional : bool
+        Of regressions; ``sample`` says whom the effect is about.
 
     References
     ----------
@@ -385,10 +419,10 @@ class AbadieImbens(Request):
     kept_only: bool = False
 
     def __post_init__(self) -> None:
-        _check_flag("sample", self.sample)
-        _check_flag("kept_only", self.kept_only)
-        if not _whole(self.matches) or self.matches < 0:
-            raise OptionError(f"matches is a number of units of the same arm, from 0, not {_shown(self.matches)}")
+        check_flag("sample", self.sample)
+        check_flag("kept_only", self.kept_only)
+        if not is_whole(self.matches) or self.matches < 0:
+            raise OptionError(f"matches is a number of units of the same arm, from 0, not {shown(self.matches)}")
         super().__post_init__()
         if self.unconditional:
             raise OptionError("AbadieImbens has sample=False for the population; unconditional= is of regressions")
@@ -411,93 +445,18 @@ class Given(Request):
             raise OptionError("a covariance matrix must be finite; this one has missing or infinite values")
         if not np.allclose(value, value.T, rtol=1e-8, atol=1e-12):
             raise OptionError("a covariance matrix must be symmetric")
-        _check_positive(value)
+        check_covariance(value)
         value.setflags(write=False)
         object.__setattr__(self, "matrix", value)
         super().__post_init__()
 
 
-def _check_positive(matrix: Array) -> None:
-    """Refuse a matrix that is no covariance: variances are not negative, nor those of any combination."""
-    variances = np.diag(matrix)
-    if (variances < 0).any():
-        raise OptionError(f"a covariance matrix has no negative variance; here number {np.argmin(variances) + 1} is")
-    scale = np.where(variances > 0, np.sqrt(variances), 1.0)
-    # rounding leaves eigenvalues of a singular matrix slightly below zero
-    if len(matrix) and np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0] < -1e-8 * len(matrix):
-        raise OptionError("a covariance matrix must be positive semidefinite; this one has a negative eigenvalue")
-
-
-def _check_lag(lag: int | None) -> None:
-    whole = _whole(lag) or (isinstance(lag, float) and lag.is_integer())
-    if lag is not None and (not whole or lag < 0):
-        raise OptionError(f"lag must be a whole number from 0, not {_shown(lag)}")
-
-
-def _shown(value: object) -> str:
-    """A value as a message shows it: its repr, or its type where that is long."""
-    text = repr(value)
-    return f"a {type(value).__name__}" if len(text) > 60 or "\n" in text else text
-
-
-def _check_flag(what: str, value: object, optional: bool = False) -> None:
-    if not (isinstance(value, (bool, np.bool_)) or (optional and value is None)):
-        raise OptionError(f"{what} must be True or False, not {_shown(value)}")
-
-
-def _check_positive_number(what: str, value: object) -> None:
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if value is not None and not (number and value > 0 and (value == np.inf or value < 1e300)):  # type: ignore[operator]
-        raise OptionError(f"{what} must be positive, a number, not {_shown(value)}")
+# What ``vcov=`` takes: text, a request, a matrix.
+Vcov: TypeAlias = str | Request | HasArray
 
 
 def _check_bandwidth(value: object) -> None:
     if isinstance(value, str):
         hint = "; that is a type of its own: cf.HAC('NeweyWest')" if value in HAC_TYPES else ""
         raise OptionError(f"bandwidth is a number, or None for Andrews' automatic choice, not {value!r}{hint}")
-    _check_positive_number("bandwidth", value)
-
-
-def _columns(by: object) -> tuple[str, ...]:
-    """Names of columns: one, or several in a list; the columns themselves are no names."""
-    if isinstance(by, str):
-        return (by,)
-    if isinstance(by, (list, tuple)) and all(isinstance(name, str) for name in by):
-        return tuple(by)
-    name = getattr(by, "name", None)
-    example = name if isinstance(name, str) else "g"
-    raise OptionError(f"clusters are named, as in Cluster({example!r}) or '~{example}', not given as {_shown(by)}")
-
-
-def _check_jobs(n_jobs: object) -> None:
-    if n_jobs is not None and not _whole(n_jobs):
-        raise OptionError(f"n_jobs is a number of processes, such as 2, or -1 for all, not {_shown(n_jobs)}")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _check_reps(reps: int) -> None:
-    if not _whole(reps) or not 2 <= reps <= MOST_REPS:
-        raise OptionError(f"reps must be at least 2, a whole number, not {_shown(reps)}")
-
-
-def check_seed(seed: int | None) -> None:
-    """Refuse a seed that is no whole number from 0."""
-    if seed is not None and (not _whole(seed) or seed < 0):
-        raise OptionError(f"seed must be a whole number from 0, or None for one that is drawn, not {_shown(seed)}")
-
-
-def _check_column(what: str, name: str | None) -> None:
-    if name is not None and not isinstance(name, str):
-        raise OptionError(
-            f"{what} is the name of one column, not {_shown(name)}; for several, make one that combines them"
-        )
-
-
-def _check(what: str, value: str, allowed: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        # HC3 is no other spelling of HC9
-        near = did_you_mean(value, allowed) if isinstance(value, str) and what != "type" else ""
-        raise OptionError(f"{what} must be one of {', '.join(allowed)}, not {_shown(value)}{near}")
+    check_positive_number("bandwidth", value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,3 +13,11 @@ Bools = NDArray[np.bool_]
 Codes = NDArray[np.intp]
 # Codes of any width, as factors hold them.
 Integers = NDArray[np.signedinteger[Any]]
+
+
+class HasArray(Protocol):
+    """What numpy reads as an array, as a DataFrame is."""
+
+    def __array__(self) -> NDArray[Any]:
+        """The numbers."""
+        ...

@@ -17,6 +17,8 @@ from causalformula.numerics.arrays import Array, Codes
 
 # A column whose mean is this many times its standard deviation is far from zero: cross-products lose three digits.
 FAR = 30.0
+# Sums of an outcome whose mean is this many times its standard deviation lose four digits of what varies.
+FAR_OUTCOME = 1e4
 # Rows looked at first: columns that vary among them are not far, and most designs are settled there.
 FIRST = 1024
 # What varies by less than this share of itself is a constant that was computed.
@@ -82,6 +84,14 @@ def given_coefficients(coef: Array, moved: Array | None) -> Array:
     if moved is None:
         return coef
     return np.asarray(coef - np.nan_to_num(coef) @ moved.T)
+
+
+def origin_of(y: Array) -> float:
+    """Where an outcome far from zero is counted from, 0 for any other; what is taken leaves no rounding."""
+    if not len(y) or y[0] == 0 or not np.isfinite(y[0]):
+        return 0.0
+    rest = y - y[0]
+    return float(y[0]) if abs(y[0]) > FAR_OUTCOME * np.sqrt(np.mean(rest**2)) else 0.0
 
 
 def first_column(X: Array, intercept: bool) -> Codes | None:

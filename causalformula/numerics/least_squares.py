@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.errors import DataError
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.numerics.centring import Centred, centred
+from causalformula.numerics.centring import Centred, centred, origin_of
 from causalformula.numerics.linalg import (
     RCOND_NORMAL,
     ScaledInverse,
@@ -130,12 +130,25 @@ def least_squares(
     Y = (y if y.ndim == 2 else y[:, None]).astype(np.float64, copy=False)
     if offset is not None:
         Y = Y - as_floats(offset, "offset", (len(X),))[:, None]
+    origins = _origins(X, Y)
+    if origins.any():
+        Y = Y - origins
     found = solve(X, Y, w, tol=tol)
     coef = found.full_coef(X.shape[1])
     residuals = found.residuals if found.residuals is not None else Y - X @ found.full_coef(X.shape[1], 0.0)
+    if origins.any():
+        coef[0] += origins / X[0, 0]
     if y.ndim == 1:
         coef, residuals = coef[:, 0], residuals[:, 0]
     return LeastSquares(coef, found.kept, found.alias, found.bread, residuals)
+
+
+def _origins(X: Array, Y: Array) -> Array:
+    """Where each response is counted from: not zero where it is far from that and the first column is constant."""
+    origins = np.array([origin_of(each) for each in Y.T])
+    if origins.any() and not (X.shape[1] and X[0, 0] != 0 and (X[:, 0] == X[0, 0]).all()):
+        return np.zeros(len(origins))
+    return origins
 
 
 def solve(X: Array, Y: Array, weights: Array | None, *, tol: float | Array, refine: int = 2) -> Solution:

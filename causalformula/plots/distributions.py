@@ -89,6 +89,10 @@ def ecdf(
     ax : matplotlib Axes, optional
     label : str
         Of the axis.
+
+    Returns
+    -------
+    Axes
     """
     return one(draw_ecdf, Column(label, x), arms, before, after, ax)
 
@@ -115,6 +119,10 @@ def density(
     Notes
     -----
     Gaussian kernels; every arm of every sample has its own bandwidth, Scott's of a weighted sample.
+
+    Returns
+    -------
+    Axes
     """
     return one(draw_density, Column(label, x, tuple(levels)), arms, before, after, ax)
 
@@ -142,6 +150,10 @@ def qq(
     -----
     As many quantiles as the smaller arm has rows, a thousand at the most: the least values at or below which lie
     ``(k - 1/2) / m`` of the weight.
+
+    Returns
+    -------
+    Axes
     """
     return one(draw_qq, Column(label, x), arms, before, after, ax)
 

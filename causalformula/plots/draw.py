@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import flag
-from causalformula.errors import DataError, OptionError
+from causalformula.errors import DataError, OptionError, asks
 from causalformula.numerics.arrays import Array, Bools
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def plain_numbers(ax: Axes, spread: float) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
+@asks
 def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The effects of a fit with their intervals: its own ``plot("effects")``.
 
@@ -125,6 +126,7 @@ def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     return _drawable(result, "plot", "effects").plot("effects", ax, level)
 
 
+@asks
 def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     """The outcome in the groups that a fit compares: its own ``plot("outcome")``.
 
@@ -150,6 +152,7 @@ def _drawable(fit: Any, verb: str, function: str) -> Any:
     return fit
 
 
+@asks
 def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
     """Coefficients with their intervals, of whatever has a ``tidy()`` of them, as a ``Model``.
 

@@ -54,6 +54,10 @@ def jitter(
     -----
     The heights are the same at every call. Of more than 5000 rows a fixed random choice is drawn, and the legend says
     so.
+
+    Returns
+    -------
+    Axes
     """
     ax = new_axes(ax, 1.2 + 0.9 * len(bands))
     full = np.any([inside for inside, empty in zip(bands.values(), hollow, strict=True) if not empty], axis=0)

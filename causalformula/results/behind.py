@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from causalformula.backends.fit import Fitted
 from causalformula.errors import CausalFormulaWarning
@@ -23,9 +24,13 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.results.call import Call
+from causalformula.results.designs.core import DesignCore
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text, right_side
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def model_of(behind: Fitted, call: Call, name: str, covariance: Covariance) -> Model:
@@ -51,6 +56,19 @@ def model_of(behind: Fitted, call: Call, name: str, covariance: Covariance) -> M
         warnings.simplefilter("ignore", CausalFormulaWarning)
         own = model_covariance(fitted, call.frame, request, call.codes, strict=call.alone)
     return Model(fitted, own, call.frame, replay, _text(behind, call, left, replay), fitted.notes, left)
+
+
+def scores_of(made: DesignCore) -> pd.Series[Any] | pd.DataFrame | None:
+    """Propensity scores by row label: of a treatment of two levels a column, of several one for each level.
+
+    A distance that strata were made on may be no probability.
+    """
+    import pandas as pd
+
+    treatment, found = made.call.frame.treatment, made.design_weights
+    if found.probabilities is not None and treatment is not None:
+        return pd.DataFrame(found.probabilities, index=made.call.frame.index, columns=list(treatment.levels))
+    return None if found.strata or made.distance is None else made.distance.rename("propensity")
 
 
 def _request(call: Call, covariance: Covariance) -> Request | None:

@@ -9,19 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends import registry
-from causalformula.backends.fit import OWN_GROUPINGS, Answer, DesignWeights, Query, own_grouping
+from causalformula.backends import refits, registry
+from causalformula.backends.fit import (
+    OWN_GROUPINGS,
+    SUBCLASS,
+    UNIT,
+    Answer,
+    Designed,
+    DesignWeights,
+    Query,
+    own_grouping,
+    pair_form,
+    reuses,
+)
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, ConvergenceError, DataError, some, warn
+from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame
 from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.estimate import Estimate, split_rows
 from causalformula.inference.evidence import Influence
-from causalformula.inference.request_text import read_request
+from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
+    HC,
     Asympt,
     Bootstrap,
     Cluster,
@@ -31,8 +44,11 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resample import FailedReplicates
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.idle import idle_notes, refuse_idle_strata
+
+# Said of clusters of a design with replacement.
+PAIR_FORM = "On the pair data: {rows} rows, one for each time that a unit is used"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +65,8 @@ class Call:
     options : Options
     made : DesignWeights, optional
         The design that the fit was made with, whose groupings a covariance may name.
+    designed : Designed, optional
+        What the design stage returned.
     """
 
     text: str
@@ -56,6 +74,12 @@ class Call:
     frame: ModelFrame
     options: Options
     made: DesignWeights | None = None
+    designed: Designed | None = None
+
+    @property
+    def held(self) -> Designed | None:
+        """The design, where resampling holds it fixed."""
+        return self.designed if self.made is not None and self.made.redrawn else None
 
     @property
     def record(self) -> registry.Record:
@@ -94,22 +118,58 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
         self._refuse_unstacked(request)
+        self._refuse_idle_fixed(answer, request)
+        if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
+            self.record.resampled(self.options)
         if isinstance(request, Bootstrap) and request.weights == "exponential":
             self._refuse_exponential()
-        groups = self.codes(grouping_names(request))
+        self._refuse_redrawn(request)
+        estimate, rows = answer.estimate, None
+        if self._on_pairs(request):
+            estimate, groups, rows = self._pair_form(estimate, request)
+        else:
+            groups = self.codes(grouping_names(request))
         if isinstance(request, Cluster) and request.type in ("CR2", "CR3"):
-            self._refuse_single_cluster(request, groups)
+            self._refuse_single_cluster(request, groups, rows)
         refit = self._refit(request, query, groups)
         try:
-            strict = isinstance(request, Cluster) and self.alone(groups)
-            found = covariance(answer.estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
+            strict = isinstance(request, Cluster) and self.alone(groups, rows)
+            found = covariance(estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
         except FailedReplicates as error:
             again = Query() if query is None else query
-            why = registry.failure(error.weights, frame=self.frame, options=self.options, query=again)
+            why = refits.failure(error.weights, frame=self.frame, options=self.options, query=again, held=self.held)
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
-        noted = replace(found, notes=(*found.notes, *self._told_of_single_cluster(request, groups), *idle))
-        return told_of_full_leverage(noted, self.frame.index, _remedy(answer, found.full_leverage))
+        told = () if rows is None else (PAIR_FORM.format(rows=len(rows)),)
+        noted = replace(found, notes=(*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle))
+        index = self.frame.index if rows is None else self.frame.index[rows]
+        return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
+
+    def _on_pairs(self, request: Request) -> bool:
+        """Whether clusters are those of the pair data: overlapping sets, and units that are in several."""
+        if not isinstance(request, Cluster) or self.made is None or not reuses(self.made):
+            return False
+        return any(name in OWN_GROUPINGS and name not in self.frame.table for name in request.by)
+
+    def _pair_form(self, estimate: Estimate, request: Request) -> tuple[Estimate, dict[str, Codes], Codes]:
+        """The estimate on the pair data, its groupings there, and which row of the sample each of its rows is."""
+        assert self.made is not None
+        rows, sets, share = pair_form(self.made)
+        own = {SUBCLASS: sets, UNIT: rows}
+        names = grouping_names(request)
+        groups = {name: own[name] if name in own else self.groups(name).codes[rows] for name in names}
+        return split_rows(estimate, rows, share), groups, rows
+
+    def _refuse_redrawn(self, request: Request) -> None:
+        """Resampling of a design that cannot be made anew: refused, unless whole matched sets are drawn."""
+        if not isinstance(request, (Bootstrap, Jackknife)) or self.made is None or not self.made.redrawn:
+            return
+        if request.cluster is not None and not reuses(self.made):
+            sets = own_grouping(self.made, SUBCLASS)
+            whole = sets is not None and _nested(sets.codes, self.groups(request.cluster).codes, self.made.weights > 0)
+            if whole:
+                return
+        raise CapabilityError(f"{describe(request)!r}: {self.made.redrawn}")
 
     def resolved(self, request: Any) -> Request:
         """What a caller gave as ``vcov=``, or the default, with the units and strata that the formula gives it."""
@@ -132,15 +192,30 @@ class Call:
                 f"its weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
             )
 
+    def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
+        """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
+        evidence = answer.estimate.evidence
+        if (
+            getattr(request, "weights", None) != "fixed"
+            or self.record.make_design
+            or not isinstance(evidence, Influence)
+        ):
+            return
+        if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
+            raise OptionError(
+                f"weights='fixed' treats estimated weights as given, and method {self.record.name!r} estimates none: "
+                "leave it out"
+            )
+
     def _refuse_exponential(self) -> None:
         """Weights above zero everywhere tell nothing of a method whose own weights can undo them."""
         reason = self.record.exempt.get("exponential_bootstrap")
         if reason is not None:
             raise CapabilityError(f"no exponential-weight bootstrap for method {self.record.name!r}: {reason}")
 
-    def alone(self, groups: Mapping[str, Codes]) -> bool:
-        """Whether an arm lies in one cluster of a grouping."""
-        return bool(self._single_clusters(groups))
+    def alone(self, groups: Mapping[str, Codes], rows: Codes | None = None) -> bool:
+        """Whether an arm lies in one cluster of a grouping, of the rows kept or of these of them."""
+        return bool(self._single_clusters(groups, rows))
 
     def _told_of_single_cluster(self, request: Request, groups: Mapping[str, Codes]) -> tuple[str, ...]:
         """A note, and a warning, that resampled clusters cannot tell the error of an arm in one of them."""
@@ -155,21 +230,25 @@ class Call:
             warn(note)
         return tuple(f"Note: {note}" for note in notes)
 
-    def _single_clusters(self, groups: Mapping[str, Codes]) -> list[tuple[str, str]]:
+    def _single_clusters(self, groups: Mapping[str, Codes], rows: Codes | None = None) -> list[tuple[str, str]]:
         """Arms that lie in one cluster of a grouping: residuals sum to zero there, and say nothing of the error."""
         treatment, used = self.frame.treatment, self.frame.unit_weights > 0
         if treatment is None or not treatment.levels:
             return []
+        if self.made is not None:
+            used = used & (self.made.weights > 0)
+        arms = treatment.codes if rows is None else treatment.codes[rows]
+        used = used if rows is None else used[rows]
         return [
             (level, name)
             for k, level in enumerate(treatment.levels)
             for name, codes in groups.items()
-            if len(np.unique(codes[used & (treatment.codes == k)])) == 1
+            if len(np.unique(codes[used & (arms == k)])) == 1
         ]
 
-    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, Codes]) -> None:
+    def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, Codes], rows: Codes | None = None) -> None:
         """An arm in one cluster, whose variance would count as zero."""
-        for level, name in self._single_clusters(groups):
+        for level, name in self._single_clusters(groups, rows):
             raise DataError(
                 f"all rows with {self.frame.the_treatment.name} = {level} are in one cluster of {name}, which leaves "
                 f"{request.type} no variance to estimate for that arm; every arm needs at least two clusters"
@@ -181,11 +260,11 @@ class Call:
         """Weights to replicates, with their standard errors where the request studentises them."""
         if query is None:
             return None
-        again = {"frame": self.frame, "options": self.options, "query": query}
+        again = {"frame": self.frame, "options": self.options, "query": query, "held": self.held}
         if isinstance(request, Bootstrap) and request.kind == "studentized":
             clusters = groups[request.cluster] if request.cluster else None
-            return partial(registry.studentized, **again, clusters=clusters)
-        return partial(registry.replicates, **again)
+            return partial(refits.studentized, **again, clusters=clusters)
+        return partial(refits.replicates, **again)
 
     def _with_units(self, request: Request) -> Request:
         """``cluster(g)`` and ``strata(s)`` in the formula are the units and strata of a resampling that names none."""
@@ -225,6 +304,12 @@ class Call:
     def own_groups(self, name: str) -> Grouping | None:
         """A grouping that the design made, where the data have no column of that name."""
         return None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
+
+
+def _nested(inner: Codes, outer: Codes, used: Bools) -> bool:
+    """Whether every group lies in one of the others."""
+    pairs = np.unique(np.column_stack([inner, outer])[used], axis=0)
+    return len(pairs) == len(np.unique(pairs[:, 0]))
 
 
 def _whole(values: Array) -> bool:

@@ -96,7 +96,7 @@ def coefficients(model: Model) -> Stack:
     call = Joined("", None, units, None, request=covariance.request)  # type: ignore[arg-type]
     notes = (*missing_notes(model.frame), *model.frame.notes)
     fit = Fit(answer, "", unit_design(units.n), title, notes=notes)
-    design = Design(fit.design, call)
+    design: Design[Result] = Design(fit.design, call)
     return Stack(answer, covariance, call, fit, design, fits=(model,), title=title, coefficients=True)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, asks
+from causalformula.inference.requests import Vcov
 from causalformula.results.design_fit import estimated, refuse_settled
 from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.balancing import design_balance, design_overlap, weights_summary
@@ -16,7 +17,7 @@ from causalformula.results.designs.pictures import draw
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.text.notebook import Shown
-from causalformula.words import Contrast, Measure, Picture
+from causalformula.words import BalanceStatistic, Binary, Contrast, Measure, Order, Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from causalformula.numerics.families import Family
+
 # What ``fit`` makes: a Result, which stands above designs, so that only its type knows it.
 R = TypeVar("R")
-STATS = ("smd", "variance_ratio", "ks", "ovl")
+STATS: tuple[BalanceStatistic, ...] = ("smd", "variance_ratio", "ks", "ovl")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,8 +85,8 @@ class Design(Shown, DesignCore, Generic[R]):
 
     def balance(
         self,
-        stats: Sequence[str] | str = STATS,
-        binary: str = "raw",
+        stats: Sequence[BalanceStatistic] | BalanceStatistic = STATS,
+        binary: Binary = "raw",
         un: bool = True,
         threshold: float | Mapping[str, float] | None = 0.1,
         int: bool = False,
@@ -188,11 +191,11 @@ class Design(Shown, DesignCore, Generic[R]):
         kind: Picture = "love",
         ax: Axes | None = None,
         *,
-        stat: str | None = None,
-        binary: str | None = None,
+        stat: BalanceStatistic | None = None,
+        binary: Binary | None = None,
         threshold: float | None = 0.1,
         abs: bool | None = None,
-        order: str | None = None,
+        order: Order | None = None,
         covariate: str | None = None,
         bins: int | None = None,
         level: Any = None,
@@ -287,15 +290,16 @@ class Design(Shown, DesignCore, Generic[R]):
 
     # -- estimate --------------------------------------------------------------------------------------------------
 
+    @asks
     def fit(
         self,
         formula: str | None = None,
         *,
-        family: str | None = None,
+        family: str | Family | None = None,
         measure: Measure | None = None,
         contrast: Contrast | None = None,
         interact: bool | None = None,
-        vcov: Any = None,
+        vcov: Vcov | None = None,
         **refused: Any,
     ) -> R:
         """Estimate the effect on an outcome with this design's weights, whose estimation the standard errors know.

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
-from causalformula.errors import DataError, FormulaError, OptionError, choose, warn
+from causalformula.errors import DataError, FormulaError, OptionError, asks, choose, warn
 from causalformula.formula.expressions.values import Matrix
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -35,6 +36,7 @@ BINOMIAL = ("binomial", "quasibinomial")
 CONTINUES = "\0"
 
 
+@asks
 def lm(
     formula: str | Formula,
     data: Any,
@@ -45,7 +47,7 @@ def lm(
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
-    vcov: Any = None,
+    vcov: Vcov | None = None,
     **refused: Any,
 ) -> Model:
     """Linear model by (weighted) least squares, R's ``lm``.
@@ -104,6 +106,7 @@ def lm(
     return _model(fitted, frame, _call("lm", frame.text, given), vcov)
 
 
+@asks
 def glm(
     formula: str | Formula,
     data: Any,
@@ -118,7 +121,7 @@ def glm(
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
-    vcov: Any = None,
+    vcov: Vcov | None = None,
     **refused: Any,
 ) -> Model:
     """Generalised linear model by iteratively reweighted least squares, R's ``glm``.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from causalformula.backends.options import flag
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, asks
 from causalformula.numerics.arrays import Array
 from causalformula.plots import draw
 from causalformula.results.arithmetic import Arithmetic
@@ -25,7 +25,7 @@ from causalformula.results.models.summary import coeftest, model_summary, print_
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.text.summary import Paged, Summary
-from causalformula.words import Interval, PredictType, ResidualType, Spelling
+from causalformula.words import Interval, PredictType, ResidualType, Spelling, TermTest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,6 +166,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
 
     # -- inference -------------------------------------------------------------------------------------------------
 
+    @asks
     def hypothesis(self, equations: str | Sequence[str]) -> Hypotheses | Inequalities:
         """Test equations among the coefficients.
 
@@ -174,8 +175,10 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         equations : str or sequence of str
             ``"Drug = 0"``, ``"Drug:I.H = b2"``, ``"2 * a - b = 1"``: a coefficient by its name or as ``b1, b2, ...``,
             its row in ``tidy()``. Nonlinear equations go through the delta method.
-            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
-            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
+            An equation is the null hypothesis, against a difference on either side. One inequality is a null hypothesis
+            too: ``"b1 <= 0"`` is rejected by estimates well above 0. An interval is the alternative: ``"-1 < b1 < 1"``,
+            or ``"abs(b1) < 1"``, asks for equivalence, with the null hypothesis that b1 lies outside (TOST). The print
+            and ``tidy()`` say which is which.
 
         Returns
         -------
@@ -215,7 +218,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
             "cf.fit('y ~ treat(a) + adjust(x)', data).permutation_test()"
         )
 
-    def drop1(self, test: str | bool | None = "none") -> Anova:
+    def drop1(self, test: TermTest | Literal[False] | None = "none") -> Anova:
         """What the fit loses without each of its terms, R's ``drop1``; a term inside another stays.
 
         Parameters

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.errors import OptionError
+from causalformula.numerics.arrays import Array
 from causalformula.results.reading.reading import check_level
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 INTERCEPTS = {"Intercept": "(Intercept)", "const": "(Intercept)"}
 # Families whose dispersion is known, so that R counts as many parameters of the likelihood as statsmodels.
 COUNTED_ALIKE = ("Binomial", "Poisson")
+NO_LIKELIHOOD = ("GEE", "OrdinalGEE", "NominalGEE", "RLM")
+# Of a quantile regression, whose covariance statsmodels calls "nonrobust", whatever was asked for.
+QUANTILES = "Kernel density"
+COLUMNS = ("term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high")
 
 
 @dataclass(frozen=True)
@@ -52,34 +58,85 @@ def neighbour(fit: Any) -> Neighbour | None:
 
 
 def _rows_of_statsmodels(fit: Any, level: float) -> dict[str, Any]:
+    """Of a mixed model its fixed effects: the variances beside them are of another scale, and have no such tests."""
+    kind = type(fit.model).__name__
+    fixed = getattr(fit, "fe_params", None)
+    params = np.asarray(fit.params, dtype=float)
+    if params.ndim != 1:
+        raise OptionError(
+            f"a fit of statsmodels' {kind} has {params.shape[1]} equations, and a column of table() is of one; there "
+            "is no column for it"
+        )
+    try:
+        columns = [np.asarray(part)[: None if fixed is None else len(fixed)] for part in _parts(fit, params, level)]
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        raise OptionError(f"a fit of statsmodels' {kind} has no table of coefficients: {error}") from None
+    return dict(zip(COLUMNS, columns, strict=True))
+
+
+def _parts(fit: Any, params: Array, level: float) -> list[Any]:
+    """Names and numbers of all parameters; a ValueError where they are not as many."""
     limits = np.asarray(fit.conf_int(alpha=1 - level))
-    return {
-        "term": list(fit.model.exog_names),
-        "estimate": np.asarray(fit.params, dtype=float),
-        "std.error": np.asarray(fit.bse),
-        "statistic": np.asarray(fit.tvalues),
-        "p.value": np.asarray(fit.pvalues),
-        "conf.low": limits[:, 0],
-        "conf.high": limits[:, 1],
-    }
+    parts = [_names(fit, len(params)), params, fit.bse, fit.tvalues, fit.pvalues, limits[:, 0], limits[:, 1]]
+    sizes = [len(part) for part in parts]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"there are {sizes[1]} parameters, and {sizes[0]} names for them")
+    return parts
+
+
+def _names(fit: Any, count: int) -> list[str]:
+    """Names of the parameters: those of the regressors where there are no others."""
+    index = getattr(fit.params, "index", None)
+    if index is not None:
+        return [str(name) for name in index]
+    regressors = [str(name) for name in getattr(fit.model, "exog_names", None) or ()]
+    return regressors if len(regressors) == count else [str(name) for name in fit.model.param_names]
 
 
 def _facts_of_statsmodels(fit: Any) -> dict[str, Any]:
-    linear = getattr(fit, "rsquared", None) is not None
-    loglik = getattr(fit, "llf", None)
     facts = {
-        "nobs": float(fit.nobs),
-        "r.squared": getattr(fit, "rsquared", None),
-        "adj.r.squared": getattr(fit, "rsquared_adj", None),
-        "logLik": loglik,
-        "vcov": {"nonrobust": "classical"}.get(fit.cov_type, fit.cov_type),
+        "nobs": _fact(fit, "nobs"),
+        "r.squared": _fact(fit, "rsquared"),
+        "adj.r.squared": _fact(fit, "rsquared_adj"),
+        "vcov": _covariance_of_statsmodels(fit),
     }
-    family = type(getattr(fit.model, "family", None)).__name__
-    if loglik is None or not (linear or family in COUNTED_ALIKE or family == "NoneType"):
+    # estimating equations have no likelihood, though one is computed; nor has REML one of the data
+    loglik = _fact(fit, "llf")
+    if loglik is None or type(fit.model).__name__ in NO_LIKELIHOOD or getattr(fit, "reml", False):
         return facts
-    # R counts the residual variance of a linear model as a parameter
-    count = float(fit.nobs) - float(fit.df_resid) + linear
-    return facts | {"AIC": -2 * loglik + 2 * count, "BIC": -2 * loglik + np.log(fit.nobs) * count}
+    return facts | {"logLik": loglik, **_criteria(fit, loglik, facts["r.squared"] is not None)}
+
+
+def _criteria(fit: Any, loglik: float, linear: bool) -> dict[str, Any]:
+    """AIC and BIC as R counts parameters; none where R would count others."""
+    family = type(getattr(fit.model, "family", None)).__name__
+    if not (linear or family in (*COUNTED_ALIKE, "NoneType")):
+        return {}
+    if linear or family in COUNTED_ALIKE:
+        # R counts the residual variance of a linear model as a parameter
+        count = float(fit.nobs) - float(fit.df_resid) + linear
+        return {"AIC": -2 * loglik + 2 * count, "BIC": -2 * loglik + np.log(fit.nobs) * count}
+    return {"AIC": _fact(fit, "aic"), "BIC": _fact(fit, "bic")}
+
+
+def _covariance_of_statsmodels(fit: Any) -> str | None:
+    """What the standard errors are, in statsmodels' word where it has one."""
+    kind = type(fit.model).__name__
+    if kind == "QuantReg":
+        return QUANTILES
+    if kind == "RLM":
+        return f"Huber's {fit.fit_options['cov']}"
+    word = getattr(fit, "cov_type", None)
+    return {"nonrobust": "classical"}.get(word, word) if isinstance(word, str) else None
+
+
+def _fact(fit: Any, name: str) -> float | None:
+    """A number of the fit; None where this kind of fit has none."""
+    try:
+        value = float(getattr(fit, name))
+    except (AttributeError, NotImplementedError, TypeError):
+        return None
+    return None if np.isnan(value) else value
 
 
 def _rows_of_pyfixest(fit: Any, level: float) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from causalformula.backends.fit import Query
-from causalformula.errors import CapabilityError, warn
+from causalformula.errors import CapabilityError, asks, warn
+from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
-from causalformula.results.behind import model_of
+from causalformula.results.behind import model_of, scores_of
 from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.design import Design
 from causalformula.results.effects.core import ResultCore
@@ -27,7 +28,7 @@ from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.summary import Paged, Summary
-from causalformula.words import Alternative, PermutationStatistic, Spelling
+from causalformula.words import Alternative, PermutationStatistic, ResultPicture, Spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     # -- other questions to the same fit ---------------------------------------------------------------------------
 
-    def means(self) -> Result:
+    def means(self) -> Self:
         """Mean potential outcomes ``E[Y(a)]`` in the target population, one row a treatment level.
 
         Of effects by group, the means in each group: ``fit.by("sex").means()`` is ``fit.means().by("sex")``.
@@ -120,14 +121,16 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             )
         return self._ask(Query("means", asked.by))
 
-    def by(self, name: str) -> Result:
+    @asks
+    def by(self, name: str) -> Self:
         """The effect in each group of a column of the data, with the test that they are equal.
 
         Parameters
         ----------
         name : str
-            A factor, string or logical; a numeric column is taken by its values where it has at most ten, otherwise by
-            its quartiles. A column that is not a modifier in the formula is allowed, and the print says so.
+            A factor, string or logical; a column of numbers, dates or times is taken by its values where it has at most
+            ten, otherwise by its quartiles. A column that is not a modifier in the formula is allowed, and the print
+            says so.
 
         Returns
         -------
@@ -157,7 +160,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         covariance = self.call.covariance(answer, self.covariance.request, query)
         return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
-    def with_vcov(self, vcov: Any) -> Result:
+    @asks
+    def with_vcov(self, vcov: Vcov | None) -> Self:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
         Parameters
@@ -177,8 +181,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             For one that this estimate does not have.
         """
         if self.source is not None:
-            asked, equations = self.source
-            return asked.with_vcov(vcov).hypothesis(equations)
+            result, equations = self.source
+            return asked(cast(Self, result).with_vcov(vcov), equations)
         found = tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
         for note in self.call.idle_notes(found.covariance.request):
             warn(note)
@@ -239,9 +243,13 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         return self._model("outcome")
 
     @cached_property
-    def propensity(self) -> Model | None:
-        """The treatment model; None where the method has none."""
-        return self._model("propensity")
+    def propensity(self) -> Model | pd.Series[Any] | pd.DataFrame | None:
+        """The treatment model; where a method has scores without one, the scores by row; None where it has neither.
+
+        Scores of several levels are a frame with a column a level.
+        """
+        model = self._model("propensity")
+        return model if model is not None else scores_of(self.design)
 
     @cached_property
     def first_stage(self) -> Model | None:
@@ -250,7 +258,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
 
     # -- hypotheses ---------------------------------------------------------------------------------------------
 
-    def hypothesis(self, equations: str | Sequence[str]) -> Result | Inequalities:
+    @asks
+    def hypothesis(self, equations: str | Sequence[str]) -> Self | Inequalities:
         """Test equations among the estimates.
 
         Parameters
@@ -259,8 +268,10 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             ``"b1 = b2"``; ``b1, b2, ...`` are the rows of ``tidy()``, in order. A row's name, or its term where only
             one row has it, may be used too. Nonlinear equations go through the delta method.
 
-            An inequality is a null hypothesis that is no point: ``"b1 <= 0"`` is tested on one side, and
-            ``"-1 < b1 < 1"`` asks for equivalence (the null hypothesis is that b1 lies outside; TOST).
+            An equation is the null hypothesis, against a difference on either side. One inequality is a null hypothesis
+            too: ``"b1 <= 0"`` is rejected by estimates well above 0. An interval is the alternative: ``"-1 < b1 < 1"``,
+            or ``"abs(b1) < 1"``, asks for equivalence, with the null hypothesis that b1 lies outside (TOST). The print
+            and ``tidy()`` say which is which.
 
         Returns
         -------
@@ -340,10 +351,10 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         -------
         Summary
         """
-        behind = {"outcome": self.outcome, "propensity": self.propensity, "first_stage": self.first_stage}
+        behind = {"outcome": self.outcome, "propensity": self._model("propensity"), "first_stage": self.first_stage}
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
-    def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals, or the outcome by arm.
 
         Parameters

@@ -10,12 +10,12 @@ import numpy as np
 
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
 from causalformula.backends.options import listed_names
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.frame.grouping import Grouping
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import Cluster, Request
+from causalformula.inference.requests import Cluster, Request, Vcov
 from causalformula.inference.sandwich.joint import Joint, join
 from causalformula.inference.scales import Measure
 from causalformula.results.call import Call, grouping_names, told_of_full_leverage
@@ -196,10 +196,11 @@ class Stack(Result):
         return self.summary()
 
 
+@asks
 def stack(
     fits: Sequence[Result | Model] | Mapping[str, Result | Model],
     names: Sequence[str] | None = None,
-    vcov: Any = None,
+    vcov: Vcov | None = None,
 ) -> Stack:
     """Several fits as one result: one row an effect of each fit, with the covariance between fits.
 
@@ -271,7 +272,7 @@ def stacked(
     measure: Measure,
     title: str,
     names: Sequence[str],
-    vcov: Any = None,
+    vcov: Vcov | None = None,
 ) -> Stack:
     """The fits' estimates one after the other, with their joint covariance and what each fit's print must say."""
     units = Units.of([member.frame for member in members])

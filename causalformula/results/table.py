@@ -11,13 +11,14 @@ import numpy as np
 
 from causalformula.backends.options import flag, one_of
 from causalformula.backends.registry import RECORDS
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import OptionError, asks, did_you_mean
 from causalformula.inference.request_text import spoken
 from causalformula.results.reading.reading import check_level
 from causalformula.results.table_input import check_layout, named_columns, notes_below, read_marks
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.markup import markdown, piped
 from causalformula.results.text.summary import Summary
+from causalformula.words import TableStatistic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,12 +158,13 @@ class Table:
         return frame
 
 
+@asks
 def table(
     fits: Sequence[Any] | Mapping[str, Any],
     *,
     names: Sequence[str] | None = None,
     stars: bool | Mapping[str, float] = True,
-    statistic: str | None = "std.error",
+    statistic: TableStatistic | None = "std.error",
     rename: Mapping[str, str] | Callable[[str], str] | None = None,
     glance: Sequence[str] | None = None,
     level: float = 0.95,

@@ -133,14 +133,15 @@ def test_no_keywords_pass_unread_below_fit(path):
     """An unknown option must be an error, which ``**kwargs`` would swallow.
 
     A private function may take ``**_``: an entry of a table whose entries have one signature. ``**refused`` names what
-    is refused, each with the place where it belongs.
+    is refused, each with the place where it belongs, and ``**passed`` goes on to the function that it wraps.
     """
     if RANK[layer_of(name_of(path))] >= RANK["verbs"]:
         return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.Lambda) and node.args.kwarg:
             entry = getattr(node, "name", "_").startswith("_") and node.args.kwarg.arg == "_"
-            assert entry or node.args.kwarg.arg == "refused", f"{path}:{node.lineno} takes **{node.args.kwarg.arg}"
+            told = node.args.kwarg.arg in ("refused", "passed")
+            assert entry or told, f"{path}:{node.lineno} takes **{node.args.kwarg.arg}"
 
 
 def test_modules_are_short(path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,6 +108,44 @@ def test_tables_beside_statsmodels(heart, models):
         assert len(set(cells(table, row))) == 1
 
 
+@pytest.mark.parametrize(
+    ("make", "label", "likelihood"),
+    [
+        (lambda api, d: api.rlm("Severity ~ Drug + ill", d).fit(cov="H2"), ["Huber's H2"], False),
+        (lambda api, d: api.quantreg("Severity ~ Drug + ill", d).fit(), ["Kernel density"], False),
+        (lambda api, d: api.gee("Severity ~ Drug + ill", "g", d).fit(), ["robust"], False),
+        (lambda api, d: api.negativebinomial("many ~ Drug + ill", d).fit(disp=0), ["Classical"], True),
+    ],
+)
+def test_other_fits_of_statsmodels(heart, make, label, likelihood):
+    api = pytest.importorskip("statsmodels.formula.api")
+    fit = make(api, heart.assign(many=np.arange(len(heart)) ** 2 % 7))
+    table = cf.table([fit], statistic="std.error")
+    assert cells(table, "Std.Errors") == label
+    assert cells(table, "Drug")[0].startswith(f"{fit.params['Drug']:.3f}")
+    frame = table.to_frame()
+    assert ("AIC" in set(frame["term"])) is likelihood
+    if likelihood:
+        assert float(cells(table, "AIC")[0]) == pytest.approx(fit.aic, abs=0.06)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reml", [True, False])
+def test_fixed_effects_of_a_mixed_model(heart, reml):
+    api = pytest.importorskip("statsmodels.formula.api")
+    fit = api.mixedlm("Severity ~ Drug + ill", heart, groups=heart["g"]).fit(reml=reml)
+    frame = cf.table([fit]).to_frame()
+    assert list(dict.fromkeys(frame["term"]))[:4] == ["(Intercept)", "Drug", "ill", "Num.Obs."]
+    assert ("Log.Lik." in set(frame["term"])) is not reml  # REML has no likelihood of the data
+
+
+def test_several_equations_are_no_column(heart):
+    api = pytest.importorskip("statsmodels.formula.api")
+    fit = api.mnlogit("arm ~ ill", heart.assign(arm=heart["g"] % 3)).fit(disp=0)
+    with pytest.raises(cf.OptionError, match="statsmodels' MNLogit has 2 equations"):
+        cf.table([fit])
+
+
 def test_tables_beside_pyfixest(heart, models):
     pf = pytest.importorskip("pyfixest", reason="pyfixest is not installed")
     table = cf.table([models["lm"], pf.feols("Severity ~ Drug + ill", heart)], level=0.9, statistic="conf.int")
@@ -140,7 +180,8 @@ def me(heart):
     try:
         found.avg_comparisons(api.ols("Severity ~ Drug + ill", heart).fit(), variables="Drug")
     except Exception as error:  # of versions that do not go together, whatever it is
-        pytest.skip(f"marginaleffects does not run beside this polars: {error}")
+        polars = version("polars")
+        pytest.skip(f"marginaleffects {version('marginaleffects')} does not run beside polars {polars}: {error}")
     return found
 
 

@@ -74,15 +74,14 @@ def test_roles(dated, plain):
 
 
 def test_as_a_regressor(dated, plain):
-    """R: days since 1970-01-01 for a Date, seconds for a POSIXct, of a time zone or with a time of day."""
+    """Days since 1970-01-01, for a time zone or a time of day too, where R's POSIXct counts in seconds."""
     name, data = dated
-    unit = 1 if name in DATES else 86400
     right, got = cf.lm("y ~ days", plain), cf.lm("y ~ when", data)
     if "time zone" in name:  # midnight there is some hours later, one hour more in winter
-        assert got.coef["when"] == pytest.approx(right.coef["days"] / unit, rel=0.01)
+        assert got.coef["when"] == pytest.approx(right.coef["days"], rel=0.01)
         return
     assert list(got.coef.index) == ["(Intercept)", "when"]
-    assert got.coef["when"] == pytest.approx(right.coef["days"] / unit)
+    assert got.coef["when"] == pytest.approx(right.coef["days"])
     np.testing.assert_allclose(
         cf.fit("y ~ treat(a) + adjust(when)", data).estimate, cf.fit("y ~ treat(a) + adjust(days)", plain).estimate
     )
@@ -127,11 +126,46 @@ def test_times_of_day(plain):
     d = plain.assign(when=stamps(plain) + pd.to_timedelta(plain["t"] * 600, unit="s"))
     seconds = (d["when"] - pd.Timestamp("1970-01-01")).dt.total_seconds()
     X = cf.model_matrix("~ when + as.numeric(as.Date(when))", d)
-    np.testing.assert_array_equal(X["when"], seconds)
+    np.testing.assert_array_equal(X["when"], seconds / 86400)
     np.testing.assert_array_equal(X.iloc[:, 2], np.floor(seconds / 86400))
     berlin = d.assign(when=d["when"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin"))
     days = cf.model_matrix("~ as.numeric(as.Date(when))", berlin).iloc[:, 1]
     assert days.tolist() == [v.toordinal() - 719163 for v in berlin["when"].dt.date]
+
+
+def test_times_count_in_days_everywhere(plain):
+    d = plain.assign(when=stamps(plain) + pd.to_timedelta(plain["t"] % 24, unit="h"))
+    d["days"] = plain["days"] + plain["t"] % 24 / 24
+    for text in (
+        "{}",
+        "poly({}, 2)",
+        "I(as.numeric({}) / 7)",
+        "as.numeric({} > mean({}))",
+        "I(as.numeric({}) - as.numeric(median({})))",
+    ):
+        X, Z = (cf.model_matrix("~ x + " + text.replace("{}", name), d) for name in ("when", "days"))
+        np.testing.assert_allclose(X.to_numpy(), Z.to_numpy(), rtol=1e-12)
+    one, two = (cf.lm(f"y ~ {name}", d) for name in ("when", "days"))
+    np.testing.assert_allclose(one.coef.to_numpy(), two.coef.to_numpy())
+    np.testing.assert_allclose(one.predict(d), two.predict(d))
+    for formula in ("y ~ treat(a) + {}", "y ~ treat({}) + x", "{} ~ treat(a) + x", "y ~ treat(a) + modify({})"):
+        one, two = (cf.fit(formula.format(name), d) for name in ("when", "days"))
+        assert (one.estimate, one.std_error) == pytest.approx((two.estimate, two.std_error))
+        assert str(one.summary()).count("when counts in days") == 1
+    assert "in days" not in str(cf.fit("y ~ treat(a) + cluster(when)", d).summary())
+    # R's own arithmetic of times stays: a minute later
+    later = cf.model_matrix("~ I(when + 60)", d).iloc[:, 1]
+    np.testing.assert_allclose(later, d["days"] + 1 / 1440)
+    assert "in days" not in str(cf.lm("y ~ factor(when)", plain.assign(when=stamps(plain))).summary())
+
+
+def test_effects_by_many_dates_are_by_their_quartiles(plain):
+    for shift in ("0h", "5h"):
+        d = plain.assign(when=stamps(plain) + pd.Timedelta(shift))
+        rows = cf.fit("y ~ treat(a) + modify(x)", d).by("when").tidy()
+        right = cf.fit("y ~ treat(a) + modify(x)", plain).by("days").tidy()
+        assert len(rows) == 4 and rows["when"].iloc[0].startswith("[2020-01-01")
+        np.testing.assert_allclose(rows["estimate"], right["estimate"])
 
 
 def test_the_callers_own_functions_see_times(plain):

@@ -32,23 +32,36 @@ def test_the_configuration_counts(processes, n_jobs, configured, used):
     assert processes == used
 
 
-def test_requests_take_it_by_default(processes):
-    heart = cf.datasets.load("heart")
-    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart.iloc[:60])
-    alone = fit.with_vcov(cf.Bootstrap(reps=1200, seed=1)), fit.with_vcov(cf.Jackknife())
-    test = fit.permutation_test(120, seed=1)
+@pytest.fixture(scope="module")
+def fit():
+    return cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart").iloc[:120], "ipw")
+
+
+WORK = [
+    (lambda fit: fit.with_vcov(cf.Bootstrap(100, seed=1)).covariance.draws, [2]),
+    (lambda fit: fit.with_vcov("jackknife").covariance.matrix, [2]),
+    (lambda fit: fit.permutation_test(100, seed=1).draws, [2]),
+    (lambda fit: fit.with_vcov(cf.Bootstrap(50, seed=1)).covariance.draws, []),
+]
+
+
+@pytest.mark.parametrize(("work", "used"), WORK)
+def test_a_hundred_refits_are_shared(processes, fit, work, used):
+    alone = work(fit)
     assert processes == []
     with joblib.parallel_config(n_jobs=2):
-        spread = fit.with_vcov(cf.Bootstrap(reps=1200, seed=1)), fit.with_vcov(cf.Jackknife())
-        again = fit.permutation_test(120, seed=1)
-    assert len(processes) >= 2 and set(processes) == {2}
-    for one, other in zip(alone, spread, strict=True):
-        assert one.std_error == other.std_error
-    assert test.p_value == again.p_value and test.draws.tobytes() == again.draws.tobytes()
+        assert work(fit).tobytes() == alone.tobytes()
+    assert processes == used
 
 
-def test_real_processes_give_the_same_bytes():
-    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart").iloc[:60])
-    one = fit.permutation_test(120, seed=1)
+def test_pieces_depend_on_the_rows_alone():
+    assert [len(piece) for piece in refit.in_chunks(range(120), 1000)] == [50, 50, 20]
+    assert [len(piece) for piece in refit.in_chunks(range(5), refit.CHUNK_CELLS // 2)] == [2, 2, 1]
+    assert [len(piece) for piece in refit.in_chunks(range(2), 10 * refit.CHUNK_CELLS)] == [1, 1]
+
+
+@pytest.mark.parametrize("work", [work for work, used in WORK if used])
+def test_real_processes_give_the_same_bytes(fit, work):
+    alone = work(fit)
     with joblib.parallel_config(n_jobs=2):
-        assert fit.permutation_test(120, seed=1).draws.tobytes() == one.draws.tobytes()
+        assert work(fit).tobytes() == alone.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -10,18 +11,30 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin, get_overloads
 
 import pytest
 
-from causalformula import words
-from causalformula.backends import options, registry
+from causalformula import verbs, words
+from causalformula.backends import distance, options, registry, subclass
 from causalformula.backends.catalogue import CATALOGUE
 from causalformula.backends.estimands import ESTIMANDS
+from causalformula.backends.matching import options as matching
+from causalformula.diagnostics import balance_plan
+from causalformula.inference import requests
+from causalformula.inference.resampling import multiplier
 from causalformula.inference.scales import MEASURES
+from causalformula.numerics.matching import metrics
+from causalformula.plots.love import ORDERS
+from causalformula.results.checks import anova, serial, specification
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
+from causalformula.results.effects import pictures as effects
+from causalformula.results.families import did
+from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
+from causalformula.results.table import STATISTICS
+from tests.vignettes import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 RIGHT, WRONG = (ROOT / "tests" / "contract" / "typed" / name for name in ("right.py", "wrong.py"))
@@ -37,6 +50,33 @@ SETS = {
     "Interval": predict.INTERVALS,
     "Limits": ("wald", "profile"),
     "Picture": pictures.KINDS,
+    "ResultPicture": {*effects.KINDS, *did.PICTURES},
+    "Order": ORDERS,
+    "BalanceStatistic": {*balance_plan.ARMS, *balance_plan.DOSE, *balance_plan.ALIASES},
+    "Binary": balance_plan.BINARY,
+    "Link": distance.LINKS,
+    "DistanceLink": distance.DISTANCE_LINKS,
+    "MatchOrder": matching.ORDERS,
+    "Metric": metrics.METRICS,
+    "Discard": distance.DISCARD,
+    "StrataEstimator": subclass.ESTIMATORS,
+    "HCType": requests.HC_TYPES,
+    "CRType": requests.CR_TYPES,
+    "HACType": requests.HAC_TYPES,
+    "Kernel": requests.HAC_KERNELS,
+    "FirstStages": requests.WEIGHTS,
+    "BootstrapKind": requests.INTERVALS,
+    "Resampling": requests.RESAMPLING,
+    "WildWeights": requests.WILD_WEIGHTS,
+    "Tails": requests.TAILS,
+    "Centre": requests.CENTRES,
+    "Multipliers": multiplier.MULTIPLIERS,
+    "Adjustment": multiplicity.ALL_METHODS,
+    "NestedTest": anova.NESTED,
+    "TermTest": ("none", *anova.NESTED),
+    "Powers": specification.KINDS,
+    "SerialAlternative": {*serial.ALTERNATIVES, "two-sided"},
+    "TableStatistic": STATISTICS,
     "Alternative": permutation.ALTERNATIVES,
     "PermutationStatistic": permutation.STATISTICS,
     "Spelling": ("broom", "snake"),
@@ -46,6 +86,11 @@ SETS = {
 @pytest.mark.parametrize("name", SETS)
 def test_words_are_those_that_the_code_takes(name):
     assert set(get_args(getattr(words, name))) == set(SETS[name])
+
+
+def test_no_words_are_left_out():
+    closed = {name for name, value in vars(words).items() if get_origin(value) is Literal}
+    assert closed == {*SETS, "Method"}
 
 
 def test_methods_are_those_of_the_records():
@@ -74,23 +119,61 @@ def lines(found: str, path: Path) -> set[int]:
     return {int(k) for k in re.findall(rf"{re.escape(path.name)}:(\d+)(?::\d+)?: error", found)}
 
 
-def test_mypy(tmp_path):
+def families() -> str:
+    """Every family by each of its names, and by its options: the results have the class that its record names."""
+    code = ["import pandas as pd", "import causalformula as cf", "data = pd.DataFrame()"]
+    for record in registry.methods():
+        if not record.face or record.name not in CATALOGUE:
+            continue
+        module, _, face = record.face.partition(":")
+        code.append(f"from {module} import {face}")
+        names = [repr(name) for name in (record.name, *record.aliases) if name in get_args(words.Method)]
+        for method in (*names, f"cf.{record.options.__name__}", f"cf.{record.options.__name__}()"):
+            code.append(f"fit_{len(code)}: {face} = cf.fit('', data, {method})")
+            if record.make_design is not None:
+                code.append(f"design_{len(code)}: cf.Design[{face}] = cf.design('', data, {method})")
+    return "\n".join(code)
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """Pages of right code: ours, the README's, and one of the families."""
+    readme = "\n\n".join(b.code for b in blocks((ROOT / "README.md").read_text("utf-8")) if b.language == "python")
+    assert "cf.fit(" in readme and families().count("cf.fit(") > 6
+    (tmp_path / "readme.py").write_text(readme, "utf-8")
+    (tmp_path / "families.py").write_text(families(), "utf-8")
+    for path in (RIGHT, WRONG):
+        shutil.copy(path, tmp_path)
+    return [tmp_path / name for name in (RIGHT.name, "readme.py", "families.py")]
+
+
+def test_mypy(tmp_path, pages):
     common = ("--config-file=", "--strict", "--follow-imports=silent", "--ignore-missing-imports")
-    found = run("mypy", *common, f"--cache-dir={tmp_path}", str(RIGHT), str(WRONG))
-    assert lines(found, RIGHT) == set(), found
+    found = run("mypy", *common, f"--cache-dir={tmp_path / 'cache'}", *map(str, pages), str(tmp_path / WRONG.name))
+    for page in pages:
+        assert lines(found, page) == set(), found
     assert lines(found, WRONG) == MISTAKES, found
 
 
-def test_pyright(tmp_path):
+def test_pyright(tmp_path, pages):
     settings = tmp_path / "pyrightconfig.json"
     settings.write_text(json.dumps({"extraPaths": [str(ROOT)]}))
-    for path in (RIGHT, WRONG):
-        shutil.copy(path, tmp_path)
     found = run("pyright", "--outputjson", "--pythonpath", sys.executable, "-p", str(settings))
     try:
         told = json.loads(found[found.index("{") : found.rindex("}") + 1])["generalDiagnostics"]
     except ValueError:
         pytest.skip(f"pyright does not run here: {found[-200:]}")
     errors = {(Path(d["file"]).name, d["range"]["start"]["line"] + 1) for d in told if d["severity"] == "error"}
-    assert {line for name, line in errors if name == RIGHT.name} == set(), told
+    assert not [error for error in errors if error[0] in {page.name for page in pages}], told
     assert {line for name, line in errors if name == WRONG.name} == MISTAKES, told
+
+
+@pytest.mark.parametrize("verb", [verbs.fit, verbs.design])
+def test_overloads_have_the_parameters_of_the_function(verb):
+    """But for the method, which says what is returned."""
+    own = dict(inspect.signature(verb).parameters)
+    for overload in get_overloads(verb):
+        theirs = dict(inspect.signature(overload).parameters)
+        assert list(theirs) == list(own)
+        for name in own.keys() - {"method"}:
+            assert str(theirs[name]) == str(own[name])

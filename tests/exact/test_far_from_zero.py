@@ -211,3 +211,59 @@ def test_a_constant_beside_other_terms_leaves_the_effect_alone():
     with pytest.warns(cf.CausalFormulaWarning, match="leaves out k, which is the same in every row"):
         found = cf.fit("y ~ treat(a) + x + k", data)
     assert found.estimate == pytest.approx(cf.fit("y ~ treat(a) + x", data).estimate, rel=1e-12)
+
+
+# -- outcomes far from zero ------------------------------------------------------------------------------------------
+
+OUTCOMES = ["regression", "HC3", "CR2", "wild", "jackknife", "bootstrap", "interact", "modify", "dose", "ipw"]
+
+
+@pytest.mark.parametrize("case", OUTCOMES)
+def test_nor_on_where_the_outcome_is_counted_from(data, case):
+    """A shift that leaves the outcomes exact leaves the effects too, to the last digits."""
+    formula, options = CASES[case]
+    near = data.assign(y=np.round(data["y"] * 2**10) / 2**10)
+    far = near.assign(y=near["y"] + 2.0**40)
+    np.testing.assert_allclose(table(formula, far, **options), table(formula, near, **options), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["difference_in_means", "regression", "subclass", "ebal"])
+def test_means_keep_the_shift(data, method):
+    formula = "y ~ treat(a)" if method == "difference_in_means" else BINARY
+    near = data.assign(y=np.round(data["y"] * 2**10) / 2**10)
+    far = near.assign(y=near["y"] + 2.0**40)
+    one, other = cf.fit(formula, near, method), cf.fit(formula, far, method)
+    assert other.estimate == pytest.approx(one.estimate, rel=1e-10)
+    np.testing.assert_allclose(other.means().tidy()["estimate"] - 2.0**40, one.means().tidy()["estimate"], atol=1e-3)
+    np.testing.assert_allclose(other.means().tidy()["std.error"], one.means().tidy()["std.error"], rtol=1e-9)
+    ratio = cf.fit(formula, far, method, measure="ratio")
+    assert ratio.estimate == pytest.approx(1 + one.estimate / 2.0**40, abs=1e-15)
+
+
+def test_differences_in_differences_and_models_too(data):
+    near = data.assign(y=np.round(data["y"] * 2**10) / 2**10, t=np.arange(200) % 2)
+    far = near.assign(y=near["y"] + 2.0**40)
+    one, other = (cf.fit("y ~ did(a, t)", d) for d in (near, far))
+    assert other.estimate == pytest.approx(one.estimate, rel=1e-10)
+    assert other.std_error == pytest.approx(one.std_error, rel=1e-10)
+    near_model, far_model = (cf.lm("y ~ x + a", d) for d in (near, far))
+    np.testing.assert_allclose(far_model.params.iloc[1:], near_model.params.iloc[1:], rtol=1e-12)
+    assert far_model.params.iloc[0] == pytest.approx(near_model.params.iloc[0] + 2.0**40, rel=1e-15)
+    np.testing.assert_allclose(far_model.bse, near_model.bse, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["regression", "ipw", "subclass", "ebal", "cbps", "ipt", "energy"])
+def test_a_regressor_out_of_range_is_named(data, method):
+    huge = data.assign(far=data["x"] * 1e200)
+    with pytest.raises(cf.DataError, match=r"^far has values of up to"):
+        cf.fit("y ~ treat(a) + adjust(z + far)", huge, method)
+    with pytest.raises(cf.DataError, match=r"^I\(far \* 2\) has values of up to"):
+        cf.lm("y ~ z + I(far * 2)", huge)
+    with pytest.raises(cf.DataError, match=r"^far has values of up to"):
+        cf.glm("b ~ far", huge, family="binomial")
+
+
+@pytest.mark.parametrize("method", ["regression", "ipw", "ebal", "cbps", "energy"])
+def test_and_a_dose(data, method):
+    with pytest.raises(cf.DataError, match="the treatment 'far' has values of up to"):
+        cf.fit("y ~ treat(far) + adjust(z)", data.assign(far=data["x"] * 1e200), method)

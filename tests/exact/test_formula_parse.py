@@ -173,7 +173,7 @@ CANONICAL = {
     "log(re78 + 1) ~ treat(A) + .": "log(re78 + 1) ~ treat(A) + adjust(.)",
     "Y ~ did(A, Post, unit=id) + q": "Y ~ did(A, Post, unit = id) + adjust(q)",
     "Y ~ did(A, Post, unit = id) | id + Post": "Y ~ did(A, Post, unit = id) + fe(id + Post)",
-    "Y ~ treat(A) + (a | b)": "Y ~ treat(A) + adjust((a | b))",
+    "Y ~ treat(A) + !(a | b)": "Y ~ treat(A) + adjust(!(a | b))",
     "Y ~ treat(A) + I(a | b) | f": "Y ~ treat(A) + adjust(I(a | b)) + fe(f)",
     "~treat(A)+x": "~ treat(A) + adjust(x)",
     "Surv(time, event) ~ treat(A) + strata(s)": "Surv(time, event) ~ treat(A) + strata(s)",

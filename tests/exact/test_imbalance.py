@@ -98,8 +98,8 @@ def test_exact_balance_and_methods_without_a_design_say_nothing(method):
 
 def test_replicates_are_not_looked_at(monkeypatch):
     calls = []
-    whole = module._moments
-    monkeypatch.setattr(module, "_moments", lambda *args: calls.append(1) or whole(*args))
+    whole = module.moments_and_sums
+    monkeypatch.setattr(module, "moments_and_sums", lambda *args: calls.append(1) or whole(*args))
     with pytest.warns(CausalFormulaWarning, match="not balanced"):
         cf.fit(FORMULA, heart, "ipw", vcov=cf.Bootstrap(60, seed=1))
     assert len(calls) == 1

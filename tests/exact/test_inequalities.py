@@ -40,6 +40,25 @@ def test_students_test(data):
     assert model.hypothesis("a >= 0").p_value == pytest.approx(1 - test.pvalue, rel=1e-10)
 
 
+@pytest.mark.parametrize("text", ["abs(a) < 0.5", "0.5 > abs( a )"])
+def test_the_size_of_an_estimate(text, data):
+    """The equivalence of bounds of one size."""
+    for fit, name in ((cf.lm("y ~ a + x", data), "a"), (cf.fit("y ~ treat(a) + x", data), "b1")):
+        asked = text.replace("a)", f"{name})").replace("( a", f"( {name}").replace(" a )", f" {name} )")
+        found, right = fit.hypothesis(asked), fit.hypothesis(f"-0.5 < {name} < 0.5")
+        assert found.p_value == right.p_value
+        assert f"{name} outside (-0.5, 0.5)" in str(found) and found.tidy()["term"].tolist() == [asked]
+
+
+def test_equations_say_what_they_are_tested_against(data):
+    fit, model = cf.fit("y ~ treat(a) + x", data), cf.lm("y ~ a + x", data)
+    for found in (fit.hypothesis("a = 1"), model.hypothesis("a = 1"), model.hypothesis("a == 1")):
+        assert "; alternative: a != 1" in str(found)
+    assert "Null hypothesis: a = 0; alternative: a != 0" in str(model.hypothesis("a"))
+    assert "Null hypothesis of each row: the equation holds" in str(model.hypothesis(["a = 0", "x = 0"]))
+    assert "Null hypothesis" not in str(fit)
+
+
 @pytest.mark.parametrize("text", ["-0.5 < a < 0.8", "0.8 >= a >= -0.5", "-1 / 2 <= a <= 4 / 5"])
 def test_equivalence(text, data):
     """R: marginaleffects' equivalence = c(-0.5, 0.8), p.value.equiv: the larger of two one-sided p-values."""
@@ -65,6 +84,10 @@ def test_several_and_their_print(data):
     assert len(found.tidy()) == 3
     text = str(found)
     assert "each row is a null hypothesis" in text and "x outside (0, 3)" in text and "one-sided Pr" in text
+    assert "Null hypothesis: a <= 0; alternative: a > 0\n" in text
+    assert "Null hypothesis: x outside (0, 3); alternative: 0 < x < 3 (equivalence" in text
+    assert found.tidy()["term"].tolist() == ["a <= 0", "a < x", "0 < x < 3"]
+    assert found.tidy()["alternative"].tolist() == ["a > 0", "a >= x", "0 < x < 3"]
     with pytest.raises(ValueError, match="3 inequalities"):
         _ = found.p_value
 
@@ -79,6 +102,9 @@ def test_several_and_their_print(data):
         ("x < a < 1", "the bounds of an equivalence are numbers"),
         ("0 < a < 1 < 2", "between two bounds"),
         ("q < 0", "unknown estimate 'q'"),
+        ("a != 0", "a != 0 is an alternative and no null hypothesis; its two-sided test is that of 'a = 0'"),
+        ("abs(a) > 1", "by rejecting a <= 1 or a >= -1"),
+        ("abs(a) < x", "the bounds of an equivalence are numbers"),
     ],
 )
 def test_what_is_no_inequality(text, says, data):

@@ -15,7 +15,7 @@ from causalformula.results.text import coefmat
 from causalformula.results.text import console as rtext
 from causalformula.results.text import numbers as rformat
 from causalformula.results.text import page as rlayout
-from causalformula.results.text.coefmat import coefmat_cells, effect_cells, limit_names, print_coefmat
+from causalformula.results.text.coefmat import coefmat_cells, effect_cells, limit_names
 from causalformula.results.text.console import omitted_line
 from causalformula.results.text.numbers import (
     format_c,
@@ -225,7 +225,7 @@ def test_matrices_wrap_below_the_page_width():
 
 
 def test_no_stars_and_no_legend_when_nothing_is_below_a_tenth():
-    text = print_coefmat([[1, 2, 0.5, 0.1]], ["a"], ["Estimate", "Std. Error", "t value", "Pr(>|t|)"])
+    text = str(coefmat_cells([[1, 2, 0.5, 0.1]], ["a"], ["Estimate", "Std. Error", "t value", "Pr(>|t|)"]))
     assert text == "  Estimate Std. Error t value Pr(>|t|)\na        1          2     0.5      0.1\n"
 
 

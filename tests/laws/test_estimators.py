@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given, reject, settings
 
 import causalformula as cf
-from causalformula.backends import registry
+from causalformula.backends import refits, registry
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, CausalFormulaWarning, ConvergenceError
 from causalformula.inference.evidence import Influence
@@ -415,9 +415,9 @@ def test_batches_are_the_loop(question, what, monkeypatch):
     fit = question.fit(simulate(9))
     weights = np.random.default_rng(1).poisson(1.0, (12, fit.nobs)).astype(float)
     given_ = {"frame": fit.call.frame, "options": fit.call.options, "query": Query(what)}
-    batch = registry.replicates(weights, **given_)
+    batch = refits.replicates(weights, **given_)
     monkeypatch.setitem(registry.RECORDS, question.record.name, replace(question.record, batch=None))
-    loop = registry.replicates(weights, **given_)
+    loop = refits.replicates(weights, **given_)
     good = ~np.isnan(loop).any(axis=1)
     assert good.sum() >= (5 if question.often_without_solution else 10)
     scale = size(fit) if what == "effects" else np.abs(loop[good]).max()

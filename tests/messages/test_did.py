@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -115,6 +116,26 @@ def test_first_treated_periods(panel):
         assert cf.fit(formula, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["date", "time", "text"])
+def test_group_and_period_in_each_others_place(panel, kind):
+    when = pd.to_datetime(np.where(panel["Post"] == 1, "2020-02-01", "2020-01-01"))
+    dates = {"date": when, "time": when + pd.Timedelta("5h"), "text": when.strftime("%Y-%m-%d")}[kind]
+    data = panel.assign(when=dates)
+    for formula in ("Severity ~ did(when, Drug, unit = id)", "Severity ~ did(when, Drug)"):
+        text = message(formula, data)
+        assert text.startswith("when holds dates, and the first variable of did(...) says who is in the treated group")
+        assert "did(Drug, when)" in text
+    assert cf.fit("Severity ~ did(Drug, when, unit = id)", data).estimate == pytest.approx(cf.fit(F, panel).estimate)
+    if kind != "text":
+        first = message("Severity ~ did(first, when)", data.assign(first=data["when"]), cf.CapabilityError)
+        assert "has the values 2020-01-01" in first and "1577" not in first
+
+
+def test_years_in_the_place_of_the_group(panel):
+    text = message("Severity ~ did(Post, Drug)", panel.assign(Post=2010 + 4 * panel["Post"]), cf.CapabilityError)
+    assert "If Drug is the group and Post the period, write did(Drug, Post)" in text
+
+
 def test_units_treated_from_the_first_period_on(panel):
     data = on(panel)
     text = message(F, data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"])), cf.CapabilityError)
@@ -138,6 +159,47 @@ def test_a_factor_that_moves_with_the_treatment(panel):
     ward = np.array(["old", "new", "best"])[panel["Post"] * (1 + panel["Drug"])]
     text = message(F + " + ward", panel.assign(ward=ward), cf.IdentificationError)
     assert "not identified: ward cannot be told apart from Drug:Post" in text
+
+
+@pytest.mark.parametrize(
+    ("controls", "blamed", "out"),
+    [
+        ("Q + x", "Q, x", "Q or x"),
+        ("Q + x + u + w", "Q", "Q"),  # w = x + u, so that leaving x out leaves Q as it is
+        ("Q0 + x + Q", "Q0, x, Q", "Q0 and x, or Q0 and Q"),
+        ("Q0 + twin", "Q0, twin", "Q0 and twin"),
+        ("Q0 + I.H", "Q0", "Q0"),
+    ],
+)
+def test_the_fewest_controls_are_blamed(panel, controls, blamed, out):
+    rng = np.random.default_rng(4)
+    data = panel.assign(x=rng.normal(size=200), u=rng.normal(size=200))
+    data["w"] = data["x"] + data["u"]
+    data["Q0"] = 5 * data["Post"] + 3 * data["Post"] * data["Drug"]
+    data["Q"], data["twin"] = data["Q0"] + data["x"], data["Post"] * data["Drug"] + 2
+    text = message(f"{F} + {controls}", data, cf.IdentificationError)
+    assert f"not identified: {blamed} cannot be told apart from Drug:Post" in text
+    assert f"Leave {out} out" in text
+    with warnings.catch_warnings():  # which is then true
+        warnings.simplefilter("ignore")
+        for alone in re.split(",? or ", out):
+            left = [name for name in controls.split(" + ") if name not in alone.split(" and ")]
+            assert np.isfinite(cf.fit(" + ".join([F, *left]), data).estimate)
+
+
+@pytest.mark.parametrize(("share", "said"), [(1e-6, True), (0.05, True), (10.0, False)])
+def test_a_control_that_all_but_is_the_treatment(panel, share, said):
+    data = panel.assign(x=np.random.default_rng(4).normal(size=200))
+    data["Q"] = 5 * data["Post"] + 3 * data["Post"] * data["Drug"] + share * data["x"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits = [cf.fit(f"{F} + I.H{more}", data, vcov="classical") for more in (" + Q", "")]
+    found = re.search(r"given the other terms Q all but determines Drug:Post: .*inflation ([^)]+)\)", str(fits[0]))
+    assert (found is not None) == said
+    if found is not None:
+        one, two = (fit.std_error / fit.outcome.sigma for fit in fits)
+        assert float(found[1]) == pytest.approx((one / two) ** 2, rel=0.05)
+    assert "all but" not in str(fits[1])
 
 
 def test_a_control_that_is_the_group_does_no_harm(panel):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.backends import registry
+from causalformula.backends import refits, registry
 from causalformula.backends.fit import Query
 
 
@@ -188,7 +188,7 @@ def test_a_replicate_is_refused_only_where_a_fit_is(apart):
     drawn = np.random.default_rng(1).integers(0, len(apart), len(apart))
     counts = np.bincount(drawn, minlength=len(apart)).astype(float)
     call = fit.call
-    batch = registry.replicates(counts[None], frame=call.frame, options=call.options, query=Query())
+    batch = refits.replicates(counts[None], frame=call.frame, options=call.options, query=Query())
     whole = registry.run(call.frame.reweight(counts), call.options).estimate.theta
     np.testing.assert_allclose(batch[0], whole, rtol=1e-6)
 
@@ -208,7 +208,7 @@ def test_replicates_are_the_fits_of_their_resamples(link, terms):
         fit = cf.fit(f"y ~ treat(a) + adjust({terms})", data, "ipw", link=link)
         call = fit.call
         W = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(12)]).astype(float)
-        batch = registry.replicates(W, frame=call.frame, options=call.options, query=Query())[:, 0]
+        batch = refits.replicates(W, frame=call.frame, options=call.options, query=Query())[:, 0]
         whole = [registry.run(call.frame.reweight(w), call.options).estimate.theta[0] for w in W]
     np.testing.assert_allclose(batch, whole, rtol=1e-5)
 
@@ -219,3 +219,41 @@ def test_a_bootstrap_that_fails_says_why(apart):
         cf.ConvergenceError, match=r"replicates failed .*The first failed because: no weights balance these covariates"
     ):
         cf.fit("y ~ treat(r) + adjust(z)", rare, "ebal", vcov=cf.Bootstrap(99, seed=1))
+
+
+STRAINED = r"given the other terms c all but determines {}: .*\(variance inflation ([^)]+)\)"
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ treat(a) + {} + x", {}),
+        ("y ~ treat(a) + modify({} + x)", {}),
+        ("y ~ treat(t) + {} + x", {}),
+        ("I(y > 0) ~ treat(a) + {} + x", {"family": "binomial"}),
+        ("y ~ treat(a) + x + outcome({})", {"method": "ipw"}),
+        ("y ~ treat(a) + x + outcome({})", {"method": "ebal"}),
+        ("y ~ treat(a) + x + outcome({})", {"method": "subclass"}),
+    ],
+)
+def test_a_control_that_all_but_determines_the_treatment(apart, formula, options):
+    """1 / (1 - R^2) of the treatment on the control, given the other terms, in every regression."""
+    rng = np.random.default_rng(3)
+    data = apart.assign(t=apart["x"] + rng.normal(size=len(apart)), u=rng.normal(size=len(apart)))
+    treatment = "t" if "(t)" in formula else "a"
+    data["c"], data["weak"] = data[treatment] + 0.01 * data["u"], data[treatment] + data["u"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = re.search(STRAINED.format(treatment), str(cf.fit(formula.format("c"), data, **options)))
+        assert found is not None
+        assert "all but determines" not in str(cf.fit(formula.format("weak"), data, **options))
+    if not options and "modify" not in formula:
+        # by R^2 of two regressions, without any covariance
+        left = [cf.lm(f"{treatment} ~ x{more}", data).deviance for more in ("", " + c")]
+        assert float(found[1]) == pytest.approx(left[0] / left[1], rel=0.05)
+
+
+def test_an_effect_that_is_not_identified_names_what_to_drop(apart):
+    data = apart.assign(h=apart["a"] + apart["x"])
+    assert "Drop h or x, or use" in message("y ~ treat(a) + h + x", data)
+    assert "Drop h, or use" in message("y ~ treat(a) + h", data.assign(h=2 * data["a"]))

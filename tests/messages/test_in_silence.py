@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -154,6 +155,89 @@ def test_a_dose_of_text(data):
     assert cf.fit("y ~ treat(as.numeric(g)) + x", text).estimate == pytest.approx(dose.estimate)
 
 
+DAYS = pd.date_range("2020-01-25", periods=60)
+WRITTEN = {
+    "numbers with decimal commas": lambda k: f"{k / 8:.3f}".replace(".", ","),
+    "numbers with thousands separators": lambda k: f"{k * 1234:,}",
+    "numbers with thousands separators and decimal commas": lambda k: f"{k + 1}.{k + 100},5",
+    "percentages": lambda k: f"{k / 2} %",
+    "dates": lambda k: str(DAYS[k].date()),
+    "dates and times": lambda k: f"{DAYS[k].date()} 12:{k:02d}",
+}
+OTHER_DATES = ("%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d")
+
+
+@pytest.mark.parametrize("stray", [False, True])
+@pytest.mark.parametrize(
+    ("what", "write"),
+    [*WRITTEN.items(), *(("dates", lambda k, form=form: DAYS[k].strftime(form)) for form in OTHER_DATES)],
+)
+def test_text_in_other_hands(what, write, stray, data):
+    """Decimal commas, percentages and dates: the advice is followed, in pandas and in the formula."""
+    data["v"] = [write(k) for k in range(60)]
+    data.loc[data.index < stray, "v"] = "?"
+    but = " but for '?'" if stray else ""
+    _, messages = said(lambda: cf.lm("y ~ v", data))
+    assert f"v is text that reads as {what}{but}, taken for a factor of 60 levels" in messages[0]
+    asked = re.search(r'convert it, (data\["v"\] = .*?\))(?: / 100)?(?:, or write (.*))?; factor', messages[0])
+    whole = asked[0].removeprefix("convert it, ").partition(", or write")[0].partition("; factor")[0]
+    exec(whole, {"data": (right := data.copy()), "pd": pd})
+    found, messages = said(lambda: cf.lm("y ~ v", right))
+    assert messages == [] and found.nobs == 60 - stray and len(found.coef) == 2
+    k = np.arange(60)[int(stray) :]
+    days = (DAYS[k] - DAYS[0]).days.to_numpy()
+    meant = {
+        "numbers with decimal commas": k / 8, "numbers with thousands separators": k * 1234,
+        "numbers with thousands separators and decimal commas": 1001 * k + 1100.5, "percentages": k / 200,
+        "dates": days, "dates and times": days + (12 * 60 + k) / 1440,
+    }[what]  # fmt: skip
+    assert found.coef.iloc[1] == pytest.approx(np.polyfit(meant, data["y"].to_numpy()[k], 1)[0], rel=1e-8)
+    if asked[2]:
+        assert said(lambda: cf.lm(f"y ~ {asked[2]}", data))[0].coef.iloc[1] == pytest.approx(found.coef.iloc[1])
+    for run in (lambda: cf.fit("v ~ treat(a)", data), lambda: cf.fit("y ~ treat(v)", data)):
+        with pytest.raises(cf.OptionError, match=re.escape(whole)):
+            run()
+    for role in ("weights", "offset"):
+        with pytest.raises(
+            cf.DataError, match=re.escape(f"{role}(v) must be numbers, and this is text") + ".*" + re.escape(whole)
+        ):
+            cf.fit(f"y ~ treat(a) + {role}(v)", data)
+
+
+def test_a_function_of_such_text_says_how_to_read_it(data):
+    data["v"] = [f"{k},5" for k in range(60)]
+    with pytest.raises(
+        cf.FormulaError, match=r'as.numeric\(gsub\(",", "\.", x, fixed = TRUE\)\) turns it, x, into one'
+    ):
+        cf.lm("y ~ log(v)", data)
+
+
+def test_a_few_codes_are_levels(data):
+    """Codes of a clinic are printed as what they are, and no more; groups may be named as one likes."""
+    data["clinic"] = (data.index % 5 + 1).astype(str)
+    for run in BOTH:
+        fit, messages = said(lambda run=run: run("clinic", data))
+        assert messages == []
+        assert "Note: clinic is text that reads as numbers, taken for a factor of 5 levels" in str(fit.summary())
+    for k in (5, 20):
+        data["clinic"] = (data.index % k + 1).astype(str)
+        for role, vcov in (("cluster", None), ("strata", cf.Bootstrap(20, seed=1))):
+            formula = f"y ~ treat(a) + x + {role}(clinic)"
+            fit, messages = said(lambda f=formula, v=vcov: cf.fit(f, data, vcov=v))
+            assert not any("reads as" in m for m in (*messages, str(fit.summary())))
+    assert "reads as numbers" in said(lambda: cf.lm("y ~ clinic", data))[1][0]
+    half = data.assign(v=(data.index % 4 / 2).astype(str))
+    assert "reads as numbers" in said(lambda: cf.lm("y ~ v", half))[1][0]
+
+
+def test_a_column_in_backquotes_is_named_as_pandas_names_it(data):
+    data["how much"] = data["y"].round(2).astype(str)
+    with pytest.raises(
+        cf.OptionError, match=r'data\["how much"\] = pd.to_numeric\(data\["how much"\]\), or .*`how much`'
+    ):
+        cf.lm("`how much` ~ x", data)
+
+
 # -- a sum of outcomes ---------------------------------------------------------------------------------------------
 
 
@@ -165,3 +249,70 @@ def test_a_sum_of_outcomes_is_said(data):
     assert "sum y + z" in said(lambda: cf.fit("y + z ~ treat(a) + x", data))[1][0]
     assert said(lambda: cf.lm("y - z ~ x", data))[1] == []
     assert said(lambda: cf.lm("y + 1 ~ x", data))[1] == []
+
+
+# -- what would have no effect, or no sense -------------------------------------------------------------------------
+
+
+def test_weights_that_nobody_estimated_cannot_be_held_fixed(data):
+    for request in (cf.Asympt(weights="fixed"), cf.HC("HC0", weights="fixed"), cf.Cluster("g", weights="fixed")):
+        for formula in ("y ~ treat(a) + x", "y ~ treat(a)"):
+            with pytest.raises(cf.OptionError, match=r"estimated weights as given, and method .* estimates none"):
+                cf.fit(formula, data, vcov=request)
+        assert cf.fit("y ~ treat(a) + x", data, "ipw", vcov=request).std_error > 0
+    assert cf.fit("y ~ treat(a) + x", data, "energy", vcov=cf.HC("HC0", weights="fixed")).std_error > 0
+
+
+def test_averaged_scores_with_every_nuisance_held_fixed(data):
+    """The textbook standard error: the spread of the efficient influence function over the rows."""
+    from tests.laws.own_method import filed
+
+    filed()
+    late = data.assign(a=(data["x"] + np.random.default_rng(1).normal(size=60) > 0).astype(int))
+    fit = cf.fit("y ~ treat(a) + x", late, "augmented")
+    p = cf.glm("a ~ x", late, family="binomial").fitted.to_numpy()
+    a, y = late["a"].to_numpy(), late["y"].to_numpy()
+    arms = [cf.lm("y ~ x", late[a == k]).predict(late).to_numpy() for k in (0, 1)]
+    score = arms[1] - arms[0] + a * (y - arms[1]) / p - (1 - a) * (y - arms[0]) / (1 - p)
+    fixed = fit.with_vcov(cf.Asympt(weights="fixed"))
+    assert fixed.std_error == pytest.approx(score.std() / np.sqrt(60), rel=1e-6)
+    assert fixed.std_error != pytest.approx(fit.std_error, rel=1e-3)
+
+
+@pytest.mark.parametrize("vcov", [cf.Bootstrap(20, seed=1), "jackknife"])
+def test_a_learner_without_weights_is_refused_before_it_is_resampled(vcov, data):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    fit = cf.fit("y ~ treat(a) + x", data, "ipw", model=KNeighborsClassifier(20))
+    with pytest.raises(cf.OptionError, match=r"KNeighborsClassifier takes no sample weights, .*whose fit takes"):
+        fit.with_vcov(vcov)
+
+
+def test_scores_are_there_where_the_method_has_them(data):
+    three = data.assign(f=data["g"].replace({3: 0}).map({0: "u", 1: "v", 2: "w"}))
+    for method in ("ipw", "cbps"):
+        scores = cf.fit("y ~ treat(f) + x", three, method).propensity
+        assert list(scores.columns) == ["u", "v", "w"] and scores.index.equals(three.index)
+        np.testing.assert_allclose(scores.sum(axis=1), 1)
+        own = scores.to_numpy()[np.arange(60), pd.Categorical(three["f"]).codes]
+        np.testing.assert_allclose(1 / own, cf.fit("y ~ treat(f) + x", three, method).design.weights, rtol=1e-6)
+    for method in ("cbps", "ipt"):
+        fit = cf.fit("y ~ treat(a) + x", data, method)
+        pd.testing.assert_series_equal(fit.propensity, fit.design.distance, check_names=False)
+        assert "Propensity model" not in str(fit)
+    assert isinstance(cf.fit("y ~ treat(a) + x", data, "ipw").propensity, cf.Model)
+    assert cf.fit("y ~ treat(a) + x", data, "ebal").propensity is None
+
+
+def test_words_for_the_treatment_model(data):
+    for name in ("propensity", "propensity_score", "pscore"):
+        for run in (cf.fit, cf.design):
+            with pytest.raises(cf.OptionError, match=r"propensity\(x\); method='ipw' takes scores .* ps='p'") as caught:
+                run("y ~ treat(a) + x", data, "ipw", **{name: "x"})
+            assert "density'?" not in str(caught.value)
+
+
+def test_instruments_come_later(data):
+    with pytest.raises(cf.CapabilityError, match=r"^iv\(...\) .* instrumental variables .* come later") as caught:
+        cf.fit("y ~ treat(a) + iv(z)", data)
+    assert "method=" not in str(caught.value)

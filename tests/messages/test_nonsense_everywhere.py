@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.errors import asks
 from tests.contract.public import LIST
 from tests.messages.test_nonsense import NONSENSE, F
 
@@ -36,8 +37,11 @@ def _made() -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = cf.fit("y ~ treat(a) + adjust(x) + modify(f)", DATA)
+        panel = {"id": np.arange(60) // 2, "t": np.arange(60) % 2, "d": np.arange(60) // 30}
         return {
             "Result": fit,
+            "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
+            "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
             "Model": cf.lm("y ~ x + f", DATA),
             "Design": cf.design(F, DATA, "ipw"),
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
@@ -47,7 +51,22 @@ def _made() -> dict[str, Any]:
         }
 
 
+def _others() -> dict[str, Any]:
+    """What else comes back, whose own verbs are tried."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = cf.lm("y ~ x + f", DATA)
+        return {
+            "Inequalities": MADE["Result"].hypothesis("b1 < 0"),
+            "Hypotheses": model.hypothesis("x = 0"),
+            "Simultaneous": MADE["Result"].simultaneous(),
+            "Anova": cf.anova(model),
+            "Bptest": cf.bptest(model),
+        }
+
+
 MADE = _made()
+OTHERS = _others()
 # Valid calls: what is given beside the argument in question.
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "adjust_pvalues": {"fits": [MADE["Result"]]},
@@ -68,13 +87,14 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
 }
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult")
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     "Model.hypothesis": {"equations": "x = 0"},
     "Model.with_vcov": {"vcov": "HC3"},
-    **{f"{kind}.by": {"name": "f"} for kind in ("Result", "Stack")},
-    **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in ("Result", "Stack")},
-    **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in ("Result", "Stack")},
+    **{f"{kind}.by": {"name": "f"} for kind in RESULTS},
+    **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
+    **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
 DRAWN = {"calibration", "density", "ecdf", "jitter", "love", "qq", "roc", "support", "weights"}
@@ -126,10 +146,11 @@ def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:
                 yield f"{name}.{inner}", getattr(thing, inner), FUNCTIONS.get(f"{name}.{inner}", {})
         else:
             yield name, thing, FUNCTIONS[name]
-    for name, made in MADE.items():
+    for name, made in {**MADE, **OTHERS}.items():
         for inner in dir(type(made)):
             verb = inspect.getattr_static(type(made), inner)
-            if inspect.isfunction(verb) and not inner.startswith("_"):
+            known = name in OTHERS and any(verb is getattr(type(one), inner, None) for one in MADE.values())
+            if inspect.isfunction(verb) and not inner.startswith("_") and not known:
                 yield f"{name}.{inner}", getattr(made, inner), METHODS.get(f"{name}.{inner}", {})
 
 
@@ -169,6 +190,38 @@ def test_nonsense(name, argument):
                 raise AssertionError(f"{name}({argument}={kind}): {type(error).__name__}: {error}") from error
             else:
                 assert sense(name, parameter, kind), f"{name}({argument}={kind}) is taken"
+
+
+def _needed(verb: Any) -> list[str]:
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in inspect.signature(verb).parameters.values() if p.default is p.empty and p.kind not in kinds]
+
+
+@pytest.mark.parametrize("name", [name for name, (verb, _) in CALLS.items() if _needed(verb)])
+def test_what_is_missing_is_named(name):
+    """A call without what it needs, or with an argument that it does not know, is an error of the package."""
+    verb, valid = CALLS[name]
+    needed = _needed(verb)
+    for k in range(len(needed)):
+        with pytest.raises(cf.OptionError, match=rf"\(\) is called without {needed[k]}.*: write .*{needed[-1]}"):
+            verb(**{key: valid.get(key) for key in needed[:k]})
+    with pytest.raises(cf.OptionError, match="nonsens"):
+        verb(**{**dict.fromkeys(needed), **valid}, nonsens=1)
+
+
+def test_what_is_misspelled_is_named():
+    with pytest.raises(cf.OptionError, match="has no argument 'wieghts'; did you mean 'weights'"):
+        cf.lm("y ~ x", DATA, wieghts="x")
+    with pytest.raises(cf.OptionError, match="too many positional arguments; give the arguments by name: formula, "):
+        cf.lm("y ~ x", DATA, "x", "x")
+
+
+def test_other_errors_of_type_stay_what_they_are():
+    def raising(x: Any) -> Any:
+        raise TypeError("not this one")
+
+    with pytest.raises(TypeError, match="not this one"):
+        asks(raising)(1)
 
 
 def test_every_public_name_is_called():

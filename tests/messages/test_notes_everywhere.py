@@ -116,6 +116,18 @@ def test_what_a_design_left_out_of_balance_stands_in_stacks():
     assert "Note: ipw: not balanced (beyond 0.1): I.H" in str(both)
 
 
+@pytest.mark.parametrize("method", ["regression", "ipw", "subclass", "ebal"])
+def test_sampling_weights_are_no_numbers_of_trials(d, method):
+    """R's svyglm users write quasibinomial to be rid of this warning; in glm the weights are numbers of trials."""
+    data = d.assign(b=(d["y"] > 0).astype(int), w=d["p"].abs() + 0.3)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*non-integer")
+        fit = cf.fit("b ~ treat(a) + x + weights(w)", data, method, family="binomial")
+        assert "non-integer" not in str(fit) + str(fit.outcome.summary())
+    with pytest.warns(cf.CausalFormulaWarning, match="non-integer #successes"):
+        cf.glm("b ~ a + x", data, family="binomial", weights="w")
+
+
 def test_clusters_that_a_stack_leaves_out(d):
     fits = [cf.fit(f"y ~ treat(a) + {term} + cluster(h)", d, "regression") for term in ("x", "s")]
     assert "no part" not in str(cf.stack(fits))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.backends import registry
+from causalformula.backends import refits
 from causalformula.backends.fit import Query
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate
@@ -130,7 +130,7 @@ def test_stored_index_rows_through_any_estimator(heart):
     rows = np.array(case("boot_seeded_indices")["values"]["first_three_index_rows"]["values"]) - 1
     fit = cf.fit("Severity ~ treat(Drug) + modify(I.H)", heart)
     W = np.stack([np.bincount(row, minlength=60) for row in rows]).astype(float)
-    found = registry.replicates(W, frame=fit.call.frame, options=fit.call.options, query=Query())
+    found = refits.replicates(W, frame=fit.call.frame, options=fit.call.options, query=Query())
     again = [cf.fit("Severity ~ treat(Drug) + modify(I.H)", heart.iloc[row]).estimate for row in rows]
     close(found[:, 0], again, rtol=1e-9)
 
@@ -143,7 +143,7 @@ def test_replicates_standard_errors_are_those_of_the_rows_drawn(heart, family):
     rows = np.random.default_rng(3).integers(0, 60, 60)
     W = np.bincount(rows, minlength=60).astype(float)[None, :]
     ask = {"frame": fit.call.frame, "options": fit.call.options, "query": Query()}
-    found = registry.studentized(W, **ask, clusters=None)[0]
+    found = refits.studentized(W, **ask, clusters=None)[0]
     psi = cf.fit("y ~ treat(Drug) + modify(x)", heart.iloc[rows], family=family).influence()
     assert found[1] == pytest.approx(np.sqrt((psi**2).sum()) / 60, rel=1e-6)
 
@@ -155,7 +155,7 @@ def test_replicates_standard_errors_over_clusters(heart):
     again = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", pd.concat(copies), vcov="CR0 ~ copy")
     W = np.bincount(drawn, minlength=12)[heart.g].astype(float)[None, :]
     ask = {"frame": fit.call.frame, "options": fit.call.options, "query": Query()}
-    found = registry.studentized(W, **ask, clusters=heart.g.to_numpy())[0]
+    found = refits.studentized(W, **ask, clusters=heart.g.to_numpy())[0]
     assert found[0] == pytest.approx(again.estimate, rel=1e-9)
     assert found[1] == pytest.approx(again.std_error, rel=1e-7)
 

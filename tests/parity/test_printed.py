@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, effect_cells, print_coefmat
+from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, coefmat_cells, effect_cells
 from causalformula.results.text.console import (
     GlmText,
     LmText,
@@ -125,8 +125,8 @@ def test_print_of_a_named_vector(entry):
 def test_print_coefmat(entry):
     table, missing = columns(entry["table"])
     options = entry.get("options", {})
-    text = print_coefmat(table, entry["rows"], entry["cols"], digits=entry["digits"], missing=missing, **options)
-    assert text == entry["text"]
+    cells = coefmat_cells(table, entry["rows"], entry["cols"], digits=entry["digits"], missing=missing, **options)
+    assert str(cells) == entry["text"]
 
 
 # ---- models made by printed.R ------------------------------------------------------------------------------------
@@ -406,7 +406,7 @@ def test_effect_text_keeps_the_digits_of_the_coefficient_table(entry):
     with np.errstate(invalid="ignore"):  # some of the stored errors are infinite
         wide = np.column_stack([table, table[:, 0] - 1.96 * table[:, 1], table[:, 0] + 1.96 * table[:, 1]])
     rows = [f"r{i}" for i in range(len(table))]
-    plain = print_coefmat(table, rows, T_COLUMNS, digits=entry["digits"], signif_stars=False, width=500).splitlines()
+    plain = coefmat_cells(table, rows, T_COLUMNS, digits=entry["digits"], signif_stars=False).text(500).splitlines()
     wide_lines = effect_text(wide, rows, digits=entry["digits"], width=500).splitlines()
     assert [line[: len(plain[0])] for line in wide_lines[: len(plain)]] == plain
 

@@ -57,11 +57,11 @@ class Tied:
         if self.bias_adjust:
             if modelled:
                 raise OptionError(
-                    f"bias_adjust=True regresses on the confounders of the formula; it has {modelled[0]}(...) too, "
-                    "which is of a weighted outcome model. Leave out one of the two"
+                    f"bias_adjust=True regresses on the formula's confounders, and {modelled[0]}(...) is of a weighted "
+                    "outcome model. Leave out one of the two"
                 )
             corrected = _Corrected(effect, options.measure)
-            return replace(base, means=corrected, no_groups=NO_GROUPS, refine=None, slope=None)
+            return replace(base, means=corrected, no_groups=NO_GROUPS, refine=None, slope=None, origin=0.0)
         if modelled or options.family != "gaussian" or options.measure != "difference":
             return base
         return replace(base, refine=_Refined(effect, base.target))
@@ -74,9 +74,9 @@ class Tied:
         dropped = len(self.matches.dropped)
         if dropped and not getattr(request, "kept_only", True):
             notes.append(
-                f"as in Matching, the {counted(dropped, 'unit')} dropped by calipers or exact matching count in these "
-                "standard errors with no effect, which makes them too small; "
-                "cf.AbadieImbens(kept_only=True) leaves them out"
+                f"as in Matching, {counted(dropped, 'unit')} dropped by calipers or exact matching "
+                f"{'counts' if dropped == 1 else 'count'} in these standard errors with no effect, which makes them "
+                "too small; vcov=cf.AbadieImbens(kept_only=True) leaves them out"
             )
         return tuple(notes)
 

@@ -10,7 +10,7 @@ from causalformula.backends.fit import DesignWeights
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.coarsened import coarsened_strata
 from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_columns
-from causalformula.backends.matching.nearest import FACE, PAIRED, REDRAWN_PAIRS, set_numbers
+from causalformula.backends.matching.nearest import DESIGN_FACE, FACE, PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
 from causalformula.backends.matching.words import left_out_notes
 from causalformula.backends.registry import MODELLED, Record
@@ -25,7 +25,7 @@ from causalformula.numerics.matching.sets import set_codes, set_weights, shared_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import Task
 
-STRATIFIED = "strata of like units are no pairs, and rows within them are independent"
+STRATIFIED = "strata are no pairs: rows within them are independent"
 
 
 def target_rows(frame: ModelFrame, options: Exact) -> Bools:
@@ -135,7 +135,8 @@ FIXED = "strata are a fixed design: the covariates that they are made of count a
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
     roles=MODELLED,
-    design_face=FACE,
+    face=FACE,
+    design_face=DESIGN_FACE,
     unread={"propensity": "exact matching has no propensity model; write its terms in adjust(...)"},
     r="MatchIt::matchit(method = 'exact') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="exact matching on all covariates",
@@ -179,7 +180,8 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
     roles=MODELLED,
-    design_face=FACE,
+    face=FACE,
+    design_face=DESIGN_FACE,
     unread={"propensity": "coarsened exact matching has no propensity model; write its terms in adjust(...)"},
     r="MatchIt::matchit(method = 'cem') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="coarsened exact matching",

@@ -45,17 +45,18 @@ from causalformula.numerics.matching.sets import reused_weights, set_codes, set_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
 
-# The class of matched designs.
-FACE = "causalformula.results.families.matching:MatchedDesign"
-PAIRED = "the units of a matched set are alike, so sets are the clusters (Abadie and Spiess 2022)"
-REUSED = "with replacement units stand in several sets, so no sets are clusters"
+# The classes of matched designs and of their results.
+DESIGN_FACE = "causalformula.results.families.matching:MatchedDesign"
+FACE = "causalformula.results.families.matching:MatchedResult"
+PAIRED = "matched sets are the clusters, as their units are alike (Abadie and Spiess 2022)"
+REUSED = "matched sets overlap, so they are no clusters; '~subclass + unit' is the two-way form on pairs"
 REDRAWN_PAIRS = (
-    "a bootstrap that matches every resample anew has no proof, and ties of repeated rows change the pairs; resample "
-    "the matched sets, vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
+    "matching every resample anew has no proof, and its repeated rows change the pairs. Resample the matched sets, as "
+    "vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
 )
 REDRAWN_REUSED = (
-    "the bootstrap is not valid for nearest neighbours with replacement (Abadie and Imbens 2008); use the default "
-    "'HC3', or 'AI' for the variance of Abadie and Imbens"
+    "resampling is not valid for nearest neighbours with replacement (Abadie and Imbens 2008). Use 'HC3', or 'AI', the "
+    "variance of Abadie and Imbens"
 )
 
 
@@ -141,7 +142,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         None,
         pairs,
         vcov="AI",
-        because="matches with replacement are no independent pairs",
+        because="the variance of this estimator (Abadie and Imbens 2006)",
         redrawn=REDRAWN_REUSED,
         discarded=None if kept.all() else ~kept,
         gaps=gaps,
@@ -212,8 +213,8 @@ def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Dist
             else "match without min_controls=, max_controls=, or"
         )
         raise OptionError(
-            f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, and there are "
-            f"{others} units to match with; {smaller} with replace=True"
+            f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, of {others} "
+            f"units; {smaller} with replace=True"
         )
     order = focal_order(
         "largest" if options.estimand == ATT else "smallest", distance.values[everyone], len(everyone), 0
@@ -325,20 +326,20 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
     roles=MODELLED,
-    design_face=FACE,
+    face=FACE,
+    design_face=DESIGN_FACE,
     r="MatchIt::matchit(method = 'nearest') |> lm(weights = weights) |> marginaleffects::avg_comparisons()",
     summary="nearest neighbour matching",
     title="Nearest neighbour matching",
     estimate=held_fit,
-    rebalance="A narrower caliper=, one on {x} too, or replace=True may help, or outcome({x}), which adjusts for what "
-    "is left",
+    rebalance="A caliper= (a narrower one, or one on {x} too) may help, or outcome({x}), which adjusts for what is "
+    "left",
     exempt={
         "influence": "the matches are a fixed design: neither they nor the score are re-estimated",
         "stacking": "the matches are a fixed design: neither they nor the score are re-estimated",
         "integer_weights": "a row is matched once, whatever its weight",
         "row_order": "ties between matches are broken by the order of rows, as MatchIt breaks them",
-        "label_swap": "who chooses first, and which of two matches at one distance is taken, depend on the score's "
-        "side",
+        "label_swap": "who chooses first, and which of two matches at one distance is taken, depend on the side",
         "bootstrap": "matching anew in every resample has no proof; matched sets are resampled",
     },
 )

@@ -13,8 +13,10 @@ from causalformula.backends.estimands import ATE
 from causalformula.backends.options import Options, column, flag, is_number, one_of, shown, whole
 from causalformula.errors import OptionError
 from causalformula.frame.side import side_columns, side_text
+from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.matching.coarsen import QUANTILES, RULES
 from causalformula.numerics.matching.metrics import METRICS
+from causalformula.words import MatchOrder, Metric
 
 ORDERS = ("largest", "smallest", "closest", "farthest", "data", "random")
 MOST_MATCHES = 10_000
@@ -71,8 +73,8 @@ class Nearest(DistanceOptions):
         Who chooses first: ``"largest"`` or ``"smallest"`` distance measure, ``"closest"`` or ``"farthest"`` pair,
         ``"data"`` or ``"random"``. By default the largest (for the ATC the smallest), and for distances of covariates
         the order of the data.
-    seed : int
-        Of ``m_order="random"``.
+    seed : int, optional
+        Of ``m_order="random"``; one is drawn, and reported, where none is given.
     exact, antiexact : str, optional
         One-sided formulas, ``"~ race + married"``: partners are the same, or not the same, in these.
     mahvars : str, optional
@@ -82,7 +84,7 @@ class Nearest(DistanceOptions):
         A column: rows of one unit, of which only one can be a match.
     ties : bool
         With replacement: all units as near as the ``ratio``-th match are matches too and share its weight, and the
-        default covariance is Abadie and Imbens', as ``Matching::Match``; distances are over the whole sample's
+        default covariance is Abadie and Imbens', as ``Matching::Match``. Distances are over the whole sample's
         variances (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
     tolerance : float
         Of ``ties``: squared distances (over variances) closer than this are ties.
@@ -91,6 +93,10 @@ class Nearest(DistanceOptions):
         confounders among the matches (Abadie and Imbens 2011).
     interact : bool
         Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC: the level whose units are the target, where it is not the usual one.
 
     Notes
     -----
@@ -107,7 +113,7 @@ class Nearest(DistanceOptions):
     reuse_max: int | None = None
     caliper: Any = None
     std_caliper: Any = True
-    m_order: str | None = None
+    m_order: MatchOrder | None = None
     seed: int | None = None
     exact: str | None = None
     antiexact: str | None = None
@@ -147,8 +153,8 @@ class Nearest(DistanceOptions):
                 raise OptionError(f"distance={WHOLE_SAMPLE!r} is of ties=True; 'mahalanobis' is MatchIt's, within arms")
             if self.estimand == ATE:
                 raise OptionError(
-                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True (Abadie "
-                    "and Imbens)"
+                    "nearest neighbours estimate the ATT or the ATC; the ATE is of replace=True with ties=True, the "
+                    "estimator of Abadie and Imbens"
                 )
             return
         if not (self.replaced and self.reuse_max is None):
@@ -205,8 +211,8 @@ class Nearest(DistanceOptions):
             whole("seed", self.seed, "the seed of m_order='random'", least=0)
             if self.m_order != "random":
                 raise OptionError("seed= is of m_order='random'; nothing else is drawn")
-        if self.m_order == "random" and self.seed is None:
-            raise OptionError("m_order='random' draws an order: give seed=, a whole number, so that it can be repeated")
+        elif self.m_order == "random":
+            object.__setattr__(self, "seed", fresh_seed(None))  # which the print says, so that it can be repeated
 
     def _check_metric(self) -> None:
         if self.mahvars is not None and self.metric:
@@ -320,6 +326,10 @@ class Exact(Options):
     ----------
     interact : bool
         Cross the treatment with the terms of ``outcome(...)`` in the weighted outcome model.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC: the level whose units are the target, where it is not the usual one.
     """
 
     interact: bool = False
@@ -347,12 +357,16 @@ class CEM(Exact):
         The distance of ``k2k``: ``"mahalanobis"``, ``"robust_mahalanobis"``, ``"scaled_euclidean"`` or ``"euclidean"``.
     interact : bool
         As in ``Exact``.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``.
+    focal : optional
+        For ATT and ATC: the level whose units are the target, where it is not the usual one.
     """
 
     cutpoints: Any = "sturges"
     grouping: Any = None
     k2k: bool = False
-    k2k_method: str = "mahalanobis"
+    k2k_method: Metric = "mahalanobis"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,6 +18,8 @@ def nearest_words(options: Nearest) -> str:
     how = "with replacement" if options.replaced else "without replacement"
     if options.replaced and options.reuse_max is not None:
         how += f" (each at most {options.reuse_max} times)"
+    if options.m_order == "random":
+        how += f", in random order (seed {options.seed})"
     varies = "Variable ratio " if options.varies else ""
     return f"{varies}{options.ratio:g}:1 nearest neighbor matching {how}"
 
@@ -79,7 +81,7 @@ def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes)
     number = int(short.sum())
     have = "has" if number == 1 else "have"
     more = "a smaller ratio=" if options.replaced else "a smaller ratio=, or replace=True,"
-    told = f"{counted(number, 'row')} {have} fewer matches than the {options.ratio:g} asked for"
+    told = f"{counted(number, 'row')} {have} fewer matches than ratio={options.ratio:g}"
     return [f"{told}; {more} gives more of them all"]
 
 

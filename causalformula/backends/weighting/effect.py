@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import refuse_single_rows, thin_arms
+from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.fit import Fit, Fitted, Query
 from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
@@ -20,8 +21,6 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 
-NON_INTEGER = "non-integer"
-
 
 def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOptions) -> Fit:
     """Fit the outcome model to the weighted sample and average its predictions over the target population.
@@ -34,13 +33,13 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     s = frame.unit_weights
     refuse_single_rows(frame, weighting.weights)
     model = fit_outcome(frame, part, family, s * weighting.weights)
-    notes = tuple(note for note in model.notes if NON_INTEGER not in note)
     hat = replace(model.hat, least_squares=False)
-    model = replace(model, notes=notes, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
+    model = replace(model, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
     base, moving = _target(frame, weighting, options)
     potential = Surface(model, frame, part, options, base=base, moving=moving).potential()
+    answer, recipe = potential.answer(Query()), frame.design(part).recipe
     return Fit(
-        answer=potential.answer(Query()),
+        answer=answer,
         estimand=str(options.estimand),
         design=weighting.design,
         method=f"{weighting.words}; weighted outcome regression ({model_word(family, model)})",
@@ -51,6 +50,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
             *thin_arms(frame, weighting.weights),
             *model.notes,
             *dropped_terms(model),
+            *strained_notes(answer, model, recipe, frame.the_treatment.name),
             *idle_interact(frame, options.interact),
         ),
         caveats=weighting.caveats,
@@ -61,7 +61,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
 
 def _cross(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> dict[str, Array]:
     """Derivatives of the outcome scores in each stage's parameters."""
-    residual = s * (model.y - model.mu)
+    residual = s * (model.hat.e if model.linear else model.y - model.mu)
     if not (model.linear or model.family.canonical):
         residual = residual * model.family.mu_eta(model.eta) / model.family.variance(model.mu)
     return {name: moves.against(model.hat.X, residual) for name, moves in dw.items()}

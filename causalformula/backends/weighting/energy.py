@@ -22,6 +22,7 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.energy import quadratic_programme, scaled_distances
+from causalformula.numerics.linalg import refuse_extreme_columns
 
 # An n x n matrix of distances: 200 MB here, and the solver holds several.
 MOST_ROWS = 5000
@@ -182,6 +183,7 @@ def distance_columns(frame: ModelFrame) -> Array:
     With a column a level, two units of different levels are equally far apart whichever the levels.
     """
     design = frame.design(PROPENSITY)
+    refuse_extreme_columns(design.X, design.names)
     columns = [design.X[:, 1:]]
     for value in design.values.values():
         if isinstance(value, (Factor, Strings)):

@@ -23,6 +23,7 @@ from causalformula.backends.propensity import (
     warm_scores,
 )
 from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.sample_weights import refuse_unweighted
 from causalformula.backends.separation import apart_on
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
@@ -43,6 +44,7 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
+from causalformula.words import Discard, Link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +85,11 @@ class IPW(WeightingOptions):
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
 
-    link: str = "logit"
+    link: Link = "logit"
     stabilize: bool = False
     trim: float | None = None
     trim_lower: bool = False
-    discard: Any = None
+    discard: Discard | tuple[float, float] | None = None
     by: str | None = None
     density: str = "dnorm"
     ps: str | None = None
@@ -300,6 +302,12 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     return weighted_batch(frame, options, query, W, weigh)
 
 
+def _resampled(options: IPW) -> None:
+    """A classifier that takes no weights sees no replicate."""
+    if options.model is not None:
+        refuse_unweighted(options.model)
+
+
 @Record(
     name="ipw",
     options=IPW,
@@ -312,6 +320,7 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
     summary="inverse probability weighting by a propensity model",
     title="IPW",
     batch=_batch,
+    resampled=_resampled,
     estimate=weighted_fit,
     rebalance="More terms in the treatment model (poly(), ns(), products) may help, or method='ebal', which balances "
     "exactly, estimand='ATO' where the arms hardly overlap, or outcome({x}), which adjusts for what is left",

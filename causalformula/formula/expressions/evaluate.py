@@ -83,6 +83,8 @@ class Memory:
         By column of dates or times, whether it is of dates.
     made : dict
         By its text, the rows in which a call has no value although all its arguments have.
+    counted : set
+        Expressions of dates or times, which count in days where they are numbers.
     """
 
     calls: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Memory:
     read: set[str] = field(default_factory=set)
     times: dict[str, bool] = field(default_factory=dict)
     made: dict[str, Bools] = field(default_factory=dict)
+    counted: set[str] = field(default_factory=set)
 
 
 def evaluate(
@@ -134,7 +137,10 @@ def evaluate(
     """
     memory = Memory() if memory is None else memory
     with np.errstate(all="ignore"):
-        return _Evaluator(columns, n, env or {}, source, memory, replay).value(node)
+        value = _Evaluator(columns, n, env or {}, source, memory, replay).value(node)
+    if isinstance(value, Times):
+        memory.counted.add(deparse(node))
+    return value
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import FormulaError
+from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.times import Times, read_texts, shifted
 from causalformula.formula.expressions.values import (
     Factor,
@@ -25,7 +26,7 @@ from causalformula.numerics.arrays import Array, Bools
 
 
 def numbers(value: Value, what: str) -> Vector:
-    """A vector (n,) or matrix (n, m) of numbers; a logical counts as 0 and 1, a date as days, a time as seconds.
+    """A vector (n,) or matrix (n, m) of numbers; a logical counts as 0 and 1, a date and a time as days.
 
     Raises
     ------
@@ -34,10 +35,18 @@ def numbers(value: Value, what: str) -> Vector:
     """
     if isinstance(value, np.ndarray):
         return value
-    if isinstance(value, Matrix | Times):
+    if isinstance(value, Times):
+        return value.days()
+    if isinstance(value, Matrix):
         return value.values
     if isinstance(value, Logical):
         return np.where(value.codes < 0, np.nan, value.codes.astype(np.float64))
+    found = reading(value)
+    if found is not None and found.within:
+        raise FormulaError(
+            f"{what} needs a number, and this is {found.described()}; {found.within.format(name='x')}"
+            " turns it, x, into one"
+        )
     advice = "; as.numeric() turns it into one" if isinstance(value, Factor | Strings) else ""
     raise FormulaError(f"{what} needs a number, and this is {kind(value)}{advice}")
 
@@ -96,8 +105,7 @@ def _of_times(operator: str, left: Value, right: Value) -> Value:
     assert isinstance(times, Times)
     if operator == "+" or (operator == "-" and isinstance(left, Times)):
         return shifted(times, vector(other, f"`{operator}`"), 1 if operator == "+" else -1)
-    unit = "days" if times.date else "seconds"
-    raise FormulaError(f"`{operator}` has no meaning for {times.word}; as.numeric() turns it into {unit} since 1970")
+    raise FormulaError(f"`{operator}` has no meaning for {times.word}; as.numeric() turns it into days since 1970")
 
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {

@@ -7,7 +7,6 @@ running sum has no such number to remember: it belongs to the rows of the fit, a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ def _present(values: Sequence[Value], na_rm: Any, name: str) -> Array:
 def _restored(state: Array, values: Sequence[Value]) -> Value:
     """The number remembered: of dates a date."""
     first = values[0] if values else None
-    return replace(first, values=state) if isinstance(first, Times) else state
+    return first.of_days(state) if isinstance(first, Times) else state
 
 
 def _spread(name: str, summary: Callable[[Array], Any]) -> Function:

@@ -1,4 +1,7 @@
-"""Dates and times: R's ``Date`` (days since 1970-01-01) and ``POSIXct`` (seconds since then)."""
+"""Dates and times: R's ``Date`` (days since 1970-01-01) and ``POSIXct`` (seconds since then).
+
+As a number both are days: those of a time have fractions.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,14 @@ class Times:
     def seconds(self) -> Array:
         """Seconds since 1970-01-01 UTC; a date begins at midnight UTC."""
         return self.values * DAY if self.date else self.values
+
+    def days(self) -> Array:
+        """Days since 1970-01-01 UTC, of a time with fractions: what it is where a number is needed."""
+        return self.values if self.date else self.values / DAY
+
+    def of_days(self, numbers: Array) -> Times:
+        """Days as the same kind of date or time."""
+        return replace(self, values=numbers if self.date else numbers * DAY)
 
     def as_kind(self, date: bool) -> Times:
         """The same as dates or as times; a time is on the day that its own time zone has then."""
@@ -129,7 +140,7 @@ def read_texts(texts: Sequence[str], like: Times, form: str | None = None) -> li
     FormulaError
         For a text that is no date, where no ``form`` was given.
     """
-    read: Callable[[str], datetime | None] = _iso if form is None else _with_form(form)
+    read: Callable[[str], datetime | None] = iso_time if form is None else with_form(form)
     out = []
     for text in texts:
         clock = read(text.strip())
@@ -145,7 +156,8 @@ def _number(clock: datetime, like: Times) -> float:
     return (clock.replace(tzinfo=read_zone(like.zone)) - _EPOCH).total_seconds()
 
 
-def _iso(text: str) -> datetime | None:
+def iso_time(text: str) -> datetime | None:
+    """The date and time of text such as ``2020-01-31 12:30``; None for other text."""
     match = _DATE.match(text)
     if match is None:
         return None
@@ -157,7 +169,9 @@ def _iso(text: str) -> datetime | None:
         return None
 
 
-def _with_form(form: str) -> Callable[[str], datetime | None]:
+def with_form(form: str) -> Callable[[str], datetime | None]:
+    """What reads text under a format such as ``%d.%m.%Y``."""
+
     def read(text: str) -> datetime | None:
         try:
             return datetime.strptime(text, form).replace(tzinfo=None)

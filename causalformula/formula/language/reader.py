@@ -29,6 +29,7 @@ from causalformula.formula.language.roles import (
     check_intercept,
     is_number,
     read_role,
+    refuse_bars,
     role_calls,
     short,
 )
@@ -104,6 +105,7 @@ def parse_model(text: str, env: Iterable[str] = ()) -> tuple[Node | None, Node]:
             raise FormulaError(message, text, function_span(call))
     if left is not None:
         _check_left(left, context)
+    refuse_bars(right, context)
     check_functions(right, text, context.env)
     return left, right
 
@@ -193,6 +195,7 @@ def _check_left(left: Node, context: Context) -> None:
 def _roles(right: Node, context: Context) -> list[Role]:
     """Roles in order of appearance, all that is adjusted for gathered where the first of it stands."""
     main, absorbed = _bar(right, context)
+    refuse_bars(main, context)
     roles: list[Role] = []
     groups: list[_Group] = []
     place = 0

@@ -83,6 +83,7 @@ def _check_body(node: Node, record: RoleRecord, context: Context) -> None:
     if record.reads == "variable" and is_operator(node) and isinstance(node, Call) and node.function in ALGEBRA:
         raise context.error(f"arithmetic in {record.name}(...) goes inside I(): I({deparse(node)})", node)
     if record.reads == "terms":
+        refuse_bars(node, context, record)
         check_intercept(node, context)
 
 
@@ -111,16 +112,67 @@ def _unknown_option(name: str, record: RoleRecord) -> str:
     return f"{record.name} has no option {name!r}{near} It takes {', '.join(allowed) or 'none'}: {record.example}"
 
 
-def check_intercept(node: Node, context: Context) -> None:
-    """Refuse ``- 1`` and ``+ 0`` wherever the term algebra would see them."""
+def _algebra(node: Node) -> Iterator[Node]:
+    """Every piece that the term algebra sees, in order of appearance: what stands in functions is their own."""
     stack = [node]
     while stack:
         top = stack.pop()
-        if isinstance(top, Number) and top.value == 0:
-            raise context.error(INTERCEPT, top)
-        if not isinstance(top, Call) or not (top.function in ALGEBRA or top.function == "("):
-            continue
-        last = top.args[-1].value
-        if top.function == "-" and isinstance(last, Number):
-            raise context.error(INTERCEPT, last)
-        stack.extend(a.value for a in (top.args[:1] if top.function == "^" else top.args))
+        yield top
+        if isinstance(top, Call) and (top.function in ALGEBRA or top.function == "("):
+            stack.extend(a.value for a in reversed(top.args[:1] if top.function == "^" else top.args))
+
+
+def check_intercept(node: Node, context: Context) -> None:
+    """Refuse ``- 1`` and ``+ 0`` wherever the term algebra would see them."""
+    for piece in _algebra(node):
+        if is_number(piece, 0):
+            raise context.error(INTERCEPT, piece)
+        if isinstance(piece, Call) and piece.function == "-" and isinstance(piece.args[-1].value, Number):
+            raise context.error(INTERCEPT, piece.args[-1].value)
+
+
+def refuse_bars(node: Node, context: Context, record: RoleRecord | None = None) -> None:
+    """Refuse ``|`` wherever the term algebra would see it, where R makes a logical "or" in silence.
+
+    Every reader means groups: fixed effects behind fixest's bar, random ones in lme4's parentheses.
+
+    Parameters
+    ----------
+    record : RoleRecord, optional
+        The role whose terms these are.
+    """
+    bracketed = False
+    for piece in _algebra(node):
+        if isinstance(piece, Call) and piece.function == "|":
+            message = _random(piece) if bracketed else _fixed(piece, record)
+            raise context.error(message + _logical(piece), piece.args[1].value)
+        bracketed = isinstance(piece, Call) and piece.function == "("
+
+
+def _random(bar: Call) -> str:
+    g = _groups(bar)
+    return (
+        f"({short(deparse(bar))}) reads as a random effect, as lme4 writes it, and there are no mixed models here; for "
+        f"units that are alike within groups cluster the standard errors, vcov='~{g}', and write factor({g}) among the "
+        "terms for few groups"
+    )
+
+
+def _groups(bar: Call) -> str:
+    groups = bar.args[1].value
+    return short(deparse(groups)) if is_name(groups) else "g"
+
+
+def _fixed(bar: Call, record: RoleRecord | None) -> str:
+    few = f"write factor({_groups(bar)}) among the terms for few groups"
+    if record is None:
+        return f"`|` between terms reads as fixed effects, which a plain model does not absorb yet; {few}"
+    if record.adjusts:
+        return f"`|` in {record.name}(...) reads as fixed effects; these are a role of their own, fe(...), or {few}"
+    both = " + ".join(deparse(a.value) for a in bar.args)
+    return f"`|` in {record.name}(...) joins nothing; write {record.name}({short(both)})"
+
+
+def _logical(bar: Call) -> str:
+    alone = is_number(bar.args[0].value, 0, 1) or any(role_calls(bar))
+    return "" if alone else f". The logical 'or' is I({short(deparse(bar))})"

@@ -271,8 +271,8 @@ def _write(out: Array, position: int, term: Term, prepared: Mapping[int, Prepare
 
 def one_column(value: Value, n: int, label: str, source: str | None, span: tuple[int, int]) -> Value:
     """The value of a variable, once it is known to be one: of a kind that has rows, and as many as the data."""
-    if isinstance(value, Times):  # as R's model.matrix has them: days, or seconds
-        value = value.values
+    if isinstance(value, Times):
+        value = value.days()
     if not isinstance(value, np.ndarray | Matrix | Logical | Strings | Factor):
         raise FormulaError(f"{label} is {kind(value)}, not a variable", source, span)
     if isinstance(value, Matrix) and value.values.shape[1] == 1:  # R drops the dimension: scale(x), cbind(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeGuard
 
@@ -10,13 +10,11 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, IdentificationError, some
 from causalformula.inference.evidence import Influence
-from causalformula.inference.refit import spread
+from causalformula.inference.refit import in_chunks, spread
 from causalformula.inference.requests import Jackknife
 from causalformula.inference.sandwich.variances import FULL_LEVERAGE
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Codes
-
-CHUNK_CELLS = 4_000_000
 
 
 def jackknife(
@@ -70,13 +68,11 @@ def jackknife(
 
 
 def _refitted(refit: Callable[[Array], Array], codes: Codes | None, count: int, n: int, n_jobs: int | None) -> Array:
-    size = max(1, CHUNK_CELLS // n)
-    starts = range(0, count, size)
-    work = [np.arange(s, min(s + size, count)) for s in starts]
-    return np.vstack(spread(partial(_chunk, refit, codes, n), work, n_jobs))
+    return np.vstack(spread(partial(_chunk, refit, codes, n), in_chunks(range(count), n), n_jobs))
 
 
-def _chunk(refit: Callable[[Array], Array], codes: Codes | None, n: int, groups: Codes) -> Array:
+def _chunk(refit: Callable[[Array], Array], codes: Codes | None, n: int, left_out: Sequence[int]) -> Array:
+    groups = np.asarray(left_out)
     weights = np.ones((len(groups), n))
     if codes is None:
         weights[np.arange(len(groups)), groups] = 0.0

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, warn
-from causalformula.inference.refit import spread
-from causalformula.inference.requests import Bootstrap, check_seed
+from causalformula.inference.checks import check_seed
+from causalformula.inference.refit import in_chunks, spread
+from causalformula.inference.requests import Bootstrap
 from causalformula.numerics.arrays import Array, Codes
 
-# Replicates are refitted a chunk at a time; the chunk depends on n alone, so results do not depend on n_jobs.
-CHUNK_CELLS = 4_000_000
-CHUNK_MOST = 250
 MOST_FAILED = 0.05
 
 
@@ -73,8 +71,7 @@ def bootstrap(
     _refuse_single(plan, request)
     seed = fresh_seed(request.seed)
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
-    size = max(1, min(CHUNK_MOST, CHUNK_CELLS // max(n, 1)))
-    chunks = [children[i : i + size] for i in range(0, len(children), size)]
+    chunks = in_chunks(children, n)
     draws = np.vstack(spread(partial(_chunk, refit, plan), chunks, request.n_jobs, "bootstrap"))
     good = np.isfinite(draws).all(axis=1)
     failed = int((~good).sum())
@@ -180,21 +177,12 @@ class Plan:
         return text + (f" within strata of {request.strata}" if request.strata else "")
 
 
-def _chunk(refit: Callable[[Array], Array], plan: Plan, children: list[np.random.SeedSequence]) -> Array:
-    """A chunk of replicates on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
+def _chunk(refit: Callable[[Array], Array], plan: Plan, children: Sequence[np.random.SeedSequence]) -> Array:
+    """A chunk of replicates."""
     weights = np.empty((len(children), plan.n))
     for child, row in zip(children, weights, strict=True):
         plan.weights(child, row)
-    with _libraries().limit(limits=1, user_api="blas"):
-        return np.atleast_2d(refit(weights))
-
-
-@cache
-def _libraries() -> Any:
-    """The libraries that have threads, looked up once in a process: looking takes as long as many a refit."""
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-
-    return ThreadpoolController()
+    return np.atleast_2d(refit(weights))
 
 
 def interval(draws: Array, theta: Array, level: float, kind: str) -> Array:

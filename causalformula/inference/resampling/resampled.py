@@ -15,7 +15,8 @@ from causalformula.inference.resampling.intervals import BCa, Studentized, accel
 from causalformula.inference.resampling.jackknife import jackknife
 from causalformula.inference.resampling.resample import bootstrap
 from causalformula.inference.resampling.wild import wild_bootstrap
-from causalformula.inference.sandwich.caveats import FEW
+from causalformula.inference.safer import safer
+from causalformula.inference.sandwich.few import told_of_few_draws, told_of_fewest
 from causalformula.inference.sandwich.rows import Reference
 from causalformula.numerics.arrays import Array, Codes
 
@@ -77,7 +78,8 @@ def resampled(
         raise CapabilityError("the number of rows to leave out is not known for this estimator; name a cluster column")
     matrix, count = jackknife(estimate.theta, estimate.evidence, request, clusters, n, refit)
     unit = f"clusters of {request.cluster}: {count}" if request.cluster else f"rows: {count}"
-    return Resampled(matrix, count - 1.0, f"jackknife ({unit}, about the {request.centre})")
+    notes = told_of_fewest(_counted(request, groups))
+    return Resampled(matrix, count - 1.0, f"jackknife ({unit}, about the {request.centre})", notes=notes)
 
 
 def spread(draws: Array) -> Array:
@@ -99,20 +101,14 @@ def _bootstrap(
     draws = outcome.draws[:, : len(estimate)]
     label = f"bootstrap ({outcome.scheme}, {len(draws)} replicates, seed {outcome.seed})"
     reference = _reference(estimate, request, groups, outcome.draws)
-    notes = (*outcome.notes, *_few_clusters(request, groups))
+    counts = _counted(request, groups)
+    notes = (*outcome.notes, *told_of_few_draws(counts, safer(counts, estimate) if counts else ""))
     return Resampled(spread(draws), np.inf, label, draws, notes, reference, outcome.seed)
 
 
-def _few_clusters(request: Bootstrap, groups: Mapping[str, Codes]) -> tuple[str, ...]:
-    """A note where there are few clusters to draw from."""
-    name = request.cluster
-    count = len(np.unique(groups[name])) if name else FEW
-    if count >= FEW:
-        return ()
-    return (
-        f"Note: {count} clusters of {name} are few to draw from: these standard errors and limits tend to be "
-        "too small. Of one regression CR2 or the wild bootstrap is safer",
-    )
+def _counted(request: Bootstrap | Jackknife, groups: Mapping[str, Codes]) -> dict[str, int]:
+    """The clusters of a resampling; none where it draws rows."""
+    return {request.cluster: len(np.unique(groups[request.cluster]))} if request.cluster else {}
 
 
 def _reference(estimate: Estimate, request: Bootstrap, groups: Mapping[str, Codes], draws: Array) -> Reference | None:

@@ -24,6 +24,7 @@ from causalformula.errors import CapabilityError, DataError
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Wild
 from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.inference.sandwich.few import told_of_fewest
 from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -241,6 +242,16 @@ def linear_root(evidence: Influence) -> Hat:
     return root
 
 
+def answers(evidence: Influence, theta: Array) -> bool:
+    """Whether there is a wild bootstrap of these estimates."""
+    try:
+        linear_root(evidence)
+        _refuse_nonlinear(evidence, theta)
+    except CapabilityError:
+        return False
+    return True
+
+
 def _refuse_nonlinear(evidence: Influence, theta: Array) -> None:
     """Estimates must be ``jac @ coefficients``, not a nonlinear function that has that slope."""
     value = evidence.jac @ evidence.stages[0].theta
@@ -366,9 +377,9 @@ def _too_few(request: Wild, count: int) -> tuple[str, ...]:
     least = 1 if request.tails == "symmetric" else 2
     smallest = 2 / patterns if request.null else least / (patterns + 1)
     if request.weights != "rademacher" or smallest <= USUAL:
-        return ()
-    unit = "clusters" if request.cluster else "rows"
+        return told_of_fewest({request.cluster: count}) if request.cluster else ()
+    unit, of = ("clusters", f", cluster={request.cluster!r}") if request.cluster else ("rows", "")
     return (
         f"Note: {count} {unit} have {patterns:g} sign patterns, so that no p-value is below {smallest:.4g} and 95% "
-        "limits are infinite, whatever the data; weights='webb' has more patterns",
+        "limits are infinite, whatever the data; " + f"cf.Wild(weights='webb'{of}) has more patterns",
     )

@@ -1,8 +1,9 @@
-"""What clustered standard errors cannot tell: estimates that rest on one cluster, few clusters, indefinite matrices."""
+"""What clustered standard errors cannot tell: estimates that one cluster leads, lost digits, indefinite matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,35 +11,98 @@ from causalformula.errors import some, warn
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.definite import nearest_psd
-from causalformula.inference.sandwich.dominant import resting
-from causalformula.inference.sandwich.groupings import intersect, rows_used
+from causalformula.inference.sandwich.dominant import Led, led, lost_digits
+from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
+from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
 
-# Below this many clusters tests that count on many reject too often (Cameron and Miller 2015: 20 to 50 are few).
-FEW = 20
 # A variance below this share of the classical one is rounding.
 NOTHING = 1e-16
-# Adjustments whose degrees of freedom know how many clusters there are.
-SMALL_SAMPLE = ("CR2", "CR3")
+# Adjustments that know what a cluster leads.
+ADJUSTED = ("CR2", "CR3")
+# Relative errors from which a note says how many digits there are, and above which there are none.
+FEWER_DIGITS, NO_DIGITS = 1e-6, 1e-2
+# Weights are looked at where the largest is this many times the smallest.
+WIDE = 1e6
 
 
-def resting_on_one(evidence: Influence, codes: Iterable[Codes], matrix: Array, strict: bool) -> Bools:
-    """Estimates (q,) that do not exist without one of the clusters of a grouping: their variance cannot be told.
+@dataclass(frozen=True, eq=False)
+class Leadership:
+    """Estimates (q,) that depend on one cluster, by what it means for their standard errors.
 
-    R gives such a coefficient what variance the others leave in it, as a dummy variable's beside covariates. It is kept
-    unless nothing is left (a variance that is zero but for rounding), or unless ``strict``: an effect is the contrast
-    of arms, and of an arm in one cluster nothing is known.
+    Parameters
+    ----------
+    lost : ndarray of bool
+        They rest on it, and have none.
+    kept : ndarray of bool
+        They rest on it, and have what the others leave in them, as R gives it.
+    untold : ndarray of bool
+        What other clusters know is rounding: they have none.
+    mostly : ndarray of bool
+        It knows nearly all of them, and the variance takes no account of it.
+    error : float
+        Relative, of all standard errors, by weights that differ too much for doubles.
     """
-    lost = np.zeros(evidence.size, dtype=bool)
-    root = evidence.root
-    if root is None or not (strict or _vanished(evidence, root, matrix).any()):
-        return lost
-    used = rows_used(evidence)
+
+    lost: Bools
+    kept: Bools
+    untold: Bools
+    mostly: Bools
+    error: float = 0.0
+
+    @property
+    def undefined(self) -> Bools:
+        """Estimates without a standard error."""
+        return self.lost | self.untold if self.error < NO_DIGITS else np.ones(len(self.lost), dtype=bool)
+
+    def mixed(self, others: Sequence[Leadership], mix: Array) -> Leadership:
+        """Of combinations ``mix`` (q, Q) of the estimates of this and other fits."""
+        every = (self, *others)
+
+        def any_of(marked: Sequence[Bools]) -> Bools:
+            return np.asarray(((mix != 0) & np.concatenate(marked)).any(axis=1))
+
+        return Leadership(
+            any_of([each.lost for each in every]),
+            any_of([each.kept for each in every]),
+            any_of([each.untold for each in every]),
+            any_of([each.mostly for each in every]),
+            max(each.error for each in every),
+        )
+
+
+def leadership(
+    evidence: Influence, codes: Iterable[Codes], matrix: Array, request: Cluster, strict: bool
+) -> Leadership:
+    """Estimates (q,) that depend on one of the clusters of a grouping.
+
+    R gives a coefficient that rests on one what variance the others leave in it, as a dummy variable's beside
+    covariates. It is kept unless nothing is left (a variance that is zero but for rounding), or unless ``strict``: an
+    effect is the contrast of arms, and of an arm in one cluster nothing is known.
+    """
+    root, found, error = evidence.root, Led.none(evidence.size), 0.0
+    if root is None:
+        return Leadership(found.alone, found.alone, found.untold, found.mostly)
+    used, jac = rows_used(evidence), evidence.jac[:, -evidence.stages[-1].size :]
     for each in codes:
         inside, count = intersect([each], used)
-        lost |= resting(root, inside, count, evidence.jac[:, -evidence.stages[-1].size :])[0]
-    return lost if strict else lost & _vanished(evidence, root, matrix)
+        found |= led(root, inside, count, jac)
+        error = max(error, _error(evidence, root, inside, count, request))
+    lost = found.alone if strict else found.alone & _vanished(evidence, root, matrix)
+    mostly = found.mostly & ~found.alone & ~found.untold
+    return Leadership(lost, found.alone & ~lost, found.untold, mostly & (request.type not in ADJUSTED), error)
+
+
+def _error(evidence: Influence, root: Hat, codes: Codes, count: int, request: Cluster) -> float:
+    """Relative error of the clusters' sums: how far they are from the zero that they add up to."""
+    w = root.w[root.w > 0]
+    if not len(w) or not root.least_squares or w.max() < WIDE * w.min():
+        return 0.0
+    sums, _ = cluster_sums(evidence, VARIANCES["CR0"], codes, count, True, False)
+    largest = np.abs(sums).max(axis=0)
+    off = float((np.abs(sums.sum(axis=0))[largest > 0] / largest[largest > 0]).max(initial=0.0))
+    return max(off, lost_digits(root, codes, count)) if request.type in ADJUSTED else off
 
 
 def _vanished(evidence: Influence, root: Hat, matrix: Array) -> Bools:
@@ -59,45 +123,60 @@ def undefined(matrix: Array, lost: Bools) -> Array:
     return matrix
 
 
-def told_of_resting(lost: Bools, names: Sequence[str], request: Cluster) -> tuple[str, ...]:
-    """A note, and a warning, where standard errors do not exist because an estimate rests on one cluster."""
-    if not lost.any():
-        return ()
-    gone = [name for name, out in zip(names, lost, strict=True) if out]
-    which = f"the standard error of {gone[0]} is" if len(gone) == 1 else f"standard errors of {some(gone)} are"
-    note = (
-        f"Note: {which} not defined: without one cluster of {' or '.join(request.by)} "
-        f"{'it does' if len(gone) == 1 else 'each does'} not exist, and the residuals there sum to zero, whatever the "
-        "error. 'HC1' has one, if the clusters may be ignored; otherwise take clusters that several share"
-    )
-    warn(note.removeprefix("Note: "))
-    return (note,)
+def told_of_leadership(found: Leadership, names: Sequence[str], request: Cluster, advice: str) -> tuple[str, ...]:
+    """Notes on estimates that depend on one cluster, and warnings where these have no standard errors."""
+    by = " or ".join(request.by)
+    notes, gone = [], _the(found.lost, names)
+    if gone:
+        notes.append(
+            f"{gone} not defined: without one cluster of {by} {'it does' if found.lost.sum() == 1 else 'each does'} "
+            "not exist, and the residuals there sum to zero, whatever the error. 'HC1' has one, if the clusters may be "
+            "ignored; otherwise take clusters that several share"
+        )
+    if found.error >= NO_DIGITS:
+        notes.append(
+            f"the standard errors are not defined: weights within and between clusters of {by} differ so much that in "
+            "double precision no digit of theirs is left"
+        )
+    elif gone := _the(found.untold, names):
+        notes.append(
+            f"{gone} not defined: beside one cluster of {by} the others have so little weight that double precision "
+            "keeps no digit of what they tell"
+        )
+    for note in notes:
+        warn(note)
+    return tuple(f"Note: {note}" for note in [*notes, *_said(found, names, by, advice)])
 
 
-def told_of_few(counts: Mapping[str, int], request: Cluster, advice: str) -> tuple[str, ...]:
-    """A note where there are so few clusters that a variance made for many is too small."""
-    few = {name: count for name, count in counts.items() if count < FEW}
-    if not few or request.type in SMALL_SAMPLE:
-        return ()
-    clusters = " and ".join(f"{count} clusters of {name}" for name, count in few.items())
-    return (
-        f"Note: {clusters} are few, and these standard errors count on many: they tend to be too small. "
-        f"Safer: {advice}",
-    )
+def _said(found: Leadership, names: Sequence[str], by: str, advice: str) -> list[str]:
+    """What is said beside standard errors that stand."""
+    notes = []
+    if rest := _which(found.kept, names):
+        one = found.kept.sum() == 1
+        verb, errors = ("rests", "error leaves") if one else ("each rest", "errors leave")
+        notes.append(
+            f"{rest} {verb} on one cluster of {by}, whose own error these data cannot tell: the standard {errors} it "
+            "out, as R's"
+        )
+    if led_by := _which(found.mostly, names):
+        notes.append(
+            f"one cluster of {by} holds nearly all that is known of {led_by}; its residuals there are fitted away, and "
+            f"standard errors made of them are far too small. Safer: {advice}"
+        )
+    if FEWER_DIGITS <= found.error < NO_DIGITS:
+        digits = int(-np.log10(found.error))
+        notes.append(f"weights differ so much that only {digits} digits of these standard errors are certain")
+    return notes
 
 
-def safer(request: Cluster, evidence: Influence) -> str:
-    """What is there for this estimate instead."""
-    name = request.by[0]
-    if len(request.by) > 1 or evidence.root is None or len(evidence.stages) > 1:
-        return f"cf.Jackknife(cluster={name!r})"
-    wild = f", or 'wild ~ {quoted(name)}'" if evidence.root.least_squares else ""
-    return f"vcov='CR2 ~ {quoted(name)}'{wild}"
+def _which(marked: Bools, names: Sequence[str]) -> str:
+    return some([name for name, out in zip(names, marked, strict=True) if out]) if marked.any() else ""
 
 
-def quoted(name: str) -> str:
-    """A column's name as a request in text has it."""
-    return name if name.isidentifier() else f"`{name}`"
+def _the(marked: Bools, names: Sequence[str]) -> str:
+    """The subject of a sentence on standard errors, with its verb."""
+    which = _which(marked, names)
+    return which and (f"the standard error of {which} is" if marked.sum() == 1 else f"standard errors of {which} are")
 
 
 def told_of_indefinite(matrix: Array, names: Sequence[str], request: Cluster) -> tuple[str, ...]:

@@ -14,15 +14,16 @@ each ``T_gh`` is a diagonal plus a product of low rank; no matrix has n or G row
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import CapabilityError
-from causalformula.inference.sandwich.dominant import Dominant, dominant, dominating
+from causalformula.inference.sandwich.dominant import Dominant, basis_of, dominant, dominating, of_rows
 from causalformula.inference.sandwich.roots import inverse_root_times, power_of_free
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.linalg import gram
 
 # Numbers held at once for a batch of clusters of one size.
 BATCH_CELLS = 2_000_000
@@ -70,11 +71,11 @@ def cr3(hat: Hat, codes: Codes, count: int, jac: Array) -> Adjusted:
 
 
 def _adjusted(hat: Hat, codes: Codes, count: int, jac: Array, power: float) -> Adjusted:
-    problem = Problem.of(hat)
+    problem = Problem.of(hat, codes, count)
     contrasts = problem.L.T @ jac.T
     sums = np.zeros((count, len(jac)))
     moments = Moments.zeros(problem, len(jac))
-    few = Few.of(problem, codes, count, power)
+    few = Few.of(problem, power)
     for rows, ids in batches(codes, few.others, count, problem.width):
         batch = problem.batch(rows, ids, power)
         sums[ids] = batch.scores @ contrasts
@@ -102,13 +103,15 @@ class Few:
     between: Mapping[tuple[int, int], Array]
 
     @classmethod
-    def of(cls, problem: Problem, codes: Codes, count: int, power: float) -> Few:
+    def of(cls, problem: Problem, power: float) -> Few:
         """Found and adjusted."""
         hat = problem.hat
-        found = dominating(hat, codes, count)
+        found = problem.found
         if not found:
             return cls([], problem.used, {})
-        clusters = [dominant(hat, rows, g, power, problem.Q is None) for g, rows in found]
+        clusters = [
+            dominant(hat, rows, g, power, problem.Q is None, problem.L, k == 0) for k, (g, rows) in enumerate(found)
+        ]
         others = hat.w > 0
         squares = []
         for _, rows in found:
@@ -158,29 +161,39 @@ class Problem:
         Rows of positive weight; None when all are.
     Q : ndarray (p, p), optional
         ``L' X'W^2X L``; None where the weights are inverse variances (or all equal).
+    found : list of (int, ndarray of int)
+        Clusters that dominate with their rows; L is the basis of the first.
     """
 
     hat: Hat
     L: Array
     used: Bools | None
     Q: Array | None
+    found: list[tuple[int, Codes]]
 
     @classmethod
-    def of(cls, hat: Hat) -> Problem:
-        """Whiten the columns, and see whether the weights are inverse variances."""
+    def of(cls, hat: Hat, codes: Codes, count: int) -> Problem:
+        """Whiten the columns, and see whether the weights are inverse variances and which clusters dominate."""
         if hat.X.shape[1] != len(hat.bread):
             raise CapabilityError("CR2 and CR3 need the design of a regression; use 'CR1' or a bootstrap over clusters")
         hat = hat.in_unit()
         used = hat.w > 0
         weights = hat.w[used]
-        L = hat.whitening
+        found = dominating(hat, codes, count)
+        L = basis_of(hat, found[0][1], hat.whitening) if found else hat.whitening
         consistent = hat.target is not None or bool(weights.min() == weights.max())
-        Q = None if consistent else L.T @ (hat.X.T @ (hat.X * (hat.w**2)[:, None])) @ L
-        return cls(hat, L, None if used.all() else used, Q)
+        problem = cls(hat, L, None if used.all() else used, None, found)
+        if consistent:
+            return problem
+        others = np.ones(len(hat.w), dtype=bool)
+        for _, rows in found:
+            others[rows] = False
+        Q = L.T @ gram(hat.X[others] if found else hat.X, (hat.w[others] if found else hat.w) ** 2) @ L
+        return replace(problem, Q=np.sum([Q, *(problem.squared(rows) for _, rows in found)], axis=0))
 
     def squared(self, rows: Codes) -> Array:
         """``L'X'W^2X L`` of some rows (p, p)."""
-        weighted = self.hat.w[rows][:, None] * (self.hat.X[rows] @ self.L)
+        weighted = self.hat.w[rows][:, None] * of_rows(self.hat, rows, self.L)
         return np.asarray(weighted.T @ weighted)
 
     @property

@@ -12,10 +12,14 @@ from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.dominant import ROUNDING
 from causalformula.inference.sandwich.rows import small_sample_factor
 from causalformula.inference.sandwich.variances import Variance
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
+
+# A cluster leads where the influences of all others are less than this share of all, in size.
+LEADING = 1e-4
 
 
 def clustered(
@@ -87,10 +91,26 @@ def cluster_sums(
     """Influences summed by cluster (G, q), the root's adjusted where the row says so, with its degrees of freedom."""
     if row.by_cluster is None or evidence.root is None:
         psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=unconditional)
-        return group_sums(psi, codes, count), None
+        return balanced_sums(psi, codes, count), None
     adjusted = row.by_cluster(evidence.root, codes, count, evidence.jac[:, -evidence.stages[-1].size :])
     rest = evidence.psi(adjust=np.zeros(evidence.n), expected=row.expected, fixed=fixed, unconditional=unconditional)
     return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
+
+
+def balanced_sums(psi: Array, codes: Codes, count: int) -> Array:
+    """Influences summed by cluster (G, q); where one cluster's are far larger than its sum, from those of the others.
+
+    Influences sum to zero. A cluster of nearly all the weight has a sum as small as that of the others, made of numbers
+    so much larger that their rounding is as large as it.
+    """
+    sums = group_sums(psi, codes, count)
+    sizes = group_sums(np.abs(psi), codes, count)
+    first, total = sizes.argmax(axis=0), sizes.sum(axis=0)
+    for k in np.flatnonzero(total - sizes.max(axis=0, initial=0.0) < LEADING * total):
+        others = np.delete(sums[:, k], first[k]).sum()
+        if abs(sums[first[k], k] + others) <= ROUNDING * sizes[first[k], k]:
+            sums[first[k], k] = -others
+    return sums
 
 
 def intersect(codes: list[Codes], used: Bools | None = None) -> tuple[Codes, int]:

@@ -202,11 +202,12 @@ def _in_order(codes: Codes, name: str) -> Codes:
     return np.argsort(codes, kind="stable")
 
 
-def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str]:
-    """Covariance of the estimates (q, q) under serial dependence, and its label."""
+def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str, int]:
+    """Covariance of the estimates (q, q) under serial dependence, its label, and the number of periods (or rows)."""
     scores, weights, counted, given = _sequence(evidence, request.unconditional)
     used = _used(evidence)
     k = evidence.root.rank if evidence.root is not None else evidence.size
+    periods = int(used.sum())
     if isinstance(request, DriscollKraay):
         codes = np.unique(groups[request.time][used], return_inverse=True)[1]
         periods = int(codes.max()) + 1
@@ -216,10 +217,10 @@ def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[st
         label = f"Driscoll-Kraay ({periods} periods of {request.time}, lag {lag})"
     else:
         order = _in_order(groups[request.order_by][used], request.order_by) if request.order_by else slice(None)
-        _check_reach(request.lag or 0, int(used.sum()), "rows")
+        _check_reach(request.lag or 0, periods, "rows")
         matrix, width = hac(scores[used][order], counted, request, k, given)
         label = _label(request, width)
-    return np.asarray(weights.T @ matrix @ weights), label
+    return np.asarray(weights.T @ matrix @ weights), label, periods
 
 
 def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, Array, Callable[[Array], Array]]:

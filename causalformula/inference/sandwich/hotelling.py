@@ -47,7 +47,7 @@ class Pieces:
         q = contrasts.shape[1]
         core = Moments.zeros(problem, q).core
         energy, F = np.zeros((count, q, q)), np.zeros((count, len(core), q))
-        few = Few.of(problem, codes, count, power)
+        few = Few.of(problem, power)
         for rows, ids in batches(codes, few.others, count, problem.width):
             batch = problem.batch(rows, ids, power)
             energy[ids] = contrasts.T @ batch.energy @ contrasts
@@ -107,7 +107,7 @@ def hotelling_freedom(hat: Hat, codes: Codes, count: int, jac: Array, power: flo
     -----
     R: ``clubSandwich::Wald_test(test = 'HTZ')`` 0.5.8. For one contrast these are Satterthwaite's.
     """
-    problem = Problem.of(hat)
+    problem = Problem.of(hat, codes, count)
     pieces = Pieces.of(problem, codes, count, problem.L.T @ jac.T, power)
     values, vectors = np.linalg.eigh(pieces.expectation())
     q = len(jac)

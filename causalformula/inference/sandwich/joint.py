@@ -18,21 +18,21 @@ import numpy as np
 from causalformula.errors import CapabilityError, DataError, OptionError, some
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.request_text import describe
+from causalformula.inference.request_text import describe, quoted
 from causalformula.inference.requests import HC, Asympt, Cluster, Request
 from causalformula.inference.sandwich.caveats import (
-    quoted,
-    resting_on_one,
-    told_of_few,
+    Leadership,
+    leadership,
     told_of_indefinite,
-    told_of_resting,
+    told_of_leadership,
     undefined,
 )
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
+from causalformula.inference.sandwich.few import told_of_few
 from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, sizes
 from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
 from causalformula.inference.sandwich.variances import full_leverage
-from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +94,12 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
     notes: tuple[str, ...] = ()
     if isinstance(request, Cluster):
         matrix, df, label = _clustered(evidence, request, groups)
-        rests = _resting(evidence, request, groups)
-        notes = told_of_indefinite(matrix, estimate.names, request) + told_of_resting(rests, estimate.names, request)
-        notes += told_of_few(_sizes(evidence, request, groups), request, _advice(evidence, request))
-        matrix = undefined(matrix, rests)
+        advice = _advice(evidence, request, groups)
+        found = _leadership(evidence, request, groups)
+        notes = told_of_indefinite(matrix, estimate.names, request)
+        notes += told_of_leadership(found, estimate.names, request, advice)
+        notes += told_of_few(_sizes(evidence, request, groups), request, advice)
+        matrix = undefined(matrix, found.undefined)
     elif isinstance(request, (HC, Asympt)):
         by_row = [_by_row(part, request, evidence.n) for part in evidence.parts]
         rows = np.hstack([rows for rows, _ in by_row]) @ evidence.mix.T
@@ -124,23 +126,26 @@ def _sizes(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> di
     return {name: min(found[name] for found in each) for name in request.by}
 
 
-def _advice(evidence: Joint, request: Cluster) -> str:
+def _advice(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> str:
     """What there is for few clusters: CR2 of regressions, and otherwise the fits one by one."""
     roots = all(part.evidence.root is not None and len(part.evidence.stages) == 1 for part in evidence.parts)
-    if roots and len(request.by) == 1:
-        return f"with_vcov('CR2 ~ {quoted(request.by[0])}')"
-    return f"each fit by itself with cf.Jackknife(cluster={request.by[0]!r})"
+    counts = _sizes(evidence, request, groups)
+    name = min(counts, key=counts.__getitem__)
+    alone = f"by {name} alone " if len(counts) > 1 else ""
+    if roots:
+        return f"{alone}with_vcov('CR2 ~ {quoted(name)}')"
+    return f"{alone}each fit by itself with cf.Jackknife(cluster={name!r})"
 
 
-def _resting(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> Bools:
-    """Combinations (q,) of estimates that rest on one cluster in their own fits."""
+def _leadership(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -> Leadership:
+    """Combinations (q,) of estimates that depend on one cluster in their own fits."""
     assert evidence.mix is not None
-    lost = []
+    found = []
     for part in evidence.parts:
         codes = [groups[name][part.place] for name in request.by]
         own = _own_matrix(part.evidence, request, codes)
-        lost.append(resting_on_one(part.evidence, codes, own, False))
-    return np.asarray(((evidence.mix != 0) & np.concatenate(lost)).any(axis=1))
+        found.append(leadership(part.evidence, codes, own, request, False))
+    return found[0].mixed(found[1:], evidence.mix)
 
 
 def _own_matrix(own: Influence, request: Cluster, codes: list[Codes]) -> Array:

@@ -10,6 +10,9 @@ from causalformula.numerics.arrays import Array, Bools
 FREE = 1e-10
 # exp(-DIGITS) is below rounding.
 DIGITS = 37.0
+# Rows whose cosine is below this are orthogonal, and sweeps over all pairs after which rotations have long converged.
+ORTHOGONAL = 1e-15
+SWEEPS = 30
 
 
 def power_of_free(values: Array, power: float) -> Array:
@@ -95,3 +98,42 @@ def _null_directions(z: Array, phi: Array, vectors: Array, free: Bools) -> Array
     lost = ~free[:, ::-1][:, None, :most]
     found = np.linalg.qr(np.where(lost, z @ vectors[:, :, ::-1][:, :, :most] / phi, 0.0))[0]
     return np.asarray(np.where(lost, found, 0.0))
+
+
+def graded(top: Array, below: Array) -> tuple[Array, Array, Array]:
+    """Singular value decomposition of ``[top; below]``, with all digits where the rows of ``top`` are tiny.
+
+    Rotations of pairs of rows keep the small components of the small rows' vectors (Demmel and Veselic 1992), which
+    a bidiagonalisation loses. The rows below are of one size, and are made orthogonal together.
+
+    Returns
+    -------
+    P : ndarray (m, m)
+        Left vectors in columns.
+    values : ndarray (m,)
+        In no order.
+    right : ndarray (m, k)
+        Right vectors in rows.
+    """
+    d, rows, P = len(top), np.vstack([top, below]), np.eye(len(top) + len(below))
+    for _ in range(SWEEPS):
+        U, values, right = np.linalg.svd(rows[d:], full_matrices=False)
+        rows[d:], P[d:] = values[:, None] * right, U.T @ P[d:]
+        # a list, since all pairs are to be rotated
+        if not any([_rotated(rows, P, i, j) for i in range(d) for j in range(i + 1, len(rows))]):
+            break
+    values = np.sqrt((rows**2).sum(axis=1))
+    return P.T, values, rows / values[:, None]
+
+
+def _rotated(rows: Array, P: Array, i: int, j: int) -> bool:
+    """Rotate two rows until they are orthogonal, if they are not."""
+    one, other, product = rows[i] @ rows[i], rows[j] @ rows[j], rows[i] @ rows[j]
+    if abs(product) <= ORTHOGONAL * np.sqrt(one) * np.sqrt(other):
+        return False
+    zeta = (other - one) / (2 * product)
+    t = (1.0 if zeta >= 0 else -1.0) / (abs(zeta) + np.hypot(1.0, zeta))
+    c = 1 / np.hypot(1.0, t)
+    turn = np.array([[c, -c * t], [c * t, c]])
+    rows[[i, j]], P[[i, j]] = turn @ rows[[i, j]], turn @ P[[i, j]]
+    return True

@@ -40,7 +40,7 @@ def reused_weights(n: int, focal: Codes, matches: Codes) -> Array:
     found = matches >= 0
     counts = found.sum(axis=1)
     rows, columns = np.nonzero(found)
-    w = np.asarray(np.bincount(matches[rows, columns], 1.0 / counts[rows], minlength=n), dtype=np.float64)
+    w: Array = np.bincount(matches[rows, columns], 1.0 / counts[rows], minlength=n).astype(float)
     if w.any():
         w *= (w > 0).sum() / w.sum()
     w[focal[counts > 0]] = 1.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import OptionError, warn
+from causalformula.errors import OptionError, asks, warn
 from causalformula.formula.matrix.terms import Terms
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
@@ -27,6 +27,7 @@ from causalformula.results.models.formula import (
 from causalformula.results.reading.test import Test
 from causalformula.results.text.console import anova_text
 from causalformula.results.text.notebook import Shown
+from causalformula.words import TermTest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,8 @@ ROUNDING = 1e-13
 # R's rule: below this share of the fitted values' squares there is no residual variance to test against.
 PERFECT = 1e-10
 # Columns of statistics and their p-values.
+# Tests of nested models.
+NESTED = ("F", "Chisq")
 TESTS = ("F value", "F", "Chisq", "Pr(>F)", "Pr(>Chi)", "Pr(>Chisq)", "Pr(wild)", "LRT", "scaled dev.")
 
 
@@ -113,7 +116,7 @@ def choose_test(model: ModelCore, test: str | bool | None) -> str:
         return "Chisq" if known else "F"
     if test is False or (isinstance(test, str) and test == "none"):
         return ""
-    if not isinstance(test, str) or test not in ("F", "Chisq"):
+    if not isinstance(test, str) or test not in NESTED:
         raise OptionError(f"test must be 'F', 'Chisq' or 'none', not {shown(test)}")
     return str(test)
 
@@ -121,7 +124,8 @@ def choose_test(model: ModelCore, test: str | bool | None) -> str:
 # -- anova ------------------------------------------------------------------------------------------------------------
 
 
-def anova(*models: ModelCore, test: str | bool | None = None) -> Anova:
+@asks
+def anova(*models: ModelCore, test: TermTest | Literal[False] | None = None) -> Anova:
     """Analysis of variance (``cf.lm``) or deviance (``cf.glm``).
 
     One model: its terms added one after the other. Several: each against the one before it, on the residual variance

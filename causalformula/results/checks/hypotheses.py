@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.errors import asks
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.requests import Bootstrap, Classical, Request
+from causalformula.inference.requests import Bootstrap, Classical, Request, Vcov
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
@@ -19,6 +20,7 @@ from causalformula.results.models.core import ModelCore
 from causalformula.results.models.formula import formula_lines
 from causalformula.results.reading.carried import Equations, carried, joint_test
 from causalformula.results.reading.estimates import Estimates
+from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, read
 from causalformula.results.reading.test import Test
 from causalformula.results.text.notebook import Shown
@@ -51,7 +53,8 @@ class Hypotheses(Shown, Estimates):
     test: Test
     model: ModelCore
 
-    def with_vcov(self, vcov: Any) -> Hypotheses:
+    @asks
+    def with_vcov(self, vcov: Vcov | None) -> Hypotheses:
         """The same equations under another covariance of the coefficients.
 
         Parameters
@@ -102,7 +105,7 @@ class Hypotheses(Shown, Estimates):
         Summary
         """
         cells = self.read(level).cells(self.equations, level)
-        lines = [f"Standard errors: {self.covariance.label}"]
+        lines = [two_sided(self.equations), f"Standard errors: {self.covariance.label}"]
         if isinstance(self.covariance.request, Bootstrap):
             lines.append(f"Intervals: {self.covariance.request.kind}")
         return Summary((cells, *lines, *self.covariance.notes, "", str(self.test)))

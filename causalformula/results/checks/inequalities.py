@@ -75,7 +75,10 @@ class Inequalities(Shown):
         return replace(plain, statistic=np.array([t for t, _ in rows]), p_value=np.array([p for _, p in rows]))
 
     def tidy(self, level: float = 0.95, names: Spelling = "broom") -> pd.DataFrame:
-        """One row an inequality: broom's columns, and ``null``, the null hypothesis in words.
+        """One row an inequality: broom's columns, and what is tested against what.
+
+        ``null`` and ``alternative`` are in words, ``term`` is the inequality as it was written; ``estimate`` is its
+        left minus its right side, and of an interval the value between the bounds.
 
         Parameters
         ----------
@@ -92,7 +95,8 @@ class Inequalities(Shown):
 
         reading = self.read(level)
         numbers = {name: np.asarray(getattr(reading, own)) for name, own in COLUMNS.items()}
-        heads = {"term": [claim.equation for claim in self.claims], "null": [claim.null for claim in self.claims]}
+        heads = {"term": [claim.text for claim in self.claims], "null": [claim.null for claim in self.claims]}
+        heads["alternative"] = [claim.alternative for claim in self.claims]
         return pd.DataFrame({**heads, **spelled(numbers, names)})
 
     def summary(self, level: float = 0.95) -> Summary:
@@ -110,6 +114,9 @@ class Inequalities(Shown):
         cells = self.read(level).cells([claim.null for claim in self.claims], level)
         names = tuple("one-sided Pr" if name.startswith("Pr(>|") else name for name in cells.cols)
         lines = ["One-sided tests; each row is a null hypothesis", "", replace(cells, cols=names)]
+        for claim in self.claims:
+            asked = " (equivalence, two one-sided tests)" if claim.equivalence else ""
+            lines.append(f"Null hypothesis: {claim.null}; alternative: {claim.alternative}{asked}")
         return Summary((*lines, f"Standard errors: {self.covariance.label}", *self.covariance.notes))
 
     def __repr__(self) -> str:

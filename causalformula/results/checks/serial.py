@@ -7,20 +7,28 @@ from itertools import pairwise
 import numpy as np
 
 from causalformula.backends.options import flag, one_of, whole
+from causalformula.errors import asks
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
+from causalformula.results.checks.anova import NESTED
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test, htest_text, ordered_rows
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.formula import formula_text
 from causalformula.results.reading.test import Test
+from causalformula.words import NestedTest, SerialAlternative
 
 # Above this, R takes the normal approximation to the Durbin-Watson statistic.
 EXACT_ROWS = 100
 ALTERNATIVES = {"greater": "greater than", "less": "less than", "two.sided": "not"}
 
 
+@asks
 def dwtest(
-    model: ModelCore, alternative: str = "greater", *, exact: bool | None = None, order_by: str | None = None
+    model: ModelCore,
+    alternative: SerialAlternative = "greater",
+    *,
+    exact: bool | None = None,
+    order_by: str | None = None,
 ) -> Test:
     """Durbin-Watson test for serial correlation of first order.
 
@@ -60,15 +68,15 @@ def dwtest(
     """
     check_plain(model, "dwtest")
     spelled = alternative.replace("-", ".") if isinstance(alternative, str) else alternative
-    alternative = one_of("alternative", spelled, ALTERNATIVES)
+    side = one_of("alternative", spelled, ALTERNATIVES)
     rows = ordered_rows(model, order_by)
     e, X = model.regression.hat.e[rows], model.regression.hat.X[rows]
     value = float(np.sum(np.diff(e) ** 2) / np.dot(e, e))
     exact = len(e) < EXACT_ROWS if exact is None else flag("exact", exact)
     below = _dw_exact(value, X) if exact else _dw_normal(value, X)
     # positive autocorrelation makes the statistic small
-    p = {"greater": below, "less": 1 - below, "two.sided": 2 * min(below, 1 - below)}[alternative]
-    named = Named("Durbin-Watson test", "DW", (), f"true autocorrelation is {ALTERNATIVES[alternative]} 0")
+    p = {"greater": below, "less": 1 - below, "two.sided": 2 * min(below, 1 - below)}[side]
+    named = Named("Durbin-Watson test", "DW", (), f"true autocorrelation is {ALTERNATIVES[side]} 0")
     return Test(value, float("nan"), p, named.method, None, htest_text(formula_text(model), named, value, (), p))
 
 
@@ -116,7 +124,8 @@ def _dw_exact(value: float, X: Array) -> float:
     return float(np.clip(0.5 - area / np.pi, 0, 1))
 
 
-def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: str | None = None) -> Test:
+@asks
+def bgtest(model: ModelCore, order: int = 1, type: NestedTest = "Chisq", *, order_by: str | None = None) -> Test:
     """Breusch-Godfrey test for serial correlation up to an order.
 
     Residuals are regressed on the model's regressors and on their own lags (zero before the first row).
@@ -151,7 +160,7 @@ def bgtest(model: ModelCore, order: int = 1, type: str = "Chisq", *, order_by: s
     Breusch (1978); Godfrey (1978).
     """
     check_plain(model, "bgtest")
-    one_of("type", type, ("Chisq", "F"))
+    one_of("type", type, NESTED[::-1])
     rows = ordered_rows(model, order_by)
     e, X = model.regression.hat.e[rows], model.regression.hat.X[rows]
     lags = range(1, whole("order", order, "the longest lag, less than the number of rows", len(e) - 1) + 1)

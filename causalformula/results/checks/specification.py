@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.options import flag, one_of, whole
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.frame.regression_frame import bind_regression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.checks.htest import Named, check_plain, chi_squared_test, f_test
 from causalformula.results.models.core import ModelCore
 from causalformula.results.reading.test import Test
+from causalformula.words import Powers
 
 # -- heteroscedasticity -----------------------------------------------------------------------------------------------
 
 
+@asks
 def bptest(model: ModelCore, varformula: str | None = None, studentize: bool = True) -> Test:
     """Breusch-Pagan test that the error variance does not depend on regressors.
 
@@ -82,7 +84,8 @@ MOST_POWER = 100
 KINDS = ("fitted", "regressor", "princomp")
 
 
-def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: str = "fitted") -> Test:
+@asks
+def resettest(model: ModelCore, power: int | Sequence[int] = (2, 3), type: Powers = "fitted") -> Test:
     """Ramsey's RESET test of the functional form: whether powers add anything to the model.
 
     Parameters

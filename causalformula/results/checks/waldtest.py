@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import CapabilityError, OptionError, choose, some
-from causalformula.inference.requests import Classical, Given
+from causalformula.errors import CapabilityError, OptionError, asks, choose, some
+from causalformula.inference.requests import Classical, Given, Vcov
 from causalformula.numerics.arrays import Codes
 from causalformula.results.checks.anova import (
+    NESTED,
     Anova,
     check_comparable,
     comparison_table,
@@ -23,10 +24,12 @@ from causalformula.results.models.core import ModelCore, model_covariance
 from causalformula.results.models.formula import formula_lines, model_terms, refitted
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.test import Test
+from causalformula.words import NestedTest
 
 
+@asks
 def waldtest(
-    model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Any = None, test: str = "F"
+    model: ModelCore, *others: ModelCore | str | Sequence[str], vcov: Vcov | None = None, test: NestedTest = "F"
 ) -> Test | Anova:
     """Wald test of a model against a nested one, which needs only the larger model's covariance.
 
@@ -56,7 +59,7 @@ def waldtest(
     -----
     R: ``lmtest::waldtest`` 0.9-40.
     """
-    if not isinstance(test, str) or test not in ("F", "Chisq"):
+    if not isinstance(test, str) or test not in NESTED:
         raise OptionError(f"test must be 'F' or 'Chisq', not {shown(test)}")
     steps = [_first(model)]
     for other in others:

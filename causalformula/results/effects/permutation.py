@@ -13,8 +13,9 @@ from causalformula.backends.fit import Answer
 from causalformula.backends.options import column, one_of, whole
 from causalformula.errors import CapabilityError, ConvergenceError
 from causalformula.frame.treatment import Kind
+from causalformula.inference.checks import check_seed
 from causalformula.inference.refit import refit_each
-from causalformula.inference.requests import Bootstrap, Jackknife, Wild, check_seed
+from causalformula.inference.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.permutation import Assignments, permutation_p
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes

@@ -10,10 +10,12 @@ from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
+from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.summary import model_summary, plain_summary
+from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
@@ -113,8 +115,11 @@ def _null(result: ResultCore) -> str:
 
 
 def _footer(result: ResultCore, reading: Reading, level: float) -> list[str]:
-    lines = [f"Standard errors: {result.covariance.label}"]
-    request = result.covariance.request
+    lines = [] if result.source is None else [two_sided(result.source[1])]
+    lines.append(f"Standard errors: {result.covariance.label}")
+    request, made = result.covariance.request, result.fit.design
+    if made.because and request == read_request(made.vcov):
+        lines.append(f"Default for this design: {made.because}")
     if isinstance(request, Bootstrap):
         lines.append(f"Intervals: {request.kind}")
     if request.unconditional:

@@ -16,6 +16,7 @@ from causalformula.results.effects.pictures import effects
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
+from causalformula.words import ResultPicture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,9 +148,9 @@ class DidResult(Result):
         return groups, tuple(f"{panel.time} = {level}" for level in panel.periods.levels)
 
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
-        return {"effects": effects, "trends": _trends}
+        return PICTURES
 
-    def plot(self, kind: str = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals, or the groups' means over time.
 
         The trends show the means of both groups in both periods and, dashed, where the treated would be without
@@ -181,3 +182,6 @@ def _trends(result: DidResult, ax: Any, level: float) -> Any:
     return trends(
         ax, result._means(), without, groups, panel.periods.levels, time=panel.time, outcome=outcome, given=given
     )
+
+
+PICTURES: Mapping[str, Callable[[Any, Any, float], Any]] = {"effects": effects, "trends": _trends}

@@ -23,7 +23,7 @@ def result_of(found: Fit, call: Call, design: DesignCore, vcov: Any) -> Any:
     design : DesignCore
         What the fit was made with; its weights and equations are those that the fit returned.
     """
-    query, call = Query(), replace(call, made=found.design)
+    query, call = Query(), replace(call, made=found.design, designed=found.designed)
     face = face_of(call.record.face)
     return face(
         found.answer, call.covariance(found.answer, vcov, query), call, found, replace(design, call=call), query

@@ -12,6 +12,7 @@ from causalformula.results.design import Design
 from causalformula.results.designs.matched import MatchSummary, match_summary, sample_sizes
 from causalformula.results.designs.pairs import match_matrix, pair_data
 from causalformula.results.designs.text import design_notes
+from causalformula.results.result import Result
 from causalformula.results.wording import missing_line
 
 if TYPE_CHECKING:
@@ -113,6 +114,13 @@ class MatchedDesign(Design[R]):
         return matched_text(self)
 
     __str__ = __repr__
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MatchedResult(Result):
+    """A ``Result`` of a matched sample, whose ``design`` is a ``MatchedDesign``."""
+
+    design: MatchedDesign[MatchedResult]
 
 
 def matched_text(design: MatchedDesign[R]) -> str:

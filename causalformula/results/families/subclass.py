@@ -12,7 +12,7 @@ from causalformula.backends.fit import Query
 from causalformula.backends.stratified import ByStratum
 from causalformula.errors import CapabilityError, CausalFormulaWarning
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.requests import HC, Classical, Cluster
+from causalformula.inference.requests import HC, Classical, Cluster, Vcov
 from causalformula.results.designs.strata import strata_parts
 from causalformula.results.reading.reading import read
 from causalformula.results.result import Result
@@ -38,7 +38,7 @@ class SubclassResult(Result):
         self._over_everyone("strata()")
         return self._ask(ByStratum())
 
-    def stratified(self, vcov: Any = None) -> SubclassResult:
+    def stratified(self, vcov: Vcov | None = None) -> SubclassResult:
         """The mean of the differences within strata, weighted by the target's shares of them, from the same strata.
 
         Parameters
@@ -58,7 +58,8 @@ class SubclassResult(Result):
         self._over_everyone("stratified()")
         call = self.call
         assert call.record.estimate is not None
-        options: Any = replace(call.options, **{"estimator": "stratified", "interact": False})
+        changed: Any = {"estimator": "stratified", "interact": False}
+        options = replace(call.options, **changed)
         fit = call.record.estimate(call.frame, self.fit.designed, options)
         call, query = replace(call, options=options), Query()
         covariance = call.covariance(fit.answer, vcov, query)

@@ -27,6 +27,7 @@ from causalformula.results.joint.member import Member, cluster_names
 from causalformula.results.models.core import ModelCore
 from causalformula.results.reading.reading import check_level, quantile
 from causalformula.results.text.notebook import Shown
+from causalformula.words import Multipliers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +171,7 @@ class Banded:
     """What has several estimates, and bands that hold for all of them: a ``Result`` and a ``Model``."""
 
     def simultaneous(
-        self, level: float = 0.95, *, reps: int = 9999, seed: int | None = None, weights: str = "normal"
+        self, level: float = 0.95, *, reps: int = 9999, seed: int | None = None, weights: Multipliers = "normal"
     ) -> Bands:
         """Confidence bands that hold for all estimates at once (sup-t), and p-values adjusted for all of them.
 

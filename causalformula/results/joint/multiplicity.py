@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import one_of
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
+from causalformula.inference.checks import check_seed
 from causalformula.inference.multiplicity import METHODS, adjust
-from causalformula.inference.requests import check_seed
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.numerics.arrays import Array, Codes
@@ -19,6 +19,7 @@ from causalformula.results.effects.core import ResultCore
 from causalformula.results.joint.bands import check_multipliers, check_units, joint_freedom
 from causalformula.results.joint.member import Member, cluster_names
 from causalformula.results.models.core import ModelCore
+from causalformula.words import Adjustment, Multipliers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 ALL_METHODS = (*METHODS, "romano_wolf")
 
 
+@asks
 def adjust_pvalues(
     fits: ResultCore | ModelCore | Sequence[ResultCore | ModelCore] | Mapping[str, ResultCore | ModelCore],
-    method: str = "holm",
+    method: Adjustment = "holm",
     *,
     reps: int = 9999,
     seed: int | None = None,
-    weights: str = "normal",
+    weights: Multipliers = "normal",
 ) -> pd.DataFrame:
     """Adjust the p-values of every effect of several fits, taken as one family.
 

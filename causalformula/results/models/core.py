@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from causalformula.backends.options import flag
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Cluster, Given, Jackknife, Request
+from causalformula.inference.requests import Bootstrap, Classical, Cluster, Given, Jackknife, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
@@ -181,7 +181,8 @@ class ModelCore(FitNumbers, Estimates):
         """By variable, the rows in which it is missing."""
         return dict(self.frame.missing_by)
 
-    def with_vcov(self, vcov: Any) -> Self:
+    @asks
+    def with_vcov(self, vcov: Vcov | None) -> Self:
         """The same coefficients with another covariance.
 
         Parameters

@@ -11,6 +11,9 @@ from causalformula.formula.language.parse import parse_expression
 from causalformula.results.reading.equations import equation_texts, evaluate
 
 # a sign of comparison that is not inside backquotes, and no equality
+_AGAINST = {"<": ">=", ">": "<=", "<=": ">", ">=": "<"}
+_UNEQUAL = re.compile(r"(!=)(?=(?:[^`]*`[^`]*`)*[^`]*$)")
+_SIZE = re.compile(r"abs\((.*)\)\Z", re.DOTALL)
 _SIGN = re.compile(r"(<=|>=|<|>)(?=(?:[^`]*`[^`]*`)*[^`]*$)")
 
 
@@ -43,9 +46,28 @@ class Claim:
             return self.text
         return f"{self.equation} outside ({self.low:g}, {self.high:g})"
 
+    @property
+    def alternative(self) -> str:
+        """What the data may show against it, in words."""
+        if self.equivalence:
+            return f"{self.low:g} < {self.equation} < {self.high:g}"
+        return _SIGN.sub(lambda sign: _AGAINST[sign[0]], self.text)
+
+
+def two_sided(equations: Sequence[str]) -> str:
+    """Null and alternative hypothesis of equations, in words."""
+    if len(equations) > 1:
+        return "Null hypothesis of each row: the equation holds (below: all of them); alternative: it does not"
+    null = equations[0] if "=" in equations[0] else f"{equations[0]} = 0"
+    left, _, right = null.partition("=")
+    return f"Null hypothesis: {null}; alternative: {left.strip()} != {right.lstrip('=').strip()}"
+
 
 def read_claims(equations: str | Sequence[str]) -> tuple[Claim, ...]:
     """The inequalities of a hypothesis; empty where it holds equations alone.
+
+    One inequality is a null hypothesis, to be rejected. An interval (``-1 < b1 < 1``, ``abs(b1) < 1``) is an
+    alternative, to be shown: the null hypothesis is that the value lies outside.
 
     Raises
     ------
@@ -55,6 +77,11 @@ def read_claims(equations: str | Sequence[str]) -> tuple[Claim, ...]:
         For a chain that is no interval of numbers.
     """
     texts = equation_texts(equations)
+    for text in texts:
+        if unequal := _UNEQUAL.search(text):
+            equation = _UNEQUAL.sub("=", text)
+            why = "is an alternative and no null hypothesis; its two-sided test is that of"
+            raise FormulaError(f"{text} {why} {equation!r}", text, unequal.span())
     found = [bool(_SIGN.search(text)) for text in texts]
     if not any(found):
         return ()
@@ -69,6 +96,8 @@ def _claim(text: str) -> Claim:
     at = next(_SIGN.finditer(text)).span()
     if not all(sides) or any("=" in side for side in sides):
         raise FormulaError("an inequality has something on both sides, as in b1 <= 0 or -1 < b1 < 1", text, at)
+    if len(signs) == 1 and any(_SIZE.match(side) for side in sides):
+        return _sized(text, sides, signs[0])
     if len(signs) == 1:
         high = signs[0] == "<"
         return Claim(text, f"{sides[0]} = {sides[1]}", None if high else 0.0, 0.0 if high else None)
@@ -79,6 +108,21 @@ def _claim(text: str) -> Claim:
     if not low < high_:
         raise FormulaError(f"no number lies between {low:g} and {high_:g}; the smaller bound comes first", text, at)
     return Claim(text, sides[1], low, high_, True)
+
+
+def _sized(text: str, sides: Sequence[str], sign: str) -> Claim:
+    """``abs(b1) < 1``: equivalence with bounds of one size."""
+    left = _SIZE.match(sides[0])
+    inner, bound = (left, sides[1]) if left else (_SIZE.match(sides[1]), sides[0])
+    assert inner is not None
+    size, what = _number(bound, text), inner[1].strip()
+    if (sign == "<") != (left is not None) or size <= 0:
+        raise FormulaError(
+            f"the size of an estimate can be shown to be below a bound, as in abs({what}) < 1, which is -1 < {what} < "
+            f"1; that it is large is shown on one side, by rejecting {what} <= 1 or {what} >= -1",
+            text,
+        )
+    return Claim(text, what, -size, size, True)
 
 
 def _number(side: str, text: str) -> float:

@@ -231,46 +231,6 @@ def _assemble(
     return Cells(tuple(rows), names, tuple(body), legend and marks is not None)
 
 
-def print_coefmat(
-    table: ArrayLike,
-    rows: Sequence[str],
-    cols: Sequence[str],
-    *,
-    digits: int = DIGITS,
-    signif_stars: bool = True,
-    signif_legend: bool | None = None,
-    dig_tst: int | None = None,
-    cs_ind: Sequence[int] | None = None,
-    tst_ind: Sequence[int] | None = None,
-    zap_ind: Sequence[int] = (),
-    P_values: bool | None = None,
-    has_Pvalue: bool | None = None,
-    na_print: str = "NA",
-    eps_Pvalue: float = EPS,
-    missing: ArrayLike | None = None,
-    width: int = WIDTH,
-) -> str:
-    """Return what R's ``printCoefmat`` prints, ending with a newline; see `coefmat_cells` for the arguments."""
-    cells = coefmat_cells(
-        table,
-        rows,
-        cols,
-        digits=digits,
-        signif_stars=signif_stars,
-        signif_legend=signif_legend,
-        dig_tst=dig_tst,
-        cs_ind=cs_ind,
-        tst_ind=tst_ind,
-        zap_ind=zap_ind,
-        P_values=P_values,
-        has_Pvalue=has_Pvalue,
-        na_print=na_print,
-        eps_Pvalue=eps_Pvalue,
-        missing=missing,
-    )
-    return cells.text(width)
-
-
 # ---- the effect table --------------------------------------------------------------------------------------------
 
 

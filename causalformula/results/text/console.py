@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.results.text.coefmat import DIGITS, T_COLUMNS, Z_COLUMNS, Cells, coefmat_cells, print_coefmat
+from causalformula.results.text.coefmat import DIGITS, T_COLUMNS, Z_COLUMNS, Cells, coefmat_cells
 from causalformula.results.text.numbers import (
     as_table,
     format_c,
@@ -337,7 +337,7 @@ def anova_text(
     tests = [j for j, c in enumerate(cols) if c[1:7] == " value" or c in ("F", "Cp", "Chisq")]
     sums = range(len(cols) - has_p)
     zap = [j for j in sums if j not in tests and not cols[j].endswith("Df")]
-    return f"{heading}\n" + print_coefmat(
+    cells = coefmat_cells(
         table,
         rows,
         cols,
@@ -351,3 +351,4 @@ def anova_text(
         na_print="",
         missing=missing,
     )
+    return f"{heading}\n{cells}"

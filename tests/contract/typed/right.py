@@ -45,9 +45,55 @@ def requests() -> list[object]:
     return [cf.Bootstrap(reps=99, seed=1, n_jobs=2), cf.Cluster("g", type="CR2"), cf.IPW(link="probit"), methods]
 
 
+def families(data: pd.DataFrame) -> cf.Result:
+    strata: cf.SubclassResult = cf.fit("y ~ treat(a) + x", data, method="subclass", subclass=5)
+    print(strata.with_vcov("HC3").strata().test, strata.stratified().tidy(), strata.means().estimate)
+    again: cf.SubclassResult = cf.design("~ treat(a) + x", data, cf.Subclass(discard="both")).fit("y ~ treat(a)")
+    pairs: pd.DataFrame | None = cf.fit(
+        "y ~ treat(a) + x", data, "nearest", caliper=0.2, m_order="closest"
+    ).design.pairs
+    matched: cf.MatchedDesign[cf.MatchedResult] = cf.design("~ treat(a) + x", data, cf.Nearest(m_order="closest"))
+    print(pairs, matched.summary(un=False).to_frame(), matched.fit("y ~ treat(a)", vcov="HC3").design.match_matrix)
+    cells: pd.DataFrame = cf.fit("y ~ did(a, t)", data, cf.DiD, vcov="HC1").cells()
+    found = cf.fit("y ~ did(a, t)", data)
+    if isinstance(found, cf.DidResult):
+        found.plot("trends")
+    print(cells, again.strata())
+    return strata
+
+
+def sums(one: cf.Result, other: cf.Result, model: cf.Model) -> pd.DataFrame:
+    difference: cf.Stack = one - other
+    total: cf.Stack = one + other - model
+    half: cf.Result = -(one + other) / 2
+    same: cf.Model = model + 0
+    print(difference.fits, total.fits, half.estimate, same.rsquared, sum([one, other]))
+    return (2 * model - model).tidy()
+
+
+def words(data: pd.DataFrame, model: cf.Model, fit: cf.Result) -> list[cf.Test]:
+    cf.fit("y ~ treat(a)", data, "ipw", link="probit", family="binomial", vcov=cf.HC("HC1", weights="fixed"))
+    print(cf.HAC("Andrews", kernel="Parzen"), cf.Wild(weights="webb", tails="equal"), cf.Jackknife(centre="estimate"))
+    print(
+        cf.adjust_pvalues([fit, model], "romano_wolf", weights="webb"), model.drop1("F"), cf.anova(model, test="Chisq")
+    )
+    print(fit.design.balance(["smd", "ks"], binary="std").to_frame(), fit.design.plot("love", order="formula"))
+    print(cf.table([fit, model], statistic="conf.int"), fit.simultaneous(weights="rademacher").table)
+    matrix: pd.DataFrame = cf.model_matrix("y ~ x", data)
+    print(matrix, cf.datasets.load("heart"), cf.parse("y ~ treat(a)").outcome)
+    return [cf.bptest(model), cf.resettest(model, type="regressor"), cf.bgtest(model, type="F"), cf.dwtest(model)]
+
+
 def loop(data: pd.DataFrame) -> cf.Stack:
     fits = {name: cf.fit("y ~ treat(a)", data, name) for name in ("ipw", "ebal")}
     try:
         return cf.stack(fits)
     except cf.OptionError as error:
         raise ValueError(str(error)) from error
+
+
+def covariances(data: pd.DataFrame, model: cf.Model) -> list[cf.Model]:
+    matrix = model.cov_params()
+    other = cf.lm("y ~ x", data, vcov=cf.Cluster(["g", "h"]))
+    print(cf.fit("y ~ treat(a)", data, vcov="HC3").with_vcov(cf.Bootstrap(99)), cf.waldtest(model, vcov=matrix))
+    return [model.with_vcov(matrix), model.with_vcov(matrix.to_numpy()), other.with_vcov("NeweyWest(2) ~ t")]

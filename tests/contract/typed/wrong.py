@@ -19,3 +19,27 @@ cf.lm("y ~ x", data).predict(type="respons")  # wrong: predict
 cf.design("~ treat(a)", data, "ipw").plot("lovely")  # wrong: plot
 print(cf.design("~ treat(a)", data, "ipw").fit("y ~ treat(a)").estimat)  # wrong: estimat
 cf.fit("y ~ treat(a)", data).plot().set_titel("x")  # wrong: Axes
+cf.Bootstrap(kind="percentil")  # wrong: kind
+cf.Bootstrap(weights="exponent")  # wrong: weights
+cf.HC("HC9")  # wrong: type
+cf.HC("HC1", weights="given")  # wrong: weights
+cf.Cluster("g", type="CR4")  # wrong: type
+cf.HAC(kernel="Bartlet")  # wrong: kernel
+cf.Wild(weights="normal")  # wrong: weights
+cf.Jackknife(centre="median")  # wrong: centre
+cf.IPW(link="logistic")  # wrong: link
+cf.IPW(estimand="ATU")  # wrong: estimand
+cf.Subclass(discard="all")  # wrong: discard
+cf.adjust_pvalues([], "holmes")  # wrong: method
+cf.lm("y ~ x", data).drop1("LR")  # wrong: test
+cf.waldtest(cf.lm("y ~ x", data), test="t")  # wrong: test
+cf.design("~ treat(a)", data, "ipw").balance("sdm")  # wrong: stats
+cf.design("~ treat(a)", data, "ipw").balance(binary="prop")  # wrong: binary
+cf.fit("y ~ treat(a)", data).plot("effect")  # wrong: plot
+cf.fit("y ~ treat(a)", data, "ipw").strata()  # wrong: strata
+cf.fit("y ~ treat(a)", data, "subclass").cells()  # wrong: cells
+cf.fit("y ~ treat(a)", data, "subclass", measure="rato")  # wrong: measure
+print((cf.fit("y ~ treat(a)", data) - cf.fit("y ~ treat(a)", data)).fitz)  # wrong: fitz
+cf.table([], statistic="t")  # wrong: statistic
+cf.fit("y ~ treat(a)", data, vcov=3)  # wrong: vcov
+cf.lm("y ~ x", data).with_vcov(cf.HC)  # wrong: vcov
