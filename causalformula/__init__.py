@@ -6,7 +6,7 @@
     fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart)
     print(fit.summary())
 
-- ``cf.fit`` estimates an effect, ``cf.design`` makes weights or strata without an outcome;
+- ``cf.fit`` estimates an effect, ``cf.design`` makes weights, matches or strata without an outcome;
   ``cf.parse`` reads a formula.
 - ``cf.lm`` and ``cf.glm`` are R's regressions; ``cf.anova``, ``cf.waldtest``, ``cf.bptest`` and others test them.
 - ``cf.stack``, ``cf.table`` and ``cf.adjust_pvalues`` take several fits together.

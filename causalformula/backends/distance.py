@@ -259,13 +259,18 @@ def left_over(frame: ModelFrame, estimand: str, dropped: int) -> str:
     return f". The {estimand} is that of the other {frame.nobs - dropped}" if dropped else ""
 
 
-def thin_arms(frame: ModelFrame, weights: Array) -> tuple[str, ...]:
-    """A note for each arm whose effective sample size falls below a tenth of its size."""
+def thin_arms(frame: ModelFrame, weights: Array, held: bool = False) -> tuple[str, ...]:
+    """A note for each arm whose effective sample size falls below a tenth of its size.
+
+    In a design of matches or strata, which is ``held`` fixed, of the size of what it keeps: whom it leaves out is told
+    for itself.
+    """
     treatment, s = frame.the_treatment, frame.unit_weights
     arms = [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
     notes = []
     for name, inside in arms or [("the sample", np.ones(frame.n, dtype=bool))]:
-        before, after = effective_size(s[inside]), effective_size((s * weights)[inside])
+        among = inside & (weights > 0) if held else inside
+        before, after = effective_size(s[among]), effective_size((s * weights)[inside])
         if after < THIN * before:
             sizes = f"effective sample size {after:.1f} instead of {before:.1f}"
             notes.append(f"few rows carry the weight of {name}: {sizes}")

@@ -73,7 +73,7 @@ def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
         models={**({"outcome": Fitted(model, part)} if made.regressed else {}), **made.models},
         notes=(
             *made.notes,
-            *thin_arms(frame, weights),
+            *thin_arms(frame, weights, held=True),
             *model.notes,
             *dropped_terms(model),
             *strained,

@@ -6,6 +6,7 @@ A method is a frozen dataclass of options, a ``Record`` and a function. The vign
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
+from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.outcomes import PotentialMeans, averaged
@@ -35,6 +36,7 @@ __all__ = [
     "Fit",
     "Fitted",
     "Hat",
+    "HeldDesign",
     "Influence",
     "Kind",
     "Label",
@@ -48,6 +50,7 @@ __all__ = [
     "dropped_terms",
     "fit_outcome",
     "fit_propensity",
+    "held_fit",
     "mean_gradient",
     "model_word",
     "propensity_notes",

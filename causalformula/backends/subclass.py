@@ -280,7 +280,7 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     words = made.words
     models = {} if made.distance.model is None else {"propensity": Fitted(made.distance.model, PROPENSITY)}
     overall = within.potential()
-    notes = (*made.notes, *thin_arms(frame, made.weights))
+    notes = (*made.notes, *thin_arms(frame, made.weights, held=True))
     if options.estimator == "stratified":
         frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
         words += "; weighted mean of differences within strata"

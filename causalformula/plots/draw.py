@@ -198,12 +198,23 @@ def legend_inside(ax: Axes) -> None:
     ax.legend(frameon=True, framealpha=0.85, edgecolor="none", fontsize="small")
 
 
-def chosen(n: int) -> Bools:
+def chosen(n: int, most: int = MOST_POINTS) -> Bools:
     """Rows that are drawn as points: all of a few, a fixed random choice of many."""
-    if n <= MOST_POINTS:
+    if n <= most:
         return np.ones(n, dtype=bool)
     found = np.zeros(n, dtype=bool)
-    found[np.random.default_rng(0).choice(n, MOST_POINTS, replace=False)] = True
+    found[np.random.default_rng(0).choice(n, most, replace=False)] = True
+    return found
+
+
+def chosen_in_each(groups: Sequence[Bools]) -> list[Bools]:
+    """Rows of each group that are drawn: as many of each, so that a small group is drawn whole beside a large one."""
+    found, left = [np.zeros(len(inside), dtype=bool) for inside in groups], MOST_POINTS
+    smallest_first = sorted(range(len(groups)), key=lambda k: int(groups[k].sum()))
+    for place, k in enumerate(smallest_first):
+        rows = np.flatnonzero(groups[k])
+        found[k][rows[chosen(len(rows), left // (len(groups) - place))]] = True
+        left -= int(found[k].sum())
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.plots.draw import GREY, chosen, new_axes, plain
+from causalformula.plots.draw import GREY, chosen_in_each, new_axes, plain
 from causalformula.plots.legends import legend
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def jitter(
 
     Notes
     -----
-    The heights are the same at every call. Of more than 5000 rows a fixed random choice is drawn, and the legend says
-    so.
+    The heights are the same at every call. Of more than 5000 rows a fixed random choice is drawn, as many of each band
+    as it has, so that small bands are drawn whole, and the legend says so.
 
     Returns
     -------
@@ -62,13 +62,11 @@ def jitter(
     ax = new_axes(ax, 1.2 + 0.9 * len(bands))
     full = np.any([inside for inside, empty in zip(bands.values(), hollow, strict=True) if not empty], axis=0)
     heights = np.random.default_rng(0).uniform(-STRAY, STRAY, len(distance))
-    rows = np.any(list(bands.values()), axis=0)
-    drawn = np.zeros(len(rows), dtype=bool)
-    drawn[rows] = chosen(int(rows.sum()))
-    usual = min(max(COVERED / drawn.sum(), LEAST), AREA)
+    drawn = chosen_in_each(list(bands.values()))
+    points, rows = (sum(int(inside.sum()) for inside in each) for each in (drawn, bands.values()))
+    usual = min(max(COVERED / points, LEAST), AREA)
     unit = _unit(weights[full], usual)
-    for k, (inside, colour, empty) in enumerate(zip(bands.values(), colours, hollow, strict=True)):
-        here = inside & drawn
+    for k, (here, colour, empty) in enumerate(zip(drawn, colours, hollow, strict=True)):
         area = np.full(int(here.sum()), usual) if empty else unit * weights[here]
         face = "none" if empty else (colour, 0.3)
         ax.scatter(
@@ -85,8 +83,8 @@ def jitter(
     handles = _sizes(weights[full], unit)
     if len(cuts):
         handles.append(_key("Ends of strata", ":", 1.0))
-    if not drawn[rows].all():
-        handles.append(_key(f"{drawn.sum()} of {rows.sum()} rows", "none", 0.0))
+    if points < rows:
+        handles.append(_key(f"{points} of {rows} rows", "none", 0.0))
     legend(ax, columns=len(handles), handles=handles)
     return plain(ax)
 

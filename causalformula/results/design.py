@@ -46,14 +46,14 @@ class Design(Shown, DesignCore, Generic[R]):
     """
 
     def matched_data(
-        self, *, weights: str = "weights", distance: str = "distance", subclass: str = "subclass"
+        self, *, distance: str = "distance", weights: str = "weights", subclass: str = "subclass"
     ) -> pd.DataFrame:
         """The data that the design keeps (weight above zero) with its columns, as ``MatchIt::match_data``.
 
         Parameters
         ----------
-        weights, distance, subclass : str
-            Names of the columns that are added; the last two where the method has them.
+        distance, weights, subclass : str
+            Names of the columns that are added; the first and the last where the method has them.
 
         Returns
         -------
@@ -67,8 +67,8 @@ class Design(Shown, DesignCore, Generic[R]):
         """
         data = self.call.frame.data_used()
         made = self.design_weights
-        names = {"weights": weights, "distance": distance, "subclass": subclass}
-        values = {"weights": self.total_weights(), "distance": made.distance, "subclass": made.subclass}
+        names = {"distance": distance, "weights": weights, "subclass": subclass}
+        values = {"distance": made.distance, "weights": self.total_weights(), "subclass": made.subclass}
         added: dict[str, Any] = {}
         for role, name in names.items():
             if not isinstance(name, str):

@@ -107,7 +107,7 @@ def test_matched_data_are_the_rows_kept(matched, heart):
     before = heart.copy()
     data = matched.matched_data()
     assert data.index.tolist() == ["a", "b", "d", "e", "g"]
-    assert list(data.columns) == [*heart.columns, "weights", "distance", "subclass"]
+    assert list(data.columns) == [*heart.columns, "distance", "weights", "subclass"]
     assert data["Severity"].equals(heart.loc[data.index, "Severity"])
     data["Severity"] = 0.0
     pd.testing.assert_frame_equal(heart, before)
@@ -282,6 +282,46 @@ def test_thin_arms_are_warned_of():
     sizes = design.ess()
     assert (sizes.loc["Weighted"] < 0.1 * sizes.loc["Unweighted"]).any()
     assert "Note: few rows carry the weight" in str(design.overlap())
+
+
+@pytest.mark.parametrize("method, options", [("nearest", {}), ("nearest", {"caliper": 5}), ("exact", {})])
+def test_whom_matching_leaves_out_makes_no_thin_arm(method, options):
+    """Three treated among a hundred: three pairs rest on all the rows that they keep; a reused match is worth one."""
+    x = np.r_[1.0, 2, 3, np.arange(1, 98)]
+    data = pd.DataFrame({"x": x, "a": np.arange(100) < 3, "y": x})
+    design = cf.design("~ treat(a) + adjust(x)", data, method, **options)
+    assert design.ess().loc["Weighted"].tolist() == [3, 3]
+    assert "few rows" not in str(design) + str(design.fit("y ~ treat(a)"))
+
+
+def test_few_of_the_rows_that_a_match_keeps_may_carry_its_weight():
+    """A stratum of one control and one of a hundred: fifty treated in the first, one in the other."""
+    x = np.r_[np.zeros(50), 1, 0, np.ones(100), np.full(500, 2)]
+    data = pd.DataFrame({"x": x, "a": np.arange(len(x)) < 51, "y": x})
+    with pytest.warns(
+        cf.CausalFormulaWarning, match=r"few rows carry the weight of a = FALSE: .* 1\.\d instead of 101\.0"
+    ):
+        cf.design("~ treat(a) + adjust(x)", data, "exact")
+
+
+@pytest.mark.parametrize("method, options", [("nearest", {}), ("nearest", {"replace": True}), ("subclass", {})])
+def test_balance_of_matches_names_the_distance_as_cobalt_does(study, method, options):
+    table = cf.design(MADE, study, method, **options).balance().to_frame()
+    assert table.index[0] == "distance" and table["Type"].iloc[0] == "Distance"
+    assert cf.design(MADE, study, "ipw").balance().to_frame().index[0] == "prop.score"
+
+
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        ({"caliper": 0.01}, "no controls left within the caliper"),
+        ({"caliper": 0.01, "exact": "~g"}, "no controls left within the caliper and in their stratum of g"),
+        ({"caliper": 0.01, "replace": True}, "no controls within the caliper"),
+    ],
+)
+def test_why_units_are_not_matched(study, options, why):
+    design = cf.design(MADE, study, "nearest", **options)
+    assert f"not matched ({why}); the ATT is that of the" in str(design)
 
 
 # -- the print of a design ---------------------------------------------------------------------------------------------

@@ -127,6 +127,14 @@ def test_of_many_rows_some_are_drawn_and_it_says_so():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["up\n6000 rows", "down\n6000 rows"]
 
 
+def test_small_bands_are_drawn_whole_beside_large_ones():
+    p = np.linspace(0, 1, 12000)
+    few, some = p < 0.01, (p >= 0.01) & (p < 0.2)
+    bands = {"few": few, "some": some, "many": p >= 0.2, "none": p > 1}
+    ax = jitter(p, bands, np.ones(12000), colours=["C0", "C1", "C2", "C3"], hollow=[False] * 4)
+    assert [len(points.get_offsets()) for points in ax.collections] == [few.sum(), some.sum(), 5000 - 2400, 0]
+
+
 def test_histograms_are_shares_of_each_arm(matched):
     ax = matched.plot("hist", bins=10)
     p, w = matched.distance.to_numpy(), matched.weights.to_numpy()

@@ -26,7 +26,7 @@ def test_the_tour_prints_what_it_shows():
     for block, printed in outputs(README):
         assert printed == tidied(block.output or ""), f"after\n{block.code}"
         ran += 1
-    assert ran == 8
+    assert ran == 9
 
 
 def test_the_tour_shows_what_it_should():

@@ -101,6 +101,16 @@ def same_text(call: str, ours: Any, theirs: dict[str, Any]) -> None:
 
 def test_every_package_that_is_there_is_compared() -> None:
     assert len(STORED) > 70
-    for start in ("lm(", "vcovHAC(", "svyttest(", "svymean(", "lm_robust(", "bptest(", "vcovCR(", "var.linear("):
+    for start in (
+        "lm(",
+        "vcovHAC(",
+        "svyttest(",
+        "svymean(",
+        "lm_robust(",
+        "bptest(",
+        "vcovCR(",
+        "var.linear(",
+        "Match(",
+    ):
         assert any(call.startswith(start) for call in STORED)
     assert set(STORED) <= set(PAIRS), "run tests/parity/r/check.py --update from_r.R"

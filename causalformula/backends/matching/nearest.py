@@ -284,7 +284,8 @@ def _refuse_none(frame: ModelFrame, options: Nearest, matches: Matches, conditio
     """A ``DataError`` where nobody has a match."""
     if (matches.found >= 0).any():
         return
-    ways = [
+    ways = ["leave out discard="] if options.discard is not None else []
+    ways += [
         f"{'widen' if width > 0 else 'bring nearer to zero'} the caliper of {name.strip('<>')} (here {width:.3g})"
         for name, width in conditions.widths
     ]
@@ -302,8 +303,9 @@ def _on(options: Nearest, distance: Distance | None) -> str:
     if options.on_score:
         assert distance is not None
         return distance.words
-    metric = METRIC_WORDS[options.metric or "mahalanobis"]
-    return f"{metric} distance" + ("" if distance is None else f" within {distance.words}")
+    words = f"{METRIC_WORDS[options.metric or 'mahalanobis']} distance"
+    within = any(each.name == DISTANCE for each in options.calipers)
+    return f"{words} within a caliper on the {distance.words}" if distance is not None and within else words
 
 
 def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, conditions: Conditions) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
 OTHER_ARM = {"ATT": "controls", "ATC": "treated units"}
+# What discard= calls the units of the target.
+OWN_ARM = {"ATT": "treated", "ATC": "control"}
 
 
 def nearest_words(options: Nearest) -> str:
@@ -66,7 +68,10 @@ def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
     if options.antiexact is not None:
         within.append(f"that differ in {_names(options.antiexact)}")
     other = OTHER_ARM.get(str(options.estimand), "units")
-    return f"no {other} left {' '.join(within)}".rstrip()
+    left = "" if options.replaced else " left"
+    reason = f"no {other}{left} {' and '.join(within)}".rstrip()
+    discarded = options.discard in ("both", OWN_ARM.get(str(options.estimand)))
+    return f"discarded, or {reason}" if discarded else reason
 
 
 def _names(text: str) -> str:

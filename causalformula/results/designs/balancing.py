@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.fit import Held
 from causalformula.backends.options import flag, whole
 from causalformula.diagnostics.balance import Sample, across, balance_table, default_denominator, pair_tables
 from causalformula.diagnostics.balance_plan import MOST_POWERS, Plan, read_pairs, read_plan, read_thresholds
@@ -116,7 +117,7 @@ def _columns(design: DesignCore, products: bool, poly: int, cluster: str | None)
     columns = covariates(design.call.frame, int=products, poly=poly, without=cluster)
     distance = design.design_weights.distance
     if distance is not None and the_treatment(design).kind is Kind.BINARY:
-        name = "prop.score" if design.design_weights.subclass is None else "distance"
+        name = "distance" if isinstance(design.designed, Held) else "prop.score"
         columns = [distance_row(distance, name), *columns]
     if not columns:
         raise DataError("the formula has no covariates whose balance could be read; write them in adjust(...)")

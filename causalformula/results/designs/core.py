@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalformula.backends.distance import thin_arms
-from causalformula.backends.fit import Designed, DesignWeights, effective_size
+from causalformula.backends.fit import Designed, DesignWeights, Held, effective_size
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.call import Call
@@ -43,7 +43,9 @@ class DesignCore:
         """What was done to the weights: trimmed, discarded; and which arms are thin."""
         made = () if self.designed is None else tuple(self.designed.notes)
         frame = self.call.frame
-        return made if frame.treatment is None else (*made, *thin_arms(frame, self.design_weights.weights))
+        if frame.treatment is None:
+            return made
+        return (*made, *thin_arms(frame, self.design_weights.weights, isinstance(self.designed, Held)))
 
     @cached_property
     def imbalance(self) -> tuple[str, ...]:

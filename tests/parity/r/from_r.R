@@ -1,15 +1,18 @@
 # The calls on the left of docs/from-r.md, as far as their packages are installed: what each gives, in numbers.
 # Rscript from_r.R OUTDIR writes OUTDIR/r_from_r.json.
-suppressPackageStartupMessages({ library(survey); library(sandwich); library(lmtest); library(clubSandwich); library(estimatr); library(boot) })
+suppressPackageStartupMessages({ library(survey); library(sandwich); library(lmtest); library(clubSandwich); library(estimatr); library(boot); library(Matching) })
 out <- file.path(commandArgs(TRUE)[1], "r_from_r.json")
 here <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)[1]))
-sections <- c("stats and car", "sandwich", "clubSandwich", "lmtest", "survey", "estimatr", "boot")
+sections <- c("stats and car", "sandwich", "clubSandwich", "lmtest", "survey", "estimatr", "boot", "Matching")
 
 heart <- read.csv(file.path(here, "../../../causalformula/datasets/heart.csv"), check.names = FALSE)
 heart$Severe <- heart$Severity > 50
 heart$Ward <- (seq_len(nrow(heart)) - 1) %% 25
 heart$Share <- 1 + heart$Ward %% 2
 heart$Early <- as.numeric(heart$Ward < 12)
+heart$Third <- heart$Ward %% 3
+heart$Score <- fitted(glm(Drug ~ I.H, binomial, heart))
+X <- as.matrix(heart[c("I.H", "Ward")])
 panel <- read.csv(file.path(here, "../../../causalformula/datasets/did_panel.csv"))
 model <- lm(Severity ~ Drug + I.H, heart)
 smaller <- lm(Severity ~ Drug, heart)
@@ -29,6 +32,7 @@ numbers <- function(x) {
   else if (inherits(x, c("lm_robust", "difference_in_means"))) c(coefs(x$coefficients, x$std.error), list(df = I(unname(x$df))))
   else if (inherits(x, c("svyby", "svystat"))) coefs(coef(x), as.vector(SE(x)))
   else if (inherits(x, "svyglm")) c(coefs(coef(x), SE(x)), list(df = I(rep(x$df.residual, length(coef(x))))))
+  else if (inherits(x, c("Match", "Matchby"))) coefs(c(Drug = as.numeric(x$est)), as.numeric(x$se))
   else if (inherits(x, "lm")) coefs(coef(x), coef(summary(x))[, 2])
   else if (inherits(x, "regTermTest")) test(drop(x$Ftest), drop(x$p))
   else if (inherits(x, "Wald_test_clubSandwich")) test(x$Fstat, x$p_val)
