@@ -11,8 +11,9 @@ import numpy as np
 from causalformula.backends.contrasts import Contrast, Setting
 from causalformula.backends.distance import Distance
 from causalformula.backends.fit import Answer, DesignWeights
+from causalformula.backends.matching.calipers import DISTANCE
 from causalformula.backends.matching.conditions import covariate_values, metric_columns, side_groups
-from causalformula.backends.matching.options import DISTANCE, WHOLE_SAMPLE, Nearest
+from causalformula.backends.matching.options import WHOLE_SAMPLE, Nearest
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.errors import CapabilityError, DataError, OptionError, choose, counted, some
 from causalformula.frame.model_frame import ModelFrame

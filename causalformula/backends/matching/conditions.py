@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.backends.matching.options import DISTANCE, METRIC_WORDS, Caliper, Nearest
+from causalformula.backends.matching.calipers import DISTANCE, Caliper
+from causalformula.backends.matching.options import METRIC_WORDS, Nearest
 from causalformula.errors import DataError, some
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.grouping import Grouping, crossed, grouping

@@ -12,6 +12,7 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights, Fitted
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.abadie_imbens import Tied, matches_of, rectangle, tied_matches, tied_weights
+from causalformula.backends.matching.calipers import DISTANCE
 from causalformula.backends.matching.conditions import (
     Conditions,
     covariate_values,
@@ -19,7 +20,7 @@ from causalformula.backends.matching.conditions import (
     metric_columns,
     read_conditions,
 )
-from causalformula.backends.matching.options import DISTANCE, METRIC_WORDS, Nearest
+from causalformula.backends.matching.options import METRIC_WORDS, Nearest
 from causalformula.backends.matching.words import (
     caliper_line,
     discard_note,
