@@ -174,6 +174,10 @@ def test_by_kinds_of_columns(data):
     assert list(cf.fit("y ~ treat(a) + modify(b)", logical).by("b").tidy()["b"]) == ["FALSE", "TRUE"]
 
 
+# Lines of words, which the reader's window may break.
+LONG = ("Method", "Standard errors", "Default for this design", "Note")
+
+
 @every
 def test_print_names_what_was_asked(question, data):
     fit = question.fit(data)
@@ -188,7 +192,7 @@ def test_print_names_what_was_asked(question, data):
         assert any(line.startswith(name) for line in lines), name
     assert any(line.startswith("Standard errors: ") for line in lines)
     assert repr(fit) == text
-    assert all(len(line) <= 100 for line in lines if not line.startswith(("Method", "Standard errors", "Note")))
+    assert all(len(line) <= 100 for line in lines if not line.startswith(LONG))
     html = fit._repr_html_()
     assert html.count("<table>") == 1 + sum(not isinstance(part, str) for part in fit._tables())
     assert html.partition("</table>")[0].count("<tr>") == 1 + len(fit.params)

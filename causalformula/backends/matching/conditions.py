@@ -109,9 +109,10 @@ def idle_columns(frame: ModelFrame, named: list[tuple[str, Value]], metric: str,
     told = dict.fromkeys(name for name, without in zip(names, idle, strict=True) if without)
     if not told:
         return []
-    adds, is_ = ("adds", "is") if len(told) == 1 else ("add", "are")
-    why = f"{is_} without spread within the arms, or a combination of the variables before"
-    return [f"{some(told)} {adds} nothing to the {METRIC_WORDS[metric]} distance: {why}"]
+    adds = "adds" if len(told) == 1 else "add"
+    within = "" if metric == "robust_mahalanobis" else " within the arms"
+    why = f"no spread{within}, or a combination of the variables before"
+    return [f"{some(told)} {adds} nothing to the {METRIC_WORDS[metric]} distance ({why})"]
 
 
 def exact_strata(frame: ModelFrame, text: str) -> Grouping:

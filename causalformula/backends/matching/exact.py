@@ -25,6 +25,8 @@ from causalformula.numerics.matching.sets import set_codes, set_weights, shared_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import Task
 
+# There is no propensity model.
+UNSCORED = tuple(role for role in MODELLED if role != "propensity")
 STRATIFIED = "strata are no pairs: rows within them are independent"
 
 
@@ -134,7 +136,7 @@ FIXED = "strata are a fixed design: the covariates that they are made of count a
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
-    roles=MODELLED,
+    roles=UNSCORED,
     face=FACE,
     design_face=DESIGN_FACE,
     unread={"propensity": "exact matching has no propensity model; write its terms in adjust(...)"},
@@ -179,7 +181,7 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
-    roles=MODELLED,
+    roles=UNSCORED,
     face=FACE,
     design_face=DESIGN_FACE,
     unread={"propensity": "coarsened exact matching has no propensity model; write its terms in adjust(...)"},
