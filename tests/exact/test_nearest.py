@@ -404,6 +404,33 @@ def test_the_att_of_one_arm_is_the_atc_of_the_other(seed, ratio, replace):
     assert here.fit("y ~ treat(a)").estimate == pytest.approx(-there.fit("y ~ treat(a)").estimate)
 
 
+TARGETS = [
+    ("nearest", {}),
+    ("nearest", {"replace": True, "ratio": 2}),
+    ("nearest", {"ratio": 1.2, "max_controls": 2}),
+    ("nearest", {"replace": True, "ties": True, "bias_adjust": True}),
+    ("nearest", {"replace": True, "ties": True, "distance": "scaled_euclidean"}),
+    ("cem", {}),
+    ("cem", {"k2k": True}),
+]
+
+
+@pytest.mark.parametrize(("method", "options"), TARGETS, ids=str)
+def test_the_arm_that_is_the_target_says_whose_effect_it_is(method, options):
+    """``focal=`` the controls is the ATC, by whatever name, and the reasons for who is left out are theirs."""
+    data = simulate(3)
+    data["a"] = np.where(np.arange(60) % 3 == 0, data["a"], 1)  # few controls, whom everyone of the target finds
+    formula = "~ treat(a) + adjust(x + v)"
+    named, focal = (
+        cf.design(formula, data, method, **asked, **options)
+        for asked in ({"estimand": "ATC"}, {"estimand": "ATT", "focal": 0})
+    )
+    np.testing.assert_allclose(focal.weights, named.weights)
+    here, there = named.fit("y ~ treat(a)"), focal.fit("y ~ treat(a)")
+    np.testing.assert_allclose([there.estimate, there.std_error], [here.estimate, here.std_error])
+    assert str(focal).replace("ATT", "ATC") == str(named)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds, replace=st.booleans())
 def test_sampling_weights_change_no_pairs_of_a_given_score(seed, replace):

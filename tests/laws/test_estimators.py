@@ -404,6 +404,13 @@ def test_the_same_seed_at_any_n_jobs(record):
     assert draws[1] == draws[2]
 
 
+@pytest.mark.parametrize("record", [r for r in records() if exemption(r, "bootstrap")], ids=lambda r: r.name)
+def test_a_bootstrap_without_proof_is_refused(record):
+    for question in asked(record):
+        with pytest.raises(CapabilityError, match=r"no proof|not valid"):
+            question.fit(simulate(8), vcov=cf.Bootstrap(reps=20, seed=1))
+
+
 BATCHED = [r for r in records() if r.batch is not None]
 
 

@@ -36,7 +36,6 @@ CASES = [
     ("nearest", BINARY, {"distance": "mahalanobis"}),
     ("nearest", BINARY, {"replace": True, "ratio": 2}),
     ("nearest", BINARY, {"replace": True, "ties": True, "estimand": "ATE"}),
-    ("nearest", BINARY, {"replace": True, "vcov": "AI"}),
     ("nearest", BINARY, {"replace": True, "ties": True, "bias_adjust": True, "ratio": 2}),
     ("exact", "y ~ treat(a) + adjust(g) + weights(w)", {}),
     ("exact", "y ~ treat(a) + adjust(g) + weights(w)", {"estimand": "ATE"}),

@@ -274,3 +274,6 @@ def test_the_variance_of_a_difference_is_not_that_of_means(data):
     with pytest.raises(cf.CapabilityError, match="Use 'HC3'"):
         fit.means()
     assert len(fit.with_vcov("HC3").means().tidy()) == 2
+    weighted = cf.fit("y " + F + " + weights(w)", data.assign(w=1 + data.index % 2), "nearest", replace=True)
+    with pytest.raises(cf.CapabilityError, match=r"but for ties=True, sampling weights\. Use 'HC3'"):
+        weighted.with_vcov("AI")

@@ -24,12 +24,14 @@ from causalformula.inference.requests import AbadieImbens, Request
 from causalformula.numerics.abadie_imbens import MatchedEffect, abadie_imbens
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.matching.metrics import coordinates, without_part
-from causalformula.numerics.tied_matches import Matches, Search, caliper_units, match_with_ties, scaled
+from causalformula.numerics.tied_matches import Matches, Search, Target, caliper_units, match_with_ties, scaled
 
 # Roles of an outcome model, whose estimate has no variance of this kind.
 MODELLED = ("outcome", "modify", "offset")
 # Distances that are matched on in coordinates of their own, none of which is a covariate.
 COORDINATES = ("mahalanobis", "robust_mahalanobis", "euclidean")
+# Whose effect is estimated, by the arm of the target.
+TARGETS: dict[int | None, Target] = {1: "ATT", 0: "ATC", None: "ATE"}
 # Pairs are kept in a rectangle up to this size.
 MOST_CELLS = 20_000_000
 
@@ -153,7 +155,9 @@ def counted_weights(frame: ModelFrame) -> Array:
     return np.asarray(s * (frame.frequencies.sum() / s.sum()))
 
 
-def tied_matches(frame: ModelFrame, options: Nearest, distance: Distance | None, able: Bools) -> Matches:
+def tied_matches(
+    frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, able: Bools
+) -> Matches:
     """Every unit of the target matched to the nearest of the other arm, and to all as near."""
     X, names = _columns(frame, options, distance)
     exact, X, names = _exact(frame, options, X, names)
@@ -163,7 +167,7 @@ def tied_matches(frame: ModelFrame, options: Nearest, distance: Distance | None,
         X,
         frame.the_treatment.codes == 1,
         int(options.ratio),
-        target=options.estimand,  # type: ignore[arg-type]
+        target=TARGETS[arm],
         weight=_weight(options, X, w),
         tolerance=options.tolerance,
         caliper=_caliper(options, X, names, w),
@@ -269,8 +273,8 @@ def tied_weights(frame: ModelFrame, options: Nearest, matches: Matches, arm: int
     return total
 
 
-def matches_of(design: DesignWeights, frame: ModelFrame, Z: Array, estimand: Any, ratio: int) -> Matches | None:
-    """Matches found one by one, as those of the estimator; None where they were made without replacement."""
+def matches_of(design: DesignWeights, frame: ModelFrame, Z: Array, arm: int, ratio: int) -> Matches:
+    """Matches found one by one with replacement, as those of the estimator."""
     assert design.pairs is not None
     rows, columns = np.nonzero(design.pairs[:, 1:] >= 0)
     focal, match = design.pairs[rows, 0], design.pairs[rows, 1 + columns]
@@ -282,7 +286,7 @@ def matches_of(design: DesignWeights, frame: ModelFrame, Z: Array, estimand: Any
     points = scaled(Z, s, "inverse_variance")[0] if Z.shape[1] == 1 else Z
     empty = np.empty((frame.n, 0))
     search = Search(points, s, ratio, 1e-5, empty, np.empty(0), np.inf)
-    return Matches(estimand, focal, match, shares, dropped, search)
+    return Matches(TARGETS[arm], focal, match, shares, dropped, search)
 
 
 def rectangle(matches: Matches, everyone: Array) -> tuple[Any, Any]:

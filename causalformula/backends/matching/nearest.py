@@ -46,6 +46,8 @@ from causalformula.numerics.matching.sets import reused_weights, set_codes, set_
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
 
+# Who chooses first by the target's arm: whoever has the fewest of the other arm at hand.
+FIRST = {1: "largest", 0: "smallest"}
 # The classes of matched designs and of their results.
 DESIGN_FACE = "causalformula.results.families.matching:MatchedDesign"
 FACE = "causalformula.results.families.matching:MatchedResult"
@@ -84,13 +86,14 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     if options.ties:
         return _tied_design(frame, options)
     arm = target_arm(frame, options)
+    assert arm is not None  # the ATE is of ties alone
     distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
     both_arms(frame, used, "")
     conditions = read_conditions(frame, options, None if distance is None else distance.values, kept & used)
     matches = _matched(frame, options, arm, distance, used & kept, conditions)
     focal = used & (codes == arm)
-    _refuse_none(frame, options, matches, conditions)
+    _refuse_none(options, arm, matches, conditions)
     design = _design(frame, options, matches, focal, distance, None if kept.all() else ~kept)
     notes = [*([] if distance is None else distance.notes), *matches.notes]
     if options.discard is not None and distance is not None:
@@ -98,9 +101,7 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     pool = np.flatnonzero(used & kept & (codes != arm))
     notes += one_armed_note(frame, conditions, matches.focal, pool)
     notes += fewer_note(frame, options, (matches.found >= 0).sum(axis=1), matches.wanted)
-    notes += left_out_notes(
-        frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, conditions)
-    )
+    notes += left_out_notes(frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, arm))
     if options.replaced:
         notes += reused_note(frame, matches.found[matches.found >= 0], used)
     words = nearest_words(options)
@@ -111,7 +112,7 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         (f" - method: {words}\n", *_lines(frame, options, distance, conditions)),
         _models(distance),
         tuple(notes),
-        None if not options.replaced else _own_variance(frame, options, design, matches, distance),
+        _own_variance(frame, options, arm, design, matches, distance),
     )
 
 
@@ -120,10 +121,12 @@ def _models(distance: Distance | None) -> dict[str, Fitted]:
 
 
 def _own_variance(
-    frame: ModelFrame, options: Nearest, design: DesignWeights, matches: Matches, distance: Distance | None
+    frame: ModelFrame, options: Nearest, arm: int, design: DesignWeights, matches: Matches, distance: Distance | None
 ) -> Callable[[PotentialMeans], PotentialMeans] | None:
-    """Abadie and Imbens' variance for matches with replacement."""
-    found = matches_of(design, frame, matches.points, str(options.estimand), int(options.ratio))
+    """Abadie and Imbens' variance for matches with replacement, whose sampling weights would be the focal units'."""
+    if not options.replaced or frame.weights is not None:
+        return None
+    found = matches_of(design, frame, matches.points, arm, int(options.ratio))
     return Tied(found, False, distance is not None and distance.estimated).outcomes
 
 
@@ -133,7 +136,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
     both_arms(frame, used, "")
-    found = tied_matches(frame, options, distance, used & kept)
+    found = tied_matches(frame, options, arm, distance, used & kept)
     target = used if arm is None else used & (codes == arm)
     weights = tied_weights(frame, options, found, arm)
     pairs, gaps = rectangle(found, np.flatnonzero(target))
@@ -170,12 +173,12 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
 
 
 def _matched(
-    frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, able: Bools, conditions: Conditions
+    frame: ModelFrame, options: Nearest, arm: int, distance: Distance | None, able: Bools, conditions: Conditions
 ) -> Matches:
     codes = frame.the_treatment.codes
     focal, pool = np.flatnonzero(able & (codes == arm)), np.flatnonzero(able & (codes != arm))
     score = None if distance is None else distance.values[focal]
-    usual = "data" if score is None else "largest" if options.estimand == ATT else "smallest"
+    usual = "data" if score is None else FIRST[arm]
     task = Task(
         focal=focal,
         pool=pool,
@@ -198,7 +201,7 @@ def _matched(
     return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z, notes)
 
 
-def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, focal: Codes) -> Codes:
+def _wanted(frame: ModelFrame, options: Nearest, arm: int, distance: Distance | None, focal: Codes) -> Codes:
     """How many matches each unit of the target should have; discarded units count in the shares of a variable ratio."""
     if not options.varies:
         return np.full(len(focal), int(options.ratio), dtype=np.intp)
@@ -217,9 +220,7 @@ def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Dist
             f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, of {others} "
             f"units; {smaller} with replace=True"
         )
-    order = focal_order(
-        "largest" if options.estimand == ATT else "smallest", distance.values[everyone], len(everyone), 0
-    )
+    order = focal_order(FIRST[arm], distance.values[everyone], len(everyone), 0)
     assert not isinstance(order, str)
     wanted = np.zeros(frame.n, dtype=np.intp)
     wanted[everyone] = extremal_ratio(order, float(options.ratio), options.least, options.max_controls)
@@ -281,7 +282,7 @@ def set_numbers(codes: Codes) -> np.ndarray:
     return numbers
 
 
-def _refuse_none(frame: ModelFrame, options: Nearest, matches: Matches, conditions: Conditions) -> None:
+def _refuse_none(options: Nearest, arm: int, matches: Matches, conditions: Conditions) -> None:
     """A ``DataError`` where nobody has a match."""
     if (matches.found >= 0).any():
         return
@@ -292,7 +293,7 @@ def _refuse_none(frame: ModelFrame, options: Nearest, matches: Matches, conditio
     ]
     ways += ["fewer variables in exact="] if options.exact is not None else []
     ways += ["other variables in antiexact="] if options.antiexact is not None else []
-    raise DataError(f"nobody can be matched: {unmatched_reason(options, conditions)}. {_sentence(some(ways))}")
+    raise DataError(f"nobody can be matched: {unmatched_reason(options, arm)}. {_sentence(some(ways))}")
 
 
 def _sentence(text: str) -> str:

@@ -10,9 +10,10 @@ from causalformula.errors import counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
-OTHER_ARM = {"ATT": "controls", "ATC": "treated units"}
+# By the target's arm.
+OTHER_ARM = {1: "controls", 0: "treated units"}
 # What discard= calls the units of the target.
-OWN_ARM = {"ATT": "treated", "ATC": "control"}
+OWN_ARM = {1: "treated", 0: "control"}
 
 
 def nearest_words(options: Nearest) -> str:
@@ -58,8 +59,8 @@ def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bool
     return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are"]
 
 
-def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
-    """What may have kept units from a match."""
+def unmatched_reason(options: Nearest, arm: int) -> str:
+    """What may have kept units of an arm from a match."""
     within = []
     if options.calipers:
         within.append(f"within the caliper{'s' if len(options.calipers) > 1 else ''}")
@@ -67,10 +68,9 @@ def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
         within.append(f"in their stratum of {_names(options.exact)}")
     if options.antiexact is not None:
         within.append(f"that differ in {_names(options.antiexact)}")
-    other = OTHER_ARM.get(str(options.estimand), "units")
     left = "" if options.replaced else " left"
-    reason = f"no {other}{left} {' and '.join(within)}".rstrip()
-    discarded = options.discard in ("both", OWN_ARM.get(str(options.estimand)))
+    reason = f"no {OTHER_ARM[arm]}{left} {' and '.join(within)}".rstrip()
+    discarded = options.discard in ("both", OWN_ARM[arm])
     return f"discarded, or {reason}" if discarded else reason
 
 
