@@ -1,8 +1,8 @@
 """Standard errors of matched designs against Monte Carlo standard deviations, on designs with a known effect.
 
 Clusters of matched sets are right where units are matched on the covariates that confound (Abadie and Spiess 2022),
-with an outcome model and without; where they are matched on an estimated score they err on the safe side without one, as the
-score's own error takes from the spread of the estimate (Abadie and Imbens 2016). What matching leaves of the
+with an outcome model and without; where they are matched on an estimated score they err on the safe side without one,
+as the score's own error takes from the spread of the estimate (Abadie and Imbens 2016). What matching leaves of the
 confounding shifts the estimate, so that intervals need only cover where an outcome model, or the correction of the
 bias, takes it away.
 """
