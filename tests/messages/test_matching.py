@@ -179,6 +179,21 @@ def test_a_covariate_that_is_the_arm(data):
     assert "no spread within the arms" in told
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("nearest", {"distance": "mahalanobis"}),
+        ("nearest", {"mahvars": "~ arm", "distance": "v"}),
+        ("nearest", {"distance": "mahalanobis", **TIED}),
+        ("cem", {"cutpoints": 1, "k2k": True}),
+    ],
+    ids=str,
+)
+def test_nothing_but_the_arm(data, method, options):
+    text = message("~ treat(a) + adjust(arm)", data.assign(arm=0.1 + 0.7 * data["a"]), method, **options)
+    assert text.startswith("arm: the same in all rows of an arm, so there is no Mahalanobis distance to match on; use ")
+
+
 def test_fewer_controls_than_asked_for(data):
     """26 controls are two short of 2 for each of 14."""
     told = notes(F, data, ratio=2)

@@ -12,7 +12,7 @@ from causalformula.backends.contrasts import Contrast, Setting
 from causalformula.backends.distance import Distance
 from causalformula.backends.fit import Answer, DesignWeights
 from causalformula.backends.matching.calipers import DISTANCE
-from causalformula.backends.matching.conditions import covariate_values, metric_columns, side_groups
+from causalformula.backends.matching.conditions import covariate_values, metric_columns, metric_coordinates, side_groups
 from causalformula.backends.matching.options import WHOLE_SAMPLE, Nearest
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.errors import CapabilityError, DataError, OptionError, choose, counted, some
@@ -23,7 +23,7 @@ from causalformula.inference.evidence import Influence, Own
 from causalformula.inference.requests import AbadieImbens, Request
 from causalformula.numerics.abadie_imbens import MatchedEffect, abadie_imbens
 from causalformula.numerics.arrays import Array, Bools
-from causalformula.numerics.matching.metrics import coordinates, without_part
+from causalformula.numerics.matching.metrics import without_part
 from causalformula.numerics.tied_matches import Matches, Search, Target, caliper_units, match_with_ties, scaled
 
 # Roles of an outcome model, whose estimate has no variance of this kind.
@@ -182,11 +182,10 @@ def _columns(frame: ModelFrame, options: Nearest, distance: Distance | None) -> 
     named = covariate_values(frame)
     if not named:
         raise DataError(f"distance={options.distance!r} is between covariates, and there are none; add adjust(...)")
-    X, names = metric_columns(named, first=options.metric != WHOLE_SAMPLE)
     if options.metric in COORDINATES:
-        treated = frame.the_treatment.codes == 1
-        Z = coordinates(options.metric, X, treated, frame.unit_weights > 0, frame.weights)
+        Z = metric_coordinates(frame, named, options.metric, frame.unit_weights > 0)
         return Z, [f"coordinate {k + 1}" for k in range(Z.shape[1])]
+    X, names = metric_columns(named, first=options.metric != WHOLE_SAMPLE)
     return X, list(names)
 
 

@@ -15,7 +15,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.side import side_values
 from causalformula.numerics.arrays import Array, Bools, Codes
-from causalformula.numerics.matching.metrics import without_part
+from causalformula.numerics.matching.metrics import coordinates, without_part
 from causalformula.numerics.matching.task import WIDEST, Apart, Gap
 
 
@@ -150,6 +150,27 @@ def metric_columns(named: list[tuple[str, Value]], first: bool = True) -> tuple[
             columns.append(found)
             names += [name] * found.shape[1]
     return np.hstack(columns), tuple(names)
+
+
+def metric_coordinates(frame: ModelFrame, named: list[tuple[str, Value]], metric: str, used: Bools) -> Array:
+    """Coordinates (n, r) in which Euclidean distance is the distance of variables that was asked for.
+
+    Raises
+    ------
+    DataError
+        If nothing is left to tell rows apart.
+    """
+    X, names = metric_columns(named)
+    varies = np.ptp(X[used], axis=0) > 0
+    if not varies.any():
+        raise DataError(f"{some(dict.fromkeys(names))}: the same in all rows, so there is no distance to match on")
+    Z = coordinates(metric, X[:, varies], frame.the_treatment.codes == 1, used, frame.weights)
+    if not Z.shape[1]:
+        raise DataError(
+            f"{some(dict.fromkeys(names))}: the same in all rows of an arm, so there is no {METRIC_WORDS[metric]} "
+            "distance to match on; use distance='scaled_euclidean', or other variables"
+        )
+    return Z
 
 
 def _dummies(value: Value) -> Array:

@@ -9,7 +9,7 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.coarsened import coarsened_strata
-from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_columns
+from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_coordinates
 from causalformula.backends.matching.nearest import DESIGN_FACE, FACE, PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
 from causalformula.backends.matching.words import left_out_notes
@@ -20,7 +20,6 @@ from causalformula.frame.grouping import grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Bools, Codes
-from causalformula.numerics.matching.metrics import coordinates
 from causalformula.numerics.matching.sets import set_codes, set_weights, shared_codes
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import Task
@@ -98,9 +97,7 @@ def _pairs_within(frame: ModelFrame, options: CEM, found: HeldDesign) -> HeldDes
     arm = target_arm(frame, options)
     focal = np.flatnonzero(inside & (codes == arm))
     pool = np.flatnonzero(inside & (codes != arm))
-    X, _ = metric_columns(covariate_values(frame))
-    varies = np.ptp(X, axis=0) > 0
-    Z = coordinates(options.k2k_method, X[:, varies], codes == 1, frame.unit_weights > 0, frame.weights)
+    Z = metric_coordinates(frame, covariate_values(frame), options.k2k_method, frame.unit_weights > 0)
     task = Task(focal, pool, np.ones(len(focal), dtype=np.intp), np.arange(len(focal)), strata=np.maximum(strata, 0))
     matches = match_in_space(Z, task)
     sets = set_codes(frame.n, focal, matches)

@@ -17,7 +17,7 @@ from causalformula.backends.matching.conditions import (
     Conditions,
     covariate_values,
     idle_columns,
-    metric_columns,
+    metric_coordinates,
     read_conditions,
 )
 from causalformula.backends.matching.options import METRIC_WORDS, Nearest
@@ -41,7 +41,6 @@ from causalformula.frame.side import side_values
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.matching.line import match_on_line
-from causalformula.numerics.matching.metrics import coordinates
 from causalformula.numerics.matching.sets import reused_weights, set_codes, set_weights
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
@@ -232,13 +231,8 @@ def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> tuple[Arra
     named = side_values(frame, options.mahvars) if options.mahvars is not None else covariate_values(frame)
     if not named:
         raise DataError(f"distance={options.distance!r} is between covariates, and there are none; add adjust(...)")
-    X, names = metric_columns(named)
-    flat = np.ptp(X[able], axis=0) == 0
-    if flat.all():
-        raise DataError(f"{some(dict.fromkeys(names))}: the same in all rows, so there is no distance to match on")
     metric = options.metric or "mahalanobis"
-    Z = coordinates(metric, X[:, ~flat], frame.the_treatment.codes == 1, able, frame.weights)
-    return Z, tuple(idle_columns(frame, named, metric, able))
+    return metric_coordinates(frame, named, metric, able), tuple(idle_columns(frame, named, metric, able))
 
 
 def _design(

@@ -9,7 +9,7 @@ from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.linalg import independent_columns
 
 METRICS = ("mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean")
-# Directions with less than this share of the largest variance have none.
+# Directions with less than this share of the largest variance have none; its square is rounding beside variances of one.
 NO_SPREAD = 1e-10
 
 
@@ -18,7 +18,7 @@ def coordinates(metric: str, X: Array, treated: Bools, used: Bools, s: Array | N
 
     ``mahalanobis`` by the pooled covariance within arms, ``robust_mahalanobis`` by the covariance of ranks, rescaled to
     the variance of ranks without ties; ``scaled_euclidean`` over the pooled standard deviations; ``euclidean`` as they
-    are. Directions without spread are left out, as a generalised inverse does.
+    are. Directions without spread are left out, as a generalised inverse does, and r may be 0.
 
     Parameters
     ----------
@@ -91,8 +91,10 @@ def pooled_covariance(X: Array, treated: Bools, w: Array) -> Array:
 def mahalanobis(X: Array, V: Array) -> Array:
     """``X R'`` with ``R' R`` the generalised inverse of ``V``, R from a Cholesky factorisation with pivots."""
     values, vectors = np.linalg.eigh(V)
-    kept = values > values.max() * NO_SPREAD
+    kept = values > max(values.max() * NO_SPREAD, NO_SPREAD**2)
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    if not kept.any():
+        return np.empty((len(X), 0))
     R = _pivoted_cholesky(inverse, int(kept.sum()))
     return np.column_stack([sum(x * r for x, r in zip(X.T, row, strict=True)) for row in R])
 
