@@ -49,8 +49,8 @@ def on_a_score(n: int = 1_000_000) -> Case:
         "strata of a hundred": (4, lambda: matched(strata=small)),
         "with replacement": (1, lambda: matched(reuse=UNLIMITED)),
         "ratio 2": (5, lambda: matched(ratio=2)),
-        "other level": (12, lambda: matched(conditions=(Apart(group),))),
-        "calipers": (24, lambda: matched(caliper=width, conditions=(Gap(other, 1.0),))),
+        "other level": (8, lambda: matched(conditions=(Apart(group),))),
+        "calipers": (8, lambda: matched(caliper=width, conditions=(Gap(other, 1.0),))),
     }
     limits = [Limit("ours", "floor", 2.4)]  # where MatchIt 4.7 stood
     for name, (most, call) in more.items():

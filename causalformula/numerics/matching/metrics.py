@@ -9,7 +9,7 @@ from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.linalg import independent_columns
 
 METRICS = ("mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean")
-# Directions with less than this share of the largest variance have none; its square is rounding beside variances of one.
+# Directions with less than this share of the largest variance have none; its square is rounding of a variance of one.
 NO_SPREAD = 1e-10
 
 
