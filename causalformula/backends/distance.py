@@ -146,7 +146,8 @@ def read_distance(frame: ModelFrame, options: DistanceOptions) -> Distance:
     found = replace(found, values=tied(found.values))
     used = frame.unit_weights > 0
     if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
-        raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; add adjust(...)")
+        advice = "add adjust(...)" if found.how else "give another column"
+        raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; {advice}")
     return found
 
 

@@ -149,8 +149,8 @@ def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
     if own is None:
         raise CapabilityError(
             "vcov='AI' is the variance of a difference in means over all units matched with replacement (of "
-            "method='nearest' with replace=True), without outcome(...), groups or another measure. Use 'HC3' or a "
-            "cluster formula"
+            "method='nearest' with replace=True), without outcome(...), groups, another measure or, but for "
+            "ties=True, sampling weights. Use 'HC3' or a cluster formula"
         )
     label = "Abadie-Imbens" + (" (of the sample's effect)" if request.sample else "")
     df = degrees_of_freedom(request, estimate)

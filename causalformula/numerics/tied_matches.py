@@ -225,21 +225,25 @@ def _root(W: Array) -> Array:
 
 
 def _limits(X: Array, w: Array, caliper: Any, exact: Any, tolerance: float) -> Array:
-    """Largest difference of two rows in each column.
-
-    Match's standard deviation under sampling weights: the plain sum of squares over the sum of weights.
-    """
+    """Largest difference of two rows in each column."""
     k = X.shape[1]
     limits = np.full(k, np.inf)
     if caliper is not None:
         widths = np.broadcast_to(np.asarray(caliper, dtype=np.float64), k)
         if not (widths >= 0).all():
             raise OptionError("calipers must not be negative")
-        spread = np.sqrt(((X[w > 0] - w @ X / w.sum()) ** 2).sum(axis=0) / w.sum())
-        limits = widths * spread * (1 + ROUNDING)
+        limits = widths * caliper_units(X, w) * (1 + ROUNDING)
     if exact is not None:
         limits = np.where(np.broadcast_to(np.asarray(exact, dtype=bool), k), tolerance, limits)
     return limits
+
+
+def caliper_units(X: Array, w: Array) -> Array:
+    """Standard deviations of columns that calipers are in.
+
+    Match's under sampling weights: the plain sum of squares over the sum of weights.
+    """
+    return np.asarray(np.sqrt(((X[w > 0] - w @ X / w.sum()) ** 2).sum(axis=0) / w.sum()))
 
 
 def _search(X: Array, points: Array, metric: Array, limits: Array, w: Array, M: int, tolerance: float) -> Search:

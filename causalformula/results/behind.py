@@ -12,7 +12,17 @@ from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.wrap import wrapped
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.requests import HC, LINEARISED, Bootstrap, Given, Jackknife, Request, Wild
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import (
+    HC,
+    LINEARISED,
+    AbadieImbens,
+    Bootstrap,
+    Given,
+    Jackknife,
+    Request,
+    Wild,
+)
 from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.model import Model
@@ -64,15 +74,18 @@ def scores_of(made: DesignCore) -> pd.Series[Any] | pd.DataFrame | None:
 def _request(call: Call, covariance: Covariance) -> Request | None:
     """The covariance of the outcome model's coefficients; None for the classical.
 
-    Replicates and matrices of effects say nothing of coefficients. The outcome model of a weighted or stratified fit,
-    and that of a sample with sampling weights, has the method's default then: the classical one would take the weights
-    for precisions.
+    Replicates, matrices and variances of effects say nothing of coefficients. The outcome model of a weighted or
+    stratified fit, and that of a sample with sampling weights, has the method's default then: the classical one would
+    take the weights for precisions.
     """
     asked = covariance.request
     of_effects = isinstance(asked, Given) and len(asked.matrix) == len(covariance.matrix)
-    if of_effects or isinstance(asked, (Bootstrap, Jackknife, Wild)):
-        return call.default_vcov() if call.sampling or call.record.make_design is not None else None
-    return replace(asked, unconditional=False)
+    if not (of_effects or isinstance(asked, (Bootstrap, Jackknife, Wild, AbadieImbens))):
+        return replace(asked, unconditional=False)
+    if not call.sampling and call.record.make_design is None:
+        return None
+    own = call.default_vcov()
+    return read_request(call.record.default_vcov) if isinstance(own, AbadieImbens) else own
 
 
 def _left(call: Call, name: str) -> str:

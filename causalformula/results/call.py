@@ -189,8 +189,14 @@ class Call:
         if isinstance(request, Asympt) and request.weights != "fixed" and self.record.make_design and own != "asympt":
             raise CapabilityError(
                 f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: "
-                f"its weights or strata count as given. Use {own!r}, a cluster formula or 'bootstrap'"
+                f"its weights or strata count as given. Use {self._instead(own)}"
             )
+
+    def _instead(self, own: str) -> str:
+        """Covariances that a design held fixed has."""
+        if self.made is None or not self.made.redrawn:
+            return f"{own!r}, a cluster formula or 'bootstrap'"
+        return f"{self.made.vcov!r}" + (" or 'HC3'" if self.made.vcov != "HC3" else " or 'AI'")
 
     def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
         """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
@@ -298,8 +304,12 @@ class Call:
 
     def groups(self, name: str) -> Grouping:
         """A grouping of the rows kept: of the formula, of the data, or one that the design made."""
-        own = None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
+        own = self.own_groups(name)
         return self.frame.groups(name) if own is None else own
+
+    def own_groups(self, name: str) -> Grouping | None:
+        """A grouping that the design made, where the data have no column of that name."""
+        return None if self.made is None or name in self.frame.table else own_grouping(self.made, name)
 
 
 def _nested(inner: Codes, outer: Codes, used: Bools) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from causalformula.backends.fit import Answer, Fit, Label, Query, unit_design
 from causalformula.backends.options import listed_names
 from causalformula.errors import CapabilityError, OptionError, asks
+from causalformula.frame.grouping import Grouping
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.request_text import describe, read_request
@@ -56,6 +57,27 @@ class Joined(Call):
         found = covariance(answer.estimate, request, groups=self.codes(grouping_names(request)))
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
         return told_of_full_leverage(replace(found, notes=(*found.notes, *idle)), self.frame.index)
+
+    def own_groups(self, name: str) -> Grouping | None:
+        """A grouping that one design made, which all the fits share.
+
+        Raises
+        ------
+        CapabilityError
+            For that of a design which is not the design of all fits.
+        """
+        own = [call.own_groups(name) for _, call in self.members]
+        made = [grouping for grouping in own if grouping is not None]
+        if not made:
+            return None
+        rows: Units = self.frame  # type: ignore[assignment]
+        everywhere = len(made) == len(rows.frames) and all(len(each.codes) == rows.n for each in made)
+        if everywhere and all(np.array_equal(each.codes, made[0].codes) for each in made):
+            return made[0]
+        raise CapabilityError(
+            f"the fits do not share one design, and {name!r} are the matched sets or strata of one: they are no "
+            "clusters of the others. Give all fits another covariance, as in fit.with_vcov('HC3')"
+        )
 
     def idle_notes(self, request: Request) -> tuple[str, ...]:
         """What the fits' formulas say that has no part in these standard errors."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
+from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.weighting import WEIGHTING
 
 
@@ -17,7 +18,7 @@ def line(limit: Limit, ratio: float) -> str:
 def main() -> int:
     """Print every case; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING):
+    for make in (*CASES, *WEIGHTING, *MATCHING):
         case = make()
         seconds = timed(case)
         print(case.title)

@@ -112,3 +112,45 @@ def ipw_bootstrap(Z, a, y, reps):
         w = s * (a / p + (1 - a) / (1 - p))
         out.append((w * a) @ y / (w @ a) - (w * (1 - a)) @ y / (w @ (1 - a)))
     return np.std(out, ddof=1)
+
+
+def greedy_on_line(x, focal, pool):
+    """Whom each focal unit takes, the largest number first: the nearest that is left, by a forest either way.
+
+    The plain-Python loop that 1:1 matching without replacement cannot do without: one step a unit.
+    """
+    order = pool[np.argsort(x[pool], kind="stable")]
+    first = focal[np.argsort(-x[focal], kind="stable")]
+    start = np.searchsorted(x[order], x[first]).tolist()
+    values = [-np.inf, *x[order].tolist(), np.inf]
+    down, up = list(range(len(values))), list(range(len(values)))
+
+    def find(forest, i):
+        while forest[i] != i:
+            forest[i] = i = forest[forest[i]]
+        return i
+
+    taken = []
+    for at, below in zip(x[first].tolist(), start, strict=True):
+        low, high = find(down, below), find(up, below + 1)
+        c = low if at - values[low] <= values[high] - at else high
+        taken.append(c - 1)
+        down[c], up[c] = c - 1, c + 1
+    out = np.empty(len(x), dtype=np.intp)
+    out[first] = order[taken]
+    return out[focal]
+
+
+def nearest_in_space(Z, focal, pool, block=250):
+    """Whom each focal unit takes, one after the other, by squared distances from products, a block at a time."""
+    free, out = np.ones(len(pool), dtype=bool), []
+    F, C = Z[focal], Z[pool]
+    lengths = (C * C).sum(axis=1)
+    for start in range(0, len(focal), block):
+        squares = -2 * F[start : start + block] @ C.T + lengths
+        for row in squares:
+            row[~free] = np.inf
+            c = int(row.argmin())
+            free[c] = False
+            out.append(c)
+    return pool[out]

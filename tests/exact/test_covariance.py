@@ -339,7 +339,7 @@ def test_estimated_weights_enter_where_they_should() -> None:
             "needs a regression",
         ),
         (linear(), Bootstrap(), "cannot be refitted"),
-        (linear(), read_request("AI"), "not available yet"),
+        (linear(), read_request("AI"), "matched with replacement"),
     ],
 )
 def test_refusals_name_the_remedy(estimate: Estimate, request_: Any, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -18,16 +18,40 @@ from causalformula.backends import registry
 from causalformula.backends.registry import Record
 from causalformula.errors import ConvergenceError
 from causalformula.frame.treatment import Kind
+from causalformula.results.call import grouping_names
 from tests.laws.own_method import filed
 
 # What a record may be exempt from, each with its reason; the tests of these names read `record.exempt`.
 LAWS = (
     "influence", "integer_weights", "row_order", "affine", "label_swap", "singleton_clusters", "same_seed", "stacking",
-    "exponential_bootstrap",
+    "exponential_bootstrap", "bootstrap",
 )  # fmt: skip
 
 FAMILIES = {"gaussian": "y", "binomial": "d", "poisson": "k", "binomial(link = 'probit')": "d"}
 COLUMN = {Kind.BINARY: "a", Kind.MULTI: "m", Kind.CONTINUOUS: "q"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs of the questions that are put to it.
+
+    Parameters
+    ----------
+    confounders : tuple of str
+        The first alone where ``z`` is a modifier.
+    options : mapping of str to mapping
+        Options by the estimand that needs them.
+    """
+
+    confounders: tuple[str, ...] = ("x", "z")
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+# Facts of single methods; of all others any question can be asked.
+NEEDS = {
+    "exact": Needs(("s", "z")),  # no two rows have the same x
+    "nearest": Needs(options={"ATE": {"replace": True, "ties": True}}),
+}
 
 # Exactly identified equations that often have no root at sixty rows; fixed samples without one are skipped.
 OFTEN_WITHOUT_SOLUTION = {("cbps", Kind.CONTINUOUS)}
@@ -96,7 +120,8 @@ class Question:
         if "treat" not in roles:
             parts = ["did(b, p, unit = u)" if self.unit else "did(b, p)"]
         if "adjust" in roles:
-            parts.append("adjust(x)" if self.modify else "adjust(x + z)")
+            confounders = self.needs.confounders
+            parts.append(f"adjust({' + '.join(confounders[:1] if self.modify else confounders)})")
         if self.modify:
             parts.append("modify(z)")
         if self.blocked:
@@ -106,14 +131,26 @@ class Question:
         return f"{FAMILIES[self.family]} ~ {' + '.join(parts)}"
 
     @property
+    def needs(self) -> Needs:
+        """What its method needs."""
+        return NEEDS.get(self.record.name, Needs())
+
+    @property
+    def estimand(self) -> str:
+        """The estimand, the method's own where none is asked for."""
+        return dict(self.options).get("estimand", self.record.default_estimand)
+
+    @property
     def often_without_solution(self) -> bool:
         """Whether its equations often have no root in samples as small as these, and in their replicates."""
         return (self.record.name, self.kind) in OFTEN_WITHOUT_SOLUTION
 
     def fit(self, data: Any, **more: Any) -> Any:
         """Ask it of some data."""
+        options = {"family": self.family, **dict(self.options), **more}
+        needed = self.needs.options.get(options.get("estimand", self.estimand), {})
         try:
-            return cf.fit(self.formula, data, self.record.name, **{"family": self.family, **dict(self.options), **more})
+            return cf.fit(self.formula, data, self.record.name, **{**needed, **options})
         except ConvergenceError:
             # no weights balance some of the small samples: no estimate, so nothing for a law to be about
             if currently_in_test_context():
@@ -179,13 +216,32 @@ def records() -> list[Record]:
     return registry.methods()
 
 
-def questions(law: str, only: Callable[[Question], bool] = lambda q: True) -> list[Any]:
-    """Questions for a law as pytest parameters, over every registered method that obeys it."""
+def kept_rows(fit: Any) -> int:
+    """Rows that a result rests on: those that its design gives weight."""
+    return int((fit.call.frame.unit_weights * fit.design.weights > 0).sum())
+
+
+def regressed(fit: Any, own: bool = True) -> Any:
+    """A result with a covariance of coefficients, where its design's is of the difference alone.
+
+    ``own=False``: nor one of groupings that the design made, which say nothing of another fit.
+    """
+    request = fit.covariance.request
+    made = not own and any(fit.call.own_groups(name) is not None for name in grouping_names(request))
+    return fit.with_vcov("HC3") if made or isinstance(request, cf.AbadieImbens) else fit
+
+
+def exemption(record: Record, *laws: str) -> str:
+    """Why a method does not obey one of some laws; empty where it obeys all."""
+    return next((record.exempt[law] for law in laws if law in record.exempt), "")
+
+
+def questions(*laws: str, only: Callable[[Question], bool] = lambda q: True) -> list[Any]:
+    """Questions for laws as pytest parameters, over every registered method that obeys them."""
     out = []
     for record in records():
-        if law in record.exempt:
-            mark = pytest.mark.skip(reason=record.exempt[law])
-            out.append(pytest.param(None, id=f"{record.name}-exempt", marks=mark))
+        if reason := exemption(record, *laws):
+            out.append(pytest.param(None, id=f"{record.name}-exempt", marks=pytest.mark.skip(reason=reason)))
             continue
         out += [pytest.param(q, id=str(q)) for q in asked(record) if only(q)]
     return out

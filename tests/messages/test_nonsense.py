@@ -48,18 +48,20 @@ NONSENSE: dict[str, Any] = {
     "class": Junk,
     "function": len,
 }
-# Types whose sense only the data tell, and options for which None means that nothing is asked.
+# Types whose sense only the data tell; None asks for nothing where it is the default.
 LEVEL = (str, float, int)
-FLAGS = ("improved", "dimension_adj", "stabilize", "interact", "over", "int")
-COLUMNS = ("ps", "by", "base_weights", "distance")
+FLAGS = ("improved", "dimension_adj", "stabilize", "interact", "over", "int", "replace", "std_caliper", "k2k")
+COLUMNS = ("ps", "by", "base_weights", "distance", "unit_id", "exact", "antiexact", "mahvars")
 LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(FLAGS, (bool,)),
     **dict.fromkeys(COLUMNS, (str,)),
     **dict.fromkeys(("lambda_", "tols"), (float, int)),
+    "reuse_max": (int,),
+    "caliper": (float, int, dict),
+    "cutpoints": (dict, np.ndarray),
     "focal": LEVEL,
     "contrast": (*LEVEL, list),
 }
-ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights")
 QUESTION = ("outcome", "estimand", "contrast", "measure", "family", "vcov", "subset", "na_action", "contrasts", "env")
 
 
@@ -84,14 +86,15 @@ def refused(verb: Any, *args: Any, **options: Any) -> bool:
     return False
 
 
-OPTIONS = [(record.name, field.name) for record in registry.methods() for field in dataclasses.fields(record.options)]
+OPTIONS = [(record.name, field) for record in registry.methods() for field in dataclasses.fields(record.options)]
 
 
-@pytest.mark.parametrize(("method", "name"), OPTIONS)
-def test_options_of_methods(method, name):
+@pytest.mark.parametrize(("method", "option"), OPTIONS, ids=lambda part: getattr(part, "name", part))
+def test_options_of_methods(method, option):
     """Every option is checked by itself, before any data are looked at."""
+    name = option.name
     for kind, value in NONSENSE.items():
-        fine = (value is None and name in ABSENT) or isinstance(value, LOOSE.get(name, ()))
+        fine = (value is None and option.default is None) or isinstance(value, LOOSE.get(name, ()))
         assert refused(registry.read_options, method, {name: value}) or fine, f"{method}({name}={kind})"
 
 

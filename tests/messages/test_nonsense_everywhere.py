@@ -42,6 +42,8 @@ def _made() -> dict[str, Any]:
             "Result": fit,
             "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
             "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
+            "MatchedResult": cf.fit(F, DATA, "nearest"),
+            "MatchedDesign": cf.design(F, DATA, "nearest"),
             "Model": cf.lm("y ~ x + f", DATA),
             "Design": cf.design(F, DATA, "ipw"),
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
@@ -87,7 +89,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
 }
-RESULTS = ("Result", "Stack", "SubclassResult", "DidResult")
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "MatchedResult")
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     "Model.hypothesis": {"equations": "x = 0"},
@@ -98,7 +100,8 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
 DRAWN = {"calibration", "density", "ecdf", "jitter", "love", "qq", "roc", "support", "weights"}
-# What counts as sense, by argument: in all places, or in one (``name.argument``). ``anything`` is any label of a level.
+# What counts as sense, by argument: in all places, in a verb (``verb.argument``), or in one (``name.argument``).
+# ``anything`` is any label of a level.
 ANYTHING = ("number", "negative", "huge", "nan", "inf", "true", "text", "empty text")
 SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("unconditional", "interact", "int", "over", "fix", "prewhite", "improved"), ("true",)),
@@ -110,8 +113,17 @@ SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),
     **dict.fromkeys(("weights", "subclass"), ("text", "empty text")),
     "time": ("text",),
-    **dict.fromkeys(("seed", "lag"), ("huge",)),
+    **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),
     "n_jobs": ("negative", "huge"),
+    # matching
+    **dict.fromkeys(("replace", "k2k", "std_caliper", "sample", "kept_only"), ("true",)),
+    **dict.fromkeys(("antiexact", "mahvars"), ("text",)),
+    "unit_id": ("text", "empty text"),
+    "Nearest.exact": ("text",),
+    "pair_data.id": ("text", "empty text"),
+    **dict.fromkeys(("interactions", "standardize", "pair_dist"), ("true",)),
+    "caliper": ("number", "negative", "mapping"),
+    "cutpoints": ("mapping", "array"),
     "focal": ANYTHING,
     "contrast": ("number", "negative", "nan", "inf", "list"),
     "start": ("array", "series"),
@@ -164,7 +176,9 @@ def sense(name: str, argument: inspect.Parameter, kind: str) -> bool:
     """Whether the junk is none here."""
     if kind == "none":
         return argument.default is None or argument.name in NONE or f"{name}.{argument.name}".endswith(tuple(NONE))
-    return kind in (*SENSE.get(argument.name, ()), *SENSE.get(f"{name}.{argument.name}", ()))
+    verb = name.rpartition(".")[2]
+    named = (argument.name, f"{name}.{argument.name}", f"{verb}.{argument.name}")
+    return any(kind in SENSE.get(each, ()) for each in named)
 
 
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)

@@ -97,13 +97,18 @@ def test_covariances_that_are_none(word, data):
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("match", "method='matching' is not available yet"), ("PSM", "method='matching' is not available yet"),
         ("ols", "did you mean 'regression'"), ("IPTW", "did you mean 'ipw'"), ("entropy", "did you mean 'ebal'"),
         ("dr", "method='aipw' is not available yet"), ("t-test", "did you mean 'difference_in_means'"),
     ],
 )  # fmt: skip
 def test_methods(word, says, data):
     assert says in message(data, word)
+
+
+@pytest.mark.parametrize("word", ["match", "PSM", "nn", "MatchIt", "propensity score matching", "matching"])
+@pytest.mark.filterwarnings("ignore::causalformula.errors.CausalFormulaWarning")
+def test_matching_by_any_name(word, data):
+    assert cf.fit(F, data, word).call.record.name == "nearest"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``Matching::Match`` (Sekhon): matches with ties, the estimate, Abadie and Imbens' standard errors.
 
-Stored on lalonde, and by ``tests/parity/r/matching.R`` on heart with columns that the script makes.
+Stored on lalonde (by arrays and by ``cf.fit``), and by ``tests/parity/r/matching.R`` on heart with columns
+that the script makes.
 """
 
 from __future__ import annotations
@@ -128,3 +129,45 @@ def test_lalonde(lalonde, name):
     close(effect.se, stored["se"], 1e-8, what="se")
     close(effect.se_standard, stored["se_standard"], 1e-8, what="se.standard")
     close(effect.means[1] - effect.means[0], stored["est"], 1e-8, stored["se"], "difference of the means")
+
+
+SCORE = "re78 ~ treat(treat) + adjust(age + educ + race + married + nodegree + re74 + re75)"
+SOME = "re78 ~ treat(treat) + adjust(age + educ + re74)"
+# R's calls as they are asked for here, beyond those named by what they match on, the target and M
+ASKED = {
+    "mahal": (SOME, {"distance": "mahalanobis_all"}),
+    "caliper": (SCORE, {"caliper": 0.1}),
+    "sample_var": (SOME, {"distance": "scaled_euclidean", "vcov": cf.AbadieImbens(sample=True)}),
+    "Var_calc_4": (SOME, {"distance": "scaled_euclidean", "vcov": "AI(matches = 4)"}),
+    "exact_married": (SOME.replace("re74", "re74 + married"), {"distance": "scaled_euclidean", "exact": "~ married"}),
+}
+
+
+def asked(name):
+    """A formula and options."""
+    if name in ASKED:
+        return ASKED[name]
+    on, target, M, *bias = name.split("_")
+    options = {"estimand": target, "ratio": int(M[1:]), "bias_adjust": bool(bias)}
+    return (SCORE, options) if on == "ps" else (SOME, {**options, "distance": "scaled_euclidean"})
+
+
+@pytest.mark.parametrize("name", [name for name in LALONDE if name != "setup"])
+@pytest.mark.filterwarnings("ignore::causalformula.errors.CausalFormulaWarning")
+def test_lalonde_by_its_formula(name):
+    """R: Match(Y = re78, Tr = treat, X, ...), through ``cf.fit``: estimate, standard error, numbers of rows."""
+    (formula, options), stored = asked(name), LALONDE[name]
+    fit = cf.fit(formula, data("lalonde.csv"), "nearest", replace=True, ties=True, **options)
+    close(fit.estimate, stored["est"], 1e-8, stored["se"], "est")
+    close(fit.std_error, stored["se"], 1e-8, what="se")
+    assert fit.covariance.label.startswith("Abadie-Imbens")
+    assert np.isinf(fit.tidy()["df"][0])
+    pairs = fit.design.design_weights.pairs
+    assert (pairs[:, 1:] >= 0).sum() == stored["n_pairs"]
+    assert (pairs[:, 1:] < 0).all(axis=1).sum() == stored["ndrops"]
+    if not options.get("bias_adjust"):
+        # the weights of the matched sample give the same estimate
+        data_, weights = fit.call.frame, fit.design.weights.to_numpy()
+        treated = data_.the_treatment.codes == 1
+        means = [np.average(data_.y[arm], weights=weights[arm]) for arm in (~treated, treated)]
+        close(means[1] - means[0], stored["est"], 1e-8, stored["se"], "difference of weighted means")

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.backends.matching.options import DISTANCE, Caliper, Nearest
-from causalformula.errors import DataError
+from causalformula.backends.matching.calipers import DISTANCE, Caliper
+from causalformula.backends.matching.options import METRIC_WORDS, Nearest
+from causalformula.errors import DataError, some
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.side import side_values
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.matching.metrics import coordinates, without_part
 from causalformula.numerics.matching.task import WIDEST, Apart, Gap
 
 
@@ -59,7 +61,7 @@ def read_conditions(frame: ModelFrame, options: Nearest, score: Array | None, ke
     caliper, beyond, widths = WIDEST, -1.0, []
     others: list[Gap | Apart] = []
     for each in options.calipers:
-        values = score if each.name == DISTANCE else frame.numbers(each.name)
+        values = score if each.name == DISTANCE else caliper_values(frame, each.name)
         assert values is not None
         width = _width(each, values, kept)
         widths.append((f"<{DISTANCE}>" if each.name == DISTANCE else each.name, width))
@@ -83,8 +85,34 @@ def _width(each: Caliper, values: Array, kept: Bools) -> float:
     spread = float(values[kept].std(ddof=1))
     if not spread > 0:
         what = "the distance" if each.name == DISTANCE else repr(each.name)
-        raise DataError(f"{what} is the same in all rows, so its caliper has no standard deviation to be in")
+        raise DataError(
+            f"{what} is the same in all rows, so its caliper has no standard deviation to be in; leave it out of "
+            "caliper="
+        )
     return each.width * spread
+
+
+def caliper_values(frame: ModelFrame, name: str) -> Array:
+    """The numbers that a caliper is on; a ``DataError`` for a column of levels."""
+    if not isinstance(frame.table.named(name), np.ndarray):
+        raise DataError(
+            f"a caliper is the largest difference of numbers, and {name!r} has levels; exact='~ {name}' lets partners "
+            "be of one level only"
+        )
+    return frame.numbers(name)
+
+
+def idle_columns(frame: ModelFrame, named: list[tuple[str, Value]], metric: str, used: Bools) -> list[str]:
+    """A note that names the variables that add nothing to a distance, which its generalised inverse passes over."""
+    X, names = metric_columns(named, first=False)
+    idle = without_part(metric, X, frame.the_treatment.codes == 1, used)
+    told = dict.fromkeys(name for name, without in zip(names, idle, strict=True) if without)
+    if not told:
+        return []
+    adds = "adds" if len(told) == 1 else "add"
+    within = "" if metric == "robust_mahalanobis" else " within the arms"
+    why = f"no spread{within}, or a combination of the variables before"
+    return [f"{some(told)} {adds} nothing to the {METRIC_WORDS[metric]} distance ({why})"]
 
 
 def exact_strata(frame: ModelFrame, text: str) -> Grouping:
@@ -108,18 +136,41 @@ def columns_of(label: str, value: Value) -> list[tuple[str, Value]]:
     return [(label + name, value.values[:, k]) for k, name in enumerate(names)]
 
 
-def metric_columns(named: list[tuple[str, Value]]) -> tuple[Array, tuple[str, ...]]:
+def metric_columns(named: list[tuple[str, Value]], first: bool = True) -> tuple[Array, tuple[str, ...]]:
     """Columns (n, p) between which distances are computed, and the variable of each.
 
-    All dummies of a factor, over the square root of two: rows in different levels are one apart.
+    All dummies of a factor, over the square root of two: rows in different levels are one apart. ``first=False`` leaves
+    out that of the first level, which the others imply.
     """
     columns, names = [], []
     for label, value in named:
         for name, column in columns_of(label, value):
             found = _dummies(column)
+            found = found if first or found.shape[1] == 1 else found[:, 1:]
             columns.append(found)
             names += [name] * found.shape[1]
     return np.hstack(columns), tuple(names)
+
+
+def metric_coordinates(frame: ModelFrame, named: list[tuple[str, Value]], metric: str, used: Bools) -> Array:
+    """Coordinates (n, r) in which Euclidean distance is the distance of variables that was asked for.
+
+    Raises
+    ------
+    DataError
+        If nothing is left to tell rows apart.
+    """
+    X, names = metric_columns(named)
+    varies = np.ptp(X[used], axis=0) > 0
+    if not varies.any():
+        raise DataError(f"{some(dict.fromkeys(names))}: the same in all rows, so there is no distance to match on")
+    Z = coordinates(metric, X[:, varies], frame.the_treatment.codes == 1, used, frame.weights)
+    if not Z.shape[1]:
+        raise DataError(
+            f"{some(dict.fromkeys(names))}: the same in all rows of an arm, so there is no {METRIC_WORDS[metric]} "
+            "distance to match on; use distance='scaled_euclidean', or other variables"
+        )
+    return Z
 
 
 def _dummies(value: Value) -> Array:

@@ -9,7 +9,7 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.coarsened import coarsened_strata
-from causalformula.backends.matching.conditions import columns_of, covariate_values, metric_columns
+from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_coordinates
 from causalformula.backends.matching.nearest import DESIGN_FACE, FACE, PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
 from causalformula.backends.matching.words import left_out_notes
@@ -20,11 +20,12 @@ from causalformula.frame.grouping import grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Bools, Codes
-from causalformula.numerics.matching.metrics import coordinates
 from causalformula.numerics.matching.sets import set_codes, set_weights, shared_codes
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import Task
 
+# There is no propensity model.
+UNSCORED = tuple(role for role in MODELLED if role != "propensity")
 STRATIFIED = "strata are no pairs: rows within them are independent"
 
 
@@ -56,8 +57,7 @@ def stratified_design(frame: ModelFrame, options: Exact, codes: list[Codes], lin
 def held_strata(frame: ModelFrame, options: Exact, strata: Codes, line: str, words: str) -> HeldDesign:
     """The design of strata."""
     target, arm = target_rows(frame, options), frame.the_treatment.codes
-    # a row that a resample drew twice is two rows of its stratum
-    weights = set_weights(strata, arm, target, frame.frequencies)
+    weights = set_weights(strata, arm, target, frame.unit_weights)
     number = int(strata.max()) + 1
     design = DesignWeights(weights, subclass=set_numbers(strata), vcov="HC3", because=STRATIFIED)
     notes = left_out_notes(frame, str(options.estimand), target, weights > 0, "no unit of the other arm is like them")
@@ -97,9 +97,7 @@ def _pairs_within(frame: ModelFrame, options: CEM, found: HeldDesign) -> HeldDes
     arm = target_arm(frame, options)
     focal = np.flatnonzero(inside & (codes == arm))
     pool = np.flatnonzero(inside & (codes != arm))
-    X, _ = metric_columns(covariate_values(frame))
-    varies = np.ptp(X, axis=0) > 0
-    Z = coordinates(options.k2k_method, X[:, varies], codes == 1, frame.unit_weights > 0, frame.weights)
+    Z = metric_coordinates(frame, covariate_values(frame), options.k2k_method, frame.unit_weights > 0)
     task = Task(focal, pool, np.ones(len(focal), dtype=np.intp), np.arange(len(focal)), strata=np.maximum(strata, 0))
     matches = match_in_space(Z, task)
     sets = set_codes(frame.n, focal, matches)
@@ -120,7 +118,8 @@ def _pairs_within(frame: ModelFrame, options: CEM, found: HeldDesign) -> HeldDes
         gaps=apart[:, None],
     )
     why = "no unit of the other arm is in their stratum, or none is left there"
-    notes = left_out_notes(frame, str(options.estimand), target, weights > 0, why)
+    notes = idle_columns(frame, covariate_values(frame), options.k2k_method, frame.unit_weights > 0)
+    notes += left_out_notes(frame, str(options.estimand), target, weights > 0, why)
     words = f"coarsened exact matching, then 1:1 pairs within strata ({counted(int(sets.max()) + 1, 'pair')})"
     return HeldDesign(design, target, words, found.lines, {}, tuple(notes))
 
@@ -134,7 +133,7 @@ FIXED = "strata are a fixed design: the covariates that they are made of count a
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
-    roles=tuple(role for role in MODELLED if role != "propensity"),
+    roles=UNSCORED,
     face=FACE,
     design_face=DESIGN_FACE,
     unread={"propensity": "exact matching has no propensity model; write its terms in adjust(...)"},
@@ -149,7 +148,8 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     """Average effect by exact matching: rows with the same values of all covariates are a stratum.
 
     Strata that lack an arm are left out. Each arm is weighted to the target's shares of the strata,
-    ``w_i = (T_k / n_ak) (n_a / T)``, and a weighted outcome regression compares the arms. Strata count as given.
+    ``w_i = (T_k / S_ak) (S_a / T)`` with ``T_k`` the target's and ``S_ak`` the arm's total of sampling weights in the
+    stratum, and a weighted outcome regression compares the arms. Strata count as given.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
-    roles=tuple(role for role in MODELLED if role != "propensity"),
+    roles=UNSCORED,
     face=FACE,
     design_face=DESIGN_FACE,
     unread={"propensity": "coarsened exact matching has no propensity model; write its terms in adjust(...)"},

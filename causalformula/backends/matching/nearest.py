@@ -12,10 +12,16 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import DesignWeights, Fitted
 from causalformula.backends.held import HeldDesign, held_fit
 from causalformula.backends.matching.abadie_imbens import Tied, matches_of, rectangle, tied_matches, tied_weights
-from causalformula.backends.matching.conditions import Conditions, covariate_values, metric_columns, read_conditions
-from causalformula.backends.matching.options import DISTANCE, Nearest
+from causalformula.backends.matching.calipers import DISTANCE
+from causalformula.backends.matching.conditions import (
+    Conditions,
+    covariate_values,
+    idle_columns,
+    metric_coordinates,
+    read_conditions,
+)
+from causalformula.backends.matching.options import METRIC_WORDS, Nearest
 from causalformula.backends.matching.words import (
-    METRIC_WORDS,
     caliper_line,
     discard_note,
     fewer_note,
@@ -35,11 +41,12 @@ from causalformula.frame.side import side_values
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.matching.line import match_on_line
-from causalformula.numerics.matching.metrics import coordinates
 from causalformula.numerics.matching.sets import reused_weights, set_codes, set_weights
 from causalformula.numerics.matching.space import match_in_space
 from causalformula.numerics.matching.task import UNLIMITED, Task, extremal_ratio, focal_order
 
+# Who chooses first by the target's arm: whoever has the fewest of the other arm at hand.
+FIRST = {1: "largest", 0: "smallest"}
 # The classes of matched designs and of their results.
 DESIGN_FACE = "causalformula.results.families.matching:MatchedDesign"
 FACE = "causalformula.results.families.matching:MatchedResult"
@@ -64,6 +71,7 @@ class Matches:
     gaps: Array
     wanted: Codes
     points: Array
+    notes: tuple[str, ...] = ()
 
 
 def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
@@ -77,23 +85,22 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     if options.ties:
         return _tied_design(frame, options)
     arm = target_arm(frame, options)
+    assert arm is not None  # the ATE is of ties alone
     distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
     both_arms(frame, used, "")
     conditions = read_conditions(frame, options, None if distance is None else distance.values, kept & used)
     matches = _matched(frame, options, arm, distance, used & kept, conditions)
     focal = used & (codes == arm)
-    _refuse_none(frame, options, matches, conditions)
+    _refuse_none(options, arm, matches, conditions)
     design = _design(frame, options, matches, focal, distance, None if kept.all() else ~kept)
-    notes = [] if distance is None else list(distance.notes)
+    notes = [*([] if distance is None else distance.notes), *matches.notes]
     if options.discard is not None and distance is not None:
         notes += discard_note(int((used & ~kept).sum()), distance.words)
     pool = np.flatnonzero(used & kept & (codes != arm))
     notes += one_armed_note(frame, conditions, matches.focal, pool)
     notes += fewer_note(frame, options, (matches.found >= 0).sum(axis=1), matches.wanted)
-    notes += left_out_notes(
-        frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, conditions)
-    )
+    notes += left_out_notes(frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, arm))
     if options.replaced:
         notes += reused_note(frame, matches.found[matches.found >= 0], used)
     words = nearest_words(options)
@@ -104,7 +111,7 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         (f" - method: {words}\n", *_lines(frame, options, distance, conditions)),
         _models(distance),
         tuple(notes),
-        None if not options.replaced else _own_variance(frame, options, design, matches, distance),
+        _own_variance(frame, options, arm, design, matches, distance),
     )
 
 
@@ -113,10 +120,12 @@ def _models(distance: Distance | None) -> dict[str, Fitted]:
 
 
 def _own_variance(
-    frame: ModelFrame, options: Nearest, design: DesignWeights, matches: Matches, distance: Distance | None
+    frame: ModelFrame, options: Nearest, arm: int, design: DesignWeights, matches: Matches, distance: Distance | None
 ) -> Callable[[PotentialMeans], PotentialMeans] | None:
-    """Abadie and Imbens' variance for matches with replacement."""
-    found = matches_of(design, frame, matches.points, str(options.estimand), int(options.ratio))
+    """Abadie and Imbens' variance for matches with replacement, whose sampling weights would be the focal units'."""
+    if not options.replaced or frame.weights is not None:
+        return None
+    found = matches_of(design, frame, matches.points, arm, int(options.ratio))
     return Tied(found, False, distance is not None and distance.estimated).outcomes
 
 
@@ -126,7 +135,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     distance, kept = (None, np.ones(frame.n, dtype=bool)) if options.metric else kept_by_support(frame, options)
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
     both_arms(frame, used, "")
-    found = tied_matches(frame, options, distance, used & kept)
+    found = tied_matches(frame, options, arm, distance, used & kept)
     target = used if arm is None else used & (codes == arm)
     weights = tied_weights(frame, options, found, arm)
     pairs, gaps = rectangle(found, np.flatnonzero(target))
@@ -163,12 +172,12 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
 
 
 def _matched(
-    frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, able: Bools, conditions: Conditions
+    frame: ModelFrame, options: Nearest, arm: int, distance: Distance | None, able: Bools, conditions: Conditions
 ) -> Matches:
     codes = frame.the_treatment.codes
     focal, pool = np.flatnonzero(able & (codes == arm)), np.flatnonzero(able & (codes != arm))
     score = None if distance is None else distance.values[focal]
-    usual = "data" if score is None else "largest" if options.estimand == ATT else "smallest"
+    usual = "data" if score is None else FIRST[arm]
     task = Task(
         focal=focal,
         pool=pool,
@@ -183,15 +192,15 @@ def _matched(
     )
     if options.on_score:
         assert distance is not None
-        found, Z = match_on_line(distance.values, task), distance.values[:, None]
+        found, Z, notes = match_on_line(distance.values, task), distance.values[:, None], ()
     else:
-        Z = _coordinates(frame, options, able)
+        Z, notes = _coordinates(frame, options, able)
         found = match_in_space(Z, task)
     apart = np.sqrt(((Z[focal][:, None] - Z[found]) ** 2).sum(axis=2))
-    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z)
+    return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z, notes)
 
 
-def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Distance | None, focal: Codes) -> Codes:
+def _wanted(frame: ModelFrame, options: Nearest, arm: int, distance: Distance | None, focal: Codes) -> Codes:
     """How many matches each unit of the target should have; discarded units count in the shares of a variable ratio."""
     if not options.varies:
         return np.full(len(focal), int(options.ratio), dtype=np.intp)
@@ -199,32 +208,31 @@ def _wanted(frame: ModelFrame, options: Nearest, arm: int | None, distance: Dist
     used, codes = frame.unit_weights > 0, frame.the_treatment.codes
     everyone = np.flatnonzero(used & (codes == arm))
     others = int((used & (codes != arm)).sum())
-    if options.ratio * len(everyone) > others:
+    most = others / len(everyone)
+    if options.ratio > most and not options.replaced:
+        smaller = (
+            f"at most ratio={most:.3g}, or"
+            if most > options.least
+            else "match without min_controls=, max_controls=, or"
+        )
         raise OptionError(
             f"ratio={options.ratio:g} asks for {options.ratio * len(everyone):g} matches in all, of {others} "
-            f"units; at most {others / len(everyone):.3g}"
+            f"units; {smaller} with replace=True"
         )
-    order = focal_order(
-        "largest" if options.estimand == ATT else "smallest", distance.values[everyone], len(everyone), 0
-    )
+    order = focal_order(FIRST[arm], distance.values[everyone], len(everyone), 0)
     assert not isinstance(order, str)
     wanted = np.zeros(frame.n, dtype=np.intp)
     wanted[everyone] = extremal_ratio(order, float(options.ratio), options.least, options.max_controls)
     return wanted[focal]
 
 
-def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> Array:
-    """Coordinates of the covariates that units are matched on."""
+def _coordinates(frame: ModelFrame, options: Nearest, able: Bools) -> tuple[Array, tuple[str, ...]]:
+    """Coordinates of the covariates that units are matched on, and notes on those that have no part in them."""
     named = side_values(frame, options.mahvars) if options.mahvars is not None else covariate_values(frame)
     if not named:
         raise DataError(f"distance={options.distance!r} is between covariates, and there are none; add adjust(...)")
-    X, names = metric_columns(named)
-    flat = np.ptp(X[able], axis=0) == 0
-    if flat.all():
-        raise DataError(f"{some(dict.fromkeys(names))}: the same in all rows, so there is no distance to match on")
-    return coordinates(
-        options.metric or "mahalanobis", X[:, ~flat], frame.the_treatment.codes == 1, able, frame.weights
-    )
+    metric = options.metric or "mahalanobis"
+    return metric_coordinates(frame, named, metric, able), tuple(idle_columns(frame, named, metric, able))
 
 
 def _design(
@@ -268,15 +276,18 @@ def set_numbers(codes: Codes) -> np.ndarray:
     return numbers
 
 
-def _refuse_none(frame: ModelFrame, options: Nearest, matches: Matches, conditions: Conditions) -> None:
+def _refuse_none(options: Nearest, arm: int, matches: Matches, conditions: Conditions) -> None:
     """A ``DataError`` where nobody has a match."""
     if (matches.found >= 0).any():
         return
     ways = ["leave out discard="] if options.discard is not None else []
-    ways += [f"widen {name} (here {width:.3g})" for name, width in conditions.widths]
+    ways += [
+        f"{'widen' if width > 0 else 'bring nearer to zero'} the caliper of {name.strip('<>')} (here {width:.3g})"
+        for name, width in conditions.widths
+    ]
     ways += ["fewer variables in exact="] if options.exact is not None else []
     ways += ["other variables in antiexact="] if options.antiexact is not None else []
-    raise DataError(f"nobody can be matched: {unmatched_reason(options, conditions)}. {_sentence(some(ways))}")
+    raise DataError(f"nobody can be matched: {unmatched_reason(options, arm)}. {_sentence(some(ways))}")
 
 
 def _sentence(text: str) -> str:
@@ -327,6 +338,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
         "integer_weights": "a row is matched once, whatever its weight",
         "row_order": "ties between matches are broken by the order of rows, as MatchIt breaks them",
         "label_swap": "who chooses first, and which of two matches at one distance is taken, depend on the side",
+        "bootstrap": "matching anew in every resample has no proof; matched sets are resampled",
     },
 )
 def nearest(frame: ModelFrame, options: Nearest) -> HeldDesign:

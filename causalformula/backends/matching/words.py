@@ -10,16 +10,10 @@ from causalformula.errors import counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
-METRIC_WORDS = {
-    "mahalanobis": "Mahalanobis",
-    "robust_mahalanobis": "Robust Mahalanobis",
-    "scaled_euclidean": "Scaled Euclidean",
-    "euclidean": "Euclidean",
-    "mahalanobis_all": "Mahalanobis",
-}
-OTHER_ARM = {"ATT": "controls", "ATC": "treated units"}
+# By the target's arm.
+OTHER_ARM = {1: "controls", 0: "treated units"}
 # What discard= calls the units of the target.
-OWN_ARM = {"ATT": "treated", "ATC": "control"}
+OWN_ARM = {1: "treated", 0: "control"}
 
 
 def nearest_words(options: Nearest) -> str:
@@ -65,19 +59,18 @@ def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bool
     return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are"]
 
 
-def unmatched_reason(options: Nearest, conditions: Conditions) -> str:
-    """What may have kept units from a match."""
+def unmatched_reason(options: Nearest, arm: int) -> str:
+    """What may have kept units of an arm from a match."""
     within = []
     if options.calipers:
-        within.append("within the caliper")
+        within.append(f"within the caliper{'s' if len(options.calipers) > 1 else ''}")
     if options.exact is not None:
         within.append(f"in their stratum of {_names(options.exact)}")
     if options.antiexact is not None:
-        within.append(f"that differs in {_names(options.antiexact)}")
-    other = OTHER_ARM.get(str(options.estimand), "units")
+        within.append(f"that differ in {_names(options.antiexact)}")
     left = "" if options.replaced else " left"
-    reason = f"no {other}{left} {' and '.join(within)}".rstrip()
-    discarded = options.discard in ("both", OWN_ARM.get(str(options.estimand)))
+    reason = f"no {OTHER_ARM[arm]}{left} {' and '.join(within)}".rstrip()
+    discarded = options.discard in ("both", OWN_ARM[arm])
     return f"discarded, or {reason}" if discarded else reason
 
 
@@ -91,7 +84,10 @@ def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes)
     if not short.any():
         return []
     number = int(short.sum())
-    return [f"{counted(number, 'row')} {'has' if number == 1 else 'have'} fewer matches than ratio={options.ratio:g}"]
+    have = "has" if number == 1 else "have"
+    more = "a smaller ratio=" if options.replaced else "a smaller ratio=, or replace=True,"
+    told = f"{counted(number, 'row')} {have} fewer matches than ratio={options.ratio:g}"
+    return [f"{told}; {more} gives more of them all"]
 
 
 def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool: Codes) -> list[str]:

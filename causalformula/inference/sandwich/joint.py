@@ -206,7 +206,7 @@ def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -
             terms.append((-1) ** (size + 1) * (sums.T @ sums))
             df = np.concatenate([df for _, df in each])
             if size == 1:
-                counts.append(f"{names[0]}: {count}")
+                counts.append(f"{names[0]}: {_clusters_used(evidence, codes)}")
     kinds = " and ".join(sorted({variance_row(request, part.evidence)[0].name for part in evidence.parts}))
     label = f"clustered by {' and '.join(request.by)} ({kinds}; clusters {some(counts)})"
     total = summed(terms)
@@ -215,6 +215,12 @@ def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -
         label += "; negative eigenvalues set to zero" if changed else ""
         total = transformed(total, evidence.mix)
     return total, df, label
+
+
+def _clusters_used(evidence: Joint, codes: Codes) -> int:
+    """How many clusters have a row that a fit uses."""
+    used = [(codes[part.place], rows_used(part.evidence)) for part in evidence.parts]
+    return len(np.unique(np.concatenate([own if rows is None else own[rows] for own, rows in used])))
 
 
 def _by_cluster(part: Part, request: Cluster, codes: Codes, count: int) -> tuple[Array, Array]:

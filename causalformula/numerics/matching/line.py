@@ -139,7 +139,8 @@ class _Walk:
         self.mates = line.task.mates()
         self.place = np.empty(line.size, dtype=np.intp)
         self.place[line.order] = np.arange(line.size)
-        self.rows = np.concatenate([[-1], line.task.pool[line.order], [-1]])
+        self.rows: list[int] = [-1, *line.task.pool[line.order].tolist(), -1]
+        self.conditions = line.task.pairwise()
 
     def matches(self) -> Codes:
         """Matches as places from 0; ``size`` where there are none."""
@@ -161,15 +162,17 @@ class _Walk:
 
     def _next(self, k: int, c: int, forest: list[int], step: int, x: float, width: float) -> int:
         """The next place, within the width, whose unit may be a match; an end where there is none."""
-        row, mine = int(self.task.focal[k]), self.found[k]
+        row, mine, conditions = int(self.task.focal[k]), self.found[k], self.conditions
         end = 0 if step < 0 else self.line.size + 1
         while True:
             while forest[c] != c:
                 forest[c] = c = forest[forest[c]]
             if c == end or abs(self.values[c] - x) > width:
                 return end
-            if c not in mine and self.task.allows(row, int(self.rows[c])):
-                return c
+            if c not in mine:
+                other = self.rows[c]
+                if all(fine(row, other) for fine in conditions):
+                    return c
             c += step
 
     def choose(self, k: int, c: int) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.linalg import independent_columns
 
 METRICS = ("mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean")
-# Directions with less than this share of the largest variance have none.
+# Directions with less than this share of the largest variance have none; its square is rounding of a variance of one.
 NO_SPREAD = 1e-10
 
 
@@ -17,7 +18,7 @@ def coordinates(metric: str, X: Array, treated: Bools, used: Bools, s: Array | N
 
     ``mahalanobis`` by the pooled covariance within arms, ``robust_mahalanobis`` by the covariance of ranks, rescaled to
     the variance of ranks without ties; ``scaled_euclidean`` over the pooled standard deviations; ``euclidean`` as they
-    are. Directions without spread are left out, as a generalised inverse does.
+    are. Directions without spread are left out, as a generalised inverse does, and r may be 0.
 
     Parameters
     ----------
@@ -49,6 +50,25 @@ def coordinates(metric: str, X: Array, treated: Bools, used: Bools, s: Array | N
     return mahalanobis(X / spread, within / np.outer(spread, spread))
 
 
+def without_part(metric: str, X: Array, treated: Bools, used: Bools) -> Bools:
+    """Columns (p,) that add nothing to a distance: without spread, or combinations of columns before them.
+
+    A generalised inverse leaves these directions out. Other distances than Mahalanobis' take each column by itself.
+    """
+    ranked = metric == "robust_mahalanobis"
+    Y = np.column_stack([rankdata(column) for column in X.T]) if ranked else np.asarray(X, dtype=float)
+    scale = np.abs(Y[used] - Y[used].mean(axis=0)).max(axis=0)
+    if metric not in ("mahalanobis", "robust_mahalanobis"):
+        return np.asarray(scale == 0)
+    Y = Y[used] / np.where(scale > 0, scale, 1.0)
+    arms = [np.ones(len(Y), dtype=bool)] if ranked else [treated[used], ~treated[used]]
+    for arm in arms:
+        Y[arm] -= Y[arm].mean(axis=0)
+    Y[:, np.abs(Y).max(axis=0) < NO_SPREAD] = 0.0
+    kept, _ = independent_columns(np.asarray(np.linalg.qr(Y, mode="r")), np.sqrt(NO_SPREAD))
+    return ~np.isin(np.arange(X.shape[1]), kept)
+
+
 def covariance(X: Array, w: Array) -> Array:
     """Weighted covariance, without bias for weights of one."""
     share = w / w.sum()
@@ -71,8 +91,10 @@ def pooled_covariance(X: Array, treated: Bools, w: Array) -> Array:
 def mahalanobis(X: Array, V: Array) -> Array:
     """``X R'`` with ``R' R`` the generalised inverse of ``V``, R from a Cholesky factorisation with pivots."""
     values, vectors = np.linalg.eigh(V)
-    kept = values > values.max() * NO_SPREAD
+    kept = values > max(values.max() * NO_SPREAD, NO_SPREAD**2)
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    if not kept.any():
+        return np.empty((len(X), 0))
     R = _pivoted_cholesky(inverse, int(kept.sum()))
     return np.column_stack([sum(x * r for x, r in zip(X.T, row, strict=True)) for row in R])
 

@@ -19,17 +19,17 @@ def set_codes(n: int, focal: Codes, matches: Codes) -> Codes:
     return codes
 
 
-def set_weights(codes: Codes, arm: Codes, target: Bools, counts: Array | None = None) -> Array:
+def set_weights(codes: Codes, arm: Codes, target: Bools, s: Array | None = None) -> Array:
     """Weights that give each arm the target's shares of the sets; each arm's sum to the number of its matched rows.
 
     Parameters
     ----------
-    counts : ndarray (n,), optional
-        How many rows each row stands for.
+    s : ndarray (n,), optional
+        How much each row counts, in the shares and in its arm's sum.
     """
     if (codes < 0).all():
         return np.zeros(len(codes))
-    return stratum_weights(codes, arm, np.ones(len(codes)) if counts is None else counts, target.astype(float))
+    return stratum_weights(codes, arm, np.ones(len(codes)) if s is None else s, target.astype(float))
 
 
 def reused_weights(n: int, focal: Codes, matches: Codes) -> Array:

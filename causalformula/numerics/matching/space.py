@@ -128,10 +128,8 @@ class _Space:
 
     def _distances(self, k: int, columns: Codes) -> Array:
         F, C = self.exact
-        total = np.zeros(len(columns))
-        for j in range(F.shape[1]):  # coordinate by coordinate: sums do not depend on how many there are at once
-            total += (F[k, j] - C[columns, j]) ** 2
-        return np.sqrt(total)
+        # coordinate by coordinate: sums do not depend on how many there are at once
+        return np.asarray(np.sqrt(np.add.accumulate((F[k] - C[columns]) ** 2, axis=1)[:, -1]))
 
     def _last_reached(self, k: int, tied: Codes, row: Array) -> int:
         """Which of several units at one distance a walk outwards by turns reaches last."""

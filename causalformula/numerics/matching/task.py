@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +32,18 @@ class Gap:
         apart = np.abs(self.values[i] - self.values[c])
         return np.asarray(apart > self.width if self.beyond else apart <= self.width)
 
+    @cached_property
+    def plain(self) -> list[float]:
+        """The values as Python's numbers, which are quick one by one."""
+        return list(self.values.tolist())
+
+    def pairwise(self) -> Callable[[int, int], bool]:
+        """Whether two rows may be partners, for many questions one by one."""
+        values, width = self.plain, self.width
+        if self.beyond:
+            return lambda i, c: abs(values[i] - values[c]) > width
+        return lambda i, c: abs(values[i] - values[c]) <= width
+
 
 @dataclass(frozen=True, eq=False)
 class Apart:
@@ -41,6 +54,16 @@ class Apart:
     def allows(self, i: Codes | int, c: Codes | int) -> Bools:
         """Whether rows may be partners; shapes are broadcast."""
         return np.asarray(self.codes[i] != self.codes[c])
+
+    @cached_property
+    def plain(self) -> list[int]:
+        """The codes as Python's numbers, which are quick one by one."""
+        return list(self.codes.tolist())
+
+    def pairwise(self) -> Callable[[int, int], bool]:
+        """Whether two rows may be partners, for many questions one by one."""
+        codes = self.plain
+        return lambda i, c: codes[i] != codes[c]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +152,13 @@ class Task:
                 ),
             )
 
-    def allows(self, i: int, c: int) -> bool:
-        """Whether two rows may be partners, their distance apart."""
-        if self.strata is not None and self.strata[i] != self.strata[c]:
-            return False
-        return all(condition.allows(i, c) for condition in self.conditions)
+    def pairwise(self) -> list[Callable[[int, int], bool]]:
+        """What two rows must fulfil to be partners, their distance apart, for many questions one by one."""
+        found = [condition.pairwise() for condition in self.conditions]
+        if self.strata is not None:
+            strata = self.strata.tolist()
+            found.append(lambda i, c: strata[i] == strata[c])
+        return found
 
     def allowed(self, rows: Codes, columns: Codes) -> Bools | None:
         """Which rows (r,) and columns (c,) may be partners, (r, c); None where all may."""
