@@ -59,7 +59,7 @@ LOOSE: dict[str, tuple[type, ...]] = {
     "focal": LEVEL,
     "contrast": (*LEVEL, list),
 }
-ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights")
+ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights", "bounds")
 QUESTION = ("outcome", "estimand", "contrast", "measure", "family", "vcov", "subset", "na_action", "contrasts", "env")
 
 

@@ -38,6 +38,8 @@ LEARNED_BOUNDS = (0.01, 0.99)
 MOST_FOLDS = 1000
 # Learned scores this near to a bound are told, whether or not they are moved there.
 NEAR = 0.02
+# So large a share of rows with such scores is weak overlap.
+MANY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,10 +272,8 @@ def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
 
 
 def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on how many were not."""
-    if bounds is None:
-        return P, np.ones(P.shape, dtype=bool), ()
-    low, high = bounds
+    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
+    low, high = bounds or (0.0, 1.0)
     free = (low <= P) & (high >= P)
     used = frame.unit_weights > 0
     moved = int((~free).any(axis=1)[used].sum())
@@ -281,6 +281,9 @@ def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> 
     notes: tuple[str, ...] = ()
     if moved:
         notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
-    elif near > 0.05 * used.sum():
-        notes = (f"{counted(near, 'row')} with a propensity near {low:g} or {high:g}: weak overlap",)
+    elif near > MANY * used.sum():
+        notes = (
+            f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
+            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
+        )
     return np.clip(P, low, high), free, notes

@@ -108,7 +108,7 @@ class Stack(BaseEstimator):
             weights = np.ones(len(used))
         self.weights_ = dict(zip(used, weights / weights.sum(), strict=True))
         self.models_ = {name: self._fitted(used[name], X, y, w) for name, share in self.weights_.items() if share > 0}
-        self.told_ = ", ".join(f"{name} {share:.2f}" for name, share in self.weights_.items())
+        self.told_ = ", ".join(f"{name} {share:.2f}" for name, share in self.weights_.items() if share > 0)
         return self
 
     def _fitted(self, learner: Any, X: Array, y: Array, w: Array | None) -> Any:

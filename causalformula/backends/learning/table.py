@@ -168,10 +168,13 @@ def _logistic(solver: str, seed: int, ratio: float = 0.0) -> Any:
     """Penalised logistic regression; ``ratio`` is the lasso's share of the penalty, which older releases name too."""
     from sklearn.linear_model import LogisticRegressionCV
 
-    named = inspect.signature(LogisticRegressionCV).parameters["penalty"].default != "deprecated"
+    known = inspect.signature(LogisticRegressionCV).parameters
+    named = known["penalty"].default != "deprecated"
     kind: dict[str, Any] = {"l1_ratios": [ratio]} if not named or ratio else {}
     if named and ratio:
         kind["penalty"] = "elasticnet"
+    if "use_legacy_attributes" in known:
+        kind["use_legacy_attributes"] = False
     return LogisticRegressionCV(
         Cs=10, cv=5, scoring="neg_log_loss", solver=solver, max_iter=2000, random_state=seed, **kind
     )
@@ -215,10 +218,11 @@ def _spline(kind: str, found: Features, seed: int) -> Any:
 def _forest(kind: str, found: Features, seed: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    forest = RandomForestRegressor if kind == "regression" else RandomForestClassifier
-    return forest(
-        n_estimators=300, min_samples_leaf=5, max_features="sqrt" if kind != "regression" else 1 / 3, random_state=seed
-    )
+    if kind == "regression":
+        return RandomForestRegressor(300, min_samples_leaf=5, max_features=1 / 3, random_state=seed)
+    # shares of small leaves are no probabilities to divide by
+    leaf = max(10, int(np.sqrt(len(found.design))))
+    return RandomForestClassifier(300, min_samples_leaf=leaf, max_features="sqrt", random_state=seed)
 
 
 def _boosting(kind: str, found: Features, seed: int) -> Any:
@@ -237,7 +241,7 @@ def _knn(kind: str, found: Features, seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    neighbours = max(5, int(np.sqrt(len(found.design)) / 2))
+    neighbours = max(10, int(np.sqrt(len(found.design)) * (1 if kind == "regression" else 2)))
     knn = KNeighborsRegressor if kind == "regression" else KNeighborsClassifier
     return make_pipeline(StandardScaler(), knn(n_neighbors=neighbours))
 
