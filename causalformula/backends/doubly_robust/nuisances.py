@@ -85,7 +85,7 @@ class NuisanceOptions(Options):
                     raise OptionError(f"model= sets both learners, and {name}= is given too; use one of the two")
                 object.__setattr__(self, name, self.model)
         for name in ("outcome_model", "treatment_model"):
-            read_learner(getattr(self, name), name)
+            read_learner(getattr(self, name), name if self.model is None else "model")
         one_of("link", self.link, LINKS)
         flag("interact", self.interact)
         whole("folds", self.folds, "folds of the cross-fitting", MOST_FOLDS, 2)
