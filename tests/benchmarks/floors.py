@@ -112,3 +112,21 @@ def ipw_bootstrap(Z, a, y, reps):
         w = s * (a / p + (1 - a) / (1 - p))
         out.append((w * a) @ y / (w @ a) - (w * (1 - a)) @ y / (w @ (1 - a)))
     return np.std(out, ddof=1)
+
+
+def aipw_asympt(Z, a, y):
+    """Effect by augmented inverse probability weighting, a least squares for each arm, with its stacked standard error."""
+    n = len(y)
+    b = warm_logit(Z, a, np.ones(n), np.zeros(Z.shape[1]), 6)
+    p = 1 / (1 + np.exp(-Z @ b))
+    effect, psi, slope = np.zeros(n), np.zeros(n), np.zeros(n)
+    for sign, arm, share, move in ((1, a, p, -(1 - p)), (-1, 1 - a, 1 - p, p)):
+        G = (Z * arm[:, None]).T @ Z
+        m = Z @ np.linalg.solve(G, Z.T @ (arm * y))
+        r = arm * (y - m) / share
+        effect += sign * (m + r)
+        slope += sign * r * move
+        psi += sign * arm * (y - m) * (Z @ np.linalg.solve(G, Z.T @ (1 - arm / share)))
+    psi += (a - p) * (Z @ np.linalg.solve((Z * (p * (1 - p))[:, None]).T @ Z, Z.T @ slope))
+    psi += effect - effect.mean()
+    return np.array([effect.mean(), np.sqrt(psi @ psi) / n])
