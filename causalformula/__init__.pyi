@@ -42,6 +42,7 @@ from .results.checks.waldtest import waldtest
 from .results.design import Design
 from .results.families.did import DidResult
 from .results.families.learned import LearnedResult
+from .results.families.learned_model import LearnedModel
 from .results.families.matching import MatchedDesign, MatchedResult
 from .results.families.subclass import SubclassResult
 from .results.joint.multiplicity import adjust_pvalues
@@ -84,6 +85,7 @@ __all__ = [
     "FormulaError",
     "IdentificationError",
     "Jackknife",
+    "LearnedModel",
     "LearnedResult",
     "MatchedDesign",
     "MatchedResult",

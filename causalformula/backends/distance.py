@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.fit import effective_size
-from causalformula.backends.learner import check_classifier, learned_propensity, model_name
+from causalformula.backends.learning.propensity import learned_propensity
+from causalformula.backends.learning.table import read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, one_of, shown
 from causalformula.backends.propensity import fit_propensity, propensity_notes
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
@@ -71,7 +71,7 @@ class DistanceOptions(Options):
         if isinstance(self.distance, str):
             return
         if hasattr(self.distance, "fit") or isinstance(self.distance, type):
-            check_classifier(self.distance)
+            refuse_kind(read_learner(self.distance, "distance"), "classification", "distance")
             return
         raise OptionError(
             "distance is 'glm', the name of a column, or a scikit-learn classifier, not "
@@ -238,9 +238,10 @@ def _propensity(frame: ModelFrame, link: str) -> Distance:
 
 def _learned(frame: ModelFrame, model: Any) -> Distance:
     """Probabilities of the treated arm by a classifier, of the rows that it was fitted to."""
-    found = learned_propensity(frame, model, 1, 0, frame.design(PROPENSITY).X)
-    name = model_name(model)
-    return Distance(found.P[:, 1], f"propensity score ({name})", None, (), "Propensity score", f"a {name}")
+    learner = read_learner(model, "distance")
+    found, _ = learned_propensity(frame, learner, 1, 0, "distance")
+    words = f"propensity score ({learner.name})"
+    return Distance(found.predictions[:, 0, 1], words, None, (), "Propensity score", f"a {learner.name}")
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class Propensity:
     model : FittedRegression or None
     notes, caveats : tuple of str
         As in ``Weighting``.
+    learned : Learned, optional
+    folds : Folds, optional
+        What a learner's probabilities come from.
     """
 
     P: Array
@@ -59,6 +62,8 @@ class Propensity:
     model: FittedRegression | None = None
     notes: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+    learned: Any = None
+    folds: Any = None
 
 
 def fit_propensity(frame: ModelFrame, link: str = "logit", design: Regressors | None = None) -> FittedRegression:

@@ -77,7 +77,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         DataFrame
         """
         # what was derived from a fit (a hypothesis, say) is not described by the fit's R-squared
-        return respelled(glance_result(self, None if self.query is None else self.outcome), names)
+        return respelled(glance_result(self, None if self.query is None else self._model("outcome")), names)
 
     def augment(self) -> pd.DataFrame:
         """The data used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist."""
@@ -351,7 +351,7 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
         -------
         Summary
         """
-        behind = {"outcome": self.outcome, "propensity": self._model("propensity"), "first_stage": self.first_stage}
+        behind = {name: self._model(name) for name in ("outcome", "propensity", "first_stage")}
         return result_summary(self, level, {name: model for name, model in behind.items() if model is not None})
 
     def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:

@@ -17,6 +17,10 @@ INSIDE_FUNCTIONS = {
         "causalformula.results.arithmetic",
         "causalformula.results.combined",
     ): "a difference of models is a Result, and both have these operators",
+    (
+        "causalformula.backends.learning.table",
+        "causalformula.backends.learning.own",
+    ): "its classes derive from scikit-learn's, which is imported only where something is learned",
 }
 # Folders of results, the lower first; the modules beside them are the faces, which use all of them.
 RESULTS = ("text", "reading", "models", "designs", "effects", "checks", "joint", "families")

@@ -154,3 +154,21 @@ def nearest_in_space(Z, focal, pool, block=250):
             free[c] = False
             out.append(c)
     return pool[out]
+
+
+def aipw_asympt(Z, a, y):
+    """Effect by augmented inverse probability weighting, a least squares for each arm, with its stacked standard error."""
+    n = len(y)
+    b = warm_logit(Z, a, np.ones(n), np.zeros(Z.shape[1]), 6)
+    p = 1 / (1 + np.exp(-Z @ b))
+    effect, psi, slope = np.zeros(n), np.zeros(n), np.zeros(n)
+    for sign, arm, share, move in ((1, a, p, -(1 - p)), (-1, 1 - a, 1 - p, p)):
+        G = (Z * arm[:, None]).T @ Z
+        m = Z @ np.linalg.solve(G, Z.T @ (arm * y))
+        r = arm * (y - m) / share
+        effect += sign * (m + r)
+        slope += sign * r * move
+        psi += sign * arm * (y - m) * (Z @ np.linalg.solve(G, Z.T @ (1 - arm / share)))
+    psi += (a - p) * (Z @ np.linalg.solve((Z * (p * (1 - p))[:, None]).T @ Z, Z.T @ slope))
+    psi += effect - effect.mean()
+    return np.array([effect.mean(), np.sqrt(psi @ psi) / n])

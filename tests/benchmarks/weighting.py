@@ -36,6 +36,18 @@ def ipw_asympt() -> Case:
     return Case("(e) ipw ATE, asympt, n = 2e5, k = 20", calls, (Limit("ours", "floor", 2),), rounds=3)
 
 
+def aipw_asympt() -> Case:
+    """The ATE by two GLMs with its stacked standard error, n = 2e5, k = 20."""
+    data, formula, Z, a, y = sample(200_000, 20)
+
+    def ours() -> Any:
+        fit = cf.fit(formula, data, "aipw")
+        return np.array([fit.estimate, fit.std_error])
+
+    calls = {"ours": ours, "floor": lambda: floors.aipw_asympt(Z, a, y)}
+    return Case("(i) aipw ATE by GLMs, asympt, n = 2e5, k = 20", calls, (Limit("ours", "floor", 2.5),), rounds=3)
+
+
 def ebal_att() -> Case:
     """Entropy balancing for the ATT, n = 1e5, k = 20, beside a bare Newton on the dual and the weighted means."""
     data, formula, Z, a, y = sample(100_000, 20)
@@ -93,4 +105,4 @@ def ipw_bootstrap() -> Case:
     )
 
 
-WEIGHTING: tuple[Callable[[], Case], ...] = (ipw_asympt, ebal_att, balance_table, ipw_bootstrap)
+WEIGHTING: tuple[Callable[[], Case], ...] = (ipw_asympt, aipw_asympt, ebal_att, balance_table, ipw_bootstrap)

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from causalformula.backends.contrasts import Setting
+from causalformula.backends.distance import thin_arms
 from causalformula.backends.doubly_robust.nuisances import (
     CrossFitted,
     NuisanceOptions,
@@ -71,10 +72,17 @@ def doubly_robust_fit(
         method=words,
         outcomes=outcomes,
         models=found.models,
-        notes=found.notes,
+        notes=(*found.notes, *_thin(frame, options, found)),
         learned=found.learned,
         folds=found.folds,
     )
+
+
+def _thin(frame: ModelFrame, options: NuisanceOptions, found: Nuisances) -> tuple[str, ...]:
+    """Notes on arms whose residuals few rows carry."""
+    codes, arm = frame.the_treatment.codes, target_arm(frame, options)
+    w, _ = estimand_weights(found.each[0].P, codes, str(options.estimand), arm, frame.unit_weights)
+    return thin_arms(frame, w)
 
 
 def potential(frame: ModelFrame, options: AIPW, part: Stacked | CrossFitted) -> PotentialMeans:

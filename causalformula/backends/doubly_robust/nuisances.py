@@ -11,9 +11,10 @@ import numpy as np
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import LINKS
 from causalformula.backends.fit import Fitted
-from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
-from causalformula.backends.learning.folds import Folds, make_folds
-from causalformula.backends.learning.table import Learner, features, read_learner, refuse_kind
+from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit, unlearned
+from causalformula.backends.learning.folds import Folds, make_folds, split_note
+from causalformula.backends.learning.propensity import treatment_task
+from causalformula.backends.learning.table import GLM, Learner, features, is_glm, read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.propensity import (
@@ -31,13 +32,14 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
 
-GLM = "glm"
 COVARIATES = Part("covariates")
 # Learned propensities are kept within these, as their errors near 0 and 1 are divided by; DoubleML's default too.
 LEARNED_BOUNDS = (0.01, 0.99)
 MOST_FOLDS = 1000
 # Learned scores this near to a bound are told, whether or not they are moved there.
 NEAR = 0.02
+# So large a share of rows with such scores is weak overlap.
+MANY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class NuisanceOptions(Options):
                     raise OptionError(f"model= sets both learners, and {name}= is given too; use one of the two")
                 object.__setattr__(self, name, self.model)
         for name in ("outcome_model", "treatment_model"):
-            read_learner(getattr(self, name), name)
+            read_learner(getattr(self, name), name if self.model is None else "model")
         one_of("link", self.link, LINKS)
         flag("interact", self.interact)
         whole("folds", self.folds, "folds of the cross-fitting", MOST_FOLDS, 2)
@@ -95,11 +97,13 @@ class NuisanceOptions(Options):
     def _refuse_idle(self) -> None:
         """Options that would have no effect."""
         if not self.learned:
-            given = {"folds": self.folds != NuisanceOptions.folds, "repeats": self.repeats != NuisanceOptions.repeats}
+            given = {
+                name: getattr(self, name) != getattr(NuisanceOptions, name) for name in ("folds", "repeats", "seed")
+            }
             for name in (name for name, other in given.items() if other):
                 raise OptionError(
-                    f"{name}= is of the cross-fitting of learners, and both models are 'glm', whose estimation the standard "
-                    "errors know; give outcome_model= or treatment_model="
+                    f"{name}= is of the cross-fitting of learners, and both models are 'glm', whose estimation the "
+                    "standard errors know; give outcome_model= or treatment_model="
                 )
         elif self.link != NuisanceOptions.link or not self.interact:
             name = "link" if self.link != NuisanceOptions.link else "interact"
@@ -121,11 +125,6 @@ class NuisanceOptions(Options):
     def treatment_learner(self) -> Learner:
         """The learner of the treatment."""
         return read_learner(self.treatment_model, "treatment_model")
-
-
-def is_glm(model: Any) -> bool:
-    """Whether a model is the formula's own regression."""
-    return isinstance(model, str) and model == GLM
 
 
 def read_bounds(value: Any) -> tuple[float, float] | None:
@@ -246,21 +245,19 @@ def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
     y = frame.outcome_for(family)
     binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
-    kind = "classification" if binary else "regression"
+    kind: Target = "classification" if binary else "regression"
     outcome, propensity = options.outcome_learner, options.treatment_learner
     refuse_kind(outcome, kind, "outcome_model")
-    refuse_kind(propensity, "classification", "treatment_model")
-    surface, scores = features(frame, COVARIATES), features(frame, PROPENSITY)
-    levels = len(treatment.levels)
+    surface = features(frame, COVARIATES)
     tasks = [
-        Task(f"outcome at {treatment.name} = {level}", outcome, kind, surface, y, treatment.codes == a)  # type: ignore[arg-type]
+        Task(f"outcome at {treatment.name} = {level}", outcome, kind, surface, y, treatment.codes == a)
         for a, level in enumerate(treatment.levels)
     ]
-    tasks.append(Task("treatment", propensity, "classification", scores, treatment.codes, classes=levels))
+    tasks.append(treatment_task(frame, propensity, "treatment_model"))
     found = cross_fit(tasks, folds, frame.weights)
     m = np.stack([each.predictions[..., 1] if binary else each.predictions for each in found[:-1]], axis=1)
     P = found[-1].predictions
-    parts, notes = [], list[str]()
+    parts, notes = [], [*split_note(frame), *unlearned(found, folds)]
     for r in range(folds.repeats):
         inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS)
         parts.append(CrossFitted(m[:, :, r], inside))
@@ -275,10 +272,8 @@ def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
 
 
 def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on how many were not."""
-    if bounds is None:
-        return P, np.ones(P.shape, dtype=bool), ()
-    low, high = bounds
+    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
+    low, high = bounds or (0.0, 1.0)
     free = (low <= P) & (high >= P)
     used = frame.unit_weights > 0
     moved = int((~free).any(axis=1)[used].sum())
@@ -286,6 +281,9 @@ def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> 
     notes: tuple[str, ...] = ()
     if moved:
         notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
-    elif near > 0.05 * used.sum():
-        notes = (f"{counted(near, 'row')} with a propensity near {low:g} or {high:g}: weak overlap",)
+    elif near > MANY * used.sum():
+        notes = (
+            f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
+            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
+        )
     return np.clip(P, low, high), free, notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -10,13 +10,14 @@ from typing import Any, Literal
 import numpy as np
 
 from causalformula.backends.learning.folds import Folds
+from causalformula.backends.learning.objects import without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
-from causalformula.errors import CausalFormulaError, DataError
+from causalformula.errors import CausalFormulaError, DataError, counted, some
 from causalformula.inference.refit import spread
 from causalformula.numerics.arrays import Array, Bools, Codes
 
-Kind = Literal["regression", "classification"]
+Target = Literal["regression", "classification"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +37,18 @@ class Task:
         Rows that it is learned from; all where not given.
     classes : int
         Number of classes.
+    option : str
+        Which of the method's options the learner was given in, for messages.
     """
 
     name: str
     learner: Learner
-    kind: Kind
+    kind: Target
     features: Features
     y: Array
     rows: Bools | None = None
     classes: int = 2
+    option: str = "model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,28 +124,47 @@ def _predicted(
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
-    outside = folds.inside(job.repeat, job.fold)
-    train = ~outside if task.rows is None else ~outside & task.rows
+    inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
+    if task.rows is not None:
+        train = train & task.rows
     if weights is not None:
         train = train & (weights > 0)
-    where = f"{task.learner.name} for the {task.name}, fold {job.fold + 1} of {folds.size}"
-    where += f", repetition {job.repeat + 1}" if folds.repeats > 1 else ""
+    where = _where(task, job, folds)
     if not train.any():
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
+    if task.kind == "classification" and np.ptp(task.y[train]) == 0:
+        raise DataError(f"{where}: all rows to learn from have the same value, so there are no classes to tell apart")
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
     try:
         fitted = _fit(model, X[train], task.y[train], None if weights is None else weights[train])
-        values = _values(fitted, X[outside], task)
+        if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
+            raise without_probabilities(task.learner.given, task.option)
+        values = _values(fitted, X[inside], task)
     except CausalFormulaError as error:
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
-        raise DataError(f"{where} failed: {type(error).__name__}: {error}") from error
+        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"{where} predicts what are no probabilities")
     return values, str(getattr(fitted, "told_", ""))
+
+
+def _where(task: Task, job: _Job, folds: Folds) -> str:
+    """Which learner of what, and in which fold."""
+    where = f"{task.learner.name} for the {task.name}"
+    where += f", fold {job.fold + 1} of {folds.size}" if folds.size > 1 else ""
+    return where + (f", repetition {job.repeat + 1}" if folds.repeats > 1 else "")
+
+
+def _given(task: Task) -> str:
+    """What an estimator of the caller's was given."""
+    if task.learner.given is None:
+        return ""
+    names = task.features.names
+    return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:
@@ -155,6 +178,22 @@ def _values(fitted: Any, X: Array, task: Task) -> Array:
     classes: Codes = np.asarray(fitted.classes_, dtype=np.intp)
     out[:, classes] = fitted.predict_proba(X)
     return out
+
+
+def unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
+    """A note for each function that a learner predicts the same for all rows of a fold, having learned nothing."""
+    notes = []
+    for each in learned:
+        values = each.predictions.reshape(len(folds.codes), folds.repeats, -1)
+        parts = [values[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
+        flat = sum(len(part) > 1 and not np.ptp(part, axis=0).any() for part in parts)
+        if flat:
+            where = "" if flat == len(parts) else f" in {flat} of {len(parts)} folds"
+            notes.append(
+                f"{each.task.learner.name} learned nothing of the {each.task.name}{where}: it predicts the same for "
+                "every row"
+            )
+    return tuple(notes)
 
 
 def loss(learned: Learned, weights: Array) -> tuple[float, float]:

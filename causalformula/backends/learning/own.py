@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+from causalformula.backends.sample_weights import fit_weighted
 from causalformula.inference.regression import fit_glm, fit_linear
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
+from causalformula.numerics.multinomial import multinomial
 
 
 def _design(X: Any) -> Array:
@@ -37,8 +39,6 @@ class GLMClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GLMClassifier:
         """Fit."""
-        from causalformula.numerics.multinomial import multinomial
-
         Z, codes = _design(X), np.asarray(y)
         self.classes_, place = np.unique(codes, return_inverse=True)
         names = tuple(map(str, range(Z.shape[1])))
@@ -67,19 +67,18 @@ class GLMClassifier(ClassifierMixin, BaseEstimator):
 
 
 class Stack(BaseEstimator):
-    """Cross-validated stacking with weights that are not negative and sum to one (van der Laan, Polley and Hubbard 2007).
+    """Cross-validated stacking with weights that are not negative and sum to one (van der Laan et al. 2007).
 
     Parameters
     ----------
     kind : {"regression", "classification"}
     found : Features
     seed : int
-    members : tuple of str
-        Learners by name.
+    members : tuple of Learner
     folds : int
     """
 
-    def __init__(self, kind: str, found: Any, seed: int, members: tuple[str, ...], folds: int = 5):
+    def __init__(self, kind: str, found: Any, seed: int, members: tuple[Any, ...], folds: int = 5):
         self.kind, self.found, self.seed, self.members, self.folds = kind, found, seed, members, folds
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Stack:
@@ -93,12 +92,12 @@ class Stack(BaseEstimator):
         splitter = KFold if regression else StratifiedKFold
         splits = list(splitter(self.folds, shuffle=True, random_state=self.seed).split(X, y))
         self.classes_ = np.unique(y)
-        used = [name for name in self.members if w is None or name != "knn"]  # neighbours take no weights
+        used = {each.name: each for each in self.members if w is None or each.name != "knn"}  # which takes no weights
         columns = []
-        for name in used:
+        for each in used.values():
             held = np.zeros((len(y), 1 if regression else len(self.classes_)))
             for train, test in splits:
-                model = self._fitted(name, X[train], y[train], None if w is None else w[train])
+                model = self._fitted(each, X[train], y[train], None if w is None else w[train])
                 held[test] = self._predicted(model, X[test])
             columns.append(held)
         target = y[:, None].astype(float) if regression else (y[:, None] == self.classes_).astype(float)
@@ -108,15 +107,12 @@ class Stack(BaseEstimator):
         if not weights.any():
             weights = np.ones(len(used))
         self.weights_ = dict(zip(used, weights / weights.sum(), strict=True))
-        self.models_ = {name: self._fitted(name, X, y, w) for name, share in self.weights_.items() if share > 0}
-        self.told_ = ", ".join(f"{name} {share:.2f}" for name, share in self.weights_.items())
+        self.models_ = {name: self._fitted(used[name], X, y, w) for name, share in self.weights_.items() if share > 0}
+        self.told_ = ", ".join(f"{name} {share:.2f}" for name, share in self.weights_.items() if share > 0)
         return self
 
-    def _fitted(self, name: str, X: Array, y: Array, w: Array | None) -> Any:
-        from causalformula.backends.learning.table import LEARNERS
-        from causalformula.backends.sample_weights import fit_weighted
-
-        model = LEARNERS[name].make(self.kind, self.found, self.seed)
+    def _fitted(self, learner: Any, X: Array, y: Array, w: Array | None) -> Any:
+        model = learner.make(self.kind, self.found, self.seed)
         return model.fit(X, y) if w is None else fit_weighted(model, X, y, w)
 
     def _predicted(self, model: Any, X: Array) -> Array:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from causalformula.backends import sample_weights
+from causalformula.backends.learning.objects import (
+    classifies,
+    drawing,
+    gives_probabilities,
+    model_name,
+    without_probabilities,
+)
 from causalformula.backends.options import shown
 from causalformula.errors import OptionError, choose
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, as_factor
@@ -15,6 +24,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.numerics.arrays import Array, Bools
 
+GLM = "glm"
 MORE = 10  # A column with more values than this is a number with a shape to learn.
 
 
@@ -103,61 +113,46 @@ def read_learner(value: Any, option: str) -> Learner:
         return LEARNERS[value]
     if isinstance(value, type):
         raise OptionError(f"{option}={value.__name__} is a class; give an object of it, {option}={value.__name__}()")
-    if not hasattr(value, "fit") or not (hasattr(value, "predict") or hasattr(value, "predict_proba")):
+    if not hasattr(value, "fit") or not (hasattr(value, "predict") or gives_probabilities(value)):
         raise OptionError(
-            f"{option}={shown(value)} is no learner: choose from {', '.join(LEARNERS)}, or give a scikit-learn estimator"
+            f"{option}={shown(value)} is no learner: choose from {', '.join(LEARNERS)}, or give a scikit-learn "
+            "estimator"
         )
-    return Learner(_name(value), _Given(value), given=value)
+    return Learner(model_name(value), _Given(value), given=value)
+
+
+def is_glm(model: Any) -> bool:
+    """Whether a model is the formula's own regression."""
+    return isinstance(model, str) and model == GLM
+
+
+def refuse_unweighted(learner: Learner) -> None:
+    """An ``OptionError`` for a learner that sampling weights, or those of a replicate, do not reach."""
+    nothing = Features(np.empty((0, 0)), (), np.empty((0, 0)), np.empty(0, dtype=bool))
+    sample_weights.refuse_unweighted(learner.make("classification", nothing, 0))
 
 
 def refuse_kind(learner: Learner, kind: str, option: str) -> None:
     """An ``OptionError`` for a regressor that should give probabilities, or a classifier that should give numbers."""
     if learner.given is None:
         return
-    probable = hasattr(learner.given, "predict_proba") or _unfitted_probabilities(learner.given)
-    if kind == "classification" and not probable:
+    if kind == "classification" and not gives_probabilities(learner.given):
+        raise without_probabilities(learner.given, option)
+    if kind == "regression" and classifies(learner.given):
         raise OptionError(
-            f"{option}={learner.name} gives no probabilities; its target has classes, so it needs predict_proba, as "
-            "LogisticRegression() or RandomForestClassifier() have"
+            f"{option}={learner.name} is a classifier, and its target is a number; give a regressor, or "
+            "family='binomial' for an outcome of 0 and 1"
         )
-    if kind == "regression" and _classifies(learner.given):
-        raise OptionError(f"{option}={learner.name} is a classifier, and its target is a number; give a regressor")
-
-
-def _classifies(model: Any) -> bool:
-    from sklearn.base import is_classifier
-
-    return bool(is_classifier(model))
-
-
-def _unfitted_probabilities(model: Any) -> bool:
-    """Whether it is seen only after fitting if there are probabilities (stacks, searches)."""
-    from causalformula.backends.learner import gives_probabilities
-
-    return gives_probabilities(model)
-
-
-def _name(model: Any) -> str:
-    from causalformula.backends.learner import model_name
-
-    return model_name(model)
 
 
 @dataclass(frozen=True)
 class _Given:
-    """Copies of the caller's estimator, with seeds where it would draw without one."""
+    """Copies of the caller's estimator."""
 
     model: Any
 
     def __call__(self, kind: str, found: Features, seed: int) -> Any:
-        from sklearn.base import clone
-
-        model = clone(self.model)
-        params = model.get_params(deep=True)
-        drawn = {
-            name: seed for name, value in params.items() if value is None and name.split("__")[-1] == "random_state"
-        }
-        return model.set_params(**drawn) if drawn else model
+        return drawing(self.model, seed)
 
 
 # ---- by name ---------------------------------------------------------------------------------------------------------
@@ -169,17 +164,32 @@ def _glm(kind: str, found: Features, seed: int) -> Any:
     return GLMRegressor() if kind == "regression" else GLMClassifier()
 
 
+def _logistic(solver: str, seed: int, ratio: float = 0.0) -> Any:
+    """Penalised logistic regression; ``ratio`` is the lasso's share of the penalty, which older releases name too."""
+    from sklearn.linear_model import LogisticRegressionCV
+
+    known = inspect.signature(LogisticRegressionCV).parameters
+    named = known["penalty"].default != "deprecated"
+    kind: dict[str, Any] = {"l1_ratios": [ratio]} if not named or ratio else {}
+    if named and ratio:
+        kind["penalty"] = "elasticnet"
+    if "use_legacy_attributes" in known:
+        kind["use_legacy_attributes"] = False
+    return LogisticRegressionCV(
+        Cs=10, cv=5, scoring="neg_log_loss", solver=solver, max_iter=2000, random_state=seed, **kind
+    )
+
+
 def _linear(penalty: str) -> Maker:
     def make(kind: str, found: Features, seed: int) -> Any:
-        from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV, RidgeCV
+        from sklearn.linear_model import ElasticNetCV, LassoCV, RidgeCV
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         if kind == "classification":
             ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
             solver = "lbfgs" if penalty == "ridge" else "saga"
-            options: dict[str, Any] = {"Cs": 10, "cv": 5, "scoring": "neg_log_loss", "max_iter": 2000}
-            last = LogisticRegressionCV(l1_ratios=[ratio], solver=solver, random_state=seed, **options)
+            last = _logistic(solver, seed, ratio)
         elif penalty == "ridge":
             last = RidgeCV(alphas=np.logspace(-3, 4, 30))
         elif penalty == "lasso":
@@ -193,7 +203,7 @@ def _linear(penalty: str) -> Maker:
 
 def _spline(kind: str, found: Features, seed: int) -> Any:
     from sklearn.compose import ColumnTransformer
-    from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+    from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import SplineTransformer, StandardScaler
 
@@ -201,21 +211,18 @@ def _spline(kind: str, found: Features, seed: int) -> Any:
     bend = ColumnTransformer(
         [("splines", SplineTransformer(n_knots=5, knots="quantile"), curved)], remainder="passthrough"
     )
-    last = (
-        RidgeCV(alphas=np.logspace(-3, 4, 30))
-        if kind == "regression"
-        else LogisticRegressionCV(Cs=10, cv=5, scoring="neg_log_loss", max_iter=2000, random_state=seed)
-    )
+    last = RidgeCV(alphas=np.logspace(-3, 4, 30)) if kind == "regression" else _logistic("lbfgs", seed)
     return make_pipeline(bend, StandardScaler(), last)
 
 
 def _forest(kind: str, found: Features, seed: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    forest = RandomForestRegressor if kind == "regression" else RandomForestClassifier
-    return forest(
-        n_estimators=300, min_samples_leaf=5, max_features="sqrt" if kind != "regression" else 1 / 3, random_state=seed
-    )
+    if kind == "regression":
+        return RandomForestRegressor(300, min_samples_leaf=5, max_features=1 / 3, random_state=seed)
+    # shares of small leaves are no probabilities to divide by
+    leaf = max(10, int(np.sqrt(len(found.design))))
+    return RandomForestClassifier(300, min_samples_leaf=leaf, max_features="sqrt", random_state=seed)
 
 
 def _boosting(kind: str, found: Features, seed: int) -> Any:
@@ -234,7 +241,7 @@ def _knn(kind: str, found: Features, seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    neighbours = max(5, int(np.sqrt(len(found.design)) / 2))
+    neighbours = max(10, int(np.sqrt(len(found.design)) * (1 if kind == "regression" else 2)))
     knn = KNeighborsRegressor if kind == "regression" else KNeighborsClassifier
     return make_pipeline(StandardScaler(), knn(n_neighbors=neighbours))
 
@@ -242,7 +249,7 @@ def _knn(kind: str, found: Features, seed: int) -> Any:
 def _stack(kind: str, found: Features, seed: int) -> Any:
     from causalformula.backends.learning.own import Stack
 
-    return Stack(kind, found, seed, STACKED)
+    return Stack(kind, found, seed, tuple(LEARNERS[name] for name in STACKED))
 
 
 LEARNERS: dict[str, Learner] = {

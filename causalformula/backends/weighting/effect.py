@@ -56,6 +56,8 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
         caveats=weighting.caveats,
         given=weighting.given,
         designed=weighting,
+        learned=weighting.learned,
+        folds=weighting.folds,
     )
 
 

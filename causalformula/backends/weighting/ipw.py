@@ -10,7 +10,19 @@ import numpy as np
 from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT
 from causalformula.backends.fit import Fitted, Query
-from causalformula.backends.learner import check_classifier, learned_propensity, model_name
+from causalformula.backends.learning.crossfit import unlearned
+from causalformula.backends.learning.folds import split_note
+from causalformula.backends.learning.propensity import learned_propensity
+from causalformula.backends.learning.table import (
+    GLM,
+    Features,
+    Learner,
+    features,
+    is_glm,
+    read_learner,
+    refuse_kind,
+    refuse_unweighted,
+)
 from causalformula.backends.options import column, flag, is_number, one_of, shown, whole
 from causalformula.backends.propensity import (
     Propensity,
@@ -23,7 +35,6 @@ from causalformula.backends.propensity import (
     warm_scores,
 )
 from causalformula.backends.registry import MODELLED, Record
-from causalformula.backends.sample_weights import refuse_unweighted
 from causalformula.backends.separation import apart_on
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
@@ -70,9 +81,13 @@ class IPW(WeightingOptions):
         For a dose: ``"dnorm"``, ``"dt_4"`` (t with that many degrees of freedom) or ``"kernel"``.
     ps : str, optional
         A column with propensity scores of a binary treatment, used as they are.
-    model : optional
-        A scikit-learn classifier; its probabilities are cross-fitted. Sampling weights reach the last step of a
-        pipeline and the estimator inside a search.
+    treatment_model : str or estimator
+        ``"glm"``, the formula's own regression; a learner whose probabilities are cross-fitted: ``"lasso"``,
+        ``"ridge"``, ``"elastic_net"``, ``"spline"``, ``"forest"``, ``"boosting"``, ``"knn"``, ``"stack"``, or a
+        scikit-learn classifier or search. Sampling weights reach the last step of a pipeline and the estimator inside a
+        search.
+    model : str or estimator, optional
+        Short for ``treatment_model``.
     folds : int
         Folds of the cross-fitting; 1 fits and predicts on all rows.
     seed : int
@@ -93,12 +108,14 @@ class IPW(WeightingOptions):
     by: str | None = None
     density: str = "dnorm"
     ps: str | None = None
+    treatment_model: Any = GLM
     model: Any = None
     folds: int = 5
     seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._read_model()
         one_of("link", self.link, LINKS)
         flag("stabilize", self.stabilize)
         flag("trim_lower", self.trim_lower)
@@ -113,15 +130,27 @@ class IPW(WeightingOptions):
         read_density(self.density)
         self._check_scores()
 
+    def _read_model(self) -> None:
+        """Set ``treatment_model`` by its short form, and refuse what gives no probabilities."""
+        if self.model is not None:
+            if self.treatment_model is not self.model and not is_glm(self.treatment_model):
+                raise OptionError("model= is short for treatment_model=, and both are given; use one of the two")
+            object.__setattr__(self, "treatment_model", self.model)
+        option = "treatment_model" if self.model is None else "model"
+        refuse_kind(read_learner(self.treatment_model, option), "classification", option)
+
+    @property
+    def learner(self) -> Learner | None:
+        """What the scores are learned by; None for the formula's own regression, or given scores."""
+        return None if is_glm(self.treatment_model) else read_learner(self.treatment_model, "treatment_model")
+
     def _check_scores(self) -> None:
         """Where the scores come from, and options that would have no effect on them."""
-        if self.ps is not None and self.model is not None:
+        if self.ps is not None and self.learner is not None:
             raise OptionError("ps= gives the propensity scores and model= fits them: use one of the two")
-        if self.model is not None:
-            check_classifier(self.model)
-        elif (self.folds, self.seed) != (IPW.folds, IPW.seed):
+        if self.learner is None and (self.folds, self.seed) != (IPW.folds, IPW.seed):
             raise OptionError("folds= and seed= are for model=, whose scores are cross-fitted; there is no model=")
-        if self.ps is None and self.model is None:
+        if self.ps is None and self.learner is None:
             return
         source = "model= fits" if self.ps is None else "ps= gives"
         idle = {"link": self.link != IPW.link, "by": self.ps is not None and self.by is not None}
@@ -147,7 +176,7 @@ class IPW(WeightingOptions):
     def own_vcov(self) -> str | None:
         """Weights without estimating equations count as given."""
         kernel = self.density == "kernel"
-        return "HC0" if self.ps is not None or self.model is not None or kernel else None
+        return "HC0" if self.ps is not None or self.learner is not None or kernel else None
 
 
 def read_discard(value: Any) -> Any:
@@ -188,6 +217,8 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         given=() if options.ps is None else found.caveats,
         words=words,
         probabilities=None if binary else found.P,
+        learned={} if found.learned is None else {"treatment": found.learned},
+        folds=found.folds,
     )
     if options.estimand == "ATOS":
         n_out = int(((w == 0) & (frame.unit_weights > 0)).sum())
@@ -200,7 +231,7 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
 
 def _no_overlap(frame: ModelFrame, found: Propensity, options: IPW) -> tuple[str, ...]:
     """A note on scores, given or learned, that have no value in common between two arms; a fitted model has its own."""
-    if frame.the_treatment.kind is not Kind.BINARY or (options.ps is None and options.model is None):
+    if frame.the_treatment.kind is not Kind.BINARY or (options.ps is None and options.learner is None):
         return ()
     return apart_on(frame, found.P[:, 1])
 
@@ -212,7 +243,9 @@ def _noted(made: Weighting, note: str) -> Weighting:
 
 
 def _refuse_for_dose(options: IPW) -> None:
-    given = [name for name in ("stabilize", "discard", "ps", "model") if getattr(options, name)]
+    given = [name for name in ("stabilize", "discard", "ps") if getattr(options, name)]
+    if options.learner is not None:
+        given.append("treatment_model" if options.model is None else "model")
     if options.link != "logit":
         given.append("link")
     if options.estimand != "ATE":
@@ -234,16 +267,39 @@ def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
         frame.refuse_roles(("propensity",), given)
         words = f"inverse probability weighting (propensity scores in {options.ps!r})"
         return given_propensity(frame, options.ps), words
+    if options.learner is not None:
+        return _learned(frame, options, options.learner)
     design = propensity_design(frame, options.by)
     within = "" if options.by is None else f" by {options.by}"
-    if options.model is not None:
-        found = learned_propensity(frame, options.model, options.folds, options.seed, design[0])
-        return found, f"inverse probability weighting ({model_name(options.model)}, {_folds_text(options.folds)})"
     if binary:
         return binary_propensity(frame, options.link, design), f"inverse probability weighting ({options.link}{within})"
     if options.link != "logit":
         raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
     return multinomial_propensity(frame, design), f"inverse probability weighting (multinomial logit{within})"
+
+
+def _learned(frame: ModelFrame, options: IPW, learner: Learner) -> tuple[Propensity, str]:
+    """Cross-fitted probabilities, which have no equations."""
+    option = "treatment_model" if options.model is None else "model"
+    learned, folds = learned_propensity(
+        frame, learner, options.folds, options.seed, option, _features(frame, options.by)
+    )
+    P = learned.predictions[:, 0]
+    note = (
+        f"the weights come from {learner.name}, which has no estimating equations: standard errors treat them as given"
+    )
+    notes = (*unlearned([learned], folds), *split_note(frame))
+    found = Propensity(P, None, np.empty((frame.n, 0)), notes=notes, caveats=(note,), learned=learned, folds=folds)
+    return found, f"inverse probability weighting ({learner.name}, {_folds_text(options.folds)})"
+
+
+def _features(frame: ModelFrame, by: str | None) -> Features:
+    """What the scores are learned from; with ``by``, the covariates of each of its levels as columns of their own."""
+    found = features(frame, PROPENSITY)
+    if by is None:
+        return found
+    design, coded = propensity_design(frame, by), frame.groups(by).codes.astype(float)
+    return Features(design.X, design.names, np.column_stack([found.coded, coded]), np.append(found.categories, True))
 
 
 def _folds_text(folds: int) -> str:
@@ -283,7 +339,7 @@ def given_propensity(frame: ModelFrame, name: str) -> Propensity:
 
 def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | None:
     """Many reweighted fits: propensity models of two arms start from the sample's own solution."""
-    plain = options.model is None and options.ps is None and options.trim is None and options.discard is None
+    plain = options.learner is None and options.ps is None and options.trim is None and options.discard is None
     if frame.the_treatment.kind is not Kind.BINARY or not plain or options.stabilize:
         return None
     codes, s, arm = frame.the_treatment.codes, frame.unit_weights, target_arm(frame, options)
@@ -303,9 +359,9 @@ def _batch(frame: ModelFrame, options: IPW, query: Query, W: Array) -> Array | N
 
 
 def _resampled(options: IPW) -> None:
-    """A classifier that takes no weights sees no replicate."""
-    if options.model is not None:
-        refuse_unweighted(options.model)
+    """A learner that takes no weights sees no replicate."""
+    if options.learner is not None:
+        refuse_unweighted(options.learner)
 
 
 @Record(
@@ -319,6 +375,7 @@ def _resampled(options: IPW) -> None:
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
     title="IPW",
+    face="causalformula.results.families.learned:LearnedResult",
     batch=_batch,
     resampled=_resampled,
     estimate=weighted_fit,

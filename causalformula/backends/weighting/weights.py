@@ -69,6 +69,8 @@ class Weighting:
         What must be said of standard errors that count the weights as given; resampling finds the weights anew.
     given : tuple of str
         What must be said of all standard errors: of weights that no resampling finds anew.
+    learned, folds
+        As in ``Fit``, where the scores are learned.
     """
 
     weights: Array
@@ -82,6 +84,8 @@ class Weighting:
     probabilities: Array | None = None
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    folds: Any = None
 
     @property
     def design(self) -> DesignWeights:
