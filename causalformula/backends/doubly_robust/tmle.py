@@ -21,7 +21,7 @@ from causalformula.backends.propensity import estimand_weights
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
 from causalformula.backends.target import target_arm
-from causalformula.errors import DataError, OptionError
+from causalformula.errors import DataError, IdentificationError, OptionError, counted
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
@@ -119,6 +119,9 @@ def _step(
     where = f"at {treatment.name} = {setting.label}"
     if not s.any():
         raise DataError(f"no row {where} in what is averaged over, so there is nothing to target its mean with")
+    if not np.isfinite(H).all():
+        rows = counted(int((~np.isfinite(H)).sum()), "row")
+        raise IdentificationError(f"{rows} with a propensity of 0 {where}, which has no inverse; give bounds= above 0")
     return path.step(y, initial, H, s, where), s
 
 
@@ -224,7 +227,7 @@ def _learned_means(
     face="causalformula.results.families.learned:LearnedResult",
     exempt={
         "singleton_clusters": "no regression is the root, so there is no leverage to adjust by",
-        "integer_weights": "the default bound on propensities follows the number of rows, as in R; it holds with bounds=",
+        "integer_weights": "the default bound on propensities is of the number of rows, as in R; with bounds= it holds",
     },
 )
 def tmle(frame: ModelFrame, options: TMLE) -> Fit:
@@ -252,7 +255,7 @@ def tmle(frame: ModelFrame, options: TMLE) -> Fit:
     DataError
         Where a learner fails, an arm is too small for the folds, or a group has no row of an arm.
     IdentificationError
-        If the covariates predict the treatment perfectly.
+        If the covariates predict the treatment perfectly, or a propensity is 0 and no bound moves it.
 
     References
     ----------
