@@ -50,7 +50,7 @@ NONSENSE: dict[str, Any] = {
 }
 # Types whose sense only the data tell, and options for which None means that nothing is asked.
 LEVEL = (str, float, int)
-FLAGS = ("improved", "dimension_adj", "stabilize", "interact", "over", "int")
+FLAGS = ("improved", "dimension_adj", "stabilize", "interact", "over", "int", "target_gwt")
 COLUMNS = ("ps", "by", "base_weights", "distance")
 LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(FLAGS, (bool,)),
@@ -59,7 +59,7 @@ LOOSE: dict[str, tuple[type, ...]] = {
     "focal": LEVEL,
     "contrast": (*LEVEL, list),
 }
-ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights")
+ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights", "bounds")
 QUESTION = ("outcome", "estimand", "contrast", "measure", "family", "vcov", "subset", "na_action", "contrasts", "env")
 
 

@@ -69,7 +69,10 @@ class TMLE(NuisanceOptions):
         one_of("fluctuation", self.fluctuation, PATHS)
         flag("target_gwt", self.target_gwt)
         if not is_number(self.alpha) or not 0.5 < self.alpha < 1:
-            raise OptionError(f"alpha={shown(self.alpha)}: a number between 0.5 and 1, such as 0.9995")
+            raise OptionError(
+                f"alpha={shown(self.alpha)}: a number between 0.5 and 1 that bounds initial means, such as 0.9995; the "
+                "level of intervals is of the reading, as in fit.tidy(level=0.9)"
+            )
         if self.fluctuation == "linear" and self.alpha != TMLE.alpha:
             raise OptionError("alpha= bounds means on the logit scale; fluctuation='linear' has none")
 
@@ -227,6 +230,7 @@ def _learned_means(
     face="causalformula.results.families.learned:LearnedResult",
     exempt={
         "singleton_clusters": "no regression is the root, so there is no leverage to adjust by",
+        "groups_average": "each group is targeted by itself, so that its own mean is doubly robust too",
         "integer_weights": "the default bound on propensities is of the number of rows, as in R; with bounds= it holds",
     },
 )
