@@ -4,6 +4,7 @@ from . import datasets, plots
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
+from .backends.doubly_robust.tmle import TMLE
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.regression import Regression
 from .backends.subclass import Subclass
@@ -64,6 +65,7 @@ __all__ = [
     "HC",
     "IPT",
     "IPW",
+    "TMLE",
     "AbadieImbens",
     "Asympt",
     "Bootstrap",

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 Method: TypeAlias = Literal[
     "difference_in_means", "regression", "ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass",
-    "stratification", "nearest", "matching", "cem", "exact", "aipw", "did",
+    "stratification", "nearest", "matching", "cem", "exact", "aipw", "tmle", "did",
 ]  # fmt: skip
 Estimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE"]
 Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio", "nnt"]
@@ -31,6 +31,7 @@ DistanceLink: TypeAlias = Literal[
 MatchOrder: TypeAlias = Literal["largest", "smallest", "closest", "farthest", "data", "random"]
 Metric: TypeAlias = Literal["mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean"]
 Discard: TypeAlias = Literal["treated", "control", "both"]
+FluctuationWord: TypeAlias = Literal["logistic", "linear"]
 StrataEstimator: TypeAlias = Literal["weighted", "stratified"]
 
 HCType: TypeAlias = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "linearised"]

@@ -9,6 +9,7 @@ OTHER_METHODS = {
     **dict.fromkeys(["iptw", "psw", "msm", "inverse_probability_weighting"], "ipw"),
     **dict.fromkeys(["entropy", "entropy_balancing", "ebalance", "eb"], "ebal"),
     **dict.fromkeys(["dr", "doubly_robust", "augmented_ipw"], "aipw"),
+    **dict.fromkeys(["targeted", "targeted_maximum_likelihood", "targeted_learning", "cv_tmle"], "tmle"),
     **dict.fromkeys(["naive", "ttest", "t_test", "dim", "neyman", "unadjusted"], "difference_in_means"),
     **dict.fromkeys(["stratification", "strata", "subclassification"], "subclass"),
 }

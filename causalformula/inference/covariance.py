@@ -202,6 +202,8 @@ def _from_influence(
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
+    elif fixed and evidence.always and not evidence.held:
+        label += " (nuisances held fixed)"
     df = degrees_of_freedom(request, estimate, own_df)
     return Covariance(request, matrix, df, label, notes=notes, full_leverage=fitted_exactly(matrix, row, evidence))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence, Repeated
+from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Codes
 
 
@@ -123,9 +124,16 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
             units=first.units,
             held=all(p.held for p in parts),
         )
-    # Different models: their exact influences are all that a joint variance needs.
+    # Different models: their exact influences are all that a joint variance needs, beside what is left of them where
+    # the nuisances of averaged scores are held fixed.
     psi = np.hstack([p.psi() for p in parts])
-    return Influence((), np.zeros((psi.shape[1], 0)), n, psi, always=True, units=first.units)
+    size, names = psi.shape[1], tuple(map(str, range(psi.shape[1])))
+    if not all(p.always and p.direct is not None for p in parts) or all(p.held for p in parts):
+        held = all(p.held for p in parts)
+        return Influence((), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held)
+    fixed = np.hstack([_direct(p) for p in parts])
+    nuisances = Stage("nuisances", names, np.zeros(size), n * np.eye(size), psi - fixed)
+    return Influence((nuisances,), np.eye(size), n, fixed, always=True, units=first.units)
 
 
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:

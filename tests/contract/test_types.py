@@ -18,6 +18,7 @@ import pytest
 from causalformula import verbs, words
 from causalformula.backends import distance, options, registry, subclass
 from causalformula.backends.catalogue import CATALOGUE
+from causalformula.backends.doubly_robust import tmle
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.matching import options as matching
 from causalformula.diagnostics import balance_plan
@@ -60,6 +61,7 @@ SETS = {
     "Metric": metrics.METRICS,
     "Discard": distance.DISCARD,
     "StrataEstimator": subclass.ESTIMATORS,
+    "FluctuationWord": tmle.PATHS,
     "HCType": requests.HC_TYPES,
     "CRType": requests.CR_TYPES,
     "HACType": requests.HAC_TYPES,

@@ -24,7 +24,7 @@ from tests.laws.own_method import filed
 # What a record may be exempt from, each with its reason; the tests of these names read `record.exempt`.
 LAWS = (
     "influence", "integer_weights", "row_order", "affine", "label_swap", "singleton_clusters", "same_seed", "stacking",
-    "exponential_bootstrap", "bootstrap",
+    "exponential_bootstrap", "bootstrap", "groups_average",
 )  # fmt: skip
 
 FAMILIES = {"gaussian": "y", "binomial": "d", "poisson": "k", "binomial(link = 'probit')": "d"}

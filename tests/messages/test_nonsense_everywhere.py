@@ -104,7 +104,9 @@ DRAWN = {"calibration", "density", "ecdf", "jitter", "love", "qq", "roc", "suppo
 # ``anything`` is any label of a level.
 ANYTHING = ("number", "negative", "huge", "nan", "inf", "true", "text", "empty text")
 SENSE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("unconditional", "interact", "int", "over", "fix", "prewhite", "improved"), ("true",)),
+    **dict.fromkeys(
+        ("unconditional", "interact", "int", "over", "fix", "prewhite", "improved", "target_gwt"), ("true",)
+    ),
     **dict.fromkeys(("dimension_adj", "stabilize", "null", "notes", "se_fit", "intercept", "un", "means"), ("true",)),
     **dict.fromkeys(("exact", "studentize", "normal", "adjust", "abs", "stars"), ("true",)),
     **dict.fromkeys(("df",), ("number", "inf")),

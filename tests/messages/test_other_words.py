@@ -98,7 +98,8 @@ def test_covariances_that_are_none(word, data):
     ("word", "says"),
     [
         ("ols", "did you mean 'regression'"), ("IPTW", "did you mean 'ipw'"), ("entropy", "did you mean 'ebal'"),
-        ("dr", "method='aipw' is not available yet"), ("t-test", "did you mean 'difference_in_means'"),
+        ("dr", "did you mean 'aipw'"), ("CV-TMLE", "did you mean 'tmle'"),
+        ("t-test", "did you mean 'difference_in_means'"),
     ],
 )  # fmt: skip
 def test_methods(word, says, data):

@@ -9,19 +9,13 @@ from functools import partial
 import numpy as np
 
 from causalformula.backends.contrasts import Setting
-from causalformula.backends.distance import thin_arms
-from causalformula.backends.doubly_robust.nuisances import (
-    CrossFitted,
-    NuisanceOptions,
-    Nuisances,
-    Stacked,
-    nuisances,
-)
+from causalformula.backends.doubly_robust.fitted import doubly_robust_fit, target_share, weights_of
+from causalformula.backends.doubly_robust.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
 from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.estimands import ATC, ATE, ATT
-from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.fit import Fit
 from causalformula.backends.outcomes import PotentialMeans, averaged
-from causalformula.backends.propensity import estimand_weights, propensity_sensitivity
+from causalformula.backends.propensity import estimand_weights
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
 from causalformula.backends.target import target_arm
@@ -55,36 +49,6 @@ def aipw_fit(frame: ModelFrame, options: AIPW) -> Fit:
     )
 
 
-def doubly_robust_fit(
-    frame: ModelFrame, options: NuisanceOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
-) -> Fit:
-    """The fit of any estimator that starts from both nuisance functions."""
-    binary = frame.the_treatment.kind is Kind.BINARY
-    design = DesignWeights(
-        np.ones(frame.n),
-        distance=found.scores[:, 1] if binary else None,
-        probabilities=None if binary else found.scores,
-    )
-    return Fit(
-        answer=outcomes.answer(Query()),
-        estimand=str(options.estimand),
-        design=design,
-        method=words,
-        outcomes=outcomes,
-        models=found.models,
-        notes=(*found.notes, *_thin(frame, options, found)),
-        learned=found.learned,
-        folds=found.folds,
-    )
-
-
-def _thin(frame: ModelFrame, options: NuisanceOptions, found: Nuisances) -> tuple[str, ...]:
-    """Notes on arms whose residuals few rows carry."""
-    codes, arm = frame.the_treatment.codes, target_arm(frame, options)
-    w, _ = estimand_weights(found.each[0].P, codes, str(options.estimand), arm, frame.unit_weights)
-    return thin_arms(frame, w)
-
-
 def potential(frame: ModelFrame, options: AIPW, part: Stacked | CrossFitted) -> PotentialMeans:
     """What the augmented scores answer, over the target population and its groups."""
     means = partial(_stacked_means, frame, options, part) if isinstance(part, Stacked) else None
@@ -93,21 +57,13 @@ def potential(frame: ModelFrame, options: AIPW, part: Stacked | CrossFitted) -> 
     return PotentialMeans(frame, options, means, frame.unit_weights)  # type: ignore[arg-type]
 
 
-def target_share(frame: ModelFrame, options: NuisanceOptions) -> Array:
-    """Each row's part in the target population: all of it, or the units of one arm."""
-    arm = target_arm(frame, options)
-    return np.ones(frame.n) if arm is None else (frame.the_treatment.codes == arm).astype(float)
-
-
 def _stacked_means(
     frame: ModelFrame, options: AIPW, part: Stacked, wanted: Sequence[Setting], target: Array
 ) -> Estimate:
     """Means ``sum t (h m_a + 1[A = a] w (y - m_a)) / sum t h``, with the derivatives in both models' parameters."""
     codes, share, model, found = frame.the_treatment.codes, target_share(frame, options), part.outcome, part.propensity
     arm = target_arm(frame, options)
-    w, dlog = estimand_weights(part.P, codes, str(options.estimand), arm, target)
-    own = part.free.all(axis=1)[:, None]
-    moves = propensity_sensitivity(found, w, np.where(own, dlog, 0.0))
+    w, moves = weights_of(part, codes, str(options.estimand), arm, target)
     assert found.stage is not None
     stages, total = (found.stage, model.stage()), target @ share
     scores, jac = [], []

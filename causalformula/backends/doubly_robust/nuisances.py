@@ -105,7 +105,7 @@ class NuisanceOptions(Options):
                     f"{name}= is of the cross-fitting of learners, and both models are 'glm', whose estimation the "
                     "standard errors know; give outcome_model= or treatment_model="
                 )
-        elif self.link != NuisanceOptions.link or not self.interact:
+        elif self.link != NuisanceOptions.link or self.interact != type(self).interact:
             name = "link" if self.link != NuisanceOptions.link else "interact"
             raise OptionError(
                 f"{name}= is of two GLMs; with a learner both models are cross-fitted, the outcome's by arm"

@@ -1,0 +1,67 @@
+"""What doubly robust estimators share once both nuisance functions are there: target, weights, and the fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causalformula.backends.distance import thin_arms
+from causalformula.backends.doubly_robust.nuisances import NuisanceOptions, Nuisances, Stacked
+from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
+from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.propensity import estimand_weights, propensity_sensitivity
+from causalformula.backends.sensitivity import Sensitivity
+from causalformula.backends.target import target_arm
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array, Codes
+
+
+def doubly_robust_fit(
+    frame: ModelFrame, options: NuisanceOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
+) -> Fit:
+    """The fit of any estimator that starts from both nuisance functions."""
+    binary = frame.the_treatment.kind is Kind.BINARY
+    design = DesignWeights(
+        np.ones(frame.n),
+        distance=found.scores[:, 1] if binary else None,
+        probabilities=None if binary else found.scores,
+    )
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=str(options.estimand),
+        design=design,
+        method=words,
+        outcomes=outcomes,
+        models=found.models,
+        notes=(*found.notes, *_thin(frame, options, found)),
+        learned=found.learned,
+        folds=found.folds,
+    )
+
+
+def _thin(frame: ModelFrame, options: NuisanceOptions, found: Nuisances) -> tuple[str, ...]:
+    """Notes on arms whose residuals few rows carry."""
+    codes, arm = frame.the_treatment.codes, target_arm(frame, options)
+    w, _ = estimand_weights(found.each[0].P, codes, str(options.estimand), arm, frame.unit_weights)
+    return thin_arms(frame, w)
+
+
+def target_share(frame: ModelFrame, options: NuisanceOptions) -> Array:
+    """Each row's part in the target population: all of it, or the units of one arm."""
+    arm = target_arm(frame, options)
+    return np.ones(frame.n) if arm is None else (frame.the_treatment.codes == arm).astype(float)
+
+
+def weights_of(part: Stacked, codes: Codes, estimand: str, arm: int | None, target: Array) -> tuple[Array, Sensitivity]:
+    """Weights (n,) of rows in the arms ``codes``, and how they move with the propensity model.
+
+    A weight is the ratio of two propensities, or the inverse of one; each moves unless a bound holds it, whatever
+    the row's other propensities do.
+    """
+    w, _ = estimand_weights(part.P, codes, estimand, arm, target)
+    P, free = part.propensity.P, part.free
+    rows, levels = np.arange(len(P)), np.arange(P.shape[1])
+    dlog = np.where(free[rows, codes][:, None], P - (codes[:, None] == levels), 0.0)
+    if arm is not None:
+        dlog -= np.where(free[:, [arm]], P - (levels == arm), 0.0)
+    return w, propensity_sensitivity(part.propensity, w, dlog[:, 1:])
