@@ -30,8 +30,8 @@ class Task:
     learner : Learner
     kind : {"regression", "classification"}
     features : Features
-    y : ndarray (n,)
-        Numbers, or codes 0..K-1 of classes.
+    y : ndarray (n,) or (n, repeats)
+        Numbers, or codes 0..K-1 of classes; a column for each repetition where the target comes from another estimate.
     rows : ndarray (n,) of bool, optional
         Rows that it is learned from; all where not given.
     classes : int
@@ -45,6 +45,10 @@ class Task:
     y: Array
     rows: Bools | None = None
     classes: int = 2
+
+    def target(self, repeat: int) -> Array:
+        """What is learned in a repetition (n,)."""
+        return self.y if self.y.ndim == 1 else self.y[:, repeat]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +100,8 @@ def cross_fit(
     OptionError
         For a learner that weights do not reach.
     """
-    jobs = [_Job(t, r, k) for r in range(folds.repeats) for k in range(folds.size) for t in range(len(tasks))]
+    there = [(r, k) for r in range(folds.repeats) for k in range(folds.size) if folds.inside(r, k).any()]
+    jobs = [_Job(t, r, k) for r, k in there for t in range(len(tasks))]
     seeds = [
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]
@@ -120,8 +125,9 @@ def _predicted(
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
-    outside = folds.inside(job.repeat, job.fold)
-    train = ~outside if task.rows is None else ~outside & task.rows
+    inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
+    if task.rows is not None:
+        train = train & task.rows
     if weights is not None:
         train = train & (weights > 0)
     where = f"{task.learner.name} for the {task.name}, fold {job.fold + 1} of {folds.size}"
@@ -131,8 +137,8 @@ def _predicted(
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
     try:
-        fitted = _fit(model, X[train], task.y[train], None if weights is None else weights[train])
-        values = _values(fitted, X[outside], task)
+        fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
+        values = _values(fitted, X[inside], task)
     except CausalFormulaError as error:
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
@@ -167,8 +173,9 @@ def loss(learned: Learned, weights: Array) -> tuple[float, float]:
     w, y = weights[rows], task.y[rows]
     share = w / w.sum()
     if task.kind == "regression":
-        gap = (y[:, None] - learned.predictions[rows]) ** 2
-        return float((share @ gap).mean()), float(share @ (y - share @ y) ** 2)
+        target = y.reshape(len(y), -1)
+        gap = (target - learned.predictions[rows]) ** 2
+        return float((share @ gap).mean()), float((share @ (target - share @ target) ** 2).mean())
     codes = y.astype(np.intp)
     P = np.clip(learned.predictions[rows], 1e-15, 1.0)
     own = np.take_along_axis(P, codes[:, None, None], axis=2)[..., 0]
