@@ -4,6 +4,7 @@ from . import datasets, plots
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
+from .backends.doubly_robust.dml import DML
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.regression import Regression
 from .backends.subclass import Subclass
@@ -41,6 +42,7 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.design import Design
 from .results.families.did import DidResult
+from .results.families.dml import DMLResult
 from .results.families.learned import LearnedResult
 from .results.families.matching import MatchedDesign, MatchedResult
 from .results.families.subclass import SubclassResult
@@ -59,6 +61,7 @@ __all__ = [
     "AIPW",
     "CBPS",
     "CEM",
+    "DML",
     "HAC",
     "HC",
     "IPT",
@@ -72,6 +75,7 @@ __all__ = [
     "Classical",
     "Cluster",
     "ConvergenceError",
+    "DMLResult",
     "DataError",
     "Design",
     "DiD",

@@ -22,7 +22,8 @@ CATALOGUE: dict[str, str] = {
     "exact": "matching.exact",
     **dict.fromkeys(("optimal", "full", "quick", "cardinality", "genetic"), ""),
     "aipw": "doubly_robust.aipw",
-    **dict.fromkeys(("tmle", "dml"), ""),
+    "dml": "doubly_robust.dml",
+    **dict.fromkeys(("tmle",), ""),
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"), ""),
     **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
 }

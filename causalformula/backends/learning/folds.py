@@ -174,7 +174,7 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
     if repeats not in (1, given.repeats):
         raise OptionError(f"repeats={repeats}, and folds= gives {given.repeats}: a column for each repetition")
     if given.labels is None:
-        columns = [frame.groups(name).codes for name in given.columns]
+        columns = [np.unique(frame.groups(name).codes, return_inverse=True)[1] for name in given.columns]
     elif len(given.labels) != frame.table.n:
         raise DataError(f"folds= has {counted(len(given.labels), 'row')}, and the data have {frame.table.n}")
     else:

@@ -120,14 +120,15 @@ def refuse_kind(learner: Learner, kind: str, option: str) -> None:
             f"{option}={learner.name} gives no probabilities; its target has classes, so it needs predict_proba, as "
             "LogisticRegression() or RandomForestClassifier() have"
         )
-    if kind == "regression" and _classifies(learner.given):
+    if kind == "regression" and classifies(learner):
         raise OptionError(f"{option}={learner.name} is a classifier, and its target is a number; give a regressor")
 
 
-def _classifies(model: Any) -> bool:
+def classifies(learner: Learner) -> bool:
+    """Whether the caller's own estimator is a classifier."""
     from sklearn.base import is_classifier
 
-    return bool(is_classifier(model))
+    return learner.given is not None and bool(is_classifier(learner.given))
 
 
 def _unfitted_probabilities(model: Any) -> bool:

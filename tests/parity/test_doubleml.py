@@ -1,0 +1,126 @@
+"""Double machine learning beside the Python package DoubleML 0.11: the same folds, the same linear learners, 1e-8.
+
+Its standard errors of several repetitions are another summary (the median of upper limits), so those are compared
+repetition by repetition, and ours with the rule of Chernozhukov et al. (2018).
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+import causalformula as cf
+
+dml = pytest.importorskip("doubleml", reason="DoubleML is not installed: the extra `doubleml`")
+
+X = ["x1", "x2", "x3"]
+COVARIATES = "adjust(x1 + x2 + x3)"
+LINE, LOGIT = LinearRegression(), LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+N = 360
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(N, 3))
+    z = (rng.random(N) < 1 / (1 + np.exp(-0.5 * x[:, 1]))).astype(int)
+    u = rng.normal(size=N)
+    d = (rng.random(N) < 1 / (1 + np.exp(-(x[:, 0] + 1.5 * z - 0.7 + 0.5 * u)))).astype(int)
+    q = x[:, 0] + 0.8 * z + 0.5 * u + rng.normal(size=N)
+    cells = np.arange(N)
+    return pd.DataFrame(
+        {
+            "y": d + x[:, 0] + 0.4 * d * x[:, 1] + u + rng.normal(size=N), "d": d, "q": q, "z": z,
+            "v": x[:, 2] + q + rng.normal(size=N), "x1": x[:, 0], "x2": x[:, 1], "x3": x[:, 2],
+            "lev": np.array(["p", "q", "r"])[rng.integers(0, 3, N)],
+            # clusters: thirty by twelve, crossed
+            "g": cells % 30, "h": cells // 30,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folds():
+    rng = np.random.default_rng(11)
+    return np.column_stack([rng.permutation(np.arange(N) % 4) for _ in range(3)])
+
+
+def splits(codes):
+    """Folds as DoubleML takes them."""
+    rows = np.arange(len(codes))
+    return [(rows[codes != k], rows[codes == k]) for k in range(codes.max() + 1)]
+
+
+def peer(kind, data, treatment, folds, *learners, z=None, clusters=None, **options):
+    """A fitted model of DoubleML's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        held = dml.DoubleMLData if clusters is None else dml.DoubleMLClusterData
+        names = {"x_cols": X, "z_cols": z} | ({} if clusters is None else {"cluster_cols": clusters})
+        used = [*dict.fromkeys(["y", treatment, *X, *([z] if isinstance(z, str) else z or []), *(clusters or [])])]
+        found = getattr(dml, kind)(
+            held(data[used], "y", treatment, **names), *learners, draw_sample_splitting=False, **options
+        )
+        if clusters is None:
+            return found.set_sample_splitting([splits(codes) for codes in folds.T]).fit()
+        found.set_sample_splitting(*folds)
+        return found.fit()
+
+
+OUTCOME, LEARNERS = {"outcome_model": LINE}, {"outcome_model": LINE, "treatment_model": LOGIT}
+LINEAR = {"outcome_model": LINE, "treatment_model": LINE}
+CASES = {
+    "plr": ("DoubleMLPLR", "q", "", (LINE, LINE), {}, LINEAR),
+    "plr of a binary treatment": ("DoubleMLPLR", "d", "", (LINE, LOGIT), {}, LEARNERS | {"model": "plr"}),
+    "plr, iv_type": ("DoubleMLPLR", "q", "", (LINE, LINE, LINE), {"score": "IV-type"}, LINEAR | {"score": "iv_type"}),
+    "irm": ("DoubleMLIRM", "d", "", (LINE, LOGIT), {}, LEARNERS),
+    "irm, ATT": ("DoubleMLIRM", "d", "", (LINE, LOGIT), {"score": "ATTE"}, LEARNERS | {"estimand": "ATT"}),
+    "irm, trimmed": ("DoubleMLIRM", "d", "", (LINE, LOGIT), {"clip": 0.3}, LEARNERS | {"bounds": 0.3}),
+    "pliv": ("DoubleMLPLIV", "q", "z", (LINE, LINE, LINE), {}, LINEAR | {"instrument_model": LINE}),
+    "pliv, iv_type": (
+        "DoubleMLPLIV", "q", "v", (LINE, LINE, LINE, LINE), {"score": "IV-type"},
+        LINEAR | {"instrument_model": LINE, "score": "iv_type"},
+    ),
+    "pliv, two instruments": (
+        "DoubleMLPLIV", "q", ["z", "v"], (LINE, LINE, LINE), {}, LINEAR | {"instrument_model": LINE},
+    ),
+    "iivm": ("DoubleMLIIVM", "d", "z", (LINE, LOGIT, LOGIT), {}, LEARNERS | {"instrument_model": LOGIT}),
+    "iivm, trimmed": (
+        "DoubleMLIIVM", "d", "z", (LINE, LOGIT, LOGIT), {"clip": 0.4},
+        LEARNERS | {"instrument_model": LOGIT, "bounds": 0.4},
+    ),
+}  # fmt: skip
+
+
+def both(name, data, folds):
+    """Ours and DoubleML's."""
+    kind, treatment, z, learners, theirs, ours = CASES[name]
+    theirs = dict(theirs)
+    if "clip" in theirs:
+        theirs["ps_processor_config"] = dml.utils.PSProcessorConfig(clipping_threshold=theirs.pop("clip"))
+    found = peer(kind, data, treatment, folds, *learners, z=z or None, **theirs)
+    names = "" if not z else f" + iv({z if isinstance(z, str) else ' + '.join(z)})"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit(f"y ~ treat({treatment}) + {COVARIATES}{names}", data, "dml", folds=folds, **ours)
+    return fit, found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_model_and_score(name, data, folds):
+    fit, found = both(name, data, folds[:, :1])
+    np.testing.assert_allclose([fit.estimate, fit.std_error], [found.coef[0], found.se[0]], rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["plr, iv_type", "irm", "pliv", "iivm"])
+def test_repetitions(name, data, folds):
+    """Each is theirs; the estimate is the median, and the variance the median of V + (theta_r - theta)^2."""
+    fit, found = both(name, data, folds)
+    each, errors = found.all_coef[0], found.all_se[0]
+    np.testing.assert_allclose(fit.fit.answer.estimate.evidence.values[:, 0], each, rtol=1e-8)
+    np.testing.assert_allclose(fit.estimate, found.coef[0], rtol=1e-8)
+    np.testing.assert_allclose(fit.std_error**2, np.median(errors**2 + (each - np.median(each)) ** 2), rtol=1e-8)
