@@ -124,3 +124,48 @@ def test_repetitions(name, data, folds):
     np.testing.assert_allclose(fit.fit.answer.estimate.evidence.values[:, 0], each, rtol=1e-8)
     np.testing.assert_allclose(fit.estimate, found.coef[0], rtol=1e-8)
     np.testing.assert_allclose(fit.std_error**2, np.median(errors**2 + (each - np.median(each)) ** 2), rtol=1e-8)
+
+
+# ---- clusters --------------------------------------------------------------------------------------------------------
+
+
+def whole(data, ways, size=3):
+    """Folds of whole clusters, ours and theirs: where folds of each way meet."""
+    parts = [data[way].to_numpy() % size for way in ways]
+    codes = parts[0] if len(parts) == 1 else parts[0] * size + parts[1]
+    rows, smpls, clusters = np.arange(len(data)), [], []
+    for k in range(size ** len(ways)):
+        held = [(k,)] if len(ways) == 1 else [(k // size,), (k % size,)]
+        inside = [np.isin(part, at) for part, at in zip(parts, held, strict=True)]
+        outside = ~np.logical_or.reduce(inside)
+        smpls.append((rows[outside], rows[np.logical_and.reduce(inside)]))
+        every = [np.unique(data[way]) for way in ways]
+        clusters.append(
+            tuple([values[np.isin(values % size, at) == test] for values, at in zip(every, held, strict=True)] for test in (0, 1))
+        )
+    return codes, ([smpls], [clusters])
+
+
+CLUSTERED = {name: CASES[name] for name in ("plr", "irm", "pliv")}
+
+
+@pytest.mark.parametrize("name", CLUSTERED)
+@pytest.mark.parametrize("ways", [("g",), ("g", "h")], ids="".join)
+def test_clusters(name, ways, data):
+    """One way is CR0. Two cross: theirs is a sum over cells of folds, made here of our influences (ours has no cells)."""
+    kind, treatment, z, learners, theirs, ours = CASES[name]
+    codes, given = whole(data, ways)
+    found = peer(kind, data, treatment, given, *learners, z=z or None, clusters=list(ways), n_folds=3, **theirs)
+    formula = f"y ~ treat({treatment}) + {COVARIATES} + cluster({' + '.join(ways)})" + (f" + iv({z})" if z else "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit(formula, data, "dml", folds=codes, vcov=f"CR0 ~ {' + '.join(ways)}", **ours)
+    np.testing.assert_allclose(fit.estimate, found.coef[0], rtol=1e-8)
+    error = fit.std_error
+    if len(ways) == 2:
+        psi, total = pd.Series(fit.influence()[:, 0] / len(data)), 0.0
+        for way in ways:
+            total += (psi.groupby([codes, data[way]]).sum() ** 2).sum()
+        assert 0.5 < error / np.sqrt(3 * total) < 1.5
+        error = np.sqrt(3 * total)
+    np.testing.assert_allclose(error, found.se[0], rtol=1e-8)
