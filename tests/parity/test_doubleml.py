@@ -152,7 +152,10 @@ CLUSTERED = {name: CASES[name] for name in ("plr", "irm", "pliv")}
 @pytest.mark.parametrize("name", CLUSTERED)
 @pytest.mark.parametrize("ways", [("g",), ("g", "h")], ids="".join)
 def test_clusters(name, ways, data):
-    """One way is CR0. Two cross: theirs is a sum over cells of folds, made here of our influences (ours has no cells)."""
+    """One way is CR0. Two cross: theirs, made here of our influences, sums in cells of folds and takes nothing off.
+
+    Rows that are independent count 2 x 3 times in it; ours is that of Cameron, Gelbach and Miller, where they count once.
+    """
     kind, treatment, z, learners, theirs, ours = CASES[name]
     codes, given = whole(data, ways)
     found = peer(kind, data, treatment, given, *learners, z=z or None, clusters=list(ways), n_folds=3, **theirs)
@@ -166,6 +169,5 @@ def test_clusters(name, ways, data):
         psi, total = pd.Series(fit.influence()[:, 0] / len(data)), 0.0
         for way in ways:
             total += (psi.groupby([codes, data[way]]).sum() ** 2).sum()
-        assert 0.5 < error / np.sqrt(3 * total) < 1.5
         error = np.sqrt(3 * total)
     np.testing.assert_allclose(error, found.se[0], rtol=1e-8)
