@@ -10,9 +10,10 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
-from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, instruments, pliv, plr
+from causalformula.backends.doubly_robust.dml_models import PARTIAL, Found, Model, iivm, instruments, pliv, plr
 from causalformula.backends.doubly_robust.nuisances import GLM, CrossFitOptions
 from causalformula.backends.doubly_robust.scores import Score, solved
+from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
 from causalformula.backends.learning.table import Learner, read_learner
@@ -26,8 +27,6 @@ from causalformula.inference.estimate import median_of, stack
 from causalformula.numerics.arrays import Array
 
 ARMS, LINEAR = (Kind.BINARY, Kind.MULTI), (Kind.BINARY, Kind.CONTINUOUS)
-# What a partially linear model gives where effects differ: an average that weighs by the treatment's residual variance.
-PARTIAL = "Variance-weighted partial effect"
 WORDS = {"partialling_out": "partialling-out", "iv_type": "IV-type"}
 
 MODELS: dict[str, Model] = {
@@ -35,6 +34,9 @@ MODELS: dict[str, Model] = {
     "irm": Model("interactive regression", irm, ARMS, (ATE, ATT, ATC), weighed=True),
     "pliv": Model("partially linear IV regression", pliv, LINEAR, (ATE,), PARTIAL, iv=True, scored=True),
     "iivm": Model("interactive IV regression", iivm, (Kind.BINARY,), (ATE, LATE), LATE, iv=True, weighed=True),
+    "double_selection": Model("double selection", double_selection, LINEAR, (ATE,), PARTIAL),
+    "partialling_out": Model("partialling out", partialling_out, LINEAR, (ATE,), PARTIAL),
+    "selected_irm": Model("selected controls", selected_irm, (Kind.BINARY,), (ATE, ATT, ATC), weighed=True),
 }
 
 
@@ -47,7 +49,9 @@ class DML(CrossFitOptions):
     model : str, optional
         ``"plr"``, ``Y = theta D + g(X) + e``; ``"irm"``, ``Y = g(D, X) + e``; with ``iv(z)`` ``"pliv"``, the first with
         instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels, ``plr``
-        for a dose, ``iivm`` for a binary treatment and instrument, and ``pliv`` for others.
+        for a dose, ``iivm`` for a binary treatment and instrument, and ``pliv`` for others. On all rows, with controls
+        that ``"rlasso"`` selects: ``"double_selection"`` and ``"partialling_out"`` of the linear model, and
+        ``"selected_irm"``.
     score : str
         Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
         treatment leaves of the outcome.
@@ -183,7 +187,9 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     name = options.chosen(frame)
     _refuse(frame, options, name)
     model = MODELS[name]
-    found: Found = model.fit(frame, options)
+    found = model.fit(frame, options)
+    if isinstance(found, Fit):
+        return found
     by = ""
     if model.scored and options.score == "iv_type":
         by = "score='iv_type' is orthogonal over everyone, and not in groups; use score='partialling_out', or gate()"

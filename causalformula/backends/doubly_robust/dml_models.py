@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
 from causalformula.backends.doubly_robust.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, root
-from causalformula.backends.fit import Outcomes
+from causalformula.backends.fit import Fit, Outcomes
 from causalformula.backends.learning.crossfit import Kind as Learning
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
 from causalformula.backends.learning.folds import Folds, make_folds
@@ -25,6 +25,8 @@ from causalformula.numerics.arrays import Array
 if TYPE_CHECKING:
     from causalformula.backends.doubly_robust.dml import DML
 
+# What a partially linear model gives where effects differ: an average that weighs by the treatment's residual variance.
+PARTIAL = "Variance-weighted partial effect"
 INSTRUMENTS = Part("iv")
 # First stages below this F are told, as those of two-stage least squares are.
 WEAK = 10.0
@@ -310,7 +312,7 @@ class Model:
     words : str
         As the print names it.
     fit : callable
-        ``(frame, options) -> Found``.
+        ``(frame, options) -> Found``, or a ``Fit`` where nothing is cross-fitted.
     kinds : tuple of Kind
         Treatments that it takes.
     estimands : tuple of str
@@ -326,7 +328,7 @@ class Model:
     """
 
     words: str
-    fit: Callable[[ModelFrame, Any], Found]
+    fit: Callable[[ModelFrame, Any], Found | Fit]
     kinds: tuple[Kind, ...]
     estimands: tuple[str, ...]
     estimand: str = ""
