@@ -177,7 +177,7 @@ def test_refusals(many, model):
     for more in ({"folds": 3}, {"outcome_model": "forest"}, {"seed": 3}):
         with pytest.raises(OptionError, match=f"{next(iter(more))}= is of cross-fitted learners.*model='plr'"):
             cf.fit(formula, many, "dml", model=model, **more)
-    with pytest.raises(CapabilityError, match="no place for weights.*outcome_model='lasso'"):
+    with pytest.raises(CapabilityError, match=r"no place for weights.*outcome_model='lasso'"):
         cf.fit(formula + " + weights(w)", many, "dml", model=model)
     with pytest.raises(OptionError, match="family='gaussian'"):
         cf.fit(formula.replace("y ~", "a ~").replace("treat(a)", "treat(w0)"), many.assign(w0=1 - many.a), "dml",
@@ -194,7 +194,7 @@ def test_learner(many):
     """By name in any cross-fitted method; it tells how many columns it keeps, and takes no weights."""
     fit = cf.fit(FORMULA.replace("treat(d)", "treat(a)"), many, "aipw", model="rlasso", folds=2)
     assert fit.learners()["weights"].str.contains("of 100 columns").all()
-    with pytest.raises(OptionError, match="RLassoRegressor takes no sample weights.*use one whose fit"):
+    with pytest.raises(OptionError, match=r"RLassoRegressor takes no sample weights.*use one whose fit"):
         cf.fit(FORMULA.replace("treat(d)", "treat(a)") + "+ weights(w)", many, "aipw", model="rlasso", folds=2)
-    with pytest.raises(DataError, match="3 classes.*use 'lasso'"):
+    with pytest.raises(DataError, match=r"3 classes.*use 'lasso'"):
         RLassoClassifier().fit(np.zeros((6, 1)), [0, 1, 2, 0, 1, 2])

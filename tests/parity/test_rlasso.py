@@ -1,7 +1,7 @@
 """hdm 0.3.2: the lasso with its own penalty, and the effects of a treatment after it has selected the controls.
 
-hdm's effects start the penalty's loadings from residuals that keep the intercept, which decides between sets of controls
-that both reproduce themselves; the lasso by itself starts from centred ones.
+hdm's effects start the penalty's loadings from residuals that keep the intercept, which decides between sets of
+controls that both reproduce themselves; the lasso by itself starts from centred ones.
 """
 
 from __future__ import annotations

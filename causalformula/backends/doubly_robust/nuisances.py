@@ -46,9 +46,9 @@ class CrossFitOptions(Options):
     Parameters
     ----------
     outcome_model, treatment_model : str or estimator
-        ``"glm"``, the formula's regressions; ``"lasso"``, ``"ridge"``, ``"elastic_net"``, ``"spline"``, ``"forest"``,
-        ``"boosting"``, ``"knn"``, ``"stack"`` (the Super Learner of several of these); or a scikit-learn estimator or
-        search. Learners are cross-fitted.
+        ``"glm"``, the formula's regressions; ``"lasso"``, ``"ridge"``, ``"elastic_net"``, ``"rlasso"`` (post-lasso with
+        the penalty that theory gives), ``"spline"``, ``"forest"``, ``"boosting"``, ``"knn"``, ``"stack"`` (the Super
+        Learner of several of these); or a scikit-learn estimator or search. Learners are cross-fitted.
     folds : int, str, list of str or array
         How many folds; or the folds themselves: a column that says which each row is in, or an array of whole numbers
         with one for each row of the data (a column for each repetition).

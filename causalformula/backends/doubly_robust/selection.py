@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from causalformula.inference.regression import FittedRegression, fit_linear
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.rlasso import POST, RLasso, first_residuals, rlasso, rlasso_logit
-
-if TYPE_CHECKING:
-    from causalformula.backends.doubly_robust.dml import DML
 
 SHOWN = 10
 # hdm's ATE has half the penalty of its ATT and its LATE on the propensity, as what they select shows.
@@ -70,7 +67,7 @@ def post_lasso(target: str, found: Features, y: Array, rows: Bools | None = None
     return Selection(target, found, rlasso(X, v, start=first_residuals(X, v, centred=False)))
 
 
-def select(frame: ModelFrame, options: DML) -> tuple[Selection, Selection]:
+def select(frame: ModelFrame, options: Any) -> tuple[Selection, Selection]:
     """Controls that predict the outcome, and those that predict the treatment."""
     _refuse(frame, options)
     return (
@@ -79,7 +76,7 @@ def select(frame: ModelFrame, options: DML) -> tuple[Selection, Selection]:
     )
 
 
-def _refuse(frame: ModelFrame, options: DML) -> None:
+def _refuse(frame: ModelFrame, options: Any) -> None:
     """What selection on all rows has no use for."""
     model = options.model
     if frame.weights is not None:
@@ -103,7 +100,7 @@ def _refuse(frame: ModelFrame, options: DML) -> None:
 # ---- linear effects --------------------------------------------------------------------------------------------------
 
 
-def partialling_out(frame: ModelFrame, options: DML) -> Fit:
+def partialling_out(frame: ModelFrame, options: Any) -> Fit:
     """What selected controls leave of the outcome, on what they leave of the treatment.
 
     ``alpha = v'u / v'v`` with post-lasso residuals u of the outcome and v of the treatment. hdm's standard error takes
@@ -121,7 +118,7 @@ def partialling_out(frame: ModelFrame, options: DML) -> Fit:
     return _linear(frame, options, effect, words, ("classical", "equal variances, as in hdm"))
 
 
-def double_selection(frame: ModelFrame, options: DML) -> Fit:
+def double_selection(frame: ModelFrame, options: Any) -> Fit:
     """Least squares with every control that predicts the outcome or the treatment.
 
     hdm's standard error is HC1 that counts the controls and the intercept, and not the treatment.
@@ -187,7 +184,7 @@ class _Effect:
 
 def _linear(
     frame: ModelFrame,
-    options: DML,
+    options: Any,
     effect: _Effect,
     words: str,
     default: tuple[str, str],
@@ -217,7 +214,7 @@ def _refuse_nothing(frame: ModelFrame, v: Array) -> None:
 # ---- averages --------------------------------------------------------------------------------------------------------
 
 
-def selected_irm(frame: ModelFrame, options: DML) -> Fit:
+def selected_irm(frame: ModelFrame, options: Any) -> Fit:
     """Augmented means whose outcome means, arm by arm, and propensities are post-lasso regressions of all rows.
 
     hdm's standard error of the ATT is that of scores which leave out ``- D theta / P(D = 1)``; ours has it, and is
