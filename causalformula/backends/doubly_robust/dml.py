@@ -129,7 +129,7 @@ class ScoredOutcomes:
     basis : Outcomes, optional
         Mean potential outcomes.
     no_groups : str
-        Why there are no effects by group; empty where there are.
+        Always empty: every score has effects by group.
     """
 
     scores: tuple[Score, ...]
@@ -150,9 +150,9 @@ class ScoredOutcomes:
         if self.basis is not None:
             return self.basis.answer(query)
         if query.kind != "effects":
-            raise CapabilityError(f"model={self.model!r} has effects and no mean potential outcomes; model='irm' has both")
-        if query.by is not None and self.no_groups:
-            raise CapabilityError(self.no_groups)
+            raise CapabilityError(
+                f"model={self.model!r} has effects and no mean potential outcomes; model='irm' has both"
+            )
         parts = [self._of(score, query) for score in self.scores]
         return Answer(median_of([part.estimate for part in parts]), parts[0].labels)
 
@@ -160,7 +160,7 @@ class ScoredOutcomes:
         names = [str(label) for label in self.labels]
         if query.by is None:
             return Answer(solved(score, names, self.w), self.labels)
-        parts = []
+        score, parts = score.within, []
         for k, level in enumerate(query.by.levels):
             inside = np.where(query.by.codes == k, self.w, 0.0)
             if inside.any():
@@ -184,11 +184,8 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     _refuse(frame, options, name)
     model = MODELS[name]
     found: Found = model.fit(frame, options)
-    by = ""
-    if model.scored and options.score == "iv_type":
-        by = "score='iv_type' is orthogonal over everyone, and not in groups; use score='partialling_out', or gate()"
     labels = _labels(frame, options, found.scores)
-    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, by)
+    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means)
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(
         answer=outcomes.answer(Query()),

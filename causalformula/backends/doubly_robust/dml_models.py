@@ -213,7 +213,9 @@ def pliv(frame: ModelFrame, options: DML) -> Found:
         first = np.array([root(score, w)[0] for score in out])
         learned["structure"] = _structure(frame, options, folds, surface, y, unit, first)
         g = means_of(learned["structure"])
-        out = [Score(-(moved * unit[:, None])[:, [r]], (moved * (y[:, None] - g))[:, [r]]) for r in range(folds.repeats)]
+        out = [
+            Score(-(moved * unit[:, None])[:, [r]], (moved * (y[:, None] - g))[:, [r]]) for r in range(folds.repeats)
+        ]
     return Found(out, learned, folds, words_of(tasks), notes)
 
 

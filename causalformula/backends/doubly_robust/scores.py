@@ -77,6 +77,14 @@ class Score:
     moments: Moments | None = None
     signal: Signal | None = None
 
+    @property
+    def within(self) -> Score:
+        """The score of effects in groups: that of their signal where there is one, which is orthogonal in each."""
+        if self.signal is None:
+            return self
+        z = self.signal.regressor
+        return Score(-z * z, z * self.signal.signal)
+
 
 def root(score: Score, w: Array) -> Array:
     """``theta = -sum w b / sum w a`` (q,).

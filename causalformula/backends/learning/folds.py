@@ -58,7 +58,9 @@ def read_folds(value: Any) -> int | GivenFolds:
 
 
 def _labels(found: Any) -> GivenFolds:
-    numbers = found.dtype.kind in "iuf" and found.ndim in (1, 2) and found.size and bool((found == np.rint(found)).all())
+    numbers = (
+        found.dtype.kind in "iuf" and found.ndim in (1, 2) and found.size and bool((found == np.rint(found)).all())
+    )
     if not numbers:
         raise OptionError(
             f"folds={shown(found)}: a number of folds, the name of a column, or whole numbers, one for each row of the data "
@@ -188,7 +190,9 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
         (units,) = frame.clusters
         pairs = {len(np.unique(np.column_stack([units.codes, each]), axis=0)) for each in columns}
         if max(pairs) > len(np.unique(units.codes)):
-            raise DataError(f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters")
+            raise DataError(
+                f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters"
+            )
     return Folds(codes, int(counts[0]), seed, ways if len(ways) > 1 else (), given=True)
 
 
