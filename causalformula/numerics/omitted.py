@@ -1,4 +1,4 @@
-"""Omitted confounders: how strong they are, and how strong they must be (Chernozhukov, Cinelli, Newey, Sharma, Syrgkanis)."""
+"""Omitted confounders: how strong they are, and how strong they would have to be (Chernozhukov et al. 2022)."""
 
 from __future__ import annotations
 

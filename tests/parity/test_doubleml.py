@@ -141,7 +141,10 @@ def whole(data, ways, size=3):
         smpls.append((rows[outside], rows[np.logical_and.reduce(inside)]))
         every = [np.unique(data[way]) for way in ways]
         clusters.append(
-            tuple([values[np.isin(values % size, at) == test] for values, at in zip(every, held, strict=True)] for test in (0, 1))
+            tuple(
+                [values[np.isin(values % size, at) == test] for values, at in zip(every, held, strict=True)]
+                for test in (0, 1)
+            )
         )
     return codes, ([smpls], [clusters])
 
@@ -154,7 +157,7 @@ CLUSTERED = {name: CASES[name] for name in ("plr", "irm", "pliv")}
 def test_clusters(name, ways, data):
     """One way is CR0. Two cross: theirs, made here of our influences, sums in cells of folds and takes nothing off.
 
-    Rows that are independent count 2 x 3 times in it; ours is that of Cameron, Gelbach and Miller, where they count once.
+    Rows that are independent count 2 x 3 times in it, and once in ours, which is that of Cameron, Gelbach and Miller.
     """
     kind, treatment, z, learners, theirs, ours = CASES[name]
     codes, given = whole(data, ways)
@@ -223,4 +226,6 @@ def test_effects_by_group_and_covariate(name, data, folds):
     np.testing.assert_allclose(ours.tidy()["estimate"], linear.coef, rtol=1e-8)
     np.testing.assert_allclose(ours.cov_params(), linear.blp_omega[..., 0], rtol=1e-8, atol=1e-12)
     ours = fit.gate("lev")
-    np.testing.assert_allclose(ours.tidy()[["estimate", "std.error"]], np.column_stack([groups.coef, groups.se]), rtol=1e-8)
+    np.testing.assert_allclose(
+        ours.tidy()[["estimate", "std.error"]], np.column_stack([groups.coef, groups.se]), rtol=1e-8
+    )

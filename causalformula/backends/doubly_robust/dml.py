@@ -46,8 +46,8 @@ class DML(CrossFitOptions):
     ----------
     model : str, optional
         ``"plr"``, ``Y = theta D + g(X) + e``; ``"irm"``, ``Y = g(D, X) + e``; with ``iv(z)`` ``"pliv"``, the first with
-        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels, ``plr``
-        for a dose, ``iivm`` for a binary treatment and instrument, and ``pliv`` for others.
+        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels and
+        ``plr`` for a dose; with instruments ``iivm`` where both are binary, and ``pliv`` for others.
     score : str
         Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
         treatment leaves of the outcome.
@@ -56,8 +56,8 @@ class DML(CrossFitOptions):
     instrument_model : str or estimator
         Of the instruments.
     estimand, contrast, measure, family : optional
-        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect, and
-        ``iivm`` the LATE.
+        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
+        and ``iivm`` the LATE.
     focal : optional
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """

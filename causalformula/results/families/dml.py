@@ -1,4 +1,4 @@
-"""``DMLResult``: what double machine learning tells beside its effect: how it varies, and how omitted confounders move it."""
+"""``DMLResult``: how an effect of double machine learning varies, and how omitted confounders would move it."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class DMLResult(LearnedResult):
         Returns
         -------
         DMLResult
-            One row a coefficient, and the test that the effect does not vary with the terms; ``simultaneous()`` has bands
-            that hold at all rows at once.
+            One row a coefficient, and the test that the effect does not vary with the terms; ``simultaneous()`` has
+            bands that hold at all rows at once.
 
         Raises
         ------
@@ -96,7 +96,8 @@ class DMLResult(LearnedResult):
         scores = self._scores("cate()")
         if scores[0].signal is None:
             raise CapabilityError(
-                "cate() projects an effect of each row, which model='plr' and the ATE of model='irm' have; gate() has groups"
+                "cate() projects an effect of each row, which model='plr' and the ATE of model='irm' have; gate() has "
+                "groups"
             )
         if terms is None and "modify" not in self.call.frame.bodies:
             raise OptionError(
@@ -172,16 +173,16 @@ class DMLResult(LearnedResult):
     ) -> Sensitivity:
         """What confounders that the formula does not have could make of the effect.
 
-        Their bias is at most ``|rho| sqrt(cf_y cf_d / (1 - cf_d)) sqrt(sigma2 nu2)``, with ``sigma2`` the mean square of the
-        outcome's residual and ``nu2`` that of the Riesz representer.
+        Their bias is at most ``|rho| sqrt(cf_y cf_d / (1 - cf_d)) sqrt(sigma2 nu2)``, with ``sigma2`` the mean square
+        of the outcome's residual and ``nu2`` that of the Riesz representer.
 
         Parameters
         ----------
         cf_y : float
             The share of the outcome's residual variance that they explain.
         cf_d : float
-            Their gain in the variance of the Riesz representer; in a partially linear model the share of the treatment's
-            residual variance that they explain.
+            Their gain in the variance of the Riesz representer; in a partially linear model the share of the
+            treatment's residual variance that they explain.
         rho : float
             Correlation of what they add to both; 1 is the worst.
         level : float
@@ -189,8 +190,8 @@ class DMLResult(LearnedResult):
         null : float
             The hypothesis that the robustness values RV and RVa are of.
         benchmark : str or sequence of str, optional
-            Covariates whose leaving out shows what shares are large: each entry a set, ``"x"`` or ``"x + z"``. The model is
-            fitted again without them, on the same folds.
+            Covariates whose leaving out shows what shares are large: each entry a set, ``"x"`` or ``"x + z"``. The
+            model is fitted again without them, on the same folds.
 
         Returns
         -------

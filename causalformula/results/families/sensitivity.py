@@ -1,4 +1,4 @@
-"""``Sensitivity``: what confounders that were left out could make of an effect, and how strong they would have to be."""
+"""``Sensitivity``: what omitted confounders could make of an effect, and how strong they would have to be."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ class Sensitivity(Shown):
     bounds : tuple of Bound
         One an effect.
     cf_y, cf_d, rho : float
-        Of the scenario: the share of the outcome's residual variance that confounders explain, their gain in the variance
-        of the Riesz representer (for a partially linear model the share of the treatment's that they explain), and the
-        correlation of what they add to both.
+        Of the scenario: the share of the outcome's residual variance that confounders explain, their gain in the
+        variance of the Riesz representer (for a partially linear model the share of the treatment's that they explain),
+        and the correlation of what they add to both.
     level : float
         Of the one-sided limits.
     null : float
@@ -112,8 +112,8 @@ class Sensitivity(Shown):
         Returns
         -------
         DataFrame
-            ``ci.lower, theta.lower, se.lower, theta, theta.upper, se.upper, ci.upper``, and the robustness values ``rv``
-            (of the bound) and ``rva`` (of its limit): the least ``cf_y = cf_d`` that would take them to the null.
+            ``ci.lower, theta.lower, se.lower, theta, theta.upper, se.upper, ci.upper``, and the robustness values
+            ``rv`` (of the bound) and ``rva`` (of its limit): the least ``cf_y = cf_d`` that takes them to the null.
         """
         import pandas as pd
 
@@ -217,7 +217,8 @@ class Sensitivity(Shown):
         ]
         lines = [
             f"Sensitivity to omitted confounders: {self.title}",
-            f"Scenario: cf_y = {self.cf_y:g}, cf_d = {self.cf_d:g}, rho = {self.rho:g}; one-sided limits {100 * self.level:g}%",
+            f"Scenario: cf_y = {self.cf_y:g}, cf_d = {self.cf_d:g}, rho = {self.rho:g}",
+            f"Limits: one-sided, {100 * self.level:g}%",
             "",
             table_text(list(table.index), columns).rstrip("\n"),
             f"Standard errors: {self.label}",
