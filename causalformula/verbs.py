@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
     from causalformula.backends.did import DiD
+    from causalformula.backends.doubly_robust.dml import DML
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.subclass import Subclass
     from causalformula.numerics.families import Family
     from causalformula.results.families.did import DidResult
+    from causalformula.results.families.dml import DMLResult
     from causalformula.results.families.matching import MatchedDesign, MatchedResult
     from causalformula.results.families.subclass import SubclassResult
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     Matching: TypeAlias = Nearest | CEM | Exact | type[Nearest] | type[CEM] | type[Exact]
     MatchedMethod: TypeAlias = Literal["nearest", "matching", "cem", "exact"] | Matching
     DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
+    DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
 
 
 @asks
@@ -106,6 +109,14 @@ def fit(
     na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> DidResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> DMLResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,

@@ -184,9 +184,21 @@ def test_refusals(many, model):
                model=model, family="binomial")  # fmt: skip
 
 
+@pytest.mark.parametrize("model", ["double_selection", "partialling_out"])
+def test_one_effect_over_everyone(many, model):
+    fit = cf.fit(FORMULA, many, "dml", model=model)
+    assert not {"means", "by", "cate", "sensitivity", "learners"} & set(dir(fit))
+    with pytest.raises(CapabilityError, match="one effect over everyone; model='plr'"):
+        fit.by("a")
+    with pytest.raises(CapabilityError, match="no mean potential outcomes; model='selected_irm'"):
+        fit.means()
+    with pytest.raises(CapabilityError, match="is of the scores of cross-fitted learners; model='plr'"):
+        fit.sensitivity()
+
+
 def test_nothing_left_of_the_treatment(many):
     copy = many.assign(x0=many.d)
-    with pytest.raises(IdentificationError, match="the selected controls leave nothing of it"):
+    with pytest.raises(IdentificationError, match="is not identified"):
         cf.fit(FORMULA, copy, "dml", model="partialling_out")
 
 

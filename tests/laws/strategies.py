@@ -71,6 +71,8 @@ def simulate(seed: int, n: int = 60) -> pd.DataFrame:
             "u": np.arange(n) // 2,
             "p": np.arange(n) % 2,
             "b": (np.arange(n) // 2) % 2,
+            # an instrument, which most take as it says
+            "i": np.where(rng.random(n) < 0.85, a, 1 - a),
         }
     )
 
@@ -99,6 +101,8 @@ class Question:
             parts.append("adjust(x)" if self.modify else "adjust(x + z)")
         if self.modify:
             parts.append("modify(z)")
+        if dict(self.options).get("estimand") == "LATE":
+            parts.append("iv(i)")
         if self.blocked:
             parts.append("strata(s)")
         if self.weights:

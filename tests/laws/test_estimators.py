@@ -309,8 +309,10 @@ def test_inputs_are_not_changed(question):
         if data[array].to_numpy().flags.writeable:
             data[array].to_numpy().setflags(write=False)
     fit = question.fit(data)
-    for reading in (fit.tidy, fit.glance, fit.augment, fit.means, lambda: str(fit), lambda: str(fit.summary())):
+    for reading in (fit.tidy, fit.glance, fit.augment, lambda: str(fit), lambda: str(fit.summary())):
         reading()
+    if "means" in dir(fit):
+        fit.means()
     pd.testing.assert_frame_equal(pickle.loads(before), data)
 
 
@@ -324,7 +326,8 @@ def test_results_are_frozen_and_pickle(question):
     back = pickle.loads(pickle.dumps(fit))
     pd.testing.assert_frame_equal(back.tidy(), fit.tidy())
     assert str(back) == str(fit)
-    pd.testing.assert_frame_equal(back.means().tidy(), fit.means().tidy())
+    if "means" in dir(fit):
+        pd.testing.assert_frame_equal(back.means().tidy(), fit.means().tidy())
     pd.testing.assert_frame_equal(back.with_vcov("HC1").tidy(), fit.with_vcov("HC1").tidy())
 
 

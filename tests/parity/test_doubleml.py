@@ -141,7 +141,10 @@ def whole(data, ways, size=3):
         smpls.append((rows[outside], rows[np.logical_and.reduce(inside)]))
         every = [np.unique(data[way]) for way in ways]
         clusters.append(
-            tuple([values[np.isin(values % size, at) == test] for values, at in zip(every, held, strict=True)] for test in (0, 1))
+            tuple(
+                [values[np.isin(values % size, at) == test] for values, at in zip(every, held, strict=True)]
+                for test in (0, 1)
+            )
         )
     return codes, ([smpls], [clusters])
 
@@ -154,7 +157,7 @@ CLUSTERED = {name: CASES[name] for name in ("plr", "irm", "pliv")}
 def test_clusters(name, ways, data):
     """One way is CR0. Two cross: theirs, made here of our influences, sums in cells of folds and takes nothing off.
 
-    Rows that are independent count 2 x 3 times in it; ours is that of Cameron, Gelbach and Miller, where they count once.
+    Rows that are independent count 2 x 3 times in it, and once in ours, which is that of Cameron, Gelbach and Miller.
     """
     kind, treatment, z, learners, theirs, ours = CASES[name]
     codes, given = whole(data, ways)
@@ -171,3 +174,58 @@ def test_clusters(name, ways, data):
             total += (psi.groupby([codes, data[way]]).sum() ** 2).sum()
         error = np.sqrt(3 * total)
     np.testing.assert_allclose(error, found.se[0], rtol=1e-8)
+
+
+# ---- omitted confounders ---------------------------------------------------------------------------------------------
+
+BOUNDED = ["plr", "plr of a binary treatment", "plr, iv_type", "irm", "irm, ATT", "irm, trimmed"]
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_sensitivity(name, data, folds):
+    """Its s.e. of the lower bound is that of the upper one here, and the other way round: it adds the bias's influence
+    to scores whose sign is that of -psi, as ``test_dml.test_errors_of_bounds_by_reweighting`` shows.
+    """
+    fit, found = both(name, data, folds[:, :1])
+    found.sensitivity_analysis(cf_y=0.05, cf_d=0.04, rho=0.9, level=0.9, null_hypothesis=0.2)
+    theirs = found.sensitivity_params
+    ours = fit.sensitivity(cf_y=0.05, cf_d=0.04, rho=0.9, level=0.9, null=0.2)
+    row = ours.to_frame().iloc[0]
+    elements = found.framework.sensitivity_elements
+    assert ours.bounds[0].values[0, 1] == pytest.approx(elements["max_bias"].item(), rel=1e-8)
+    for side, other in (("lower", "upper"), ("upper", "lower")):
+        assert row[f"theta.{side}"] == pytest.approx(theirs["theta"][side][0], rel=1e-8)
+        assert row[f"se.{side}"] == pytest.approx(theirs["se"][other][0], rel=1e-8)
+    # theirs is the place of a least square, found by steps
+    assert row["rv"] == pytest.approx(theirs["rv"][0], abs=2e-5)
+
+
+@pytest.mark.parametrize("name", ["plr", "irm"])
+def test_benchmarks(name, data, folds):
+    fit, found = both(name, data, folds)
+    for left_out in (["x1"], ["x2", "x3"]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = found.sensitivity_benchmark(left_out).iloc[0]
+        ours = fit.sensitivity(benchmark=" + ".join(left_out)).benchmarks.iloc[0]
+        for number in ("cf_y", "cf_d", "rho", "delta_theta"):
+            assert ours[number] == pytest.approx(theirs[number], rel=1e-8, abs=1e-12), number
+
+
+# ---- effects that vary -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["plr", "plr, iv_type", "irm"])
+def test_effects_by_group_and_covariate(name, data, folds):
+    fit, found = both(name, data, folds[:, :1])
+    basis = pd.DataFrame({"one": 1.0, "x1": data["x1"], "x2": data["x2"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        linear, groups = found.cate(basis), found.gate(data[["lev"]])
+    ours = fit.cate("x1 + x2")
+    np.testing.assert_allclose(ours.tidy()["estimate"], linear.coef, rtol=1e-8)
+    np.testing.assert_allclose(ours.cov_params(), linear.blp_omega[..., 0], rtol=1e-8, atol=1e-12)
+    ours = fit.gate("lev")
+    np.testing.assert_allclose(
+        ours.tidy()[["estimate", "std.error"]], np.column_stack([groups.coef, groups.se]), rtol=1e-8
+    )

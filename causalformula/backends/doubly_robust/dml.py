@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,10 @@ class DML(CrossFitOptions):
     ----------
     model : str, optional
         ``"plr"``, ``Y = theta D + g(X) + e``; ``"irm"``, ``Y = g(D, X) + e``; with ``iv(z)`` ``"pliv"``, the first with
-        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels, ``plr``
-        for a dose, ``iivm`` for a binary treatment and instrument, and ``pliv`` for others. On all rows, with controls
-        that ``"rlasso"`` selects: ``"double_selection"`` and ``"partialling_out"`` of the linear model, and
-        ``"selected_irm"``.
+        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels and
+        ``plr`` for a dose; with instruments ``iivm`` where both are binary, and ``pliv`` for others. On all rows, with
+        controls that ``"rlasso"`` selects: ``"double_selection"`` and ``"partialling_out"`` of the linear model, and
+        ``"selected_irm"`` of averages.
     score : str
         Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
         treatment leaves of the outcome.
@@ -60,8 +60,8 @@ class DML(CrossFitOptions):
     instrument_model : str or estimator
         Of the instruments.
     estimand, contrast, measure, family : optional
-        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect, and
-        ``iivm`` the LATE.
+        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
+        and ``iivm`` the LATE.
     focal : optional
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
@@ -133,7 +133,7 @@ class ScoredOutcomes:
     basis : Outcomes, optional
         Mean potential outcomes.
     no_groups : str
-        Why there are no effects by group; empty where there are.
+        Why there are no effects by group: every score has them, and an effect without one may not.
     """
 
     scores: tuple[Score, ...]
@@ -154,9 +154,9 @@ class ScoredOutcomes:
         if self.basis is not None:
             return self.basis.answer(query)
         if query.kind != "effects":
-            raise CapabilityError(f"model={self.model!r} has effects and no mean potential outcomes; model='irm' has both")
-        if query.by is not None and self.no_groups:
-            raise CapabilityError(self.no_groups)
+            raise CapabilityError(
+                f"model={self.model!r} has effects and no mean potential outcomes; model='irm' has both"
+            )
         parts = [self._of(score, query) for score in self.scores]
         return Answer(median_of([part.estimate for part in parts]), parts[0].labels)
 
@@ -164,7 +164,7 @@ class ScoredOutcomes:
         names = [str(label) for label in self.labels]
         if query.by is None:
             return Answer(solved(score, names, self.w), self.labels)
-        parts = []
+        score, parts = score.within, []
         for k, level in enumerate(query.by.levels):
             inside = np.where(query.by.codes == k, self.w, 0.0)
             if inside.any():
@@ -189,12 +189,13 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     model = MODELS[name]
     found = model.fit(frame, options)
     if isinstance(found, Fit):
-        return found
-    by = ""
-    if model.scored and options.score == "iv_type":
-        by = "score='iv_type' is orthogonal over everyone, and not in groups; use score='partialling_out', or gate()"
+        assert found.outcomes is not None
+        whole = ScoredOutcomes(
+            (), found.answer.labels, frame.unit_weights, name, found.outcomes, found.outcomes.no_groups
+        )
+        return replace(found, outcomes=whole)
     labels = _labels(frame, options, found.scores)
-    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, by)
+    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means)
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(
         answer=outcomes.answer(Query()),

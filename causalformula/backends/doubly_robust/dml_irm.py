@@ -27,7 +27,9 @@ def irm(frame: ModelFrame, options: DML) -> Found:
     """``Y = g(D, X) + e``: the augmented scores of Robins, Rotnitzky and Zhao, for the ATE, ATT or ATC."""
     found = cross_fitted(frame, options)
     parts: Sequence[CrossFitted] = found.each  # type: ignore[assignment]
-    each = [PotentialMeans(frame, options, partial(learned_means, frame, options, p), frame.unit_weights) for p in parts]
+    each = [
+        PotentialMeans(frame, options, partial(learned_means, frame, options, p), frame.unit_weights) for p in parts
+    ]
     compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     plain = options.measure == "difference"
     assert found.folds is not None

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
 from causalformula.backends.doubly_robust.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
-from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, root
+from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import Fit, Outcomes
 from causalformula.backends.learning.crossfit import Kind as Learning
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
@@ -133,15 +133,16 @@ def plr(frame: ModelFrame, options: DML) -> Found:
         number(options.treatment_learner, "treatment", zero_one(d), scores, d, "treatment_model"),
     ]
     found = cross_fit(tasks, folds, frame.weights)
-    l, v = means_of(found[0]), (d[:, None] - means_of(found[1])) / size
+    mean, v = means_of(found[0]), (d[:, None] - means_of(found[1])) / size
+    refuse_explained(v, unit, frame.unit_weights, frame.the_treatment.name)
     learned = {each.task.name: each for each in found}
     if options.score == "iv_type":
-        first = root(Score(-v * v, v * (y[:, None] - l)), frame.unit_weights)
+        first = root(Score(-v * v, v * (y[:, None] - mean)), frame.unit_weights)
         learned["structure"] = _structure(frame, options, folds, surface, y, unit, first)
     out = []
     for r in range(folds.repeats):
         g = means_of(learned["structure"])[:, r] if "structure" in learned else None
-        out.append(_linear_score(y, unit, l[:, r], v[:, r], g, frame.unit_weights))
+        out.append(_linear_score(y, unit, mean[:, r], v[:, r], g, frame.unit_weights))
     return Found(out, learned, folds, words_of(tasks))
 
 
@@ -155,12 +156,12 @@ def _structure(
     return cross_fit([task], folds, frame.weights)[0]
 
 
-def _linear_score(y: Array, unit: Array, l: Array, v: Array, g: Array | None, w: Array) -> Score:
+def _linear_score(y: Array, unit: Array, mean: Array, v: Array, g: Array | None, w: Array) -> Score:
     """The score of one repetition, with what omitted confounders and varying effects are read off."""
     if g is None:
-        score = Score((-v * v)[:, None], (v * (y - l))[:, None])
+        score = Score((-v * v)[:, None], (v * (y - mean))[:, None])
         theta = root(score, w)[0]
-        rest = y - l - theta * v
+        rest = y - mean - theta * v
     else:
         score = Score((-v * unit)[:, None], (v * (y - g))[:, None])
         theta = root(score, w)[0]
@@ -207,6 +208,8 @@ def pliv(frame: ModelFrame, options: DML) -> Found:
     unit, w = d / size, frame.unit_weights
     u, x = y[:, None] - means_of(found[0]), (d[:, None] - means_of(found[1])) / size
     v = np.stack([z[:, None] - means_of(each) for z, each in zip(Z.T, found[2:], strict=True)], axis=2)
+    for k, name in enumerate(names):
+        refuse_explained(v[..., k], Z[:, k], w, name)
     moved = np.column_stack([_projected(v[:, r], x[:, r], w) if several else v[:, r, 0] for r in range(folds.repeats)])
     learned = {each.task.name: each for each in found}
     out = [Score(-(x * moved)[:, [r]], (moved * u)[:, [r]]) for r in range(folds.repeats)]
@@ -215,7 +218,9 @@ def pliv(frame: ModelFrame, options: DML) -> Found:
         first = np.array([root(score, w)[0] for score in out])
         learned["structure"] = _structure(frame, options, folds, surface, y, unit, first)
         g = means_of(learned["structure"])
-        out = [Score(-(moved * unit[:, None])[:, [r]], (moved * (y[:, None] - g))[:, [r]]) for r in range(folds.repeats)]
+        out = [
+            Score(-(moved * unit[:, None])[:, [r]], (moved * (y[:, None] - g))[:, [r]]) for r in range(folds.repeats)
+        ]
     return Found(out, learned, folds, words_of(tasks), notes)
 
 
@@ -234,8 +239,8 @@ def _weak(x: Array, V: Array, w: Array) -> tuple[str, ...]:
     if F >= WEAK:
         return ()
     return (
-        f"weak instruments: given the covariates their first-stage F is {F:.3g}, below {WEAK:g}; the estimate leans towards "
-        "that without instruments, and its interval is too short",
+        f"weak instruments: given the covariates their first-stage F is {F:.3g}, below {WEAK:g}; the estimate leans "
+        "towards that without instruments, and its interval is too short",
     )
 
 
@@ -281,8 +286,8 @@ def iivm(frame: ModelFrame, options: DML) -> Found:
     F = float(mean[0] ** 2 / (psi[:, 0] @ psi[:, 0] / len(w) ** 2))
     if F < WEAK:
         notes.append(
-            f"weak instrument: its effect on the treatment has an F of {F:.3g}, below {WEAK:g}; few comply, and the interval "
-            "is too short"
+            f"weak instrument: its effect on the treatment has an F of {F:.3g}, below {WEAK:g}; few comply, and the "
+            "interval is too short"
         )
     return Found(out, found, folds, words_of(tasks), tuple(notes))
 

@@ -130,8 +130,8 @@ class NuisanceOptions(CrossFitOptions):
             given = {name: getattr(self, name) != getattr(NuisanceOptions, name) for name in ("folds", "repeats")}
             for name in (name for name, other in given.items() if other):
                 raise OptionError(
-                    f"{name}= is of the cross-fitting of learners, and both models are 'glm', whose estimation the standard "
-                    "errors know; give outcome_model= or treatment_model="
+                    f"{name}= is of the cross-fitting of learners, and both models are 'glm', whose estimation the "
+                    "standard errors know; give outcome_model= or treatment_model="
                 )
         elif self.link != NuisanceOptions.link or not self.interact:
             name = "link" if self.link != NuisanceOptions.link else "interact"

@@ -14,6 +14,10 @@ from causalformula.numerics.arrays import Array
 
 # A derivative of the score below this share of its terms' size is rounding.
 NOTHING = 1e-10
+_NOTHING_LEFT = (
+    "the effect is not identified: given the covariates nothing is left of {what}. Leave out of the formula what "
+    "determines it, or use other learners"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,14 @@ class Score:
     moments: Moments | None = None
     signal: Signal | None = None
 
+    @property
+    def within(self) -> Score:
+        """The score of effects in groups: that of their signal where there is one, which is orthogonal in each."""
+        if self.signal is None:
+            return self
+        z = self.signal.regressor
+        return Score(-z * z, z * self.signal.signal)
+
 
 def root(score: Score, w: Array) -> Array:
     """``theta = -sum w b / sum w a`` (q,).
@@ -88,11 +100,15 @@ def root(score: Score, w: Array) -> Array:
     """
     slope = w @ score.a
     if (np.abs(slope) <= NOTHING * (w @ np.abs(score.a))).any():
-        raise IdentificationError(
-            "the effect is not identified: given the covariates nothing is left of what moves the treatment. Leave out of "
-            "the formula what determines it, or use other learners"
-        )
+        raise IdentificationError(_NOTHING_LEFT.format(what="what moves the treatment"))
     return np.asarray(-(w @ score.b) / slope)
+
+
+def refuse_explained(residual: Array, values: Array, w: Array, name: str) -> None:
+    """An ``IdentificationError`` where the covariates leave only rounding of a variable, for any repetition (n, R)."""
+    mean = w @ values / w.sum()
+    if ((w @ residual**2) <= NOTHING * (w @ (values - mean) ** 2)).any():
+        raise IdentificationError(_NOTHING_LEFT.format(what=name))
 
 
 def solved(score: Score, names: Sequence[str], w: Array) -> Estimate:

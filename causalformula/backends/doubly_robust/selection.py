@@ -11,12 +11,12 @@ import numpy as np
 from causalformula.backends.doubly_robust.augmented import learned_means
 from causalformula.backends.doubly_robust.dml_models import PARTIAL, asked, received, step
 from causalformula.backends.doubly_robust.nuisances import COVARIATES, CrossFitOptions, CrossFitted, bounded
-from causalformula.backends.doubly_robust.scores import NOTHING
+from causalformula.backends.doubly_robust.scores import refuse_explained
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
 from causalformula.backends.learning.table import Features, features
 from causalformula.backends.outcomes import PotentialMeans
-from causalformula.errors import CapabilityError, IdentificationError, OptionError, counted, some
+from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
@@ -97,6 +97,39 @@ def _refuse(frame: ModelFrame, options: Any) -> None:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class OneEffect:
+    """An effect over everyone, and nothing else.
+
+    Parameters
+    ----------
+    found : Answer
+    model : str
+    """
+
+    found: Answer
+    model: str
+
+    @property
+    def no_groups(self) -> str:
+        """Why there are no effects by group."""
+        return f"model={self.model!r} has one effect over everyone; model='plr' has them by group"
+
+    def answer(self, query: Query) -> Answer:
+        """The effect.
+
+        Raises
+        ------
+        CapabilityError
+            For means, or groups.
+        """
+        if query.kind != "effects":
+            raise CapabilityError(f"model={self.model!r} has no mean potential outcomes; model='selected_irm' has them")
+        if query.by is not None:
+            raise CapabilityError(self.no_groups)
+        return self.found
+
+
 # ---- linear effects --------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +145,7 @@ def partialling_out(frame: ModelFrame, options: Any) -> Fit:
     """
     outcome, treatment = select(frame, options)
     v = treatment.fit.residuals
-    _refuse_nothing(frame, v)
+    refuse_explained(v[:, None], received(frame), frame.unit_weights, frame.the_treatment.name)
     effect = _Effect(outcome.fit.residuals, v, 2, frame.n - 2)
     words = f"partialling out by post-lasso, {outcome.words}, {treatment.words}"
     return _linear(frame, options, effect, words, ("classical", "equal variances, as in hdm"))
@@ -137,7 +170,7 @@ def double_selection(frame: ModelFrame, options: Any) -> Fit:
     names, d = tuple(columns), received(frame)
     controls = np.column_stack([np.ones(frame.n), *columns.values()])
     v, u = (fit_linear(controls, x, ("(Intercept)", *names)).hat.e for x in (d, frame.y))
-    _refuse_nothing(frame, v)
+    refuse_explained(v[:, None], received(frame), frame.unit_weights, frame.the_treatment.name)
     model = fit_linear(np.insert(controls, 1, d, axis=1), frame.y, ("(Intercept)", frame.the_treatment.name, *names))
     rank = model.rank - 1
     effect = _Effect(u, v, rank, frame.n - rank - 1, model.hat.leverage())
@@ -193,22 +226,15 @@ def _linear(
     compared = asked(frame, options)
     label = Label(frame.the_treatment.name, compared.label(options.scale))
     vcov, because = default
+    answer = Answer(effect.estimate(str(label), step(compared)), (label,))
     return Fit(
-        answer=Answer(effect.estimate(str(label), step(compared)), (label,)),
+        answer=answer,
         estimand=PARTIAL,
         design=DesignWeights(np.ones(frame.n), vcov=vcov, because=because),
         method=f"{words}; the selection counts as given",
+        outcomes=OneEffect(answer, options.model),
         models={} if model is None else {"outcome": Fitted(model)},
     )
-
-
-def _refuse_nothing(frame: ModelFrame, v: Array) -> None:
-    d = received(frame)
-    if float(v @ v) <= NOTHING * float(((d - d.mean()) ** 2).sum()):
-        raise IdentificationError(
-            f"the effect of {frame.the_treatment.name} is not identified: the selected controls leave nothing of it. "
-            "Leave out of the formula what determines it"
-        )
 
 
 # ---- averages --------------------------------------------------------------------------------------------------------

@@ -58,11 +58,13 @@ def read_folds(value: Any) -> int | GivenFolds:
 
 
 def _labels(found: Any) -> GivenFolds:
-    numbers = found.dtype.kind in "iuf" and found.ndim in (1, 2) and found.size and bool((found == np.rint(found)).all())
+    numbers = (
+        found.dtype.kind in "iuf" and found.ndim in (1, 2) and found.size and bool((found == np.rint(found)).all())
+    )
     if not numbers:
         raise OptionError(
-            f"folds={shown(found)}: a number of folds, the name of a column, or whole numbers, one for each row of the data "
-            "(a column for each repetition)"
+            f"folds={shown(found)}: a number of folds, the name of a column, or whole numbers, one for each row of the "
+            "data (a column for each repetition)"
         )
     return GivenFolds(labels=found.reshape(len(found), -1).astype(np.intp))
 
@@ -117,9 +119,9 @@ class Folds:
 def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int) -> Folds:
     """Folds of nearly equal size; every arm is dealt out evenly, and a cluster stays whole.
 
-    Clusters that cross each other are each dealt out to ``size`` folds; a fold is where two meet, ``size^2`` in all, and
-    no row is learned from that shares a cluster of either kind with it (Chiang, Kato, Ma and Sasaki 2022). Rows of weight
-    zero are dealt out too, and train nothing.
+    Clusters that cross each other are each dealt out to ``size`` folds; a fold is where two meet, ``size^2`` in all,
+    and no row is learned from that shares a cluster of either kind with it (Chiang, Kato, Ma and Sasaki 2022). Rows of
+    weight zero are dealt out too, and train nothing.
 
     Raises
     ------
@@ -139,8 +141,8 @@ def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: in
         _refuse_few(units, size)
     if units is None and (short := np.bincount(arms[frame.unit_weights > 0]).min()) < size:
         raise DataError(
-            f"the smallest arm has {counted(int(short), 'row')}, fewer than the {size} folds; use folds={max(2, short)} "
-            "or less, or method='aipw' with its default models, which needs none"
+            f"the smallest arm has {counted(int(short), 'row')}, fewer than the {size} folds; use folds="
+            f"{max(2, short)} or less, or method='aipw' with its default models, which needs none"
         )
     children = np.random.SeedSequence(seed).spawn(repeats)
     generators = [np.random.default_rng(child) for child in children]
@@ -188,7 +190,9 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
         (units,) = frame.clusters
         pairs = {len(np.unique(np.column_stack([units.codes, each]), axis=0)) for each in columns}
         if max(pairs) > len(np.unique(units.codes)):
-            raise DataError(f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters")
+            raise DataError(
+                f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters"
+            )
     return Folds(codes, int(counts[0]), seed, ways if len(ways) > 1 else (), given=True)
 
 

@@ -67,7 +67,7 @@ class GLMClassifier(ClassifierMixin, BaseEstimator):
 
 
 class Stack(BaseEstimator):
-    """Cross-validated stacking with weights that are not negative and sum to one (van der Laan, Polley and Hubbard 2007).
+    """Cross-validated stacking with weights not below zero that sum to one (van der Laan, Polley and Hubbard 2007).
 
     Parameters
     ----------

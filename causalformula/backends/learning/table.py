@@ -105,7 +105,8 @@ def read_learner(value: Any, option: str) -> Learner:
         raise OptionError(f"{option}={value.__name__} is a class; give an object of it, {option}={value.__name__}()")
     if not hasattr(value, "fit") or not (hasattr(value, "predict") or hasattr(value, "predict_proba")):
         raise OptionError(
-            f"{option}={shown(value)} is no learner: choose from {', '.join(LEARNERS)}, or give a scikit-learn estimator"
+            f"{option}={shown(value)} is no learner: choose from {', '.join(LEARNERS)}, or give a scikit-learn "
+            "estimator"
         )
     return Learner(_name(value), _Given(value), given=value)
 
