@@ -9,6 +9,8 @@ from causalformula.numerics.arrays import Array, Codes
 # A coordinate that moves the fit by less than this share of the response's length is settled.
 SETTLED = 1e-13
 SWEEPS = 20_000
+# Every so many sweeps the equations of the coefficients that are not zero are solved at once.
+SOLVED = 20
 NEWTON = 200
 # Working weights of fitted probabilities near 0 or 1 stay above this.
 LEAST = 1e-10
@@ -57,8 +59,8 @@ def _settled(
     Z = np.asfortranarray(X[:, active])
     products, gradient, roots = Z.T @ Z, Z.T @ residual, np.sqrt(squares[active])
     own, bound, beta = squares[active], penalty[active], b[active]
-    first = beta.copy()
-    for _ in range(SWEEPS):
+    first, total = beta.copy(), gradient + products @ beta
+    for sweep in range(1, SWEEPS + 1):
         furthest = 0.0
         for j in range(len(active)):
             at = gradient[j] + own[j] * beta[j]
@@ -70,8 +72,25 @@ def _settled(
                 furthest = max(furthest, abs(moved) * roots[j])
         if furthest <= enough:
             break
+        if sweep % SOLVED == 0 and (exact := _exact(products, total, bound, beta)) is not None:
+            beta = exact
+            break
     b[active] = beta
     return np.asarray(residual - Z @ (beta - first))
+
+
+def _exact(products: Array, total: Array, bound: Array, beta: Array) -> Array | None:
+    """The minimum, where the coefficients that are not zero have their signs by now; None where they have not."""
+    inside = beta != 0
+    signs, out = np.sign(beta[inside]), np.zeros(len(beta))
+    try:
+        out[inside] = np.linalg.solve(products[np.ix_(inside, inside)], total[inside] - bound[inside] * signs)
+    except np.linalg.LinAlgError:
+        return None
+    gradient = total - products @ out
+    kept = np.array_equal(np.sign(out[inside]), signs)
+    close = np.abs(gradient[inside] - bound[inside] * signs) <= ROUNDING * np.abs(total[inside])
+    return out if kept and close.all() and (np.abs(gradient) <= bound + ROUNDING * np.abs(total)).all() else None
 
 
 def logistic_lasso(X: Array, a: Array, penalty: Array) -> tuple[float, Array]:
@@ -91,6 +110,8 @@ def logistic_lasso(X: Array, a: Array, penalty: Array) -> tuple[float, Array]:
     intercept : float
     b : ndarray, shape (p,)
     """
+    from scipy.special import expit
+
     mean = float(a.mean())
     intercept, b = (
         float(np.log(mean) - np.log1p(-mean)) if 0 < mean < 1 else np.inf * (mean - 0.5),
@@ -101,7 +122,7 @@ def logistic_lasso(X: Array, a: Array, penalty: Array) -> tuple[float, Array]:
     value = _objective(X, a, penalty, intercept, b)
     for _ in range(NEWTON):
         eta = intercept + X @ b
-        p = 1 / (1 + np.exp(-eta))
+        p = expit(eta)
         w = np.maximum(p * (1 - p), LEAST)
         z = eta + (a - p) / w
         centre, root = w @ X / w.sum(), np.sqrt(w)

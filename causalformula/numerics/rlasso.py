@@ -47,6 +47,10 @@ class RLasso:
     residuals: Array
     sigma: float
 
+    def predictor(self, X: Array) -> Array:
+        """``intercept + X coef``: fitted values, or log odds (n,)."""
+        return np.asarray(self.intercept + X @ self.coef)
+
 
 def penalty_level(n: int, p: int, c: float = POST, gamma: float | None = None) -> float:
     """``2 c sqrt(n) Phi^-1(1 - gamma / (2 p))``, with ``gamma = 0.1 / log(n)`` where not given."""
@@ -159,6 +163,8 @@ def rlasso_logit(
     ----------
     Belloni, Chernozhukov and Wei (2016). R: ``hdm::rlassologit``, whose penalty ``glmnet`` is given.
     """
+    from scipy.special import expit
+
     n, p = X.shape
     lambda0 = penalty_level(n, p, (POST if post else PLAIN) if c is None else c, gamma) / 4
     loadings = X.std(axis=0)
@@ -171,7 +177,7 @@ def rlasso_logit(
         coef = np.nan_to_num(irls(design, a, family("binomial"), epsilon=1e-12, maxit=50).coef)
         intercept, b = float(coef[0]), np.zeros(p)
         b[selected] = coef[1:]
-    e = a - 1 / (1 + np.exp(-(intercept + X @ b)))
+    e = a - expit(intercept + X @ b)
     return RLasso(b, intercept, selected, lambda0, loadings, e, _sd(e))
 
 

@@ -210,3 +210,12 @@ def test_learner(many):
         cf.fit(FORMULA.replace("treat(d)", "treat(a)") + "+ weights(w)", many, "aipw", model="rlasso", folds=2)
     with pytest.raises(DataError, match=r"3 classes.*use 'lasso'"):
         RLassoClassifier().fit(np.zeros((6, 1)), [0, 1, 2, 0, 1, 2])
+
+
+def test_separated_propensities(many):
+    """Scores of 0 and 1 are moved to the bounds, counted, and the arms that have no counterpart are told."""
+    data = many.assign(a=(many.x0 > 0).astype(int))
+    moved = "90 rows with a propensity outside 0.01 and 0.99"
+    with pytest.warns(cf.CausalFormulaWarning, match=moved), pytest.warns(match="do not overlap"):
+        fit = cf.fit(FORMULA.replace("treat(d)", "treat(a)"), data, "dml", model="selected_irm")
+    assert np.isfinite(fit.estimate) and moved in str(fit.summary())

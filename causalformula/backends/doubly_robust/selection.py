@@ -10,12 +10,19 @@ import numpy as np
 
 from causalformula.backends.doubly_robust.augmented import learned_means
 from causalformula.backends.doubly_robust.dml_models import PARTIAL, asked, received, step
-from causalformula.backends.doubly_robust.nuisances import COVARIATES, CrossFitOptions, CrossFitted, bounded
+from causalformula.backends.doubly_robust.nuisances import (
+    COVARIATES,
+    LEARNED_BOUNDS,
+    CrossFitOptions,
+    CrossFitted,
+    bounded,
+)
 from causalformula.backends.doubly_robust.scores import refuse_explained
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
 from causalformula.backends.learning.table import Features, features
 from causalformula.backends.outcomes import PotentialMeans
+from causalformula.backends.separation import apart_on
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
@@ -250,6 +257,8 @@ def selected_irm(frame: ModelFrame, options: Any) -> Fit:
     ----------
     Belloni, Chernozhukov, Fernandez-Val and Hansen (2017). R: ``hdm::rlassoATE``, ``hdm::rlassoATET``.
     """
+    from scipy.special import expit
+
     _refuse(frame, options)
     treatment = frame.the_treatment
     if treatment.kind is not Kind.BINARY:
@@ -261,9 +270,9 @@ def selected_irm(frame: ModelFrame, options: Any) -> Fit:
     ]
     logit = rlasso_logit(scores.design, received(frame), c=HALF if options.estimand == ATE else POST)
     chosen = Selection("treatment", scores, logit)
-    p = received(frame) - logit.residuals
-    m = np.column_stack([arm.fit.intercept + surface.design @ arm.fit.coef for arm in arms])
-    P, _, notes = bounded(frame, np.column_stack([1 - p, p]), options.bounds)
+    p = expit(logit.predictor(scores.design))
+    m = np.column_stack([arm.fit.predictor(surface.design) for arm in arms])
+    P, _, notes = bounded(frame, np.column_stack([1 - p, p]), options.bounds or LEARNED_BOUNDS)
     means = partial(learned_means, frame, options, CrossFitted(m, P))
     outcomes = PotentialMeans(frame, options, means, frame.unit_weights)
     return Fit(
@@ -272,5 +281,5 @@ def selected_irm(frame: ModelFrame, options: Any) -> Fit:
         design=DesignWeights(np.ones(frame.n), distance=p),
         method=f"augmented means of post-lasso regressions, {', '.join(each.words for each in (*arms, chosen))}",
         outcomes=outcomes,
-        notes=notes,
+        notes=(*notes, *(apart_on(frame, p) if logit.selected.any() else ())),
     )

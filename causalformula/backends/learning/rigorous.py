@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from causalformula.errors import DataError
@@ -37,7 +38,7 @@ class RLassoRegressor(RegressorMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Array:
         """Fitted values."""
-        return np.asarray(self.found_.intercept + np.asarray(X, dtype=float) @ self.found_.coef)
+        return self.found_.predictor(np.asarray(X, dtype=float))
 
 
 class RLassoClassifier(ClassifierMixin, BaseEstimator):
@@ -75,8 +76,7 @@ class RLassoClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, K)."""
-        eta = self.found_.intercept + np.asarray(X, dtype=float) @ self.found_.coef
-        p = 1 / (1 + np.exp(-eta))
+        p = expit(self.found_.predictor(np.asarray(X, dtype=float)))
         return np.column_stack([1 - p, p]) if len(self.classes_) == 2 else p[:, None]
 
     def predict(self, X: Any) -> Array:
