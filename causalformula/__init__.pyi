@@ -4,6 +4,7 @@ from . import datasets, plots
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
+from .backends.doubly_robust.dml import DML
 from .backends.doubly_robust.tmle import TMLE
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.regression import Regression
@@ -42,6 +43,7 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.design import Design
 from .results.families.did import DidResult
+from .results.families.dml import DMLResult
 from .results.families.learned import LearnedResult
 from .results.families.learned_model import LearnedModel
 from .results.families.matching import MatchedDesign, MatchedResult
@@ -61,6 +63,7 @@ __all__ = [
     "AIPW",
     "CBPS",
     "CEM",
+    "DML",
     "HAC",
     "HC",
     "IPT",
@@ -75,6 +78,7 @@ __all__ = [
     "Classical",
     "Cluster",
     "ConvergenceError",
+    "DMLResult",
     "DataError",
     "Design",
     "DiD",

@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
     from causalformula.backends.did import DiD
     from causalformula.backends.doubly_robust.aipw import AIPW
+    from causalformula.backends.doubly_robust.dml import DML
+    from causalformula.backends.doubly_robust.tmle import TMLE
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.subclass import Subclass
     from causalformula.backends.weighting.ipw import IPW
     from causalformula.numerics.families import Family
     from causalformula.results.families.did import DidResult
+    from causalformula.results.families.dml import DMLResult
     from causalformula.results.families.learned import LearnedResult
     from causalformula.results.families.matching import MatchedDesign, MatchedResult
     from causalformula.results.families.subclass import SubclassResult
@@ -51,8 +54,9 @@ if TYPE_CHECKING:
     Matching: TypeAlias = Nearest | CEM | Exact | type[Nearest] | type[CEM] | type[Exact]
     MatchedMethod: TypeAlias = Literal["nearest", "matching", "cem", "exact"] | Matching
     DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
-    LearnedOptions: TypeAlias = AIPW | IPW | type[AIPW] | type[IPW]
-    LearnedMethod: TypeAlias = Literal["aipw", "ipw", "weighting"] | LearnedOptions
+    DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
+    LearnedOptions: TypeAlias = AIPW | TMLE | IPW | type[AIPW] | type[TMLE] | type[IPW]
+    LearnedMethod: TypeAlias = Literal["aipw", "tmle", "ipw", "weighting"] | LearnedOptions
 
 
 @asks
@@ -119,6 +123,14 @@ def fit(
     na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> LearnedResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
+    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> DMLResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,

@@ -23,7 +23,7 @@ CATALOGUE: dict[str, str] = {
     **dict.fromkeys(("optimal", "full", "quick", "cardinality", "genetic"), ""),
     "aipw": "doubly_robust.aipw",
     "tmle": "doubly_robust.tmle",
-    **dict.fromkeys(("dml",), ""),
+    "dml": "doubly_robust.dml",
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"), ""),
     **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
 }

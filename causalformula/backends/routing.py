@@ -27,13 +27,19 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     for role, words in PLANNED_ROLES.items():
         if spec.has(role):
             raise CapabilityError(
-                f"{role}(...) is part of the grammar, and methods for {words} are not available yet, they come later. "
-                "Without it the formula asks for an effect by adjustment, which answers another question"
+                f"{role}(...) names no method: those of {words} alone come later{_readers(role)}. Without it the "
+                "formula asks for an effect by adjustment, which answers another question"
             )
     usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
     modelled = not all(asked) or "interact" in given
     return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
+
+
+def _readers(role: str) -> str:
+    """Methods that read a role beside others, for a message."""
+    able = " or ".join(f"method={record.name!r}" for record in registry.methods() if role in record.roles)
+    return f", and {able} reads it where it is named" if able else ""
 
 
 def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:

@@ -172,8 +172,8 @@ class Influence:
 class Repeated:
     """Estimates of repeated sample splits, which are summarised by their median.
 
-    ``theta`` is the median of ``theta_r``, and its covariance the median of
-    ``V_r + (theta_r - theta)(theta_r - theta)'`` (Chernozhukov et al. 2018, section 3.4).
+    ``theta`` is the median of ``theta_r``, and its covariance that of ``V_r + (theta_r - theta)(theta_r - theta)'``
+    (Chernozhukov et al. 2018, section 3.4).
 
     Parameters
     ----------

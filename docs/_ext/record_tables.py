@@ -17,7 +17,7 @@ EXAMPLES = {
     "outcome": 'cf.fit("Severity ~ treat(Drug) + adjust(I.H) + outcome(I(I.H^2))", heart, method="ipw")',
     "propensity": 'cf.fit("Severity ~ treat(Drug) + adjust(I.H) + propensity(I(I.H^2))", heart, method="ipw")',
     "modify": 'cf.fit("Severity ~ treat(Drug) + modify(I.H)", heart).by("I.H")',
-    "iv": 'cf.fit("Severity ~ treat(Drug) + adjust(I.H) + iv(Lot)", heart)',
+    "iv": 'cf.fit("Severity ~ treat(Drug) + adjust(I.H) + iv(Lot)", heart, method="dml")',
     "did": 'cf.fit("Severity ~ did(Drug, Post, unit = id) + Quality_of_Care", panel)',
     "fe": 'cf.fit("Severity ~ treat(Drug) + adjust(I.H) + fe(Ward)", heart)',
     "cluster": 'cf.fit("Severity ~ treat(Drug) + adjust(I.H) + cluster(Ward)", heart)',

@@ -157,7 +157,7 @@ def nearest_in_space(Z, focal, pool, block=250):
 
 
 def aipw_asympt(Z, a, y):
-    """Effect by augmented inverse probability weighting, a least squares for each arm, with its stacked standard error."""
+    """Effect by augmented inverse probability weighting, a least squares for each arm, with its stacked s.e."""
     n = len(y)
     b = warm_logit(Z, a, np.ones(n), np.zeros(Z.shape[1]), 6)
     p = 1 / (1 + np.exp(-Z @ b))

@@ -95,6 +95,8 @@ def simulate(seed: int, n: int = 60) -> pd.DataFrame:
             "u": np.arange(n) // 2,
             "p": np.arange(n) % 2,
             "b": (np.arange(n) // 2) % 2,
+            # an instrument, which most take as it says
+            "i": np.where(rng.random(n) < 0.85, a, 1 - a),
         }
     )
 
@@ -124,6 +126,8 @@ class Question:
             parts.append(f"adjust({' + '.join(confounders[:1] if self.modify else confounders)})")
         if self.modify:
             parts.append("modify(z)")
+        if dict(self.options).get("estimand") == "LATE":
+            parts.append("iv(i)")
         if self.blocked:
             parts.append("strata(s)")
         if self.weights:

@@ -313,11 +313,12 @@ def test_inputs_are_not_changed(question):
         fit.tidy,
         fit.glance,
         fit.augment,
-        regressed(fit).means,
         lambda: str(fit),
         lambda: str(fit.summary()),
     ):
         reading()
+    if "means" in dir(fit):
+        regressed(fit).means()
     pd.testing.assert_frame_equal(pickle.loads(before), data)
 
 
@@ -331,7 +332,8 @@ def test_results_are_frozen_and_pickle(question):
     back = pickle.loads(pickle.dumps(fit))
     pd.testing.assert_frame_equal(back.tidy(), fit.tidy())
     assert str(back) == str(fit)
-    pd.testing.assert_frame_equal(regressed(back).means().tidy(), regressed(fit).means().tidy())
+    if "means" in dir(fit):
+        pd.testing.assert_frame_equal(regressed(back).means().tidy(), regressed(fit).means().tidy())
     pd.testing.assert_frame_equal(back.with_vcov("HC1").tidy(), fit.with_vcov("HC1").tidy())
 
 

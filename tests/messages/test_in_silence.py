@@ -315,4 +315,4 @@ def test_words_for_the_treatment_model(data):
 def test_instruments_come_later(data):
     with pytest.raises(cf.CapabilityError, match=r"^iv\(...\) .* instrumental variables .* come later") as caught:
         cf.fit("y ~ treat(a) + iv(z)", data)
-    assert "method=" not in str(caught.value)
+    assert "method='dml' reads it where it is named" in str(caught.value) and "'regression'" not in str(caught.value)

@@ -75,9 +75,17 @@ def test_an_arm_in_one_cluster(data):
 
 
 def test_two_ways_of_clusters(data):
+    """Rows are learned from that share a cluster of neither kind, so that there must be some, of every arm."""
     formula = F + " + cluster(g + h)"
-    _, told = notes(data.assign(h=np.arange(80) // 8), formula, folds=2, **OUTCOME)
-    assert "folds keep the clusters of g whole, and split those of h" in told
+    crossed = data.assign(h=np.arange(80) // 8)
+    fit, _ = notes(crossed, formula, folds=2, **OUTCOME)
+    assert "cross-fitted in 4 folds" in str(fit)
+    text = message(crossed.assign(h=crossed["g"]), formula, kind=cf.DataError, folds=5, **OUTCOME)
+    assert text == "4 clusters of g cannot be dealt out to 5 folds, which never split one; use folds=4 or less"
+    lone = crossed.assign(a=(crossed["g"] == 2).astype(int))
+    text = message(lone, formula, kind=cf.DataError, folds=2, **OUTCOME)
+    assert re.match(r"fold \d of 4 shares clusters with all rows of a = 1, so that outside it nothing is left", text)
+    assert "cluster of g or h" in text
 
 
 # -- learners of the wrong kind --------------------------------------------------------------------------------------

@@ -50,7 +50,18 @@ NONSENSE: dict[str, Any] = {
 }
 # Types whose sense only the data tell; None asks for nothing where it is the default.
 LEVEL = (str, float, int)
-FLAGS = ("improved", "dimension_adj", "stabilize", "interact", "over", "int", "replace", "std_caliper", "k2k", "target_gwt")
+FLAGS = (
+    "improved",
+    "dimension_adj",
+    "stabilize",
+    "interact",
+    "over",
+    "int",
+    "replace",
+    "std_caliper",
+    "k2k",
+    "target_gwt",
+)
 COLUMNS = ("ps", "by", "base_weights", "distance", "unit_id", "exact", "antiexact", "mahvars")
 LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(FLAGS, (bool,)),

@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 
 from causalformula.backends.contrasts import Setting
+from causalformula.backends.doubly_robust.augmented import learned_means
 from causalformula.backends.doubly_robust.fitted import doubly_robust_fit, target_share, weights_of
 from causalformula.backends.doubly_robust.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
 from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.outcomes import PotentialMeans, averaged
-from causalformula.backends.propensity import estimand_weights
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
 from causalformula.backends.target import target_arm
@@ -53,7 +53,7 @@ def potential(frame: ModelFrame, options: AIPW, part: Stacked | CrossFitted) -> 
     """What the augmented scores answer, over the target population and its groups."""
     means = partial(_stacked_means, frame, options, part) if isinstance(part, Stacked) else None
     if isinstance(part, CrossFitted):
-        means = partial(_learned_means, frame, options, part)
+        means = partial(learned_means, frame, options, part)
     return PotentialMeans(frame, options, means, frame.unit_weights)  # type: ignore[arg-type]
 
 
@@ -77,20 +77,6 @@ def _stacked_means(
         jac.append(np.concatenate([moves.total(target * inside * gap), model.jacobian(slopes)]) / total)
     names = [setting.label for setting in wanted]
     return averaged(names, np.column_stack(scores), target, stages, np.array(jac), share)
-
-
-def _learned_means(
-    frame: ModelFrame, options: AIPW, part: CrossFitted, wanted: Sequence[Setting], target: Array
-) -> Estimate:
-    """The same means from nuisances of other folds, which the orthogonal score lets count as known."""
-    codes, share, y = frame.the_treatment.codes, target_share(frame, options), frame.outcome_for(options.outcome_family)
-    w, _ = estimand_weights(part.P, codes, str(options.estimand), target_arm(frame, options), target)
-    scores = []
-    for setting in wanted:
-        m = part.m[:, int(setting.key)]
-        scores.append(share * m + (codes == setting.key) * w * (y - m))
-    names = [setting.label for setting in wanted]
-    return averaged(names, np.column_stack(scores), target, (), np.zeros((len(wanted), 0)), share)
 
 
 @Record(

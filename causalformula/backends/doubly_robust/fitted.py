@@ -8,6 +8,7 @@ from causalformula.backends.distance import thin_arms
 from causalformula.backends.doubly_robust.nuisances import NuisanceOptions, Nuisances, Stacked
 from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.options import Options
 from causalformula.backends.propensity import estimand_weights, propensity_sensitivity
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
@@ -46,7 +47,7 @@ def _thin(frame: ModelFrame, options: NuisanceOptions, found: Nuisances) -> tupl
     return thin_arms(frame, w)
 
 
-def target_share(frame: ModelFrame, options: NuisanceOptions) -> Array:
+def target_share(frame: ModelFrame, options: Options) -> Array:
     """Each row's part in the target population: all of it, or the units of one arm."""
     arm = target_arm(frame, options)
     return np.ones(frame.n) if arm is None else (frame.the_treatment.codes == arm).astype(float)

@@ -12,7 +12,7 @@ from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import LINKS
 from causalformula.backends.fit import Fitted
 from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit, unlearned
-from causalformula.backends.learning.folds import Folds, make_folds, split_note
+from causalformula.backends.learning.folds import MOST_FOLDS, Folds, GivenFolds, make_folds, read_folds
 from causalformula.backends.learning.propensity import treatment_task
 from causalformula.backends.learning.table import GLM, Learner, features, is_glm, read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
@@ -24,7 +24,7 @@ from causalformula.backends.propensity import (
     multinomial_propensity,
 )
 from causalformula.backends.separation import apart_on
-from causalformula.errors import OptionError, counted
+from causalformula.errors import CapabilityError, OptionError, counted
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
@@ -35,7 +35,6 @@ from causalformula.numerics.centring import first_column
 COVARIATES = Part("covariates")
 # Learned propensities are kept within these, as their errors near 0 and 1 are divided by; DoubleML's default too.
 LEARNED_BOUNDS = (0.01, 0.99)
-MOST_FOLDS = 1000
 # Learned scores this near to a bound are told, whether or not they are moved there.
 NEAR = 0.02
 # So large a share of rows with such scores is weak overlap.
@@ -43,24 +42,20 @@ MANY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class NuisanceOptions(Options):
-    """What every method with an outcome and a treatment model takes.
+class CrossFitOptions(Options):
+    """What every method takes that cross-fits an outcome and a treatment model.
 
     Parameters
     ----------
     outcome_model, treatment_model : str or estimator
-        ``"glm"``, the formula's regressions; ``"lasso"``, ``"ridge"``, ``"elastic_net"``, ``"spline"``, ``"forest"``,
-        ``"boosting"``, ``"knn"``, ``"stack"`` (the Super Learner of several of these); or a scikit-learn estimator or
-        search. Learners are cross-fitted.
-    model : str or estimator, optional
-        Short for both.
-    link : str
-        Of a GLM for a binary treatment.
-    interact : bool
-        A GLM of the outcome for each arm (the treatment crossed with all terms), or one with the treatment as a term.
-        Learners are fitted arm by arm.
-    folds, repeats : int
-        Of the cross-fitting; estimates of repetitions are summarised by their median.
+        ``"glm"``, the formula's regressions; ``"lasso"``, ``"ridge"``, ``"elastic_net"``, ``"rlasso"`` (post-lasso with
+        the penalty that theory gives), ``"spline"``, ``"forest"``, ``"boosting"``, ``"knn"``, ``"stack"`` (the Super
+        Learner of several of these); or a scikit-learn estimator or search. Learners are cross-fitted.
+    folds : int, str, list of str or array
+        How many folds; or the folds themselves: a column that says which each row is in, or an array of whole numbers
+        with one for each row of the data (a column for each repetition).
+    repeats : int
+        Repetitions of the cross-fitting, whose estimates are summarised by their median.
     seed : int
         Of the folds, and of learners that draw.
     bounds : pair of numbers, optional
@@ -69,29 +64,67 @@ class NuisanceOptions(Options):
 
     outcome_model: Any = GLM
     treatment_model: Any = GLM
-    model: Any = None
-    link: str = "logit"
-    interact: bool = True
-    folds: int = 5
+    folds: Any = 5
     repeats: int = 1
     seed: int = 0
     bounds: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("outcome_model", "treatment_model"):
+            read_learner(getattr(self, name), name)
+        object.__setattr__(self, "folds", read_folds(self.folds))
+        whole("repeats", self.repeats, "repetitions of the cross-fitting", MOST_FOLDS)
+        whole("seed", self.seed, "the seed of the folds", 2**32 - 1, 0)
+        object.__setattr__(self, "bounds", read_bounds(self.bounds))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that hold given folds."""
+        return self.folds.columns if isinstance(self.folds, GivenFolds) else ()
+
+    @property
+    def outcome_learner(self) -> Learner:
+        """The learner of the outcome."""
+        return read_learner(self.outcome_model, "outcome_model")
+
+    @property
+    def treatment_learner(self) -> Learner:
+        """The learner of the treatment."""
+        return read_learner(self.treatment_model, "treatment_model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NuisanceOptions(CrossFitOptions):
+    """What every method takes that has an outcome and a treatment model, by two GLMs or by learners.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, folds, repeats, seed, bounds
+        As in ``CrossFitOptions``.
+    model : str or estimator, optional
+        Short for both models.
+    link : str
+        Of a GLM for a binary treatment.
+    interact : bool
+        A GLM of the outcome for each arm (the treatment crossed with all terms), or one with the treatment as a term.
+        Learners are fitted arm by arm.
+    """
+
+    model: Any = None
+    link: str = "logit"
+    interact: bool = True
+
+    def __post_init__(self) -> None:
         if self.model is not None:
+            read_learner(self.model, "model")
             for name in ("outcome_model", "treatment_model"):
                 if getattr(self, name) is not self.model and getattr(self, name) != GLM:
                     raise OptionError(f"model= sets both learners, and {name}= is given too; use one of the two")
                 object.__setattr__(self, name, self.model)
-        for name in ("outcome_model", "treatment_model"):
-            read_learner(getattr(self, name), name if self.model is None else "model")
+        super().__post_init__()
         one_of("link", self.link, LINKS)
         flag("interact", self.interact)
-        whole("folds", self.folds, "folds of the cross-fitting", MOST_FOLDS, 2)
-        whole("repeats", self.repeats, "repetitions of the cross-fitting", MOST_FOLDS)
-        whole("seed", self.seed, "the seed of the folds", 2**32 - 1, 0)
-        object.__setattr__(self, "bounds", read_bounds(self.bounds))
         self._refuse_idle()
 
     def _refuse_idle(self) -> None:
@@ -115,16 +148,6 @@ class NuisanceOptions(Options):
     def learned(self) -> bool:
         """Whether a learner takes part, so that both are cross-fitted."""
         return not (is_glm(self.outcome_model) and is_glm(self.treatment_model))
-
-    @property
-    def outcome_learner(self) -> Learner:
-        """The learner of the outcome."""
-        return read_learner(self.outcome_model, "outcome_model")
-
-    @property
-    def treatment_learner(self) -> Learner:
-        """The learner of the treatment."""
-        return read_learner(self.treatment_model, "treatment_model")
 
 
 def read_bounds(value: Any) -> tuple[float, float] | None:
@@ -213,7 +236,7 @@ def nuisances(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     IdentificationError
         If the covariates predict the treatment perfectly.
     """
-    return _learned(frame, options) if options.learned else _stacked(frame, options)
+    return cross_fitted(frame, options) if options.learned else _stacked(frame, options)
 
 
 def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
@@ -240,8 +263,19 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     )
 
 
-def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
+def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
+    """Both nuisance functions by learners over folds.
+
+    Raises
+    ------
+    CapabilityError
+        For an offset, which learners have no place for.
+    DataError
+        Where a learner fails, or an arm is too small for the folds.
+    """
     treatment, family = frame.the_treatment, options.outcome_family
+    if frame.offset is not None:
+        raise CapabilityError("a learner has no place for offset(...); use two GLMs, or subtract it from the outcome")
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
     y = frame.outcome_for(family)
     binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
@@ -257,7 +291,7 @@ def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     found = cross_fit(tasks, folds, frame.weights)
     m = np.stack([each.predictions[..., 1] if binary else each.predictions for each in found[:-1]], axis=1)
     P = found[-1].predictions
-    parts, notes = [], [*split_note(frame), *unlearned(found, folds)]
+    parts, notes = [], [*unlearned(found, folds)]
     for r in range(folds.repeats):
         inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS)
         parts.append(CrossFitted(m[:, :, r], inside))
@@ -265,9 +299,8 @@ def _learned(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     if treatment.kind is Kind.BINARY:
         notes += apart_on(frame, P[:, 0, 1])
     names = outcome.name if outcome.name == propensity.name else f"{outcome.name} and {propensity.name}"
-    times = f", {folds.repeats} times" if folds.repeats > 1 else ""
     learned = {task.name: each for task, each in zip(tasks, found, strict=True)}
-    words = f"{names}, cross-fitted in {folds.size} folds{times}, seed {folds.seed}"
+    words = f"{names}, cross-fitted in {folds.words}"
     return Nuisances(tuple(parts), words, P[:, 0], {}, learned, folds, tuple(notes))
 
 

@@ -31,8 +31,8 @@ class Task:
     learner : Learner
     kind : {"regression", "classification"}
     features : Features
-    y : ndarray (n,)
-        Numbers, or codes 0..K-1 of classes.
+    y : ndarray (n,) or (n, repeats)
+        Numbers, or codes 0..K-1 of classes; a column for each repetition where the target comes from another estimate.
     rows : ndarray (n,) of bool, optional
         Rows that it is learned from; all where not given.
     classes : int
@@ -49,6 +49,10 @@ class Task:
     rows: Bools | None = None
     classes: int = 2
     option: str = "model"
+
+    def target(self, repeat: int) -> Array:
+        """What is learned in a repetition (n,)."""
+        return self.y if self.y.ndim == 1 else self.y[:, repeat]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +104,8 @@ def cross_fit(
     OptionError
         For a learner that weights do not reach.
     """
-    jobs = [_Job(t, r, k) for r in range(folds.repeats) for k in range(folds.size) for t in range(len(tasks))]
+    there = [(r, k) for r in range(folds.repeats) for k in range(folds.size) if folds.inside(r, k).any()]
+    jobs = [_Job(t, r, k) for r, k in there for t in range(len(tasks))]
     seeds = [
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]
@@ -137,7 +142,7 @@ def _predicted(
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
     try:
-        fitted = _fit(model, X[train], task.y[train], None if weights is None else weights[train])
+        fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
         values = _values(fitted, X[inside], task)
@@ -206,8 +211,9 @@ def loss(learned: Learned, weights: Array) -> tuple[float, float]:
     w, y = weights[rows], task.y[rows]
     share = w / w.sum()
     if task.kind == "regression":
-        gap = (y[:, None] - learned.predictions[rows]) ** 2
-        return float((share @ gap).mean()), float(share @ (y - share @ y) ** 2)
+        target = y.reshape(len(y), -1)
+        gap = (target - learned.predictions[rows]) ** 2
+        return float((share @ gap).mean()), float((share @ (target - share @ target) ** 2).mean())
     codes = y.astype(np.intp)
     P = np.clip(learned.predictions[rows], 1e-15, 1.0)
     own = np.take_along_axis(P, codes[:, None, None], axis=2)[..., 0]

@@ -1,14 +1,72 @@
-"""Folds for cross-fitting: stratified by arm, never splitting a cluster, the same for the same seed."""
+"""Folds for cross-fitting: stratified by arm, never splitting a cluster, the same for the same seed; or given ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from causalformula.errors import DataError, counted, some
+from causalformula.backends.options import shown, whole
+from causalformula.errors import DataError, OptionError, counted
+from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
+
+MOST_FOLDS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class GivenFolds:
+    """Folds that the caller gives: columns of the data by name, or labels, a column for each repetition.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    labels : ndarray (rows of the data, repeats) of int, optional
+    """
+
+    columns: tuple[str, ...] = ()
+    labels: Codes | None = None
+
+    @property
+    def repeats(self) -> int:
+        """Number of repetitions."""
+        return len(self.columns) if self.labels is None else int(self.labels.shape[1])
+
+    def __repr__(self) -> str:
+        return repr(list(self.columns)) if self.labels is None else f"<folds of {len(self.labels)} rows>"
+
+
+def read_folds(value: Any) -> int | GivenFolds:
+    """A number of folds, the names of columns that hold them, or an array of them, a column for each repetition.
+
+    Raises
+    ------
+    OptionError
+        For anything else.
+    """
+    if isinstance(value, GivenFolds):
+        return value
+    if isinstance(value, str):
+        return GivenFolds((value,))
+    if isinstance(value, (list, tuple)) and value and all(isinstance(name, str) for name in value):
+        return GivenFolds(tuple(value))
+    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
+        return _labels(np.asarray(value))
+    return whole("folds", value, "folds of the cross-fitting", MOST_FOLDS, 2)
+
+
+def _labels(found: Any) -> GivenFolds:
+    numbers = (
+        found.dtype.kind in "iuf" and found.ndim in (1, 2) and found.size and bool((found == np.rint(found)).all())
+    )
+    if not numbers:
+        raise OptionError(
+            f"folds={shown(found)}: a number of folds, the name of a column, or whole numbers, one for each row of the "
+            "data (a column for each repetition)"
+        )
+    return GivenFolds(labels=found.reshape(len(found), -1).astype(np.intp))
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +80,17 @@ class Folds:
     size : int
         Number of folds.
     seed : int
+    ways : tuple of ndarray (n,) of int
+        Clusters of which none may stand both inside and outside of a fold, where they cross each other.
+    given : bool
+        Whether the caller gave them.
     """
 
     codes: Codes
     size: int
     seed: int
+    ways: tuple[Codes, ...] = ()
+    given: bool = False
 
     @property
     def repeats(self) -> int:
@@ -38,27 +102,46 @@ class Folds:
         return np.asarray(self.codes[:, repeat] == fold)
 
     def outside(self, repeat: int, fold: int) -> Bools:
-        """Rows that a learner may see before it predicts a fold."""
-        return ~self.inside(repeat, fold) if self.size > 1 else np.ones(len(self.codes), dtype=bool)
+        """Rows that may be learned from: in another fold, and in no cluster that the fold has rows of."""
+        if self.size == 1:
+            return np.ones(len(self.codes), dtype=bool)
+        inside = self.inside(repeat, fold)
+        out = ~inside
+        for codes in self.ways:
+            out &= ~np.isin(codes, codes[inside])
+        return out
+
+    @property
+    def words(self) -> str:
+        """How many, and where they come from, for the print."""
+        times = f", {self.repeats} times" if self.repeats > 1 else ""
+        return f"{self.size} folds{times}, " + ("as given" if self.given else f"seed {self.seed}")
 
 
-def make_folds(frame: ModelFrame, size: int, repeats: int, seed: int) -> Folds:
+def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int) -> Folds:
     """Folds of nearly equal size; every arm is dealt out evenly, and a cluster stays whole.
 
-    Rows of weight zero are dealt out too, and train nothing.
+    Clusters that cross each other are each dealt out to ``size`` folds; a fold is where two meet, ``size^2`` in all,
+    and no row is learned from that shares a cluster of either kind with it (Chiang, Kato, Ma and Sasaki 2022). Rows of
+    weight zero are dealt out too, and train nothing.
 
     Raises
     ------
     DataError
-        For fewer clusters, or fewer rows of an arm, than folds; for an arm that a fold has for itself.
+        For fewer clusters, or fewer rows of an arm, than folds; for an arm that a fold has for itself; for given folds
+        that split a cluster.
     """
+    if isinstance(size, GivenFolds):
+        return _given(frame, size, repeats, seed)
+    if len(frame.clusters) > 1:
+        return _crossed(frame, size, repeats, seed)
     used = frame.unit_weights > 0
     arms, names = _arms(frame)
     units = frame.clusters[0] if frame.clusters else frame.unit
     if units is None:
         _refuse_short(arms[used], names, size)
     else:
-        _refuse_few(len(np.unique(units.codes[used])), units.name, size)
+        _refuse_few(units, used, size)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(repeats)]
     dealt = np.where(used, arms, len(names) + arms)  # rows of no weight are dealt out apart, after the others
     found = [_dealt(dealt, size, rng) if units is None else _whole(units.codes, arms, size, rng) for rng in generators]
@@ -66,14 +149,6 @@ def make_folds(frame: ModelFrame, size: int, repeats: int, seed: int) -> Folds:
     if units is not None:
         _refuse_lone(folds, np.where(used, arms, -1), names, units.name)
     return folds
-
-
-def split_note(frame: ModelFrame) -> tuple[str, ...]:
-    """A note where there are several clusterings: the folds keep those of the first whole."""
-    if len(frame.clusters) < 2:
-        return ()
-    first, *others = [group.name for group in frame.clusters]
-    return (f"folds keep the clusters of {first} whole, and split those of {some(others)}",)
 
 
 def _arms(frame: ModelFrame) -> tuple[Codes, tuple[str, ...]]:
@@ -84,12 +159,13 @@ def _arms(frame: ModelFrame) -> tuple[Codes, tuple[str, ...]]:
     return treatment.codes, tuple(f"{treatment.name} = {level}" for level in treatment.levels)
 
 
-def _refuse_few(clusters: int, name: str, size: int) -> None:
+def _refuse_few(units: Grouping, used: Bools, size: int) -> None:
+    clusters = len(np.unique(units.codes[used]))
     if clusters < size:
         remedy = f"use folds={clusters} or less" if clusters > 1 else "use two glms, which need no folds"
         raise DataError(
-            f"{counted(clusters, 'cluster')} of {name} cannot be dealt out to {size} folds, which never split one; "
-            f"{remedy}"
+            f"{counted(clusters, 'cluster')} of {units.name} cannot be dealt out to {size} folds, which never split "
+            f"one; {remedy}"
         )
 
 
@@ -112,11 +188,53 @@ def _refuse_lone(folds: Folds, arms: Codes, names: tuple[str, ...], units: str) 
             counts = np.bincount(arms[folds.outside(r, k) & (arms >= 0)], minlength=len(names))
             if not counts.all():
                 arm = names[int(counts.argmin())] or "any arm"
+                has = "shares clusters with" if folds.ways else "has"
                 raise DataError(
-                    f"fold {k + 1} of {folds.size} has all rows of {arm}, so that outside it nothing is left to learn "
-                    f"that arm from: folds never split a cluster of {units}, and too few have this arm. Use another "
+                    f"fold {k + 1} of {folds.size} {has} all rows of {arm}, so that outside it nothing is left to "
+                    f"learn that arm from: folds never split a cluster of {units}, and too few have this arm. Use another "
                     "seed=, fewer folds, or two glms, which need no folds"
                 )
+
+
+def _crossed(frame: ModelFrame, size: int, repeats: int, seed: int) -> Folds:
+    """Folds of clusters in several ways: where a fold of each way meets the others."""
+    used = frame.unit_weights > 0
+    arms, names = _arms(frame)
+    codes = np.zeros((frame.n, repeats), dtype=np.intp)
+    for way, units in enumerate(frame.clusters):
+        _refuse_few(units, used, size)
+        children = np.random.SeedSequence([seed, way]).spawn(repeats)
+        for r, child in enumerate(children):
+            codes[:, r] = codes[:, r] * size + _whole(units.codes, arms, size, np.random.default_rng(child))
+    ways = tuple(units.codes for units in frame.clusters)
+    folds = Folds(codes, size ** len(ways), seed, ways)
+    _refuse_lone(folds, np.where(used, arms, -1), names, " or ".join(units.name for units in frame.clusters))
+    return folds
+
+
+def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Folds:
+    """The caller's folds on the rows kept."""
+    if repeats not in (1, given.repeats):
+        raise OptionError(f"repeats={repeats}, and folds= gives {given.repeats}: a column for each repetition")
+    if given.labels is None:
+        columns = [np.unique(frame.groups(name).codes, return_inverse=True)[1] for name in given.columns]
+    elif len(given.labels) != frame.table.n:
+        raise DataError(f"folds= has {counted(len(given.labels), 'row')}, and the data have {frame.table.n}")
+    else:
+        columns = [np.unique(found, return_inverse=True)[1] for found in given.labels[frame.rows].T]
+    codes = np.column_stack(columns).astype(np.intp)
+    counts = codes.max(axis=0) + 1
+    if (counts < 2).any() or len(set(counts)) > 1:
+        raise DataError("given folds are at least two, and as many in every repetition")
+    ways = tuple(units.codes for units in frame.clusters)
+    units = frame.clusters[0] if frame.clusters else frame.unit
+    if units is not None and len(ways) < 2:
+        pairs = {len(np.unique(np.column_stack([units.codes, each]), axis=0)) for each in columns}
+        if max(pairs) > len(np.unique(units.codes)):
+            raise DataError(
+                f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters"
+            )
+    return Folds(codes, int(counts[0]), seed, ways if len(ways) > 1 else (), given=True)
 
 
 def _dealt(arms: Codes, size: int, rng: np.random.Generator) -> Codes:

@@ -201,6 +201,12 @@ def _linear(penalty: str) -> Maker:
     return make
 
 
+def _rlasso(kind: str, found: Features, seed: int) -> Any:
+    from causalformula.backends.learning.rigorous import RLassoClassifier, RLassoRegressor
+
+    return RLassoRegressor() if kind == "regression" else RLassoClassifier()
+
+
 def _spline(kind: str, found: Features, seed: int) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import RidgeCV
@@ -257,6 +263,7 @@ LEARNERS: dict[str, Learner] = {
     "lasso": Learner("lasso", _linear("lasso")),
     "ridge": Learner("ridge", _linear("ridge")),
     "elastic_net": Learner("elastic_net", _linear("elastic_net")),
+    "rlasso": Learner("rlasso", _rlasso),
     "spline": Learner("spline", _spline),
     "forest": Learner("forest", _forest),
     "boosting": Learner("boosting", _boosting, coded=True),

@@ -9,7 +9,7 @@ import numpy as np
 from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
 from causalformula.frame.treatment import Kind
-from causalformula.inference.evidence import Influence
+from causalformula.inference.evidence import Influence, Repeated
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
@@ -169,7 +169,8 @@ def _group_note(result: ResultCore) -> list[str]:
         return []
     name, part = query.by.name, None if behind is None else behind.part
     evidence = result.answer.estimate.evidence
-    scored = isinstance(evidence, Influence) and evidence.root is None  # each row's own residual is in its score
+    # each row's own residual is in its score
+    scored = isinstance(evidence, Repeated) or (isinstance(evidence, Influence) and evidence.root is None)
     if scored or result.call.frame.is_modifier(name, part):
         return []
     why = "groups differ only by their covariates under this model"

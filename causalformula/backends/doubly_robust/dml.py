@@ -1,0 +1,277 @@
+"""Double machine learning: orthogonal scores of learned nuisance functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from causalformula.backends.contrasts import contrasts
+from causalformula.backends.doubly_robust.dml_irm import irm
+from causalformula.backends.doubly_robust.dml_models import PARTIAL, Found, Model, iivm, instruments, pliv, plr
+from causalformula.backends.doubly_robust.nuisances import GLM, CrossFitOptions
+from causalformula.backends.doubly_robust.scores import Score, solved
+from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
+from causalformula.backends.estimands import ATC, ATE, ATT, LATE
+from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
+from causalformula.backends.learning.table import Learner, read_learner
+from causalformula.backends.options import one_of
+from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.target import target_arm
+from causalformula.errors import CapabilityError, DataError, OptionError
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.treatment import Kind
+from causalformula.inference.estimate import median_of, stack
+from causalformula.numerics.arrays import Array
+
+ARMS, LINEAR = (Kind.BINARY, Kind.MULTI), (Kind.BINARY, Kind.CONTINUOUS)
+WORDS = {"partialling_out": "partialling-out", "iv_type": "IV-type"}
+
+MODELS: dict[str, Model] = {
+    "plr": Model("partially linear regression", plr, LINEAR, (ATE,), PARTIAL, scored=True),
+    "irm": Model("interactive regression", irm, ARMS, (ATE, ATT, ATC), weighed=True),
+    "pliv": Model("partially linear IV regression", pliv, LINEAR, (ATE,), PARTIAL, iv=True, scored=True),
+    "iivm": Model("interactive IV regression", iivm, (Kind.BINARY,), (ATE, LATE), LATE, iv=True, weighed=True),
+    "double_selection": Model("double selection", double_selection, LINEAR, (ATE,), PARTIAL),
+    "partialling_out": Model("partialling out", partialling_out, LINEAR, (ATE,), PARTIAL),
+    "selected_irm": Model("selected controls", selected_irm, (Kind.BINARY,), (ATE, ATT, ATC), weighed=True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DML(CrossFitOptions):
+    """Options of ``method="dml"``: double machine learning.
+
+    Parameters
+    ----------
+    model : str, optional
+        ``"plr"``, ``Y = theta D + g(X) + e``; ``"irm"``, ``Y = g(D, X) + e``; with ``iv(z)`` ``"pliv"``, the first with
+        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels and
+        ``plr`` for a dose; with instruments ``iivm`` where both are binary, and ``pliv`` for others. On all rows, with
+        controls that ``"rlasso"`` selects: ``"double_selection"`` and ``"partialling_out"`` of the linear model, and
+        ``"selected_irm"`` of averages.
+    score : str
+        Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
+        treatment leaves of the outcome.
+    outcome_model, treatment_model, folds, repeats, seed, bounds
+        As in ``CrossFitOptions``; every learner is cross-fitted, ``"glm"`` too.
+    instrument_model : str or estimator
+        Of the instruments.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
+        and ``iivm`` the LATE.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
+    """
+
+    model: str | None = None
+    score: str = "partialling_out"
+    instrument_model: Any = GLM
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model is not None:
+            one_of("model", self.model, MODELS)
+        one_of("score", self.score, WORDS)
+        read_learner(self.instrument_model, "instrument_model")
+
+    @property
+    def instrument_learner(self) -> Learner:
+        """The learner of the instruments."""
+        return read_learner(self.instrument_model, "instrument_model")
+
+    def chosen(self, frame: ModelFrame) -> str:
+        """The model: the one asked for, or that of the treatment and the instruments."""
+        if self.model is not None:
+            return self.model
+        binary = frame.the_treatment.kind is Kind.BINARY
+        if not frame.has("iv"):
+            return "plr" if frame.the_treatment.kind is Kind.CONTINUOUS else "irm"
+        Z, _ = instruments(frame)
+        return "iivm" if binary and Z.shape[1] == 1 and len(np.unique(Z)) == 2 else "pliv"
+
+
+def _refuse(frame: ModelFrame, options: DML, name: str) -> None:
+    """Whatever the model has no use for, or needs and has not got."""
+    model, treatment = MODELS[name], frame.the_treatment
+    if frame.has("iv") and not model.iv:
+        able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if row.iv)
+        raise OptionError(f"model={name!r} does not use iv(...); {able} does")
+    if model.iv and not frame.has("iv"):
+        raise OptionError(f"model={name!r} needs an instrument: iv(z) in the formula")
+    if treatment.kind not in model.kinds:
+        able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if treatment.kind in row.kinds)
+        raise CapabilityError(f"model={name!r} does not take a treatment of the kind {treatment.kind}; {able} does")
+    if options.estimand not in model.estimands:
+        target_arm(frame, options)
+        able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if options.estimand in row.estimands)
+        what = model.estimand or "ATE, the ATT or the ATC"
+        raise OptionError(f"model={name!r} gives the {what}, and not the {options.estimand}; {able} does")
+    idle = {
+        "score": options.score != DML.score and not model.scored,
+        "bounds": options.bounds is not None and not model.weighed,
+        "instrument_model": options.instrument_model != GLM and not model.iv,
+    }
+    for option in (option for option, unused in idle.items() if unused):
+        raise OptionError(f"{option}= has no part in model={name!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredOutcomes:
+    """What orthogonal scores answer: effects over everyone and by group, and means where the model has them.
+
+    Parameters
+    ----------
+    scores : tuple of Score
+        One for each repetition; none where the effect is no difference.
+    labels : tuple of Label
+    w : ndarray (n,)
+        Sampling weights.
+    model : str
+    basis : Outcomes, optional
+        Mean potential outcomes.
+    no_groups : str
+        Why there are no effects by group: every score has them, and an effect without one may not.
+    """
+
+    scores: tuple[Score, ...]
+    labels: tuple[Label, ...]
+    w: Array
+    model: str
+    basis: Outcomes | None = None
+    no_groups: str = ""
+
+    def answer(self, query: Query) -> Answer:
+        """Effects or means for a query.
+
+        Raises
+        ------
+        CapabilityError
+            For means, or groups, that the model does not have.
+        """
+        if self.basis is not None:
+            return self.basis.answer(query)
+        if query.kind != "effects":
+            raise CapabilityError(
+                f"model={self.model!r} has effects and no mean potential outcomes; model='irm' has both"
+            )
+        parts = [self._of(score, query) for score in self.scores]
+        return Answer(median_of([part.estimate for part in parts]), parts[0].labels)
+
+    def _of(self, score: Score, query: Query) -> Answer:
+        names = [str(label) for label in self.labels]
+        if query.by is None:
+            return Answer(solved(score, names, self.w), self.labels)
+        score, parts = score.within, []
+        for k, level in enumerate(query.by.levels):
+            inside = np.where(query.by.codes == k, self.w, 0.0)
+            if inside.any():
+                found = Answer(solved(score, names, inside), self.labels)
+                parts.append(with_labels(found, ((query.by.name, level),)))
+        if not parts:
+            raise DataError(f"no row has a value of {query.by.name!r}")
+        labels = tuple(label for part in parts for label in part.labels)
+        return Answer(stack([part.estimate for part in parts]), labels)
+
+
+def _labels(frame: ModelFrame, options: DML, scores: Sequence[Score]) -> tuple[Label, ...]:
+    compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
+    width = scores[0].a.shape[1] if scores else len(compared)
+    return tuple(Label(frame.the_treatment.name, item.label(options.scale)) for item in compared[:width])
+
+
+def dml_fit(frame: ModelFrame, options: DML) -> Fit:
+    """The model's score, and the effect that is its root."""
+    name = options.chosen(frame)
+    _refuse(frame, options, name)
+    model = MODELS[name]
+    found = model.fit(frame, options)
+    if isinstance(found, Fit):
+        assert found.outcomes is not None
+        whole = ScoredOutcomes(
+            (), found.answer.labels, frame.unit_weights, name, found.outcomes, found.outcomes.no_groups
+        )
+        return replace(found, outcomes=whole)
+    labels = _labels(frame, options, found.scores)
+    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means)
+    score = f", {WORDS[options.score]} score" if model.scored else ""
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=model.estimand or str(options.estimand),
+        design=_design(frame, found),
+        method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
+        outcomes=outcomes,
+        notes=found.notes,
+        learned=found.learned,
+        folds=found.folds,
+    )
+
+
+def _design(frame: ModelFrame, found: Found) -> DesignWeights:
+    """The scores of those models that weigh by them."""
+    if found.P is None:
+        return DesignWeights(np.ones(frame.n))
+    binary = frame.the_treatment.kind is Kind.BINARY
+    return DesignWeights(
+        np.ones(frame.n), distance=found.P[:, 1] if binary else None, probabilities=None if binary else found.P
+    )
+
+
+_DRAWN = "the folds are drawn anew"
+_HELD = "nuisances of other folds count as known, which the score's orthogonality allows"
+
+
+@Record(
+    name="dml",
+    options=DML,
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
+    estimands=(ATE, ATT, ATC, LATE),
+    roles=(*(role for role in MODELLED if role != "offset"), "iv"),
+    unread={"offset": "its learners have no place for one; subtract it from the outcome"},
+    r="DoubleML::DoubleMLPLR, DoubleMLIRM, DoubleMLPLIV, DoubleMLIIVM",
+    summary="double machine learning: orthogonal scores of cross-fitted learners, with instruments too",
+    title="Double machine learning",
+    face="causalformula.results.families.dml:DMLResult",
+    exempt={
+        "influence": _HELD,
+        "stacking": _HELD,
+        "integer_weights": f"a row and its copy may be in different folds; {_DRAWN}",
+        "row_order": f"folds are dealt out by row; {_DRAWN}",
+        "label_swap": f"folds are dealt out arm by arm; {_DRAWN}",
+        "singleton_clusters": "no regression is the root, so there is no leverage to adjust by",
+    },
+)
+def dml(frame: ModelFrame, options: DML) -> Fit:
+    """Effect by an orthogonal score of learned nuisance functions, right to first order whatever their errors are.
+
+    The score ``psi = theta a + b`` has the root ``theta = -sum s b / sum s a`` and the influence ``-psi / E[a]``, with
+
+    - ``plr``: ``v = D - m(X)``; ``a = -v^2, b = v (Y - l(X))``, or ``a = -v D, b = v (Y - g(X))`` (``iv_type``);
+    - ``pliv``: ``v = Z - m(X)``; ``a = -v (D - r(X)), b = v (Y - l(X))``, or ``a = -v D, b = v (Y - g(X))``; several
+      instruments are the projection of ``D - r(X)`` on ``Z - m(X)``;
+    - ``irm``: ``a = -h, b = h (g_1 - g_0) + A w_1 (Y - g_1) - (1 - A) w_0 (Y - g_0)``, the augmented score with the
+      target's rows ``h`` and weights ``w``;
+    - ``iivm``: that score of the instrument, of Y as ``b`` and of D as ``-a``.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : DML
+
+    Raises
+    ------
+    OptionError, CapabilityError
+        For what the model has no use for, or needs and has not got.
+    DataError
+        Where a learner fails, or an arm is too small for the folds.
+    IdentificationError
+        Where nothing is left of the treatment, or the instrument, given the covariates.
+
+    References
+    ----------
+    Chernozhukov, Chetverikov, Demirer, Duflo, Hansen, Newey and Robins (2018); Robinson (1988). Clusters that cross:
+    Chiang, Kato, Ma and Sasaki (2022). Python and R: ``DoubleML``.
+    """
+    return dml_fit(frame, options)

@@ -1,0 +1,309 @@
+"""``DMLResult``: how an effect of double machine learning varies, and how omitted confounders would move it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.backends import registry
+from causalformula.backends.doubly_robust.dml import MODELS, ScoredOutcomes
+from causalformula.backends.doubly_robust.scores import Score, projection, root, scored, solved
+from causalformula.backends.estimands import title_of
+from causalformula.backends.fit import Answer, Label
+from causalformula.backends.options import is_number, shown
+from causalformula.errors import CapabilityError, DataError, OptionError
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import variables
+from causalformula.formula.language.parse import parse_expression
+from causalformula.frame.regression_frame import RegressionFrame, bind_regression
+from causalformula.inference.estimate import median_of, stack
+from causalformula.inference.requests import Vcov
+from causalformula.numerics.arrays import Array
+from causalformula.results.families.learned import LearnedResult
+from causalformula.results.families.sensitivity import Bound, Sensitivity, critical_value
+from causalformula.results.reading.carried import joint_test
+from causalformula.results.reading.reading import check_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DMLResult(LearnedResult):
+    """A ``Result`` of double machine learning.
+
+    Attributes
+    ----------
+    predictor : str
+        Of ``cate()``, the right-hand side that effects are projected on.
+    """
+
+    predictor: str = ""
+
+    # -- effects that vary -----------------------------------------------------------------------------------------
+
+    def gate(self, name: str | None = None) -> DMLResult:
+        """Group average treatment effects: the projection of the score on groups, with the test that they are equal.
+
+        Parameters
+        ----------
+        name : str, optional
+            As in ``by()``; the modifier in the formula's ``modify(...)`` where there is one.
+
+        Returns
+        -------
+        DMLResult
+            One row a group.
+        """
+        if name is not None:
+            return self.by(name)
+        body = self.call.frame.bodies.get("modify")
+        found = [] if body is None else list(dict.fromkeys(variables(body)))
+        if len(found) != 1:
+            raise OptionError(f"gate() takes the name of a column; modify(...) has {len(found)} to choose from")
+        return self.by(found[0])
+
+    def cate(self, terms: str | None = None, at: Any = None) -> DMLResult:
+        """The effect as it varies with covariates: the best linear predictor of it by the terms of a formula.
+
+        Parameters
+        ----------
+        terms : str, optional
+            A right-hand side, ``"x + z"`` or ``"bs(x, df = 5)"``; the formula's ``modify(...)`` where not given.
+        at : data frame, optional
+            Where the effect is wanted: one row each, instead of coefficients.
+
+        Returns
+        -------
+        DMLResult
+            One row a coefficient, and the test that the effect does not vary with the terms; ``simultaneous()`` has
+            bands that hold at all rows at once.
+
+        Raises
+        ------
+        CapabilityError
+            For a score that tells no effect of each row: of the ATT, of instruments, of ratios.
+        DataError
+            For missing values in the terms.
+
+        References
+        ----------
+        Semenova and Chernozhukov (2021). Python: ``DoubleML``'s ``cate``.
+        """
+        scores = self._scores("cate()")
+        if scores[0].signal is None:
+            raise CapabilityError(
+                "cate() projects an effect of each row, which model='plr' and the ATE of model='irm' have; gate() has "
+                "groups"
+            )
+        if terms is None and "modify" not in self.call.frame.bodies:
+            raise OptionError(
+                "cate() takes the terms that effects vary with, cate('x + z'), or modify(...) in the formula"
+            )
+        text = deparse(self.call.frame.bodies["modify"]) if terms is None else terms
+        frame = self._basis(text)
+        heads = [label.contrast for label in self.answer.labels]
+        labels = [Label(column, head) for head in heads for column in frame.names]
+        names, w = [str(label) for label in labels], self.call.frame.unit_weights
+        estimate = median_of([projection(score.signal, frame.X, names, w) for score in scores if score.signal])
+        if at is not None:
+            X, _, index = frame.replay.design(at)
+            labels = [Label(f"row {row}", head) for head in heads for row in index]
+            estimate = estimate.contrast(np.kron(np.eye(len(heads)), X), [str(label) for label in labels])
+        answer = Answer(estimate, tuple(labels))
+        covariance = self.call.covariance(answer, self.covariance.request, None)
+        found = replace(self, answer=answer, covariance=covariance, query=None, test=None, source=None, predictor=text)
+        return found._varying()
+
+    def _basis(self, text: str) -> RegressionFrame:
+        """The columns of a right-hand side on the rows used."""
+        frame = self.call.frame
+        if not isinstance(text, str):
+            raise OptionError(f"cate() takes a right-hand side as text, 'x + z', not {shown(text)}")
+        inside = np.zeros(frame.table.n, dtype=bool)
+        inside[frame.rows] = True
+        found = bind_regression(text if "~" in text else f"~ {text}", frame.table, subset=inside, env=frame.env)
+        if found.n != frame.n:
+            raise DataError(
+                f"{text} has missing values in {frame.n - found.n} of the rows used; leave them out with subset="
+            )
+        return found
+
+    def _varying(self) -> DMLResult:
+        """With the test that all coefficients but the intercepts are zero."""
+        labels = self.answer.labels
+        rows = [k for k, label in enumerate(labels) if label.term != "(Intercept)"]
+        if not any(label.term == "(Intercept)" for label in labels) or not rows:
+            return self
+        own = replace(
+            self.covariance, matrix=self.covariance.matrix[np.ix_(rows, rows)], df=self.covariance.df[rows], draws=None
+        )
+        method = f"Wald test that the effect does not vary with {self.predictor}"
+        return replace(
+            self, test=joint_test(self.answer.estimate.select(rows), own, self.call.codes, method, reduce=True)
+        )
+
+    def with_vcov(self, vcov: Vcov | None) -> DMLResult:
+        """As of any result; the test of ``cate()`` follows.
+
+        Parameters
+        ----------
+        vcov : str, request or matrix
+
+        Returns
+        -------
+        DMLResult
+        """
+        found = super().with_vcov(vcov)
+        return found._varying() if self.predictor and self.source is None else found
+
+    # -- omitted confounders ---------------------------------------------------------------------------------------
+
+    def sensitivity(
+        self,
+        cf_y: float = 0.03,
+        cf_d: float = 0.03,
+        rho: float = 1.0,
+        level: float = 0.95,
+        null: float = 0.0,
+        benchmark: str | Sequence[str] | None = None,
+    ) -> Sensitivity:
+        """What confounders that the formula does not have could make of the effect.
+
+        Their bias is at most ``|rho| sqrt(cf_y cf_d / (1 - cf_d)) sqrt(sigma2 nu2)``, with ``sigma2`` the mean square
+        of the outcome's residual and ``nu2`` that of the Riesz representer.
+
+        Parameters
+        ----------
+        cf_y : float
+            The share of the outcome's residual variance that they explain.
+        cf_d : float
+            Their gain in the variance of the Riesz representer; in a partially linear model the share of the
+            treatment's residual variance that they explain.
+        rho : float
+            Correlation of what they add to both; 1 is the worst.
+        level : float
+            Of one-sided limits of the bounds.
+        null : float
+            The hypothesis that the robustness values RV and RVa are of.
+        benchmark : str or sequence of str, optional
+            Covariates whose leaving out shows what shares are large: each entry a set, ``"x"`` or ``"x + z"``. The
+            model is fitted again without them, on the same folds.
+
+        Returns
+        -------
+        Sensitivity
+
+        Raises
+        ------
+        CapabilityError
+            For models without such bounds.
+        OptionError
+            For shares outside of [0, 1).
+
+        References
+        ----------
+        Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis (2022). Python: ``DoubleML``'s ``sensitivity_analysis``.
+        """
+        scores = self._scores("sensitivity()")
+        if self.query is None or self.query.split:
+            raise CapabilityError("sensitivity() is of the effects over everyone; ask the fit that these came from")
+        _check_shares(cf_y, cf_d, rho, null)
+        check_level(level)
+        bounds = tuple(self._bound(scores, k, level) for k in range(len(self.answer.labels)))
+        sets = [benchmark] if isinstance(benchmark, str) else list(benchmark or ())
+        found = self._benchmarks(scores, sets)
+        title = f"{title_of(self.fit.estimand)} of {self.call.frame.the_treatment.name} on {self.endog_names}"
+        return Sensitivity(
+            title, bounds, float(cf_y), float(cf_d), float(rho), level, float(null), found, self.covariance.label
+        )
+
+    def _bound(self, scores: Sequence[Score], k: int, level: float) -> Bound:
+        """An effect and the largest bias of it, with their covariance under the result's own request."""
+        w, label = self.call.frame.unit_weights, self.answer.labels[k]
+        parts = []
+        for score in scores:
+            assert score.moments is not None
+            one = Score(score.a[:, [k]], score.b[:, [k]])
+            bias = scored(["bias"], score.moments.bias[[k]], score.moments.psi_bias[:, [k]])
+            parts.append(stack([solved(one, [str(label)], w), bias]))
+        answer = Answer(median_of(parts), (label, Label("bias", "")))
+        covariance = self.call.covariance(answer, self.covariance.request, None)
+        values = np.array([part.theta for part in parts])
+        return Bound(str(label), values, covariance.matrix, critical_value(level, covariance.df))
+
+    def _benchmarks(self, scores: Sequence[Score], sets: Sequence[str]) -> pd.DataFrame:
+        """What leaving out sets of covariates gains in both shares."""
+        import pandas as pd
+
+        rows, w = [], self.call.frame.unit_weights
+        for text in sets:
+            names = variables(parse_expression(text))
+            short = registry.run(self.call.frame.without(names), self.call.options).outcomes
+            assert isinstance(short, ScoredOutcomes)
+            gains = np.array([_gains(long, other, w) for long, other in zip(scores, short.scores, strict=True)])
+            for label, numbers in zip(self.answer.labels, np.median(gains, axis=0).T, strict=True):
+                rows.append([text, str(label), *numbers])
+        return pd.DataFrame(rows, columns=["left_out", "effect", "cf_y", "cf_d", "rho", "delta_theta"])
+
+    def _scores(self, verb: str) -> tuple[Score, ...]:
+        """The scores behind the effects."""
+        found = self.fit.outcomes
+        assert isinstance(found, ScoredOutcomes)
+        if not found.scores and self.answer.measure.name == "difference":
+            raise CapabilityError(
+                f"{verb} is of the scores of cross-fitted learners; model='plr' and model='irm' have them, with the "
+                "learner 'rlasso' too"
+            )
+        if not found.scores:
+            raise CapabilityError(f"{verb} is of a difference; this fit has measure={self.answer.measure.name!r}")
+        if verb == "sensitivity()" and found.scores[0].moments is None:
+            raise CapabilityError("bounds for omitted confounders are those of model='plr' and model='irm'")
+        return found.scores
+
+    # -- print -----------------------------------------------------------------------------------------------------
+
+    def _lines(self, level: float) -> list[str]:
+        """What coefficients are of."""
+        if not self.predictor or self.source is not None:
+            return super()._lines(level)
+        return [f"Best linear predictor of the effect by {self.predictor}"]
+
+    def _unanswered(self) -> set[str]:
+        gone = super()._unanswered()
+        outcomes = self.fit.outcomes
+        assert isinstance(outcomes, ScoredOutcomes)
+        if outcomes.basis is None or MODELS[outcomes.model].estimand:
+            gone |= {"means"}
+        if not outcomes.scores or outcomes.scores[0].signal is None:
+            gone |= {"cate"}
+        if not outcomes.scores or outcomes.scores[0].moments is None or self.query is None or self.query.split:
+            gone |= {"sensitivity"}
+        return gone | ({"gate"} if "by" in gone else set())
+
+
+def _check_shares(cf_y: Any, cf_d: Any, rho: Any, null: Any) -> None:
+    for name, value in (("cf_y", cf_y), ("cf_d", cf_d)):
+        if not is_number(value) or not 0 <= value < 1:
+            raise OptionError(f"{name}={shown(value)}: a share from 0 to below 1")
+    if not is_number(rho) or not -1 <= rho <= 1:
+        raise OptionError(f"rho={shown(rho)}: a correlation from -1 to 1")
+    if not is_number(null):
+        raise OptionError(f"null={shown(null)}: the value of the effect that is the hypothesis, a number")
+
+
+def _gains(long: Score, short: Score, w: Array) -> Array:
+    """Shares that left-out covariates gain, the correlation that their bias shows, and the change (4, q)."""
+    a, b = long.moments, short.moments
+    assert a is not None and b is not None
+    cf_y = np.clip(b.sigma2 / a.sigma2 - 1, 0, 1)
+    cf_d = np.clip(a.nu2 / b.nu2 - 1, 0, 1)
+    change = root(short, w) - root(long, w)
+    gain, other = b.sigma2 - a.sigma2, a.nu2 - b.nu2
+    both = (gain > 0) & (other > 0)
+    size = np.sqrt(np.where(both, gain * other, 1.0))
+    rho = np.where(both, np.clip(np.abs(change) / size, 0, 1), 1.0) * np.sign(change)
+    return np.array([cf_y, cf_d, rho, change])

@@ -1,0 +1,306 @@
+"""Double machine learning: scores solved by hand on given folds, bounds, projections, folds, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+from causalformula.backends.doubly_robust.dml_models import _linear_score
+from causalformula.backends.doubly_robust.scores import Score, root
+from causalformula.backends.learning.folds import GivenFolds, make_folds
+from causalformula.numerics.omitted import equal_shares, robustness, strength
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(N, 2))
+    z = rng.integers(0, 2, N)
+    d = (rng.random(N) < 1 / (1 + np.exp(-(x[:, 0] + 2 * z - 1)))).astype(int)
+    q = x[:, 0] + z + rng.normal(size=N)
+    return pd.DataFrame(
+        {
+            "y": d + x[:, 0] + rng.normal(size=N), "d": d, "q": q, "z": z, "x1": x[:, 0], "x2": x[:, 1],
+            "lev": np.array(["a", "b", "c"])[np.arange(N) % 3], "fold": np.arange(N) % 3, "other": np.arange(N) // 40,
+            "g": np.arange(N) % 12, "h": np.arange(N) // 12, "w": rng.integers(1, 4, N),
+        }
+    )  # fmt: skip
+
+
+PLR = "y ~ treat(q) + adjust(x1 + x2)"
+
+
+def residuals(data, name, fold):
+    """Out-of-fold residuals of least squares, by numpy."""
+    X, y = np.column_stack([np.ones(len(data)), data[["x1", "x2"]]]), data[name].to_numpy(dtype=float)
+    out = np.empty(len(data))
+    for k in np.unique(fold):
+        train = fold != k
+        out[~train] = y[~train] - X[~train] @ np.linalg.lstsq(X[train], y[train], rcond=None)[0]
+    return out
+
+
+# ---- estimates and folds ---------------------------------------------------------------------------------------------
+
+
+def test_partially_linear_regression_by_hand(data):
+    fit = cf.fit(PLR, data, "dml", folds="fold")
+    u, v = (residuals(data, name, data["fold"].to_numpy()) for name in ("y", "q"))
+    theta = (v @ u) / (v @ v)
+    error = np.sqrt(((v * (u - theta * v)) ** 2).sum()) / (v @ v)
+    np.testing.assert_allclose([fit.estimate, fit.std_error], [theta, error], rtol=1e-10)
+    assert "Variance-weighted partial effect of q on y" in str(fit) and "3 folds, as given" in str(fit)
+
+
+def test_repetitions_by_hand(data):
+    fit = cf.fit(PLR, data, "dml", folds=["fold", "other"])
+    each = [cf.fit(PLR, data, "dml", folds=name) for name in ("fold", "other")]
+    theta = np.array([one.estimate for one in each])
+    spread = np.array([one.std_error for one in each]) ** 2 + (theta - theta.mean()) ** 2
+    np.testing.assert_allclose([fit.estimate, fit.std_error**2], [theta.mean(), spread.mean()], rtol=1e-12)
+
+
+def test_folds_as_an_array_are_those_of_the_columns(data):
+    array = data[["fold", "other"]].to_numpy()
+    one, other = (cf.fit(PLR, data, "dml", folds=folds, subset="x1 > -1") for folds in (array, ["fold", "other"]))
+    pd.testing.assert_frame_equal(one.tidy(), other.tidy())
+    assert one.folds.shape == (one.nobs, 2)
+
+
+@pytest.mark.parametrize("formula", [PLR, "y ~ treat(d) + adjust(x1 + x2)", "y ~ treat(d) + adjust(x1) + iv(z)"])
+def test_whole_weights_are_repeated_rows_in_their_folds(data, formula):
+    rows = np.repeat(np.arange(N), data["w"])
+    one = cf.fit(f"{formula} + weights(w)", data, "dml", folds="fold")
+    repeated = data.iloc[rows].reset_index(drop=True).assign(row=rows)
+    many = cf.fit(formula, repeated, "dml", folds="fold", vcov="CR0 ~ row")
+    np.testing.assert_allclose([one.estimate, one.std_error], [many.estimate, many.std_error], rtol=1e-7)
+
+
+def test_rows_of_crossed_clusters_are_never_learned_from(data):
+    frame = cf.fit(f"{PLR} + cluster(g + h)", data, "dml", folds=3).call.frame
+    folds = make_folds(frame, 3, 2, 0)
+    assert folds.size == 9 and folds.repeats == 2
+    g, h = data["g"].to_numpy(), data["h"].to_numpy()
+    for r in range(2):
+        for k in range(9):
+            inside, outside = folds.inside(r, k), folds.outside(r, k)
+            assert inside.any() and outside.any()
+            assert not set(g[inside]) & set(g[outside]) and not set(h[inside]) & set(h[outside])
+
+
+def test_a_treatment_with_levels_has_bands(data):
+    fit = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml")
+    assert fit.fit.method.startswith("double machine learning, interactive regression")
+    assert len(fit.simultaneous(seed=1, reps=200).table) == 2
+
+
+def test_the_default_model_is_that_of_the_roles(data):
+    words = {
+        "treat(q)": "partially linear regression", "treat(d)": "interactive regression",
+        "treat(d) + iv(z)": "interactive IV", "treat(q) + iv(z)": "partially linear IV",
+        "treat(d) + iv(x2)": "linear IV",
+    }  # fmt: skip
+    for roles, word in words.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert word in cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml").fit.method
+
+
+def test_a_contrast_of_a_dose_is_a_multiple(data):
+    plain = cf.fit(PLR, data, "dml")
+    for contrast, size in (((1, 3), 2.0), (-0.5, -0.5), ("slope", 1.0), ("sd", float(data["q"].std()))):
+        for score in ("partialling_out", "iv_type"):
+            base = cf.fit(PLR, data, "dml", score=score)
+            fit = cf.fit(PLR, data, "dml", contrast=contrast, score=score)
+            np.testing.assert_allclose(fit.estimate, size * base.estimate)
+            np.testing.assert_allclose(fit.std_error, abs(size) * base.std_error)
+    assert plain.tidy()["contrast"].item() == "+1"
+
+
+def test_a_one_sided_instrument(data):
+    """Nobody takes the treatment without the offer: there is nothing to learn of them."""
+    data = data.assign(d=data["d"] * data["z"])
+    fit = cf.fit("y ~ treat(d) + adjust(x1) + iv(z)", data, "dml")
+    assert fit.fit.estimand == "LATE" and "treatment at z = 0" not in fit.predictions()
+    assert np.isfinite(fit.std_error)
+
+
+def test_a_weak_instrument_is_told(data):
+    noise = np.random.default_rng(5).integers(0, 2, N)
+    for treatment in ("d", "q"):
+        with pytest.warns(cf.CausalFormulaWarning, match=r"weak instrument.* F"):
+            cf.fit(f"y ~ treat({treatment}) + adjust(x1) + iv(n)", data.assign(n=noise), "dml")
+
+
+# ---- effects that vary -----------------------------------------------------------------------------------------------
+
+
+def test_groups_are_those_of_by(data):
+    for formula, options in ((PLR, {"score": "iv_type"}), (PLR, {}), ("y ~ treat(d) + adjust(x1)", {})):
+        fit = cf.fit(f"{formula} + modify(lev)", data, "dml", **options)
+        pd.testing.assert_frame_equal(fit.gate().tidy(), fit.by("lev").tidy())
+        # a saturated projection is the groups' effects, and its test is that of their equality
+        cate = fit.cate("lev")
+        rows = pd.DataFrame({"lev": ["a", "b", "c"]})
+        np.testing.assert_allclose(fit.cate("lev", at=rows).tidy()["std.error"], fit.gate().tidy()["std.error"])
+        assert cate.test.p_value == pytest.approx(fit.gate().test.p_value)
+        assert cate.with_vcov("HC0").test.p_value == pytest.approx(cate.test.p_value)
+        assert "Best linear predictor of the effect by lev" in str(cate)
+
+
+def test_groups_under_repetitions_carry_their_own_residuals(data):
+    """Scores have each row's own outcome: nothing is said of columns that are no modifiers, however often one fits."""
+    fit = cf.fit("y ~ treat(d) + adjust(x1)", data, "dml", repeats=3)
+    assert "is not in modify" not in str(fit.by("lev"))
+
+
+# ---- omitted confounders ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("g", [False, True])
+def test_errors_of_bounds_by_reweighting(g):
+    """The influences of theta, of its largest bias and so of both bounds are their derivatives in the weights."""
+    rng = np.random.default_rng(1)
+    y, d, mean, v = rng.normal(size=(4, 60))
+    w, structure = np.ones(60), mean if g else None
+
+    def values(w):
+        score = _linear_score(y, d, mean, v, structure, w)
+        return score, root(score, w)[0], score.moments.bias[0]
+
+    score, theta, _ = values(w)
+    psi = -60 * (score.a * theta + score.b)[:, 0] / score.a.sum()
+    for row in (0, 9, 30):
+        step = np.zeros(60)
+        step[row] = 1e-5
+        (_, up, high), (_, down, low) = values(w + step), values(w - step)
+        assert psi[row] == pytest.approx(60 * (up - down) / 2e-5, rel=1e-6)
+        if not g:  # with g the residual's mean square moves with theta too, by what has mean zero
+            assert score.moments.psi_bias[row, 0] == pytest.approx(60 * (high - low) / 2e-5, rel=1e-6)
+
+
+def test_robustness_values_take_the_bound_and_its_limit_to_the_null(data):
+    fit = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml", repeats=3)
+    for null in (0.0, 2.0):
+        found = fit.sensitivity(null=null)
+        row = found.to_frame().iloc[0]
+        side = "lower" if null == 0 else "upper"
+        for value, share in (("theta", row["rv"]), ("ci", row["rva"])):
+            assert 0 < share < 1
+            at = fit.sensitivity(cf_y=share, cf_d=share).to_frame().iloc[0]
+            assert at[f"{value}.{side}"] == pytest.approx(null, abs=1e-9)
+    assert fit.sensitivity(null=fit.estimate).to_frame()["rv"].item() == 0
+
+
+def test_shares_and_strengths():
+    assert equal_shares(strength(0.3, 0.3, 0.7), 0.7) == pytest.approx(0.3, rel=1e-14)
+    assert equal_shares(strength(1e-9, 1e-9, 1.0), 1.0) == pytest.approx(1e-9, rel=1e-12)
+    assert robustness(lambda size: -1.0, 1.0) == 0 and robustness(lambda size: 1.0, 1.0) == 1
+    assert equal_shares(0.5, 0.0) == 1
+
+
+def test_bounds_are_the_scenario_of_the_contours(data):
+    found = cf.fit(PLR, data, "dml").sensitivity(0.1, 0.1, benchmark=["x1"])
+    grid = found.contour(size=2, most=0.1)
+    assert grid.iloc[1, 1] == pytest.approx(found.to_frame()["theta.lower"].item())
+    assert grid.iloc[0, 0] == pytest.approx(found.to_frame()["theta"].item())
+    assert found.plot().get_xlabel().startswith("cf_d")
+    assert "RV (%)" in str(found) and "without them" not in str(found) and "x1" in str(found)
+
+
+def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
+    fit = cf.fit("y ~ treat(d) + poly(x1, 2) + x1:x2 + x2 + outcome(I(x1^3))", data, "dml")
+    short = cf.fit("y ~ treat(d) + x2", data, "dml")
+    found = fit.sensitivity(benchmark="x1").benchmarks.iloc[0]
+    assert found["delta_theta"] == pytest.approx(short.estimate - fit.estimate, rel=1e-9)
+
+
+# ---- when something is wrong -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "formula", "options"),
+    [
+        (
+            cf.OptionError, "model='plr' does not use iv(...); model='pliv' or model='iivm' does",
+            "treat(d) + iv(z)", {"model": "plr"},
+        ),
+        (cf.OptionError, "model='pliv' needs an instrument: iv(z)", "treat(d)", {"model": "pliv"}),
+        (cf.DataError, "iv(...) has 120 values; use model='pliv'", "treat(d) + iv(x2)", {"model": "iivm"}),
+        (
+            cf.CapabilityError, "does not take a treatment of the kind dose; model='plr' or",
+            "treat(q)", {"model": "irm"},
+        ),
+        (
+            cf.CapabilityError, "does not take a treatment of the kind several levels; model='irm'",
+            "treat(lev)", {"model": "plr"},
+        ),
+        (cf.OptionError, "estimand='ATT' needs arms; 'q' is a dose", "treat(q)", {"estimand": "ATT"}),
+        (
+            cf.OptionError, "gives the Variance-weighted partial effect, and not the ATT",
+            "treat(d)", {"model": "plr", "estimand": "ATT"},
+        ),
+        (
+            cf.OptionError, "gives the ATE, the ATT or the ATC, and not the LATE; model='iivm' does",
+            "treat(d)", {"estimand": "LATE"},
+        ),
+        (cf.OptionError, "score= has no part in model='irm'", "treat(d)", {"score": "iv_type"}),
+        (cf.OptionError, "bounds= has no part in model='plr'", "treat(q)", {"bounds": 0.1}),
+        (cf.OptionError, "instrument_model= has no part", "treat(q)", {"instrument_model": "ridge"}),
+        (cf.OptionError, "measure='ratio' compares mean potential outcomes", "treat(q)", {"measure": "ratio"}),
+        (cf.OptionError, "unknown model 'plm'", "treat(q)", {"model": "plm"}),
+        (cf.OptionError, "a number of folds, the name of a column", "treat(q)", {"folds": np.array([0.5])}),
+        (cf.DataError, "folds= has 3 rows, and the data have 120", "treat(q)", {"folds": [0, 1, 2]}),
+        (cf.DataError, "given folds are at least two", "treat(q)", {"folds": np.zeros(N, int)}),
+        (cf.DataError, "the given folds split clusters of g", "treat(q) + cluster(g)", {"folds": np.arange(N) // 40}),
+        (cf.OptionError, "repeats=3, and folds= gives 1", "treat(q)", {"folds": "fold", "repeats": 3}),
+        (cf.OptionError, "the data have no column 'nosuch'", "treat(q)", {"folds": "nosuch"}),
+        (cf.CapabilityError, "does not use offset(...): its learners have no place", "treat(q) + offset(x2)", {}),
+        (cf.IdentificationError, "nothing is left of q", "treat(q) + I(2 * q2)", {}),
+        (cf.IdentificationError, "nothing is left of x2", "treat(q) + iv(x2) + I(2 * x2)", {}),
+        (cf.OptionError, "one instrument, and iv(...) has 2 columns", "treat(q) + iv(z + x2)", {"score": "iv_type"}),
+    ],
+)  # fmt: skip
+def test_what_is_refused(data, kind, message, formula, options):
+    with pytest.raises(kind) as caught:
+        cf.fit(f"y ~ {formula} + adjust(x1)", data.assign(q2=data["q"]), "dml", **options)
+    assert message in str(caught.value)
+
+
+def test_verbs_that_have_no_answer(data):
+    late = cf.fit("y ~ treat(d) + x1 + iv(z)", data, "dml")
+    ratio = cf.fit("exp(y) ~ treat(d) + x1", data, "dml", measure="ratio")
+    linear, att = cf.fit(PLR, data, "dml"), cf.fit("y ~ treat(d) + x1", data, "dml", estimand="ATT")
+    gone = {
+        late: {"means", "cate", "sensitivity"}, ratio: {"cate", "sensitivity"}, linear: {"means"}, att: {"cate"},
+        linear.by("lev"): {"by", "gate", "sensitivity"},
+    }  # fmt: skip
+    for fit, verbs in gone.items():
+        assert not verbs & set(dir(fit))
+    calls = (late.cate, late.sensitivity, ratio.cate, ratio.sensitivity, linear.means, att.cate)
+    for call in (*calls, linear.by("lev").sensitivity):
+        with pytest.raises((cf.CapabilityError, cf.OptionError)):
+            call()
+    with pytest.raises(cf.OptionError, match=r"cate\('x \+ z'\)"):
+        linear.cate()
+    with pytest.raises(cf.OptionError, match=r"cf_d=1: a share"):
+        linear.sensitivity(cf_d=1)
+    with pytest.raises(cf.OptionError, match="no covariate of the formula has 'x3'"):
+        linear.sensitivity(benchmark="x3")
+
+
+def test_folds_are_read_once():
+    assert repr(GivenFolds(("f",))) == "['f']"
+    options = cf.DML(folds=np.arange(6) % 2)
+    assert "<folds of 6 rows>" in repr(options) and isinstance(options.folds, GivenFolds)
+
+
+def test_a_score_that_stands_still_has_no_root():
+    with pytest.raises(cf.IdentificationError):
+        root(Score(np.zeros((4, 1)), np.ones((4, 1))), np.ones(4))
