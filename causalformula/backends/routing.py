@@ -27,8 +27,8 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     for role, words in PLANNED_ROLES.items():
         if spec.has(role):
             raise CapabilityError(
-                f"{role}(...) names no method: those of {words} alone come later{_readers(role)}. Without it the formula "
-                "asks for an effect by adjustment, which answers another question"
+                f"{role}(...) names no method: those of {words} alone come later{_readers(role)}. Without it the "
+                "formula asks for an effect by adjustment, which answers another question"
             )
     usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())

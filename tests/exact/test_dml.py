@@ -103,7 +103,8 @@ def test_a_treatment_with_levels_has_bands(data):
 def test_the_default_model_is_that_of_the_roles(data):
     words = {
         "treat(q)": "partially linear regression", "treat(d)": "interactive regression",
-        "treat(d) + iv(z)": "interactive IV", "treat(q) + iv(z)": "partially linear IV", "treat(d) + iv(x2)": "linear IV",
+        "treat(d) + iv(z)": "interactive IV", "treat(q) + iv(z)": "partially linear IV",
+        "treat(d) + iv(x2)": "partially linear IV",
     }  # fmt: skip
     for roles, word in words.items():
         with warnings.catch_warnings():
@@ -303,3 +304,21 @@ def test_folds_are_read_once():
 def test_a_score_that_stands_still_has_no_root():
     with pytest.raises(cf.IdentificationError):
         root(Score(np.zeros((4, 1)), np.ones((4, 1))), np.ones(4))
+
+
+def test_one_class_outside_a_fold(data):
+    """Within an arm it is what is known, and is told; of the treatment itself it is no treatment."""
+    offered = data["z"] == 1
+    d = np.where(offered, 1, 0)
+    d[np.flatnonzero(offered & (data["fold"] == 0))[:4]] = 0
+    fit = cf.fit("y ~ treat(d) + adjust(x1) + iv(z)", data.assign(d=d), "dml", folds="fold")
+    assert (fit.predictions()["treatment at z = 1 = 1"][data["fold"] == 0] == 1).all()
+    assert fit.learners().loc["treatment at z = 1", "weights"] == "constant in a fold"
+    with pytest.raises(cf.DataError, match=r"glm for the treatment, fold 1 of 3: all rows outside .* use fewer folds"):
+        cf.fit(
+            "y ~ treat(t) + adjust(x1)",
+            data.assign(t=(data["fold"] == 0).astype(int)),
+            "dml",
+            folds="fold",
+            model="plr",
+        )

@@ -134,6 +134,8 @@ def _predicted(
     where += f", repetition {job.repeat + 1}" if folds.repeats > 1 else ""
     if not train.any():
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
+    if task.kind == "classification" and len(only := np.unique(task.target(job.repeat)[train])) == 1:
+        return _constant(task, int(only[0]), int(inside.sum()), where)
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
     try:
@@ -148,6 +150,15 @@ def _predicted(
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"{where} predicts what are no probabilities")
     return values, str(getattr(fitted, "told_", ""))
+
+
+def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, str]:
+    """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
+    if task.rows is None:
+        raise DataError(f"{where}: all rows outside the fold have the same value; use fewer folds, or others")
+    values = np.zeros((rows, task.classes))
+    values[:, code] = 1.0
+    return values, "constant in a fold"
 
 
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:
