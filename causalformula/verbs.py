@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
     from causalformula.backends.did import DiD
-    from causalformula.backends.doubly_robust.dml import DML
+    from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.subclass import Subclass
     from causalformula.numerics.families import Family

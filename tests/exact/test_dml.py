@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.backends.doubly_robust.dml import MODELS
 from causalformula.backends.doubly_robust.dml_models import _linear_score
+from causalformula.backends.doubly_robust.dml_options import MODEL_NAMES
 from causalformula.backends.doubly_robust.scores import Score, root
 from causalformula.backends.learning.folds import GivenFolds, make_folds
 from causalformula.numerics.omitted import equal_shares, robustness, strength
@@ -322,3 +324,7 @@ def test_one_class_outside_a_fold(data):
             folds="fold",
             model="plr",
         )
+
+
+def test_every_model_has_its_name():
+    assert tuple(MODELS) == MODEL_NAMES

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
-from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, instruments, pliv, plr
-from causalformula.backends.doubly_robust.nuisances import GLM, CrossFitOptions
+from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, pliv, plr
+from causalformula.backends.doubly_robust.dml_options import DML, WORDS
+from causalformula.backends.doubly_robust.nuisances import GLM
 from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
-from causalformula.backends.learning.table import Learner, read_learner
-from causalformula.backends.options import one_of
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, DataError, OptionError
@@ -28,7 +26,6 @@ from causalformula.numerics.arrays import Array
 ARMS, LINEAR = (Kind.BINARY, Kind.MULTI), (Kind.BINARY, Kind.CONTINUOUS)
 # What a partially linear model gives where effects differ: an average that weighs by the treatment's residual variance.
 PARTIAL = "Variance-weighted partial effect"
-WORDS = {"partialling_out": "partialling-out", "iv_type": "IV-type"}
 
 MODELS: dict[str, Model] = {
     "plr": Model("partially linear regression", plr, LINEAR, (ATE,), PARTIAL, scored=True),
@@ -36,57 +33,6 @@ MODELS: dict[str, Model] = {
     "pliv": Model("partially linear IV regression", pliv, LINEAR, (ATE,), PARTIAL, iv=True, scored=True),
     "iivm": Model("interactive IV regression", iivm, (Kind.BINARY,), (ATE, LATE), LATE, iv=True, weighed=True),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class DML(CrossFitOptions):
-    """Options of ``method="dml"``: double machine learning.
-
-    Parameters
-    ----------
-    model : str, optional
-        ``"plr"``, ``Y = theta D + g(X) + e``; ``"irm"``, ``Y = g(D, X) + e``; with ``iv(z)`` ``"pliv"``, the first with
-        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels and
-        ``plr`` for a dose; with instruments ``iivm`` where both are binary, and ``pliv`` for others.
-    score : str
-        Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
-        treatment leaves of the outcome.
-    outcome_model, treatment_model, folds, repeats, seed, bounds
-        As in ``CrossFitOptions``; every learner is cross-fitted, ``"glm"`` too.
-    instrument_model : str or estimator
-        Of the instruments.
-    estimand, contrast, measure, family : optional
-        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
-        and ``iivm`` the LATE.
-    focal : optional
-        For ATT and ATC with several treatment levels: the level whose units are the target.
-    """
-
-    model: str | None = None
-    score: str = "partialling_out"
-    instrument_model: Any = GLM
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.model is not None:
-            one_of("model", self.model, MODELS)
-        one_of("score", self.score, WORDS)
-        read_learner(self.instrument_model, "instrument_model")
-
-    @property
-    def instrument_learner(self) -> Learner:
-        """The learner of the instruments."""
-        return read_learner(self.instrument_model, "instrument_model")
-
-    def chosen(self, frame: ModelFrame) -> str:
-        """The model: the one asked for, or that of the treatment and the instruments."""
-        if self.model is not None:
-            return self.model
-        binary = frame.the_treatment.kind is Kind.BINARY
-        if not frame.has("iv"):
-            return "plr" if frame.the_treatment.kind is Kind.CONTINUOUS else "irm"
-        Z, _ = instruments(frame)
-        return "iivm" if binary and Z.shape[1] == 1 and len(np.unique(Z)) == 2 else "pliv"
 
 
 def _refuse(frame: ModelFrame, options: DML, name: str) -> None:

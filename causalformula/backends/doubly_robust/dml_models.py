@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
+from causalformula.backends.doubly_robust.dml_options import DML, instruments
 from causalformula.backends.doubly_robust.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import Outcomes
@@ -18,14 +19,10 @@ from causalformula.backends.learning.folds import Folds, make_folds
 from causalformula.backends.learning.table import Features, Learner, classifies, features, refuse_kind
 from causalformula.errors import DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.parts import ADJUST, PROPENSITY, Part
+from causalformula.frame.parts import ADJUST, PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 
-if TYPE_CHECKING:
-    from causalformula.backends.doubly_robust.dml import DML
-
-INSTRUMENTS = Part("iv")
 # First stages below this F are told, as those of two-stage least squares are.
 WEAK = 10.0
 
@@ -171,13 +168,6 @@ def _linear_score(y: Array, unit: Array, mean: Array, v: Array, g: Array | None,
 
 
 # ---- with instruments ------------------------------------------------------------------------------------------------
-
-
-def instruments(frame: ModelFrame) -> tuple[Array, tuple[str, ...]]:
-    """The columns (n, k) of ``iv(...)`` and their names."""
-    design = frame.design(INSTRUMENTS)
-    first = 1 if design.intercept else 0
-    return design.X[:, first:], design.names[first:]
 
 
 def pliv(frame: ModelFrame, options: DML) -> Found:
