@@ -57,9 +57,10 @@ LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(COLUMNS, (str,)),
     **dict.fromkeys(("lambda_", "tols"), (float, int)),
     "focal": LEVEL,
+    "folds": (str, np.ndarray, pd.DataFrame),  # a column, or the folds themselves
     "contrast": (*LEVEL, list),
 }
-ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights")
+ABSENT = ("estimand", "focal", "trim", "discard", "ps", "by", "model", "base_weights", "bounds")
 QUESTION = ("outcome", "estimand", "contrast", "measure", "family", "vcov", "subset", "na_action", "contrasts", "env")
 
 
