@@ -256,6 +256,8 @@ def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
         (cf.OptionError, "bounds= has no part in model='plr'", "treat(q)", {"bounds": 0.1}),
         (cf.OptionError, "instrument_model= has no part", "treat(q)", {"instrument_model": "ridge"}),
         (cf.OptionError, "measure='ratio' compares mean potential outcomes", "treat(q)", {"measure": "ratio"}),
+        (cf.OptionError, "method='regression' has the others", "treat(q)", {"measure": "odds_ratio"}),
+        (cf.OptionError, "model='irm' has the others", "treat(d)", {"measure": "odds_ratio", "model": "plr"}),
         (cf.OptionError, "unknown model 'plm'", "treat(q)", {"model": "plm"}),
         (cf.OptionError, "a number of folds, the name of a column", "treat(q)", {"folds": np.array([0.5])}),
         (cf.DataError, "folds= has 3 rows, and the data have 120", "treat(q)", {"folds": [0, 1, 2]}),
@@ -324,6 +326,12 @@ def test_one_class_outside_a_fold(data):
             folds="fold",
             model="plr",
         )
+
+
+def test_a_learner_needs_covariates(data):
+    with pytest.raises(cf.DataError, match=r"ridge for the outcome, .* no covariates to learn from; add adjust"):
+        cf.fit("y ~ treat(q)", data, "dml", outcome_model="ridge")
+    assert np.isfinite(cf.fit("y ~ treat(q)", data, "dml").std_error)
 
 
 def test_every_model_has_its_name():

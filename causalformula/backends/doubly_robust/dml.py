@@ -205,6 +205,13 @@ def dml(frame: ModelFrame, options: DML) -> Fit:
     IdentificationError
         Where nothing is left of the treatment, or the instrument, given the covariates.
 
+    Notes
+    -----
+    With the same folds and learners the numbers are those of DoubleML 0.11, but for three. The variance of repetitions
+    is the median of ``V_r + (theta_r - theta)^2``, as in the first paper below, where DoubleML has the median of upper
+    limits; clusters that cross have Cameron, Gelbach and Miller's variance, where DoubleML sums in cells of folds and
+    takes nothing off; and of the bounds of ``sensitivity()`` each has the standard error that DoubleML gives the other.
+
     References
     ----------
     Chernozhukov, Chetverikov, Demirer, Duflo, Hansen, Newey and Robins (2018); Robinson (1988). Clusters that cross:

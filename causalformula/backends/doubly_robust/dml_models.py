@@ -58,9 +58,10 @@ class Found:
 def asked(frame: ModelFrame, options: DML) -> Contrast:
     """The comparison that is asked for, of which a linear effect is a multiple."""
     if options.measure != "difference":
+        other = "method='regression'" if frame.the_treatment.kind is Kind.CONTINUOUS else "model='irm'"
         raise OptionError(
             f"measure={options.measure!r} compares mean potential outcomes, and model={options.chosen(frame)!r} has a "
-            "difference only; model='irm' has the others"
+            f"difference only; {other} has the others"
         )
     return contrasts(frame.the_treatment, options.contrast, frame.sampled)[0]
 

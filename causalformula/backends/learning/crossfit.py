@@ -138,6 +138,8 @@ def _predicted(
         return _constant(task, int(only[0]), int(inside.sum()), where)
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
+    if not X.shape[1] and task.learner.name != "glm":
+        raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     try:
         fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
         values = _values(fitted, X[inside], task)
