@@ -4,7 +4,7 @@ from . import datasets, plots
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
-from .backends.doubly_robust.dml import DML
+from .backends.doubly_robust.dml_options import DML
 from .backends.doubly_robust.tmle import TMLE
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.regression import Regression

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from causalformula.backends.did import DiD
     from causalformula.backends.doubly_robust.aipw import AIPW
-    from causalformula.backends.doubly_robust.dml import DML
+    from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.subclass import Subclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from causalformula.formula.expressions.operators import floats
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.grammar import enclosed, plus, variables
-from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build
@@ -33,7 +32,6 @@ from causalformula.numerics.families import Family
 # A column of more numbers or dates than this is cut at its quartiles for effects by group.
 MOST_VALUES = 10
 BINOMIAL = ("binomial", "quasibinomial")
-COVARIATE_ROLES = ("adjust", "outcome", "propensity", "modify")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -175,30 +173,6 @@ class ModelFrame(BoundRows):
             bodies[role] = plus(enclosed(bodies[role]), Name(label)) if role in bodies else Name(label)
         kept = {k: v for k, v in self._memo.items() if k == "y"}
         return replace(self, values={**self.values, label: value}, bodies=bodies, _memo=kept)
-
-    def without(self, names: Collection[str]) -> ModelFrame:
-        """The same frame without the covariates' terms that hold any of some variables.
-
-        Raises
-        ------
-        OptionError
-            For a name that no covariate's term has.
-        """
-        bodies, met = dict(self.bodies), set[str]()
-        for role in COVARIATE_ROLES:
-            if role not in bodies:
-                continue
-            found = terms(bodies.pop(role), source=self.spec.source)
-            parts = [{name for i, _ in term for name in variables(found.variables[i])} for term in found.coding]
-            met |= {name for part in parts for name in part}
-            for label, part in zip(found.term_labels, parts, strict=True):
-                if not part & set(names):
-                    own = parse_expression(label)
-                    bodies[role] = plus(bodies[role], own) if role in bodies else own
-        for name in names:
-            if name not in met:
-                raise OptionError(f"no covariate of the formula has {name!r}{choose(name, sorted(met))}")
-        return replace(self, bodies=bodies, _memo={k: v for k, v in self._memo.items() if k == "y"})
 
     # -- outcome and treatment -------------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.backends.doubly_robust.dml import MODELS
 from causalformula.backends.doubly_robust.dml_models import _linear_score
+from causalformula.backends.doubly_robust.dml_options import MODEL_NAMES
 from causalformula.backends.doubly_robust.scores import Score, root
 from causalformula.backends.learning.folds import GivenFolds, make_folds
 from causalformula.numerics.omitted import equal_shares, robustness, strength
@@ -104,7 +106,7 @@ def test_the_default_model_is_that_of_the_roles(data):
     words = {
         "treat(q)": "partially linear regression", "treat(d)": "interactive regression",
         "treat(d) + iv(z)": "interactive IV", "treat(q) + iv(z)": "partially linear IV",
-        "treat(d) + iv(x2)": "linear IV",
+        "treat(d) + iv(x2)": "partially linear IV",
     }  # fmt: skip
     for roles, word in words.items():
         with warnings.catch_warnings():
@@ -254,6 +256,8 @@ def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
         (cf.OptionError, "bounds= has no part in model='plr'", "treat(q)", {"bounds": 0.1}),
         (cf.OptionError, "instrument_model= has no part", "treat(q)", {"instrument_model": "ridge"}),
         (cf.OptionError, "measure='ratio' compares mean potential outcomes", "treat(q)", {"measure": "ratio"}),
+        (cf.OptionError, "method='regression' has the others", "treat(q)", {"measure": "odds_ratio"}),
+        (cf.OptionError, "model='irm' has the others", "treat(d)", {"measure": "odds_ratio", "model": "plr"}),
         (cf.OptionError, "unknown model 'plm'", "treat(q)", {"model": "plm"}),
         (cf.OptionError, "a number of folds, the name of a column", "treat(q)", {"folds": np.array([0.5])}),
         (cf.DataError, "folds= has 3 rows, and the data have 120", "treat(q)", {"folds": [0, 1, 2]}),
@@ -304,3 +308,31 @@ def test_folds_are_read_once():
 def test_a_score_that_stands_still_has_no_root():
     with pytest.raises(cf.IdentificationError):
         root(Score(np.zeros((4, 1)), np.ones((4, 1))), np.ones(4))
+
+
+def test_one_class_outside_a_fold(data):
+    """Within an arm it is what is known, and is told; of the treatment itself it is no treatment."""
+    offered = data["z"] == 1
+    d = np.where(offered, 1, 0)
+    d[np.flatnonzero(offered & (data["fold"] == 0))[:4]] = 0
+    fit = cf.fit("y ~ treat(d) + adjust(x1) + iv(z)", data.assign(d=d), "dml", folds="fold")
+    assert (fit.predictions()["treatment at z = 1"][data["fold"] == 0] == 1).all()
+    assert fit.learners().loc["treatment at z = 1", "told"] == "constant in a fold"
+    with pytest.raises(cf.DataError, match=r"glm for the treatment, fold 1 of 3: all rows outside .* use fewer folds"):
+        cf.fit(
+            "y ~ treat(t) + adjust(x1)",
+            data.assign(t=(data["fold"] == 0).astype(int)),
+            "dml",
+            folds="fold",
+            model="plr",
+        )
+
+
+def test_a_learner_needs_covariates(data):
+    with pytest.raises(cf.DataError, match=r"ridge for the outcome, .* no covariates to learn from; add adjust"):
+        cf.fit("y ~ treat(q)", data, "dml", outcome_model="ridge")
+    assert np.isfinite(cf.fit("y ~ treat(q)", data, "dml").std_error)
+
+
+def test_every_model_has_its_name():
+    assert tuple(MODELS) == MODEL_NAMES

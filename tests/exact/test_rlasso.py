@@ -205,7 +205,7 @@ def test_nothing_left_of_the_treatment(many):
 def test_learner(many):
     """By name in any cross-fitted method; it tells how many columns it keeps, and takes no weights."""
     fit = cf.fit(FORMULA.replace("treat(d)", "treat(a)"), many, "aipw", model="rlasso", folds=2)
-    assert fit.learners()["weights"].str.contains("of 100 columns").all()
+    assert fit.learners()["told"].str.contains("of 100 columns").all()
     with pytest.raises(OptionError, match=r"RLassoRegressor takes no sample weights.*use one whose fit"):
         cf.fit(FORMULA.replace("treat(d)", "treat(a)") + "+ weights(w)", many, "aipw", model="rlasso", folds=2)
     with pytest.raises(DataError, match=r"3 classes.*use 'lasso'"):

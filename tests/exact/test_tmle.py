@@ -108,7 +108,7 @@ def test_one_step_for_all_folds(options):
         scores = []
         for a in (0, 1):
             m = np.clip((seen[f"outcome at a = {a}"] - low) / width, 0.0005, 0.9995)
-            w = (data["a"] == a) / np.clip(seen[f"treatment = {a}"], bound, 1)
+            w = (data["a"] == a) / np.clip(seen[f"a = {a}"], bound, 1)
             y = (data["y"] - low) / width
             epsilon = brentq(lambda e, w=w, y=y, m=m: w @ (y - expit(logit(m) + e)), -3, 3, xtol=1e-14)
             new = expit(logit(m) + epsilon)

@@ -71,6 +71,7 @@ LOOSE: dict[str, tuple[type, ...]] = {
     "caliper": (float, int, dict),
     "cutpoints": (dict, np.ndarray),
     "focal": LEVEL,
+    "folds": (str, np.ndarray, pd.DataFrame),  # a column, or the folds themselves
     "contrast": (*LEVEL, list),
 }
 QUESTION = ("outcome", "estimand", "contrast", "measure", "family", "vcov", "subset", "na_action", "contrasts", "env")

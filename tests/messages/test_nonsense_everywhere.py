@@ -113,6 +113,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold"), ("number",)),
     # columns, which the data know or do not
     **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),
+    "folds": ("text", "empty text", "array", "frame"),
     **dict.fromkeys(("weights", "subclass"), ("text", "empty text")),
     "time": ("text",),
     **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),

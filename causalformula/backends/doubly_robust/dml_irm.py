@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from causalformula.backends.contrasts import Contrast, contrasts
 from causalformula.backends.doubly_robust.augmented import learned_means
 from causalformula.backends.doubly_robust.dml_models import Found, words_of
+from causalformula.backends.doubly_robust.dml_options import DML
 from causalformula.backends.doubly_robust.fitted import target_share
 from causalformula.backends.doubly_robust.nuisances import CrossFitted, cross_fitted
 from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
@@ -19,9 +19,6 @@ from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.target import target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array
-
-if TYPE_CHECKING:
-    from causalformula.backends.doubly_robust.dml import DML
 
 
 def irm(frame: ModelFrame, options: DML) -> Found:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
+from causalformula.backends.doubly_robust.dml_options import DML, instruments
 from causalformula.backends.doubly_robust.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import Fit, Outcomes
@@ -19,16 +20,10 @@ from causalformula.backends.learning.objects import classifies
 from causalformula.backends.learning.table import Features, Learner, features, refuse_kind
 from causalformula.errors import DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.parts import ADJUST, PROPENSITY, Part
+from causalformula.frame.parts import ADJUST, PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 
-if TYPE_CHECKING:
-    from causalformula.backends.doubly_robust.dml import DML
-
-# What a partially linear model gives where effects differ: an average that weighs by the treatment's residual variance.
-PARTIAL = "Variance-weighted partial effect"
-INSTRUMENTS = Part("iv")
 # First stages below this F are told, as those of two-stage least squares are.
 WEAK = 10.0
 
@@ -64,9 +59,10 @@ class Found:
 def asked(frame: ModelFrame, options: DML) -> Contrast:
     """The comparison that is asked for, of which a linear effect is a multiple."""
     if options.measure != "difference":
+        other = "method='regression'" if frame.the_treatment.kind is Kind.CONTINUOUS else "model='irm'"
         raise OptionError(
             f"measure={options.measure!r} compares mean potential outcomes, and model={options.chosen(frame)!r} has a "
-            "difference only; model='irm' has the others"
+            f"difference only; {other} has the others"
         )
     return contrasts(frame.the_treatment, options.contrast, frame.sampled)[0]
 
@@ -91,7 +87,7 @@ def number(learner: Learner, name: str, binary: bool, found: Features, y: Array,
         "classification" if binary and (learner.given is None or classifies(learner.given)) else "regression"
     )
     refuse_kind(learner, kind, option)
-    return Task(name, learner, kind, found, y)
+    return Task(name, learner, kind, found, y, option=option)
 
 
 def means_of(learned: Learned) -> Array:
@@ -155,7 +151,7 @@ def _structure(
     """``g(x) = E[Y - theta D | x]``, with the theta (repeats,) of a first estimate."""
     learner = options.outcome_learner
     refuse_kind(learner, "regression", "outcome_model")
-    task = Task("structure", learner, "regression", surface, y[:, None] - unit[:, None] * first)
+    task = Task("structure", learner, "regression", surface, y[:, None] - unit[:, None] * first, option="outcome_model")
     return cross_fit([task], folds, frame.weights)[0]
 
 
@@ -176,13 +172,6 @@ def _linear_score(y: Array, unit: Array, mean: Array, v: Array, g: Array | None,
 
 
 # ---- with instruments ------------------------------------------------------------------------------------------------
-
-
-def instruments(frame: ModelFrame) -> tuple[Array, tuple[str, ...]]:
-    """The columns (n, k) of ``iv(...)`` and their names."""
-    design = frame.design(INSTRUMENTS)
-    first = 1 if design.intercept else 0
-    return design.X[:, first:], design.names[first:]
 
 
 def pliv(frame: ModelFrame, options: DML) -> Found:
@@ -254,8 +243,7 @@ def iivm(frame: ModelFrame, options: DML) -> Found:
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
     (y, binary), d, codes = outcome_of(frame, options), received(frame), z.astype(np.intp)
     surface, scores, given = (features(frame, part) for part in (COVARIATES, PROPENSITY, ADJUST))
-    refuse_kind(options.instrument_learner, "classification", "instrument_model")
-    tasks = [Task("instrument", options.instrument_learner, "classification", given, codes)]  # type: ignore[arg-type]
+    tasks = [_instrument(options, given, codes)]
     for level in (0, 1):
         at, rows = f"at {name} = {levels[level]}", codes == level
         for what, learner, is_binary, X, target, option in (
@@ -265,7 +253,7 @@ def iivm(frame: ModelFrame, options: DML) -> Found:
             if what == "treatment" and len(np.unique(target[rows])) == 1:
                 continue  # one-sided: nobody takes it, or everybody does, and there is nothing to learn
             task = number(learner, f"{what} {at}", is_binary, X, target, option)
-            tasks.append(Task(task.name, learner, task.kind, X, target, rows))
+            tasks.append(replace(task, rows=rows))
     found = {each.task.name: each for each in cross_fit(tasks, folds, frame.weights)}
     out, notes = [], list[str]()
     P = found["instrument"].predictions
@@ -293,6 +281,13 @@ def iivm(frame: ModelFrame, options: DML) -> Found:
             "interval is too short"
         )
     return Found(out, found, folds, words_of(tasks), tuple(notes))
+
+
+def _instrument(options: DML, given: Features, codes: Any) -> Task:
+    """The instrument's probabilities as what is to be learned."""
+    learner, option = options.instrument_learner, "instrument_model"
+    refuse_kind(learner, "classification", option)
+    return Task("instrument", learner, "classification", given, codes, option=option)
 
 
 def binary_instrument(frame: ModelFrame) -> tuple[Array, str, tuple[str, str]]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.doubly_robust.augmented import learned_means
-from causalformula.backends.doubly_robust.dml_models import PARTIAL, asked, received, step
+from causalformula.backends.doubly_robust.dml_models import asked, received, step
+from causalformula.backends.doubly_robust.dml_options import PARTIAL
 from causalformula.backends.doubly_robust.nuisances import (
     COVARIATES,
     LEARNED_BOUNDS,

@@ -137,10 +137,12 @@ def _predicted(
     where = _where(task, job, folds)
     if not train.any():
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    if task.kind == "classification" and np.ptp(task.y[train]) == 0:
-        raise DataError(f"{where}: all rows to learn from have the same value, so there are no classes to tell apart")
+    if task.kind == "classification" and len(only := np.unique(task.target(job.repeat)[train])) == 1:
+        return _constant(task, int(only[0]), int(inside.sum()), where)
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
+    if not X.shape[1] and task.learner.name != "glm":
+        raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     try:
         fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
@@ -172,6 +174,15 @@ def _given(task: Task) -> str:
     return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
+def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, str]:
+    """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
+    if task.rows is None:
+        raise DataError(f"{where}: all rows outside the fold have the same value; use fewer folds, or others")
+    values = np.zeros((rows, task.classes))
+    values[:, code] = 1.0
+    return values, "constant in a fold"
+
+
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:
     return model.fit(X, y) if weights is None else fit_weighted(model, X, y, weights)
 
@@ -189,6 +200,8 @@ def unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
     """A note for each function that a learner predicts the same for all rows of a fold, having learned nothing."""
     notes = []
     for each in learned:
+        if not each.task.learner.matrix(each.task.features).shape[1]:
+            continue  # there was nothing to learn from
         values = each.predictions.reshape(len(folds.codes), folds.repeats, -1)
         parts = [values[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
         flat = sum(len(part) > 1 and not np.ptp(part, axis=0).any() for part in parts)

@@ -53,17 +53,21 @@ def read_folds(value: Any) -> int | GivenFolds:
     if isinstance(value, (list, tuple)) and value and all(isinstance(name, str) for name in value):
         return GivenFolds(tuple(value))
     if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
-        return _labels(np.asarray(value))
+        return _labels(value)
     return whole("folds", value, "folds of the cross-fitting", MOST_FOLDS, 2)
 
 
-def _labels(found: Any) -> GivenFolds:
+def _labels(value: Any) -> GivenFolds:
+    try:
+        found = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        found = np.empty(0)
     numbers = (
         found.dtype.kind in "iuf" and found.ndim in (1, 2) and found.size and bool((found == np.rint(found)).all())
     )
     if not numbers:
         raise OptionError(
-            f"folds={shown(found)}: a number of folds, the name of a column, or whole numbers, one for each row of the "
+            f"folds={shown(value)}: a number of folds, the name of a column, or whole numbers, one for each row of the "
             "data (a column for each repetition)"
         )
     return GivenFolds(labels=found.reshape(len(found), -1).astype(np.intp))
@@ -191,8 +195,8 @@ def _refuse_lone(folds: Folds, arms: Codes, names: tuple[str, ...], units: str) 
                 has = "shares clusters with" if folds.ways else "has"
                 raise DataError(
                     f"fold {k + 1} of {folds.size} {has} all rows of {arm}, so that outside it nothing is left to "
-                    f"learn that arm from: folds never split a cluster of {units}, and too few have this arm. Use another "
-                    "seed=, fewer folds, or two glms, which need no folds"
+                    f"learn that arm from: folds never split a cluster of {units}, and too few have this arm. Use "
+                    "another seed=, fewer folds, or two glms, which need no folds"
                 )
 
 

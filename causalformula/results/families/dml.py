@@ -18,6 +18,7 @@ from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
+from causalformula.frame.leave_out import without
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.estimate import median_of, stack
 from causalformula.inference.requests import Vcov
@@ -57,6 +58,11 @@ class DMLResult(LearnedResult):
         -------
         DMLResult
             One row a group.
+
+        Raises
+        ------
+        OptionError
+            Where no name is given, and the formula has no modifier or several.
         """
         if name is not None:
             return self.by(name)
@@ -242,7 +248,7 @@ class DMLResult(LearnedResult):
         rows, w = [], self.call.frame.unit_weights
         for text in sets:
             names = variables(parse_expression(text))
-            short = registry.run(self.call.frame.without(names), self.call.options).outcomes
+            short = registry.run(without(self.call.frame, names), self.call.options).outcomes
             assert isinstance(short, ScoredOutcomes)
             gains = np.array([_gains(long, other, w) for long, other in zip(scores, short.scores, strict=True)])
             for label, numbers in zip(self.answer.labels, np.median(gains, axis=0).T, strict=True):

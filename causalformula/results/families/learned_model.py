@@ -182,7 +182,7 @@ class LearnedModel(Paged):
         """Titles and predictions of one function: the mean, the probability of 1, or those of the levels."""
         if values.ndim == 1:
             yield name, values
-        elif self.name != "treatment":
+        elif name != "treatment":  # in a part of the rows there are as many functions as parts
             yield name, values[:, 1]
         else:
             levels = self.frame.the_treatment.levels
@@ -191,7 +191,7 @@ class LearnedModel(Paged):
                 yield f"{self.frame.the_treatment.name} = {level}", values[:, k]
 
     def _seen(self, each: Learned, title: str) -> Array:
-        if self.name != "treatment" or each.predictions.ndim == 2:
+        if each.task.name != "treatment" or each.predictions.ndim == 2:
             return each.task.y.astype(float)
         treatment = self.frame.the_treatment
         titles = [f"{treatment.name} = {level}" for level in treatment.levels]

@@ -51,24 +51,83 @@ class Bound:
         return float(np.median(self.values[:, 0]))
 
     def theta(self, sign: int, size: float) -> float:
-        """The bound below (-1) or above (1) for confounders of a strength."""
+        """The bound for confounders of a strength.
+
+        Parameters
+        ----------
+        sign : int
+            -1 for the bound below, 1 for that above.
+        size : float
+            The strength, as a share of the largest bias.
+
+        Returns
+        -------
+        float
+        """
         return float(np.median(self.values[:, 0] + sign * size * self.values[:, 1]))
 
     def error(self, sign: int, size: float) -> float:
-        """Its standard error."""
+        """The standard error of the bound.
+
+        Parameters
+        ----------
+        sign : int
+            -1 for the bound below, 1 for that above.
+        size : float
+            The strength, as a share of the largest bias.
+
+        Returns
+        -------
+        float
+        """
         gradient = np.array([1.0, sign * size])
         return float(np.sqrt(gradient @ self.matrix @ gradient))
 
     def limit(self, sign: int, size: float) -> float:
-        """Its one-sided confidence limit."""
+        """The one-sided confidence limit of the bound.
+
+        Parameters
+        ----------
+        sign : int
+            -1 for the bound below, 1 for that above.
+        size : float
+            The strength, as a share of the largest bias.
+
+        Returns
+        -------
+        float
+        """
         return self.theta(sign, size) + sign * self.critical * self.error(sign, size)
 
     def at(self, value: str, sign: int, size: float) -> float:
-        """The bound, or its limit."""
+        """The bound, or its limit.
+
+        Parameters
+        ----------
+        value : {"theta", "ci"}
+        sign : int
+            -1 for the bound below, 1 for that above.
+        size : float
+            The strength, as a share of the largest bias.
+
+        Returns
+        -------
+        float
+        """
         return self.theta(sign, size) if value == "theta" else self.limit(sign, size)
 
     def side(self, null: float) -> int:
-        """Which bound is nearer to the null hypothesis."""
+        """Which bound is nearer to the null hypothesis.
+
+        Parameters
+        ----------
+        null : float
+
+        Returns
+        -------
+        int
+            -1 or 1.
+        """
         return 1 if null > self.estimate else -1
 
 
@@ -150,6 +209,11 @@ class Sensitivity(Shown):
         -------
         DataFrame
             A row a ``cf_y``, a column a ``cf_d``.
+
+        Raises
+        ------
+        OptionError
+            For an unknown value or effect, and shares outside of (0, 1).
         """
         import pandas as pd
 

@@ -1,0 +1,91 @@
+"""Options of double machine learning, and which model they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalformula.backends.doubly_robust.nuisances import GLM, CrossFitOptions
+from causalformula.backends.learning.table import Learner, read_learner
+from causalformula.backends.options import one_of
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import Part
+from causalformula.frame.treatment import Kind
+from causalformula.numerics.arrays import Array
+
+INSTRUMENTS = Part("iv")
+MODEL_NAMES = ("plr", "irm", "pliv", "iivm", "double_selection", "partialling_out", "selected_irm")
+# What a partially linear model gives where effects differ: an average that weighs by the treatment's residual variance.
+PARTIAL = "Variance-weighted partial effect"
+WORDS = {"partialling_out": "partialling-out", "iv_type": "IV-type"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DML(CrossFitOptions):
+    """Options of ``method="dml"``: double machine learning.
+
+    Parameters
+    ----------
+    model : str, optional
+        ``"plr"``, ``Y = theta D + g(X) + e``; ``"irm"``, ``Y = g(D, X) + e``; with ``iv(z)`` ``"pliv"``, the first with
+        instruments, and ``"iivm"``, the second with a binary one. By default ``irm`` for a treatment with levels and
+        ``plr`` for a dose; with instruments ``iivm`` where both are binary, and ``pliv`` for others. On all rows, with
+        controls that ``"rlasso"`` selects: ``"double_selection"`` and ``"partialling_out"`` of the linear model, and
+        ``"selected_irm"`` of averages.
+    score : str
+        Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
+        treatment leaves of the outcome.
+    outcome_model, treatment_model, folds, repeats, seed, bounds
+        As in ``CrossFitOptions``; every learner is cross-fitted, ``"glm"`` too.
+    instrument_model : str or estimator
+        Of the instruments.
+    estimand, contrast, measure, family : optional
+        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
+        and ``iivm`` the LATE.
+    focal : optional
+        For ATT and ATC with several treatment levels: the level whose units are the target.
+    """
+
+    model: str | None = None
+    score: str = "partialling_out"
+    instrument_model: Any = GLM
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model is not None:
+            one_of("model", self.model, MODEL_NAMES)
+        one_of("score", self.score, WORDS)
+        read_learner(self.instrument_model, "instrument_model")
+
+    @property
+    def instrument_learner(self) -> Learner:
+        """The learner of the instruments."""
+        return read_learner(self.instrument_model, "instrument_model")
+
+    def chosen(self, frame: ModelFrame) -> str:
+        """The model: the one asked for, or that of the treatment and the instruments.
+
+        Parameters
+        ----------
+        frame : ModelFrame
+
+        Returns
+        -------
+        str
+        """
+        if self.model is not None:
+            return self.model
+        binary = frame.the_treatment.kind is Kind.BINARY
+        if not frame.has("iv"):
+            return "plr" if frame.the_treatment.kind is Kind.CONTINUOUS else "irm"
+        Z, _ = instruments(frame)
+        return "iivm" if binary and Z.shape[1] == 1 and len(np.unique(Z)) == 2 else "pliv"
+
+
+def instruments(frame: ModelFrame) -> tuple[Array, tuple[str, ...]]:
+    """The columns (n, k) of ``iv(...)`` and their names."""
+    design = frame.design(INSTRUMENTS)
+    first = 1 if design.intercept else 0
+    return design.X[:, first:], design.names[first:]

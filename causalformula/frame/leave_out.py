@@ -1,0 +1,39 @@
+"""A question with fewer covariates: every term that holds one of some variables is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from causalformula.errors import OptionError, choose
+from causalformula.formula.language.grammar import plus, variables
+from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.matrix.terms import terms
+from causalformula.frame.model_frame import ModelFrame
+
+COVARIATE_ROLES = ("adjust", "outcome", "propensity", "modify")
+
+
+def without(frame: ModelFrame, names: Collection[str]) -> ModelFrame:
+    """The same frame without the covariates' terms that hold any of some variables.
+
+    Raises
+    ------
+    OptionError
+        For a name that no covariate's term has.
+    """
+    bodies, met = dict(frame.bodies), set[str]()
+    for role in COVARIATE_ROLES:
+        if role not in bodies:
+            continue
+        found = terms(bodies.pop(role), source=frame.spec.source)
+        parts = [{name for i, _ in term for name in variables(found.variables[i])} for term in found.coding]
+        met |= {name for part in parts for name in part}
+        for label, part in zip(found.term_labels, parts, strict=True):
+            if not part & set(names):
+                own = parse_expression(label)
+                bodies[role] = plus(bodies[role], own) if role in bodies else own
+    for name in names:
+        if name not in met:
+            raise OptionError(f"no covariate of the formula has {name!r}{choose(name, sorted(met))}")
+    return replace(frame, bodies=bodies, _memo={k: v for k, v in frame._memo.items() if k == "y"})
