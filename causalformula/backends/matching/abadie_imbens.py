@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,49 +65,36 @@ class Tied:
             return base
         return replace(base, refine=self._refined(frame, base.target))
 
-    def _effect(self, frame: ModelFrame) -> Any:
-        """The effect under a request, computed once for each."""
-        treated = frame.the_treatment.codes == 1
+    def _effect(self, frame: ModelFrame) -> Effect:
         Z = frame.design(PROPENSITY).X[:, 1:] if self.bias_adjust else None
-
-        @cache
-        def effect(sample: bool, matches: int, kept_only: bool) -> MatchedEffect:
-            return abadie_imbens(
-                frame.y, treated, self.matches, Z=Z, sample=sample, var_calc=matches, as_match=not kept_only
-            )
-
-        return effect
+        return Effect(frame.y, frame.the_treatment.codes == 1, self.matches, Z)
 
     def _refined(self, frame: ModelFrame, target: Array | None) -> Any:
-        effect = self._effect(frame)
+        return partial(self._refine, self._effect(frame), target)
 
-        def refine(answer: Answer, compared: Sequence[Contrast], over: Array) -> Answer:
-            evidence = answer.estimate.evidence
-            if target is None or not np.array_equal(over, target) or not isinstance(evidence, Influence):
-                return answer
-            signs = np.array([[1.0 if each.high.key == 1 else -1.0] for each in compared])
-            own = Own(lambda request: _variance(effect, request), signs, self._notes)
-            return replace(answer, estimate=replace(answer.estimate, evidence=replace(evidence, own=own)))
-
-        return refine
+    def _refine(
+        self, effect: Effect, target: Array | None, answer: Answer, compared: Sequence[Contrast], over: Array
+    ) -> Answer:
+        """The answer with the variance of its own, where it is on the whole target."""
+        evidence = answer.estimate.evidence
+        if target is None or not np.array_equal(over, target) or not isinstance(evidence, Influence):
+            return answer
+        signs = np.array([[1.0 if each.high.key == 1 else -1.0] for each in compared])
+        own = Own(effect.variance, signs, self._notes)
+        return replace(answer, estimate=replace(answer.estimate, evidence=replace(evidence, own=own)))
 
     def _corrected(self, frame: ModelFrame, options: Nearest) -> Any:
         """Means with the correction of the bias, as a function of settings and target."""
-        effect = self._effect(frame)
+        return partial(self._corrected_means, self._effect(frame), options.measure)
 
-        def means(wanted: Sequence[Setting], target: Array) -> Estimate:
-            found = effect(False, 0, False)
-            values = np.array([found.means[int(setting.key)] for setting in wanted])
-            jac = np.array([[float(setting.key)] for setting in wanted])
-
-            def variance(request: Request) -> Array:
-                if len(wanted) != 2 or options.measure != "difference":
-                    raise CapabilityError("vcov='AI' is the variance of a difference of both means, not of each")
-                return _variance(effect, request)
-
-            return Estimate(tuple(s.label for s in wanted), values, Own(variance, jac, self._notes))
-
-        return means
+    def _corrected_means(self, effect: Effect, measure: str, wanted: Sequence[Setting], target: Array) -> Estimate:
+        found = effect(False, 0, False)
+        values = np.array([found.means[int(setting.key)] for setting in wanted])
+        jac = np.array([[float(setting.key)] for setting in wanted])
+        both = len(wanted) == 2 and measure == "difference"
+        return Estimate(
+            tuple(s.label for s in wanted), values, Own(effect.variance if both else _none, jac, self._notes)
+        )
 
     def _notes(self, request: Request) -> tuple[str, ...]:
         notes = []
@@ -128,9 +115,41 @@ NO_GROUPS = (
 )
 
 
-def _variance(effect: Any, request: Request) -> Array:
-    assert isinstance(request, AbadieImbens)
-    return np.array([[effect(bool(request.sample), int(request.matches), bool(request.kept_only)).variance]])
+def _none(request: Request) -> Array:
+    raise CapabilityError("vcov='AI' is the variance of a difference of both means, not of each")
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """The matched effect under a request, computed once for each.
+
+    Parameters
+    ----------
+    y, treated : ndarray (n,)
+    matches : Matches
+    Z : ndarray (n, k), optional
+        Covariates that the bias is corrected by.
+    """
+
+    y: Array
+    treated: Bools
+    matches: Matches
+    Z: Array | None
+    _made: dict[tuple[bool, int, bool], MatchedEffect] = field(default_factory=dict, repr=False)
+
+    def __call__(self, sample: bool, matches: int, kept_only: bool) -> MatchedEffect:
+        """The effect with its variance."""
+        key = (sample, matches, kept_only)
+        if key not in self._made:
+            self._made[key] = abadie_imbens(
+                self.y, self.treated, self.matches, Z=self.Z, sample=sample, var_calc=matches, as_match=not kept_only
+            )
+        return self._made[key]
+
+    def variance(self, request: Request) -> Array:
+        """The variance (1, 1) that ``vcov="AI"`` asks for."""
+        assert isinstance(request, AbadieImbens)
+        return np.array([[self(bool(request.sample), int(request.matches), bool(request.kept_only)).variance]])
 
 
 def tied_matches(frame: ModelFrame, options: Nearest, distance: Distance | None, able: Bools) -> Matches:
