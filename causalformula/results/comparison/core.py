@@ -70,7 +70,7 @@ class ComparisonCore:
         """The first method's fit that there is."""
         return next(iter(self.fits.values()))
 
-    def unadjusted(self, one: Compared) -> bool:
+    def _unadjusted(self, one: Compared) -> bool:
         """Whether a method leaves out all that the formula adjusts for.
 
         Parameters
@@ -123,7 +123,7 @@ class ComparisonCore:
         if self.truth is not None:
             row |= {"truth": self.truth[j], "error": row["estimate"] - self.truth[j]}
             row["error.over.se"] = np.nan if one.fit is None else self._standardised(one.fit, j)
-        row["left.out"] = UNADJUSTED if self.unadjusted(one) else one.asked.leaves
+        row["left.out"] = UNADJUSTED if self._unadjusted(one) else one.asked.leaves
         row["vcov"] = "" if one.fit is None else one.fit.covariance.label
         return row
 
@@ -133,7 +133,9 @@ class ComparisonCore:
         measure, truth = fit.answer.measure, np.array(self.truth[j])
         with np.errstate(divide="ignore"):
             working: Array = {"exp": np.log, "inverse": np.reciprocal}.get(measure.reading, np.positive)(truth)
-        return float((fit.answer.estimate.theta[j] - working) / fit.covariance.std_error[j])
+        # of a number needed to treat, the difference behind it is off on the other side
+        sign = -1.0 if measure.reading == "inverse" else 1.0
+        return float(sign * (fit.answer.estimate.theta[j] - working) / fit.covariance.std_error[j])
 
     @cached_property
     def _agreement(self) -> Agreement:
