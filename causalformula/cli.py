@@ -169,7 +169,9 @@ def compared_methods(text: str, options: Sequence[str]) -> list[str | Options]:
         method, dot, rest = whole.partition(".")
         if not dot or method not in names:
             near = choose(method, names, "the methods are")
-            raise OptionError(f"--option {whole}: write METHOD.name=value, as in --option {next(iter(names), 'ipw')}.name=2{near}")
+            raise OptionError(
+                f"--option {whole}: write METHOD.name=value, as in --option {next(iter(names), 'ipw')}.name=2{near}"
+            )
         name, value = _own_option(rest, whole)
         if name in given.setdefault(method, {}):
             raise OptionError(f"--option {method}.{name} is given twice")
