@@ -331,7 +331,7 @@ def _write(text: str, out: str | None) -> None:
         raise OptionError(f"--out {out}: cannot be written: {error.strerror or error}") from error
 
 
-def _table(rows: list[dict[str, str]]) -> str:
+def _table(rows: Sequence[Mapping[Any, str]]) -> str:
     """Rows under their column names, aligned on the left; the last column is as long as it likes."""
     header = list(rows[0])
     cells = [header, *([row[name] for name in header] for row in rows)]

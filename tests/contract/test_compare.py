@@ -303,7 +303,8 @@ def test_names_and_numbers(data):
     assert listed.tidy()["method"].tolist() == ["IPW (1)", "IPW (2)", "Outcome regression"]
     named = cf.compare(F, data, {"logit": "ipw", "probit": cf.IPW(link="probit")})
     np.testing.assert_array_equal(named.tidy()["estimate"], listed.tidy()["estimate"][:2])
-    assert named.tidy()["method"].tolist() == ["logit", "probit"]
+    assert named.tidy()["name"].tolist() == ["logit", "probit"] and set(named.tidy()["method"]) == {"IPW"}
+    assert [line.split()[0] for line in str(named).splitlines()[4:6]] == ["logit", "probit"]
 
 
 def test_options_that_are_given_stay(data):

@@ -59,7 +59,12 @@ class Tied:
                     "outcome model. Leave out one of the two"
                 )
             return replace(
-                base, means=self._corrected(frame, options), no_groups=NO_GROUPS, refine=None, slope=None, origin=0.0
+                base,
+                means=self._corrected(frame, options.measure),
+                no_groups=NO_GROUPS,
+                refine=None,
+                slope=None,
+                origin=0.0,
             )
         if modelled or options.family != "gaussian" or options.measure != "difference":
             return base
@@ -83,9 +88,9 @@ class Tied:
         own = Own(effect.variance, signs, self._notes)
         return replace(answer, estimate=replace(answer.estimate, evidence=replace(evidence, own=own)))
 
-    def _corrected(self, frame: ModelFrame, options: Nearest) -> Any:
+    def _corrected(self, frame: ModelFrame, measure: str) -> Any:
         """Means with the correction of the bias, as a function of settings and target."""
-        return partial(self._corrected_means, self._effect(frame), options.measure)
+        return partial(self._corrected_means, self._effect(frame), measure)
 
     def _corrected_means(self, effect: Effect, measure: str, wanted: Sequence[Setting], target: Array) -> Estimate:
         found = effect(False, 0, False)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.backends.fit import Answer
+from causalformula.inference.covariance import Covariance
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster, Request
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.comparison.asked import UNADJUSTED, unadjusted
 from causalformula.results.comparison.compared import Compared
 from causalformula.results.joint.member import EXACT, Member, cluster_names, common_unit
@@ -104,7 +105,7 @@ def _both(able: Sequence[Compared], request: Request) -> Stack | None:
     return stacked(members, labels, members[0].measure, "", names, request)
 
 
-def _differences(both: Stack, mix: Array) -> tuple[Answer, Array, Array]:
+def _differences(both: Stack, mix: Array) -> tuple[Answer, Covariance, Bools]:
     """Combinations of the stacked effects, their covariance, and which of them differ by more than rounding."""
     names = [f"b{k + 1}" for k in range(len(mix))]
     estimate = both.answer.estimate.contrast(mix, names)
@@ -138,7 +139,7 @@ def _pairs(
     for name, values in _read(both, mix).items():
         column = np.full(len(frame), np.nan)
         column[known] = values
-        frame.insert(frame.columns.get_loc("note"), name, column)
+        frame.insert(frame.shape[1] - 1, name, column)
     return frame
 
 

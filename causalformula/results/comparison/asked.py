@@ -34,7 +34,9 @@ class Asked:
     ----------
     name : str
     words : str
-        The method in the words of a table.
+        The method in words.
+    label : str
+        What its rows are called: these words, or the name that was given.
     options : Options
     request : Request or None
         Its covariance; None for the method's own.
@@ -46,6 +48,7 @@ class Asked:
 
     name: str
     words: str
+    label: str
     options: Options
     request: Request | None = None
     left_out: tuple[str, ...] = ()
@@ -130,7 +133,7 @@ def _asked(name: str, method: Any, estimand: str, question: Mapping[str, Any]) -
     chosen = ", ".join(f"{k}={v!r}" for k, v in form.items())
     if chosen:
         chosen = f"{chosen} is chosen for method {record.name!r}, by which it gives the {estimand}"
-    return Asked(name or record.name, name or record.words, options, chosen=chosen)
+    return Asked(name or record.name, record.words, name or record.words, options, chosen=chosen)
 
 
 def _default(record: Record, name: str) -> Any:
@@ -181,7 +184,7 @@ def _numbered(found: Sequence[Asked]) -> list[Asked]:
     for one in found:
         seen[one.name] += 1
         number = f" ({seen[one.name]})" if counts[one.name] > 1 else ""
-        out.append(replace(one, name=one.name + number, words=one.words + number))
+        out.append(replace(one, name=one.name + number, words=one.words + number, label=one.label + number))
     return out
 
 

@@ -89,7 +89,7 @@ def row_labels(found: ComparisonCore, marked: bool = False) -> list[str]:
         Whether a method that adjusts for nothing is marked, where no column says so.
     """
     labels = found.first.answer.labels
-    words = [one.asked.words + f" ({UNADJUSTED})" * (marked and found._unadjusted(one)) for one in found.compared]
+    words = [one.asked.label + f" ({UNADJUSTED})" * (marked and found._unadjusted(one)) for one in found.compared]
     return [word if len(labels) == 1 else f"{label}: {word}" for label in labels for word in words]
 
 

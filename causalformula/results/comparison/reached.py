@@ -43,5 +43,5 @@ def _row(one: Compared, frame: ModelFrame, columns: Sequence[Covariate], estiman
     row["covariate"] = None if worst is None else worst.name
     row["difference"] = np.nan if worst is None else float(found.values[0])
     row["measure"] = None if worst is None else measured_by(frame, worst)
-    sizes = one.fit.design.ess().loc["Weighted"]
-    return row | {f"ess.{arm}": float(size) for arm, size in sizes.items()}
+    sizes = one.fit.design.ess()
+    return row | {f"ess.{arm}": float(sizes[arm].iloc[-1]) for arm in sizes.columns}
