@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -272,9 +273,23 @@ def test_roles_that_a_design_does_not_hold_are_no_reason_to_build_it_anew(data):
     assert not without_z.has("propensity") and without_z.rows is with_z.rows
 
 
-def test_processes_change_nothing(data, found):
+def test_processes_change_nothing(data, found, monkeypatch):
+    """What goes to another process, and what comes back, goes by pickle; the processes themselves are joblib's."""
+    given = []
+
+    class Sent:
+        def __init__(self, n_jobs=None):
+            given.append(n_jobs)
+
+        def __call__(self, calls):
+            sent = (pickle.loads(pickle.dumps(call)) for call in calls)
+            return [pickle.loads(pickle.dumps(function(*a, **k))) for function, a, k in sent]
+
+    monkeypatch.setattr(joblib, "Parallel", Sent)
     again = cf.compare(F, data, ALL, truth=1.0, n_jobs=2)
+    assert given[0] == 2
     pd.testing.assert_frame_equal(again.tidy(), found.tidy(), check_exact=True)
+    assert again.test.statistic == found.test.statistic
 
 
 def test_frozen_and_pickled(found):
