@@ -41,6 +41,8 @@ from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
+from .results.comparison.comparison import Comparison
+from .results.comparison.verb import compare
 from .results.design import Design
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
@@ -77,6 +79,7 @@ __all__ = [
     "CausalFormulaWarning",
     "Classical",
     "Cluster",
+    "Comparison",
     "ConvergenceError",
     "DMLResult",
     "DataError",
@@ -111,6 +114,7 @@ __all__ = [
     "anova",
     "bgtest",
     "bptest",
+    "compare",
     "datasets",
     "design",
     "dwtest",

@@ -1,4 +1,4 @@
-"""The same from a shell: ``causalformula fit``, ``causalformula methods``, ``causalformula datasets``."""
+"""The same from a shell: ``causalformula fit``, ``compare``, ``methods`` and ``datasets``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from causalformula import __version__, datasets
-from causalformula.backends.registry import methods
+from causalformula.backends.options import Options
+from causalformula.backends.registry import find, methods, read_options
 from causalformula.datasets.tables import read
-from causalformula.errors import CausalFormulaError, OptionError
+from causalformula.errors import CausalFormulaError, OptionError, choose
 from causalformula.inference.request_text import NAMES, read_request
 from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
+from causalformula.results.comparison.comparison import Comparison
+from causalformula.results.comparison.verb import compare
 from causalformula.results.effects.facts import facts
 from causalformula.results.result import Result
 from causalformula.verbs import fit
@@ -79,6 +82,17 @@ def _fit(arguments: argparse.Namespace) -> None:
     _write(WRITERS[arguments.format](result, arguments.level), arguments.out)
 
 
+def _compare(arguments: argparse.Namespace) -> None:
+    """Put the question to several methods, and write the comparison in the format asked for."""
+    asked = _asked(arguments)
+    listed = compared_methods(arguments.methods, arguments.option)
+    if arguments.truth is not None:
+        asked["truth"] = truth(arguments.truth)
+    found = compare(arguments.formula, read(arguments.data), listed, n_jobs=arguments.n_jobs, **asked)
+    write = _comparison_as_json if arguments.format == "json" else WRITERS[arguments.format]
+    _write(write(found, arguments.level), arguments.out)
+
+
 def _methods(arguments: argparse.Namespace) -> None:
     """Print the table of methods, then their options, from the records that routing reads."""
     rows = [
@@ -111,21 +125,66 @@ def _datasets(arguments: argparse.Namespace) -> None:
 
 
 def _arguments_of_fit(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the flags say, as keyword arguments; a flag not given leaves the default to ``cf.fit``."""
-    asked = {name: getattr(arguments, name) for name in FLAGS if getattr(arguments, name) is not None}
+    """What the flags say, as keyword arguments of ``cf.fit``, with the method's own options."""
+    asked = _asked(arguments)
+    for text in arguments.option:
+        name, value = _own_option(text, text)
+        if name in asked:
+            raise OptionError(f"--option {name} is given twice")
+        asked[name] = value
+    return asked
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the flags of the question say; one that is not given leaves the default to the verb."""
+    given = {name: getattr(arguments, name, None) for name in FLAGS}
+    asked = {name: value for name, value in given.items() if value is not None}
     if "contrast" in asked:
         asked["contrast"] = contrast(asked["contrast"])
     resampling = {name: getattr(arguments, name) for name in RESAMPLING if getattr(arguments, name) is not None}
     if resampling:
         asked["vcov"] = resampled(asked.get("vcov", ""), resampling)
-    for text in arguments.option:
-        name, value = option(text)
-        if name in FLAGS or name in WITHHELD:
-            raise OptionError(f"--option {text}: {name} is given by {WITHHELD.get(name, '--' + name)}")
-        if name in asked:
-            raise OptionError(f"--option {name} is given twice")
-        asked[name] = value
     return asked
+
+
+def _own_option(text: str, whole: str) -> tuple[str, Any]:
+    """An option of a method, as ``option`` reads it; what has a flag of its own is refused."""
+    name, value = option(text)
+    if name in FLAGS or name in WITHHELD:
+        raise OptionError(f"--option {whole}: {name} is given by {WITHHELD.get(name, '--' + name)}")
+    return name, value
+
+
+def compared_methods(text: str, options: Sequence[str]) -> list[str | Options]:
+    """``"ipw, nearest"`` with ``["nearest.ratio=2"]`` as ``["ipw", cf.Nearest(ratio=2)]``.
+
+    Raises
+    ------
+    OptionError
+        For an option of no method that is compared, and one that the method does not take.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    given: dict[str, dict[str, Any]] = {}
+    for whole in options:
+        method, dot, rest = whole.partition(".")
+        if not dot or method not in names:
+            near = choose(method, names, "the methods are")
+            raise OptionError(
+                f"--option {whole}: write METHOD.name=value, as in --option {next(iter(names), 'ipw')}.name=2{near}"
+            )
+        name, value = _own_option(rest, whole)
+        if name in given.setdefault(method, {}):
+            raise OptionError(f"--option {method}.{name} is given twice")
+        given[method][name] = value
+    for name, own in given.items():
+        read_options(name, own)  # an unknown one has its message
+    return [find(name).options(**given[name]) if name in given else name for name in names]
+
+
+def truth(text: str) -> Any:
+    """A number, or several for several effects: ``"0, 0.5"``."""
+    values = [literal(part.strip()) for part in text.split(",")]
+    return values[0] if len(values) == 1 else values
 
 
 def resampled(vcov: str, given: Mapping[str, int]) -> Request:
@@ -230,6 +289,20 @@ WRITERS: dict[str, Callable[[Any, float], str]] = {
 }
 
 
+def _comparison_as_json(found: Comparison, level: float) -> str:
+    """What was asked; ``tidy, agreement, balance``, lists of objects; ``test``, the joint test of agreement."""
+    own = {name: value for name, value in facts(found.first).items() if name not in ("method", "vcov", "seed")}
+    own |= {"formula": found.frame.spec.source, "nobs": int(found.frame.nobs), "notes": list(found.notes)}
+    tables = {"tidy": found.tidy(level), "agreement": found.agreement()}
+    if found.frame.spec.treatment is not None:
+        tables["balance"] = found.balance()
+    rows = {name: [_plain(row) for row in table.to_dict("records")] for name, table in tables.items()}
+    test = found.test
+    joint = None if test is None else {"method": test.method, "statistic": test.statistic, "p.value": test.p_value}
+    document = {**own, "level": level, **rows, "test": None if joint is None else _plain(joint)}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(name): _cell(value) for name, value in row.items()}
 
@@ -258,7 +331,7 @@ def _write(text: str, out: str | None) -> None:
         raise OptionError(f"--out {out}: cannot be written: {error.strerror or error}") from error
 
 
-def _table(rows: list[dict[str, str]]) -> str:
+def _table(rows: Sequence[Mapping[Any, str]]) -> str:
     """Rows under their column names, aligned on the left; the last column is as long as it likes."""
     header = list(rows[0])
     cells = [header, *([row[name] for name in header] for row in rows)]
@@ -311,6 +384,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _fit_parser(commands.add_parser("fit", help="estimate an effect", allow_abbrev=False))
+    _compare_parser(commands.add_parser("compare", help="one question through several methods", allow_abbrev=False))
     for name, run, about in (
         ("methods", _methods, "the methods, what they estimate and their options"),
         ("datasets", _datasets, "the bundled data sets"),
@@ -324,10 +398,41 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     command.description = "Estimate the effect that FORMULA asks for and print its table."
     command.set_defaults(run=_fit)
     add = command.add_argument
+    _data_flags(command)
+    add("--method", help="how to answer: see 'causalformula methods'")
+    _question_flags(command)
+    add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
+    _output_flags(command)
+
+
+def _compare_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "Put the question of FORMULA to several methods and print one table."
+    command.set_defaults(run=_compare)
+    add = command.add_argument
+    _data_flags(command)
+    add("--methods", required=True, metavar="A,B,C", help="the methods: see 'causalformula methods'")
+    add("--truth", metavar="X", help="the true effect, where it is known; several as '0, 0.5'")
+    _question_flags(command)
+    add(
+        "--option",
+        metavar="M.K=V",
+        action="append",
+        default=[],
+        help="an option of one method, as in nearest.ratio=2; may be repeated",
+    )
+    add("--n-jobs", type=int, metavar="N", help="processes; -1 for all")
+    _output_flags(command)
+
+
+def _data_flags(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add("formula", metavar="FORMULA", help='for example "Severity ~ treat(Drug) + adjust(I.H)"')
     add("--data", required=True, help="a bundled name (heart), a CSV, TSV, Parquet or Feather file, or - (CSV, stdin)")
     add("--outcome", metavar="Y", help="the outcome, where the formula has no left side")
-    add("--method", help="how to answer: see 'causalformula methods'")
+
+
+def _question_flags(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add("--estimand", help="ATE, ATT, ATC, ...: for whom")
     add("--contrast", help="reference, pairwise, sequential, 'B, A', or for a dose a number, sd, iqr, minmax, slope")
     add("--vcov", metavar="V", help=f"the covariance: {', '.join(NAMES)}")
@@ -335,7 +440,10 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     add("--seed", type=int, metavar="N", help="their seed: the same seed gives the same numbers")
     add("--family", help="the outcome model's family: gaussian, binomial, poisson, ...")
     add("--measure", help="difference, ratio, odds_ratio, log_ratio, log_odds_ratio, nnt")
-    add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
+
+
+def _output_flags(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add("--level", type=_level, default=0.95, help="the confidence level (default .95)")
     add("--format", choices=FORMATS, default="text", help="the form of the output (default text)")
     add("--out", metavar="FILE", help="write there instead of to the standard output")

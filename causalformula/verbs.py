@@ -13,10 +13,8 @@ from causalformula.backends.routing import (
     refuse_strata_of_design,
     refuse_unread_roles,
 )
-from causalformula.errors import CapabilityError, FormulaError, asks, warn
-from causalformula.formula.language import syntax
-from causalformula.formula.language.reader import from_json, with_tilde
-from causalformula.formula.language.reader import parse as read_formula
+from causalformula.errors import asks, warn
+from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
@@ -24,10 +22,10 @@ from causalformula.frame.columns import Table
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
+from causalformula.results.answered import answered, read_question, read_spec
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
-from causalformula.results.design_fit import warn_of_caveats
-from causalformula.results.families.faces import design_of, result_of
+from causalformula.results.families.faces import design_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
@@ -83,10 +81,7 @@ def parse(
     FormulaError
         With the place in the text and what to write instead.
     """
-    check_functions(env)
-    if outcome is None and isinstance(formula, str) and formula.lstrip().startswith('{"'):
-        return from_json(formula)
-    return read_formula(formula, outcome, tuple(env or ()))
+    return read_spec(formula, outcome, env)
 
 
 # The method says which class the result has: a family with verbs of its own is one overload here, and of `design`.
@@ -223,13 +218,7 @@ def fit(
     >>> round(fit.estimate, 4)
     -9.8877
     """
-    refuse_swapped(formula, data)
-    check_functions(env)
-    spec = formula if isinstance(formula, Spec) else parse(formula, outcome, env)
-    if spec.outcome is None:
-        raise FormulaError("no outcome: write it on the left of `~`, or give outcome=", spec.source, (0, 1))
-    if isinstance(spec.outcome, syntax.Call) and spec.outcome.function == "Surv":
-        raise CapabilityError("Surv(...) is part of the grammar, and no method for survival outcomes is available yet")
+    spec = read_question(formula, data, outcome, env)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     named = method if method is not None else default_method(spec, given)
@@ -242,16 +231,7 @@ def fit(
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"
     _, chosen = registry.read_options(named, given)
-    call = Call(spec.source or str(spec), spec, frame, chosen)
-    call.refuse_idle(request)
-    found = registry.run(frame, chosen)
-    for note in found.notes:
-        warn(note)
-    made = design_of(found.design, call, found.designed)
-    result: Result = result_of(found, call, made, request)
-    for note in made.imbalance:
-        warn(note)
-    warn_of_caveats(result)
+    result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request)
     return result
 
 

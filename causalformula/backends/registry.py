@@ -82,6 +82,8 @@ class Record:
         cannot.
     batch_after : callable, optional
         The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
+    forms : mapping of str to mapping
+        By estimand, the options by which the method gives it where its own defaults do not.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
     resampled : callable, optional
@@ -117,6 +119,7 @@ class Record:
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
     batch: Batch | None = None
     batch_after: BatchAfter | None = None
+    forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
     resampled: Callable[[Any], None] | None = None
     needs: tuple[str, ...] = ()

@@ -134,7 +134,7 @@ class ModelFrame(BoundRows):
         """
         treatment = self.the_treatment
         moved = treatment.take(rows)
-        kept = ("y", ("design", ADJUST), ("design", PROPENSITY))
+        kept = ("y", self._key(ADJUST), self._key(PROPENSITY))
         return replace(
             self,
             treatment=moved,
@@ -231,8 +231,12 @@ class ModelFrame(BoundRows):
         """
         if not isinstance(part, Part):
             raise CapabilityError(f"a design matrix is named by a Part, as Part('outcome'), not by {part!r}")
-        design: DesignMatrix = self._remember(("design", part), lambda: self._design(self._rhs(part)))
+        design: DesignMatrix = self._remember(self._key(part), lambda: self._design(self._rhs(part)))
         return design
+
+    def _key(self, part: Part) -> tuple[Any, ...]:
+        """What a design is remembered by: frames of one formula with and without some roles share what they can."""
+        return ("design", part, tuple(role for role in part.record.roles if role in self.bodies))
 
     def counterfactual(self, part: Part, key: Any, column: Value) -> Counterfactual:
         """The columns of a design that change when the treatment is set to ``column``; ``key`` names the setting."""
@@ -240,7 +244,7 @@ class ModelFrame(BoundRows):
         def make() -> Counterfactual:
             return self.design(part).at(self.the_treatment.name, column)
 
-        change: Counterfactual = self._remember(("at", part, key), make)
+        change: Counterfactual = self._remember(("at", self._key(part), key), make)
         return change
 
     def cell(self, part: Part, group: int, period: int) -> Counterfactual:
@@ -251,7 +255,7 @@ class ModelFrame(BoundRows):
             rows = np.full(self.n, int(np.flatnonzero(panel.cells == 2 * group + period)[0]))
             return design.at_all({panel.treated: take(panel.first, rows), panel.time: take(panel.second, rows)})
 
-        change: Counterfactual = self._remember(("cell", part, group, period), make)
+        change: Counterfactual = self._remember(("cell", self._key(part), group, period), make)
         return change
 
     def _rhs(self, part: Part) -> Node | None:
@@ -323,7 +327,7 @@ class ModelFrame(BoundRows):
 
     def remembered(self, key: Any, make: Any) -> Any:
         """What depends on the rows alone, made once and shared by reweighted copies."""
-        found: Grouping = self._remember(key, make)
+        found: Grouping = self._remember((key, tuple(self.bodies)), make)
         return found
 
     def subgroups(self, name: str) -> Grouping:

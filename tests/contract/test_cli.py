@@ -427,3 +427,66 @@ def test_the_help_lists_the_covariances(capsys):
     status, out, _ = run(capsys, "fit", "--help")
     assert status == 0
     assert ", ".join(NAMES) in " ".join(out.split())
+
+
+# ---- compare
+
+
+def compared(capsys, *more, methods="difference_in_means,regression,aipw"):
+    return run(capsys, "compare", FORMULA, "--data", "heart", "--methods", methods, *more)
+
+
+def test_a_comparison_is_the_print_of_compare(capsys):
+    status, out, err = compared(capsys, "--truth", "-10", "--level", ".9")
+    methods = ["difference_in_means", "regression", "aipw"]
+    expected = cf.compare(FORMULA, datasets.load("heart"), methods, truth=-10).summary(level=0.9)
+    assert (status, err) == (0, "")
+    assert out == str(expected).rstrip("\n") + "\n" and "unadjusted" in out and "5 %" in out
+
+
+def test_a_comparison_as_json_and_csv(capsys):
+    status, out, _ = compared(
+        capsys, "--truth", "-10", "--format", "json", "--vcov", "HC0", methods="regression, exact"
+    )
+    document = json.loads(out)
+    found = cf.compare(FORMULA, datasets.load("heart"), ["regression"], vcov="HC0")
+    assert status == 0 and document["formula"] == FORMULA and document["nobs"] == 1000
+    assert document["tidy"][0]["std.error"] == found.fits["regression"].std_error
+    assert document["tidy"][0]["truth"] == -10
+    assert document["tidy"][1]["estimate"] is None and "nobody can be matched" in document["notes"][-1]
+    assert document["agreement"][0]["note"] == "exact: no estimate" and document["test"] is None
+    assert document["balance"][0]["covariate"] == "I.H"
+    _, out, _ = compared(capsys, "--format", "csv")
+    pd.testing.assert_series_equal(
+        pd.read_csv(io.StringIO(out))["estimate"],
+        cf.compare(FORMULA, datasets.load("heart"), ["difference_in_means", "regression", "aipw"]).tidy()["estimate"],
+    )
+
+
+def test_options_of_one_method_of_a_comparison():
+    listed = cli.compared_methods("ipw, nearest", ["nearest.ratio=2", "nearest.caliper=.1"])
+    assert listed == ["ipw", cf.Nearest(ratio=2, caliper=0.1)]
+    assert cli.truth("-1") == -1 and cli.truth("0, .5") == [0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--option", "ratio=2"), "write METHOD.name=value, as in --option regression.name=2"),
+        (("--option", "regresion.interact=true"), "did you mean 'regression'"),
+        (("--option", "regression.ratio=2"), "method 'regression' has no option 'ratio'"),
+        (("--option", "regression.estimand=ATT"), "estimand is given by --estimand"),
+        (("--option", "regression.interact=true", "--option", "regression.interact=true"), "given twice"),
+        (("--truth", "some"), "truth= is the true effect"),
+        (("--estimand", "ATO"), "these do: ipw"),
+        (("--reps", "9"), "no --vcov is given"),
+    ],
+)
+def test_comparisons_that_make_no_sense(capsys, flags, message):
+    arguments = ("compare", FORMULA, "--data", "heart", "--methods", "regression,ebal", *flags)
+    assert message in refused(capsys, *arguments)
+
+
+def test_a_comparison_needs_methods(capsys):
+    assert "--methods" in refused(capsys, "compare", FORMULA, "--data", "heart")
+    assert "methods= is empty" in refused(capsys, "compare", FORMULA, "--data", "heart", "--methods", ",")

@@ -41,6 +41,7 @@ PAGES = {
     "summary": lambda fit: fit.summary(),
     "stack": lambda fit: cf.stack([fit, fit]),
     "table": lambda fit: cf.table([fit]),
+    "comparison": lambda fit: cf.compare(FORMULA, cf.datasets.load("heart"), ["regression", "aipw"], truth=-10),
 }
 PRE = re.compile(r"<pre style=\"[^\"]*font-family: monospace[^\"]*white-space: pre;[^\"]*\">(.*?)</pre>", re.S)
 

@@ -26,11 +26,20 @@ def test_the_tour_prints_what_it_shows():
     for block, printed in outputs(README):
         assert printed == tidied(block.output or ""), f"after\n{block.code}"
         ran += 1
-    assert ran == 9
+    assert ran == 10
 
 
 def test_the_tour_shows_what_it_should():
-    for word in ("summary()", "with_vcov", "measure=", ".by(", "cf.table", "FormulaError", "causalformula fit"):
+    for word in (
+        "summary()",
+        "with_vcov",
+        "measure=",
+        ".by(",
+        "cf.table",
+        "cf.compare",
+        "FormulaError",
+        "causalformula fit",
+    ):
         assert word in README
 
 

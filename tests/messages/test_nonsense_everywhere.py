@@ -49,6 +49,7 @@ def _made() -> dict[str, Any]:
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
             "Summary": fit.summary(),
             "Table": cf.table([fit]),
+            "Comparison": cf.compare(F, DATA, ["regression", "ipw"]),
             "Test": fit.by("f").test,
         }
 
@@ -77,6 +78,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "plots.coefficients": {"model": MADE["Model"]},
     "bgtest": {"model": MADE["Model"]},
     "bptest": {"model": MADE["Model"]},
+    "compare": {"formula": F, "data": DATA, "methods": ["regression"]},
     "design": {"formula": F, "data": DATA, "method": "ipw"},
     "dwtest": {"model": MADE["Model"]},
     "fit": {"formula": F, "data": DATA},
@@ -131,6 +133,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "contrast": ("number", "negative", "nan", "inf", "list"),
     "start": ("array", "series"),
     "table.stars": ("mapping",),
+    "compare.truth": ("number", "negative"),
     "rename": ("mapping", "function"),
     "glance": ("empty list",),
     "Design.summary.top": ("huge",),
@@ -139,7 +142,7 @@ SENSE: dict[str, tuple[str, ...]] = {
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
-OURS = (cf.Design, cf.Result, cf.Model, cf.Summary, cf.Table, cf.Test)
+OURS = (cf.Comparison, cf.Design, cf.Result, cf.Model, cf.Summary, cf.Table, cf.Test)
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -322,6 +322,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     aliases=("matching",),
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
+    forms={ATE: {"replace": True, "ties": True}},
     default_vcov="HC3",
     roles=MODELLED,
     face=FACE,

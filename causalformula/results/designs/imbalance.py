@@ -57,7 +57,7 @@ def _text(found: Imbalance, frame: ModelFrame, record: Record, estimand: str, ad
     worst, value = found.covariates[0], format_each(found.values[:1], 2)[0]
     others = len(found.values) - 1
     more = f", and {others} other covariate{'' if others == 1 else 's'}" if others else ""
-    text = f"not balanced (beyond {THRESHOLD:g}): {worst.name}, {_measure(frame, worst)} {value}{more}"
+    text = f"not balanced (beyond {THRESHOLD:g}): {worst.name}, {measured_by(frame, worst)} {value}{more}"
     if all(adjusted):
         return f"{text}; the outcome model adjusts for {'it' if not others else 'all of them'}, if it is right"
     if any(adjusted):
@@ -70,7 +70,8 @@ def _text(found: Imbalance, frame: ModelFrame, record: Record, estimand: str, ad
     return f"{text}. {help_.replace('{x}', first.source)}"
 
 
-def _measure(frame: ModelFrame, covariate: Covariate) -> str:
+def measured_by(frame: ModelFrame, covariate: Covariate) -> str:
+    """How far arms are apart in a covariate, in words."""
     if frame.the_treatment.kind is Kind.CONTINUOUS:
         return "correlation with the dose"
     return "difference in proportions" if covariate.binary else "standardised mean difference"

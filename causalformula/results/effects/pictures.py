@@ -47,11 +47,11 @@ def effects(result: ResultCore, ax: Axes | None = None, level: float = 0.95) -> 
     log = measure.reading == "exp"
     ax = intervals(ax, labels, reading.estimate, reading.low, reading.high, null, log)
     note = _half_lines(ax, result, level, reading) if measure.reading == "inverse" else ""
-    ax.set_xlabel(f"{_axis(result, means)}, {100 * level:g}% interval{note}")
+    ax.set_xlabel(f"{axis_label(result, means)}, {100 * level:g}% interval{note}")
     return ax
 
 
-def _axis(result: ResultCore, means: bool) -> str:
+def axis_label(result: ResultCore, means: bool = False) -> str:
     """What the numbers are, and for whom."""
     frame, name = result.call.frame, result.answer.measure.name
     if result.query is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence, Repeated
 from causalformula.inference.request_text import read_request
@@ -76,7 +77,7 @@ def _header(result: ResultCore) -> str:
     elif result.query is None:
         title = f"Derived from: {title_of(result.fit.estimand).lower()} of {name} on {outcome}"
     else:
-        title = f"{_title(result)} of {name} on {outcome}{_among(result)}"
+        title = question(result)
     estimand = estimand_text(result.call, result.fit.estimand)
     facts = [f"Method: {result._method()}", f"Estimand: {estimand}", f"Observations: {result.nobs}"]
     if sampling_weights(frame):
@@ -86,13 +87,25 @@ def _header(result: ResultCore) -> str:
     measure = result.answer.measure.name
     if measure != "difference":
         lines.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}" + _null(result))
-    if frame.dropped:
-        lines.append(missing_line(frame))
+    return "\n".join([*lines, *row_lines(frame)])
+
+
+def question(result: ResultCore) -> str:
+    """What is asked, as a title: whose effect, of what, on what."""
+    frame = result.call.frame
+    outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
+    name = plain(frame.treatment.name) if frame.treatment is not None else ""
+    return f"{_title(result)} of {name} on {outcome}{_among(result)}"
+
+
+def row_lines(frame: ModelFrame) -> list[str]:
+    """Rows that take no part: with missing values, or of weight zero."""
+    lines = [missing_line(frame)] if frame.dropped else []
     if frame.n > frame.nobs:
         # of sampling weight zero; rows that the design left out are counted in its notes
         zero = frame.n - frame.nobs
         lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
-    return "\n".join(lines)
+    return lines
 
 
 def _title(result: ResultCore) -> str:

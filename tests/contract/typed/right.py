@@ -28,6 +28,14 @@ def read(fit: cf.Result) -> pd.DataFrame:
     return wide
 
 
+def compare(data: pd.DataFrame) -> cf.Result:
+    f = "y ~ treat(a) + x"
+    found: cf.Comparison = cf.compare(f, data, ["regression", cf.IPW(link="probit"), cf.Ebal], estimand="ATT", truth=1)
+    named = cf.compare(f, data, {"one": "ipw", "two": cf.Nearest(ratio=2)}, vcov={"one": "~g"}, truth=[1, 2])
+    print(found.tidy(names="snake"), found.agreement(), found.test, found.balance(), named.plot().get_xlabel())
+    return found.fits["ipw"]
+
+
 def look(data: pd.DataFrame) -> Axes:
     design = cf.design("~ treat(a) + adjust(x)", data, "ebal")
     again: cf.Result = design.fit("y ~ treat(a)", measure="difference")

@@ -43,3 +43,5 @@ print((cf.fit("y ~ treat(a)", data) - cf.fit("y ~ treat(a)", data)).fitz)  # wro
 cf.table([], statistic="t")  # wrong: statistic
 cf.fit("y ~ treat(a)", data, vcov=3)  # wrong: vcov
 cf.lm("y ~ x", data).with_vcov(cf.HC)  # wrong: vcov
+cf.compare("y ~ treat(a)", data, ["ipw"], estimand="ATTT")  # wrong: estimand
+print(cf.compare("y ~ treat(a)", data, ["ipw"]).fit)  # wrong: fit

@@ -1,0 +1,1 @@
+"""``compare``: one question through several methods."""

@@ -1,0 +1,146 @@
+"""``Comparison``: one question through several methods, what ``compare()`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from causalformula.errors import asks
+from causalformula.results.comparison.core import ComparisonCore
+from causalformula.results.comparison.page import comparison_summary, notes_below
+from causalformula.results.comparison.pictures import forest
+from causalformula.results.comparison.reached import balance_reached
+from causalformula.results.reading.reading import check_level
+from causalformula.results.reading.test import Test
+from causalformula.results.text.summary import Paged, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Paged, ComparisonCore):
+    """One question through several methods; made by ``cf.compare``.
+
+    Attributes
+    ----------
+    compared : tuple of Compared
+        Each method with its fit, or the error that it stopped with.
+    frame : ModelFrame
+        The formula with all its roles, bound to the data once.
+    estimand : str
+    truth : tuple of float or None
+        The true effects, where they are known.
+    """
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the fits' prints say in notes, each once, with the methods that it is of."""
+        return tuple(notes_below(self))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table at 95%: ``tidy()``."""
+        return self.tidy()
+
+    # -- whether they agree ----------------------------------------------------------------------------------------
+
+    def agreement(self) -> pd.DataFrame:
+        """Differences of all pairs of methods, with standard errors that know that both used the same rows.
+
+        Returns
+        -------
+        DataFrame
+            One row a pair (and effect): ``first, second, term, contrast, difference, std.error, statistic, df,
+            p.value`` and a ``note`` that says why nothing is known of a pair, as of matches, which have no influence
+            function. Ratios are compared as logarithms, numbers needed to treat as differences.
+
+        Notes
+        -----
+        Through the exact influences, by clusters where the fits have some, as ``fit_a - fit_b`` and ``cf.stack``. The
+        test that all agree is ``.test``.
+
+        References
+        ----------
+        Hausman (1978).
+        """
+        return self._agreement.pairs.copy()
+
+    @property
+    def test(self) -> Test | None:
+        """The joint test that all methods agree whose influence functions are known and that adjust.
+
+        None with fewer than two of them. A method that leaves out all that the formula adjusts for takes no part: that
+        it differs is no surprise.
+        """
+        return self._agreement.test
+
+    # -- designs and pictures --------------------------------------------------------------------------------------
+
+    def balance(self) -> pd.DataFrame:
+        """The balance that each method's weights reach in all covariates of the formula.
+
+        Returns
+        -------
+        DataFrame
+            One row a method: ``name, method, weighted`` (whether it weights rows at all), the worst ``covariate`` and
+            its ``difference``, what this is in words (``measure``: a standardised mean difference, or a difference in
+            proportions), and the effective sample size of each arm (``ess.Control, ess.Treated``).
+        """
+        return balance_reached(self.compared, self.frame, self.estimand)
+
+    @asks
+    def plot(self, ax: Axes | None = None, level: float = 0.95) -> Axes:
+        """A forest plot: every method's estimate with its interval, and the truth, where it is known, as a line.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Axes
+        """
+        return forest(self, ax, level)
+
+    # -- print -----------------------------------------------------------------------------------------------------
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """The table, the kinds of standard errors, the joint test, and the notes.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence limits.
+
+        Returns
+        -------
+        Summary
+        """
+        return comparison_summary(self, check_level(level))
+
+    def as_text(self) -> str:
+        """For the console, as printed."""
+        return self.summary().as_text()
+
+    def as_markdown(self) -> str:
+        """The table as a pipe table, as GitHub and Quarto read it."""
+        return self.summary().as_markdown()
+
+    def as_html(self) -> str:
+        """HTML, with the table as a table."""
+        return self.summary().as_html()
+
+    def as_latex(self) -> str:
+        """LaTeX, with the table as a ``tabular``."""
+        return self.summary().as_latex()
+
+    def _page(self) -> Summary:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return self.as_text()
+
+    __str__ = __repr__

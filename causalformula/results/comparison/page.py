@@ -1,0 +1,132 @@
+"""The print of a comparison: one table, what was left out, and the notes of the fits, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from causalformula.numerics.arrays import Array
+from causalformula.results.comparison.asked import UNADJUSTED
+from causalformula.results.comparison.core import ComparisonCore
+from causalformula.results.effects.summary import MEASURES, question, row_lines
+from causalformula.results.text.coefmat import EFFECT_WIDTH, Cells, coefmat_cells, limit_names
+from causalformula.results.text.numbers import format_each
+from causalformula.results.text.summary import Summary
+from causalformula.results.wording import estimand_text, sampling_weights
+
+
+def comparison_summary(found: ComparisonCore, level: float) -> Summary:
+    """The summary of a comparison."""
+    parts: list[str | Cells] = [_header(found), "", _cells(found, level)]
+    parts += [*_standard_errors(found), *_agreement(found)]
+    parts += [f"Note: {note}" for note in notes_below(found)]
+    return Summary(tuple(parts))
+
+
+def _header(found: ComparisonCore) -> str:
+    first, frame = found.first, found.frame
+    count = len(found.compared)
+    lines = [f"{question(first)} by {count} method{'s' * (count != 1)}"]
+    facts = [f"Estimand: {estimand_text(first.call, found.estimand)}", f"Observations: {frame.nobs}"]
+    labels = first.answer.labels
+    if len(labels) == 1:
+        facts.insert(0, f"Effect: {labels[0]}")
+    if sampling_weights(frame):
+        facts.append(f"Sampling weights: {sampling_weights(frame)}")
+    if found.truth is not None:
+        facts.append(f"Truth: {', '.join(format_each(found.truth, 7))}")
+    measure = first.answer.measure.name
+    if measure != "difference":
+        facts.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}")
+    return "\n".join([*lines, "      ".join(facts), *row_lines(frame)])
+
+
+def _cells(found: ComparisonCore, level: float) -> Cells:
+    """Estimates with their limits, the errors where the truth is known, and what each method left out."""
+    tidy = found.tidy(level)
+    names, columns = ["Estimate", "Std. Error", *limit_names(level)], ["estimate", "std.error", "conf.low", "conf.high"]
+    if found.truth is not None:
+        names, columns = [*names, "Error", "Error / SE"], [*columns, "error", "error.over.se"]
+    table: Array = tidy[columns].to_numpy(dtype=float)
+    cells = coefmat_cells(
+        table,
+        row_labels(found),
+        names,
+        signif_stars=False,
+        cs_ind=range(4),
+        tst_ind=range(5, len(columns)),
+        has_Pvalue=False,
+    )
+    if found.truth is not None:
+        cells = _error_as_estimate(cells, table[:, 4])
+    endless = np.isinf(table)
+    body = [
+        tuple(("Inf" if x > 0 else "-Inf") if out else text for text, x, out in zip(*line, strict=True))
+        for line in zip(cells.body, table, endless, strict=True)
+    ]
+    left = tidy["left.out"].tolist()
+    if any(left):
+        body, names = [(*line, text) for line, text in zip(body, left, strict=True)], [*names, "Left out"]
+    return replace(cells, cols=tuple(names), body=tuple(body), width=EFFECT_WIDTH)
+
+
+def _error_as_estimate(cells: Cells, error: Array) -> Cells:
+    """Errors with the decimals of the estimates: those of a small one would say more than is known."""
+    decimals = max((len(line[0].partition(".")[2]) for line in cells.body if "e" not in line[0]), default=4)
+    texts = ["NA" if np.isnan(x) else f"{x:.{decimals}f}" for x in error]
+    body = tuple((*line[:4], text, *line[5:]) for line, text in zip(cells.body, texts, strict=True))
+    return replace(cells, body=body)
+
+
+def row_labels(found: ComparisonCore, marked: bool = False) -> list[str]:
+    """One a row: the method in words, after the effect where there are several.
+
+    Parameters
+    ----------
+    marked : bool
+        Whether a method that adjusts for nothing is marked, where no column says so.
+    """
+    labels = found.first.answer.labels
+    words = [one.asked.label + f" ({UNADJUSTED})" * (marked and found._unadjusted(one)) for one in found.compared]
+    return [word if len(labels) == 1 else f"{label}: {word}" for label in labels for word in words]
+
+
+def _standard_errors(found: ComparisonCore) -> list[str]:
+    """Kinds of standard errors, each with the methods that have it."""
+    kinds: dict[str, list[str]] = {}
+    for one in found.compared:
+        if one.fit is not None:
+            kinds.setdefault(one.fit.covariance.label, []).append(one.asked.name)
+    if len(kinds) == 1:
+        return [f"Standard errors: {next(iter(kinds))}"]
+    return ["\n".join(["Standard errors:", *(f"  {kind}: {', '.join(names)}" for kind, names in kinds.items())])]
+
+
+def _agreement(found: ComparisonCore) -> list[str]:
+    """The joint test, and who takes no part in it."""
+    if sum(one.fit is not None for one in found.compared) < 2:
+        return []
+    made = found._agreement
+    apart = _grouped({name: [reason] for name, reason in made.apart.items()})
+    without = [f"  without {text}" for text in apart]
+    if made.test is None:
+        return ["", "\n".join(["No joint test that the methods agree: fewer than two can be tested", *without])]
+    return ["", "\n".join([str(made.test), *without])]
+
+
+def notes_below(found: ComparisonCore) -> list[str]:
+    """Notes of the data, then of the fits, each once with the methods that it is of."""
+    data = list(found.frame.notes)
+    own = {one.asked.name: [note for note in one.notes() if note not in data] for one in found.compared}
+    return [*data, *_grouped(own)]
+
+
+def _grouped(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """``names: note``, each note once."""
+    out: dict[str, list[str]] = {}
+    for name, notes in told.items():
+        for note in notes:
+            out.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in out.items()]
