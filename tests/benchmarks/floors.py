@@ -115,7 +115,7 @@ def ipw_bootstrap(Z, a, y, reps):
 
 
 def aipw_asympt(Z, a, y):
-    """Effect by augmented inverse probability weighting, a least squares for each arm, with its stacked standard error."""
+    """Effect by augmented inverse probability weighting, least squares in each arm, with its stacked standard error."""
     n = len(y)
     b = warm_logit(Z, a, np.ones(n), np.zeros(Z.shape[1]), 6)
     p = 1 / (1 + np.exp(-Z @ b))

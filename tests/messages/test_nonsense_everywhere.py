@@ -37,11 +37,14 @@ def _made() -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = cf.fit("y ~ treat(a) + adjust(x) + modify(f)", DATA)
+        learned = cf.fit(F, DATA, "aipw", outcome_model="knn", treatment_model="glm", folds=2)
         panel = {"id": np.arange(60) // 2, "t": np.arange(60) % 2, "d": np.arange(60) // 30}
         return {
             "Result": fit,
             "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
             "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
+            "LearnedResult": learned,
+            "LearnedModel": learned.outcome,
             "Model": cf.lm("y ~ x + f", DATA),
             "Design": cf.design(F, DATA, "ipw"),
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
@@ -87,7 +90,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
 }
-RESULTS = ("Result", "Stack", "SubclassResult", "DidResult")
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "LearnedResult")
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     "Model.hypothesis": {"equations": "x = 0"},
@@ -124,7 +127,7 @@ SENSE: dict[str, tuple[str, ...]] = {
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
-OURS = (cf.Design, cf.Result, cf.Model, cf.Summary, cf.Table, cf.Test)
+OURS = (cf.Design, cf.Result, cf.Model, cf.LearnedModel, cf.Summary, cf.Table, cf.Test)
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -99,7 +99,7 @@ def test_covariances_that_are_none(word, data):
     [
         ("match", "method='matching' is not available yet"), ("PSM", "method='matching' is not available yet"),
         ("ols", "did you mean 'regression'"), ("IPTW", "did you mean 'ipw'"), ("entropy", "did you mean 'ebal'"),
-        ("dr", "method='aipw' is not available yet"), ("t-test", "did you mean 'difference_in_means'"),
+        ("dr", "did you mean 'aipw'"), ("t-test", "did you mean 'difference_in_means'"),
     ],
 )  # fmt: skip
 def test_methods(word, says, data):

@@ -15,6 +15,7 @@ from causalformula.backends.doubly_robust.nuisances import (
     NuisanceOptions,
     Nuisances,
     Stacked,
+    bounded_weights,
     nuisances,
 )
 from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
@@ -105,9 +106,8 @@ def _stacked_means(
     """Means ``sum t (h m_a + 1[A = a] w (y - m_a)) / sum t h``, with the derivatives in both models' parameters."""
     codes, share, model, found = frame.the_treatment.codes, target_share(frame, options), part.outcome, part.propensity
     arm = target_arm(frame, options)
-    w, dlog = estimand_weights(part.P, codes, str(options.estimand), arm, target)
-    own = part.free.all(axis=1)[:, None]
-    moves = propensity_sensitivity(found, w, np.where(own, dlog, 0.0))
+    w, dlog = bounded_weights(part, codes, str(options.estimand), arm, target)
+    moves = propensity_sensitivity(found, w, dlog)
     assert found.stage is not None
     stages, total = (found.stage, model.stage()), target @ share
     scores, jac = [], []

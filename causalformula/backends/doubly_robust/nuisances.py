@@ -21,6 +21,7 @@ from causalformula.backends.propensity import (
     Propensity,
     Regressors,
     binary_propensity,
+    estimand_weights,
     multinomial_propensity,
 )
 from causalformula.backends.separation import apart_on
@@ -29,7 +30,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import first_column
 
 COVARIATES = Part("covariates")
@@ -275,9 +276,13 @@ def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> 
     """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
     low, high = bounds or (0.0, 1.0)
     free = (low <= P) & (high >= P)
+    inside = np.clip(P, low, high)
+    if P.shape[1] == 2:  # the bounds are those of the second level
+        free, inside = free[:, [1, 1]], np.column_stack([1 - inside[:, 1], inside[:, 1]])
     used = frame.unit_weights > 0
     moved = int((~free).any(axis=1)[used].sum())
-    near = int(((low + NEAR > P) | (high - NEAR < P)).any(axis=1)[used].sum())
+    looked = P[:, 1:] if P.shape[1] == 2 else P
+    near = int(((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1)[used].sum())
     notes: tuple[str, ...] = ()
     if moved:
         notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
@@ -286,4 +291,15 @@ def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> 
             f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
             "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
         )
-    return np.clip(P, low, high), free, notes
+    return inside, free, notes
+
+
+def bounded_weights(part: Stacked, codes: Codes, estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+    """``estimand_weights`` of propensities within bounds: one that a bound has moved stands still, the others move."""
+    w, _ = estimand_weights(part.P, codes, estimand, arm, s)
+    levels, P = np.arange(part.P.shape[1]), part.propensity.P
+    own = codes[:, None] == levels
+    dlog = part.free[np.arange(len(codes)), codes][:, None] * (P - own)
+    if arm is not None:
+        dlog = dlog + part.free[:, [arm]] * ((levels == arm) - P)
+    return w, dlog[:, 1:]
