@@ -28,7 +28,8 @@ METHOD_HINTS = {
     "ps": "propensity scores by logistic regression are method='ipw'",
     **dict.fromkeys(
         ("gbm", "bart", "super", "superlearner"),
-        "propensity scores by machine learning are method='ipw' with model=, a scikit-learn classifier",
+        "propensity scores by machine learning are method='ipw' with model='boosting', 'stack' (a Super Learner) or a "
+        "scikit-learn classifier",
     ),
     "optweight": "for weights of approximate balance see method='ebal' with tols=",
     "g_computation": "g-computation is method='regression'",

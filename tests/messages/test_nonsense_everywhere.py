@@ -37,6 +37,7 @@ def _made() -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = cf.fit("y ~ treat(a) + adjust(x) + modify(f)", DATA)
+        learned = cf.fit(F, DATA, "aipw", outcome_model="knn", treatment_model="glm", folds=2)
         panel = {"id": np.arange(60) // 2, "t": np.arange(60) % 2, "d": np.arange(60) // 30}
         return {
             "Result": fit,
@@ -44,6 +45,9 @@ def _made() -> dict[str, Any]:
             "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
             "MatchedResult": cf.fit(F, DATA, "nearest"),
             "MatchedDesign": cf.design(F, DATA, "nearest"),
+            "LearnedResult": learned,
+            "LearnedModel": learned.outcome,
+            "DMLResult": cf.fit(F, DATA, "dml"),
             "Model": cf.lm("y ~ x + f", DATA),
             "Design": cf.design(F, DATA, "ipw"),
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
@@ -91,7 +95,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
 }
-RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "MatchedResult")
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "MatchedResult", "LearnedResult", "DMLResult")
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     "Model.hypothesis": {"equations": "x = 0"},
@@ -142,7 +146,7 @@ SENSE: dict[str, tuple[str, ...]] = {
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
-OURS = (cf.Comparison, cf.Design, cf.Result, cf.Model, cf.Summary, cf.Table, cf.Test)
+OURS = (cf.Comparison, cf.Design, cf.Result, cf.Model, cf.LearnedModel, cf.Summary, cf.Table, cf.Test)
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

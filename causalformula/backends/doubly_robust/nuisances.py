@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,8 +59,12 @@ class CrossFitOptions(Options):
     seed : int
         Of the folds, and of learners that draw.
     bounds : pair of numbers, optional
-        Propensities are moved to within these, and counted; learned ones to within 0.01 and 0.99 where not given.
+        Propensities are moved to within these, and counted; of two levels those of the second. Learned ones are moved
+        to within 0.01 and 0.99 where not given.
     """
+
+    # Whether the bounds are of every arm's propensities, where there are two of them too.
+    each_arm: ClassVar[bool] = False
 
     outcome_model: Any = GLM
     treatment_model: Any = GLM
@@ -250,7 +254,7 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
         raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
     else:
         found, words = multinomial_propensity(frame, design), "multinomial logit"
-    P, free, notes = bounded(frame, found.P, options.bounds)
+    P, free, notes = bounded(frame, found.P, options.bounds, options.each_arm)
     models = {"outcome": Fitted(outcome, part)}
     if found.model is not None:
         models["propensity"] = Fitted(found.model, PROPENSITY)
@@ -293,7 +297,7 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     P = found[-1].predictions
     parts, notes = [], [*unlearned(found, folds)]
     for r in range(folds.repeats):
-        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS)
+        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm)
         parts.append(CrossFitted(m[:, :, r], inside))
         notes += [note for note in told if note not in notes and r == 0]
     if treatment.kind is Kind.BINARY:
@@ -304,13 +308,20 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     return Nuisances(tuple(parts), words, P[:, 0], {}, learned, folds, tuple(notes))
 
 
-def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> tuple[Array, Array, tuple[str, ...]]:
+def bounded(
+    frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False
+) -> tuple[Array, Array, tuple[str, ...]]:
     """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
     low, high = bounds or (0.0, 1.0)
     free = (low <= P) & (high >= P)
+    inside = np.clip(P, low, high)
+    second = P.shape[1] == 2 and not each_arm  # whose bounds they are
+    if second:
+        free, inside = free[:, [1, 1]], np.column_stack([1 - inside[:, 1], inside[:, 1]])
     used = frame.unit_weights > 0
     moved = int((~free).any(axis=1)[used].sum())
-    near = int(((low + NEAR > P) | (high - NEAR < P)).any(axis=1)[used].sum())
+    looked = P[:, 1:] if second else P
+    near = int(((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1)[used].sum())
     notes: tuple[str, ...] = ()
     if moved:
         notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
@@ -319,4 +330,4 @@ def bounded(frame: ModelFrame, P: Array, bounds: tuple[float, float] | None) -> 
             f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
             "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
         )
-    return np.clip(P, low, high), free, notes
+    return inside, free, notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class TMLE(NuisanceOptions):
         False, as in R's ``Qform = "Y ~ A + W"``: the treatment is one term of the outcome's GLM. True crosses it with
         all others, ``"Y ~ A * (W)"``.
     bounds : pair of numbers, optional
-        Propensities are moved to within these, and counted: R's ``gbound``. Where not given from
+        Propensities, of either arm, are moved to within these, and counted: R's ``gbound``. Where not given from
         ``5 / (sqrt(n) log n)``, or equal shares if these are less, to 1, for every arm's own.
     fluctuation : {"logistic", "linear"}
         The path of the targeted step: on the logit of the outcome, scaled to [0, 1] by its range, or on its own scale.
@@ -58,6 +59,8 @@ class TMLE(NuisanceOptions):
     focal : optional
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
+
+    each_arm: ClassVar[bool] = True
 
     interact: bool = False
     fluctuation: FluctuationWord = "logistic"
