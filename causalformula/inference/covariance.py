@@ -122,7 +122,7 @@ def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
             "Use vcov='bootstrap', or a method with an influence function"
         )
     df = np.full(len(estimate), evidence.df if request.df is None else request.df)
-    return Covariance(request, evidence.matrix, df, evidence.label)
+    return Covariance(request, evidence.matrix, df, evidence.label + evidence.words)
 
 
 def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:

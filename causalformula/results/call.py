@@ -285,7 +285,7 @@ class Call:
         return self._within_strata(request)
 
     def _within_strata(self, request: Bootstrap | Jackknife) -> Bootstrap | Jackknife:
-        """Strata of two units, matched pairs, are themselves the units, and larger ones a bootstrap's strata."""
+        """Where all strata are of two units, matched pairs, they are the units; others are a bootstrap's strata."""
         strata = self.frame.strata
         assert strata is not None
         units = np.arange(self.frame.n) if request.cluster is None else self.groups(request.cluster).codes
@@ -294,7 +294,7 @@ class Call:
         counts = np.unique(apart[:, 0], return_counts=True)[1]
         if counts.max() == 1 and request.cluster is not None:
             return request
-        if counts.min() == 2:
+        if (counts == 2).all():
             return replace(request, cluster=strata.name)
         return replace(request, strata=strata.name) if isinstance(request, Bootstrap) else request
 
