@@ -247,7 +247,7 @@ def _cluster_default(frame: ModelFrame) -> str:
 
 
 def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells, mixed: bool) -> Answer:
-    """Blocks of two units, or some of more (``mixed``), by the blocks' differences (Imai, King and Nall 2009), J - 1 df.
+    """Blocks of two units, or some of more (``mixed``), by their differences (Imai, King and Nall 2009), with J - 1 df.
 
     ``V = sum_j (tau_j - tau)^2 / (J (J - 1))`` for pairs of rows; for pairs of clusters, which differ in size,
     ``V = J / ((J - 1) N^2) sum_j (N_j tau_j - N tau / J)^2``. The two agree when all blocks have one size.

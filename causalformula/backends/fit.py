@@ -14,7 +14,7 @@ from causalformula.frame.grouping import Grouping
 from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import HC, Bootstrap, Classical, Given, Jackknife, Request
+from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -197,9 +197,6 @@ class Fit:
         What is true only of standard errors that hold the design fixed.
     given : tuple of str
         What is true of all standard errors: no resampling finds this part of the design anew.
-    unadjusted : tuple of str
-        What is true only of robust standard errors that do not adjust by leverage; of the others it is said with the
-        rows of leverage one.
     """
 
     answer: Answer
@@ -212,7 +209,6 @@ class Fit:
     designed: Designed | None = None
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
-    unadjusted: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -253,7 +249,7 @@ class Fit:
             return ()
         if isinstance(request, (Bootstrap, Jackknife)):
             return self.given
-        return (*self.given, *self.caveats, *(self.unadjusted if _unadjusted(request) else ()))
+        return (*self.given, *self.caveats)
 
     def notes_under(self, request: Request) -> tuple[str, ...]:
         """What the print must say beside standard errors of this kind.
@@ -299,12 +295,6 @@ class Fit:
         if self.outcomes is None:
             raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")
         return self.outcomes.answer(query)
-
-
-def _unadjusted(request: Request) -> bool:
-    """Whether standard errors are robust and take no account of leverage."""
-    by_leverage = isinstance(request, HC) and request.type not in ("HC0", "HC1")
-    return not (by_leverage or isinstance(request, Classical))
 
 
 # Groupings that a design makes, which a covariance may name where the data have no such column.
