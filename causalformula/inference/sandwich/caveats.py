@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import some, warn
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
+from causalformula.inference.sandwich.apart import apart
 from causalformula.inference.sandwich.definite import nearest_psd
 from causalformula.inference.sandwich.dominant import Led, led, lost_digits
 from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
@@ -88,20 +89,32 @@ def leadership(
         inside, count = intersect([each], used)
         found |= led(root, inside, count, jac)
         error = max(error, _error(evidence, root, inside, count, request))
-    lost = found.alone & ((found.share >= rests) | vanished(evidence, root, matrix))
+    gone = vanished(evidence, root, matrix)
+    # an adjusted variance is zero for nothing else, even where rounding hides that the others know nothing
+    lost = found.alone & ((found.share >= rests) | gone) | (gone & (request.type in ADJUSTED))
+    found = replace(found, alone=found.alone | lost, untold=found.untold & ~lost)
     mostly = found.mostly & ~found.alone & ~found.untold
     return Leadership(lost, found.alone & ~lost, found.untold, mostly & (request.type not in ADJUSTED), error)
 
 
 def _error(evidence: Influence, root: Hat, codes: Codes, count: int, request: Cluster) -> float:
     """Relative error of the clusters' sums: how far they are from the zero that they add up to."""
-    w = root.w[root.w > 0]
-    if not len(w) or not root.least_squares or w.max() < WIDE * w.min():
+    if not _wide(root):
         return 0.0
+    if request.type in ADJUSTED:
+        rest, columns = apart(root, codes, count)
+        if columns is not None:
+            return lost_digits(rest, codes, count) if _wide(rest) else 0.0
     sums, _ = cluster_sums(evidence, VARIANCES["CR0"], codes, count, True, False)
     largest = np.abs(sums).max(axis=0)
     off = float((np.abs(sums.sum(axis=0))[largest > 0] / largest[largest > 0]).max(initial=0.0))
     return max(off, lost_digits(root, codes, count)) if request.type in ADJUSTED else off
+
+
+def _wide(root: Hat) -> bool:
+    """Whether the weights of least squares differ so much that digits are lost."""
+    w = root.w[root.w > 0]
+    return bool(len(w) and len(root.bread) and root.least_squares and w.max() >= WIDE * w.min())
 
 
 def undefined(matrix: Array, lost: Bools) -> Array:
