@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError
 from causalformula.frame.grouping import Grouping
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
@@ -166,6 +168,10 @@ class Held(Designed, Protocol):
         ...
 
 
+# A residual variance below this share of the outcome's mean square is rounding, also of sums over many rows.
+ROUNDING = 1e-26
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A model behind a fit, and which of the frame's designs it was fitted to (None where it was none of them)."""
@@ -295,6 +301,20 @@ class Fit:
         if self.outcomes is None:
             raise CapabilityError(f"{self.method} has no mean potential outcomes, so no means() and no by()")
         return self.outcomes.answer(query)
+
+
+def told_of_perfect(found: Fit, frame: ModelFrame) -> Fit:
+    """The fit, with a note where its regression leaves residuals that are rounding, and so are standard errors."""
+    evidence, behind = found.estimate.evidence, found.models.get("outcome")
+    hat = evidence.root if isinstance(evidence, Influence) else None
+    linear = hat is not None and hat.least_squares
+    if behind is not None:
+        hat, family = behind.model.hat, behind.model.family
+        linear = (family.name, family.link.name) == ("gaussian", "identity")
+    if hat is None or not linear or len(hat.e) != frame.n or not hat.perfect(frame.y - hat.e, ROUNDING):
+        return found
+    note = "essentially perfect fit: what is left of the outcome is rounding, and so are the standard errors"
+    return replace(found, notes=(*found.notes, note))
 
 
 # Groupings that a design makes, which a covariance may name where the data have no such column.
