@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError
 from causalformula.frame.grouping import Grouping
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import HC, Bootstrap, Classical, Given, Jackknife, Request
+from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -166,6 +168,10 @@ class Held(Designed, Protocol):
         ...
 
 
+# A residual variance below this share of the outcome's mean square is rounding, also of sums over many rows.
+ROUNDING = 1e-26
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A model behind a fit, and which of the frame's designs it was fitted to (None where it was none of them)."""
@@ -197,9 +203,6 @@ class Fit:
         What is true only of standard errors that hold the design fixed.
     given : tuple of str
         What is true of all standard errors: no resampling finds this part of the design anew.
-    unadjusted : tuple of str
-        What is true only of robust standard errors that do not adjust by leverage; of the others it is said with the
-        rows of leverage one.
     """
 
     answer: Answer
@@ -212,7 +215,6 @@ class Fit:
     designed: Designed | None = None
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
-    unadjusted: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -253,7 +255,7 @@ class Fit:
             return ()
         if isinstance(request, (Bootstrap, Jackknife)):
             return self.given
-        return (*self.given, *self.caveats, *(self.unadjusted if _unadjusted(request) else ()))
+        return (*self.given, *self.caveats)
 
     def notes_under(self, request: Request) -> tuple[str, ...]:
         """What the print must say beside standard errors of this kind.
@@ -301,10 +303,18 @@ class Fit:
         return self.outcomes.answer(query)
 
 
-def _unadjusted(request: Request) -> bool:
-    """Whether standard errors are robust and take no account of leverage."""
-    by_leverage = isinstance(request, HC) and request.type not in ("HC0", "HC1")
-    return not (by_leverage or isinstance(request, Classical))
+def told_of_perfect(found: Fit, frame: ModelFrame) -> Fit:
+    """The fit, with a note where its regression leaves residuals that are rounding, and so are standard errors."""
+    evidence, behind = found.estimate.evidence, found.models.get("outcome")
+    hat = evidence.root if isinstance(evidence, Influence) else None
+    linear = hat is not None and hat.least_squares
+    if behind is not None:
+        hat, family = behind.model.hat, behind.model.family
+        linear = (family.name, family.link.name) == ("gaussian", "identity")
+    if hat is None or not linear or len(hat.e) != frame.n or not hat.perfect(frame.y - hat.e, ROUNDING):
+        return found
+    note = "essentially perfect fit: what is left of the outcome is rounding, and so are the standard errors"
+    return replace(found, notes=(*found.notes, note))
 
 
 # Groupings that a design makes, which a covariance may name where the data have no such column.

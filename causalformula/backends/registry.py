@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from causalformula.backends.catalogue import CATALOGUE, load, planned
 from causalformula.backends.estimands import ESTIMANDS, FOCAL
-from causalformula.backends.fit import Designed, Fit, Query
+from causalformula.backends.fit import Designed, Fit, Query, told_of_perfect
 from causalformula.backends.options import Options, shown
 from causalformula.backends.other_words import (
     MATCHING,
@@ -328,7 +328,7 @@ def run(frame: ModelFrame, options: Options) -> Fit:
     refuse_treatment(frame, record)
     refuse_measure(frame, options)
     refuse_counts(frame, record)
-    return record.run(frame, options)
+    return told_of_perfect(record.run(frame, options), frame)
 
 
 def run_design(frame: ModelFrame, options: Options) -> Designed:
