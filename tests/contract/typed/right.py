@@ -37,7 +37,14 @@ def look(data: pd.DataFrame) -> Axes:
     cf.lm("y ~ x", data, na_action="fail").plot()
     print(also.plot("qq", covariate="all").shape, also.plot("ecdf", covariate=["x"]).flat[0])
     print(also.balance(compare={"first": design}), also.plot("love", compare={"first": design}).get_xlabel())
-    return also.plot("overlap")
+    return plain(again.design).plot("overlap")
+
+
+def plain(design: cf.Design, other: cf.MatchedDesign | None = None) -> cf.Design:
+    number: float = design.fit("y ~ treat(a)").estimate
+    if other is not None:
+        print(number, other.fit("y ~ treat(a)").tidy(), other.nn)
+    return design
 
 
 def requests() -> list[object]:
