@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.results.models import marginaleffects as adapter
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +221,24 @@ def test_comparisons_of_a_generalised_model(me, heart):
 
 
 def test_without_a_formula_or_the_package(heart, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "marginaleffects.classes", None)
     with pytest.raises(cf.CapabilityError, match=r"install causalformula\[marginaleffects\]|not installed"):
+        cf.lm("Severity ~ Drug", heart).to_marginaleffects()
+
+
+def test_a_polars_that_marginaleffects_does_not_know_is_named(heart, monkeypatch):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+
+    class Abstract:
+        def __init__(self, *given):
+            raise polars.exceptions.InvalidOperationError("'is_in' cannot check for Float64\nHint: cast")
+
+    classes = SimpleNamespace(ModelAbstract=Abstract, ModelVault=lambda **given: None)
+    monkeypatch.setitem(sys.modules, "marginaleffects", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "marginaleffects.classes", classes)
+    monkeypatch.setitem(sys.modules, "marginaleffects.utils", SimpleNamespace(ingest=polars.from_pandas))
+    monkeypatch.setattr(adapter, "version", lambda name: {"marginaleffects": "0.6.0", "polars": "2.1.0"}[name])
+    with pytest.raises(
+        cf.CapabilityError, match=r'marginaleffects 0\.6\.0 .* beside polars 2\.1\.0 \(.*Float64\); .*"polars<2"'
+    ):
         cf.lm("Severity ~ Drug", heart).to_marginaleffects()
