@@ -18,7 +18,7 @@ from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.made import R
 from causalformula.results.text.notebook import Shown
-from causalformula.words import BalanceStatistic, Binary, Contrast, Measure, Order, Picture
+from causalformula.words import BalanceStatistic, Binary, Contrast, FamilyName, Measure, Order, Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -294,7 +294,7 @@ class Design(Shown, DesignCore, Generic[R]):
         self,
         formula: str | None = None,
         *,
-        family: str | Family | None = None,
+        family: FamilyName | str | Family | None = None,
         measure: Measure | None = None,
         contrast: Contrast | None = None,
         interact: bool | None = None,

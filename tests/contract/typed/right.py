@@ -86,6 +86,8 @@ def words(data: pd.DataFrame, model: cf.Model, fit: cf.Result) -> list[cf.Test]:
     )
     print(fit.design.balance(["smd", "ks"], binary="std").to_frame(), fit.design.plot("love", order="formula"))
     print(cf.table([fit, model], statistic="conf.int"), fit.simultaneous(weights="rademacher").table)
+    print(cf.glm("y ~ x", data, family="poisson"), cf.glm("y ~ x", data, family="binomial(link = 'probit')"))
+    print([cf.datasets.load(name) for name in cf.datasets.names()])
     matrix: pd.DataFrame = cf.model_matrix("y ~ x", data)
     print(matrix, cf.datasets.load("heart"), cf.parse("y ~ treat(a)").outcome)
     return [cf.bptest(model), cf.resettest(model, type="regressor"), cf.bgtest(model, type="F"), cf.dwtest(model)]
