@@ -3,6 +3,8 @@
 import inspect
 import pkgutil
 import re
+import runpy
+import shutil
 import sys
 import warnings
 
@@ -190,6 +192,21 @@ def test_every_family_of_results_is_in_the_api_reference():
         face = face_of(record.face)
         named = face.__name__ in cf.__all__
         assert named or f"results.{face.__module__.partition('.results.')[2]}." in listed, record.face
+
+
+def test_pages_of_what_is_no_more_are_cleared(tmp_path):
+    """Whoever builds the site again has no warnings of files that an earlier build made."""
+    for folder in ("docs", "vignettes"):
+        (tmp_path / folder).mkdir()
+    for name in ("pyproject.toml", "docs/conf.py", "vignettes/02-weighting.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    old = [tmp_path / "docs" / name for name in ("api/generated/causalformula.gone.rst", "vignettes/99-gone.md")]
+    for path in old:
+        path.parent.mkdir(parents=True)
+        path.write_text("gone", "utf-8")
+    runpy.run_path(str(tmp_path / "docs" / "conf.py"))
+    assert not [path for path in old if path.exists()]
+    assert (tmp_path / "docs" / "vignettes" / "02-weighting.md").exists()
 
 
 # ---- help(cf) --------------------------------------------------------------------------------------------------------
