@@ -30,7 +30,7 @@ from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import design_of, result_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
-from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
+from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -86,32 +86,32 @@ def parse(
 def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> SubclassResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> MatchedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> DidResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> Result: ...
 # fmt: on
@@ -125,7 +125,7 @@ def fit(
     estimand: Estimand | None = None,
     contrast: Contrast | None = None,
     measure: Measure | None = None,
-    family: str | Family | None = None,
+    family: FamilyName | str | Family | None = None,
     vcov: Vcov | None = None,
     subset: Any = None,
     na_action: NaAction = "omit",

@@ -58,6 +58,8 @@ class Record:
         The first is the default.
     default_vcov : str
         ``asympt``, every stage estimated, where not given.
+    vcov_words : str
+        The default in words for tables, where more than the method decides; ``default_vcov`` where not given.
     r : str
         The R call with the same numbers.
     summary : str
@@ -105,6 +107,7 @@ class Record:
     treatments: Collection[Kind]
     estimands: tuple[str, ...]
     default_vcov: str = "asympt"
+    vcov_words: str = ""
     r: str = ""
     summary: str = ""
     title: str = ""

@@ -43,3 +43,4 @@ print((cf.fit("y ~ treat(a)", data) - cf.fit("y ~ treat(a)", data)).fitz)  # wro
 cf.table([], statistic="t")  # wrong: statistic
 cf.fit("y ~ treat(a)", data, vcov=3)  # wrong: vcov
 cf.lm("y ~ x", data).with_vcov(cf.HC)  # wrong: vcov
+cf.datasets.load("hart")  # wrong: name
