@@ -323,6 +323,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
+    vcov_words="clustered by pairs; HC3 with replace=True",
     roles=MODELLED,
     face=FACE,
     design_face=DESIGN_FACE,
