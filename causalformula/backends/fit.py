@@ -337,6 +337,13 @@ def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
     return Grouping(name, tuple(levels), np.array([place.get(text, 0) for text in texts], dtype=np.intp))
 
 
+def grouped(made: DesignWeights, name: str) -> Bools:
+    """Which rows (n,) are in a group that the design made."""
+    if name != SUBCLASS or made.subclass is None:
+        return np.ones(len(made.weights), dtype=bool)
+    return np.array([each is not None for each in made.subclass.tolist()])
+
+
 def reuses(made: DesignWeights) -> bool:
     """Whether a unit may be the match of several, so that matched sets overlap."""
     return made.pairs is not None and made.subclass is None
