@@ -1,4 +1,4 @@
-"""One formula for a causal question, every estimator behind it, and the numbers R gives.
+"""One formula for a causal question, several methods that answer it, and the numbers R gives.
 
     import causalformula as cf
 

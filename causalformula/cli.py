@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from causalformula import __version__, datasets
+from causalformula.backends.estimands import ESTIMANDS
+from causalformula.backends.glossary import COVARIANCES
 from causalformula.backends.options import Options
 from causalformula.backends.registry import find, methods, read_options
 from causalformula.datasets.tables import read
@@ -94,13 +96,13 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _methods(arguments: argparse.Namespace) -> None:
-    """Print the table of methods, then their options, from the records that routing reads."""
+    """Print the table of methods, then their options, from the records that routing reads, and what the words mean."""
     rows = [
         {
             "method": _words([record.name, *record.aliases]),
             "treatment": _words(sorted(map(str, record.treatments))),
             "estimand": _words(record.estimands, default=record.default_estimand),
-            "covariance": record.default_vcov,
+            "covariance": record.vcov_words or record.default_vcov,
             "what it does": record.summary,
         }
         for record in methods()
@@ -113,7 +115,10 @@ def _methods(arguments: argparse.Namespace) -> None:
         }
         for record in methods()
     ]
-    _write(f"{_table(rows)}\n\n{_table(details)}", None)
+    known = {name for record in methods() for name in record.estimands}
+    words = [{"estimand": row.name, "of whom": row.whose} for row in ESTIMANDS.values() if row.name in known]
+    glosses = [{"covariance": name, "is": gloss} for name, gloss in COVARIANCES.items()]
+    _write("\n\n".join(map(_table, (rows, details, words, glosses))), None)
 
 
 def _datasets(arguments: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from causalformula.results.design import Design
 from causalformula.results.families.faces import design_of
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
-from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
+from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -90,24 +90,24 @@ def parse(
 def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> SubclassResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> MatchedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> DidResult: ...
 @overload
@@ -130,8 +130,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> Result: ...
 # fmt: on
@@ -145,7 +145,7 @@ def fit(
     estimand: Estimand | None = None,
     contrast: Contrast | None = None,
     measure: Measure | None = None,
-    family: str | Family | None = None,
+    family: FamilyName | str | Family | None = None,
     vcov: Vcov | None = None,
     subset: Any = None,
     na_action: NaAction = "omit",

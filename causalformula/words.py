@@ -16,6 +16,12 @@ Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "
 ContrastWord: TypeAlias = Literal["reference", "pairwise", "sequential", "sd", "iqr", "minmax", "slope"]
 # A word; a step or a pair of values of a dose, or a pair of levels.
 Contrast: TypeAlias = ContrastWord | float | tuple[Any, Any] | list[Any]
+# An editor offers these. A family may be R's call too, "binomial(link = 'probit')", and no type tells a call from a
+# misspelt name: `family=` takes these or text, and a wrong word is found when the code runs.
+FamilyName: TypeAlias = Literal[
+    "binomial", "gaussian", "Gamma", "inverse.gaussian", "poisson", "quasi", "quasibinomial", "quasipoisson"
+]  # fmt: skip
+DataSet: TypeAlias = Literal["heart", "did_panel", "boot_sample", "boot_reps"]
 NaAction: TypeAlias = Literal["omit", "fail"]
 
 ResidualType: TypeAlias = Literal["response", "working", "deviance", "pearson", "standardized", "studentized"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -65,9 +66,14 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 
+# Pages of names and vignettes that are no more would be warned of as in no table of contents.
+shutil.rmtree(HERE / "api" / "generated", ignore_errors=True)
 # A page for every vignette, which includes it: under its own name, so that its links to the others hold.
 PAGES = HERE / "vignettes"
 PAGES.mkdir(exist_ok=True)
+for page in PAGES.glob("*.md"):
+    if not (HERE.parent / "vignettes" / page.name).exists():
+        page.unlink()
 for vignette in (HERE.parent / "vignettes").glob("*.md"):
     page = PAGES / vignette.name
     text = f"```{{include}} ../../vignettes/{vignette.name}\n:relative-images:\n```\n"

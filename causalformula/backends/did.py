@@ -188,6 +188,7 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
     treatments={Kind.BINARY},
     estimands=(ATT,),
     default_vcov="classical",
+    vcov_words="classical; clustered by id with unit = id",
     # the classical variance would take sampling weights for precisions
     weighted_vcov="linearised",
     face="causalformula.results.families.did:DidResult",

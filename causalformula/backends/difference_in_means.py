@@ -26,6 +26,9 @@ from causalformula.numerics.centring import origin_of
 from causalformula.numerics.least_squares import group_sums
 from causalformula.numerics.linalg import refuse_extreme
 
+# Said where the variance within blocks of two cannot be estimated, and that between all is taken in its place.
+MIXED = "some blocks have two units and others more; the variance between blocks (matched pairs) is used for all"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DifferenceInMeans(Options):
@@ -243,8 +246,8 @@ def _cluster_default(frame: ModelFrame) -> str:
     return describe(Cluster(frame.cluster_names, type="CR2"))
 
 
-def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
-    """Blocks of two units: the variance is that of the blocks' differences (Imai, King and Nall 2009), with J - 1 df.
+def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells, mixed: bool) -> Answer:
+    """Blocks of two units, or some of more (``mixed``), by their differences (Imai, King and Nall 2009), with J - 1 df.
 
     ``V = sum_j (tau_j - tau)^2 / (J (J - 1))`` for pairs of rows; for pairs of clusters, which differ in size,
     ``V = J / ((J - 1) N^2) sum_j (N_j tau_j - N tau / J)^2``. The two agree when all blocks have one size.
@@ -265,7 +268,8 @@ def _paired(frame: ModelFrame, options: DifferenceInMeans, c: Cells) -> Answer:
     means = Estimate(("low", "high"), np.array([c.share @ c.mean[:, low], c.share @ c.mean[:, high]]), None)
     wanted = [compared[0].low, compared[0].high]
     answer = effects_answer(treatment, compared, wanted, means, options.scale, False)
-    fixed = Fixed(np.array([[variance]]), float(j - 1), _cluster_default(frame) if frame.clusters else "HC2")
+    label = _cluster_default(frame) if frame.clusters else "HC2"
+    fixed = Fixed(np.array([[variance]]), float(j - 1), label, " (between blocks)" if mixed else "")
     return replace(answer, estimate=replace(answer.estimate, evidence=fixed))
 
 
@@ -345,15 +349,17 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     count = _units_by_cell(frame, c)
     units = count.sum(axis=1)
     pairs = frame.strata is not None and bool((units == 2).any()) and c.mean.shape[1] == 2
-    if pairs and not (units == 2).all():
-        warn("some blocks have two units and others more; the variance between blocks (matched pairs) is used for all")
+    mixed = pairs and not (units == 2).all()
+    if mixed:
+        warn(MIXED)
     if not pairs:
         _refuse_single(frame, c, count)
-    blocks = "" if frame.strata is None else f", {len(units)} {'pairs' if pairs else 'blocks'}"
+    blocks = "" if frame.strata is None else f", {len(units)} {'pairs' if pairs and not mixed else 'blocks'}"
     return Fit(
-        answer=_paired(frame, options, c) if pairs else potential.answer(Query()),
+        answer=_paired(frame, options, c, mixed) if pairs else potential.answer(Query()),
         estimand=ATE,
         design=unit_design(frame.n),
         method=f"difference in means{blocks}",
         outcomes=potential,
+        caveats=(MIXED,) if mixed else (),
     )

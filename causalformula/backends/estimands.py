@@ -14,6 +14,8 @@ class Estimand:
     name : str
     title : str
         As prints head it.
+    whose : str
+        Who the target population is, in words.
     arm : int or None
         Position of the arm whose units are the target; None where the target is no arm.
     tilted : bool
@@ -26,6 +28,7 @@ class Estimand:
 
     name: str
     title: str
+    whose: str
     arm: int | None = None
     tilted: bool = False
     needs_arms: bool = True
@@ -40,13 +43,30 @@ class Estimand:
 ESTIMANDS = {
     row.name: row
     for row in (
-        Estimand("ATE", "Average treatment effect", needs_arms=False),
-        Estimand("ATT", "Average treatment effect on the treated", arm=1, denominator="treated"),
-        Estimand("ATC", "Average treatment effect on the controls", arm=0, denominator="control"),
-        Estimand("ATO", "Average treatment effect in the overlap population", tilted=True, denominator="weighted"),
-        Estimand("ATM", "Average treatment effect in the matched population", tilted=True, denominator="weighted"),
-        Estimand("ATOS", "Average treatment effect in the optimal subset", tilted=True),
-        Estimand("LATE", "Local average treatment effect", needs_arms=False),
+        Estimand("ATE", "Average treatment effect", "everyone", needs_arms=False),
+        Estimand("ATT", "Average treatment effect on the treated", "the treated", arm=1, denominator="treated"),
+        Estimand("ATC", "Average treatment effect on the controls", "the controls", arm=0, denominator="control"),
+        Estimand(
+            "ATO",
+            "Average treatment effect in the overlap population",
+            "those who could be in either arm: everyone counts by p(1 - p), p the propensity score",
+            tilted=True,
+            denominator="weighted",
+        ),
+        Estimand(
+            "ATM",
+            "Average treatment effect in the matched population",
+            "those whom 1:1 matching would keep: everyone counts by min(p, 1 - p)",
+            tilted=True,
+            denominator="weighted",
+        ),
+        Estimand(
+            "ATOS",
+            "Average treatment effect in the optimal subset",
+            "those with p between the limits that make the estimate most precise (Crump et al. 2009)",
+            tilted=True,
+        ),
+        Estimand("LATE", "Local average treatment effect", "those whom the instrument moves", needs_arms=False),
     )
 }
 ATE, ATT, ATC, ATO, ATM, ATOS, LATE = ESTIMANDS

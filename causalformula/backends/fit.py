@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from causalformula.errors import CapabilityError
 from causalformula.frame.grouping import Grouping
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
+from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import HC, Bootstrap, Classical, Given, Jackknife, Request
+from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -166,6 +168,10 @@ class Held(Designed, Protocol):
         ...
 
 
+# A residual variance below this share of the outcome's mean square is rounding, also of sums over many rows.
+ROUNDING = 1e-26
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A model behind a fit, and which of the frame's designs it was fitted to (None where it was none of them)."""
@@ -201,9 +207,6 @@ class Fit:
         Nuisance functions that were learned and cross-fitted: by name, their predictions.
     folds : Folds, optional
         Of the cross-fitting.
-    unadjusted : tuple of str
-        What is true only of robust standard errors that do not adjust by leverage; of the others it is said with the
-        rows of leverage one.
     """
 
     answer: Answer
@@ -216,7 +219,6 @@ class Fit:
     designed: Designed | None = None
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
-    unadjusted: tuple[str, ...] = ()
     learned: Mapping[str, Any] = field(default_factory=dict)
     folds: Any = None
 
@@ -259,7 +261,7 @@ class Fit:
             return ()
         if isinstance(request, (Bootstrap, Jackknife)):
             return self.given
-        return (*self.given, *self.caveats, *(self.unadjusted if _unadjusted(request) else ()))
+        return (*self.given, *self.caveats)
 
     def notes_under(self, request: Request) -> tuple[str, ...]:
         """What the print must say beside standard errors of this kind.
@@ -307,10 +309,18 @@ class Fit:
         return self.outcomes.answer(query)
 
 
-def _unadjusted(request: Request) -> bool:
-    """Whether standard errors are robust and take no account of leverage."""
-    by_leverage = isinstance(request, HC) and request.type not in ("HC0", "HC1")
-    return not (by_leverage or isinstance(request, Classical))
+def told_of_perfect(found: Fit, frame: ModelFrame) -> Fit:
+    """The fit, with a note where its regression leaves residuals that are rounding, and so are standard errors."""
+    evidence, behind = found.estimate.evidence, found.models.get("outcome")
+    hat = evidence.root if isinstance(evidence, Influence) else None
+    linear = hat is not None and hat.least_squares
+    if behind is not None:
+        hat, family = behind.model.hat, behind.model.family
+        linear = (family.name, family.link.name) == ("gaussian", "identity")
+    if hat is None or not linear or len(hat.e) != frame.n or not hat.perfect(frame.y - hat.e, ROUNDING):
+        return found
+    note = "essentially perfect fit: what is left of the outcome is rounding, and so are the standard errors"
+    return replace(found, notes=(*found.notes, note))
 
 
 # Groupings that a design makes, which a covariance may name where the data have no such column.
@@ -331,6 +341,13 @@ def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
     levels = sorted(set(texts) - {""}, key=lambda text: (len(text), text))  # numbers by size
     place = {level: k for k, level in enumerate(levels)}
     return Grouping(name, tuple(levels), np.array([place.get(text, 0) for text in texts], dtype=np.intp))
+
+
+def grouped(made: DesignWeights, name: str) -> Bools:
+    """Which rows (n,) are in a group that the design made."""
+    if name != SUBCLASS or made.subclass is None:
+        return np.ones(len(made.weights), dtype=bool)
+    return np.array([each is not None for each in made.subclass.tolist()])
 
 
 def reuses(made: DesignWeights) -> bool:

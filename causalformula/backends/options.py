@@ -17,7 +17,7 @@ from causalformula.inference.checks import shown as shown
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
-from causalformula.words import Contrast, Estimand
+from causalformula.words import Contrast, Estimand, FamilyName
 from causalformula.words import Measure as MeasureWord
 
 QUOTES = "'\""
@@ -129,7 +129,7 @@ class Options:
     estimand: Estimand | None = None
     contrast: Contrast = "reference"
     measure: MeasureWord = "difference"
-    family: str | Family = "gaussian"
+    family: FamilyName | str | Family = "gaussian"
     focal: Any = None
 
     def __post_init__(self) -> None:

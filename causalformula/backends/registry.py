@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from causalformula.backends.catalogue import CATALOGUE, load, planned
 from causalformula.backends.estimands import ESTIMANDS, FOCAL
-from causalformula.backends.fit import Designed, Fit, Query
+from causalformula.backends.fit import Designed, Fit, Query, told_of_perfect
 from causalformula.backends.options import Options, shown
 from causalformula.backends.other_words import (
     MATCHING,
@@ -58,6 +58,8 @@ class Record:
         The first is the default.
     default_vcov : str
         ``asympt``, every stage estimated, where not given.
+    vcov_words : str
+        The default in words for tables, where more than the method decides; ``default_vcov`` where not given.
     r : str
         The R call with the same numbers.
     summary : str
@@ -107,6 +109,7 @@ class Record:
     treatments: Collection[Kind]
     estimands: tuple[str, ...]
     default_vcov: str = "asympt"
+    vcov_words: str = ""
     r: str = ""
     summary: str = ""
     title: str = ""
@@ -331,7 +334,7 @@ def run(frame: ModelFrame, options: Options) -> Fit:
     refuse_treatment(frame, record)
     refuse_measure(frame, options)
     refuse_counts(frame, record)
-    return record.run(frame, options)
+    return told_of_perfect(record.run(frame, options), frame)
 
 
 def run_design(frame: ModelFrame, options: Options) -> Designed:

@@ -7,8 +7,11 @@ from typing import Any
 
 from causalformula.backends import registry
 from causalformula.backends.estimands import ATE
-from causalformula.errors import CapabilityError, OptionError
-from causalformula.formula.language.spec import Spec
+from causalformula.errors import CapabilityError, OptionError, caret
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.roles import short
+from causalformula.formula.language.spec import Role, Spec
+from causalformula.formula.language.syntax import is_name
 
 # Roles whose methods are to come, and what these are for.
 PLANNED_ROLES = {"iv": "instrumental variables"}
@@ -25,11 +28,12 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
         if any(spec.has(role) for role in record.default_for):
             return record.name
     for role, words in PLANNED_ROLES.items():
-        if spec.has(role):
-            raise CapabilityError(
+        for found in spec.of(role):
+            message = (
                 f"{role}(...) names no method: those of {words} alone come later{_readers(role)}. Without it the "
                 "formula asks for an effect by adjustment, which answers another question"
             )
+            raise CapabilityError(pointed(message, spec, found))
     usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
     modelled = not all(asked) or "interact" in given
@@ -44,16 +48,37 @@ def _readers(role: str) -> str:
 
 def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:
     """A role that the method would silently ignore is a ``CapabilityError``, which blames no method nobody named."""
-    unread = [role.kind for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
-    if unread:
-        for role in unread:
-            if role in record.unread:
-                raise CapabilityError(f"method {record.name!r} does not use {role}(...): {record.unread[role]}")
-        able = [r.name for r in registry.methods() if set(unread) <= set(r.roles)]
-        if not able and not named:
-            raise CapabilityError(f"{unread[0]}(...) needs a method that is not available yet")
-        hint = f"; these do: {', '.join(able)}" if able else "; no method that is available yet does"
-        raise CapabilityError(f"method {record.name!r} does not use {unread[0]}(...){hint}")
+    unread = [role for role in spec.roles if role.kind not in record.roles and role.kind != "strata"]
+    if not unread:
+        return
+    explained = [role for role in unread if role.kind in record.unread]
+    role = (explained or unread)[0]
+    message = f"method {record.name!r} does not use {role.kind}(...)"
+    able = [r.name for r in registry.methods() if {role.kind for role in unread} <= set(r.roles)]
+    if explained:
+        message += f": {record.unread[role.kind]}"
+    elif able:
+        message += f"; these do: {', '.join(able)}"
+    elif named:
+        message += f"; no method that is available yet does{_meanwhile(role)}"
+    else:
+        message = f"{role.kind}(...) needs a method that is not available yet{_meanwhile(role)}"
+    raise CapabilityError(pointed(message, spec, role))
+
+
+def _meanwhile(role: Role) -> str:
+    """What to write until a method for the role is there."""
+    if role.kind != "fe":
+        return ""
+    groups = role.body[0]
+    g = short(deparse(groups)) if is_name(groups) else "g"
+    return f": fixed effects are to come; write factor({g}) among the terms for few groups"
+
+
+def pointed(message: str, spec: Spec, role: Role) -> str:
+    """A message with the place of a role in the formula's text."""
+    span = role.body[0].span
+    return f"{message}\n{caret(spec.source, span)}" if spec.source and span[1] > span[0] else message
 
 
 def strata_text(spec: Spec) -> str:

@@ -30,7 +30,7 @@ from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import Surface
 from causalformula.backends.stratified import ByStratum, Stratified
 from causalformula.backends.target import target_weights
-from causalformula.errors import DataError, OptionError, counted, some
+from causalformula.errors import DataError, OptionError, counted
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
@@ -303,7 +303,6 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
         models=models,
         notes=notes,
         designed=made,
-        unadjusted=_single(made.strata, options),
     )
 
 
@@ -358,18 +357,6 @@ def subclass(frame: ModelFrame, options: Subclass) -> Stratification:
     Rosenbaum and Rubin (1984); Hong (2010). R: ``MatchIt::matchit(method = "subclass")`` 4.7.
     """
     return stratification(frame, options)
-
-
-def _single(strata: Strata, options: Subclass) -> tuple[str, ...]:
-    """A cell of one unit does not tell its variance, which the stratified estimator's robust ones need."""
-    if options.estimator != "stratified" or strata.counts.min() > 1:
-        return ()
-    short = np.flatnonzero((strata.counts == 1).any(axis=0)) + 1
-    have = f"stratum {short[0]} has" if len(short) == 1 else f"strata {some(short)} have"
-    return (
-        f"{have} a single unit of an arm, which does not tell its variance; use fewer strata, min_n=2 or "
-        "vcov='classical'",
-    )
 
 
 def _count(size: int) -> str:

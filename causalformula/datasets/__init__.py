@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from causalformula.errors import OptionError, asks, did_you_mean
+from causalformula.words import DataSet
 
 __all__ = ["describe", "load", "names"]
 
@@ -23,7 +24,7 @@ class _Entry(NamedTuple):
     about: str
 
 
-_CATALOGUE = {
+_CATALOGUE: dict[DataSet, _Entry] = {
     "heart": _Entry(
         1000,
         "I.H, Drug, Severity",
@@ -40,7 +41,7 @@ _CATALOGUE = {
 
 
 @asks
-def load(name: str) -> pd.DataFrame:
+def load(name: DataSet) -> pd.DataFrame:
     """One bundled data set, read afresh at every call.
 
     Parameters
@@ -65,7 +66,7 @@ def load(name: str) -> pd.DataFrame:
         return pd.read_csv(path, **EXACT)
 
 
-def names() -> list[str]:
+def names() -> list[DataSet]:
     """Names of the bundled data sets."""
     return list(_CATALOGUE)
 

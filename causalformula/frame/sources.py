@@ -16,7 +16,15 @@ ELSEWHERE = {
     "pyspark": ("PySpark", ".toPandas()"),
     "sqlframe": ("SQLFrame", ".toPandas()"),
     "dask": ("Dask", ".compute()"),
+    "dask_expr": ("Dask", ".compute()"),
+    "modin": ("Modin", ".modin.to_pandas()"),
+    "cudf": ("cuDF", ".to_pandas()"),
+    "vaex": ("Vaex", ".to_pandas_df()"),
+    "daft": ("Daft", ".to_pandas()"),
+    "datafusion": ("DataFusion", ".to_pandas()"),
+    "snowflake.snowpark": ("Snowpark", ".to_pandas()"),
     "ibis": ("ibis", ".to_pandas()"),
+    "pyarrow._dataset": ("pyarrow", ".to_table()"),
 }
 
 

@@ -60,7 +60,7 @@ def column_names(by: object) -> tuple[str, ...]:
 
 def check_jobs(n_jobs: object) -> None:
     """Refuse a number of processes that is no whole number."""
-    if n_jobs is not None and not is_whole(n_jobs):
+    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
         raise OptionError(f"n_jobs is a number of processes, such as 2, or -1 for all, not {shown(n_jobs)}")
 
 

@@ -30,6 +30,7 @@ from causalformula.inference.sandwich.caveats import (
     told_of_indefinite,
     told_of_leadership,
     undefined,
+    without_single_rows,
 )
 from causalformula.inference.sandwich.definite import transformed
 from causalformula.inference.sandwich.few import told_of_few, told_of_few_periods
@@ -59,7 +60,7 @@ def covariance(
     groups: Mapping[str, Codes] | None = None,
     refit: Refit | None = None,
     n: int | None = None,
-    strict: bool = False,
+    rests: float = np.inf,
 ) -> Covariance:
     """Covariance of an estimate under a request.
 
@@ -72,9 +73,9 @@ def covariance(
         jackknife. For ``kind="studentized"`` the replicates' standard errors follow, (R, 2q).
     n : int, optional
         Rows that the bootstrap resamples, for an estimate whose evidence does not tell.
-    strict : bool
-        Give no standard error to an estimate that does not exist without one of the clusters, whatever variance other
-        coefficients leave in it.
+    rests : float
+        Give no standard error to an estimate that does not exist without one of the clusters, or rows, whatever
+        variance other coefficients leave in it, where at least this share of its variance under equal errors is theirs.
 
     Raises
     ------
@@ -90,16 +91,19 @@ def covariance(
         case Bootstrap() | Jackknife() | Wild():
             found = resampled(estimate, request, groups, refit, n)
             df = np.full(len(estimate), found.df if request.df is None else request.df)
-            matrix, notes = found.matrix, found.notes
+            matrix, notes, lost = found.matrix, found.notes, np.empty(0, dtype=np.intp)
             if isinstance(request, Wild) and request.cluster:
-                matrix, led_by = _led(estimate, Cluster((request.cluster,)), groups, matrix, False)
-                notes += led_by
-            return Covariance(request, matrix, df, found.label, found.draws, notes, found.reference, found.seed)
+                matrix, told = _led(estimate, Cluster((request.cluster,)), groups, matrix, np.inf)
+                notes += told
+            elif isinstance(request, Wild) and isinstance(estimate.evidence, Influence):
+                matrix, lost, told = without_single_rows(estimate.evidence, estimate.names, matrix, rests)
+                notes += told
+            return Covariance(request, matrix, df, found.label, found.draws, notes, found.reference, found.seed, lost)
     if isinstance(request, AbadieImbens):
         return _own(estimate, request)
     match estimate.evidence:
         case Repeated() as repeated:
-            return _median(estimate, request, repeated, groups, strict)
+            return _median(estimate, request, repeated, groups, rests)
         case Own():
             raise CapabilityError(
                 f"{describe(request)!r} needs a regression behind the estimate; this one has vcov='AI'"
@@ -114,7 +118,7 @@ def covariance(
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
             own = {name: evidence.on_units(codes, name) for name, codes in groups.items()}
-            return _from_influence(estimate, request, evidence, own, strict)
+            return _from_influence(estimate, request, evidence, own, rests)
 
 
 def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
@@ -124,22 +128,24 @@ def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
             "Use vcov='bootstrap', or a method with an influence function"
         )
     df = np.full(len(estimate), evidence.df if request.df is None else request.df)
-    return Covariance(request, evidence.matrix, df, evidence.label)
+    return Covariance(request, evidence.matrix, df, evidence.label + evidence.words)
 
 
 def _median(
-    estimate: Estimate, request: Request, evidence: Repeated, groups: Mapping[str, Codes], strict: bool
+    estimate: Estimate, request: Request, evidence: Repeated, groups: Mapping[str, Codes], rests: float
 ) -> Covariance:
     """The median over repetitions of their covariances and of how far each lies from the median."""
     each = [
-        covariance(Estimate(estimate.names, theta, part), request, groups=groups, strict=strict)
+        covariance(Estimate(estimate.names, theta, part), request, groups=groups, rests=rests)
         for theta, part in zip(evidence.values, evidence.parts, strict=True)
     ]
     off = evidence.values - estimate.theta
     spread = np.array([found.matrix for found in each]) + off[:, :, None] * off[:, None, :]
     first = each[0]
     label = f"{first.label}; median of {len(each)} repetitions"
-    return Covariance(request, np.median(spread, axis=0), first.df, label, notes=first.notes)
+    return Covariance(
+        request, np.median(spread, axis=0), first.df, label, notes=first.notes, full_leverage=first.full_leverage
+    )
 
 
 def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
@@ -175,46 +181,54 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
 
 
 def _from_influence(
-    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], strict: bool
+    estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], rests: float
 ) -> Covariance:
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional)
         return Covariance(request, matrix, degrees_of_freedom(request, estimate), "classical")
     notes: tuple[str, ...] = ()
+    lost = np.empty(0, dtype=np.intp)
     if isinstance(request, (HAC, DriscollKraay)):
         matrix, label, count = serial(evidence, request, groups)
         if isinstance(request, DriscollKraay):
-            matrix, notes = _led(estimate, Cluster((request.time,)), groups, matrix, False)
+            matrix, notes = _led(estimate, Cluster((request.time,)), groups, matrix, np.inf)
             notes += told_of_few_periods(count, request.time)
-        return Covariance(request, matrix, degrees_of_freedom(request, estimate), label, notes=notes)
+        else:
+            matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
+        df = degrees_of_freedom(request, estimate)
+        return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
     row, fixed = variance_row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
         matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
         counts = sizes(evidence, request, groups)
         notes = told_of_indefinite(matrix, estimate.names, request)
-        matrix, led_by = _led(estimate, request, groups, matrix, strict)
+        matrix, led_by = _led(estimate, request, groups, matrix, rests)
         notes += led_by
         if not np.isnan(np.diag(matrix)).all():
             notes += told_of_few(counts, request, safer(counts, estimate))
     else:
         matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
+        if row.adjust is None:
+            matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
+        else:
+            lost = fitted_exactly(matrix, row, evidence)
     if fixed and evidence.estimated_first_stage:
         label += " (estimated weights treated as given)"
     elif fixed and evidence.always and not evidence.held:
         label += " (nuisances held fixed)"
     df = degrees_of_freedom(request, estimate, own_df)
-    return Covariance(request, matrix, df, label, notes=notes, full_leverage=fitted_exactly(matrix, row, evidence))
+    return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
 
 
 def _led(
-    estimate: Estimate, request: Cluster, groups: Mapping[str, Codes], matrix: Array, strict: bool
+    estimate: Estimate, request: Cluster, groups: Mapping[str, Codes], matrix: Array, rests: float
 ) -> tuple[Array, tuple[str, ...]]:
     """The matrix without what depends on one cluster, and what is said of it."""
     evidence = estimate.evidence
     assert isinstance(evidence, Influence)
-    found = leadership(evidence, [groups[name] for name in request.by], matrix, request, strict)
+    found = leadership(evidence, [groups[name] for name in request.by], matrix, request, rests)
     advice = safer(sizes(evidence, request, groups), estimate)
     return undefined(matrix, found.undefined), told_of_leadership(found, estimate.names, request, advice)
 

@@ -222,12 +222,15 @@ class Fixed:
     df : float
         Degrees of freedom (``inf`` for normal).
     label : str
-        How the print names the standard error.
+        The request that it answers.
+    words : str
+        What the print adds to that.
     """
 
     matrix: Array
     df: float = np.inf
     label: str = "given"
+    words: str = ""
 
     @property
     def size(self) -> int:

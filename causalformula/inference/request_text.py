@@ -91,6 +91,15 @@ def read_request(vcov: Any) -> Request:
     raise OptionError(f"vcov must be a string, a request such as HC('HC3'), or a matrix, not {type(vcov).__name__}")
 
 
+def _refuse_bars(text: str) -> None:
+    """Groupings are joined by ``+``, whatever joins them elsewhere; a column of another name stands in backquotes."""
+    kind, tilde, by = text.partition("~")
+    names = re.findall(r"`[^`]*`|[^\s+|,&]+", by)
+    if tilde and re.search(r"[|,&]", re.sub(r"`[^`]*`", "", by)):
+        written = f"{kind.strip()} ~ {' + '.join(names)}" if kind.strip() else f"~{' + '.join(names)}"
+        raise OptionError(f"vcov={text!r}: groupings are joined by `+`, as in vcov={written!r}")
+
+
 def _by_type(vcov: Mapping[Any, Any]) -> str:
     """What to write for ``{"CRV1": "g"}``, as pyfixest has it."""
     items = list(vcov.items())
@@ -110,6 +119,7 @@ def _matrix(vcov: Any) -> Array:
 
 
 def _read_text(text: str) -> Request:
+    _refuse_bars(text)
     if text in HC_TYPES or text == "linearized":
         return HC(cast(HCType, text) if text in HC_TYPES else LINEARISED)
     simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}

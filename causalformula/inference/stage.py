@@ -86,6 +86,11 @@ class Hat:
             return rows
         return np.asarray(np.linalg.solve((np.eye(len(self.moved)) - self.moved).T, rows.T).T, dtype=np.float64)
 
+    def perfect(self, mu: Array, share: float = 1e-30) -> bool:
+        """Whether a linear fit with values ``mu`` leaves a residual variance that is rounding, by R's share."""
+        spread = float(np.mean(mu) ** 2 + np.var(mu)) * float(self.w.sum()) / self.nobs  # in the unit of the weights
+        return self.df_residual > 0 and self.dispersion < spread * share
+
     def classical(self) -> Array:
         """Model-based covariance (p, p)."""
         return self.dispersion * self.bread

@@ -54,7 +54,7 @@ def model_of(behind: Fitted, call: Call, name: str, covariance: Covariance) -> M
     with warnings.catch_warnings():
         # the fit has said what there is to say of its covariance, and the model's print has it as a note
         warnings.simplefilter("ignore", CausalFormulaWarning)
-        own = model_covariance(fitted, call.frame, request, call.codes, strict=call.alone)
+        own = model_covariance(fitted, call.frame, request, call.codes, rests=call.coefficient_rests)
     return Model(fitted, own, call.frame, replay, _text(behind, call, left, replay), fitted.notes, left)
 
 

@@ -44,6 +44,7 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resample import FailedReplicates
+from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.idle import idle_notes, refuse_idle_strata
 
@@ -133,8 +134,8 @@ class Call:
             self._refuse_single_cluster(request, groups, rows)
         refit = self._refit(request, query, groups)
         try:
-            strict = isinstance(request, Cluster) and self.alone(groups, rows)
-            found = covariance(estimate, request, groups=groups, refit=refit, n=self.frame.n, strict=strict)
+            rests = self.rests(self._units(request, groups), rows)
+            found = covariance(estimate, request, groups=groups, refit=refit, n=self.frame.n, rests=rests)
         except FailedReplicates as error:
             again = Query() if query is None else query
             why = refits.failure(error.weights, frame=self.frame, options=self.options, query=again, held=self.held)
@@ -219,18 +220,37 @@ class Call:
         if reason is not None:
             raise CapabilityError(f"no exponential-weight bootstrap for method {self.record.name!r}: {reason}")
 
-    def alone(self, groups: Mapping[str, Codes], rows: Codes | None = None) -> bool:
-        """Whether an arm lies in one cluster of a grouping, of the rows kept or of these of them."""
-        return bool(self._single_clusters(groups, rows))
+    def rests(self, groups: Mapping[str, Codes], rows: Codes | None = None) -> float:
+        """Share of its variance from which on an effect that rests on one cluster, or row, has no standard error.
+
+        Any, where an arm lies in one cluster of a grouping, of the rows kept or of these of them.
+        """
+        return 0.0 if self._single_clusters(groups, rows) else HALF
+
+    def coefficient_rests(self, request: Request, groups: Mapping[str, Codes]) -> float:
+        """The same of a coefficient of the model behind the effect, which otherwise is as R's."""
+        return 0.0 if self._single_clusters(self._units(request, groups)) else np.inf
+
+    def _units(self, request: Request, groups: Mapping[str, Codes]) -> dict[str, Codes]:
+        """What counts as independent in a covariance: its clusters, or rows, under an empty name."""
+        if isinstance(request, (Cluster, DriscollKraay)):
+            return dict(groups)
+        name = getattr(request, "cluster", None)
+        return {"": np.arange(self.frame.n)} if name is None else {name: groups[name]}
 
     def _told_of_single_cluster(self, request: Request, groups: Mapping[str, Codes]) -> tuple[str, ...]:
         """A note, and a warning, that resampled clusters cannot tell the error of an arm in one of them."""
         if not isinstance(request, (Bootstrap, Wild)):
             return ()
         notes = [
-            f"all rows with {self.frame.the_treatment.name} = {level} are in one cluster of {name}: resampling "
-            "clusters cannot tell the error of that arm, and these standard errors are too small"
-            for level, name in self._single_clusters(groups)
+            (
+                f"all rows with {self.frame.the_treatment.name} = {level} are in one cluster of {name}: resampling "
+                "clusters"
+                if name
+                else f"a single row has {self.frame.the_treatment.name} = {level}: resampling rows"
+            )
+            + " cannot tell the error of that arm, and these standard errors are too small"
+            for level, name in self._single_clusters(self._units(request, groups))
         ]
         for note in notes:
             warn(note)
@@ -285,7 +305,7 @@ class Call:
         return self._within_strata(request)
 
     def _within_strata(self, request: Bootstrap | Jackknife) -> Bootstrap | Jackknife:
-        """Strata of two units, matched pairs, are themselves the units, and larger ones a bootstrap's strata."""
+        """Where all strata are of two units, matched pairs, they are the units; others are a bootstrap's strata."""
         strata = self.frame.strata
         assert strata is not None
         units = np.arange(self.frame.n) if request.cluster is None else self.groups(request.cluster).codes
@@ -294,7 +314,7 @@ class Call:
         counts = np.unique(apart[:, 0], return_counts=True)[1]
         if counts.max() == 1 and request.cluster is not None:
             return request
-        if counts.min() == 2:
+        if (counts == 2).all():
             return replace(request, cluster=strata.name)
         return replace(request, strata=strata.name) if isinstance(request, Bootstrap) else request
 
@@ -324,11 +344,13 @@ def _whole(values: Array) -> bool:
 
 
 def _remedy(answer: Answer, rows: Codes) -> str:
-    """What to do about rows of leverage one that are alone in their strata; empty where there are no strata."""
+    """What to do about rows of leverage one, which may be alone in their strata; empty where it is the usual."""
     evidence = answer.estimate.evidence
     stages = evidence.stages if isinstance(evidence, Influence) else ()
-    if not len(rows) or not stages or stages[-1].name != "strata" or stages[-1].hat is None:
+    if not len(rows) or not stages:
         return ""
+    if stages[-1].name != "strata" or stages[-1].hat is None:
+        return "" if len(stages) == 1 else "Drop " + ("it" if len(rows) == 1 else "them")
     # columns are cells of stratum and arm
     alone = sorted({int(k) // 2 + 1 for k in stages[-1].hat.X[rows].argmax(axis=1)})
     have = f"Stratum {alone[0]} has" if len(alone) == 1 else f"Strata {some(alone)} have"
@@ -343,9 +365,9 @@ def told_of_full_leverage(found: Covariance, index: Any, remedy: str = "") -> Co
     one = len(rows) == 1
     some_are = "" if np.isnan(found.std_error).all() else "some "
     note = (
-        f"{some_are}{found.label} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
+        f"{some_are}{describe(found.request)} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
         f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
-        + (remedy or f"Use 'HC1' or 'classical', or drop {'it' if one else 'them'}")
+        + (remedy or f"Use 'classical', which takes all errors for equally large, or drop {'it' if one else 'them'}")
     )
     warn(note)
     return replace(found, notes=(*found.notes, note))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from causalformula.errors import OptionError, asks
 from causalformula.inference.requests import Vcov
@@ -16,8 +16,9 @@ from causalformula.results.designs.overlap import Overlap
 from causalformula.results.designs.pictures import draw
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
+from causalformula.results.made import R
 from causalformula.results.text.notebook import Shown
-from causalformula.words import BalanceStatistic, Binary, Contrast, Measure, Order, Picture
+from causalformula.words import BalanceStatistic, Binary, Contrast, FamilyName, Measure, Order, Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from causalformula.numerics.families import Family
 
-# What ``fit`` makes: a Result, which stands above designs, so that only its type knows it.
-R = TypeVar("R")
 STATS: tuple[BalanceStatistic, ...] = ("smd", "variance_ratio", "ks", "ovl")
 
 
@@ -295,7 +294,7 @@ class Design(Shown, DesignCore, Generic[R]):
         self,
         formula: str | None = None,
         *,
-        family: str | Family | None = None,
+        family: FamilyName | str | Family | None = None,
         measure: Measure | None = None,
         contrast: Contrast | None = None,
         interact: bool | None = None,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends import registry
+from causalformula.backends.fit import told_of_perfect
 from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, choose, counted, some, warn
 from causalformula.formula.language.reader import parse, with_tilde
 from causalformula.formula.language.spec import Role, Spec
@@ -43,7 +44,7 @@ def estimated(design: DesignCore, formula: str | None, vcov: Any, question: Mapp
     call.refuse_idle(request)
     registry.refuse_measure(frame, options)
     registry.refuse_counts(frame, record)
-    found = record.estimate(frame, made, options)
+    found = told_of_perfect(record.estimate(frame, made, options), frame)
     for note in found.notes:
         if note not in design.notes:
             warn(note)

@@ -17,7 +17,7 @@ def refuse_idle_strata(frame: ModelFrame, record: Record, request: Request) -> N
         return
     why = f"nor do standard errors that are {describe(request)!r}"
     if isinstance(request, Jackknife):
-        why = "and the jackknife reads strata of two units only, which it leaves out together"
+        why = "and the jackknife reads strata only where all are of two units, which it leaves out together"
     elif isinstance(request, Bootstrap):
         why = f"and the bootstrap has other units or strata ({_resampled(request)})"
     raise CapabilityError(f"method {record.name!r} does not use {strata_text(frame.spec)}, {why}; {_uses(frame)}")

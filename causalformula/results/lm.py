@@ -25,7 +25,7 @@ from causalformula.results.call import grouping_names
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
-from causalformula.words import NaAction
+from causalformula.words import FamilyName, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -111,7 +111,7 @@ def glm(
     formula: str | Formula,
     data: Any,
     *,
-    family: str | Family = "gaussian",
+    family: FamilyName | str | Family = "gaussian",
     weights: str | None = None,
     offset: str | None = None,
     start: Any = None,

@@ -239,7 +239,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         """The model for the functions of the package marginaleffects (the extra ``marginaleffects``).
 
         ``marginaleffects.avg_comparisons(model.to_marginaleffects(), variables="Drug")``; its ``vcov=`` takes what
-        ``with_vcov`` takes, and by default is the model's own.
+        ``with_vcov`` takes, and by default is the model's own. marginaleffects 0.6 does not run beside polars 2.
         """
         return to_marginaleffects(self)
 

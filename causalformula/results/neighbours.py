@@ -20,6 +20,8 @@ INTERCEPTS = {"Intercept": "(Intercept)", "const": "(Intercept)"}
 # Families whose dispersion is known, so that R counts as many parameters of the likelihood as statsmodels.
 COUNTED_ALIKE = ("Binomial", "Poisson")
 NO_LIKELIHOOD = ("GEE", "OrdinalGEE", "NominalGEE", "RLM")
+# Whose "robust" is the sandwich over groups.
+BY_GROUP = ("GEE", "OrdinalGEE", "NominalGEE")
 # Of a quantile regression, whose covariance statsmodels calls "nonrobust", whatever was asked for.
 QUANTILES = "Kernel density"
 COLUMNS = ("term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high")
@@ -55,6 +57,15 @@ def neighbour(fit: Any) -> Neighbour | None:
     if "pyfixest" in homes and getattr(fit, "tidy", None) is not None:
         return Neighbour(fit, _rows_of_pyfixest, _facts_of_pyfixest)
     return None
+
+
+def refuse_several(fit: Any) -> None:
+    """A multiple fit of pyfixest is several columns, and pyfixest has the list of them."""
+    if type(fit).__name__ == "FixestMulti" and "pyfixest" in type(fit).__module__:
+        raise OptionError(
+            f"a FixestMulti of pyfixest is {len(fit.to_list())} fits, and a column of table() is of one; write "
+            "cf.table(fit.to_list())"
+        )
 
 
 def _rows_of_statsmodels(fit: Any, level: float) -> dict[str, Any]:
@@ -126,8 +137,20 @@ def _covariance_of_statsmodels(fit: Any) -> str | None:
         return QUANTILES
     if kind == "RLM":
         return f"Huber's {fit.fit_options['cov']}"
+    if kind == "MixedLM":
+        return "classical"
+    if kind == "PHReg":
+        return "classical" if fit.model.groups is None else _clusters(None)
     word = getattr(fit, "cov_type", None)
-    return {"nonrobust": "classical"}.get(word, word) if isinstance(word, str) else None
+    if word == "cluster" or (kind in BY_GROUP and word == "robust"):
+        return _clusters((getattr(fit, "cov_kwds", None) or {}).get("groups"))
+    return dict.fromkeys(("nonrobust", "naive"), "classical").get(word, word) if isinstance(word, str) else None
+
+
+def _clusters(groups: Any) -> str:
+    """Standard errors clustered by these; without their names where they have none, as arrays."""
+    names = getattr(groups, "columns", [getattr(groups, "name", None)])
+    return "Clustered" if any(name is None for name in names) else "~" + " + ".join(map(str, names))
 
 
 def _fact(fit: Any, name: str) -> float | None:

@@ -291,7 +291,7 @@ def stacked(
     text, spec, options = ("", None, None) if first is None else (first.text, first.spec, first.options)
     calls = tuple((name, m.fit.call) for name, m in zip(names, members, strict=True) if isinstance(m.fit, Result))
     call = Joined(text, spec, units, options, request=request, members=calls)  # type: ignore[arg-type]
-    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given", "unadjusted")}
+    told = {kind: _told(members, names, kind) for kind in ("notes", "caveats", "given")}
     fit = Fit(answer, "", unit_design(units.n), title, **told)
     fits = tuple(member.fit for member in members)
     design = Design(fit.design, call)

@@ -11,7 +11,7 @@ from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.summary import model_notes
-from causalformula.results.neighbours import neighbour
+from causalformula.results.neighbours import neighbour, refuse_several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,7 @@ def named_columns(
     fits: Sequence[Any] | Mapping[str, Any], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[Fitted]]:
     """Names of the columns, and what each is made of."""
+    refuse_several(fits)
     if isinstance(fits, Mapping):
         names, fits = (list(map(str, fits)) if names is None else names), list(fits.values())
     if not isinstance(fits, Sequence):
@@ -50,6 +51,7 @@ def named_columns(
 
 def _column(fit: Any) -> Fitted:
     """A fit as it is, or another package's as ours read."""
+    refuse_several(fit)
     found = neighbour(fit) or fit
     if not isinstance(found, Fitted):
         raise OptionError(

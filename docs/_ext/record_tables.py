@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from causalformula.backends.catalogue import CATALOGUE, planned
+from causalformula.backends.estimands import ESTIMANDS
+from causalformula.backends.glossary import COVARIANCES
 from causalformula.backends.options import Options
 from causalformula.backends.registry import Record, methods
 from causalformula.formula.language.grammar import ROLES
@@ -79,11 +81,23 @@ def methods_table() -> str:
             r.summary,
             ", ".join(sorted(map(str, r.treatments))),
             ", ".join([f"**{r.default_estimand}**", *r.estimands[1:]]),
-            r.default_vcov,
+            r.vcov_words or r.default_vcov,
         )
         for r in methods()
     ]
     return markdown(("method", "what it does", "treatment", "estimand", "covariance"), rows)
+
+
+def estimands_table() -> str:
+    """One row an estimand that some method has, and who its population is."""
+    known = {name for record in methods() for name in record.estimands}
+    rows = [(code(row.name), row.title, row.whose) for row in ESTIMANDS.values() if row.name in known]
+    return markdown(("estimand", "prints as", "of whom"), rows)
+
+
+def glosses() -> str:
+    """The words for covariances that need one, in a sentence each."""
+    return " ".join(f"{code(name)} is {gloss}." for name, gloss in COVARIANCES.items())
 
 
 def options_table() -> str:
@@ -109,6 +123,8 @@ TABLES = {
     "roles": roles_table,
     "readers": readers_table,
     "methods": methods_table,
+    "estimands": estimands_table,
+    "covariances": glosses,
     "options": options_table,
     "planned": planned_list,
 }

@@ -154,6 +154,16 @@ def test_methods_lists_every_record(capsys):
     assert {"regression", "difference_in_means"} <= first
 
 
+def test_methods_explains_its_words(capsys):
+    _, out, _ = run(capsys, "methods")
+    tables = [table.splitlines() for table in out.split("\n\n")]
+    defaults = {line.split()[0].rstrip(","): line for line in tables[0][1:]}
+    assert "classical; clustered by id with unit = id" in defaults["did"]
+    glossed = {line.split()[0]: line for line in (*tables[2][1:], *tables[3][1:])}
+    assert {"ATO", "ATM", "ATOS", "asympt"} <= set(glossed) and "LATE" not in glossed
+    assert "p(1 - p)" in glossed["ATO"] and "M-estimation" in glossed["asympt"]
+
+
 def test_datasets_lists_every_name(capsys):
     status, out, _ = run(capsys, "datasets")
     assert status == 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.results.models import marginaleffects as adapter
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +116,8 @@ def test_tables_beside_statsmodels(heart, models):
     [
         (lambda api, d: api.rlm("Severity ~ Drug + ill", d).fit(cov="H2"), ["Huber's H2"], False),
         (lambda api, d: api.quantreg("Severity ~ Drug + ill", d).fit(), ["Kernel density"], False),
-        (lambda api, d: api.gee("Severity ~ Drug + ill", "g", d).fit(), ["robust"], False),
+        (lambda api, d: api.gee("Severity ~ Drug + ill", "g", d).fit(), ["Clustered"], False),
+        (lambda api, d: api.gee("Severity ~ Drug + ill", "g", d).fit(cov_type="naive"), ["Classical"], False),
         (lambda api, d: api.negativebinomial("many ~ Drug + ill", d).fit(disp=0), ["Classical"], True),
     ],
 )
@@ -129,6 +133,33 @@ def test_other_fits_of_statsmodels(heart, make, label, likelihood):
         assert float(cells(table, "AIC")[0]) == pytest.approx(fit.aic, abs=0.06)
 
 
+@pytest.mark.parametrize(
+    ("groups", "label"),
+    [
+        (lambda d: d["g"], "Clustered by g"),
+        (lambda d: d[["g", "h"]], "Clustered by g and h"),
+        (lambda d: d["g"].to_numpy(), "Clustered"),
+    ],
+)
+def test_clusters_of_statsmodels_are_named_as_ours(heart, groups, label):
+    api = pytest.importorskip("statsmodels.formula.api")
+    data = heart.assign(h=np.arange(len(heart)) // 100)
+    fit = api.ols("Severity ~ Drug + ill", data)
+    try:
+        fit = fit.fit(cov_type="cluster", cov_kwds={"groups": groups(data)})
+    except KeyError:
+        pytest.skip("this statsmodels takes one grouping, or an array")
+    assert cells(cf.table([fit]), "Std.Errors") == [label]
+
+
+@pytest.mark.parametrize(("grouped", "label"), [(False, "Classical"), (True, "Clustered")])
+def test_standard_errors_of_a_hazards_model(heart, grouped, label):
+    api = pytest.importorskip("statsmodels.formula.api")
+    model = api.phreg("Severity ~ Drug + ill", heart[heart["Severity"] > 0])
+    fit = model.fit(groups=heart.loc[heart["Severity"] > 0, "g"].to_numpy()) if grouped else model.fit()
+    assert cells(cf.table([fit]), "Std.Errors") == [label]
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("reml", [True, False])
 def test_fixed_effects_of_a_mixed_model(heart, reml):
@@ -136,6 +167,7 @@ def test_fixed_effects_of_a_mixed_model(heart, reml):
     fit = api.mixedlm("Severity ~ Drug + ill", heart, groups=heart["g"]).fit(reml=reml)
     frame = cf.table([fit]).to_frame()
     assert list(dict.fromkeys(frame["term"]))[:4] == ["(Intercept)", "Drug", "ill", "Num.Obs."]
+    assert cells(cf.table([fit]), "Std.Errors") == ["Classical"]
     assert ("Log.Lik." in set(frame["term"])) is not reml  # REML has no likelihood of the data
 
 
@@ -144,6 +176,27 @@ def test_several_equations_are_no_column(heart):
     fit = api.mnlogit("arm ~ ill", heart.assign(arm=heart["g"] % 3)).fit(disp=0)
     with pytest.raises(cf.OptionError, match="statsmodels' MNLogit has 2 equations"):
         cf.table([fit])
+
+
+def several_of_pyfixest(count):
+    """A multiple fit as pyfixest's, which is not installed everywhere."""
+    kind = type("FixestMulti", (), {"to_list": lambda self: [None] * count, "tidy": lambda self: None})
+    kind.__module__ = "pyfixest.estimation.FixestMulti_"
+    return kind()
+
+
+@pytest.mark.parametrize("given", [lambda m: m, lambda m: [m], lambda m: {"a": m}])
+def test_a_multiple_fit_is_no_column(given):
+    with pytest.raises(cf.OptionError, match=r"FixestMulti of pyfixest is 2 fits.*cf\.table\(fit\.to_list\(\)\)"):
+        cf.table(given(several_of_pyfixest(2)))
+
+
+def test_the_fits_of_a_multiple_fit_are_columns(heart):
+    pyfixest = pytest.importorskip("pyfixest", reason="pyfixest is not installed")
+    several = pyfixest.feols("Severity ~ sw(Drug, ill)", heart)
+    with pytest.raises(cf.OptionError, match="is 2 fits"):
+        cf.table([several])
+    assert len(cells(cf.table(several.to_list()), "Num.Obs.")) == 2
 
 
 def test_tables_beside_pyfixest(heart, models):
@@ -218,8 +271,24 @@ def test_comparisons_of_a_generalised_model(me, heart):
 
 
 def test_without_a_formula_or_the_package(heart, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "marginaleffects.classes", None)
     with pytest.raises(cf.CapabilityError, match=r"install causalformula\[marginaleffects\]|not installed"):
+        cf.lm("Severity ~ Drug", heart).to_marginaleffects()
+
+
+def test_a_polars_that_marginaleffects_does_not_know_is_named(heart, monkeypatch):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+
+    class Abstract:
+        def __init__(self, *given):
+            raise polars.exceptions.InvalidOperationError("'is_in' cannot check for Float64\nHint: cast")
+
+    classes = SimpleNamespace(ModelAbstract=Abstract, ModelVault=lambda **given: None)
+    monkeypatch.setitem(sys.modules, "marginaleffects", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "marginaleffects.classes", classes)
+    monkeypatch.setitem(sys.modules, "marginaleffects.utils", SimpleNamespace(ingest=polars.from_pandas))
+    monkeypatch.setattr(adapter, "version", lambda name: {"marginaleffects": "0.6.0", "polars": "2.1.0"}[name])
+    with pytest.raises(
+        cf.CapabilityError, match=r'marginaleffects 0\.6\.0 .* beside polars 2\.1\.0 \(.*Float64\); .*"polars<2"'
+    ):
         cf.lm("Severity ~ Drug", heart).to_marginaleffects()

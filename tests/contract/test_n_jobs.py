@@ -65,3 +65,10 @@ def test_real_processes_give_the_same_bytes(fit, work):
     alone = work(fit)
     with joblib.parallel_config(n_jobs=2):
         assert work(fit).tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("request_", [cf.Bootstrap, cf.Jackknife])
+@pytest.mark.parametrize("n_jobs", [0, 1.5, True])
+def test_no_processes_are_no_number_of_them(request_, n_jobs):
+    with pytest.raises(cf.OptionError, match="n_jobs is a number of processes, such as 2, or -1 for all, not"):
+        request_(n_jobs=n_jobs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import warnings
 from html import unescape
@@ -9,8 +11,9 @@ from html import unescape
 import pytest
 
 import causalformula as cf
-from causalformula.results.text.notebook import fenced
-from causalformula.results.text.summary import Summary
+from causalformula import results
+from causalformula.results.text.notebook import Shown, fenced
+from causalformula.results.text.summary import Paged, Summary
 
 FORMULA = "Severity ~ treat(Drug) + adjust(I.H)"
 
@@ -52,6 +55,26 @@ def test_shown_as_printed(fit, name):
     assert PRE.fullmatch(thing._repr_html_())
     assert unescape(PRE.fullmatch(thing._repr_html_())[1]) == str(thing)
     assert thing._repr_markdown_() == f"```text\n{thing}\n```"
+
+
+@pytest.mark.parametrize("name", [*PRINTED, *PAGES])
+def test_at_the_prompt_as_printed(fit, name):
+    thing = {**PRINTED, **PAGES}[name](fit)
+    assert repr(thing) == str(thing)
+
+
+def shown(base: type) -> set[type]:
+    """A class, and all that are made from it."""
+    return {base}.union(*map(shown, base.__subclasses__()))
+
+
+def test_nothing_that_prints_is_shown_as_its_fields():
+    for module in pkgutil.walk_packages(results.__path__, f"{results.__name__}."):
+        importlib.import_module(module.name)
+    printed = {*shown(Shown), *shown(Paged), *shown(Summary), *shown(cf.Table)}
+    assert {cf.Test, cf.Result, cf.MatchedDesign} <= printed
+    fields = [kind for kind in printed - {Shown, Paged} if hasattr(kind.__repr__, "__wrapped__")]
+    assert not fields, f"their __repr__ is the dataclass's: {fields}"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -54,6 +54,33 @@ def test_the_workflow_calls_ci_run_which_builds_the_site():
     assert "sphinx-build -q -W" in read(".ci/run")
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_it_is_installed_from_a_checkout(page):
+    assert f"\ngit clone {URLS['Source']}\npip install ./causalformula\n" in read(page)
+
+
+def test_the_contributing_page_says_what_ci_runs():
+    told = read("CONTRIBUTING.md").partition("`.ci/run` is what CI runs")[2].partition("```")[0]
+    steps = re.findall(r'^step "(.*)"$', read(".ci/run"), re.MULTILINE)
+    words = {
+        "README": "README's two commands",
+        "style": "ruff",
+        "types": "mypy",
+        "site": "the site",
+        "import rules": "import rules",
+        "speed": "benchmarks",
+        "older pandas": "pandas",
+        "lowest versions": "lowest version",
+        "together": "neighbours",
+        "R's values": "R's values",
+    }
+    for step in steps:
+        if step != "all is well":
+            assert any(key in step and word in " ".join(told.split()) for key, word in words.items()), step
+    assert "later versions of Python" in " ".join(told.split()) and "pythons:" in read(WORKFLOW)
+    assert {"ruff check .", "ruff format --check ."} <= set(re.findall(r"ruff .*", read(".ci/run")))
+
+
 def test_the_changelog_says_how_things_are_deprecated():
     head = read("CHANGELOG.md").partition("## [Unreleased]")[0]
     assert "FutureWarning" in head and "removed or renamed" in head

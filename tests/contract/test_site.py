@@ -3,6 +3,8 @@
 import inspect
 import pkgutil
 import re
+import runpy
+import shutil
 import sys
 import warnings
 
@@ -11,6 +13,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.backends import catalogue, registry
+from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import CapabilityError, CausalFormulaWarning
 from causalformula.formula.language.grammar import ROLES
 from causalformula.results.families.faces import face_of
@@ -92,6 +95,30 @@ def test_every_verb_of_a_package_has_a_row_or_a_line(package):
     assert set(VERBS[package]) <= named, f"no row: {set(VERBS[package]) - named}"
 
 
+# Values in R's calls that are functions, constants or columns that matching adds.
+KNOWN_IN_R = {"TRUE", "FALSE", "NULL", "Inf", "binomial", "exp", "subclass", "svymean", "vcovCL", "vcovHC", "weights"}
+
+
+def test_names_in_r_calls_are_made_on_the_page():
+    """By the block of R, as a column of the data, or as an argument of a function that the call writes."""
+    text = read("from-r.md")
+    block = text.partition("```r\n")[2].partition("```")[0]
+    made = namespace(text)
+    known = KNOWN_IN_R | {*made["heart"], *made["panel"], *re.findall(r"^(\w+) <- ", block, re.MULTILINE)}
+    for row in rows("from-r.md"):
+        for call in calls(row[0]):
+            bare = re.sub(r'"[^"]*"|[\w.]+::', "", call)
+            own = {name.strip() for found in re.findall(r"function\(([^)]*)\)", bare) for name in found.split(",")}
+            names = set(re.findall(r"(?<![\w.$])[A-Za-z][\w.]*+(?!\s*\()(?!\s*=(?!=))", bare))
+            assert names <= known | own, f"{names - known - own} in {call}"
+
+
+def test_the_packages_of_the_page_are_loaded():
+    text = read("from-r.md")
+    sections = set(re.findall(r"^## (.*)", text, re.MULTILINE)) - {"stats and car"}
+    assert sections == set(re.findall(r"library\((\w+)\)", text))
+
+
 def test_every_matching_method_of_matchit_is_named():
     text = read("from-r.md")
     for method in ("nearest", "optimal", "full", "quick", "genetic", "cem", "exact", "cardinality", "subclass"):
@@ -124,6 +151,18 @@ def test_every_record_has_a_row_in_every_table():
         assert [calls(cell)[0] for cell in first] == [record.name for record in registry.methods()]
 
 
+def test_the_tables_of_methods_explain_their_words():
+    (did,) = [line for line in tables.methods_table().splitlines() if line.startswith("| `did`")]
+    assert "classical; clustered by id with unit = id" in did
+    named = {word for r in registry.methods() for word in r.estimands}
+    assert [calls(line)[0] for line in tables.estimands_table().splitlines()[2:]] == [
+        row.name for row in ESTIMANDS.values() if row.name in named
+    ]
+    assert tables.glosses().startswith("`asympt` is M-estimation")
+    for page in ("roles.md", "results.md"):
+        assert set(re.findall(r"AT[A-Z]+", read(page))) >= {"ATO", "ATM", "ATOS"}
+
+
 def test_a_bar_in_a_cell_does_not_end_it():
     assert tables.markdown(("a",), [("x |> y",)]).splitlines()[-1] == r"| x \|> y |"
 
@@ -153,6 +192,21 @@ def test_every_family_of_results_is_in_the_api_reference():
         face = face_of(record.face)
         named = face.__name__ in cf.__all__
         assert named or f"results.{face.__module__.partition('.results.')[2]}." in listed, record.face
+
+
+def test_pages_of_what_is_no_more_are_cleared(tmp_path):
+    """Whoever builds the site again has no warnings of files that an earlier build made."""
+    for folder in ("docs", "vignettes"):
+        (tmp_path / folder).mkdir()
+    for name in ("pyproject.toml", "docs/conf.py", "vignettes/02-weighting.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    old = [tmp_path / "docs" / name for name in ("api/generated/causalformula.gone.rst", "vignettes/99-gone.md")]
+    for path in old:
+        path.parent.mkdir(parents=True)
+        path.write_text("gone", "utf-8")
+    runpy.run_path(str(tmp_path / "docs" / "conf.py"))
+    assert not [path for path in old if path.exists()]
+    assert (tmp_path / "docs" / "vignettes" / "02-weighting.md").exists()
 
 
 # ---- help(cf) --------------------------------------------------------------------------------------------------------

@@ -85,12 +85,28 @@ def elsewhere(module: str, name: str) -> object:
         ("pyspark.sql.dataframe", "DataFrame", r"not PySpark DataFrame; call \.toPandas\(\) first"),
         ("pyspark.sql.connect.dataframe", "DataFrame", r"not PySpark DataFrame; call \.toPandas\(\) first"),
         ("pyspark.pandas.frame", "DataFrame", r"not pandas-on-Spark DataFrame; call \.to_pandas\(\) first"),
+        ("dask_expr._collection", "DataFrame", r"not Dask DataFrame; call \.compute\(\) first"),
+        ("modin.pandas.dataframe", "DataFrame", r"not Modin DataFrame; call \.modin\.to_pandas\(\) first"),
+        ("cudf.core.dataframe", "DataFrame", r"not cuDF DataFrame; call \.to_pandas\(\) first"),
+        ("vaex.dataframe", "DataFrameLocal", r"not Vaex DataFrameLocal; call \.to_pandas_df\(\) first"),
+        ("daft.dataframe.dataframe", "DataFrame", r"not Daft DataFrame; call \.to_pandas\(\) first"),
+        ("datafusion.dataframe", "DataFrame", r"not DataFusion DataFrame; call \.to_pandas\(\) first"),
+        ("snowflake.snowpark.dataframe", "DataFrame", r"not Snowpark DataFrame; call \.to_pandas\(\) first"),
         ("ibis.expr.types.relations", "Table", r"not ibis Table; call \.to_pandas\(\) first"),
     ],
 )
 def test_what_must_be_fetched_first(module, name, message):
     with pytest.raises(cf.DataError, match=message):
         cf.lm("y ~ x", elsewhere(module, name))
+
+
+@pytest.mark.parametrize("made", [lambda found: found, lambda found: found.scanner()])
+def test_a_dataset_of_pyarrow_is_fetched_by_the_call_that_is_named(made):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    lazy = made(dataset.dataset(pa.table({"y": [1.0, 2.0, 4.0], "x": [1, 2, 3]})))
+    with pytest.raises(cf.DataError, match=r"not pyarrow \w+; call \.to_table\(\) first"):
+        cf.lm("y ~ x", lazy)
+    assert cf.lm("y ~ x", lazy.to_table()).nobs == 3
 
 
 def test_the_real_ones(data):

@@ -15,7 +15,7 @@ from typing import Literal, get_args, get_origin, get_overloads
 
 import pytest
 
-from causalformula import verbs, words
+from causalformula import datasets, verbs, words
 from causalformula.backends import distance, options, registry, subclass
 from causalformula.backends.catalogue import CATALOGUE
 from causalformula.backends.doubly_robust import tmle
@@ -25,6 +25,7 @@ from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests
 from causalformula.inference.resampling import multiplier
 from causalformula.inference.scales import MEASURES
+from causalformula.numerics import families as known
 from causalformula.numerics.matching import metrics
 from causalformula.plots.love import ORDERS
 from causalformula.results.checks import anova, serial, specification
@@ -45,6 +46,8 @@ SETS = {
     "Estimand": ESTIMANDS,
     "Measure": MEASURES,
     "ContrastWord": options.CONTRASTS,
+    "FamilyName": known.KINDS,
+    "DataSet": datasets.names(),
     "NaAction": ("omit", "fail"),
     "ResidualType": residuals.KINDS,
     "PredictType": predict.TYPES,

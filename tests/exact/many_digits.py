@@ -39,8 +39,21 @@ def inverse_root(A: Any) -> Any:
     raise AssertionError("did not converge")
 
 
-def clustered(X: Any, y: Any, w: Any, g: Any, kind: str, variances: Any = None) -> tuple[Any, Any]:
-    """Standard errors, and Satterthwaite's degrees of freedom, as floats; of errors with these variances, or equal."""
+def projector(onto: Any, along: Any) -> Any:
+    """``onto (along' onto)^{-1} along'``."""
+    if not onto.shape[1]:
+        return decimals(np.zeros((len(onto), len(onto))))
+    return onto @ inverse(along.T @ onto) @ along.T
+
+
+def clustered(
+    X: Any, y: Any, w: Any, g: Any, kind: str, variances: Any = None, alone: tuple[Any, list[int]] | None = None
+) -> tuple[Any, Any]:
+    """Standard errors, and Satterthwaite's degrees of freedom, as floats; of errors with these variances, or equal.
+
+    ``alone`` is a cluster with the columns that are zero outside it: directions of leverage one, which a generalised
+    inverse leaves out.
+    """
     with localcontext() as context:
         context.prec = DIGITS
         X, y, w, g = decimals(X), decimals(y), decimals(w), np.asarray(g)
@@ -52,11 +65,18 @@ def clustered(X: Any, y: Any, w: Any, g: Any, kind: str, variances: Any = None) 
         for k in np.unique(g):
             own = np.flatnonzero(g == k)
             A = decimals(np.eye(len(own)))
+            left = right = decimals(np.zeros((len(own), 0)))
+            if alone is not None and alone[0] == k:
+                right = X[own][:, alone[1]]
+                left = w[own, None] * right
             if kind == "CR2":
                 B = (free[own] * phi) @ free[own].T
-                A = roots[own, None] * inverse_root(roots[own, None] * B * roots[own]) * roots[own]
+                lost = projector(left / roots[own, None], left / roots[own, None])
+                A = inverse_root(roots[own, None] * B * roots[own] + lost) - lost
+                A = roots[own, None] * A * roots[own]
             elif kind == "CR3":
-                A = inverse(free[np.ix_(own, own)])
+                lost = projector(right, left)
+                A = inverse(free[np.ix_(own, own)] + lost) - lost
             weights = M @ (w[own, None] * X[own]).T @ A
             square = square + (weights @ e[own]) ** 2
             parts.append(weights @ free[own])

@@ -137,6 +137,34 @@ def test_anova_warns_of_a_perfect_fit(data):
         cf.anova(cf.lm("y ~ x", data))
 
 
+@pytest.mark.parametrize("method", ["regression", "ipw", "ebal", "subclass", "difference_in_means", "did"])
+def test_an_effect_says_so_too(method):
+    rng = np.random.default_rng(3)
+    d = pd.DataFrame({"x": rng.normal(size=200), "t": np.arange(200) % 2, "e": rng.normal(size=200)})
+    d["a"] = (d["x"] + rng.normal(size=200) > 0).astype(int)
+    d["y"] = 2 + 3 * d["a"] + (d["x"] if method != "difference_in_means" else 0)
+    formula = {
+        "regression": "y ~ treat(a) + x",
+        "difference_in_means": "y ~ treat(a)",
+        "did": "y ~ did(a, t) + x",
+    }.get(method, "y ~ treat(a) + x + outcome(x)")
+    with pytest.warns(cf.CausalFormulaWarning, match="essentially perfect fit"):
+        fit = cf.fit(formula, d, method)
+    assert "Note: essentially perfect fit: what is left of the outcome is rounding" in str(fit)
+    for scale in (1e-9, 1e9):
+        near = d.assign(y=scale * (d["y"] + 1e-9 * d["e"]))
+        assert "perfect" not in str(cf.fit(formula, near, method))
+
+
+def test_the_print_of_a_model_says_so(data):
+    exact = data.assign(y=3 + 2 * data["x"])
+    for vcov in (None, "HC1"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = str(cf.lm("y ~ x", exact, vcov=vcov).summary())
+        assert "Note: essentially perfect fit: summary may be unreliable" in text
+
+
 # -- resamples that lose an arm --------------------------------------------------------------------------------------
 
 

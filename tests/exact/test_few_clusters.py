@@ -152,6 +152,61 @@ def test_adjustments_agree_on_both_sides_of_the_threshold(monkeypatch):
             assert again.df[1] == pytest.approx(joint.df[1], rel=1e-8)
 
 
+@pytest.mark.parametrize("kind", ["CR2", "CR3"])
+@pytest.mark.parametrize("ratio", [1e-8, 1e5, 1e8, 1e14])
+def test_a_dominating_cluster_with_an_intercept_and_a_slope_of_its_own(ratio, kind):
+    """The others are a regression by themselves, of which no digit is lost to its weights."""
+    w = USUAL * np.where(G == 0, ratio, 1.0)
+    d = pd.DataFrame({"x": X, "y": Y, "g": G, "w": w, "z": G == 0}).astype({"z": float})
+    table = cf.lm("y ~ x * z", d, weights="w", vcov=f"{kind} ~ g").tidy()
+    design = np.column_stack([np.ones(16), X, d["z"], d["z"] * X])
+    se, df = clustered(design, Y, w, G, kind, alone=(0, [2, 3]))
+    np.testing.assert_allclose(table["std.error"], se, rtol=1e-11)
+    np.testing.assert_allclose(table["df"], df, rtol=1e-11)
+    assert "digits" not in str(cf.lm("y ~ x * z", d, weights="w", vcov=f"{kind} ~ g").summary())
+
+
+@pytest.mark.parametrize("kind", ["CR2", "CR3"])
+@pytest.mark.parametrize("ratio", [1e5, 1e8])
+def test_a_dominating_cluster_with_an_intercept_of_its_own(ratio, kind):
+    w = USUAL * np.where(G == 0, ratio, 1.0)
+    d = pd.DataFrame({"x": X, "y": Y, "g": G, "w": w, "z": G == 0}).astype({"z": float})
+    table = cf.lm("y ~ x + z", d, weights="w", vcov=f"{kind} ~ g").tidy()
+    se, df = clustered(np.column_stack([np.ones(16), X, d["z"]]), Y, w, G, kind, alone=(0, [2]))
+    np.testing.assert_allclose(table["std.error"], se, rtol=1e-8)
+    np.testing.assert_allclose(table["df"], df, rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["CR2", "CR3"])
+def test_own_coefficients_in_a_generalised_linear_model_and_in_joint_tests(kind):
+    d = pd.DataFrame(
+        {"x": X, "y": np.round(np.exp(Y + 1)), "g": G, "w": USUAL * np.where(G == 0, 1e8, 1.0), "z": G == 0}
+    )
+    options = {"weights": "w", "vcov": f"{kind} ~ g", "epsilon": 1e-14}
+    for family in ("poisson", "gaussian"):
+        whole = cf.glm("y ~ x * z", d, family=family, **options)
+        rest = cf.glm("y ~ x", d[G > 0], family=family, **options)
+        np.testing.assert_allclose(whole.bse[:2], rest.bse, rtol=1e-5)  # where scoring stops
+    whole = cf.lm("y ~ x * z", d, weights="w", vcov=f"{kind} ~ g").hypothesis(["`(Intercept)` = 0", "x = 0"]).test
+    rest = cf.lm("y ~ x", d[G > 0], weights="w", vcov=f"{kind} ~ g").hypothesis(["`(Intercept)` = 0", "x = 0"]).test
+    np.testing.assert_allclose(whole.df, rest.df, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["CR2", "CR3"])
+@pytest.mark.parametrize("far", [1e4, 1e5, 1e6])
+@pytest.mark.parametrize("seed", [29, 3])
+def test_own_coefficients_of_a_column_far_from_zero(seed, far, kind):
+    rng = np.random.default_rng(seed)
+    d = pd.DataFrame({"x": far + rng.normal(size=60), "y": rng.normal(size=60), "g": np.repeat(np.arange(10), 6)})
+    d["o"] = (d["g"] == 0).astype(int)
+    with pytest.warns(cf.CausalFormulaWarning, match="without one cluster of g each does not exist"):
+        table = cf.lm("y ~ 0 + factor(o) + x:factor(o)", d, vcov=f"{kind} ~ g").tidy()
+    rest = cf.lm("y ~ x", d[d["o"] == 0], vcov=f"{kind} ~ g").tidy()
+    assert table[["std.error", "df", "p.value"]].iloc[[1, 3]].isna().all(axis=None)
+    np.testing.assert_allclose(table["std.error"].iloc[[0, 2]], rest["std.error"], rtol=1e-7)
+    np.testing.assert_allclose(table["df"].iloc[[0, 2]], rest["df"], rtol=1e-7)
+
+
 # -- estimates that rest on one cluster ------------------------------------------------------------------------------
 
 KINDS = ["CR0 ~ g", "~ g", "CR1S ~ g", "CR1 ~ g"]

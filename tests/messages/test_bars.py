@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import causalformula as cf
+from causalformula.backends.catalogue import planned
 
 DATA = {"y": np.arange(8.0) ** 2, "x": np.arange(8) % 2, "g": np.arange(8) // 2 % 2, "h": np.arange(8) // 4}
 
@@ -63,3 +64,85 @@ def test_the_logical_or_of_a_causal_formula():
     data = {**DATA, "a": [0, 1, 1, 0, 1, 1, 0, 0], "either": EITHER}
     found = cf.fit("y ~ treat(a) + I(x | g)", data)
     np.testing.assert_allclose(found.estimate, cf.fit("y ~ treat(a) + either", data).estimate)
+
+
+@pytest.mark.parametrize("verb", [cf.lm, cf.fit, cf.model_matrix])
+@pytest.mark.parametrize(
+    ("right", "says"),
+    [
+        ("x + (1 || g)", r"\(1 \|\| g\) reads as a random effect(?!.*logical).*vcov='~g'.*\^\^"),
+        ("(x || h)", r"\(x \|\| h\) reads as a random effect.*factor\(h\).*logical 'or' is I\(x \| h\)"),
+        ("x || g", r"^formulas have no `\|\|`; write `\|`\n"),
+        ("I(x || g)", r"^formulas have no `\|\|`; write `\|`\n"),
+        ("(h + I(x || g))", r"^formulas have no `\|\|`; write `\|`\n"),
+    ],
+)
+def test_two_bars(verb, right, says):
+    with pytest.raises(cf.FormulaError, match=f"(?s){says}"):
+        verb(f"y ~ {right}", DATA)
+
+
+@pytest.mark.parametrize("verb", [cf.lm, cf.fit, cf.model_matrix])
+@pytest.mark.parametrize("bar", ["(x > 0 | h > 3)", "x > 0 | h == 1", "(x | !g)", "x + (h | g %in% c(1, 2))"])
+def test_no_comparison_is_a_group(verb, bar):
+    if verb is cf.fit and not bar.startswith("("):
+        bar = bar if bar.startswith("x +") else f"({bar})"
+    with pytest.raises(
+        cf.FormulaError, match=r"(?s)^`\|` between terms would be the logical 'or': write I\(.* \| .*\)\n"
+    ):
+        verb(f"y ~ {bar}", DATA)
+
+
+TREATED = {**DATA, "a": [0, 1, 1, 0, 1, 1, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        (cf.fit, "y ~ treat(a) + x | g"),
+        (cf.fit, "y ~ treat(a) + x + fe(g)"),
+        (lambda text, data: cf.fit(text, data, "ipw"), "y ~ treat(a) + x | g"),
+        (lambda text, data: cf.design(text, data, "ipw"), "~ treat(a) + x | g"),
+    ],
+)
+def test_fixed_effects_are_pointed_at_and_told_what_to_write(ask, text):
+    with pytest.raises(cf.CapabilityError, match=r"fixed effects are to come; write factor\(g\)") as error:
+        ask(text, TREATED)
+    *_, source, carets = str(error.value).splitlines()
+    assert source.strip() == text and carets.index("^") == source.rindex("g") and carets.count("^") == 1
+
+
+@pytest.mark.parametrize("verb", [cf.lm, cf.fit, cf.model_matrix])
+@pytest.mark.parametrize("text", ["y ~ x | d ~ z", "y ~ 1 | d ~ z", "y ~ x | g | d ~ z", "y ~ treat(d) + x | d ~ z"])
+def test_instruments_of_fixest(verb, text):
+    with pytest.raises(
+        cf.FormulaError, match=r"(?s)`\| d ~ z` reads as instruments.*treat\(d\) \+ iv\(z\).*\^"
+    ) as error:
+        verb(text, TREATED)
+    assert ("to come" in str(error.value)) == planned("iv")
+
+
+def test_roles_of_methods_to_come_are_pointed_at():
+    with pytest.raises(cf.CapabilityError, match=r"(?s)iv\(\.\.\.\) is part of the grammar.*\n +\^$"):
+        cf.fit("y ~ treat(a) + iv(h)", TREATED)
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("~g | h", "~g + h"),
+        ("CR2 ~ g|h", "CR2 ~ g + h"),
+        ("~g, h", "~g + h"),
+        ("bootstrap(99, seed = 1) ~ g & h", "bootstrap(99, seed = 1) ~ g + h"),
+        ("~`a|b` | h", "~`a|b` + h"),
+    ],
+)
+def test_groupings_of_a_covariance_are_joined_by_a_plus(given, written):
+    with pytest.raises(cf.OptionError) as error:
+        cf.lm("y ~ x", DATA, vcov=given)
+    assert str(error.value).endswith(f"joined by `+`, as in vcov={written!r}")
+
+
+def test_a_bar_in_a_columns_name_is_quoted():
+    data = {**DATA, "a|b": DATA["g"]}
+    assert list(cf.lm("y ~ x", data, vcov="~`a|b`").bse) == list(cf.lm("y ~ x", DATA, vcov="~g").bse)

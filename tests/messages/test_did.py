@@ -227,7 +227,8 @@ def test_the_method_without_its_role_and_the_role_without_its_method(panel):
     text = message("Severity ~ treat(Drug)", panel, cf.CapabilityError, method="did")
     assert "write did(A, time) in place of treat(A)" in text
     text = message(F, panel, cf.CapabilityError, method="regression")
-    assert text == "method 'regression' does not use did(...); these do: did"
+    assert text.splitlines()[0] == "method 'regression' does not use did(...); these do: did"
+    assert text.splitlines()[1].strip() == F and text.endswith("^")
     assert "holds the treatment already" in message(F + " + treat(Drug)", panel, cf.FormulaError)
 
 

@@ -62,6 +62,33 @@ def test_what_else_reads_strata(d):
         cf.fit(f"{FORMULA} + strata(b)", d, vcov=cf.Bootstrap(20, strata="g", seed=1))
 
 
+@pytest.mark.parametrize("method", ["regression", "ipw"])
+def test_one_pair_among_larger_strata_is_a_stratum_to_draw_from(d, method):
+    few = d.assign(s=np.where(d.index < 2, "one", np.where(d.index % 2, "odd", "even")), y=d.y + 5 * (d.index % 2))
+    drawn = quiet(f"{FORMULA} + strata(s)", few, method, vcov=cf.Bootstrap(50, seed=1))
+    asked = quiet(FORMULA, few, method, vcov=cf.Bootstrap(50, seed=1, strata="s"))
+    assert drawn.std_error == asked.std_error
+    assert "within strata of s" in drawn.covariance.label
+    assert "1 stratum of s has two rows, and draws within it show half the variance" in str(drawn)
+    assert "half the variance" not in str(quiet(f"{FORMULA} + strata(b)", d, method, vcov=cf.Bootstrap(50, seed=1)))
+    with pytest.raises(cf.CapabilityError, match="strata only where all are of two units"):
+        cf.fit(f"{FORMULA} + strata(s)", few, method, vcov="jackknife")
+
+
+def test_two_treated_rows_as_a_stratum(d):
+    few = d.assign(a=(d.index % 60 == 0).astype(int), s=d.index % 60 == 0)
+    fit = quiet("y ~ treat(a) + x + strata(s)", few, vcov=cf.Bootstrap(60, seed=1))
+    assert len(fit.covariance.draws) == 60
+
+
+def test_blocks_of_which_some_are_pairs(d):
+    few = d.assign(a=d.index % 2, s=np.where(d.index < 4, d.index // 2, 2 + d.index % 4 // 2))
+    fit = quiet("y ~ treat(a) + strata(s)", few)
+    text = str(fit)
+    assert "difference in means, 4 blocks" in text and "HC2 (between blocks)" in text
+    assert "Note: some blocks have two units and others more" in text
+
+
 def test_strata_of_a_design(d):
     with pytest.raises(cf.CapabilityError, match=r"a design by method 'ipw' does not use strata\(b\)"):
         cf.design("~ treat(a) + adjust(x) + strata(b)", d, "ipw")

@@ -162,3 +162,22 @@ def test_few_clusters_to_draw_from(d):
     assert "clusters of h are few to draw from" in str(fit)
     many = d.assign(k=np.arange(len(d)) % 40)
     assert "few" not in str(cf.fit("y ~ treat(a) + x + cluster(k)", many, vcov=cf.Bootstrap(reps=60, seed=1)))
+
+
+def test_what_a_model_leaves_out_and_what_stays_out_of_balance_is_said_wherever_effects_are_printed():
+    rng = np.random.default_rng(3)
+    d = pd.DataFrame({"x": rng.normal(size=200), "z": rng.normal(size=200)})
+    d["x2"], d["a"] = 2 * d["x"] + 1, (d["x"] + rng.normal(size=200) > 0).astype(int)
+    d["y"] = d["x"] + rng.normal(size=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for density in ("dnorm", "kernel"):
+            dose = cf.fit("y ~ treat(z) + x + x2", d, "ipw", density=density)
+            assert "Note: the model of the dose leaves out x2" in str(dose)
+        plain = cf.fit("y ~ treat(a) + x + x2", d)
+        strata = cf.fit("y ~ treat(a) + x + x2", d, "subclass", subclass=2)
+        prints = [str(each) for each in (strata, strata.simultaneous(seed=1), cf.table([strata]))]
+        assert "Note: the outcome model leaves out x2" in str(plain.simultaneous(seed=1))
+        assert "Note: the outcome model leaves out x2" in str(plain.permutation_test(9, seed=1))
+    for text in prints:
+        assert "not balanced (beyond 0.1)" in text and "leaves out x2" in text

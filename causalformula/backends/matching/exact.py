@@ -178,6 +178,7 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     default_vcov="HC3",
+    vcov_words="HC3; clustered by pairs with k2k=True",
     roles=UNSCORED,
     face=FACE,
     design_face=DESIGN_FACE,

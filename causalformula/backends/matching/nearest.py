@@ -324,6 +324,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     estimands=(ATT, ATC, ATE),
     forms={ATE: {"replace": True, "ties": True}},
     default_vcov="HC3",
+    vcov_words="clustered by pairs; HC3 with replace=True",
     roles=MODELLED,
     face=FACE,
     design_face=DESIGN_FACE,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.fit import Fitted
 from causalformula.backends.options import shown
 from causalformula.backends.propensity import Regressors
@@ -50,11 +51,11 @@ def density_weights(frame: ModelFrame, density: str, design: Regressors) -> Weig
         name = frame.the_treatment.name
         raise DataError(f"the covariates predict the dose {name!r} perfectly: no weights can be made")
     z0, z1 = (a - mean) / np.sqrt(spread), r / np.sqrt(noise)
-    found = read_density(density)
+    found, lost = read_density(density), dropped_terms(model, "model of the dose")
     if found is None:
         w = kernel_density(z0, s) / kernel_density(z1, s)
         note = "standard errors treat the kernel-density weights as given"
-        return Weighting(w, caveats=(note,), words="generalised propensity weighting (kernel density)")
+        return Weighting(w, notes=lost, caveats=(note,), words="generalised propensity weighting (kernel density)")
     log, slope = found
     w = np.exp(log(z0) - log(z1))
     margin = Stage(
@@ -74,6 +75,7 @@ def density_weights(frame: ModelFrame, density: str, design: Regressors) -> Weig
         w,
         stages=(margin, model.stage("propensity"), scale),
         dw=dw,
+        notes=lost,
         models={"propensity": Fitted(model, PROPENSITY)},
         words=f"generalised propensity weighting ({'normal density' if density == 'dnorm' else density})",
     )

@@ -76,7 +76,7 @@ def parse(text: str | Formula, outcome: str | None = None, env: Iterable[str] = 
     functions = frozenset(env)
     source, tree = _whole(formula_text(text, functions), outcome)
     context = Context(source, functions)
-    left, right = _sides(tree)
+    left, right = _sides(tree, context)
     if left is not None:
         _check_left(left, context)
     spec = Spec(left, tuple(_roles(right, context)), source)
@@ -98,7 +98,7 @@ def parse_model(text: str, env: Iterable[str] = ()) -> tuple[Node | None, Node]:
     context = Context(text, frozenset(env) | {"offset"})
     if not _is_formula(tree):
         raise context.error("no `~`: a model formula is `y ~ x`, or `~ x` without an outcome", tree)
-    left, right = _sides(tree)
+    left, right = _sides(tree, context)
     for call in role_calls(tree):
         if call.function != "offset" and call.function not in context.env:
             message = f"{call.function}(...) is a causal role: use cf.fit, or leave it out for a plain regression"
@@ -170,9 +170,23 @@ def _is_formula(tree: Node) -> bool:
     return isinstance(tree, Call) and tree.function == "~"
 
 
-def _sides(tree: Node) -> tuple[Node | None, Node]:
+def _sides(tree: Node, context: Context) -> tuple[Node | None, Node]:
     assert isinstance(tree, Call)
+    first = tree.args[0].value
+    if len(tree.args) == 2 and isinstance(first, Call) and first.function == "~":
+        behind = first.args[-1].value
+        if isinstance(behind, Call) and behind.function == "|":
+            raise context.error(_instruments(behind.args[1].value, tree.args[1].value), tree.args[1].value)
     return (tree.args[0].value if len(tree.args) == 2 else None), tree.args[-1].value
+
+
+def _instruments(treated: Node, instruments: Node) -> str:
+    """What is said of fixest's ``| d ~ z``."""
+    d, z = short(deparse(treated)), short(deparse(instruments))
+    return (
+        f"`| {d} ~ {z}` reads as instruments, as fixest writes them; here they are a role of a causal formula, "
+        f"treat({d}) + iv({z}), whose methods are to come"
+    )
 
 
 def _check_left(left: Node, context: Context) -> None:

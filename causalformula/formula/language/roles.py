@@ -10,9 +10,13 @@ from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import ROLES, RoleRecord, check_functions, has_dot, is_operator, variables
 from causalformula.formula.language.spec import Role
 from causalformula.formula.language.syntax import Call, Node, Number, is_name, literal, walk
+from causalformula.formula.language.tokens import random_effect
 
 # Operators of the term algebra; outside I() they are not arithmetic.
 ALGEBRA = frozenset(["+", "-", "*", "/", ":", "^", "%in%", "|"])
+
+# Operators whose value is a truth.
+LOGICAL = frozenset(["==", "!=", "<", "<=", ">", ">=", "!", "&", "%in%"])
 
 ONE_TREATMENT = "for treatments given together make one column that says which (several levels are fine)"
 INTERCEPT = "a causal formula keeps its intercept; leave `- 1` or `0` out"
@@ -144,18 +148,18 @@ def refuse_bars(node: Node, context: Context, record: RoleRecord | None = None) 
     bracketed = False
     for piece in _algebra(node):
         if isinstance(piece, Call) and piece.function == "|":
-            message = _random(piece) if bracketed else _fixed(piece, record)
-            raise context.error(message + _logical(piece), piece.args[1].value)
+            raise context.error(_bar(piece, bracketed, record), piece.args[1].value)
         bracketed = isinstance(piece, Call) and piece.function == "("
 
 
-def _random(bar: Call) -> str:
-    g = _groups(bar)
-    return (
-        f"({short(deparse(bar))}) reads as a random effect, as lme4 writes it, and there are no mixed models here; for "
-        f"units that are alike within groups cluster the standard errors, vcov='~{g}', and write factor({g}) among the "
-        "terms for few groups"
-    )
+def _bar(bar: Call, bracketed: bool, record: RoleRecord | None) -> str:
+    """What is said of a bar; groups are no comparison, so behind one that is the bar is R's."""
+    groups = bar.args[1].value
+    if isinstance(groups, Call) and groups.function in LOGICAL:
+        return f"`|` between terms would be the logical 'or': write I({short(deparse(bar))})"
+    if bracketed:
+        return random_effect(short(deparse(bar)), _groups(bar)) + _logical(bar)
+    return _fixed(bar, record) + _logical(bar)
 
 
 def _groups(bar: Call) -> str:

@@ -60,6 +60,8 @@ _OPERATOR = _longest_first(OPERATORS)
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]+(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(L?)(i?)", re.ASCII)
 _BLANK = re.compile(r"[ \t\r\n\f\u00a0]+|#[^\n]*")
 _DUNDER = re.compile(r"__\w+__")
+# lme4's bars in `(x || g)`: effects of a group that are not correlated.
+_BARS = re.compile(r"\|\|\s*([\w.]+)")
 _SPECIAL = re.compile(r"%[^%\n]*%")
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-fA-F]{1,2})|u\{?([0-9a-fA-F]{1,4})\}?|U\{?([0-9a-fA-F]{1,8})\}?|([0-7]{1,3})|(.))", re.DOTALL
@@ -192,6 +194,12 @@ def _special(text: str, at: int) -> Token:
 def _operator(text: str, at: int) -> Token:
     foreign = _FOREIGN.match(text, at)
     if foreign:
+        groups = _BARS.match(text, at)
+        if groups and (opening := _bracket(text, at)) is not None:
+            within = text[opening + 1 : groups.end()].strip()
+            alone = re.match(r"[01]\s*\|", within)
+            either = "" if alone else f". The logical 'or' is I({within.replace('||', '|')})"
+            raise FormulaError(random_effect(within, groups[1]) + either, text, foreign.span())
         raise FormulaError(f"formulas have no {FOREIGN[foreign[0]]}", text, foreign.span())
     match = _OPERATOR.match(text, at)
     if match:
@@ -199,3 +207,23 @@ def _operator(text: str, at: int) -> Token:
     if text[at] == "_":
         raise FormulaError("a name cannot start with an underscore; put it in backquotes", text, (at, _run(text, at)))
     raise FormulaError(f"unexpected character {text[at]!r}", text, (at, at + 1))
+
+
+def _bracket(text: str, at: int) -> int | None:
+    """Where the parenthesis stands that is open at ``at``; None where there is none, or it is a function's."""
+    depth = 0
+    for place in range(at - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(text[place], 0)
+        if depth < 0:
+            before = text[:place].rstrip()
+            return None if before and (_continues(before[-1]) or before[-1] == "`") else place
+    return None
+
+
+def random_effect(text: str, groups: str) -> str:
+    """What is said of ``(x | g)`` and ``(x || g)``."""
+    return (
+        f"({text}) reads as a random effect, as lme4 writes it, and there are no mixed models here; for units that are "
+        f"alike within groups cluster the standard errors, vcov='~{groups}', and write factor({groups}) among the "
+        "terms for few groups"
+    )

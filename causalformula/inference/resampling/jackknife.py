@@ -61,7 +61,7 @@ def jackknife(
         unit = "rows" if codes is None else f"clusters of {request.cluster}"
         raise IdentificationError(
             f"the estimate does not exist without some {unit} (numbers {some(np.flatnonzero(bad) + 1)}), so it has no "
-            "jackknife variance; use a cluster-robust variance or the bootstrap with weights='exponential'"
+            "jackknife variance; merge what rests on them, or use 'classical', which takes all errors for equally large"
         )
     spread = without - (without.mean(axis=0) if request.centre == "mean" else theta)
     return (count - 1) / count * (spread.T @ spread), count

@@ -77,14 +77,27 @@ def bootstrap(
     failed = int((~good).sum())
     if failed > MOST_FAILED * len(draws):
         first = children[int(np.flatnonzero(~good)[0])]
+        within = "" if request.strata else "resample within strata (of the treatment, say), "
         raise FailedReplicates(
             f"{failed} of {len(draws)} bootstrap replicates failed (more than 5%): the estimator is not stable on "
-            "resamples of these data. Simplify the model, merge rare levels, resample within strata (of the treatment, "
-            "say), or use another vcov",
+            f"resamples of these data. Simplify the model, merge rare levels, {within}or use another vcov",
             plan.weights(first),
         )
     notes = (f"{failed} of {len(draws)} bootstrap replicates failed and were left out",) if failed else ()
-    return Replicates(draws[good], seed, plan.scheme(request), notes)
+    return Replicates(draws[good], seed, plan.scheme(request), (*notes, *_told_of_two(plan, request)))
+
+
+def _told_of_two(plan: Plan, request: Bootstrap) -> tuple[str, ...]:
+    """A note on strata of two units: what is drawn from m varies by ``(m - 1) / m`` of their variance."""
+    two = sum(pool is not None and len(pool) == 2 for pool in plan.pools)
+    if not two or plan.kind != "frequency":
+        return ()
+    units = f"clusters of {request.cluster}" if request.cluster else "rows"
+    which = "1 stratum" if two == 1 else f"{two} strata"
+    verb = "has" if two == 1 else "have"
+    within = "it" if two == 1 else "them"
+    note = f"Note: {which} of {request.strata} {verb} two {units}, and draws within {within} show half the variance"
+    return (note,)
 
 
 def _refuse_single(plan: Plan, request: Bootstrap) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import some, warn
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
+from causalformula.inference.sandwich.apart import apart
 from causalformula.inference.sandwich.definite import nearest_psd
 from causalformula.inference.sandwich.dominant import Led, led, lost_digits
 from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
+from causalformula.inference.sandwich.single import Single, vanished
 from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
 
-# A variance below this share of the classical one is rounding.
-NOTHING = 1e-16
 # Adjustments that know what a cluster leads.
 ADJUSTED = ("CR2", "CR3")
 # Relative errors from which a note says how many digits there are, and above which there are none.
@@ -73,13 +73,13 @@ class Leadership:
 
 
 def leadership(
-    evidence: Influence, codes: Iterable[Codes], matrix: Array, request: Cluster, strict: bool
+    evidence: Influence, codes: Iterable[Codes], matrix: Array, request: Cluster, rests: float
 ) -> Leadership:
     """Estimates (q,) that depend on one of the clusters of a grouping.
 
     R gives a coefficient that rests on one what variance the others leave in it, as a dummy variable's beside
-    covariates. It is kept unless nothing is left (a variance that is zero but for rounding), or unless ``strict``: an
-    effect is the contrast of arms, and of an arm in one cluster nothing is known.
+    covariates. It is kept unless nothing is left (a variance that is zero but for rounding), or unless the cluster's
+    share of it is ``rests``: an effect is the contrast of arms, and of an arm in one cluster nothing is known.
     """
     root, found, error = evidence.root, Led.none(evidence.size), 0.0
     if root is None:
@@ -89,29 +89,32 @@ def leadership(
         inside, count = intersect([each], used)
         found |= led(root, inside, count, jac)
         error = max(error, _error(evidence, root, inside, count, request))
-    lost = found.alone if strict else found.alone & _vanished(evidence, root, matrix)
+    gone = vanished(evidence, root, matrix)
+    # an adjusted variance is zero for nothing else, even where rounding hides that the others know nothing
+    lost = found.alone & ((found.share >= rests) | gone) | (gone & (request.type in ADJUSTED))
+    found = replace(found, alone=found.alone | lost, untold=found.untold & ~lost)
     mostly = found.mostly & ~found.alone & ~found.untold
     return Leadership(lost, found.alone & ~lost, found.untold, mostly & (request.type not in ADJUSTED), error)
 
 
 def _error(evidence: Influence, root: Hat, codes: Codes, count: int, request: Cluster) -> float:
     """Relative error of the clusters' sums: how far they are from the zero that they add up to."""
-    w = root.w[root.w > 0]
-    if not len(w) or not root.least_squares or w.max() < WIDE * w.min():
+    if not _wide(root):
         return 0.0
+    if request.type in ADJUSTED:
+        rest, columns = apart(root, codes, count)
+        if columns is not None:
+            return lost_digits(rest, codes, count) if _wide(rest) else 0.0
     sums, _ = cluster_sums(evidence, VARIANCES["CR0"], codes, count, True, False)
     largest = np.abs(sums).max(axis=0)
     off = float((np.abs(sums.sum(axis=0))[largest > 0] / largest[largest > 0]).max(initial=0.0))
     return max(off, lost_digits(root, codes, count)) if request.type in ADJUSTED else off
 
 
-def _vanished(evidence: Influence, root: Hat, matrix: Array) -> Bools:
-    """Variances that are zero, but for rounding, beside those under independent errors."""
-    jac = evidence.jac[:, -evidence.stages[-1].size :]
-    if jac.shape[1] != len(root.bread) or not root.dispersion > 0:
-        return np.zeros(evidence.size, dtype=bool)
-    usual = root.dispersion * np.einsum("qi,ij,qj->q", jac, root.bread, jac)
-    return np.asarray((usual > 0) & (np.abs(np.diag(matrix)) <= NOTHING * usual))
+def _wide(root: Hat) -> bool:
+    """Whether the weights of least squares differ so much that digits are lost."""
+    w = root.w[root.w > 0]
+    return bool(len(w) and len(root.bread) and root.least_squares and w.max() >= WIDE * w.min())
 
 
 def undefined(matrix: Array, lost: Bools) -> Array:
@@ -130,8 +133,8 @@ def told_of_leadership(found: Leadership, names: Sequence[str], request: Cluster
     if gone:
         notes.append(
             f"{gone} not defined: without one cluster of {by} {'it does' if found.lost.sum() == 1 else 'each does'} "
-            "not exist, and the residuals there sum to zero, whatever the error. 'HC1' has one, if the clusters may be "
-            "ignored; otherwise take clusters that several share"
+            "not exist, and the residuals there sum to zero, whatever the error. If the clusters may be ignored, 'HC1' "
+            "has one ('classical', where that cluster is a single row); otherwise take clusters that several share"
         )
     if found.error >= NO_DIGITS:
         notes.append(
@@ -150,14 +153,7 @@ def told_of_leadership(found: Leadership, names: Sequence[str], request: Cluster
 
 def _said(found: Leadership, names: Sequence[str], by: str, advice: str) -> list[str]:
     """What is said beside standard errors that stand."""
-    notes = []
-    if rest := _which(found.kept, names):
-        one = found.kept.sum() == 1
-        verb, errors = ("rests", "error leaves") if one else ("each rest", "errors leave")
-        notes.append(
-            f"{rest} {verb} on one cluster of {by}, whose own error these data cannot tell: the standard {errors} it "
-            "out, as R's"
-        )
+    notes = _resting(found.kept, names, f"cluster of {by}")
     if led_by := _which(found.mostly, names):
         notes.append(
             f"one cluster of {by} holds nearly all that is known of {led_by}; its residuals there are fitted away, and "
@@ -167,6 +163,34 @@ def _said(found: Leadership, names: Sequence[str], by: str, advice: str) -> list
         digits = int(-np.log10(found.error))
         notes.append(f"weights differ so much that only {digits} digits of these standard errors are certain")
     return notes
+
+
+def _resting(kept: Bools, names: Sequence[str], what: str) -> list[str]:
+    """Said of standard errors that stand though one cluster, or row, has no part in them."""
+    rest = _which(kept, names)
+    if not rest:
+        return []
+    verb, errors = ("rests", "error leaves") if kept.sum() == 1 else ("each rest", "errors leave")
+    return [
+        f"{rest} {verb} on one {what}, whose own error these data cannot tell: the standard {errors} it out, as R's"
+    ]
+
+
+def without_single_rows(
+    evidence: Influence, names: Sequence[str], matrix: Array, rests: float
+) -> tuple[Array, Codes, tuple[str, ...]]:
+    """A matrix that takes no account of leverage, without what rows of leverage one leave undefined.
+
+    Returns it, the rows behind that, and notes on what is kept.
+    """
+    single = Single.of(evidence)
+    lost = single.lost(evidence, matrix, rests)
+    return undefined(matrix, lost), single.behind(lost), told_of_resting(single.moved & ~lost, names, "row")
+
+
+def told_of_resting(kept: Bools, names: Sequence[str], what: str) -> tuple[str, ...]:
+    """``_resting``, as a note."""
+    return tuple(f"Note: {note}" for note in _resting(kept, names, what))
 
 
 def _which(marked: Bools, names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError
+from causalformula.inference.sandwich.apart import apart
 from causalformula.inference.sandwich.dominant import Dominant, basis_of, dominant, dominating, of_rows
 from causalformula.inference.sandwich.roots import inverse_root_times, power_of_free
 from causalformula.inference.stage import Hat
@@ -72,7 +73,7 @@ def cr3(hat: Hat, codes: Codes, count: int, jac: Array) -> Adjusted:
 
 def _adjusted(hat: Hat, codes: Codes, count: int, jac: Array, power: float) -> Adjusted:
     problem = Problem.of(hat, codes, count)
-    contrasts = problem.L.T @ jac.T
+    contrasts = problem.contrasts(jac)
     sums = np.zeros((count, len(jac)))
     moments = Moments.zeros(problem, len(jac))
     few = Few.of(problem, power)
@@ -163,6 +164,8 @@ class Problem:
         ``L' X'W^2X L``; None where the weights are inverse variances (or all equal).
     found : list of (int, ndarray of int)
         Clusters that dominate with their rows; L is the basis of the first.
+    columns : ndarray (k, p), optional
+        The columns as combinations of those of the whole regression, where clusters stand apart.
     """
 
     hat: Hat
@@ -170,19 +173,27 @@ class Problem:
     used: Bools | None
     Q: Array | None
     found: list[tuple[int, Codes]]
+    columns: Array | None = None
+
+    def contrasts(self, jac: Array) -> Array:
+        """Estimates ``jac`` (q, k) of the coefficients of the whole regression, on whitened columns (p, q)."""
+        return np.asarray(self.L.T @ (jac if self.columns is None else jac @ self.columns).T)
 
     @classmethod
     def of(cls, hat: Hat, codes: Codes, count: int) -> Problem:
         """Whiten the columns, and see whether the weights are inverse variances and which clusters dominate."""
         if hat.X.shape[1] != len(hat.bread):
             raise CapabilityError("CR2 and CR3 need the design of a regression; use 'CR1' or a bootstrap over clusters")
+        hat, columns = apart(hat, codes, count)
+        if not len(hat.bread):
+            return cls(hat, np.empty((0, 0)), hat.w > 0, None, [], columns)
         hat = hat.in_unit()
         used = hat.w > 0
         weights = hat.w[used]
         found = dominating(hat, codes, count)
         L = basis_of(hat, found[0][1], hat.whitening) if found else hat.whitening
         consistent = hat.target is not None or bool(weights.min() == weights.max())
-        problem = cls(hat, L, None if used.all() else used, None, found)
+        problem = cls(hat, L, None if used.all() else used, None, found, columns)
         if consistent:
             return problem
         others = np.ones(len(hat.w), dtype=bool)

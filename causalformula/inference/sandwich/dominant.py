@@ -159,19 +159,24 @@ class Led:
         What the other clusters know of it is rounding in doubles.
     mostly : ndarray of bool
         The others know next to nothing of most of it.
+    share : ndarray of float
+        Of its variance under equal errors, what comes from clusters' own coefficients.
     """
 
     alone: Bools
     untold: Bools
     mostly: Bools
+    share: Array
 
     def __or__(self, other: Led) -> Led:
-        return Led(self.alone | other.alone, self.untold | other.untold, self.mostly | other.mostly)
+        share = np.maximum(self.share, other.share)
+        return Led(self.alone | other.alone, self.untold | other.untold, self.mostly | other.mostly, share)
 
     @classmethod
     def none(cls, q: int) -> Led:
         """No estimate depends on one."""
-        return cls(*(np.zeros(q, dtype=bool) for _ in range(3)))
+        no = np.zeros(q, dtype=bool)
+        return cls(no, no, no, np.zeros(q))
 
 
 def led(hat: Hat, codes: Codes, count: int, jac: Array) -> Led:
@@ -184,7 +189,8 @@ def led(hat: Hat, codes: Codes, count: int, jac: Array) -> Led:
         some, lone = along > PART * size, one.f < _alone(hat)
         alone = some[lone].any(axis=0)
         untold = some[~lone & (one.f < UNTOLD)].any(axis=0) & ~alone
-        found |= Led(alone, untold, (along**2).sum(axis=0) > MOST * size**2)
+        own = (along[lone] ** 2).sum(axis=0) / np.where(size > 0, size, 1.0) ** 2
+        found |= Led(alone, untold, (along**2).sum(axis=0) > MOST * size**2, found.share + own)
     return found
 
 

@@ -108,7 +108,7 @@ def hotelling_freedom(hat: Hat, codes: Codes, count: int, jac: Array, power: flo
     R: ``clubSandwich::Wald_test(test = 'HTZ')`` 0.5.8. For one contrast these are Satterthwaite's.
     """
     problem = Problem.of(hat, codes, count)
-    pieces = Pieces.of(problem, codes, count, problem.L.T @ jac.T, power)
+    pieces = Pieces.of(problem, codes, count, problem.contrasts(jac), power)
     values, vectors = np.linalg.eigh(pieces.expectation())
     q = len(jac)
     return q * (q + 1) / pieces.turned((vectors / np.sqrt(values)) @ vectors.T).total_variance()

@@ -9,7 +9,7 @@ covariances (White 1982; Weesie 1999).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -25,22 +25,24 @@ from causalformula.inference.sandwich.caveats import (
     leadership,
     told_of_indefinite,
     told_of_leadership,
+    told_of_resting,
     undefined,
 )
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
 from causalformula.inference.sandwich.few import told_of_few
 from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, sizes
 from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
-from causalformula.inference.sandwich.variances import full_leverage
+from causalformula.inference.sandwich.single import Single
 from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One fit's evidence and where its rows stand in the union."""
+    """One fit's evidence, where its rows stand in the union, and ``rests`` as in ``covariance``."""
 
     evidence: Influence
     place: Codes
+    rests: float = np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,7 @@ def joint_covariance(estimate: Estimate, request: Request, groups: Mapping[str, 
         by_row = [_by_row(part, request, evidence.n) for part in evidence.parts]
         rows = np.hstack([rows for rows, _ in by_row]) @ evidence.mix.T
         matrix, df = rows.T @ rows, np.concatenate([df for _, df in by_row])
-        lost = _full_leverage(evidence, request) if np.isnan(matrix).any() else lost
+        matrix, lost, notes = _without_single_rows(evidence, request, estimate.names, matrix, by_row)
         exact = isinstance(request, Asympt) and request.unconditional
         label = "exact influences" if exact else describe(request)
     else:
@@ -144,7 +146,7 @@ def _leadership(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) 
     for part in evidence.parts:
         codes = [groups[name][part.place] for name in request.by]
         own = _own_matrix(part.evidence, request, codes)
-        found.append(leadership(part.evidence, codes, own, request, False))
+        found.append(leadership(part.evidence, codes, own, request, part.rests))
     return found[0].mixed(found[1:], evidence.mix)
 
 
@@ -156,14 +158,21 @@ def _own_matrix(own: Influence, request: Cluster, codes: list[Codes]) -> Array:
     return np.asarray(sums.T @ sums) / own.n**2
 
 
-def _full_leverage(evidence: Joint, request: HC | Asympt) -> Codes:
-    """Units of leverage one in a fit whose variance adjusts by leverage."""
-    found = [np.empty(0, dtype=np.intp)]
-    for part in evidence.parts:
-        root = part.evidence.root
-        if root is not None and variance_row(request, part.evidence)[0].adjust is not None:
-            found.append(part.place[full_leverage(root)])
-    return np.unique(np.concatenate(found))
+def _without_single_rows(
+    evidence: Joint, request: HC | Asympt, names: Sequence[str], matrix: Array, by_row: Sequence[tuple[Array, Array]]
+) -> tuple[Array, Codes, tuple[str, ...]]:
+    """The matrix without what rows of leverage one leave undefined, these rows' units, and notes on what is kept."""
+    assert evidence.mix is not None
+    gone, kept, units = [], [], [np.empty(0, dtype=np.intp)]
+    for part, (rows, _) in zip(evidence.parts, by_row, strict=True):
+        single = Single.of(part.evidence)
+        adjusted = part.evidence.root is not None and variance_row(request, part.evidence)[0].adjust is not None
+        lost = single.moved if adjusted else single.lost(part.evidence, rows.T @ rows, part.rests)
+        gone.append(lost)
+        kept.append(single.moved & ~lost)
+        units.append(part.place[single.behind(lost)])
+    lost, rest = (((evidence.mix != 0) & np.concatenate(each)).any(axis=1) for each in (gone, kept))
+    return undefined(matrix, lost), np.unique(np.concatenate(units)), told_of_resting(rest & ~lost, names, "row")
 
 
 def _freedom(df: Array, mix: Array, request: Request) -> Array:
@@ -177,7 +186,8 @@ def _by_row(part: Part, request: HC | Asympt, n: int) -> tuple[Array, Array]:
     """A fit's adjusted sums on the union's rows (n, q), and degrees of freedom."""
     own = part.evidence
     row, fixed = variance_row(request, own)
-    adjust = None if row.adjust is None or own.root is None else row.adjust(own.root)
+    # a row of leverage one has no adjusted residual: what it has a part in is left out afterwards
+    adjust = None if row.adjust is None or own.root is None else np.nan_to_num(row.adjust(own.root))
     psi = own.psi(adjust=adjust, expected=row.expected, fixed=fixed, unconditional=request.unconditional)
     out = np.zeros((n, own.size))
     out[part.place] = psi * (np.sqrt(small_sample_factor(row, own, own.n)) / own.n)

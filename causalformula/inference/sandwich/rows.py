@@ -22,7 +22,8 @@ from causalformula.inference.requests import (
     Given,
     Request,
 )
-from causalformula.inference.sandwich.variances import VARIANCES, Variance, full_leverage
+from causalformula.inference.sandwich.single import Single
+from causalformula.inference.sandwich.variances import VARIANCES, Variance
 from causalformula.inference.stage import influence_weights
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import meat
@@ -61,7 +62,7 @@ class Covariance:
     seed : int, optional
         Of the resampling, whether it was given or drawn.
     full_leverage : ndarray of int
-        Rows of leverage one, under a variance that adjusts by leverage: it is then not defined, and the matrix is NaN.
+        Rows of leverage one for which variances are not defined, and NaN.
     """
 
     request: Request
@@ -157,8 +158,7 @@ def row_sums(evidence: Influence, row: Variance, fixed: bool, unconditional: boo
     matrix = _summed(evidence, row, adjust, fixed, unconditional)
     if adjust is None or evidence.root is None or not np.isnan(matrix).any():
         return matrix
-    weights = influence_weights(evidence.stages, evidence.jac, expected=row.expected, fixed=fixed)[-1]
-    moved = (evidence.root.X[np.isnan(adjust)] @ weights != 0).any(axis=0)
+    moved = Single.of(evidence).moved
     if moved.all():
         return matrix
     matrix = _summed(evidence, row, np.nan_to_num(adjust), fixed, unconditional)
@@ -189,4 +189,4 @@ def fitted_exactly(matrix: Array, row: Variance, evidence: Influence) -> Codes:
     """Rows whose leverage of one made the matrix NaN."""
     if row.adjust is None or evidence.root is None or not np.isnan(matrix).any():
         return np.empty(0, dtype=np.intp)
-    return full_leverage(evidence.root)
+    return Single.of(evidence).behind(np.isnan(np.diag(matrix)))

@@ -35,8 +35,21 @@ def facts(result: ResultCore) -> dict[str, Any]:
 
 
 def notes_of(result: ResultCore) -> list[str]:
-    """What the print says in notes of the data, the fit and its standard errors."""
-    frame, covariance = result.call.frame, result.covariance
+    """What the print says in notes of the data, the fit, its balance and its standard errors."""
+    covariance = result.covariance
+    return [*_of_data(result), *result.fit.notes_under(covariance.request), *_balance(result), *covariance.notes]
+
+
+def estimate_notes(result: ResultCore) -> list[str]:
+    """The notes that are true of the estimate, whatever its standard errors, as the print has them."""
+    return [f"Note: {note}" for note in (*_of_data(result), *result.fit.notes, *_balance(result))]
+
+
+def _of_data(result: ResultCore) -> tuple[str, ...]:
     # several fits together have rows in common, and no frame
-    of_data = frame.notes if isinstance(frame, ModelFrame) else ()
-    return [*of_data, *result.fit.notes_under(covariance.request), *covariance.notes]
+    return result.call.frame.notes if isinstance(result.call.frame, ModelFrame) else ()
+
+
+def _balance(result: ResultCore) -> tuple[str, ...]:
+    # that of several fits is among their notes
+    return result.design.imbalance if isinstance(result.call.frame, ModelFrame) else ()

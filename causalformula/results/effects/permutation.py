@@ -20,6 +20,7 @@ from causalformula.inference.resampling.permutation import Assignments, permutat
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.effects.facts import estimate_notes
 from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def permutation_test(
             f"the estimator failed under {failed} of {len(draws)} assignments (more than 5%); simplify the model, or "
             "permute within strata"
         )
-    notes = (f"{failed} of {len(draws)} assignments could not be fitted and were left out",) if failed else ()
+    lost = (f"{failed} of {len(draws)} assignments could not be fitted and were left out",) if failed else ()
+    notes = (*lost, *estimate_notes(result))
     p = permutation_p(observed, draws[good], alternative, exact=exact)
     return PermutationTest(
         _table(result, observed, p, statistic), draws[good], exact, assignments.count, seed, design, alternative, notes

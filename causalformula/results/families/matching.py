@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from causalformula.backends.fit import Held
 from causalformula.diagnostics.matched_covariates import variable_names
@@ -12,13 +12,13 @@ from causalformula.results.design import Design
 from causalformula.results.designs.matched import MatchSummary, match_summary, sample_sizes
 from causalformula.results.designs.pairs import match_matrix, pair_data
 from causalformula.results.designs.text import design_notes
+from causalformula.results.made import R
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
-R = TypeVar("R")
 # MatchIt names no more covariates.
 MOST_NAMES = 40
 

@@ -23,8 +23,10 @@ from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.inference.sandwich.groupings import intersect, rows_used
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import group_sums
+from causalformula.results.effects.facts import estimate_notes
 from causalformula.results.joint.member import Member, cluster_names
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.summary import model_notes
 from causalformula.results.reading.reading import check_level, quantile
 from causalformula.results.text.notebook import Shown
 from causalformula.words import Multipliers
@@ -97,7 +99,7 @@ def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: s
     rows = table.index[fit.regression.kept] if isinstance(fit, ModelCore) else table.index
     table.loc[rows, "p.value"] = np.maximum(single_step(theta / error, statistics), reading.p_value)
     table.loc[rows, "conf.low"], table.loc[rows, "conf.high"] = low, high
-    return Bands(table, critical, level, len(statistics), seed, source, tuple(member.covariance.notes))
+    return Bands(table, critical, level, len(statistics), seed, source, _notes(fit, member))
 
 
 def check_multipliers(weights: str, reps: int) -> None:
@@ -126,6 +128,12 @@ def joint_freedom(member: Member) -> float:
     used = rows_used(evidence) if isinstance(evidence, Influence) else None
     codes = [member.frame.groups(name).codes for name in cluster_names(request)]
     return min([own, *(intersect([each], used)[1] - 1.0 for each in codes)])
+
+
+def _notes(fit: Any, member: Member) -> tuple[str, ...]:
+    """What the fit's print says of its standard errors, and of the estimate."""
+    of_estimate = model_notes(fit) if isinstance(fit, ModelCore) else estimate_notes(fit)
+    return tuple(dict.fromkeys((*member.covariance.notes, *of_estimate)))
 
 
 def _statistics(member: Member, reps: int, rng: np.random.Generator, weights: str) -> tuple[Array, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
 from causalformula.inference.sandwich.joint import Joint, Part
+from causalformula.inference.sandwich.single import HALF
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array
 from causalformula.results.effects.core import ResultCore
@@ -67,8 +68,8 @@ class Member:
         place = place[evidence.first_rows]
         if isinstance(evidence, Joint):
             assert evidence.mix is not None
-            return [Part(part.evidence, place[part.place]) for part in evidence.parts], evidence.mix
-        return [Part(evidence, place)], np.eye(evidence.size)
+            return [replace(part, place=place[part.place]) for part in evidence.parts], evidence.mix
+        return [Part(evidence, place, HALF if isinstance(self.fit, ResultCore) else np.inf)], np.eye(evidence.size)
 
 
 def common_request(members: Sequence[Member]) -> Request:

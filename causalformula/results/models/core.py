@@ -17,7 +17,7 @@ from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Cluster, Given, Jackknife, Request, Vcov
+from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
 from causalformula.numerics.arrays import Array, Codes
@@ -207,12 +207,12 @@ def model_covariance(
     vcov: Any,
     codes: Callable[[Iterable[str]], Mapping[str, Codes]] | None = None,
     *,
-    strict: Callable[[Mapping[str, Codes]], bool] = lambda groups: False,
+    rests: Callable[[Request, Mapping[str, Codes]], float] = lambda request, groups: np.inf,
 ) -> Covariance:
     """Covariance of the estimable coefficients; the classical one where ``vcov`` is None.
 
-    ``codes`` gives the groups of columns, where a design has some that the data have not; ``strict`` says whether what
-    rests on one of the groups has no standard error at all (see ``resting_on_one``).
+    ``codes`` gives the groups of columns, where a design has some that the data have not; ``rests`` says from
+    which share on what rests on one of the groups, or rows, has no standard error at all.
     """
     request = _of_kept(regression, Classical() if vcov is None else read_request(vcov))
     groups = (codes or frame.codes)(grouping_names(request))
@@ -221,8 +221,7 @@ def model_covariance(
     refit = partial(refits, regression)
     if isinstance(request, Bootstrap) and request.kind == "studentized":
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
-    alone = isinstance(request, Cluster) and strict(groups)
-    found = covariance(regression.estimate(), request, groups=groups, refit=refit, strict=alone)
+    found = covariance(regression.estimate(), request, groups=groups, refit=refit, rests=rests(request, groups))
     return told_of_full_leverage(found, frame.index)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -61,4 +62,14 @@ def to_marginaleffects(model: ModelCore) -> Any:
         modeldata=data,
         package="causalformula",
     )
-    return Adapter(model, vault)
+    try:
+        return Adapter(model, vault)
+    except pl.exceptions.PolarsError as error:  # it looks at the data, in ways that polars may have dropped
+        raise CapabilityError(_apart(error)) from error
+
+
+def _apart(error: Exception) -> str:
+    """Why marginaleffects does not take the data, and which polars it ran beside."""
+    theirs, polars = version("marginaleffects"), version("polars")
+    reason = str(error).partition("\n")[0]
+    return f'marginaleffects {theirs} does not run beside polars {polars} ({reason}); 0.6 does beside "polars<2"'

@@ -88,12 +88,6 @@ def bic(model: FittedRegression) -> float:
     return float(-2 * loglik(model) + np.log(rows) * parameters(model))
 
 
-def perfect(model: FittedRegression) -> bool:
-    """Whether a linear model fits so exactly that its residual variance is rounding."""
-    spread = float(np.mean(model.mu) ** 2 + np.var(model.mu))
-    return model.linear and model.hat.df_residual > 0 and model.hat.dispersion < spread * 1e-30
-
-
 class FitNumbers:
     """What follows from a fitted regression alone, whatever the covariance of its coefficients."""
 

@@ -56,9 +56,18 @@ def print_text(model: ModelCore) -> str:
     return "\n".join([text.removesuffix("\n"), *_lost(model)])
 
 
+def _perfect(model: ModelCore) -> bool:
+    return model.regression.linear and model.regression.hat.perfect(model.regression.mu)
+
+
 def _lost(model: ModelCore) -> list[str]:
-    """Lines on columns that only R's tolerance leaves out, which R does not print."""
-    return [f"Note: {note}" for note in model.regression.lost]
+    """Lines that R does not print: on columns that only its tolerance leaves out, and what it warns of."""
+    told = (*model.regression.lost, *((PERFECT,) if _perfect(model) else ()))
+    return [f"Note: {note}" for note in told]
+
+
+# R's warning.
+PERFECT = "essentially perfect fit: summary may be unreliable"
 
 
 def model_summary(model: ModelCore) -> Summary:
@@ -66,8 +75,8 @@ def model_summary(model: ModelCore) -> Summary:
     if not plain_summary(model):
         heading = f"\nCall:\n{model.call}"
         return Summary((heading, *coeftest_parts(model, aliased=True), *_footer(model)))
-    if fit_statistics.perfect(model.regression):
-        warn("essentially perfect fit: summary may be unreliable")
+    if _perfect(model):
+        warn(PERFECT)
     table = coefficient_table(model)
     linear = model.regression.linear
     parts = lm_summary(_lm_text(model, table)) if linear else glm_summary(_glm_text(model, table))

@@ -53,6 +53,8 @@ class Test(Shown):
         text = f"{self.method}\n{name} = {format_each([self.statistic], 5)[0]} on {df} DF, p-value {p}"
         return text if self.table is None else f"{text}\n{self.table.to_string()}"
 
+    __repr__ = __str__
+
 
 def wald(
     theta: Array,

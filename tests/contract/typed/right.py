@@ -45,7 +45,14 @@ def look(data: pd.DataFrame) -> Axes:
     cf.lm("y ~ x", data, na_action="fail").plot()
     print(also.plot("qq", covariate="all").shape, also.plot("ecdf", covariate=["x"]).flat[0])
     print(also.balance(compare={"first": design}), also.plot("love", compare={"first": design}).get_xlabel())
-    return also.plot("overlap")
+    return plain(again.design).plot("overlap")
+
+
+def plain(design: cf.Design, other: cf.MatchedDesign | None = None) -> cf.Design:
+    number: float = design.fit("y ~ treat(a)").estimate
+    if other is not None:
+        print(number, other.fit("y ~ treat(a)").tidy(), other.nn)
+    return design
 
 
 def requests() -> list[object]:
@@ -87,6 +94,8 @@ def words(data: pd.DataFrame, model: cf.Model, fit: cf.Result) -> list[cf.Test]:
     )
     print(fit.design.balance(["smd", "ks"], binary="std").to_frame(), fit.design.plot("love", order="formula"))
     print(cf.table([fit, model], statistic="conf.int"), fit.simultaneous(weights="rademacher").table)
+    print(cf.glm("y ~ x", data, family="poisson"), cf.glm("y ~ x", data, family="binomial(link = 'probit')"))
+    print([cf.datasets.load(name) for name in cf.datasets.names()])
     matrix: pd.DataFrame = cf.model_matrix("y ~ x", data)
     print(matrix, cf.datasets.load("heart"), cf.parse("y ~ treat(a)").outcome)
     return [cf.bptest(model), cf.resettest(model, type="regressor"), cf.bgtest(model, type="F"), cf.dwtest(model)]

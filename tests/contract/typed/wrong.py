@@ -45,3 +45,4 @@ cf.fit("y ~ treat(a)", data, vcov=3)  # wrong: vcov
 cf.lm("y ~ x", data).with_vcov(cf.HC)  # wrong: vcov
 cf.compare("y ~ treat(a)", data, ["ipw"], estimand="ATTT")  # wrong: estimand
 print(cf.compare("y ~ treat(a)", data, ["ipw"]).fit)  # wrong: fit
+cf.datasets.load("hart")  # wrong: name
