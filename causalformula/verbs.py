@@ -114,16 +114,16 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: LearnedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> LearnedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: str | Family | None = None, vcov: Vcov | None = None, subset: Any = None,
-    na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> DMLResult: ...
 @overload

@@ -102,6 +102,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "Model.with_vcov": {"vcov": "HC3"},
     **{f"{kind}.by": {"name": "f"} for kind in RESULTS},
     **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
+    **{f"{kind}.permutation_test": {"reps": 2} for kind in ("LearnedResult", "DMLResult")},  # each of which refits
     **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
@@ -137,6 +138,8 @@ SENSE: dict[str, tuple[str, ...]] = {
     "contrast": ("number", "negative", "nan", "inf", "list"),
     "start": ("array", "series"),
     "table.stars": ("mapping",),
+    "sensitivity.null": ("number", "negative", "huge"),
+    "sensitivity.benchmark": ("empty list",),
     "compare.truth": ("number", "negative"),
     "rename": ("mapping", "function"),
     "glance": ("empty list",),

@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
 from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, pliv, plr
-from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS
+from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
 from causalformula.backends.doubly_robust.nuisances import GLM
 from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
@@ -129,7 +129,7 @@ def _labels(frame: ModelFrame, options: DML, scores: Sequence[Score]) -> tuple[L
 
 def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     """The model's score, and the effect that is its root."""
-    name = options.chosen(frame)
+    name = model_of(options, frame)
     _refuse(frame, options, name)
     model = MODELS[name]
     found = model.fit(frame, options)

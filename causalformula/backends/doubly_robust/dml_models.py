@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
-from causalformula.backends.doubly_robust.dml_options import DML, instruments
+from causalformula.backends.doubly_robust.dml_options import DML, instruments, model_of
 from causalformula.backends.doubly_robust.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import Fit, Outcomes
@@ -61,8 +61,8 @@ def asked(frame: ModelFrame, options: DML) -> Contrast:
     if options.measure != "difference":
         other = "method='regression'" if frame.the_treatment.kind is Kind.CONTINUOUS else "model='irm'"
         raise OptionError(
-            f"measure={options.measure!r} compares mean potential outcomes, and model={options.chosen(frame)!r} has a "
-            f"difference only; {other} has the others"
+            f"measure={options.measure!r} compares mean potential outcomes, and model={model_of(options, frame)!r} has "
+            f"a difference only; {other} has the others"
         )
     return contrasts(frame.the_treatment, options.contrast, frame.sampled)[0]
 

@@ -64,24 +64,16 @@ class DML(CrossFitOptions):
         """The learner of the instruments."""
         return read_learner(self.instrument_model, "instrument_model")
 
-    def chosen(self, frame: ModelFrame) -> str:
-        """The model: the one asked for, or that of the treatment and the instruments.
 
-        Parameters
-        ----------
-        frame : ModelFrame
-
-        Returns
-        -------
-        str
-        """
-        if self.model is not None:
-            return self.model
-        binary = frame.the_treatment.kind is Kind.BINARY
-        if not frame.has("iv"):
-            return "plr" if frame.the_treatment.kind is Kind.CONTINUOUS else "irm"
-        Z, _ = instruments(frame)
-        return "iivm" if binary and Z.shape[1] == 1 and len(np.unique(Z)) == 2 else "pliv"
+def model_of(options: DML, frame: ModelFrame) -> str:
+    """The model: the one asked for, or that of the treatment and the instruments."""
+    if options.model is not None:
+        return options.model
+    binary = frame.the_treatment.kind is Kind.BINARY
+    if not frame.has("iv"):
+        return "plr" if frame.the_treatment.kind is Kind.CONTINUOUS else "irm"
+    Z, _ = instruments(frame)
+    return "iivm" if binary and Z.shape[1] == 1 and len(np.unique(Z)) == 2 else "pliv"
 
 
 def instruments(frame: ModelFrame) -> tuple[Array, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from causalformula.backends.doubly_robust.scores import Score, projection, root,
 from causalformula.backends.estimands import title_of
 from causalformula.backends.fit import Answer, Label
 from causalformula.backends.options import is_number, shown
-from causalformula.errors import CapabilityError, DataError, OptionError
+from causalformula.errors import CapabilityError, DataError, OptionError, asks
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
@@ -46,6 +46,7 @@ class DMLResult(LearnedResult):
 
     # -- effects that vary -----------------------------------------------------------------------------------------
 
+    @asks
     def gate(self, name: str | None = None) -> DMLResult:
         """Group average treatment effects: the projection of the score on groups, with the test that they are equal.
 
@@ -72,6 +73,7 @@ class DMLResult(LearnedResult):
             raise OptionError(f"gate() takes the name of a column; modify(...) has {len(found)} to choose from")
         return self.by(found[0])
 
+    @asks
     def cate(self, terms: str | None = None, at: Any = None) -> DMLResult:
         """The effect as it varies with covariates: the best linear predictor of it by the terms of a formula.
 
@@ -152,6 +154,7 @@ class DMLResult(LearnedResult):
             self, test=joint_test(self.answer.estimate.select(rows), own, self.call.codes, method, reduce=True)
         )
 
+    @asks
     def with_vcov(self, vcov: Vcov | None) -> DMLResult:
         """As of any result; the test of ``cate()`` follows.
 
@@ -168,6 +171,7 @@ class DMLResult(LearnedResult):
 
     # -- omitted confounders ---------------------------------------------------------------------------------------
 
+    @asks
     def sensitivity(
         self,
         cf_y: float = 0.03,
@@ -220,7 +224,7 @@ class DMLResult(LearnedResult):
         _check_shares(cf_y, cf_d, rho, null)
         check_level(level)
         bounds = tuple(self._bound(scores, k, level) for k in range(len(self.answer.labels)))
-        sets = [benchmark] if isinstance(benchmark, str) else list(benchmark or ())
+        sets = _sets(benchmark)
         found = self._benchmarks(scores, sets)
         title = f"{title_of(self.fit.estimand)} of {self.call.frame.the_treatment.name} on {self.endog_names}"
         return Sensitivity(
@@ -289,6 +293,14 @@ class DMLResult(LearnedResult):
         if not outcomes.scores or outcomes.scores[0].moments is None or self.query is None or self.query.split:
             gone |= {"sensitivity"}
         return gone | ({"gate"} if "by" in gone else set())
+
+
+def _sets(benchmark: Any) -> list[str]:
+    """The sets of covariates that are left out in turn."""
+    sets = [] if benchmark is None else [benchmark] if isinstance(benchmark, str) else benchmark
+    if isinstance(sets, (list, tuple)) and all(isinstance(text, str) and text.strip() for text in sets):
+        return list(sets)
+    raise OptionError(f"benchmark={shown(benchmark)}: covariates by name, 'x', sets 'x + z', or a list of them")
 
 
 def _check_shares(cf_y: Any, cf_d: Any, rho: Any, null: Any) -> None:

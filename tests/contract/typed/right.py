@@ -73,6 +73,10 @@ def families(data: pd.DataFrame) -> cf.Result:
     found = cf.fit("y ~ did(a, t)", data)
     if isinstance(found, cf.DidResult):
         found.plot("trends")
+    learned: cf.LearnedResult = cf.fit("y ~ treat(a) + x", data, "aipw", model="forest")
+    targeted: cf.LearnedResult = cf.fit("y ~ treat(a) + x", data, cf.TMLE(fluctuation="linear"))
+    double: cf.DMLResult = cf.fit("y ~ treat(a) + x", data, cf.DML, score="iv_type")
+    print(learned.predictions(), targeted.learners(), double.gate("x").tidy(), double.sensitivity().to_frame())
     print(cells, again.strata())
     return strata
 
