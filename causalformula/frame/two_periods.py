@@ -112,7 +112,7 @@ def _another_design(panel: Panel) -> str:
         return (
             f"{time} has {size} periods ({some(panel.periods.levels, 5)}); more than two come with {STAGGERED}. For "
             "two of them choose their rows with subset=; to average those before and those after write "
-            f"did({treated}, {time} > ...){once}"
+            f"did({treated}, {_later(panel)}){once}"
         )
     levels = [] if isinstance(panel.first, np.ndarray) else as_factor(panel.first).drop_unused().levels
     if len(levels) > 2:
@@ -121,6 +121,16 @@ def _another_design(panel: Panel) -> str:
             f'Write did({treated} == "...", {time}), or leave the others out with subset='
         )
     return ""
+
+
+def _later(panel: Panel) -> str:
+    """A condition of the later periods: words have no order that is that of time, and numbers as text another."""
+    time, found = symbol(panel.time), reading(panel.second)
+    unordered = isinstance(panel.second, Strings) or (isinstance(panel.second, Factor) and not panel.second.ordered)
+    if not unordered or (isinstance(panel.second, Strings) and all(map(_ISO, panel.periods.levels))):
+        return f"{time} > ..."
+    within = "" if found is None else found.within
+    return f"{within.format(name=time)} > ..." if within else f'{time} %in% c("...")'
 
 
 def _swapped(panel: Panel) -> str:
