@@ -152,12 +152,12 @@ def caret(source: str, span: tuple[int, int]) -> str:
     return f"  {shown}\n  {' ' * pad}{'^' * length}"
 
 
-def did_you_mean(word: str, allowed: Iterable[str], written: Callable[[str], str] = str) -> str:
+def did_you_mean(word: str, allowed: Iterable[str], written: Callable[[str], str] = str, cutoff: float = 0.6) -> str:
     """``"; did you mean 'Drug'?"``, or an empty string when nothing is near; the name as ``written``."""
     names = {str(a).casefold(): str(a) for a in reversed(list(allowed))}
     names |= {name: name for name in names.values()}
     for spelling in (str(word), str(word).casefold()):
-        near = get_close_matches(spelling, names, n=1, cutoff=0.6)
+        near = get_close_matches(spelling, names, n=1, cutoff=cutoff)
         if near:
             return f"; did you mean {written(names[near[0]])!r}?"
     return ""

@@ -47,6 +47,7 @@ from causalformula.formula.expressions.values import (
     missing,
 )
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import nearest_function
 from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
 from causalformula.numerics.arrays import Bools
 
@@ -235,7 +236,7 @@ class _Evaluator:
                     "make it a column of the data, where each row keeps its own"
                 )
             return self.run(STATELESS[function], node)
-        near = did_you_mean(function, [*STATELESS, *STATEFUL, *self.env])
+        near = nearest_function(function, frozenset([*STATELESS, *STATEFUL, *self.env]))
         advice = near or "; pass your own functions in env="
         raise FormulaError(f"unknown function {function!r}{advice}", self.source, node.span)
 
