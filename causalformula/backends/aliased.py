@@ -34,8 +34,11 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
     entangled = [int(k) for k in np.flatnonzero(~model.determined(gradients).all(axis=0))]
     told = [_told(model, design.recipe, k, int(dropped[k]), frame) for k in entangled]
     empty = [model.lengths[dropped[k]] == 0 for k in entangled]
-    crossed = [frame.the_treatment.name in _variables(design.recipe, int(dropped[k])) for k in entangled]
-    crossed = [c and ":" in model.names[dropped[k]] for c, k in zip(crossed, entangled, strict=True)]
+    places = [(k, int(dropped[k])) for k in entangled]
+    crossed = [
+        frame.the_treatment.name in _variables(design.recipe, j) and _within_an_arm(model, design.recipe, k, j)
+        for k, j in places
+    ]
     sets = culprits(model, gradients, controls(design.recipe, (frame.the_treatment.name,)))
     raise IdentificationError(
         f"the effect of {frame.the_treatment.name} is not identified: these terms cannot be told apart in the data: "
@@ -62,9 +65,21 @@ def _told(model: FittedRegression, recipe: Recipe, k: int, j: int, frame: ModelF
     if lengths[j] == 0:
         cells = " and ".join(_cell(part, recipe, frame) for part in model.names[j].split(":"))
         return f"{model.names[j]} is zero in every row (no row of positive weight has {cells})"
-    share = np.abs(model.alias[:, k]) * lengths[model.kept]
-    made_of = [model.kept_names[i] for i in np.flatnonzero(share > SHARE * lengths[j])]
-    return f"{model.names[j]} = a combination of {some(made_of)}"
+    return f"{model.names[j]} = a combination of {some(model.names[i] for i in _made_of(model, k, j))}"
+
+
+def _made_of(model: FittedRegression, k: int, j: int) -> list[int]:
+    """The columns that an aliased one is a combination of."""
+    share = np.abs(model.alias[:, k]) * model.lengths[model.kept]
+    return [int(model.kept[i]) for i in np.flatnonzero(share > SHARE * model.lengths[j])]
+
+
+def _within_an_arm(model: FittedRegression, recipe: Recipe, k: int, j: int) -> bool:
+    """Whether a product with the treatment is made of its own variables alone, as where an arm lacks some units."""
+    if ":" not in model.names[j]:
+        return False
+    own = set(_variables(recipe, j))
+    return model.lengths[j] == 0 or all(own.issuperset(_variables(recipe, i)) for i in _made_of(model, k, j))
 
 
 def _cell(part: str, recipe: Recipe, frame: ModelFrame) -> str:

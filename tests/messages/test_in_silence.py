@@ -206,9 +206,7 @@ def test_text_in_other_hands(what, write, stray, data):
 
 def test_a_function_of_such_text_says_how_to_read_it(data):
     data["v"] = [f"{k},5" for k in range(60)]
-    with pytest.raises(
-        cf.FormulaError, match=r'as.numeric\(gsub\(",", "\.", x, fixed = TRUE\)\) turns it, x, into one'
-    ):
+    with pytest.raises(cf.FormulaError, match=r'as.numeric\(gsub\(",", "\.", v, fixed = TRUE\)\) turns it into one'):
         cf.lm("y ~ log(v)", data)
 
 

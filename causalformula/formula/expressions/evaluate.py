@@ -19,6 +19,7 @@ from causalformula.formula.expressions.functions import STATELESS
 from causalformula.formula.expressions.operators import (
     ARITHMETIC,
     COMPARE,
+    NotNumbers,
     arithmetic,
     compare,
     floats,
@@ -170,10 +171,19 @@ class _Evaluator:
         assert isinstance(node, Call)
         try:
             return self.call(node)
+        except NotNumbers as error:
+            raise FormulaError(self.unnumbered(node, error), self.source, node.span) from None
         except FormulaError as error:
             if error.span is not None or self.source is None:
                 raise
             raise FormulaError(error.message, self.source, node.span) from None
+
+    def unnumbered(self, node: Call, error: NotNumbers) -> str:
+        """The message of an argument that is no number, by its own name."""
+        for argument in node.args:
+            if type(self.value(argument.value)) is type(error.value):
+                return error.named(deparse(argument.value))
+        return error.message
 
     def name(self, node: Name) -> Value:
         if node.id in self.columns:
@@ -259,6 +269,8 @@ class _Evaluator:
             if isinstance(result, Logical) and not self.replay and (meant := as_numbers(step, left, right)) is not None:
                 self.compared(step, result, meant, (left, right))
             return self.noted(step, result, (left, right))
+        except NotNumbers as error:
+            raise FormulaError(self.unnumbered(step, error), self.source, step.span) from None
         except FormulaError as error:
             raise FormulaError(error.message, self.source, step.span) from None
 
