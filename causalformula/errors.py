@@ -126,7 +126,7 @@ def _wrong_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Map
         more = ", ..." if len(named) > len(needed) else ""
         what = " and ".join(f"{key}{_kind(function, key)}" for key in missing)
         return f"{name}() is called without {what}: write {name}({', '.join(needed)}{more})"
-    return f"{name}(): {plain}; give the arguments by name: {', '.join(named)}"
+    return f"{name}(): {plain}; " + (f"give the arguments by name: {', '.join(named)}" if named else "it takes none")
 
 
 def _kind(function: Callable[..., Any], argument: str) -> str:

@@ -8,17 +8,13 @@ import numpy as np
 
 from causalformula.backends.entangled import SHARE, controls, culprits, either
 from causalformula.errors import IdentificationError, some
-from causalformula.formula.expressions.values import Strings
 from causalformula.formula.matrix.recipe import Recipe
 from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import many_levels
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
-
-# Text with this many values, and one for every few rows, was hardly meant to be a factor.
-MANY_LEVELS = 20
-ROWS_A_LEVEL = 5
 
 
 def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatrix, gradients: Array) -> None:
@@ -114,8 +110,6 @@ def _remedy(frame: ModelFrame, crossed: bool, empty: bool, sets: Sequence[tuple[
 def _text_columns(frame: ModelFrame) -> str:
     """Numbers that were read as text are factors with a level for almost every row."""
     for label, value in frame.values.items():
-        if isinstance(value, Strings):
-            count = len(np.unique(value.codes))
-            if count >= max(MANY_LEVELS, frame.n / ROWS_A_LEVEL):
-                return f". {label} is text with {count} distinct values, each a level of its own; convert it to numbers"
+        if count := many_levels(value):
+            return f". {label} is text with {count} distinct values, each a level of its own; convert it to numbers"
     return ""

@@ -391,3 +391,28 @@ def test_did_names_a_condition_that_its_periods_can_have(column, asked):
     d = typed().assign(w=np.tile(list("abcdef"), 10))
     with pytest.raises(cf.CapabilityError, match=re.escape(f"did(a, {asked})")):
         cf.fit(f"y ~ did(a, {column})", d)
+
+
+def test_text_with_almost_as_many_levels_as_rows_is_named(data):
+    data["name"] = [f"n{max(k, 3)}" for k in range(60)]
+    data["group"] = [f"n{k % 6}" for k in range(60)]
+    data["price"] = [f"${k / 100 + 1:.2f}" for k in range(57)] + ["$1.10"] * 3
+    note = "name is text with 57 distinct values in 60 rows, taken for a factor of 57 levels"
+    assert said(lambda: cf.lm("y ~ name", data))[1].count(note) == 1
+    assert "price is text with 57 distinct values" in " ".join(said(lambda: cf.lm("y ~ price", data))[1])
+    assert not any("distinct" in m for m in said(lambda: cf.lm("y ~ a + group", data))[1])
+    assert not any("distinct" in m for m in said(lambda: cf.lm("y ~ a + factor(name)", data))[1])
+    fit, notes = said(lambda: cf.fit("y ~ treat(a) + adjust(name)", data[::-1].assign(a=[0, 1, 0, 1, 0, 1] * 10)))
+    assert any(note in m for m in notes)
+    assert note in str(fit)
+
+
+@pytest.mark.parametrize("request_", [cf.HC, cf.Bootstrap, cf.Jackknife, cf.Wild, cf.HAC, cf.Asympt, cf.Classical])
+def test_requests_name_an_argument_that_they_do_not_have(request_):
+    with pytest.raises(cf.OptionError, match=rf"{request_.__name__}\(\) has no argument 'nope'; it takes "):
+        request_(nope=1)
+
+
+def test_an_overlap_takes_no_number(data):
+    with pytest.raises(cf.OptionError, match=r"overlap\(\): too many positional arguments; it takes none"):
+        cf.design("~ treat(a) + x", data, "ipw").overlap(3)
