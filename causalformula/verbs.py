@@ -21,6 +21,7 @@ from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
+from causalformula.frame.notices import told
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
@@ -220,8 +221,7 @@ def fit(
     call = Call(spec.source or str(spec), spec, frame, chosen)
     call.refuse_idle(request)
     found = registry.run(frame, chosen)
-    for note in found.notes:
-        warn(note)
+    told(found.notes)
     made = design_of(found.design, call, found.designed)
     result: Result = result_of(found, call, made, request)
     for note in made.imbalance:
@@ -316,6 +316,5 @@ def design(
     made = registry.run_design(frame, chosen)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     found: Design[Result] = design_of(made.design, call, made)
-    for note in (*missing_notes(frame), *found.notes, *found.imbalance):
-        warn(note)
+    told((*missing_notes(frame), *found.notes, *found.imbalance))
     return found
