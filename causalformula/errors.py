@@ -126,7 +126,7 @@ def _wrong_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Map
         more = ", ..." if len(named) > len(needed) else ""
         what = " and ".join(f"{key}{_kind(function, key)}" for key in missing)
         return f"{name}() is called without {what}: write {name}({', '.join(needed)}{more})"
-    return f"{name}(): {plain}; give the arguments by name: {', '.join(named)}"
+    return f"{name}(): {plain}; " + (f"give the arguments by name: {', '.join(named)}" if named else "it takes none")
 
 
 def _kind(function: Callable[..., Any], argument: str) -> str:
@@ -152,12 +152,12 @@ def caret(source: str, span: tuple[int, int]) -> str:
     return f"  {shown}\n  {' ' * pad}{'^' * length}"
 
 
-def did_you_mean(word: str, allowed: Iterable[str], written: Callable[[str], str] = str) -> str:
+def did_you_mean(word: str, allowed: Iterable[str], written: Callable[[str], str] = str, cutoff: float = 0.6) -> str:
     """``"; did you mean 'Drug'?"``, or an empty string when nothing is near; the name as ``written``."""
     names = {str(a).casefold(): str(a) for a in reversed(list(allowed))}
     names |= {name: name for name in names.values()}
     for spelling in (str(word), str(word).casefold()):
-        near = get_close_matches(spelling, names, n=1, cutoff=0.6)
+        near = get_close_matches(spelling, names, n=1, cutoff=cutoff)
         if near:
             return f"; did you mean {written(names[near[0]])!r}?"
     return ""

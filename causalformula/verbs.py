@@ -13,12 +13,13 @@ from causalformula.backends.routing import (
     refuse_strata_of_design,
     refuse_unread_roles,
 )
-from causalformula.errors import asks, warn
+from causalformula.errors import asks
 from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
+from causalformula.frame.notices import told
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
@@ -327,6 +328,5 @@ def design(
     made = registry.run_design(frame, chosen)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     found: Design[Result] = design_of(made.design, call, made)
-    for note in (*missing_notes(frame), *found.notes, *found.imbalance):
-        warn(note)
+    told((*missing_notes(frame), *found.notes, *found.imbalance))
     return found

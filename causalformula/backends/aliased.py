@@ -8,17 +8,13 @@ import numpy as np
 
 from causalformula.backends.entangled import SHARE, controls, culprits, either
 from causalformula.errors import IdentificationError, some
-from causalformula.formula.expressions.values import Strings
 from causalformula.formula.matrix.recipe import Recipe
 from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import many_levels
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
-
-# Text with this many values, and one for every few rows, was hardly meant to be a factor.
-MANY_LEVELS = 20
-ROWS_A_LEVEL = 5
 
 
 def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatrix, gradients: Array) -> None:
@@ -34,8 +30,11 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
     entangled = [int(k) for k in np.flatnonzero(~model.determined(gradients).all(axis=0))]
     told = [_told(model, design.recipe, k, int(dropped[k]), frame) for k in entangled]
     empty = [model.lengths[dropped[k]] == 0 for k in entangled]
-    crossed = [frame.the_treatment.name in _variables(design.recipe, int(dropped[k])) for k in entangled]
-    crossed = [c and ":" in model.names[dropped[k]] for c, k in zip(crossed, entangled, strict=True)]
+    places = [(k, int(dropped[k])) for k in entangled]
+    crossed = [
+        frame.the_treatment.name in _variables(design.recipe, j) and _within_an_arm(model, design.recipe, k, j)
+        for k, j in places
+    ]
     sets = culprits(model, gradients, controls(design.recipe, (frame.the_treatment.name,)))
     raise IdentificationError(
         f"the effect of {frame.the_treatment.name} is not identified: these terms cannot be told apart in the data: "
@@ -62,9 +61,21 @@ def _told(model: FittedRegression, recipe: Recipe, k: int, j: int, frame: ModelF
     if lengths[j] == 0:
         cells = " and ".join(_cell(part, recipe, frame) for part in model.names[j].split(":"))
         return f"{model.names[j]} is zero in every row (no row of positive weight has {cells})"
-    share = np.abs(model.alias[:, k]) * lengths[model.kept]
-    made_of = [model.kept_names[i] for i in np.flatnonzero(share > SHARE * lengths[j])]
-    return f"{model.names[j]} = a combination of {some(made_of)}"
+    return f"{model.names[j]} = a combination of {some(model.names[i] for i in _made_of(model, k, j))}"
+
+
+def _made_of(model: FittedRegression, k: int, j: int) -> list[int]:
+    """The columns that an aliased one is a combination of."""
+    share = np.abs(model.alias[:, k]) * model.lengths[model.kept]
+    return [int(model.kept[i]) for i in np.flatnonzero(share > SHARE * model.lengths[j])]
+
+
+def _within_an_arm(model: FittedRegression, recipe: Recipe, k: int, j: int) -> bool:
+    """Whether a product with the treatment is made of its own variables alone, as where an arm lacks some units."""
+    if ":" not in model.names[j]:
+        return False
+    own = set(_variables(recipe, j))
+    return model.lengths[j] == 0 or all(own.issuperset(_variables(recipe, i)) for i in _made_of(model, k, j))
 
 
 def _cell(part: str, recipe: Recipe, frame: ModelFrame) -> str:
@@ -99,8 +110,6 @@ def _remedy(frame: ModelFrame, crossed: bool, empty: bool, sets: Sequence[tuple[
 def _text_columns(frame: ModelFrame) -> str:
     """Numbers that were read as text are factors with a level for almost every row."""
     for label, value in frame.values.items():
-        if isinstance(value, Strings):
-            count = len(np.unique(value.codes))
-            if count >= max(MANY_LEVELS, frame.n / ROWS_A_LEVEL):
-                return f". {label} is text with {count} distinct values, each a level of its own; convert it to numbers"
+        if count := many_levels(value):
+            return f". {label} is text with {count} distinct values, each a level of its own; convert it to numbers"
     return ""

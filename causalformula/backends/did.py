@@ -19,7 +19,6 @@ from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
 from causalformula.errors import IdentificationError, OptionError, some
-from causalformula.formula.language.deparse import symbol
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -135,7 +134,7 @@ def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Ar
         made_of = [int(model.kept[i]) for i in np.flatnonzero(share > SHARE * model.lengths[j])]
         told.append(f"{model.names[j]} = a combination of {some(model.names[i] for i in made_of)}")
         named += [j, *made_of]
-    treated, time = symbol(panel.treated), symbol(panel.time)
+    treated, time = panel.treated, panel.time
     every = controls(design.recipe, (panel.treated, panel.time))
     found = [c for c in every if np.isin(named, c.columns).any()]
     if not found:  # as in a resample

@@ -8,8 +8,9 @@ OTHER_METHODS = {
     **dict.fromkeys(["ols", "lm", "linear", "standardization", "g_formula", "outcome_regression"], "regression"),
     **dict.fromkeys(["iptw", "psw", "msm", "inverse_probability_weighting"], "ipw"),
     **dict.fromkeys(["entropy", "entropy_balancing", "ebalance", "eb"], "ebal"),
-    **dict.fromkeys(["dr", "doubly_robust", "augmented_ipw"], "aipw"),
+    **dict.fromkeys(["dr", "doubly_robust", "augmented_ipw", "aiptw"], "aipw"),
     **dict.fromkeys(["targeted", "targeted_maximum_likelihood", "targeted_learning", "cv_tmle"], "tmle"),
+    **dict.fromkeys(["2sls", "tsls", "iv2sls", "ivreg", "instrumental_variables"], "iv"),
     **dict.fromkeys(["naive", "ttest", "t_test", "dim", "neyman", "unadjusted"], "difference_in_means"),
     **dict.fromkeys(["stratification", "strata", "subclassification"], "subclass"),
 }

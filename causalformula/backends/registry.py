@@ -267,7 +267,7 @@ def find(method: str) -> Record:
         return find("matching")
     if plain in OTHER_METHODS:
         return _also_called(method, OTHER_METHODS[plain])
-    raise OptionError(f"unknown method {method!r}{choose(method, [r.name for r in methods()])}")
+    raise OptionError(f"unknown method {method!r}{choose(method, [r.name for r in methods()], meant={})}")
 
 
 def _also_called(method: str, name: str) -> Record:

@@ -86,13 +86,23 @@ def strata_text(spec: Spec) -> str:
     return " + ".join(str(role) for role in spec.of("strata"))
 
 
+def matches_exactly(record: registry.Record) -> bool:
+    """Whether a method makes matches that may be held to strata, and that no bootstrap makes anew."""
+    return "exact" in record.options.__dataclass_fields__
+
+
 def refuse_strata_of_design(spec: Spec, record: registry.Record) -> None:
     """A ``CapabilityError`` for ``strata(s)`` in the formula of a design, which no design is made within."""
     if spec.has("strata") and "strata" not in record.roles:
+        within = (
+            "For matches within strata see exact="
+            if matches_exactly(record)
+            else "For a bootstrap within strata write them in the formula of the estimate, as in "
+            "design.fit('Y ~ treat(A) + strata(s)', vcov='bootstrap')"
+        )
         raise CapabilityError(
             f"a design by method {record.name!r} does not use {strata_text(spec)}: adjust(...) balances columns, a "
-            "factor's levels among them. For a bootstrap within strata write them in the formula of the estimate, as "
-            "in design.fit('Y ~ treat(A) + strata(s)', vcov='bootstrap')"
+            f"factor's levels among them. {within}"
         )
 
 

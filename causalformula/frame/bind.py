@@ -86,14 +86,14 @@ def bind(
     values = reader.all_values(bodies)
     _known_contrasts(contrasts, values)
     special = reader.special(extra)
-    chosen = subset_rows(subset, table, env)
+    chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
     rows, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
     entering = reader.nodes(bodies)
-    notes += (*sum_notes(spec.outcome), *text_notes(entering, kept.values))
+    notes += (*sum_notes(spec.outcome), *text_notes(entering, kept.values), *reader.memory.compared.values())
     asked = (node for node in (spec.outcome, spec.treatment) if node is not None)
     notes += day_notes((*asked, *entering), reader.memory.counted)
     treatment = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.errors import counted, some, warn
 from causalformula.formula.expressions.text_readings import reading
-from causalformula.formula.expressions.values import Value, missing
+from causalformula.formula.expressions.values import Strings, Value, length, missing
 from causalformula.formula.language.deparse import deparse, symbol
 from causalformula.formula.language.grammar import summands
 from causalformula.formula.language.syntax import Call, Name, Node
@@ -20,6 +20,17 @@ class Aside(str):
     """A note for the print, of which no warning is given."""
 
 
+# Text with this many values, and one for every few rows, was hardly meant to be a factor.
+MANY_LEVELS = 20
+ROWS_A_LEVEL = 5
+
+
+def many_levels(value: Value) -> int:
+    """How many distinct values text has that has too many for a factor; 0 for any other value."""
+    count = len(np.unique(value.codes)) if isinstance(value, Strings) else 0
+    return count if count >= max(MANY_LEVELS, length(value) / ROWS_A_LEVEL) else 0
+
+
 def text_notes(nodes: Iterable[Node], values: Mapping[str, Value]) -> tuple[str, ...]:
     """Columns of text among the terms that read as numbers or dates: they became factors.
 
@@ -28,9 +39,14 @@ def text_notes(nodes: Iterable[Node], values: Mapping[str, Value]) -> tuple[str,
     out: list[str] = []
     for node in nodes:
         found = reading(values.get(deparse(node))) if isinstance(node, Name) else None
-        if found is None or found.levels <= 2 or not isinstance(node, Name):
+        if not isinstance(node, Name):
             continue
         name = symbol(node.id)
+        if found is None and (count := many_levels(values.get(deparse(node)))):
+            rows = counted(length(values[deparse(node)]), "row")
+            out.append(f"{name} is text with {count} distinct values in {rows}, taken for a factor of {count} levels")
+        if found is None or found.levels <= 2:
+            continue
         taken = f"{name} is {found.described()}, taken for a factor of {found.levels} levels"
         advice = f"{found.advice(name)}; factor({name}) says that levels are meant"
         out.append(Aside(taken) if found.coded else f"{taken}: {advice}")

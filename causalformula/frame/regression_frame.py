@@ -129,7 +129,7 @@ def bind_regression(
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
     named |= {f"{role}:{given}": special[role][1] for role, given in beside.items()}
     named |= {f"cluster:{name}": table.named(name) for name in extra}
-    chosen = subset_rows(subset, table, env)
+    chosen = subset_rows(subset, table, env, evaluated.memory.compared)
     rows, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
     whole = len(rows) == table.n
@@ -177,7 +177,8 @@ def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:
     values = dict(zip(found.labels, kept, strict=True))
     outcome = sum_notes(found.variables[0]) if left else ()
     days = day_notes(found.variables, evaluated.memory.counted)
-    return (*outcome, *text_notes(found.variables[int(left) :], values), *days)
+    compared = evaluated.memory.compared.values()
+    return (*outcome, *text_notes(found.variables[int(left) :], values), *compared, *days)
 
 
 def _special(role: str, given: Any, table: Table, env: Env | None, evaluated: Evaluated) -> tuple[Node, Value]:

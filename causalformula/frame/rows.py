@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError, OptionError, counted, did_you_mean, some
-from causalformula.formula.expressions.evaluate import BASE, Env, evaluate
+from causalformula.formula.expressions.evaluate import BASE, Env, Memory, evaluate
 from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import Logical, Matrix, Value, kind, missing
 from causalformula.formula.language.grammar import variable_nodes
@@ -55,13 +55,17 @@ def columns_used(nodes: Iterable[Node], table: Table, source: str) -> dict[str, 
     return out
 
 
-def subset_rows(subset: Any, table: Table, env: Env | None) -> Bools | None:
-    """Rows asked for, over the whole table: those where an expression is true, or one boolean a row."""
+def subset_rows(subset: Any, table: Table, env: Env | None, compared: dict[str, str] | None = None) -> Bools | None:
+    """Rows asked for, over the whole table: those where an expression is true, or one boolean a row.
+
+    ``compared`` takes what there is to say of comparisons.
+    """
     if subset is None:
         return None
     if isinstance(subset, str):
         node = parse_expression(subset)
-        value = evaluate(node, columns_used([node], table, subset), table.n, env=env, source=subset)
+        memory = Memory(compared={} if compared is None else compared)
+        value = evaluate(node, columns_used([node], table, subset), table.n, env=env, source=subset, memory=memory)
         if isinstance(value, Logical) and len(value.codes) == table.n:
             return np.asarray(value.codes == 1)
         raise OptionError(f'subset={subset!r} is not a condition; write a comparison such as "age > 30"')

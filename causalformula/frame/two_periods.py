@@ -58,7 +58,7 @@ def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
         refuse_switched_off(panel, on)
     if other := _another_design(panel):
         return replace(panel, other=other), ()
-    _refuse_backwards(panel.periods)
+    _refuse_backwards(panel)
     panel, notes = _constant(panel, on)
     if panel.other:
         return panel, ()
@@ -82,7 +82,7 @@ def _refuse_swapped(panel: Panel) -> None:
     found = reading(panel.first)
     dated = isinstance(panel.first, Times) or (found is not None and "date" in found.what)
     if dated and not all(_ISO(level) for level in panel.periods.levels):
-        treated, time = symbol(panel.treated), symbol(panel.time)
+        treated, time = panel.treated, panel.time
         raise DataError(
             f"{treated} holds dates, and the first variable of did(...) says who is in the treated group, the second "
             f"is the period. The other way round it is did({time}, {treated})"
@@ -91,7 +91,7 @@ def _refuse_swapped(panel: Panel) -> None:
 
 def _another_design(panel: Panel) -> str:
     """What the variables ask for where it is not two groups and two periods; empty where it is."""
-    treated, time, size = symbol(panel.treated), symbol(panel.time), len(panel.periods.levels)
+    treated, time, size = panel.treated, panel.time, len(panel.periods.levels)
     if size == 1:
         raise DataError(
             f"{time} is {panel.periods.levels[0]} in all rows used; a difference in differences needs a period before "
@@ -108,11 +108,11 @@ def _another_design(panel: Panel) -> str:
     if not isinstance(panel.first, (np.ndarray, Logical, Factor, Strings)):
         raise DataError(f"{treated} in did(...) is {kind(panel.first)}; it says who is treated, in one column")
     if size > 2:
-        once = "" if panel.unit is None else f" + cluster({panel.unit.name}), without unit="
+        once = "" if panel.unit is None else f" + cluster({symbol(panel.unit.name)}), without unit="
         return (
             f"{time} has {size} periods ({some(panel.periods.levels, 5)}); more than two come with {STAGGERED}. For "
             "two of them choose their rows with subset=; to average those before and those after write "
-            f"did({treated}, {time} > ...){once}"
+            f"did({treated}, {_later(panel)}){once}"
         )
     levels = [] if isinstance(panel.first, np.ndarray) else as_factor(panel.first).drop_unused().levels
     if len(levels) > 2:
@@ -123,11 +123,21 @@ def _another_design(panel: Panel) -> str:
     return ""
 
 
+def _later(panel: Panel) -> str:
+    """A condition of the later periods: words have no order that is that of time, and numbers as text another."""
+    time, found = panel.time, reading(panel.second)
+    unordered = isinstance(panel.second, Strings) or (isinstance(panel.second, Factor) and not panel.second.ordered)
+    if not unordered or (isinstance(panel.second, Strings) and all(map(_ISO, panel.periods.levels))):
+        return f"{time} > ..."
+    within = "" if found is None else found.within
+    return f"{within.format(name=time)} > ..." if within else f'{time} %in% c("...")'
+
+
 def _swapped(panel: Panel) -> str:
     """The suggestion that group and period stand in each other's place, where the period is 0 and 1."""
     if _switch(panel.second) is None:
         return ""
-    treated, time = symbol(panel.treated), symbol(panel.time)
+    treated, time = panel.treated, panel.time
     return f". If {time} is the group and {treated} the period, write did({time}, {treated})"
 
 
@@ -142,8 +152,9 @@ def refuse_repeats(panel: Panel) -> None:
         units, periods = np.nonzero(twice)
         where = [f"{panel.unit.levels[u]} at {panel.periods.levels[p]}" for u, p in zip(units, periods, strict=True)]
         raise DataError(
-            f"{_named(panel.unit, np.unique(units))} more than one row in a period of {symbol(panel.time)} "
-            f"({some(where, 5)}); give each unit one row a period, or write cluster({panel.unit.name}), without unit="
+            f"{_named(panel.unit, np.unique(units))} more than one row in a period of {panel.time} "
+            f"({some(where, 5)}); give each unit one row a period, or write "
+            f"cluster({symbol(panel.unit.name)}), without unit="
         )
 
 
@@ -156,7 +167,7 @@ def refuse_switched_off(panel: Panel, on: Bools) -> None:
     off = (unit[1:] == unit[:-1]) & (np.diff(on[order].astype(np.int8)) < 0)
     if off.any():
         raise DataError(
-            f"{_named(panel.unit, np.unique(unit[1:][off]))} been treated and then untreated ({symbol(panel.treated)} "
+            f"{_named(panel.unit, np.unique(unit[1:][off]))} been treated and then untreated ({panel.treated} "
             "goes from 1 to 0): a difference in differences is about a treatment that stays. Leave these units, or "
             "their later periods, out with subset="
         )
@@ -171,7 +182,7 @@ def _constant(panel: Panel, on: Bools | None) -> tuple[Panel, tuple[str, ...]]:
     changed = np.flatnonzero(low != high)
     if not len(changed):
         return panel, ()
-    treated, unit = symbol(panel.treated), panel.unit
+    treated, unit = panel.treated, panel.unit
     if on is None:
         raise DataError(
             f"{_named(unit, changed)} more than one value of {treated}; the first variable of did(...) says in which "
@@ -191,7 +202,7 @@ def _constant(panel: Panel, on: Bools | None) -> tuple[Panel, tuple[str, ...]]:
     later = panel.periods.levels[1]
     note = (
         f"{treated} switches on within {unit.name}: it was taken for the group that is treated at "
-        f"{symbol(panel.time)} = {later}, in both periods ({counted(len(changed), 'unit')})"
+        f"{panel.time} = {later}, in both periods ({counted(len(changed), 'unit')})"
     )
     return replace(panel, first=column), (note,)
 
@@ -213,7 +224,7 @@ def _refuse_unknown(panel: Panel, first: Bools) -> None:
     unknown = np.flatnonzero(~seen)
     if len(unknown):
         raise DataError(
-            f"{symbol(panel.treated)} switches on within {unit.name}, and {_named(unit, unknown)} no row in the later "
+            f"{panel.treated} switches on within {unit.name}, and {_named(unit, unknown)} no row in the later "
             "period, so it is not known in which group they are. Leave these units out with subset=, or give did(...) "
             "a column that says who is in the treated group"
         )
@@ -232,11 +243,11 @@ def _refuse_empty_cells(panel: Panel, used: Bools) -> None:
     counts = np.bincount(panel.cells[used], minlength=4)
     if counts.all():
         return
-    cells = [f"{symbol(panel.treated)} = {g} and {symbol(panel.time)} = {p}" for g, p in _cells(panel)]
+    cells = [f"{panel.treated} = {g} and {panel.time} = {p}" for g, p in _cells(panel)]
     empty = [cell for cell, count in zip(cells, counts, strict=True) if not count]
     weight = "" if used.all() else " of positive weight"
     switched = (
-        f". If {symbol(panel.treated)} is 1 only while the treatment is on, name the units, unit = id, or give a "
+        f". If {panel.treated} is 1 only while the treatment is on, name the units, unit = id, or give a "
         "column of who is in the treated group"
         if not counts[2] and panel.unit is None
         else ""
@@ -252,16 +263,16 @@ def _cells(panel: Panel) -> Iterable[tuple[str, str]]:
     return [(group, period) for group in panel.groups.levels for period in panel.periods.levels]
 
 
-def _refuse_backwards(periods: Grouping) -> None:
+def _refuse_backwards(panel: Panel) -> None:
     """A ``DataError`` for periods named in words or numbers that the alphabet puts the wrong way round."""
-    early, late = (level.strip().casefold() for level in periods.levels)
+    early, late = (level.strip().casefold() for level in panel.periods.levels)
     numbers = _numbers(early, late)
     backwards = numbers is not None and numbers[0] > numbers[1]
     if backwards or (early.startswith(LATER) and late.startswith(EARLIER)):
-        first, second = periods.levels
+        first, second = panel.periods.levels
         raise DataError(
-            f"{symbol(periods.name)} has the periods {first!r} and {second!r}, in this order; the first must be the "
-            f'earlier one. Write did(..., {symbol(periods.name)} == "{first}"), or give the levels in their order in '
+            f"{panel.time} has the periods {first!r} and {second!r}, in this order; the first must be the "
+            f'earlier one. Write did(..., {panel.time} == "{first}"), or give the levels in their order in '
             "time, as an ordered categorical"
         )
 
@@ -270,7 +281,7 @@ def _order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
     """Text has the order of the alphabet, which may be neither that of time nor that of the treatment."""
     notes = []
     if isinstance(panel.first, Strings):
-        (other, treated), name = groups.levels, symbol(panel.treated)
+        (other, treated), name = groups.levels, panel.treated
         notes.append(
             f"the groups of {name} are text, in the order of the alphabet: {other!r} counts as untreated and "
             f'{treated!r} as treated; the other way round is did({name} == "{other}", ...)'
@@ -278,8 +289,8 @@ def _order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
     early, late = panel.periods.levels
     if isinstance(panel.second, Strings) and _numbers(early, late) is None and not (_ISO(early) and _ISO(late)):
         notes.append(
-            f"the periods of {symbol(panel.time)} are text, in the order of the alphabet: {early!r}, then {late!r}; "
-            f'the other way round is did(..., {symbol(panel.time)} == "{early}")'
+            f"the periods of {panel.time} are text, in the order of the alphabet: {early!r}, then {late!r}; "
+            f'the other way round is did(..., {panel.time} == "{early}")'
         )
     return tuple(notes)
 

@@ -56,6 +56,10 @@ _SERIAL = re.compile(
     r"^(?P<type>NeweyWest|Andrews|DriscollKraay)\s*(\(\s*(?P<inside>\w+)\s*\))?\s*"
     r"(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
 )
+# A word with a name that needs backquotes after it; `+` and `:` are of several columns.
+_ODD_NAME = re.compile(
+    r"^(?P<kind>(bootstrap|jackknife|wild|NeweyWest|Andrews|DriscollKraay)\s*(\([^()]*\))?)\s*~\s*(?P<by>[^`+:*]*\s[^`+:*]*)$"
+)
 _HC_CLUSTER = re.compile(r"^HC\w*\s*~\s*(.+)$", re.IGNORECASE)
 # What covariances are called elsewhere.
 ROBUST = frozenset(["robust", "stata", "white", "huber", "sandwich", "hc", "heteroskedastic", "heteroscedastic"])
@@ -107,6 +111,7 @@ def _by_type(vcov: Mapping[Any, Any]) -> str:
     if not (isinstance(kind, str) and isinstance(by, str)):
         return "vcov is a string such as '~g', not a mapping"
     kind = kind.upper().replace("CRV", "CR")
+    by = " + ".join(quoted(name.strip(" `")) for name in by.split("+"))
     written = f"{kind} ~ {by}" if kind in CR_TYPES and kind != "CR1" else f"~{by}"
     return f"vcov is a string here, not a mapping: write vcov={written!r}"
 
@@ -149,6 +154,9 @@ def _read_text(text: str) -> Request:
 def _columns(text: str) -> tuple[str, ...]:
     """The columns of ``g + h``; a product of columns is not among what clusters are made of."""
     found = _NAME.findall(text)
+    apart = [piece.strip() for piece in re.sub(r"`[^`]+`", "_", text).split("+")]
+    if any(re.search(r"\s", piece) for piece in apart):
+        raise OptionError(_apart(text))
     for _, plain in found:
         if set(plain) & set(":*^/%()"):
             raise OptionError(
@@ -159,6 +167,14 @@ def _columns(text: str) -> tuple[str, ...]:
 
 
 _RESAMPLED_BY_SEVERAL = re.compile(r"^(?P<kind>bootstrap|jackknife|wild)\b[^~]*~\s*(?P<by>.*[+:*].*)$")
+
+
+def _apart(text: str) -> str:
+    """What to write for names with a space between: one name that needs backquotes, or two with ``+``."""
+    pieces = [piece.strip() for piece in text.split("+")]
+    one = " + ".join(piece if "`" in piece else quoted(piece) for piece in pieces)
+    two = " + ".join(whole or plain for whole, plain in ((f"`{q}`" if q else "", p) for q, p in _NAME.findall(text)))
+    return f"a column whose name holds a space stands in backquotes, '~{one}'; clusters by several columns are '~{two}'"
 
 
 def _meant(text: str) -> str:
@@ -174,6 +190,8 @@ def _meant(text: str) -> str:
         return f"; clusters have types of their own: '~{hc[1]}', or 'CR2 ~ {hc[1]}' and other of {', '.join(CR_TYPES)}"
     if text.upper() == "HAC":
         return "; did you mean 'NeweyWest', 'NeweyWest(4) ~ time' or 'Andrews'?"
+    if (odd := _ODD_NAME.match(text)) is not None:
+        return f"; a column with an odd name stands in backquotes, '{odd['kind'].strip()} ~ {quoted(odd['by'])}'"
     found = _RESAMPLED_BY_SEVERAL.match(text)
     if found:
         kind = found["kind"]

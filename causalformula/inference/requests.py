@@ -76,6 +76,7 @@ class Request:
         check_flag("unconditional", self.unconditional)
 
 
+@asks
 @dataclass(frozen=True)
 class Classical(Request):
     """Model-based variance: the inverse information times the dispersion.
@@ -87,6 +88,7 @@ class Classical(Request):
     """
 
 
+@asks
 @dataclass(frozen=True)
 class HC(Request):
     """Heteroscedasticity-consistent sandwich, ``sandwich::vcovHC``.
@@ -114,6 +116,7 @@ class HC(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Asympt(Request):
     """Stacked M-estimation sandwich with every stage estimated, observed information and no small-sample factor.
@@ -171,6 +174,7 @@ class Cluster(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class HAC(Request):
     """Heteroscedasticity- and autocorrelation-consistent sandwich, for rows in time order.
@@ -257,6 +261,7 @@ class DriscollKraay(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Bootstrap(Request):
     """Nonparametric bootstrap: the whole estimator is refitted on resampled weights.
@@ -306,6 +311,7 @@ class Bootstrap(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Wild(Request):
     """Wild bootstrap-t of linear models, by clusters where there are some.
@@ -354,6 +360,7 @@ class Wild(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class Jackknife(Request):
     """Jackknife: the estimator is refitted without each row, or without each cluster.
@@ -386,6 +393,7 @@ class Jackknife(Request):
         super().__post_init__()
 
 
+@asks
 @dataclass(frozen=True)
 class AbadieImbens(Request):
     """Abadie and Imbens' variance of a matching estimator with replacement, ``Matching::Match``.

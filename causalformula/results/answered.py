@@ -11,6 +11,7 @@ from causalformula.errors import CapabilityError, FormulaError, warn
 from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import from_json, parse
 from causalformula.formula.language.spec import Spec
+from causalformula.frame.notices import told
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call
 from causalformula.results.design_fit import warn_of_caveats
@@ -54,8 +55,7 @@ def answered(call: Call, request: Request | None) -> Any:
     """The result of what was asked, under a covariance or the method's own; what must be said is a warning too."""
     call.refuse_idle(request)
     found = registry.run(call.frame, call.options)
-    for note in found.notes:
-        warn(note)
+    told(found.notes)
     made = design_of(found.design, call, found.designed)
     result = result_of(found, call, made, request)
     for note in made.imbalance:

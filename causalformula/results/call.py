@@ -23,6 +23,7 @@ from causalformula.backends.fit import (
     reuses,
 )
 from causalformula.backends.options import Options
+from causalformula.backends.routing import strata_text
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
@@ -170,7 +171,8 @@ class Call:
             whole = sets is not None and _nested(sets.codes, self.groups(request.cluster).codes, self.made.weights > 0)
             if whole:
                 return
-        raise CapabilityError(f"{describe(request)!r}: {self.made.redrawn}")
+        without = f", in both cases without {strata_text(self.frame.spec)}" if self.frame.strata is not None else ""
+        raise CapabilityError(f"{describe(request)!r}: {self.made.redrawn}{without}")
 
     def resolved(self, request: Any) -> Request:
         """What a caller gave as ``vcov=``, or the default, with the units and strata that the formula gives it."""
@@ -302,6 +304,8 @@ class Call:
             request = replace(request, cluster=self.frame.unit.name)
         if isinstance(request, Wild) or self.frame.strata is None or getattr(request, "strata", None) is not None:
             return request
+        if request.cluster in OWN_GROUPINGS and request.cluster not in self.frame.table:
+            return request  # sets that the design makes are not made within strata
         return self._within_strata(request)
 
     def _within_strata(self, request: Bootstrap | Jackknife) -> Bootstrap | Jackknife:

@@ -159,6 +159,7 @@ class Design(Shown, DesignCore, Generic[R]):
         """
         return weights_summary(self, top)
 
+    @asks
     def overlap(self) -> Overlap:
         """Propensity ranges by arm, rows beyond the common support, largest weights, effective sample sizes.
 

@@ -15,6 +15,7 @@ from causalformula.formula.language.reader import parse, with_tilde
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.frame.bind import bind
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import told
 from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Request
@@ -45,9 +46,7 @@ def estimated(design: DesignCore, formula: str | None, vcov: Any, question: Mapp
     registry.refuse_measure(frame, options)
     registry.refuse_counts(frame, record)
     found = told_of_perfect(record.estimate(frame, made, options), frame)
-    for note in found.notes:
-        if note not in design.notes:
-            warn(note)
+    told(note for note in found.notes if note not in design.notes)
     result = result_of(found, call, replace(design, design_weights=found.design, call=call), request)
     warn_of_caveats(result)
     return result

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from causalformula.backends.registry import Record
-from causalformula.backends.routing import strata_text
-from causalformula.errors import CapabilityError
-from causalformula.formula.language.deparse import symbol
+from causalformula.backends.registry import Record, find
+from causalformula.backends.routing import matches_exactly, strata_text
+from causalformula.errors import CapabilityError, some
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import summands
+from causalformula.formula.language.syntax import Name
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
@@ -20,21 +22,28 @@ def refuse_idle_strata(frame: ModelFrame, record: Record, request: Request) -> N
         why = "and the jackknife reads strata only where all are of two units, which it leaves out together"
     elif isinstance(request, Bootstrap):
         why = f"and the bootstrap has other units or strata ({_resampled(request)})"
-    raise CapabilityError(f"method {record.name!r} does not use {strata_text(frame.spec)}, {why}; {_uses(frame)}")
-
-
-def _uses(frame: ModelFrame) -> str:
-    """What reads strata, each with what to write."""
-    strata = frame.strata
-    assert strata is not None
-    terms = " + ".join(f"factor({symbol(name)})" for name in strata.name.split(" + "))
-    ways = f"vcov='bootstrap' draws within them, and adjust({terms}) adjusts for them"
-    if not frame.spec.has("treat"):
-        return ways
-    return (
-        "method='difference_in_means' takes them for the blocks of an experiment, "
-        f"fit.permutation_test(strata={strata.name!r}) permutes within them, {ways}"
+    raise CapabilityError(
+        f"method {record.name!r} does not use {strata_text(frame.spec)}, {why}; {_uses(frame, record)}"
     )
+
+
+def _uses(frame: ModelFrame, record: Record) -> str:
+    """What reads strata of this formula, each with what to write."""
+    spec = frame.spec
+    nodes = [piece for role in spec.of("strata") for body in role.body for _, piece in summands(body)]
+    matched = matches_exactly(record)
+    beside = [] if matched else ["vcov='bootstrap' draws within them"]
+    experiment, roles = find("difference_in_means"), dict.fromkeys(role.kind for role in spec.roles)
+    if frame.treatment is not None and frame.treatment.kind in experiment.treatments:
+        others = [f"{role}(...)" for role in roles if role not in experiment.roles]
+        without = f"without {some(others)} " if others else ""
+        beside.insert(0, f"{without}method='difference_in_means' takes them for the blocks of an experiment")
+    instead = [f"exact={' + '.join(map(deparse, nodes))!r} matches within them"] if matched else []
+    if spec.has("treat") and len(nodes) == 1 and isinstance(nodes[0], Name):
+        instead.append(f"fit.permutation_test(strata={nodes[0].id!r}) permutes within them")
+    instead.append(f"adjust({' + '.join(f'factor({deparse(node)})' for node in nodes)}) adjusts for them")
+    listed = " and ".join([", ".join(instead[:-1]), instead[-1]] if len(instead) > 1 else instead)
+    return "; ".join([*([", ".join(beside)] if beside else []), f"in place of {strata_text(spec)}, {listed}"])
 
 
 def _idle_strata(frame: ModelFrame, record: Record, request: Request) -> bool:

@@ -151,7 +151,7 @@ def test_long_calls_are_broken_as_r_breaks_them(data):
 def test_tables_speak_in_words(data):
     fits = [cf.fit("y ~ treat(a)", data), cf.fit(F, data, vcov="~g"), cf.fit(F, data, "ipw"), cf.lm("y ~ a", data)]
     rows = {row.label: ["".join(cell) for cell in row.cells] for row in cf.table(fits).rows}
-    assert rows["Method"] == ["Difference in means", "Outcome regression", "IPW", ""]
+    assert rows["Method"] == ["Difference in means", "Outcome regression", "Inverse probability weighting", ""]
     assert rows["Std.Errors"] == ["HC2", "Clustered by g", "M-estimation", "Classical"]
 
 

@@ -40,6 +40,37 @@ def test_strata_that_nothing_reads_are_refused(d, method, vcov):
         assert way in str(refused.value)
 
 
+def test_what_reads_strata_is_what_this_formula_and_method_can_have(d):
+    d["odd name"] = d["b"]
+    d["dose"] = d["x"] + d["g"]
+    refused = {}
+    for formula, method in [("a) + x", "nearest"), ("a) + x", None), ("dose) + x", None)]:
+        with pytest.raises(cf.CapabilityError) as caught:
+            cf.fit(f"y ~ treat({formula} + strata(`odd name`)", d, method)
+        refused[formula, method] = str(caught.value)
+    first, second, third = refused.values()
+    assert "in place of strata(`odd name`), exact='`odd name`' matches within them" in first
+    assert "bootstrap" not in first
+    assert quiet("y ~ treat(a) + x", d, "nearest", exact="`odd name`").nobs > 0
+    assert "without adjust(...) method='difference_in_means' takes them" in second
+    assert quiet("y ~ treat(a) + strata(`odd name`)", d, "difference_in_means").nobs > 0
+    assert "difference_in_means" not in third
+    for text in refused.values():
+        assert "adjust(factor(`odd name`)) adjusts" in text
+        assert "permutation_test(strata='odd name')" in text
+    assert quiet("y ~ treat(a) + x", d, "nearest").permutation_test(19, strata="odd name").table.shape[0] == 1
+
+
+def test_matched_sets_are_resampled_without_strata(d):
+    with pytest.raises(cf.CapabilityError, match=r"bootstrap ~ subclass.*in both cases without strata\(b\)"):
+        quiet("y ~ treat(a) + x + strata(b)", d, "nearest", vcov="bootstrap")
+    with pytest.raises(cf.CapabilityError, match=r"does not use strata\(b\), and the bootstrap has other units"):
+        quiet("y ~ treat(a) + x + strata(b)", d, "nearest", vcov="bootstrap ~ subclass")
+    assert quiet("y ~ treat(a) + x", d, "nearest", vcov="bootstrap(30, seed = 1) ~ subclass").std_error > 0
+    with pytest.raises(cf.CapabilityError, match="For matches within strata see exact="):
+        cf.design("~ treat(a) + x + strata(b)", d, "nearest")
+
+
 @pytest.mark.parametrize("method", ["regression", "ebal", "subclass"])
 def test_a_bootstrap_reads_them_and_later_standard_errors_say_that_they_do_not(d, method):
     fit = quiet(f"{FORMULA} + strata(b)", d, method, vcov=cf.Bootstrap(20, seed=1))

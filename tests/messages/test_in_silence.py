@@ -206,9 +206,7 @@ def test_text_in_other_hands(what, write, stray, data):
 
 def test_a_function_of_such_text_says_how_to_read_it(data):
     data["v"] = [f"{k},5" for k in range(60)]
-    with pytest.raises(
-        cf.FormulaError, match=r'as.numeric\(gsub\(",", "\.", x, fixed = TRUE\)\) turns it, x, into one'
-    ):
+    with pytest.raises(cf.FormulaError, match=r'as.numeric\(gsub\(",", "\.", v, fixed = TRUE\)\) turns it into one'):
         cf.lm("y ~ log(v)", data)
 
 
@@ -316,3 +314,105 @@ def test_instruments_come_later(data):
     with pytest.raises(cf.CapabilityError, match=r"^iv\(...\) .* instrumental variables .* come later") as caught:
         cf.fit("y ~ treat(a) + iv(z)", data)
     assert "method='dml' reads it where it is named" in str(caught.value) and "'regression'" not in str(caught.value)
+
+
+TEXTS = ["2.5", "10.0", "3.5", "11", "7.25", "1"]
+
+
+def typed() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    text = pd.Series(np.tile(TEXTS, 10))
+    return pd.DataFrame({
+        "t": text, "f": text.astype("category"), "v": text.astype(float),
+        "k": [f"{1000 * float(v):,.0f}" for v in text],
+        "u": np.tile(TEXTS[::-1], 10), "a": rng.integers(0, 2, 60), "y": rng.normal(size=60),
+    })  # fmt: skip
+
+
+AS_TEXT = "t is text and compared as text, as in R: '10.0' > 3 is false; write as.numeric(t) > 3"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda d: cf.fit("y ~ treat(a)", d, subset="t > 3"),
+        lambda d: cf.lm("y ~ a", d, subset="t > 3"),
+        lambda d: cf.fit("y ~ treat(t > 3)", d),
+        lambda d: cf.fit("y ~ treat(a) + adjust(I(t > 3))", d),
+        lambda d: cf.fit("y ~ treat(a) + weights(ifelse(t > 3, 1, 2))", d),
+        lambda d: cf.fit("y ~ did(a, t > 3)", d),
+        lambda d: cf.lm("y ~ I(t > 3)", d),
+        lambda d: cf.lm("y ~ ifelse(t > 3, 1, 0)", d),
+        lambda d: cf.design("~ treat(t > 3) + adjust(v)", d, method="ipw"),
+    ],
+)
+def test_numbers_that_are_text_are_compared_as_text_and_this_is_said(run):
+    assert said(lambda: run(typed()))[1].count(AS_TEXT) == 1
+
+
+def test_a_comparison_of_text_with_a_number_is_that_of_r():
+    d = typed()
+    # print(t > 3) of c("2.5", "10.0", "3.5", "11", "7.25", "1") in R 4.2.2: the third and the fifth
+    kept = said(lambda: cf.fit("y ~ treat(a)", d, subset="t > 3"))[0]
+    assert kept.nobs == 20
+    assert AS_TEXT in str(kept)
+    meant, notes = said(lambda: cf.fit("y ~ treat(a)", d, subset="as.numeric(t) > 3"))
+    assert (meant.nobs, notes) == (40, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("k > 5000", "'10,000' > 5000 is false; write as.numeric(gsub(\",\", \"\", k, fixed = TRUE)) > 5000"),
+        ("f == 10", "f is a factor and compared as text, as in R: '10.0' == 10 is false; write "
+         "as.numeric(as.character(f)) == 10"),
+        ("t %in% c(10, 1)", "'10.0' %in% c(10, 1) is false; write as.numeric(t) %in% c(10, 1)"),
+        ("3 < t", "3 < '10.0' is false; write 3 < as.numeric(t)"),
+        ("t > v - 1", "'10.0' > v - 1 is false; write as.numeric(t) > v - 1"),
+        ("t > u", "t is text and u is text and compared as text"),
+    ],
+)  # fmt: skip
+def test_the_advice_on_text_that_is_compared_with_numbers_works(text, note):
+    (told,) = said(lambda: cf.lm(f"y ~ I({text})", typed()))[1]
+    assert note in told
+    assert said(lambda: cf.lm(f"y ~ I({told.rpartition('write ')[2]})", typed()))[1] == []
+
+
+@pytest.mark.parametrize("text", ['t > "3"', "t == 1", "v > 3", 't %in% c("10.0", "1")', "t != 3.5"])
+def test_comparisons_that_text_answers_alike_are_not_mentioned(text):
+    assert said(lambda: cf.lm(f"y ~ I({text})", typed()))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "asked"),
+    [("t", "as.numeric(t) > ..."), ("v", "v > ..."), ("w", 'w %in% c("...")'), ("f", 'f %in% c("...")')],
+)
+def test_did_names_a_condition_that_its_periods_can_have(column, asked):
+    d = typed().assign(w=np.tile(list("abcdef"), 10))
+    with pytest.raises(cf.CapabilityError, match=re.escape(f"did(a, {asked})")):
+        cf.fit(f"y ~ did(a, {column})", d)
+
+
+def test_text_with_almost_as_many_levels_as_rows_is_named(data):
+    data["name"] = [f"n{max(k, 3)}" for k in range(60)]
+    data["group"] = [f"n{k % 6}" for k in range(60)]
+    data["price"] = [f"${k / 100 + 1:.2f}" for k in range(57)] + ["$1.10"] * 3
+    note = "name is text with 57 distinct values in 60 rows, taken for a factor of 57 levels"
+    assert said(lambda: cf.lm("y ~ name", data))[1].count(note) == 1
+    assert "price is text with 57 distinct values" in " ".join(said(lambda: cf.lm("y ~ price", data))[1])
+    assert not any("distinct" in m for m in said(lambda: cf.lm("y ~ a + group", data))[1])
+    assert not any("distinct" in m for m in said(lambda: cf.lm("y ~ a + factor(name)", data))[1])
+    fit, notes = said(lambda: cf.fit("y ~ treat(a) + adjust(name)", data[::-1].assign(a=[0, 1, 0, 1, 0, 1] * 10)))
+    assert any(note in m for m in notes)
+    assert note in str(fit)
+
+
+@pytest.mark.parametrize("request_", [cf.HC, cf.Bootstrap, cf.Jackknife, cf.Wild, cf.HAC, cf.Asympt, cf.Classical])
+def test_requests_name_an_argument_that_they_do_not_have(request_):
+    with pytest.raises(cf.OptionError, match=rf"{request_.__name__}\(\) has no argument 'nope'; it takes "):
+        request_(nope=1)
+
+
+def test_an_overlap_takes_no_number(data):
+    with pytest.raises(cf.OptionError, match=r"overlap\(\): too many positional arguments; it takes none"):
+        cf.design("~ treat(a) + x", data, "ipw").overlap(3)

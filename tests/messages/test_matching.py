@@ -292,3 +292,44 @@ def test_the_variance_of_a_difference_is_not_that_of_means(data):
     weighted = cf.fit("y " + F + " + weights(w)", data.assign(w=1 + data.index % 2), "nearest", replace=True)
     with pytest.raises(cf.CapabilityError, match=r"but for ties=True, sampling weights\. Use 'HC3'"):
         weighted.with_vcov("AI")
+
+
+ALIKE = pd.DataFrame({
+    "a": [1] * 3 + [0] * 6, "x": [1.0, 2.0, 4.0, 1.0, 1.0, 2.0, 3.0, 5.0, 6.0],
+    "y": [3.0, 1, 4, 1, 5, 9, 2, 6, 5], "s": list("uuuuvuuuu"),
+})  # fmt: skip
+BROKEN = "ties between equally near units were broken by the order of rows, at 1 point"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("options", [{}, {"distance": "euclidean"}, {"replace": True}])
+def test_ties_that_the_order_of_rows_broke_are_named(options):
+    # two controls are like the first treated unit
+    fit = cf.fit("y ~ treat(a) + x", ALIKE, "nearest", **options)
+    assert BROKEN in str(fit)
+    assert BROKEN in str(cf.design("~ treat(a) + x", ALIKE, "nearest", **options))
+    untied = ALIKE.assign(x=ALIKE["x"] + 0.01 * np.arange(9))
+    assert "broken by" not in str(cf.fit("y ~ treat(a) + x", untied, "nearest", **options))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_units_of_different_strata_are_no_ties_and_the_order_of_rows_matters_where_it_is_said_to():
+    assert "broken by" not in str(cf.fit("y ~ treat(a) + x", ALIKE, "nearest", exact="s"))
+    first = cf.fit("y ~ treat(a) + x", ALIKE, "nearest").estimate
+    assert first != cf.fit("y ~ treat(a) + x", ALIKE.iloc[[0, 1, 2, 4, 3, 5, 6, 7, 8]], "nearest").estimate
+    pair = ALIKE.drop(index=4)
+    assert "broken by" not in str(cf.fit("y ~ treat(a) + x", pair, "nearest"))
+
+
+def test_a_note_on_ties_is_no_warning():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cf.fit("y ~ treat(a) + x", ALIKE, "nearest")
+    assert not any("broken by" in str(w.message) for w in caught)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_equals_among_the_target_of_whom_one_is_left_out_are_a_tie_too():
+    d = ALIKE.assign(x=[1.0, 2.0, 4.0, 1.0, 1.5, 2.0, 2.0, 5.0, 6.0])
+    assert BROKEN in str(cf.fit("y ~ treat(a) + x", d, "nearest", estimand="ATC"))
+    assert "broken by" not in str(cf.fit("y ~ treat(a) + x", d, "nearest", estimand="ATC", replace=True))

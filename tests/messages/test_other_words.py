@@ -149,3 +149,56 @@ def test_a_stacking_classifier(wrap, data):
 def test_a_classifier_without_probabilities(data):
     parts = [("a", LogisticRegression())]
     assert "gives no probabilities" in message(data, "ipw", model=VotingClassifier(parts))
+
+
+@pytest.mark.parametrize("method", ["lasso", "rdd", "ebl", "synth", "weights"])
+def test_a_method_that_is_none_of_ours_is_not_taken_for_another(data, method):
+    with pytest.raises(cf.OptionError, match=f"unknown method '{method}'; choose from difference_in_means, "):
+        cf.fit(F, data, method)
+
+
+@pytest.mark.parametrize(
+    ("method", "meant"), [("regresion", "regression"), ("subclas", "subclass"), ("iwp", "ipw"), ("e-bal", "ebal")]
+)
+def test_a_slip_in_a_method_is_named(data, method, meant):
+    with pytest.raises(cf.OptionError, match=f"did you mean '{meant}'"):
+        cf.fit(F, data, method)
+
+
+@pytest.mark.parametrize(("method", "name"), [("aiptw", "aipw"), ("2sls", "iv")])
+def test_a_planned_method_under_its_other_name(data, method, name):
+    with pytest.raises(cf.CapabilityError, match=f"method='{name}' is not available yet"):
+        cf.fit(F, data, method)
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["cospi", "sprintf", "weighted.mean", "strtoi", "as.logical", "is.numeric", "lchoose", "trigamma", "exp2", "pbeta"],
+)
+def test_another_function_of_r_is_not_taken_for_one_of_ours(data, function):
+    with pytest.raises(cf.FormulaError, match="pass functions of your own in env=") as caught:
+        cf.fit(f"y ~ treat(a) + {function}(x)", data)
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "meant"),
+    [("as.double", "as.numeric"), ("facter", "factor"), ("Log", "log"), ("np.log", "log"), ("sqr", "sqrt"),
+     ("adjst", "adjust"), ("ln", "log")],
+)  # fmt: skip
+def test_a_slip_in_a_function_is_named(data, function, meant):
+    with pytest.raises(cf.FormulaError, match=f"did you mean '{meant}'"):
+        cf.fit(f"y ~ treat(a) + {function}(x)", data)
+
+
+@pytest.mark.parametrize(
+    ("vcov", "written"),
+    [("~my g", "~`my g`"), ("CR2 ~ my g", "~`my g`"), ("bootstrap ~ my g", "bootstrap ~ `my g`"),
+     ("jackknife ~ my g", "jackknife ~ `my g`"), ("wild(99) ~ my g", "wild(99) ~ `my g`"),
+     ({"CRV1": "my g"}, "~`my g`"), ({"CRV3": "my g"}, "CR3 ~ `my g`")],
+)  # fmt: skip
+def test_clusters_with_a_space_are_written_as_the_message_says(data, vcov, written):
+    d = data.assign(**{"my g": np.arange(len(data)) // 4})
+    with pytest.raises(cf.OptionError, match=re.escape(f"'{written}'")):
+        cf.fit(F, d, vcov=vcov)
+    assert np.isfinite(cf.fit(F, d, vcov=written).std_error)

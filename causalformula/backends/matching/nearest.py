@@ -29,6 +29,7 @@ from causalformula.backends.matching.words import (
     nearest_words,
     one_armed_note,
     reused_note,
+    tie_note,
     unmatched_reason,
 )
 from causalformula.backends.outcomes import PotentialMeans
@@ -197,6 +198,7 @@ def _matched(
         Z, notes = _coordinates(frame, options, able)
         found = match_in_space(Z, task)
     apart = np.sqrt(((Z[focal][:, None] - Z[found]) ** 2).sum(axis=2))
+    notes = (*notes, *tie_note(task, Z, found, by_score=(options.m_order or usual) in ("largest", "smallest")))
     return Matches(focal, found, np.where(found >= 0, apart, np.nan), task.wanted, Z, notes)
 
 

@@ -8,7 +8,10 @@ from causalformula.backends.matching.conditions import Conditions
 from causalformula.backends.matching.options import Nearest
 from causalformula.errors import counted, some
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.numerics.arrays import Bools, Codes
+from causalformula.frame.notices import Aside
+from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.matching.row_ties import decided_by_rows
+from causalformula.numerics.matching.task import Task
 
 # By the target's arm.
 OTHER_ARM = {1: "controls", 0: "treated units"}
@@ -110,3 +113,21 @@ def reused_note(frame: ModelFrame, matches: Codes, used: Bools) -> list[str]:
     if most < 2:
         return []
     return [f"the matches are {counted(different, 'different row')}, one of them {most} times"]
+
+
+def tie_note(task: Task, Z: Array, found: Codes, by_score: bool) -> list[str]:
+    """Where units that are alike were told apart by the order of rows; conditions would tell them apart too.
+
+    ``by_score`` says that the target's units chose in the order of the score, so that rows decide among equals.
+    """
+    if task.conditions or task.units is not None:
+        return []
+    times = np.bincount(found[found >= 0], minlength=len(Z))
+    if by_score:
+        times[task.focal] = (found >= 0).sum(axis=1) - task.wanted
+    ties = decided_by_rows(Z, task.pool, task.strata, times)
+    ties += decided_by_rows(Z, task.focal, task.strata, times) if by_score else 0
+    if not ties:
+        return []
+    where = f"at {counted(ties, 'point')}"
+    return [Aside(f"ties between equally near units were broken by the order of rows, {where}")]

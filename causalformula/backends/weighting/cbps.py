@@ -209,7 +209,7 @@ def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: 
     roles=MODELLED,
     r="WeightIt::weightit(method = 'cbps') |> lm_weightit()",
     summary="a propensity model fitted to balance the covariates",
-    title="CBPS",
+    title="Covariate balancing propensity score",
     batch_after=weighted_batch,
     estimate=weighted_fit,
     rebalance="over=False balances exactly, and outcome({x}) adjusts for what is left",

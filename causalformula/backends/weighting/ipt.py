@@ -64,7 +64,7 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     roles=MODELLED,
     r="WeightIt::weightit(method = 'ipt') |> lm_weightit()",
     summary="inverse probability tilting: a propensity model an arm, balanced exactly",
-    title="IPT",
+    title="Inverse probability tilting",
     batch_after=weighted_batch,
     estimate=weighted_fit,
 )

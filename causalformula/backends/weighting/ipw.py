@@ -373,7 +373,7 @@ def _resampled(options: IPW) -> None:
     roles=MODELLED,
     r="WeightIt::weightit(method = 'glm') |> lm_weightit()",
     summary="inverse probability weighting by a propensity model",
-    title="IPW",
+    title="Inverse probability weighting",
     face="causalformula.results.families.learned:LearnedResult",
     batch=_batch,
     resampled=_resampled,

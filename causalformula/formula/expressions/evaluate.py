@@ -7,6 +7,7 @@ the text of its call, and used again on new data. See ``stateful``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from causalformula.formula.expressions.functions import STATELESS
 from causalformula.formula.expressions.operators import (
     ARITHMETIC,
     COMPARE,
+    NotNumbers,
     arithmetic,
     compare,
     floats,
@@ -28,6 +30,7 @@ from causalformula.formula.expressions.operators import (
 )
 from causalformula.formula.expressions.signature import Function
 from causalformula.formula.expressions.stateful import STATEFUL
+from causalformula.formula.expressions.text_numbers import as_numbers, as_text_note
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import (
     Columns,
@@ -45,6 +48,7 @@ from causalformula.formula.expressions.values import (
     missing,
 )
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import nearest_function
 from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
 from causalformula.numerics.arrays import Bools
 
@@ -85,6 +89,8 @@ class Memory:
         By its text, the rows in which a call has no value although all its arguments have.
     counted : set
         Expressions of dates or times, which count in days where they are numbers.
+    compared : dict
+        By its text, what to say of a comparison of numbers that are text.
     """
 
     calls: dict[str, Any] = field(default_factory=dict)
@@ -93,6 +99,7 @@ class Memory:
     times: dict[str, bool] = field(default_factory=dict)
     made: dict[str, Bools] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
+    compared: dict[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -164,10 +171,19 @@ class _Evaluator:
         assert isinstance(node, Call)
         try:
             return self.call(node)
+        except NotNumbers as error:
+            raise FormulaError(self.unnumbered(node, error), self.source, node.span) from None
         except FormulaError as error:
             if error.span is not None or self.source is None:
                 raise
             raise FormulaError(error.message, self.source, node.span) from None
+
+    def unnumbered(self, node: Call, error: NotNumbers) -> str:
+        """The message of an argument that is no number, by its own name."""
+        for argument in node.args:
+            if type(self.value(argument.value)) is type(error.value):
+                return error.named(deparse(argument.value))
+        return error.message
 
     def name(self, node: Name) -> Value:
         if node.id in self.columns:
@@ -230,7 +246,7 @@ class _Evaluator:
                     "make it a column of the data, where each row keeps its own"
                 )
             return self.run(STATELESS[function], node)
-        near = did_you_mean(function, [*STATELESS, *STATEFUL, *self.env])
+        near = nearest_function(function, frozenset([*STATELESS, *STATEFUL, *self.env]))
         advice = near or "; pass your own functions in env="
         raise FormulaError(f"unknown function {function!r}{advice}", self.source, node.span)
 
@@ -249,9 +265,21 @@ class _Evaluator:
     def operate(self, step: Call, left: Value) -> Value:
         right = self.value(step.args[1].value)
         try:
-            return self.noted(step, BINARY[step.function](step.function, left, right), (left, right))
+            result = BINARY[step.function](step.function, left, right)
+            if isinstance(result, Logical) and not self.replay and (meant := as_numbers(step, left, right)) is not None:
+                self.compared(step, result, meant, (left, right))
+            return self.noted(step, result, (left, right))
+        except NotNumbers as error:
+            raise FormulaError(self.unnumbered(step, error), self.source, step.span) from None
         except FormulaError as error:
             raise FormulaError(error.message, self.source, step.span) from None
+
+    def compared(self, step: Call, result: Logical, meant: Call, sides: tuple[Value, Value]) -> None:
+        """Remember a comparison of numbers that are text, where it answers otherwise than that of the numbers."""
+        with suppress(FormulaError):
+            codes = _Evaluator(self.columns, self.n, self.env, None, Memory(), False).value(meant)
+            if isinstance(codes, Logical) and (note := as_text_note(step, result, meant, codes, sides)):
+                self.memory.compared[deparse(step)] = note
 
     def noted(self, node: Call, result: Value, arguments: Iterable[Any]) -> Value:
         """The result, once the rows are noted in which the call itself made it missing."""

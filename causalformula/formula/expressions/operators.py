@@ -41,14 +41,29 @@ def numbers(value: Value, what: str) -> Vector:
         return value.values
     if isinstance(value, Logical):
         return np.where(value.codes < 0, np.nan, value.codes.astype(np.float64))
-    found = reading(value)
-    if found is not None and found.within:
-        raise FormulaError(
-            f"{what} needs a number, and this is {found.described()}; {found.within.format(name='x')}"
-            " turns it, x, into one"
-        )
-    advice = "; as.numeric() turns it into one" if isinstance(value, Factor | Strings) else ""
-    raise FormulaError(f"{what} needs a number, and this is {kind(value)}{advice}")
+    raise NotNumbers(what, value)
+
+
+class NotNumbers(FormulaError):
+    """A value that is no number where one is needed; ``named`` says it of the expression that it came from."""
+
+    def __init__(self, what: str, value: Value):
+        self.what, self.value = what, value
+        super().__init__(f"{what} needs a number, and this is {kind(value)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (FormulaError, (self.message, self.source, self.span))
+
+    def named(self, name: str) -> str:
+        """The message, with what turns the expression into numbers where anything does."""
+        factor = isinstance(self.value, Factor)
+        found = reading(as_strings(self.value)) if isinstance(self.value, Factor | Strings) else None
+        of = f"a factor whose text reads as {found.what}" if found and factor else found and found.described()
+        this = f"{self.what} needs a number, and {name} is {of or kind(self.value)}"
+        if found is not None and found.within:
+            within = found.within.format(name=f"as.character({name})" if factor else name)
+            return f"{this}; {within} turns it into one"
+        return f"{this}; as.numeric({name}) numbers its levels" if factor else this
 
 
 def floats(value: Value, what: str) -> Array:

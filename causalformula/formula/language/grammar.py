@@ -40,6 +40,24 @@ REFUSED = {
     **dict.fromkeys(["lead", "shift"], "make the shifted column in the data first"),
 }
 
+# Other names of functions in the table.
+ALIASES = {"as.double": "as.numeric", "as.ordered": "ordered", "logb": "log", "ln": "log", "where": "ifelse"}
+# Where functions may be said to be from.
+PACKAGES = frozenset(["np", "numpy", "math", "pd", "scipy", "base", "stats", "splines"])
+# Other functions of R whose names are near to one in the table, which would not be what was meant.
+OF_R = frozenset(
+    [
+        *["agrep", "agrepl", "ar", "as.difftime", "assign", "class", "dbeta", "dexp"],
+        *["dfbeta", "dgamma", "dlnorm", "dlogis", "formatC", "grep", "interaction.plot", "interactive"],
+        *["is.character", "is.factor", "is.integer", "is.name", "is.numeric", "is.ordered", "kmeans", "lchoose"],
+        *["lengths", "levels", "lfactorial", "nls", "norm", "nsl", "nzchar", "p.adjust"],
+        *["parse", "pbeta", "pexp", "pgamma", "plnorm", "polym", "promax", "psigamma"],
+        *["qbeta", "qexp", "qgamma", "qlnorm", "qqnorm", "qr", "rbeta", "rbind"],
+        *["rcond", "rexp", "rgamma", "rlogis", "signif", "sink", "subset", "svd"],
+        *["trigamma", "Re", "SSD", "Sys.Date"],
+    ]
+)
+
 SPECIAL_OPERATORS = frozenset(["%%", "%/%", "%in%"])
 
 
@@ -153,17 +171,23 @@ def _unlisted(name: str, allowed: frozenset[str]) -> str:
         return "Surv(time, event) belongs on the left of `~`"
     if name in REFUSED:
         return f"{name}() has no place in a formula: {REFUSED[name]}"
-    near = _nearest(name, allowed) or "; pass functions of your own in env="
+    near = nearest_function(name, allowed) or "; pass functions of your own in env="
     return f"unknown function or role {name!r}{near}"
 
 
-def _nearest(name: str, allowed: frozenset[str]) -> str:
+def nearest_function(name: str, allowed: frozenset[str]) -> str:
+    """The function or role that was likely meant; another function of R with a like name is not."""
     # The contrasts are long and near to much that is meant otherwise (`treatment`).
     known = [*sorted(allowed if name.startswith("contr") else allowed - CONTRASTS), *ROLES]
-    for candidate in (name.lower(), name.rpartition(".")[2]):
+    package, _, plain = name.rpartition(".")
+    plain = plain if package in PACKAGES else name
+    for candidate in (ALIASES.get(plain, ""), plain.lower()):
         if candidate in known:
             return f"; did you mean {candidate!r}?"
-    return did_you_mean(name, known)
+    if name in OF_R:
+        return ""
+    figures = [c for c in name if c.isdigit()]  # log1 is no log
+    return did_you_mean(name, [k for k in known if [c for c in k if c.isdigit()] == figures], cutoff=0.8)
 
 
 def function_span(call: Call) -> tuple[int, int]:

@@ -92,9 +92,22 @@ class _Parser:
             message = "the formula ends too early" if len(self.tokens) > 1 else "the formula is empty"
             return FormulaError(message, self.text, token.span)
         shown = self.text[slice(*token.span)]
-        between = "; an operator such as `+` is missing before it" if token.kind != "op" and self.at else ""
+        between = self.between(token) if token.kind != "op" and self.at else ""
         message = f"unexpected {shown if len(shown) < 40 else shown[:40] + '...'}{ADVICE.get(shown, between)}"
         return FormulaError(message, self.text, token.span)
+
+    def between(self, token: Token) -> str:
+        """What is missing between two operands; the words together may be the name of a column."""
+        missing = "; an operator such as `+` is missing before it"
+        words = ("name", "number", "integer", "constant")
+        first, last = self.tokens[self.at - 1], token
+        if first.kind != "name" or token.kind not in words:
+            return missing
+        for following in self.tokens[self.at + 1 :]:
+            if following.kind not in words:
+                break
+            last = following
+        return f"{missing}, or a column's name is to stand in backquotes: `{self.text[first.span[0] : last.span[1]]}`"
 
     def expression(self, lowest: int) -> Node:
         """An expression whose outer operators all bind at least as tightly as ``lowest``."""

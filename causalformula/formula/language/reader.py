@@ -9,7 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from causalformula.errors import FormulaError
-from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.deparse import deparse, symbol
 from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import (
     ROLES,
@@ -260,7 +260,9 @@ def _lift(sign: int, node: Node, context: Context) -> Role | None:
 
 
 def _misplaced(call: Call) -> str:
-    if call.function in ("treat", "did"):
+    if call.function == "did":
+        advice = _OF_DID
+    elif call.function == "treat":
         advice = "for an effect that differs by x write modify(x), and transform inside the role: treat(factor(A))"
     else:
         advice = f"operators and functions go inside it: {ROLES[call.function].example}"
@@ -336,7 +338,8 @@ def _check_places(spec: Spec, context: Context) -> None:
         raise context.error(f"{name.id} is the outcome and cannot be the treatment", name)
     kinds = [kind for kind, record in ROLES.items() if record.adjusts]
     for name in _names_in(spec, kinds, treated):
-        raise context.error(_TREATED.format(name.id, "x" if name.id != "x" else "z"), name)
+        said = _TREATED if spec.has("treat") else _IN_GROUPS
+        raise context.error(said.format(symbol(name.id), "x" if name.id != "x" else "z"), name)
     for name in _names_in(spec, kinds, single):
         raise context.error(f"{name.id} is the outcome and cannot stand on the right", name)
 
@@ -346,6 +349,10 @@ _TREATED = (
     "If it is a dose, it enters linearly; for a curve write treat(cut({0}, 3)) or treat(factor({0})), or use cf.lm "
     "with poly({0}, 2)"
 )
+
+
+_OF_DID = 'for an effect that differs by x make a fit of each group, as with subset="x > 0"'
+_IN_GROUPS = f"{{0}} says who is treated in did(...), and enters by itself and with the period; {_OF_DID}"
 
 
 def _is_surv(node: Node | None) -> bool:

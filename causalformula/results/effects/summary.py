@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.backends.estimands import ATE, title_of
 from causalformula.errors import counted
+from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence, Repeated
@@ -189,7 +190,8 @@ def _group_note(result: ResultCore) -> list[str]:
     why = "groups differ only by their covariates under this model"
     if result.test is None:
         what = "effect" if query.kind == "effects" else "means"
-        why = f"this model holds the {what} equal in all groups, so there is nothing to test; write modify({name})"
+        write = f"write modify({symbol(name)})"
+        why = f"this model holds the {what} equal in all groups, so there is nothing to test; {write}"
     return [f"Note: {name} is not in modify(...): {why}"]
 
 
