@@ -313,12 +313,13 @@ def test_matches_with_replacement_pickle(data, options):
 
 
 def test_names_and_numbers(data):
+    ipw = "Inverse probability weighting"
     listed = cf.compare(F, data, ["ipw", cf.IPW(link="probit"), cf.Regression])
     assert list(listed.fits) == ["ipw (1)", "ipw (2)", "regression"]
-    assert listed.tidy()["method"].tolist() == ["IPW (1)", "IPW (2)", "Outcome regression"]
+    assert listed.tidy()["method"].tolist() == [f"{ipw} (1)", f"{ipw} (2)", "Outcome regression"]
     named = cf.compare(F, data, {"logit": "ipw", "probit": cf.IPW(link="probit")})
     np.testing.assert_array_equal(named.tidy()["estimate"], listed.tidy()["estimate"][:2])
-    assert named.tidy()["name"].tolist() == ["logit", "probit"] and set(named.tidy()["method"]) == {"IPW"}
+    assert named.tidy()["name"].tolist() == ["logit", "probit"] and set(named.tidy()["method"]) == {ipw}
     assert [line.split()[0] for line in str(named).splitlines()[4:6]] == ["logit", "probit"]
 
 
@@ -357,7 +358,7 @@ REFUSED = [
     ((["ipw", "did"],), {}, cf.OptionError, r"'did' does not estimate the ATE.*these do: difference_in_means, regr"),
     ((["ipw", "did"],), {"estimand": "ATT"}, cf.CapabilityError, r"'did' does not use treat\(...\)"),
     ((["ipw", "causal_forest"],), {}, cf.CapabilityError, "'causal_forest' is not available yet; available: "),
-    ((["ipw", "ebol"],), {}, cf.OptionError, "unknown method 'ebol'; did you mean 'ebal'"),
+    ((["ipw", "regresion"],), {}, cf.OptionError, "unknown method 'regresion'; did you mean 'regression'"),
     ((["ipw", "weighting"],), {}, cf.OptionError, r"'ipw' is listed twice.* cf\.IPW\(...\)"),
     (([],), {}, cf.OptionError, "methods= is empty"),
     (({},), {}, cf.OptionError, "methods= is empty"),
