@@ -34,6 +34,7 @@ Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
 Weigh = Callable[[Array], Array]
 BatchAfter = Callable[[ModelFrame, Any, Query, Array, Weigh], "Array | None"]
+Rebalance = Callable[[Any, str, bool], str]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -94,8 +95,9 @@ class Record:
         ``module:class`` of its results, where the method's family has verbs of its own.
     design_face : str
         ``module:class`` of its designs, where these show themselves in their own way.
-    rebalance : str
-        What may help where a design leaves a covariate ``{x}`` out of balance, in words.
+    rebalance : str or callable
+        What may help where a design leaves a covariate ``{x}`` out of balance, in words; or these by the options, the
+        column of the data that it is made of, and whether that has numbers, and no levels.
     run, make_design : callable
         Filled in by the decorator.
     filed : tuple of str
@@ -125,7 +127,7 @@ class Record:
     needs: tuple[str, ...] = ()
     face: str = ""
     design_face: str = ""
-    rebalance: str = "outcome({x}) adjusts for what is left"
+    rebalance: str | Rebalance = "outcome({x}) adjusts for what is left"
     run: Backend = field(default=lambda frame, options: _unfiled(), repr=False)
     make_design: Callable[[ModelFrame, Any], Designed] | None = field(default=None, repr=False)
     filed: tuple[str, str] = field(default=("", ""), repr=False)

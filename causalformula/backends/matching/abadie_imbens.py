@@ -145,7 +145,8 @@ def _no_variance(request: Request) -> Array:
 
 
 NO_GROUPS = (
-    "the bias-corrected matching estimator has no effects by group; use subset=, or outcome(...) and modify(...)"
+    "the bias-corrected matching estimator has no effects by group; match each group by itself, with subset= in cf.fit "
+    "or cf.design"
 )
 
 

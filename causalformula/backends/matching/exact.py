@@ -12,7 +12,7 @@ from causalformula.backends.matching.coarsened import coarsened_strata
 from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_coordinates
 from causalformula.backends.matching.nearest import DESIGN_FACE, FACE, PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
-from causalformula.backends.matching.words import left_out_notes
+from causalformula.backends.matching.words import cem_rebalance, left_out_notes
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.errors import DataError, counted
@@ -187,7 +187,7 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     summary="coarsened exact matching",
     title="Coarsened exact matching",
     estimate=held_fit,
-    rebalance="Finer bins (cutpoints=) may help, or outcome({x}), which adjusts for what is left",
+    rebalance=cem_rebalance,
     exempt={
         "influence": FIXED,
         "stacking": FIXED,

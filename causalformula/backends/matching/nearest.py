@@ -26,6 +26,7 @@ from causalformula.backends.matching.words import (
     discard_note,
     fewer_note,
     left_out_notes,
+    nearest_rebalance,
     nearest_words,
     one_armed_note,
     reused_note,
@@ -56,10 +57,11 @@ REDRAWN_PAIRS = (
     "matching every resample anew has no proof, and its repeated rows change the pairs. Resample the matched sets, as "
     "vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
 )
-REDRAWN_REUSED = (
-    "resampling is not valid for nearest neighbours with replacement (Abadie and Imbens 2008). Use 'HC3', or 'AI', the "
-    "variance of Abadie and Imbens"
-)
+NOT_REDRAWN = "resampling is not valid for nearest neighbours with replacement (Abadie and Imbens 2008). Use "
+REDRAWN_REUSED = NOT_REDRAWN + "'HC3', or 'AI', the variance of Abadie and Imbens"
+REDRAWN_CORRECTED = NOT_REDRAWN + "'AI', the variance of Abadie and Imbens"
+# The covariance of a weighted regression whose estimate the variance of Abadie and Imbens is not of.
+WITHOUT_OWN = ("HC3", "the variance of Abadie and Imbens is of a plain difference in means, with no outcome model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +148,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         pairs,
         vcov="AI",
         because="the variance of this estimator (Abadie and Imbens 2006)",
-        redrawn=REDRAWN_REUSED,
+        redrawn=REDRAWN_CORRECTED if options.bias_adjust else REDRAWN_REUSED,
         discarded=None if kept.all() else ~kept,
         gaps=gaps,
     )
@@ -168,6 +170,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         tuple(notes),
         Tied(found, options.bias_adjust, distance is not None and distance.estimated).outcomes,
         not options.bias_adjust,
+        WITHOUT_OWN,
     )
 
 
@@ -331,8 +334,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     summary="nearest neighbour matching",
     title="Nearest neighbour matching",
     estimate=held_fit,
-    rebalance="A caliper= (a narrower one, or one on {x} too) may help, or outcome({x}), which adjusts for what is "
-    "left",
+    rebalance=nearest_rebalance,
     exempt={
         "influence": "the matches are a fixed design: neither they nor the score are re-estimated",
         "stacking": "the matches are a fixed design: neither they nor the score are re-estimated",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.matching.conditions import Conditions
-from causalformula.backends.matching.options import Nearest
+from causalformula.backends.matching.options import CEM, Nearest
 from causalformula.errors import counted, some
+from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
@@ -14,6 +15,7 @@ from causalformula.numerics.arrays import Bools, Codes
 OTHER_ARM = {1: "controls", 0: "treated units"}
 # What discard= calls the units of the target.
 OWN_ARM = {1: "treated", 0: "control"}
+ADJUSTS = "outcome({x}), which adjusts for what is left"
 
 
 def nearest_words(options: Nearest) -> str:
@@ -101,6 +103,26 @@ def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool
     have = "1 stratum" if len(alone) == 1 else f"{len(alone)} strata"
     names = some([levels[k] for k in alone])
     return [f"{have} of {conditions.strata.name} with no unit to match with: {names}"]
+
+
+def nearest_rebalance(options: Nearest, column: str, numbers: bool) -> str:
+    """What may help where a covariate ``{x}`` is out of balance: levels have no caliper, and are matched exactly."""
+    if numbers:
+        may = "A caliper= (a narrower one" + (")" if options.ties else f", or one on {column} too)")
+        if options.metric and not options.ties:
+            may = f"A caliper on {column} (a narrower one), as caliper={{{column!r}: 0.2}},"
+    else:
+        exact = f"exact='{options.exact or '~'} {'+ ' if options.exact else ''}{symbol(column)}'"
+        may = exact if options.metric else f"A caliper= (a narrower one), or {exact},"
+    if options.bias_adjust:
+        return f"{may} may help; bias_adjust=True adjusts for what is left, if its regression is right"
+    return f"{may} may help, or {ADJUSTS}"
+
+
+def cem_rebalance(options: CEM, column: str, numbers: bool) -> str:
+    """The same of bins and of groups of levels."""
+    finer = "Finer bins (cutpoints=)" if numbers else "Smaller groups (grouping=)"
+    return f"{finer} may help, or {ADJUSTS}"
 
 
 def reused_note(frame: ModelFrame, matches: Codes, used: Bools) -> list[str]:

@@ -1,0 +1,145 @@
+"""Advice in the prints and refusals of matching works when it is followed."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+
+TIED = {"replace": True, "ties": True}
+METRICS = ("mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    """Treated units have larger x, and other levels of g and h, than most controls."""
+    rng = np.random.default_rng(8)
+    a = np.arange(90) < 40
+    d = pd.DataFrame({"a": a.astype(int), "x": rng.normal(5, 1, 90) + 1.5 * a, "v": rng.normal(size=90)})
+    d["g"] = np.where(rng.uniform(size=90) < 0.2 + 0.7 * a, "u", "w")
+    d["h"] = rng.uniform(size=90) < 0.1 + 0.7 * a
+    return d.assign(y=d["x"] + a + rng.normal(size=90))
+
+
+def unbalanced(formula, data, method="nearest", **options) -> str:
+    """The note on what is out of balance."""
+    told = re.search(r"not balanced .*", str(cf.design(formula, data, method, **options)))
+    assert told
+    return told[0]
+
+
+def refused(ask) -> str:
+    with pytest.raises(cf.CausalFormulaError) as caught:
+        ask()
+    return str(caught.value)
+
+
+# -- what may help where a covariate is out of balance -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("term", "advice", "followed"),
+    [
+        ("x", "A caliper= (a narrower one, or one on x too) may help, or outcome(x)", {"caliper": {"x": 0.1}}),
+        ("I(x^2)", "one on x too) may help, or outcome(I(x^2))", {"caliper": {"x": 0.1}}),
+        ("g", "A caliper= (a narrower one), or exact='~ g', may help, or outcome(g)", {"exact": "~ g"}),
+        ("h", "A caliper= (a narrower one), or exact='~ h', may help", {"exact": "~ h"}),
+        ("factor(g)", "or exact='~ g', may help, or outcome(factor(g))", {"exact": "~ g"}),
+    ],
+)
+def test_calipers_are_on_numbers_and_levels_are_matched_exactly(data, term, advice, followed):
+    formula = f"~ treat(a) + adjust({term})"
+    assert advice in unbalanced(formula, data)
+    assert "not balanced" not in str(cf.design(formula, data, "nearest", **followed))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_distance_of_covariates_has_calipers_by_name(data, metric):
+    told = unbalanced("~ treat(a) + adjust(x)", data, distance=metric)
+    assert "A caliper on x (a narrower one), as caliper={'x': 0.2}, may help" in told
+    cf.design("~ treat(a) + adjust(x)", data, "nearest", distance=metric, caliper={"x": 0.2})
+    told = unbalanced("~ treat(a) + adjust(g + v)", data.assign(v=100 * data["v"]), distance="euclidean")
+    assert ". exact='~ g' may help" in told
+
+
+def test_more_variables_to_match_exactly_join_those_that_are(data):
+    told = unbalanced("~ treat(a) + adjust(g + h)", data, exact="~ g")
+    assert "exact='~ g + h'" in told
+    assert "not balanced" not in str(cf.design("~ treat(a) + adjust(g + h)", data, "nearest", exact="~ g + h"))
+
+
+def test_levels_that_were_put_together(data):
+    told = unbalanced("~ treat(a) + adjust(g)", data, "cem", grouping={"g": [["u", "w"]]})
+    assert "Smaller groups (grouping=) may help, or outcome(g)" in told
+
+
+@pytest.mark.parametrize("distance", ["glm", "mahalanobis", "scaled_euclidean", "mahalanobis_all"])
+def test_ties_have_a_caliper_on_what_is_matched_on(data, distance):
+    formula = "~ treat(a) + adjust(x)"
+    told = unbalanced(formula, data, distance=distance, ratio=20, **TIED)
+    assert "A caliper= (a narrower one) may help, or outcome(x)" in told
+    cf.design(formula, data, "nearest", distance=distance, ratio=20, caliper=2, **TIED)
+
+
+def test_a_bias_correction_adjusts_already(data):
+    told = unbalanced("~ treat(a) + adjust(x + v)", data, bias_adjust=True, ratio=20, **TIED)
+    assert "outcome(" not in told
+    assert "bias_adjust=True adjusts for what is left, if its regression is right" in told
+
+
+# -- covariances ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tied(data):
+    return cf.design("~ treat(a) + adjust(x + v)", data, "nearest", **TIED)
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [("y ~ treat(a) + outcome(x)", {}), ("y ~ treat(a) + modify(v)", {}), ("y ~ treat(a)", {"measure": "ratio"})],
+    ids=str,
+)
+def test_without_a_plain_difference_the_default_is_hc3(tied, formula, options):
+    fit = tied.fit(formula, **options)
+    assert fit.covariance.label == "HC3"
+    assert fit.std_error == tied.fit(formula, vcov="HC3", **options).std_error
+    assert "Default for this design: the variance of Abadie and Imbens is of a plain difference in means" in str(fit)
+    assert tied.fit("y ~ treat(a)").covariance.label == "Abadie-Imbens"
+
+
+def test_means_and_groups_name_the_covariance_that_they_have(tied):
+    fit = tied.fit("y ~ treat(a)")
+    for ask in (fit.means, lambda: fit.by("g")):
+        assert "fit.with_vcov('HC3') before means(), by(...)" in refused(ask)
+    assert len(fit.with_vcov("HC3").means().tidy()) == len(fit.with_vcov("HC3").by("g").tidy()) == 2
+
+
+@pytest.mark.parametrize(
+    "vcov", ["HC3", "bootstrap", "bootstrap ~ subclass", "jackknife", "asympt", "~subclass", "~subclass + unit", "~g"]
+)
+def test_a_corrected_estimate_has_one_variance(data, vcov):
+    fit = cf.fit("y ~ treat(a) + adjust(x + v)", data, "nearest", bias_adjust=True, **TIED)
+    told = refused(lambda: fit.with_vcov(vcov))
+    assert "'AI'" in told
+    assert "'HC3'" not in told.replace(f"'{vcov}'", "")
+    assert fit.with_vcov("AI").std_error == fit.std_error
+
+
+def test_groups_of_a_corrected_estimate_are_matched_by_themselves(data):
+    formula = "y ~ treat(a) + adjust(x + v)"
+    fit = cf.fit(formula, data, "nearest", bias_adjust=True, **TIED)
+    assert refused(lambda: fit.by("g")).endswith("match each group by itself, with subset= in cf.fit or cf.design")
+    cf.fit(formula, data, "nearest", bias_adjust=True, subset="g == 'u'", **TIED)
