@@ -57,6 +57,8 @@ class Record:
     treatments : collection of Kind
     estimands : tuple of str
         The first is the default.
+    estimand_words : str
+        Which of them there are only with some options, in words.
     default_vcov : str
         ``asympt``, every stage estimated, where not given.
     vcov_words : str
@@ -110,6 +112,7 @@ class Record:
     estimands: tuple[str, ...]
     default_vcov: str = "asympt"
     vcov_words: str = ""
+    estimand_words: str = ""
     r: str = ""
     summary: str = ""
     title: str = ""
@@ -312,7 +315,8 @@ def read_options(
     wanted = given.get("estimand")
     if isinstance(wanted, str) and wanted not in record.estimands and wanted not in ESTIMANDS:
         known = choose(wanted, record.estimands, f"method {record.name!r} offers", OTHER_ESTIMANDS)
-        raise OptionError(f"unknown estimand {wanted!r}{known}")
+        where = f" ({record.estimand_words})" if record.estimand_words else ""
+        raise OptionError(f"unknown estimand {wanted!r}{known}{where}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand: Any = options.estimand or record.default_estimand
     if estimand not in record.estimands:

@@ -20,6 +20,7 @@ from causalformula.backends.fit import (
     Query,
     own_grouping,
     pair_form,
+    resampled_words,
     reuses,
 )
 from causalformula.backends.options import Options
@@ -144,7 +145,8 @@ class Call:
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
         told = () if rows is None else (PAIR_FORM.format(rows=len(rows)),)
-        noted = replace(found, notes=(*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle))
+        notes = (*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle)
+        noted = replace(found, label=resampled_words(found.label, request, self.made), notes=notes)
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 
@@ -206,11 +208,8 @@ class Call:
     def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
         """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
         evidence = answer.estimate.evidence
-        if (
-            getattr(request, "weights", None) != "fixed"
-            or self.record.make_design
-            or not isinstance(evidence, Influence)
-        ):
+        fixed = getattr(request, "weights", None) == "fixed"
+        if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return
         if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
             raise OptionError(

@@ -143,3 +143,105 @@ def test_groups_of_a_corrected_estimate_are_matched_by_themselves(data):
     fit = cf.fit(formula, data, "nearest", bias_adjust=True, **TIED)
     assert refused(lambda: fit.by("g")).endswith("match each group by itself, with subset= in cf.fit or cf.design")
     cf.fit(formula, data, "nearest", bias_adjust=True, subset="g == 'u'", **TIED)
+
+
+# -- groupings, and what is resampled ----------------------------------------------------------------------------------
+
+
+def test_units_are_of_pairs_and_overlapping_sets_are_no_clusters(data, tied):
+    strata = cf.fit("y ~ treat(a) + adjust(x)", data, "cem")
+    told = refused(lambda: strata.with_vcov("~subclass + unit"))
+    assert told.startswith("'unit' is of matches one by one")
+    assert told.endswith("this design has strata or sets of rows, which are 'subclass'")
+    assert "subclass" in strata.with_vcov("~subclass").covariance.label
+    for ask in (lambda: tied.fit("y ~ treat(a)", vcov="wild ~ subclass"), lambda: tied.balance(cluster="subclass")):
+        assert "units are in several matched sets, so these overlap" in refused(ask)
+
+
+@pytest.mark.parametrize("method", ["cem", "subclass"])
+def test_rows_that_are_resampled_are_not_called_pairs(data, method):
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, method, vcov=cf.Bootstrap(reps=20, seed=1), subset="x > 4")
+    assert fit.covariance.label == "bootstrap (rows, 20 replicates, seed 1)"
+    weighted = cf.fit("y ~ treat(a) + adjust(x)", data, "ipw", vcov=cf.Bootstrap(reps=20, seed=1))
+    assert weighted.covariance.label == "bootstrap (pairs, 20 replicates, seed 1)"
+
+
+def test_a_randomisation_test_says_that_sets_are_no_blocks(data):
+    for method, sets in (("nearest", "matched sets"), ("subclass", "strata")):
+        test = cf.fit("y ~ treat(a) + adjust(x)", data, method).permutation_test(reps=5, seed=1)
+        assert f"Note: {sets} are made anew under each assignment" in str(test)
+    assert "made anew" not in str(cf.fit("y ~ treat(a) + x", data).permutation_test(reps=5, seed=1))
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["jitter", "hist", "overlap"])
+def test_pictures_of_a_score_say_what_has_one(data, kind):
+    design = cf.design("~ treat(a) + adjust(x)", data, "nearest", distance="mahalanobis")
+    told = refused(lambda: design.plot(kind))
+    assert "matches on a distance of covariates here, without a propensity score" in told
+    assert told.endswith("; distance='glm', or mahvars= beside it, has a score")
+    scored = cf.design("~ treat(a) + adjust(x)", data, "nearest", mahvars="~ x")
+    assert scored.design_weights.distance is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"distance": "mahalanobis", "link": "probit"}, "'mahalanobis' is between covariates, and has no model"),
+        ({"distance": "x", "link": "probit"}, "distance='x' is a column"),
+        ({"distance": "mahalanobs"}, "unknown distance 'mahalanobs'; did you mean 'mahalanobis'? Choose from glm, "),
+        ({"estimand": "att"}, "'ATT'? Method 'nearest' offers ATT, ATC, ATE (the ATE with replace=True, ties=True)"),
+        ({"exact": "~ g + a"}, "exact= names 'a', the treatment, and partners are of different arms; leave it out"),
+        ({"antiexact": "~ a"}, "antiexact= names 'a', the treatment"),
+        ({"mahvars": "~ a + x"}, "mahvars= names 'a', the treatment"),
+        ({"caliper": {"a": 1}}, "caliper= names 'a', the treatment"),
+        ({"distance": "a"}, "distance= names 'a', the treatment"),
+        ({"exact": "~ a", **TIED}, "exact= names 'a', the treatment"),
+    ],
+    ids=str,
+)
+def test_options_that_cannot_be_say_why(data, options, text):
+    for ask in (cf.design, cf.fit):
+        told = refused(lambda ask=ask: ask("y ~ treat(a) + adjust(x + v)", data, method="nearest", **options))
+        assert text in told
+
+
+def test_other_methods_of_a_distance_know_their_words_alone(data):
+    told = refused(lambda: cf.design("~ treat(a) + adjust(x)", data, "subclass", distance="mahalanobis"))
+    assert told == "unknown distance 'mahalanobis'; choose from glm, or the name of a column"
+
+
+def test_levels_in_one_list_are_no_groups(data):
+    formula = "~ treat(a) + adjust(g + x)"
+    told = refused(lambda: cf.design(formula, data, "cem", grouping={"g": ["u", "w"]}))
+    assert told.endswith("each a list of the levels that count as one: {'g': [['u', 'w']]}")
+    grouped = cf.design(formula, data, "cem", grouping={"g": [["u", "w"]]})
+    np.testing.assert_allclose(grouped.weights, cf.design("~ treat(a) + adjust(x)", data, "cem").weights)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "advice"),
+    [
+        ("nearest", {"caliper": 0.01}, "A wider caliper= or replace=True may match more"),
+        ("nearest", {"caliper": 0.01, "replace": True}, "A wider caliper= may match more"),
+        ("nearest", {"caliper": {"x": -2.5}, "reuse_max": 1}, "A caliper= nearer to zero may match more"),
+        ("nearest", {"exact": "~ g"}, "Fewer variables in exact= or replace=True may match more"),
+        ("nearest", {"caliper": 0.01, **TIED}, "A wider caliper= may match more"),
+        ("cem", {"cutpoints": 30}, "Fewer covariates or coarser bins (cutpoints=, grouping=) may match more"),
+        ("cem", {"k2k": True}, "Fewer covariates or coarser bins (cutpoints=, grouping=) may match more"),
+        ("exact", {}, "Fewer covariates or method='cem' (bins of numbers) may match more"),
+    ],
+    ids=str,
+)
+def test_who_is_not_matched_may_be(data, method, options, advice):
+    whole = data.assign(x=data["x"].round(1)) if method == "exact" else data
+    told = str(cf.design("~ treat(a) + adjust(x)", whole, method, **options))
+    assert re.search(rf"not matched \(.*\); the ATT is that of the \d+ that are\. {re.escape(advice)}", told)
+
+
+def test_rows_of_no_sampling_weight_are_counted(data):
+    design = cf.design("~ treat(a) + adjust(x) + weights(s)", data.assign(s=1.0 * (data.index > 2)), "nearest")
+    assert "87 (original)" in str(design)
+    assert "Note: 3 rows of sampling weight zero take no part, and are not counted" in str(design)

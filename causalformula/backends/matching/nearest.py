@@ -19,6 +19,7 @@ from causalformula.backends.matching.conditions import (
     idle_columns,
     metric_coordinates,
     read_conditions,
+    refuse_treatment,
 )
 from causalformula.backends.matching.options import METRIC_WORDS, Nearest
 from causalformula.backends.matching.words import (
@@ -30,6 +31,7 @@ from causalformula.backends.matching.words import (
     nearest_words,
     one_armed_note,
     reused_note,
+    unmatched_advice,
     unmatched_reason,
 )
 from causalformula.backends.outcomes import PotentialMeans
@@ -84,6 +86,7 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     DataError
         If nobody can be matched.
     """
+    refuse_treatment(frame, options)
     if options.ties:
         return _tied_design(frame, options)
     arm = target_arm(frame, options)
@@ -102,7 +105,8 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     pool = np.flatnonzero(used & kept & (codes != arm))
     notes += one_armed_note(frame, conditions, matches.focal, pool)
     notes += fewer_note(frame, options, (matches.found >= 0).sum(axis=1), matches.wanted)
-    notes += left_out_notes(frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, arm))
+    why, advice = unmatched_reason(options, arm), unmatched_advice(options)
+    notes += left_out_notes(frame, str(options.estimand), focal, design.weights > 0, why, advice)
     if options.replaced:
         notes += reused_note(frame, matches.found[matches.found >= 0], used)
     words = nearest_words(options)
@@ -158,7 +162,8 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     notes = [] if distance is None else list(distance.notes)
     if options.discard is not None and distance is not None:
         notes += discard_note(int((used & ~kept).sum()), distance.words)
-    notes += left_out_notes(frame, str(options.estimand), target, focal, "too few matches within the limits")
+    why, advice = "too few matches within the limits", unmatched_advice(options)
+    notes += left_out_notes(frame, str(options.estimand), target, focal, why, advice)
     notes += reused_note(frame, found.match, used)
     corrected = ", bias corrected" if options.bias_adjust else ""
     return HeldDesign(
@@ -325,6 +330,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     aliases=("matching",),
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
+    estimand_words="the ATE with replace=True, ties=True",
     default_vcov="HC3",
     vcov_words="clustered by pairs; HC3 with replace=True",
     roles=MODELLED,

@@ -41,7 +41,9 @@ def discard_note(dropped: int, words: str) -> list[str]:
     return [f"{counted(dropped, 'row')} discarded: {words} outside the common support"]
 
 
-def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bools, why: str = "") -> list[str]:
+def left_out_notes(
+    frame: ModelFrame, estimand: str, focal: Bools, matched: Bools, why: str = "", advice: str = ""
+) -> list[str]:
     """How many units of the target were not matched, and whose effect it then is.
 
     Parameters
@@ -49,6 +51,8 @@ def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bool
     focal : ndarray (n,) of bool
         Rows of the target, those that were discarded among them.
     matched : ndarray (n,) of bool
+    why, advice : str
+        What may have kept them from a match, and what may let more be matched.
     """
     lost = int((focal & ~matched).sum())
     if not lost:
@@ -58,7 +62,25 @@ def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bool
     whom = f" with {treatment.name} = {treatment.levels[int(arms[0])]}" if len(arms) == 1 else ""
     rows = f"{lost} of {int(focal.sum())} rows{whom} {'is' if lost == 1 else 'are'} not matched"
     reason = f" ({why})" if why else ""
-    return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are"]
+    more = f". {advice[:1].upper()}{advice[1:]} may match more" if advice else ""
+    return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are{more}"]
+
+
+def unmatched_advice(options: Nearest) -> str:
+    """What may let more units of the target be matched."""
+    ways = []
+    if any(each.width > 0 for each in options.calipers):
+        ways.append("a wider caliper=")
+    if any(each.width < 0 for each in options.calipers):
+        ways.append("a caliper= nearer to zero")
+    ways += ["fewer variables in exact="] if options.exact is not None else []
+    ways += ["other variables in antiexact="] if options.antiexact is not None else []
+    return " or ".join([*ways, *_replacing(options)])
+
+
+def _replacing(options: Nearest) -> list[str]:
+    """Replacement, where it is not there and can be."""
+    return ["replace=True"] if not options.replace and options.reuse_max is None and options.unit_id is None else []
 
 
 def unmatched_reason(options: Nearest, arm: int) -> str:
@@ -87,9 +109,9 @@ def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes)
         return []
     number = int(short.sum())
     have = "has" if number == 1 else "have"
-    more = "a smaller ratio=" if options.replaced else "a smaller ratio=, or replace=True,"
+    more = " or ".join(["a smaller ratio=", *_replacing(options)])
     told = f"{counted(number, 'row')} {have} fewer matches than ratio={options.ratio:g}"
-    return [f"{told}; {more} gives more of them all"]
+    return [f"{told}; with {more}, more of them have as many as asked for"]
 
 
 def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool: Codes) -> list[str]:
