@@ -344,6 +344,13 @@ def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
     return Grouping(name, tuple(levels), np.array([place.get(text, 0) for text in texts], dtype=np.intp))
 
 
+def grouped(made: DesignWeights, name: str) -> Bools:
+    """Which rows (n,) are in a group that the design made."""
+    if name != SUBCLASS or made.subclass is None:
+        return np.ones(len(made.weights), dtype=bool)
+    return np.array([each is not None for each in made.subclass.tolist()])
+
+
 def reuses(made: DesignWeights) -> bool:
     """Whether a unit may be the match of several, so that matched sets overlap."""
     return made.pairs is not None and made.subclass is None
@@ -368,14 +375,6 @@ def pair_form(made: DesignWeights) -> tuple[Codes, Codes, Array]:
     sets = np.concatenate([number[some], number[focal]])
     weight = np.concatenate([np.ones(int(some.sum())), 1.0 / found.sum(axis=1)[focal]])
     return rows, sets, weight / np.bincount(rows, weight)[rows]
-
-
-def resampled_words(label: str, request: Request, made: DesignWeights | None) -> str:
-    """A bootstrap's label: rows, where R's word for them, pairs (of outcome and covariates), could mean matches."""
-    matched = made is not None and (made.subclass is not None or made.pairs is not None)
-    if not matched or not isinstance(request, Bootstrap) or request.cluster is not None:
-        return label
-    return label.replace("pairs", "rows", 1)
 
 
 def effective_size(w: Array) -> float:

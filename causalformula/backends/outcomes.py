@@ -46,6 +46,8 @@ class PotentialMeans:
         ``(contrast, target) -> Estimate``: the average derivative in a dose, for methods that have one.
     no_groups : str
         Why there are no effects by group, and what has them; empty where there are.
+    no_means : str
+        Why a mean by itself has no standard error, so that only effects are answered; empty where it has.
     refine : callable, optional
         What the design adds to the answer on effects (its own degrees of freedom), by the weights of the target.
     origin : float
@@ -59,6 +61,7 @@ class PotentialMeans:
     binomial: bool = False
     slope: Slope | None = None
     no_groups: str = ""
+    no_means: str = ""
     refine: Refine | None = None
     origin: float = 0.0
 
@@ -74,6 +77,8 @@ class PotentialMeans:
         """
         if query.kind not in ("effects", "means"):
             raise CapabilityError(f"this method has no answer to a query of kind {query.kind!r}")
+        if query.kind == "means" and self.no_means:
+            raise CapabilityError(self.no_means)
         target = target_weights(self.frame, self.options) if self.target is None else self.target
         if query.by is None:
             return self._over(query, target)

@@ -20,7 +20,6 @@ from causalformula.backends.fit import (
     Query,
     own_grouping,
     pair_form,
-    resampled_words,
     reuses,
 )
 from causalformula.backends.options import Options
@@ -146,7 +145,7 @@ class Call:
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
         told = () if rows is None else (PAIR_FORM.format(rows=len(rows)),)
         notes = (*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle)
-        noted = replace(found, label=resampled_words(found.label, request, self.made), notes=notes)
+        noted = replace(found, label=refits.resampled_words(found.label, request, self.made), notes=notes)
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 

@@ -1,5 +1,7 @@
 """The tables of matched designs against slow arithmetic, and the rows that they have."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,3 +132,49 @@ def test_balance_by_subclass(study):
     inside = (design.subclass == 2).to_numpy()
     one, zero = (study.loc[inside & (study["t"] == arm), "x"] for arm in (True, False))
     assert found.parts["2"].to_frame().loc["x", "Diff.Un"] == pytest.approx((one.mean() - zero.mean()) / one.std())
+
+
+@pytest.fixture
+def overlapping():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=90)
+    arm = (rng.random(90) < 1 / (1 + np.exp(1 - x))).astype(int)
+    return pd.DataFrame({"x": x, "f": rng.choice(list("uvw"), 90), "a": arm, "y": x + arm + rng.normal(size=90)})
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("nearest", {"caliper": 0.1}), ("cem", {"cutpoints": {"x": 8}}), ("cem", {"cutpoints": {"x": 8}, "k2k": True})],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_rows_in_no_set_are_in_no_cluster(method, options, overlapping):
+    made = cf.design("~ treat(a) + adjust(x + f)", overlapping, method, **options)
+    sets = made.subclass
+    assert sets.isna().any()
+    shown = made.balance(cluster="subclass", stats="smd", threshold=None, means=True).to_frame()
+    for level in sets.dropna().unique():
+        rows = overlapping[(sets == level).to_numpy()]
+        for arm in (0, 1):
+            found = shown.loc[(str(level), "x"), f"M.{arm}.Un"]
+            np.testing.assert_allclose(found, rows.x[rows.a == arm].mean(), rtol=1e-12)
+
+
+def test_overlapping_sets_are_no_clusters(overlapping):
+    made = cf.design("~ treat(a) + adjust(x + f)", overlapping, "nearest", replace=True)
+    with pytest.raises(cf.DataError, match="matched sets overlap"):
+        made.balance(cluster="subclass")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_corrected_means_have_no_standard_errors_of_their_own(overlapping):
+    tied = {"replace": True, "ties": True, "bias_adjust": True}
+    fit = cf.fit("y ~ treat(a) + adjust(x)", overlapping, "nearest", **tied)
+    with pytest.raises(cf.CapabilityError, match="of the difference of both means, not of each"):
+        fit.means()
+
+
+def test_a_distance_over_the_whole_sample_warns_of_nothing(overlapping):
+    wanted = {"replace": True, "ties": True, "distance": "mahalanobis_all"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        cf.design("~ treat(a) + adjust(x + f)", overlapping, "nearest", **wanted)

@@ -64,7 +64,9 @@ class Tied:
                     "outcome model. Leave out one of the two"
                 )
             corrected = _Corrected(effect, options.measure)
-            return replace(base, means=corrected, no_groups=NO_GROUPS, refine=None, slope=None, origin=0.0)
+            return replace(
+                base, means=corrected, no_groups=NO_GROUPS, no_means=NO_MEANS, refine=None, slope=None, origin=0.0
+            )
         if modelled or options.family != "gaussian" or options.measure != "difference":
             return base
         return replace(base, refine=_Refined(effect, base.target))
@@ -144,6 +146,10 @@ def _no_variance(request: Request) -> Array:
     raise CapabilityError("vcov='AI' is the variance of a difference of both means, not of each")
 
 
+NO_MEANS = (
+    "the variance of Abadie and Imbens is that of the difference of both means, not of each; without bias_adjust=True "
+    "vcov='HC3' has means too"
+)
 NO_GROUPS = (
     "the bias-corrected matching estimator has no effects by group; match each group by itself, with subset= in cf.fit "
     "or cf.design"

@@ -62,7 +62,7 @@ def without_part(metric: str, X: Array, treated: Bools, used: Bools) -> Bools:
         return np.asarray(scale == 0)
     Y = Y[used] / np.where(scale > 0, scale, 1.0)
     arms = [np.ones(len(Y), dtype=bool)] if ranked else [treated[used], ~treated[used]]
-    for arm in arms:
+    for arm in (arm for arm in arms if arm.any()):  # over the whole sample there is one
         Y[arm] -= Y[arm].mean(axis=0)
     Y[:, np.abs(Y).max(axis=0) < NO_SPREAD] = 0.0
     kept, _ = independent_columns(np.asarray(np.linalg.qr(Y, mode="r")), np.sqrt(NO_SPREAD))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.fit import Held
+from causalformula.backends.fit import OWN_GROUPINGS, Held, grouped, reuses
 from causalformula.backends.options import flag, whole
 from causalformula.diagnostics.balance import Sample, across, balance_table, default_denominator, pair_tables
 from causalformula.diagnostics.balance_plan import MOST_POWERS, Plan, read_pairs, read_plan, read_thresholds
@@ -126,10 +126,10 @@ def _columns(design: DesignCore, products: bool, poly: int, cluster: str | None)
 
 def _by_group(design: DesignCore, columns: list[Covariate], asked: Asked, cluster: str) -> Balance:
     """A table for each group of a variable, and the worst over them."""
-    sample, groups = sample_of(design), _groups(design, cluster)
+    sample, (groups, inside) = sample_of(design), _groups(design, cluster)
     parts = {}
     for k, level in enumerate(groups.levels):
-        rows = (groups.codes == k) & (design.call.frame.unit_weights > 0)
+        rows = (groups.codes == k) & inside & (design.call.frame.unit_weights > 0)
         if not rows.any() or not level:
             continue
         empty = [name for name, arm in sample.arms.items() if not (arm & rows).any()]
@@ -142,9 +142,19 @@ def _by_group(design: DesignCore, columns: list[Covariate], asked: Asked, cluste
     return Balance(worst, design.ess(), asked.limits, asked.un, parts, cluster)
 
 
-def _groups(design: DesignCore, cluster: str) -> Grouping:
-    """A column of the data, or the subclasses that the design made; rows in none of these are in no group."""
-    return replace(design.call, made=design.design_weights).groups(cluster)
+def _groups(design: DesignCore, cluster: str) -> tuple[Grouping, Bools]:
+    """A column of the data, or the subclasses that the design made; and the rows (n,) that are in a group."""
+    made = design.design_weights
+    call = replace(design.call, made=made)
+    if cluster in OWN_GROUPINGS and cluster not in call.frame.table and made is not None and reuses(made):
+        raise DataError(
+            "matched sets overlap, as units are matches of several; there are no clusters of them whose balance could "
+            "be read. summary(pair_dist=True) has the distances within pairs"
+        )
+    own = call.own_groups(cluster)
+    if own is not None:
+        return own, grouped(made, cluster)
+    return call.groups(cluster), np.ones(call.frame.n, dtype=bool)
 
 
 def _among(columns: list[Covariate], sample: Sample, rows: Bools) -> tuple[list[Covariate], Sample]:
