@@ -245,3 +245,14 @@ def test_rows_of_no_sampling_weight_are_counted(data):
     design = cf.design("~ treat(a) + adjust(x) + weights(s)", data.assign(s=1.0 * (data.index > 2)), "nearest")
     assert "87 (original)" in str(design)
     assert "Note: 3 rows of sampling weight zero take no part, and are not counted" in str(design)
+
+
+def test_a_picture_of_a_factor_is_one_of_its_levels(data):
+    """Where the picture has no bars of levels: a panel for each, before and after."""
+    three = data.assign(k=np.resize(["p", "q", "r"], 90))
+    design = cf.design("~ treat(a) + adjust(x + k)", three, "nearest")
+    axes = design.plot("qq", covariate="k")
+    names = design.plot("qq", covariate=["k_p", "k_q", "k_r"])
+    assert [ax.get_title() for ax in np.ravel(axes)] == [ax.get_title() for ax in np.ravel(names)]
+    assert len(np.ravel(axes)) == 6
+    assert "k_p" in refused(lambda: design.plot("qq", covariate="nope"))

@@ -74,8 +74,9 @@ class Nearest(DistanceOptions):
         A column: rows of one unit, of which only one can be a match.
     ties : bool
         With replacement: all units as near as the ``ratio``-th match are matches too and share its weight, and the
-        default covariance is Abadie and Imbens', as ``Matching::Match``. Distances are over the whole sample's
-        variances (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
+        default covariance of a difference in means is Abadie and Imbens', as ``Matching::Match`` (with an outcome model
+        or another measure it is HC3). Distances are over the whole sample's variances (``"scaled_euclidean"``), by its
+        covariance (``"mahalanobis_all"``), or of a score. The ATE too.
     tolerance : float
         Of ``ties``: squared distances (over variances) closer than this are ties.
     bias_adjust : bool
