@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from causalformula.backends import registry
+from causalformula.backends.distance import refuse_unknown_distance
 from causalformula.backends.options import Options, check_functions, refuse_swapped
 from causalformula.backends.routing import (
     default_method,
@@ -227,6 +228,7 @@ def fit(
     refuse_unread_roles(spec, record, named=method is not None)
     request = None if vcov is None else read_request(vcov)
     table = data if isinstance(data, Table) else Table(data)
+    refuse_unknown_distance(wanted, table.names)
     extra = (*wanted.columns, *named_columns(request, table, record))
     frame = bind(spec, table, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
@@ -324,7 +326,9 @@ def design(
     record, chosen = registry.read_options(method, given, registry.ESTIMATED)
     refuse_unread_roles(spec, record)
     refuse_strata_of_design(spec, record)
-    frame = bind(spec, data, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    table = data if isinstance(data, Table) else Table(data)
+    refuse_unknown_distance(chosen, table.names)
+    frame = bind(spec, table, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
     made = registry.run_design(frame, chosen)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     found: Design[Result] = design_of(made.design, call, made)

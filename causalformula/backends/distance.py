@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from causalformula.backends.learning.propensity import learned_propensity
 from causalformula.backends.learning.table import read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, one_of, shown
 from causalformula.backends.propensity import fit_propensity, propensity_notes
-from causalformula.errors import DataError, OptionError
+from causalformula.errors import DataError, OptionError, choose
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
@@ -65,7 +66,9 @@ class DistanceOptions(Options):
         if self.reestimate and self.discard is None:
             raise OptionError("reestimate=True fits the score again after discard=, which is not given")
         if self.reestimate and not (self.modelled or self.learned):
-            raise OptionError(f"reestimate=True is for a score that is estimated; distance={self.distance!r} is given")
+            raise OptionError(
+                f"reestimate=True is for a score that is estimated; distance={self.distance!r} {self._other()}"
+            )
 
     def _check_distance(self) -> None:
         if isinstance(self.distance, str):
@@ -82,6 +85,11 @@ class DistanceOptions(Options):
         return "is a classifier" if self.learned else "is a column"
 
     @property
+    def _known(self) -> tuple[str, ...]:
+        """Distances that are named by words; any other name is that of a column."""
+        return (GLM,)
+
+    @property
     def modelled(self) -> bool:
         """Whether the distance is the propensity score of a generalised linear model."""
         return isinstance(self.distance, str) and self.distance == GLM
@@ -95,6 +103,15 @@ class DistanceOptions(Options):
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that the options name."""
         return () if self.modelled or self.learned else (self.distance,)
+
+
+def refuse_unknown_distance(options: Options, columns: Iterable[str]) -> None:
+    """An ``OptionError`` for a distance that is neither a word nor a column."""
+    if not isinstance(options, DistanceOptions) or not isinstance(options.distance, str):
+        return
+    if options.distance not in (*options._known, *columns):
+        told = choose(options.distance, options._known)
+        raise OptionError(f"unknown distance {options.distance!r}{told}, or the name of a column")
 
 
 @dataclass(frozen=True, eq=False)

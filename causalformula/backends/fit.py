@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -335,6 +335,13 @@ def own_grouping(made: DesignWeights, name: str) -> Grouping | None:
     if name == UNIT and made.pairs is not None:
         rows = np.arange(len(made.weights))
         return Grouping(name, tuple(map(str, rows)), rows)
+    if name == UNIT and made.subclass is not None:
+        raise OptionError(
+            "'unit' is of matches one by one, where a unit may be in several pairs; this design has strata or sets of "
+            "rows, which are 'subclass'"
+        )
+    if name == SUBCLASS and reuses(made):
+        raise OptionError("'subclass' makes no clusters here: units are in several matched sets, so these overlap")
     if name != SUBCLASS or made.subclass is None:
         return None
     texts = ["" if each is None else str(each) for each in made.subclass.tolist()]

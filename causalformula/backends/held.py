@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class HeldDesign:
         What the design makes of the answers of the weighted regression: an estimator with a variance of its own.
     regressed : bool
         Whether the estimate is still the regression's.
+    without : tuple of (str, str), optional
+        The default covariance where the estimator has no variance of its own for what is asked, and why.
     """
 
     design: DesignWeights
@@ -51,23 +53,27 @@ class HeldDesign:
     notes: tuple[str, ...] = ()
     estimator: Callable[[PotentialMeans], PotentialMeans] | None = None
     regressed: bool = True
+    without: tuple[str, str] | None = None
 
 
 def held_fit(frame: ModelFrame, made: HeldDesign, options: Options) -> Fit:
     """A weighted outcome regression on the matched sample, averaged over the matched rows of the target."""
     weights = made.design.weights
-    base = np.where(made.target & (weights > 0), frame.unit_weights, 0.0)
+    rows = np.where(made.target & (weights > 0), frame.unit_weights, 0.0)
     interact = bool(getattr(options, "interact", False))
     model = weighted_model(frame, options, weights)
     part = Part("weighted", interact)
-    outcomes = Surface(model, frame, part, options, base=base).potential()
+    outcomes = Surface(model, frame, part, options, base=rows).potential()
     strained = strained_notes(outcomes.answer(Query()), model, frame.design(part).recipe, frame.the_treatment.name)
+    design, base = made.design, outcomes
     if made.estimator is not None:
         outcomes = made.estimator(outcomes)
+    if outcomes is base and made.without is not None:
+        design = replace(design, vcov=made.without[0], because=made.without[1])
     return Fit(
         answer=outcomes.answer(Query()),
         estimand=str(options.estimand),
-        design=made.design,
+        design=design,
         method=f"{made.words}; {outcome_words(model)}" if made.regressed else made.words,
         outcomes=outcomes,
         models={**({"outcome": Fitted(model, part)} if made.regressed else {}), **made.models},

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalformula.backends.fit import Designed, Fit, Query
+from causalformula.backends.fit import Designed, DesignWeights, Fit, Query
 from causalformula.backends.options import Options
 from causalformula.backends.registry import record_of, run
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import influence_error
 from causalformula.inference.refit import attempt, refit_each
+from causalformula.inference.requests import Bootstrap, Request
 from causalformula.numerics.arrays import Array, Codes
 
 
@@ -65,3 +66,11 @@ def studentized(
         return np.concatenate([found.theta, np.where(error > 0, error, np.nan)])
 
     return refit_each(one, weights)
+
+
+def resampled_words(label: str, request: Request, made: DesignWeights | None) -> str:
+    """A bootstrap's label: rows, where R's word for them, pairs (of outcome and covariates), could mean matches."""
+    matched = made is not None and (made.subclass is not None or made.pairs is not None)
+    if not matched or not isinstance(request, Bootstrap) or request.cluster is not None:
+        return label
+    return label.replace("pairs", "rows", 1)

@@ -34,6 +34,7 @@ Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
 Weigh = Callable[[Array], Array]
 BatchAfter = Callable[[ModelFrame, Any, Query, Array, Weigh], "Array | None"]
+Rebalance = Callable[[Any, str, bool], str]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -56,6 +57,8 @@ class Record:
     treatments : collection of Kind
     estimands : tuple of str
         The first is the default.
+    estimand_words : str
+        Which of them there are only with some options, in words.
     default_vcov : str
         ``asympt``, every stage estimated, where not given.
     vcov_words : str
@@ -96,8 +99,9 @@ class Record:
         ``module:class`` of its results, where the method's family has verbs of its own.
     design_face : str
         ``module:class`` of its designs, where these show themselves in their own way.
-    rebalance : str
-        What may help where a design leaves a covariate ``{x}`` out of balance, in words.
+    rebalance : str or callable
+        What may help where a design leaves a covariate ``{x}`` out of balance, in words; or these by the options, the
+        column of the data that it is made of, and whether that has numbers, and no levels.
     run, make_design : callable
         Filled in by the decorator.
     filed : tuple of str
@@ -110,6 +114,7 @@ class Record:
     estimands: tuple[str, ...]
     default_vcov: str = "asympt"
     vcov_words: str = ""
+    estimand_words: str = ""
     r: str = ""
     summary: str = ""
     title: str = ""
@@ -128,7 +133,7 @@ class Record:
     needs: tuple[str, ...] = ()
     face: str = ""
     design_face: str = ""
-    rebalance: str = "outcome({x}) adjusts for what is left"
+    rebalance: str | Rebalance = "outcome({x}) adjusts for what is left"
     run: Backend = field(default=lambda frame, options: _unfiled(), repr=False)
     make_design: Callable[[ModelFrame, Any], Designed] | None = field(default=None, repr=False)
     filed: tuple[str, str] = field(default=("", ""), repr=False)
@@ -313,7 +318,8 @@ def read_options(
     wanted = given.get("estimand")
     if isinstance(wanted, str) and wanted not in record.estimands and wanted not in ESTIMANDS:
         known = choose(wanted, record.estimands, f"method {record.name!r} offers", OTHER_ESTIMANDS)
-        raise OptionError(f"unknown estimand {wanted!r}{known}")
+        where = f" ({record.estimand_words})" if record.estimand_words else ""
+        raise OptionError(f"unknown estimand {wanted!r}{known}{where}")
     options = replace(method, **given) if isinstance(method, Options) else record.options(**given)
     estimand: Any = options.estimand or record.default_estimand
     if estimand not in record.estimands:

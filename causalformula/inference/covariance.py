@@ -105,9 +105,7 @@ def covariance(
         case Repeated() as repeated:
             return _median(estimate, request, repeated, groups, rests)
         case Own():
-            raise CapabilityError(
-                f"{describe(request)!r} needs a regression behind the estimate; this one has vcov='AI'"
-            )
+            raise needs_regression(request)
         case None:
             raise CapabilityError("this estimator offers no interval without refitting; use vcov='bootstrap'")
         case Draws(values=values):
@@ -119,6 +117,11 @@ def covariance(
         case Influence() as evidence:
             own = {name: evidence.on_units(codes, name) for name, codes in groups.items()}
             return _from_influence(estimate, request, evidence, own, rests)
+
+
+def needs_regression(request: Request) -> CapabilityError:
+    """Of an estimate that has a variance of its own and no regression behind it."""
+    return CapabilityError(f"{describe(request)!r} needs a regression behind the estimate; this one has vcov='AI'")
 
 
 def _fixed(estimate: Estimate, request: Request, evidence: Fixed) -> Covariance:
@@ -156,7 +159,8 @@ def _own(estimate: Estimate, request: AbadieImbens) -> Covariance:
         raise CapabilityError(
             "vcov='AI' is the variance of a difference in means over all units matched with replacement (of "
             "method='nearest' with replace=True), without outcome(...), groups, another measure or, but for "
-            "ties=True, sampling weights. Use 'HC3' or a cluster formula"
+            "ties=True, sampling weights. Use 'HC3' or a cluster formula: vcov='HC3' in the fit, or "
+            "fit.with_vcov('HC3') before means(), by(...) and the like"
         )
     label = "Abadie-Imbens" + (" (of the sample's effect)" if request.sample else "")
     df = degrees_of_freedom(request, estimate)

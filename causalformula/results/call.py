@@ -29,9 +29,9 @@ from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame
-from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
-from causalformula.inference.evidence import Influence
+from causalformula.inference.evidence import Influence, Own
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
@@ -119,7 +119,7 @@ class Call:
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
-        self._refuse_unstacked(request)
+        self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
             self.record.resampled(self.options)
@@ -127,6 +127,8 @@ class Call:
             self._refuse_exponential()
         self._refuse_redrawn(request)
         estimate, rows = answer.estimate, None
+        if isinstance(estimate.evidence, Own) and isinstance(request, (Cluster, Wild)):
+            raise needs_regression(request)
         if self._on_pairs(request):
             estimate, groups, rows = self._pair_form(estimate, request)
         else:
@@ -143,7 +145,8 @@ class Call:
             raise ConvergenceError(f"{error}. The first failed because: {why}" if why else str(error)) from None
         idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
         told = () if rows is None else (PAIR_FORM.format(rows=len(rows)),)
-        noted = replace(found, notes=(*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle))
+        notes = (*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle)
+        noted = replace(found, label=refits.resampled_words(found.label, request, self.made), notes=notes)
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 
@@ -186,17 +189,19 @@ class Call:
         """What the formula says that has no part in these standard errors."""
         return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request), self.sampling)
 
-    def _refuse_unstacked(self, request: Request) -> None:
+    def _refuse_unstacked(self, answer: Answer, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
         own = self.options.own_vcov or self.record.default_vcov
         if isinstance(request, Asympt) and request.weights != "fixed" and self.record.make_design and own != "asympt":
             raise CapabilityError(
                 f"vcov='asympt' stacks the equations of the weights, and here method {self.record.name!r} has none: "
-                f"its weights or strata count as given. Use {self._instead(own)}"
+                f"its weights or strata count as given. Use {self._instead(answer, own)}"
             )
 
-    def _instead(self, own: str) -> str:
+    def _instead(self, answer: Answer, own: str) -> str:
         """Covariances that a design held fixed has."""
+        if isinstance(answer.estimate.evidence, Own):
+            return repr(own)
         if self.made is None or not self.made.redrawn:
             return f"{own!r}, a cluster formula or 'bootstrap'"
         return f"{self.made.vcov!r}" + (" or 'HC3'" if self.made.vcov != "HC3" else " or 'AI'")
@@ -204,11 +209,8 @@ class Call:
     def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
         """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
         evidence = answer.estimate.evidence
-        if (
-            getattr(request, "weights", None) != "fixed"
-            or self.record.make_design
-            or not isinstance(evidence, Influence)
-        ):
+        fixed = getattr(request, "weights", None) == "fixed"
+        if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return
         if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
             raise OptionError(

@@ -259,9 +259,9 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
 )
 @pytest.mark.usefixtures("watched")
 def test_hostile_formulas_do_nothing(form: str, piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     error = refusal(form.replace("{}", piece))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert str(error)
     assert len(str(error)) < 500
 

@@ -197,9 +197,12 @@ def test_nothing_but_the_arm(data, method, options):
 def test_fewer_controls_than_asked_for(data):
     """26 controls are two short of 2 for each of 14."""
     told = notes(F, data, ratio=2)
-    assert "2 rows have fewer matches than ratio=2; a smaller ratio=, or replace=True, gives more of them all" in told
+    assert (
+        "2 rows have fewer matches than ratio=2; with a smaller ratio= or replace=True, more of them have as many as"
+        in told
+    )
     told = notes(F, data, ratio=30, replace=True)
-    assert "14 rows have fewer matches than ratio=30; a smaller ratio= gives" in told
+    assert "14 rows have fewer matches than ratio=30; with a smaller ratio=, more of them" in told
     text = message(F, data, kind=cf.OptionError, ratio=2, max_controls=3)
     assert "ratio=2 asks for 28 matches in all, of 26 units; at most ratio=1.86, or with replace=True" in text
     again = message(F, data, kind=cf.OptionError, ratio=2, max_controls=3, estimand="ATC")

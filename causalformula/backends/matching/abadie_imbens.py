@@ -151,7 +151,8 @@ NO_MEANS = (
     "vcov='HC3' has means too"
 )
 NO_GROUPS = (
-    "the bias-corrected matching estimator has no effects by group; use subset=, or outcome(...) and modify(...)"
+    "the bias-corrected matching estimator has no effects by group; match each group by itself, with subset= in cf.fit "
+    "or cf.design"
 )
 
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from causalformula.backends.matching.calipers import DISTANCE, Caliper
 from causalformula.backends.matching.options import METRIC_WORDS, Nearest
-from causalformula.errors import DataError, some
+from causalformula.errors import DataError, OptionError, some
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
-from causalformula.frame.side import side_values
+from causalformula.frame.side import side_columns, side_values
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.matching.metrics import coordinates, without_part
 from causalformula.numerics.matching.task import WIDEST, Apart, Gap
@@ -76,6 +76,19 @@ def read_conditions(frame: ModelFrame, options: Nearest, score: Array | None, ke
     strata = None if options.exact is None else exact_strata(frame, options.exact)
     units = None if options.unit_id is None else frame.groups(options.unit_id).codes
     return Conditions(strata, tuple(others), caliper, beyond, tuple(widths), units)
+
+
+def refuse_treatment(frame: ModelFrame, options: Nearest) -> None:
+    """An ``OptionError`` where an option names the treatment, in which partners differ by definition."""
+    named = {option: side_columns((getattr(options, option),)) for option in ("exact", "antiexact", "mahvars")}
+    named |= {"caliper": [each.name for each in options.calipers], "unit_id": [options.unit_id]}
+    named |= {"distance": [options.distance] if isinstance(options.distance, str) else []}
+    for option, columns in named.items():
+        if frame.the_treatment.name in columns:
+            raise OptionError(
+                f"{option}= names {frame.the_treatment.name!r}, the treatment, and partners are of different arms; "
+                "leave it out"
+            )
 
 
 def _width(each: Caliper, values: Array, kept: Bools) -> float:

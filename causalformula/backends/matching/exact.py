@@ -12,7 +12,7 @@ from causalformula.backends.matching.coarsened import coarsened_strata
 from causalformula.backends.matching.conditions import columns_of, covariate_values, idle_columns, metric_coordinates
 from causalformula.backends.matching.nearest import DESIGN_FACE, FACE, PAIRED, REDRAWN_PAIRS, set_numbers
 from causalformula.backends.matching.options import CEM, Exact
-from causalformula.backends.matching.words import left_out_notes
+from causalformula.backends.matching.words import cem_rebalance, left_out_notes
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.errors import DataError, counted
@@ -60,7 +60,8 @@ def held_strata(frame: ModelFrame, options: Exact, strata: Codes, line: str, wor
     weights = set_weights(strata, arm, target, frame.unit_weights)
     number = int(strata.max()) + 1
     design = DesignWeights(weights, subclass=set_numbers(strata), vcov="HC3", because=STRATIFIED)
-    notes = left_out_notes(frame, str(options.estimand), target, weights > 0, "no unit of the other arm is like them")
+    why, advice = "no unit of the other arm is like them", _fewer_strata(options)
+    notes = left_out_notes(frame, str(options.estimand), target, weights > 0, why, advice)
     return HeldDesign(
         design,
         target,
@@ -69,6 +70,12 @@ def held_strata(frame: ModelFrame, options: Exact, strata: Codes, line: str, wor
         {},
         tuple(notes),
     )
+
+
+def _fewer_strata(options: Exact) -> str:
+    """What leaves fewer strata without an arm."""
+    coarser = "coarser bins (cutpoints=, grouping=)" if isinstance(options, CEM) else "method='cem' (bins of numbers)"
+    return f"fewer covariates or {coarser}"
 
 
 def _refuse_empty(strata: Codes, options: Exact) -> None:
@@ -119,7 +126,7 @@ def _pairs_within(frame: ModelFrame, options: CEM, found: HeldDesign) -> HeldDes
     )
     why = "no unit of the other arm is in their stratum, or none is left there"
     notes = idle_columns(frame, covariate_values(frame), options.k2k_method, frame.unit_weights > 0)
-    notes += left_out_notes(frame, str(options.estimand), target, weights > 0, why)
+    notes += left_out_notes(frame, str(options.estimand), target, weights > 0, why, _fewer_strata(options))
     words = f"coarsened exact matching, then 1:1 pairs within strata ({counted(int(sets.max()) + 1, 'pair')})"
     return HeldDesign(design, target, words, found.lines, {}, tuple(notes))
 
@@ -177,6 +184,7 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     options=CEM,
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
+    estimand_words="the ATE without k2k=True",
     default_vcov="HC3",
     vcov_words="HC3; clustered by pairs with k2k=True",
     roles=UNSCORED,
@@ -187,7 +195,7 @@ def exact(frame: ModelFrame, options: Exact) -> HeldDesign:
     summary="coarsened exact matching",
     title="Coarsened exact matching",
     estimate=held_fit,
-    rebalance="Finer bins (cutpoints=) may help, or outcome({x}), which adjusts for what is left",
+    rebalance=cem_rebalance,
     exempt={
         "influence": FIXED,
         "stacking": FIXED,

@@ -19,6 +19,7 @@ from causalformula.backends.matching.conditions import (
     idle_columns,
     metric_coordinates,
     read_conditions,
+    refuse_treatment,
 )
 from causalformula.backends.matching.options import METRIC_WORDS, Nearest
 from causalformula.backends.matching.words import (
@@ -26,10 +27,12 @@ from causalformula.backends.matching.words import (
     discard_note,
     fewer_note,
     left_out_notes,
+    nearest_rebalance,
     nearest_words,
     one_armed_note,
     reused_note,
     tie_note,
+    unmatched_advice,
     unmatched_reason,
 )
 from causalformula.backends.outcomes import PotentialMeans
@@ -57,10 +60,11 @@ REDRAWN_PAIRS = (
     "matching every resample anew has no proof, and its repeated rows change the pairs. Resample the matched sets, as "
     "vcov='bootstrap ~ subclass', or use the default, clusters by subclass"
 )
-REDRAWN_REUSED = (
-    "resampling is not valid for nearest neighbours with replacement (Abadie and Imbens 2008). Use 'HC3', or 'AI', the "
-    "variance of Abadie and Imbens"
-)
+NOT_REDRAWN = "resampling is not valid for nearest neighbours with replacement (Abadie and Imbens 2008). Use "
+REDRAWN_REUSED = NOT_REDRAWN + "'HC3', or 'AI', the variance of Abadie and Imbens"
+REDRAWN_CORRECTED = NOT_REDRAWN + "'AI', the variance of Abadie and Imbens"
+# The covariance of a weighted regression whose estimate the variance of Abadie and Imbens is not of.
+WITHOUT_OWN = ("HC3", "the variance of Abadie and Imbens is of a plain difference in means, with no outcome model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,7 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     DataError
         If nobody can be matched.
     """
+    refuse_treatment(frame, options)
     if options.ties:
         return _tied_design(frame, options)
     arm = target_arm(frame, options)
@@ -101,7 +106,8 @@ def nearest_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     pool = np.flatnonzero(used & kept & (codes != arm))
     notes += one_armed_note(frame, conditions, matches.focal, pool)
     notes += fewer_note(frame, options, (matches.found >= 0).sum(axis=1), matches.wanted)
-    notes += left_out_notes(frame, str(options.estimand), focal, design.weights > 0, unmatched_reason(options, arm))
+    why, advice = unmatched_reason(options, arm), unmatched_advice(options)
+    notes += left_out_notes(frame, str(options.estimand), focal, design.weights > 0, why, advice)
     if options.replaced:
         notes += reused_note(frame, matches.found[matches.found >= 0], used)
     words = nearest_words(options)
@@ -147,7 +153,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         pairs,
         vcov="AI",
         because="the variance of this estimator (Abadie and Imbens 2006)",
-        redrawn=REDRAWN_REUSED,
+        redrawn=REDRAWN_CORRECTED if options.bias_adjust else REDRAWN_REUSED,
         discarded=None if kept.all() else ~kept,
         gaps=gaps,
     )
@@ -157,7 +163,8 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
     notes = [] if distance is None else list(distance.notes)
     if options.discard is not None and distance is not None:
         notes += discard_note(int((used & ~kept).sum()), distance.words)
-    notes += left_out_notes(frame, str(options.estimand), target, focal, "too few matches within the limits")
+    why, advice = "too few matches within the limits", unmatched_advice(options)
+    notes += left_out_notes(frame, str(options.estimand), target, focal, why, advice)
     notes += reused_note(frame, found.match, used)
     corrected = ", bias corrected" if options.bias_adjust else ""
     return HeldDesign(
@@ -169,6 +176,7 @@ def _tied_design(frame: ModelFrame, options: Nearest) -> HeldDesign:
         tuple(notes),
         Tied(found, options.bias_adjust, distance is not None and distance.estimated).outcomes,
         not options.bias_adjust,
+        WITHOUT_OWN,
     )
 
 
@@ -325,6 +333,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     treatments={Kind.BINARY},
     estimands=(ATT, ATC, ATE),
     forms={ATE: {"replace": True, "ties": True}},
+    estimand_words="the ATE with replace=True, ties=True",
     default_vcov="HC3",
     vcov_words="clustered by pairs; HC3 with replace=True",
     roles=MODELLED,
@@ -334,8 +343,7 @@ def _lines(frame: ModelFrame, options: Nearest, distance: Distance | None, condi
     summary="nearest neighbour matching",
     title="Nearest neighbour matching",
     estimate=held_fit,
-    rebalance="A caliper= (a narrower one, or one on {x} too) may help, or outcome({x}), which adjusts for what is "
-    "left",
+    rebalance=nearest_rebalance,
     exempt={
         "influence": "the matches are a fixed design: neither they nor the score are re-estimated",
         "stacking": "the matches are a fixed design: neither they nor the score are re-estimated",

@@ -74,8 +74,9 @@ class Nearest(DistanceOptions):
         A column: rows of one unit, of which only one can be a match.
     ties : bool
         With replacement: all units as near as the ``ratio``-th match are matches too and share its weight, and the
-        default covariance is Abadie and Imbens', as ``Matching::Match``. Distances are over the whole sample's
-        variances (``"scaled_euclidean"``), by its covariance (``"mahalanobis_all"``), or of a score. The ATE too.
+        default covariance of a difference in means is Abadie and Imbens', as ``Matching::Match`` (with an outcome model
+        or another measure it is HC3). Distances are over the whole sample's variances (``"scaled_euclidean"``), by its
+        covariance (``"mahalanobis_all"``), or of a score. The ATE too.
     tolerance : float
         Of ``ties``: squared distances (over variances) closer than this are ties.
     bias_adjust : bool
@@ -220,6 +221,14 @@ class Nearest(DistanceOptions):
                 "distance='glm', or name covariates, as caliper={'age': 2}"
             )
 
+    def _other(self) -> str:
+        return "is between covariates, and has no model" if self.metric else super()._other()
+
+    @property
+    def _known(self) -> tuple[str, ...]:
+        """Distances that are named by words; any other name is that of a column."""
+        return (*super()._known, *METRICS, WHOLE_SAMPLE)
+
     @property
     def metric(self) -> str:
         """The distance of covariates that ``distance=`` names; empty where it is a score."""
@@ -327,6 +336,7 @@ class CEM(Exact):
                 f"grouping={shown(self.grouping)}: give lists of levels that count as one, by covariate, as "
                 "{'race': [['white', 'hispan'], ['black']]}"
             )
+        _refuse_loose(self.grouping or {})
         flag("k2k", self.k2k)
         one_of("k2k_method", self.k2k_method, METRICS)
         if self.k2k_method != CEM.k2k_method and not self.k2k:
@@ -365,3 +375,13 @@ def _are_groups(value: Any) -> bool:
         isinstance(groups, (list, tuple)) and all(isinstance(group, (str, list, tuple)) for group in groups)
         for groups in value.values()
     )
+
+
+def _refuse_loose(grouping: Mapping[str, Any]) -> None:
+    """An ``OptionError`` for levels in one list, each a group by itself, which groups nothing."""
+    for name, groups in grouping.items():
+        if groups and all(isinstance(group, str) for group in groups):
+            raise OptionError(
+                f"grouping= of {name!r} is a list of groups, each a list of the levels that count as one: "
+                f"{{{name!r}: {[list(groups)]}}}"
+            )

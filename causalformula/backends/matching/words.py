@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.matching.conditions import Conditions
-from causalformula.backends.matching.options import Nearest
+from causalformula.backends.matching.options import CEM, Nearest
 from causalformula.errors import counted, some
+from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import Aside
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -17,6 +18,7 @@ from causalformula.numerics.matching.task import Task
 OTHER_ARM = {1: "controls", 0: "treated units"}
 # What discard= calls the units of the target.
 OWN_ARM = {1: "treated", 0: "control"}
+ADJUSTS = "outcome({x}), which adjusts for what is left"
 
 
 def nearest_words(options: Nearest) -> str:
@@ -42,7 +44,9 @@ def discard_note(dropped: int, words: str) -> list[str]:
     return [f"{counted(dropped, 'row')} discarded: {words} outside the common support"]
 
 
-def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bools, why: str = "") -> list[str]:
+def left_out_notes(
+    frame: ModelFrame, estimand: str, focal: Bools, matched: Bools, why: str = "", advice: str = ""
+) -> list[str]:
     """How many units of the target were not matched, and whose effect it then is.
 
     Parameters
@@ -50,6 +54,8 @@ def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bool
     focal : ndarray (n,) of bool
         Rows of the target, those that were discarded among them.
     matched : ndarray (n,) of bool
+    why, advice : str
+        What may have kept them from a match, and what may let more be matched.
     """
     lost = int((focal & ~matched).sum())
     if not lost:
@@ -59,7 +65,25 @@ def left_out_notes(frame: ModelFrame, estimand: str, focal: Bools, matched: Bool
     whom = f" with {treatment.name} = {treatment.levels[int(arms[0])]}" if len(arms) == 1 else ""
     rows = f"{lost} of {int(focal.sum())} rows{whom} {'is' if lost == 1 else 'are'} not matched"
     reason = f" ({why})" if why else ""
-    return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are"]
+    more = f". {advice[:1].upper()}{advice[1:]} may match more" if advice else ""
+    return [f"{rows}{reason}; the {estimand} is that of the {int((focal & matched).sum())} that are{more}"]
+
+
+def unmatched_advice(options: Nearest) -> str:
+    """What may let more units of the target be matched."""
+    ways = []
+    if any(each.width > 0 for each in options.calipers):
+        ways.append("a wider caliper=")
+    if any(each.width < 0 for each in options.calipers):
+        ways.append("a caliper= nearer to zero")
+    ways += ["fewer variables in exact="] if options.exact is not None else []
+    ways += ["other variables in antiexact="] if options.antiexact is not None else []
+    return " or ".join([*ways, *_replacing(options)])
+
+
+def _replacing(options: Nearest) -> list[str]:
+    """Replacement, where it is not there and can be."""
+    return ["replace=True"] if not options.replace and options.reuse_max is None and options.unit_id is None else []
 
 
 def unmatched_reason(options: Nearest, arm: int) -> str:
@@ -88,9 +112,9 @@ def fewer_note(frame: ModelFrame, options: Nearest, found: Codes, wanted: Codes)
         return []
     number = int(short.sum())
     have = "has" if number == 1 else "have"
-    more = "a smaller ratio=" if options.replaced else "a smaller ratio=, or replace=True,"
+    more = " or ".join(["a smaller ratio=", *_replacing(options)])
     told = f"{counted(number, 'row')} {have} fewer matches than ratio={options.ratio:g}"
-    return [f"{told}; {more} gives more of them all"]
+    return [f"{told}; with {more}, more of them have as many as asked for"]
 
 
 def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool: Codes) -> list[str]:
@@ -104,6 +128,26 @@ def one_armed_note(frame: ModelFrame, conditions: Conditions, focal: Codes, pool
     have = "1 stratum" if len(alone) == 1 else f"{len(alone)} strata"
     names = some([levels[k] for k in alone])
     return [f"{have} of {conditions.strata.name} with no unit to match with: {names}"]
+
+
+def nearest_rebalance(options: Nearest, column: str, numbers: bool) -> str:
+    """What may help where a covariate ``{x}`` is out of balance: levels have no caliper, and are matched exactly."""
+    if numbers:
+        may = "A caliper= (a narrower one" + (")" if options.ties else f", or one on {column} too)")
+        if options.metric and not options.ties:
+            may = f"A caliper on {column} (a narrower one), as caliper={{{column!r}: 0.2}},"
+    else:
+        exact = f"exact='{options.exact or '~'} {'+ ' if options.exact else ''}{symbol(column)}'"
+        may = exact if options.metric else f"A caliper= (a narrower one), or {exact},"
+    if options.bias_adjust:
+        return f"{may} may help; bias_adjust=True adjusts for what is left, if its regression is right"
+    return f"{may} may help, or {ADJUSTS}"
+
+
+def cem_rebalance(options: CEM, column: str, numbers: bool) -> str:
+    """The same of bins and of groups of levels."""
+    finer = "Finer bins (cutpoints=)" if numbers else "Smaller groups (grouping=)"
+    return f"{finer} may help, or {ADJUSTS}"
 
 
 def reused_note(frame: ModelFrame, matches: Codes, used: Bools) -> list[str]:

@@ -146,14 +146,14 @@ def _groups(design: DesignCore, cluster: str) -> tuple[Grouping, Bools]:
     """A column of the data, or the subclasses that the design made; and the rows (n,) that are in a group."""
     made = design.design_weights
     call = replace(design.call, made=made)
-    own = call.own_groups(cluster)
-    if own is not None:
-        return own, grouped(made, cluster)
     if cluster in OWN_GROUPINGS and cluster not in call.frame.table and made is not None and reuses(made):
         raise DataError(
             "matched sets overlap, as units are matches of several; there are no clusters of them whose balance could "
             "be read. summary(pair_dist=True) has the distances within pairs"
         )
+    own = call.own_groups(cluster)
+    if own is not None:
+        return own, grouped(made, cluster)
     return call.groups(cluster), np.ones(call.frame.n, dtype=bool)
 
 

@@ -33,6 +33,9 @@ def covariate_picture(
     known = {c.name: Column(c.name, c.values, ("0", "1") if c.binary and panel is draw_density else ()) for c in found}
     known |= {column.name: column for column in columns}
     arms, before, weighted = named(design), design.call.frame.unit_weights, after(design)
+    if isinstance(covariate, str) and covariate not in known:  # a factor's levels, each as a covariate
+        levels = [c.name for c in found if c.source == covariate]
+        covariate = (levels if len(levels) > 1 else levels[0]) if levels else covariate
     if covariate is None:
         first = next((c.name for c in found if not c.binary), columns[0].name)
         return one(panel, known[first], arms, before, weighted, ax)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import DesignWeights
 from causalformula.backends.options import Options
@@ -50,10 +52,10 @@ def imbalance_notes(frame: ModelFrame, options: Options, record: Record, made: D
     if not len(found.values):
         return ()
     adjusted = [_adjusted(frame, covariate) for covariate in found.covariates]
-    return (_text(found, frame, record, str(options.estimand), adjusted),)
+    return (_text(found, frame, record, options, adjusted),)
 
 
-def _text(found: Imbalance, frame: ModelFrame, record: Record, estimand: str, adjusted: Sequence[bool]) -> str:
+def _text(found: Imbalance, frame: ModelFrame, record: Record, options: Options, adjusted: Sequence[bool]) -> str:
     worst, value = found.covariates[0], format_each(found.values[:1], 2)[0]
     others = len(found.values) - 1
     more = f", and {others} other covariate{'' if others == 1 else 's'}" if others else ""
@@ -64,10 +66,19 @@ def _text(found: Imbalance, frame: ModelFrame, record: Record, estimand: str, ad
         left = some([c.name for c, there in zip(found.covariates, adjusted, strict=True) if not there], 3)
         text += f"; the outcome model does not adjust for {left}"
     first = next(c for c, there in zip(found.covariates, adjusted, strict=True) if not there)
-    help_ = record.rebalance.replace(OVERLAP, "") if estimand != ATE else record.rebalance
+    return f"{text}. {_help(frame, record, options, first)}"
+
+
+def _help(frame: ModelFrame, record: Record, options: Options, covariate: Covariate) -> str:
+    """What may help: the options' advice, or the method's."""
     if frame.the_treatment.kind is Kind.CONTINUOUS:
-        help_ = DOSE
-    return f"{text}. {help_.replace('{x}', first.source)}"
+        return DOSE.replace("{x}", covariate.source)
+    text = record.rebalance
+    if not isinstance(text, str):
+        column = next(name for names in _columns(frame, covariate) for name in names if name in frame.table)
+        text = text(options, column, isinstance(frame.table.named(column), np.ndarray))
+    text = text if str(options.estimand) == ATE else text.replace(OVERLAP, "")
+    return text.replace("{x}", covariate.source)
 
 
 def measured_by(frame: ModelFrame, covariate: Covariate) -> str:
@@ -79,7 +90,13 @@ def measured_by(frame: ModelFrame, covariate: Covariate) -> str:
 
 def _adjusted(frame: ModelFrame, covariate: Covariate) -> bool:
     """Whether every variable of a covariate stands in the outcome model."""
+    inside = {name for role in ADJUSTING if role in frame.bodies for name in variables(frame.bodies[role])}
+    return all(names and set(names) <= inside for names in _columns(frame, covariate))
+
+
+def _columns(frame: ModelFrame, covariate: Covariate) -> list[tuple[str, ...]]:
+    """Columns of the data that each variable of a covariate is made of; none for a variable that is not the model's."""
     terms = frame.design(PROPENSITY).recipe.terms
     nodes = dict(zip(terms.labels, terms.variables, strict=True))
-    inside = {name for role in ADJUSTING if role in frame.bodies for name in variables(frame.bodies[role])}
-    return all(label in nodes and set(variables(nodes[label])) <= inside for label in covariate.source.split(" * "))
+    labels = covariate.source.split(" * ")
+    return [tuple(variables(nodes[label])) if label in nodes else () for label in labels]

@@ -26,7 +26,7 @@ from causalformula.plots.weights import weights as draw_weights
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.distributions import covariate_picture
 from causalformula.results.designs.loves import love
-from causalformula.results.designs.scores import abilities, after, equal_arms, lacking, named, score_of
+from causalformula.results.designs.scores import SCORED, abilities, after, equal_arms, lacking, named, score_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,7 +209,8 @@ def draw(design: DesignCore, kind: str, ax: Axes | None, options: Mapping[str, A
     has = abilities(design)
     if need and need not in has:
         there = ", ".join(repr(k) for k, (*_, needs) in KINDS.items() if not needs or needs in has)
-        end = "; cf.design(formula, data, 'ipw') has a score" if has and need in ("distance", "score") else ""
+        scored = SCORED.get(design.call.record.name, "cf.design(formula, data, 'ipw') has a score")
+        end = f"; {scored}" if has and need in ("distance", "score") else ""
         raise CapabilityError(
             f"there is no plot {kind!r} here: {lacking(design, need)}. Plots that this design has: {there}{end}"
         )

@@ -66,8 +66,13 @@ SCORELESS = {
     "ebal": "finds weights that balance the covariates without a propensity score",
     "energy": "finds weights that balance the covariates without a propensity score",
     "ipt": "fits a model of its own for each arm, so there is no one propensity score",
+    "nearest": "matches on a distance of covariates here, without a propensity score",
     "cbps": "fits a model of its own for each arm but the focal one, so there is no one propensity score",
 }
+
+
+# What has one, where it is not another method.
+SCORED = {"nearest": "distance='glm', or mahvars= beside it, has a score"}
 
 
 def abilities(design: DesignCore) -> set[str]:

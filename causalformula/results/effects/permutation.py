@@ -116,7 +116,7 @@ def permutation_test(
             "permute within strata"
         )
     lost = (f"{failed} of {len(draws)} assignments could not be fitted and were left out",) if failed else ()
-    notes = (*lost, *estimate_notes(result))
+    notes = (*lost, *_told_of_sets(result), *estimate_notes(result))
     p = permutation_p(observed, draws[good], alternative, exact=exact)
     return PermutationTest(
         _table(result, observed, p, statistic), draws[good], exact, assignments.count, seed, design, alternative, notes
@@ -164,6 +164,18 @@ def _assignments(result: ResultCore, strata: str | None, cluster: str | None) ->
     )
     text = f"{treatment.name} permuted over " + ("rows" if cluster is None else f"clusters of {cluster}")
     return found, text + ("" if strata is None else f" within strata of {strata}")
+
+
+def _told_of_sets(result: ResultCore) -> tuple[str, ...]:
+    """A note that matched sets, or strata, are no blocks of the assignment."""
+    made = result.fit.design
+    if made.pairs is None and made.subclass is None:
+        return ()
+    sets = "strata" if made.strata else "matched sets"
+    return (
+        f"Note: {sets} are made anew under each assignment, and the treatment is not permuted within them: the test "
+        "takes it as drawn without regard to them",
+    )
 
 
 def _random(assignments: Assignments, reps: int, seed: int) -> Any:

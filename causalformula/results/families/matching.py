@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from causalformula.backends.fit import Held
 from causalformula.diagnostics.matched_covariates import variable_names
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, counted
 from causalformula.results.design import Design
 from causalformula.results.designs.matched import MatchSummary, match_summary, sample_sizes
 from causalformula.results.designs.pairs import match_matrix, pair_data
@@ -135,5 +135,9 @@ def matched_text(design: MatchedDesign[R]) -> str:
     lines.append(f" - covariates: {', '.join(names) if len(names) <= MOST_NAMES else 'too many to name'}")
     if frame.dropped:
         lines.append(missing_line(frame))
+    idle = frame.n - frame.nobs
+    if idle:
+        takes = "takes no part, and is" if idle == 1 else "take no part, and are"
+        lines.append(f"Note: {counted(idle, 'row')} of sampling weight zero {takes} not counted")
     lines += [f"Note: {note}" for note in design_notes(design)]
     return f"A matched design\n{how}" + "\n".join(lines)
