@@ -576,7 +576,7 @@ WRONG = [
     ({"discard": (0.9, 0.99)}, DataError, "leaves no row"),
     ({"stabilize": True, "estimand": "ATT"}, OptionError, "for the ATE"),
     ({"density": "normal"}, OptionError, "dnorm"),
-    ({"model": "forest"}, OptionError, "predict_proba"),
+    ({"model": "forst"}, OptionError, "did you mean 'forest'"),
     ({"model": dict}, OptionError, r"dict is a class; give an object of it, model=dict\(\)"),
     ({"trim": "99"}, OptionError, "how many weights to trim"),
     ({"trim": True}, OptionError, "how many weights to trim"),

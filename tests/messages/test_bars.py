@@ -122,9 +122,12 @@ def test_instruments_of_fixest(verb, text):
     assert ("to come" in str(error.value)) == planned("iv")
 
 
-def test_roles_of_methods_to_come_are_pointed_at():
-    with pytest.raises(cf.CapabilityError, match=r"(?s)iv\(\.\.\.\) is part of the grammar.*\n +\^$"):
-        cf.fit("y ~ treat(a) + iv(h)", TREATED)
+@pytest.mark.parametrize(
+    ("role", "text"), [("iv(h)", r"method='dml' reads it"), ("fe(h)", r"method that is not available yet")]
+)
+def test_roles_of_methods_to_come_are_pointed_at(role, text):
+    with pytest.raises(cf.CapabilityError, match=rf"(?s){text}.*\n +\^+$"):
+        cf.fit(f"y ~ treat(a) + {role}", TREATED)
 
 
 @pytest.mark.parametrize(
