@@ -56,7 +56,7 @@ def on_a_score(n: int = 1_000_000) -> Case:
     for name, (most, call) in more.items():
         calls[name] = silent(call)
         limits.append(Limit(name, "floor", most))
-    return Case(f"(i) nearest on a score, n = {n:.0e}", calls, tuple(limits), rounds=2)
+    return Case(f"(k) nearest on a score, n = {n:.0e}", calls, tuple(limits), rounds=2)
 
 
 def on_covariates(n: int = 20_000) -> Case:
@@ -69,7 +69,7 @@ def on_covariates(n: int = 20_000) -> Case:
         "floor": lambda: floors.nearest_in_space(Z, focal, pool),
         "ours": lambda: match_in_space(Z, task)[:, 0],
     }
-    return Case(f"(j) nearest on ten covariates, n = {n:.0e}", calls, (Limit("ours", "floor", 2),), rounds=3)
+    return Case(f"(l) nearest on ten covariates, n = {n:.0e}", calls, (Limit("ours", "floor", 2),), rounds=3)
 
 
 MATCHING: tuple[Callable[[], Case], ...] = (on_a_score, on_covariates)

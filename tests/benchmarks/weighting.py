@@ -76,7 +76,7 @@ def comparison() -> Case:
         ])  # fmt: skip
 
     calls = {"ours": ours, "floor": fits}
-    return Case("(i) compare of eight methods, n = 1e5, k = 10", calls, (Limit("ours", "floor", 1),), rounds=2)
+    return Case("(j) compare of eight methods, n = 1e5, k = 10", calls, (Limit("ours", "floor", 1),), rounds=2)
 
 
 def balance_table() -> Case:
