@@ -59,6 +59,8 @@ def jitter(
     -------
     Axes
     """
+    from matplotlib.colors import to_rgba
+
     ax = new_axes(ax, 1.2 + 0.9 * len(bands))
     full = np.any([inside for inside, empty in zip(bands.values(), hollow, strict=True) if not empty], axis=0)
     heights = np.random.default_rng(0).uniform(-STRAY, STRAY, len(distance))
@@ -68,10 +70,8 @@ def jitter(
     unit = _unit(weights[full], usual)
     for k, (here, colour, empty) in enumerate(zip(drawn, colours, hollow, strict=True)):
         area = np.full(int(here.sum()), usual) if empty else unit * weights[here]
-        face = "none" if empty else (colour, 0.3)
-        ax.scatter(
-            distance[here], k + heights[here], s=area, facecolors=face, edgecolors=[(colour, 0.75)], linewidths=0.7
-        )
+        face, edge = "none" if empty else to_rgba(colour, 0.3), to_rgba(colour, 0.75)
+        ax.scatter(distance[here], k + heights[here], s=area, facecolors=face, edgecolors=[edge], linewidths=0.7)
     ends = (len(bands) - 0.5, -0.5)
     for cut_at in cuts:
         ax.plot([cut_at, cut_at], ends, color=GREY, linewidth=1, linestyle=":", zorder=1)
