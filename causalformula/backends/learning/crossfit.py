@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -31,14 +32,19 @@ class Task:
     learner : Learner
     kind : {"regression", "classification"}
     features : Features
-    y : ndarray (n,) or (n, repeats)
-        Numbers, or codes 0..K-1 of classes; a column for each repetition where the target comes from another estimate.
+    y : ndarray (n,), (n, repeats) or (n, repeats, folds)
+        Numbers, or codes 0..K-1 of classes; where the target comes from another estimate a column for each repetition,
+        and where that estimate held a fold out too, one for each fold.
     rows : ndarray (n,) of bool, optional
         Rows that it is learned from; all where not given.
     classes : int
         Number of classes.
     option : str
         Which of the method's options the learner was given in, for messages.
+    settings : tuple of Features
+        Features that are predicted from beside the rows' own, as under each level of the treatment.
+    precision : ndarray of y's shape, optional
+        How much each row's target counts, beside sampling weights.
     """
 
     name: str
@@ -49,10 +55,32 @@ class Task:
     rows: Bools | None = None
     classes: int = 2
     option: str = "model"
+    settings: tuple[Features, ...] = ()
+    precision: Array | None = None
 
-    def target(self, repeat: int) -> Array:
-        """What is learned in a repetition (n,)."""
-        return self.y if self.y.ndim == 1 else self.y[:, repeat]
+    def target(self, repeat: int, fold: int = 0) -> Array:
+        """What is learned in a repetition without a fold (n,)."""
+        return _column(self.y, repeat, fold)
+
+    def weights(self, sampling: Array | None, repeat: int, fold: int) -> Array | None:
+        """How much each row counts in a repetition without a fold (n,); None where all count the same."""
+        if self.precision is None:
+            return sampling
+        own = _column(self.precision, repeat, fold)
+        return own if sampling is None else own * sampling
+
+    @property
+    def width(self) -> tuple[int, ...]:
+        """Shape of one row's prediction."""
+        return (self.classes,) if self.kind == "classification" else ()
+
+    def means(self, values: Array) -> Array:
+        """Predicted numbers, or the probabilities of the second of two classes."""
+        return values[..., 1] if self.kind == "classification" else values
+
+
+def _column(values: Array, repeat: int, fold: int) -> Array:
+    return np.asarray(values[(slice(None), repeat, fold)[: values.ndim]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +94,25 @@ class Learned:
         Probabilities of classes.
     told : tuple of str
         What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    at : ndarray (n, repeats, settings)
+        Means under the task's settings.
+    everywhere : ndarray (n, repeats, folds), optional
+        The mean that the learner without each fold predicts of every row, where that was asked for.
+    models : tuple
+        The fitted learners, where they were asked for.
     """
 
     task: Task
     predictions: Array
     told: tuple[str, ...] = ()
+    at: Array = field(default_factory=lambda: np.empty((0, 0, 0)))
+    everywhere: Array | None = None
+    models: tuple[Any, ...] = ()
+
+    @property
+    def means(self) -> Array:
+        """Predicted means (n, repeats)."""
+        return self.task.means(self.predictions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +125,13 @@ class _Job:
 
 
 def cross_fit(
-    tasks: Sequence[Task], folds: Folds, weights: Array | None, n_jobs: int | None = None, words: str = "Cross-fitting"
+    tasks: Sequence[Task],
+    folds: Folds,
+    weights: Array | None,
+    n_jobs: int | None = None,
+    words: str = "Cross-fitting",
+    everywhere: bool = False,
+    keep: bool = False,
 ) -> list[Learned]:
     """Predictions of every task for every row and repetition.
 
@@ -96,6 +144,10 @@ def cross_fit(
         Sampling weights; rows of weight zero train nothing.
     n_jobs : int, optional
         As joblib's configuration has it where not given.
+    everywhere : bool
+        Whether every learner predicts all rows too, and not its own fold alone.
+    keep : bool
+        Whether the fitted learners are kept.
 
     Raises
     ------
@@ -110,53 +162,102 @@ def cross_fit(
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]
     work = list(zip(jobs, seeds, strict=True))
-    found = spread(partial(_predicted, list(tasks), folds, weights), work, n_jobs, words)
-    out = [
-        np.full((len(folds.codes), folds.repeats, *((task.classes,) if task.kind == "classification" else ())), np.nan)
-        for task in tasks
-    ]
+    found = spread(partial(_job, list(tasks), folds, weights, everywhere, keep), work, n_jobs, words)
+    shape = (len(folds.codes), folds.repeats)
+    out = [np.full((*shape, *task.width), np.nan) for task in tasks]
+    at = [np.full((*shape, len(task.settings)), np.nan) for task in tasks]
+    wide = [np.full((*shape, folds.size), np.nan) for task in tasks if everywhere]
     told: list[list[str]] = [[] for _ in tasks]
-    for job, (values, said) in zip(jobs, found, strict=True):
-        out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = values
-        if said:
-            told[job.task].append(said)
-    return [Learned(task, values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
+    models: list[list[Any]] = [[] for _ in tasks]
+    for job, done in zip(jobs, found, strict=True):
+        inside, t, r = folds.inside(job.repeat, job.fold), job.task, job.repeat
+        out[t][inside, r], at[t][inside, r] = done.values, done.at
+        if done.everywhere is not None:
+            wide[t][:, r, job.fold] = done.everywhere
+        told[t] += [done.told] if done.told else []
+        models[t] += [done.model] if keep else []
+    return [
+        Learned(task, out[t], tuple(told[t]), at[t], wide[t] if everywhere else None, tuple(models[t]))
+        for t, task in enumerate(tasks)
+    ]
 
 
-def _predicted(
-    tasks: Sequence[Task], folds: Folds, weights: Array | None, piece: tuple[_Job, int]
-) -> tuple[Array, str]:
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """What one fit predicts, and says of itself."""
+
+    values: Array
+    at: Array
+    everywhere: Array | None
+    told: str
+    model: Any
+
+
+def _job(
+    tasks: Sequence[Task], folds: Folds, weights: Array | None, everywhere: bool, keep: bool, piece: tuple[_Job, int]
+) -> _Done:
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
     inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
+    w = task.weights(weights, job.repeat, job.fold)
     if task.rows is not None:
         train = train & task.rows
-    if weights is not None:
-        train = train & (weights > 0)
+    if w is not None:
+        train = train & (w > 0)
     where = _where(task, job, folds)
     if not train.any():
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    if task.kind == "classification" and len(only := np.unique(task.target(job.repeat)[train])) == 1:
-        return _constant(task, int(only[0]), int(inside.sum()), where)
-    model = task.learner.make(task.kind, task.features, seed)
+    model = _trained(task, train, task.target(job.repeat, job.fold)[train], w, seed, where)
+    read = task.learner.matrix
+    values = predicted(model, task, read(task.features)[inside], where)
+    at = [task.means(predicted(model, task, read(each)[inside], where)) for each in task.settings]
+    wide = task.means(predicted(model, task, read(task.features), where)) if everywhere else None
+    columns = np.column_stack(at) if at else np.empty((len(values), 0))
+    return _Done(values, columns, wide, str(getattr(model, "told_", "")), model if keep else None)
+
+
+def _trained(task: Task, train: Bools, target: Array, weights: Array | None, seed: int, where: str) -> Any:
+    """The learner, fitted to the rows that it may see."""
+    if task.kind == "classification" and len(only := np.unique(target)) == 1:
+        return _constant(task, int(only[0]), where)
     X = task.learner.matrix(task.features)
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
-    try:
-        fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
+    with _named(task, where):
+        model = task.learner.make(task.kind, task.features, seed)
+        fitted = _fit(model, X[train], target, None if weights is None else weights[train])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
-        values = _values(fitted, X[inside], task)
-    except CausalFormulaError as error:
-        raise type(error)(f"{where}: {error}") from None
-    except Exception as error:
-        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
+    return fitted
+
+
+def predicted(model: Any, task: Task, X: Array, where: str) -> Array:
+    """What a fitted learner predicts from the columns that it reads, of any rows (m,) or (m, classes).
+
+    Raises
+    ------
+    DataError
+        Where it fails, or predicts what is no number or no probability.
+    """
+    with _named(task, where):
+        values = _values(model, X, task)
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"{where} predicts what are no probabilities")
-    return values, str(getattr(fitted, "told_", ""))
+    return values
+
+
+@contextmanager
+def _named(task: Task, where: str) -> Iterator[None]:
+    """Errors inside a fold, naming it and the learner."""
+    try:
+        yield
+    except CausalFormulaError as error:
+        raise type(error)(f"{where}: {error}") from None
+    except Exception as error:
+        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
 
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
@@ -174,13 +275,24 @@ def _given(task: Task) -> str:
     return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
-def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, str]:
+def _constant(task: Task, code: int, where: str) -> Constant:
     """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
     if task.rows is None:
         raise DataError(f"{where}: all rows outside the fold have the same value; use fewer folds, or others")
-    values = np.zeros((rows, task.classes))
-    values[:, code] = 1.0
-    return values, "constant in a fold"
+    return Constant(code)
+
+
+class Constant:
+    """What predicts the one class that its rows had."""
+
+    told_ = "constant in a fold"
+
+    def __init__(self, code: int):
+        self.classes_ = np.array([code])
+
+    def predict_proba(self, X: Array) -> Array:
+        """Ones."""
+        return np.ones((len(X), 1))
 
 
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:
