@@ -207,6 +207,8 @@ class Fit:
         Nuisance functions that were learned and cross-fitted: by name, their predictions.
     folds : Folds, optional
         Of the cross-fitting.
+    units : Units, optional
+        Learners of unit effects, for methods that have them.
     """
 
     answer: Answer
@@ -221,6 +223,7 @@ class Fit:
     given: tuple[str, ...] = ()
     learned: Mapping[str, Any] = field(default_factory=dict)
     folds: Any = None
+    units: Any = None
 
     @classmethod
     def of(

@@ -45,6 +45,8 @@ class Task:
         Features that are predicted from beside the rows' own, as under each level of the treatment.
     precision : ndarray of y's shape, optional
         How much each row's target counts, beside sampling weights.
+    everywhere : bool
+        Whether the learner without a fold predicts all rows too, and not its own fold alone.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Task:
     option: str = "model"
     settings: tuple[Features, ...] = ()
     precision: Array | None = None
+    everywhere: bool = False
 
     def target(self, repeat: int, fold: int = 0) -> Array:
         """What is learned in a repetition without a fold (n,)."""
@@ -97,7 +100,7 @@ class Learned:
     at : ndarray (n, repeats, settings)
         Means under the task's settings.
     everywhere : ndarray (n, repeats, folds), optional
-        The mean that the learner without each fold predicts of every row, where that was asked for.
+        The mean that the learner without each fold predicts of every row, where the task asks for it.
     models : tuple
         The fitted learners, where they were asked for.
     """
@@ -130,7 +133,6 @@ def cross_fit(
     weights: Array | None,
     n_jobs: int | None = None,
     words: str = "Cross-fitting",
-    everywhere: bool = False,
     keep: bool = False,
 ) -> list[Learned]:
     """Predictions of every task for every row and repetition.
@@ -144,8 +146,6 @@ def cross_fit(
         Sampling weights; rows of weight zero train nothing.
     n_jobs : int, optional
         As joblib's configuration has it where not given.
-    everywhere : bool
-        Whether every learner predicts all rows too, and not its own fold alone.
     keep : bool
         Whether the fitted learners are kept.
 
@@ -162,24 +162,21 @@ def cross_fit(
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]
     work = list(zip(jobs, seeds, strict=True))
-    found = spread(partial(_job, list(tasks), folds, weights, everywhere, keep), work, n_jobs, words)
+    found = spread(partial(_job, list(tasks), folds, weights, keep), work, n_jobs, words)
     shape = (len(folds.codes), folds.repeats)
     out = [np.full((*shape, *task.width), np.nan) for task in tasks]
     at = [np.full((*shape, len(task.settings)), np.nan) for task in tasks]
-    wide = [np.full((*shape, folds.size), np.nan) for task in tasks if everywhere]
+    wide = [np.full((*shape, folds.size), np.nan) if task.everywhere else None for task in tasks]
     told: list[list[str]] = [[] for _ in tasks]
     models: list[list[Any]] = [[] for _ in tasks]
     for job, done in zip(jobs, found, strict=True):
         inside, t, r = folds.inside(job.repeat, job.fold), job.task, job.repeat
         out[t][inside, r], at[t][inside, r] = done.values, done.at
-        if done.everywhere is not None:
-            wide[t][:, r, job.fold] = done.everywhere
+        if (whole := wide[t]) is not None:
+            whole[:, r, job.fold] = done.everywhere
         told[t] += [done.told] if done.told else []
         models[t] += [done.model] if keep else []
-    return [
-        Learned(task, out[t], tuple(told[t]), at[t], wide[t] if everywhere else None, tuple(models[t]))
-        for t, task in enumerate(tasks)
-    ]
+    return [Learned(task, out[t], tuple(told[t]), at[t], wide[t], tuple(models[t])) for t, task in enumerate(tasks)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,9 +190,7 @@ class _Done:
     model: Any
 
 
-def _job(
-    tasks: Sequence[Task], folds: Folds, weights: Array | None, everywhere: bool, keep: bool, piece: tuple[_Job, int]
-) -> _Done:
+def _job(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool, piece: tuple[_Job, int]) -> _Done:
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
@@ -212,7 +207,7 @@ def _job(
     read = task.learner.matrix
     values = predicted(model, task, read(task.features)[inside], where)
     at = [task.means(predicted(model, task, read(each)[inside], where)) for each in task.settings]
-    wide = task.means(predicted(model, task, read(task.features), where)) if everywhere else None
+    wide = task.means(predicted(model, task, read(task.features), where)) if task.everywhere else None
     columns = np.column_stack(at) if at else np.empty((len(values), 0))
     return _Done(values, columns, wide, str(getattr(model, "told_", "")), model if keep else None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,10 @@ from causalformula.backends.learning.objects import (
 )
 from causalformula.backends.options import shown
 from causalformula.errors import OptionError, choose
-from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, as_factor
+from causalformula.formula.matrix.recipe import LOGICAL_LEVELS, Prepared, Recipe
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
+from causalformula.frame.replay import Replay
 from causalformula.numerics.arrays import Array, Bools
 
 GLM = "glm"
@@ -51,18 +52,37 @@ class Features:
 def features(frame: ModelFrame, part: Part) -> Features:
     """The covariates of one of the frame's designs."""
     design = frame.design(part)
+    found = {i: design.recipe.blocks[i].prepare(design.values[i]) for i in sorted(design.recipe.blocks)}
+    return _features(design.recipe, found, design.X)
+
+
+def features_of(frame: ModelFrame, part: Part, data: Any) -> tuple[Features, Any]:
+    """The same of other data, NaN wherever a variable is missing, and row labels.
+
+    Raises
+    ------
+    FormulaError
+        If a column is not there.
+    DataError
+        For a level that was not there at the fit, or a column of another kind.
+    """
+    recipe = frame.design(part).recipe
+    found, X, index = Replay(recipe, memory=frame.memory).prepared(data)
+    return _features(recipe, found, X), index
+
+
+def _features(recipe: Recipe, found: Mapping[int, Prepared], X: Array) -> Features:
     columns, categories = [], []
-    for value in design.values.values():
-        if isinstance(value, (Factor, Strings)):
-            columns.append(as_factor(value).codes.astype(float)[:, None])
-        else:
-            found = value.values if isinstance(value, Matrix) else value.codes if isinstance(value, Logical) else value
-            columns.append(np.asarray(found, dtype=float).reshape(frame.n, -1))
-        categories += [isinstance(value, (Factor, Strings))] * columns[-1].shape[1]
-    coded = np.hstack(columns) if columns else np.empty((frame.n, 0))
-    X = design.X[:, 1:] if design.intercept else design.X
-    names = design.names[1:] if design.intercept else design.names
-    return Features(np.ascontiguousarray(X), names, coded, np.array(categories, dtype=bool))
+    for place in sorted(found):
+        each = found[place]
+        codes = each.codes
+        own = each.arrays if codes is None else [np.where(codes < 0, np.nan, codes.astype(float))]
+        columns += [np.asarray(column, dtype=float) for column in own]
+        levels = each.block.levels
+        categories += [levels is not None and levels != LOGICAL_LEVELS] * len(own)
+    coded = np.column_stack(columns) if columns else np.empty((len(X), 0))
+    skip = int(recipe.terms.intercept)
+    return Features(np.ascontiguousarray(X[:, skip:]), recipe.names[skip:], coded, np.array(categories, dtype=bool))
 
 
 Maker = Callable[[str, Features, int], Any]
