@@ -78,6 +78,14 @@ def _potential(frame: ModelFrame, options: CrossFitOptions, part: CrossFitted) -
     return PotentialMeans(frame, options, partial(learned_means, frame, options, part), frame.unit_weights)
 
 
+def refitted(frame: ModelFrame, options: CrossFitOptions, units: Units) -> Units:
+    """The learners of unit effects fitted to a reweighted frame, in the same folds."""
+    kind, surfaces = units.kind, Surfaces.of(frame)
+    seen, tasks = seen_of(frame, learned_outcome(frame, options)[0]), kind.first(frame, options, surfaces)
+    first = first_step(tasks if kind.nested else {}, units.folds, frame.weights, units.bounds)
+    return replace(units, models=_whole(frame, options, kind, tasks, first, seen, surfaces), first={}, held=None)
+
+
 def _everywhere(tasks: Mapping[str, Task], kind: MetaLearner) -> dict[str, Task]:
     """Where a last step learns from the first's predictions of other folds, and is held out with them."""
     direct = kind.targets is not None and not kind.nested
