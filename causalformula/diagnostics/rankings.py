@@ -76,8 +76,10 @@ class Ranking:
     def units(self) -> tuple[Codes, int]:
         """The unit that half-samples draw of each ordered row, and how many there are."""
         if self.clusters is None:
+            if len(self.order) == self.rows:
+                return self.order, self.rows
             used = np.sort(self.order)
-            return (self.order if len(used) == self.rows else np.searchsorted(used, self.order)), len(used)
+            return np.searchsorted(used, self.order), len(used)
         present, codes = np.unique(self.clusters[self.order], return_inverse=True)
         return codes, len(present)
 

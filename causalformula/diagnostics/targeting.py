@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -91,10 +91,9 @@ def half_sample_se(draws: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Top:
-    """Of one sample: running sums of weights and scores, and what they are at the shares."""
+    """Of one sample: the mean score, what the top shares gain per head, and the mean of the top."""
 
     share: Array
-    weights: Array
     mean: float
     gain: Array
     top: Array
@@ -195,20 +194,58 @@ def score_curve(
     Yadlowsky, S., Fleming, S., Shah, N., Brunskill, E. and Wager, S. (2021), Evaluating treatment prioritization rules
     via rank-weighted average treatment effects, arXiv:2111.07966.
     """
-    if kind not in KINDS:
-        raise OptionError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
-    value, random, usual = KINDS[kind]
-    target = usual if target is None else target
-    if target not in TARGETS:
+    given: dict[str, Any] = {"share": share, "weights": weights, "clusters": clusters, "reps": reps, "seed": seed}
+    return score_curves(scores, priority, (kind,), target=target, **given)[kind]
+
+
+def score_curves(
+    scores: Array,
+    priority: Array,
+    kinds: Sequence[str] = tuple(KINDS),
+    *,
+    target: str | None = None,
+    share: Array | None = None,
+    weights: Array | None = None,
+    clusters: Codes | None = None,
+    reps: int = REPS,
+    seed: int = 0,
+) -> dict[str, TargetingCurve]:
+    """Several kinds of curve by one sort, and on the same half-samples: each as of ``score_curve``.
+
+    Parameters
+    ----------
+    scores, priority, target, share, weights, clusters, reps, seed
+        As in ``score_curve``.
+    kinds : sequence of str
+        All by default.
+
+    Returns
+    -------
+    dict of str to TargetingCurve
+
+    Raises
+    ------
+    OptionError, DataError
+        As ``score_curve``.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise OptionError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
+    if target is not None and target not in TARGETS:
         raise OptionError(f"target must be 'AUTOC' or 'QINI', not {target!r}")
+    targets = {kind: KINDS[kind][2] if target is None else target for kind in kinds}
     share = checked_shares(share)
     ranking = Ranking.of(priority, weights, clusters)
     columns = ranking.columns(numbers("the scores", scores, ranking.rows))
-    top, area = _read(columns, ranking.ends, share, target)
-    draws = ranking.halves(columns, partial(_numbers, value, share, target), reps, seed)
+    top, areas = _read(columns, ranking.ends, share, set(targets.values()))
+    draws = ranking.halves(columns, partial(_numbers, targets, share), reps, seed)
+    draws = draws.reshape(reps, len(kinds), len(share) + 1)
     size = (len(ranking.order), ranking.units[1])
-    draws = draws.reshape(reps, len(share) + 1)
-    return TargetingCurve(kind, share, value(top), random(top), area, target, draws, seed, size)
+    curves = {}
+    for k, (kind, area) in enumerate(targets.items()):
+        value, random, _ = KINDS[kind]
+        curves[kind] = TargetingCurve(kind, share, value(top), random(top), areas[area], area, draws[:, k], seed, size)
+    return curves
 
 
 def checked_shares(share: Array | None) -> Array:
@@ -219,23 +256,25 @@ def checked_shares(share: Array | None) -> Array:
     return found
 
 
-def _numbers(value: Callable[[_Top], Array], share: Array, target: str, columns: Array, ends: Codes | None) -> Array:
-    top, area = _read(columns, ends, share, target)
-    return np.append(value(top), area)
+def _numbers(targets: Mapping[str, str], share: Array, columns: Array, ends: Codes | None) -> Array:
+    """Values and area of each kind, one after the other."""
+    top, areas = _read(columns, ends, share, set(targets.values()))
+    return np.concatenate([np.append(KINDS[kind][0](top), areas[area]) for kind, area in targets.items()])
 
 
-def _read(columns: Array, ends: Codes | None, share: Array, target: str) -> tuple[_Top, float]:
-    """The sums at the shares, and the area, of one sample in order."""
+def _read(columns: Array, ends: Codes | None, share: Array, targets: Collection[str]) -> tuple[_Top, dict[str, float]]:
+    """The sums at the shares, and the areas, of one sample in order."""
     w, s = columns if ends is None else (within_groups(column, ends) for column in columns)
     weight, score = running(w), running(s)
     total = float(weight[-1])
     mean = float(score[-1]) / total
     gain = np.interp(share * total, weight, score) / total
-    if target == "AUTOC":
-        area = float(w @ (score[1:] / weight[1:])) / total - mean
-    else:
-        area = float(w @ (score[1:] - mean * weight[1:])) / total**2
-    return _Top(share, weight, mean, gain, gain / share), area
+    areas = {}
+    if "AUTOC" in targets:
+        areas["AUTOC"] = float(w @ (score[1:] / weight[1:])) / total - mean
+    if "QINI" in targets:
+        areas["QINI"] = (float(w @ score[1:]) - mean * float(w @ weight[1:])) / total**2
+    return _Top(share, mean, gain, gain / share), areas
 
 
 def difference(first: Curve, second: Curve) -> Curve:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -119,8 +120,42 @@ def outcome_curve(
     Radcliffe, N. J. (2007), Using control groups to target on predicted lift, Direct Marketing Analytics Journal 3,
     14-21. Devriendt, F., Guns, T. and Verbeke, W. (2020), Learning to rank for uplift modeling, arXiv:2002.05897.
     """
-    if kind not in OUTCOME_KINDS:
-        raise OptionError(f"kind must be 'uplift' or 'qini', not {kind!r}")
+    given: dict[str, Any] = {"share": share, "weights": weights, "clusters": clusters, "reps": reps, "seed": seed}
+    return outcome_curves(y, treated, priority, (kind,), **given)[kind]
+
+
+def outcome_curves(
+    y: Array,
+    treated: Array,
+    priority: Array,
+    kinds: Sequence[str] = OUTCOME_KINDS,
+    *,
+    share: Array | None = None,
+    weights: Array | None = None,
+    clusters: Codes | None = None,
+    reps: int = REPS,
+    seed: int = 0,
+) -> dict[str, OutcomeCurve]:
+    """Both kinds of curve by one sort, and on the same half-samples: each as of ``outcome_curve``.
+
+    Parameters
+    ----------
+    y, treated, priority, share, weights, clusters, reps, seed
+        As in ``outcome_curve``.
+    kinds : sequence of str
+
+    Returns
+    -------
+    dict of str to OutcomeCurve
+
+    Raises
+    ------
+    OptionError, DataError
+        As ``outcome_curve``.
+    """
+    for kind in kinds:
+        if kind not in OUTCOME_KINDS:
+            raise OptionError(f"kind must be 'uplift' or 'qini', not {kind!r}")
     share = checked_shares(share)
     ranking = Ranking.of(priority, weights, clusters)
     y, t = numbers("the outcome", y, ranking.rows), two_arms(treated, ranking.rows)
@@ -128,23 +163,20 @@ def outcome_curve(
     if not columns[0].any() or not columns[1].any():
         raise DataError("an uplift curve compares two arms, and one of them has no rows")
     binary = bool(np.isin(y[ranking.order], (0.0, 1.0)).all())
-    found = partial(_numbers, kind, share, binary)
-    *values, area, coefficient = found(columns, ranking.ends)
-    end = float(_curve(kind, columns, ranking.ends)[1][-1])
-    draws = ranking.halves(columns, found, reps, seed).reshape(reps, len(share) + 2)
-    return OutcomeCurve(
-        kind,
-        share,
-        np.array(values),
-        share * end,
-        float(area),
-        "area",
-        draws,
-        seed,
-        (len(ranking.order), ranking.units[1]),
-        float(coefficient),
-        perfect_curve(kind, *columns.sum(axis=1).tolist()) if binary else None,
-    )
+    found = partial(_numbers, kinds, share, binary)
+    shape = (len(kinds), len(share) + 3)
+    whole = found(columns, ranking.ends).reshape(shape)
+    draws = ranking.halves(columns, found, reps, seed).reshape(reps, *shape)
+    size, cells = (len(ranking.order), ranking.units[1]), columns.sum(axis=1).tolist()
+    curves = {}
+    for k, kind in enumerate(kinds):
+        *_, area, coefficient, end = whole[k].tolist()
+        perfect = perfect_curve(kind, *cells) if binary else None
+        value, drawn = whole[k, : len(share)], draws[:, k, :-1]
+        curves[kind] = OutcomeCurve(
+            kind, share, value, share * end, area, "area", drawn, seed, size, coefficient, perfect
+        )
+    return curves
 
 
 def two_arms(treated: Array, n: int) -> Array:
@@ -158,25 +190,24 @@ def two_arms(treated: Array, n: int) -> Array:
     return t
 
 
-def _numbers(kind: str, share: Array, binary: bool, columns: Array, ends: Codes | None) -> Array:
-    """Values at the shares, area and coefficient of one sample in order."""
-    at, value = _curve(kind, columns, ends)
-    area = _beyond_random(at, value)
-    largest = _beyond_random(*perfect_curve(kind, *columns.sum(axis=1).tolist())) if binary else np.nan
-    coefficient = area / largest if largest != 0 else np.nan
-    return np.concatenate([np.interp(share, at, value), [area, coefficient]])
-
-
-def _curve(kind: str, columns: Array, ends: Codes | None) -> tuple[Array, Array]:
-    """Shares and values at each distinct priority, from (0, 0)."""
-    n1, n0, y1, y0 = (running(column) for column in columns)
+def _numbers(kinds: Sequence[str], share: Array, binary: bool, columns: Array, ends: Codes | None) -> Array:
+    """Of one sample in order and each kind, values at the shares, area, coefficient, and the curve's end."""
+    sums = [running(column) for column in columns]
     if ends is not None:
-        at = np.append(0, ends + 1)
-        n1, n0, y1, y0 = n1[at], n0[at], y1[at], y0[at]
-    return _values(kind, n1, n0, y1, y0)
+        steps = np.append(0, ends + 1)
+        sums = [column[steps] for column in sums]
+    found: list[Array] = []
+    for kind in kinds:
+        at, value = _values(kind, *sums)
+        area = _beyond_random(at, value)
+        largest = _beyond_random(*perfect_curve(kind, *(float(column[-1]) for column in sums))) if binary else np.nan
+        coefficient = area / largest if largest != 0 else np.nan
+        found += [np.interp(share, at, value), np.array([area, coefficient, value[-1]])]
+    return np.concatenate(found)
 
 
 def _values(kind: str, n1: Array, n0: Array, y1: Array, y0: Array) -> tuple[Array, Array]:
+    """Shares and values at each distinct priority, from (0, 0)."""
     sizes = n1 + n0
     whole = sizes[-1]
     controls = _mean(y0, n0)

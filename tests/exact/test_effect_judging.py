@@ -111,7 +111,7 @@ def test_losses_by_hand():
 
 
 def test_true_effects_gain_over_a_constant(study):
-    y, a, m, _, tau, scores = study
+    y, a, m, e, tau, scores = study
     for found in (r_loss(y, a, m, e, tau), dr_loss(scores, tau)):
         assert found.gain.estimate[0] > 3 * found.gain.std_error[0]
         assert found.effect == pytest.approx(1, abs=0.4)

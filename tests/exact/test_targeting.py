@@ -9,7 +9,7 @@ import pytest
 
 from causalformula.diagnostics.budget import policy_value
 from causalformula.diagnostics.rankings import Ranking, half
-from causalformula.diagnostics.targeting import TENTHS, difference, score_curve
+from causalformula.diagnostics.targeting import TENTHS, difference, score_curve, score_curves
 from causalformula.errors import DataError, OptionError
 
 SCORES, PRIORITY = np.array([4.0, 1.0, -1.0, 2.0]), np.array([9.0, 7.0, 3.0, 5.0])
@@ -154,6 +154,16 @@ def test_two_priorities_differ_on_the_same_halves(study):
     assert both.area_se == pytest.approx((one.draws - two.draws)[:, -1].std(ddof=1))
     nothing = difference(one, score_curve(scores, 2 * priority, reps=100))
     assert nothing.area == nothing.area_se == 0
+
+
+def test_all_curves_by_one_sort_are_those_of_each(study):
+    together = score_curves(*study, share=TENTHS, reps=10)
+    assert list(together) == ["toc", "uplift", "gain", "qini"]
+    for kind, curve in together.items():
+        alone = score_curve(*study, kind, share=TENTHS, reps=10)
+        assert (curve.area, curve.area_name) == (alone.area, alone.area_name)
+        for name in ("value", "random", "draws"):
+            np.testing.assert_array_equal(getattr(curve, name), getattr(alone, name))
 
 
 # ---- what a rule is worth --------------------------------------------------------------------------------------------

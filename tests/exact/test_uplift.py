@@ -7,7 +7,7 @@ import pytest
 
 from causalformula.diagnostics.rankings import half
 from causalformula.diagnostics.targeting import TENTHS, difference
-from causalformula.diagnostics.uplift import outcome_curve, uplift_at
+from causalformula.diagnostics.uplift import outcome_curve, outcome_curves, uplift_at
 from causalformula.errors import DataError, OptionError
 
 # by priority: treated 1, control 0, control 1, treated 0, and a tie of a treated 1 and a control 0
@@ -88,6 +88,16 @@ def test_standard_errors_are_those_of_halves(experiment, kind):
         np.testing.assert_allclose(draw, [*alone.value, alone.area, alone.coefficient], rtol=1e-10, atol=1e-12)
     spread = found.draws.std(axis=0, ddof=1)
     np.testing.assert_allclose([*found.std_error, found.area_se, found.coefficient_se], spread)
+
+
+def test_both_curves_by_one_sort_are_those_of_each(experiment):
+    together = outcome_curves(*experiment, share=TENTHS, reps=10)
+    assert list(together) == ["uplift", "qini"]
+    for kind, curve in together.items():
+        alone = outcome_curve(*experiment, kind, share=TENTHS, reps=10)
+        assert (curve.area, curve.coefficient) == (alone.area, alone.coefficient)
+        for name in ("value", "random", "draws", "perfect"):
+            np.testing.assert_array_equal(getattr(curve, name), getattr(alone, name))
 
 
 def test_two_priorities_differ_on_the_same_halves(experiment):
