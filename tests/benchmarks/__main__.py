@@ -6,6 +6,7 @@ import sys
 
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
 from tests.benchmarks.matching import MATCHING
+from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
 
 
@@ -18,7 +19,7 @@ def line(limit: Limit, ratio: float) -> str:
 def main() -> int:
     """Print every case; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING, *MATCHING):
+    for make in (*CASES, *WEIGHTING, *MATCHING, *TARGETING):
         case = make()
         seconds = timed(case)
         print(case.title)
