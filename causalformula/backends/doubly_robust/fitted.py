@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.distance import thin_arms
-from causalformula.backends.doubly_robust.nuisances import NuisanceOptions, Nuisances, Stacked
+from causalformula.backends.doubly_robust.nuisances import CrossFitOptions, Nuisances, Stacked
 from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.options import Options
@@ -18,7 +18,7 @@ from causalformula.numerics.arrays import Array, Codes
 
 
 def doubly_robust_fit(
-    frame: ModelFrame, options: NuisanceOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
+    frame: ModelFrame, options: CrossFitOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
 ) -> Fit:
     """The fit of any estimator that starts from both nuisance functions."""
     binary = frame.the_treatment.kind is Kind.BINARY
@@ -40,7 +40,7 @@ def doubly_robust_fit(
     )
 
 
-def _thin(frame: ModelFrame, options: NuisanceOptions, found: Nuisances) -> tuple[str, ...]:
+def _thin(frame: ModelFrame, options: CrossFitOptions, found: Nuisances) -> tuple[str, ...]:
     """Notes on arms whose residuals few rows carry."""
     codes, arm = frame.the_treatment.codes, target_arm(frame, options)
     w, _ = estimand_weights(found.each[0].P, codes, str(options.estimand), arm, frame.unit_weights)

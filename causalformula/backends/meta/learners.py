@@ -31,6 +31,7 @@ from causalformula.backends.meta.kinds import (
     X_LEARNER,
     MetaLearner,
     Seen,
+    robust_scores,
 )
 from causalformula.backends.meta.options import DRLearner, EffectOptions, RLearner, SLearner, TLearner, XLearner
 from causalformula.backends.meta.surfaces import Surfaces
@@ -42,6 +43,7 @@ from causalformula.backends.meta.units import (
     bounds_of,
     first_step,
     fitted_to_all,
+    held_out,
     joined,
     last_tasks,
     over,
@@ -63,19 +65,24 @@ def meta_fit(frame: ModelFrame, options: CrossFitOptions, kind: MetaLearner) -> 
     first = first_step(_everywhere(tasks, kind), folds, frame.weights, bounds)
     models = _whole(frame, options, kind, tasks, first, seen, surfaces)
     held = _held(frame, options, kind, first, seen, surfaces, folds)
-    units = Units(kind, models, seen.arms, bounds, folds, first.values, None if kind.nested else held)
     learned = {each.task.name: each for each in first.learned.values()}
     P = first.learned["treatment"].predictions
     found = of_learned(frame, options, np.moveaxis(held.means, 1, 2), P, learned, folds)
-    outcomes = RepeatedOutcomes.of(
-        [_potential(frame, options, part) for part in found.each if isinstance(part, CrossFitted)]
-    )
+    parts = [part for part in found.each if isinstance(part, CrossFitted)]
+    outcomes = RepeatedOutcomes.of([_potential(frame, options, part) for part in parts])
+    scores = np.mean([robust_scores(seen, part.m, part.P) for part in parts], axis=0)
+    units = Units(kind, models, seen.arms, bounds, folds, first.values, y, scores, None if kind.nested else held)
     words = f"{kind.name} ({found.words}), average by doubly robust scores"
     return replace(doubly_robust_fit(frame, options, found, outcomes, words), units=units)
 
 
 def _potential(frame: ModelFrame, options: CrossFitOptions, part: CrossFitted) -> PotentialMeans:
     return PotentialMeans(frame, options, partial(learned_means, frame, options, part), frame.unit_weights)
+
+
+def held_predictions(frame: ModelFrame, options: CrossFitOptions, units: Units) -> Predicted:
+    """Means and effects of rows that were not learned from (n, repeats, ...), made now where they are not there."""
+    return held_out(frame, options, units) if units.held is None else units.held
 
 
 def refitted(frame: ModelFrame, options: CrossFitOptions, units: Units) -> Units:

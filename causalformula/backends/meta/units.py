@@ -43,6 +43,10 @@ class Units:
     folds : Folds
     first : mapping of str to ndarray
         Cross-fitted predictions of the first step, by key.
+    y : ndarray (n,)
+        The outcome.
+    scores : ndarray (n, K)
+        Doubly robust scores of the mean under each arm, over the repetitions.
     held : Predicted, optional
         For rows that took no part in the learning, a column for each repetition: (n, repeats, ...); made on demand
         (``held_out``) where the learner's last step learns from cross-fitted predictions.
@@ -54,6 +58,8 @@ class Units:
     bounds: tuple[float, float]
     folds: Folds
     first: Mapping[str, Array]
+    y: Array
+    scores: Array
     held: Predicted | None = None
 
     def predict(self, surfaces: Surfaces) -> Predicted:
@@ -154,15 +160,15 @@ def joined(targets: list[Mapping[str, Target]], shape: tuple[int, ...]) -> dict[
     return found
 
 
-def held_out(frame: ModelFrame, options: Any, units: Units, surfaces: Surfaces, y: Array) -> Predicted:
+def held_out(frame: ModelFrame, options: Any, units: Units) -> Predicted:
     """Means and effects of every row by learners no step of which saw its fold (n, repeats, ...).
 
     A last step that learns from cross-fitted predictions of the first would have seen the fold through these: the
     first step is cross-fitted anew among the other folds, once for each fold that is left out.
     """
-    kind, folds = units.kind, units.folds
+    kind, folds, surfaces = units.kind, units.folds, Surfaces.of(frame)
     assert kind.targets is not None
-    tasks, seen = kind.first(frame, options, surfaces), seen_of(frame, y)
+    tasks, seen = kind.first(frame, options, surfaces), seen_of(frame, units.y)
     targets: list[Mapping[str, Target]] = []
     for r in range(folds.repeats):
         for k in range(folds.size):

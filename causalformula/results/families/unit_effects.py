@@ -225,7 +225,8 @@ class Effects(Paged):
         ]
         values = np.array([[e.mean(), e.std(ddof=1), *np.quantile(e, QUANTILES)] for e in self._effects.T])
         heads = ("Mean", "Std. Dev.", "Min", "10%", "25%", "Median", "75%", "90%", "Max")
-        table = Cells.of(values, self.contrasts, heads)
+        cells = tuple(tuple(f"{value:.4g}" for value in row) for row in values)
+        table = Cells(self.contrasts, heads, cells, False)
         below = []
         if self.errors is None:
             below.append("Standard errors: none in theory; effects(vcov='bootstrap') refits the learner")
@@ -273,7 +274,9 @@ class Effects(Paged):
         if kind == "modifier":
             if by is None or self.new:
                 raise OptionError("plot(kind='modifier') needs by=, a column of the data of the fit")
-            return pictures.against_modifier(effect, self.fit.call.frame.data_used()[by].to_numpy(), ax, name=by, label=label)
+            return pictures.against_modifier(
+                effect, self.fit.call.frame.data_used()[by].to_numpy(), ax, name=by, label=label
+            )
         read = self.fit.read(level)
         average = float(read.estimate[0])
         if kind == "histogram":

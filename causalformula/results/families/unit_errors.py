@@ -65,9 +65,7 @@ class UnitErrors:
         return effect - half, effect + half
 
 
-def unit_errors(
-    call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], vcov: object
-) -> UnitErrors | None:
+def unit_errors(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], vcov: object) -> UnitErrors | None:
     """Standard errors of the effects of rows with these covariates; None where theory has none and none was asked.
 
     Raises
@@ -117,7 +115,7 @@ def _linear(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair],
             errors[rows, j] = np.sqrt(np.einsum("ij,ij->i", J @ V.matrix, J))
     lost = [name for name, there in zip(found.names, np.isin(np.arange(len(coef)), kept), strict=True) if not there]
     notes = (f"left out, as others of the same arm imply them: {some(lost)}",) if lost else ()
-    df = float(found.df_residual) if found.linear else np.inf
+    df = float(found.hat.df_residual) if found.linear else np.inf
     return UnitErrors(errors, df, V.label, notes=notes)
 
 
@@ -160,9 +158,7 @@ def _regression(call: Call, units: Units, surfaces: Surfaces) -> FittedRegressio
 # ---- refits ----------------------------------------------------------------------------------------------------------
 
 
-def _resampled(
-    call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], request: Bootstrap
-) -> UnitErrors:
+def _resampled(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], request: Bootstrap) -> UnitErrors:
     """Effects by learners fitted to resamples."""
     if request.kind not in ("percentile", "basic", "normal"):
         raise CapabilityError(
@@ -185,8 +181,6 @@ def _refits(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair],
     return refit_each(one, W, size=len(surfaces.outcome.design) * len(pairs))
 
 
-def _refit(
-    frame: ModelFrame, options: Any, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], w: Array
-) -> Array:
+def _refit(frame: ModelFrame, options: Any, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], w: Array) -> Array:
     means = refitted(frame.reweight(w), options, units).predict(surfaces).means
     return np.column_stack([means[:, high] - means[:, low] for high, low in pairs]).ravel()
