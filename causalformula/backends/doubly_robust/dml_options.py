@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.nuisances import GLM, CrossFitOptions
 from causalformula.backends.learning.table import Learner, read_learner
 from causalformula.backends.options import one_of
+from causalformula.backends.orthogonal.nuisances import GLM, CrossFitOptions
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.nuisances import CrossFitOptions, arm_tasks, learned_outcome
 from causalformula.backends.learning.crossfit import Task
 from causalformula.backends.learning.propensity import treatment_task
 from causalformula.backends.meta.surfaces import Surfaces
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions, arm_tasks, learned_outcome
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array, Bools, Codes
 

@@ -9,16 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.augmented import learned_means
-from causalformula.backends.doubly_robust.fitted import doubly_robust_fit
-from causalformula.backends.doubly_robust.nuisances import (
-    CrossFitOptions,
-    CrossFitted,
-    learned_outcome,
-    of_learned,
-    refuse_offset,
-)
-from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
@@ -49,6 +39,16 @@ from causalformula.backends.meta.units import (
     over,
     seen_of,
 )
+from causalformula.backends.orthogonal.augmented import learned_means
+from causalformula.backends.orthogonal.fitted import doubly_robust_fit
+from causalformula.backends.orthogonal.nuisances import (
+    CrossFitOptions,
+    CrossFitted,
+    learned_outcome,
+    of_learned,
+    refuse_offset,
+)
+from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.frame.model_frame import ModelFrame
@@ -158,33 +158,30 @@ def _held(
     return Predicted(*kind.combine({**first.values, **effects}, seen.arms))
 
 
-def _record(**own: Any) -> Record:
-    """What the records of all meta-learners share."""
-    return Record(
-        treatments={Kind.BINARY, Kind.MULTI},
-        estimands=(ATE, ATT, ATC),
-        roles=tuple(role for role in MODELLED if role != "offset"),
-        unread={"offset": "its learners have no place for one; subtract it from the outcome"},
-        face="causalformula.results.families.units:UnitResult",
-        exempt={
-            "influence": _HELD,
-            "stacking": _HELD,
-            "integer_weights": f"a row and its copy may be in different folds; {_DRAWN}",
-            "row_order": f"folds are dealt out by row; {_DRAWN}",
-            "label_swap": f"folds are dealt out arm by arm; {_DRAWN}",
-            "singleton_clusters": "no regression is the root, so there is no leverage to adjust by",
-        },
-        **own,
-    )
-
-
 _DRAWN = "the folds are drawn anew"
 _HELD = "nuisances of other folds count as known, which the score's orthogonality allows"
+EXEMPT = {
+    "influence": _HELD,
+    "stacking": _HELD,
+    "integer_weights": f"a row and its copy may be in different folds; {_DRAWN}",
+    "row_order": f"folds are dealt out by row; {_DRAWN}",
+    "label_swap": f"folds are dealt out arm by arm; {_DRAWN}",
+    "singleton_clusters": "no regression is the root, so there is no leverage to adjust by",
+}
+UNREAD = {"offset": "its learners have no place for one; subtract it from the outcome"}
+ROLES = tuple(role for role in MODELLED if role not in UNREAD)
+FACE = "causalformula.results.families.units:UnitResult"
 
 
-@_record(
+@Record(
     name="s_learner",
     options=SLearner,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=(ATE, ATT, ATC),
+    roles=ROLES,
+    unread=UNREAD,
+    face=FACE,
+    exempt=EXEMPT,
     r="causalToolbox::S_RF; Python: econml.metalearners.SLearner",
     summary="unit effects from one learner that has the treatment among its covariates",
     title="S-learner",
@@ -212,9 +209,15 @@ def s_learner(frame: ModelFrame, options: SLearner) -> Fit:
     return meta_fit(frame, options, S_LEARNER)
 
 
-@_record(
+@Record(
     name="t_learner",
     options=TLearner,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=(ATE, ATT, ATC),
+    roles=ROLES,
+    unread=UNREAD,
+    face=FACE,
+    exempt=EXEMPT,
     r="causalToolbox::T_RF; Python: econml.metalearners.TLearner",
     summary="unit effects as the difference of a learner of each arm",
     title="T-learner",
@@ -239,9 +242,15 @@ def t_learner(frame: ModelFrame, options: TLearner) -> Fit:
     return meta_fit(frame, options, T_LEARNER)
 
 
-@_record(
+@Record(
     name="x_learner",
     options=XLearner,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=(ATE, ATT, ATC),
+    roles=ROLES,
+    unread=UNREAD,
+    face=FACE,
+    exempt=EXEMPT,
     r="causalToolbox::X_RF; Python: econml.metalearners.XLearner",
     summary="unit effects from those that the other arm's model imputes, weighted by the propensity score",
     title="X-learner",
@@ -269,9 +278,15 @@ def x_learner(frame: ModelFrame, options: XLearner) -> Fit:
     return meta_fit(frame, options, X_LEARNER)
 
 
-@_record(
+@Record(
     name="r_learner",
     options=RLearner,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=(ATE, ATT, ATC),
+    roles=ROLES,
+    unread=UNREAD,
+    face=FACE,
+    exempt=EXEMPT,
     r="rlearner::rlasso, rboost; Python: econml.dml.NonParamDML",
     summary="unit effects from residuals of the outcome on residuals of the treatment",
     title="R-learner",
@@ -302,9 +317,15 @@ def r_learner(frame: ModelFrame, options: RLearner) -> Fit:
     return meta_fit(frame, options, R_LEARNER)
 
 
-@_record(
+@Record(
     name="dr_learner",
     options=DRLearner,
+    treatments={Kind.BINARY, Kind.MULTI},
+    estimands=(ATE, ATT, ATC),
+    roles=ROLES,
+    unread=UNREAD,
+    face=FACE,
+    exempt=EXEMPT,
     r="by hand: a regression of AIPW's scores; Python: econml.dr.DRLearner",
     summary="unit effects as the regression of doubly robust scores",
     title="DR-learner",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from causalformula.backends.doubly_robust.nuisances import CrossFitOptions
 from causalformula.backends.learning.table import GLM, Learner, read_learner
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions
 
 
 @dataclass(frozen=True, kw_only=True)

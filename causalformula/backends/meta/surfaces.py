@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.nuisances import COVARIATES
 from causalformula.backends.learning.table import Features, features, features_of
+from causalformula.backends.orthogonal.nuisances import COVARIATES
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -63,9 +63,9 @@ class Surfaces:
     def complete(self) -> Bools:
         """Rows without a missing value."""
         parts = (self.outcome, self.treatment, self.effect)
-        return np.all([np.isfinite(part.design).all(axis=1) for part in parts], axis=0)
+        return np.asarray(np.all([np.isfinite(part.design).all(axis=1) for part in parts], axis=0))
 
-    def take(self, rows: Bools) -> Surfaces:
+    def take(self, rows: Bools | Codes) -> Surfaces:
         """Those of some rows."""
         found = {name: _taken(getattr(self, name), rows) for name in ("outcome", "treatment", "effect", "modify")}
         return replace(self, **found)
@@ -102,5 +102,5 @@ class Surfaces:
         )
 
 
-def _taken(found: Features, rows: Bools) -> Features:
+def _taken(found: Features, rows: Bools | Codes) -> Features:
     return Features(found.design[rows], found.names, found.coded[rows], found.categories)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.nuisances import LEARNED_BOUNDS, CrossFitOptions, within
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit, predicted
 from causalformula.backends.learning.folds import Folds
 from causalformula.backends.learning.table import Features, Learner, refuse_kind
 from causalformula.backends.meta.kinds import MetaLearner, Seen, Target
 from causalformula.backends.meta.surfaces import Surfaces
+from causalformula.backends.orthogonal.nuisances import LEARNED_BOUNDS, CrossFitOptions, within
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array, Bools
 
@@ -153,9 +153,8 @@ def joined(targets: list[Mapping[str, Target]], shape: tuple[int, ...]) -> dict[
     for key, first in targets[0].items():
         each = [target[key] for target in targets]
         y = np.stack([target.y for target in each], axis=-1).reshape(len(first.y), *shape)
-        precision = None
-        if first.precision is not None:
-            precision = np.stack([target.precision for target in each], axis=-1).reshape(y.shape)  # type: ignore[arg-type]
+        counts = [target.precision for target in each if target.precision is not None]
+        precision = np.stack(counts, axis=-1).reshape(y.shape) if counts else None
         found[key] = Target(y, precision, first.rows)
     return found
 
@@ -180,8 +179,8 @@ def held_out(frame: ModelFrame, options: Any, units: Units) -> Predicted:
             found = first_step(inner, others, frame.weights, units.bounds)
             targets.append(kind.targets(over(found.values, 0), seen))
     last = last_tasks(joined(targets, (folds.repeats, folds.size)), options.effect_learner, surfaces, frame)
-    found = cross_fit(list(last.values()), folds, frame.weights, words=WORDS)
-    effects = {key: each.means for key, each in zip(last, found, strict=True)}
+    learned = cross_fit(list(last.values()), folds, frame.weights, words=WORDS)
+    effects = {key: each.means for key, each in zip(last, learned, strict=True)}
     return Predicted(*kind.combine({**units.first, **effects}, units.arms))
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.meta.units import Predicted
+from causalformula.backends.target import target_weights
 from causalformula.diagnostics.effect_accuracy import effect_accuracy
 from causalformula.errors import CapabilityError, DataError, OptionError, asks, choose, counted
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
+from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.unit_errors import Pair, UnitErrors
 from causalformula.results.reading.reading import check_level
 from causalformula.results.text.coefmat import Cells
@@ -21,8 +23,6 @@ from causalformula.results.text.summary import Paged, Summary
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-    from causalformula.results.families.units import UnitResult
 
 KINDS = ("histogram", "sorted", "truth", "modifier")
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -34,7 +34,7 @@ class Effects(Paged):
 
     Attributes
     ----------
-    fit : UnitResult
+    fit : LearnedResult
         The fit whose learners predict them.
     predicted : Predicted
         Means under each level, and effects, of the rows without a missing value.
@@ -52,7 +52,7 @@ class Effects(Paged):
         Whether each row's learners saw neither it nor its fold.
     """
 
-    fit: UnitResult
+    fit: LearnedResult
     predicted: Predicted
     complete: Bools
     index: Any
@@ -174,7 +174,7 @@ class Effects(Paged):
         found = effect_accuracy(self._only("score()")[:, 0], true, weights=weights)
         average = np.nan
         if not self.new and self.fit.answer.measure.name == "difference":
-            w = self.fit.target
+            w = target_weights(self.fit.call.frame, self.fit.call.options)
             average = float(self.fit.read().estimate[0] - w @ true / w.sum())
         return {
             "PEHE": found.pehe,

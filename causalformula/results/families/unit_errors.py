@@ -12,6 +12,7 @@ import numpy as np
 from causalformula.backends.learning.table import is_glm
 from causalformula.backends.meta.kinds import S_LEARNER, T_LEARNER
 from causalformula.backends.meta.learners import refitted
+from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Units
 from causalformula.errors import CapabilityError, counted, some
@@ -21,7 +22,7 @@ from causalformula.inference.regression import FittedRegression, fit_glm, fit_li
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import HC, Bootstrap, Given, Jackknife, Request
 from causalformula.inference.resampling.resample import bootstrap, interval
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import family
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.models.core import model_covariance
@@ -73,7 +74,9 @@ def unit_errors(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pa
     CapabilityError
         Where theory has none of the kind that was asked for.
     """
-    linear = units.kind in (S_LEARNER, T_LEARNER) and is_glm(call.options.outcome_model)
+    options = call.options
+    assert isinstance(options, MetaOptions)
+    linear = units.kind in (S_LEARNER, T_LEARNER) and is_glm(options.outcome_model)
     if vcov is None and not linear:
         return None
     request = _default(call) if vcov is None else call.resolved(read_request(vcov))
@@ -82,7 +85,7 @@ def unit_errors(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pa
     if isinstance(request, (Given, Jackknife)) or not linear:
         raise CapabilityError(
             f"vcov={describe(request)!r}: theory has no standard errors for effects of units by the {units.kind.name} "
-            f"of {call.options.outcome_learner.name}, only by an S- or T-learner of two glms; vcov='bootstrap' refits "
+            f"of {options.outcome_learner.name}, only by an S- or T-learner of two glms; vcov='bootstrap' refits "
             "it on resamples"
         )
     return _linear(call, units, surfaces, pairs, request)
@@ -131,7 +134,7 @@ def _at(units: Units, surfaces: Surfaces, arm: int) -> Array:
     return _blocks(surfaces.outcome.design, np.full(n, arm), units.arms)
 
 
-def _blocks(X: Array, codes: Array, arms: int) -> Array:
+def _blocks(X: Array, codes: Codes, arms: int) -> Array:
     """Columns of every arm beside each other, an intercept in front: a regression of each arm, as one."""
     Z = np.column_stack([np.ones(len(X)), X])
     return np.asfortranarray(np.hstack([Z * (codes == a)[:, None] for a in range(arms)]))

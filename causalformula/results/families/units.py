@@ -10,9 +10,9 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.meta.learners import held_predictions
+from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Predicted, Units
-from causalformula.backends.target import target_weights
 from causalformula.diagnostics.budget import policy_value
 from causalformula.diagnostics.effect_calibration import calibration_test, effect_groups
 from causalformula.diagnostics.effect_losses import dr_loss, r_loss
@@ -87,20 +87,21 @@ class UnitResult(LearnedResult):
         return found
 
     @property
+    def _options(self) -> MetaOptions:
+        found = self.call.options
+        assert isinstance(found, MetaOptions)
+        return found
+
+    @property
     def _pairs(self) -> tuple[Pair, ...]:
         frame = self.call.frame
         compared = contrasts(frame.the_treatment, self.call.options.contrast, frame.sampled)
         return tuple((int(item.high.key), int(item.low.key)) for item in compared)
 
-    @property
-    def target(self) -> Array:
-        """Weights (n,) of the population that the average effect is of, sampling weights included."""
-        return target_weights(self.call.frame, self.call.options)
-
     @cached_property
     def _held(self) -> Predicted:
         """Means and effects of rows that were not learned from, over the repetitions."""
-        found = held_predictions(self.call.frame, self.call.options, self._units)
+        found = held_predictions(self.call.frame, self._options, self._units)
         return Predicted(found.means.mean(axis=1), found.effects.mean(axis=1))
 
     def scores(self) -> pd.DataFrame:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.distance import thin_arms
-from causalformula.backends.doubly_robust.nuisances import CrossFitOptions, Nuisances, Stacked
-from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.options import Options
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions, Nuisances, Stacked
+from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.propensity import estimand_weights, propensity_sensitivity
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
