@@ -50,6 +50,8 @@ class Ranking:
         priority = numbers("the priority", priority)
         if len(priority) < 2:
             raise DataError("a ranking needs two rows or more")
+        if clusters is not None and len(clusters) != len(priority):
+            raise DataError(f"clusters must hold one code for each of the {len(priority)} rows, not {len(clusters)}")
         w = sample_weights(weights, len(priority))
         order = np.argsort(-priority)
         if not w.all():

@@ -94,10 +94,15 @@ def numbers(what: str, values: Array, n: int | None = None) -> Array:
     DataError
         Otherwise.
     """
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} must hold numbers") from None
     if found.ndim != 1 or (n is not None and len(found) != n):
         rows = "one number a row" if n is None else f"one number for each of the {n} rows"
         raise DataError(f"{what} must hold {rows}; it has shape {found.shape}")
+    if not len(found):
+        raise DataError(f"{what} must hold one number a row, and there are no rows")
     bad = np.flatnonzero(~np.isfinite(found))
     if len(bad):
         raise DataError(f"{what} is missing or infinite in {len(bad)} of {len(found)} rows, the first at {bad[0]}")

@@ -268,6 +268,8 @@ def _read(columns: Array, ends: Codes | None, share: Array, targets: Collection[
     weight, score = running(w), running(s)
     total = float(weight[-1])
     mean = float(score[-1]) / total
+    if ends is not None and len(ends) == 1:  # nothing is ranked: 0, and no rounding about it
+        return _Top(share, mean, share * mean, np.full(len(share), mean)), dict.fromkeys(targets, 0.0)
     gain = np.interp(share * total, weight, score) / total
     areas = {}
     if "AUTOC" in targets:

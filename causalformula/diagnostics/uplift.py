@@ -113,7 +113,7 @@ def outcome_curve(
 
     The standard errors are standard deviations over random halves of the rows, or of the clusters, as for the curves of
     doubly robust scores: they need no density at a threshold, hold for curve, area and coefficient alike, and compare
-    two priorities on the same halves. The perfect order of a half is its own.
+    two priorities on the same halves. The perfect order of a half is its own. They are NaN where a half lacks an arm.
 
     References
     ----------
@@ -193,6 +193,8 @@ def two_arms(treated: Array, n: int) -> Array:
 def _numbers(kinds: Sequence[str], share: Array, binary: bool, columns: Array, ends: Codes | None) -> Array:
     """Of one sample in order and each kind, values at the shares, area, coefficient, and the curve's end."""
     sums = [running(column) for column in columns]
+    if not sums[0][-1] or not sums[1][-1]:  # a half without an arm shows no effect: no standard error
+        return np.full(len(kinds) * (len(share) + 3), np.nan)
     if ends is not None:
         steps = np.append(0, ends + 1)
         sums = [column[steps] for column in sums]

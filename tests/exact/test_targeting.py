@@ -67,9 +67,14 @@ def test_rows_of_equal_priority_have_their_mean():
     assert tied.area == pytest.approx((2.5 + 1.25 + 5 / 6) / 4)
     other = score_curve(SCORES[::-1], np.array([5.0, 3.0, 5.0, 9.0]), "uplift", share=[0.25, 0.5, 0.75, 1], reps=0)
     np.testing.assert_array_equal(tied.value, other.value)
-    level = score_curve(SCORES, np.ones(4), reps=0)
-    np.testing.assert_allclose(level.value, 0, atol=1e-15)
-    assert level.area == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["toc", "qini"])
+def test_a_priority_that_ranks_nobody_gains_exactly_nothing(study, kind):
+    scores, _ = study
+    level = score_curve(scores, np.full(400, 0.1), kind)
+    assert not level.value.any() and not level.std_error.any()
+    assert level.area == level.area_se == 0
 
 
 def test_priorities_that_differ_by_rounding_are_equal():
@@ -218,6 +223,7 @@ def test_treating_all_has_no_threshold(study):
         ({"weights": -np.ones(4)}, DataError, "negative"),
         ({"weights": np.ones(3)}, DataError, "each of the 4 rows"),
         ({"clusters": np.array([0, 0, 1, 1])}, DataError, "four rows or clusters"),
+        ({"clusters": np.array([0, 1, 2])}, DataError, "one code for each of the 4 rows, not 3"),
     ],
 )
 def test_what_cannot_be_asked(given, error, words):
@@ -228,6 +234,10 @@ def test_what_cannot_be_asked(given, error, words):
 def test_numbers_that_are_missing_are_counted():
     with pytest.raises(DataError, match=r"the priority is missing or infinite in 2 of 4 rows, the first at 1"):
         score_curve(SCORES, np.array([1, np.nan, 2, np.inf]))
+    with pytest.raises(DataError, match="the priority must hold numbers"):
+        score_curve(SCORES, np.array(["a", "b", "c", "d"]))
+    with pytest.raises(DataError, match="the priority must hold one number a row, and there are no rows"):
+        score_curve(SCORES[:0], PRIORITY[:0])
     with pytest.raises(DataError, match="the scores"):
         score_curve(SCORES[:3], PRIORITY)
 

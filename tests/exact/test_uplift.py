@@ -48,9 +48,8 @@ def test_the_perfect_order_by_hand():
 
 
 def test_outcomes_of_any_number_have_no_coefficient():
-    found = outcome_curve(3 * Y + 1, T, PRIORITY, reps=20, clusters=None)
+    found = outcome_curve(3 * Y + 1, T, PRIORITY, reps=0)
     assert np.isnan(found.coefficient) and np.isnan(found.coefficient_se) and found.perfect is None
-    assert np.isfinite(found.area_se)
     uplift = outcome_curve(3 * Y + 1, T, PRIORITY, "uplift", share=SIXTHS[1:], reps=0)
     np.testing.assert_allclose(
         uplift.value, 3 * outcome_curve(Y, T, PRIORITY, "uplift", share=SIXTHS[1:], reps=0).value
@@ -115,6 +114,14 @@ def test_the_difference_in_means_among_the_top():
     assert found.estimate == pytest.approx([1.5 / 2.5 - 1 / 2.5])
     whole = uplift_at(Y, T, PRIORITY, 1.0)
     assert whole.std_error == pytest.approx([np.sqrt(1 / 3 / 3 + 1 / 3 / 3)])
+
+
+def test_an_arm_that_halves_may_lack_leaves_no_standard_error():
+    rare = np.zeros(60)
+    rare[:2] = 1
+    found = outcome_curve(np.arange(60) % 2, rare, np.arange(60), reps=100)
+    assert np.isfinite(found.area) and np.isfinite(found.value).all()
+    assert np.isnan(found.area_se) and np.isnan(found.std_error).all() and np.isnan(found.coefficient_se)
 
 
 def test_what_cannot_be_asked():
