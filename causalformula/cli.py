@@ -122,8 +122,9 @@ def _methods(arguments: argparse.Namespace) -> None:
 
 
 def _datasets(arguments: argparse.Namespace) -> None:
-    """Print one row a bundled data set."""
-    _write(_table(datasets.describe().astype(str).to_dict("records")), None)
+    """Print one row a bundled data set; the columns, which may be many, come last."""
+    table = datasets.describe()[["name", "rows", "description", "columns"]]
+    _write(_table(table.astype(str).to_dict("records")), None)
 
 
 # ---- what goes in ---------------------------------------------------------------------------------------------------

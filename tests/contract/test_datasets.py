@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import causalformula as cf
 from causalformula import datasets
 from causalformula.errors import OptionError
+from tests.contract import simulated
+from tests.contract.pension import pension
 
 
 @pytest.mark.parametrize("name", datasets.names())
@@ -20,7 +24,7 @@ def test_described_as_they_are(name):
 
 def test_every_file_is_in_the_catalogue():
     folder = Path(datasets.__file__).parent
-    assert sorted(path.stem for path in folder.glob("*.csv")) == sorted(datasets.names())
+    assert sorted(path.name.split(".")[0] for path in folder.glob("*.csv*")) == sorted(datasets.names())
 
 
 def test_heart_is_the_published_simulation():
@@ -43,6 +47,82 @@ def test_boot_reps_are_means_of_boot_sample():
     generator.lognormal(0, 0.8, len(x))  # the draws that made the sample come first in the stream
     rows = generator.randint(0, len(x), (999, len(x)))
     np.testing.assert_allclose(datasets.load("boot_reps")["t"], x[rows].mean(axis=1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("recipe", [simulated.infants, simulated.campaign, pension])
+def test_studies_are_the_published_simulations(recipe):
+    # the last digit of what is rounded depends on the processor's exp
+    pd.testing.assert_frame_equal(datasets.load(recipe.__name__), recipe(), rtol=0, atol=1.5e-4)
+
+
+def test_infants_have_the_shape_and_the_surfaces_of_hill():
+    data = datasets.load("infants")
+    x, treated = data.loc[:, :"site_7"], data["treatment"] == 1
+    assert treated.sum() == 139 and (~treated).sum() == 608
+    assert [x[name].isin([0, 1]).all() for name in x] == [False] * 6 + [True] * 19
+    full = np.column_stack([np.ones(747), x])
+    for surface in (np.log(data["mu0"]), data["mu1"]):
+        coefficients, _, rank, _ = np.linalg.lstsq(full, surface, rcond=None)
+        assert rank == 26
+        assert abs(full @ coefficients - surface).max() < 2e-4
+    noise = data["y"] - data["mu1"].where(treated, data["mu0"])
+    assert 0.9 < noise.std() < 1.1
+
+
+def test_infants_known_averages():
+    data = datasets.load("infants")
+    effect, treated = data["mu1"] - data["mu0"], data["treatment"] == 1
+    assert round(effect.mean(), 3) == 4.304
+    assert round(effect[treated].mean(), 3) == 4
+    assert round(effect.std(), 3) == 1.435
+    assert round(data["y"][treated].mean() - data["y"][~treated].mean(), 3) == 4.585
+
+
+def test_campaign_known_averages_and_who_is_moved():
+    data = datasets.load("campaign")
+    effect = data["p1"] - data["p0"]
+    assert round(effect.mean(), 4) == 0.0178
+    assert round(effect[data["email"] == 1].mean(), 4) == 0.0186
+    assert round(data["p0"].mean(), 4) == 0.0957
+    store, recent = data["channel"] == "store", data["recency"] <= 3
+    assert (effect[store] == 0).all() and (effect[~store & recent] < 0).all() and (effect[~store & ~recent] > 0).all()
+    assert [round(share, 2) for share in (store.mean(), (effect < 0).mean(), (effect > 0).mean())] == [0.35, 0.16, 0.48]
+    # purchases are drawn with these probabilities, and e-mails by lot
+    p = data["p1"].where(data["email"] == 1, data["p0"])
+    assert abs((data["purchase"] - p).sum()) < 3 * np.sqrt((p * (1 - p)).sum())
+    assert abs(data["email"].mean() - 0.5) < 3 * 0.5 / np.sqrt(20_000)
+
+
+def test_campaign_effects_can_be_learned():
+    data = datasets.load("campaign")
+    x = " + ".join(data.loc[:, :"discount"])
+    train, held = data[:10_000], data[10_000:]
+    arms = [cf.glm(f"purchase ~ {x}", train[train["email"] == a], family="binomial") for a in (0, 1)]
+    control, mailed = (arm.predict(held, type="response") for arm in arms)
+    chosen = (mailed - control) > np.median(mailed - control)
+    effects = [cf.fit("purchase ~ treat(email)", held[rows]) for rows in (chosen, ~chosen)]
+    gain = effects[0].estimate - effects[1].estimate
+    assert gain > 3 * np.hypot(*(fit.std_error for fit in effects))
+
+
+def test_pension_known_averages_and_what_confounds():
+    data = datasets.load("pension")
+    effect, eligible = data["effect"], data["eligible"] == 1
+    np.testing.assert_allclose(effect, 1 + 0.12 * data["income"], atol=0.0051)
+    assert [round(float(x), 2) for x in (effect.mean(), effect[eligible].mean(), effect[~eligible].mean())] == [7.28, 7.34, 7.21]
+    assets = data["net_assets"]
+    assert round(assets[eligible].mean() - assets[~eligible].mean(), 2) == 13.33
+    # what matters, each in its own shape, with the coefficients of the recipe and a noise of standard deviation 12
+    shapes = """I(exp(-((age - 46) / 9)^2)) + I(income > 60 & firm_size > 100) + income + homeowner + two_earners
+    + patience + log(firm_size) + I(education == "degree") + I(debts == "several")"""
+    model = cf.lm(f"without ~ {shapes}", data.assign(without=assets - effect * eligible))
+    assert (abs(model.params.to_numpy()[1:] - [12, 12, 0.35, 9, 5, 2, 1.5, 3, -4]) < 2.5 * model.bse.to_numpy()[1:]).all()
+    assert 11.5 < model.sigma < 12.5
+
+
+def test_files_are_small():
+    folder = Path(datasets.__file__).parent
+    assert all(path.stat().st_size < 250_000 for path in folder.glob("*.csv*"))
 
 
 def test_loading_twice_gives_separate_frames():
