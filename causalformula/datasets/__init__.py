@@ -104,14 +104,14 @@ def load(name: DataSet) -> pd.DataFrame:
     newcomers most), and helps with the others (48%), more with those who spent much or look for discounts. Purchases
     are 9.57% without it, and the ATE is 1.78 percentage points, of the mailed (ATT) 1.86.
 
-    ``pension`` has 2,000 households, some ``eligible`` for a pension of the employer's. ``net_assets`` are in thousands,
-    and each household's true ``effect`` of being eligible on them is 1 + 0.12 ``income``: 7.28 on average (ATE), of the
-    eligible (ATT) 7.34; the plain difference of means is 13.33. Of 34 covariates eleven matter. Assets without
-    eligibility rise with income (in thousands), homeowning, a second earner, patience (on a scale from 1 to 7),
-    ``log(firm_size)`` and a degree, fall with several debts, and have a bump at the age of 46,
-    exp(-((age - 46) / 9)^2), and a step for an income above 60 from an employer of more than 100; their standard
-    deviation about this is 12. Eligibility has the same bump and step, and depends on ``log(firm_size)``, a tenure of
-    two years, union, sector and a second earner. Straight lines miss bump and step in both.
+    ``pension`` has 2,000 households, half of them ``eligible`` for a pension of the employer's. ``net_assets`` are in
+    thousands, and each household's true ``effect`` of being eligible on them is 1 + 0.12 ``income``: 7.28 on average
+    (ATE), of the eligible (ATT) 7.34; the plain difference of means is 13.33. Of 34 covariates eleven matter. Assets
+    without eligibility rise with income (in thousands), homeowning, a second earner, patience (on a scale from 1 to
+    7), ``log(firm_size)`` and a degree, fall with several debts, and have a bump at the age of 46, exp(-((age - 46) /
+    9)^2), and a step for an income above 60 from an employer of more than 100; their standard deviation about this is
+    12. Eligibility has the same bump and step, and depends on ``log(firm_size)``, a tenure of two years, union,
+    sector and a second earner. Straight lines miss bump and step in both.
 
     The true effects of rows (``mu0 mu1``, ``p0 p1``, ``effect``) are rounded, and are not to be adjusted for.
 
