@@ -21,7 +21,7 @@ Contrast: TypeAlias = ContrastWord | float | tuple[Any, Any] | list[Any]
 FamilyName: TypeAlias = Literal[
     "binomial", "gaussian", "Gamma", "inverse.gaussian", "poisson", "quasi", "quasibinomial", "quasipoisson"
 ]  # fmt: skip
-DataSet: TypeAlias = Literal["heart", "did_panel", "boot_sample", "boot_reps", "infants", "campaign"]
+DataSet: TypeAlias = Literal["heart", "did_panel", "pension", "boot_sample", "boot_reps", "infants", "campaign"]
 NaAction: TypeAlias = Literal["omit", "fail"]
 
 ResidualType: TypeAlias = Literal["response", "working", "deviance", "pearson", "standardized", "studentized"]

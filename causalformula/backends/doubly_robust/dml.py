@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
-from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, pliv, plr
+from causalformula.backends.doubly_robust.dml_models import Model, iivm, pliv, plr
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
 from causalformula.backends.doubly_robust.nuisances import GLM
 from causalformula.backends.doubly_robust.scores import Score, solved
@@ -145,22 +145,12 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     return Fit(
         answer=outcomes.answer(Query()),
         estimand=model.estimand or str(options.estimand),
-        design=_design(frame, found),
+        design=found.design or DesignWeights(np.ones(frame.n)),
         method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
         outcomes=outcomes,
         notes=tuple(dict.fromkeys((*found.notes, *unlearned(found.learned.values(), found.folds)))),
         learned=found.learned,
         folds=found.folds,
-    )
-
-
-def _design(frame: ModelFrame, found: Found) -> DesignWeights:
-    """The scores of those models that weigh by them."""
-    if found.P is None:
-        return DesignWeights(np.ones(frame.n))
-    binary = frame.the_treatment.kind is Kind.BINARY
-    return DesignWeights(
-        np.ones(frame.n), distance=found.P[:, 1] if binary else None, probabilities=None if binary else found.P
     )
 
 

@@ -109,7 +109,7 @@ class ResultCore(Estimates):
 
     def _lines(self, level: float) -> list[str]:
         """Further lines below the effect table."""
-        return []
+        return list(self.fit.told)
 
     def _tables(self) -> list[str | Cells]:
         """Further parts below those lines."""
