@@ -12,6 +12,7 @@ from causalformula.backends.doubly_robust.dml_irm import irm
 from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, pliv, plr
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
 from causalformula.backends.doubly_robust.nuisances import GLM
+from causalformula.backends.doubly_robust.quantiles import QUANTILE_EFFECT, quantiles, refuse_quantiles
 from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
@@ -38,8 +39,14 @@ MODELS: dict[str, Model] = {
 }
 
 
+# What the model of averages becomes where quantiles are asked for.
+QUANTILES = Model("quantiles of potential outcomes", quantiles, ARMS, (ATE,), QUANTILE_EFFECT, weighed=True)
+
+
 def _refuse(frame: ModelFrame, options: DML, name: str) -> None:
     """Whatever the model has no use for, or needs and has not got."""
+    if options.quantiles is not None:
+        refuse_quantiles(frame, options, name)
     model, treatment = MODELS[name], frame.the_treatment
     if frame.has("iv") and not model.iv:
         able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if row.iv)
@@ -131,7 +138,7 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     """The model's score, and the effect that is its root."""
     name = model_of(options, frame)
     _refuse(frame, options, name)
-    model = MODELS[name]
+    model = MODELS[name] if options.quantiles is None else QUANTILES
     found = model.fit(frame, options)
     if isinstance(found, Fit):
         assert found.outcomes is not None
@@ -140,7 +147,8 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
         )
         return replace(found, outcomes=whole)
     labels = _labels(frame, options, found.scores)
-    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means)
+    whole = "" if found.means is None else found.means.no_groups
+    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, whole)
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(
         answer=outcomes.answer(Query()),
