@@ -298,9 +298,7 @@ def _surfaces(frame: ModelFrame, options: CrossFitOptions) -> list[Task]:
     ]
 
 
-def cross_fitted_in(
-    frame: ModelFrame, options: CrossFitOptions, folds: Folds, surfaces: Sequence[Task]
-) -> Nuisances:
+def cross_fitted_in(frame: ModelFrame, options: CrossFitOptions, folds: Folds, surfaces: Sequence[Task]) -> Nuisances:
     """Functions of the outcome, and the propensity, by learners over folds."""
     treatment, outcome, propensity = frame.the_treatment, options.outcome_learner, options.treatment_learner
     tasks = [*surfaces, treatment_task(frame, propensity, "treatment_model")]

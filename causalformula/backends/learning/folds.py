@@ -153,7 +153,10 @@ def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: in
         _refuse_few(units, used, size)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(repeats)]
     dealt = np.where(used, arms, len(names) + arms)  # rows of no weight are dealt out apart, after the others
-    found = [_dealt(dealt, size, rng) if units is None else whole_clusters(units.codes, arms, size, rng) for rng in generators]
+    found = [
+        _dealt(dealt, size, rng) if units is None else whole_clusters(units.codes, arms, size, rng)
+        for rng in generators
+    ]
     folds = Folds(np.column_stack(found), size, seed)
     if units is not None:
         _refuse_lone(folds, np.where(used, arms, -1), names, units.name)

@@ -1,7 +1,7 @@
 """Halves of the rows outside each fold: the first gives a preliminary estimate, of which the second learns.
 
-A nuisance function that depends on the parameter is learned at one preliminary value of it, which rows of their own give
-(Kallus, Mao and Uehara 2024).
+A nuisance function that depends on the parameter is learned at one preliminary value of it, which rows of their own
+give (Kallus, Mao and Uehara 2024).
 """
 
 from __future__ import annotations
