@@ -44,10 +44,10 @@ def test_quantile_effects():
 
 @pytest.mark.slow
 def test_quantile_effects_at_length():
-    """A bias of a tenth of a standard error is left by the smooth density, and less by learners near the quantile."""
-    found = draws(400, 600, 2, folds=3)
+    """The logistic regression of what is a probit is wrong, and the propensity right."""
+    found = draws(300, 500, 2, folds=2)
     for k, truth in enumerate(TRUTH):
         each = found[:, :, k]
-        assert within_error(covered(each, truth), 400)
-        assert abs(each[:, 0].mean() - truth) < 0.25 * each[:, 0].std()
+        assert within_error(covered(each, truth), 300)
+        assert abs(each[:, 0].mean() - truth) < 4 * each[:, 0].std() / np.sqrt(300)
         assert 0.9 <= each[:, 1].mean() / each[:, 0].std(ddof=1) <= 1.15

@@ -76,7 +76,7 @@ def read_quantiles(value: Any) -> tuple[float, ...] | None:
     """Numbers between 0 and 1, or one of them; None where means are compared."""
     if value is None:
         return None
-    several = isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1
+    several = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
     found = list(value) if several else [value]
     if not found or not all(is_number(q) and 0 < q < 1 for q in found):
         raise OptionError(f"quantiles={shown(value)}: a number between 0 and 1, as 0.5, or several in a list")
