@@ -45,7 +45,8 @@ class DML(CrossFitOptions):
         Of the instruments.
     quantiles : number or sequence of numbers, optional
         Of ``irm``: quantiles of the potential outcomes are compared, 0.5 or [0.25, 0.5, 0.75], instead of their means.
-        The outcome model is then of the probability to be below one, a classifier.
+        The outcome model is then of the probability to be below one, a classifier that learns from half of the rows
+        outside each fold; the other half gives its threshold.
     estimand, contrast, measure, family : optional
         As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
         and ``iivm`` the LATE.
