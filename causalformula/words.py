@@ -73,7 +73,7 @@ Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
-ResultPicture: TypeAlias = Literal["effects", "outcome", "trends"]
+ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 # How the columns of a tidy frame are spelled: std.error or std_error.

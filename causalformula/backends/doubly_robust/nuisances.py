@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -198,7 +198,7 @@ class CrossFitted:
     Parameters
     ----------
     m : ndarray (n, K)
-        Outcome means by arm.
+        Outcome means by arm; for quantiles, probabilities below each of them.
     P : ndarray (n, K)
         Propensities within the bounds.
     """
@@ -282,23 +282,36 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     DataError
         Where a learner fails, or an arm is too small for the folds.
     """
-    treatment, family = frame.the_treatment, options.outcome_family
     if frame.offset is not None:
         raise CapabilityError("a learner has no place for offset(...); use two GLMs, or subtract it from the outcome")
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
+    return cross_fitted_in(frame, options, folds, _surfaces(frame, options))
+
+
+def _surfaces(frame: ModelFrame, options: CrossFitOptions) -> list[Task]:
+    """The outcome's mean in each arm as what is to be learned."""
+    treatment, family = frame.the_treatment, options.outcome_family
     y = frame.outcome_for(family)
     binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
     kind: Target = "classification" if binary else "regression"
-    outcome, propensity = options.outcome_learner, options.treatment_learner
+    outcome = options.outcome_learner
     refuse_kind(outcome, kind, "outcome_model")
     surface = features(frame, COVARIATES)
-    tasks = [
+    return [
         Task(f"outcome at {treatment.name} = {level}", outcome, kind, surface, y, treatment.codes == a)
         for a, level in enumerate(treatment.levels)
     ]
-    tasks.append(treatment_task(frame, propensity, "treatment_model"))
+
+
+def cross_fitted_in(frame: ModelFrame, options: CrossFitOptions, folds: Folds, surfaces: Sequence[Task]) -> Nuisances:
+    """Functions of the outcome, and the propensity, by learners over folds."""
+    treatment, outcome, propensity = frame.the_treatment, options.outcome_learner, options.treatment_learner
+    tasks = [*surfaces, treatment_task(frame, propensity, "treatment_model")]
     found = cross_fit(tasks, folds, frame.weights)
-    m = np.stack([each.predictions[..., 1] if binary else each.predictions for each in found[:-1]], axis=1)
+    m = np.stack(
+        [each.predictions[..., 1] if each.task.kind == "classification" else each.predictions for each in found[:-1]],
+        axis=1,
+    )
     P = found[-1].predictions
     parts, notes, arm = [], [*unlearned(found, folds)], target_arm(frame, options)
     for r in range(folds.repeats):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -31,10 +31,13 @@ class Task:
     learner : Learner
     kind : {"regression", "classification"}
     features : Features
-    y : ndarray (n,) or (n, repeats)
-        Numbers, or codes 0..K-1 of classes; a column for each repetition where the target comes from another estimate.
+    y : ndarray (n,), (n, repeats) or (n, repeats, folds)
+        Numbers, or codes 0..K-1 of classes; one for each repetition, and fold left out, where the target comes from
+        another estimate.
     rows : ndarray (n,) of bool, optional
         Rows that it is learned from; all where not given.
+    halves : ndarray (n, repeats, folds) of bool, optional
+        Which of these may be learned from when a fold is left out, where the target comes from the others.
     classes : int
         Number of classes.
     option : str
@@ -49,10 +52,22 @@ class Task:
     rows: Bools | None = None
     classes: int = 2
     option: str = "model"
+    halves: Bools | None = None
 
-    def target(self, repeat: int) -> Array:
-        """What is learned in a repetition (n,)."""
-        return self.y if self.y.ndim == 1 else self.y[:, repeat]
+    def target(self, repeat: int, fold: int = 0) -> Array:
+        """What is learned in a repetition when a fold is left out (n,)."""
+        return np.asarray(self.y[(slice(None), repeat, fold)[: self.y.ndim]])
+
+    def learned_from(self, repeat: int, fold: int) -> Bools:
+        """Rows that it may be learned from, whatever their fold."""
+        rows = np.ones(len(self.y), dtype=bool) if self.rows is None else self.rows
+        return rows if self.halves is None else rows & self.halves[:, repeat, fold]
+
+    def seen(self, folds: Folds) -> Task:
+        """The task with each row's own target, that of its fold."""
+        if self.y.ndim < 3:
+            return self
+        return replace(self, y=np.take_along_axis(self.y, folds.codes[:, :, None], axis=2)[..., 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +135,7 @@ def cross_fit(
         out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = values
         if said:
             told[job.task].append(said)
-    return [Learned(task, values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
+    return [Learned(task.seen(folds), values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
 
 
 def _predicted(
@@ -130,21 +145,21 @@ def _predicted(
     job, seed = piece
     task = tasks[job.task]
     inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
-    if task.rows is not None:
-        train = train & task.rows
+    train = train & task.learned_from(job.repeat, job.fold)
+    y = task.target(job.repeat, job.fold)
     if weights is not None:
         train = train & (weights > 0)
     where = _where(task, job, folds)
     if not train.any():
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    if task.kind == "classification" and len(only := np.unique(task.target(job.repeat)[train])) == 1:
+    if task.kind == "classification" and len(only := np.unique(y[train])) == 1:
         return _constant(task, int(only[0]), int(inside.sum()), where)
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     try:
-        fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
+        fitted = _fit(model, X[train], y[train], None if weights is None else weights[train])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
         values = _values(fitted, X[inside], task)
@@ -161,9 +176,7 @@ def _predicted(
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
     """Which learner of what, and in which fold."""
-    where = f"{task.learner.name} for the {task.name}"
-    where += f", fold {job.fold + 1} of {folds.size}" if folds.size > 1 else ""
-    return where + (f", repetition {job.repeat + 1}" if folds.repeats > 1 else "")
+    return f"{task.learner.name} for the {task.name}{folds.place(job.repeat, job.fold)}"
 
 
 def _given(task: Task) -> str:
@@ -227,8 +240,9 @@ def loss(learned: Learned, weights: Array) -> tuple[float, float]:
         target = y.reshape(len(y), -1)
         gap = (target - learned.predictions[rows]) ** 2
         return float((share @ gap).mean()), float((share @ (target - share @ target) ** 2).mean())
-    codes = y.astype(np.intp)
+    codes = y.reshape(len(y), -1).astype(np.intp)
     P = np.clip(learned.predictions[rows], 1e-15, 1.0)
-    own = np.take_along_axis(P, codes[:, None, None], axis=2)[..., 0]
-    marginal = np.bincount(codes, share, minlength=task.classes)
-    return float(-(share @ np.log(own)).mean()), float(-(marginal[marginal > 0] @ np.log(marginal[marginal > 0])))
+    own = np.take_along_axis(P, codes[:, :, None], axis=2)[..., 0]
+    marginal = np.array([np.bincount(column, share, minlength=task.classes) for column in codes.T])
+    trivial = np.where(marginal > 0, marginal * np.log(np.where(marginal > 0, marginal, 1.0)), 0.0).sum(axis=1)
+    return float(-(share @ np.log(own)).mean()), float(-trivial.mean())

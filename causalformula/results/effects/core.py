@@ -103,6 +103,11 @@ class ResultCore(Estimates):
 
     # -- what a family of methods adds to the print ----------------------------------------------------------------
 
+    @property
+    def _compared(self) -> str:
+        """What of the potential outcomes is compared."""
+        return "mean"
+
     def _method(self) -> str:
         """The method in words."""
         return self.fit.method
