@@ -14,6 +14,7 @@ import pytest
 import causalformula as cf
 from causalformula.frame import model_frame
 from causalformula.frame.parts import PROPENSITY, Part
+from causalformula.results import answered
 from causalformula.results.comparison import verb
 
 F = "y ~ treat(a) + adjust(x)"
@@ -249,18 +250,20 @@ def test_a_forest_plot(found):
 
 
 def test_data_are_bound_and_designs_built_once(data, monkeypatch):
-    bound, built = [], []
-    bind, build = verb.bind, model_frame.build
+    bound, built, read = [], [], []
+    bind, build, parse = verb.bind, model_frame.build, answered.parse
     monkeypatch.setattr(verb, "bind", lambda *a, **k: bound.append(1) or bind(*a, **k))
+    monkeypatch.setattr(answered, "parse", lambda *a, **k: read.append(1) or parse(*a, **k))
 
     def counted(evaluated, **k):
         built.append(repr(evaluated.terms))
         return build(evaluated, **k)
 
     monkeypatch.setattr(model_frame, "build", counted)
-    found = cf.compare("y ~ treat(a) + x + propensity(z)", data, ["regression", "ipw", "ebal", "cem", "aipw"])
-    assert len(bound) == 1 and len(found.fits) == 5
-    assert len(built) == len(set(built))
+    methods = ["regression", "ipw", "ebal", "cem", "aipw", "tmle", cf.DML(outcome_model="ridge"), cf.IPW(model="ridge")]
+    found = cf.compare("y ~ treat(a) + x + propensity(z)", data, methods)
+    assert len(read) == len(bound) == 1 and len(found.fits) == len(methods)
+    assert len(built) == len(set(built)) > 2
 
 
 def test_roles_that_a_design_does_not_hold_are_no_reason_to_build_it_anew(data):
