@@ -29,8 +29,8 @@ from tests.benchmarks.cases import Case, Limit
 from tests.benchmarks.weighting import sample
 
 FOLDS = 5
-FOREST = {"n_estimators": 20, "min_samples_leaf": 10, "max_features": 1 / 3, "random_state": 1}
-BOOSTING = {"max_iter": 60, "max_leaf_nodes": 15, "random_state": 1}
+FOREST = {"n_estimators": 10, "min_samples_leaf": 10, "max_features": 1 / 3, "random_state": 1}
+BOOSTING = {"max_iter": 40, "max_leaf_nodes": 15, "random_state": 1}
 # A regressor and a classifier each.
 LEARNERS: dict[str, tuple[Any, Any]] = {
     "forests": (RandomForestRegressor(**FOREST), RandomForestClassifier(**FOREST)),
@@ -163,12 +163,12 @@ def dml_irm_forests() -> Case:
 
 def dml_plr_boosting() -> Case:
     """Boosted trees of outcome and dose."""
-    return case("plr", "boosting", Study.of(10_000, dose=True), 1.05)
+    return case("plr", "boosting", Study.of(5_000, dose=True), 1.05)
 
 
 def dml_irm_boosting() -> Case:
     """Boosted trees of the outcome in each arm, and of the treatment."""
-    return case("irm", "boosting", Study.of(10_000), 1.05)
+    return case("irm", "boosting", Study.of(5_000), 1.05)
 
 
 def dml_plr_linear() -> Case:
