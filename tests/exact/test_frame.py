@@ -116,7 +116,7 @@ def test_parts_of_the_same_terms_share_a_design(data):
 
 def test_a_wide_frame_is_read_in_one_pass(data, monkeypatch):
     """Neither the formula nor the columns are gone through for each variable: that would take their number squared."""
-    wide = data.assign(**{f"v{k}": data["x"] + k for k in range(300)})
+    wide = pd.concat([data, pd.DataFrame({f"v{k}": data["x"] + k for k in range(300)})], axis=1)
     spec = parse("y ~ treat(a) + " + " + ".join(f"v{k}" for k in range(300)))
     monkeypatch.setattr(type(spec), "span_of", lambda *_: pytest.fail("looked for a place that no message needs"))
     listed = []
