@@ -144,25 +144,26 @@ def _predicted(
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
-    inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
+    inside, train = np.flatnonzero(folds.inside(job.repeat, job.fold)), folds.outside(job.repeat, job.fold)
     train = train & task.learned_from(job.repeat, job.fold)
-    y = task.target(job.repeat, job.fold)
     if weights is not None:
         train = train & (weights > 0)
     where = _where(task, job, folds)
-    if not train.any():
+    rows = np.flatnonzero(train)
+    if not len(rows):
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    if task.kind == "classification" and len(only := np.unique(y[train])) == 1:
-        return _constant(task, int(only[0]), int(inside.sum()), where)
+    y = task.target(job.repeat, job.fold)[rows]
+    if task.kind == "classification" and (y == y[0]).all():
+        return _constant(task, int(y[0]), len(inside), where)
     model = task.learner.make(task.kind, task.features, seed)
     X = task.learner.matrix(task.features)
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     try:
-        fitted = _fit(model, X[train], y[train], None if weights is None else weights[train])
+        fitted = _fit(model, X.take(rows, axis=0), y, None if weights is None else weights[rows])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
-        values = _values(fitted, X[inside], task)
+        values = _values(fitted, X.take(inside, axis=0), task)
     except CausalFormulaError as error:
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
@@ -217,7 +218,8 @@ def unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
             continue  # there was nothing to learn from
         values = each.predictions.reshape(len(folds.codes), folds.repeats, -1)
         parts = [values[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
-        flat = sum(len(part) > 1 and not np.ptp(part, axis=0).any() for part in parts)
+        # the first two tell most that vary
+        flat = sum(len(part) > 1 and (part[0] == part[1]).all() and not np.ptp(part, axis=0).any() for part in parts)
         if flat:
             where = "" if flat == len(parts) else f" in {flat} of {len(parts)} folds"
             notes.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,12 @@ class Features:
 
 
 def features(frame: ModelFrame, part: Part) -> Features:
-    """The covariates of one of the frame's designs."""
+    """The covariates of one of the frame's designs; parts of the same terms share them."""
+    found: Features = frame.remembered(("features", frame.design_key(part)), partial(_features, frame, part))
+    return found
+
+
+def _features(frame: ModelFrame, part: Part) -> Features:
     design = frame.design(part)
     columns, categories = [], []
     for value in design.values.values():
