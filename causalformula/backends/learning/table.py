@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,12 @@ class Features:
 
 
 def features(frame: ModelFrame, part: Part) -> Features:
-    """The covariates of one of the frame's designs."""
+    """The covariates of one of the frame's designs; parts of the same terms share them."""
+    found: Features = frame.remembered(("features", frame.design_key(part)), partial(_of_frame, frame, part))
+    return found
+
+
+def _of_frame(frame: ModelFrame, part: Part) -> Features:
     design = frame.design(part)
     found = {i: design.recipe.blocks[i].prepare(design.values[i]) for i in sorted(design.recipe.blocks)}
     return _features(design.recipe, found, design.X)

@@ -21,7 +21,7 @@ from causalformula.backends.meta.units import WORDS, Predicted, fitted_to_all
 from causalformula.backends.orthogonal.nuisances import learned_outcome
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans, averaged
-from causalformula.errors import IdentificationError, OptionError
+from causalformula.errors import IdentificationError, OptionError, counted
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate
 from causalformula.numerics.arrays import Array
@@ -125,6 +125,7 @@ def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     spread = replace(tasks["treatment"], name="variance of the treatment", y=v**2)
     variance = cross_fit([spread], folds, frame.weights)[0]
     floor = LEAST_VARIANCE * np.average(v**2, axis=0, weights=frame.unit_weights)
+    few = int((variance.means[:, 0] < floor[0]).sum())
     scores = effects + v / np.maximum(variance.means, floor) * (y[:, None] - own)
     models = _whole(frame, options, tasks, last)
     values = {"outcome": own - v * effects, "treatment": first["treatment"].means}
@@ -139,10 +140,20 @@ def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
         design=unit_design(frame.n),
         method=f"{kind.name} ({names}, cross-fitted in {folds.words}), average by orthogonal scores",
         outcomes=outcomes,
-        notes=unlearned(learned.values(), folds),
+        notes=(*unlearned(learned.values(), folds), *_told_of(few)),
         learned=learned,
         folds=folds,
         units=units,
+    )
+
+
+def _told_of(few: int) -> tuple[str, ...]:
+    """A note on rows whose dose is nearly explained, by whose variance the average divides."""
+    if not few:
+        return ()
+    return (
+        f"{counted(few, 'row')} where the learned variance of the dose given the covariates is below "
+        f"{LEAST_VARIANCE:.0%} of its mean, which was taken instead",
     )
 
 
@@ -166,8 +177,8 @@ def _refuse_explained(frame: ModelFrame, residual: Array, dose: Array) -> None:
     spread = w @ (dose - w @ dose / w.sum()) ** 2
     if ((w @ residual**2) <= NO_RESIDUAL * spread).any():
         raise IdentificationError(
-            f"the effect is not identified: given the covariates nothing is left of {frame.the_treatment.name}. Leave out "
-            "of the formula what determines it, or use other learners"
+            f"the effect is not identified: given the covariates nothing is left of {frame.the_treatment.name}. Leave "
+            "out of the formula what determines it, or use other learners"
         )
 
 

@@ -348,8 +348,8 @@ class UnitResult(LearnedResult):
             return self._scored(kind, priority, None, reps, seed)
         if not self._pairs:
             raise CapabilityError(
-                f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} is a "
-                f"dose; {kind}() is of doubly robust scores, which a dose has too"
+                f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
+                f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
             )
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
         codes, y = self.call.frame.the_treatment.codes, self._units.y
