@@ -311,7 +311,7 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
 def bounded(
     frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
+    """Propensities within bounds, which of them are free to move, and notes on those beyond, or many near, a bound."""
     low, high = bounds or (0.0, 1.0)
     free = (low <= P) & (high >= P)
     inside = np.clip(P, low, high)
@@ -322,12 +322,13 @@ def bounded(
     moved = int((~free).any(axis=1)[used].sum())
     looked = P[:, 1:] if second else P
     near = int(((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1)[used].sum())
-    notes: tuple[str, ...] = ()
+    notes = []
     if moved:
-        notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
-    elif near > MANY * used.sum():
-        notes = (
-            f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
-            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
+        notes.append(f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to")
+    if near > MANY * used.sum():
+        beyond = ", or beyond" if moved else ""
+        notes.append(
+            f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}{beyond}. "
+            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
         )
-    return inside, free, notes
+    return inside, free, tuple(notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -14,10 +15,12 @@ from causalformula.backends.learning.objects import without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
-from causalformula.inference.refit import spread
+from causalformula.inference.refit import one_thread, spread
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 Target = Literal["regression", "classification"]
+# With fewer rows than this, threads of boosting wait for each other longer than they work.
+FEW = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +147,11 @@ def _predicted(
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     try:
-        fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
-        if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
-            raise without_probabilities(task.learner.given, task.option)
-        values = _values(fitted, X[inside], task)
+        with one_thread("openmp") if len(X) < FEW else nullcontext():
+            fitted = _fit(model, X[train], task.target(job.repeat)[train], None if weights is None else weights[train])
+            if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
+                raise without_probabilities(task.learner.given, task.option)
+            values = _values(fitted, X[inside], task)
     except CausalFormulaError as error:
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
