@@ -86,7 +86,7 @@ def test_linear_designs(name, design, estimand):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "design", "estimand"), LINEAR + PARTIAL)
 def test_linear_designs_at_length(name, design, estimand, capsys):
-    reps, value = 1000, linear_value(design, estimand)
+    reps, value = 500, linear_value(design, estimand)
     draws = drawn(name, design, reps, 500, estimand, seed=2)
     _, rate, ratio = told(f"{name}, {design.__name__}, {estimand}", draws, value, capsys)
     assert within_error(rate, reps) and unbiased(draws, value, 0.005) and 0.92 <= ratio <= 1.08
@@ -105,7 +105,10 @@ def twisted(rng, n):
 
 
 # A partially linear model is right where its treatment model is; the others where one of the two is.
-EITHER = [*((name, wrong) for name in ("aipw", "tmle", "irm") for wrong in ("outcome", "treatment")), ("plr", "outcome")]
+EITHER = [
+    *((name, wrong) for name in ("aipw", "tmle", "irm") for wrong in ("outcome", "treatment")),
+    ("plr", "outcome"),
+]
 
 
 @pytest.mark.parametrize(("name", "wrong"), EITHER)
@@ -138,7 +141,9 @@ def test_learners_of_shapes(name):
 def test_irm_is_aipw_by_learners():
     """So that the long forms of learners, which take their time, need only one of them."""
     data, _, _ = twisted(np.random.default_rng(1), 200)
-    found = [cf.fit(FORMULA, data, method, **own, folds=2, **SQUARES) for method, own in map(METHODS.get, ("aipw", "irm"))]
+    found = [
+        cf.fit(FORMULA, data, method, **own, folds=2, **SQUARES) for method, own in map(METHODS.get, ("aipw", "irm"))
+    ]
     np.testing.assert_allclose(*([fit.estimate, fit.std_error] for fit in found), rtol=1e-10)
 
 
@@ -183,7 +188,7 @@ def weak(rng, n):
     return pd.DataFrame({"x1": x1, "x2": x2, "a": a, "y": y}), p, np.full(n, 2.0)
 
 
-@pytest.mark.parametrize("reps", [50, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reps", [50, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", list(METHODS))
 def test_weak_overlap(name, reps, capsys):
     """AIPW by right GLMs covers above 0.90, and methods that divide by propensities say what they rest on."""
