@@ -200,3 +200,26 @@ def test_weak_overlap(name, reps, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cf.CausalFormulaWarning)
         assert ("weak overlap" in str(cf.fit(FORMULA, data, method, **own))) == (name != "plr")
+
+
+# ---- nearly as many covariates as rows -------------------------------------------------------------------------------
+
+MANY = [f"x{j}" for j in range(100)]
+
+
+def many(rng, n):
+    """A dose whose effect is one a unit; two covariates move it much and the outcome little."""
+    x = rng.normal(size=(n, len(MANY)))
+    d = 1.2 * x[:, 0] - 1.2 * x[:, 1] + rng.normal(size=n)
+    y = d + 0.25 * x[:, 0] - 0.25 * x[:, 1] + 2 * x[:, 2] + rng.normal(size=n)
+    return pd.DataFrame(x, columns=MANY).assign(d=d, y=y), None, None
+
+
+@pytest.mark.parametrize("reps", [8, pytest.param(300, marks=pytest.mark.slow)])
+def test_many_covariates(reps, capsys):
+    """Lassos that are learned from fewer rows than there are covariates."""
+    models = {"outcome_model": "rlasso", "treatment_model": "rlasso"}
+    draws = drawn("plr", many, reps, 110, formula=f"y ~ treat(d) + adjust({' + '.join(MANY)})", **models)
+    _, rate, ratio = told("plr by rlasso, 110 rows and 100 covariates", draws, 1, capsys)
+    assert unbiased(draws, 1, 0.02) and abs(draws[:, 0].mean() - 1) < 0.2
+    assert reps < 100 or (within_error(rate, reps) and 0.85 <= ratio <= 1.15)
