@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -15,8 +16,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifi
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.tree import DecisionTreeRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import causalformula as cf
+from causalformula.backends.learning import crossfit
 from causalformula.backends.learning.crossfit import Learned, Task, loss
 from causalformula.backends.learning.folds import make_folds
 from causalformula.backends.learning.table import LEARNERS, Features, features, read_learner
@@ -200,6 +203,25 @@ def test_the_same_bytes_at_any_number_of_processes(data, options, processes, mon
             fit = cf.fit(F, data, "aipw", folds=2, repeats=2, seed=7, **options)
         found.append((fit.predictions(1).to_numpy().tobytes(), fit.predictions(2).to_numpy().tobytes(), fit.estimate))
     assert found[0] == found[1]
+
+
+class Threads(LinearRegression):
+    """Notes how many threads a learner may have."""
+
+    seen: ClassVar[list[int]] = []
+
+    def fit(self, X, y):
+        self.seen.append(max(each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"))
+        return super().fit(X, y)
+
+
+def test_few_rows_are_learned_from_on_one_thread(data, monkeypatch):
+    Threads.seen.clear()
+    with threadpool_limits(2, "openmp"):
+        for few in (1000, 50):
+            monkeypatch.setattr(crossfit, "FEW", few)
+            cf.fit(F, data, "aipw", outcome_model=Threads(), folds=2)
+    assert Threads.seen == [1] * 4 + [2] * 4
 
 
 def test_a_search_tunes_inside_each_fold(data):
