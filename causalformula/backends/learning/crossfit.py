@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -15,10 +15,12 @@ from causalformula.backends.learning.objects import without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
-from causalformula.inference.refit import spread
+from causalformula.inference.refit import one_thread, spread
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 Target = Literal["regression", "classification"]
+# With fewer rows than this, threads of boosting wait for each other longer than they work.
+FEW = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +240,8 @@ def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     with _named(task, where):
         model = task.learner.make(task.kind, task.features, seed)
-        fitted = _fit(model, X.take(rows, axis=0), target, None if weights is None else weights[rows])
+        with one_thread("openmp") if len(X) < FEW else nullcontext():
+            fitted = _fit(model, X.take(rows, axis=0), target, None if weights is None else weights[rows])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
     return fitted
@@ -252,7 +255,7 @@ def predicted(model: Any, task: Task, X: Array, where: str) -> Array:
     DataError
         Where it fails, or predicts what is no number or no probability.
     """
-    with _named(task, where):
+    with _named(task, where), one_thread("openmp") if len(X) < FEW else nullcontext():
         values = _values(model, X, task)
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")

@@ -40,10 +40,8 @@ LEARNED_BOUNDS = (0.01, 0.99)
 NEAR = 0.02
 # So large a share of rows with such scores is weak overlap.
 MANY = 0.05
-WEAK = (
-    ": weak overlap, so the outcome means are corrected there by less than they should be, and the standard error does "
-    "not know it. estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
-)
+# What moving many does.
+LESS = ": the outcome means are corrected there by less than they should be, and the standard error does not know it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,7 +348,7 @@ def within(P: Array, bounds: tuple[float, float], each_arm: bool = False) -> Arr
 def bounded(
     frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False, arm: int | None = None
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound.
+    """Propensities within bounds, which of them are free to move, and notes on those beyond, or many near, a bound.
 
     ``arm`` is the target's, by whose propensity nothing is divided.
     """
@@ -364,18 +362,18 @@ def bounded(
     close, ends = _near(P, (low, high), second, arm)
     close &= used
     many = MANY * used.sum()
-    notes: tuple[str, ...] = ()
+    notes = []
     if moved.any():
-        text = (
-            f"{counted(int(moved.sum()), 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to"
+        rows = counted(int(moved.sum()), "row")
+        less = LESS if (moved & close).sum() > many else ""
+        notes.append(f"{rows} with a propensity outside {low:g} and {high:g}, where it was moved to{less}")
+    if close.sum() > many:
+        beyond = ", or beyond" if moved.any() else ""
+        notes.append(
+            f"weak overlap: {counted(int(close.sum()), 'row')} with a propensity within {NEAR:g} of {ends}{beyond}. "
+            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
         )
-        notes = (text + (WEAK if (moved & close).sum() > many else ""),)
-    elif close.sum() > many:
-        notes = (
-            f"weak overlap: {counted(int(close.sum()), 'row')} with a propensity within {NEAR:g} of {ends}. "
-            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
-        )
-    return inside, free, notes
+    return inside, free, tuple(notes)
 
 
 def _near(P: Array, bounds: tuple[float, float], second: bool, arm: int | None) -> tuple[Bools, str]:
