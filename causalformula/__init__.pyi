@@ -7,6 +7,7 @@ from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
 from .backends.doubly_robust.tmle import TMLE
 from .backends.matching.options import CEM, Exact, Nearest
+from .backends.meta.options import DRLearner, RLearner, SLearner, TLearner, XLearner
 from .backends.regression import Regression
 from .backends.subclass import Subclass
 from .backends.weighting.cbps import CBPS
@@ -46,10 +47,13 @@ from .results.comparison.verb import compare
 from .results.design import Design
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
+from .results.families.judged import Curve, EffectCalibration, Judged, Worth
 from .results.families.learned import LearnedResult
 from .results.families.learned_model import LearnedModel
 from .results.families.matching import MatchedDesign, MatchedResult
 from .results.families.subclass import SubclassResult
+from .results.families.unit_effects import Effects
+from .results.families.units import UnitResult
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
 from .results.model import Model
@@ -81,7 +85,9 @@ __all__ = [
     "Cluster",
     "Comparison",
     "ConvergenceError",
+    "Curve",
     "DMLResult",
+    "DRLearner",
     "DataError",
     "Design",
     "DiD",
@@ -89,11 +95,14 @@ __all__ = [
     "DifferenceInMeans",
     "DriscollKraay",
     "Ebal",
+    "EffectCalibration",
+    "Effects",
     "Energy",
     "Exact",
     "FormulaError",
     "IdentificationError",
     "Jackknife",
+    "Judged",
     "LearnedModel",
     "LearnedResult",
     "MatchedDesign",
@@ -101,15 +110,21 @@ __all__ = [
     "Model",
     "Nearest",
     "OptionError",
+    "RLearner",
     "Regression",
     "Result",
+    "SLearner",
     "Stack",
     "Subclass",
     "SubclassResult",
     "Summary",
+    "TLearner",
     "Table",
     "Test",
+    "UnitResult",
     "Wild",
+    "Worth",
+    "XLearner",
     "adjust_pvalues",
     "anova",
     "bgtest",

@@ -25,7 +25,8 @@ CATALOGUE: dict[str, str] = {
     "aipw": "doubly_robust.aipw",
     "tmle": "doubly_robust.tmle",
     "dml": "doubly_robust.dml",
-    **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "causal_forest"), ""),
+    **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"), "meta.learners"),
+    "causal_forest": "",
     **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
 }
 # Aliases of planned methods; those of the others stand in their records.

@@ -210,6 +210,8 @@ class Fit:
         Nuisance functions that were learned and cross-fitted: by name, their predictions.
     folds : Folds, optional
         Of the cross-fitting.
+    units : Units, optional
+        Learners of unit effects, for methods that have them.
     told : tuple of str
         What was selected, for the print.
     """
@@ -226,6 +228,7 @@ class Fit:
     given: tuple[str, ...] = ()
     learned: Mapping[str, Any] = field(default_factory=dict)
     folds: Any = None
+    units: Any = None
     told: tuple[str, ...] = ()
 
     @classmethod

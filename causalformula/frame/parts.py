@@ -33,6 +33,7 @@ PARTS = {
     "covariates": PartRecord(("adjust", "outcome", "modify"), "", "the covariates of the outcome model"),
     "adjust": PartRecord(("adjust", "modify"), "", "the confounders"),
     "propensity": PartRecord(("adjust", "modify", "propensity"), "", "the treatment model"),
+    "modify": PartRecord(("modify",), "", "the effect modifiers"),
     "iv": PartRecord(("iv",), "", "the instruments"),
     "censoring": PartRecord(("adjust", "modify", "censoring"), "", "the model of being observed"),
 }

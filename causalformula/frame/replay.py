@@ -14,7 +14,7 @@ from causalformula.formula.expressions.evaluate import Memory, evaluate
 from causalformula.formula.expressions.values import Factor, Value, number_label
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Node
-from causalformula.formula.matrix.recipe import Recipe, one_column
+from causalformula.formula.matrix.recipe import Prepared, Recipe, one_column
 from causalformula.frame.columns import Table
 from causalformula.frame.rows import as_numbers, columns_used
 from causalformula.numerics.arrays import Array
@@ -48,6 +48,20 @@ class Replay:
     def __getstate__(self) -> dict[str, Any]:
         recipe = self.recipe if _pickles(self.recipe.env) else replace(self.recipe, env=None)
         return {**self.__dict__, "recipe": recipe}
+
+    def prepared(self, data: Any) -> tuple[dict[int, Prepared], Array, Any]:
+        """Variables of other data by their place in the terms, the design (m, p) of them, and row labels.
+
+        Raises
+        ------
+        FormulaError, DataError
+            As ``design`` does.
+        """
+        table = data if isinstance(data, Table) else Table(data)
+        recipe = self.recipe
+        columns = columns_used([recipe.terms.variables[i] for i in sorted(recipe.blocks)], table, recipe.source or "")
+        found = recipe.prepared(columns, table.n)
+        return found, recipe.fill(found, table.n), table.index()
 
     def design(self, data: Any) -> tuple[Array, Array | None, Any]:
         """Design (m, p), offset (m,) or None, and row labels of other data; NaN wherever a variable is missing.

@@ -224,8 +224,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             For a method that has none.
         """
         raise CapabilityError(
-            f"method {self.call.record.name!r} has no unit-level effects; those are for the learners "
-            "(t_learner, causal_forest, ...), which are not available yet"
+            f"method {self.call.record.name!r} has no effects of units, only averages and those of groups, by(...); "
+            "'s_learner', 't_learner', 'x_learner', 'r_learner' and 'dr_learner' have them"
         )
 
     # -- models and design -----------------------------------------------------------------------------------------

@@ -172,3 +172,12 @@ def aipw_asympt(Z, a, y):
     psi += (a - p) * (Z @ np.linalg.solve((Z * (p * (1 - p))[:, None]).T @ Z, Z.T @ slope))
     psi += effect - effect.mean()
     return np.array([effect.mean(), np.sqrt(psi @ psi) / n])
+
+
+def autoc_and_qini(scores, priority):
+    """Both areas under the curve of what the first of a ranking gain: one sort and one running sum."""
+    n = len(scores)
+    upto = np.cumsum(scores[np.argsort(-priority)])
+    heads = np.arange(1, n + 1)
+    mean = upto[-1] / n
+    return (upto / heads).mean() - mean, (upto - heads * mean).sum() / n**2

@@ -73,6 +73,7 @@ def test_the_contributing_page_says_what_ci_runs():
         "lowest versions": "lowest version",
         "together": "neighbours",
         "beside DoubleML": "DoubleML",
+        "beside scikit-uplift": "scikit-uplift and causalml",
         "beside EconML": "EconML",
         "R's values": "R's values",
     }

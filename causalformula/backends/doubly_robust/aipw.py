@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 
 from causalformula.backends.contrasts import Setting
-from causalformula.backends.doubly_robust.augmented import learned_means
-from causalformula.backends.doubly_robust.fitted import doubly_robust_fit, target_share, weights_of
-from causalformula.backends.doubly_robust.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
-from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
+from causalformula.backends.orthogonal.augmented import learned_means
+from causalformula.backends.orthogonal.fitted import doubly_robust_fit, target_share, weights_of
+from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
+from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans, averaged
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor

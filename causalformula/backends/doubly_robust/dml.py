@@ -11,13 +11,13 @@ from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
 from causalformula.backends.doubly_robust.dml_models import Model, iivm, pliv, plr
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
-from causalformula.backends.doubly_robust.nuisances import GLM
 from causalformula.backends.doubly_robust.quantiles import QUANTILE_EFFECT, quantiles, refuse_quantiles
 from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
 from causalformula.backends.learning.crossfit import unlearned
+from causalformula.backends.orthogonal.nuisances import GLM
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, DataError, OptionError

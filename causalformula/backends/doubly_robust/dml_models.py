@@ -10,7 +10,6 @@ import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
 from causalformula.backends.doubly_robust.dml_options import DML, instruments, model_of
-from causalformula.backends.doubly_robust.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import DesignWeights, Fit, Outcomes
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
@@ -18,6 +17,7 @@ from causalformula.backends.learning.crossfit import Target as Learning
 from causalformula.backends.learning.folds import Folds, make_folds
 from causalformula.backends.learning.objects import classifies
 from causalformula.backends.learning.table import Features, Learner, features, refuse_kind
+from causalformula.backends.orthogonal.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.errors import DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import ADJUST, PROPENSITY

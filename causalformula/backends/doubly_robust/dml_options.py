@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.nuisances import GLM, CrossFitOptions
 from causalformula.backends.learning.table import Learner, read_learner
 from causalformula.backends.options import is_number, one_of, shown
+from causalformula.backends.orthogonal.nuisances import GLM, CrossFitOptions
 from causalformula.errors import OptionError
 from causalformula.formula.expressions.values import number_label
 from causalformula.frame.model_frame import ModelFrame

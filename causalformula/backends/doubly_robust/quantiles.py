@@ -11,14 +11,6 @@ from scipy.stats import norm
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_models import Found, words_of
 from causalformula.backends.doubly_robust.dml_options import DML
-from causalformula.backends.doubly_robust.nuisances import (
-    COVARIATES,
-    LEARNED_BOUNDS,
-    CrossFitted,
-    bounded,
-    cross_fitted_in,
-)
-from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.doubly_robust.scores import scored
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, Label, Query
@@ -27,6 +19,15 @@ from causalformula.backends.learning.folds import make_folds
 from causalformula.backends.learning.halves import Halves, make_halves
 from causalformula.backends.learning.propensity import treatment_task
 from causalformula.backends.learning.table import features, refuse_kind
+from causalformula.backends.orthogonal.fitted import scored_design
+from causalformula.backends.orthogonal.nuisances import (
+    COVARIATES,
+    LEARNED_BOUNDS,
+    CrossFitted,
+    bounded,
+    cross_fitted_in,
+)
+from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.errors import CapabilityError, DataError, OptionError, counted, some
 from causalformula.formula.expressions.values import number_label
 from causalformula.frame.model_frame import ModelFrame
@@ -156,7 +157,7 @@ def quantiles(frame: ModelFrame, options: DML) -> Found:
         names=words_of([each.task for each in found.learned.values()]),
         notes=(*found.notes, *_notes(frame, options, parts[0])),
         means=RepeatedOutcomes.of([PotentialQuantiles(frame, options, part) for part in parts]),
-        P=found.scores,
+        design=scored_design(frame, options, found.scores, found.each[0].P),
     )
 
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.augmented import learned_means
 from causalformula.backends.doubly_robust.dml_models import asked, received, step
 from causalformula.backends.doubly_robust.dml_options import PARTIAL
-from causalformula.backends.doubly_robust.fitted import scored_design, thin
-from causalformula.backends.doubly_robust.nuisances import (
+from causalformula.backends.doubly_robust.scores import refuse_explained
+from causalformula.backends.estimands import ATE
+from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
+from causalformula.backends.learning.table import Features, features
+from causalformula.backends.orthogonal.augmented import learned_means
+from causalformula.backends.orthogonal.fitted import scored_design, thin
+from causalformula.backends.orthogonal.nuisances import (
     COVARIATES,
     LEARNED_BOUNDS,
     CrossFitOptions,
     CrossFitted,
     bounded,
 )
-from causalformula.backends.doubly_robust.scores import refuse_explained
-from causalformula.backends.estimands import ATE
-from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
-from causalformula.backends.learning.table import Features, features
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.separation import apart_on
 from causalformula.backends.target import target_arm

@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from causalformula.backends.contrasts import Setting
-from causalformula.backends.doubly_robust.fitted import doubly_robust_fit, target_share, weights_of
-from causalformula.backends.doubly_robust.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
-from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.doubly_robust.targeting import Fluctuation, Targeted
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.options import flag, is_number, one_of, shown
+from causalformula.backends.orthogonal.fitted import doubly_robust_fit, target_share, weights_of
+from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
+from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans, averaged
 from causalformula.backends.propensity import estimand_weights
 from causalformula.backends.registry import MODELLED, Record

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -14,10 +15,12 @@ from causalformula.backends.learning.objects import without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
-from causalformula.inference.refit import spread
+from causalformula.inference.refit import one_thread, spread
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 Target = Literal["regression", "classification"]
+# With fewer rows than this, threads of boosting wait for each other longer than they work.
+FEW = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +35,8 @@ class Task:
     kind : {"regression", "classification"}
     features : Features
     y : ndarray (n,), (n, repeats) or (n, repeats, folds)
-        Numbers, or codes 0..K-1 of classes; one for each repetition, and fold left out, where the target comes from
-        another estimate.
+        Numbers, or codes 0..K-1 of classes; where the target comes from another estimate a column for each repetition,
+        and where that estimate held a fold out too, one for each fold.
     rows : ndarray (n,) of bool, optional
         Rows that it is learned from; all where not given.
     halves : ndarray (n, repeats, folds) of bool, optional
@@ -42,6 +45,12 @@ class Task:
         Number of classes.
     option : str
         Which of the method's options the learner was given in, for messages.
+    settings : tuple of Features
+        Features that are predicted from beside the rows' own, as under each level of the treatment.
+    precision : ndarray of y's shape, optional
+        How much each row's target counts, beside sampling weights.
+    everywhere : bool
+        Whether the learner without a fold predicts all rows too, and not its own fold alone.
     """
 
     name: str
@@ -52,11 +61,21 @@ class Task:
     rows: Bools | None = None
     classes: int = 2
     option: str = "model"
+    settings: tuple[Features, ...] = ()
+    precision: Array | None = None
+    everywhere: bool = False
     halves: Bools | None = None
 
     def target(self, repeat: int, fold: int = 0) -> Array:
-        """What is learned in a repetition when a fold is left out (n,)."""
-        return np.asarray(self.y[(slice(None), repeat, fold)[: self.y.ndim]])
+        """What is learned in a repetition without a fold (n,)."""
+        return _column(self.y, repeat, fold)
+
+    def weights(self, sampling: Array | None, repeat: int, fold: int) -> Array | None:
+        """How much each row counts in a repetition without a fold (n,); None where all count the same."""
+        if self.precision is None:
+            return sampling
+        own = _column(self.precision, repeat, fold)
+        return own if sampling is None else own * sampling
 
     def learned_from(self, repeat: int, fold: int) -> Bools:
         """Rows that it may be learned from, whatever their fold."""
@@ -68,6 +87,19 @@ class Task:
         if self.y.ndim < 3:
             return self
         return replace(self, y=np.take_along_axis(self.y, folds.codes[:, :, None], axis=2)[..., 0])
+
+    @property
+    def width(self) -> tuple[int, ...]:
+        """Shape of one row's prediction."""
+        return (self.classes,) if self.kind == "classification" else ()
+
+    def means(self, values: Array) -> Array:
+        """Predicted numbers, or the probabilities of the second of two classes."""
+        return values[..., 1] if self.kind == "classification" else values
+
+
+def _column(values: Array, repeat: int, fold: int) -> Array:
+    return np.asarray(values[(slice(None), repeat, fold)[: values.ndim]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +113,25 @@ class Learned:
         Probabilities of classes.
     told : tuple of str
         What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    at : ndarray (n, repeats, settings)
+        Means under the task's settings.
+    everywhere : ndarray (n, repeats, folds), optional
+        The mean that the learner without each fold predicts of every row, where the task asks for it.
+    models : tuple
+        The fitted learners, where they were asked for.
     """
 
     task: Task
     predictions: Array
     told: tuple[str, ...] = ()
+    at: Array = field(default_factory=lambda: np.empty((0, 0, 0)))
+    everywhere: Array | None = None
+    models: tuple[Any, ...] = ()
+
+    @property
+    def means(self) -> Array:
+        """Predicted means (n, repeats)."""
+        return self.task.means(self.predictions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +144,12 @@ class _Job:
 
 
 def cross_fit(
-    tasks: Sequence[Task], folds: Folds, weights: Array | None, n_jobs: int | None = None, words: str = "Cross-fitting"
+    tasks: Sequence[Task],
+    folds: Folds,
+    weights: Array | None,
+    n_jobs: int | None = None,
+    words: str = "Cross-fitting",
+    keep: bool = False,
 ) -> list[Learned]:
     """Predictions of every task for every row and repetition.
 
@@ -111,6 +162,8 @@ def cross_fit(
         Sampling weights; rows of weight zero train nothing.
     n_jobs : int, optional
         As joblib's configuration has it where not given.
+    keep : bool
+        Whether the fitted learners are kept.
 
     Raises
     ------
@@ -125,54 +178,101 @@ def cross_fit(
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]
     work = list(zip(jobs, seeds, strict=True))
-    found = spread(partial(_predicted, list(tasks), folds, weights), work, n_jobs, words)
-    out = [
-        np.full((len(folds.codes), folds.repeats, *((task.classes,) if task.kind == "classification" else ())), np.nan)
-        for task in tasks
-    ]
+    found = spread(partial(_job, list(tasks), folds, weights, keep), work, n_jobs, words)
+    shape = (len(folds.codes), folds.repeats)
+    out = [np.full((*shape, *task.width), np.nan) for task in tasks]
+    at = [np.full((*shape, len(task.settings)), np.nan) for task in tasks]
+    wide = [np.full((*shape, folds.size), np.nan) if task.everywhere else None for task in tasks]
     told: list[list[str]] = [[] for _ in tasks]
-    for job, (values, said) in zip(jobs, found, strict=True):
-        out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = values
-        if said:
-            told[job.task].append(said)
-    return [Learned(task.seen(folds), values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
+    models: list[list[Any]] = [[] for _ in tasks]
+    for job, done in zip(jobs, found, strict=True):
+        inside, t, r = folds.inside(job.repeat, job.fold), job.task, job.repeat
+        out[t][inside, r], at[t][inside, r] = done.values, done.at
+        if (whole := wide[t]) is not None:
+            whole[:, r, job.fold] = done.everywhere
+        told[t] += [done.told] if done.told else []
+        models[t] += [done.model] if keep else []
+    return [
+        Learned(task.seen(folds), out[t], tuple(told[t]), at[t], wide[t], tuple(models[t]))
+        for t, task in enumerate(tasks)
+    ]
 
 
-def _predicted(
-    tasks: Sequence[Task], folds: Folds, weights: Array | None, piece: tuple[_Job, int]
-) -> tuple[Array, str]:
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """What one fit predicts, and says of itself."""
+
+    values: Array
+    at: Array
+    everywhere: Array | None
+    told: str
+    model: Any
+
+
+def _job(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool, piece: tuple[_Job, int]) -> _Done:
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
     inside, train = np.flatnonzero(folds.inside(job.repeat, job.fold)), folds.outside(job.repeat, job.fold)
     train = train & task.learned_from(job.repeat, job.fold)
-    if weights is not None:
-        train = train & (weights > 0)
+    w = task.weights(weights, job.repeat, job.fold)
+    if w is not None:
+        train = train & (w > 0)
     where = _where(task, job, folds)
     rows = np.flatnonzero(train)
     if not len(rows):
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    y = task.target(job.repeat, job.fold)[rows]
-    if task.kind == "classification" and (y == y[0]).all():
-        return _constant(task, int(y[0]), len(inside), where)
-    model = task.learner.make(task.kind, task.features, seed)
+    model = _trained(task, rows, task.target(job.repeat, job.fold)[rows], w, seed, where)
+    read = task.learner.matrix
+    values = predicted(model, task, read(task.features).take(inside, axis=0), where)
+    at = [task.means(predicted(model, task, read(each).take(inside, axis=0), where)) for each in task.settings]
+    wide = task.means(predicted(model, task, read(task.features), where)) if task.everywhere else None
+    columns = np.column_stack(at) if at else np.empty((len(values), 0))
+    return _Done(values, columns, wide, str(getattr(model, "told_", "")), model if keep else None)
+
+
+def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed: int, where: str) -> Any:
+    """The learner, fitted to the rows that it may see."""
+    if task.kind == "classification" and (target == target[0]).all():
+        return _constant(task, int(target[0]), where)
     X = task.learner.matrix(task.features)
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
-    try:
-        fitted = _fit(model, X.take(rows, axis=0), y, None if weights is None else weights[rows])
+    with _named(task, where):
+        model = task.learner.make(task.kind, task.features, seed)
+        with one_thread("openmp") if len(X) < FEW else nullcontext():
+            fitted = _fit(model, X.take(rows, axis=0), target, None if weights is None else weights[rows])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
-        values = _values(fitted, X.take(inside, axis=0), task)
-    except CausalFormulaError as error:
-        raise type(error)(f"{where}: {error}") from None
-    except Exception as error:
-        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
+    return fitted
+
+
+def predicted(model: Any, task: Task, X: Array, where: str) -> Array:
+    """What a fitted learner predicts from the columns that it reads, of any rows (m,) or (m, classes).
+
+    Raises
+    ------
+    DataError
+        Where it fails, or predicts what is no number or no probability.
+    """
+    with _named(task, where), one_thread("openmp") if len(X) < FEW else nullcontext():
+        values = _values(model, X, task)
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"{where} predicts what are no probabilities")
-    return values, str(getattr(fitted, "told_", ""))
+    return values
+
+
+@contextmanager
+def _named(task: Task, where: str) -> Iterator[None]:
+    """Errors inside a fold, naming it and the learner."""
+    try:
+        yield
+    except CausalFormulaError as error:
+        raise type(error)(f"{where}: {error}") from None
+    except Exception as error:
+        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
 
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
@@ -188,13 +288,24 @@ def _given(task: Task) -> str:
     return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
-def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, str]:
+def _constant(task: Task, code: int, where: str) -> Constant:
     """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
     if task.rows is None:
         raise DataError(f"{where}: all rows outside the fold have the same value; use fewer folds, or others")
-    values = np.zeros((rows, task.classes))
-    values[:, code] = 1.0
-    return values, "constant in a fold"
+    return Constant(code)
+
+
+class Constant:
+    """What predicts the one class that its rows had."""
+
+    told_ = "constant in a fold"
+
+    def __init__(self, code: int):
+        self.classes_ = np.array([code])
+
+    def predict_proba(self, X: Array) -> Array:
+        """Ones."""
+        return np.ones((len(X), 1))
 
 
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:

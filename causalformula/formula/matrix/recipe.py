@@ -207,8 +207,11 @@ class Recipe:
         DataError
             For a level that was not there at the fit, or a column of another kind.
         """
-        prepared = {i: self._prepared(i, columns, n) for i in self.blocks}
-        return self.fill(prepared, n)
+        return self.fill(self.prepared(columns, n), n)
+
+    def prepared(self, columns: Columns, n: int) -> dict[int, Prepared]:
+        """The variables of other data by their place in the terms, as the matrix reads them."""
+        return {i: self._prepared(i, columns, n) for i in self.blocks}
 
     def partial(self, values: Mapping[int, Value], touched: Collection[int], n: int) -> tuple[Codes, Array]:
         """Places and values (n, c) of only those columns whose terms use a variable in ``touched``.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from causalformula.backends.contrasts import Setting
-from causalformula.backends.doubly_robust.fitted import target_share
-from causalformula.backends.doubly_robust.nuisances import CrossFitted
 from causalformula.backends.options import Options
+from causalformula.backends.orthogonal.fitted import target_share
+from causalformula.backends.orthogonal.nuisances import CrossFitted
 from causalformula.backends.outcomes import averaged
 from causalformula.backends.propensity import estimand_weights
 from causalformula.backends.target import target_arm

@@ -14,7 +14,7 @@ from causalformula.backends.fit import Fitted
 from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit, unlearned
 from causalformula.backends.learning.folds import MOST_FOLDS, Folds, GivenFolds, make_folds, read_folds
 from causalformula.backends.learning.propensity import treatment_task
-from causalformula.backends.learning.table import GLM, Learner, features, is_glm, read_learner, refuse_kind
+from causalformula.backends.learning.table import GLM, Features, Learner, features, is_glm, read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.propensity import (
@@ -40,10 +40,8 @@ LEARNED_BOUNDS = (0.01, 0.99)
 NEAR = 0.02
 # So large a share of rows with such scores is weak overlap.
 MANY = 0.05
-WEAK = (
-    ": weak overlap, so the outcome means are corrected there by less than they should be, and the standard error does "
-    "not know it. estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
-)
+# What moving many does.
+LESS = ": the outcome means are corrected there by less than they should be, and the standard error does not know it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,80 +280,100 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     DataError
         Where a learner fails, or an arm is too small for the folds.
     """
-    if frame.offset is not None:
-        raise CapabilityError("a learner has no place for offset(...); use two GLMs, or subtract it from the outcome")
+    refuse_offset(frame)
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
-    return cross_fitted_in(frame, options, folds, _surfaces(frame, options))
-
-
-def _surfaces(frame: ModelFrame, options: CrossFitOptions) -> list[Task]:
-    """The outcome's mean in each arm as what is to be learned."""
-    treatment, family = frame.the_treatment, options.outcome_family
-    y = frame.outcome_for(family)
-    binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
-    kind: Target = "classification" if binary else "regression"
-    outcome = options.outcome_learner
-    refuse_kind(outcome, kind, "outcome_model")
-    surface = features(frame, COVARIATES)
-    return [
-        Task(f"outcome at {treatment.name} = {level}", outcome, kind, surface, y, treatment.codes == a)
-        for a, level in enumerate(treatment.levels)
-    ]
+    return cross_fitted_in(frame, options, folds, arm_tasks(frame, options, features(frame, COVARIATES)))
 
 
 def cross_fitted_in(frame: ModelFrame, options: CrossFitOptions, folds: Folds, surfaces: Sequence[Task]) -> Nuisances:
     """Functions of the outcome, and the propensity, by learners over folds."""
-    treatment, outcome, propensity = frame.the_treatment, options.outcome_learner, options.treatment_learner
-    tasks = [*surfaces, treatment_task(frame, propensity, "treatment_model")]
+    tasks = [*surfaces, treatment_task(frame, options.treatment_learner, "treatment_model")]
     found = cross_fit(tasks, folds, frame.weights)
-    m = np.stack(
-        [each.predictions[..., 1] if each.task.kind == "classification" else each.predictions for each in found[:-1]],
-        axis=1,
-    )
-    P = found[-1].predictions
-    parts, notes, arm = [], [*unlearned(found, folds)], target_arm(frame, options)
+    m = np.stack([each.means for each in found[:-1]], axis=1)
+    learned = {each.task.name: each for each in found}
+    return of_learned(frame, options, m, found[-1].predictions, learned, folds)
+
+
+def refuse_offset(frame: ModelFrame) -> None:
+    """A ``CapabilityError`` for an offset, which learners have no place for."""
+    if frame.offset is not None:
+        raise CapabilityError("a learner has no place for offset(...); use two GLMs, or subtract it from the outcome")
+
+
+def learned_outcome(frame: ModelFrame, options: CrossFitOptions) -> tuple[Array, Target]:
+    """The outcome (n,), and whether it has probabilities to learn or numbers."""
+    family = options.outcome_family
+    y = frame.outcome_for(family)
+    binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
+    kind: Target = "classification" if binary else "regression"
+    refuse_kind(options.outcome_learner, kind, "outcome_model")
+    return y, kind
+
+
+def arm_tasks(frame: ModelFrame, options: CrossFitOptions, surface: Features) -> list[Task]:
+    """The outcome of each arm as what is to be learned."""
+    treatment, (y, kind) = frame.the_treatment, learned_outcome(frame, options)
+    return [
+        Task(
+            f"outcome at {treatment.name} = {level}", options.outcome_learner, kind, surface, y, treatment.codes == a,
+            option="outcome_model",
+        )
+        for a, level in enumerate(treatment.levels)
+    ]  # fmt: skip
+
+
+def of_learned(
+    frame: ModelFrame, options: CrossFitOptions, m: Array, P: Array, learned: Mapping[str, Learned], folds: Folds
+) -> Nuisances:
+    """Cross-fitted outcome means (n, K, repeats) and propensities (n, repeats, K), the latter within the bounds."""
+    parts, notes, arm = [], [*unlearned(learned.values(), folds)], target_arm(frame, options)
     for r in range(folds.repeats):
         inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm, arm)
         parts.append(CrossFitted(m[:, :, r], inside))
         notes += [note for note in told if note not in notes and r == 0]
-    if treatment.kind is Kind.BINARY:
+    if frame.the_treatment.kind is Kind.BINARY:
         notes += apart_on(frame, P[:, 0, 1])
-    names = outcome.name if outcome.name == propensity.name else f"{outcome.name} and {propensity.name}"
-    learned = {task.name: each for task, each in zip(tasks, found, strict=True)}
+    names = " and ".join(dict.fromkeys((options.outcome_learner.name, options.treatment_learner.name)))
     words = f"{names}, cross-fitted in {folds.words}"
     return Nuisances(tuple(parts), words, P[:, 0], {}, learned, folds, tuple(notes))
+
+
+def within(P: Array, bounds: tuple[float, float], each_arm: bool = False) -> Array:
+    """Propensities (n, K) moved to within bounds; of two levels those of the second, unless each arm has its own."""
+    inside = np.clip(P, *bounds)
+    second = P.shape[1] == 2 and not each_arm
+    return np.column_stack([1 - inside[:, 1], inside[:, 1]]) if second else inside
 
 
 def bounded(
     frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False, arm: int | None = None
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound.
+    """Propensities within bounds, which of them are free to move, and notes on those beyond, or many near, a bound.
 
     ``arm`` is the target's, by whose propensity nothing is divided.
     """
     low, high = bounds or (0.0, 1.0)
-    free = (low <= P) & (high >= P)
-    inside = np.clip(P, low, high)
+    free, inside = (low <= P) & (high >= P), within(P, (low, high), each_arm)
     second = P.shape[1] == 2 and not each_arm  # whose bounds they are
     if second:
-        free, inside = free[:, [1, 1]], np.column_stack([1 - inside[:, 1], inside[:, 1]])
+        free = free[:, [1, 1]]
     used = frame.unit_weights > 0
     moved = (~free).any(axis=1) & used
     close, ends = _near(P, (low, high), second, arm)
     close &= used
     many = MANY * used.sum()
-    notes: tuple[str, ...] = ()
+    notes = []
     if moved.any():
-        text = (
-            f"{counted(int(moved.sum()), 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to"
+        rows = counted(int(moved.sum()), "row")
+        less = LESS if (moved & close).sum() > many else ""
+        notes.append(f"{rows} with a propensity outside {low:g} and {high:g}, where it was moved to{less}")
+    if close.sum() > many:
+        beyond = ", or beyond" if moved.any() else ""
+        notes.append(
+            f"weak overlap: {counted(int(close.sum()), 'row')} with a propensity within {NEAR:g} of {ends}{beyond}. "
+            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
         )
-        notes = (text + (WEAK if (moved & close).sum() > many else ""),)
-    elif close.sum() > many:
-        notes = (
-            f"weak overlap: {counted(int(close.sum()), 'row')} with a propensity within {NEAR:g} of {ends}. "
-            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
-        )
-    return inside, free, notes
+    return inside, free, tuple(notes)
 
 
 def _near(P: Array, bounds: tuple[float, float], second: bool, arm: int | None) -> tuple[Bools, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.distance import thin_arms
-from causalformula.backends.doubly_robust.nuisances import NuisanceOptions, Nuisances, Stacked
-from causalformula.backends.doubly_robust.repeated import RepeatedOutcomes
 from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.options import Options
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions, Nuisances, Stacked
+from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.propensity import estimand_weights, propensity_sensitivity
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
@@ -18,7 +18,7 @@ from causalformula.numerics.arrays import Array, Codes
 
 
 def doubly_robust_fit(
-    frame: ModelFrame, options: NuisanceOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
+    frame: ModelFrame, options: CrossFitOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
 ) -> Fit:
     """The fit of any estimator that starts from both nuisance functions."""
     design = scored_design(frame, options, found.scores, found.each[0].P)

@@ -1,0 +1,1 @@
+"""Meta-learners: the effect for every unit, by learners."""

@@ -1,0 +1,130 @@
+"""Options of the meta-learners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from causalformula.backends.learning.table import GLM, Learner, read_learner
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaOptions(CrossFitOptions):
+    """What every meta-learner takes.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model : str or estimator, optional
+        As in ``CrossFitOptions``: ``"glm"`` where neither they nor ``model=`` are given. An S- and a T-learner have
+        the treatment model for the average's score alone.
+    model : str or estimator, optional
+        What learns everything that has no learner of its own.
+    folds, repeats, seed, bounds
+        As in ``CrossFitOptions``, of the average effect and of predictions for rows that were not learned from; unit
+        effects are predicted by learners of all rows.
+    estimand, contrast, measure, family, focal
+        As in ``cf.fit``, of the average effect.
+    """
+
+    outcome_model: Any = None
+    treatment_model: Any = None
+    model: Any = None
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            read_learner(self.model, "model")
+        for name in self._learners():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, GLM if self.model is None else self.model)
+        super().__post_init__()
+
+    @classmethod
+    def _learners(cls) -> tuple[str, ...]:
+        return ("outcome_model", "treatment_model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectOptions(MetaOptions):
+    """What those take whose last step learns the effect itself.
+
+    Parameters
+    ----------
+    effect_model : str or estimator, optional
+        What learns the effect, from ``modify(...)`` where the formula has it, otherwise from all covariates.
+    outcome_model, treatment_model, model, folds, repeats, seed, bounds, estimand, contrast, measure, family, focal
+        As in ``MetaOptions``.
+    """
+
+    effect_model: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        read_learner(self.effect_model, "effect_model")
+
+    @classmethod
+    def _learners(cls) -> tuple[str, ...]:
+        return (*super()._learners(), "effect_model")
+
+    @property
+    def effect_learner(self) -> Learner:
+        """The learner of the effect."""
+        return read_learner(self.effect_model, "effect_model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SLearner(MetaOptions):
+    """Options of ``method="s_learner"``; see ``MetaOptions``.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, model, folds, repeats, seed, bounds, estimand, contrast, measure, family, focal
+        As in ``MetaOptions``.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLearner(MetaOptions):
+    """Options of ``method="t_learner"``; see ``MetaOptions``.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, model, folds, repeats, seed, bounds, estimand, contrast, measure, family, focal
+        As in ``MetaOptions``.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class XLearner(EffectOptions):
+    """Options of ``method="x_learner"``; see ``EffectOptions``.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, effect_model, model, folds, repeats, seed, bounds, estimand, contrast, measure, \
+family, focal
+        As in ``EffectOptions``.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLearner(EffectOptions):
+    """Options of ``method="r_learner"``; see ``EffectOptions``.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, effect_model, model, folds, repeats, seed, bounds, estimand, contrast, measure, \
+family, focal
+        As in ``EffectOptions``.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class DRLearner(EffectOptions):
+    """Options of ``method="dr_learner"``; see ``EffectOptions``.
+
+    Parameters
+    ----------
+    outcome_model, treatment_model, effect_model, model, folds, repeats, seed, bounds, estimand, contrast, measure, \
+family, focal
+        As in ``EffectOptions``.
+    """

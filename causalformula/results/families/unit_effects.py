@@ -1,0 +1,291 @@
+"""``Effects``: the effect for every unit, with predictions under each level of the treatment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalformula.backends.meta.units import Predicted
+from causalformula.backends.target import target_weights
+from causalformula.diagnostics.effect_accuracy import effect_accuracy
+from causalformula.errors import CapabilityError, DataError, OptionError, asks, choose, counted
+from causalformula.numerics.arrays import Array, Bools
+from causalformula.plots import unit_effects as pictures
+from causalformula.results.families.learned import LearnedResult
+from causalformula.results.families.unit_errors import Pair, UnitErrors
+from causalformula.results.reading.reading import check_level
+from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.summary import Paged, Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+KINDS = ("histogram", "sorted", "truth", "modifier")
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Effects(Paged):
+    """Effects of units, and what they are made of.
+
+    Attributes
+    ----------
+    fit : LearnedResult
+        The fit whose learners predict them.
+    predicted : Predicted
+        Means under each level, and effects, of the rows without a missing value.
+    complete : ndarray (n,) of bool
+        Which rows these are.
+    index : Index
+        Row labels.
+    pairs : tuple
+        The levels that each effect compares, by place.
+    errors : UnitErrors or None
+        None where theory has no standard errors of units, and no others were asked for.
+    new : bool
+        Whether the rows are other data than those of the fit.
+    held : bool
+        Whether each row's learners saw neither it nor its fold.
+    """
+
+    fit: LearnedResult
+    predicted: Predicted
+    complete: Bools
+    index: Any
+    pairs: tuple[Pair, ...]
+    errors: UnitErrors | None = None
+    new: bool = False
+    held: bool = False
+
+    # -- numbers ---------------------------------------------------------------------------------------------------
+
+    @property
+    def effect(self) -> Array:
+        """Effects (n,) of the one contrast there is, or (n, q); NaN for rows with a missing value."""
+        found = self._filled(self._effects)
+        return found[:, 0] if len(self.contrasts) == 1 else found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.effect, dtype=dtype)
+
+    def __len__(self) -> int:
+        return len(self.complete)
+
+    @property
+    def _effects(self) -> Array:
+        m = self.predicted.means
+        if not self.pairs:  # a dose
+            return self.predicted.effects
+        return np.column_stack([m[:, high] - m[:, low] for high, low in self.pairs])
+
+    def _filled(self, values: Array) -> Array:
+        out = np.full((len(self.complete), values.shape[1]), np.nan)
+        out[self.complete] = values
+        return out
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """What each effect compares: ``1 - 0``."""
+        levels = self.fit.call.frame.the_treatment.levels
+        if not self.pairs:
+            return (self.fit.answer.labels[0].contrast,)
+        return tuple(f"{levels[high]} - {levels[low]}" for high, low in self.pairs)
+
+    def to_frame(self, level: float = 0.95) -> pd.DataFrame:
+        """One row a unit.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        DataFrame
+            A prediction under each level of the treatment (``treatment = level``); ``effect``, and where there are
+            standard errors ``std.error conf.low conf.high``, each followed by the contrast where there are several.
+        """
+        import pandas as pd
+
+        check_level(level)
+        treatment = self.fit.call.frame.the_treatment
+        names = [f"{treatment.name} = {each}" for each in treatment.levels]
+        columns = dict(zip(names, self._filled(self.predicted.means).T, strict=True))
+        blocks = {"effect": self._effects}
+        if self.errors is not None:
+            low, high = self.errors.limits(self._effects, level)
+            blocks |= {"std.error": self.errors.std_error, "conf.low": low, "conf.high": high}
+        for j, contrast in enumerate(self.contrasts):
+            ending = "" if len(self.contrasts) == 1 else f" {contrast}"
+            columns |= {f"{name}{ending}": self._filled(values)[:, j] for name, values in blocks.items()}
+        return pd.DataFrame(columns, index=self.index)
+
+    @asks
+    def confint(self, level: float = 0.95) -> pd.DataFrame:
+        """Limits of each unit's effect.
+
+        Parameters
+        ----------
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            ``conf.low, conf.high``, as in ``to_frame()``.
+
+        Raises
+        ------
+        CapabilityError
+            Where theory has none for these learners, and no refits were asked for.
+        """
+        if self.errors is None:
+            raise CapabilityError(
+                f"theory has no intervals for effects of units by this {self.fit.fit.units.kind.name}; "
+                "effects(vcov='bootstrap') refits it on resamples, and 's_learner' and 't_learner' of glms have theirs"
+            )
+        found = self.to_frame(level)
+        return found[[name for name in found if str(name).startswith("conf.")]]
+
+    @asks
+    def score(self, truth: Any) -> Mapping[str, float]:
+        r"""Errors against true effects, where these are known.
+
+        .. math:: \mathrm{PEHE} = \sqrt{\frac1n \sum_i (\hat\tau_i - \tau_i)^2}
+
+        Parameters
+        ----------
+        truth : str, Series or array
+            A column of the data, or numbers: a Series by its row labels, an array in the order of the rows.
+
+        Returns
+        -------
+        mapping of str to float
+            ``PEHE``, ``MAE``, ``bias`` (the mean error), ``correlation`` (NaN where effects are the same for all) and
+            ``error of the average``: the estimated average effect minus the true one of its target population (NaN
+            for new rows, whose average is not estimated).
+
+        Raises
+        ------
+        DataError
+            For a truth of another length.
+        """
+        true = self._truth(truth)
+        weights = None if self.new else self.fit.call.frame.weights
+        found = effect_accuracy(self._only("score()")[:, 0], true, weights=weights)
+        average = np.nan
+        if not self.new and self.fit.answer.measure.name == "difference":
+            w = target_weights(self.fit.call.frame, self.fit.call.options)
+            average = float(self.fit.read().estimate[0] - w @ true / w.sum())
+        return {
+            "PEHE": found.pehe,
+            "MAE": found.mae,
+            "bias": found.bias,
+            "correlation": found.correlation,
+            "error of the average": average,
+        }
+
+    def _only(self, verb: str) -> Array:
+        if len(self.pairs) > 1:
+            raise OptionError(f"{verb} is of one effect; choose it by contrast=(low, high) in fit()")
+        return self._effects
+
+    def _truth(self, truth: Any) -> Array:
+        """True effects of the rows without a missing value."""
+        import pandas as pd
+
+        frame = self.fit.call.frame
+        if isinstance(truth, str):
+            if self.new:
+                raise OptionError("a truth by name is a column of the data of the fit; for new rows give the numbers")
+            return frame.numbers(truth)
+        if isinstance(truth, pd.Series) and not truth.index.equals(self.index) and self.index.isin(truth.index).all():
+            truth = truth.loc[self.index]
+        try:
+            values = np.asarray(truth, dtype=float)
+        except (TypeError, ValueError):
+            raise DataError("truth= is the true effect of each row: numbers, or the name of a column") from None
+        if not self.new and values.shape == (frame.table.n,):
+            values = values[frame.rows]
+        if values.shape != (len(self.complete),):
+            shape = counted(len(values), "value") if values.ndim == 1 else f"the shape {values.shape}"
+            raise DataError(f"the truth has {shape}, and there are effects of {counted(len(self.complete), 'row')}")
+        return values[self.complete]
+
+    # -- print and pictures ----------------------------------------------------------------------------------------
+
+    def _page(self) -> Summary:
+        fit, frame = self.fit, self.fit.call.frame
+        outcome = "" if frame.outcome is None else f" on {frame.outcome.name}"
+        rows = f"{counted(len(self.complete), 'unit')}{', new' if self.new else ''}"
+        seen = "rows that each was not learned from" if self.held else "learners of all rows"
+        lines = [
+            f"Effects of {frame.the_treatment.name}{outcome} for {rows}",
+            f"Method: {fit.fit.units.kind.name}; predicted by {'learners of other folds' if self.held else seen}",
+            "",
+        ]
+        values = np.array([[e.mean(), e.std(ddof=1), *np.quantile(e, QUANTILES)] for e in self._effects.T])
+        heads = ("Mean", "Std. Dev.", "Min", "10%", "25%", "Median", "75%", "90%", "Max")
+        cells = tuple(tuple(f"{value:.4g}" for value in row) for row in values)
+        table = Cells(self.contrasts, heads, cells, False)
+        below = []
+        if self.errors is None:
+            below.append("Standard errors: none in theory; effects(vcov='bootstrap') refits the learner")
+        else:
+            below += [f"Standard errors: {self.errors.label}", *(f"Note: {note}" for note in self.errors.notes)]
+        gone = int((~self.complete).sum())
+        if gone:
+            below.append(f"({counted(gone, 'row')} with missing values, without an effect)")
+        return Summary((*lines, table, "", *below))
+
+    def __repr__(self) -> str:
+        return str(self._page())
+
+    def plot(
+        self, kind: str = "histogram", ax: Axes | None = None, *, truth: Any = None, by: str | None = None,
+        level: float = 0.95,
+    ) -> Axes:  # fmt: skip
+        """Draw the effects.
+
+        Parameters
+        ----------
+        kind : {"histogram", "sorted", "truth", "modifier"}
+            Their distribution with the average and its interval; sorted, with their intervals where there are some;
+            predicted against true ones; against a column of the data.
+        ax : matplotlib Axes, optional
+        truth : as in ``score()``, optional
+            Of ``kind="truth"``.
+        by : str, optional
+            The column of ``kind="modifier"``.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Axes
+        """
+        if kind not in KINDS:
+            raise OptionError(f"unknown kind {kind!r}{choose(str(kind), KINDS)}")
+        effect, frame = self._only("plot()")[:, 0], self.fit.call.frame
+        label = f"Effect of {frame.the_treatment.name}, {self.contrasts[0]}"
+        if kind == "truth":
+            if truth is None:
+                raise OptionError("plot(kind='truth') needs truth=: the true effects, or the name of their column")
+            return pictures.against_truth(effect, self._truth(truth), ax)
+        if kind == "modifier":
+            if by is None or self.new:
+                raise OptionError("plot(kind='modifier') needs by=, a column of the data of the fit")
+            return pictures.against_modifier(
+                effect, self.fit.call.frame.data_used()[by].to_numpy(), ax, name=by, label=label
+            )
+        read = self.fit.read(level)
+        average = float(read.estimate[0])
+        if kind == "histogram":
+            limits = (float(read.low[0]), float(read.high[0]))
+            return pictures.histogram(effect, average, limits, ax, level=level, label=label)
+        found = None if self.errors is None else self.errors.limits(self._effects, level)
+        limits2 = None if found is None else (found[0][:, 0], found[1][:, 0])
+        return pictures.sorted_effects(effect, limits2, ax, average=average, level=level, label=label)
