@@ -50,6 +50,7 @@ class Needs:
 # Facts of single methods; of all others any question can be asked.
 NEEDS = {
     "exact": Needs(("s", "z")),  # no two rows have the same x
+    "front_door": Needs(options={"ATE": {"mediators": "k + d"}}),
     "nearest": Needs(options={"ATE": {"replace": True, "ties": True}}),
 }
 
