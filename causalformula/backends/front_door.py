@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -172,9 +171,7 @@ def _named(columns: dict[str, Array], taken: set[str]) -> dict[str, Array]:
 def regressions(frame: ModelFrame, options: FrontDoor) -> Regressions:
     """The frame with the mediators in it."""
     if options.mediators is None:
-        raise OptionError(
-            "method 'front_door' needs its mediators: mediators='M', or dag=g, a graph that names them"
-        )
+        raise OptionError("method 'front_door' needs its mediators: mediators='M', or dag=g, a graph that names them")
     variables = side_values(frame, str(options.mediators))
     known = {frame.the_treatment.name, frame.outcome.name if frame.outcome else "", *frame.values}
     if both := [label for label, _ in variables if label in known]:

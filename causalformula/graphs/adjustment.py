@@ -130,7 +130,7 @@ class Question:
         return min(best, key=len) if best else None
 
     def _as_precise(self, one: frozenset[str], other: frozenset[str]) -> bool:
-        """Whether one set is at least as precise as another: what it adds explains no treatment, what it lacks no outcome."""
+        """Whether one set is as precise as another: it adds no cause of treatment, and lacks none of the outcome."""
         return separated(self.diagram, [self.outcome], other - one, one | {self.treatment}) and separated(
             self.diagram, [self.treatment], one - other, other
         )

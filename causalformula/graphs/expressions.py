@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from causalformula.graphs.write import named
 
+PRIME = "'"
+
 
 @dataclass(frozen=True)
 class Probability:
@@ -16,8 +18,8 @@ class Probability:
     given: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        behind = f" | {', '.join(map(named, self.given))}" if self.given else ""
-        return f"P({', '.join(map(named, self.names))}{behind})"
+        behind = f" | {_listed(self.given)}" if self.given else ""
+        return f"P({_listed(self.names)}{behind})"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Sum:
     body: Expression
 
     def __str__(self) -> str:
-        return f"sum over {', '.join(map(named, self.over))} of {self.body}"
+        return f"sum over {_listed(self.over)} of {self.body}"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Quotient:
 
     def __str__(self) -> str:
         return f"[{self.above}] / [{self.below}]"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Nodes with commas between, a prime behind its name's quotation marks."""
+    return ", ".join(named(name.removesuffix(PRIME)) + PRIME * name.endswith(PRIME) for name in names)
 
 
 Expression = Probability | Product | Sum | Quotient
@@ -104,13 +111,14 @@ def summed(over: tuple[str, ...], body: Expression) -> Expression:
 def primed(expression: Expression, name: str, bound: bool = False) -> Expression:
     """The expression with a prime on a node where it is summed over, to tell it from the value that is set."""
     if isinstance(expression, Probability):
-        swap = (lambda n: f"{n}'" if bound and n == name else n)
-        return Probability(tuple(map(swap, expression.names)), tuple(map(swap, expression.given)))
+        mark = {name: name + PRIME} if bound else {}
+        names, given = (tuple(mark.get(n, n) for n in side) for side in (expression.names, expression.given))
+        return Probability(names, given)
     if isinstance(expression, Product):
         return Product(tuple(primed(factor, name, bound) for factor in expression.factors))
     if isinstance(expression, Sum):
         inside = bound or name in expression.over
-        over = tuple(f"{n}'" if n == name else n for n in expression.over)
+        over = tuple(n + PRIME if n == name else n for n in expression.over)
         return Sum(over, primed(expression.body, name, inside))
     return Quotient(primed(expression.above, name, bound), primed(expression.below, name, bound))
 

@@ -32,7 +32,7 @@ def front_doors(question: Question) -> tuple[FrontDoor, ...]:
     Pearl (1995); Fulcher, Shpitser, Marealle and Tchetgen Tchetgen (2020) for the covariates.
     """
     diagram, treatment, outcome = question.diagram, question.treatment, question.outcome
-    if question.held() or question.effect == "direct" or diagram.missing:
+    if diagram.selected or diagram.missing or question.effect == "direct":
         return ()
     between = diagram.in_order(set(diagram.measured) & question.on_the_way - {outcome})[:MOST_SUBSETS_OF]
     before = [n for n in diagram.measured if n not in diagram.descendants(treatment) | {outcome}][:MOST_SUBSETS_OF]
@@ -45,6 +45,16 @@ def front_doors(question: Question) -> tuple[FrontDoor, ...]:
                 found.append(FrontDoor(mediators, covariates))
                 break
     return tuple(found)
+
+
+def is_front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> bool:
+    """Whether mediators and covariates, minimal or not, are one."""
+    before = set(question.diagram.measured) - question.diagram.descendants(question.treatment)
+    return (
+        set(covariates) <= before
+        and _intercepts(question, mediators)
+        and _nothing_else(question, mediators, covariates)
+    )
 
 
 def _intercepts(question: Question, mediators: tuple[str, ...]) -> bool:

@@ -29,7 +29,7 @@ def instruments(question: Question) -> tuple[Instrument, ...]:
     Brito and Pearl (2002); van der Zander, Textor and Liskiewicz (2015).
     """
     diagram, treatment, outcome = question.diagram, question.treatment, question.outcome
-    if question.held() or diagram.missing or not question.on_the_way:
+    if diagram.selected or diagram.missing or not question.on_the_way:
         return ()
     before = [n for n in diagram.measured if n not in diagram.descendants(treatment) | {outcome}]
     found = []

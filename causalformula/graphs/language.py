@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from causalformula.errors import GraphError, choose
 from causalformula.graphs.diagram import Diagram, gathered, way
@@ -13,7 +14,9 @@ Span = tuple[int, int]
 
 MAX_CHARACTERS = 200_000
 ARROWS = ("<->", "->", "<-", "--")
-UNDIRECTED = "an edge without a direction says nothing of causes: write A -> B, or A <-> B for an unmeasured common cause"
+UNDIRECTED = (
+    "an edge without a direction says nothing of causes: write A -> B, or A <-> B for an unmeasured common cause"
+)
 # Marks of a node without a value, each with what it becomes.
 FLAGS = {
     "latent": "latent",
@@ -27,7 +30,7 @@ FLAGS = {
 }
 # What dagitty may write beside a node that is no part of the graph.
 REFUSED = {
-    "adjusted": "what is adjusted for is a choice of the analysis: leave it out here, and write adjust(...) in a formula"
+    "adjusted": "what is adjusted for is a choice of the analysis: leave it out, and write adjust(...) in a formula"
 }
 WRITTEN = ("latent", "selected", "exposure", "outcome", "missing = Y")
 
@@ -40,7 +43,10 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _NEGATIVE = re.compile(r"-[\d.]+")
-_HEAD = re.compile(r"(?P<strict>strict\s+)?(?P<kind>dag|digraph|graph|pdag|mag|pag)\b\s*(?P<name>[\w.]+|\"[^\"]*\")?\s*(?=\{)", re.IGNORECASE)
+_HEAD = re.compile(
+    r"(?P<strict>strict\s+)?(?P<kind>dag|digraph|graph|pdag|mag|pag)\b\s*(?P<name>[\w.]+|\"[^\"]*\")?\s*(?=\{)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +125,7 @@ def find_cycle(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple
 def _refuse_cycle(draft: Draft, text: str) -> None:
     cycle = find_cycle(draft.nodes, draft.arrows)
     if cycle:
-        edges = list(zip(cycle, cycle[1:], strict=False))
-        span = max(draft.arrows[edge] for edge in edges)
+        span = max(draft.arrows[edge] for edge in pairwise(cycle))
         raise GraphError(cycle_words(cycle), text, span)
 
 

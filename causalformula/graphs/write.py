@@ -62,7 +62,9 @@ def dot(diagram: Diagram) -> str:
         found = marks(diagram, name)
         found += ["style = dashed"] * (name in diagram.latent)
         found += ["shape = box"] * (name in diagram.selected or name in diagram.missing)
-        lines.append(f"  {_quoted(name)}" + (f" [{', '.join(_with_value(word) for word in found)}]" if found else "") + ";")
+        lines.append(
+            f"  {_quoted(name)}" + (f" [{', '.join(_with_value(word) for word in found)}]" if found else "") + ";"
+        )
     lines += [f"  {_quoted(a)} -> {_quoted(b)};" for a, b in diagram.arrows]
     lines += [f"  {_quoted(a)} -> {_quoted(b)} [dir = both, style = dashed];" for a, b in diagram.bows]
     return "\n".join(["digraph {", *lines, "}"])
