@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, islice
 
 from causalformula.graphs.diagram import Diagram
 from causalformula.graphs.paths import Path, open_path
@@ -13,6 +13,8 @@ from causalformula.graphs.separation import separated, separators
 
 # Subsets of so many nodes are gone through one by one, where no faster way is known.
 MOST_SUBSETS_OF = 10
+# So many sets are listed: some graphs have more than anyone reads.
+MOST_SETS = 500
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,16 @@ class Question:
 
     @cached_property
     def minimal(self) -> tuple[frozenset[str], ...]:
-        """Every set of which no part would do, the smaller first."""
-        if not self.candidates and not self.valid(()):
-            return ()
+        """Every set of which no part would do, the smaller first; of more than ``MOST_SETS`` so many."""
         place = {name: k for k, name in enumerate(self.diagram.nodes)}
-        found = dict.fromkeys(z for z in self._found() if self.valid(z))
+        found = dict.fromkeys(islice((z for z in self._found() if self.valid(z)), MOST_SETS))
         least = [z for z in found if not any(other < z for other in found)]
         return tuple(sorted(least, key=lambda z: (len(z), sorted(place[n] for n in z))))
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether there may be more minimal sets than are listed."""
+        return len(self.minimal) >= MOST_SETS
 
     def _found(self) -> Iterator[frozenset[str]]:
         """Sets that separate the ends; those with gaps in them are tried in every combination."""

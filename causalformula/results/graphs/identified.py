@@ -41,7 +41,7 @@ class Identification(Shown):
 
     @cached_property
     def adjustment_sets(self) -> tuple[tuple[str, ...], ...]:
-        """Every minimal set of covariates by which the effect is identified, the smaller first."""
+        """Every minimal set of covariates by which the effect is identified, the smaller first; at most 500."""
         return tuple(self._ordered(z) for z in self.question.minimal)
 
     @cached_property
@@ -239,7 +239,9 @@ class Identification(Shown):
         shown = list(self.adjustment_sets[:MOST_LISTED])
         rows = [("  " + (", ".join(z) or "nothing")) + ("  (optimal)" if z == self.optimal else "") for z in shown]
         if len(self.adjustment_sets) > len(shown):
-            rows.append(f"  and {len(self.adjustment_sets) - len(shown)} more")
+            rows.append(
+                f"  and {len(self.adjustment_sets) - len(shown)} more{' or yet more' * self.question.cut_short}"
+            )
         if self.optimal is not None and self.optimal not in shown:
             rows.append(
                 f"  {', '.join(self.optimal) or 'nothing'}  (optimal: the least variance, though not the fewest)"
