@@ -200,7 +200,7 @@ def reached(neighbours: Mapping[str, Iterable[str]], start: Iterable[str]) -> se
 
 def way(children: Mapping[str, Iterable[str]], start: str, stop: str) -> tuple[str, ...]:
     """A shortest directed path, both ends included; empty where there is none."""
-    ways = {start: (start,)}
+    ways: dict[str, tuple[str, ...]] = {start: (start,)}
     queue = [start]
     for node in queue:
         for child in children[node]:

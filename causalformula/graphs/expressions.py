@@ -75,8 +75,8 @@ def product(factors: Collection[Expression]) -> Expression:
 
 def quotient(above: Expression, below: Expression) -> Expression:
     """One expression divided by another, without the factors that both have."""
-    upper = list(above.factors) if isinstance(above, Product) else [above]
-    lower = list(below.factors) if isinstance(below, Product) else [below]
+    upper: list[Expression] = list(above.factors) if isinstance(above, Product) else [above]
+    lower: list[Expression] = list(below.factors) if isinstance(below, Product) else [below]
     for factor in list(lower):
         if factor in upper:
             upper.remove(factor)

@@ -17,6 +17,7 @@ ARROWS = ("<->", "->", "<-", "--")
 UNDIRECTED = (
     "an edge without a direction says nothing of causes: write A -> B, or A <-> B for an unmeasured common cause"
 )
+NOT_AN_ARROW = "not an arrow; there are A -> B, A <- B and A <-> B"
 # Marks of a node without a value, each with what it becomes.
 FLAGS = {
     "latent": "latent",
@@ -42,6 +43,8 @@ _TOKEN = re.compile(
       | (?P<mark>[{}\[\];,=])""",
     re.VERBOSE | re.DOTALL,
 )
+# Arrows of other languages.
+_WRONG = re.compile(r"<?[-=]{2,}>|<[-=]{2,}|=>|<=>?")
 _NEGATIVE = re.compile(r"-[\d.]+")
 _HEAD = re.compile(
     r"(?P<strict>strict\s+)?(?P<kind>dag|digraph|graph|pdag|mag|pag)\b\s*(?P<name>[\w.]+|\"[^\"]*\")?\s*(?=\{)",
@@ -312,6 +315,8 @@ def _direction(arrow: str, options: dict[str, tuple[str | None, Span]]) -> str:
 
 def _tokens(text: str, at: int) -> Iterator[Token]:
     while at < len(text):
+        if wrong := _WRONG.match(text, at):
+            raise GraphError(NOT_AN_ARROW, text, wrong.span())
         match = _TOKEN.match(text, at) or _NEGATIVE.match(text, at)
         if match is None:
             raise GraphError(_foreign(text[at:]), text, (at, at + 1))
@@ -330,5 +335,5 @@ def _foreign(rest: str) -> str:
     if head in "\"'`":
         return f"the {head} that opens here is never closed"
     if head in "-<>=":
-        return "not an arrow; there are A -> B, A <- B and A <-> B"
+        return NOT_AN_ARROW
     return f"unexpected character {head!r}"
