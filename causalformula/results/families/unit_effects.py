@@ -18,7 +18,7 @@ from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.unit_errors import Pair, UnitErrors
 from causalformula.results.reading.reading import check_level
 from causalformula.results.reading.unit_truth import as_long, true_numbers, unit_truth
-from causalformula.results.text.coefmat import Cells
+from causalformula.results.text.coefmat import EFFECT_WIDTH, Cells
 from causalformula.results.text.summary import Paged, Summary
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Effects(Paged):
         values = np.array([[e.mean(), e.std(ddof=1), *np.quantile(e, QUANTILES)] for e in self._effects.T])
         heads = ("Mean", "Std. Dev.", "Min", "10%", "25%", "Median", "75%", "90%", "Max")
         cells = tuple(tuple(f"{value:.4g}" for value in row) for row in values)
-        table = Cells(self.contrasts, heads, cells, False)
+        table = Cells(self.contrasts, heads, cells, False, width=EFFECT_WIDTH)
         below = []
         if self.errors is None:
             below.append("Standard errors: none in theory; effects(vcov='bootstrap') refits the learner")
