@@ -373,8 +373,6 @@ class UnitResult(LearnedResult):
         label = label if len(found.draws) else "none, as reps=0"
         about = (f"Priority: {words}", line)
         return Curve(title, about, labels, numbers, label, (), found, unit, RANKED.get(words, words))
-            title, (f"Priority: {words}", line), labels, numbers, label, (), found, unit, RANKED.get(words, words)
-        )
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
         """What units are ranked by, and what that is in words."""
