@@ -38,7 +38,7 @@ def signature(value: Any) -> str:
 
 def public() -> list[str]:
     """All of them: what the package names, and the classes of its results."""
-    named = {name: getattr(cf, name) for name in sorted(cf.__all__)}
+    named = {name: getattr(cf, name) for name in dir(cf) if not name.startswith("_")}
     return [line for name, value in sorted(named.items()) for line in described(name, value)]
 
 

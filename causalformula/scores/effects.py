@@ -1,0 +1,441 @@
+"""Scores of effects for units: on held-out rows, by nuisances that are learned there, or against true effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from causalformula.backends.learning.table import GLM, read_learner
+from causalformula.backends.options import flag, one_of, shown, whole
+from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, asks, counted
+from causalformula.formula.language.grammar import variables
+from causalformula.frame.columns import Table
+from causalformula.numerics.arrays import Array
+from causalformula.results.families.judged import Curve, Judged
+from causalformula.results.families.units import UnitResult
+from causalformula.verbs import fit
+
+if TYPE_CHECKING:
+    from causalformula.estimators.effects import EffectEstimator
+
+# The fit whose nuisances judge: those of the outcome in each arm, and of the treatment.
+JUDGE = "t_learner"
+GROUPS, MOST_GROUPS = 5, 1000
+
+
+def _number(found: Judged, label: str) -> float:
+    return float(found.found.estimate[found.labels.index(label)])
+
+
+def _area(found: Curve) -> float:
+    return float(found.found.estimate[0])
+
+
+def _r_loss(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+    return -_number(judge.losses(effect), "R-loss")
+
+
+def _dr_loss(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+    return -_number(judge.losses(effect), "DR-loss")
+
+
+def _autoc(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+    return _area(judge.rate("AUTOC", effect, reps=0))
+
+
+def _qini(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+    return _area(judge.qini(effect, observed=asked.observed, reps=0))
+
+
+def _uplift(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+    return _area(judge.uplift(effect, observed=asked.observed, reps=0))
+
+
+def _effect_calibration(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+    groups = judge.calibration(asked.groups, effects=effect).groups
+    assert groups is not None
+    return -groups.error
+
+
+SCORES: dict[str, Callable[[UnitResult, Array, EffectScorer], float]] = {
+    "r_loss": _r_loss,
+    "dr_loss": _dr_loss,
+    "autoc": _autoc,
+    "qini": _qini,
+    "uplift": _uplift,
+    "effect_calibration": _effect_calibration,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectScorer:
+    """A score of effects that needs no true ones; see ``scorer``.
+
+    Parameters
+    ----------
+    score : str
+    outcome_model, treatment_model, folds, seed, observed, groups, formula, family
+        As in ``scorer``.
+    """
+
+    score: str
+    outcome_model: Any = GLM
+    treatment_model: Any = GLM
+    folds: Any = 5
+    seed: int = 0
+    observed: bool = False
+    groups: int = GROUPS
+    formula: Any = None
+    family: Any = None
+
+    def __post_init__(self) -> None:
+        one_of("score", self.score, SCORES)
+        for name in ("outcome_model", "treatment_model"):
+            read_learner(getattr(self, name), name)
+        flag("observed", self.observed)
+        whole("groups", self.groups, "groups of like prediction", MOST_GROUPS, 2)
+        if self.observed and self.score not in ("qini", "uplift"):
+            raise OptionError(f"observed= is of 'qini' and 'uplift', and the score is {self.score!r}")
+        if self.groups != GROUPS and self.score != "effect_calibration":
+            raise OptionError(f"groups= is of 'effect_calibration', and the score is {self.score!r}")
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """The score of an estimator on held-out rows, of which the greater is the better."""
+        found, rows = last_step(estimator, X)
+        judge = self._judge(found, rows, y)
+        mine, theirs = (each.call.frame.the_treatment.levels for each in (found.result_, judge))
+        if mine != theirs:
+            raise DataError(
+                f"the held-out rows have the levels {', '.join(theirs)} of {judge.call.frame.the_treatment.name}, and "
+                f"the effects are of {', '.join(mine)}; {_stratify(found)}"
+            )
+        return SCORES[self.score](judge, found.predict(rows), self)
+
+    def _judge(self, found: EffectEstimator, rows: Any, y: Any) -> UnitResult:
+        """The nuisances of the held-out rows, by these learners whatever the estimator's own are."""
+        asked = found.question(rows, y)
+        asked = {name: asked[name] for name in QUESTION if name in asked}
+        given = {name: value for name in ("formula", "family") if (value := getattr(self, name)) is not None}
+        learners = {name: getattr(self, name) for name in ("outcome_model", "treatment_model", "folds", "seed")}
+        try:
+            judge = fit(**{**asked, **given, **learners, "method": JUDGE})
+        except (DataError, IdentificationError) as error:
+            rows_ = counted(Table(rows).n, "held-out row")
+            raise DataError(f"{rows_} cannot score effects: {error}. {_stratify(found)}") from error
+        assert isinstance(judge, UnitResult)
+        return judge
+
+
+# What the judge has in common with the estimator that it judges.
+QUESTION = ("formula", "data", "outcome", "contrast", "family", "na_action", "contrasts", "env")
+
+
+def _stratify(found: EffectEstimator) -> str:
+    name = found.result_.call.frame.the_treatment.name
+    return (
+        "Every fold needs rows of each arm, as many as the scorer has folds and more: deal them out by arm, "
+        f"cv=list(StratifiedKFold(5).split(X, X[{name!r}])), take fewer folds, or cf.scores.scorer(..., folds=2)"
+    )
+
+
+def last_step(estimator: Any, X: Any) -> tuple[EffectEstimator, Any]:
+    """The ``EffectEstimator`` in which an estimator ends, and the rows as the steps before hand them to it.
+
+    Raises
+    ------
+    CapabilityError
+        For what has no effects.
+    """
+    from sklearn.model_selection._search import BaseSearchCV
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import check_is_fitted
+
+    from causalformula.estimators.effects import EffectEstimator
+
+    if isinstance(estimator, UnitResult):
+        estimator = EffectEstimator.of(estimator)
+    while isinstance(estimator, Pipeline | BaseSearchCV):
+        check_is_fitted(estimator)
+        if isinstance(estimator, BaseSearchCV):
+            estimator = estimator.best_estimator_
+            continue
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        estimator = estimator[-1]
+    if isinstance(estimator, EffectEstimator):
+        check_is_fitted(estimator)
+        return estimator, X
+    raise CapabilityError(
+        f"{type(estimator).__name__} has no effects for units, which this scores: give a cf.EffectEstimator, or a "
+        "pipeline or search that ends in one"
+    )
+
+
+@asks
+def scorer(
+    score: str,
+    *,
+    outcome_model: Any = GLM,
+    treatment_model: Any = GLM,
+    folds: Any = 5,
+    seed: int = 0,
+    observed: bool = False,
+    groups: int = GROUPS,
+    formula: Any = None,
+    family: Any = None,
+) -> EffectScorer:
+    """A scorer of effects whose nuisances are learned as is said here.
+
+    Parameters
+    ----------
+    score : {"r_loss", "dr_loss", "autoc", "qini", "uplift", "effect_calibration"}
+    outcome_model, treatment_model : str or estimator
+        Learners of the nuisances, the same for every candidate, cross-fitted among the held-out rows.
+    folds : int
+        Of that, 2 or more.
+    seed : int
+        Of these folds, and of learners that draw.
+    observed : bool
+        Of ``"qini"`` and ``"uplift"``: of the outcomes of both arms as they are, as scikit-uplift has it, which only an
+        experiment allows.
+    groups : int
+        Of ``"effect_calibration"``.
+    formula : str, optional
+        What the nuisances are adjusted for, in roles; the estimator's formula where not given. Give one where
+        candidates differ in theirs.
+    family : str, optional
+        Of the outcome model; the estimator's where not given.
+
+    Returns
+    -------
+    callable
+        ``(estimator, X, y=None)`` to a number, of which the greater is the better.
+
+    Raises
+    ------
+    OptionError
+        For an unknown score or learner, or an option that is not of this score.
+
+    Examples
+    --------
+    >>> import causalformula as cf
+    >>> cf.scores.scorer("dr_loss", outcome_model="boosting", folds=2).score
+    'dr_loss'
+    """
+    return EffectScorer(
+        score=score, outcome_model=outcome_model, treatment_model=treatment_model, folds=folds, seed=seed,
+        observed=observed, groups=groups, formula=formula, family=family,
+    )  # fmt: skip
+
+
+def r_loss(estimator: Any, X: Any, y: Any = None) -> float:
+    """Minus the R-loss of the effects predicted for held-out rows, ``-mean (Y - m(X) - (A - e(X)) tau(X))^2``.
+
+    ``m`` and ``e`` are glms; ``scorer("r_loss")`` has other learners. An error of the effect counts most where both
+    arms are likely.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator, UnitResult, Pipeline or search
+        Fitted to other rows.
+    X : data frame
+        Held-out rows.
+    y : array, optional
+        The outcome, where it is no column of X.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Nie and Wager (2021).
+    """
+    return EffectScorer(score="r_loss")(estimator, X, y)
+
+
+def dr_loss(estimator: Any, X: Any, y: Any = None) -> float:
+    """Minus the doubly robust loss of the effects predicted for held-out rows, ``-mean (score - tau(X))^2``.
+
+    Up to what no prediction can change it is minus the square of the PEHE. Nuisances are glms; ``scorer("dr_loss")``
+    has other learners.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator, UnitResult, Pipeline or search
+        Fitted to other rows.
+    X : data frame
+        Held-out rows.
+    y : array, optional
+        The outcome, where it is no column of X.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Kennedy (2023).
+    """
+    return EffectScorer(score="dr_loss")(estimator, X, y)
+
+
+def autoc(estimator: Any, X: Any, y: Any = None) -> float:
+    """Rank-weighted average treatment effect (AUTOC) of ranking held-out rows by their predicted effects.
+
+    The area under the TOC of doubly robust scores, ``fit.rate("AUTOC")``; of the order of the effects alone.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator, UnitResult, Pipeline or search
+        Fitted to other rows.
+    X : data frame
+        Held-out rows.
+    y : array, optional
+        The outcome, where it is no column of X.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Yadlowsky et al. (2021).
+    """
+    return EffectScorer(score="autoc")(estimator, X, y)
+
+
+def qini(estimator: Any, X: Any, y: Any = None) -> float:
+    """Area under the Qini curve of treating held-out rows by their predicted effects, beyond treating at random.
+
+    Of doubly robust scores, as ``fit.qini()``; ``scorer("qini", observed=True)`` is of an experiment's outcomes.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator, UnitResult, Pipeline or search
+        Fitted to other rows.
+    X : data frame
+        Held-out rows.
+    y : array, optional
+        The outcome, where it is no column of X.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Yadlowsky et al. (2021); Radcliffe (2007).
+    """
+    return EffectScorer(score="qini")(estimator, X, y)
+
+
+def uplift(estimator: Any, X: Any, y: Any = None) -> float:
+    """Area between the uplift curve of held-out rows and their average effect.
+
+    Of doubly robust scores, as ``fit.uplift()``, where it is the same number as ``autoc``; ``scorer("uplift",
+    observed=True)`` is of an experiment's outcomes, per head.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator, UnitResult, Pipeline or search
+        Fitted to other rows.
+    X : data frame
+        Held-out rows.
+    y : array, optional
+        The outcome, where it is no column of X.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Yadlowsky et al. (2021); Devriendt, Guns and Verbeke (2020).
+    """
+    return EffectScorer(score="uplift")(estimator, X, y)
+
+
+def effect_calibration(estimator: Any, X: Any, y: Any = None) -> float:
+    """Minus the mean squared calibration error of the effects predicted for held-out rows.
+
+    In five groups of like prediction: of the mean prediction against the mean doubly robust score, less what the
+    scores' own errors add, so that it may be above 0 by chance. One effect for all is calibrated where it
+    is the average.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator, UnitResult, Pipeline or search
+        Fitted to other rows.
+    X : data frame
+        Held-out rows.
+    y : array, optional
+        The outcome, where it is no column of X.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Xu and Yadlowsky (2022).
+    """
+    return EffectScorer(score="effect_calibration")(estimator, X, y)
+
+
+@dataclass(frozen=True)
+class TruthScorer:
+    """A score of effects against true ones; see ``pehe``.
+
+    Parameters
+    ----------
+    truth : str
+        The column of the held-out rows that has them.
+    """
+
+    truth: str
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """The score of an estimator on held-out rows, of which the greater is the better."""
+        found, rows = last_step(estimator, X)
+        self._refuse_learned(found.result_)
+        table = Table(rows)
+        table.named(self.truth)
+        return -found.result_.effects(rows).score(table.frame[self.truth].to_numpy())["PEHE"]
+
+    def _refuse_learned(self, result: UnitResult) -> None:
+        frame = result.call.frame
+        if any(self.truth in variables(body) for body in frame.bodies.values()):
+            dot = ", by the dot" if frame.spec.has_dot() else ""
+            raise OptionError(
+                f"the true effects {self.truth!r} are among the covariates{dot}, so that the effects are learned from "
+                "them; leave the column out of the formula"
+            )
+
+
+@asks
+def pehe(truth: str) -> TruthScorer:
+    """A scorer that knows true effects: minus the root mean squared error of predicted ones.
+
+    Parameters
+    ----------
+    truth : str
+        The column of the held-out rows that has them; no covariate.
+
+    Returns
+    -------
+    callable
+        ``(estimator, X, y=None)`` to a number, of which the greater is the better.
+
+    Raises
+    ------
+    OptionError
+        Where the truth is not the name of a column.
+
+    References
+    ----------
+    Hill (2011).
+    """
+    if not isinstance(truth, str):
+        raise OptionError(f"truth is the name of the column that has the true effects, not {shown(truth)}")
+    return TruthScorer(truth)
