@@ -152,7 +152,7 @@ class EffectEstimator(BaseEstimator):
             As ``cf.fit``.
         """
         self._refuse_without_effects()
-        self.result_: UnitResult = fit(**self.question(X, y))
+        self.result_: UnitResult = fit(**asked(self, X, y))
         return self
 
     @asks
@@ -177,23 +177,6 @@ class EffectEstimator(BaseEstimator):
         check_is_fitted(self)
         return self.result_.effects(X).effect
 
-    def question(self, X: Any, y: Any = None) -> dict[str, Any]:
-        """What ``fit`` asks of ``cf.fit``, by name.
-
-        Parameters
-        ----------
-        X, y
-            As in ``fit``.
-
-        Returns
-        -------
-        dict
-        """
-        formula, data, outcome = with_outcome(self.formula, self.outcome, X, y, self.env)
-        given = {name: getattr(self, name) for name in self._get_param_names() if name not in APART}
-        given = {name: value for name, value in given.items() if value is not None}
-        return {"formula": formula, "data": data, "method": self.method, "outcome": outcome, **given}
-
     def _refuse_without_effects(self) -> None:
         record, _ = registry.read_options(self.method, {})
         if issubclass(face_of(record.face), UnitResult):
@@ -204,27 +187,32 @@ class EffectEstimator(BaseEstimator):
             f"{', '.join(able)}"
         )
 
-    @classmethod
-    def of(cls, result: UnitResult) -> Self:
-        """A fit that is there already; see ``UnitResult.as_estimator``.
 
-        Parameters
-        ----------
-        result : UnitResult
+def asked(estimator: EffectEstimator, X: Any, y: Any = None) -> dict[str, Any]:
+    """What an estimator asks of ``cf.fit``, by name.
 
-        Returns
-        -------
-        EffectEstimator
-        """
-        call, request = result.call, result.covariance.request
-        assert isinstance(call.options, MetaOptions)
-        found = cls(
-            str(call.spec), call.record.name, **_given(call.options, call.record.default_estimand),
-            vcov=None if request == call.default_vcov() else request, contrasts=call.frame.contrasts,
-            env=call.frame.env,
-        )  # fmt: skip
-        found.result_ = result
-        return found
+    Parameters
+    ----------
+    estimator : EffectEstimator
+    X, y
+        As in its ``fit``.
+    """
+    formula, data, outcome = with_outcome(estimator.formula, estimator.outcome, X, y, estimator.env)
+    given = {name: value for name, value in estimator.get_params(deep=False).items() if name not in APART}
+    given = {name: value for name, value in given.items() if value is not None}
+    return {"formula": formula, "data": data, "method": estimator.method, "outcome": outcome, **given}
+
+
+def estimator_of(result: UnitResult) -> EffectEstimator:
+    """A fit that is there already as an estimator; see ``UnitResult.as_estimator``."""
+    call, request = result.call, result.covariance.request
+    assert isinstance(call.options, MetaOptions)
+    found = EffectEstimator(
+        str(call.spec), call.record.name, **_given(call.options, call.record.default_estimand),
+        vcov=None if request == call.default_vcov() else request, contrasts=call.frame.contrasts, env=call.frame.env,
+    )  # fmt: skip
+    found.result_ = result
+    return found
 
 
 def _given(options: MetaOptions, estimand: str) -> dict[str, Any]:

@@ -78,9 +78,12 @@ def _series(frame: nw.DataFrame[Any], name: str, y: Any) -> nw.Series[Any]:
         if given.implementation.is_pandas():
             native = native.reset_index(drop=True) if len(native) != len(frame) else native.set_axis(_labels(frame))
         return nw.from_native(native, series_only=True).alias(name)
-    values = np.asarray(y)
+    try:
+        values = np.asarray(y)
+    except ValueError:  # lists of different lengths
+        values = np.empty((0, 0))
     if values.ndim != 1:
-        raise DataError(f"y is one column, a value for each row, and has the shape {values.shape}")
+        raise DataError("y is one column, a value for each row: a series, or an array of one dimension")
     made = nw.new_series(name, values.tolist(), backend=frame.implementation)
     if frame.implementation.is_pandas() and len(made) == len(frame):
         return nw.from_native(made.to_native().set_axis(_labels(frame)), series_only=True)

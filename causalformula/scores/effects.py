@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from causalformula.backends import registry
 from causalformula.backends.learning.table import GLM, read_learner
 from causalformula.backends.options import flag, one_of, shown, whole
 from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, asks, counted
+from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
+from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.numerics.arrays import Array
 from causalformula.results.families.judged import Curve, Judged
@@ -93,12 +96,21 @@ class EffectScorer:
         one_of("score", self.score, SCORES)
         for name in ("outcome_model", "treatment_model"):
             read_learner(getattr(self, name), name)
+        registry.read_options(JUDGE, self._given)
+        if not (self.formula is None or isinstance(self.formula, str | Spec)):
+            raise OptionError(f"formula is a text, or a Spec, not {shown(self.formula)}")
         flag("observed", self.observed)
         whole("groups", self.groups, "groups of like prediction", MOST_GROUPS, 2)
         if self.observed and self.score not in ("qini", "uplift"):
             raise OptionError(f"observed= is of 'qini' and 'uplift', and the score is {self.score!r}")
         if self.groups != GROUPS and self.score != "effect_calibration":
             raise OptionError(f"groups= is of 'effect_calibration', and the score is {self.score!r}")
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """Options of the judge."""
+        learners = {name: getattr(self, name) for name in ("outcome_model", "treatment_model", "folds", "seed")}
+        return learners if self.family is None else {**learners, "family": self.family}
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """The score of an estimator on held-out rows, of which the greater is the better."""
@@ -114,15 +126,18 @@ class EffectScorer:
 
     def _judge(self, found: EffectEstimator, rows: Any, y: Any) -> UnitResult:
         """The nuisances of the held-out rows, by these learners whatever the estimator's own are."""
-        asked = found.question(rows, y)
-        asked = {name: asked[name] for name in QUESTION if name in asked}
-        given = {name: value for name in ("formula", "family") if (value := getattr(self, name)) is not None}
-        learners = {name: getattr(self, name) for name in ("outcome_model", "treatment_model", "folds", "seed")}
+        from causalformula.estimators.effects import asked
+
+        question = {name: value for name, value in asked(found, rows, y).items() if name in QUESTION}
+        if self.formula is not None:
+            outcome = found.result_.call.spec.outcome
+            assert outcome is not None
+            question |= {"formula": str(self.formula), "outcome": deparse(outcome, exact=True)}
+        size = counted(Table(question["data"]).n, "held-out row")
         try:
-            judge = fit(**{**asked, **given, **learners, "method": JUDGE})
+            judge = fit(**{**question, **self._given, "method": JUDGE})
         except (DataError, IdentificationError) as error:
-            rows_ = counted(Table(rows).n, "held-out row")
-            raise DataError(f"{rows_} cannot score effects: {error}. {_stratify(found)}") from error
+            raise DataError(f"{size} cannot score effects: {error}. {_stratify(found)}") from error
         assert isinstance(judge, UnitResult)
         return judge
 
@@ -151,10 +166,10 @@ def last_step(estimator: Any, X: Any) -> tuple[EffectEstimator, Any]:
     from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import check_is_fitted
 
-    from causalformula.estimators.effects import EffectEstimator
+    from causalformula.estimators.effects import EffectEstimator, estimator_of
 
     if isinstance(estimator, UnitResult):
-        estimator = EffectEstimator.of(estimator)
+        estimator = estimator_of(estimator)
     while isinstance(estimator, Pipeline | BaseSearchCV):
         check_is_fitted(estimator)
         if isinstance(estimator, BaseSearchCV):
@@ -201,8 +216,8 @@ def scorer(
     groups : int
         Of ``"effect_calibration"``.
     formula : str, optional
-        What the nuisances are adjusted for, in roles; the estimator's formula where not given. Give one where
-        candidates differ in theirs.
+        What the nuisances are adjusted for, in roles, of the same outcome, which may be left out; the estimator's
+        formula where not given. Give one where candidates differ in theirs.
     family : str, optional
         Of the outcome model; the estimator's where not given.
 
@@ -228,6 +243,7 @@ def scorer(
     )  # fmt: skip
 
 
+@asks
 def r_loss(estimator: Any, X: Any, y: Any = None) -> float:
     """Minus the R-loss of the effects predicted for held-out rows, ``-mean (Y - m(X) - (A - e(X)) tau(X))^2``.
 
@@ -254,6 +270,7 @@ def r_loss(estimator: Any, X: Any, y: Any = None) -> float:
     return EffectScorer(score="r_loss")(estimator, X, y)
 
 
+@asks
 def dr_loss(estimator: Any, X: Any, y: Any = None) -> float:
     """Minus the doubly robust loss of the effects predicted for held-out rows, ``-mean (score - tau(X))^2``.
 
@@ -280,6 +297,7 @@ def dr_loss(estimator: Any, X: Any, y: Any = None) -> float:
     return EffectScorer(score="dr_loss")(estimator, X, y)
 
 
+@asks
 def autoc(estimator: Any, X: Any, y: Any = None) -> float:
     """Rank-weighted average treatment effect (AUTOC) of ranking held-out rows by their predicted effects.
 
@@ -305,6 +323,7 @@ def autoc(estimator: Any, X: Any, y: Any = None) -> float:
     return EffectScorer(score="autoc")(estimator, X, y)
 
 
+@asks
 def qini(estimator: Any, X: Any, y: Any = None) -> float:
     """Area under the Qini curve of treating held-out rows by their predicted effects, beyond treating at random.
 
@@ -330,6 +349,7 @@ def qini(estimator: Any, X: Any, y: Any = None) -> float:
     return EffectScorer(score="qini")(estimator, X, y)
 
 
+@asks
 def uplift(estimator: Any, X: Any, y: Any = None) -> float:
     """Area between the uplift curve of held-out rows and their average effect.
 
@@ -356,6 +376,7 @@ def uplift(estimator: Any, X: Any, y: Any = None) -> float:
     return EffectScorer(score="uplift")(estimator, X, y)
 
 
+@asks
 def effect_calibration(estimator: Any, X: Any, y: Any = None) -> float:
     """Minus the mean squared calibration error of the effects predicted for held-out rows.
 

@@ -17,6 +17,9 @@ def described(name: str, value: Any) -> Iterator[str]:
     if inspect.isclass(value):
         yield f"{name}{signature(value)}"
         for member in sorted(dir(value)):
+            owner = next((each for each in value.__mro__ if member in vars(each)), value)
+            if owner.__module__.startswith("sklearn"):  # which has other members in other releases
+                continue
             if not member.startswith("_") and not issubclass(value, Exception):
                 found = inspect.getattr_static(value, member)
                 yield f"{name}.{member}{signature(getattr(value, member)) if callable(found) else ''}"

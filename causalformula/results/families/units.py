@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
 # By name, as it fits: it stands above the verbs.
-ESTIMATOR = "causalformula.estimators.effects:EffectEstimator"
+ESTIMATOR = "causalformula.estimators.effects:estimator_of"
 SCORES = "doubly robust scores of cross-fitted nuisances"
 
 
@@ -130,7 +130,7 @@ class UnitResult(LearnedResult):
         EffectEstimator
             Fitted: its ``result_`` is this fit, and nothing is fitted anew.
         """
-        found: BaseEstimator = face_of(ESTIMATOR).of(self)
+        found: BaseEstimator = face_of(ESTIMATOR)(self)
         return found
 
     # -- judging ---------------------------------------------------------------------------------------------------
