@@ -13,6 +13,7 @@ from causalformula.errors import CapabilityError, DataError, IdentificationError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.spec import Spec
+from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.numerics.arrays import Array
 from causalformula.results.families.judged import Curve, Judged
@@ -115,14 +116,7 @@ class EffectScorer:
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """The score of an estimator on held-out rows, of which the greater is the better."""
         found, rows = last_step(estimator, X)
-        judge = self._judge(found, rows, y)
-        mine, theirs = (each.call.frame.the_treatment.levels for each in (found.result_, judge))
-        if mine != theirs:
-            raise DataError(
-                f"the held-out rows have the levels {', '.join(theirs)} of {judge.call.frame.the_treatment.name}, and "
-                f"the effects are of {', '.join(mine)}; {_stratify(found)}"
-            )
-        return SCORES[self.score](judge, found.predict(rows), self)
+        return SCORES[self.score](self._judge(found, rows, y), found.predict(rows), self)
 
     def _judge(self, found: EffectEstimator, rows: Any, y: Any) -> UnitResult:
         """The nuisances of the held-out rows, by these learners whatever the estimator's own are."""
@@ -133,11 +127,13 @@ class EffectScorer:
             outcome = found.result_.call.spec.outcome
             assert outcome is not None
             question |= {"formula": str(self.formula), "outcome": deparse(outcome, exact=True)}
-        size = counted(Table(question["data"]).n, "held-out row")
+        table = Table(question["data"])
         try:
+            _refuse_other_arms(found, table)
             judge = fit(**{**question, **self._given, "method": JUDGE})
         except (DataError, IdentificationError) as error:
-            raise DataError(f"{size} cannot score effects: {error}. {_stratify(found)}") from error
+            size, name = counted(table.n, "held-out row"), found.result_.call.frame.the_treatment.name
+            raise DataError(f"{size} cannot score effects: {error}. {STRATIFY.format(name=repr(name))}") from error
         assert isinstance(judge, UnitResult)
         return judge
 
@@ -146,12 +142,21 @@ class EffectScorer:
 QUESTION = ("formula", "data", "outcome", "contrast", "family", "na_action", "contrasts", "env")
 
 
-def _stratify(found: EffectEstimator) -> str:
-    name = found.result_.call.frame.the_treatment.name
-    return (
-        "Every fold needs rows of each arm, as many as the scorer has folds and more: deal them out by arm, "
-        f"cv=list(StratifiedKFold(5).split(X, X[{name!r}])), take fewer folds, or cf.scores.scorer(..., folds=2)"
-    )
+STRATIFY = (
+    "Every fold needs rows of each arm, as many as the scorer has folds and more: deal them out by arm, "
+    "cv=list(StratifiedKFold(5).split(X, X[{name}])), take fewer folds, or cf.scores.scorer(..., folds=2)"
+)
+
+
+def _refuse_other_arms(found: EffectEstimator, table: Table) -> None:
+    """A ``DataError`` for held-out rows without an arm that the effects are of, or with another one."""
+    call = found.result_.call
+    mine = call.frame.the_treatment.levels
+    held = bind(call.spec, table, contrasts=call.frame.contrasts, env=call.frame.env).the_treatment.levels
+    if held != mine:
+        raise DataError(
+            f"they have the levels {', '.join(held)} of the treatment, and effects are of {', '.join(mine)}"
+        )
 
 
 def last_step(estimator: Any, X: Any) -> tuple[EffectEstimator, Any]:
