@@ -13,7 +13,7 @@ from causalformula.backends import registry
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.options import Options
 from causalformula.errors import CapabilityError, asks
-from causalformula.estimators.rows import with_outcome
+from causalformula.estimators.rows import asked
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.inference.requests import Vcov
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
     from causalformula.numerics.families import Family
-
-# What says which rows and which columns, and is not passed on as an option.
-APART = ("formula", "method", "outcome")
 
 
 @asks
@@ -186,21 +183,6 @@ class EffectEstimator(BaseEstimator):
             f"method {record.name!r} has no effects for units, which an EffectEstimator predicts; these have: "
             f"{', '.join(able)}"
         )
-
-
-def asked(estimator: EffectEstimator, X: Any, y: Any = None) -> dict[str, Any]:
-    """What an estimator asks of ``cf.fit``, by name.
-
-    Parameters
-    ----------
-    estimator : EffectEstimator
-    X, y
-        As in its ``fit``.
-    """
-    formula, data, outcome = with_outcome(estimator.formula, estimator.outcome, X, y, estimator.env)
-    given = {name: value for name, value in estimator.get_params(deep=False).items() if name not in APART}
-    given = {name: value for name, value in given.items() if value is not None}
-    return {"formula": formula, "data": data, "method": estimator.method, "outcome": outcome, **given}
 
 
 def estimator_of(result: UnitResult) -> EffectEstimator:

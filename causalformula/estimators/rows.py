@@ -17,6 +17,23 @@ from causalformula.results.answered import read_spec
 
 # What the outcome is called where neither the formula nor the caller names it.
 OUTCOME = "outcome"
+# What says which rows and which columns, and is not passed on as an option.
+APART = ("formula", "method", "outcome")
+
+
+def asked(estimator: Any, X: Any, y: Any = None) -> dict[str, Any]:
+    """What an estimator asks of ``cf.fit``, by name.
+
+    Parameters
+    ----------
+    estimator : EffectEstimator
+    X, y
+        As in its ``fit``.
+    """
+    formula, data, outcome = with_outcome(estimator.formula, estimator.outcome, X, y, estimator.env)
+    given = {name: value for name, value in estimator.get_params(deep=False).items() if name not in APART}
+    given = {name: value for name, value in given.items() if value is not None}
+    return {"formula": formula, "data": data, "method": estimator.method, "outcome": outcome, **given}
 
 
 def with_outcome(formula: Any, outcome: str | None, X: Any, y: Any, env: Any = None) -> tuple[Any, Any, str | None]:
@@ -59,36 +76,34 @@ def with_outcome(formula: Any, outcome: str | None, X: Any, y: Any, env: Any = N
 
 def _joined(frame: nw.DataFrame[Any], name: str, y: Any) -> Any:
     """The frame with y as a column."""
-    series = _series(frame, name, y)
+    series = _series(frame, y)
     if len(series) != len(frame):
         raise DataError(f"y has {counted(len(series), 'value')}, and X has {counted(len(frame), 'row')}")
-    if name in frame.columns:
-        mine, given = np.asarray(frame[name].to_list(), dtype=object), np.asarray(series.to_list(), dtype=object)
-        if not all(a == b or (a != a and b != b) for a, b in zip(mine, given, strict=True)):
-            raise DataError(f"y differs from the column {name!r} of X, which has its name in the formula; keep one")
-        return frame.to_native()
-    return frame.with_columns(series).to_native()
+    if name not in frame.columns:
+        return frame.with_columns(_labelled(series, frame).alias(name)).to_native()
+    pairs = zip(frame[name].to_list(), series.to_list(), strict=True)
+    if not all(a == b or (a != a and b != b) for a, b in pairs):
+        raise DataError(f"y differs from the column {name!r} of X, which has its name in the formula; keep one")
+    return frame.to_native()
 
 
-def _series(frame: nw.DataFrame[Any], name: str, y: Any) -> nw.Series[Any]:
-    """A column of the frame's own kind, in the order of its rows whatever the labels of y."""
+def _series(frame: nw.DataFrame[Any], y: Any) -> nw.Series[Any]:
+    """A column of the frame's own kind."""
     given = nw.from_native(y, series_only=True, pass_through=True)
     if isinstance(given, nw.Series) and given.implementation == frame.implementation:
-        native = given.to_native()
-        if given.implementation.is_pandas():
-            native = native.reset_index(drop=True) if len(native) != len(frame) else native.set_axis(_labels(frame))
-        return nw.from_native(native, series_only=True).alias(name)
+        return given
     try:
         values = np.asarray(y)
     except ValueError:  # lists of different lengths
         values = np.empty((0, 0))
     if values.ndim != 1:
         raise DataError("y is one column, a value for each row: a series, or an array of one dimension")
-    made = nw.new_series(name, values.tolist(), backend=frame.implementation)
-    if frame.implementation.is_pandas() and len(made) == len(frame):
-        return nw.from_native(made.to_native().set_axis(_labels(frame)), series_only=True)
-    return made
+    return nw.new_series(OUTCOME, values.tolist(), backend=frame.implementation)
 
 
-def _labels(frame: nw.DataFrame[Any]) -> Any:
-    return frame.to_native().index
+def _labelled(series: nw.Series[Any], frame: nw.DataFrame[Any]) -> nw.Series[Any]:
+    """A column in the order of the frame's rows, whatever its own labels: scikit-learn goes by place."""
+    if not frame.implementation.is_pandas():
+        return series
+    moved: nw.Series[Any] = nw.from_native(series.to_native().set_axis(frame.to_native().index), series_only=True)
+    return moved

@@ -5,6 +5,7 @@ fitted to. True effects are not needed, but for ``pehe``: nuisances of the held-
 the same learners for every candidate, stand in for them.
 """
 
-from causalformula.scores.effects import autoc, dr_loss, effect_calibration, pehe, qini, r_loss, scorer, uplift
+from causalformula.scores.effects import autoc, dr_loss, effect_calibration, qini, r_loss, scorer, uplift
+from causalformula.scores.truth import pehe
 
 __all__ = ["autoc", "dr_loss", "effect_calibration", "pehe", "qini", "r_loss", "scorer", "uplift"]

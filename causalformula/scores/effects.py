@@ -1,4 +1,4 @@
-"""Scores of effects for units: on held-out rows, by nuisances that are learned there, or against true effects."""
+"""Scores of effects for units that need no true ones: by nuisances that are learned on the held-out rows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from causalformula.backends import registry
 from causalformula.backends.learning.table import GLM, read_learner
 from causalformula.backends.options import flag, one_of, shown, whole
-from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, asks, counted
+from causalformula.errors import DataError, IdentificationError, OptionError, asks, counted
+from causalformula.estimators.rows import asked
 from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.numerics.arrays import Array
 from causalformula.results.families.judged import Curve, Judged
 from causalformula.results.families.units import UnitResult
+from causalformula.scores.held_out import last_step
 from causalformula.verbs import fit
 
 if TYPE_CHECKING:
@@ -36,28 +37,28 @@ def _area(found: Curve) -> float:
     return float(found.found.estimate[0])
 
 
-def _r_loss(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+def _r_loss(judge: UnitResult, effect: Array, how: EffectScorer) -> float:
     return -_number(judge.losses(effect), "R-loss")
 
 
-def _dr_loss(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+def _dr_loss(judge: UnitResult, effect: Array, how: EffectScorer) -> float:
     return -_number(judge.losses(effect), "DR-loss")
 
 
-def _autoc(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
+def _autoc(judge: UnitResult, effect: Array, how: EffectScorer) -> float:
     return _area(judge.rate("AUTOC", effect, reps=0))
 
 
-def _qini(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
-    return _area(judge.qini(effect, observed=asked.observed, reps=0))
+def _qini(judge: UnitResult, effect: Array, how: EffectScorer) -> float:
+    return _area(judge.qini(effect, observed=how.observed, reps=0))
 
 
-def _uplift(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
-    return _area(judge.uplift(effect, observed=asked.observed, reps=0))
+def _uplift(judge: UnitResult, effect: Array, how: EffectScorer) -> float:
+    return _area(judge.uplift(effect, observed=how.observed, reps=0))
 
 
-def _effect_calibration(judge: UnitResult, effect: Array, asked: EffectScorer) -> float:
-    groups = judge.calibration(asked.groups, effects=effect).groups
+def _effect_calibration(judge: UnitResult, effect: Array, how: EffectScorer) -> float:
+    groups = judge.calibration(how.groups, effects=effect).groups
     assert groups is not None
     return -groups.error
 
@@ -120,8 +121,6 @@ class EffectScorer:
 
     def _judge(self, found: EffectEstimator, rows: Any, y: Any) -> UnitResult:
         """The nuisances of the held-out rows, by these learners whatever the estimator's own are."""
-        from causalformula.estimators.effects import asked
-
         question = {name: value for name, value in asked(found, rows, y).items() if name in QUESTION}
         if self.formula is not None:
             outcome = found.result_.call.spec.outcome
@@ -157,38 +156,6 @@ def _refuse_other_arms(found: EffectEstimator, table: Table) -> None:
         raise DataError(
             f"they have the levels {', '.join(held)} of the treatment, and effects are of {', '.join(mine)}"
         )
-
-
-def last_step(estimator: Any, X: Any) -> tuple[EffectEstimator, Any]:
-    """The ``EffectEstimator`` in which an estimator ends, and the rows as the steps before hand them to it.
-
-    Raises
-    ------
-    CapabilityError
-        For what has no effects.
-    """
-    from sklearn.model_selection._search import BaseSearchCV
-    from sklearn.pipeline import Pipeline
-    from sklearn.utils.validation import check_is_fitted
-
-    from causalformula.estimators.effects import EffectEstimator, estimator_of
-
-    if isinstance(estimator, UnitResult):
-        estimator = estimator_of(estimator)
-    while isinstance(estimator, Pipeline | BaseSearchCV):
-        check_is_fitted(estimator)
-        if isinstance(estimator, BaseSearchCV):
-            estimator = estimator.best_estimator_
-            continue
-        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        estimator = estimator[-1]
-    if isinstance(estimator, EffectEstimator):
-        check_is_fitted(estimator)
-        return estimator, X
-    raise CapabilityError(
-        f"{type(estimator).__name__} has no effects for units, which this scores: give a cf.EffectEstimator, or a "
-        "pipeline or search that ends in one"
-    )
 
 
 @asks
@@ -407,61 +374,3 @@ def effect_calibration(estimator: Any, X: Any, y: Any = None) -> float:
     Xu and Yadlowsky (2022).
     """
     return EffectScorer(score="effect_calibration")(estimator, X, y)
-
-
-@dataclass(frozen=True)
-class TruthScorer:
-    """A score of effects against true ones; see ``pehe``.
-
-    Parameters
-    ----------
-    truth : str
-        The column of the held-out rows that has them.
-    """
-
-    truth: str
-
-    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        """The score of an estimator on held-out rows, of which the greater is the better."""
-        found, rows = last_step(estimator, X)
-        self._refuse_learned(found.result_)
-        table = Table(rows)
-        table.named(self.truth)
-        return -found.result_.effects(rows).score(table.frame[self.truth].to_numpy())["PEHE"]
-
-    def _refuse_learned(self, result: UnitResult) -> None:
-        frame = result.call.frame
-        if any(self.truth in variables(body) for body in frame.bodies.values()):
-            dot = ", by the dot" if frame.spec.has_dot() else ""
-            raise OptionError(
-                f"the true effects {self.truth!r} are among the covariates{dot}, so that the effects are learned from "
-                "them; leave the column out of the formula"
-            )
-
-
-@asks
-def pehe(truth: str) -> TruthScorer:
-    """A scorer that knows true effects: minus the root mean squared error of predicted ones.
-
-    Parameters
-    ----------
-    truth : str
-        The column of the held-out rows that has them; no covariate.
-
-    Returns
-    -------
-    callable
-        ``(estimator, X, y=None)`` to a number, of which the greater is the better.
-
-    Raises
-    ------
-    OptionError
-        Where the truth is not the name of a column.
-
-    References
-    ----------
-    Hill (2011).
-    """
-    if not isinstance(truth, str):
-        raise OptionError(f"truth is the name of the column that has the true effects, not {shown(truth)}")
-    return TruthScorer(truth)

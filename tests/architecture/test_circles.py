@@ -26,7 +26,7 @@ INSIDE_FUNCTIONS = {
         "causalformula.backends.learning.own",
     ): "its classes derive from scikit-learn's, which is imported only where something is learned",
     (
-        "causalformula.scores.effects",
+        "causalformula.scores.held_out",
         "causalformula.estimators.effects",
     ): "its class derives from scikit-learn's, which is imported only where something is scored",
 }
