@@ -320,6 +320,10 @@ UNSCORED = {
         lambda e: cf.scores.pehe("tau")(cf.EffectEstimator("y ~ treat(a) + .").fit(DATA), DATA),
         cf.OptionError, "'tau' are among the covariates, by the dot",
     ),
+    "effects of other rows": (
+        lambda e: e.result_.losses([1.0, 2.0]), cf.DataError, r"given numbers have the shape \(2,\).*300 rows",
+    ),
+    "effects that are none": (lambda e: e.result_.calibration(effects=e), cf.DataError, "judged by numbers, one for"),
     "another score": (lambda e: cf.scores.scorer("quini"), cf.OptionError, "did you mean 'qini'"),
     "another's option": (lambda e: cf.scores.scorer("r_loss", observed=True), cf.OptionError, "observed= is of 'qini'"),
     "another's groups": (lambda e: cf.scores.scorer("qini", groups=3), cf.OptionError, "groups= is of 'effect_cal"),

@@ -395,7 +395,10 @@ class UnitResult(LearnedResult):
         if isinstance(priority, str):
             return frame.numbers(priority), priority
         words = "given effects" if isinstance(priority, Effects) else "given numbers"
-        values = np.asarray(priority, dtype=float)
+        try:
+            values = np.asarray(priority, dtype=float)
+        except (TypeError, ValueError):
+            raise DataError("units are ranked and judged by numbers, one for each row, or by a column's name") from None
         if values.shape == (frame.table.n,):
             values = values[frame.rows]
         if values.shape != (frame.n,):
