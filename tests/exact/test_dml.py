@@ -114,6 +114,23 @@ def test_the_default_model_is_that_of_the_roles(data):
             assert word in cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml").fit.method
 
 
+def test_an_estimand_is_the_one_that_was_asked_for_or_the_models_own(data):
+    own = {
+        ("treat(q)", None): "Variance-weighted partial effect", ("treat(d)", "plr"): "Variance-weighted partial effect",
+        ("treat(d)", None): "ATE", ("treat(d)", "selected_irm"): "ATE", ("treat(d) + iv(z)", None): "LATE",
+        ("treat(lev)", None): "ATE",
+    }  # fmt: skip
+    for (roles, model), estimand in own.items():
+        fit = cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml", model=model)
+        assert fit.fit.estimand == estimand and f"Estimand: {estimand}" in str(fit)
+        asked = None if "partial" in estimand else estimand
+        assert fit.call.options.estimand == asked and ("None" in str(fit.design)) is False
+        again = cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml", model=model, estimand=asked)
+        pd.testing.assert_frame_equal(again.tidy(), fit.tidy())
+    same = cf.fit("y ~ treat(q) + adjust(x1)", data, cf.fit("y ~ treat(q) + adjust(x1)", data, "dml").call.options)
+    assert same.fit.estimand == "Variance-weighted partial effect"
+
+
 def test_a_contrast_of_a_dose_is_a_multiple(data):
     plain = cf.fit(PLR, data, "dml")
     for contrast, size in (((1, 3), 2.0), (-0.5, -0.5), ("slope", 1.0), ("sd", float(data["q"].std()))):
@@ -245,13 +262,30 @@ def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
         ),
         (cf.OptionError, "estimand='ATT' needs arms; 'q' is a dose", "treat(q)", {"estimand": "ATT"}),
         (
-            cf.OptionError, "gives the Variance-weighted partial effect, and not the ATT",
+            cf.OptionError, "gives a variance-weighted partial effect, and not the ATT; model='irm'",
             "treat(d)", {"model": "plr", "estimand": "ATT"},
         ),
         (
             cf.OptionError, "gives the ATE, the ATT or the ATC, and not the LATE; model='iivm' does",
             "treat(d)", {"estimand": "LATE"},
         ),
+        (
+            cf.OptionError, "gives a variance-weighted partial effect, and not the ATE; model='irm' or",
+            "treat(d)", {"model": "plr", "estimand": "ATE"},
+        ),
+        (
+            cf.OptionError, "gives the LATE, and not the ATE; model='irm' or model='selected_irm' does, without iv(...)",
+            "treat(d) + iv(z)", {"estimand": "ATE"},
+        ),
+        (
+            cf.OptionError, "no model for the ATE of a treatment of the kind dose; these methods do: regression, ipw",
+            "treat(q)", {"estimand": "ATE"},
+        ),
+        (
+            cf.OptionError, "and not the ATE; model='irm' or model='selected_irm' does",
+            "treat(d)", {"model": "double_selection", "estimand": "ATE"},
+        ),
+        (cf.OptionError, "LATE of a treatment of the kind dose; no method", "treat(q)", {"estimand": "LATE"}),
         (cf.OptionError, "score= has no part in model='irm'", "treat(d)", {"score": "iv_type"}),
         (cf.OptionError, "bounds= has no part in model='plr'", "treat(q)", {"bounds": 0.1}),
         (cf.OptionError, "instrument_model= has no part", "treat(q)", {"instrument_model": "ridge"}),

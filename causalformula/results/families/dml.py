@@ -286,7 +286,7 @@ class DMLResult(LearnedResult):
         gone = super()._unanswered()
         outcomes = self.fit.outcomes
         assert isinstance(outcomes, ScoredOutcomes)
-        if outcomes.basis is None or MODELS[outcomes.model].estimand:
+        if outcomes.basis is None or not MODELS[outcomes.model].weighed:
             gone |= {"means"}
         if not outcomes.scores or outcomes.scores[0].signal is None:
             gone |= {"cate"}
