@@ -222,6 +222,61 @@ def test_shares_and_strengths():
     assert equal_shares(strength(1e-9, 1e-9, 1.0), 1.0) == pytest.approx(1e-9, rel=1e-12)
     assert robustness(lambda size: -1.0, 1.0) == 0 and robustness(lambda size: 1.0, 1.0) == 1
     assert equal_shares(0.5, 0.0) == 1
+    assert strength(0.1, 1.0, 0.5) == np.inf and strength(0.0, 1.0, 1.0) == strength(0.1, 1.0, 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("rho", "said"),
+    [
+        (1.0, ["RV: confounders with cf_y = cf_d = RV", "weaker ones cannot, whatever else they are like"]),
+        (
+            -0.3,
+            ["confounders of correlation 0.3 with cf_y", "weaker ones of that correlation, or a smaller one, cannot"],
+        ),
+        (0.0, ["with rho = 0 confounders bias nothing; none takes the estimate to 0, however strong"]),
+    ],
+)
+def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
+    fit = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml")
+    found = fit.sensitivity(rho=rho)
+    assert all(text in str(found) for text in said)
+    assert ("whatever else" in str(found)) == (rho == 1) and ("none" in str(found).split()) == (rho == 0)
+    rv = found.to_frame()["rv"].item()
+    if rho:
+        # those of that correlation and strength do; of the worst correlation weaker ones do
+        assert fit.sensitivity(rv, rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
+        assert (fit.sensitivity(rv, rv).to_frame()["theta.lower"].item() < -1e-3) == (rho != 1)
+    else:
+        assert rv == 1
+        assert fit.sensitivity(0.99, 0.99, rho=0).to_frame()["theta.lower"].item() == pytest.approx(fit.estimate)
+
+
+def test_the_picture_of_bounds_without_end(data):
+    """A benchmark that explains as much of the treatment as there is has no bound, and no number in the picture."""
+    import matplotlib.pyplot as plt
+
+    explained = data.assign(q=data["x1"] + 0.1 * data["q"], y=data["y"] + data["x1"] ** 2)
+    fit = cf.fit("y ~ treat(q) + adjust(x1 + I(x1^2) + x2)", explained, "dml")
+    found = fit.sensitivity(benchmark=["x1", "x2"])
+    assert found.benchmarks["cf_d"].tolist()[0] == 1
+    ax = found.plot()
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "without x1 (unbounded)" in labels and len(labels) == 5
+    rv, x2 = found.to_frame()["rv"].item(), found.benchmarks.iloc[1]
+    share = strength(x2["cf_y"], x2["cf_d"], 1.0)
+    assert f"without x2 ({found.bounds[0].theta(-1, share):.3g})" in labels and 0 < rv < 1
+    drawn = {line.get_label(): line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1}
+    assert drawn["without x1 (unbounded)"] == 1 and ax.get_xlim()[1] > 1
+    # contours come as near as they can, and no name of a point covers another
+    assert found.contour().columns[-1] == 0.99
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    page = ax.figure.bbox
+    assert all(
+        page.contains(*corner) for text in ax.texts for corner in text.get_window_extent().corners() if text.get_text()
+    )
+    plt.close(ax.figure)
 
 
 def test_bounds_are_the_scenario_of_the_contours(data):
@@ -274,7 +329,7 @@ def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
             "treat(d)", {"model": "plr", "estimand": "ATE"},
         ),
         (
-            cf.OptionError, "gives the LATE, and not the ATE; model='irm' or model='selected_irm' does, without iv(...)",
+            cf.OptionError, "gives the LATE, and not the ATE; model='irm' or model='selected_irm' does, without iv",
             "treat(d) + iv(z)", {"estimand": "ATE"},
         ),
         (
