@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from causalformula.backends.learning.folds import Folds
-from causalformula.backends.learning.objects import without_probabilities
+from causalformula.backends.learning.objects import Said, said_of, without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
@@ -64,13 +64,13 @@ class Learned:
     task : Task
     predictions : ndarray (n, repeats) or (n, repeats, classes)
         Probabilities of classes.
-    told : tuple of str
-        What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    told : tuple of (str, Said)
+        What the learners say of themselves, with the fold that each is of: weights of a stack, parameters chosen.
     """
 
     task: Task
     predictions: Array
-    told: tuple[str, ...] = ()
+    told: tuple[tuple[str, Said], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,17 +115,17 @@ def cross_fit(
         np.full((len(folds.codes), folds.repeats, *((task.classes,) if task.kind == "classification" else ())), np.nan)
         for task in tasks
     ]
-    told: list[list[str]] = [[] for _ in tasks]
+    told: list[list[tuple[str, Said]]] = [[] for _ in tasks]
     for job, (values, said) in zip(jobs, found, strict=True):
         out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = values
-        if said:
-            told[job.task].append(said)
+        if said.text:
+            told[job.task].append((_fold_words(job, folds), said))
     return [Learned(task, values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
 
 
 def _predicted(
     tasks: Sequence[Task], folds: Folds, weights: Array | None, piece: tuple[_Job, int]
-) -> tuple[Array, str]:
+) -> tuple[Array, Said]:
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
@@ -156,7 +156,12 @@ def _predicted(
         raise DataError(f"{where} predicts values that are missing or infinite")
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"{where} predicts what are no probabilities")
-    return values, str(getattr(fitted, "told_", ""))
+    return values, said_of(fitted)
+
+
+def _fold_words(job: _Job, folds: Folds) -> str:
+    """Which fold a fit left out, and in which repetition."""
+    return (f"repetition {job.repeat + 1}, " if folds.repeats > 1 else "") + f"fold {job.fold + 1}"
 
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
@@ -174,13 +179,13 @@ def _given(task: Task) -> str:
     return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
-def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, str]:
+def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, Said]:
     """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
     if task.rows is None:
         raise DataError(f"{where}: all rows outside the fold have the same value; use fewer folds, or others")
     values = np.zeros((rows, task.classes))
     values[:, code] = 1.0
-    return values, "constant in a fold"
+    return values, Said("one class only")
 
 
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:

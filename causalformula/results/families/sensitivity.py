@@ -275,15 +275,12 @@ class Sensitivity(Shown):
         """What the robustness values say: of which confounders, and that none is strong enough."""
         size = abs(self.rho)
         if size == 0:
-            return [
-                f"RV: with rho = 0 confounders bias nothing; none takes the estimate to {self.null:g}, however strong"
-            ]
+            return [f"RV: with rho = 0 confounders bias nothing; none takes the estimate to {self.null:g}"]
         of = "" if size == 1 else f" of correlation {size:g}"
+        weaker = "whatever else they are like" if size == 1 else "nor those of a smaller correlation"
         return [
-            f"RV: confounders{of} with cf_y = cf_d = RV could take the estimate to {self.null:g}, and with RVa its limit;",
-            "weaker ones cannot, whatever else they are like"
-            if size == 1
-            else "weaker ones of that correlation, or a smaller one, cannot",
+            f"RV: confounders{of} with cf_y = cf_d = RV could take the estimate to {self.null:g},",
+            f"and with RVa its limit; weaker ones cannot, {weaker}",
         ]
 
     def __repr__(self) -> str:
@@ -295,10 +292,8 @@ class Sensitivity(Shown):
                 ("Theta upper", "theta.upper"), ("CI upper", "ci.upper"),
             )
         ]  # fmt: skip
-        columns += [
-            (head, [f"{100 * x:.2f}" if x < 1 else "none" for x in table[name]])
-            for head, name in (("RV (%)", "rv"), ("RVa (%)", "rva"))
-        ]
+        for head, name in (("RV (%)", "rv"), ("RVa (%)", "rva")):
+            columns.append((head, [f"{100 * x:.2f}" if x < 1 else "none" for x in table[name]]))
         lines = [
             f"Sensitivity to omitted confounders: {self.title}",
             f"Scenario: cf_y = {self.cf_y:g}, cf_d = {self.cf_d:g}, rho = {self.rho:g}",
