@@ -24,7 +24,7 @@ WORDS = {"partialling_out": "partialling-out", "iv_type": "IV-type"}
 
 @dataclass(frozen=True, kw_only=True)
 class DML(CrossFitOptions):
-    """Options of ``method="dml"``: double machine learning.
+    """Options of ``method="dml"``: double machine learning. Every learner is cross-fitted, ``"glm"`` too.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class DML(CrossFitOptions):
         Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
         treatment leaves of the outcome.
     outcome_model, treatment_model, folds, repeats, seed, bounds
-        As in ``CrossFitOptions``; every learner is cross-fitted, ``"glm"`` too.
+        As in ``CrossFitOptions``.
     instrument_model : str or estimator
         Of the instruments.
     estimand, contrast, measure, family : optional
