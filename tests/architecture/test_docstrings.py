@@ -115,10 +115,10 @@ def test_a_description_leads_to_what_is_public(path):
 
 def test_parameters_of_a_base_are_spelled_out():
     text = cf.AIPW.__doc__
-    assert "outcome_model, treatment_model : str or estimator\n    ``\"glm\"``, the formula's regressions;" in text
+    assert 'outcome_model, treatment_model : str or estimator\n    ``"glm"``, the formula\'s regressions;' in text
     assert "folds : int, str, list of str or array\n    How many folds" in text and "link : str" in text
     assert cf.TMLE.__doc__.count("bounds : pair") == 1 and "Where not given from" in cf.TMLE.__doc__
-    assert "discard : str, optional\n    ``\"treated\"``" in cf.Nearest.__doc__
+    assert 'discard : str, optional\n    ``"treated"``' in cf.Nearest.__doc__
     assert "unconditional : bool\n    Add the sampling term" in cf.HC.__doc__
     assert cf.Jackknife.__doc__.count("; refits have the latter in any case") == 1
 
