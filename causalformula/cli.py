@@ -239,11 +239,11 @@ def literal(text: str) -> Any:
     try:
         value = json.loads(text)
     except ValueError:
-        return _plain(text)
+        return _unquoted(text)
     return tuple(value) if isinstance(value, list) else value
 
 
-def _plain(text: str) -> Any:
+def _unquoted(text: str) -> Any:
     """What JSON does not know: ``.95`` and ``Inf``, lists without its brackets or quotes, text."""
     try:
         return float(text)
@@ -416,13 +416,8 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     _data_flags(command)
     add("--method", help="how to answer: see 'causalformula methods'")
     _question_flags(command)
-    add(
-        "--option",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="an option of the method, as bounds=0.1,0.9; may be repeated",
-    )
+    told = "an option of the method, as in ratio=2 or bounds=0.1,0.9; may be repeated"
+    add("--option", metavar="K=V", action="append", default=[], help=told)
     _output_flags(command)
 
 
