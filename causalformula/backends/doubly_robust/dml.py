@@ -253,10 +253,11 @@ def dml(frame: ModelFrame, options: DML) -> Fit:
 
     Notes
     -----
-    With the same folds and learners the numbers are those of DoubleML 0.11, but for three. The variance of repetitions
+    With the same folds and learners the numbers are those of DoubleML 0.11, but for four. The variance of repetitions
     is the median of ``V_r + (theta_r - theta)^2``, as in the first paper below, where DoubleML has the median of upper
-    limits; clusters that cross have Cameron, Gelbach and Miller's variance, where DoubleML sums in cells of folds and
-    takes nothing off; and of the bounds of ``sensitivity()`` each has the standard error that DoubleML gives the other.
+    limits; clusters have the factor ``G / (G - 1)`` by default, which ``vcov="CR0 ~ g"`` leaves out as DoubleML does;
+    clusters that cross have Cameron, Gelbach and Miller's variance, where DoubleML sums in cells of folds and takes
+    nothing off; and of the bounds of ``sensitivity()`` each has the standard error that DoubleML gives the other.
 
     References
     ----------

@@ -40,10 +40,10 @@ class DML(CrossFitOptions):
     outcome_model, treatment_model, folds, repeats, seed, bounds
         As in ``CrossFitOptions``.
     instrument_model : str or estimator
-        Of the instruments.
+        Of the instruments, as ``treatment_model``.
     estimand, contrast, measure, family : optional
-        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
-        and ``iivm`` the LATE.
+        As in ``cf.fit``. The model's own where not given: the ATE of ``irm``, which has the ATT and ATC too, the LATE of
+        ``iivm``, and of the linear models a variance-weighted partial effect, which is none of the estimands.
     focal : optional
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
