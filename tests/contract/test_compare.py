@@ -450,3 +450,10 @@ def test_double_machine_learning_takes_part_in_the_tests(data, model):
     assert pair["std.error"] == pytest.approx((found.fits["aipw"] - found.fits["dml"]).std_error)
     np.testing.assert_allclose(found.test.statistic, (pair["difference"] / by_hand) ** 2, rtol=1e-8)
     assert "without nearest" in str(found) and "without dml" not in str(found)
+
+
+def test_a_median_of_repetitions_says_why_it_is_not_tested(data):
+    found = cf.compare(F, data, ["aipw", cf.DML(repeats=3)])
+    assert found.agreement()["note"].tolist() == [
+        "dml: a median over repetitions has no influence function; repeats=1 has"
+    ]

@@ -179,6 +179,62 @@ def test_groups_under_repetitions_carry_their_own_residuals(data):
     assert "is not in modify" not in str(fit.by("lev"))
 
 
+def test_conditional_effects_are_named_by_what_varies(data):
+    fit = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml")
+    slopes = fit.cate("x1")
+    assert slopes.tidy()[["term", "contrast"]].to_numpy().tolist() == [["(Intercept)", ""], ["x1", ""]]
+    assert "Estimand: Conditional effect" in str(slopes) and "ATE" not in str(slopes)
+    at = pd.DataFrame({"x1": [1.0, -0.5, 0.25], "x2": 0.0})
+    points = fit.cate("x1 + x2", at=at)
+    assert points.tidy()["term"].tolist() == ["x1 = 1", "x1 = -0.5", "x1 = 0.25"]
+    np.testing.assert_allclose(
+        points.tidy()["estimate"], np.column_stack([np.ones(3), at]) @ fit.cate("x1 + x2").tidy()["estimate"]
+    )
+    levels = fit.cate("lev", at=pd.DataFrame({"lev": ["a", "c"]})).tidy()["term"].tolist()
+    both = fit.cate("x1 + x2", at=at.assign(x2=[1, 2, 3])).tidy()["term"].tolist()
+    named = fit.cate("x1", at=at.set_axis(["low", "mid", "high"])).tidy()["term"].tolist()
+    assert levels == ["lev = a", "lev = c"] and both == ["row 0", "row 1", "row 2"] and named[0] == "row low"
+    three = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").cate("x1").tidy()
+    assert three["contrast"].tolist() == ["b - a", "b - a", "c - a", "c - a"]
+
+
+def test_a_curve_of_effects_has_the_band_of_all_its_points(data):
+    import matplotlib.pyplot as plt
+
+    at = pd.DataFrame({"x1": [1.0, -0.5, 0.25]})
+    found = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml").cate("x1", at=at)
+    ax = found.plot()
+    (line,) = [line for line in ax.lines if line.get_label() == "_effect"]
+    np.testing.assert_allclose(line.get_xdata(), [-0.5, 0.25, 1.0])
+    np.testing.assert_allclose(line.get_ydata(), found.tidy()["estimate"].iloc[[1, 2, 0]])
+    band, interval = (part.get_paths()[0].vertices[:, 1] for part in ax.collections)
+    table = found.simultaneous(seed=0).table
+    assert (band.min(), band.max()) == pytest.approx((table["conf.low"].min(), table["conf.high"].max()))
+    tidy = found.tidy()
+    assert (interval.min(), interval.max()) == pytest.approx((tidy["conf.low"].min(), tidy["conf.high"].max()))
+    assert ax.get_xlabel() == "x1" and ax.get_ylabel() == "Effect on y"
+    plt.close(ax.figure)
+    several = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").cate("x1", at=at).plot(level=0.9)
+    assert [line.get_label() for line in several.lines[1:]] == ["b - a", "c - a"]
+    plt.close(several.figure)
+
+
+def test_bands_are_drawn(data):
+    import matplotlib.pyplot as plt
+
+    bands = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").simultaneous(seed=1, reps=200)
+    ax = bands.plot()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["lev b - a", "lev c - a"]
+    ends = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, bands.table[["conf.low", "conf.high"]])
+    assert "95% simultaneous bands" in ax.get_xlabel()
+    plt.close(ax.figure)
+    ratios = cf.fit("exp(y) ~ treat(lev) + adjust(x1)", data, "aipw", measure="ratio").simultaneous(seed=1, reps=200)
+    ax = ratios.plot()
+    assert ax.get_xscale() == "log" and ax.lines[0].get_xdata()[0] == 1
+    plt.close(ax.figure)
+
+
 # ---- omitted confounders ---------------------------------------------------------------------------------------------
 
 
@@ -277,11 +333,15 @@ def test_the_picture_of_bounds_without_end(data):
 
 
 def test_bounds_are_the_scenario_of_the_contours(data):
+    import matplotlib.pyplot as plt
+
     found = cf.fit(PLR, data, "dml").sensitivity(0.1, 0.1, benchmark=["x1"])
     grid = found.contour(size=2, most=0.1)
     assert grid.iloc[1, 1] == pytest.approx(found.to_frame()["theta.lower"].item())
     assert grid.iloc[0, 0] == pytest.approx(found.to_frame()["theta"].item())
-    assert found.plot().get_xlabel().startswith("cf_d")
+    ax = found.plot()
+    assert ax.get_xlabel().startswith("cf_d")
+    plt.close(ax.figure)
     assert "RV (%)" in str(found) and "without them" not in str(found) and "x1" in str(found)
 
 
@@ -412,6 +472,27 @@ def test_one_class_outside_a_fold(data):
             folds="fold",
             model="plr",
         )
+
+
+def test_a_benchmark_that_leaves_nothing_says_so(data):
+    fit = cf.fit(PLR, data, "dml", outcome_model="ridge")
+    with pytest.raises(cf.DataError, match=r"benchmark='x1 \+ x2': nothing is left to learn from; leave out fewer"):
+        fit.sensitivity(benchmark="x1 + x2")
+    assert np.isfinite(fit.sensitivity(benchmark="x1").benchmarks["cf_y"]).all()
+
+
+def test_glance_and_tables_call_standard_errors_by_their_name(data):
+    learned = [
+        cf.fit("y ~ treat(d) + adjust(x1)", data, "dml"),
+        cf.fit("y ~ treat(d) + adjust(x1)", data, "dml", repeats=2),
+        cf.fit("y ~ treat(d) + adjust(x1)", data, "aipw", model="ridge"),
+    ]
+    assert [fit.glance()["vcov"].item() for fit in learned] == ["influence function"] * 3
+    stacked = cf.fit("y ~ treat(d) + adjust(x1)", data, "aipw")
+    assert stacked.glance()["vcov"].item() == "asympt"
+    assert learned[0].with_vcov("~g").glance()["vcov"].item() == "~g"
+    (line,) = [line for line in str(cf.table([learned[0], stacked])).splitlines() if line.startswith("Std.Errors")]
+    assert line.split()[1:] == ["Influence", "function", "M-estimation"]
 
 
 def test_a_learner_needs_covariates(data):

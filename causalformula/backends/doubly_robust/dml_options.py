@@ -42,8 +42,8 @@ class DML(CrossFitOptions):
     instrument_model : str or estimator
         Of the instruments, as ``treatment_model``.
     estimand, contrast, measure, family : optional
-        As in ``cf.fit``. The model's own where not given: the ATE of ``irm``, which has the ATT and ATC too, the LATE of
-        ``iivm``, and of the linear models a variance-weighted partial effect, which is none of the estimands.
+        As in ``cf.fit``. The model's own estimand where not given: the ATE of ``irm``, which has the ATT and ATC too,
+        the LATE of ``iivm``, and of the linear models a variance-weighted partial effect, which no ``estimand=`` names.
     focal : optional
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
