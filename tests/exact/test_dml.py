@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from causalformula.backends.doubly_robust.dml_options import MODEL_NAMES
 from causalformula.backends.doubly_robust.scores import Score, root
 from causalformula.backends.learning.folds import GivenFolds, make_folds
 from causalformula.numerics.omitted import equal_shares, robustness, strength
-from causalformula.plots.contours import contours
 
 N = 120
 
@@ -202,7 +200,6 @@ def test_conditional_effects_are_named_by_what_varies(data):
 
 
 def test_a_curve_of_effects_has_the_band_of_all_its_points(data):
-    import matplotlib.pyplot as plt
 
     at = pd.DataFrame({"x1": [1.0, -0.5, 0.25]})
     found = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml").cate("x1", at=at)
@@ -223,7 +220,6 @@ def test_a_curve_of_effects_has_the_band_of_all_its_points(data):
 
 
 def test_bands_are_drawn(data):
-    import matplotlib.pyplot as plt
 
     bands = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").simultaneous(seed=1, reps=200)
     ax = bands.plot()
@@ -309,7 +305,6 @@ def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
 
 def test_the_picture_of_bounds_without_end(data):
     """A benchmark that explains as much of the treatment as there is has no bound, and no number in the picture."""
-    import matplotlib.pyplot as plt
 
     explained = data.assign(q=data["x1"] + 0.1 * data["q"], y=data["y"] + data["x1"] ** 2)
     fit = cf.fit("y ~ treat(q) + adjust(x1 + I(x1^2) + x2)", explained, "dml")
@@ -336,7 +331,6 @@ def test_the_picture_of_bounds_without_end(data):
 
 
 def test_bounds_are_the_scenario_of_the_contours(data):
-    import matplotlib.pyplot as plt
 
     found = cf.fit(PLR, data, "dml").sensitivity(0.1, 0.1, benchmark=["x1"])
     grid = found.contour(size=2, most=0.1)
@@ -346,18 +340,6 @@ def test_bounds_are_the_scenario_of_the_contours(data):
     assert ax.get_xlabel().startswith("cf_d")
     plt.close(ax.figure)
     assert "RV (%)" in str(found) and "without them" not in str(found) and "x1" in str(found)
-
-
-def test_names_of_points_do_not_cover_each_other():
-    at = np.linspace(0, 0.3, 5)
-    near = {f"without x{k}": (0.01 * k, 0.002 * k, 1.0) for k in range(4)}
-    ax = contours(None, at, at, 2 - 9 * np.add.outer(at, at), 0.0, near)
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts if text.get_text().startswith("without")]
-    assert len(boxes) == 4
-    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-    assert "0" in [text.get_text() for text in ax.texts]  # on the contour of the null hypothesis
-    plt.close(ax.figure)
 
 
 def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
