@@ -405,10 +405,43 @@ def test_the_weights_of_a_stack_are_printed(data, monkeypatch):
 
     monkeypatch.setattr(table, "STACKED", ("glm", "ridge"))
     fit = cf.fit(F, data, "aipw", outcome_model="stack", folds=2)
+    chosen = fit.outcome.chosen
+    assert list(chosen.columns) == ["glm", "ridge"] and list(chosen.index.names) == ["function", "fold"]
+    assert chosen.index.tolist() == [(f"outcome at a = {a}", f"fold {k}") for a in (0, 1) for k in (1, 2)]
+    np.testing.assert_allclose(chosen.astype(float).sum(axis=1), 1, atol=0.011)
+    lines = str(fit.summary()).splitlines()
+    head = lines.index("Weights in each fold") + 1
+    assert lines[head].split() == ["glm", "ridge"]
+    for line, ((name, fold), weights) in zip(lines[head + 1 :], chosen.iterrows(), strict=False):
+        assert line.startswith(f"{name}, {fold} ") and line.split()[-2:] == weights.tolist()
+    kept = {name: share for name, share in chosen.iloc[0].items() if float(share) > 0}
     told = fit.outcome.table["told"].iloc[0]
-    assert told.count(";") == 1 and ("glm" in told or "ridge" in told)
-    for text in told.split("; "):
-        assert f"outcome at a = 0, of {text}" in str(fit.summary())
+    assert told.startswith(f"fold 1: {', '.join(f'{name} {share}' for name, share in kept.items())}; fold 2: ")
+    again = cf.fit(F, data, "aipw", outcome_model="stack", folds=2, repeats=2).outcome.chosen
+    assert again.index.tolist()[0] == ("outcome at a = 0", "repetition 1, fold 1") and len(again) == 8
+
+
+def test_what_a_search_object_chose_is_printed(data):
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # a penalty beyond all reason beside none to speak of: the data choose
+    search = GridSearchCV(Ridge(), {"alpha": [1e-6, 1e12]}, cv=2)
+    inside = make_pipeline(StandardScaler(), GridSearchCV(LogisticRegression(), {"C": [0.5]}, cv=2))
+    clear = data.assign(y=data["y"] + 9 * data["x"])
+    fit = cf.fit(F, clear, "aipw", outcome_model=search, treatment_model=inside, folds=2)
+    names = ["GridSearchCV of Ridge"] * 2 + ["Pipeline ending in GridSearchCV of LogisticRegression"]
+    assert fit.learners()["learner"].tolist() == names
+    assert set(fit.outcome.chosen["alpha"]) == {"1e-06"} and len(fit.outcome.chosen) == 4
+    assert fit.learners()["told"].iloc[0] == "fold 1: alpha = 1e-06; fold 2: alpha = 1e-06"
+    assert fit.propensity.chosen["C"].tolist() == ["0.5", "0.5"]
+    text = str(fit.summary())
+    assert "GridSearchCV of Ridge for the outcome, cross-fitted" in text
+    assert text.count("Parameters chosen in each fold") == 2
+    assert ["outcome at a = 1, fold 2", "1e-06"] in [line.rsplit(maxsplit=1) for line in text.splitlines() if line]
+    assert not len(cf.fit(F, data, "aipw", model="ridge", folds=2).outcome.chosen)
 
 
 # -- median rule ---------------------------------------------------------------------------------------------------

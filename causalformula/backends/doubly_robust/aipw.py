@@ -27,12 +27,12 @@ from causalformula.numerics.arrays import Array
 
 @dataclass(frozen=True, kw_only=True)
 class AIPW(NuisanceOptions):
-    """Options of ``method="aipw"``; see ``NuisanceOptions``.
+    """Options of ``method="aipw"``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
 
     Parameters
     ----------
     outcome_model, treatment_model, model, link, interact, folds, repeats, seed, bounds
-        As in ``NuisanceOptions``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
+        As in ``NuisanceOptions``.
     estimand, contrast, measure, family : optional
         As in ``cf.fit``.
     focal : optional

@@ -35,12 +35,12 @@ PATHS = ("logistic", "linear")
 
 @dataclass(frozen=True, kw_only=True)
 class TMLE(NuisanceOptions):
-    """Options of ``method="tmle"``; see ``NuisanceOptions``.
+    """Options of ``method="tmle"``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
 
     Parameters
     ----------
     outcome_model, treatment_model, model, link, folds, repeats, seed
-        As in ``NuisanceOptions``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
+        As in ``NuisanceOptions``.
     interact : bool
         False, as in R's ``Qform = "Y ~ A + W"``: the treatment is one term of the outcome's GLM. True crosses it with
         all others, ``"Y ~ A * (W)"``.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from causalformula.backends.learning.folds import Folds
-from causalformula.backends.learning.objects import without_probabilities
+from causalformula.backends.learning.objects import Said, said_of, without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
@@ -111,8 +111,8 @@ class Learned:
     task : Task
     predictions : ndarray (n, repeats) or (n, repeats, classes)
         Probabilities of classes.
-    told : tuple of str
-        What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    told : tuple of (str, Said)
+        What the learners say of themselves, with the fold that each is of: weights of a stack, parameters chosen.
     at : ndarray (n, repeats, settings)
         Means under the task's settings.
     everywhere : ndarray (n, repeats, folds), optional
@@ -123,7 +123,7 @@ class Learned:
 
     task: Task
     predictions: Array
-    told: tuple[str, ...] = ()
+    told: tuple[tuple[str, Said], ...] = ()
     at: Array = field(default_factory=lambda: np.empty((0, 0, 0)))
     everywhere: Array | None = None
     models: tuple[Any, ...] = ()
@@ -183,14 +183,14 @@ def cross_fit(
     out = [np.full((*shape, *task.width), np.nan) for task in tasks]
     at = [np.full((*shape, len(task.settings)), np.nan) for task in tasks]
     wide = [np.full((*shape, folds.size), np.nan) if task.everywhere else None for task in tasks]
-    told: list[list[str]] = [[] for _ in tasks]
+    told: list[list[tuple[str, Said]]] = [[] for _ in tasks]
     models: list[list[Any]] = [[] for _ in tasks]
     for job, done in zip(jobs, found, strict=True):
         inside, t, r = folds.inside(job.repeat, job.fold), job.task, job.repeat
         out[t][inside, r], at[t][inside, r] = done.values, done.at
         if (whole := wide[t]) is not None:
             whole[:, r, job.fold] = done.everywhere
-        told[t] += [done.told] if done.told else []
+        told[t] += [(_fold_words(job, folds), done.told)] if done.told.text else []
         models[t] += [done.model] if keep else []
     return [
         Learned(task.seen(folds), out[t], tuple(told[t]), at[t], wide[t], tuple(models[t]))
@@ -205,7 +205,7 @@ class _Done:
     values: Array
     at: Array
     everywhere: Array | None
-    told: str
+    told: Said
     model: Any
 
 
@@ -228,7 +228,7 @@ def _job(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool,
     at = [task.means(predicted(model, task, read(each).take(inside, axis=0), where)) for each in task.settings]
     wide = task.means(predicted(model, task, read(task.features), where)) if task.everywhere else None
     columns = np.column_stack(at) if at else np.empty((len(values), 0))
-    return _Done(values, columns, wide, str(getattr(model, "told_", "")), model if keep else None)
+    return _Done(values, columns, wide, said_of(model), model if keep else None)
 
 
 def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed: int, where: str) -> Any:
@@ -275,6 +275,11 @@ def _named(task: Task, where: str) -> Iterator[None]:
         raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
 
 
+def _fold_words(job: _Job, folds: Folds) -> str:
+    """Which fold a fit left out, and in which repetition."""
+    return (f"repetition {job.repeat + 1}, " if folds.repeats > 1 else "") + f"fold {job.fold + 1}"
+
+
 def _where(task: Task, job: _Job, folds: Folds) -> str:
     """Which learner of what, and in which fold."""
     return f"{task.learner.name} for the {task.name}{folds.place(job.repeat, job.fold)}"
@@ -298,7 +303,7 @@ def _constant(task: Task, code: int, where: str) -> Constant:
 class Constant:
     """What predicts the one class that its rows had."""
 
-    told_ = "constant in a fold"
+    told_ = "one class only"
 
     def __init__(self, code: int):
         self.classes_ = np.array([code])
