@@ -16,7 +16,7 @@ from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
-from causalformula.backends.learning.crossfit import unlearned
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, DataError, OptionError
@@ -148,7 +148,7 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
         design=_design(frame, found),
         method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
         outcomes=outcomes,
-        notes=tuple(dict.fromkeys((*found.notes, *unlearned(found.learned.values(), found.folds)))),
+        notes=tuple(dict.fromkeys((*found.notes, *learning_notes(found.learned.values(), found.folds)))),
         learned=found.learned,
         folds=found.folds,
     )

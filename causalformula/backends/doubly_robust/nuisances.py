@@ -11,8 +11,9 @@ import numpy as np
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import LINKS
 from causalformula.backends.fit import Fitted
-from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit, unlearned
+from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit
 from causalformula.backends.learning.folds import MOST_FOLDS, Folds, GivenFolds, make_folds, read_folds
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import treatment_task
 from causalformula.backends.learning.table import GLM, Learner, features, is_glm, read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
@@ -295,7 +296,7 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     found = cross_fit(tasks, folds, frame.weights)
     m = np.stack([each.predictions[..., 1] if binary else each.predictions for each in found[:-1]], axis=1)
     P = found[-1].predictions
-    parts, notes = [], [*unlearned(found, folds)]
+    parts, notes = [], [*learning_notes(found, folds)]
     for r in range(folds.repeats):
         inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm)
         parts.append(CrossFitted(m[:, :, r], inside))

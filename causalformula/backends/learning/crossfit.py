@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -11,13 +12,17 @@ import numpy as np
 
 from causalformula.backends.learning.folds import Folds
 from causalformula.backends.learning.objects import without_probabilities
-from causalformula.backends.learning.table import Features, Learner
+from causalformula.backends.learning.table import Features, Learner, refuse_unweighted
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
 from causalformula.inference.refit import spread
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 Target = Literal["regression", "classification"]
+# What they say is of releases of libraries, and nothing of the answer.
+OF_RELEASES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+# How libraries refuse rows too few for the folds by which a learner chooses its penalty.
+OWN_FOLDS = "n_splits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,28 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
+class Piece:
+    """What one fit gives.
+
+    Parameters
+    ----------
+    values : ndarray
+        Predictions of the fold.
+    told : str
+        What the learner says of itself.
+    left_out : pair of tuples of str
+        Columns that it leaves out: combinations of others, and those that are the same in every row.
+    warned : tuple of Warning
+        Raised on the way.
+    """
+
+    values: Array
+    told: str = ""
+    left_out: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    warned: tuple[Warning, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Learned:
     """Predictions of rows that took no part in the learning.
 
@@ -66,11 +93,14 @@ class Learned:
         Probabilities of classes.
     told : tuple of str
         What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    pieces : tuple of Piece
+        Of each fit in turn.
     """
 
     task: Task
     predictions: Array
     told: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +134,8 @@ def cross_fit(
     OptionError
         For a learner that weights do not reach.
     """
+    for task in tasks if weights is not None else ():
+        refuse_unweighted(task.learner, task.kind)
     there = [(r, k) for r in range(folds.repeats) for k in range(folds.size) if folds.inside(r, k).any()]
     jobs = [_Job(t, r, k) for r, k in there for t in range(len(tasks))]
     seeds = [
@@ -115,19 +147,29 @@ def cross_fit(
         np.full((len(folds.codes), folds.repeats, *((task.classes,) if task.kind == "classification" else ())), np.nan)
         for task in tasks
     ]
-    told: list[list[str]] = [[] for _ in tasks]
-    for job, (values, said) in zip(jobs, found, strict=True):
-        out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = values
-        if said:
-            told[job.task].append(said)
-    return [Learned(task, values, tuple(said)) for task, values, said in zip(tasks, out, told, strict=True)]
+    pieces: list[list[Piece]] = [[] for _ in tasks]
+    for job, piece in zip(jobs, found, strict=True):
+        out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = piece.values
+        pieces[job.task].append(piece)
+    return [
+        Learned(task, values, tuple(piece.told for piece in each if piece.told), tuple(each))
+        for task, values, each in zip(tasks, out, pieces, strict=True)
+    ]
 
 
-def _predicted(
-    tasks: Sequence[Task], folds: Folds, weights: Array | None, piece: tuple[_Job, int]
-) -> tuple[Array, str]:
-    """Fit without a fold, predict the fold."""
-    job, seed = piece
+def _predicted(tasks: Sequence[Task], folds: Folds, weights: Array | None, work: tuple[_Job, int]) -> Piece:
+    """Fit without a fold, predict the fold; what libraries warn of is kept, to be told once for all folds."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        piece = _piece(tasks, folds, weights, *work)
+    for each in caught:
+        if issubclass(each.category, OF_RELEASES):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    told = [each.message for each in caught if not issubclass(each.category, OF_RELEASES)]
+    return replace(piece, warned=tuple(each for each in told if isinstance(each, Warning)))
+
+
+def _piece(tasks: Sequence[Task], folds: Folds, weights: Array | None, job: _Job, seed: int) -> Piece:
     task = tasks[job.task]
     inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
     if task.rows is not None:
@@ -151,12 +193,13 @@ def _predicted(
     except CausalFormulaError as error:
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
-        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
+        few = _few(task, int(train.sum())) if OWN_FOLDS in str(error) else ""
+        raise DataError(f"{where} failed: {type(error).__name__}: {error}{few}{_given(task)}") from error
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():
         raise DataError(f"{where} predicts what are no probabilities")
-    return values, str(getattr(fitted, "told_", ""))
+    return Piece(values, str(getattr(fitted, "told_", "")), getattr(fitted, "left_out_", ((), ())))
 
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
@@ -174,13 +217,21 @@ def _given(task: Task) -> str:
     return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
-def _constant(task: Task, code: int, rows: int, where: str) -> tuple[Array, str]:
+def _few(task: Task, rows: int) -> str:
+    """What to do where a learner's own folds have more parts than there are rows."""
+    return (
+        f". There are {counted(rows, 'row')} to learn from, too few for the folds that it makes of them; more folds= "
+        f"leave more, and {task.option}='glm' makes none"
+    )
+
+
+def _constant(task: Task, code: int, rows: int, where: str) -> Piece:
     """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
     if task.rows is None:
         raise DataError(f"{where}: all rows outside the fold have the same value; use fewer folds, or others")
     values = np.zeros((rows, task.classes))
     values[:, code] = 1.0
-    return values, "constant in a fold"
+    return Piece(values, "constant in a fold")
 
 
 def _fit(model: Any, X: Array, y: Array, weights: Array | None) -> Any:

@@ -116,10 +116,20 @@ class Folds:
         return out
 
     @property
+    def lone(self) -> int:
+        """How many folds of the first repetition are of a single row."""
+        return int((np.bincount(self.codes[:, 0]) == 1).sum())
+
+    @property
     def words(self) -> str:
         """How many, and where they come from, for the print."""
         times = f", {self.repeats} times" if self.repeats > 1 else ""
-        return f"{self.size} folds{times}, " + ("as given" if self.given else f"seed {self.seed}")
+        if self.given:
+            return f"{self.size} folds{times}, as given"
+        way = round(self.size ** (1 / max(1, len(self.ways))))
+        sides = " x ".join([str(way)] * max(1, len(self.ways)))
+        of = f" of the {len(self.ways)} kinds of clusters" if self.ways else ""
+        return f"{sides} folds{of}{times}, seed {self.seed}"
 
 
 def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int) -> Folds:

@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT
 from causalformula.backends.fit import Fitted, Query
-from causalformula.backends.learning.crossfit import unlearned
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import learned_propensity
 from causalformula.backends.learning.table import (
     GLM,
@@ -287,7 +287,7 @@ def _learned(frame: ModelFrame, options: IPW, learner: Learner) -> tuple[Propens
     note = (
         f"the weights come from {learner.name}, which has no estimating equations: standard errors treat them as given"
     )
-    notes = unlearned([learned], folds)
+    notes = learning_notes([learned], folds)
     found = Propensity(P, None, np.empty((frame.n, 0)), notes=notes, caveats=(note,), learned=learned, folds=folds)
     return found, f"inverse probability weighting ({learner.name}, {_folds_text(options.folds)})"
 
