@@ -259,7 +259,9 @@ def _learned(frame: ModelFrame, model: Any) -> Distance:
     learner = read_learner(model, "distance")
     found, folds = learned_propensity(frame, learner, 1, 0, "distance")
     words = f"propensity score ({learner.name})"
-    return Distance(found.predictions[:, 0, 1], words, None, learning_notes([found], folds), "Propensity score", f"a {learner.name}")
+    return Distance(
+        found.predictions[:, 0, 1], words, None, learning_notes([found], folds), "Propensity score", f"a {learner.name}"
+    )
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

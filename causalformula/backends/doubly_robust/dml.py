@@ -11,7 +11,7 @@ from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
 from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, pliv, plr
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
-from causalformula.backends.doubly_robust.nuisances import GLM
+from causalformula.backends.doubly_robust.nuisances import GLM, resampled
 from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
@@ -179,6 +179,7 @@ _HELD = "nuisances of other folds count as known, which the score's orthogonalit
     summary="double machine learning: orthogonal scores of cross-fitted learners, with instruments too",
     title="Double machine learning",
     face="causalformula.results.families.dml:DMLResult",
+    resampled=resampled,
     exempt={
         "influence": _HELD,
         "stacking": _HELD,

@@ -15,7 +15,15 @@ from causalformula.backends.learning.crossfit import Learned, Target, Task, cros
 from causalformula.backends.learning.folds import MOST_FOLDS, Folds, GivenFolds, make_folds, read_folds
 from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import treatment_task
-from causalformula.backends.learning.table import GLM, Learner, features, is_glm, read_learner, refuse_kind
+from causalformula.backends.learning.table import (
+    GLM,
+    Learner,
+    features,
+    is_glm,
+    read_learner,
+    refuse_kind,
+    refuse_unweighted,
+)
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.propensity import (
@@ -24,8 +32,9 @@ from causalformula.backends.propensity import (
     binary_propensity,
     multinomial_propensity,
 )
-from causalformula.backends.separation import apart_on
-from causalformula.errors import CapabilityError, OptionError, counted
+from causalformula.backends.separation import apart_on, weak_overlap
+from causalformula.backends.target import target_arm
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
@@ -36,10 +45,6 @@ from causalformula.numerics.centring import first_column
 COVARIATES = Part("covariates")
 # Learned propensities are kept within these, as their errors near 0 and 1 are divided by; DoubleML's default too.
 LEARNED_BOUNDS = (0.01, 0.99)
-# Learned scores this near to a bound are told, whether or not they are moved there.
-NEAR = 0.02
-# So large a share of rows with such scores is weak overlap.
-MANY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +160,13 @@ class NuisanceOptions(CrossFitOptions):
         return not (is_glm(self.outcome_model) and is_glm(self.treatment_model))
 
 
+def resampled(options: CrossFitOptions) -> None:
+    """An ``OptionError`` for learners that take no weights, which see no replicate."""
+    kinds = {"outcome_model": "regression", "treatment_model": "classification", "instrument_model": "regression"}
+    for name, kind in kinds.items():
+        refuse_unweighted(read_learner(getattr(options, name, GLM), name), kind)
+
+
 def read_bounds(value: Any) -> tuple[float, float] | None:
     """A pair of probabilities; one number is a bound on either side."""
     if value is None:
@@ -255,7 +267,7 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
         raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
     else:
         found, words = multinomial_propensity(frame, design), "multinomial logit"
-    P, free, notes = bounded(frame, found.P, options.bounds, options.each_arm)
+    P, free, notes = bounded(frame, found.P, options.bounds, options.each_arm, target_arm(frame, options))
     models = {"outcome": Fitted(outcome, part)}
     if found.model is not None:
         models["propensity"] = Fitted(found.model, PROPENSITY)
@@ -298,7 +310,8 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     P = found[-1].predictions
     parts, notes = [], [*learning_notes(found, folds)]
     for r in range(folds.repeats):
-        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm)
+        arm = target_arm(frame, options)
+        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm, arm)
         parts.append(CrossFitted(m[:, :, r], inside))
         notes += [note for note in told if note not in notes and r == 0]
     if treatment.kind is Kind.BINARY:
@@ -310,25 +323,41 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
 
 
 def bounded(
-    frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False
+    frame: ModelFrame,
+    P: Array,
+    bounds: tuple[float, float] | None,
+    each_arm: bool = False,
+    arm: int | None = None,
+    of: str = "",
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
+    """Propensities within bounds, which of them are free to move, and notes on those beyond and on weak overlap.
+
+    Parameters
+    ----------
+    arm : int, optional
+        The target's arm, by whose propensity nothing is divided.
+    of : str
+        Whose propensities they are, where not the treatment's.
+    """
     low, high = bounds or (0.0, 1.0)
     free = (low <= P) & (high >= P)
     inside = np.clip(P, low, high)
     second = P.shape[1] == 2 and not each_arm  # whose bounds they are
     if second:
         free, inside = free[:, [1, 1]], np.column_stack([1 - inside[:, 1], inside[:, 1]])
-    used = frame.unit_weights > 0
-    moved = int((~free).any(axis=1)[used].sum())
-    looked = P[:, 1:] if second else P
-    near = int(((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1)[used].sum())
-    notes: tuple[str, ...] = ()
-    if moved:
-        notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
-    elif near > MANY * used.sum():
-        notes = (
-            f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
-            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
-        )
-    return inside, free, notes
+    looked = P[frame.unit_weights > 0][:, 1:] if second else P[frame.unit_weights > 0]
+    notes = _moved(int((looked < low).sum()), low, int((looked > high).sum()), high, of)
+    floors = np.array([1 - high, low]) if second else low
+    return inside, free, (*notes, *weak_overlap(frame, P, arm, floors))
+
+
+def _moved(below: int, low: float, above: int, high: float, of: str) -> tuple[str, ...]:
+    """A note on how many propensities the bounds have moved, and where to."""
+    sides = [(count, side) for count, side in ((below, f"below {low:.3g}"), (above, f"above {high:.3g}")) if count]
+    if not sides:
+        return ()
+    (first, side), *others = sides
+    what = f"{first} propensit{'y' if first == 1 else 'ies'}{of} {side}"
+    what += "".join(f" and {count} {side}" for count, side in others)
+    verb, where = "was" if below + above == 1 else "were", "these" if others else "it"
+    return (f"{what} {verb} set to {where} (bounds=)",)

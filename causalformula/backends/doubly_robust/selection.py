@@ -24,6 +24,7 @@ from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label
 from causalformula.backends.learning.table import Features, features
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.separation import apart_on
+from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
@@ -273,7 +274,8 @@ def selected_irm(frame: ModelFrame, options: Any) -> Fit:
     chosen = Selection("treatment", scores, logit)
     p = expit(logit.predictor(scores.design))
     m = np.column_stack([arm.fit.predictor(surface.design) for arm in arms])
-    P, _, notes = bounded(frame, np.column_stack([1 - p, p]), options.bounds or LEARNED_BOUNDS)
+    bounds, arm = options.bounds or LEARNED_BOUNDS, target_arm(frame, options)
+    P, _, notes = bounded(frame, np.column_stack([1 - p, p]), bounds, arm=arm)
     means = partial(learned_means, frame, options, CrossFitted(m, P))
     outcomes = PotentialMeans(frame, options, means, frame.unit_weights)
     return Fit(

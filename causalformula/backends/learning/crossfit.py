@@ -194,7 +194,9 @@ def _piece(tasks: Sequence[Task], folds: Folds, weights: Array | None, job: _Job
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
         few = _few(task, int(train.sum())) if OWN_FOLDS in str(error) else ""
-        raise DataError(f"{where} failed: {type(error).__name__}: {error}{few}{_given(task)}") from error
+        raise DataError(
+            f"{where} failed: {type(error).__name__}: {str(error).rstrip('.')}{few}{_given(task)}"
+        ) from error
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")
     if task.kind == "classification" and not ((values >= 0) & (values <= 1)).all():

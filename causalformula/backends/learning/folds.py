@@ -231,7 +231,7 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
     if repeats not in (1, given.repeats):
         raise OptionError(f"repeats={repeats}, and folds= gives {given.repeats}: a column for each repetition")
     if given.labels is None:
-        columns = [np.unique(frame.groups(name).codes, return_inverse=True)[1] for name in given.columns]
+        columns = [np.unique(_column(frame, name), return_inverse=True)[1] for name in given.columns]
     elif len(given.labels) != frame.table.n:
         raise DataError(f"folds= has {counted(len(given.labels), 'row')}, and the data have {frame.table.n}")
     else:
@@ -249,6 +249,16 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
                 f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters"
             )
     return Folds(codes, int(counts[0]), seed, ways if len(ways) > 1 else (), given=True)
+
+
+def _column(frame: ModelFrame, name: str) -> Codes:
+    """A column of folds; fractions are measurements, as in an array."""
+    values = frame.table.named(name)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        found = values[frame.rows]
+        if (np.isfinite(found) & (found != np.rint(found))).any():
+            raise DataError(f"folds={name!r} is a column of fractions; give one of whole numbers, or labels, of folds")
+    return frame.groups(name).codes
 
 
 def _dealt(arms: Codes, size: int, rng: np.random.Generator) -> Codes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from causalformula.backends.propensity import (
     warm_scores,
 )
 from causalformula.backends.registry import MODELLED, Record
-from causalformula.backends.separation import apart_on
+from causalformula.backends.separation import apart_on, weak_overlap
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
@@ -55,6 +55,9 @@ from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
 from causalformula.words import Discard, Link
+
+# Estimands whose weights grow without end where a propensity is small.
+DIVIDING = (ATE, ATT, ATC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +228,8 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
     if options.stabilize:
         made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
     made = discarded(made, frame, options, options.discard)
+    if options.estimand in DIVIDING:
+        made = _noted(made, *weak_overlap(frame, found.P, arm, kept=made.weights > 0))
     return finite(trimmed(made, frame, options, options.trim, options.trim_lower), frame)
 
 
@@ -235,10 +240,8 @@ def _no_overlap(frame: ModelFrame, found: Propensity, options: IPW) -> tuple[str
     return apart_on(frame, found.P[:, 1])
 
 
-def _noted(made: Weighting, note: str) -> Weighting:
-    from dataclasses import replace
-
-    return replace(made, notes=(*made.notes, note))
+def _noted(made: Weighting, *notes: str) -> Weighting:
+    return replace(made, notes=(*made.notes, *notes))
 
 
 def _refuse_for_dose(options: IPW) -> None:

@@ -19,6 +19,8 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 # A row whose share of an estimate's standard error is less has no part in it, nor one whose weight is rounding of the
 # terms that it is the sum of.
 PART = 1e-8
+# Averaged scores move a little with every row: of a share of the standard error below this nothing is said.
+LITTLE = 0.1
 ROUNDING = 1e-14
 # A variance below this share of the classical one is rounding.
 NOTHING = 1e-16
@@ -28,7 +30,10 @@ HALF = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Single:
-    """Rows of leverage one of the root (k,), and their shares (k, q) of the estimates' variances under equal errors."""
+    """Rows of leverage one (k,), and their shares (k, q) of the estimates' variances under equal errors.
+
+    Of the root, or of the outcome model behind averaged scores.
+    """
 
     rows: Codes
     share: Array
@@ -36,6 +41,8 @@ class Single:
     @classmethod
     def of(cls, evidence: Influence) -> Single:
         """Those that there are."""
+        if evidence.exactly is not None:
+            return cls(evidence.exactly.rows, evidence.exactly.shares(LITTLE))
         root = evidence.root
         rows = np.empty(0, dtype=np.intp) if root is None else full_leverage(root)
         if root is None or not len(rows):
