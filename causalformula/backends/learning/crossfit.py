@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -72,14 +73,14 @@ class Piece:
         What the learner says of itself.
     left_out : pair of tuples of str
         Columns that it leaves out: combinations of others, and those that are the same in every row.
-    warned : tuple of Warning
-        Raised on the way.
+    warned : tuple of str
+        Kinds and first sentences of the warnings on the way.
     """
 
     values: Array
     told: str = ""
     left_out: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    warned: tuple[Warning, ...] = ()
+    warned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ class Learned:
     told : tuple of str
         What the learners say of themselves, one for each fit: weights of a stack, penalties.
     pieces : tuple of Piece
-        Of each fit in turn.
+        What each fit said, without its values.
     """
 
     task: Task
@@ -150,7 +151,7 @@ def cross_fit(
     pieces: list[list[Piece]] = [[] for _ in tasks]
     for job, piece in zip(jobs, found, strict=True):
         out[job.task][folds.inside(job.repeat, job.fold), job.repeat] = piece.values
-        pieces[job.task].append(piece)
+        pieces[job.task].append(replace(piece, values=np.empty(0)))
     return [
         Learned(task, values, tuple(piece.told for piece in each if piece.told), tuple(each))
         for task, values, each in zip(tasks, out, pieces, strict=True)
@@ -165,8 +166,15 @@ def _predicted(tasks: Sequence[Task], folds: Folds, weights: Array | None, work:
     for each in caught:
         if issubclass(each.category, OF_RELEASES):
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    told = [each.message for each in caught if not issubclass(each.category, OF_RELEASES)]
-    return replace(piece, warned=tuple(each for each in told if isinstance(each, Warning)))
+    told = [each for each in caught if not issubclass(each.category, OF_RELEASES)]
+    return replace(piece, warned=tuple(dict.fromkeys(map(_warned, told))))
+
+
+def _warned(caught: warnings.WarningMessage) -> str:
+    """A warning's kind and its first sentence."""
+    line = str(caught.message).strip().split("\n", maxsplit=1)[0]
+    sentence = re.split(r"\.\s", line, maxsplit=1)[0].rstrip(".: ")
+    return f"{caught.category.__name__}, {sentence}"
 
 
 def _piece(tasks: Sequence[Task], folds: Folds, weights: Array | None, job: _Job, seed: int) -> Piece:

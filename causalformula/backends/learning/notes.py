@@ -48,7 +48,7 @@ def _warned(learned: Iterable[Learned]) -> tuple[str, ...]:
     """A note for each kind of warning that a learner's fits raised, with where it was."""
     kinds: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for each in learned:
-        fits = [{_kind(text): text for text in map(_text, piece.warned)} for piece in each.pieces]
+        fits = [{_kind(text): text for text in piece.warned} for piece in each.pieces]
         texts = {kind: text for fit in reversed(fits) for kind, text in fit.items()}
         for kind in sorted(texts):
             where = _where(each.task.name, sum(kind in fit for fit in fits), len(fits))
@@ -58,12 +58,6 @@ def _warned(learned: Iterable[Learned]) -> tuple[str, ...]:
 
 def _where(function: str, fits: int, of: int) -> str:
     return function if fits == of else f"{function} (in {fits} of {counted(of, 'fold')})"
-
-
-def _text(warning: Warning) -> str:
-    """A warning's kind and its first sentence."""
-    first = re.split(r"(?<=\w)\.?\s*\n|\.\s", str(warning).strip(), maxsplit=1)[0].rstrip(".")
-    return f"{type(warning).__name__}, {first}"
 
 
 def _kind(text: str) -> str:
