@@ -16,8 +16,8 @@ from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
-from causalformula.backends.learning.crossfit import unlearned
-from causalformula.backends.orthogonal.nuisances import GLM
+from causalformula.backends.learning.notes import learning_notes
+from causalformula.backends.orthogonal.nuisances import GLM, resampled
 from causalformula.backends.registry import MODELLED, Record, methods
 from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, DataError, OptionError
@@ -189,7 +189,7 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
         design=found.design or DesignWeights(np.ones(frame.n)),
         method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
         outcomes=outcomes,
-        notes=tuple(dict.fromkeys((*found.notes, *unlearned(found.learned.values(), found.folds)))),
+        notes=tuple(dict.fromkeys((*found.notes, *learning_notes(found.learned.values(), found.folds)))),
         learned=found.learned,
         folds=found.folds,
     )
@@ -215,6 +215,7 @@ _HELD = "nuisances of other folds count as known, which the score's orthogonalit
     own_estimand=_own_estimand,
     idle=_idle,
     refuse=_refuse,
+    resampled=resampled,
     exempt={
         "influence": _HELD,
         "integer_weights": f"a row and its copy may be in different folds; {_DRAWN}",

@@ -258,8 +258,8 @@ def iivm(frame: ModelFrame, options: DML) -> Found:
     out, notes = [], list[str]()
     P = found["instrument"].predictions
     for r in range(folds.repeats):
-        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS)
-        notes += [note.replace("propensity", "propensity of the instrument") for note in told if r == 0]
+        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, of=" of the instrument")
+        notes += [note for note in told if r == 0]
 
         def augmented(what: str, y: Array, r: int = r, p: Array = inside) -> Array:
             names = [f"{what} at {name} = {level}" for level in levels]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.learning.table import Learner, read_learner
+from causalformula.backends.learning.table import LEARNERS, Learner, read_learner
 from causalformula.backends.options import is_number, one_of, shown
 from causalformula.backends.orthogonal.nuisances import GLM, CrossFitOptions
 from causalformula.errors import OptionError
@@ -62,6 +62,11 @@ class DML(CrossFitOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model is not None:
+            if hasattr(self.model, "fit") or (isinstance(self.model, str) and self.model in LEARNERS):
+                raise OptionError(
+                    f"model={shown(self.model)} is a learner, and model= one of {', '.join(MODEL_NAMES)}; give "
+                    "learners as outcome_model= and treatment_model="
+                )
             one_of("model", self.model, MODEL_NAMES)
         one_of("score", self.score, WORDS)
         read_learner(self.instrument_model, "instrument_model")
