@@ -188,7 +188,7 @@ def compared_methods(text: str, options: Sequence[str]) -> list[str | Options]:
 
 
 def truth(text: str) -> Any:
-    """A number, or several for several effects: ``"0, 0.5"``."""
+    """A number, or several for several effects: ``"0, 0.5"``; or the column of the true effects of units."""
     values = [literal(part.strip()) for part in text.split(",")]
     return values[0] if len(values) == 1 else values
 
@@ -427,7 +427,7 @@ def _compare_parser(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     _data_flags(command)
     add("--methods", required=True, metavar="A,B,C", help="the methods: see 'causalformula methods'")
-    add("--truth", metavar="X", help="the true effect, where it is known; several as '0, 0.5'")
+    add("--truth", metavar="X", help="the true effect, where it is known; several as '0, 0.5'; or a column, of units")
     _question_flags(command)
     add(
         "--option",

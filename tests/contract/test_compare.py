@@ -16,7 +16,7 @@ from causalformula.backends import propensity
 from causalformula.frame import model_frame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.results import answered
-from causalformula.results.comparison import verb
+from causalformula.results.comparison import truth, verb
 
 F = "y ~ treat(a) + adjust(x)"
 ALL = ["difference_in_means", "regression", "ipw", "ebal", "nearest", "subclass", "aipw"]
@@ -247,6 +247,140 @@ def test_a_forest_plot(found):
     plt.close(ax.figure)
 
 
+# ---- true effects of units
+
+
+UNITS = {"difference_in_means": "difference_in_means", "one": "regression", "s": "s_learner", "t": "t_learner"}
+
+
+@pytest.fixture(scope="module")
+def varied():
+    rng = np.random.default_rng(8)
+    d = pd.DataFrame({"x": rng.normal(size=240), "w": rng.uniform(0.5, 2, 240)})
+    d["a"] = rng.binomial(1, 1 / (1 + np.exp(-d.x)))
+    d["tau"] = 1 + d.x
+    d["y"] = d.x + d.a * d.tau + rng.normal(size=240)
+    return d.set_index(np.arange(240)[::-1] + 1000)
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+def test_true_effects_of_units(varied, estimand):
+    found = cf.compare(F, varied, UNITS, estimand=estimand, truth="tau") if estimand == "ATE" else None
+    found = found or cf.compare(
+        F, varied, {k: v for k, v in UNITS.items() if k in "one t"}, estimand="ATT", truth="tau"
+    )
+    tidy = found.tidy().set_index("name")
+    truth = varied.tau.mean() if estimand == "ATE" else varied.tau[varied.a == 1].mean()
+    np.testing.assert_allclose(tidy["truth"], truth)
+    np.testing.assert_allclose(tidy["error"], tidy["estimate"] - truth)
+    score = found.fits["t"].effects().score("tau")
+    assert tidy.loc["t", ["PEHE", "MAE", "correlation"]].tolist() == [score[k] for k in ("PEHE", "MAE", "correlation")]
+    assert tidy.loc["t", "error"] == pytest.approx(score["error of the average"])
+    off = tidy.loc["one", "estimate"] - varied.tau
+    np.testing.assert_allclose(tidy.loc["one", ["PEHE", "MAE"]].tolist(), [np.sqrt((off**2).mean()), off.abs().mean()])
+    assert np.isnan(tidy.loc["one", "correlation"])
+
+
+def test_true_effects_by_name_by_label_and_in_order_are_the_same(varied):
+    tables = [
+        cf.compare(F, varied, ["regression", "t_learner"], truth=truth).tidy()
+        for truth in (
+            "tau",
+            varied.tau,
+            varied.tau.sample(frac=1, random_state=1),
+            varied.tau.to_numpy(),
+            [*varied.tau],
+        )
+    ]
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(other, tables[0])
+
+
+def test_rows_that_were_dropped_or_left_out_have_no_truth(varied):
+    gaps = varied.assign(x=varied.x.where(np.arange(240) > 9), tau=varied.tau.where(np.arange(240) > 9))
+    found = cf.compare(F, gaps, ["t_learner"], truth="tau")
+    whole = cf.compare(F, varied, ["t_learner"], truth=varied.tau.to_numpy(), subset="x < 1")
+    assert found.truth == pytest.approx((varied.tau[10:].mean(),))
+    assert whole.truth == pytest.approx((varied.tau[varied.x < 1].mean(),))
+    assert len(found.unit_truth) == 230
+
+
+def test_sampling_weights_weight_the_errors_of_units(varied):
+    found = cf.compare(f"{F} + weights(w)", varied, ["regression"], truth="tau")
+    (row,) = found.tidy().to_dict("records")
+    assert row["truth"] == pytest.approx(np.average(varied.tau, weights=varied.w))
+    assert row["MAE"] == pytest.approx(np.average(abs(row["estimate"] - varied.tau), weights=varied.w))
+
+
+def test_the_print_says_what_has_no_correlation(varied):
+    text = str(cf.compare(F, varied, UNITS, truth="tau"))
+    lines = text.splitlines()
+    row = next(line.split() for line in lines if line.startswith("t "))
+    assert len(row) == 10 and row[-1] == f"{cf.fit(F, varied, 't_learner').effects().score('tau')['correlation']:.3f}"
+    assert next(line.split() for line in lines if line.startswith("one "))[-1] == "NA"
+    assert "(mean of the units)" in lines[1]
+    assert "unit effects of all 240 rows against true ones, whose s.d. is" in text
+    assert "  one number for all units, which has no correlation: difference_in_means, one" in lines
+    assert "  s: no correlation: the predicted effects are the same for every row" in lines
+
+
+def test_a_method_that_fails_has_no_errors_of_units(varied):
+    found = cf.compare(F, varied, ["exact", "t_learner"], truth="tau")
+    assert found.tidy()[["PEHE", "MAE", "correlation"]].isna().all(axis=1).tolist() == [True, False]
+    assert "exact" not in next(line for line in str(found).splitlines() if "PEHE, MAE, Correlation" in line)
+
+
+def test_a_picture_of_the_errors_of_units(varied, found):
+    import matplotlib.pyplot as plt
+
+    ax = cf.compare(F, varied, UNITS, truth="tau").plot(kind="errors")
+    mae, pehe = (line.get_xdata() for line in ax.lines if line.get_marker() in "oD")
+    tidy = cf.compare(F, varied, UNITS, truth="tau").tidy()
+    np.testing.assert_allclose(mae, tidy["MAE"])
+    np.testing.assert_allclose(pehe, tidy["PEHE"])
+    assert ax.get_yticklabels()[0].get_text() == "difference_in_means (unadjusted)"
+    assert ax.get_xlabel() == "Error of unit effects on y" and ax.get_xlim()[0] == 0
+    plt.close(ax.figure)
+    with pytest.raises(cf.OptionError, match="is of unit effects"):
+        found.plot(kind="errors")
+    with pytest.raises(cf.OptionError, match="unknown kind"):
+        found.plot(kind="error")
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"truth": "tua"}, cf.OptionError, "no column 'tua'; did you mean 'tau'"),
+        ({"truth": "f"}, cf.DataError, "'f' must be numbers"),
+        ({"truth": np.ones(239)}, cf.OptionError, "there is one effect, or one for each of the 240 rows"),
+        ({"truth": np.ones((240, 2))}, cf.OptionError, "truth= is the true effect, a number"),
+        ({"truth": pd.Series(np.ones(9))}, cf.DataError, "the truth has 9 values, and there are effects of 240 rows"),
+        ({"truth": "tau", "estimand": "ATO"}, cf.OptionError, "have no mean among those who could be in either arm"),
+        ({"truth": "tau", "measure": "ratio"}, cf.OptionError, "are differences, and measure='ratio'"),
+        ({"truth": "gap"}, cf.DataError, "gap"),
+    ],
+)
+def test_truths_of_units_that_make_no_sense(varied, more, error, message):
+    d = varied.assign(f="u", gap=varied.tau.where(varied.x < 0))
+    with pytest.raises(error, match=message):
+        cf.compare(F, d, ["ipw"], **more)
+
+
+def test_a_list_that_may_be_of_effects_or_of_rows_is_refused(data):
+    two = data.assign(f=np.repeat([*"uvw"], 80))
+    with pytest.raises(cf.OptionError, match=r"are of one effect, and there are 2 effects \(f v - u, f w - u\)"):
+        cf.compare("y ~ treat(f)", two, ["regression"], truth="x")
+    few = pd.DataFrame({"y": [1.0, 2, 4, 3, 5, 7], "f": [*"uvwuvw"]})
+    with pytest.raises(cf.OptionError, match="has 2 numbers, and there are 2 effects"):
+        truth.read_truth([1.0, 2.0], np.ones(2), cf.fit("y ~ treat(f)", few, "regression"))
+
+
+def test_units_of_a_panel_have_no_truth():
+    panel = cf.datasets.load("did_panel")
+    with pytest.raises(cf.OptionError, match=r"are of treat\(...\), which the formula does not have"):
+        cf.compare("Severity ~ did(Drug, Post)", panel, ["did"], estimand="ATT", truth="Severity")
+
+
 # ---- once
 
 
@@ -388,7 +522,7 @@ REFUSED = [
     ((["ipw", cf.Regression(estimand="ATT")],), {}, cf.OptionError, "ask for the ATT, and the comparison for the ATE"),
     ((["ipw"],), {"vcov": {"ipv": "HC0"}}, cf.OptionError, "'ipv', which is not compared; did you mean 'ipw'"),
     ((["ipw"],), {"vcov": np.eye(1)}, cf.OptionError, "a matrix is of one fit"),
-    ((["ipw"],), {"truth": "one"}, cf.OptionError, "truth= is the true effect, a number"),
+    ((["ipw"],), {"truth": "one"}, cf.OptionError, "the data have no column 'one'"),
     ((["ipw"],), {"truth": [1, 2]}, cf.OptionError, "a number for each effect, and there is one"),
     ((["ipw"],), {"measure": "ratio", "truth": -1}, cf.OptionError, "a ratio is above 0"),
     ((["ipw"],), {"n_jobs": "two"}, cf.OptionError, "n_jobs is a number of processes"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.estimands import ESTIMANDS
-from causalformula.backends.options import Options, is_number, one_of, shown
+from causalformula.backends.options import Options, one_of, shown
 from causalformula.backends.registry import Record
 from causalformula.backends.routing import ADJUSTING, refuse_unread_roles
 from causalformula.errors import CapabilityError, OptionError, choose
@@ -261,37 +261,3 @@ def unadjusted(left_out: Sequence[str], frame: ModelFrame) -> bool:
     """Whether nothing that the formula adjusts for is left."""
     there = [kind for kind in ADJUSTING if frame.has(kind)]
     return bool(there) and all(kind in left_out for kind in there)
-
-
-# ---- the truth ------------------------------------------------------------------------------------------------------
-
-
-def read_truth(truth: Any, labels: Sequence[str], positive: bool) -> tuple[float, ...] | None:
-    """The true effects, one for each effect that is compared.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The effects.
-    positive : bool
-        Whether the measure is a ratio.
-    """
-    if truth is None:
-        return None
-    listed = list(truth) if isinstance(truth, (list, tuple, np.ndarray)) else [truth]
-    if len(listed) != len(labels):
-        each = f"{len(labels)} effects ({', '.join(labels)})" if len(labels) > 1 else "one effect"
-        raise OptionError(
-            f"truth= needs a number for each effect, and there {'are' * (len(labels) > 1) or 'is'} {each}"
-        )
-    check_truth(truth)
-    if positive and min(listed) <= 0:
-        raise OptionError(f"truth={shown(truth)}: a ratio is above 0")
-    return tuple(float(each) for each in listed)
-
-
-def check_truth(truth: Any) -> None:
-    """An ``OptionError`` for what is no number, nor a list of numbers."""
-    listed = list(truth) if isinstance(truth, (list, tuple, np.ndarray)) else [truth]
-    if truth is not None and not (listed and all(map(is_number, listed))):
-        raise OptionError(f"truth= is the true effect, a number, or one for each effect in a list, not {shown(truth)}")

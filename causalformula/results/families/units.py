@@ -394,7 +394,8 @@ class UnitResult(LearnedResult):
         title = f"{TITLES[found.kind]} ({self._what})"
         unit = "" if self.call.frame.outcome is None else self.call.frame.outcome.name
         label = label if len(found.draws) else "none, as reps=0"
-        return Curve(title, (f"Priority: {words}", line), labels, numbers, label, (), found, unit)
+        about = (f"Priority: {words}", line)
+        return Curve(title, about, labels, numbers, label, (), found, unit, RANKED.get(words, words))
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
         """What units are ranked by, and what that is in words."""
@@ -482,6 +483,8 @@ class UnitResult(LearnedResult):
 
 
 HELD_WORDS = "effects predicted for rows that were not learned from"
+# What a legend calls them.
+RANKED = {HELD_WORDS: "predicted effects"}
 TITLES = {
     "toc": "Targeting operator characteristic: effect among the top share above that of all",
     "uplift": "Uplift: effect among the top share",
