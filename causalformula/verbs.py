@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
     from causalformula.backends.matching.options import CEM, Exact, Nearest
+    from causalformula.backends.meta.options import MetaOptions
     from causalformula.backends.subclass import Subclass
     from causalformula.backends.weighting.ipw import IPW
     from causalformula.numerics.families import Family
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from causalformula.results.families.learned import LearnedResult
     from causalformula.results.families.matching import MatchedDesign, MatchedResult
     from causalformula.results.families.subclass import SubclassResult
+    from causalformula.results.families.units import UnitResult
 
     AnyMethod: TypeAlias = Method | str | Options | type[Options]
     SubclassMethod: TypeAlias = Literal["subclass", "stratification"] | Subclass | type[Subclass]
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     MatchedMethod: TypeAlias = Literal["nearest", "matching", "cem", "exact"] | Matching
     DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
+    UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
+    UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]
     LearnedOptions: TypeAlias = AIPW | TMLE | IPW | type[AIPW] | type[TMLE] | type[IPW]
     LearnedMethod: TypeAlias = Literal["aipw", "tmle", "ipw", "weighting"] | LearnedOptions
 
@@ -135,6 +139,14 @@ def fit(
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> DMLResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: UnitMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> UnitResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,

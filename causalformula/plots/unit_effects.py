@@ -253,36 +253,30 @@ def calibrated(found: EffectGroups, ax: Axes | None = None, *, level: float = 0.
     return plain(ax)
 
 
-def learners(
-    names: Sequence[str],
-    estimate: Array,
-    limits: tuple[Array, Array],
-    ax: Axes | None = None,
-    *,
-    truth: float | None = None,
-    level: float = 0.95,
-    label: str = "Average effect",
+def unit_errors(
+    names: Sequence[str], mae: Array, pehe: Array, ax: Axes | None = None, *, label: str = "effects of units"
 ) -> Axes:
-    """Estimates of one effect by several learners, points with their intervals, and the truth where it is known.
+    """Errors of predicted effects by method: the mean absolute error, and the root mean squared one.
 
     Parameters
     ----------
     names : sequence of str
-    estimate : ndarray (k,)
-    limits : pair of ndarray (k,)
-        NaN where a learner has none.
+    mae, pehe : ndarray (k,)
+        NaN where a method has none.
     ax : matplotlib Axes, optional
-    truth : float, optional
-    level : float
-        Of the intervals.
     label : str
-        Of the axis.
+        Whose errors they are.
 
     Returns
     -------
     Axes
     """
-    ax = intervals(ax, names, np.asarray(estimate), *limits, null=truth)
-    known = "" if truth is None else f"; dashed: the truth, {truth:.4g}"
-    ax.set_xlabel(f"{label}, {100 * level:g}% interval{known}")
+    ax = intervals(ax, names, mae, np.zeros(len(mae)), np.asarray(pehe), null=None)
+    ax.collections[-1].set(alpha=0.35)
+    ax.lines[-1].set_label("mean absolute error (MAE)")
+    rows = np.arange(len(names))
+    ax.plot(pehe, rows, "D", color=COLOURS[1], markersize=5.5, label="root mean squared error (PEHE)", zorder=3)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"Error of {label}")
+    legend(ax, columns=2)
     return ax

@@ -231,12 +231,27 @@ def test_flags_and_options_become_keywords(capsys, asked):
         ("nearest", "nearest"),
         ("~ a, b", "~ a, b"),
         ("", ""),
+        ("0.1,0.9", (0.1, 0.9)),
+        ("(0.1, 0.9)", (0.1, 0.9)),
+        ("[.1, 0.9]", (0.1, 0.9)),
+        ("(1,)", (1,)),
+        ("[f1, f2]", ("f1", "f2")),
+        ("a,b", "a,b"),
+        ("~ poly(x, 2)", "~ poly(x, 2)"),
     ],
 )
 def test_literals(text, value):
     got = cli.literal(text)
     assert got == value
     assert type(got) is type(value)
+
+
+@pytest.mark.parametrize("bounds", ["[0.1,0.9]", "(0.1, 0.9)", "0.1,0.9", "0.1, 0.9"])
+def test_a_pair_as_an_option(capsys, bounds):
+    flags = ["--method", "aipw", "--format", "json", "--option", f"bounds={bounds}"]
+    status, out, _ = run(capsys, "fit", FORMULA, "--data", "heart", *flags)
+    expected = cf.fit(FORMULA, datasets.load("heart"), "aipw", bounds=(0.1, 0.9))
+    assert status == 0 and json.loads(out)["tidy"][0]["estimate"] == pytest.approx(expected.estimate)
 
 
 @pytest.mark.parametrize(
@@ -473,6 +488,17 @@ def test_a_comparison_as_json_and_csv(capsys):
     )
 
 
+def test_true_effects_of_units_are_a_column(capsys, tmp_path):
+    data = datasets.load("heart").assign(effect=lambda d: -10 + d["I.H"])
+    data.to_csv(tmp_path / "heart.csv", index=False)
+    arguments = ("compare", FORMULA, "--data", str(tmp_path / "heart.csv"), "--methods", "regression,t_learner")
+    status, out, _ = run(capsys, *arguments, "--truth", "effect", "--format", "json")
+    rows = json.loads(out)["tidy"]
+    found = cf.compare(FORMULA, data, ["regression", "t_learner"], truth="effect").tidy()
+    assert status == 0 and rows[0]["correlation"] is None
+    assert [row["PEHE"] for row in rows] == pytest.approx(found["PEHE"].tolist())
+
+
 def test_options_of_one_method_of_a_comparison():
     listed = cli.compared_methods("ipw, nearest", ["nearest.ratio=2", "nearest.caliper=.1"])
     assert listed == ["ipw", cf.Nearest(ratio=2, caliper=0.1)]
@@ -487,7 +513,8 @@ def test_options_of_one_method_of_a_comparison():
         (("--option", "regression.ratio=2"), "method 'regression' has no option 'ratio'"),
         (("--option", "regression.estimand=ATT"), "estimand is given by --estimand"),
         (("--option", "regression.interact=true", "--option", "regression.interact=true"), "given twice"),
-        (("--truth", "some"), "truth= is the true effect"),
+        (("--truth", "some"), "the data have no column 'some'"),
+        (("--truth", "1, some"), "truth= is the true effect"),
         (("--estimand", "ATO"), "these do: ipw"),
         (("--reps", "9"), "no --vcov is given"),
     ],

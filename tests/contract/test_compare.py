@@ -16,7 +16,7 @@ from causalformula.backends import propensity
 from causalformula.frame import model_frame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.results import answered
-from causalformula.results.comparison import verb
+from causalformula.results.comparison import truth, verb
 
 F = "y ~ treat(a) + adjust(x)"
 ALL = ["difference_in_means", "regression", "ipw", "ebal", "nearest", "subclass", "aipw"]
@@ -247,6 +247,140 @@ def test_a_forest_plot(found):
     plt.close(ax.figure)
 
 
+# ---- true effects of units
+
+
+UNITS = {"difference_in_means": "difference_in_means", "one": "regression", "s": "s_learner", "t": "t_learner"}
+
+
+@pytest.fixture(scope="module")
+def varied():
+    rng = np.random.default_rng(8)
+    d = pd.DataFrame({"x": rng.normal(size=240), "w": rng.uniform(0.5, 2, 240)})
+    d["a"] = rng.binomial(1, 1 / (1 + np.exp(-d.x)))
+    d["tau"] = 1 + d.x
+    d["y"] = d.x + d.a * d.tau + rng.normal(size=240)
+    return d.set_index(np.arange(240)[::-1] + 1000)
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+def test_true_effects_of_units(varied, estimand):
+    found = cf.compare(F, varied, UNITS, estimand=estimand, truth="tau") if estimand == "ATE" else None
+    found = found or cf.compare(
+        F, varied, {k: v for k, v in UNITS.items() if k in "one t"}, estimand="ATT", truth="tau"
+    )
+    tidy = found.tidy().set_index("name")
+    truth = varied.tau.mean() if estimand == "ATE" else varied.tau[varied.a == 1].mean()
+    np.testing.assert_allclose(tidy["truth"], truth)
+    np.testing.assert_allclose(tidy["error"], tidy["estimate"] - truth)
+    score = found.fits["t"].effects().score("tau")
+    assert tidy.loc["t", ["PEHE", "MAE", "correlation"]].tolist() == [score[k] for k in ("PEHE", "MAE", "correlation")]
+    assert tidy.loc["t", "error"] == pytest.approx(score["error of the average"])
+    off = tidy.loc["one", "estimate"] - varied.tau
+    np.testing.assert_allclose(tidy.loc["one", ["PEHE", "MAE"]].tolist(), [np.sqrt((off**2).mean()), off.abs().mean()])
+    assert np.isnan(tidy.loc["one", "correlation"])
+
+
+def test_true_effects_by_name_by_label_and_in_order_are_the_same(varied):
+    tables = [
+        cf.compare(F, varied, ["regression", "t_learner"], truth=truth).tidy()
+        for truth in (
+            "tau",
+            varied.tau,
+            varied.tau.sample(frac=1, random_state=1),
+            varied.tau.to_numpy(),
+            [*varied.tau],
+        )
+    ]
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(other, tables[0])
+
+
+def test_rows_that_were_dropped_or_left_out_have_no_truth(varied):
+    gaps = varied.assign(x=varied.x.where(np.arange(240) > 9), tau=varied.tau.where(np.arange(240) > 9))
+    found = cf.compare(F, gaps, ["t_learner"], truth="tau")
+    whole = cf.compare(F, varied, ["t_learner"], truth=varied.tau.to_numpy(), subset="x < 1")
+    assert found.truth == pytest.approx((varied.tau[10:].mean(),))
+    assert whole.truth == pytest.approx((varied.tau[varied.x < 1].mean(),))
+    assert len(found.unit_truth) == 230
+
+
+def test_sampling_weights_weight_the_errors_of_units(varied):
+    found = cf.compare(f"{F} + weights(w)", varied, ["regression"], truth="tau")
+    (row,) = found.tidy().to_dict("records")
+    assert row["truth"] == pytest.approx(np.average(varied.tau, weights=varied.w))
+    assert row["MAE"] == pytest.approx(np.average(abs(row["estimate"] - varied.tau), weights=varied.w))
+
+
+def test_the_print_says_what_has_no_correlation(varied):
+    text = str(cf.compare(F, varied, UNITS, truth="tau"))
+    lines = text.splitlines()
+    row = next(line.split() for line in lines if line.startswith("t "))
+    assert len(row) == 10 and row[-1] == f"{cf.fit(F, varied, 't_learner').effects().score('tau')['correlation']:.3f}"
+    assert next(line.split() for line in lines if line.startswith("one "))[-1] == "NA"
+    assert "(mean of the units)" in lines[1]
+    assert "unit effects of all 240 rows against true ones, whose s.d. is" in text
+    assert "  one number for all units, which has no correlation: difference_in_means, one" in lines
+    assert "  s: no correlation: the predicted effects are the same for every row" in lines
+
+
+def test_a_method_that_fails_has_no_errors_of_units(varied):
+    found = cf.compare(F, varied, ["exact", "t_learner"], truth="tau")
+    assert found.tidy()[["PEHE", "MAE", "correlation"]].isna().all(axis=1).tolist() == [True, False]
+    assert "exact" not in next(line for line in str(found).splitlines() if "PEHE, MAE, Correlation" in line)
+
+
+def test_a_picture_of_the_errors_of_units(varied, found):
+    import matplotlib.pyplot as plt
+
+    ax = cf.compare(F, varied, UNITS, truth="tau").plot(kind="errors")
+    mae, pehe = (line.get_xdata() for line in ax.lines if line.get_marker() in "oD")
+    tidy = cf.compare(F, varied, UNITS, truth="tau").tidy()
+    np.testing.assert_allclose(mae, tidy["MAE"])
+    np.testing.assert_allclose(pehe, tidy["PEHE"])
+    assert ax.get_yticklabels()[0].get_text() == "difference_in_means (unadjusted)"
+    assert ax.get_xlabel() == "Error of unit effects on y" and ax.get_xlim()[0] == 0
+    plt.close(ax.figure)
+    with pytest.raises(cf.OptionError, match="is of unit effects"):
+        found.plot(kind="errors")
+    with pytest.raises(cf.OptionError, match="unknown kind"):
+        found.plot(kind="error")
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"truth": "tua"}, cf.OptionError, "no column 'tua'; did you mean 'tau'"),
+        ({"truth": "f"}, cf.DataError, "'f' must be numbers"),
+        ({"truth": np.ones(239)}, cf.OptionError, "there is one effect, or one for each of the 240 rows"),
+        ({"truth": np.ones((240, 2))}, cf.OptionError, "truth= is the true effect, a number"),
+        ({"truth": pd.Series(np.ones(9))}, cf.DataError, "the truth has 9 values, and there are effects of 240 rows"),
+        ({"truth": "tau", "estimand": "ATO"}, cf.OptionError, "have no mean among those who could be in either arm"),
+        ({"truth": "tau", "measure": "ratio"}, cf.OptionError, "are differences, and measure='ratio'"),
+        ({"truth": "gap"}, cf.DataError, "gap"),
+    ],
+)
+def test_truths_of_units_that_make_no_sense(varied, more, error, message):
+    d = varied.assign(f="u", gap=varied.tau.where(varied.x < 0))
+    with pytest.raises(error, match=message):
+        cf.compare(F, d, ["ipw"], **more)
+
+
+def test_a_list_that_may_be_of_effects_or_of_rows_is_refused(data):
+    two = data.assign(f=np.repeat([*"uvw"], 80))
+    with pytest.raises(cf.OptionError, match=r"are of one effect, and there are 2 effects \(f v - u, f w - u\)"):
+        cf.compare("y ~ treat(f)", two, ["regression"], truth="x")
+    few = pd.DataFrame({"y": [1.0, 2, 4, 3, 5, 7], "f": [*"uvwuvw"]})
+    with pytest.raises(cf.OptionError, match="has 2 numbers, and there are 2 effects"):
+        truth.read_truth([1.0, 2.0], np.ones(2), cf.fit("y ~ treat(f)", few, "regression"))
+
+
+def test_units_of_a_panel_have_no_truth():
+    panel = cf.datasets.load("did_panel")
+    with pytest.raises(cf.OptionError, match=r"are of treat\(...\), which the formula does not have"):
+        cf.compare("Severity ~ did(Drug, Post)", panel, ["did"], estimand="ATT", truth="Severity")
+
+
 # ---- once
 
 
@@ -388,7 +522,7 @@ REFUSED = [
     ((["ipw", cf.Regression(estimand="ATT")],), {}, cf.OptionError, "ask for the ATT, and the comparison for the ATE"),
     ((["ipw"],), {"vcov": {"ipv": "HC0"}}, cf.OptionError, "'ipv', which is not compared; did you mean 'ipw'"),
     ((["ipw"],), {"vcov": np.eye(1)}, cf.OptionError, "a matrix is of one fit"),
-    ((["ipw"],), {"truth": "one"}, cf.OptionError, "truth= is the true effect, a number"),
+    ((["ipw"],), {"truth": "one"}, cf.OptionError, "the data have no column 'one'"),
     ((["ipw"],), {"truth": [1, 2]}, cf.OptionError, "a number for each effect, and there is one"),
     ((["ipw"],), {"measure": "ratio", "truth": -1}, cf.OptionError, "a ratio is above 0"),
     ((["ipw"],), {"n_jobs": "two"}, cf.OptionError, "n_jobs is a number of processes"),
@@ -413,3 +547,67 @@ def test_balance_needs_arms(data):
     assert found.fits["did"].estimate == pytest.approx(cf.fit("y ~ did(d, t)", panel).estimate)
     with pytest.raises(cf.CapabilityError, match=r"the arms of treat\(...\)"):
         found.balance()
+
+
+# ---- double machine learning -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def offered(data):
+    """Offered by ``z2``, taken by some: with instruments, and a dose ``z``."""
+    rng = np.random.default_rng(8)
+    z = rng.integers(0, 2, len(data))
+    d = (z + data.x + rng.normal(size=len(data)) > 0.5).astype(int)
+    return data.assign(z2=z, d=d, y=d + data.x + rng.normal(size=len(data)))
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC"])
+def test_instruments_are_left_out_where_they_would_make_another_estimand(offered, estimand):
+    found = cf.compare("y ~ treat(d) + x + iv(z2)", offered, ["regression", "dml"], estimand=estimand)
+    alone = cf.fit("y ~ treat(d) + x", offered, "dml", estimand=estimand)
+    tidy = found.tidy().set_index("name")
+    assert tidy.loc["dml", "estimate"] == alone.estimate and tidy.loc["dml", "left.out"] == "iv(...)"
+    assert found.fits["dml"].fit.estimand == estimand
+    assert f"Note: dml: model='irm' is chosen for method 'dml', by which it gives the {estimand}" in str(found)
+    named = cf.compare("y ~ treat(d) + x + iv(z2)", offered, [cf.DML(model="irm")], estimand=estimand)
+    assert named.tidy()["left.out"].tolist() == ["iv(...)"] and "is chosen" not in str(named)
+    assert "is chosen" not in str(cf.compare("y ~ treat(d) + x", offered, ["dml"], estimand=estimand))
+
+
+def test_a_local_effect_is_asked_for_by_its_name(offered):
+    found = cf.compare("y ~ treat(d) + x + iv(z2)", offered, ["dml"], estimand="LATE")
+    assert found.tidy()["estimate"].item() == cf.fit("y ~ treat(d) + x + iv(z2)", offered, "dml").estimate
+    assert found.tidy()["left.out"].tolist() == [""] and "Estimand: LATE" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("roles", "method", "estimand", "message"),
+    [
+        ("treat(d) + x", cf.DML(model="plr"), "ATE", r"variance-weighted.*not the ATE; model='irm' or model='selected"),
+        ("treat(d) + x + iv(z2)", cf.DML(model="iivm"), "ATE", r"the LATE, and not the ATE; model='irm'.*without iv"),
+        ("treat(d) + x", "dml", "LATE", r"not the LATE; model='iivm' does, with iv\(z\) in the formula"),
+        ("treat(z) + x", "dml", "ATE", r"no model for the ATE of a treatment of the kind dose; these methods do: regr"),
+    ],
+)
+def test_a_model_that_has_another_estimand_is_refused_before_any_fit(offered, roles, method, estimand, message):
+    with pytest.raises(cf.OptionError, match=message):
+        cf.compare(f"y ~ {roles}", offered, [method], estimand=estimand)
+
+
+@pytest.mark.parametrize("model", ["irm", "selected_irm"])
+def test_double_machine_learning_takes_part_in_the_tests(data, model):
+    found = cf.compare(F, data, ["aipw", cf.DML(model=model), "nearest"])
+    pair = found.agreement().set_index(["first", "second"]).loc[("aipw", "dml")]
+    psi = found.fits["aipw"].influence() - found.fits["dml"].influence()
+    by_hand = float(np.sqrt(np.sum(np.asarray(psi) ** 2)) / len(data))
+    np.testing.assert_allclose(pair["std.error"], by_hand, rtol=1e-10)
+    assert pair["std.error"] == pytest.approx((found.fits["aipw"] - found.fits["dml"]).std_error)
+    np.testing.assert_allclose(found.test.statistic, (pair["difference"] / by_hand) ** 2, rtol=1e-8)
+    assert "without nearest" in str(found) and "without dml" not in str(found)
+
+
+def test_a_median_of_repetitions_says_why_it_is_not_tested(data):
+    found = cf.compare(F, data, ["aipw", cf.DML(repeats=3)])
+    assert found.agreement()["note"].tolist() == [
+        "dml: a median over repetitions has no influence function; repeats=1 has"
+    ]

@@ -200,13 +200,10 @@ def test_groups_beside_the_diagonal(study):
     assert above(ax, max(segments.max(), groups.predicted.max()))
 
 
-def test_learners_beside_the_truth():
-    limits = np.array([0.5, np.nan]), np.array([1.5, np.nan])
-    ax = unit_effects.learners(["s_learner", "t_learner"], np.array([1.0, 2.0]), limits, truth=1.2)
+def test_errors_of_methods():
+    ax = unit_effects.unit_errors(["s_learner", "t_learner"], np.array([1.0, np.nan]), np.array([2.0, np.nan]))
     assert [label.get_text() for label in ax.get_yticklabels()] == ["s_learner", "t_learner"]
-    points = next(drawn for drawn in ax.lines if drawn.get_marker() == "o")
-    np.testing.assert_array_equal(points.get_xdata(), [1, 2])
-    assert [drawn.get_xdata()[0] for drawn in ax.lines if drawn.get_linestyle() == "--"] == [1.2]
-    assert ax.get_xlabel() == "Average effect, 95% interval; dashed: the truth, 1.2"
-    plain = unit_effects.learners(["a"], np.array([1.0]), (np.zeros(1), np.full(1, 2.0)))
-    assert plain.get_xlabel() == "Average effect, 95% interval"
+    mae, pehe = (drawn.get_xdata() for drawn in ax.lines)
+    np.testing.assert_array_equal([mae, pehe], [[1, np.nan], [2, np.nan]])
+    assert labels(ax) == ["mean absolute error (MAE)", "root mean squared error (PEHE)"]
+    assert ax.get_xlabel() == "Error of effects of units" and ax.get_xlim()[0] == 0

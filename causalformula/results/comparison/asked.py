@@ -11,7 +11,7 @@ import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.estimands import ESTIMANDS
-from causalformula.backends.options import Options, is_number, one_of, shown
+from causalformula.backends.options import Options, one_of, shown
 from causalformula.backends.registry import Record
 from causalformula.backends.routing import ADJUSTING, refuse_unread_roles
 from causalformula.errors import CapabilityError, OptionError, choose
@@ -223,13 +223,29 @@ def with_roles(asked: Sequence[Asked], spec: Spec) -> list[Asked]:
         if not any(spec.has(kind) for kind in ("treat", "did")):
             raise CapabilityError("the formula has no treatment: write treat(...), as in Y ~ treat(A) + adjust(x)")
     kinds = tuple(dict.fromkeys(role.kind for role in spec.roles if role.kind not in ASKED))
-    return [replace(one, left_out=tuple(kind for kind in kinds if not _reads(one, kind))) for one in asked]
+    left = [tuple(kind for kind in kinds if not _reads(one, kind)) for one in asked]
+    return [replace(one, left_out=out, chosen=_told(one, out)) for one, out in zip(asked, left, strict=True)]
 
 
 def _reads(one: Asked, kind: str) -> bool:
-    """Whether a method, or its covariance, uses a role."""
+    """Whether a method with its options, or its covariance, uses a role."""
     resampled = isinstance(one.request, (Bootstrap, Jackknife))
-    return kind in one.record.roles or (kind == "strata" and resampled)
+    used = kind in one.record.roles and kind not in one.record.idle(one.options)
+    return used or (kind == "strata" and resampled)
+
+
+def _told(one: Asked, left_out: Sequence[str]) -> str:
+    """What was chosen for it: a form that only leaves roles out is its own where the formula has none of them."""
+    idle = one.record.idle(one.options)
+    return one.chosen if not idle or set(idle) & set(left_out) else ""
+
+
+def refuse_unable_here(asked: Sequence[Asked], frames: Sequence[ModelFrame]) -> None:
+    """Refuse a method that cannot give the estimand of this treatment, before anything is fitted."""
+    for one, frame in zip(asked, frames, strict=True):
+        registry.refuse_treatment(frame, one.record)
+        if one.record.refuse is not None:
+            one.record.refuse(frame, one.options)
 
 
 def frames_of(asked: Sequence[Asked], frame: ModelFrame) -> list[ModelFrame]:
@@ -245,37 +261,3 @@ def unadjusted(left_out: Sequence[str], frame: ModelFrame) -> bool:
     """Whether nothing that the formula adjusts for is left."""
     there = [kind for kind in ADJUSTING if frame.has(kind)]
     return bool(there) and all(kind in left_out for kind in there)
-
-
-# ---- the truth ------------------------------------------------------------------------------------------------------
-
-
-def read_truth(truth: Any, labels: Sequence[str], positive: bool) -> tuple[float, ...] | None:
-    """The true effects, one for each effect that is compared.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The effects.
-    positive : bool
-        Whether the measure is a ratio.
-    """
-    if truth is None:
-        return None
-    listed = list(truth) if isinstance(truth, (list, tuple, np.ndarray)) else [truth]
-    if len(listed) != len(labels):
-        each = f"{len(labels)} effects ({', '.join(labels)})" if len(labels) > 1 else "one effect"
-        raise OptionError(
-            f"truth= needs a number for each effect, and there {'are' * (len(labels) > 1) or 'is'} {each}"
-        )
-    check_truth(truth)
-    if positive and min(listed) <= 0:
-        raise OptionError(f"truth={shown(truth)}: a ratio is above 0")
-    return tuple(float(each) for each in listed)
-
-
-def check_truth(truth: Any) -> None:
-    """An ``OptionError`` for what is no number, nor a list of numbers."""
-    listed = list(truth) if isinstance(truth, (list, tuple, np.ndarray)) else [truth]
-    if truth is not None and not (listed and all(map(is_number, listed))):
-        raise OptionError(f"truth= is the true effect, a number, or one for each effect in a list, not {shown(truth)}")

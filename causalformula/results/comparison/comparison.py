@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from causalformula.backends.options import one_of
 from causalformula.errors import asks
 from causalformula.results.comparison.core import ComparisonCore
 from causalformula.results.comparison.page import comparison_summary, notes_below
-from causalformula.results.comparison.pictures import forest
+from causalformula.results.comparison.pictures import forest, unit_errors
 from causalformula.results.comparison.reached import balance_reached
 from causalformula.results.reading.reading import check_level
 from causalformula.results.reading.test import Test
@@ -31,7 +32,9 @@ class Comparison(Paged, ComparisonCore):
         The formula with all its roles, bound to the data once.
     estimand : str
     truth : tuple of float or None
-        The true effects, where they are known.
+        The true effects, where they are known; of units the mean in the target population.
+    unit_truth : ndarray (n,) or None
+        The true effects of units, where these are known.
     """
 
     @property
@@ -90,7 +93,7 @@ class Comparison(Paged, ComparisonCore):
         return balance_reached(self.compared, self.frame, self.estimand)
 
     @asks
-    def plot(self, ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(self, ax: Axes | None = None, level: float = 0.95, *, kind: str = "effects") -> Axes:
         """A forest plot: every method's estimate with its interval, and the truth, where it is known, as a line.
 
         Parameters
@@ -98,12 +101,18 @@ class Comparison(Paged, ComparisonCore):
         ax : matplotlib Axes, optional
         level : float
             Of the intervals.
+        kind : {"effects", "errors"}
+            ``"errors"`` draws each method's ``MAE`` and ``PEHE``, where the true effects of units are known.
 
         Returns
         -------
         Axes
         """
-        return forest(self, ax, level)
+        return (
+            unit_errors(self, ax)
+            if one_of("kind", kind, ("effects", "errors")) == "errors"
+            else forest(self, ax, level)
+        )
 
     # -- print -----------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.diagnostics.effect_accuracy import EffectAccuracy
 from causalformula.errors import CausalFormulaError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array
 from causalformula.results.comparison.agreement import Agreement, agreement
 from causalformula.results.comparison.asked import UNADJUSTED, unadjusted
 from causalformula.results.comparison.compared import Compared
+from causalformula.results.comparison.truth import accuracy
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.reading import Reading, check_level
 from causalformula.results.result import Result
@@ -24,6 +26,7 @@ from causalformula.words import Spelling
 if TYPE_CHECKING:
     import pandas as pd
 
+UNIT_ERRORS = ("PEHE", "MAE", "correlation")
 READ = {
     "estimate": "estimate",
     "std.error": "std_error",
@@ -47,13 +50,16 @@ class ComparisonCore:
         The formula with all its roles, bound to the data once.
     estimand : str
     truth : tuple of float or None
-        The true effects, where they are known.
+        The true effects, where they are known; of units the mean in the target population.
+    unit_truth : ndarray (n,) or None
+        The true effects of units, where these are known.
     """
 
     compared: tuple[Compared, ...]
     frame: ModelFrame
     estimand: str
     truth: tuple[float, ...] | None = None
+    unit_truth: Array | None = None
 
     @property
     def fits(self) -> Mapping[str, Result]:
@@ -100,7 +106,9 @@ class ComparisonCore:
         DataFrame
             ``name``, ``method`` (in words), ``term, contrast, estimate, std.error, statistic, df, p.value, conf.low,
             conf.high``; with a truth ``truth, error`` (estimate minus truth) and ``error.over.se`` (on the working
-            scale, that of the logarithm for ratios); ``left.out`` (roles that the method does not use, or
+            scale, that of the logarithm for ratios); with true effects of units ``PEHE, MAE, correlation`` of all rows,
+            as ``fit.effects().score(truth)`` has them (of a method without effects of units those of its one effect,
+            which has no correlation); ``left.out`` (roles that the method does not use, or
             ``unadjusted``) and ``vcov``. A method that failed has no numbers.
         """
         import pandas as pd
@@ -123,6 +131,8 @@ class ComparisonCore:
         if self.truth is not None:
             row |= {"truth": self.truth[j], "error": row["estimate"] - self.truth[j]}
             row["error.over.se"] = np.nan if one.fit is None else self._standardised(one.fit, j)
+        if self.unit_truth is not None:
+            row |= self._unit_errors(one)
         row["left.out"] = UNADJUSTED if self._unadjusted(one) else one.asked.leaves
         row["vcov"] = "" if one.fit is None else one.fit.covariance.label
         return row
@@ -136,6 +146,18 @@ class ComparisonCore:
         # of a number needed to treat, the difference behind it is off on the other side
         sign = -1.0 if measure.reading == "inverse" else 1.0
         return float(sign * (fit.answer.estimate.theta[j] - working) / fit.covariance.std_error[j])
+
+    def _unit_errors(self, one: Compared) -> dict[str, float]:
+        found = self._accuracy.get(one.asked.name)
+        if found is None:
+            return dict.fromkeys(UNIT_ERRORS, np.nan)
+        return dict(zip(UNIT_ERRORS, (found.pehe, found.mae, found.correlation), strict=True))
+
+    @cached_property
+    def _accuracy(self) -> Mapping[str, EffectAccuracy]:
+        """Errors of unit effects, by name."""
+        truth = self.unit_truth
+        return {} if truth is None else {name: accuracy(fit, truth) for name, fit in self.fits.items()}
 
     @cached_property
     def _agreement(self) -> Agreement:

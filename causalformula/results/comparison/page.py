@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.errors import counted
 from causalformula.numerics.arrays import Array
 from causalformula.results.comparison.asked import UNADJUSTED
 from causalformula.results.comparison.core import ComparisonCore
 from causalformula.results.effects.summary import MEASURES, question, row_lines
+from causalformula.results.families.units import UnitResult
 from causalformula.results.text.coefmat import EFFECT_WIDTH, Cells, coefmat_cells, limit_names
 from causalformula.results.text.numbers import format_each
 from causalformula.results.text.summary import Summary
 from causalformula.results.wording import estimand_text, sampling_weights
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+Body = Sequence[tuple[str, ...]]
+
 
 def comparison_summary(found: ComparisonCore, level: float) -> Summary:
     """The summary of a comparison."""
     parts: list[str | Cells] = [_header(found), "", _cells(found, level)]
-    parts += [*_standard_errors(found), *_agreement(found)]
+    parts += [*_standard_errors(found), *_unit_errors(found), *_agreement(found)]
     parts += [f"Note: {note}" for note in notes_below(found)]
     return Summary(tuple(parts))
 
@@ -36,7 +44,8 @@ def _header(found: ComparisonCore) -> str:
     if sampling_weights(frame):
         facts.append(f"Sampling weights: {sampling_weights(frame)}")
     if found.truth is not None:
-        facts.append(f"Truth: {', '.join(format_each(found.truth, 7))}")
+        mean = " (mean of the units)" if found.unit_truth is not None else ""
+        facts.append(f"Truth: {', '.join(format_each(found.truth, 7))}{mean}")
     measure = first.answer.measure.name
     if measure != "difference":
         facts.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}")
@@ -66,6 +75,8 @@ def _cells(found: ComparisonCore, level: float) -> Cells:
         tuple(("Inf" if x > 0 else "-Inf") if out else text for text, x, out in zip(*line, strict=True))
         for line in zip(cells.body, table, endless, strict=True)
     ]
+    if found.unit_truth is not None:
+        body, names = _with_unit_errors(body, tidy), [*names, "PEHE", "MAE", "Correlation"]
     left = tidy["left.out"].tolist()
     if any(left):
         body, names = [(*line, text) for line, text in zip(body, left, strict=True)], [*names, "Left out"]
@@ -74,10 +85,26 @@ def _cells(found: ComparisonCore, level: float) -> Cells:
 
 def _error_as_estimate(cells: Cells, error: Array) -> Cells:
     """Errors with the decimals of the estimates: those of a small one would say more than is known."""
-    decimals = max((len(line[0].partition(".")[2]) for line in cells.body if "e" not in line[0]), default=4)
-    texts = ["NA" if np.isnan(x) else f"{x:.{decimals}f}" for x in error]
+    texts = _fixed(error, _decimals(cells.body))
     body = tuple((*line[:4], text, *line[5:]) for line, text in zip(cells.body, texts, strict=True))
     return replace(cells, body=body)
+
+
+def _decimals(body: Body) -> int:
+    """Those of the estimates."""
+    return max((len(line[0].partition(".")[2]) for line in body if "e" not in line[0]), default=4)
+
+
+def _fixed(values: Array, decimals: int) -> list[str]:
+    return ["NA" if np.isnan(x) else f"{x:.{decimals}f}" for x in values]
+
+
+def _with_unit_errors(body: Body, tidy: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Errors of unit effects, with the decimals of the estimates too."""
+    decimals = _decimals(body)
+    pehe, mae = (_fixed(tidy[name].to_numpy(dtype=float), decimals) for name in ("PEHE", "MAE"))
+    related = _fixed(tidy["correlation"].to_numpy(dtype=float), 3)
+    return [(*line, *more) for line, *more in zip(body, pehe, mae, related, strict=True)]
 
 
 def row_labels(found: ComparisonCore, marked: bool = False) -> list[str]:
@@ -102,6 +129,22 @@ def _standard_errors(found: ComparisonCore) -> list[str]:
     if len(kinds) == 1:
         return [f"Standard errors: {next(iter(kinds))}"]
     return ["\n".join(["Standard errors:", *(f"  {kind}: {', '.join(names)}" for kind, names in kinds.items())])]
+
+
+def _unit_errors(found: ComparisonCore) -> list[str]:
+    """What the errors of unit effects are of, and why some have no correlation."""
+    truth = found.unit_truth
+    if truth is None:
+        return []
+    share = found.frame.unit_weights / found.frame.unit_weights.sum()
+    spread = format_each([np.sqrt(share @ (truth - share @ truth) ** 2)], 4)[0]
+    count = counted(len(truth), "row")
+    lines = [f"PEHE, MAE, Correlation: unit effects of all {count} against true ones, whose s.d. is {spread}"]
+    single = [name for name, fit in found.fits.items() if not isinstance(fit, UnitResult)]
+    if single:
+        lines.append(f"  one number for all units, which has no correlation: {', '.join(single)}")
+    same = {name: [each.undefined] for name, each in found._accuracy.items() if each.undefined and name not in single}
+    return ["\n".join([*lines, *(f"  {text}" for text in _grouped(same))])]
 
 
 def _agreement(found: ComparisonCore) -> list[str]:

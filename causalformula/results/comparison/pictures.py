@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.errors import OptionError
+from causalformula.plots import unit_effects
 from causalformula.plots.draw import COLOURS, GREY, intervals
 from causalformula.results.comparison.core import ComparisonCore
 from causalformula.results.comparison.page import row_labels
@@ -29,6 +31,18 @@ def forest(found: ComparisonCore, ax: Axes | None, level: float) -> Axes:
         _truth(ax, found.truth, len(found.compared))
     ax.set_xlabel(f"{axis_label(found.first)},\n{100 * level:g}% interval")
     return ax
+
+
+def unit_errors(found: ComparisonCore, ax: Axes | None) -> Axes:
+    """See ``Comparison.plot``."""
+    if found.unit_truth is None:
+        raise OptionError(
+            "plot(kind='errors') is of unit effects; give their true ones to compare(truth=), or a column"
+        )
+    tidy = found.tidy()
+    mae, pehe = (tidy[name].to_numpy(dtype=float) for name in ("MAE", "PEHE"))
+    outcome = "" if found.frame.outcome is None else f" on {found.frame.outcome.name}"
+    return unit_effects.unit_errors(row_labels(found, marked=True), mae, pehe, ax, label=f"unit effects{outcome}")
 
 
 def _truth(ax: Axes, truth: tuple[float, ...], rows: int) -> None:

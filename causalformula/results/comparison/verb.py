@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from causalformula.backends import registry
 from causalformula.backends.options import Options
 from causalformula.errors import asks
 from causalformula.formula.language.spec import Spec
@@ -17,14 +16,22 @@ from causalformula.inference.checks import check_jobs
 from causalformula.inference.requests import Vcov
 from causalformula.results.answered import read_question
 from causalformula.results.call import named_columns
-from causalformula.results.comparison.asked import check_truth, read_methods, read_truth, with_requests, with_roles
+from causalformula.results.comparison.asked import (
+    frames_of,
+    read_methods,
+    refuse_unable_here,
+    with_requests,
+    with_roles,
+)
 from causalformula.results.comparison.compared import answers
 from causalformula.results.comparison.comparison import Comparison
+from causalformula.results.comparison.truth import check_truth, read_truth, read_unit_truth
 from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
 
+    from causalformula.numerics.arrays import HasArray
     from causalformula.numerics.families import Family
 
     AnyMethod = Method | str | Options | type[Options]
@@ -37,7 +44,7 @@ def compare(
     methods: Sequence[AnyMethod] | Mapping[str, AnyMethod],
     *,
     estimand: Estimand = "ATE",
-    truth: float | Sequence[float] | None = None,
+    truth: float | Sequence[float] | str | HasArray | None = None,
     outcome: str | None = None,
     contrast: Contrast | None = None,
     measure: Measure | None = None,
@@ -64,9 +71,13 @@ def compare(
         Names (``"ipw"``), or options objects (``cf.Nearest(ratio=2)``), which hold a method's own options. One that
         is there several times is numbered, ``ipw (1)``; a mapping gives names of your own.
     estimand : str
-        Of all methods. ``"nearest"`` gives the ATE by ``replace=True, ties=True``, which is chosen for it.
-    truth : float or sequence of float, optional
+        Of all methods. ``"nearest"`` gives the ATE by ``replace=True, ties=True``, and ``"dml"`` the ATE, ATT and ATC
+        by ``model="irm"``, without ``iv(z)``; these are chosen for them. The partial effect of a linear model of
+        ``"dml"``, as of a dose, is none of the estimands: it is refused, and stands beside others in ``cf.table``.
+    truth : float, sequence of float, str, Series or array, optional
         The true effect, where it is known: the table then has every method's error, and this over its standard error.
+        Or the true effects of units, a column of the data or numbers for all rows: the error is then that of the
+        average in the target population, and there are the errors of unit effects, ``PEHE, MAE, correlation``.
     outcome : str, optional
         The left side, where the formula has none.
     contrast, measure : optional
@@ -104,17 +115,16 @@ def compare(
     """
     spec = read_question(formula, data, outcome, env)
     check_jobs(n_jobs)
-    check_truth(truth)
     question = {"contrast": contrast, "measure": measure, "family": family}
     asked = read_methods(methods, estimand, {k: v for k, v in question.items() if v is not None})
     asked = with_roles(with_requests(asked, vcov), spec)
     table = data if isinstance(data, Table) else Table(data)
+    check_truth(truth, table)
     extra = [name for one in asked for name in (*one.options.columns, *named_columns(one.request, table, one.record))]
     frame = bind(
         spec, table, extra=dict.fromkeys(extra), subset=subset, na_action=na_action, contrasts=contrasts, env=env
     )
-    for one in asked:
-        registry.refuse_treatment(frame, one.record)
+    refuse_unable_here(asked, frames_of(asked, frame))
+    units = read_unit_truth(truth, frame, estimand, asked[0].options)
     found = Comparison(answers(asked, frame, n_jobs), frame, estimand)
-    answer = found.first.answer
-    return replace(found, truth=read_truth(truth, [str(x) for x in answer.labels], answer.measure.reading == "exp"))
+    return replace(found, truth=read_truth(truth, units, found.first), unit_truth=units)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
 
+from causalformula.backends.options import shown
 from causalformula.diagnostics.budget import PolicyValue
 from causalformula.diagnostics.effect_calibration import CalibrationTest, EffectGroups
 from causalformula.diagnostics.regressed import Measured
 from causalformula.diagnostics.targeting import TargetingCurve
 from causalformula.diagnostics.uplift import OutcomeCurve
-from causalformula.errors import asks
+from causalformula.errors import OptionError, asks
 from causalformula.numerics.arrays import Array
 from causalformula.plots import targeting as pictures
 from causalformula.plots import unit_effects
@@ -149,10 +150,13 @@ class Curve(Judged):
     curve : TargetingCurve
     unit : str
         What gains are counted in.
+    ranked : str
+        By what, in a few words.
     """
 
     curve: TargetingCurve | None = None
     unit: str = ""
+    ranked: str = "priority"
 
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
         """One row a share that is treated.
@@ -185,7 +189,10 @@ class Curve(Judged):
         return self.curve
 
     @asks
-    def plot(self, ax: Axes | None = None, *, level: float = 0.95, perfect: bool = False) -> Axes:
+    def plot(
+        self, ax: Axes | None = None, *, level: float = 0.95, perfect: bool = False, name: str = "",
+        compare: Mapping[str, Curve] | None = None,
+    ) -> Axes:  # fmt: skip
         """Draw the curve with its band, beside that of treating at random.
 
         Parameters
@@ -195,14 +202,31 @@ class Curve(Judged):
             Of the band.
         perfect : bool
             The curve of the perfect order too, of observed outcomes of 0 and 1.
+        name : str, optional
+            What the legend calls it; what ranks where not given.
+        compare : mapping of str to Curve, optional
+            Other curves of the same kind with their names, as those of other learners: ``{"forest": other}``.
 
         Returns
         -------
         Axes
         """
-        return pictures.curves(
-            {self.labels[0].split(":")[0]: self._curve}, ax, level=level, unit=self.unit, perfect=perfect
-        )
+        check_level(level)
+        own = name or self.ranked
+        drawn = {own: self._curve, **self._others(compare, own)}
+        return pictures.curves(drawn, ax, level=level, unit=self.unit, perfect=perfect)
+
+    def _others(self, compare: Any, own: str) -> dict[str, TargetingCurve]:
+        others = {} if compare is None else compare
+        if not isinstance(others, Mapping) or not all(isinstance(each, Curve) for each in others.values()):
+            raise OptionError(f"compare= is a mapping of names to curves, as {{'forest': other}}, not {shown(others)}")
+        if own in others:
+            raise OptionError(f"compare= has a curve named {own!r} too; give this one another name=")
+        mine = type(self._curve), self._curve.kind
+        for name, other in others.items():
+            if (type(other._curve), other._curve.kind) != mine:
+                raise OptionError(f"{name!r} is a curve of another kind: {other.title}")
+        return {str(name): other._curve for name, other in others.items()}
 
 
 def area_of(curve: TargetingCurve) -> tuple[tuple[str, ...], Measured]:
@@ -242,6 +266,8 @@ def worth_of(value: PolicyValue) -> tuple[tuple[str, ...], Measured]:
     return tuple(parts), found
 
 
+# What grf's terms are called where no forest predicts.
+FIT_TERMS = ("mean prediction", "differential prediction")
 FIT_WORDS = "Best linear fit of the effect by its prediction (one-sided p):"
 
 
@@ -288,13 +314,16 @@ class EffectCalibration(Judged):
 
     @property
     def test(self) -> pd.DataFrame:
-        """Grf's ``test_calibration``: ``term, estimate, std.error, statistic, p.value``, one-sided, HC3."""
+        """Grf's ``test_calibration``: ``term, estimate, std.error, statistic, p.value``, one-sided, HC3.
+
+        The terms are grf's ``mean.forest.prediction`` and ``differential.forest.prediction``, of any learner.
+        """
         import pandas as pd
 
         found = self._test
         return pd.DataFrame(
             {
-                "term": list(found.terms), "estimate": found.found.estimate, "std.error": found.found.std_error,
+                "term": list(FIT_TERMS), "estimate": found.found.estimate, "std.error": found.found.std_error,
                 "statistic": found.statistic, "p.value": found.p_value,
             }
         )  # fmt: skip
@@ -311,7 +340,7 @@ class EffectCalibration(Judged):
 
     def _below(self) -> list[str]:
         test = self._test
-        table = cells_of(test.found, test.terms, 0.95, test.p_value)
+        table = cells_of(test.found, FIT_TERMS, 0.95, test.p_value)
         return [
             *super()._below(), "", FIT_WORDS, str(table).rstrip(),
         ]  # fmt: skip

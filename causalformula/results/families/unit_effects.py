@@ -11,13 +11,14 @@ import numpy as np
 from causalformula.backends.meta.units import Predicted
 from causalformula.backends.target import target_weights
 from causalformula.diagnostics.effect_accuracy import effect_accuracy
-from causalformula.errors import CapabilityError, DataError, OptionError, asks, choose, counted
+from causalformula.errors import CapabilityError, OptionError, asks, choose, counted
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
 from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.unit_errors import Pair, UnitErrors
 from causalformula.results.reading.reading import check_level
-from causalformula.results.text.coefmat import Cells
+from causalformula.results.reading.unit_truth import as_long, true_numbers, unit_truth
+from causalformula.results.text.coefmat import EFFECT_WIDTH, Cells
 from causalformula.results.text.summary import Paged, Summary
 
 if TYPE_CHECKING:
@@ -195,25 +196,11 @@ class Effects(Paged):
 
     def _truth(self, truth: Any) -> Array:
         """True effects of the rows without a missing value."""
-        import pandas as pd
-
-        frame = self.fit.call.frame
+        if not self.new:
+            return unit_truth(truth, self.fit.call.frame)[self.complete]
         if isinstance(truth, str):
-            if self.new:
-                raise OptionError("a truth by name is a column of the data of the fit; for new rows give the numbers")
-            return frame.numbers(truth)
-        if isinstance(truth, pd.Series) and not truth.index.equals(self.index) and self.index.isin(truth.index).all():
-            truth = truth.loc[self.index]
-        try:
-            values = np.asarray(truth, dtype=float)
-        except (TypeError, ValueError):
-            raise DataError("truth= is the true effect of each row: numbers, or the name of a column") from None
-        if not self.new and values.shape == (frame.table.n,):
-            values = values[frame.rows]
-        if values.shape != (len(self.complete),):
-            shape = counted(len(values), "value") if values.ndim == 1 else f"the shape {values.shape}"
-            raise DataError(f"the truth has {shape}, and there are effects of {counted(len(self.complete), 'row')}")
-        return values[self.complete]
+            raise OptionError("a truth by name is a column of the data of the fit; for new rows give the numbers")
+        return as_long(true_numbers(truth, self.index), len(self.complete))[self.complete]
 
     # -- print and pictures ----------------------------------------------------------------------------------------
 
@@ -230,7 +217,7 @@ class Effects(Paged):
         values = np.array([[e.mean(), e.std(ddof=1), *np.quantile(e, QUANTILES)] for e in self._effects.T])
         heads = ("Mean", "Std. Dev.", "Min", "10%", "25%", "Median", "75%", "90%", "Max")
         cells = tuple(tuple(f"{value:.4g}" for value in row) for row in values)
-        table = Cells(self.contrasts, heads, cells, False)
+        table = Cells(self.contrasts, heads, cells, False, width=EFFECT_WIDTH)
         below = []
         if self.errors is None:
             below.append("Standard errors: none in theory; effects(vcov='bootstrap') refits the learner")

@@ -24,6 +24,7 @@ from causalformula.diagnostics.uplift import outcome_curve
 from causalformula.errors import CapabilityError, DataError, OptionError, asks, counted
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.results.families.faces import face_of
 from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, area_of, worth_of
 from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.unit_effects import Effects
@@ -31,7 +32,10 @@ from causalformula.results.families.unit_errors import Pair, unit_errors
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.base import BaseEstimator
 
+# By name, as it fits: it stands above the verbs.
+ESTIMATOR = "causalformula.estimators.effects:estimator_of"
 SCORES = "doubly robust scores of cross-fitted nuisances"
 
 
@@ -121,6 +125,17 @@ class UnitResult(LearnedResult):
         found = {f"{levels[high]} - {levels[low]}": G[:, high] - G[:, low] for high, low in self._pairs}
         found = found or {self.answer.labels[0].contrast: G[:, 0]}
         return pd.DataFrame(found, index=self.call.frame.index)
+
+    def as_estimator(self) -> BaseEstimator:
+        """The fit as a scikit-learn estimator, which predicts effects, and can be cloned, searched and scored.
+
+        Returns
+        -------
+        EffectEstimator
+            Fitted: its ``result_`` is this fit, and nothing is fitted anew.
+        """
+        found: BaseEstimator = face_of(ESTIMATOR)(self)
+        return found
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
@@ -264,13 +279,15 @@ class UnitResult(LearnedResult):
         )
 
     @asks
-    def calibration(self, groups: int = 5) -> EffectCalibration:
+    def calibration(self, groups: int = 5, *, effects: Any = None) -> EffectCalibration:
         """Whether units with larger predicted effects have larger effects: groups of like prediction, and grf's test.
 
         Parameters
         ----------
         groups : int
             Of as many rows each; fewer where predictions are the same.
+        effects : Effects, str or array, optional
+            Those judged, as in ``losses``.
 
         Returns
         -------
@@ -280,7 +297,7 @@ class UnitResult(LearnedResult):
         ----------
         Chernozhukov et al. (2018), "Generic machine learning inference". R: ``grf::test_calibration``.
         """
-        weights, clusters, effect = self._weights, self._clusters, self._held_effect
+        weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
         found = effect_groups(effect, self._gamma, groups, weights=weights, clusters=clusters)
         y, a, m, e, rows = self._residuals()
         some = None if weights is None else weights[rows]
@@ -296,15 +313,21 @@ class UnitResult(LearnedResult):
             if size == groups
             else (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
         )
-        lines = (f"Groups by {HELD_WORDS}", f"Scores: {SCORES}")
+        lines = (f"Groups by {words}", f"Scores: {SCORES}")
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
             (*labels, f"group {size} - group 1"), numbers, self._kind, few, found, test,
         )  # fmt: skip
 
     @asks
-    def losses(self) -> Judged:
+    def losses(self, effects: Any = None) -> Judged:
         """Losses of the predicted effects that need no true ones, beside those of one effect for all.
+
+        Parameters
+        ----------
+        effects : Effects, str or array, optional
+            Others to be judged by this fit's nuisances: those of another learner that was fitted to other rows, a
+            column of the data, or numbers; by default the effects predicted for rows that were not learned from.
 
         Returns
         -------
@@ -317,7 +340,7 @@ class UnitResult(LearnedResult):
         Nie and Wager (2021); Kennedy (2023).
         """
         y, a, m, e, rows = self._residuals()
-        weights, clusters, effect = self._weights, self._clusters, self._held_effect
+        weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
         some = None if weights is None else weights[rows]
         cut = None if clusters is None else clusters[rows]
         found = {
@@ -330,7 +353,7 @@ class UnitResult(LearnedResult):
             np.array([part.estimate[0] for part in parts]), np.diag([float(part.matrix[0, 0]) for part in parts]),
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
-        lines = (f"Effects: {HELD_WORDS}",)
+        lines = (f"Effects: {words}",)
         return Judged(f"Losses of predicted effects ({self._what})", lines, labels, numbers, self._kind)
 
     # -- what judging reads ----------------------------------------------------------------------------------------
@@ -371,7 +394,8 @@ class UnitResult(LearnedResult):
         title = f"{TITLES[found.kind]} ({self._what})"
         unit = "" if self.call.frame.outcome is None else self.call.frame.outcome.name
         label = label if len(found.draws) else "none, as reps=0"
-        return Curve(title, (f"Priority: {words}", line), labels, numbers, label, (), found, unit)
+        about = (f"Priority: {words}", line)
+        return Curve(title, about, labels, numbers, label, (), found, unit, RANKED.get(words, words))
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
         """What units are ranked by, and what that is in words."""
@@ -380,14 +404,21 @@ class UnitResult(LearnedResult):
         frame = self.call.frame
         if isinstance(priority, str):
             return frame.numbers(priority), priority
-        if isinstance(priority, Effects):
-            return np.asarray(priority.effect), "given effects"
-        values = np.asarray(priority, dtype=float)
+        words = "given effects" if isinstance(priority, Effects) else "given numbers"
+        try:
+            values = np.asarray(priority, dtype=float)
+        except (TypeError, ValueError):
+            raise DataError("units are ranked and judged by numbers, one for each row, or by a column's name") from None
         if values.shape == (frame.table.n,):
             values = values[frame.rows]
         if values.shape != (frame.n,):
-            raise DataError(f"priority= has the shape {values.shape}, and there are {counted(frame.n, 'row')}")
-        return values, "given numbers"
+            raise DataError(f"{words} have the shape {values.shape}, and there are {counted(frame.n, 'row')}")
+        return values, words
+
+    def _judged(self, effects: Any) -> tuple[Array, str]:
+        """Effects that are judged, of the one contrast there is, and what they are in words."""
+        self._pair_of("judging effects")
+        return self._priority(effects)
 
     def _pair_of(self, verb: str) -> tuple[Pair]:
         if len(self._pairs) > 1:
@@ -452,6 +483,8 @@ class UnitResult(LearnedResult):
 
 
 HELD_WORDS = "effects predicted for rows that were not learned from"
+# What a legend calls them.
+RANKED = {HELD_WORDS: "predicted effects"}
 TITLES = {
     "toc": "Targeting operator characteristic: effect among the top share above that of all",
     "uplift": "Uplift: effect among the top share",

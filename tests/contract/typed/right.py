@@ -32,6 +32,11 @@ def compare(data: pd.DataFrame) -> cf.Result:
     f = "y ~ treat(a) + x"
     found: cf.Comparison = cf.compare(f, data, ["regression", cf.IPW(link="probit"), cf.Ebal], estimand="ATT", truth=1)
     named = cf.compare(f, data, {"one": "ipw", "two": cf.Nearest(ratio=2)}, vcov={"one": "~g"}, truth=[1, 2])
+    units = cf.compare(f, data, ["regression", "t_learner"], truth="effect")
+    also = cf.compare(f, data, ["regression"], truth=data["effect"])
+    fit = cf.fit(f, data, "t_learner", model="boosting")
+    print(fit.effects().score("effect"), fit.qini().plot(compare={"r": cf.fit(f, data, cf.RLearner()).qini()}))
+    print(units.plot(kind="errors").get_xlabel(), also.unit_truth)
     print(found.tidy(names="snake"), found.agreement(), found.test, found.balance(), named.plot().get_xlabel())
     return found.fits["ipw"]
 
