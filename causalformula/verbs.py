@@ -145,7 +145,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> UnitResult: ...
 @overload
 def fit(

@@ -46,8 +46,8 @@ class FrontDoor(Options):
         reaches none. ``cf.fit(..., dag=g)`` takes them from the graph.
     interact : bool
         Interact the treatment with the mediators and covariates in the outcome's regression.
-    estimand, contrast, measure, family : optional
-        As in ``cf.fit``; the models are linear.
+    estimand, contrast, measure, family, focal : optional
+        As in ``cf.fit``; the models are linear, and the effect is that in all units.
     """
 
     mediators: str | Sequence[str] | None = None

@@ -55,7 +55,18 @@ class Path:
         return tuple(node for node in self.nodes[1:-1] if node not in closed)
 
     def open(self, diagram: Diagram, given: Collection[str] = ()) -> bool:
-        """Whether it carries association when these are held fixed."""
+        """Whether it carries association when some nodes are held fixed.
+
+        Parameters
+        ----------
+        diagram : Diagram
+            The graph's, which knows what a collider causes.
+        given : collection of str
+
+        Returns
+        -------
+        bool
+        """
         if any(node in given for node in self.others):
             return False
         opened = diagram.ancestors(*given)

@@ -156,6 +156,15 @@ class Graph(Shown):
         Returns
         -------
         Question
+
+        Raises
+        ------
+        GraphError
+            For an unknown node.
+        OptionError
+            For an unknown effect, or where no treatment or outcome is named.
+        IdentificationError
+            Where the treatment or outcome is latent, or the outcome causes the treatment.
         """
         a = self._one("treatment", treatment, self.exposures)
         y = self._one("outcome", outcome, self.outcomes)
@@ -273,6 +282,13 @@ class Graph(Shown):
         DataFrame
             Measured and latent nodes. Rows whose selected nodes are not above zero are left out (they keep their
             labels), and values are missing whose ``[missing = ...]`` node is above zero.
+
+        Raises
+        ------
+        GraphError
+            For a node or an arrow that the graph does not have.
+        OptionError
+            For an equation that does not take its parents and one disturbance.
         """
         import pandas as pd
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -43,6 +43,21 @@ class Identification(Shown):
     def adjustment_sets(self) -> tuple[tuple[str, ...], ...]:
         """Every minimal set of covariates by which the effect is identified, the smaller first; at most 500."""
         return tuple(self._ordered(z) for z in self.question.minimal)
+
+    def valid(self, covariates: Collection[str]) -> bool:
+        """Whether adjusting for these, minimal or not, identifies the effect.
+
+        Parameters
+        ----------
+        covariates : collection of str
+
+        Returns
+        -------
+        bool
+        """
+        chosen = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+        self.question.diagram.require(*chosen)
+        return self.question.valid(chosen)
 
     @cached_property
     def optimal(self) -> tuple[str, ...] | None:
