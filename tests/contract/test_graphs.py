@@ -255,3 +255,15 @@ def test_simulated_selection_and_gaps():
 def test_separated():
     g = cf.dag(BUTTERFLY)
     assert g.separated("A", "B") and not g.separated("A", "B", "M") and not g.separated("A", "Y", ["X"])
+
+
+def test_blocks_and_what_is_matched_on_count_as_adjusted():
+    g = cf.dag("Z -> {X Y}; X -> Y")
+    rng = np.random.default_rng(8)
+    z = rng.integers(0, 3, 300)
+    x = (rng.random(300) < 0.2 + 0.2 * z).astype(int)
+    data = pd.DataFrame({"Z": z, "X": x, "Y": x + z + rng.normal(size=300)})
+    cf.fit("Y ~ treat(X) + strata(Z)", data, "difference_in_means", dag=g, strict=True)
+    cf.fit("Y ~ treat(X)", data.assign(p=rng.random(300)), "nearest", distance="p", exact="~ Z", dag=g, strict=True)
+    with pytest.raises(cf.IdentificationError, match="X <- Z -> Y stays open"):
+        cf.fit("Y ~ treat(X) + strata(Z)", data, "regression", dag=g, strict=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from causalformula.backends.front_door import FrontDoor
 from causalformula.backends.options import Options, flag
+from causalformula.backends.registry import record_of
 from causalformula.errors import IdentificationError, IdentificationWarning, OptionError, did_you_mean, warn
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.spec import Spec
@@ -44,7 +45,7 @@ def problems(graph: Graph, frame: ModelFrame, options: Options) -> tuple[str, ..
     GraphError, IdentificationError
         Where the graph does not have the treatment or the outcome, or has them the other way round.
     """
-    asked = _asked(frame, options)
+    asked = _asked(frame, options, set(graph.nodes))
     question = graph.question(asked.treatment, asked.outcome)
     known = set(graph.nodes)
     held = {"covariates": asked.covariates, "instruments": asked.instruments, "mediators": asked.mediators}
@@ -107,14 +108,18 @@ def one_variable(node: Node | None, what: str) -> str:
     return used[0]
 
 
-def _asked(frame: ModelFrame, options: Options) -> Asked:
+def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked:
+    """The formula's variables by what they do; blocks, and what is matched on by an option, are adjusted for too."""
     spec = frame.spec
     bodies = [frame.bodies[role] for role in ADJUSTED if role in frame.bodies]
+    if "strata" in record_of(options).roles:
+        bodies += [body for role in spec.of("strata") for body in role.body]
+    own = tuple(name for name in options.columns if name in nodes)
     mediators = options.columns if isinstance(options, FrontDoor) else ()
     instrument = frame.bodies.get("iv")
     return Asked(
         *_ends(spec),
-        tuple(dict.fromkeys(name for body in bodies for name in variables(body))),
+        tuple(dict.fromkeys([*(n for body in bodies for n in variables(body)), *(own if not mediators else ())])),
         () if instrument is None else tuple(variables(instrument)),
         tuple(mediators),
     )
