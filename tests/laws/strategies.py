@@ -47,8 +47,11 @@ class Needs:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+# Two folds, as every law refits a learner many times.
+CROSS_FITTED = Needs(options=dict.fromkeys(("ATE", "ATT", "ATC"), {"folds": 2}))
 # Facts of single methods; of all others any question can be asked.
 NEEDS = {
+    **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"), CROSS_FITTED),
     "exact": Needs(("s", "z")),  # no two rows have the same x
     "nearest": Needs(options={"ATE": {"replace": True, "ties": True}}),
 }

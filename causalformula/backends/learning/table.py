@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -200,25 +201,22 @@ def _logistic(solver: str, seed: int, ratio: float = 0.0) -> Any:
     )
 
 
-def _linear(penalty: str) -> Maker:
-    def make(kind: str, found: Features, seed: int) -> Any:
-        from sklearn.linear_model import ElasticNetCV, LassoCV, RidgeCV
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+def _linear(penalty: str, kind: str, found: Features, seed: int) -> Any:
+    from sklearn.linear_model import ElasticNetCV, LassoCV, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-        if kind == "classification":
-            ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
-            solver = "lbfgs" if penalty == "ridge" else "saga"
-            last = _logistic(solver, seed, ratio)
-        elif penalty == "ridge":
-            last = RidgeCV(alphas=np.logspace(-3, 4, 30))
-        elif penalty == "lasso":
-            last = LassoCV(cv=5, random_state=seed, max_iter=10_000)
-        else:
-            last = ElasticNetCV(cv=5, l1_ratio=0.5, random_state=seed, max_iter=10_000)
-        return make_pipeline(StandardScaler(), last)
-
-    return make
+    if kind == "classification":
+        ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
+        solver = "lbfgs" if penalty == "ridge" else "saga"
+        last = _logistic(solver, seed, ratio)
+    elif penalty == "ridge":
+        last = RidgeCV(alphas=np.logspace(-3, 4, 30))
+    elif penalty == "lasso":
+        last = LassoCV(cv=5, random_state=seed, max_iter=10_000)
+    else:
+        last = ElasticNetCV(cv=5, l1_ratio=0.5, random_state=seed, max_iter=10_000)
+    return make_pipeline(StandardScaler(), last)
 
 
 def _rlasso(kind: str, found: Features, seed: int) -> Any:
@@ -280,9 +278,9 @@ def _stack(kind: str, found: Features, seed: int) -> Any:
 
 LEARNERS: dict[str, Learner] = {
     "glm": Learner("glm", _glm),
-    "lasso": Learner("lasso", _linear("lasso")),
-    "ridge": Learner("ridge", _linear("ridge")),
-    "elastic_net": Learner("elastic_net", _linear("elastic_net")),
+    "lasso": Learner("lasso", partial(_linear, "lasso")),
+    "ridge": Learner("ridge", partial(_linear, "ridge")),
+    "elastic_net": Learner("elastic_net", partial(_linear, "elastic_net")),
     "rlasso": Learner("rlasso", _rlasso),
     "spline": Learner("spline", _spline),
     "forest": Learner("forest", _forest),
