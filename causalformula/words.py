@@ -21,7 +21,7 @@ Contrast: TypeAlias = ContrastWord | float | tuple[Any, Any] | list[Any]
 FamilyName: TypeAlias = Literal[
     "binomial", "gaussian", "Gamma", "inverse.gaussian", "poisson", "quasi", "quasibinomial", "quasipoisson"
 ]  # fmt: skip
-DataSet: TypeAlias = Literal["heart", "did_panel", "boot_sample", "boot_reps", "infants", "campaign"]
+DataSet: TypeAlias = Literal["heart", "did_panel", "pension", "boot_sample", "boot_reps", "infants", "campaign"]
 NaAction: TypeAlias = Literal["omit", "fail"]
 
 ResidualType: TypeAlias = Literal["response", "working", "deviance", "pearson", "standardized", "studentized"]
@@ -73,7 +73,7 @@ Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
-ResultPicture: TypeAlias = Literal["effects", "outcome", "trends"]
+ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 # How the columns of a tidy frame are spelled: std.error or std_error.

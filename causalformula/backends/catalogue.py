@@ -5,6 +5,7 @@ Planned methods stand without a module: asking for one is not called a typo.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
 CATALOGUE: dict[str, str] = {
@@ -32,6 +33,7 @@ CATALOGUE: dict[str, str] = {
 PLANNED_ALIASES: dict[str, str] = {}
 
 
+@cache
 def load() -> None:
     """Import every module of the catalogue, which files its records."""
     for module in dict.fromkeys(CATALOGUE.values()):

@@ -121,6 +121,8 @@ class DesignWeights:
         Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
     discarded : ndarray (n,) of bool, optional
         Rows left out before matching, as outside the common support.
+    correction : ndarray (n,), optional
+        Weights of the residuals by which a doubly robust estimate corrects outcome means.
     """
 
     weights: Array
@@ -134,6 +136,7 @@ class DesignWeights:
     gaps: Array | None = None
     because: str = ""
     redrawn: str = ""
+    correction: Array | None = None
 
 
 class Designed(Protocol):
@@ -209,6 +212,8 @@ class Fit:
         Of the cross-fitting.
     units : Units, optional
         Learners of unit effects, for methods that have them.
+    told : tuple of str
+        What was selected, for the print.
     """
 
     answer: Answer
@@ -224,6 +229,7 @@ class Fit:
     learned: Mapping[str, Any] = field(default_factory=dict)
     folds: Any = None
     units: Any = None
+    told: tuple[str, ...] = ()
 
     @classmethod
     def of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,10 +77,22 @@ def fit_propensity(frame: ModelFrame, link: str = "logit", design: Regressors | 
         The frame's own design of the treatment model where not given.
     """
     own = frame.design(PROPENSITY)
-    X, names, anchors = design or Regressors(own.X, own.names, first_column(own.X, own.intercept))
+    used = design or Regressors(own.X, own.names, first_column(own.X, own.intercept))
+    make = partial(_fitted_propensity, frame, link, used)
+    if used.X is not own.X:
+        return make()
+    # methods that are compared share the fit; reweighted copies of a frame, which share its memory, do not
+    weights, model = frame.remembered(("propensity", link), lambda: (frame.weights, make()))
+    found: FittedRegression = model if weights is frame.weights else make()
+    return found
+
+
+def _fitted_propensity(frame: ModelFrame, link: str, design: Regressors) -> FittedRegression:
     treated = (frame.the_treatment.codes == 1).astype(float)
-    family = read_family("binomial", link)
-    return fit_glm(X, treated, names, family, weights=frame.weights, to_zero=True, anchors=anchors)
+    return fit_glm(
+        design.X, treated, design.names, read_family("binomial", link), weights=frame.weights, to_zero=True,
+        anchors=design.anchors,
+    )  # fmt: skip
 
 
 def propensity_notes(frame: ModelFrame, model: FittedRegression) -> tuple[str, ...]:

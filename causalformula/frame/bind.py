@@ -147,7 +147,10 @@ class _Reader:
         self.memory = Memory()
         # `T`, `F` and `pi` are R's constants unless the data have such a column.
         wanted = [name for name in spec.variables() if name in table or name not in CONSTANTS]
-        self.columns = {name: table.column(name, spec.source, spec.span_of(name)) for name in wanted}
+        # where a name stands is looked up for a message only: it takes a walk through the whole formula
+        self.columns = {
+            name: table.column(name, spec.source, None if name in table else spec.span_of(name)) for name in wanted
+        }
 
     def value(self, node: Node) -> Value:
         return evaluate(node, self.columns, self.table.n, env=self.env, source=self.spec.source, memory=self.memory)

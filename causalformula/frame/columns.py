@@ -36,7 +36,8 @@ class Table:
         self.names: tuple[str, ...] = tuple(str(name) for name in self.frame.columns)
         refuse_duplicates(self.names)
         self.n = len(self.frame)
-        self._labels = self.index()
+        self._labels, self._columns = self.index(), self.frame.to_native().columns
+        self._texts = frozenset(self.frame.columns)
         self._read: dict[str, Value] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -64,7 +65,9 @@ class Table:
 
     def refuse_changed(self, name: str | None = None) -> None:
         """A ``DataError`` when the caller has changed the frame's rows, or dropped a column, since it was bound."""
-        gone = name is not None and name not in {str(column) for column in self.frame.columns}
+        # pandas keeps one object for its columns until they change; looking through them for each takes k^2
+        kept = name is None or self.frame.to_native().columns is self._columns
+        gone = not kept and name not in {str(column) for column in self.frame.columns}
         labels = self.index()
         same = labels is self._labels or (len(labels) == self.n and labels.equals(self._labels))
         if gone or not same:
@@ -75,7 +78,7 @@ class Table:
             )
 
     def _series(self, name: str) -> nw.Series[Any]:
-        if name in self.frame.columns:
+        if name in self._texts:
             return self.frame[name]
         native = self.frame.to_native()
         return nw.from_native(native.iloc[:, self.names.index(name)], series_only=True)

@@ -134,7 +134,7 @@ class ModelFrame(BoundRows):
         """
         treatment = self.the_treatment
         moved = treatment.take(rows)
-        kept = ("y", self._key(ADJUST), self._key(PROPENSITY))
+        kept = ("y", self.design_key(ADJUST), self.design_key(PROPENSITY))
         return replace(
             self,
             treatment=moved,
@@ -231,12 +231,12 @@ class ModelFrame(BoundRows):
         """
         if not isinstance(part, Part):
             raise CapabilityError(f"a design matrix is named by a Part, as Part('outcome'), not by {part!r}")
-        design: DesignMatrix = self._remember(self._key(part), lambda: self._design(self._rhs(part)))
+        design: DesignMatrix = self._remember(self.design_key(part), lambda: self._design(self._rhs(part)))
         return design
 
-    def _key(self, part: Part) -> tuple[Any, ...]:
-        """What a design is remembered by: frames of one formula with and without some roles share what they can."""
-        return ("design", part, tuple(role for role in part.record.roles if role in self.bodies))
+    def design_key(self, part: Part) -> tuple[Any, ...]:
+        """What a design is remembered by: its terms, which several parts may have, and frames with other roles too."""
+        return ("design", part.record.heads, part.interact, tuple(r for r in part.record.roles if r in self.bodies))
 
     def counterfactual(self, part: Part, key: Any, column: Value) -> Counterfactual:
         """The columns of a design that change when the treatment is set to ``column``; ``key`` names the setting."""
@@ -244,7 +244,7 @@ class ModelFrame(BoundRows):
         def make() -> Counterfactual:
             return self.design(part).at(self.the_treatment.name, column)
 
-        change: Counterfactual = self._remember(("at", self._key(part), key), make)
+        change: Counterfactual = self._remember(("at", self.design_key(part), key), make)
         return change
 
     def cell(self, part: Part, group: int, period: int) -> Counterfactual:
@@ -255,7 +255,7 @@ class ModelFrame(BoundRows):
             rows = np.full(self.n, int(np.flatnonzero(panel.cells == 2 * group + period)[0]))
             return design.at_all({panel.treated: take(panel.first, rows), panel.time: take(panel.second, rows)})
 
-        change: Counterfactual = self._remember(("cell", self._key(part), group, period), make)
+        change: Counterfactual = self._remember(("cell", self.design_key(part), group, period), make)
         return change
 
     def _rhs(self, part: Part) -> Node | None:

@@ -89,13 +89,21 @@ def spread(function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int 
 
 def _on_one_thread(function: Callable[[Item], Found], piece: Item) -> Found:
     """A piece of work on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
-    with _libraries().limit(limits=1, user_api="blas"):
+    with one_thread("blas"):
         return function(piece)
 
 
+def one_thread(kind: str) -> Any:
+    """A context in which libraries of a kind, ``blas`` or ``openmp``, have one thread."""
+    return _libraries(kind).limit(limits=1, user_api=kind)
+
+
 @cache
-def _libraries() -> Any:
-    """The libraries that have threads, looked up once in a process: looking takes as long as many a refit."""
+def _libraries(kind: str) -> Any:
+    """The libraries that have threads, looked up once in a process: looking takes as long as many a refit.
+
+    Once for each kind, as what has OpenMP is loaded late: with the learners.
+    """
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController()

@@ -70,7 +70,7 @@ def support(
     most = _tallest(curves)
     heights = []
     for name, (filled, *line), sign, colour in zip(cut_apart(arms), curves, (-1, 1), COLOURS[:2], strict=True):
-        said = f"{name}, before{_cut_off(filled, most)}"
+        said = (name if after is None else f"{name}, before") + _cut_off(filled, most)
         ax.fill_between(at, sign * filled, color=colour, alpha=0.3, linewidth=0, label=said)
         for curve in line:
             ax.plot(at, sign * curve, color=colour, linewidth=1.8, label=f"{name}, after")

@@ -273,7 +273,7 @@ class Call:
             (level, name)
             for k, level in enumerate(treatment.levels)
             for name, codes in groups.items()
-            if len(np.unique(codes[used & (arms == k)])) == 1
+            if len(found := codes[used & (arms == k)]) and found.min() == found.max()
         ]
 
     def _refuse_single_cluster(self, request: Cluster, groups: Mapping[str, Codes], rows: Codes | None = None) -> None:

@@ -1,10 +1,11 @@
-"""``python -m tests.benchmarks``: times and ratios, printed."""
+"""``python -m tests.benchmarks [WORD ...]``: times and ratios, printed; of the cases that have a word in their name."""
 
 from __future__ import annotations
 
 import sys
 
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
+from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
@@ -16,10 +17,12 @@ def line(limit: Limit, ratio: float) -> str:
     return f"    {limit.what} / {limit.against}: {ratio:.3g} (at most {limit.most:.3g}){verdict}"
 
 
-def main() -> int:
-    """Print every case; 1 where a limit is exceeded."""
+def main(words: list[str]) -> int:
+    """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING, *MATCHING, *TARGETING):
+    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING):
+        if words and not any(word in make.__name__ for word in words):
+            continue
         case = make()
         seconds = timed(case)
         print(case.title)
@@ -27,10 +30,12 @@ def main() -> int:
         for limit, ratio in ratios(case, seconds):
             worst |= ratio > limit.most
             print(line(limit, ratio), flush=True)
+    if words and "memory" not in words:
+        return int(worst)
     memory = ols_memory()
     print("(a) extra memory, in design matrices", line(MEMORY, memory), sep="\n")
     return int(worst or memory > MEMORY.most)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.backends import propensity
 from causalformula.frame import model_frame
 from causalformula.frame.parts import PROPENSITY, Part
+from causalformula.results import answered
 from causalformula.results.comparison import verb
 
 F = "y ~ treat(a) + adjust(x)"
@@ -249,18 +251,36 @@ def test_a_forest_plot(found):
 
 
 def test_data_are_bound_and_designs_built_once(data, monkeypatch):
-    bound, built = [], []
-    bind, build = verb.bind, model_frame.build
+    bound, built, read = [], [], []
+    bind, build, parse = verb.bind, model_frame.build, answered.parse
     monkeypatch.setattr(verb, "bind", lambda *a, **k: bound.append(1) or bind(*a, **k))
+    monkeypatch.setattr(answered, "parse", lambda *a, **k: read.append(1) or parse(*a, **k))
 
     def counted(evaluated, **k):
         built.append(repr(evaluated.terms))
         return build(evaluated, **k)
 
     monkeypatch.setattr(model_frame, "build", counted)
-    found = cf.compare("y ~ treat(a) + x + propensity(z)", data, ["regression", "ipw", "ebal", "cem", "aipw"])
-    assert len(bound) == 1 and len(found.fits) == 5
-    assert len(built) == len(set(built))
+    methods = ["regression", "ipw", "ebal", "cem", "aipw", "tmle", cf.DML(outcome_model="ridge"), cf.IPW(model="ridge")]
+    found = cf.compare("y ~ treat(a) + x + propensity(z)", data, methods)
+    assert len(read) == len(bound) == 1 and len(found.fits) == len(methods)
+    assert len(built) == len(set(built)) > 2
+
+
+def test_the_treatment_model_is_fitted_once(data, monkeypatch):
+    """By methods of the same weights; a resample, whose frame is a reweighted copy, has its own."""
+    fitted, fit_glm = [], propensity.fit_glm
+    monkeypatch.setattr(propensity, "fit_glm", lambda *a, **k: fitted.append(k["weights"]) or fit_glm(*a, **k))
+    found = cf.compare(F, data, ["ipw", "subclass", "aipw", "tmle"])
+    assert len(fitted) == 1
+    own = found.fits["ipw"].call.frame
+    half = own.reweight(np.where(np.arange(own.n) % 2, 1.0, 0.5))
+    again = propensity.fit_propensity(half)
+    assert len(fitted) == 2 and fitted[1] is half.weights
+    expected = cf.glm("a ~ x", data.assign(w=half.weights), family="quasibinomial", weights="w")
+    np.testing.assert_allclose(again.coef, expected.params, rtol=1e-6)
+    assert propensity.fit_propensity(own) is found.fits["aipw"].fit.models["propensity"].model and len(fitted) == 2
+    assert propensity.fit_propensity(own, "probit").family.link_name == "probit" and len(fitted) == 3
 
 
 def test_roles_that_a_design_does_not_hold_are_no_reason_to_build_it_anew(data):

@@ -10,6 +10,7 @@ import causalformula as cf
 from causalformula import datasets
 from causalformula.errors import OptionError
 from tests.contract import simulated
+from tests.contract.pension import pension
 
 
 @pytest.mark.parametrize("name", datasets.names())
@@ -48,7 +49,7 @@ def test_boot_reps_are_means_of_boot_sample():
     np.testing.assert_allclose(datasets.load("boot_reps")["t"], x[rows].mean(axis=1), rtol=1e-14)
 
 
-@pytest.mark.parametrize("recipe", [simulated.infants, simulated.campaign])
+@pytest.mark.parametrize("recipe", [simulated.infants, simulated.campaign, pension])
 def test_studies_are_the_published_simulations(recipe):
     # the last digit of what is rounded depends on the processor's exp
     pd.testing.assert_frame_equal(datasets.load(recipe.__name__), recipe(), rtol=0, atol=1.5e-4)
@@ -102,6 +103,23 @@ def test_campaign_effects_can_be_learned():
     effects = [cf.fit("purchase ~ treat(email)", held[rows]) for rows in (chosen, ~chosen)]
     gain = effects[0].estimate - effects[1].estimate
     assert gain > 3 * np.hypot(*(fit.std_error for fit in effects))
+
+
+def test_pension_known_averages_and_what_confounds():
+    data = datasets.load("pension")
+    effect, eligible = data["effect"], data["eligible"] == 1
+    np.testing.assert_allclose(effect, 1 + 0.12 * data["income"], atol=0.0051)
+    averages = [effect.mean(), effect[eligible].mean(), effect[~eligible].mean()]
+    np.testing.assert_allclose(averages, [7.28, 7.34, 7.21], atol=0.005)
+    assets = data["net_assets"]
+    assert round(assets[eligible].mean() - assets[~eligible].mean(), 2) == 13.33
+    # what matters, each in its own shape, with the coefficients of the recipe and a noise of standard deviation 12
+    shapes = """I(exp(-((age - 46) / 9)^2)) + I(income > 60 & firm_size > 100) + income + homeowner + two_earners
+    + patience + log(firm_size) + I(education == "degree") + I(debts == "several")"""
+    model = cf.lm(f"without ~ {shapes}", data.assign(without=assets - effect * eligible))
+    recipe = [12, 12, 0.35, 9, 5, 2, 1.5, 3, -4]
+    assert (abs(model.params.to_numpy()[1:] - recipe) < 2.5 * model.bse.to_numpy()[1:]).all()
+    assert 11.5 < model.sigma < 12.5
 
 
 def test_files_are_small():

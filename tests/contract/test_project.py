@@ -74,6 +74,7 @@ def test_the_contributing_page_says_what_ci_runs():
         "together": "neighbours",
         "beside DoubleML": "DoubleML",
         "beside scikit-uplift": "scikit-uplift and causalml",
+        "beside EconML": "EconML",
         "R's values": "R's values",
     }
     for step in steps:

@@ -43,7 +43,8 @@ def test_code_prints_what_the_page_shows(vignette, monkeypatch):
     # a page may file a method of its own, and take it out again
     own = {record.name: record for record in registry.methods() if record.name in CATALOGUE}
     monkeypatch.setattr(registry, "RECORDS", own)
-    for package in re.findall(r"^(?:from|import) (\w+)", vignette.read_text(encoding="utf-8"), re.MULTILINE):
+    code = "\n".join(block.code for block in blocks(vignette.read_text(encoding="utf-8")) if block.language == "python")
+    for package in re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE):
         pytest.importorskip(package, reason=f"{vignette.name} needs {package} (the extra `test`)")
     for block, printed in outputs(vignette.read_text(encoding="utf-8")):
         assert printed == tidied(block.output or ""), f"after\n{block.code}"

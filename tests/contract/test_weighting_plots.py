@@ -109,6 +109,8 @@ def test_without_weights_there_is_one_sample(study):
     assert len([line for line in ax.lines if line.get_marker() == "o"]) == 1
     assert labels(ax) == ["Unweighted", "Threshold 0.1"]
     assert labels(fit.design.plot("ecdf")) == ["a = 0", "a = 1"]
+    augmented = cf.fit("x ~ treat(a) + adjust(z + g)", study, "aipw")
+    assert labels(augmented.design.plot("overlap")) == ["a = 0", "a = 1", "Common support"]
 
 
 def test_densities_are_mirrored_and_hold_one(design):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
+from typing import ClassVar
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import nnls
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.tree import DecisionTreeRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import causalformula as cf
+from causalformula.backends.learning import crossfit
 from causalformula.backends.learning.crossfit import Learned, Task, loss
 from causalformula.backends.learning.folds import make_folds
 from causalformula.backends.learning.table import LEARNERS, Features, features, read_learner
@@ -155,20 +160,68 @@ def test_att_by_a_plain_loop(data):
     assert fit.estimate == pytest.approx(score.sum() / a.sum(), rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"outcome_model": RandomForestRegressor(3), "treatment_model": RandomForestClassifier(3, min_samples_leaf=5)},
-        {"outcome_model": DecisionTreeRegressor(max_features=1)},
-    ],
-)
-def test_the_same_bytes_at_any_number_of_processes(data, options):
+def test_the_seed_of_each_fit_by_hand(data):
+    """A learner that draws is seeded by its place: the seed, the task, the repetition, the fold."""
+    tree = DecisionTreeRegressor(splitter="random", max_depth=3)
+    fit = cf.fit(F, data, "aipw", outcome_model=tree, folds=2, repeats=2, seed=7)
+    X, a, y = design(data), data["a"].to_numpy(), data["y"].to_numpy()
+    for task, repeat, fold in np.ndindex(2, 2, 2):
+        seed = int(np.random.SeedSequence([7, task, repeat, fold]).generate_state(1)[0])
+        inside = fit.folds.iloc[:, repeat].to_numpy() == fold + 1
+        train = ~inside & (a == task)
+        expected = clone(tree).set_params(random_state=seed).fit(X[train], y[train]).predict(X[inside])
+        np.testing.assert_array_equal(fit.predictions(repeat + 1)[f"outcome at a = {task}"][inside], expected)
+
+
+class Elsewhere:
+    """Work as processes have it: copies of what they are sent, in another order."""
+
+    def __init__(self, n_jobs=None):
+        assert joblib.effective_n_jobs(n_jobs) == 2
+
+    def __call__(self, calls):
+        sent = [pickle.dumps(call) for call in calls]
+        with joblib.parallel_config(n_jobs=1):  # a forest in a process has no more of them
+            found = [function(*args, **given) for function, args, given in map(pickle.loads, reversed(sent))]
+        return found[::-1]
+
+
+DRAWING = [
+    {"outcome_model": RandomForestRegressor(3), "treatment_model": RandomForestClassifier(3, min_samples_leaf=5)},
+    {"outcome_model": DecisionTreeRegressor(max_features=1)},
+]
+
+
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("options", DRAWING)
+def test_the_same_bytes_at_any_number_of_processes(data, options, processes, monkeypatch):
     found = []
     for jobs in (1, 2):
+        if jobs == 2 and not processes:  # which take seconds to start
+            monkeypatch.setattr(joblib, "Parallel", Elsewhere)
         with joblib.parallel_config(n_jobs=jobs):
             fit = cf.fit(F, data, "aipw", folds=2, repeats=2, seed=7, **options)
         found.append((fit.predictions(1).to_numpy().tobytes(), fit.predictions(2).to_numpy().tobytes(), fit.estimate))
     assert found[0] == found[1]
+
+
+class Threads(LinearRegression):
+    """Notes how many threads a learner may have."""
+
+    seen: ClassVar[list[int]] = []
+
+    def fit(self, X, y):
+        self.seen.append(max(each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"))
+        return super().fit(X, y)
+
+
+def test_few_rows_are_learned_from_on_one_thread(data, monkeypatch):
+    Threads.seen.clear()
+    with threadpool_limits(2, "openmp"):
+        for few in (1000, 50):
+            monkeypatch.setattr(crossfit, "FEW", few)
+            cf.fit(F, data, "aipw", outcome_model=Threads(), folds=2)
+    assert Threads.seen == [1] * 4 + [2] * 4
 
 
 def test_a_search_tunes_inside_each_fold(data):
@@ -252,6 +305,13 @@ def test_penalties_are_what_they_are_called(name):
         last = LEARNERS[name].make(kind, found, 0).fit(X, target)[-1]
         zeros = int((np.abs(np.ravel(last.coef_)) < 1e-10).sum())
         assert zeros == 0 if name == "ridge" else zeros >= 5, (kind, zeros)
+
+
+def test_a_ridge_of_the_log_odds_solves_its_equations(data):
+    found, a = covariates(data), data["a"].to_numpy()
+    scale, last = (model := LEARNERS["ridge"].make("classification", found, 0).fit(found.design, a))
+    X, p = scale.transform(found.design), model.predict_proba(found.design)[:, 1]
+    np.testing.assert_allclose(X.T @ (a - p), np.ravel(last.coef_) / np.ravel(last.C_)[0], rtol=3e-3)
 
 
 def test_a_learned_glm_is_the_regression(data):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 import causalformula as cf
 from causalformula.backends.doubly_robust.dml import MODELS
@@ -15,6 +17,7 @@ from causalformula.backends.doubly_robust.dml_options import MODEL_NAMES
 from causalformula.backends.doubly_robust.scores import Score, root
 from causalformula.backends.learning.folds import GivenFolds, make_folds
 from causalformula.numerics.omitted import equal_shares, robustness, strength
+from causalformula.plots.contours import contours
 
 N = 120
 
@@ -212,8 +215,22 @@ def test_bounds_are_the_scenario_of_the_contours(data):
     grid = found.contour(size=2, most=0.1)
     assert grid.iloc[1, 1] == pytest.approx(found.to_frame()["theta.lower"].item())
     assert grid.iloc[0, 0] == pytest.approx(found.to_frame()["theta"].item())
-    assert found.plot().get_xlabel().startswith("cf_d")
+    ax = found.plot()
+    assert ax.get_xlabel().startswith("cf_d")
+    plt.close(ax.figure)
     assert "RV (%)" in str(found) and "without them" not in str(found) and "x1" in str(found)
+
+
+def test_names_of_points_do_not_cover_each_other():
+    at = np.linspace(0, 0.3, 5)
+    near = {f"without x{k}": (0.01 * k, 0.002 * k, 1.0) for k in range(4)}
+    ax = contours(None, at, at, 2 - 9 * np.add.outer(at, at), 0.0, near)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text().startswith("without")]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert "0" in [text.get_text() for text in ax.texts]  # on the contour of the null hypothesis
+    plt.close(ax.figure)
 
 
 def test_a_benchmark_leaves_out_every_term_of_a_variable(data):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
 
 import causalformula as cf
 from causalformula.backends import registry
+from causalformula.backends.learning.table import features
 from causalformula.formula.language.grammar import ROLES
 from causalformula.formula.language.reader import parse
 from causalformula.frame.bind import GROUPED, TERM_ROLES, bind
@@ -93,3 +95,32 @@ def test_other_outcomes_and_columns(data):
             frame.with_column(name, data["z"].to_numpy())
     with pytest.raises(cf.CapabilityError, match="no variable 'zz'"):
         frame.with_column("zz", data["z"].to_numpy())
+
+
+def test_parts_of_the_same_terms_share_a_design(data):
+    """With ``adjust`` alone the covariates of both nuisances are one matrix; a role of its own makes another."""
+    shared = bind(parse("y ~ treat(a) + adjust(x)"), data)
+    covariates, propensity = Part("covariates"), Part("propensity")
+    assert shared.design(covariates) is shared.design(propensity) is shared.design(Part("adjust"))
+    assert features(shared, covariates) is features(shared, propensity)
+    assert shared.design(Part("outcome")) is not shared.design(Part("outcome", True))
+    own = bind(parse("y ~ treat(a) + adjust(x) + propensity(z)"), data)
+    assert own.design(propensity).names == ("(Intercept)", "x", "z")
+    assert own.design(covariates).names == ("(Intercept)", "x")
+    assert features(own, covariates) is not features(own, propensity)
+    # what is remembered is of these values
+    moved = shared.with_column("x", data["z"].to_numpy())
+    np.testing.assert_array_equal(features(moved, propensity).design[:, 0], data["z"])
+    np.testing.assert_array_equal(features(shared.take(np.arange(5)), propensity).design[:, 0], data["x"][:5])
+
+
+def test_a_wide_frame_is_read_in_one_pass(data, monkeypatch):
+    """Neither the formula nor the columns are gone through for each variable: that would take their number squared."""
+    wide = pd.concat([data, pd.DataFrame({f"v{k}": data["x"] + k for k in range(300)})], axis=1)
+    spec = parse("y ~ treat(a) + " + " + ".join(f"v{k}" for k in range(300)))
+    monkeypatch.setattr(type(spec), "span_of", lambda *_: pytest.fail("looked for a place that no message needs"))
+    listed = []
+    columns = nw.DataFrame.columns.fget
+    monkeypatch.setattr(nw.DataFrame, "columns", property(lambda frame: listed.append(1) or columns(frame)))
+    assert bind(spec, wide).design(Part("adjust")).X.shape == (40, 301)
+    assert len(listed) < 10

@@ -258,15 +258,53 @@ def test_weak_overlap_and_bounds(data):
     x = rng.normal(size=400)
     a = (rng.random(400) < 1 / (1 + np.exp(-2.5 * x))).astype(int)
     weak = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=400)})
-    for options in ({}, OUTCOME):
+    # moving propensities to a bound hides nothing of how weak the overlap is
+    for options, moved in (({}, 0), (OUTCOME, 1), ({"method": "tmle"}, 1), ({"method": "dml"}, 1)):
         fit, told = notes(weak, "y ~ treat(a) + adjust(x)", **options)
-        found = [note for note in told if "weak overlap" in note or "where it was moved to" in note]
-        assert len(found) == 1 and f"Note: {found[0]}" in str(fit)
+        for words, times in (("weak overlap: ", 1), ("where it was moved to", moved)):
+            found = [note for note in told if words in note]
+            assert len(found) == times and all(f"Note: {note}" in str(fit) for note in found)
     fit, told = notes(weak, "y ~ treat(a) + adjust(x)", bounds=(0.1, 0.9))
     p = fit.propensity.fittedvalues
     outside = int(((p < 0.1) | (p > 0.9)).sum())
-    assert f"{outside} rows with a propensity outside 0.1 and 0.9, where it was moved to" in told
+    text = f"{outside} rows with a propensity outside 0.1 and 0.9, where it was moved to"
+    assert f"{text}: the outcome means are corrected there by less than they should be" in str(fit)
+    few = int((p < 0.02).sum())
+    assert few < 0.05 * len(weak)
+    assert (
+        f"{few} rows with a propensity outside 0.02 and 1, where it was moved to"
+        in notes(weak, "y ~ treat(a) + adjust(x)", bounds=(0.02, 1))[1]
+    )
     assert not [note for note in notes(data)[1] if "overlap" in note]
+
+
+@pytest.mark.parametrize("method", ["aipw", "tmle", "dml"])
+def test_overlap_is_weak_where_the_estimand_divides(method):
+    """Nothing is divided by the target arm's propensity, so rows that hardly take part do no harm to the ATT."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=2000)
+    a = (rng.random(2000) < 1 / (1 + np.exp(3 - 1.5 * x))).astype(int)
+    rare = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=2000)})
+    weak = {}
+    for estimand in ("ATE", "ATT", "ATC"):
+        fit, _ = notes(rare, "y ~ treat(a) + adjust(x)", method, estimand=estimand, bounds=(1e-9, 1))
+        weak[estimand] = "weak overlap" in str(fit)
+    assert weak == {"ATE": True, "ATT": False, "ATC": True}
+
+
+@pytest.mark.parametrize("method", ["aipw", "tmle", "dml"])
+def test_overlap_report_has_the_weights_of_residuals(method):
+    """The report's sizes are those of its note, and of weighting by the same scores."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=2000)
+    a = (rng.random(2000) < 1 / (1 + np.exp(4 - 2.5 * x))).astype(int)
+    rare = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=2000)})
+    fit, told = notes(rare, "y ~ treat(a) + adjust(x)", method, estimand="ATT", bounds=(1e-9, 1))
+    p = fit.design.distance.to_numpy()[a == 0]
+    ess = (p / (1 - p)).sum() ** 2 / ((p / (1 - p)) ** 2).sum()
+    report = fit.design.overlap()
+    assert report.to_frame()["ess.weighted"].tolist() == pytest.approx([ess, a.sum()])
+    assert "Weights: those of the residuals" in str(report) and f"effective sample size {ess:.1f}" in " ".join(told)
 
 
 def test_effects_that_aipw_has_not(data):

@@ -229,3 +229,57 @@ def test_effects_by_group_and_covariate(name, data, folds):
     np.testing.assert_allclose(
         ours.tidy()[["estimate", "std.error"]], np.column_stack([groups.coef, groups.se]), rtol=1e-8
     )
+
+
+# ---- quantiles of potential outcomes ---------------------------------------------------------------------------------
+
+LOGISTIC = LEARNERS | {"outcome_model": LOGIT}
+
+
+@pytest.fixture
+def exact(monkeypatch, data):
+    """Their preliminary quantile where the weighted share is nearest to it.
+
+    Theirs is by Brent's method for smooth functions, which on these steps stops at others, or leaves the outcomes
+    altogether, so that one class is left to learn and a learner fails.
+    """
+
+    def nearest(ipw_score, bracket_guess):
+        return min(np.sort(data["y"]), key=lambda theta: abs(ipw_score(theta)))
+
+    monkeypatch.setattr("doubleml.irm.pq._solve_ipw_score", nearest)
+
+
+def quantile_effects(data, folds, asked, clip=0.01):
+    """Ours, whose seed is that of their halves, and theirs."""
+    ours = cf.fit(
+        f"y ~ treat(d) + {COVARIATES}", data, "dml", quantiles=asked, folds=folds, seed=42, bounds=clip, **LOGISTIC
+    )  # fmt: skip
+    config = dml.utils.PSProcessorConfig(clipping_threshold=clip)
+    theirs = dml.DoubleMLQTE(
+        dml.DoubleMLData(data[["y", "d", *X]], "y", "d", x_cols=X), LOGIT, LOGIT, quantiles=asked,
+        ps_processor_config=config, draw_sample_splitting=False, n_folds=4, n_rep=folds.shape[1],
+    )  # fmt: skip
+    return ours, theirs.set_sample_splitting([splits(codes) for codes in folds.T]).fit()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("clip", [0.01, 0.3])
+def test_quantile_effects(data, folds, exact, clip):
+    """Estimates, standard errors, and the influences that joint bands are made of."""
+    ours, theirs = quantile_effects(data, folds[:, :1], [0.3, 0.8] if clip == 0.01 else [0.5], clip)
+    np.testing.assert_allclose(ours.tidy()["estimate"], theirs.coef, rtol=1e-8)
+    np.testing.assert_allclose(ours.tidy()["std.error"], theirs.se, rtol=1e-8)
+    np.testing.assert_allclose(-ours.influence(), theirs.framework.scaled_psi[:, :, 0], rtol=1e-8, atol=1e-8)
+    # each arm by itself
+    pairs = [(low, high) for low, high in zip(theirs.modellist_0, theirs.modellist_1, strict=True)]
+    means = ours.means().tidy()
+    np.testing.assert_allclose(means["estimate"], [one.coef[0] for pair in pairs for one in pair], rtol=1e-8)
+    np.testing.assert_allclose(means["std.error"], [one.se[0] for pair in pairs for one in pair], rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_repetitions_of_quantile_effects(data, folds, exact):
+    ours, theirs = quantile_effects(data, folds[:, :2], [0.6])
+    np.testing.assert_allclose(ours.fit.answer.estimate.evidence.values.T, theirs.all_coef, rtol=1e-8)
+    np.testing.assert_allclose(ours.tidy()["estimate"], theirs.coef, rtol=1e-8)

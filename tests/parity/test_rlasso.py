@@ -57,8 +57,9 @@ def test_linear_effects(ihdp, model):
     row = fit.tidy().iloc[0]
     np.testing.assert_allclose(row["statistic"], expected["t"], rtol=1e-12)
     np.testing.assert_allclose(row["p.value"], expected["p"], rtol=1e-9)
-    printed = str(fit.summary())
-    assert "2 of 25 controls for the outcome (x6, x15), 3 of 25 controls for the treatment (x9, x23, x24)" in printed
+    printed = f"{fit.summary()}\n"
+    assert "\nSelected for the outcome: 2 of 25 controls (x6, x15)\n" in printed
+    assert "\nSelected for the treatment: 3 of 25 controls (x9, x23, x24)\n" in printed
     if model == "double_selection":
         assert set(fit.outcome.params.index) == {"(Intercept)", "treatment", *(f"x{j}" for j in expected["selected"])}
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_irm import irm
-from causalformula.backends.doubly_robust.dml_models import Found, Model, iivm, pliv, plr
+from causalformula.backends.doubly_robust.dml_models import Model, iivm, pliv, plr
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
+from causalformula.backends.doubly_robust.quantiles import QUANTILE_EFFECT, quantiles, refuse_quantiles
 from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
@@ -38,8 +39,14 @@ MODELS: dict[str, Model] = {
 }
 
 
+# What the model of averages becomes where quantiles are asked for.
+QUANTILES = Model("quantiles of potential outcomes", quantiles, ARMS, (ATE,), QUANTILE_EFFECT, weighed=True)
+
+
 def _refuse(frame: ModelFrame, options: DML, name: str) -> None:
     """Whatever the model has no use for, or needs and has not got."""
+    if options.quantiles is not None:
+        refuse_quantiles(frame, options, name)
     model, treatment = MODELS[name], frame.the_treatment
     if frame.has("iv") and not model.iv:
         able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if row.iv)
@@ -131,7 +138,7 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     """The model's score, and the effect that is its root."""
     name = model_of(options, frame)
     _refuse(frame, options, name)
-    model = MODELS[name]
+    model = MODELS[name] if options.quantiles is None else QUANTILES
     found = model.fit(frame, options)
     if isinstance(found, Fit):
         assert found.outcomes is not None
@@ -140,27 +147,18 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
         )
         return replace(found, outcomes=whole)
     labels = _labels(frame, options, found.scores)
-    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means)
+    whole = "" if found.means is None else found.means.no_groups
+    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, whole)
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(
         answer=outcomes.answer(Query()),
         estimand=model.estimand or str(options.estimand),
-        design=_design(frame, found),
+        design=found.design or DesignWeights(np.ones(frame.n)),
         method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
         outcomes=outcomes,
         notes=tuple(dict.fromkeys((*found.notes, *unlearned(found.learned.values(), found.folds)))),
         learned=found.learned,
         folds=found.folds,
-    )
-
-
-def _design(frame: ModelFrame, found: Found) -> DesignWeights:
-    """The scores of those models that weigh by them."""
-    if found.P is None:
-        return DesignWeights(np.ones(frame.n))
-    binary = frame.the_treatment.kind is Kind.BINARY
-    return DesignWeights(
-        np.ones(frame.n), distance=found.P[:, 1] if binary else None, probabilities=None if binary else found.P
     )
 
 
@@ -176,7 +174,7 @@ _HELD = "nuisances of other folds count as known, which the score's orthogonalit
     roles=(*(role for role in MODELLED if role != "offset"), "iv"),
     unread={"offset": "its learners have no place for one; subtract it from the outcome"},
     r="DoubleML::DoubleMLPLR, DoubleMLIRM, DoubleMLPLIV, DoubleMLIIVM",
-    summary="double machine learning: orthogonal scores of cross-fitted learners, with instruments too",
+    summary="double machine learning: orthogonal scores of cross-fitted learners; quantiles and instruments too",
     title="Double machine learning",
     face="causalformula.results.families.dml:DMLResult",
     exempt={
@@ -200,6 +198,12 @@ def dml(frame: ModelFrame, options: DML) -> Fit:
       target's rows ``h`` and weights ``w``;
     - ``iivm``: that score of the instrument, of Y as ``b`` and of D as ``-a``.
 
+    ``quantiles=`` of ``irm`` compare quantiles of the potential outcomes, ``theta_a(q) = inf {t: P(Y(a) <= t) >= q}``
+    over everyone, instead of means. Each is the root of ``E[A_a v_a (1[Y <= theta] - g_a(X)) + g_a(X) - q] = 0`` with
+    the inverse propensity ``v_a``, scaled to mean one in its arm, and ``g_a(x) = P(Y <= theta' | x, a)`` learned at a
+    preliminary ``theta'``, which half of the rows outside a fold give by inverse propensities and the other half learns
+    at. Its influence is ``-psi / f_a(theta)``, with the density of ``Y(a)`` by a Gaussian kernel.
+
     Parameters
     ----------
     frame : ModelFrame
@@ -221,9 +225,15 @@ def dml(frame: ModelFrame, options: DML) -> Fit:
     limits; clusters that cross have Cameron, Gelbach and Miller's variance, where DoubleML sums in cells of folds and
     takes nothing off; and of the bounds of ``sensitivity()`` each has the standard error that DoubleML gives the other.
 
+    Quantiles are those of ``DoubleMLPQ`` and ``DoubleMLQTE``, with inverse propensities normalised (their default) and
+    ``seed=42``, which is what they halve rows by. But for one step: the preliminary quantile is the outcome whose
+    weighted share is nearest to ``q``, which they look for by Brent's method, made for smooth functions: it may stop at
+    another step, or leave the outcomes.
+
     References
     ----------
     Chernozhukov, Chetverikov, Demirer, Duflo, Hansen, Newey and Robins (2018); Robinson (1988). Clusters that cross:
-    Chiang, Kato, Ma and Sasaki (2022). Python and R: ``DoubleML``.
+    Chiang, Kato, Ma and Sasaki (2022). Quantiles: Kallus, Mao and Uehara (2024). Python and R: ``DoubleML``; quantiles
+    in Python.
     """
     return dml_fit(frame, options)

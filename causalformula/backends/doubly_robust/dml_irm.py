@@ -12,7 +12,7 @@ from causalformula.backends.doubly_robust.dml_models import Found, words_of
 from causalformula.backends.doubly_robust.dml_options import DML
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence
 from causalformula.backends.orthogonal.augmented import learned_means
-from causalformula.backends.orthogonal.fitted import target_share
+from causalformula.backends.orthogonal.fitted import scored_design, target_share, thin
 from causalformula.backends.orthogonal.nuisances import CrossFitted, cross_fitted
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans
@@ -30,15 +30,16 @@ def irm(frame: ModelFrame, options: DML) -> Found:
     ]
     compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     plain = options.measure == "difference"
+    design = scored_design(frame, options, found.scores, parts[0].P)
     assert found.folds is not None
     return Found(
         scores=[_score(frame, options, part, compared) for part in parts] if plain else [],
         learned=found.learned,
         folds=found.folds,
         names=words_of([learned.task for learned in found.learned.values()]),
-        notes=found.notes,
+        notes=(*found.notes, *thin(frame, design)),
         means=RepeatedOutcomes.of(each),
-        P=found.scores,
+        design=design,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
 from causalformula.backends.doubly_robust.dml_options import DML, instruments, model_of
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
-from causalformula.backends.fit import Fit, Outcomes
+from causalformula.backends.fit import DesignWeights, Fit, Outcomes
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
 from causalformula.backends.learning.crossfit import Target as Learning
 from causalformula.backends.learning.folds import Folds, make_folds
@@ -43,8 +43,8 @@ class Found:
     notes : tuple of str
     means : Outcomes, optional
         Mean potential outcomes, where the model has them.
-    P : ndarray (n, K), optional
-        Propensities, where the model weighs by them.
+    design : DesignWeights, optional
+        Propensities and the weights they give, where the model weighs by them.
     """
 
     scores: Sequence[Score]
@@ -53,7 +53,7 @@ class Found:
     names: str
     notes: tuple[str, ...] = field(default=())
     means: Outcomes | None = None
-    P: Array | None = None
+    design: DesignWeights | None = None
 
 
 def asked(frame: ModelFrame, options: DML) -> Contrast:

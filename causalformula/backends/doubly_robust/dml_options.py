@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.learning.table import Learner, read_learner
-from causalformula.backends.options import one_of
+from causalformula.backends.options import is_number, one_of, shown
 from causalformula.backends.orthogonal.nuisances import GLM, CrossFitOptions
+from causalformula.errors import OptionError
+from causalformula.formula.expressions.values import number_label
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
@@ -41,6 +43,10 @@ class DML(CrossFitOptions):
         As in ``CrossFitOptions``; every learner is cross-fitted, ``"glm"`` too.
     instrument_model : str or estimator
         Of the instruments.
+    quantiles : number or sequence of numbers, optional
+        Of ``irm``: quantiles of the potential outcomes are compared, 0.5 or [0.25, 0.5, 0.75], instead of their means.
+        The outcome model is then of the probability to be below one, a classifier that learns from half of the rows
+        outside each fold; the other half gives its threshold.
     estimand, contrast, measure, family : optional
         As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
         and ``iivm`` the LATE.
@@ -51,6 +57,7 @@ class DML(CrossFitOptions):
     model: str | None = None
     score: str = "partialling_out"
     instrument_model: Any = GLM
+    quantiles: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,11 +65,25 @@ class DML(CrossFitOptions):
             one_of("model", self.model, MODEL_NAMES)
         one_of("score", self.score, WORDS)
         read_learner(self.instrument_model, "instrument_model")
+        object.__setattr__(self, "quantiles", read_quantiles(self.quantiles))
 
     @property
     def instrument_learner(self) -> Learner:
         """The learner of the instruments."""
         return read_learner(self.instrument_model, "instrument_model")
+
+
+def read_quantiles(value: Any) -> tuple[float, ...] | None:
+    """Numbers between 0 and 1, or one of them; None where means are compared."""
+    if value is None:
+        return None
+    several = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    found = list(value) if several else [value]
+    if not found or not all(is_number(q) and 0 < q < 1 for q in found):
+        raise OptionError(f"quantiles={shown(value)}: a number between 0 and 1, as 0.5, or several in a list")
+    if len(set(map(number_label, map(float, found)))) < len(found):
+        raise OptionError(f"quantiles={shown(value)} has one twice")
+    return tuple(map(float, found))
 
 
 def model_of(options: DML, frame: ModelFrame) -> str:

@@ -15,6 +15,7 @@ from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
 from causalformula.backends.learning.table import Features, features
 from causalformula.backends.orthogonal.augmented import learned_means
+from causalformula.backends.orthogonal.fitted import scored_design, thin
 from causalformula.backends.orthogonal.nuisances import (
     COVARIATES,
     LEARNED_BOUNDS,
@@ -24,6 +25,7 @@ from causalformula.backends.orthogonal.nuisances import (
 )
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.separation import apart_on
+from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
@@ -65,7 +67,7 @@ class Selection:
     @property
     def words(self) -> str:
         """How many were kept, and which."""
-        share = f"{len(self.names)} of {counted(len(self.found.names), 'control')} for the {self.target}"
+        share = f"Selected for the {self.target}: {len(self.names)} of {counted(len(self.found.names), 'control')}"
         return share + (f" ({some(self.names, SHOWN)})" if self.names else "")
 
 
@@ -155,8 +157,8 @@ def partialling_out(frame: ModelFrame, options: Any) -> Fit:
     v = treatment.fit.residuals
     refuse_explained(v[:, None], received(frame), frame.unit_weights, frame.the_treatment.name)
     effect = _Effect(outcome.fit.residuals, v, 2, frame.n - 2)
-    words = f"partialling out by post-lasso, {outcome.words}, {treatment.words}"
-    return _linear(frame, options, effect, words, ("classical", "equal variances, as in hdm"))
+    default = ("classical", "equal variances, as in hdm")
+    return _linear(frame, options, effect, "partialling out by post-lasso", (outcome, treatment), default)
 
 
 def double_selection(frame: ModelFrame, options: Any) -> Fit:
@@ -182,8 +184,8 @@ def double_selection(frame: ModelFrame, options: Any) -> Fit:
     model = fit_linear(np.insert(controls, 1, d, axis=1), frame.y, ("(Intercept)", frame.the_treatment.name, *names))
     rank = model.rank - 1
     effect = _Effect(u, v, rank, frame.n - rank - 1, model.hat.leverage())
-    words = f"double selection by lasso, {outcome.words}, {treatment.words}"
-    return _linear(frame, options, effect, words, ("HC1", "unequal variances, as in hdm"), model)
+    default = ("HC1", "unequal variances, as in hdm")
+    return _linear(frame, options, effect, "double selection by lasso", (outcome, treatment), default, model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +230,7 @@ def _linear(
     options: Any,
     effect: _Effect,
     words: str,
+    chosen: tuple[Selection, ...],
     default: tuple[str, str],
     model: FittedRegression | None = None,
 ) -> Fit:
@@ -242,6 +245,7 @@ def _linear(
         method=f"{words}; the selection counts as given",
         outcomes=OneEffect(answer, options.model),
         models={} if model is None else {"outcome": Fitted(model)},
+        told=tuple(each.words for each in chosen),
     )
 
 
@@ -273,14 +277,18 @@ def selected_irm(frame: ModelFrame, options: Any) -> Fit:
     chosen = Selection("treatment", scores, logit)
     p = expit(logit.predictor(scores.design))
     m = np.column_stack([arm.fit.predictor(surface.design) for arm in arms])
-    P, _, notes = bounded(frame, np.column_stack([1 - p, p]), options.bounds or LEARNED_BOUNDS)
+    P, _, notes = bounded(
+        frame, np.column_stack([1 - p, p]), options.bounds or LEARNED_BOUNDS, arm=target_arm(frame, options)
+    )
+    design = scored_design(frame, options, np.column_stack([1 - p, p]), P)
     means = partial(learned_means, frame, options, CrossFitted(m, P))
     outcomes = PotentialMeans(frame, options, means, frame.unit_weights)
     return Fit(
         answer=outcomes.answer(Query()),
         estimand=str(options.estimand),
-        design=DesignWeights(np.ones(frame.n), distance=p),
-        method=f"augmented means of post-lasso regressions, {', '.join(each.words for each in (*arms, chosen))}",
+        design=design,
+        method="augmented means of post-lasso regressions",
         outcomes=outcomes,
-        notes=(*notes, *(apart_on(frame, p) if logit.selected.any() else ())),
+        notes=(*notes, *(apart_on(frame, p) if logit.selected.any() else ()), *thin(frame, design)),
+        told=tuple(each.words for each in (*arms, chosen)),
     )

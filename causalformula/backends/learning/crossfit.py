@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -15,10 +15,12 @@ from causalformula.backends.learning.objects import without_probabilities
 from causalformula.backends.learning.table import Features, Learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
-from causalformula.inference.refit import spread
+from causalformula.inference.refit import one_thread, spread
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 Target = Literal["regression", "classification"]
+# With fewer rows than this, threads of boosting wait for each other longer than they work.
+FEW = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class Task:
         and where that estimate held a fold out too, one for each fold.
     rows : ndarray (n,) of bool, optional
         Rows that it is learned from; all where not given.
+    halves : ndarray (n, repeats, folds) of bool, optional
+        Which of these may be learned from when a fold is left out, where the target comes from the others.
     classes : int
         Number of classes.
     option : str
@@ -60,6 +64,7 @@ class Task:
     settings: tuple[Features, ...] = ()
     precision: Array | None = None
     everywhere: bool = False
+    halves: Bools | None = None
 
     def target(self, repeat: int, fold: int = 0) -> Array:
         """What is learned in a repetition without a fold (n,)."""
@@ -71,6 +76,17 @@ class Task:
             return sampling
         own = _column(self.precision, repeat, fold)
         return own if sampling is None else own * sampling
+
+    def learned_from(self, repeat: int, fold: int) -> Bools:
+        """Rows that it may be learned from, whatever their fold."""
+        rows = np.ones(len(self.y), dtype=bool) if self.rows is None else self.rows
+        return rows if self.halves is None else rows & self.halves[:, repeat, fold]
+
+    def seen(self, folds: Folds) -> Task:
+        """The task with each row's own target, that of its fold."""
+        if self.y.ndim < 3:
+            return self
+        return replace(self, y=np.take_along_axis(self.y, folds.codes[:, :, None], axis=2)[..., 0])
 
     @property
     def width(self) -> tuple[int, ...]:
@@ -176,7 +192,10 @@ def cross_fit(
             whole[:, r, job.fold] = done.everywhere
         told[t] += [done.told] if done.told else []
         models[t] += [done.model] if keep else []
-    return [Learned(task, out[t], tuple(told[t]), at[t], wide[t], tuple(models[t])) for t, task in enumerate(tasks)]
+    return [
+        Learned(task.seen(folds), out[t], tuple(told[t]), at[t], wide[t], tuple(models[t]))
+        for t, task in enumerate(tasks)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,34 +213,35 @@ def _job(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool,
     """Fit without a fold, predict the fold."""
     job, seed = piece
     task = tasks[job.task]
-    inside, train = folds.inside(job.repeat, job.fold), folds.outside(job.repeat, job.fold)
+    inside, train = np.flatnonzero(folds.inside(job.repeat, job.fold)), folds.outside(job.repeat, job.fold)
+    train = train & task.learned_from(job.repeat, job.fold)
     w = task.weights(weights, job.repeat, job.fold)
-    if task.rows is not None:
-        train = train & task.rows
     if w is not None:
         train = train & (w > 0)
     where = _where(task, job, folds)
-    if not train.any():
+    rows = np.flatnonzero(train)
+    if not len(rows):
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    model = _trained(task, train, task.target(job.repeat, job.fold)[train], w, seed, where)
+    model = _trained(task, rows, task.target(job.repeat, job.fold)[rows], w, seed, where)
     read = task.learner.matrix
-    values = predicted(model, task, read(task.features)[inside], where)
-    at = [task.means(predicted(model, task, read(each)[inside], where)) for each in task.settings]
+    values = predicted(model, task, read(task.features).take(inside, axis=0), where)
+    at = [task.means(predicted(model, task, read(each).take(inside, axis=0), where)) for each in task.settings]
     wide = task.means(predicted(model, task, read(task.features), where)) if task.everywhere else None
     columns = np.column_stack(at) if at else np.empty((len(values), 0))
     return _Done(values, columns, wide, str(getattr(model, "told_", "")), model if keep else None)
 
 
-def _trained(task: Task, train: Bools, target: Array, weights: Array | None, seed: int, where: str) -> Any:
+def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed: int, where: str) -> Any:
     """The learner, fitted to the rows that it may see."""
-    if task.kind == "classification" and len(only := np.unique(target)) == 1:
-        return _constant(task, int(only[0]), where)
+    if task.kind == "classification" and (target == target[0]).all():
+        return _constant(task, int(target[0]), where)
     X = task.learner.matrix(task.features)
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
     with _named(task, where):
         model = task.learner.make(task.kind, task.features, seed)
-        fitted = _fit(model, X[train], target, None if weights is None else weights[train])
+        with one_thread("openmp") if len(X) < FEW else nullcontext():
+            fitted = _fit(model, X.take(rows, axis=0), target, None if weights is None else weights[rows])
         if task.kind == "classification" and not hasattr(fitted, "predict_proba"):
             raise without_probabilities(task.learner.given, task.option)
     return fitted
@@ -235,7 +255,7 @@ def predicted(model: Any, task: Task, X: Array, where: str) -> Array:
     DataError
         Where it fails, or predicts what is no number or no probability.
     """
-    with _named(task, where):
+    with _named(task, where), one_thread("openmp") if len(X) < FEW else nullcontext():
         values = _values(model, X, task)
     if not np.isfinite(values).all():
         raise DataError(f"{where} predicts values that are missing or infinite")
@@ -257,9 +277,7 @@ def _named(task: Task, where: str) -> Iterator[None]:
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
     """Which learner of what, and in which fold."""
-    where = f"{task.learner.name} for the {task.name}"
-    where += f", fold {job.fold + 1} of {folds.size}" if folds.size > 1 else ""
-    return where + (f", repetition {job.repeat + 1}" if folds.repeats > 1 else "")
+    return f"{task.learner.name} for the {task.name}{folds.place(job.repeat, job.fold)}"
 
 
 def _given(task: Task) -> str:
@@ -311,7 +329,8 @@ def unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
             continue  # there was nothing to learn from
         values = each.predictions.reshape(len(folds.codes), folds.repeats, -1)
         parts = [values[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
-        flat = sum(len(part) > 1 and not np.ptp(part, axis=0).any() for part in parts)
+        # the first two tell most that vary
+        flat = sum(len(part) > 1 and (part[0] == part[1]).all() and not np.ptp(part, axis=0).any() for part in parts)
         if flat:
             where = "" if flat == len(parts) else f" in {flat} of {len(parts)} folds"
             notes.append(
@@ -334,8 +353,9 @@ def loss(learned: Learned, weights: Array) -> tuple[float, float]:
         target = y.reshape(len(y), -1)
         gap = (target - learned.predictions[rows]) ** 2
         return float((share @ gap).mean()), float((share @ (target - share @ target) ** 2).mean())
-    codes = y.astype(np.intp)
+    codes = y.reshape(len(y), -1).astype(np.intp)
     P = np.clip(learned.predictions[rows], 1e-15, 1.0)
-    own = np.take_along_axis(P, codes[:, None, None], axis=2)[..., 0]
-    marginal = np.bincount(codes, share, minlength=task.classes)
-    return float(-(share @ np.log(own)).mean()), float(-(marginal[marginal > 0] @ np.log(marginal[marginal > 0])))
+    own = np.take_along_axis(P, codes[:, :, None], axis=2)[..., 0]
+    marginal = np.array([np.bincount(column, share, minlength=task.classes) for column in codes.T])
+    trivial = np.where(marginal > 0, marginal * np.log(np.where(marginal > 0, marginal, 1.0)), 0.0).sum(axis=1)
+    return float(-(share @ np.log(own)).mean()), float(-trivial.mean())

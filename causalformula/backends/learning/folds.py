@@ -115,6 +115,11 @@ class Folds:
             out &= ~np.isin(codes, codes[inside])
         return out
 
+    def place(self, repeat: int, fold: int) -> str:
+        """Which fold of which repetition, for a message that names something before it."""
+        where = f", fold {fold + 1} of {self.size}" if self.size > 1 else ""
+        return where + (f", repetition {repeat + 1}" if self.repeats > 1 else "")
+
     @property
     def words(self) -> str:
         """How many, and where they come from, for the print."""
@@ -148,7 +153,10 @@ def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: in
         _refuse_few(units, used, size)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(repeats)]
     dealt = np.where(used, arms, len(names) + arms)  # rows of no weight are dealt out apart, after the others
-    found = [_dealt(dealt, size, rng) if units is None else _whole(units.codes, arms, size, rng) for rng in generators]
+    found = [
+        _dealt(dealt, size, rng) if units is None else whole_clusters(units.codes, arms, size, rng)
+        for rng in generators
+    ]
     folds = Folds(np.column_stack(found), size, seed)
     if units is not None:
         _refuse_lone(folds, np.where(used, arms, -1), names, units.name)
@@ -209,7 +217,7 @@ def _crossed(frame: ModelFrame, size: int, repeats: int, seed: int) -> Folds:
         _refuse_few(units, used, size)
         children = np.random.SeedSequence([seed, way]).spawn(repeats)
         for r, child in enumerate(children):
-            codes[:, r] = codes[:, r] * size + _whole(units.codes, arms, size, np.random.default_rng(child))
+            codes[:, r] = codes[:, r] * size + whole_clusters(units.codes, arms, size, np.random.default_rng(child))
     ways = tuple(units.codes for units in frame.clusters)
     folds = Folds(codes, size ** len(ways), seed, ways)
     _refuse_lone(folds, np.where(used, arms, -1), names, " or ".join(units.name for units in frame.clusters))
@@ -250,7 +258,7 @@ def _dealt(arms: Codes, size: int, rng: np.random.Generator) -> Codes:
     return folds
 
 
-def _whole(clusters: Codes, arms: Codes, size: int, rng: np.random.Generator) -> Codes:
+def whole_clusters(clusters: Codes, arms: Codes, size: int, rng: np.random.Generator) -> Codes:
     """Clusters, those of most rows first, each to the fold that has the fewest rows of its arms so far."""
     number, levels = int(clusters.max()) + 1, int(arms.max()) + 1
     counts = np.zeros((number, levels))

@@ -28,6 +28,7 @@ from causalformula.numerics.arrays import Array, Bools
 
 GLM = "glm"
 MORE = 10  # A column with more values than this is a number with a shape to learn.
+WIDE = 200  # With more columns than this, second derivatives take longer than they save.
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,12 @@ class Features:
 
 
 def features(frame: ModelFrame, part: Part) -> Features:
-    """The covariates of one of the frame's designs."""
+    """The covariates of one of the frame's designs; parts of the same terms share them."""
+    found: Features = frame.remembered(("features", frame.design_key(part)), partial(_of_frame, frame, part))
+    return found
+
+
+def _of_frame(frame: ModelFrame, part: Part) -> Features:
     design = frame.design(part)
     found = {i: design.recipe.blocks[i].prepare(design.values[i]) for i in sorted(design.recipe.blocks)}
     return _features(design.recipe, found, design.X)
@@ -201,6 +207,11 @@ def _logistic(solver: str, seed: int, ratio: float = 0.0) -> Any:
     )
 
 
+def _smooth(found: Features) -> str:
+    """The solver of a ridge: steps by second derivatives are few, and each is cheap with few columns."""
+    return "newton-cholesky" if found.design.shape[1] <= WIDE else "lbfgs"
+
+
 def _linear(penalty: str, kind: str, found: Features, seed: int) -> Any:
     from sklearn.linear_model import ElasticNetCV, LassoCV, RidgeCV
     from sklearn.pipeline import make_pipeline
@@ -208,8 +219,7 @@ def _linear(penalty: str, kind: str, found: Features, seed: int) -> Any:
 
     if kind == "classification":
         ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
-        solver = "lbfgs" if penalty == "ridge" else "saga"
-        last = _logistic(solver, seed, ratio)
+        last = _logistic(_smooth(found) if penalty == "ridge" else "saga", seed, ratio)
     elif penalty == "ridge":
         last = RidgeCV(alphas=np.logspace(-3, 4, 30))
     elif penalty == "lasso":
@@ -235,18 +245,18 @@ def _spline(kind: str, found: Features, seed: int) -> Any:
     bend = ColumnTransformer(
         [("splines", SplineTransformer(n_knots=5, knots="quantile"), curved)], remainder="passthrough"
     )
-    last = RidgeCV(alphas=np.logspace(-3, 4, 30)) if kind == "regression" else _logistic("lbfgs", seed)
+    last = RidgeCV(alphas=np.logspace(-3, 4, 30)) if kind == "regression" else _logistic(_smooth(found), seed)
     return make_pipeline(bend, StandardScaler(), last)
 
 
-def _forest(kind: str, found: Features, seed: int) -> Any:
+def _forest(kind: str, found: Features, seed: int, trees: int = 300) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     if kind == "regression":
-        return RandomForestRegressor(300, min_samples_leaf=5, max_features=1 / 3, random_state=seed)
+        return RandomForestRegressor(trees, min_samples_leaf=5, max_features=1 / 3, random_state=seed)
     # shares of small leaves are no probabilities to divide by
     leaf = max(10, int(np.sqrt(len(found.design))))
-    return RandomForestClassifier(300, min_samples_leaf=leaf, max_features="sqrt", random_state=seed)
+    return RandomForestClassifier(trees, min_samples_leaf=leaf, max_features="sqrt", random_state=seed)
 
 
 def _boosting(kind: str, found: Features, seed: int) -> Any:
@@ -254,9 +264,10 @@ def _boosting(kind: str, found: Features, seed: int) -> Any:
 
     boosting = HistGradientBoostingRegressor if kind == "regression" else HistGradientBoostingClassifier
     categories = found.categories if found.categories.any() else None
+    # trees of few leaves keep propensities off 0 and 1; the loss of the tenth that stops them is noisy in small samples
     return boosting(
-        learning_rate=0.05, max_iter=300, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=True,
-        categorical_features=categories, random_state=seed,
+        learning_rate=0.05, max_iter=500, max_leaf_nodes=8, min_samples_leaf=20, early_stopping=True,
+        n_iter_no_change=20, categorical_features=categories, random_state=seed,
     )  # fmt: skip
 
 
@@ -273,7 +284,8 @@ def _knn(kind: str, found: Features, seed: int) -> Any:
 def _stack(kind: str, found: Features, seed: int) -> Any:
     from causalformula.backends.learning.own import Stack
 
-    return Stack(kind, found, seed, tuple(LEARNERS[name] for name in STACKED))
+    members = (FEWER_TREES if name == "forest" else LEARNERS[name] for name in STACKED)
+    return Stack(kind, found, seed, tuple(members))
 
 
 LEARNERS: dict[str, Learner] = {
@@ -290,3 +302,5 @@ LEARNERS: dict[str, Learner] = {
 }
 # Those that a stack weighs: with the design's columns.
 STACKED = ("glm", "ridge", "spline", "forest", "knn")
+# A stack fits each member six times, and averages over more than the trees of one.
+FEWER_TREES = Learner("forest", partial(_forest, trees=100))

@@ -13,6 +13,7 @@ from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
 from causalformula.backends.learning.folds import Folds, make_folds
+from causalformula.backends.meta.dose import DoseUnits, dose_fit, held_dose, refitted_dose
 from causalformula.backends.meta.kinds import (
     DR_LEARNER,
     R_LEARNER,
@@ -23,7 +24,15 @@ from causalformula.backends.meta.kinds import (
     Seen,
     robust_scores,
 )
-from causalformula.backends.meta.options import DRLearner, EffectOptions, RLearner, SLearner, TLearner, XLearner
+from causalformula.backends.meta.options import (
+    DRLearner,
+    EffectOptions,
+    MetaOptions,
+    RLearner,
+    SLearner,
+    TLearner,
+    XLearner,
+)
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import (
     WORDS,
@@ -51,14 +60,18 @@ from causalformula.backends.orthogonal.nuisances import (
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.target import target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 
 
-def meta_fit(frame: ModelFrame, options: CrossFitOptions, kind: MetaLearner) -> Fit:
+def meta_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     """The learners of unit effects, and the average effect by the doubly robust score."""
     refuse_offset(frame)
+    target_arm(frame, options)
+    if frame.the_treatment.kind is Kind.CONTINUOUS:
+        return dose_fit(frame, options, kind)
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
     surfaces, (y, _), bounds = Surfaces.of(frame), learned_outcome(frame, options), bounds_of(options)
     seen, tasks = seen_of(frame, y), kind.first(frame, options, surfaces)
@@ -80,13 +93,19 @@ def _potential(frame: ModelFrame, options: CrossFitOptions, part: CrossFitted) -
     return PotentialMeans(frame, options, partial(learned_means, frame, options, part), frame.unit_weights)
 
 
-def held_predictions(frame: ModelFrame, options: CrossFitOptions, units: Units) -> Predicted:
+def held_predictions(frame: ModelFrame, options: MetaOptions, units: Units | DoseUnits) -> Predicted:
     """Means and effects of rows that were not learned from (n, repeats, ...), made now where they are not there."""
-    return held_out(frame, options, units) if units.held is None else units.held
+    if units.held is not None:
+        return units.held
+    if isinstance(units, DoseUnits):
+        return held_dose(frame, options, units)
+    return held_out(frame, options, units)
 
 
-def refitted(frame: ModelFrame, options: CrossFitOptions, units: Units) -> Units:
+def refitted(frame: ModelFrame, options: MetaOptions, units: Units | DoseUnits) -> Units | DoseUnits:
     """The learners of unit effects fitted to a reweighted frame, in the same folds."""
+    if isinstance(units, DoseUnits):
+        return refitted_dose(frame, options, units)
     kind, surfaces = units.kind, Surfaces.of(frame)
     seen, tasks = seen_of(frame, learned_outcome(frame, options)[0]), kind.first(frame, options, surfaces)
     first = first_step(tasks if kind.nested else {}, units.folds, frame.weights, units.bounds)
@@ -176,7 +195,7 @@ FACE = "causalformula.results.families.units:UnitResult"
 @Record(
     name="s_learner",
     options=SLearner,
-    treatments={Kind.BINARY, Kind.MULTI},
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC),
     roles=ROLES,
     unread=UNREAD,
@@ -190,7 +209,8 @@ def s_learner(frame: ModelFrame, options: SLearner) -> Fit:
     """Effect for every unit from a single model of ``E[Y | A = a, X = x]``, ``tau(x) = m(1, x) - m(0, x)``.
 
     The treatment is a covariate among others, crossed with ``modify(...)``; a learner that penalises or splits may
-    leave it out, and draws effects towards zero.
+    leave it out, and draws effects towards zero. Of a dose, the effect is the difference of predictions under the two
+    settings of ``contrast=``, and its average counts the outcome as linear in the dose given the covariates.
 
     Parameters
     ----------
@@ -281,7 +301,7 @@ def x_learner(frame: ModelFrame, options: XLearner) -> Fit:
 @Record(
     name="r_learner",
     options=RLearner,
-    treatments={Kind.BINARY, Kind.MULTI},
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(ATE, ATT, ATC),
     roles=ROLES,
     unread=UNREAD,
@@ -296,7 +316,8 @@ def r_learner(frame: ModelFrame, options: RLearner) -> Fit:
 
     ``l(x) = E[Y | X = x]`` and the propensity ``e`` are cross-fitted; the minimum is a regression of
     ``(Y - l) / (A - e)`` with the weights ``(A - e)^2``, which the effect's learner must take. Several levels are each
-    set against the first, on the rows of the two.
+    set against the first, on the rows of the two. Of a dose ``e`` is its mean, ``tau`` the slope, and the average has
+    the score ``tau + (D - e) / V[D | X] (Y - l - (D - e) tau)``.
 
     Parameters
     ----------

@@ -9,8 +9,11 @@ import numpy as np
 
 from causalformula.backends.learning.table import Features, features, features_of
 from causalformula.backends.orthogonal.nuisances import COVARIATES
+from causalformula.frame.columns import Table
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
+from causalformula.frame.rows import as_numbers
+from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 MODIFY = Part("modify")
@@ -28,6 +31,8 @@ class Surfaces:
         What an S-learner crosses the treatment with; no columns without ``modify(...)``.
     index : Index, optional
         Row labels, of new rows.
+    dose : ndarray (n,), optional
+        Of each row, where the treatment is one.
     """
 
     outcome: Features
@@ -35,13 +40,15 @@ class Surfaces:
     effect: Features
     modify: Features
     index: Any = None
+    dose: Array | None = None
 
     @classmethod
     def of(cls, frame: ModelFrame) -> Surfaces:
         """Those of a frame's rows."""
         outcome, modify = features(frame, COVARIATES), features(frame, MODIFY)
         effect = modify if frame.has("modify") else outcome
-        return cls(outcome, features(frame, PROPENSITY), effect, modify)
+        dose = frame.the_treatment.values if frame.the_treatment.kind is Kind.CONTINUOUS else None
+        return cls(outcome, features(frame, PROPENSITY), effect, modify, dose=dose)
 
     @classmethod
     def of_new(cls, frame: ModelFrame, data: Any) -> Surfaces:
@@ -57,7 +64,8 @@ class Surfaces:
         outcome, index = features_of(frame, COVARIATES, data)
         modify, _ = features_of(frame, MODIFY, data)
         treatment, _ = features_of(frame, PROPENSITY, data)
-        return cls(outcome, treatment, modify if frame.has("modify") else outcome, modify, index)
+        dose = _dose_of(frame, data)
+        return cls(outcome, treatment, modify if frame.has("modify") else outcome, modify, index, dose)
 
     @property
     def complete(self) -> Bools:
@@ -68,7 +76,7 @@ class Surfaces:
     def take(self, rows: Bools | Codes) -> Surfaces:
         """Those of some rows."""
         found = {name: _taken(getattr(self, name), rows) for name in ("outcome", "treatment", "effect", "modify")}
-        return replace(self, **found)
+        return replace(self, **found, dose=None if self.dose is None else self.dose[rows])
 
     def under(self, codes: Codes, arms: int) -> Features:
         """The outcome's covariates beside the arm that each row is put into."""
@@ -100,6 +108,14 @@ class Surfaces:
             np.column_stack([codes, base.coded]),
             np.concatenate([[category], base.categories]),
         )
+
+
+def _dose_of(frame: ModelFrame, data: Any) -> Array | None:
+    """The dose of new rows, where they have one; only increments start from it."""
+    table, treatment = Table(data), frame.the_treatment
+    if treatment.kind is not Kind.CONTINUOUS or treatment.name not in table:
+        return None
+    return as_numbers(table.named(treatment.name), treatment.name, "the treatment")
 
 
 def _taken(found: Features, rows: Bools | Codes) -> Features:

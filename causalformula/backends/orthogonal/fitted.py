@@ -21,12 +21,7 @@ def doubly_robust_fit(
     frame: ModelFrame, options: CrossFitOptions, found: Nuisances, outcomes: RepeatedOutcomes, words: str
 ) -> Fit:
     """The fit of any estimator that starts from both nuisance functions."""
-    binary = frame.the_treatment.kind is Kind.BINARY
-    design = DesignWeights(
-        np.ones(frame.n),
-        distance=found.scores[:, 1] if binary else None,
-        probabilities=None if binary else found.scores,
-    )
+    design = scored_design(frame, options, found.scores, found.each[0].P)
     return Fit(
         answer=outcomes.answer(Query()),
         estimand=str(options.estimand),
@@ -34,17 +29,29 @@ def doubly_robust_fit(
         method=words,
         outcomes=outcomes,
         models=found.models,
-        notes=(*found.notes, *_thin(frame, options, found)),
+        notes=(*found.notes, *thin(frame, design)),
         learned=found.learned,
         folds=found.folds,
     )
 
 
-def _thin(frame: ModelFrame, options: CrossFitOptions, found: Nuisances) -> tuple[str, ...]:
+def scored_design(frame: ModelFrame, options: Options, scores: Array, P: Array) -> DesignWeights:
+    """Propensities (n, K) before their bounds, and the weights that those within the bounds give to residuals."""
+    w, _ = estimand_weights(
+        P, frame.the_treatment.codes, str(options.estimand), target_arm(frame, options), frame.unit_weights
+    )
+    binary = frame.the_treatment.kind is Kind.BINARY
+    return DesignWeights(
+        np.ones(frame.n),
+        distance=scores[:, 1] if binary else None,
+        probabilities=None if binary else scores,
+        correction=w,
+    )
+
+
+def thin(frame: ModelFrame, design: DesignWeights) -> tuple[str, ...]:
     """Notes on arms whose residuals few rows carry."""
-    codes, arm = frame.the_treatment.codes, target_arm(frame, options)
-    w, _ = estimand_weights(found.each[0].P, codes, str(options.estimand), arm, frame.unit_weights)
-    return thin_arms(frame, w)
+    return () if design.correction is None else thin_arms(frame, design.correction)
 
 
 def target_share(frame: ModelFrame, options: Options) -> Array:

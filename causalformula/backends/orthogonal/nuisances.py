@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,12 +24,13 @@ from causalformula.backends.propensity import (
     multinomial_propensity,
 )
 from causalformula.backends.separation import apart_on
+from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, OptionError, counted
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.centring import first_column
 
 COVARIATES = Part("covariates")
@@ -39,6 +40,8 @@ LEARNED_BOUNDS = (0.01, 0.99)
 NEAR = 0.02
 # So large a share of rows with such scores is weak overlap.
 MANY = 0.05
+# What moving many does.
+LESS = ": the outcome means are corrected there by less than they should be, and the standard error does not know it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +196,7 @@ class CrossFitted:
     Parameters
     ----------
     m : ndarray (n, K)
-        Outcome means by arm.
+        Outcome means by arm; for quantiles, probabilities below each of them.
     P : ndarray (n, K)
         Propensities within the bounds.
     """
@@ -254,7 +257,7 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
         raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
     else:
         found, words = multinomial_propensity(frame, design), "multinomial logit"
-    P, free, notes = bounded(frame, found.P, options.bounds, options.each_arm)
+    P, free, notes = bounded(frame, found.P, options.bounds, options.each_arm, target_arm(frame, options))
     models = {"outcome": Fitted(outcome, part)}
     if found.model is not None:
         models["propensity"] = Fitted(found.model, PROPENSITY)
@@ -279,8 +282,12 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
     """
     refuse_offset(frame)
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
-    tasks = arm_tasks(frame, options, features(frame, COVARIATES))
-    tasks.append(treatment_task(frame, options.treatment_learner, "treatment_model"))
+    return cross_fitted_in(frame, options, folds, arm_tasks(frame, options, features(frame, COVARIATES)))
+
+
+def cross_fitted_in(frame: ModelFrame, options: CrossFitOptions, folds: Folds, surfaces: Sequence[Task]) -> Nuisances:
+    """Functions of the outcome, and the propensity, by learners over folds."""
+    tasks = [*surfaces, treatment_task(frame, options.treatment_learner, "treatment_model")]
     found = cross_fit(tasks, folds, frame.weights)
     m = np.stack([each.means for each in found[:-1]], axis=1)
     learned = {each.task.name: each for each in found}
@@ -319,9 +326,9 @@ def of_learned(
     frame: ModelFrame, options: CrossFitOptions, m: Array, P: Array, learned: Mapping[str, Learned], folds: Folds
 ) -> Nuisances:
     """Cross-fitted outcome means (n, K, repeats) and propensities (n, repeats, K), the latter within the bounds."""
-    parts, notes = [], [*unlearned(learned.values(), folds)]
+    parts, notes, arm = [], [*unlearned(learned.values(), folds)], target_arm(frame, options)
     for r in range(folds.repeats):
-        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm)
+        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm, arm)
         parts.append(CrossFitted(m[:, :, r], inside))
         notes += [note for note in told if note not in notes and r == 0]
     if frame.the_treatment.kind is Kind.BINARY:
@@ -339,24 +346,43 @@ def within(P: Array, bounds: tuple[float, float], each_arm: bool = False) -> Arr
 
 
 def bounded(
-    frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False
+    frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False, arm: int | None = None
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and a note on those beyond, or many near, a bound."""
+    """Propensities within bounds, which of them are free to move, and notes on those beyond, or many near, a bound.
+
+    ``arm`` is the target's, by whose propensity nothing is divided.
+    """
     low, high = bounds or (0.0, 1.0)
     free, inside = (low <= P) & (high >= P), within(P, (low, high), each_arm)
     second = P.shape[1] == 2 and not each_arm  # whose bounds they are
     if second:
         free = free[:, [1, 1]]
     used = frame.unit_weights > 0
-    moved = int((~free).any(axis=1)[used].sum())
-    looked = P[:, 1:] if second else P
-    near = int(((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1)[used].sum())
-    notes: tuple[str, ...] = ()
-    if moved:
-        notes = (f"{counted(moved, 'row')} with a propensity outside {low:g} and {high:g}, where it was moved to",)
-    elif near > MANY * used.sum():
-        notes = (
-            f"weak overlap: {counted(near, 'row')} with a propensity within {NEAR:g} of {low:g} or {high:g}. "
-            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it",
+    moved = (~free).any(axis=1) & used
+    close, ends = _near(P, (low, high), second, arm)
+    close &= used
+    many = MANY * used.sum()
+    notes = []
+    if moved.any():
+        rows = counted(int(moved.sum()), "row")
+        less = LESS if (moved & close).sum() > many else ""
+        notes.append(f"{rows} with a propensity outside {low:g} and {high:g}, where it was moved to{less}")
+    if close.sum() > many:
+        beyond = ", or beyond" if moved.any() else ""
+        notes.append(
+            f"weak overlap: {counted(int(close.sum()), 'row')} with a propensity within {NEAR:g} of {ends}{beyond}. "
+            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
         )
-    return inside, free, notes
+    return inside, free, tuple(notes)
+
+
+def _near(P: Array, bounds: tuple[float, float], second: bool, arm: int | None) -> tuple[Bools, str]:
+    """Rows where a propensity that is divided by is near its bound, and which bounds these are."""
+    low, high = bounds
+    if arm is None:
+        looked = P[:, 1:] if second else P
+        return ((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1), f"{low:g} or {high:g}"
+    if second and arm == 1:
+        return high - NEAR < P[:, 1], f"{high:g}"
+    looked = P[:, 1:] if second else np.delete(P, arm, axis=1)
+    return (low + NEAR > looked).any(axis=1), f"{low:g}"

@@ -200,6 +200,9 @@ def weights_summary(design: DesignCore, top: int) -> WeightsSummary:
     return WeightsSummary(found, design.call.frame.index, design.ess(), top, notes)
 
 
+CORRECTION = "Weights: those of the residuals, by which the outcome means are corrected"
+
+
 def design_overlap(design: DesignCore) -> Overlap:
     """See ``Design.overlap``."""
     frame, arms, made = design.call.frame, design.arms(), design.design_weights
@@ -209,10 +212,12 @@ def design_overlap(design: DesignCore) -> Overlap:
     elif made.probabilities is not None:
         scores = {name: made.probabilities[:, k] for k, name in enumerate(arms)}
     scores = {name: tied(score) for name, score in scores.items()}
-    found = arm_overlaps(arms, frame.unit_weights, made.weights, scores)
+    weights = made.weights if made.correction is None else made.correction
+    found = arm_overlaps(arms, frame.unit_weights, weights, scores)
     support = supports(scores, arms, frame.unit_weights > 0)
     notes = (*missing_notes(frame), *design.notes)
-    return Overlap(found, support, frame.index, notes, "" if scores else _no_scores(design))
+    remark = "" if scores else _no_scores(design)
+    return Overlap(found, support, frame.index, notes, remark if made.correction is None else CORRECTION)
 
 
 def _no_scores(design: DesignCore) -> str:

@@ -36,7 +36,7 @@ class Overlap(Shown):
     notes : tuple of str
         Rows left out for missing values, rows discarded, weights trimmed, thin arms.
     remark : str
-        Why there are no ranges, and what to look at instead; empty where there are some.
+        Why there are no ranges, and what to look at instead; or what the weights are of, where they make no design.
     """
 
     arms: Mapping[str, ArmOverlap]

@@ -103,13 +103,18 @@ class ResultCore(Estimates):
 
     # -- what a family of methods adds to the print ----------------------------------------------------------------
 
+    @property
+    def _compared(self) -> str:
+        """What of the potential outcomes is compared."""
+        return "mean"
+
     def _method(self) -> str:
         """The method in words."""
         return self.fit.method
 
     def _lines(self, level: float) -> list[str]:
         """Further lines below the effect table."""
-        return []
+        return list(self.fit.told)
 
     def _tables(self) -> list[str | Cells]:
         """Further parts below those lines."""

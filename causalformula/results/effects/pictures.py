@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 AXIS = {
-    "difference": "Effect on {y} (difference of means)",
+    "difference": "Effect on {y} (difference of {of}s)",
     "dose": "Effect on {y}",
     "ratio": "Effect on {y} (ratio of means)",
     "odds_ratio": "Effect on {y} (odds ratio)",
@@ -57,8 +58,13 @@ def axis_label(result: ResultCore, means: bool = False) -> str:
     if result.query is None:
         return "Estimate" if name == "difference" else f"Estimate ({name.replace('_', ' ')})"
     dose = frame.treatment is not None and frame.treatment.kind is Kind.CONTINUOUS
-    what = "Mean of {y}" if means else AXIS["dose" if dose and name == "difference" else name]
-    return f"{what.format(y=_outcome_name(frame))}, {result.fit.estimand}"
+    of = result._compared
+    what = f"{of.capitalize()} of {{y}}" if means else AXIS["dose" if dose and name == "difference" else name]
+    what = what.format(y=_outcome_name(frame), of=of)
+    if result.fit.estimand in ESTIMANDS:
+        return f"{what}, {result.fit.estimand}"
+    # in words it is of an effect, and has a line of its own, as it would run out of the picture
+    return what if means else f"{what}\n{result.fit.estimand}"
 
 
 def _half_lines(ax: Axes, result: ResultCore, level: float, reading: Reading) -> str:

@@ -27,6 +27,7 @@ from causalformula.results.wording import dose_notes, estimand_text, missing_lin
 WIDTH = 100
 # Measures whose names are no words.
 MEASURES = {"nnt": "number needed to treat"}
+POTENTIAL = {"mean": "Mean potential outcomes", "quantile": "Quantiles of potential outcomes"}
 
 
 def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelCore]) -> Summary:
@@ -74,7 +75,7 @@ def _header(result: ResultCore) -> str:
     outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
     name = plain(frame.treatment.name) if frame.treatment is not None else ""
     if result.query is not None and result.query.kind == "means":
-        title = f"Mean potential outcomes of {outcome} by {name}"
+        title = f"{POTENTIAL[result._compared]} of {outcome} by {name}"
     elif result.query is None:
         title = f"Derived from: {title_of(result.fit.estimand).lower()} of {name} on {outcome}"
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,15 @@ from causalformula.inference.estimate import median_of, stack
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
 from causalformula.results.families.learned import LearnedResult
+from causalformula.results.families.quantiles import PICTURES
 from causalformula.results.families.sensitivity import Bound, Sensitivity, critical_value
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.reading import check_level
+from causalformula.words import ResultPicture
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -263,6 +266,8 @@ class DMLResult(LearnedResult):
         """The scores behind the effects."""
         found = self.fit.outcomes
         assert isinstance(found, ScoredOutcomes)
+        if self._of_quantiles:
+            raise CapabilityError(f"{verb} is of averages, and these are quantiles; leave out quantiles=")
         if not found.scores and self.answer.measure.name == "difference":
             raise CapabilityError(
                 f"{verb} is of the scores of cross-fitted learners; model='plr' and model='irm' have them, with the "
@@ -274,7 +279,39 @@ class DMLResult(LearnedResult):
             raise CapabilityError("bounds for omitted confounders are those of model='plr' and model='irm'")
         return found.scores
 
-    # -- print -----------------------------------------------------------------------------------------------------
+    # -- print and picture -----------------------------------------------------------------------------------------
+
+    @property
+    def _of_quantiles(self) -> bool:
+        """Whether quantiles of the potential outcomes are compared."""
+        return self.call.options.quantiles is not None
+
+    @property
+    def _compared(self) -> str:
+        return "quantile" if self._of_quantiles else super()._compared
+
+    def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
+        return PICTURES if self._of_quantiles and self.query is not None else {}
+
+    def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
+        """Draw the effects with their intervals, the outcome by arm, or effects against their quantile.
+
+        Of effects of several ``quantiles=``, and of their ``means()``, ``"quantiles"`` shows the curve with its
+        pointwise intervals and, lighter, the band that holds for all of them at once.
+
+        Parameters
+        ----------
+        kind : {"effects", "outcome", "quantiles"}
+        ax : matplotlib Axes, optional
+            One of a figure of your own; a new figure by default.
+        level : float
+            Of the intervals and the band.
+
+        Returns
+        -------
+        Axes
+        """
+        return super().plot(kind, ax, level)
 
     def _lines(self, level: float) -> list[str]:
         """What coefficients are of."""

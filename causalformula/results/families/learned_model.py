@@ -111,7 +111,7 @@ class LearnedModel(Paged):
             inside = np.ones(self.frame.n, dtype=bool) if each.task.rows is None else each.task.rows
             inside = inside & (self.frame.unit_weights > 0)
             for title, p in self._columns(name, each.predictions[:, repeat - 1], both=False):
-                seen = self._seen(each, title)
+                seen = self._seen(each, title, repeat)
                 rows += [
                     (title, *group)
                     for group in _groups(p[inside], seen[inside], self.frame.unit_weights[inside], groups)
@@ -190,9 +190,9 @@ class LearnedModel(Paged):
             for k, level in list(enumerate(levels))[first:]:
                 yield f"{self.frame.the_treatment.name} = {level}", values[:, k]
 
-    def _seen(self, each: Learned, title: str) -> Array:
+    def _seen(self, each: Learned, title: str, repeat: int) -> Array:
         if each.task.name != "treatment" or each.predictions.ndim == 2:
-            return each.task.y.astype(float)
+            return each.task.target(repeat - 1).astype(float)
         treatment = self.frame.the_treatment
         titles = [f"{treatment.name} = {level}" for level in treatment.levels]
         return (each.task.y == titles.index(title)).astype(float)

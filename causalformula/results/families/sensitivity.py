@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+# Points of a picture in each direction, so that its contours are curves.
+SMOOTH = 80
 VALUES = {"theta": "bound of the effect", "ci": "one-sided limit of that bound"}
 
 
@@ -254,7 +256,7 @@ class Sensitivity(Shown):
         -------
         Axes
         """
-        grid, bound = self.contour(value, effect), self._bound(effect)
+        grid, bound = self.contour(value, effect, SMOOTH), self._bound(effect)
         places: dict[str, tuple[float, float]] = {"no confounders": (0.0, 0.0), "scenario": (self.cf_d, self.cf_y)}
         mine = self.benchmarks[self.benchmarks["effect"] == bound.name]
         places |= {f"without {x}": (d, y) for x, d, y in zip(mine["left_out"], mine["cf_d"], mine["cf_y"], strict=True)}

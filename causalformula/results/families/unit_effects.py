@@ -67,7 +67,7 @@ class Effects(Paged):
     def effect(self) -> Array:
         """Effects (n,) of the one contrast there is, or (n, q); NaN for rows with a missing value."""
         found = self._filled(self._effects)
-        return found[:, 0] if len(self.pairs) == 1 else found
+        return found[:, 0] if len(self.contrasts) == 1 else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.effect, dtype=dtype)
@@ -78,6 +78,8 @@ class Effects(Paged):
     @property
     def _effects(self) -> Array:
         m = self.predicted.means
+        if not self.pairs:  # a dose
+            return self.predicted.effects
         return np.column_stack([m[:, high] - m[:, low] for high, low in self.pairs])
 
     def _filled(self, values: Array) -> Array:
@@ -89,6 +91,8 @@ class Effects(Paged):
     def contrasts(self) -> tuple[str, ...]:
         """What each effect compares: ``1 - 0``."""
         levels = self.fit.call.frame.the_treatment.levels
+        if not self.pairs:
+            return (self.fit.answer.labels[0].contrast,)
         return tuple(f"{levels[high]} - {levels[low]}" for high, low in self.pairs)
 
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
@@ -116,7 +120,7 @@ class Effects(Paged):
             low, high = self.errors.limits(self._effects, level)
             blocks |= {"std.error": self.errors.std_error, "conf.low": low, "conf.high": high}
         for j, contrast in enumerate(self.contrasts):
-            ending = "" if len(self.pairs) == 1 else f" {contrast}"
+            ending = "" if len(self.contrasts) == 1 else f" {contrast}"
             columns |= {f"{name}{ending}": self._filled(values)[:, j] for name, values in blocks.items()}
         return pd.DataFrame(columns, index=self.index)
 

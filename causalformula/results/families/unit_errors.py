@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.learning.table import is_glm
+from causalformula.backends.meta.dose import DoseUnits, dose_settings, with_dose
 from causalformula.backends.meta.kinds import S_LEARNER, T_LEARNER
 from causalformula.backends.meta.learners import refitted
 from causalformula.backends.meta.options import MetaOptions
@@ -66,7 +67,9 @@ class UnitErrors:
         return effect - half, effect + half
 
 
-def unit_errors(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], vcov: object) -> UnitErrors | None:
+def unit_errors(
+    call: Call, units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair], vcov: object
+) -> UnitErrors | None:
     """Standard errors of the effects of rows with these covariates; None where theory has none and none was asked.
 
     Raises
@@ -100,7 +103,9 @@ def _default(call: Call) -> Request:
 # ---- linear learners -------------------------------------------------------------------------------------------------
 
 
-def _linear(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], request: Request) -> UnitErrors:
+def _linear(
+    call: Call, units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair], request: Request
+) -> UnitErrors:
     """The delta method through the coefficients of all arms, which are one regression."""
     frame = call.frame
     own = Surfaces.of(frame)
@@ -108,13 +113,12 @@ def _linear(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair],
     V = model_covariance(found, frame, request, call.codes)
     kept = found.kept
     coef = np.nan_to_num(found.coef)
-    errors = np.empty((len(surfaces.outcome.design), len(pairs)))
+    errors = np.empty((len(surfaces.outcome.design), max(len(pairs), 1)))
     for start in range(0, len(errors), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(errors)))
         part = surfaces.take(rows)
-        for j, (high, low) in enumerate(pairs):
-            J = _gradient(found, _at(units, part, high), coef) - _gradient(found, _at(units, part, low), coef)
-            J = J[:, kept]
+        for j, (Z_high, Z_low) in enumerate(_designs(units, part, pairs)):
+            J = (_gradient(found, Z_high, coef) - _gradient(found, Z_low, coef))[:, kept]
             errors[rows, j] = np.sqrt(np.einsum("ij,ij->i", J @ V.matrix, J))
     lost = [name for name, there in zip(found.names, np.isin(np.arange(len(coef)), kept), strict=True) if not there]
     notes = (f"left out, as others of the same arm imply them: {some(lost)}",) if lost else ()
@@ -124,6 +128,17 @@ def _linear(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair],
 
 def _gradient(found: FittedRegression, Z: Array, coef: Array) -> Array:
     return Z if found.linear else found.family.mu_eta(Z @ coef)[:, None] * Z
+
+
+def _designs(units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair]) -> Iterator[tuple[Array, Array]]:
+    """The designs of the two settings that each effect compares."""
+    if isinstance(units, DoseUnits):
+        ones = np.ones(len(surfaces.outcome.design))
+        high, low = (np.column_stack([ones, each.design]) for each in dose_settings(surfaces, units.contrast))
+        yield high, low
+        return
+    for one, other in pairs:
+        yield _at(units, surfaces, one), _at(units, surfaces, other)
 
 
 def _at(units: Units, surfaces: Surfaces, arm: int) -> Array:
@@ -140,14 +155,19 @@ def _blocks(X: Array, codes: Codes, arms: int) -> Array:
     return np.asfortranarray(np.hstack([Z * (codes == a)[:, None] for a in range(arms)]))
 
 
-def _regression(call: Call, units: Units, surfaces: Surfaces) -> FittedRegression:
+def _regression(call: Call, units: Units | DoseUnits, surfaces: Surfaces) -> FittedRegression:
     """The learner's regressions as one."""
     treatment = call.frame.the_treatment
     task, _ = next(iter(units.models.values()))
     if units.kind is S_LEARNER:
-        found = surfaces.under(treatment.codes, units.arms)
+        found = (
+            with_dose(surfaces, treatment.values)
+            if isinstance(units, DoseUnits)
+            else surfaces.under(treatment.codes, units.arms)
+        )
         Z, names = np.column_stack([np.ones(len(found.design)), found.design]), ("(Intercept)", *found.names)
     else:
+        assert isinstance(units, Units)
         Z = _blocks(surfaces.outcome.design, treatment.codes, units.arms)
         own = ("(Intercept)", *surfaces.outcome.names)
         names = tuple(f"{name} at {treatment.name} = {level}" for level in treatment.levels for name in own)
@@ -161,7 +181,9 @@ def _regression(call: Call, units: Units, surfaces: Surfaces) -> FittedRegressio
 # ---- refits ----------------------------------------------------------------------------------------------------------
 
 
-def _resampled(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], request: Bootstrap) -> UnitErrors:
+def _resampled(
+    call: Call, units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair], request: Bootstrap
+) -> UnitErrors:
     """Effects by learners fitted to resamples."""
     if request.kind not in ("percentile", "basic", "normal"):
         raise CapabilityError(
@@ -172,18 +194,23 @@ def _resampled(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pai
     m = len(surfaces.outcome.design)
     refit = partial(_refits, call, units, surfaces, tuple(pairs))
     found = bootstrap(refit, request, groups, call.frame.n)
-    draws = found.draws.reshape(len(found.draws), m, len(pairs))
+    draws = found.draws.reshape(len(found.draws), m, max(len(pairs), 1))
     label = f"bootstrap of the learner, {counted(len(draws), 'replicate')}, {found.scheme}, seed {found.seed}"
     note = "resampling a learner that regularises has no theory: its intervals need not cover"
     return UnitErrors(draws.std(axis=0, ddof=1), np.inf, label, draws, (*found.notes, note), request.kind)
 
 
-def _refits(call: Call, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], W: Array) -> Array:
+def _refits(call: Call, units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair], W: Array) -> Array:
     """Effects by learners of each resample, a row each; NaN where they failed."""
     one = partial(_refit, call.frame, call.options, units, surfaces, pairs)
-    return refit_each(one, W, size=len(surfaces.outcome.design) * len(pairs))
+    return refit_each(one, W, size=len(surfaces.outcome.design) * max(len(pairs), 1))
 
 
-def _refit(frame: ModelFrame, options: Any, units: Units, surfaces: Surfaces, pairs: Sequence[Pair], w: Array) -> Array:
-    means = refitted(frame.reweight(w), options, units).predict(surfaces).means
+def _refit(
+    frame: ModelFrame, options: Any, units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair], w: Array
+) -> Array:
+    found = refitted(frame.reweight(w), options, units).predict(surfaces)
+    means = found.means
+    if not pairs:
+        return found.effects.ravel()
     return np.column_stack([means[:, high] - means[:, low] for high, low in pairs]).ravel()

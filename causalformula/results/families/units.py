@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.contrasts import contrasts
+from causalformula.backends.meta.dose import DoseUnits
 from causalformula.backends.meta.learners import held_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
@@ -81,9 +82,9 @@ class UnitResult(LearnedResult):
         return Effects(self, units.predict(some), complete, index, self._pairs, errors, new)
 
     @property
-    def _units(self) -> Units:
+    def _units(self) -> Units | DoseUnits:
         found = self.fit.units
-        assert isinstance(found, Units)
+        assert isinstance(found, (Units, DoseUnits))
         return found
 
     @property
@@ -95,6 +96,8 @@ class UnitResult(LearnedResult):
     @property
     def _pairs(self) -> tuple[Pair, ...]:
         frame = self.call.frame
+        if not frame.the_treatment.levels:
+            return ()
         compared = contrasts(frame.the_treatment, self.call.options.contrast, frame.sampled)
         return tuple((int(item.high.key), int(item.low.key)) for item in compared)
 
@@ -116,6 +119,7 @@ class UnitResult(LearnedResult):
 
         G, levels = self._units.scores, self.call.frame.the_treatment.levels
         found = {f"{levels[high]} - {levels[low]}": G[:, high] - G[:, low] for high, low in self._pairs}
+        found = found or {self.answer.labels[0].contrast: G[:, 0]}
         return pd.DataFrame(found, index=self.call.frame.index)
 
     # -- judging ---------------------------------------------------------------------------------------------------
@@ -342,6 +346,11 @@ class UnitResult(LearnedResult):
     def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
         if not observed:
             return self._scored(kind, priority, None, reps, seed)
+        if not self._pairs:
+            raise CapabilityError(
+                f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
+                f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
+            )
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
         codes, y = self.call.frame.the_treatment.codes, self._units.y
         rows = np.isin(codes, (high, low))
@@ -387,18 +396,27 @@ class UnitResult(LearnedResult):
 
     @property
     def _gamma(self) -> Array:
+        if not self._pairs:
+            return self._units.scores[:, 0]
         ((high, low),) = self._pair_of("judging effects")
         return self._units.scores[:, high] - self._units.scores[:, low]
 
     @property
     def _held_effect(self) -> Array:
+        if not self._pairs:
+            return self._held.effects[:, 0]
         ((high, low),) = self._pair_of("judging effects")
         return self._held.means[:, high] - self._held.means[:, low]
 
     def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:
         """Outcome, arm, their predictions from the covariates alone, and rows, of the two arms compared."""
+        units = self._units
+        if isinstance(units, DoseUnits):
+            m, e = (units.first[key].mean(axis=1) for key in ("outcome", "treatment"))
+            dose, step = self.call.frame.the_treatment.values, units.step
+            return units.y, dose / step, m, e / step, np.arange(self.call.frame.n)
         ((high, low),) = self._pair_of("judging effects")
-        units, codes = self._units, self.call.frame.the_treatment.codes
+        codes = self.call.frame.the_treatment.codes
         rows = np.flatnonzero(np.isin(codes, (high, low)))
         P, m = units.first["treatment"].mean(axis=1)[rows], self._held.means[rows]
         e = P[:, high] / (P[:, high] + P[:, low])
@@ -426,9 +444,11 @@ class UnitResult(LearnedResult):
     @property
     def _what(self) -> str:
         frame = self.call.frame
-        high, low = (frame.the_treatment.levels[k] for k in self._pairs[0])
+        contrast = self.answer.labels[0].contrast
+        if self._pairs:
+            contrast = " - ".join(frame.the_treatment.levels[k] for k in self._pairs[0])
         outcome = "" if frame.outcome is None else f" on {frame.outcome.name}"
-        return f"{frame.the_treatment.name}{outcome}, {high} - {low}"
+        return f"{frame.the_treatment.name}{outcome}, {contrast}"
 
 
 HELD_WORDS = "effects predicted for rows that were not learned from"
