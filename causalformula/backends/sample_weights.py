@@ -13,10 +13,10 @@ WEIGHT = "sample_weight"
 # By name, as not every scikit-learn has them all.
 THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 ENSEMBLES = ("StackingClassifier", "VotingClassifier", "StackingRegressor", "VotingRegressor")
-REMEDY = (
-    "use one whose fit takes sample_weight, such as LogisticRegression(), RandomForestClassifier() or "
-    "HistGradientBoostingClassifier()"
-)
+REMEDIES = {
+    "classification": "LogisticRegression(), RandomForestClassifier() or HistGradientBoostingClassifier()",
+    "regression": "LinearRegression(), RandomForestRegressor() or HistGradientBoostingRegressor()",
+}
 
 
 def fit_weighted(model: Any, X: Array, y: Array | Codes, weights: Array) -> Any:
@@ -68,6 +68,7 @@ def weight_arguments(model: Any) -> tuple[str, ...]:
 
     The last step of a pipeline is named by ``step__sample_weight``; a search hands its arguments on.
     """
+    from sklearn.base import is_classifier
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.model_selection._search import BaseSearchCV
     from sklearn.pipeline import Pipeline
@@ -85,9 +86,15 @@ def weight_arguments(model: Any) -> tuple[str, ...]:
         return _of_ensemble(model)
     if not has_fit_parameter(model, WEIGHT):
         raise OptionError(
-            f"{type(model).__name__} takes no sample weights, and the formula or the bootstrap has some; {REMEDY}"
+            f"{type(model).__name__} takes no sample weights, and the formula or the bootstrap has some; "
+            + weighted_remedy("classification" if is_classifier(model) else "regression")
         )
     return (WEIGHT,)
+
+
+def weighted_remedy(kind: str) -> str:
+    """What to use where weights are needed: ``kind`` is that of the target."""
+    return f"use one whose fit takes sample_weight, such as {REMEDIES[kind]}"
 
 
 def _of_ensemble(model: Any) -> tuple[str, ...]:

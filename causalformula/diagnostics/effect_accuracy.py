@@ -72,7 +72,7 @@ def effect_accuracy(effect: Array, truth: Array, *, weights: Array | None = None
     told = {"the predicted effects": tau[w > 0], "the true effects": true[w > 0]}
     same = [what for what, x in told.items() if np.ptp(x) <= CONSTANT * np.abs(x).max()]
     a, b = tau - share @ tau, true - share @ true
-    correlation = np.nan if same else float(share @ (a * b) / np.sqrt((share @ a**2) * (share @ b**2)))
+    correlation = np.nan if same else float(np.clip(share @ (a * b) / np.sqrt((share @ a**2) * (share @ b**2)), -1, 1))
     undefined = f"no correlation: {' and '.join(same)} are the same for every row" if same else ""
     return EffectAccuracy(
         float(np.sqrt(share @ error**2)), float(share @ np.abs(error)), float(share @ error), correlation, undefined

@@ -153,10 +153,10 @@ def is_glm(model: Any) -> bool:
     return isinstance(model, str) and model == GLM
 
 
-def refuse_unweighted(learner: Learner) -> None:
+def refuse_unweighted(learner: Learner, kind: str = "classification") -> None:
     """An ``OptionError`` for a learner that sampling weights, or those of a replicate, do not reach."""
     nothing = Features(np.empty((0, 0)), (), np.empty((0, 0)), np.empty(0, dtype=bool))
-    sample_weights.refuse_unweighted(learner.make("classification", nothing, 0))
+    sample_weights.refuse_unweighted(learner.make(kind, nothing, 0))
 
 
 def refuse_kind(learner: Learner, kind: str, option: str) -> None:
@@ -167,8 +167,8 @@ def refuse_kind(learner: Learner, kind: str, option: str) -> None:
         raise without_probabilities(learner.given, option)
     if kind == "regression" and classifies(learner.given):
         raise OptionError(
-            f"{option}={learner.name} is a classifier, and its target is a number; give a regressor, or "
-            "family='binomial' for an outcome of 0 and 1"
+            f"{option}={learner.name} is a classifier, and its target is a number; give a regressor"
+            + (", or family='binomial' for an outcome of 0 and 1" if option != "effect_model" else "")
         )
 
 

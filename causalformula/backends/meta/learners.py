@@ -69,6 +69,7 @@ from causalformula.numerics.arrays import Array
 def meta_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     """The learners of unit effects, and the average effect by the doubly robust score."""
     refuse_offset(frame)
+    options.refuse_kinds(frame)
     target_arm(frame, options)
     if frame.the_treatment.kind is Kind.CONTINUOUS:
         return dose_fit(frame, options, kind)

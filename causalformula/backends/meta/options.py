@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from causalformula.backends.learning.table import GLM, Learner, read_learner
-from causalformula.backends.orthogonal.nuisances import CrossFitOptions
+from causalformula.backends.learning.table import GLM, Learner, read_learner, refuse_kind, refuse_unweighted
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions, outcome_target
+from causalformula.backends.sample_weights import weighted_remedy
+from causalformula.errors import OptionError
+from causalformula.frame.model_frame import ModelFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,19 @@ class MetaOptions(CrossFitOptions):
     @classmethod
     def _learners(cls) -> tuple[str, ...]:
         return ("outcome_model", "treatment_model")
+
+    def refuse_kinds(self, frame: ModelFrame) -> None:
+        """An ``OptionError`` for a learner whose target has classes, or is a number, where it gives the other."""
+        treatment = "classification" if frame.the_treatment.levels else "regression"
+        kinds = {"outcome_model": outcome_target(frame, self)[1], "treatment_model": treatment}
+        for name in self._learners():
+            given = getattr(self, name)
+            try:
+                refuse_kind(read_learner(given, name), kinds.get(name, "regression"), name)
+            except OptionError as error:
+                if given is not self.model:
+                    raise
+                raise OptionError(f"{error}; model= is for all that have none of their own, so add {name}=") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +132,18 @@ class RLearner(EffectOptions):
 family, focal
         As in ``EffectOptions``.
     """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        learner = self.effect_learner
+        try:
+            refuse_unweighted(learner, "regression")
+        except OptionError:
+            raise OptionError(
+                f"effect_model={learner.name} takes no sample weights, and the R-learner weighs each row by the square "
+                f"of its treatment's residual; {weighted_remedy('regression')}, or method='dr_learner', which weighs "
+                "none"
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

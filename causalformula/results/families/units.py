@@ -14,19 +14,20 @@ from causalformula.backends.meta.learners import held_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Predicted, Units
+from causalformula.backends.options import whole
 from causalformula.diagnostics.budget import policy_value
 from causalformula.diagnostics.effect_calibration import calibration_test, effect_groups
 from causalformula.diagnostics.effect_losses import dr_loss, r_loss
 from causalformula.diagnostics.rankings import REPS
 from causalformula.diagnostics.regressed import Measured
 from causalformula.diagnostics.targeting import score_curve
-from causalformula.diagnostics.uplift import outcome_curve
+from causalformula.diagnostics.uplift import OutcomeCurve, outcome_curve
 from causalformula.errors import CapabilityError, DataError, OptionError, asks, counted
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, area_of, worth_of
 from causalformula.results.families.learned import LearnedResult
-from causalformula.results.families.unit_effects import Effects
+from causalformula.results.families.unit_effects import Effects, one_for_all, same_for_all
 from causalformula.results.families.unit_errors import Pair, unit_errors
 
 if TYPE_CHECKING:
@@ -102,9 +103,14 @@ class UnitResult(LearnedResult):
         return tuple((int(item.high.key), int(item.low.key)) for item in compared)
 
     @cached_property
+    def _held_each(self) -> Predicted:
+        """Means and effects of rows that were not learned from, in each repetition (n, repeats, ...)."""
+        return held_predictions(self.call.frame, self._options, self._units)
+
+    @cached_property
     def _held(self) -> Predicted:
-        """Means and effects of rows that were not learned from, over the repetitions."""
-        found = held_predictions(self.call.frame, self._options, self._units)
+        """The same, over the repetitions."""
+        found = self._held_each
         return Predicted(found.means.mean(axis=1), found.effects.mean(axis=1))
 
     def scores(self) -> pd.DataFrame:
@@ -243,25 +249,18 @@ class UnitResult(LearnedResult):
         """
         costs = self.call.frame.numbers(cost) if isinstance(cost, str) else cost
         ranked, words = self._priority(priority)
+        flat = self._flat(ranked)
         found = policy_value(
             self._gamma, ranked, share=share, cost=costs, weights=self._weights, clusters=self._clusters
         )
         labels, numbers = worth_of(found)
         rule = (
-            f"treat the top {100 * found.share:.3g}%"
+            f"treat the top {100 * found.share:.3g}%, by {words}"
             if share is not None
-            else "treat where the effect exceeds the cost"
+            else f"treat where it exceeds the cost, by {words}: {100 * found.share:.3g}% of the population"
         )
-        lines = (f"Rule: {rule} by {words}: {100 * found.share:.3g}% of the population", f"Scores: {SCORES}")
-        return Worth(
-            f"Worth of treating by priority, per head ({self._what})",
-            lines,
-            labels,
-            numbers,
-            self._kind,
-            (),
-            found.share,
-        )
+        title, lines = f"Worth of treating by priority, per head ({self._what})", (f"Rule: {rule}", f"Scores: {SCORES}")
+        return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
 
     @asks
     def calibration(self, groups: int = 5) -> EffectCalibration:
@@ -281,6 +280,7 @@ class UnitResult(LearnedResult):
         Chernozhukov et al. (2018), "Generic machine learning inference". R: ``grf::test_calibration``.
         """
         weights, clusters, effect = self._weights, self._clusters, self._held_effect
+        whole("groups", groups, "groups of two rows or more of like prediction", max(len(effect) // 2, 1))
         found = effect_groups(effect, self._gamma, groups, weights=weights, clusters=clusters)
         y, a, m, e, rows = self._residuals()
         some = None if weights is None else weights[rows]
@@ -291,15 +291,16 @@ class UnitResult(LearnedResult):
         size = len(labels)
         jac = np.vstack([np.eye(size), np.eye(size)[-1] - np.eye(size)[0]])
         numbers = Measured(both, jac @ found.estimated.matrix @ jac.T, np.append(found.estimated.df, found.spread.df))
-        few = (
-            ()
-            if size == groups
-            else (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
-        )
+        labels.append(f"group {size} - group 1")
+        if size == 1:
+            numbers, labels = found.estimated, ["all"]
+        few = self._flat(effect)
+        if size != groups and not few:
+            few = (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
         lines = (f"Groups by {HELD_WORDS}", f"Scores: {SCORES}")
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
-            (*labels, f"group {size} - group 1"), numbers, self._kind, few, found, test,
+            tuple(labels), numbers, self._kind, few, found, test,
         )  # fmt: skip
 
     @asks
@@ -330,8 +331,8 @@ class UnitResult(LearnedResult):
             np.array([part.estimate[0] for part in parts]), np.diag([float(part.matrix[0, 0]) for part in parts]),
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
-        lines = (f"Effects: {HELD_WORDS}",)
-        return Judged(f"Losses of predicted effects ({self._what})", lines, labels, numbers, self._kind)
+        title, lines = f"Losses of predicted effects ({self._what})", (f"Of {HELD_WORDS}",)
+        return Judged(title, lines, labels, numbers, self._kind, self._flat(effect))
 
     # -- what judging reads ----------------------------------------------------------------------------------------
 
@@ -341,7 +342,7 @@ class UnitResult(LearnedResult):
             self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
             seed=seed,
         )  # fmt: skip
-        return self._curve(found, words, f"Scores: {SCORES}")
+        return self._curve(found, words, f"Scores: {SCORES}", self._flat(ranked))
 
     def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
         if not observed:
@@ -361,17 +362,21 @@ class UnitResult(LearnedResult):
             weights=None if weights is None else weights[rows], clusters=None if clusters is None else clusters[rows],
             reps=reps, seed=seed,
         )  # fmt: skip
-        return self._curve(found, words, "Outcomes: as observed, which compares like with like in an experiment only")
+        line = "Outcomes: as observed, which compares like with like in an experiment only"
+        return self._curve(found, words, line, self._flat(ranked[rows]))
 
-    def _curve(self, found: Any, words: str, line: str) -> Curve:
+    def _curve(self, found: Any, words: str, line: str, notes: tuple[str, ...]) -> Curve:
         labels, numbers = area_of(found)
         rows, units = found.size
         drawn = "clusters" if units != rows else "rows"
         label = f"{counted(len(found.draws), 'half-sample')} of {drawn}, seed {found.seed}"
-        title = f"{TITLES[found.kind]} ({self._what})"
+        title = f"{(OBSERVED if isinstance(found, OutcomeCurve) else TITLES)[found.kind]} ({self._what})"
         unit = "" if self.call.frame.outcome is None else self.call.frame.outcome.name
         label = label if len(found.draws) else "none, as reps=0"
-        return Curve(title, (f"Priority: {words}", line), labels, numbers, label, (), found, unit)
+        lacking = int(np.isnan(found.draws[:, 0]).sum())
+        if lacking:
+            notes = (*notes, f"no standard errors, as {counted(lacking, 'half-sample')} of {len(found.draws)} lack an arm")
+        return Curve(title, (f"Priority: {words}", line), labels, numbers, label, notes, found, unit)
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
         """What units are ranked by, and what that is in words."""
@@ -401,12 +406,32 @@ class UnitResult(LearnedResult):
         ((high, low),) = self._pair_of("judging effects")
         return self._units.scores[:, high] - self._units.scores[:, low]
 
-    @property
+    @cached_property
     def _held_effect(self) -> Array:
+        """Held-out effects; their mean where each fold has one for all, as what differs between folds is chance."""
+        found = self._held_effects.mean(axis=1)
+        return np.full(len(found), found.mean()) if self._one_effect else found
+
+    @property
+    def _held_effects(self) -> Array:
         if not self._pairs:
-            return self._held.effects[:, 0]
+            return self._held_each.effects[:, :, 0]
         ((high, low),) = self._pair_of("judging effects")
-        return self._held.means[:, high] - self._held.means[:, low]
+        return self._held_each.means[:, :, high] - self._held_each.means[:, :, low]
+
+    @cached_property
+    def _one_effect(self) -> bool:
+        """Whether the learners without a fold predict one effect for it, all of them."""
+        tau, folds = self._held_effects, self._units.folds
+        parts = [tau[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
+        return all(same_for_all(part) for part in parts if len(part))
+
+    def _flat(self, ranked: Array) -> tuple[str, ...]:
+        """A note where nobody is ranked before another."""
+        if not same_for_all(ranked):
+            return ()
+        why = one_for_all(self) if ranked is self._held_effect else "the priority is the same for all rows"
+        return (f"nobody is ranked: {why}",)
 
     def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:
         """Outcome, arm, their predictions from the covariates alone, and rows, of the two arms compared."""
@@ -452,6 +477,10 @@ class UnitResult(LearnedResult):
 
 
 HELD_WORDS = "effects predicted for rows that were not learned from"
+OBSERVED = {
+    "uplift": "Uplift of observed outcomes: effect among the top share, times that share",
+    "qini": "Qini of observed outcomes: gain of treating the top share, per head",
+}
 TITLES = {
     "toc": "Targeting operator characteristic: effect among the top share above that of all",
     "uplift": "Uplift: effect among the top share",
