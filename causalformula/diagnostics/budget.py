@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.diagnostics.rankings import Ranking
 from causalformula.diagnostics.regressed import Measured, mean_of, numbers, sample_weights
+from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array, Codes
 
 

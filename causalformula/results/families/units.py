@@ -82,6 +82,9 @@ class UnitResult(LearnedResult):
         index = surfaces.index if new else self.call.frame.index
         return Effects(self, units.predict(some), complete, index, self._pairs, errors, new)
 
+    def _unanswered(self) -> set[str]:
+        return super()._unanswered() - {"effects"}
+
     @property
     def _units(self) -> Units | DoseUnits:
         found = self.fit.units
@@ -255,11 +258,12 @@ class UnitResult(LearnedResult):
         )
         labels, numbers = worth_of(found)
         rule = (
-            f"treat the top {100 * found.share:.3g}%, by {words}"
+            f"treat the top {100 * found.share:.3g}%"
             if share is not None
-            else f"treat where it exceeds the cost, by {words}: {100 * found.share:.3g}% of the population"
+            else f"treat where the priority exceeds the cost, {100 * found.share:.3g}% of the population"
         )
-        title, lines = f"Worth of treating by priority, per head ({self._what})", (f"Rule: {rule}", f"Scores: {SCORES}")
+        title = f"Worth of treating by priority, per head ({self._what})"
+        lines = (f"Priority: {words}", f"Rule: {rule}", f"Scores: {SCORES}")
         return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
 
     @asks
@@ -332,7 +336,7 @@ class UnitResult(LearnedResult):
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
         title, lines = f"Losses of predicted effects ({self._what})", (f"Of {HELD_WORDS}",)
-        return Judged(title, lines, labels, numbers, self._kind, self._flat(effect))
+        return Judged(title, lines, labels, numbers, self._kind, self._flat(effect, ""))
 
     # -- what judging reads ----------------------------------------------------------------------------------------
 
@@ -363,7 +367,7 @@ class UnitResult(LearnedResult):
             reps=reps, seed=seed,
         )  # fmt: skip
         line = "Outcomes: as observed, which compares like with like in an experiment only"
-        return self._curve(found, words, line, self._flat(ranked[rows]))
+        return self._curve(found, words, line, self._flat(ranked))
 
     def _curve(self, found: Any, words: str, line: str, notes: tuple[str, ...]) -> Curve:
         labels, numbers = area_of(found)
@@ -426,12 +430,12 @@ class UnitResult(LearnedResult):
         parts = [tau[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
         return all(same_for_all(part) for part in parts if len(part))
 
-    def _flat(self, ranked: Array) -> tuple[str, ...]:
-        """A note where nobody is ranked before another."""
+    def _flat(self, ranked: Array, so: str = "nobody is ranked: ") -> tuple[str, ...]:
+        """A note where nobody is ranked before another, and why."""
         if not same_for_all(ranked):
             return ()
         why = one_for_all(self) if ranked is self._held_effect else "the priority is the same for all rows"
-        return (f"nobody is ranked: {why}",)
+        return (f"{so}{why}",)
 
     def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:
         """Outcome, arm, their predictions from the covariates alone, and rows, of the two arms compared."""
