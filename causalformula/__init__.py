@@ -11,6 +11,7 @@
 - ``cf.lm`` and ``cf.glm`` are R's regressions; ``cf.anova``, ``cf.waldtest``, ``cf.bptest`` and others test them.
 - ``cf.stack``, ``cf.table`` and ``cf.adjust_pvalues`` take several fits together.
 - ``cf.IPW``, ``cf.Ebal``, ... hold a method's options, ``cf.Bootstrap``, ``cf.Cluster``, ... say which covariance.
+- ``cf.EffectEstimator`` is a fit of unit effects for scikit-learn, ``cf.scores`` are its scorers.
 - ``cf.datasets`` are example data, ``cf.plots`` pictures of arrays; a fit and a design have ``plot()``.
 
 ``dir(cf)`` lists all names, ``help(cf.fit)`` explains one, and ``causalformula methods`` in a shell lists the methods.
@@ -28,15 +29,17 @@ __version__ = "0.1.0"
 
 # The names stand in ``__init__.pyi``, where type checkers read them, and are loaded when they are first used: a script
 # pays only for what it calls.
-_load, _names, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, _names, _public = lazy_loader.attach_stub(__name__, __file__)
+# ``import *`` loads all that is named here, and with this class scikit-learn, whose estimators it is one of.
+__all__ = [name for name in _public if name != "EffectEstimator"]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
-    if name not in __all__:
+    if name not in _public:
         from causalformula.errors import did_you_mean
 
-        raise AttributeError(f"module 'causalformula' has no attribute {name!r}{did_you_mean(name, __all__)}")
+        raise AttributeError(f"module 'causalformula' has no attribute {name!r}{did_you_mean(name, _public)}")
     return _load(name)
 
 

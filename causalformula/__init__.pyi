@@ -1,6 +1,6 @@
 # The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
 # first used (which takes relative imports only).
-from . import datasets, plots
+from . import datasets, plots, scores
 from .backends.did import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
@@ -25,6 +25,7 @@ from .errors import (
     IdentificationError,
     OptionError,
 )
+from .estimators.effects import EffectEstimator as EffectEstimator
 from .frame.matrix import model_matrix
 from .inference.requests import (
     HAC,
@@ -140,6 +141,7 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "scores",
     "stack",
     "table",
     "waldtest",

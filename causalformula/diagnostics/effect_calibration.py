@@ -32,6 +32,8 @@ class EffectGroups:
         Weighted means of the doubly robust scores (G,).
     spread : Measured
         The estimate of the last group less that of the first.
+    share : ndarray (G,)
+        Of the weight.
     """
 
     group: Codes
@@ -39,6 +41,20 @@ class EffectGroups:
     predicted: Array
     estimated: Measured
     spread: Measured
+    share: Array
+
+    @property
+    def error(self) -> float:
+        """Mean squared calibration error: of predicted against estimated, less what the estimates' own errors add.
+
+        Unbiased, and so below 0 by chance where predictions are calibrated; NaN where a group is a single row.
+
+        References
+        ----------
+        Xu, Y. and Yadlowsky, S. (2022), Calibration error for heterogeneous treatment effects, AISTATS 25, 9280-9303.
+        """
+        off = (self.predicted - self.estimated.estimate) ** 2 - np.diag(self.estimated.matrix)
+        return float(self.share @ off)
 
 
 def effect_groups(
@@ -100,7 +116,8 @@ def effect_groups(
     contrast = np.zeros((1, count))
     contrast[0, -1] += 1
     contrast[0, 0] -= 1
-    return EffectGroups(group, np.bincount(group[used], minlength=count), predicted, estimated, estimated.map(contrast))
+    rows = np.bincount(group[used], minlength=count)
+    return EffectGroups(group, rows, predicted, estimated, estimated.map(contrast), sizes / sizes.sum())
 
 
 def _grouped(ranking: Ranking, groups: int) -> Codes:

@@ -25,6 +25,10 @@ INSIDE_FUNCTIONS = {
         "causalformula.backends.learning.table",
         "causalformula.backends.learning.own",
     ): "its classes derive from scikit-learn's, which is imported only where something is learned",
+    (
+        "causalformula.scores.held_out",
+        "causalformula.estimators.effects",
+    ): "its class derives from scikit-learn's, which is imported only where something is scored",
 }
 # Folders of results, the lower first; the modules beside them are the faces, which use all of them.
 RESULTS = ("text", "reading", "models", "designs", "effects", "checks", "joint", "families")

@@ -34,6 +34,9 @@ def members(path, value):
     for name in (name for name in dir(value) if not name.startswith("_") and name not in fields):
         found = inspect.getattr_static(value, name)
         found = found.__func__ if isinstance(found, staticmethod | classmethod) else found
+        own = inspect.getmodule(found.fget if isinstance(found, property) else found)
+        if own is not None and own.__name__.startswith("sklearn"):  # documented there
+            continue
         if inspect.isfunction(found) or isinstance(found, property):
             yield f"{path}.{name}", found
 

@@ -41,10 +41,18 @@ def test_the_package_loads_nothing_but_its_loader():
     assert foreign == {"lazy_loader"}
 
 
-@pytest.mark.parametrize("statement", ["import causalformula", "from causalformula import *"])
+LIGHT = ("import causalformula", "from causalformula import *", "import causalformula as cf; cf.scores.r_loss")
+
+
+@pytest.mark.parametrize("statement", LIGHT)
 def test_no_heavy_library_is_loaded(statement):
     heavy = sorted(name for name in loaded(statement) if name.split(".")[0] in HEAVY)
     assert not heavy, f"{statement} loads {heavy[:5]}"
+
+
+def test_a_star_leaves_out_what_is_of_another_library_alone():
+    names = set(dir(causalformula)) - set(causalformula.__all__)
+    assert {name for name in names if not name.startswith("_")} == {"EffectEstimator"}
 
 
 def test_formulaic_is_loaded_by_the_first_factor():

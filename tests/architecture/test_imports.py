@@ -21,6 +21,8 @@ LAYERS = (
     "plots",
     "results",
     "verbs",
+    "estimators",
+    "scores",
     "cli",
 )
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}

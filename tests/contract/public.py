@@ -17,6 +17,9 @@ def described(name: str, value: Any) -> Iterator[str]:
     if inspect.isclass(value):
         yield f"{name}{signature(value)}"
         for member in sorted(dir(value)):
+            owner = next((each for each in value.__mro__ if member in vars(each)), value)
+            if owner.__module__.startswith("sklearn"):  # which has other members in other releases
+                continue
             if not member.startswith("_") and not issubclass(value, Exception):
                 found = inspect.getattr_static(value, member)
                 yield f"{name}.{member}{signature(getattr(value, member)) if callable(found) else ''}"
@@ -38,7 +41,7 @@ def signature(value: Any) -> str:
 
 def public() -> list[str]:
     """All of them: what the package names, and the classes of its results."""
-    named = {name: getattr(cf, name) for name in sorted(cf.__all__)}
+    named = {name: getattr(cf, name) for name in dir(cf) if not name.startswith("_")}
     return [line for name, value in sorted(named.items()) for line in described(name, value)]
 
 

@@ -37,6 +37,7 @@ def test_groups_by_hand():
     np.testing.assert_allclose(found.estimated.std_error, [1, 1])  # sd / sqrt(n)
     assert found.spread.estimate == pytest.approx([6])
     assert found.spread.std_error == pytest.approx([np.sqrt(2)])
+    assert found.error == pytest.approx(((0.5**2 - 1) + (3.5**2 - 1)) / 2)
     low, high = found.estimated.limits(0.95)
     np.testing.assert_allclose((high - low) / 2, 4.302652729911275)  # qt(0.975, 2)
 
@@ -54,6 +55,19 @@ def test_groups_are_of_like_weight():
     found = effect_groups(np.arange(5.0), np.arange(5.0), 2, weights=weights)
     np.testing.assert_array_equal(found.group, [0, 1, 1, 1, -1])
     np.testing.assert_allclose(found.predicted, [0, 2])
+    np.testing.assert_allclose(found.share, [0.5, 0.5])
+
+
+def test_the_calibration_error_is_unbiased():
+    rng = np.random.default_rng(8)
+    effect = rng.normal(size=200)
+    right, wrong = np.empty(400), np.empty(400)
+    for k in range(400):
+        scores = effect + 3 * rng.normal(size=200)
+        right[k], wrong[k] = effect_groups(effect, scores).error, effect_groups(effect, scores + 0.5).error
+    for found, true in ((right, 0.0), (wrong, 0.25)):
+        assert abs(found.mean() - true) < 3 * found.std() / 20
+    assert np.isnan(effect_groups(np.arange(3.0), np.arange(3.0), 3).error)  # a single row has no error to tell
 
 
 def test_singleton_clusters_are_rows(study):

@@ -74,6 +74,7 @@ def _others() -> dict[str, Any]:
 
 MADE = _made()
 OTHERS = _others()
+ESTIMATOR = cf.EffectEstimator(F).fit(DATA)
 # Valid calls: what is given beside the argument in question.
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "adjust_pvalues": {"fits": [MADE["Result"]]},
@@ -91,6 +92,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "model_matrix": {"formula": "~ x", "data": DATA},
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
+    **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
+    "scores.scorer": {"score": "r_loss"},
     "stack": {"fits": [MADE["Result"]]},
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
@@ -144,6 +147,8 @@ SENSE: dict[str, tuple[str, ...]] = {
     "rename": ("mapping", "function"),
     "glance": ("empty list",),
     "Design.summary.top": ("huge",),
+    "scorer.formula": ("text", "empty text"),
+    "pehe.truth": ("text", "empty text"),
 }
 # Where None asks for nothing, though it is not the default.
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}

@@ -25,6 +25,7 @@ from causalformula.diagnostics.uplift import OutcomeCurve, outcome_curve
 from causalformula.errors import CapabilityError, DataError, OptionError, asks, counted
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.results.families.faces import face_of
 from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, area_of, worth_of
 from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.unit_effects import Effects, one_for_all, same_for_all
@@ -32,7 +33,10 @@ from causalformula.results.families.unit_errors import Pair, unit_errors
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.base import BaseEstimator
 
+# By name, as it fits: it stands above the verbs.
+ESTIMATOR = "causalformula.estimators.effects:estimator_of"
 SCORES = "doubly robust scores of cross-fitted nuisances"
 
 
@@ -130,6 +134,17 @@ class UnitResult(LearnedResult):
         found = {f"{levels[high]} - {levels[low]}": G[:, high] - G[:, low] for high, low in self._pairs}
         found = found or {self.answer.labels[0].contrast: G[:, 0]}
         return pd.DataFrame(found, index=self.call.frame.index)
+
+    def as_estimator(self) -> BaseEstimator:
+        """The fit as a scikit-learn estimator, which predicts effects, and can be cloned, searched and scored.
+
+        Returns
+        -------
+        EffectEstimator
+            Fitted: its ``result_`` is this fit, and nothing is fitted anew.
+        """
+        found: BaseEstimator = face_of(ESTIMATOR)(self)
+        return found
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
@@ -267,13 +282,15 @@ class UnitResult(LearnedResult):
         return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
 
     @asks
-    def calibration(self, groups: int = 5) -> EffectCalibration:
+    def calibration(self, groups: int = 5, *, effects: Any = None) -> EffectCalibration:
         """Whether units with larger predicted effects have larger effects: groups of like prediction, and grf's test.
 
         Parameters
         ----------
         groups : int
             Of as many rows each; fewer where predictions are the same.
+        effects : Effects, str or array, optional
+            Those judged, as in ``losses``.
 
         Returns
         -------
@@ -283,7 +300,7 @@ class UnitResult(LearnedResult):
         ----------
         Chernozhukov et al. (2018), "Generic machine learning inference". R: ``grf::test_calibration``.
         """
-        weights, clusters, effect = self._weights, self._clusters, self._held_effect
+        weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
         whole("groups", groups, "groups of two rows or more of like prediction", max(len(effect) // 2, 1))
         found = effect_groups(effect, self._gamma, groups, weights=weights, clusters=clusters)
         y, a, m, e, rows = self._residuals()
@@ -301,15 +318,21 @@ class UnitResult(LearnedResult):
         few = self._flat(effect)
         if size != groups and not few:
             few = (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
-        lines = (f"Groups by {HELD_WORDS}", f"Scores: {SCORES}")
+        lines = (f"Groups by {words}", f"Scores: {SCORES}")
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
             tuple(labels), numbers, self._kind, few, found, test,
         )  # fmt: skip
 
     @asks
-    def losses(self) -> Judged:
+    def losses(self, effects: Any = None) -> Judged:
         """Losses of the predicted effects that need no true ones, beside those of one effect for all.
+
+        Parameters
+        ----------
+        effects : Effects, str or array, optional
+            Others to be judged by this fit's nuisances: those of another learner that was fitted to other rows, a
+            column of the data, or numbers; by default the effects predicted for rows that were not learned from.
 
         Returns
         -------
@@ -322,7 +345,7 @@ class UnitResult(LearnedResult):
         Nie and Wager (2021); Kennedy (2023).
         """
         y, a, m, e, rows = self._residuals()
-        weights, clusters, effect = self._weights, self._clusters, self._held_effect
+        weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
         some = None if weights is None else weights[rows]
         cut = None if clusters is None else clusters[rows]
         found = {
@@ -335,7 +358,7 @@ class UnitResult(LearnedResult):
             np.array([part.estimate[0] for part in parts]), np.diag([float(part.matrix[0, 0]) for part in parts]),
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
-        title, lines = f"Losses of predicted effects ({self._what})", (f"Of {HELD_WORDS}",)
+        title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}",)
         return Judged(title, lines, labels, numbers, self._kind, self._flat(effect, ""))
 
     # -- what judging reads ----------------------------------------------------------------------------------------
@@ -389,14 +412,21 @@ class UnitResult(LearnedResult):
         frame = self.call.frame
         if isinstance(priority, str):
             return frame.numbers(priority), priority
-        if isinstance(priority, Effects):
-            return np.asarray(priority.effect), "given effects"
-        values = np.asarray(priority, dtype=float)
+        words = "given effects" if isinstance(priority, Effects) else "given numbers"
+        try:
+            values = np.asarray(priority, dtype=float)
+        except (TypeError, ValueError):
+            raise DataError("units are ranked and judged by numbers, one for each row, or by a column's name") from None
         if values.shape == (frame.table.n,):
             values = values[frame.rows]
         if values.shape != (frame.n,):
-            raise DataError(f"priority= has the shape {values.shape}, and there are {counted(frame.n, 'row')}")
-        return values, "given numbers"
+            raise DataError(f"{words} have the shape {values.shape}, and there are {counted(frame.n, 'row')}")
+        return values, words
+
+    def _judged(self, effects: Any) -> tuple[Array, str]:
+        """Effects that are judged, of the one contrast there is, and what they are in words."""
+        self._pair_of("judging effects")
+        return self._priority(effects)
 
     def _pair_of(self, verb: str) -> tuple[Pair]:
         if len(self._pairs) > 1:
@@ -434,7 +464,8 @@ class UnitResult(LearnedResult):
         """A note where nobody is ranked before another, and why."""
         if not same_for_all(ranked):
             return ()
-        why = one_for_all(self) if ranked is self._held_effect else "the priority is the same for all rows"
+        what = "priority is" if so else "effects are"
+        why = one_for_all(self) if ranked is self._held_effect else f"the {what} the same for all rows"
         return (f"{so}{why}",)
 
     def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:

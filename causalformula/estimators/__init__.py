@@ -1,0 +1,1 @@
+"""Fits as estimators of scikit-learn: what pipelines, searches and cross-validation take."""
