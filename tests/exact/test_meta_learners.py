@@ -275,6 +275,16 @@ def test_weights_count_rows(data, method):
     assert_allclose(fit.estimate, plain.estimate, rtol=1e-7)
 
 
+def test_a_shift_of_the_outcome_changes_nothing_where_propensities_are_bounded(data):
+    formula = "y ~ treat(m) + adjust(x + z)"
+    fits = [
+        cf.fit(formula, table, "x_learner", bounds=(0.3, 0.8), folds="f")
+        for table in (data, data.assign(y=data["y"] + 100))
+    ]
+    assert_allclose(fits[0].params, fits[1].params, rtol=1e-8)
+    assert_allclose(fits[0].effects().predicted.means + 100, fits[1].effects().predicted.means, rtol=1e-10)
+
+
 # -- what a fit is -------------------------------------------------------------------------------------------------
 
 

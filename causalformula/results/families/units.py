@@ -87,7 +87,7 @@ class UnitResult(LearnedResult):
         return Effects(self, units.predict(some), complete, index, self._pairs, errors, new)
 
     def _unanswered(self) -> set[str]:
-        return super()._unanswered() - {"effects"}
+        return super()._unanswered() - {"effects"} | ({"means"} if isinstance(self.fit.units, DoseUnits) else set())
 
     @property
     def _units(self) -> Units | DoseUnits:
