@@ -13,7 +13,15 @@ from sklearn.neighbors import KNeighborsRegressor
 
 import causalformula as cf
 from tests.coverage.test_doubly_robust import SQUARES, told, twisted, unbiased
-from tests.coverage.test_weighting import FORMULA, confounded_linear, covered, heterogeneous, simulated, truth, within_error
+from tests.coverage.test_weighting import (
+    FORMULA,
+    confounded_linear,
+    covered,
+    heterogeneous,
+    simulated,
+    truth,
+    within_error,
+)
 
 DESIGNS = [(confounded_linear, {}), (heterogeneous, {}), (twisted, {**SQUARES, "effect_model": LinearRegression()})]
 AT_LENGTH = pytest.mark.slow
@@ -57,7 +65,7 @@ def unit_coverage(method, formula, reps, n, seed=1):
     rng, inside = np.random.default_rng(seed), []
     for _ in range(reps):
         limits = cf.fit(formula, heterogeneous(rng, n)[0], method, folds=2).effects(AT).confint().to_numpy()
-        inside.append((limits[:, 0] <= TRUE) & (TRUE <= limits[:, 1]))
+        inside.append((limits[:, 0] <= TRUE) & (limits[:, 1] >= TRUE))
     return np.mean(inside, axis=0)
 
 

@@ -96,7 +96,10 @@ def test_probabilities_have_them_by_the_gradient(data, method):
         designs, ends, rows = [X[own] for own in inside], [(0, X), (1, X)], inside
     fits = [sm.GLM(d[own], Z, sm.families.Binomial()).fit(tol=1e-14) for own, Z in zip(rows, designs, strict=True)]
     meat = [Z * (d[own] - fit.fittedvalues)[:, None] for own, Z, fit in zip(rows, designs, fits, strict=True)]
-    bread = [np.linalg.inv((Z.T * (fit.fittedvalues * (1 - fit.fittedvalues))) @ Z) for Z, fit in zip(designs, fits)]
+    bread = [
+        np.linalg.inv((Z.T * (fit.fittedvalues * (1 - fit.fittedvalues))) @ Z)
+        for Z, fit in zip(designs, fits, strict=True)
+    ]
 
     def effect(coefs):
         low, high = (1 / (1 + np.exp(-Z @ coefs[j])) for j, Z in ends)
@@ -105,8 +108,14 @@ def test_probabilities_have_them_by_the_gradient(data, method):
     expected, h = np.zeros(len(d)), 1e-5
     for j, fit in enumerate(fits):
         V = bread[j] @ (meat[j].T @ meat[j]) @ bread[j]
-        moved = [[f.params + (sign * h * step if f is fit else 0) for f in fits] for step in np.eye(len(V)) for sign in (1, -1)]
-        J = np.column_stack([(effect(up) - effect(down)) / (2 * h) for up, down in zip(moved[::2], moved[1::2])])
+        moved = [
+            [f.params + (sign * h * step if f is fit else 0) for f in fits]
+            for step in np.eye(len(V))
+            for sign in (1, -1)
+        ]
+        J = np.column_stack(
+            [(effect(up) - effect(down)) / (2 * h) for up, down in zip(moved[::2], moved[1::2], strict=True)]
+        )
         expected += spread(J, V) ** 2
     formula = (M if method == "s_learner" else F).replace("y", "d", 1)
     found = cf.fit(formula, data, method, family="binomial").effects(vcov="HC0").to_frame()
@@ -117,7 +126,9 @@ def test_probabilities_have_them_by_the_gradient(data, method):
 def test_several_levels_share_the_first(data):
     formula = "y ~ treat(m) + adjust(x + z)"
     X, y, m = arms(data)[0], data["y"].to_numpy(), data["m"].to_numpy()
-    variances = [spread(X, sm.OLS(y[m == level], X[m == level]).fit(cov_type="HC3").cov_params()) ** 2 for level in "pqr"]
+    variances = [
+        spread(X, sm.OLS(y[m == level], X[m == level]).fit(cov_type="HC3").cov_params()) ** 2 for level in "pqr"
+    ]
     found = cf.fit(formula, data, "t_learner").effects().to_frame()
     assert_allclose(found["std.error r - p"], np.sqrt(variances[0] + variances[2]), rtol=1e-8)
     pairs = cf.fit(formula, data, "t_learner", contrast="pairwise").effects().to_frame()
@@ -167,7 +178,9 @@ def test_others_are_refused(data):
         "vcov='HC3': theory has no standard errors for effects of units by the DR-learner of glm, only by an S- or "
         "T-learner of two glms; vcov='bootstrap' refits it on resamples"
     )
-    with pytest.raises(CapabilityError, match=r"^vcov='jackknife' is not offered for effects of units; use 'bootstrap'"):
+    with pytest.raises(
+        CapabilityError, match=r"^vcov='jackknife' is not offered for effects of units; use 'bootstrap'"
+    ):
         linear.effects(vcov="jackknife")
     with pytest.raises(CapabilityError, match="kind='bca' needs an influence, which effects of units have not"):
         fit.effects(vcov=cf.Bootstrap(reps=10, kind="bca"))

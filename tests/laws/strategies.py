@@ -51,7 +51,7 @@ class Needs:
 
 
 # Few folds, as every law refits a learner many times; and bounds, as half a small sample says little of propensities.
-CROSS_FITTED = Needs(options=dict.fromkeys(("ATE", "ATT", "ATC"), {"folds": 2, "bounds": 0.15}))
+CROSS_FITTED = Needs(options={key: {"folds": 2, "bounds": 0.15} for key in ("ATE", "ATT", "ATC")})
 # Facts of single methods; of all others any question can be asked.
 NEEDS = {
     **dict.fromkeys(("t_learner", "x_learner", "r_learner", "dr_learner"), CROSS_FITTED),

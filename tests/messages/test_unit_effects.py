@@ -80,7 +80,14 @@ def test_a_dose(data):
 def test_several_contrasts_where_one_is_needed(data):
     several = cf.fit("y ~ treat(m) + adjust(x)", data, "t_learner")
     asked = {
-        "judging effects": [several.toc, several.rate, several.qini, several.value, several.calibration, several.losses],
+        "judging effects": [
+            several.toc,
+            several.rate,
+            several.qini,
+            several.value,
+            several.calibration,
+            several.losses,
+        ],
         "qini(observed=True)": [lambda: several.qini(observed=True)],
         "score()": [lambda: several.effects().score("tau")],
         "plot()": [lambda: several.effects().plot()],
@@ -108,9 +115,7 @@ def test_an_arm_with_a_constant_outcome(data, family, outcome):
 
 def test_what_a_model_of_effects_must_be(data):
     text = refused(lambda: cf.fit(F, data, "dr_learner", effect_model=RandomForestClassifier()), cf.OptionError)
-    assert text == (
-        "effect_model=RandomForestClassifier is a classifier, and its target is a number; give a regressor"
-    )
+    assert text == ("effect_model=RandomForestClassifier is a classifier, and its target is a number; give a regressor")
     for options in ({"effect_model": KNeighborsRegressor()}, {"effect_model": "knn"}):
         name = "knn" if options["effect_model"] == "knn" else "KNeighborsRegressor"
         assert refused(lambda o=options: cf.fit(F, data, "r_learner", **o), cf.OptionError) == (
@@ -217,4 +222,6 @@ def test_predictions_of_rows_held_out_have_no_standard_errors(data, fit):
 
 def test_learners_are_named_in_the_print(data):
     fit = cf.fit(F, data, "x_learner", outcome_model=LinearRegression(), effect_model="ridge")
-    assert "Method: X-learner (LinearRegression and glm and ridge); predicted by learners of all rows" in str(fit.effects())
+    assert "Method: X-learner (LinearRegression and glm and ridge); predicted by learners of all rows" in str(
+        fit.effects()
+    )

@@ -171,7 +171,9 @@ class Effects(Paged):
             Where theory has none for these learners, and no refits were asked for.
         """
         if self.held:
-            raise CapabilityError("there are no intervals for predictions of rows held out; effects() has those of units")
+            raise CapabilityError(
+                "there are no intervals for predictions of rows held out; effects() has those of units"
+            )
         if self.errors is None:
             raise CapabilityError(
                 f"theory has no intervals for effects of units by this {self.fit.fit.units.kind.name}; "

@@ -402,7 +402,10 @@ class UnitResult(LearnedResult):
         label = label if len(found.draws) else "none, as reps=0"
         lacking = int(np.isnan(found.draws[:, 0]).sum())
         if lacking:
-            notes = (*notes, f"no standard errors, as {counted(lacking, 'half-sample')} of {len(found.draws)} lack an arm")
+            notes = (
+                *notes,
+                f"no standard errors, as {counted(lacking, 'half-sample')} of {len(found.draws)} lack an arm",
+            )
         return Curve(title, (f"Priority: {words}", line), labels, numbers, label, notes, found, unit)
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
