@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
     from causalformula.backends.matching.options import CEM, Exact, Nearest
+    from causalformula.backends.meta.options import MetaOptions
     from causalformula.backends.subclass import Subclass
     from causalformula.backends.weighting.ipw import IPW
     from causalformula.numerics.families import Family
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from causalformula.results.families.learned import LearnedResult
     from causalformula.results.families.matching import MatchedDesign, MatchedResult
     from causalformula.results.families.subclass import SubclassResult
+    from causalformula.results.families.units import UnitResult
 
     AnyMethod: TypeAlias = Method | str | Options | type[Options]
     SubclassMethod: TypeAlias = Literal["subclass", "stratification"] | Subclass | type[Subclass]
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
     LearnedOptions: TypeAlias = AIPW | TMLE | IPW | type[AIPW] | type[TMLE] | type[IPW]
+    UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
+    UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]
     LearnedMethod: TypeAlias = Literal["aipw", "tmle", "ipw", "weighting"] | LearnedOptions
 
 
@@ -128,6 +132,14 @@ def fit(
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
 ) -> DMLResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: UnitMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+) -> UnitResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,

@@ -136,6 +136,9 @@ def cells_of(found: Measured, labels: Sequence[str], level: float, p_value: Arra
     return effect_cells(table, labels, statistic="z" if np.isinf(found.df).all() else "t", level=level)
 
 
+SHORT = {"toc": "TOC", "qini": "Qini", "uplift": "Uplift", "gain": "Gain"}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Curve(Judged):
     """A curve over the share that is treated, those of the highest priority first, and its area.
@@ -200,9 +203,8 @@ class Curve(Judged):
         -------
         Axes
         """
-        return pictures.curves(
-            {self.labels[0].split(":")[0]: self._curve}, ax, level=level, unit=self.unit, perfect=perfect
-        )
+        curve = self._curve
+        return pictures.curves({SHORT[curve.kind]: curve}, ax, level=level, unit=self.unit, perfect=perfect)
 
 
 def area_of(curve: TargetingCurve) -> tuple[tuple[str, ...], Measured]:

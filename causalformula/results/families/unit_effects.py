@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.backends.meta.kinds import S_LEARNER
 from causalformula.backends.meta.units import Predicted
 from causalformula.backends.target import target_weights
-from causalformula.diagnostics.effect_accuracy import CONSTANT, effect_accuracy
+from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
 from causalformula.errors import CapabilityError, DataError, OptionError, asks, choose, counted
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 KINDS = ("histogram", "sorted", "truth", "modifier")
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-
-
-def same_for_all(effect: Array) -> bool:
-    """Whether effects are one number, but for rounding."""
-    return len(effect) > 0 and float(np.ptp(effect)) <= CONSTANT * float(np.abs(effect).max())
 
 
 def one_for_all(fit: LearnedResult) -> str:

@@ -16,6 +16,7 @@ from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Predicted, Units
 from causalformula.backends.options import whole
 from causalformula.diagnostics.budget import policy_value
+from causalformula.diagnostics.effect_accuracy import same_for_all
 from causalformula.diagnostics.effect_calibration import calibration_test, effect_groups
 from causalformula.diagnostics.effect_losses import dr_loss, r_loss
 from causalformula.diagnostics.rankings import REPS
@@ -28,7 +29,7 @@ from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.families.faces import face_of
 from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, area_of, worth_of
 from causalformula.results.families.learned import LearnedResult
-from causalformula.results.families.unit_effects import Effects, one_for_all, same_for_all
+from causalformula.results.families.unit_effects import Effects, one_for_all
 from causalformula.results.families.unit_errors import Pair, unit_errors
 
 if TYPE_CHECKING:
