@@ -232,18 +232,27 @@ SPOKEN = {"TRUE": True, "True": True, "FALSE": False, "False": False, "NULL": No
 def literal(text: str) -> Any:
     """A value as JSON writes it (``2``, ``true``, ``"a"``, ``[1, 2]``, ``null``) or as R and Python do, else the text.
 
-    Lists become tuples.
+    Lists become tuples: ``[0.1, 0.9]``, ``(0.1, 0.9)``, and of numbers ``0.1,0.9`` too.
     """
     if text in SPOKEN:
         return SPOKEN[text]
     try:
         value = json.loads(text)
     except ValueError:
-        try:
-            return float(text)  # .95 and Inf, which JSON does not know
-        except ValueError:
-            return text
+        return _unquoted(text)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _unquoted(text: str) -> Any:
+    """What JSON does not know: ``.95`` and ``Inf``, lists without its brackets or quotes, text."""
+    try:
+        return float(text)
+    except ValueError:
+        enclosed = text[:1] + text[-1:] in ("()", "[]")
+    if "," not in text:
+        return text
+    values = tuple(literal(part.strip()) for part in (text[1:-1] if enclosed else text).rstrip(", ").split(","))
+    return values if enclosed or all(isinstance(value, int | float) for value in values) else text
 
 
 def contrast(text: str) -> Any:
@@ -407,7 +416,8 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     _data_flags(command)
     add("--method", help="how to answer: see 'causalformula methods'")
     _question_flags(command)
-    add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
+    told = "an option of the method, as in ratio=2 or bounds=0.1,0.9; may be repeated"
+    add("--option", metavar="K=V", action="append", default=[], help=told)
     _output_flags(command)
 
 

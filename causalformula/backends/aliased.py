@@ -14,7 +14,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import many_levels
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 
 
 def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatrix, gradients: Array) -> None:
@@ -45,11 +45,19 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
 
 def dropped_terms(model: FittedRegression, which: str = "outcome model") -> tuple[str, ...]:
     """A note that names the columns that a model leaves out, so that nothing is dropped in silence."""
-    dropped = np.setdiff1d(np.arange(len(model.names)), model.kept)
-    if not len(dropped):
+    return told_left_out(*left_out(model.names, model.kept, model.lengths), which)
+
+
+def left_out(names: Sequence[str], kept: Codes, lengths: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns that a model leaves out: combinations of others, and those that are the same in every row."""
+    dropped = np.setdiff1d(np.arange(len(names)), kept)
+    return tuple(names[j] for j in dropped if lengths[j] != 0), tuple(names[j] for j in dropped if lengths[j] == 0)
+
+
+def told_left_out(others: Sequence[str], empty: Sequence[str], which: str) -> tuple[str, ...]:
+    """The note that names columns of both kinds; none where there are none."""
+    if not others and not empty:
         return ()
-    empty = [model.names[j] for j in dropped if model.lengths[j] == 0]
-    others = [model.names[j] for j in dropped if model.lengths[j] != 0]
     parts = [f"{some(others)}, a combination of terms before {'it' if len(others) == 1 else 'them'}"] if others else []
     parts += [f"{some(empty)}, which {'is' if len(empty) == 1 else 'are'} the same in every row"] if empty else []
     return (f"the {which} leaves out {'; and '.join(parts)}",)

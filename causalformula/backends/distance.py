@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.fit import effective_size
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import learned_propensity
 from causalformula.backends.learning.table import read_learner, refuse_kind
 from causalformula.backends.options import Options, flag, one_of, shown
@@ -256,9 +257,11 @@ def _propensity(frame: ModelFrame, link: str) -> Distance:
 def _learned(frame: ModelFrame, model: Any) -> Distance:
     """Probabilities of the treated arm by a classifier, of the rows that it was fitted to."""
     learner = read_learner(model, "distance")
-    found, _ = learned_propensity(frame, learner, 1, 0, "distance")
+    found, folds = learned_propensity(frame, learner, 1, 0, "distance")
     words = f"propensity score ({learner.name})"
-    return Distance(found.predictions[:, 0, 1], words, None, (), "Propensity score", f"a {learner.name}")
+    return Distance(
+        found.predictions[:, 0, 1], words, None, learning_notes([found], folds), "Propensity score", f"a {learner.name}"
+    )
 
 
 def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.estimands import ESTIMANDS
+from causalformula.descriptions import spell_out
 from causalformula.errors import FormulaError, OptionError, choose
 from causalformula.inference.checks import shown as shown
 from causalformula.inference.scales import Measure, read_measure
@@ -131,6 +132,9 @@ class Options:
     measure: MeasureWord = "difference"
     family: FamilyName | str | Family = "gaussian"
     focal: Any = None
+
+    def __init_subclass__(cls) -> None:
+        spell_out(cls)
 
     def __post_init__(self) -> None:
         if self.estimand is not None:

@@ -15,7 +15,7 @@ from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Treatment
 from causalformula.inference.estimate import Estimate, stack
-from causalformula.inference.evidence import Influence
+from causalformula.inference.evidence import Exactly, Influence
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array
@@ -160,6 +160,7 @@ def averaged(
     stages: tuple[Stage, ...],
     jac: Array,
     share: Array | None = None,
+    exactly: Exactly | None = None,
 ) -> Estimate:
     """Weighted averages of scores that depend on fitted stages: ``theta = sum_i t_i s_i / sum_i t_i h_i``.
 
@@ -174,6 +175,8 @@ def averaged(
         Derivatives of the averages in all stages' parameters.
     share : ndarray (n,), optional
         The part h of each row in the population that is averaged over; one where not given.
+    exactly : Exactly, optional
+        Rows that the outcome model fits exactly, and what moves with their errors.
 
     Returns
     -------
@@ -185,5 +188,5 @@ def averaged(
     total = target @ h
     theta = target @ scores / total
     direct = len(target) * target[:, None] * (scores - h[:, None] * theta) / total
-    evidence = Influence(stages, jac, len(target), direct, always=True, held=not stages)
+    evidence = Influence(stages, jac, len(target), direct, always=True, held=not stages, exactly=exactly)
     return Estimate(tuple(names), theta, evidence)

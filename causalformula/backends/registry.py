@@ -34,6 +34,7 @@ Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
 Weigh = Callable[[Array], Array]
 BatchAfter = Callable[[ModelFrame, Any, Query, Array, Weigh], "Array | None"]
+OwnEstimand = Callable[[ModelFrame, Any], "str | None"]
 Rebalance = Callable[[Any, str, bool], str]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -89,6 +90,13 @@ class Record:
         The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
     forms : mapping of str to mapping
         By estimand, the options by which the method gives it where its own defaults do not.
+    own_estimand : callable, optional
+        The estimand where none is asked for, ``(frame, options) -> str or None``, of a method whose options and formula
+        decide it; None for an effect that is no estimand's.
+    idle : callable, optional
+        Roles that the method does not use with some options, ``(options) -> collection of str``.
+    refuse : callable, optional
+        Refuses what some options cannot answer, ``(frame, options)``, before anything is fitted.
     exempt : mapping of str to str
         Laws that the method does not obey, each with the reason.
     resampled : callable, optional
@@ -128,6 +136,9 @@ class Record:
     batch: Batch | None = None
     batch_after: BatchAfter | None = None
     forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    own_estimand: OwnEstimand | None = None
+    idle: Callable[[Any], Collection[str]] = field(default=lambda options: ())
+    refuse: Callable[[ModelFrame, Any], None] | None = None
     exempt: Mapping[str, str] = field(default_factory=dict)
     resampled: Callable[[Any], None] | None = None
     needs: tuple[str, ...] = ()
@@ -331,7 +342,14 @@ def read_options(
             f"focal= names the level whose units are the target of the {' or '.join(FOCAL)}; the estimand is the "
             f"{estimand}"
         )
-    return record, replace(options, estimand=estimand)
+    decided = record.own_estimand is not None and options.estimand is None  # once the data are there
+    return record, options if decided else replace(options, estimand=estimand)
+
+
+def settled(frame: ModelFrame, options: Options) -> Options:
+    """Options with the estimand that the formula decides, where none is asked for."""
+    own = record_of(options).own_estimand
+    return options if own is None or options.estimand is not None else replace(options, estimand=own(frame, options))
 
 
 def run(frame: ModelFrame, options: Options) -> Fit:

@@ -13,14 +13,14 @@ WEIGHT = "sample_weight"
 # By name, as not every scikit-learn has them all.
 THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 ENSEMBLES = ("StackingClassifier", "VotingClassifier", "StackingRegressor", "VotingRegressor")
-REMEDIES = {
-    "classification": "LogisticRegression(), RandomForestClassifier() or HistGradientBoostingClassifier()",
-    "regression": "LinearRegression(), RandomForestRegressor() or HistGradientBoostingRegressor()",
-}
+CLASSIFIERS = "LogisticRegression(), RandomForestClassifier() or HistGradientBoostingClassifier()"
+REGRESSORS = "LinearRegression(), RandomForestRegressor() or HistGradientBoostingRegressor()"
 
 
 def fit_weighted(model: Any, X: Array, y: Array | Codes, weights: Array) -> Any:
-    """The estimator fitted to weighted rows.
+    """The estimator fitted to weighted rows, whose weights are given a mean of one.
+
+    Penalties and least sizes of a learner's own are in the unit of the weights, in which nothing is to depend on.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def fit_weighted(model: Any, X: Array, y: Array | Codes, weights: Array) -> Any:
         Where the weights would not reach what is fitted, which would then ignore them.
     """
     model = _without_threshold(model)
-    names = _names(model)
+    names, weights = _names(model), weights / weights.mean()
     with warnings.catch_warnings():
         # a calibrated pipeline is thought to take none, and is given them under the name of its step
         warnings.filterwarnings("ignore", "Since .* does not appear to accept sample_weight")
@@ -68,7 +68,6 @@ def weight_arguments(model: Any) -> tuple[str, ...]:
 
     The last step of a pipeline is named by ``step__sample_weight``; a search hands its arguments on.
     """
-    from sklearn.base import is_classifier
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.model_selection._search import BaseSearchCV
     from sklearn.pipeline import Pipeline
@@ -85,16 +84,17 @@ def weight_arguments(model: Any) -> tuple[str, ...]:
     if type(model).__name__ in ENSEMBLES:
         return _of_ensemble(model)
     if not has_fit_parameter(model, WEIGHT):
-        raise OptionError(
-            f"{type(model).__name__} takes no sample weights, and the formula or the bootstrap has some; "
-            + weighted_remedy("classification" if is_classifier(model) else "regression")
-        )
+        raise takes_none(type(model).__name__, f"use one whose fit takes sample_weight, such as {_such_as(model)}")
     return (WEIGHT,)
 
 
-def weighted_remedy(kind: str) -> str:
-    """What to use where weights are needed: ``kind`` is that of the target."""
-    return f"use one whose fit takes sample_weight, such as {REMEDIES[kind]}"
+def takes_none(name: str, remedy: str) -> OptionError:
+    """The error for a learner that has no use for the weights there are."""
+    return OptionError(f"{name} takes no sample weights, and the formula or the bootstrap has some; {remedy}")
+
+
+def _such_as(model: Any) -> str:
+    return CLASSIFIERS if hasattr(model, "predict_proba") else REGRESSORS
 
 
 def _of_ensemble(model: Any) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def _of_ensemble(model: Any) -> tuple[str, ...]:
             raise OptionError(
                 f"{type(model).__name__} does not hand sample weights on to the {type(part).__name__} in it, and the "
                 "formula or the bootstrap has some; use sklearn.set_config(enable_metadata_routing=True) and "
-                "set_fit_request(sample_weight=True) on its classifiers"
+                "set_fit_request(sample_weight=True) on its parts"
             )
     return (WEIGHT,)
 

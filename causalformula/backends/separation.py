@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from causalformula.errors import IdentificationError, some
+from causalformula.errors import IdentificationError, counted, some
 from causalformula.formula.expressions.values import Matrix, Value, as_factor, number_label
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
@@ -19,6 +19,9 @@ ON_ITS_WAY = 1e-4
 # A number with no more values than this is read as levels.
 FEW_VALUES = 10
 MOST_CAUSES = 4
+# Propensities this near to 0, or to where a bound holds them, are told where many rows have them.
+NEAR = 0.02
+MANY = 0.05
 
 
 def separated(score: Array, arm: Bools, used: Bools) -> bool:
@@ -65,6 +68,37 @@ def overlap_notes(frame: ModelFrame, P: Array, eta: Array | None, converged: boo
     return (
         f"{many} numerically 0 or 1: {why}{more}. Such rows have no counterparts in some arm: merge levels, leave "
         "these rows out (subset=), or choose a target population where the arms overlap",
+    )
+
+
+def weak_overlap(
+    frame: ModelFrame, P: Array, arm: int | None, floors: Array | float = 0.0, kept: Bools | None = None
+) -> tuple[str, ...]:
+    """A note where many rows have a small propensity (n, K) among those that the weights of an estimand divide by.
+
+    Parameters
+    ----------
+    arm : int, optional
+        The target's arm, by whose propensity nothing is divided.
+    floors : ndarray (K,) or float
+        Below which bounds let no propensity be.
+    kept : ndarray (n,) of bool, optional
+        Rows that the design has not left out.
+    """
+    used = frame.unit_weights > 0 if kept is None else (frame.unit_weights > 0) & kept
+    divided = np.arange(P.shape[1]) != arm
+    low = np.broadcast_to(np.asarray(floors, dtype=float), P.shape[1:]) + NEAR
+    near = int(((low > P) & divided)[used].any(axis=1).sum())
+    if near <= MANY * used.sum():
+        return ()
+    if len(low) == 2:  # said of the second arm's
+        sides = [f"below {low[1]:.3g}"] * bool(divided[1]) + [f"above {1 - low[0]:.3g}"] * bool(divided[0])
+        where = " or ".join(sides)
+    else:
+        where = f"below {low.max():.3g}"
+    return (
+        f"weak overlap: {counted(near, 'row')} with a propensity {where}. estimand='ATO' of method='ipw' is for where "
+        "the arms overlap; subset= restricts the sample to it",
     )
 
 

@@ -209,6 +209,9 @@ def _from_influence(
         notes = told_of_indefinite(matrix, estimate.names, request)
         matrix, led_by = _led(estimate, request, groups, matrix, rests)
         notes += led_by
+        if evidence.exactly is not None:
+            matrix, lost, resting = without_single_rows(evidence, estimate.names, matrix, rests)
+            notes += resting
         if not np.isnan(np.diag(matrix)).all():
             notes += told_of_few(counts, request, safer(counts, estimate))
     else:

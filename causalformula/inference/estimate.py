@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError
-from causalformula.inference.evidence import Draws, Evidence, Fixed, Influence, Repeated
+from causalformula.inference.evidence import Draws, Evidence, Exactly, Fixed, Influence, Repeated
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Codes
 
@@ -123,6 +123,7 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
             rooted=all(p.rooted for p in parts),
             units=first.units,
             held=all(p.held for p in parts),
+            exactly=_exactly(parts),
         )
     # Different models: their exact influences are all that a joint variance needs, beside what is left of them where
     # the nuisances of averaged scores are held fixed.
@@ -130,10 +131,21 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
     size, names = psi.shape[1], tuple(map(str, range(psi.shape[1])))
     if not all(p.always and p.direct is not None for p in parts) or all(p.held for p in parts):
         held = all(p.held for p in parts)
-        return Influence((), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held)
+        return Influence(
+            (), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held, exactly=_exactly(parts)
+        )
     fixed = np.hstack([_direct(p) for p in parts])
     nuisances = Stage("nuisances", names, np.zeros(size), n * np.eye(size), psi - fixed)
-    return Influence((nuisances,), np.eye(size), n, fixed, always=True, units=first.units)
+    return Influence((nuisances,), np.eye(size), n, fixed, always=True, units=first.units, exactly=_exactly(parts))
+
+
+def _exactly(parts: Sequence[Influence]) -> Exactly | None:
+    """Rows that some model fits exactly, with the part that each row has in all estimates."""
+    rows = [part.exactly.rows for part in parts if part.exactly is not None]
+    if not rows:
+        return None
+    each = [np.zeros((p.n, p.size)) if p.exactly is None else p.exactly.response for p in parts]
+    return Exactly(np.unique(np.concatenate(rows)), np.hstack(each))
 
 
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:

@@ -47,6 +47,31 @@ class Own:
 
 
 @dataclass(frozen=True, eq=False)
+class Exactly:
+    """Rows of leverage one in the outcome model behind averaged scores, which have no residual.
+
+    Parameters
+    ----------
+    rows : ndarray (k,) of int
+    response : ndarray (n, q)
+        How the estimates move with the error of each row, in units of equal errors.
+    """
+
+    rows: Codes
+    response: Array
+
+    def map(self, jac: Array) -> Exactly:
+        """Of a smooth function with Jacobian ``jac`` (r, q)."""
+        return replace(self, response=self.response @ jac.T)
+
+    def shares(self, least: float) -> Array:
+        """Shares (k, q) of these rows in the variances under equal errors; zero below the square of ``least``."""
+        size = np.sqrt((self.response**2).sum(axis=0))
+        part = np.abs(self.response[self.rows]) / np.where(size > 0, size, 1.0)
+        return np.where(part > least, part, 0.0) ** 2
+
+
+@dataclass(frozen=True, eq=False)
 class Influence:
     """The estimate is a smooth functional of stacked estimating equations and of averages over rows.
 
@@ -73,6 +98,8 @@ class Influence:
         Whether nuisances are held fixed, as those of other folds are under an orthogonal score.
     own : Own, optional
         A variance that the estimator has beside those that are sums over rows.
+    exactly : Exactly, optional
+        Rows that a model behind averaged scores fits exactly, where there are some; a root knows its own.
     """
 
     stages: tuple[Stage, ...]
@@ -85,6 +112,7 @@ class Influence:
     units: Codes | None = None
     own: Own | None = None
     held: bool = False
+    exactly: Exactly | None = None
 
     def __post_init__(self) -> None:
         if self.rooted and (self.always or not self.stages or self.stages[-1].hat is None):
@@ -141,7 +169,8 @@ class Influence:
         """Influence of a smooth function with Jacobian ``jac`` (r, q)."""
         direct = None if self.direct is None else self.direct @ jac.T
         own = None if self.own is None else self.own.map(jac)
-        return replace(self, jac=jac @ self.jac, direct=direct, df_special={}, own=own)
+        exactly = None if self.exactly is None else self.exactly.map(jac)
+        return replace(self, jac=jac @ self.jac, direct=direct, df_special={}, own=own, exactly=exactly)
 
     def psi(
         self,

@@ -267,6 +267,8 @@ def describe(request: Request) -> str:
     return "classical"
 
 
+# The name of "asympt" where nothing is stacked, as cross-fitted nuisances are held fixed.
+HELD = "influence function"
 _SPOKEN_KINDS = {
     "": "Clustered",
     "classical": "Classical",
@@ -276,6 +278,7 @@ _SPOKEN_KINDS = {
     "wild": "Wild bootstrap",
     "given matrix": "Given matrix",
     "AI": "Abadie-Imbens",
+    HELD: "Influence function",
 }
 _SERIAL_KINDS = {"NeweyWest": "Newey-West", "Andrews": "Andrews", "DriscollKraay": "Driscoll-Kraay"}
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from causalformula.descriptions import spell_out
 from causalformula.errors import OptionError, asks
 from causalformula.inference.checks import (
     check_column,
@@ -70,6 +71,9 @@ class Request:
     _: KW_ONLY
     df: float | None = None
     unconditional: bool = False
+
+    def __init_subclass__(cls) -> None:
+        spell_out(cls)
 
     def __post_init__(self) -> None:
         check_positive_number("df", self.df)

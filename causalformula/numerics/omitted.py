@@ -11,8 +11,13 @@ MOST = 1 - 1e-9
 
 
 def strength(cf_y: float, cf_d: float, rho: float) -> float:
-    """``|rho| sqrt(cf_y cf_d / (1 - cf_d))``: the share of the largest bias that confounders reach."""
-    return float(abs(rho) * np.sqrt(cf_y * cf_d / (1 - cf_d)))
+    """``|rho| sqrt(cf_y cf_d / (1 - cf_d))``: the share of the largest bias that confounders reach.
+
+    Infinite at ``cf_d = 1``, but for confounders that do nothing to the outcome.
+    """
+    if rho == 0 or cf_y == 0:
+        return 0.0
+    return float(abs(rho) * np.sqrt(cf_y * cf_d / (1 - cf_d))) if cf_d < 1 else np.inf
 
 
 def equal_shares(size: float, rho: float) -> float:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+# What there is where nothing is weighted.
+FIRST = "Unweighted"
 TICKS = np.linspace(0, 1, 6)
 # The quantile of the 95% Wilson interval.
 Z = 1.959963984540054
@@ -63,7 +65,7 @@ def calibration(
     """
     ax = new_axes(ax)
     score, share, low, high = shares(p, treated, before, bins)
-    _groups_drawn(ax, score, share, low, high, COLOURS[1], "Before")
+    _groups_drawn(ax, score, share, low, high, COLOURS[1], FIRST if after is None else "Before")
     ax.plot([0, 1], [0, 1], color=COLOURS[1], linewidth=1, linestyle="--", label="if calibrated", zorder=1)
     if after is not None:
         _after(ax, shares(p, treated, equalised(after, treated, alike), bins), alike)
@@ -184,7 +186,8 @@ def roc(
     Axes
     """
     ax = new_axes(ax)
-    samples = [("Before", before, COLOURS[1])] + ([("After", after, COLOURS[0])] if after is not None else [])
+    samples = [("Before", before, COLOURS[1]), ("After", after, COLOURS[0])]
+    samples = [(FIRST, before, COLOURS[0])] if after is None else samples
     for name, w, colour in samples:
         false, true = roc_curve(p, treated, w)
         ax.plot(false, true, color=colour, linewidth=1.8, label=f"{name}: area {area(false, true):.3f}")

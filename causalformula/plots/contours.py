@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from causalformula.numerics.arrays import Array
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain, short
+from causalformula.plots.legends import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of the names of points, in points: how far beside, how high a line, how wide a letter.
-BESIDE, LINE, WIDTH = 5.0, 11.0, 5.0
+MARKERS = "soD^vP*X"
+NULL = COLOURS[1]
 
 
 def contours(
@@ -23,31 +26,42 @@ def contours(
     null: float,
     points: Mapping[str, tuple[float, float, float]],
 ) -> Axes:
-    """Labelled contours of a surface (y, x), that of the null hypothesis thick, and named points with their values."""
-    ax = new_axes(ax, height=4.8)
-    lines = ax.contour(x, y, surface, levels=10, colors=GREY, linewidths=0.8)
-    ax.clabel(lines, fontsize="small", fmt="%.3g")
+    """Labelled contours of a surface (y, x), that of the null hypothesis thick, and named points with their values.
+
+    The names stand in a legend: beside points that are close they would cover each other.
+    """
+    ax = new_axes(ax, height=5.2)
+    lines = ax.contour(x, y, surface, levels=_levels(surface), colors=GREY, linewidths=0.8)
+    for text in ax.clabel(lines, fontsize="small", fmt="%.3g"):
+        text.set_clip_on(False)
     if surface.min() < null < surface.max():
-        thick = ax.contour(x, y, surface, levels=[null], colors=COLOURS[1], linewidths=2)
-        ax.clabel(thick, fontsize="small", fmt="%.3g")
-    for k, (cf_d, cf_y, _) in enumerate(points.values()):
-        ax.plot(cf_d, cf_y, "o" if k else "s", color=COLOURS[0], markersize=6, zorder=3, clip_on=False)
-    _named(ax, {f"{short(name)} ({value:.3g})": (cf_d, cf_y) for name, (cf_d, cf_y, value) in points.items()})
+        ax.contour(x, y, surface, levels=[null], colors=NULL, linewidths=2)
+        ax.plot([], [], color=NULL, linewidth=2, label=f"{null:g}, the null hypothesis")
+    colours = [colour for colour in COLOURS if colour != NULL]
+    for k, (name, (cf_d, cf_y, value)) in enumerate(points.items()):
+        style = {"marker": MARKERS[k % len(MARKERS)], "color": colours[k % len(colours)], "clip_on": False}
+        ax.plot(cf_d, cf_y, linestyle="", markersize=6, zorder=3, label=f"{short(name)} ({_number(value)})", **style)
+    # beyond the last contour, so that its label is not cut, and as far as the points
+    right, top = (max(axis[-1], *shares) for axis, shares in zip((x, y), _shares(points), strict=True))
+    ax.set_xlim(0, 1.04 * right)
+    ax.set_ylim(0, 1.02 * top)
     ax.set_xlabel("cf_d: gain in the Riesz representer by confounders")
     ax.set_ylabel("cf_y: share of the outcome's residual variance")
-    return plain(ax)
+    legend(plain(ax))
+    return ax
 
 
-def _named(ax: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Names beside points, from the lowest upwards, each above those that would lie under it."""
-    to_points = 72 / ax.figure.dpi
-    taken: list[tuple[float, float, float]] = []
-    for name, place in sorted(points.items(), key=lambda item: item[1][1]):
-        left, at = ax.transData.transform(place) * to_points
-        low, right = at + BESIDE, left + BESIDE + WIDTH * len(name)
-        for other_left, other_right, other_low in taken:
-            if left < other_right and other_left < right and low < other_low + LINE:
-                low = other_low + LINE
-        taken.append((left, right, low))
-        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-        ax.annotate(name, place, (BESIDE, low - at), textcoords="offset points", fontsize="small", bbox=box, zorder=4)
+def _levels(surface: Array) -> Array:
+    """Round levels over most of the surface: near a share of 1 it has no end, and even steps would all lie there."""
+    from matplotlib.ticker import MaxNLocator
+
+    return np.asarray(MaxNLocator(8).tick_values(*np.percentile(surface, [8, 92])))
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "unbounded"
+
+
+def _shares(points: Mapping[str, tuple[float, float, float]]) -> tuple[list[float], list[float]]:
+    """Both shares of the points."""
+    return [at[0] for at in points.values()], [at[1] for at in points.values()]

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 POINTS = 401
 AT = np.linspace(0, 1, POINTS)
-# A kernel narrower than this is narrower than the picture can show.
+# A kernel narrower than this share of its width is narrower than the picture can show.
 NARROWEST = 0.01
 # How far a density before weighting may rise above those after it.
 TALLEST = 3
+# Of several arms: through the gaps of one line those below it show, where all are alike.
+DASHES = ("-", (0, (6, 4)), (0, (2, 4)))
 DENSITY, SHARE = "Density", "Share of the arm"
 # Room beyond the highest curve.
 MARGIN = 1.05
@@ -70,7 +72,7 @@ def support(
     most = _tallest(curves)
     heights = []
     for name, (filled, *line), sign, colour in zip(cut_apart(arms), curves, (-1, 1), COLOURS[:2], strict=True):
-        said = (name if after is None else f"{name}, before") + _cut_off(filled, most)
+        said = f"{name}{', before' * bool(line)}{_cut_off(filled, most)}"
         ax.fill_between(at, sign * filled, color=colour, alpha=0.3, linewidth=0, label=said)
         for curve in line:
             ax.plot(at, sign * curve, color=colour, linewidth=1.8, label=f"{name}, after")
@@ -133,10 +135,12 @@ def support_of_levels(
     ax = new_axes(ax)
     at, curves = _curves(distance, arms, before, after, _range(distance), bins)
     most = _tallest(curves)
-    for name, (first, *line), colour in zip(cut_apart(arms), curves, palette(len(arms)), strict=True):
-        _outlined(ax, at, -first if line else first, colour, f"{name}{_cut_off(first, most)}")
+    colours = palette(len(arms))
+    for k, (name, (first, *line), colour) in enumerate(zip(cut_apart(arms), curves, colours, strict=True)):
+        style = DASHES[k % len(DASHES)]
+        _outlined(ax, at, -first if line else first, colour, f"{name}{_cut_off(first, most)}", style)
         for curve in line:
-            _outlined(ax, at, curve, colour, "_after")
+            _outlined(ax, at, curve, colour, "_after", style)
     down = min(max(float(first.max()) for first, *_ in curves), most)
     up = down if after is None else max(float(line.max()) for _, line in curves)
     ends = (0.0 if after is None else -MARGIN * down, MARGIN * up)
@@ -153,13 +157,13 @@ def support_of_levels(
 def _range(p: Array) -> Array:
     """Points from a little below the scores to a little above: those of a rare level fill a part of [0, 1] only."""
     low, high = float(p.min()), float(p.max())
-    beyond = 0.05 * (high - low) + NARROWEST
+    beyond = 0.05 * (high - low) + (min(NARROWEST, high - low) or NARROWEST)
     return np.linspace(max(low - beyond, 0), min(high + beyond, 1), POINTS)
 
 
-def _outlined(ax: Axes, at: Array, curve: Array, colour: Any, name: str) -> None:
+def _outlined(ax: Axes, at: Array, curve: Array, colour: Any, name: str, style: Any) -> None:
     ax.fill_between(at, curve, color=colour, alpha=0.12, linewidth=0)
-    ax.plot(at, curve, color=colour, linewidth=1.8, label=name)
+    ax.plot(at, curve, color=colour, linewidth=1.8, linestyle=style, label=name)
 
 
 def _tallest(curves: list[Array]) -> float:
@@ -198,11 +202,22 @@ def _draw_limits(ax: Axes, ends: tuple[float, float], limits: tuple[float, float
 
 
 def score_densities(p: Array, weights: list[Array], at: Array) -> Array:
-    """Weighted densities on [0, 1], reflected at its ends so that no mass leaks out; each with its own bandwidth."""
-    mirrored = np.concatenate([p, -p, 2 - p])
-    return np.array([3 * densities(mirrored, [np.tile(w, 3)], score_bandwidth(p, w), at)[0] for w in weights])
+    """Weighted densities on [0, 1], reflected at its ends so that no mass leaks out; each with its own bandwidth.
+
+    An end that no kernel reaches reflects nothing: the density is computed on a grid over all points, and few of them
+    would fall on scores that are much alike.
+    """
+    narrowest = NARROWEST * float(at[-1] - at[0])
+    return np.array([_density(p, w, score_bandwidth(p, w, narrowest), at) for w in weights])
 
 
-def score_bandwidth(p: Array, w: Array) -> float:
+def _density(p: Array, w: Array, width: float, at: Array) -> Array:
+    reach = 4 * width
+    mirrored = [p, *([-p] if p.min() < reach else []), *([2 - p] if p.max() > 1 - reach else [])]
+    copies = len(mirrored)
+    return np.asarray(copies * densities(np.concatenate(mirrored), [np.tile(w, copies)], width, at)[0])
+
+
+def score_bandwidth(p: Array, w: Array, narrowest: float = NARROWEST) -> float:
     """Scott's rule for a weighted sample, but no narrower than can be seen."""
-    return max(weighted_bandwidth(p, w), NARROWEST) if w.any() else NARROWEST
+    return max(weighted_bandwidth(p, w), narrowest) if w.any() else narrowest

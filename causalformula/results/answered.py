@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from causalformula.backends import registry
@@ -53,6 +54,7 @@ def read_question(
 
 def answered(call: Call, request: Request | None) -> Any:
     """The result of what was asked, under a covariance or the method's own; what must be said is a warning too."""
+    call = replace(call, options=registry.settled(call.frame, call.options))
     call.refuse_idle(request)
     found = registry.run(call.frame, call.options)
     told(found.notes)

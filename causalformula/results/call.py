@@ -355,6 +355,8 @@ def _remedy(answer: Answer, rows: Codes) -> str:
     stages = evidence.stages if isinstance(evidence, Influence) else ()
     if not len(rows) or not stages:
         return ""
+    if isinstance(evidence, Influence) and evidence.exactly is not None:
+        return f"Give the outcome model fewer terms, or drop {'it' if len(rows) == 1 else 'them'}"
     if stages[-1].name != "strata" or stages[-1].hat is None:
         return "" if len(stages) == 1 else "Drop " + ("it" if len(rows) == 1 else "them")
     # columns are cells of stratum and arm

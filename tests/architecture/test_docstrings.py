@@ -109,6 +109,23 @@ def test_nothing_is_described_that_is_not_there(module):
             assert set(documented(part)) <= there, f"{path or part.__qualname__}: {set(documented(part)) - there}"
 
 
+@pytest.mark.parametrize("path", MADE)
+def test_a_description_leads_to_what_is_public(path):
+    """``As in X`` and ``see X`` name what a reader can ask ``help()`` for."""
+    named = set(re.findall(r"(?:[Aa]s in|[Ss]ee) ``(?:cf\.)?([A-Za-z]\w+)``", MADE[path].__doc__))
+    assert named <= set(cf.__all__)
+
+
+def test_parameters_of_a_base_are_spelled_out():
+    text = cf.AIPW.__doc__
+    assert 'outcome_model, treatment_model : str or estimator\n    ``"glm"``, the formula\'s regressions;' in text
+    assert "folds : int, str, list of str or array\n    How many folds" in text and "link : str" in text
+    assert cf.TMLE.__doc__.count("bounds : pair") == 1 and "Where not given from" in cf.TMLE.__doc__
+    assert 'discard : str, optional\n    ``"treated"``' in cf.Nearest.__doc__
+    assert "unconditional : bool\n    Add the sampling term" in cf.HC.__doc__
+    assert cf.Jackknife.__doc__.count("; refits have the latter in any case") == 1
+
+
 def test_classes_of_options_and_covariances_are_among_them():
     assert {"IPW", "DiD", "HC", "Bootstrap", "Wild"} <= set(MADE)
     assert len(CALLED) > 60

@@ -30,6 +30,8 @@ RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
 RANK["datasets"] = RANK["errors"] + 0.5
 # Types of closed sets of words, which import nothing.
 RANK["words"] = RANK["errors"]
+# What is done to docstrings, which imports nothing of ours either.
+RANK["descriptions"] = RANK["errors"]
 ARRAYS_ONLY = ("numerics", "inference")
 FRAME_LIBRARIES = {"pandas", "polars", "pyarrow", "narwhals", "formulaic", "patsy"}
 LENGTH_WARNED, LENGTH_REFUSED = 450, 700

@@ -231,12 +231,27 @@ def test_flags_and_options_become_keywords(capsys, asked):
         ("nearest", "nearest"),
         ("~ a, b", "~ a, b"),
         ("", ""),
+        ("0.1,0.9", (0.1, 0.9)),
+        ("(0.1, 0.9)", (0.1, 0.9)),
+        ("[.1, 0.9]", (0.1, 0.9)),
+        ("(1,)", (1,)),
+        ("[f1, f2]", ("f1", "f2")),
+        ("a,b", "a,b"),
+        ("~ poly(x, 2)", "~ poly(x, 2)"),
     ],
 )
 def test_literals(text, value):
     got = cli.literal(text)
     assert got == value
     assert type(got) is type(value)
+
+
+@pytest.mark.parametrize("bounds", ["[0.1,0.9]", "(0.1, 0.9)", "0.1,0.9", "0.1, 0.9"])
+def test_a_pair_as_an_option(capsys, bounds):
+    flags = ["--method", "aipw", "--format", "json", "--option", f"bounds={bounds}"]
+    status, out, _ = run(capsys, "fit", FORMULA, "--data", "heart", *flags)
+    expected = cf.fit(FORMULA, datasets.load("heart"), "aipw", bounds=(0.1, 0.9))
+    assert status == 0 and json.loads(out)["tidy"][0]["estimate"] == pytest.approx(expected.estimate)
 
 
 @pytest.mark.parametrize(

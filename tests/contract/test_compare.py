@@ -413,3 +413,67 @@ def test_balance_needs_arms(data):
     assert found.fits["did"].estimate == pytest.approx(cf.fit("y ~ did(d, t)", panel).estimate)
     with pytest.raises(cf.CapabilityError, match=r"the arms of treat\(...\)"):
         found.balance()
+
+
+# ---- double machine learning -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def offered(data):
+    """Offered by ``z2``, taken by some: with instruments, and a dose ``z``."""
+    rng = np.random.default_rng(8)
+    z = rng.integers(0, 2, len(data))
+    d = (z + data.x + rng.normal(size=len(data)) > 0.5).astype(int)
+    return data.assign(z2=z, d=d, y=d + data.x + rng.normal(size=len(data)))
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC"])
+def test_instruments_are_left_out_where_they_would_make_another_estimand(offered, estimand):
+    found = cf.compare("y ~ treat(d) + x + iv(z2)", offered, ["regression", "dml"], estimand=estimand)
+    alone = cf.fit("y ~ treat(d) + x", offered, "dml", estimand=estimand)
+    tidy = found.tidy().set_index("name")
+    assert tidy.loc["dml", "estimate"] == alone.estimate and tidy.loc["dml", "left.out"] == "iv(...)"
+    assert found.fits["dml"].fit.estimand == estimand
+    assert f"Note: dml: model='irm' is chosen for method 'dml', by which it gives the {estimand}" in str(found)
+    named = cf.compare("y ~ treat(d) + x + iv(z2)", offered, [cf.DML(model="irm")], estimand=estimand)
+    assert named.tidy()["left.out"].tolist() == ["iv(...)"] and "is chosen" not in str(named)
+    assert "is chosen" not in str(cf.compare("y ~ treat(d) + x", offered, ["dml"], estimand=estimand))
+
+
+def test_a_local_effect_is_asked_for_by_its_name(offered):
+    found = cf.compare("y ~ treat(d) + x + iv(z2)", offered, ["dml"], estimand="LATE")
+    assert found.tidy()["estimate"].item() == cf.fit("y ~ treat(d) + x + iv(z2)", offered, "dml").estimate
+    assert found.tidy()["left.out"].tolist() == [""] and "Estimand: LATE" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("roles", "method", "estimand", "message"),
+    [
+        ("treat(d) + x", cf.DML(model="plr"), "ATE", r"variance-weighted.*not the ATE; model='irm' or model='selected"),
+        ("treat(d) + x + iv(z2)", cf.DML(model="iivm"), "ATE", r"the LATE, and not the ATE; model='irm'.*without iv"),
+        ("treat(d) + x", "dml", "LATE", r"not the LATE; model='iivm' does, with iv\(z\) in the formula"),
+        ("treat(z) + x", "dml", "ATE", r"no model for the ATE of a treatment of the kind dose; these methods do: regr"),
+    ],
+)
+def test_a_model_that_has_another_estimand_is_refused_before_any_fit(offered, roles, method, estimand, message):
+    with pytest.raises(cf.OptionError, match=message):
+        cf.compare(f"y ~ {roles}", offered, [method], estimand=estimand)
+
+
+@pytest.mark.parametrize("model", ["irm", "selected_irm"])
+def test_double_machine_learning_takes_part_in_the_tests(data, model):
+    found = cf.compare(F, data, ["aipw", cf.DML(model=model), "nearest"])
+    pair = found.agreement().set_index(["first", "second"]).loc[("aipw", "dml")]
+    psi = found.fits["aipw"].influence() - found.fits["dml"].influence()
+    by_hand = float(np.sqrt(np.sum(np.asarray(psi) ** 2)) / len(data))
+    np.testing.assert_allclose(pair["std.error"], by_hand, rtol=1e-10)
+    assert pair["std.error"] == pytest.approx((found.fits["aipw"] - found.fits["dml"]).std_error)
+    np.testing.assert_allclose(found.test.statistic, (pair["difference"] / by_hand) ** 2, rtol=1e-8)
+    assert "without nearest" in str(found) and "without dml" not in str(found)
+
+
+def test_a_median_of_repetitions_says_why_it_is_not_tested(data):
+    found = cf.compare(F, data, ["aipw", cf.DML(repeats=3)])
+    assert found.agreement()["note"].tolist() == [
+        "dml: a median over repetitions has no influence function; repeats=1 has"
+    ]

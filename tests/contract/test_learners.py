@@ -46,18 +46,20 @@ def threshold(name: str, inside: Any) -> Any:
     return getattr(model_selection, name)(inside)
 
 
-# Where the weights of rows and rows so many times over must be the same.
-EXACT: dict[str, Callable[[], Any]] = {
-    "alone": LogisticRegression,
-    "pipeline": lambda: piped(LogisticRegression()),
-    "pipeline in a pipeline": lambda: piped(piped(LogisticRegression())),
-    "search": lambda: GridSearchCV(LogisticRegression(), {"C": [1.0]}),
-    "search of a pipeline": lambda: GridSearchCV(piped(LogisticRegression()), {"logisticregression__C": [1.0]}),
-    "search in a pipeline": lambda: piped(GridSearchCV(LogisticRegression(), {"C": [1.0]})),
-    "vote": lambda: VotingClassifier([("a", LogisticRegression()), ("b", LogisticRegression(C=9))], voting="soft"),
-    "fixed threshold": lambda: threshold("FixedThresholdClassifier", LogisticRegression()),
-    "tuned threshold": lambda: threshold("TunedThresholdClassifierCV", piped(LogisticRegression())),
-    "threshold in a pipeline": lambda: piped(threshold("FixedThresholdClassifier", LogisticRegression())),
+# Where the weights of rows and rows so many times over must be the same, by a penalty of 1 / c.
+EXACT: dict[str, Callable[[float], Any]] = {
+    "alone": lambda c: LogisticRegression(C=c),
+    "pipeline": lambda c: piped(LogisticRegression(C=c)),
+    "pipeline in a pipeline": lambda c: piped(piped(LogisticRegression(C=c))),
+    "search": lambda c: GridSearchCV(LogisticRegression(), {"C": [c]}),
+    "search of a pipeline": lambda c: GridSearchCV(piped(LogisticRegression()), {"logisticregression__C": [c]}),
+    "search in a pipeline": lambda c: piped(GridSearchCV(LogisticRegression(), {"C": [c]})),
+    "vote": lambda c: VotingClassifier(
+        [("a", LogisticRegression(C=c)), ("b", LogisticRegression(C=9 * c))], voting="soft"
+    ),
+    "fixed threshold": lambda c: threshold("FixedThresholdClassifier", LogisticRegression(C=c)),
+    "tuned threshold": lambda c: threshold("TunedThresholdClassifierCV", piped(LogisticRegression(C=c))),
+    "threshold in a pipeline": lambda c: piped(threshold("FixedThresholdClassifier", LogisticRegression(C=c))),
 }
 
 
@@ -69,9 +71,11 @@ def quiet(*args: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_weights_are_rows_so_many_times_over(data, name):
-    model = EXACT[name]()
+    """A penalty is of weights with mean one: as many rows with weights of one have a mean weight more of the data."""
+    model = EXACT[name](1.0)
     twice = data.loc[data.index.repeat(data["w"])].reset_index(drop=True)
-    weighted = quiet(FORMULA + " + weights(w)", data, model=model, folds=1)
+    mean = float(data["w"][data["w"] > 0].mean())
+    weighted = quiet(FORMULA + " + weights(w)", data, model=EXACT[name](mean), folds=1)
     assert weighted.estimate == pytest.approx(quiet(FORMULA, twice, model=model, folds=1).estimate, rel=1e-9)
     assert weighted.estimate != pytest.approx(quiet(FORMULA, data, model=model, folds=1).estimate, rel=1e-4)
 

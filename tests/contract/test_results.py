@@ -103,8 +103,11 @@ def test_glance(question, data):
     assert row["method"] == question.record.name
     if fit.fit.estimand in ESTIMANDS:  # the effect of a linear model has a name of its own
         assert row["estimand"] == question.estimand
+    assert fit.fit.estimand == dict(question.options).get("estimand", fit.fit.estimand)
     own = fit.fit.design.vcov or (question.record.weighted_vcov if question.weights else "")
-    assert row["vcov"] == ("~u" if question.unit else own or question.record.default_vcov)
+    expected = "~u" if question.unit else own or question.record.default_vcov
+    # what was cross-fitted is held fixed, and nothing is stacked
+    assert row["vcov"] == ("influence function" if fit.fit.learned else expected)
     if "outcome" in question.record.roles and not fit.fit.learned:
         assert {"logLik", "AIC", "BIC", "df.residual"} <= set(glance.columns)
 

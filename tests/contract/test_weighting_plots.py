@@ -489,3 +489,29 @@ def test_a_picture_changes_nothing(design):
     for kind in KINDS:
         design.plot(kind)
     pd.testing.assert_series_equal(design.weights, before)
+
+
+def test_where_nothing_is_weighted_there_is_no_before(study):
+    design = cf.fit("z ~ treat(a) + x", study, "aipw").design
+    assert labels(design.plot("overlap"))[:2] == ["a = 0", "a = 1"]
+    assert labels(design.plot("calibration"))[0] == "Unweighted"
+    assert labels(design.plot("roc"))[0].startswith("Unweighted: area")
+
+
+def test_scores_that_are_much_alike_have_densities_of_their_own():
+    """Within a thousandth: neither a kernel wider than the data nor a grid coarser than they are."""
+    from causalformula.plots.overlap import support_of_levels
+
+    rng = np.random.default_rng(2)
+    p = 0.31 + 0.001 * rng.random(900)
+    arm = np.arange(900) % 3
+    p[arm == 2] += 0.001
+    ax = support_of_levels(p, {name: arm == k for k, name in enumerate("uvw")}, np.ones(900))
+    assert ax.get_xlim()[0] > 0.305 and ax.get_xlim()[1] < 0.316
+    u, v, w = [line for line in ax.lines if line.get_label() in "uvw"]
+    x, dx = u.get_xdata(), np.diff(u.get_xdata())[0]
+    for line, middle in ((u, 0.3105), (w, 0.3115)):
+        assert line.get_ydata().sum() * dx == pytest.approx(1, abs=0.02)
+        assert x @ line.get_ydata() / line.get_ydata().sum() == pytest.approx(middle, abs=5e-5)
+    # curves that lie on each other show through the gaps of those above
+    assert u.get_linestyle() == "-" and {v.get_linestyle(), w.get_linestyle()} == {"--"}

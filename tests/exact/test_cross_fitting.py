@@ -23,6 +23,7 @@ from causalformula.backends.learning import crossfit
 from causalformula.backends.learning.crossfit import Learned, Task, loss
 from causalformula.backends.learning.folds import make_folds
 from causalformula.backends.learning.table import LEARNERS, Features, features, read_learner
+from causalformula.backends.sample_weights import fit_weighted
 from causalformula.frame.bind import bind
 from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.covariance import covariance
@@ -139,7 +140,8 @@ def test_predictions_are_those_of_a_plain_loop(data, weights):
         for arm in (0, 1):
             rows = train & (a == arm)
             m[test, arm] = LinearRegression().fit(X[rows], y[rows], sample_weight=s[rows]).predict(X[test])
-        p[test] = LogisticRegression().fit(X[train], a[train], sample_weight=s[train]).predict_proba(X[test])[:, 1]
+        one = s[train] / s[train].mean()  # penalties are of weights with mean one
+        p[test] = LogisticRegression().fit(X[train], a[train], sample_weight=one).predict_proba(X[test])[:, 1]
     found = fit.predictions()
     assert list(found) == ["outcome at a = 0", "outcome at a = 1", "a = 0", "a = 1"]
     np.testing.assert_allclose(found, np.column_stack([m, 1 - p, p]), rtol=1e-9)
@@ -338,8 +340,8 @@ def test_the_weights_of_a_stack_are_those_of_nnls(data, weighted):
         for j, name in enumerate(used):
             model = LEARNERS[name].make("regression", found, 3)
             if weighted:
-                step = {} if name == "glm" else {f"{model.steps[-1][0]}__sample_weight": w[train]}
-                model.fit(found.design[train], y[train], **(step or {"sample_weight": w[train]}))
+                argument = "sample_weight" if name == "glm" else f"{model.steps[-1][0]}__sample_weight"
+                model.fit(found.design[train], y[train], **{argument: w[train] / w[train].mean()})
             else:
                 model.fit(found.design[train], y[train])
             held[test, j] = model.predict(found.design[test])
@@ -350,6 +352,74 @@ def test_the_weights_of_a_stack_are_those_of_nnls(data, weighted):
     np.testing.assert_allclose(shares, expected / expected.sum(), atol=1e-8)
     mixed = sum(share * stack.models_[name].predict(found.design) for name, share in stack.weights_.items() if share)
     np.testing.assert_allclose(stack.predict(found.design), mixed)
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name not in ("knn", "rlasso")])
+def test_a_common_factor_in_the_weights_changes_nothing(data, name, kind, monkeypatch):
+    """To the last bit where the factor is a power of two, and no division rounds anew."""
+    from causalformula.backends.learning import table
+
+    monkeypatch.setattr(table, "STACKED", ("glm", "ridge"))
+    found, w = covariates(data), data["w"].to_numpy()
+    y = data["y" if kind == "regression" else "a"].to_numpy()
+    predicted = []
+    few = {"forest": {"n_estimators": 10}, "boosting": {"max_iter": 10}}
+    for factor in (1.0, 2.0**13, 1e4):
+        model, X = LEARNERS[name].make(kind, found, 1), LEARNERS[name].matrix(found)
+        with threadpool_limits(1):
+            fitted = fit_weighted(model.set_params(**few.get(name, {})), X, y, w * factor)
+        predicted.append(fitted.predict(X) if kind == "regression" else fitted.predict_proba(X))
+    assert np.array_equal(predicted[0], predicted[1])
+    np.testing.assert_allclose(predicted[2], predicted[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ipw", "aipw", "tmle", "dml"])
+def test_nor_does_it_change_an_effect(data, method):
+    options = {"treatment_model": "spline", "folds": 3, **({} if method == "ipw" else {"outcome_model": "ridge"})}
+    first, second = (
+        cf.fit(F + " + weights(w)", data.assign(w=data["w"] * factor), method, **options) for factor in (1.0, 1e4)
+    )
+    assert second.estimate == pytest.approx(first.estimate, rel=1e-7)
+    assert second.std_error == pytest.approx(first.std_error, rel=1e-7)
+
+
+# -- the formula's own regressions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("treatment", ["a", "z"])
+def test_a_covariate_far_from_zero_is_used(data, treatment):
+    """A time in seconds since 1970 says what the same time from any other origin says."""
+    d = data.assign(s=1.7e9 + 100 * data["x"], k=np.arange(90) % 7)
+    near, far = (cf.fit(f"y ~ treat({treatment}) + {x} + k", d, "dml", folds=3) for x in ("x", "s"))
+    np.testing.assert_allclose(far.tidy()["estimate"], near.tidy()["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(far.tidy()["std.error"], near.tidy()["std.error"], rtol=1e-6)
+    unused = cf.fit(f"y ~ treat({treatment}) + k", d, "dml", folds=3)
+    assert abs(unused.tidy()["estimate"] - near.tidy()["estimate"]).max() > 1e-2
+
+
+@pytest.mark.parametrize("treatment", ["a", "z"])
+def test_columns_left_out_are_named_once(data, treatment):
+    d = data.assign(k=np.arange(90) % 7, two=3.0)
+    d["both"] = d["x"] + d["k"]
+    with pytest.warns(cf.CausalFormulaWarning, match="glm for the") as caught:
+        fit = cf.fit(f"y ~ treat({treatment}) + x + k + both + two", d, "dml", folds=3)
+    said = [str(each.message) for each in caught if "leaves out" in str(each.message)]
+    assert len(said) == 1 and said[0] in str(fit)
+    assert said[0].endswith(
+        ", treatment leaves out both, a combination of terms before it; and two, which is the same in every row"
+    )
+    plain = cf.fit(f"y ~ treat({treatment}) + x + k", d, "dml", folds=3)
+    np.testing.assert_allclose(fit.tidy()["estimate"], plain.tidy()["estimate"], rtol=1e-9)
+
+
+def test_a_column_left_out_in_some_folds(data):
+    """A level that only a fold has: its column is zero where that fold is not learned from."""
+    fold = np.arange(90) % 3
+    d = data.assign(z=np.where((fold == 0) & (np.arange(90) < 9), "rare", "usual"), fold=fold)
+    with pytest.warns(cf.CausalFormulaWarning, match="leaves out zusual") as caught:
+        cf.fit(F, d, "dml", folds="fold")
+    assert any("treatment (in 1 of 3 folds) leaves out" in str(each.message) for each in caught)
 
 
 # -- what is told of learners --------------------------------------------------------------------------------------
@@ -405,10 +475,43 @@ def test_the_weights_of_a_stack_are_printed(data, monkeypatch):
 
     monkeypatch.setattr(table, "STACKED", ("glm", "ridge"))
     fit = cf.fit(F, data, "aipw", outcome_model="stack", folds=2)
+    chosen = fit.outcome.chosen
+    assert list(chosen.columns) == ["glm", "ridge"] and list(chosen.index.names) == ["function", "fold"]
+    assert chosen.index.tolist() == [(f"outcome at a = {a}", f"fold {k}") for a in (0, 1) for k in (1, 2)]
+    np.testing.assert_allclose(chosen.astype(float).sum(axis=1), 1, atol=0.011)
+    lines = str(fit.summary()).splitlines()
+    head = lines.index("Weights in each fold") + 1
+    assert lines[head].split() == ["glm", "ridge"]
+    for line, ((name, fold), weights) in zip(lines[head + 1 :], chosen.iterrows(), strict=False):
+        assert line.startswith(f"{name}, {fold} ") and line.split()[-2:] == weights.tolist()
+    kept = {name: share for name, share in chosen.iloc[0].items() if float(share) > 0}
     told = fit.outcome.table["told"].iloc[0]
-    assert told.count(";") == 1 and ("glm" in told or "ridge" in told)
-    for text in told.split("; "):
-        assert f"outcome at a = 0, of {text}" in str(fit.summary())
+    assert told.startswith(f"fold 1: {', '.join(f'{name} {share}' for name, share in kept.items())}; fold 2: ")
+    again = cf.fit(F, data, "aipw", outcome_model="stack", folds=2, repeats=2).outcome.chosen
+    assert again.index.tolist()[0] == ("outcome at a = 0", "repetition 1, fold 1") and len(again) == 8
+
+
+def test_what_a_search_object_chose_is_printed(data):
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # a penalty beyond all reason beside none to speak of: the data choose
+    search = GridSearchCV(Ridge(), {"alpha": [1e-6, 1e12]}, cv=2)
+    inside = make_pipeline(StandardScaler(), GridSearchCV(LogisticRegression(), {"C": [0.5]}, cv=2))
+    clear = data.assign(y=data["y"] + 9 * data["x"])
+    fit = cf.fit(F, clear, "aipw", outcome_model=search, treatment_model=inside, folds=2)
+    names = ["GridSearchCV of Ridge"] * 2 + ["Pipeline ending in GridSearchCV of LogisticRegression"]
+    assert fit.learners()["learner"].tolist() == names
+    assert set(fit.outcome.chosen["alpha"]) == {"1e-06"} and len(fit.outcome.chosen) == 4
+    assert fit.learners()["told"].iloc[0] == "fold 1: alpha = 1e-06; fold 2: alpha = 1e-06"
+    assert fit.propensity.chosen["C"].tolist() == ["0.5", "0.5"]
+    text = str(fit.summary())
+    assert "GridSearchCV of Ridge for the outcome, cross-fitted" in text
+    assert text.count("Parameters chosen in each fold") == 2
+    assert ["outcome at a = 1, fold 2", "1e-06"] in [line.rsplit(maxsplit=1) for line in text.splitlines() if line]
+    assert not len(cf.fit(F, data, "aipw", model="ridge", folds=2).outcome.chosen)
 
 
 # -- median rule ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from causalformula.backends.doubly_robust.dml_options import MODEL_NAMES
 from causalformula.backends.doubly_robust.scores import Score, root
 from causalformula.backends.learning.folds import GivenFolds, make_folds
 from causalformula.numerics.omitted import equal_shares, robustness, strength
-from causalformula.plots.contours import contours
 
 N = 120
 
@@ -117,6 +115,23 @@ def test_the_default_model_is_that_of_the_roles(data):
             assert word in cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml").fit.method
 
 
+def test_an_estimand_is_the_one_that_was_asked_for_or_the_models_own(data):
+    own = {
+        ("treat(q)", None): "Variance-weighted partial effect", ("treat(d)", "plr"): "Variance-weighted partial effect",
+        ("treat(d)", None): "ATE", ("treat(d)", "selected_irm"): "ATE", ("treat(d) + iv(z)", None): "LATE",
+        ("treat(lev)", None): "ATE",
+    }  # fmt: skip
+    for (roles, model), estimand in own.items():
+        fit = cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml", model=model)
+        assert fit.fit.estimand == estimand and f"Estimand: {estimand}" in str(fit)
+        asked = None if "partial" in estimand else estimand
+        assert fit.call.options.estimand == asked and ("None" in str(fit.design)) is False
+        again = cf.fit(f"y ~ {roles} + adjust(x1)", data, "dml", model=model, estimand=asked)
+        pd.testing.assert_frame_equal(again.tidy(), fit.tidy())
+    same = cf.fit("y ~ treat(q) + adjust(x1)", data, cf.fit("y ~ treat(q) + adjust(x1)", data, "dml").call.options)
+    assert same.fit.estimand == "Variance-weighted partial effect"
+
+
 def test_a_contrast_of_a_dose_is_a_multiple(data):
     plain = cf.fit(PLR, data, "dml")
     for contrast, size in (((1, 3), 2.0), (-0.5, -0.5), ("slope", 1.0), ("sd", float(data["q"].std()))):
@@ -165,6 +180,60 @@ def test_groups_under_repetitions_carry_their_own_residuals(data):
     assert "is not in modify" not in str(fit.by("lev"))
 
 
+def test_conditional_effects_are_named_by_what_varies(data):
+    fit = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml")
+    slopes = fit.cate("x1")
+    assert slopes.tidy()[["term", "contrast"]].to_numpy().tolist() == [["(Intercept)", ""], ["x1", ""]]
+    assert "Estimand: Conditional effect" in str(slopes) and "ATE" not in str(slopes)
+    at = pd.DataFrame({"x1": [1.0, -0.5, 0.25], "x2": 0.0})
+    points = fit.cate("x1 + x2", at=at)
+    assert points.tidy()["term"].tolist() == ["x1 = 1", "x1 = -0.5", "x1 = 0.25"]
+    np.testing.assert_allclose(
+        points.tidy()["estimate"], np.column_stack([np.ones(3), at]) @ fit.cate("x1 + x2").tidy()["estimate"]
+    )
+    levels = fit.cate("lev", at=pd.DataFrame({"lev": ["a", "c"]})).tidy()["term"].tolist()
+    both = fit.cate("x1 + x2", at=at.assign(x2=[1, 2, 3])).tidy()["term"].tolist()
+    named = fit.cate("x1", at=at.set_axis(["low", "mid", "high"])).tidy()["term"].tolist()
+    assert levels == ["lev = a", "lev = c"] and both == ["row 0", "row 1", "row 2"] and named[0] == "row low"
+    three = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").cate("x1").tidy()
+    assert three["contrast"].tolist() == ["b - a", "b - a", "c - a", "c - a"]
+
+
+def test_a_curve_of_effects_has_the_band_of_all_its_points(data):
+
+    at = pd.DataFrame({"x1": [1.0, -0.5, 0.25]})
+    found = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml").cate("x1", at=at)
+    ax = found.plot()
+    (line,) = [line for line in ax.lines if line.get_label() == "_effect"]
+    np.testing.assert_allclose(line.get_xdata(), [-0.5, 0.25, 1.0])
+    np.testing.assert_allclose(line.get_ydata(), found.tidy()["estimate"].iloc[[1, 2, 0]])
+    band, interval = (part.get_paths()[0].vertices[:, 1] for part in ax.collections)
+    table = found.simultaneous(seed=0).table
+    assert (band.min(), band.max()) == pytest.approx((table["conf.low"].min(), table["conf.high"].max()))
+    tidy = found.tidy()
+    assert (interval.min(), interval.max()) == pytest.approx((tidy["conf.low"].min(), tidy["conf.high"].max()))
+    assert ax.get_xlabel() == "x1" and ax.get_ylabel() == "Effect on y"
+    plt.close(ax.figure)
+    several = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").cate("x1", at=at).plot(level=0.9)
+    assert [line.get_label() for line in several.lines[1:]] == ["b - a", "c - a"]
+    plt.close(several.figure)
+
+
+def test_bands_are_drawn(data):
+
+    bands = cf.fit("y ~ treat(lev) + adjust(x1)", data, "dml").simultaneous(seed=1, reps=200)
+    ax = bands.plot()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["lev b - a", "lev c - a"]
+    ends = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, bands.table[["conf.low", "conf.high"]])
+    assert "95% simultaneous bands" in ax.get_xlabel()
+    plt.close(ax.figure)
+    ratios = cf.fit("exp(y) ~ treat(lev) + adjust(x1)", data, "aipw", measure="ratio").simultaneous(seed=1, reps=200)
+    ax = ratios.plot()
+    assert ax.get_xscale() == "log" and ax.lines[0].get_xdata()[0] == 1
+    plt.close(ax.figure)
+
+
 # ---- omitted confounders ---------------------------------------------------------------------------------------------
 
 
@@ -208,9 +277,61 @@ def test_shares_and_strengths():
     assert equal_shares(strength(1e-9, 1e-9, 1.0), 1.0) == pytest.approx(1e-9, rel=1e-12)
     assert robustness(lambda size: -1.0, 1.0) == 0 and robustness(lambda size: 1.0, 1.0) == 1
     assert equal_shares(0.5, 0.0) == 1
+    assert strength(0.1, 1.0, 0.5) == np.inf and strength(0.0, 1.0, 1.0) == strength(0.1, 1.0, 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("rho", "said"),
+    [
+        (1.0, ["RV: confounders with cf_y = cf_d = RV", "weaker ones cannot, whatever else they are like"]),
+        (-0.3, ["confounders of correlation 0.3 with cf_y", "weaker ones cannot, nor those of a smaller correlation"]),
+        (0.0, ["with rho = 0 confounders bias nothing; none takes the estimate to 0"]),
+    ],
+)
+def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
+    fit = cf.fit("y ~ treat(d) + adjust(x1 + x2)", data, "dml")
+    found = fit.sensitivity(rho=rho)
+    assert all(text in str(found) for text in said)
+    assert ("whatever else" in str(found)) == (rho == 1) and ("none" in str(found).split()) == (rho == 0)
+    rv = found.to_frame()["rv"].item()
+    if rho:
+        # those of that correlation and strength do; of the worst correlation weaker ones do
+        assert fit.sensitivity(rv, rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
+        assert (fit.sensitivity(rv, rv).to_frame()["theta.lower"].item() < -1e-3) == (rho != 1)
+    else:
+        assert rv == 1
+        assert fit.sensitivity(0.99, 0.99, rho=0).to_frame()["theta.lower"].item() == pytest.approx(fit.estimate)
+
+
+def test_the_picture_of_bounds_without_end(data):
+    """A benchmark that explains as much of the treatment as there is has no bound, and no number in the picture."""
+
+    explained = data.assign(q=data["x1"] + 0.1 * data["q"], y=data["y"] + data["x1"] ** 2)
+    fit = cf.fit("y ~ treat(q) + adjust(x1 + I(x1^2) + x2)", explained, "dml")
+    found = fit.sensitivity(benchmark=["x1", "x2"])
+    assert found.benchmarks["cf_d"].tolist()[0] == 1
+    ax = found.plot()
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "without x1 (unbounded)" in labels and len(labels) == 5
+    rv, x2 = found.to_frame()["rv"].item(), found.benchmarks.iloc[1]
+    share = strength(x2["cf_y"], x2["cf_d"], 1.0)
+    assert f"without x2 ({found.bounds[0].theta(-1, share):.3g})" in labels and 0 < rv < 1
+    drawn = {line.get_label(): line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1}
+    assert drawn["without x1 (unbounded)"] == 1 and ax.get_xlim()[1] > 1
+    # contours come as near as they can, and no name of a point covers another
+    assert found.contour().columns[-1] == 0.99
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    page = ax.figure.bbox
+    assert all(
+        page.contains(*corner) for text in ax.texts for corner in text.get_window_extent().corners() if text.get_text()
+    )
+    plt.close(ax.figure)
 
 
 def test_bounds_are_the_scenario_of_the_contours(data):
+
     found = cf.fit(PLR, data, "dml").sensitivity(0.1, 0.1, benchmark=["x1"])
     grid = found.contour(size=2, most=0.1)
     assert grid.iloc[1, 1] == pytest.approx(found.to_frame()["theta.lower"].item())
@@ -219,18 +340,6 @@ def test_bounds_are_the_scenario_of_the_contours(data):
     assert ax.get_xlabel().startswith("cf_d")
     plt.close(ax.figure)
     assert "RV (%)" in str(found) and "without them" not in str(found) and "x1" in str(found)
-
-
-def test_names_of_points_do_not_cover_each_other():
-    at = np.linspace(0, 0.3, 5)
-    near = {f"without x{k}": (0.01 * k, 0.002 * k, 1.0) for k in range(4)}
-    ax = contours(None, at, at, 2 - 9 * np.add.outer(at, at), 0.0, near)
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts if text.get_text().startswith("without")]
-    assert len(boxes) == 4
-    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-    assert "0" in [text.get_text() for text in ax.texts]  # on the contour of the null hypothesis
-    plt.close(ax.figure)
 
 
 def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
@@ -262,13 +371,30 @@ def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
         ),
         (cf.OptionError, "estimand='ATT' needs arms; 'q' is a dose", "treat(q)", {"estimand": "ATT"}),
         (
-            cf.OptionError, "gives the Variance-weighted partial effect, and not the ATT",
+            cf.OptionError, "gives a variance-weighted partial effect, and not the ATT; model='irm'",
             "treat(d)", {"model": "plr", "estimand": "ATT"},
         ),
         (
             cf.OptionError, "gives the ATE, the ATT or the ATC, and not the LATE; model='iivm' does",
             "treat(d)", {"estimand": "LATE"},
         ),
+        (
+            cf.OptionError, "gives a variance-weighted partial effect, and not the ATE; model='irm' or",
+            "treat(d)", {"model": "plr", "estimand": "ATE"},
+        ),
+        (
+            cf.OptionError, "gives the LATE, and not the ATE; model='irm' or model='selected_irm' does, without iv",
+            "treat(d) + iv(z)", {"estimand": "ATE"},
+        ),
+        (
+            cf.OptionError, "no model for the ATE of a treatment of the kind dose; these methods do: regression, ipw",
+            "treat(q)", {"estimand": "ATE"},
+        ),
+        (
+            cf.OptionError, "and not the ATE; model='irm' or model='selected_irm' does",
+            "treat(d)", {"model": "double_selection", "estimand": "ATE"},
+        ),
+        (cf.OptionError, "LATE of a treatment of the kind dose; no method", "treat(q)", {"estimand": "LATE"}),
         (cf.OptionError, "score= has no part in model='irm'", "treat(d)", {"score": "iv_type"}),
         (cf.OptionError, "bounds= has no part in model='plr'", "treat(q)", {"bounds": 0.1}),
         (cf.OptionError, "instrument_model= has no part", "treat(q)", {"instrument_model": "ridge"}),
@@ -334,7 +460,7 @@ def test_one_class_outside_a_fold(data):
     d[np.flatnonzero(offered & (data["fold"] == 0))[:4]] = 0
     fit = cf.fit("y ~ treat(d) + adjust(x1) + iv(z)", data.assign(d=d), "dml", folds="fold")
     assert (fit.predictions()["treatment at z = 1"][data["fold"] == 0] == 1).all()
-    assert fit.learners().loc["treatment at z = 1", "told"] == "constant in a fold"
+    assert fit.learners().loc["treatment at z = 1", "told"] == "fold 1: one class only"
     with pytest.raises(cf.DataError, match=r"glm for the treatment, fold 1 of 3: all rows outside .* use fewer folds"):
         cf.fit(
             "y ~ treat(t) + adjust(x1)",
@@ -343,6 +469,27 @@ def test_one_class_outside_a_fold(data):
             folds="fold",
             model="plr",
         )
+
+
+def test_a_benchmark_that_leaves_nothing_says_so(data):
+    fit = cf.fit(PLR, data, "dml", outcome_model="ridge")
+    with pytest.raises(cf.DataError, match=r"benchmark='x1 \+ x2': nothing is left to learn from; leave out fewer"):
+        fit.sensitivity(benchmark="x1 + x2")
+    assert np.isfinite(fit.sensitivity(benchmark="x1").benchmarks["cf_y"]).all()
+
+
+def test_glance_and_tables_call_standard_errors_by_their_name(data):
+    learned = [
+        cf.fit("y ~ treat(d) + adjust(x1)", data, "dml"),
+        cf.fit("y ~ treat(d) + adjust(x1)", data, "dml", repeats=2),
+        cf.fit("y ~ treat(d) + adjust(x1)", data, "aipw", model="ridge"),
+    ]
+    assert [fit.glance()["vcov"].item() for fit in learned] == ["influence function"] * 3
+    stacked = cf.fit("y ~ treat(d) + adjust(x1)", data, "aipw")
+    assert stacked.glance()["vcov"].item() == "asympt"
+    assert learned[0].with_vcov("~g").glance()["vcov"].item() == "~g"
+    (line,) = [line for line in str(cf.table([learned[0], stacked])).splitlines() if line.startswith("Std.Errors")]
+    assert line.split()[1:] == ["Influence", "function", "M-estimation"]
 
 
 def test_a_learner_needs_covariates(data):

@@ -156,3 +156,84 @@ def test_a_joint_covariance_and_a_hypothesis_say_so_too(data):
         with pytest.warns(cf.CausalFormulaWarning):
             test = full.with_vcov(vcov).hypothesis("b1 = 0").test
         assert np.isnan(test.p_value)
+
+
+# -- averaged scores ---------------------------------------------------------------------------------------------------
+
+TWO = "standard errors are not defined: rows r7, r9 have leverage one"
+FEWER = "Give the outcome model fewer terms, or drop them"
+
+
+@pytest.fixture(scope="module")
+def pair(data) -> pd.DataFrame:
+    """An arm of two rows, through which a line goes exactly."""
+    return data.assign(a=np.isin(np.arange(40), (7, 9)).astype(int), g=np.arange(40) // 2)
+
+
+@pytest.mark.parametrize("method", ["aipw", "tmle"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"estimand": "ATT"},
+        {"estimand": "ATC"},
+        {"vcov": cf.Asympt(weights="fixed")},
+        {"vcov": "HC1"},
+        {"vcov": "CR1 ~ g"},
+        {"measure": "ratio"},
+    ],
+)
+def test_averaged_scores_of_an_arm_that_is_fitted_exactly_have_none(pair, method, options):
+    """The arm's residuals are zero whatever its errors; the other arm's mean keeps its standard error."""
+    more = {"interact": True} if method == "tmle" else {}
+    data = pair.assign(y=pair["y"] + 9) if "measure" in options else pair
+    with pytest.warns(cf.CausalFormulaWarning, match=TWO):
+        fit = cf.fit("y ~ treat(a) + x", data, method, **more, **options)
+    assert np.isfinite(fit.estimate) and np.isnan(fit.std_error)
+    assert TWO in str(fit) and FEWER in str(fit)
+    with pytest.warns(cf.CausalFormulaWarning, match=f"some .*{TWO}"):
+        errors = fit.means().tidy()["std.error"]
+    assert list(np.isnan(errors)) == [False, True]
+
+
+def test_nor_by_group_stacked_or_with_weights(pair):
+    d = pair.assign(f=np.where(np.arange(40) < 20, "u", "v"), v=1 + pair["x"] ** 2)
+    with pytest.warns(cf.CausalFormulaWarning, match=TWO):
+        groups = cf.fit("y ~ treat(a) + x + weights(v)", d, "aipw").by("f").tidy()["std.error"]
+    assert groups.isna().all()
+    with pytest.warns(cf.CausalFormulaWarning, match=TWO):
+        both = cf.stack(
+            [cf.fit("y ~ treat(a) + x", d, "aipw"), cf.fit("y ~ treat(t) + x", d.assign(t=d["g"] % 2), "aipw")]
+        )
+    assert list(np.isnan(both.covariance.std_error)) == [True, False]
+
+
+@pytest.fixture(scope="module")
+def odd(data) -> pd.DataFrame:
+    """A level with one row of each arm."""
+    return data.assign(f=np.where(np.isin(np.arange(40), (6, 7)), "odd", "rest"))
+
+
+@pytest.mark.parametrize("method", ["aipw", "tmle"])
+def test_rows_that_are_fitted_exactly_beside_others_are_told_where_they_count(odd, method):
+    """Twenty rows an arm, one of them exact: the variance of the others stands, and the print says whose it is not."""
+    more = {"interact": True} if method == "tmle" else {}
+    told = "a 1 - 0 rests on one row, whose own error these data cannot tell"
+    fit = cf.fit("y ~ treat(a) + x + f", odd, method, **more)
+    assert fit.std_error > 0 and told in str(fit)
+    assert "rests on" not in str(cf.fit("y ~ treat(a) + x", odd, method, **more))
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("aipw", {}), ("tmle", {"interact": True, "fluctuation": "linear", "bounds": 0.01})]
+)
+@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+def test_parts_of_rows_are_derivatives_in_their_outcomes(odd, method, options, estimand):
+    """Both estimates are linear in the outcome, given the propensities."""
+    fit = cf.fit("y ~ treat(a) + x + f", odd, method, estimand=estimand, **options)
+    exactly = fit.answer.estimate.evidence.exactly
+    assert list(exactly.rows) == [6, 7]
+    for row in (3, 6, 7, 20):
+        moved = odd.assign(y=odd["y"] + 0.01 * (np.arange(40) == row))
+        again = cf.fit("y ~ treat(a) + x + f", moved, method, estimand=estimand, **options)
+        assert exactly.response[row, 0] == pytest.approx((again.estimate - fit.estimate) / 0.01, abs=1e-9)

@@ -194,13 +194,13 @@ def test_a_density_of_mostly_equal_outcomes_has_a_width():
     [
         ("few rows of the arm are beyond the quantile 0.97 of d = 0", {}, 0.97),
         ("rows with the very value of the quantile 0.5 of d = 0", {"y": lambda f: f["y"].round()}, 0.5),
-        ("outside 0.3 and 0.7, where it was moved to", {}, 0.5),
+        ("above 0.7 were set to these (bounds=)", {}, 0.5),
     ],
 )  # fmt: skip
 def test_notes(data, message, changed, quantiles):
     assert not [note for note in fit(data, [0.4, 0.5]).fit.notes if "quantile" in note]
     changed = data.assign(**changed)
-    bounds = {"bounds": 0.3} if message.startswith("outside") else {}
+    bounds = {"bounds": 0.3} if message.startswith("above") else {}
     assert any(message in note for note in fit(changed, quantiles, **bounds).fit.notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +13,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import causalformula as cf
+from causalformula.backends.sample_weights import CLASSIFIERS, REGRESSORS
 
 F = "y ~ treat(a) + adjust(x + z)"
 OUTCOME = {"outcome_model": LinearRegression(), "treatment_model": LogisticRegression()}
@@ -52,6 +55,23 @@ def notes(data, formula=F, method="aipw", **options):
 # -- folds ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_column_that_is_no_column_of_folds(data):
+    text = message(data, kind=cf.DataError, method="dml", folds="x")
+    assert text == "folds='x' is a column of fractions; give one of whole numbers, or labels, of folds"
+    each = data.assign(fold=np.where(np.arange(80) < 10, np.arange(80), 10 + np.arange(80) % 3))
+    _, told = notes(each, method="dml", folds="fold")
+    assert "10 of 13 given folds have a single row; folds= takes a column that says which fold" in told
+    assert not [
+        note for note in notes(each.assign(fold=np.arange(80) % 4), method="dml", folds="fold")[1] if "row" in note
+    ]
+
+
+@pytest.mark.parametrize("model", ["forest", LinearRegression()])
+def test_a_learner_as_the_model_of_dml(data, model):
+    text = message(data, kind=cf.OptionError, method="dml", model=model)
+    assert text.endswith("give learners as outcome_model= and treatment_model=")
+
+
 def test_fewer_clusters_than_folds(data):
     text = message(data, F + " + cluster(g)", kind=cf.DataError, **OUTCOME)
     assert text == "4 clusters of g cannot be dealt out to 5 folds, which never split one; use folds=4 or less"
@@ -79,7 +99,7 @@ def test_two_ways_of_clusters(data):
     formula = F + " + cluster(g + h)"
     crossed = data.assign(h=np.arange(80) // 8)
     fit, _ = notes(crossed, formula, folds=2, **OUTCOME)
-    assert "cross-fitted in 4 folds" in str(fit)
+    assert "cross-fitted in 2 x 2 folds of the 2 kinds of clusters, seed 0" in str(fit)
     text = message(crossed.assign(h=crossed["g"]), formula, kind=cf.DataError, folds=5, **OUTCOME)
     assert text == "4 clusters of g cannot be dealt out to 5 folds, which never split one; use folds=4 or less"
     lone = crossed.assign(a=(crossed["g"] == 2).astype(int))
@@ -209,12 +229,62 @@ def test_text_columns_that_an_object_asks_for(data):
 
 def test_weights_that_a_learner_ignores(data):
     text = message(data, F + " + weights(w)", kind=cf.OptionError, outcome_model=KNeighborsRegressor())
-    assert text.startswith(
-        "KNeighborsRegressor for the outcome at a = 0, fold 1 of 5: KNeighborsRegressor takes no sample weights"
+    why = "takes no sample weights, and the formula or the bootstrap has some; "
+    such = "use one whose fit takes sample_weight, such as "
+    assert text == f"KNeighborsRegressor {why}{such}{REGRESSORS}"
+    text = message(data, F + " + weights(w)", treatment_model=KNeighborsClassifier())
+    assert text == f"KNeighborsClassifier {why}{such}{CLASSIFIERS}"
+    able = "these take them: 'glm', 'lasso', 'ridge', 'elastic_net', 'spline', 'forest', 'boosting', 'stack'"
+    for name in ("knn", "rlasso"):
+        assert message(data, F + " + weights(w)", model=name) == f"{name!r} {why}{able}"
+    for method in ("aipw", "tmle", "dml", "ipw"):
+        for vcov in ("bootstrap(10, seed = 1)", "jackknife"):
+            text = message(data, method=method, kind=cf.OptionError, treatment_model="knn", vcov=vcov)
+            assert text == f"'knn' {why}{able}"
+
+
+@pytest.mark.parametrize("name", ["lasso", "ridge"])
+def test_those_that_are_named_take_them(data, name):
+    fit, _ = notes(data, F + " + weights(w)", treatment_model=name, folds=2)
+    assert np.isfinite(fit.estimate)
+
+
+# -- what libraries warn of ----------------------------------------------------------------------------------------
+
+
+class Warns(LinearRegression):
+    """A regressor that warns in every fit in which the first row is learned from, with a number of its own."""
+
+    def fit(self, X, y):
+        if X[:, 0].max() > 2:
+            warnings.warn(f"gap of {np.sum(y):.3f}. Try more.", ConvergenceWarning, stacklevel=1)
+        warnings.warn("it will be gone", FutureWarning, stacklevel=1)
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_warnings_of_libraries_are_told_once(data, jobs):
+    """Each kind, by whom, of what and in how many folds; those on releases go where they went."""
+    far = data.assign(x=np.where(np.arange(80) == np.flatnonzero(data["a"] == 1)[0], 9.0, data["x"].clip(-1, 1)))
+    with warnings.catch_warnings(record=True) as caught, joblib.parallel_config(n_jobs=jobs):
+        warnings.simplefilter("always")
+        fit = cf.fit(F, far, "aipw", outcome_model=Warns(), folds=4)
+    kinds = [each.category for each in caught]
+    assert ConvergenceWarning not in kinds and (FutureWarning in kinds) == (jobs == 1)
+    told = [str(each.message) for each in caught if "warned" in str(each.message)]
+    assert len(told) == 1 and f"Note: {told[0]}" in str(fit)
+    assert re.fullmatch(
+        r"Warns for the outcome at a = 1 \(in 3 of 4 folds\) warned: ConvergenceWarning, gap of [-\d.]+", told[0]
     )
-    assert "takes no sample weights" in message(data, F + " + weights(w)", model="knn")
-    assert "takes no sample weights" in message(data, outcome_model="knn", vcov="bootstrap(10, seed = 1)")
-    assert "takes no sample weights" in message(data, method="ipw", model="knn", vcov="bootstrap(10, seed = 1)")
+
+
+def test_rows_too_few_for_the_folds_of_a_learner(data):
+    few = data.drop(data.index[data["a"] == 1][4:])
+    text = message(few, kind=cf.DataError, model="lasso", folds=2)
+    assert text.startswith("lasso for the outcome at a = 1, fold 1 of 2 failed: ValueError: ")
+    assert ". There are 2 rows to learn from, too few for the folds that it makes of them; more folds= leave" in text
+    _, told = notes(few, model="ridge", folds=2)
+    assert [note for note in told if note.startswith("ridge for the treatment warned: UserWarning, The least popul")]
 
 
 def test_a_class_that_is_missing_outside_a_fold(data):
@@ -259,37 +329,44 @@ def test_weak_overlap_and_bounds(data):
     a = (rng.random(400) < 1 / (1 + np.exp(-2.5 * x))).astype(int)
     weak = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=400)})
     # moving propensities to a bound hides nothing of how weak the overlap is
-    for options, moved in (({}, 0), (OUTCOME, 1), ({"method": "tmle"}, 1), ({"method": "dml"}, 1)):
+    for options in ({}, OUTCOME, {"method": "tmle"}, {"method": "dml"}):
         fit, told = notes(weak, "y ~ treat(a) + adjust(x)", **options)
-        for words, times in (("weak overlap: ", 1), ("where it was moved to", moved)):
-            found = [note for note in told if words in note]
-            assert len(found) == times and all(f"Note: {note}" in str(fit) for note in found)
+        found = [note for note in told if "weak overlap" in note]
+        assert len(found) == 1 and f"Note: {found[0]}" in str(fit)
     fit, told = notes(weak, "y ~ treat(a) + adjust(x)", bounds=(0.1, 0.9))
     p = fit.propensity.fittedvalues
-    outside = int(((p < 0.1) | (p > 0.9)).sum())
-    text = f"{outside} rows with a propensity outside 0.1 and 0.9, where it was moved to"
-    assert f"{text}: the outcome means are corrected there by less than they should be" in str(fit)
-    few = int((p < 0.02).sum())
-    assert few < 0.05 * len(weak)
-    assert (
-        f"{few} rows with a propensity outside 0.02 and 1, where it was moved to"
-        in notes(weak, "y ~ treat(a) + adjust(x)", bounds=(0.02, 1))[1]
+    below, above = int((p < 0.1).sum()), int((p > 0.9).sum())
+    moved = f"{below} propensities below 0.1 and {above} above 0.9 were set to these (bounds=); "
+    assert any(note.startswith(moved + "the outcome means are corrected there by less") for note in told)
+    near = int(((p < 0.12) | (p > 0.88)).sum())
+    assert any(
+        note.startswith(f"weak overlap: {near} rows with a propensity below 0.12 or above 0.88. ") for note in told
     )
+    _, told = notes(weak, "y ~ treat(a) + adjust(x)", bounds=(p[np.argsort(p)[1]], 1))
+    assert f"1 propensity below {np.sort(p)[1]:.3g} was set to it (bounds=)" in told
     assert not [note for note in notes(data)[1] if "overlap" in note]
 
 
-@pytest.mark.parametrize("method", ["aipw", "tmle", "dml"])
-def test_overlap_is_weak_where_the_estimand_divides(method):
-    """Nothing is divided by the target arm's propensity, so rows that hardly take part do no harm to the ATT."""
-    rng = np.random.default_rng(4)
-    x = rng.normal(size=2000)
-    a = (rng.random(2000) < 1 / (1 + np.exp(3 - 1.5 * x))).astype(int)
-    rare = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=2000)})
-    weak = {}
-    for estimand in ("ATE", "ATT", "ATC"):
-        fit, _ = notes(rare, "y ~ treat(a) + adjust(x)", method, estimand=estimand, bounds=(1e-9, 1))
-        weak[estimand] = "weak overlap" in str(fit)
-    assert weak == {"ATE": True, "ATT": False, "ATC": True}
+@pytest.mark.parametrize("method", ["ipw", "aipw"])
+def test_weak_overlap_is_of_what_an_estimand_divides_by(method):
+    """The ATT divides by the controls' propensities alone, the ATO by none."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=400)
+    a = (rng.random(400) < 1 / (1 + np.exp(-2.5 * x))).astype(int)
+    weak = pd.DataFrame({"x": x, "a": a, "y": a + x + rng.normal(size=400)})
+    p = cf.glm("a ~ x", weak, family="binomial").fittedvalues
+    sides = {
+        "ATE": ("below 0.02 or above 0.98", (p < 0.02) | (p > 0.98)),
+        "ATT": ("above 0.98", p > 0.98),
+        "ATC": ("below 0.02", p < 0.02),
+    }
+    for estimand, (where, rows) in sides.items():
+        _, told = notes(weak, "y ~ treat(a) + adjust(x)", method, estimand=estimand)
+        start = f"weak overlap: {int(rows.sum())} rows with a propensity {where}. "
+        assert any(note.startswith(start) for note in told) == (rows.sum() > 20), estimand
+    if method == "ipw":
+        for options in ({"estimand": "ATO"}, {"discard": (0.05, 0.95)}):
+            assert not [n for n in notes(weak, "y ~ treat(a) + adjust(x)", "ipw", **options)[1] if "weak ov" in n]
 
 
 @pytest.mark.parametrize("method", ["aipw", "tmle", "dml"])

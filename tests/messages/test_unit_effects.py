@@ -130,7 +130,9 @@ def test_what_a_model_of_effects_must_be(data):
 
 def test_weights_that_a_regressor_ignores_are_told_with_regressors(data):
     formula = F + " + weights(w)"
-    text = refused(lambda: cf.fit(formula, data.assign(w=1.0 + data["a"]), "t_learner", outcome_model="knn"))
+    text = refused(
+        lambda: cf.fit(formula, data.assign(w=1.0 + data["a"]), "t_learner", outcome_model=KNeighborsRegressor())
+    )
     assert "use one whose fit takes sample_weight, such as LinearRegression(), RandomForestRegressor()" in text
 
 

@@ -12,8 +12,8 @@ from causalformula.backends.contrasts import Setting
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.orthogonal.augmented import learned_means
-from causalformula.backends.orthogonal.fitted import doubly_robust_fit, target_share, weights_of
-from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
+from causalformula.backends.orthogonal.fitted import doubly_robust_fit, fitted_exactly, target_share, weights_of
+from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances, resampled
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans, averaged
 from causalformula.backends.registry import MODELLED, Record
@@ -27,12 +27,12 @@ from causalformula.numerics.arrays import Array
 
 @dataclass(frozen=True, kw_only=True)
 class AIPW(NuisanceOptions):
-    """Options of ``method="aipw"``; see ``NuisanceOptions``.
+    """Options of ``method="aipw"``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
 
     Parameters
     ----------
     outcome_model, treatment_model, model, link, interact, folds, repeats, seed, bounds
-        As in ``NuisanceOptions``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
+        As in ``NuisanceOptions``.
     estimand, contrast, measure, family : optional
         As in ``cf.fit``.
     focal : optional
@@ -66,7 +66,7 @@ def _stacked_means(
     w, moves = weights_of(part, codes, str(options.estimand), arm, target)
     assert found.stage is not None
     stages, total = (found.stage, model.stage()), target @ share
-    scores, jac = [], []
+    scores, jac, own = [], [], []
     for setting in wanted:
         change = frame.counterfactual(part.part, setting.key, setting.column)
         eta = shifted_predictor(model, change)
@@ -75,8 +75,10 @@ def _stacked_means(
         scores.append(share * m + inside * w * gap)
         slopes = mean_gradient(model, change, target * (share - inside * w) * model.family.mu_eta(eta))
         jac.append(np.concatenate([moves.total(target * inside * gap), model.jacobian(slopes)]) / total)
-    names = [setting.label for setting in wanted]
-    return averaged(names, np.column_stack(scores), target, stages, np.array(jac), share)
+        own.append(target * inside * w / total)
+    names, moved = [setting.label for setting in wanted], np.array(jac)
+    exactly = fitted_exactly(model, moved[:, found.stage.size :], np.column_stack(own))
+    return averaged(names, np.column_stack(scores), target, stages, moved, share, exactly)
 
 
 @Record(
@@ -90,6 +92,7 @@ def _stacked_means(
     title="Augmented inverse probability weighting",
     estimate=None,
     face="causalformula.results.families.learned:LearnedResult",
+    resampled=resampled,
     exempt={"singleton_clusters": "no regression is the root, so there is no leverage to adjust by"},
 )
 def aipw(frame: ModelFrame, options: AIPW) -> Fit:

@@ -16,9 +16,9 @@ from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
-from causalformula.backends.learning.crossfit import unlearned
-from causalformula.backends.orthogonal.nuisances import GLM
-from causalformula.backends.registry import MODELLED, Record
+from causalformula.backends.learning.notes import learning_notes
+from causalformula.backends.orthogonal.nuisances import GLM, resampled
+from causalformula.backends.registry import MODELLED, Record, methods
 from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
@@ -29,22 +29,59 @@ from causalformula.numerics.arrays import Array
 ARMS, LINEAR = (Kind.BINARY, Kind.MULTI), (Kind.BINARY, Kind.CONTINUOUS)
 
 MODELS: dict[str, Model] = {
-    "plr": Model("partially linear regression", plr, LINEAR, (ATE,), PARTIAL, scored=True),
+    "plr": Model("partially linear regression", plr, LINEAR, scored=True),
     "irm": Model("interactive regression", irm, ARMS, (ATE, ATT, ATC), weighed=True),
-    "pliv": Model("partially linear IV regression", pliv, LINEAR, (ATE,), PARTIAL, iv=True, scored=True),
-    "iivm": Model("interactive IV regression", iivm, (Kind.BINARY,), (ATE, LATE), LATE, iv=True, weighed=True),
-    "double_selection": Model("double selection", double_selection, LINEAR, (ATE,), PARTIAL),
-    "partialling_out": Model("partialling out", partialling_out, LINEAR, (ATE,), PARTIAL),
+    "pliv": Model("partially linear IV regression", pliv, LINEAR, iv=True, scored=True),
+    "iivm": Model("interactive IV regression", iivm, (Kind.BINARY,), (LATE,), iv=True, weighed=True),
+    "double_selection": Model("double selection", double_selection, LINEAR),
+    "partialling_out": Model("partialling out", partialling_out, LINEAR),
     "selected_irm": Model("selected controls", selected_irm, (Kind.BINARY,), (ATE, ATT, ATC), weighed=True),
 }
 
 
 # What the model of averages becomes where quantiles are asked for.
-QUANTILES = Model("quantiles of potential outcomes", quantiles, ARMS, (ATE,), QUANTILE_EFFECT, weighed=True)
+QUANTILES = Model("quantiles of potential outcomes", quantiles, ARMS, (ATE,), weighed=True)
 
 
-def _refuse(frame: ModelFrame, options: DML, name: str) -> None:
+def _own_estimand(frame: ModelFrame, options: DML) -> str | None:
+    """The first of those that the model gives, where it gives any of this treatment."""
+    model = MODELS[model_of(options, frame)]
+    return model.estimands[0] if model.estimands and frame.the_treatment.kind in model.kinds else None
+
+
+def _idle(options: DML) -> tuple[str, ...]:
+    """Instruments, which most models do not use; where none is named, the formula's roles choose one."""
+    return () if options.model is None or MODELS[options.model].iv else ("iv",)
+
+
+def _refuse_estimand(frame: ModelFrame, options: DML, name: str) -> None:
+    """An ``OptionError`` for an estimand that the model does not have, with the models and methods that do."""
+    model, estimand, treatment = MODELS[name], options.estimand, frame.the_treatment
+    able = [other for other, row in MODELS.items() if estimand in row.estimands and treatment.kind in row.kinds]
+    if estimand is None or (estimand in model.estimands and able):
+        return
+    target_arm(frame, options)
+    if not able:
+        others = [r.name for r in methods() if estimand in r.estimands and treatment.kind in r.treatments]
+        others = [other for other in others if other != "dml"]
+        listed = f"these methods do: {', '.join(others)}" if others else "no method that is available yet does"
+        raise OptionError(
+            f"method 'dml' has no model for the {estimand} of a treatment of the kind {treatment.kind}; {listed}. Its "
+            f"own effect, a {PARTIAL.lower()}, is that of fit(..., method='dml') without estimand="
+        )
+    listed = " or ".join(f"model={other!r}" for other in able)
+    uses = {MODELS[other].iv for other in able}
+    roles = ""
+    if uses == {True} and not frame.has("iv"):
+        roles = ", with iv(z) in the formula"
+    elif uses == {False} and frame.has("iv"):
+        roles = ", without iv(...) in the formula"
+    raise OptionError(f"model={name!r} gives {model.gives}, and not the {estimand}; {listed} does{roles}")
+
+
+def _refuse(frame: ModelFrame, options: DML) -> None:
     """Whatever the model has no use for, or needs and has not got."""
+    name = model_of(options, frame)
     if options.quantiles is not None:
         refuse_quantiles(frame, options, name)
     model, treatment = MODELS[name], frame.the_treatment
@@ -53,14 +90,10 @@ def _refuse(frame: ModelFrame, options: DML, name: str) -> None:
         raise OptionError(f"model={name!r} does not use iv(...); {able} does")
     if model.iv and not frame.has("iv"):
         raise OptionError(f"model={name!r} needs an instrument: iv(z) in the formula")
+    _refuse_estimand(frame, options, name)
     if treatment.kind not in model.kinds:
         able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if treatment.kind in row.kinds)
         raise CapabilityError(f"model={name!r} does not take a treatment of the kind {treatment.kind}; {able} does")
-    if options.estimand not in model.estimands:
-        target_arm(frame, options)
-        able = " or ".join(f"model={other!r}" for other, row in MODELS.items() if options.estimand in row.estimands)
-        what = model.estimand or "ATE, the ATT or the ATC"
-        raise OptionError(f"model={name!r} gives the {what}, and not the {options.estimand}; {able} does")
     idle = {
         "score": options.score != DML.score and not model.scored,
         "bounds": options.bounds is not None and not model.weighed,
@@ -136,8 +169,8 @@ def _labels(frame: ModelFrame, options: DML, scores: Sequence[Score]) -> tuple[L
 
 def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     """The model's score, and the effect that is its root."""
+    _refuse(frame, options)
     name = model_of(options, frame)
-    _refuse(frame, options, name)
     model = MODELS[name] if options.quantiles is None else QUANTILES
     found = model.fit(frame, options)
     if isinstance(found, Fit):
@@ -152,11 +185,11 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(
         answer=outcomes.answer(Query()),
-        estimand=model.estimand or str(options.estimand),
+        estimand=(options.estimand or PARTIAL) if options.quantiles is None else QUANTILE_EFFECT,
         design=found.design or DesignWeights(np.ones(frame.n)),
         method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
         outcomes=outcomes,
-        notes=tuple(dict.fromkeys((*found.notes, *unlearned(found.learned.values(), found.folds)))),
+        notes=tuple(dict.fromkeys((*found.notes, *learning_notes(found.learned.values(), found.folds)))),
         learned=found.learned,
         folds=found.folds,
     )
@@ -177,9 +210,14 @@ _HELD = "nuisances of other folds count as known, which the score's orthogonalit
     summary="double machine learning: orthogonal scores of cross-fitted learners; quantiles and instruments too",
     title="Double machine learning",
     face="causalformula.results.families.dml:DMLResult",
+    estimand_words="ATE, ATT and ATC of model='irm', LATE of model='iivm'; linear models have a partial effect",
+    forms={estimand: {"model": "irm"} for estimand in (ATE, ATT, ATC)},
+    own_estimand=_own_estimand,
+    idle=_idle,
+    refuse=_refuse,
+    resampled=resampled,
     exempt={
         "influence": _HELD,
-        "stacking": _HELD,
         "integer_weights": f"a row and its copy may be in different folds; {_DRAWN}",
         "row_order": f"folds are dealt out by row; {_DRAWN}",
         "label_swap": f"folds are dealt out arm by arm; {_DRAWN}",
@@ -220,10 +258,11 @@ def dml(frame: ModelFrame, options: DML) -> Fit:
 
     Notes
     -----
-    With the same folds and learners the numbers are those of DoubleML 0.11, but for three. The variance of repetitions
+    With the same folds and learners the numbers are those of DoubleML 0.11, but for four. The variance of repetitions
     is the median of ``V_r + (theta_r - theta)^2``, as in the first paper below, where DoubleML has the median of upper
-    limits; clusters that cross have Cameron, Gelbach and Miller's variance, where DoubleML sums in cells of folds and
-    takes nothing off; and of the bounds of ``sensitivity()`` each has the standard error that DoubleML gives the other.
+    limits; clusters have the factor ``G / (G - 1)`` by default, which ``vcov="CR0 ~ g"`` leaves out as DoubleML does;
+    clusters that cross have Cameron, Gelbach and Miller's variance, where DoubleML sums in cells of folds and takes
+    nothing off; and of the bounds of ``sensitivity()`` each has the standard error that DoubleML gives the other.
 
     Quantiles are those of ``DoubleMLPQ`` and ``DoubleMLQTE``, with inverse propensities normalised (their default) and
     ``seed=42``, which is what they halve rows by. But for one step: the preliminary quantile is the outcome whose

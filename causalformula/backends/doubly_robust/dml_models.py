@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
-from causalformula.backends.doubly_robust.dml_options import DML, instruments, model_of
+from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, instruments, model_of
 from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import DesignWeights, Fit, Outcomes
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
@@ -258,8 +258,8 @@ def iivm(frame: ModelFrame, options: DML) -> Found:
     out, notes = [], list[str]()
     P = found["instrument"].predictions
     for r in range(folds.repeats):
-        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS)
-        notes += [note.replace("propensity", "propensity of the instrument") for note in told if r == 0]
+        inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, of=" of the instrument")
+        notes += [note for note in told if r == 0]
 
         def augmented(what: str, y: Array, r: int = r, p: Array = inside) -> Array:
             names = [f"{what} at {name} = {level}" for level in levels]
@@ -319,9 +319,7 @@ class Model:
     kinds : tuple of Kind
         Treatments that it takes.
     estimands : tuple of str
-        Those of ``estimand=`` that it gives.
-    estimand : str
-        What its effect is, where that is none of them.
+        Those of ``estimand=`` that it gives, its own first; none where its effect is a partial one.
     iv : bool
         Whether it reads ``iv(...)``.
     scored : bool
@@ -333,8 +331,15 @@ class Model:
     words: str
     fit: Callable[[ModelFrame, Any], Found | Fit]
     kinds: tuple[Kind, ...]
-    estimands: tuple[str, ...]
-    estimand: str = ""
+    estimands: tuple[str, ...] = ()
     iv: bool = False
     scored: bool = False
     weighed: bool = False
+
+    @property
+    def gives(self) -> str:
+        """What it gives, in words."""
+        if not self.estimands:
+            return f"a {PARTIAL.lower()}"
+        *others, last = (f"the {estimand}" for estimand in self.estimands)
+        return f"{', '.join(others)} or {last}" if others else last

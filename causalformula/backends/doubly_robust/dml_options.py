@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.learning.table import Learner, read_learner
+from causalformula.backends.learning.table import LEARNERS, Learner, read_learner
 from causalformula.backends.options import is_number, one_of, shown
 from causalformula.backends.orthogonal.nuisances import GLM, CrossFitOptions
 from causalformula.errors import OptionError
@@ -26,7 +26,7 @@ WORDS = {"partialling_out": "partialling-out", "iv_type": "IV-type"}
 
 @dataclass(frozen=True, kw_only=True)
 class DML(CrossFitOptions):
-    """Options of ``method="dml"``: double machine learning.
+    """Options of ``method="dml"``: double machine learning. Every learner is cross-fitted, ``"glm"`` too.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ class DML(CrossFitOptions):
         Of the linear models: ``"partialling_out"``, residuals on residuals, or ``"iv_type"``, with a model of what the
         treatment leaves of the outcome.
     outcome_model, treatment_model, folds, repeats, seed, bounds
-        As in ``CrossFitOptions``; every learner is cross-fitted, ``"glm"`` too.
+        As in ``CrossFitOptions``.
     instrument_model : str or estimator
-        Of the instruments.
+        Of the instruments, as ``treatment_model``.
     quantiles : number or sequence of numbers, optional
         Of ``irm``: quantiles of the potential outcomes are compared, 0.5 or [0.25, 0.5, 0.75], instead of their means.
         The outcome model is then of the probability to be below one, a classifier that learns from half of the rows
         outside each fold; the other half gives its threshold.
     estimand, contrast, measure, family : optional
-        As in ``cf.fit``. ATT and ATC are those of ``irm``; the linear models have a variance-weighted partial effect,
-        and ``iivm`` the LATE.
+        As in ``cf.fit``. The model's own estimand where not given: the ATE of ``irm``, which has the ATT and ATC too,
+        the LATE of ``iivm``, and of the linear models a variance-weighted partial effect, which no ``estimand=`` names.
     focal : optional
         For ATT and ATC with several treatment levels: the level whose units are the target.
     """
@@ -62,6 +62,11 @@ class DML(CrossFitOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.model is not None:
+            if hasattr(self.model, "fit") or (isinstance(self.model, str) and self.model in LEARNERS):
+                raise OptionError(
+                    f"model={shown(self.model)} is a learner, and model= one of {', '.join(MODEL_NAMES)}; give "
+                    "learners as outcome_model= and treatment_model="
+                )
             one_of("model", self.model, MODEL_NAMES)
         one_of("score", self.score, WORDS)
         read_learner(self.instrument_model, "instrument_model")

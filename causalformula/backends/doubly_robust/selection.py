@@ -277,9 +277,8 @@ def selected_irm(frame: ModelFrame, options: Any) -> Fit:
     chosen = Selection("treatment", scores, logit)
     p = expit(logit.predictor(scores.design))
     m = np.column_stack([arm.fit.predictor(surface.design) for arm in arms])
-    P, _, notes = bounded(
-        frame, np.column_stack([1 - p, p]), options.bounds or LEARNED_BOUNDS, arm=target_arm(frame, options)
-    )
+    bounds, arm = options.bounds or LEARNED_BOUNDS, target_arm(frame, options)
+    P, _, notes = bounded(frame, np.column_stack([1 - p, p]), bounds, arm=arm)
     design = scored_design(frame, options, np.column_stack([1 - p, p]), P)
     means = partial(learned_means, frame, options, CrossFitted(m, P))
     outcomes = PotentialMeans(frame, options, means, frame.unit_weights)

@@ -14,8 +14,8 @@ from causalformula.backends.doubly_robust.targeting import Fluctuation, Targeted
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.options import flag, is_number, one_of, shown
-from causalformula.backends.orthogonal.fitted import doubly_robust_fit, target_share, weights_of
-from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
+from causalformula.backends.orthogonal.fitted import doubly_robust_fit, fitted_exactly, target_share, weights_of
+from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances, resampled
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans, averaged
 from causalformula.backends.propensity import estimand_weights
@@ -35,12 +35,12 @@ PATHS = ("logistic", "linear")
 
 @dataclass(frozen=True, kw_only=True)
 class TMLE(NuisanceOptions):
-    """Options of ``method="tmle"``; see ``NuisanceOptions``.
+    """Options of ``method="tmle"``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
 
     Parameters
     ----------
     outcome_model, treatment_model, model, link, folds, repeats, seed
-        As in ``NuisanceOptions``: two GLMs, or learners by name or scikit-learn objects, cross-fitted.
+        As in ``NuisanceOptions``.
     interact : bool
         False, as in R's ``Qform = "Y ~ A + W"``: the treatment is one term of the outcome's GLM. True crosses it with
         all others, ``"Y ~ A * (W)"``.
@@ -148,6 +148,8 @@ class _Arm:
     along : float
         Derivative of the average in epsilon.
     epsilon : float
+    own : ndarray (n,)
+        Derivatives in the rows' outcomes, the step included, beside those by the initial means.
     """
 
     scores: Array
@@ -156,6 +158,7 @@ class _Arm:
     information: float
     along: float
     epsilon: float
+    own: Array
 
 
 def _stacked_means(
@@ -173,8 +176,11 @@ def _stacked_means(
     )
     assert part.propensity.stage is not None
     stages = (part.propensity.stage, part.outcome.stage(), step)
-    jac = np.hstack([np.array([arm.jac for arm in arms]), np.diag([arm.along for arm in arms])])
-    return averaged(names, np.column_stack([arm.scores for arm in arms]), target, stages, jac / (target @ share), share)
+    total = target @ share
+    jac = np.hstack([np.array([arm.jac for arm in arms]), np.diag([arm.along for arm in arms])]) / total
+    by_means = jac[:, stages[0].size : -step.size]
+    exactly = fitted_exactly(part.outcome, by_means, np.column_stack([arm.own for arm in arms]) / total)
+    return averaged(names, np.column_stack([arm.scores for arm in arms]), target, stages, jac, share, exactly)
 
 
 def _arm(
@@ -203,6 +209,7 @@ def _arm(
         information,
         along,
         new.epsilon,
+        (1 + through) * inside,
     )
 
 
@@ -231,6 +238,7 @@ def _learned_means(
     title="Targeted maximum likelihood",
     estimate=None,
     face="causalformula.results.families.learned:LearnedResult",
+    resampled=resampled,
     exempt={
         "singleton_clusters": "no regression is the root, so there is no leverage to adjust by",
         "groups_average": "each group is targeted by itself, so that its own mean is doubly robust too",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from causalformula.backends.learning.folds import Folds
-from causalformula.backends.learning.objects import without_probabilities
-from causalformula.backends.learning.table import Features, Learner
+from causalformula.backends.learning.objects import Said, said_of, without_probabilities
+from causalformula.backends.learning.table import Features, Learner, refuse_unweighted
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.errors import CausalFormulaError, DataError, counted, some
 from causalformula.inference.refit import one_thread, spread
@@ -21,6 +23,10 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 Target = Literal["regression", "classification"]
 # With fewer rows than this, threads of boosting wait for each other longer than they work.
 FEW = 10_000
+# What they say is of releases of libraries, and nothing of the answer.
+OF_RELEASES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+# How libraries refuse rows too few for the folds by which a learner chooses its penalty.
+OWN_FOLDS = "n_splits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +108,40 @@ def _column(values: Array, repeat: int, fold: int) -> Array:
     return np.asarray(values[(slice(None), repeat, fold)[: values.ndim]])
 
 
+NOTHING = np.empty(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What one fit gives.
+
+    Parameters
+    ----------
+    values : ndarray
+        Predictions of the fold.
+    at : ndarray (m, settings)
+        Means of its rows under the task's settings.
+    everywhere : ndarray (n,), optional
+        Means of all rows, where the task asks for them.
+    told : Said
+        What the learner says of itself.
+    model : estimator, optional
+        The fitted learner, where it is kept.
+    left_out : pair of tuples of str
+        Columns that it leaves out: combinations of others, and those that are the same in every row.
+    warned : tuple of str
+        Kinds and first sentences of the warnings on the way.
+    """
+
+    values: Array
+    at: Array
+    everywhere: Array | None = None
+    told: Said = field(default_factory=Said)
+    model: Any = None
+    left_out: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    warned: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Learned:
     """Predictions of rows that took no part in the learning.
@@ -111,22 +151,25 @@ class Learned:
     task : Task
     predictions : ndarray (n, repeats) or (n, repeats, classes)
         Probabilities of classes.
-    told : tuple of str
-        What the learners say of themselves, one for each fit: weights of a stack, penalties.
+    told : tuple of (str, Said)
+        What the learners say of themselves, with the fold that each is of: weights of a stack, parameters chosen.
     at : ndarray (n, repeats, settings)
         Means under the task's settings.
     everywhere : ndarray (n, repeats, folds), optional
         The mean that the learner without each fold predicts of every row, where the task asks for it.
     models : tuple
         The fitted learners, where they were asked for.
+    pieces : tuple of Piece
+        What each fit said, without its values.
     """
 
     task: Task
     predictions: Array
-    told: tuple[str, ...] = ()
+    told: tuple[tuple[str, Said], ...] = ()
     at: Array = field(default_factory=lambda: np.empty((0, 0, 0)))
     everywhere: Array | None = None
     models: tuple[Any, ...] = ()
+    pieces: tuple[Piece, ...] = ()
 
     @property
     def means(self) -> Array:
@@ -172,46 +215,56 @@ def cross_fit(
     OptionError
         For a learner that weights do not reach.
     """
+    for task in tasks if weights is not None else ():
+        refuse_unweighted(task.learner, task.kind)
     there = [(r, k) for r in range(folds.repeats) for k in range(folds.size) if folds.inside(r, k).any()]
     jobs = [_Job(t, r, k) for r, k in there for t in range(len(tasks))]
     seeds = [
         int(np.random.SeedSequence([folds.seed, job.task, job.repeat, job.fold]).generate_state(1)[0]) for job in jobs
     ]
     work = list(zip(jobs, seeds, strict=True))
-    found = spread(partial(_job, list(tasks), folds, weights, keep), work, n_jobs, words)
+    found = spread(partial(_predicted, list(tasks), folds, weights, keep), work, n_jobs, words)
     shape = (len(folds.codes), folds.repeats)
     out = [np.full((*shape, *task.width), np.nan) for task in tasks]
     at = [np.full((*shape, len(task.settings)), np.nan) for task in tasks]
     wide = [np.full((*shape, folds.size), np.nan) if task.everywhere else None for task in tasks]
-    told: list[list[str]] = [[] for _ in tasks]
+    told: list[list[tuple[str, Said]]] = [[] for _ in tasks]
     models: list[list[Any]] = [[] for _ in tasks]
+    pieces: list[list[Piece]] = [[] for _ in tasks]
     for job, done in zip(jobs, found, strict=True):
         inside, t, r = folds.inside(job.repeat, job.fold), job.task, job.repeat
         out[t][inside, r], at[t][inside, r] = done.values, done.at
         if (whole := wide[t]) is not None:
             whole[:, r, job.fold] = done.everywhere
-        told[t] += [done.told] if done.told else []
+        told[t] += [(_fold_words(job, folds), done.told)] if done.told.text else []
         models[t] += [done.model] if keep else []
+        pieces[t].append(replace(done, values=NOTHING, at=NOTHING, everywhere=None, model=None))
     return [
-        Learned(task.seen(folds), out[t], tuple(told[t]), at[t], wide[t], tuple(models[t]))
+        Learned(task.seen(folds), out[t], tuple(told[t]), at[t], wide[t], tuple(models[t]), tuple(pieces[t]))
         for t, task in enumerate(tasks)
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Done:
-    """What one fit predicts, and says of itself."""
+def _predicted(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool, work: tuple[_Job, int]) -> Piece:
+    """Fit without a fold, predict the fold; what libraries warn of is kept, to be told once for all folds."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        piece = _piece(tasks, folds, weights, keep, *work)
+    for each in caught:
+        if issubclass(each.category, OF_RELEASES):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    told = [each for each in caught if not issubclass(each.category, OF_RELEASES)]
+    return replace(piece, warned=tuple(dict.fromkeys(map(_warned, told))))
 
-    values: Array
-    at: Array
-    everywhere: Array | None
-    told: str
-    model: Any
+
+def _warned(caught: warnings.WarningMessage) -> str:
+    """A warning's kind and its first sentence."""
+    line = str(caught.message).strip().split("\n", maxsplit=1)[0]
+    sentence = re.split(r"\.\s", line, maxsplit=1)[0].rstrip(".: ")
+    return f"{caught.category.__name__}, {sentence}"
 
 
-def _job(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool, piece: tuple[_Job, int]) -> _Done:
-    """Fit without a fold, predict the fold."""
-    job, seed = piece
+def _piece(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool, job: _Job, seed: int) -> Piece:
     task = tasks[job.task]
     inside, train = np.flatnonzero(folds.inside(job.repeat, job.fold)), folds.outside(job.repeat, job.fold)
     train = train & task.learned_from(job.repeat, job.fold)
@@ -228,7 +281,8 @@ def _job(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: bool,
     at = [task.means(predicted(model, task, read(each).take(inside, axis=0), where)) for each in task.settings]
     wide = task.means(predicted(model, task, read(task.features), where)) if task.everywhere else None
     columns = np.column_stack(at) if at else np.empty((len(values), 0))
-    return _Done(values, columns, wide, str(getattr(model, "told_", "")), model if keep else None)
+    left_out = getattr(model, "left_out_", ((), ()))
+    return Piece(values, columns, wide, said_of(model), model if keep else None, left_out)
 
 
 def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed: int, where: str) -> Any:
@@ -238,7 +292,7 @@ def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed
     X = task.learner.matrix(task.features)
     if not X.shape[1] and task.learner.name != "glm":
         raise DataError(f"{where}: the formula has no covariates to learn from; add adjust(...), or use 'glm'")
-    with _named(task, where):
+    with _named(task, where, len(rows)):
         model = task.learner.make(task.kind, task.features, seed)
         with one_thread("openmp") if len(X) < FEW else nullcontext():
             fitted = _fit(model, X.take(rows, axis=0), target, None if weights is None else weights[rows])
@@ -265,14 +319,22 @@ def predicted(model: Any, task: Task, X: Array, where: str) -> Array:
 
 
 @contextmanager
-def _named(task: Task, where: str) -> Iterator[None]:
+def _named(task: Task, where: str, rows: int = 0) -> Iterator[None]:
     """Errors inside a fold, naming it and the learner."""
     try:
         yield
     except CausalFormulaError as error:
         raise type(error)(f"{where}: {error}") from None
     except Exception as error:
-        raise DataError(f"{where} failed: {type(error).__name__}: {error}{_given(task)}") from error
+        few = _few(task, rows) if OWN_FOLDS in str(error) else ""
+        raise DataError(
+            f"{where} failed: {type(error).__name__}: {str(error).rstrip('.')}{few}{_given(task)}"
+        ) from error
+
+
+def _fold_words(job: _Job, folds: Folds) -> str:
+    """Which fold a fit left out, and in which repetition."""
+    return (f"repetition {job.repeat + 1}, " if folds.repeats > 1 else "") + f"fold {job.fold + 1}"
 
 
 def _where(task: Task, job: _Job, folds: Folds) -> str:
@@ -288,6 +350,14 @@ def _given(task: Task) -> str:
     return f" (it is given an array of numbers, the {counted(len(names), 'column')} {some(names)} of the formula)"
 
 
+def _few(task: Task, rows: int) -> str:
+    """What to do where a learner's own folds have more parts than there are rows."""
+    return (
+        f". There are {counted(rows, 'row')} to learn from, too few for the folds that it makes of them; more folds= "
+        f"leave more, and {task.option}='glm' makes none"
+    )
+
+
 def _constant(task: Task, code: int, where: str) -> Constant:
     """Of rows with one class there is nothing to learn: within an arm it is all that is known, and it is told."""
     if task.rows is None:
@@ -298,7 +368,7 @@ def _constant(task: Task, code: int, where: str) -> Constant:
 class Constant:
     """What predicts the one class that its rows had."""
 
-    told_ = "constant in a fold"
+    told_ = "one class only"
 
     def __init__(self, code: int):
         self.classes_ = np.array([code])
@@ -319,25 +389,6 @@ def _values(fitted: Any, X: Array, task: Task) -> Array:
     classes: Codes = np.asarray(fitted.classes_, dtype=np.intp)
     out[:, classes] = fitted.predict_proba(X)
     return out
-
-
-def unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
-    """A note for each function that a learner predicts the same for all rows of a fold, having learned nothing."""
-    notes = []
-    for each in learned:
-        if not each.task.learner.matrix(each.task.features).shape[1]:
-            continue  # there was nothing to learn from
-        values = each.predictions.reshape(len(folds.codes), folds.repeats, -1)
-        parts = [values[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
-        # the first two tell most that vary
-        flat = sum(len(part) > 1 and (part[0] == part[1]).all() and not np.ptp(part, axis=0).any() for part in parts)
-        if flat:
-            where = "" if flat == len(parts) else f" in {flat} of {len(parts)} folds"
-            notes.append(
-                f"{each.task.learner.name} learned nothing of the {each.task.name}{where}: it predicts the same for "
-                "every row"
-            )
-    return tuple(notes)
 
 
 def loss(learned: Learned, weights: Array) -> tuple[float, float]:

@@ -121,10 +121,20 @@ class Folds:
         return where + (f", repetition {repeat + 1}" if self.repeats > 1 else "")
 
     @property
+    def lone(self) -> int:
+        """How many folds of the first repetition are of a single row."""
+        return int((np.bincount(self.codes[:, 0]) == 1).sum())
+
+    @property
     def words(self) -> str:
         """How many, and where they come from, for the print."""
         times = f", {self.repeats} times" if self.repeats > 1 else ""
-        return f"{self.size} folds{times}, " + ("as given" if self.given else f"seed {self.seed}")
+        if self.given:
+            return f"{self.size} folds{times}, as given"
+        way = round(self.size ** (1 / max(1, len(self.ways))))
+        sides = " x ".join([str(way)] * max(1, len(self.ways)))
+        of = f" of the {len(self.ways)} kinds of clusters" if self.ways else ""
+        return f"{sides} folds{of}{times}, seed {self.seed}"
 
 
 def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int) -> Folds:
@@ -229,7 +239,7 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
     if repeats not in (1, given.repeats):
         raise OptionError(f"repeats={repeats}, and folds= gives {given.repeats}: a column for each repetition")
     if given.labels is None:
-        columns = [np.unique(frame.groups(name).codes, return_inverse=True)[1] for name in given.columns]
+        columns = [np.unique(_column(frame, name), return_inverse=True)[1] for name in given.columns]
     elif len(given.labels) != frame.table.n:
         raise DataError(f"folds= has {counted(len(given.labels), 'row')}, and the data have {frame.table.n}")
     else:
@@ -247,6 +257,16 @@ def _given(frame: ModelFrame, given: GivenFolds, repeats: int, seed: int) -> Fol
                 f"the given folds split clusters of {units.name}, whose rows are alike; give whole clusters"
             )
     return Folds(codes, int(counts[0]), seed, ways if len(ways) > 1 else (), given=True)
+
+
+def _column(frame: ModelFrame, name: str) -> Codes:
+    """A column of folds; fractions are measurements, as in an array."""
+    values = frame.table.named(name)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        found = values[frame.rows]
+        if (np.isfinite(found) & (found != np.rint(found))).any():
+            raise DataError(f"folds={name!r} is a column of fractions; give one of whole numbers, or labels, of folds")
+    return frame.groups(name).codes
 
 
 def _dealt(arms: Codes, size: int, rng: np.random.Generator) -> Codes:

@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from causalformula.backends.options import shown
 from causalformula.errors import OptionError
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a fitted learner says of itself.
+
+    Parameters
+    ----------
+    text : str
+    title : str
+        What ``values`` are.
+    values : mapping of str to str
+        Weights of a stack's members, or parameters that a search chose.
+    """
+
+    text: str = ""
+    title: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def said_of(fitted: Any) -> Said:
+    """Weights, what was selected, or what a search object chose, wherever it stands in a pipeline."""
+    from sklearn.pipeline import Pipeline
+
+    while isinstance(fitted, Pipeline):
+        fitted = fitted.steps[-1][1]
+    if hasattr(fitted, "weights_") and hasattr(fitted, "told_"):
+        return Said(fitted.told_, "Weights", {name: f"{share:.2f}" for name, share in fitted.weights_.items()})
+    if isinstance(chosen := getattr(fitted, "best_params_", None), Mapping):
+        values = {str(name): _value(value) for name, value in chosen.items()}
+        return Said(", ".join(f"{name} = {value}" for name, value in values.items()), "Parameters chosen", values)
+    return Said(str(getattr(fitted, "told_", "")))
+
+
+def _value(value: Any) -> str:
+    """A parameter, short: an estimator by its name."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return model_name(value) if hasattr(value, "get_params") else str(value)
+
+
 def model_name(model: Any) -> str:
-    """What the print calls an estimator: its class; a pipeline is named by its last step."""
+    """What the print calls an estimator: its class; a pipeline is named by its last step, a search by what it tunes."""
+    from sklearn.model_selection._search import BaseSearchCV
     from sklearn.pipeline import Pipeline
 
     if isinstance(model, Pipeline):
-        return f"Pipeline ending in {type(model.steps[-1][1]).__name__}"
-    return type(model).__name__
+        return f"Pipeline ending in {model_name(model.steps[-1][1])}"
+    name = type(model).__name__
+    return f"{name} of {model_name(model.estimator)}" if isinstance(model, BaseSearchCV) else name
 
 
 def gives_probabilities(model: Any) -> bool:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+from causalformula.backends.aliased import left_out
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.inference.regression import fit_glm, fit_linear
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import centred, first_column
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.multinomial import multinomial
 
@@ -19,14 +21,30 @@ def _design(X: Any) -> Array:
     return np.asfortranarray(np.column_stack([np.ones(len(X)), X]))
 
 
+def _named(names: tuple[str, ...], Z: Array) -> tuple[str, ...]:
+    return ("(Intercept)", *(names or map(str, range(1, Z.shape[1]))))
+
+
 class GLMRegressor(RegressorMixin, BaseEstimator):
-    """Least squares with an intercept; columns that others imply are left out, as ``lm`` does."""
+    """Least squares with an intercept; columns that others imply are left out, as ``lm`` does.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the columns, by which those left out are named.
+    """
+
+    def __init__(self, names: tuple[str, ...] = ()):
+        self.names = names
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GLMRegressor:
         """Fit."""
         Z = _design(X)
-        names = tuple(map(str, range(Z.shape[1])))
-        self.coef_ = np.nan_to_num(fit_linear(Z, np.asarray(y, dtype=float), names, weights=sample_weight).coef)
+        fitted = fit_linear(
+            Z, np.asarray(y, dtype=float), _named(self.names, Z), weights=sample_weight, anchors=first_column(Z, True)
+        )
+        self.coef_ = np.nan_to_num(fitted.coef)
+        self.left_out_ = left_out(fitted.names, fitted.kept, fitted.lengths)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -35,23 +53,37 @@ class GLMRegressor(RegressorMixin, BaseEstimator):
 
 
 class GLMClassifier(ClassifierMixin, BaseEstimator):
-    """Logistic regression without a penalty, multinomial for several classes."""
+    """Logistic regression without a penalty, multinomial for several classes.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the columns, by which those left out are named.
+    """
+
+    def __init__(self, names: tuple[str, ...] = ()):
+        self.names = names
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GLMClassifier:
         """Fit."""
         Z, codes = _design(X), np.asarray(y)
         self.classes_, place = np.unique(codes, return_inverse=True)
-        names = tuple(map(str, range(Z.shape[1])))
+        names, anchors = _named(self.names, Z), first_column(Z, True)
         if len(self.classes_) == 2:
             fitted = fit_glm(
-                Z, place.astype(float), names, read_family("binomial"), weights=sample_weight, to_zero=True
-            )
+                Z, place.astype(float), names, read_family("binomial"), weights=sample_weight, to_zero=True,
+                anchors=anchors,
+            )  # fmt: skip
             self.coef_ = np.nan_to_num(fitted.coef)[None, :]
+            self.left_out_ = left_out(names, fitted.kept, fitted.lengths)
             return self
         w = np.ones(len(Z)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-        found = multinomial(Z, place.astype(np.intp), len(self.classes_), w)
-        self.coef_ = np.zeros((len(self.classes_) - 1, Z.shape[1]))
-        self.coef_[:, found.kept] = found.coef
+        solved = centred(Z, sample_weight, anchors=anchors)
+        found = multinomial(solved.X, place.astype(np.intp), len(self.classes_), w)
+        coef = np.zeros((len(self.classes_) - 1, Z.shape[1]))
+        coef[:, found.kept] = found.coef
+        self.coef_ = solved.read(coef)
+        self.left_out_ = left_out(names, found.kept, np.sqrt(w @ solved.X**2))
         return self
 
     def predict_proba(self, X: Any) -> Array:

@@ -155,8 +155,22 @@ def is_glm(model: Any) -> bool:
 
 def refuse_unweighted(learner: Learner, kind: str = "classification") -> None:
     """An ``OptionError`` for a learner that sampling weights, or those of a replicate, do not reach."""
-    nothing = Features(np.empty((0, 0)), (), np.empty((0, 0)), np.empty(0, dtype=bool))
-    sample_weights.refuse_unweighted(learner.make(kind, nothing, 0))
+    if learner.given is not None:
+        sample_weights.refuse_unweighted(learner.make(kind, _NOTHING, 0))
+    elif not _weighted(learner, kind):
+        able = ", ".join(repr(name) for name, other in LEARNERS.items() if _weighted(other, kind))
+        raise sample_weights.takes_none(repr(learner.name), f"these take them: {able}")
+
+
+def _weighted(learner: Learner, kind: str) -> bool:
+    try:
+        sample_weights.refuse_unweighted(learner.make(kind, _NOTHING, 0))
+    except OptionError:
+        return False
+    return True
+
+
+_NOTHING = Features(np.empty((0, 0)), (), np.empty((0, 0)), np.empty(0, dtype=bool))
 
 
 def refuse_kind(learner: Learner, kind: str, option: str) -> None:
@@ -188,7 +202,7 @@ class _Given:
 def _glm(kind: str, found: Features, seed: int) -> Any:
     from causalformula.backends.learning.own import GLMClassifier, GLMRegressor
 
-    return GLMRegressor() if kind == "regression" else GLMClassifier()
+    return GLMRegressor(found.names) if kind == "regression" else GLMClassifier(found.names)
 
 
 def _logistic(solver: str, seed: int, ratio: float = 0.0) -> Any:

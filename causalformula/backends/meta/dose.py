@@ -11,8 +11,9 @@ import numpy as np
 
 from causalformula.backends.contrasts import Contrast, Setting, contrasts
 from causalformula.backends.fit import Fit, Query, unit_design
-from causalformula.backends.learning.crossfit import Learned, Task, cross_fit, predicted, unlearned
+from causalformula.backends.learning.crossfit import Learned, Task, cross_fit, predicted
 from causalformula.backends.learning.folds import Folds, make_folds
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.table import Features, refuse_kind
 from causalformula.backends.meta.kinds import NO_RESIDUAL, R_LEARNER, S_LEARNER, MetaLearner
 from causalformula.backends.meta.options import EffectOptions, MetaOptions
@@ -140,7 +141,7 @@ def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
         design=unit_design(frame.n),
         method=f"{kind.name} ({names}, cross-fitted in {folds.words}), average by orthogonal scores",
         outcomes=outcomes,
-        notes=(*unlearned(learned.values(), folds), *_told_of(few)),
+        notes=(*learning_notes(learned.values(), folds), *_told_of(few)),
         learned=learned,
         folds=folds,
         units=units,

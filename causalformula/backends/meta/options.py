@@ -7,7 +7,7 @@ from typing import Any
 
 from causalformula.backends.learning.table import GLM, Learner, read_learner, refuse_kind, refuse_unweighted
 from causalformula.backends.orthogonal.nuisances import CrossFitOptions, outcome_target
-from causalformula.backends.sample_weights import weighted_remedy
+from causalformula.backends.sample_weights import REGRESSORS
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 
@@ -128,8 +128,8 @@ family, focal
         except OptionError:
             raise OptionError(
                 f"effect_model={learner.name} takes no sample weights, and the R-learner weighs each row by the square "
-                f"of its treatment's residual; {weighted_remedy('regression')}, or method='dr_learner', which weighs "
-                "none"
+                f"of its treatment's residual; use one whose fit takes sample_weight, such as {REGRESSORS}, or "
+                "method='dr_learner', which weighs none"
             ) from None
 
 

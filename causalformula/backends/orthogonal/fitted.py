@@ -14,7 +14,13 @@ from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.target import target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
+from causalformula.inference.evidence import Exactly
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.sandwich.variances import full_leverage
 from causalformula.numerics.arrays import Array, Codes
+
+# A residual below this share of the others' size may be that of a row of leverage one.
+NO_RESIDUAL = 1e-5
 
 
 def doubly_robust_fit(
@@ -52,6 +58,29 @@ def scored_design(frame: ModelFrame, options: Options, scores: Array, P: Array) 
 def thin(frame: ModelFrame, design: DesignWeights) -> tuple[str, ...]:
     """Notes on arms whose residuals few rows carry."""
     return () if design.correction is None else thin_arms(frame, design.correction)
+
+
+def fitted_exactly(model: FittedRegression, jac: Array, direct: Array) -> Exactly | None:
+    """Rows of leverage one in an outcome model, whose residuals are zero whatever their errors; None without any.
+
+    Parameters
+    ----------
+    jac : ndarray (q, r)
+        Derivatives of the averages in the model's parameters.
+    direct : ndarray (n, q)
+        Their derivatives in the outcomes of rows beside that.
+    """
+    hat = model.hat
+    size = np.sqrt(hat.w) * np.abs(hat.e)
+    if not (size[hat.w > 0] <= NO_RESIDUAL * np.sqrt(np.mean(size**2))).any():
+        return None  # such a row has no residual, which is quicker to see
+    rows = full_leverage(hat)
+    if not len(rows):
+        return None
+    root = np.sqrt(hat.w)[:, None]
+    moved = direct * model.family.mu_eta(model.eta)[:, None]
+    beside = np.divide(moved, root, out=np.zeros_like(moved), where=root > 0)
+    return Exactly(rows, root * (hat.X @ hat.bread @ jac.T) + beside)
 
 
 def target_share(frame: ModelFrame, options: Options) -> Array:

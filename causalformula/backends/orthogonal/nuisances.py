@@ -11,10 +11,20 @@ import numpy as np
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.distance import LINKS
 from causalformula.backends.fit import Fitted
-from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit, unlearned
+from causalformula.backends.learning.crossfit import Learned, Target, Task, cross_fit
 from causalformula.backends.learning.folds import MOST_FOLDS, Folds, GivenFolds, make_folds, read_folds
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import treatment_task
-from causalformula.backends.learning.table import GLM, Features, Learner, features, is_glm, read_learner, refuse_kind
+from causalformula.backends.learning.table import (
+    GLM,
+    Features,
+    Learner,
+    features,
+    is_glm,
+    read_learner,
+    refuse_kind,
+    refuse_unweighted,
+)
 from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.propensity import (
@@ -23,25 +33,22 @@ from causalformula.backends.propensity import (
     binary_propensity,
     multinomial_propensity,
 )
-from causalformula.backends.separation import apart_on
+from causalformula.backends.separation import apart_on, weak_overlap
 from causalformula.backends.target import target_arm
-from causalformula.errors import CapabilityError, OptionError, counted
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
-from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
 
 COVARIATES = Part("covariates")
 # Learned propensities are kept within these, as their errors near 0 and 1 are divided by; DoubleML's default too.
 LEARNED_BOUNDS = (0.01, 0.99)
-# Learned scores this near to a bound are told, whether or not they are moved there.
-NEAR = 0.02
-# So large a share of rows with such scores is weak overlap.
+# So large a share of propensities that bounds have moved is told with what it does.
 MANY = 0.05
-# What moving many does.
-LESS = ": the outcome means are corrected there by less than they should be, and the standard error does not know it"
+LESS = "; the outcome means are corrected there by less than they should be, and the standard error does not know it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +162,13 @@ class NuisanceOptions(CrossFitOptions):
     def learned(self) -> bool:
         """Whether a learner takes part, so that both are cross-fitted."""
         return not (is_glm(self.outcome_model) and is_glm(self.treatment_model))
+
+
+def resampled(options: CrossFitOptions) -> None:
+    """An ``OptionError`` for learners that take no weights, which see no replicate."""
+    kinds = {"outcome_model": "regression", "treatment_model": "classification", "instrument_model": "regression"}
+    for name, kind in kinds.items():
+        refuse_unweighted(read_learner(getattr(options, name, GLM), name), kind)
 
 
 def read_bounds(value: Any) -> tuple[float, float] | None:
@@ -331,7 +345,7 @@ def of_learned(
     frame: ModelFrame, options: CrossFitOptions, m: Array, P: Array, learned: Mapping[str, Learned], folds: Folds
 ) -> Nuisances:
     """Cross-fitted outcome means (n, K, repeats) and propensities (n, repeats, K), the latter within the bounds."""
-    parts, notes, arm = [], [*unlearned(learned.values(), folds)], target_arm(frame, options)
+    parts, notes, arm = [], [*learning_notes(learned.values(), folds)], target_arm(frame, options)
     for r in range(folds.repeats):
         inside, _, told = bounded(frame, P[:, r], options.bounds or LEARNED_BOUNDS, options.each_arm, arm)
         parts.append(CrossFitted(m[:, :, r], inside))
@@ -351,43 +365,41 @@ def within(P: Array, bounds: tuple[float, float], each_arm: bool = False) -> Arr
 
 
 def bounded(
-    frame: ModelFrame, P: Array, bounds: tuple[float, float] | None, each_arm: bool = False, arm: int | None = None
+    frame: ModelFrame,
+    P: Array,
+    bounds: tuple[float, float] | None,
+    each_arm: bool = False,
+    arm: int | None = None,
+    of: str = "",
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """Propensities within bounds, which of them are free to move, and notes on those beyond, or many near, a bound.
+    """Propensities within bounds, which of them are free to move, and notes on those beyond and on weak overlap.
 
-    ``arm`` is the target's, by whose propensity nothing is divided.
+    Parameters
+    ----------
+    arm : int, optional
+        The target's arm, by whose propensity nothing is divided.
+    of : str
+        Whose propensities they are, where not the treatment's.
     """
     low, high = bounds or (0.0, 1.0)
     free, inside = (low <= P) & (high >= P), within(P, (low, high), each_arm)
     second = P.shape[1] == 2 and not each_arm  # whose bounds they are
     if second:
         free = free[:, [1, 1]]
-    used = frame.unit_weights > 0
-    moved = (~free).any(axis=1) & used
-    close, ends = _near(P, (low, high), second, arm)
-    close &= used
-    many = MANY * used.sum()
-    notes = []
-    if moved.any():
-        rows = counted(int(moved.sum()), "row")
-        less = LESS if (moved & close).sum() > many else ""
-        notes.append(f"{rows} with a propensity outside {low:g} and {high:g}, where it was moved to{less}")
-    if close.sum() > many:
-        beyond = ", or beyond" if moved.any() else ""
-        notes.append(
-            f"weak overlap: {counted(int(close.sum()), 'row')} with a propensity within {NEAR:g} of {ends}{beyond}. "
-            "estimand='ATO' of method='ipw' is for where the arms overlap; subset= restricts the sample to it"
-        )
-    return inside, free, tuple(notes)
+    looked = P[frame.unit_weights > 0][:, 1:] if second else P[frame.unit_weights > 0]
+    notes = _moved(int((looked < low).sum()), low, int((looked > high).sum()), high, of, len(looked))
+    floors = np.array([1 - high, low]) if second else low
+    return inside, free, (*notes, *weak_overlap(frame, P, arm, floors))
 
 
-def _near(P: Array, bounds: tuple[float, float], second: bool, arm: int | None) -> tuple[Bools, str]:
-    """Rows where a propensity that is divided by is near its bound, and which bounds these are."""
-    low, high = bounds
-    if arm is None:
-        looked = P[:, 1:] if second else P
-        return ((low + NEAR > looked) | (high - NEAR < looked)).any(axis=1), f"{low:g} or {high:g}"
-    if second and arm == 1:
-        return high - NEAR < P[:, 1], f"{high:g}"
-    looked = P[:, 1:] if second else np.delete(P, arm, axis=1)
-    return (low + NEAR > looked).any(axis=1), f"{low:g}"
+def _moved(below: int, low: float, above: int, high: float, of: str, rows: int) -> tuple[str, ...]:
+    """A note on how many propensities the bounds have moved, and where to."""
+    sides = [(count, side) for count, side in ((below, f"below {low:.3g}"), (above, f"above {high:.3g}")) if count]
+    if not sides:
+        return ()
+    (first, side), *others = sides
+    what = f"{first} propensit{'y' if first == 1 else 'ies'}{of} {side}"
+    what += "".join(f" and {count} {side}" for count, side in others)
+    verb, where = "was" if below + above == 1 else "were", "these" if others else "it"
+    less = LESS if below + above > MANY * rows else ""
+    return (f"{what} {verb} set to {where} (bounds=){less}",)

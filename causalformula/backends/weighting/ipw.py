@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.distance import DISCARD, LINKS
 from causalformula.backends.estimands import ATC, ATE, ATM, ATO, ATOS, ATT
 from causalformula.backends.fit import Fitted, Query
-from causalformula.backends.learning.crossfit import unlearned
+from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import learned_propensity
 from causalformula.backends.learning.table import (
     GLM,
@@ -34,7 +34,7 @@ from causalformula.backends.propensity import (
     warm_scores,
 )
 from causalformula.backends.registry import MODELLED, Record
-from causalformula.backends.separation import apart_on
+from causalformula.backends.separation import apart_on, weak_overlap
 from causalformula.backends.target import target_arm
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.dose import density_weights, read_density
@@ -55,6 +55,9 @@ from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
 from causalformula.words import Discard, Link
+
+# Estimands whose weights grow without end where a propensity is small.
+DIVIDING = (ATE, ATT, ATC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +228,8 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
     if options.stabilize:
         made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
     made = discarded(made, frame, options, options.discard)
+    if options.estimand in DIVIDING:
+        made = _noted(made, *weak_overlap(frame, found.P, arm, kept=made.weights > 0))
     return finite(trimmed(made, frame, options, options.trim, options.trim_lower), frame)
 
 
@@ -235,10 +240,8 @@ def _no_overlap(frame: ModelFrame, found: Propensity, options: IPW) -> tuple[str
     return apart_on(frame, found.P[:, 1])
 
 
-def _noted(made: Weighting, note: str) -> Weighting:
-    from dataclasses import replace
-
-    return replace(made, notes=(*made.notes, note))
+def _noted(made: Weighting, *notes: str) -> Weighting:
+    return replace(made, notes=(*made.notes, *notes))
 
 
 def _refuse_for_dose(options: IPW) -> None:
@@ -287,7 +290,7 @@ def _learned(frame: ModelFrame, options: IPW, learner: Learner) -> tuple[Propens
     note = (
         f"the weights come from {learner.name}, which has no estimating equations: standard errors treat them as given"
     )
-    notes = unlearned([learned], folds)
+    notes = learning_notes([learned], folds)
     found = Propensity(P, None, np.empty((frame.n, 0)), notes=notes, caveats=(note,), learned=learned, folds=folds)
     return found, f"inverse probability weighting ({learner.name}, {_folds_text(options.folds)})"
 

@@ -185,7 +185,7 @@ def without_single_rows(
     """
     single = Single.of(evidence)
     lost = single.lost(evidence, matrix, rests)
-    return undefined(matrix, lost), single.behind(lost), told_of_resting(single.moved & ~lost, names, "row")
+    return undefined(matrix, lost), single.behind(lost), told_of_resting(single.resting & ~lost, names, "row")
 
 
 def told_of_resting(kept: Bools, names: Sequence[str], what: str) -> tuple[str, ...]:

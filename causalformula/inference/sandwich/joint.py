@@ -169,7 +169,7 @@ def _without_single_rows(
         adjusted = part.evidence.root is not None and variance_row(request, part.evidence)[0].adjust is not None
         lost = single.moved if adjusted else single.lost(part.evidence, rows.T @ rows, part.rests)
         gone.append(lost)
-        kept.append(single.moved & ~lost)
+        kept.append(single.resting & ~lost)
         units.append(part.place[single.behind(lost)])
     lost, rest = (((evidence.mix != 0) & np.concatenate(each)).any(axis=1) for each in (gone, kept))
     return undefined(matrix, lost), np.unique(np.concatenate(units)), told_of_resting(rest & ~lost, names, "row")

@@ -19,6 +19,8 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 # A row whose share of an estimate's standard error is less has no part in it, nor one whose weight is rounding of the
 # terms that it is the sum of.
 PART = 1e-8
+# Averaged scores move a little with every row: of a share of the variance below this nothing is said.
+LITTLE = 0.01
 ROUNDING = 1e-14
 # A variance below this share of the classical one is rounding.
 NOTHING = 1e-16
@@ -28,14 +30,20 @@ HALF = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Single:
-    """Rows of leverage one of the root (k,), and their shares (k, q) of the estimates' variances under equal errors."""
+    """Rows of leverage one (k,), and their shares (k, q) of the estimates' variances under equal errors.
+
+    Of the root, or of the outcome model behind averaged scores; shares of up to ``little`` are not told.
+    """
 
     rows: Codes
     share: Array
+    little: float = 0.0
 
     @classmethod
     def of(cls, evidence: Influence) -> Single:
         """Those that there are."""
+        if evidence.exactly is not None:
+            return cls(evidence.exactly.rows, evidence.exactly.shares(PART), LITTLE)
         root = evidence.root
         rows = np.empty(0, dtype=np.intp) if root is None else full_leverage(root)
         if root is None or not len(rows):
@@ -46,6 +54,11 @@ class Single:
     def moved(self) -> Bools:
         """Estimates (q,) in which such a row has a part."""
         return np.asarray((self.share > 0).any(axis=0))
+
+    @property
+    def resting(self) -> Bools:
+        """Estimates (q,) of which it is said that they rest on such rows, where their variance stands."""
+        return np.asarray(self.share.sum(axis=0) > self.little)
 
     def lost(self, evidence: Influence, matrix: Array, rests: float) -> Bools:
         """Estimates (q,) that have no standard error, though their variance ``matrix`` takes no account of leverage.

@@ -11,7 +11,7 @@ import numpy as np
 
 from causalformula.backends.fit import Answer
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.evidence import Influence
+from causalformula.inference.evidence import Influence, Repeated
 from causalformula.inference.requests import Cluster, Request
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.comparison.asked import UNADJUSTED, unadjusted
@@ -73,6 +73,8 @@ def _unknown(one: Compared) -> str:
     reason = one.fit.call.record.exempt.get("stacking")
     if reason:
         return f"its influence function is not known: {reason}"
+    if isinstance(one.fit.answer.estimate.evidence, Repeated):
+        return "a median over repetitions has no influence function; repeats=1 has"
     if not isinstance(one.fit.answer.estimate.evidence, Influence):
         return "it has no influence function"
     return ""

@@ -223,13 +223,29 @@ def with_roles(asked: Sequence[Asked], spec: Spec) -> list[Asked]:
         if not any(spec.has(kind) for kind in ("treat", "did")):
             raise CapabilityError("the formula has no treatment: write treat(...), as in Y ~ treat(A) + adjust(x)")
     kinds = tuple(dict.fromkeys(role.kind for role in spec.roles if role.kind not in ASKED))
-    return [replace(one, left_out=tuple(kind for kind in kinds if not _reads(one, kind))) for one in asked]
+    left = [tuple(kind for kind in kinds if not _reads(one, kind)) for one in asked]
+    return [replace(one, left_out=out, chosen=_told(one, out)) for one, out in zip(asked, left, strict=True)]
 
 
 def _reads(one: Asked, kind: str) -> bool:
-    """Whether a method, or its covariance, uses a role."""
+    """Whether a method with its options, or its covariance, uses a role."""
     resampled = isinstance(one.request, (Bootstrap, Jackknife))
-    return kind in one.record.roles or (kind == "strata" and resampled)
+    used = kind in one.record.roles and kind not in one.record.idle(one.options)
+    return used or (kind == "strata" and resampled)
+
+
+def _told(one: Asked, left_out: Sequence[str]) -> str:
+    """What was chosen for it: a form that only leaves roles out is its own where the formula has none of them."""
+    idle = one.record.idle(one.options)
+    return one.chosen if not idle or set(idle) & set(left_out) else ""
+
+
+def refuse_unable_here(asked: Sequence[Asked], frames: Sequence[ModelFrame]) -> None:
+    """Refuse a method that cannot give the estimand of this treatment, before anything is fitted."""
+    for one, frame in zip(asked, frames, strict=True):
+        registry.refuse_treatment(frame, one.record)
+        if one.record.refuse is not None:
+            one.record.refuse(frame, one.options)
 
 
 def frames_of(asked: Sequence[Asked], frame: ModelFrame) -> list[ModelFrame]:

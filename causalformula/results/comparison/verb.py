@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from causalformula.backends import registry
 from causalformula.backends.options import Options
 from causalformula.errors import asks
 from causalformula.formula.language.spec import Spec
@@ -17,7 +16,15 @@ from causalformula.inference.checks import check_jobs
 from causalformula.inference.requests import Vcov
 from causalformula.results.answered import read_question
 from causalformula.results.call import named_columns
-from causalformula.results.comparison.asked import check_truth, read_methods, read_truth, with_requests, with_roles
+from causalformula.results.comparison.asked import (
+    check_truth,
+    frames_of,
+    read_methods,
+    read_truth,
+    refuse_unable_here,
+    with_requests,
+    with_roles,
+)
 from causalformula.results.comparison.compared import answers
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
@@ -64,7 +71,9 @@ def compare(
         Names (``"ipw"``), or options objects (``cf.Nearest(ratio=2)``), which hold a method's own options. One that
         is there several times is numbered, ``ipw (1)``; a mapping gives names of your own.
     estimand : str
-        Of all methods. ``"nearest"`` gives the ATE by ``replace=True, ties=True``, which is chosen for it.
+        Of all methods. ``"nearest"`` gives the ATE by ``replace=True, ties=True``, and ``"dml"`` the ATE, ATT and ATC
+        by ``model="irm"``, without ``iv(z)``; these are chosen for them. The partial effect of a linear model of
+        ``"dml"``, as of a dose, is none of the estimands: it is refused, and stands beside others in ``cf.table``.
     truth : float or sequence of float, optional
         The true effect, where it is known: the table then has every method's error, and this over its standard error.
     outcome : str, optional
@@ -113,8 +122,7 @@ def compare(
     frame = bind(
         spec, table, extra=dict.fromkeys(extra), subset=subset, na_action=na_action, contrasts=contrasts, env=env
     )
-    for one in asked:
-        registry.refuse_treatment(frame, one.record)
+    refuse_unable_here(asked, frames_of(asked, frame))
     found = Comparison(answers(asked, frame, n_jobs), frame, estimand)
     answer = found.first.answer
     return replace(found, truth=read_truth(truth, [str(x) for x in answer.labels], answer.measure.reading == "exp"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.estimands import ATE
 from causalformula.backends.options import shown
 from causalformula.errors import OptionError, some
 from causalformula.results.designs.core import DesignCore
@@ -86,9 +87,14 @@ def comparison_notes(
         for note in notes:
             said.setdefault(note, []).append(name)
     out = [note if len(names) == len(designs) else f"{', '.join(names)}: {note}" for note, names in said.items()]
-    estimands = {name: str(other.call.options.estimand) for name, other in designs.items()}
+    estimands = {name: _whose(other) for name, other in designs.items()}
     if len(set(estimands.values())) > 1:
         each = ", ".join(f"{name} {estimand}" for name, estimand in estimands.items())
-        own = str(design.call.options.estimand)
+        own = _whose(design)
         out.append(f"the estimands differ ({each}); differences are over the standard deviations of the {own} in all")
     return tuple(out)
+
+
+def _whose(design: DesignCore) -> str:
+    """The estimand, whose standard deviations are those of the ATE where an effect is none."""
+    return design.call.options.estimand or ATE

@@ -41,7 +41,8 @@ def _head(design: DesignCore) -> str:
     lines.append(f" - sampling weights: {sampling_weights(frame) or 'none'}")
     if frame.treatment is not None:
         lines.append(f" - treatment: {treatment_text(frame.treatment)}")
-    lines.append(f" - estimand: {estimand_text(call, str(call.options.estimand), always=True)}")
+    if call.options.estimand is not None:  # none of an effect that is no average over a population
+        lines.append(f" - estimand: {estimand_text(call, call.options.estimand, always=True)}")
     lines.append(f" - covariates: {some(frame.design(PROPENSITY).recipe.terms.term_labels) or 'none'}")
     return "\n".join(lines)
 

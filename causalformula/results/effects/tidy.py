@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.inference.request_text import describe
+from causalformula.inference.evidence import Influence, Repeated
+from causalformula.inference.request_text import HELD, describe
+from causalformula.inference.requests import Asympt
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.frames import glance
@@ -24,9 +26,17 @@ def glance_result(result: ResultCore, model: ModelCore | None) -> pd.DataFrame:
         "nobs": result.nobs,
         "method": result.call.record.name,
         "estimand": result.fit.estimand,
-        "vcov": describe(result.covariance.request),
+        "vcov": _vcov(result),
     }
     return pd.DataFrame([row])
+
+
+def _vcov(result: ResultCore) -> str:
+    """The request; where nuisances are held fixed, nothing is stacked, and it is the influence function's."""
+    request, evidence = result.covariance.request, result.answer.estimate.evidence
+    parts = evidence.parts if isinstance(evidence, Repeated) else (evidence,)
+    held = all(isinstance(part, Influence) and part.held for part in parts)
+    return HELD if held and isinstance(request, Asympt) else describe(request)
 
 
 def augment_result(result: ResultCore) -> pd.DataFrame:

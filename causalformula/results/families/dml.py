@@ -12,20 +12,26 @@ from causalformula.backends import registry
 from causalformula.backends.doubly_robust.dml import MODELS, ScoredOutcomes
 from causalformula.backends.doubly_robust.scores import Score, projection, root, scored, solved
 from causalformula.backends.estimands import title_of
-from causalformula.backends.fit import Answer, Label
+from causalformula.backends.fit import Answer, Fit, Label
 from causalformula.backends.options import is_number, shown
 from causalformula.errors import CapabilityError, DataError, OptionError, asks
+from causalformula.formula.expressions.values import as_factor, number_label
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
-from causalformula.frame.leave_out import without
+from causalformula.frame.columns import Table
+from causalformula.frame.leave_out import COVARIATE_ROLES, without
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
+from causalformula.frame.replay import Replay
 from causalformula.inference.estimate import median_of, stack
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
+from causalformula.plots.curves import Curve, curves
+from causalformula.results.effects.pictures import effects
 from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.quantiles import PICTURES
 from causalformula.results.families.sensitivity import Bound, Sensitivity, critical_value
+from causalformula.results.joint.bands import simultaneous
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.reading import check_level
 from causalformula.words import ResultPicture
@@ -33,6 +39,9 @@ from causalformula.words import ResultPicture
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+# What a projection on covariates is, which is no average.
+CONDITIONAL = "Conditional effect"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,9 +52,12 @@ class DMLResult(LearnedResult):
     ----------
     predictor : str
         Of ``cate()``, the right-hand side that effects are projected on.
+    points : tuple of str and ndarray, optional
+        Of ``cate(at=)``, the one covariate that varies, where it is a number, and its values.
     """
 
     predictor: str = ""
+    points: tuple[str, Array] | None = None
 
     # -- effects that vary -----------------------------------------------------------------------------------------
 
@@ -90,8 +102,9 @@ class DMLResult(LearnedResult):
         Returns
         -------
         DMLResult
-            One row a coefficient, and the test that the effect does not vary with the terms; ``simultaneous()`` has
-            bands that hold at all rows at once.
+            One row a coefficient, and the test that the effect does not vary with the terms; or one row a point, whose
+            ``plot()`` is a curve with a band where one number varies. ``simultaneous()`` has bands that hold at all
+            rows at once.
 
         Raises
         ------
@@ -116,17 +129,22 @@ class DMLResult(LearnedResult):
             )
         text = deparse(self.call.frame.bodies["modify"]) if terms is None else terms
         frame = self._basis(text)
-        heads = [label.contrast for label in self.answer.labels]
+        heads = [label.contrast if len(self.answer.labels) > 1 else "" for label in self.answer.labels]
         labels = [Label(column, head) for head in heads for column in frame.names]
         names, w = [str(label) for label in labels], self.call.frame.unit_weights
         estimate = median_of([projection(score.signal, frame.X, names, w) for score in scores if score.signal])
+        points = None
         if at is not None:
             X, _, index = frame.replay.design(at)
-            labels = [Label(f"row {row}", head) for head in heads for row in index]
+            rows, points = _points(at, frame.replay, index)
+            labels = [Label(row, head) for head in heads for row in rows]
             estimate = estimate.contrast(np.kron(np.eye(len(heads)), X), [str(label) for label in labels])
         answer = Answer(estimate, tuple(labels))
         covariance = self.call.covariance(answer, self.covariance.request, None)
-        found = replace(self, answer=answer, covariance=covariance, query=None, test=None, source=None, predictor=text)
+        found = replace(
+            self, fit=replace(self.fit, estimand=CONDITIONAL), answer=answer, covariance=covariance, query=None,
+            test=None, source=None, predictor=text, points=points,
+        )  # fmt: skip
         return found._varying()
 
     def _basis(self, text: str) -> RegressionFrame:
@@ -254,13 +272,22 @@ class DMLResult(LearnedResult):
 
         rows, w = [], self.call.frame.unit_weights
         for text in sets:
-            names = variables(parse_expression(text))
-            short = registry.run(without(self.call.frame, names), self.call.options).outcomes
+            short = self._without(text).outcomes
             assert isinstance(short, ScoredOutcomes)
             gains = np.array([_gains(long, other, w) for long, other in zip(scores, short.scores, strict=True)])
             for label, numbers in zip(self.answer.labels, np.median(gains, axis=0).T, strict=True):
                 rows.append([text, str(label), *numbers])
         return pd.DataFrame(rows, columns=["left_out", "effect", "cf_y", "cf_d", "rho", "delta_theta"])
+
+    def _without(self, text: str) -> Fit:
+        """The model fitted again without a set of covariates."""
+        frame = without(self.call.frame, variables(parse_expression(text)))
+        try:
+            return registry.run(frame, self.call.options)
+        except DataError as error:
+            nothing = not any(role in frame.bodies for role in COVARIATE_ROLES)
+            reason = "nothing is left to learn from; leave out fewer covariates" if nothing else str(error)
+            raise DataError(f"benchmark={text!r}: {reason}") from None
 
     def _scores(self, verb: str) -> tuple[Score, ...]:
         """The scores behind the effects."""
@@ -291,6 +318,8 @@ class DMLResult(LearnedResult):
         return "quantile" if self._of_quantiles else super()._compared
 
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
+        if self.points is not None:
+            return {"effects": _curve}
         return PICTURES if self._of_quantiles and self.query is not None else {}
 
     def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
@@ -323,13 +352,51 @@ class DMLResult(LearnedResult):
         gone = super()._unanswered()
         outcomes = self.fit.outcomes
         assert isinstance(outcomes, ScoredOutcomes)
-        if outcomes.basis is None or MODELS[outcomes.model].estimand:
+        if outcomes.basis is None or not MODELS[outcomes.model].weighed:
             gone |= {"means"}
         if not outcomes.scores or outcomes.scores[0].signal is None:
             gone |= {"cate"}
         if not outcomes.scores or outcomes.scores[0].moments is None or self.query is None or self.query.split:
             gone |= {"sensitivity"}
         return gone | ({"gate"} if "by" in gone else set())
+
+
+def _points(at: Any, replay: Replay, index: Any) -> tuple[list[str], tuple[str, Array] | None]:
+    """What rows of new data are called, by the one variable of the terms that varies; and its values, if numbers."""
+    table = at if isinstance(at, Table) else Table(at)
+    used = dict.fromkeys(name for node in replay.recipe.terms.variables for name in variables(node))
+    values = {name: table.column(name) for name in used if name in table}
+    moving = [name for name, value in values.items() if len(np.unique(_codes(value))) > 1]
+    rows = [f"row {row}" for row in index]
+    if len(moving) != 1:
+        return rows, None
+    (name,), value = moving, values[moving[0]]
+    if not isinstance(value, np.ndarray):
+        found = as_factor(value)
+        said = [f"{name} = {found.levels[code]}" for code in found.codes]
+        return said if table.numbered and len(set(said)) == len(said) else rows, None
+    said = [f"{name} = {number_label(float(f'{x:.4g}'))}" for x in value]
+    return said if table.numbered and len(set(said)) == len(said) else rows, (name, value.astype(float))
+
+
+def _codes(value: Any) -> Array:
+    """Numbers that tell the values of a column apart."""
+    return np.asarray(value if isinstance(value, np.ndarray) else as_factor(value).codes, dtype=float)
+
+
+def _curve(result: DMLResult, ax: Axes | None, level: float) -> Axes:
+    """The effect over the covariate that varies, with its band; without one, the effects as those of any result."""
+    if result.points is None:
+        return effects(result, ax, level)
+    name, x = result.points
+    reading, band = result.read(level), simultaneous(result, level, 9999, 0, "normal").table
+    heads = list(dict.fromkeys(label.contrast for label in result.answer.labels))
+    columns = (reading.estimate, reading.low, reading.high, band["conf.low"], band["conf.high"])
+    split = [np.split(np.asarray(column, dtype=float), len(heads)) for column in columns]
+    ax = curves(ax, x, {head: Curve(*(part[k] for part in split)) for k, head in enumerate(heads)}, 0.0, level)
+    ax.set_xlabel(name)
+    ax.set_ylabel(f"Effect on {result.endog_names}")
+    return ax
 
 
 def _sets(benchmark: Any) -> list[str]:

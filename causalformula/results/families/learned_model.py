@@ -51,7 +51,8 @@ class LearnedModel(Paged):
 
         Columns: ``learner``, its cross-validated ``loss`` (mean squared error, or mean negative log likelihood), that
         of the ``trivial`` predictor (the mean, the classes' shares), ``gain`` (the share of the second that the first
-        saves; below zero, worse than trivial), ``told`` (the weights of a stack, fold by fold).
+        saves; below zero, worse than trivial), ``told`` (fold by fold: the weights of a stack, what a search chose or
+        a lasso selected; ``chosen`` has these weights and choices as a table).
         """
         import pandas as pd
 
@@ -59,8 +60,26 @@ class LearnedModel(Paged):
         for each in self.functions.values():
             own, trivial = loss(each, self.frame.unit_weights)
             gain = 1 - own / trivial if trivial > 0 else np.nan
-            rows.append([each.task.learner.name, own, trivial, gain, "; ".join(each.told)])
+            rows.append([each.task.learner.name, own, trivial, gain, _told(each)])
         return pd.DataFrame(rows, index=list(self.functions), columns=["learner", "loss", "trivial", "gain", "told"])
+
+    @property
+    def chosen(self) -> pd.DataFrame:
+        """What each fit of a stack or of a search object chose.
+
+        A row a function and fold; a column a member of the stack (its weight), or a parameter. Without columns for
+        learners that choose nothing.
+        """
+        import pandas as pd
+
+        rows = {
+            (name, fold): dict(said.values)
+            for name, each in self.functions.items()
+            for fold, said in each.told
+            if said.values
+        }
+        index = pd.MultiIndex.from_tuples(list(rows) or [], names=["function", "fold"]) if rows else None
+        return pd.DataFrame(list(rows.values()), index=index)
 
     @asks
     def predictions(self, repeat: int = 1) -> pd.DataFrame:
@@ -158,8 +177,13 @@ class LearnedModel(Paged):
             "---",
             f"Loss: {measure} of rows that took no part in the learning; trivial: by their mean",
         ]
-        for name, each in self.functions.items():
-            parts += [f"{name}, of {text}" for text in each.told]
+        chosen = self.chosen
+        if len(chosen):
+            title = next(said.title for each in self.functions.values() for _, said in each.told if said.values)
+            labels = tuple(f"{name}, {fold}" for name, fold in chosen.index)
+            body = tuple(tuple("" if x is np.nan else x for x in row) for row in chosen.to_numpy())
+            parts += ["", f"{title} in each fold", Cells(labels, tuple(map(str, chosen.columns)), body, False)]
+        parts += [f"{name}: {text}" for name, each in self.functions.items() if (text := _told(each, plain=True))]
         return Summary(tuple(parts))
 
     def __repr__(self) -> str:
@@ -196,6 +220,11 @@ class LearnedModel(Paged):
         treatment = self.frame.the_treatment
         titles = [f"{treatment.name} = {level}" for level in treatment.levels]
         return (each.task.y == titles.index(title)).astype(float)
+
+
+def _told(each: Learned, plain: bool = False) -> str:
+    """What the learner says of itself, fold by fold; ``plain`` leaves out what stands in a table."""
+    return "; ".join(f"{fold}: {said.text}" for fold, said in each.told if not (plain and said.values))
 
 
 def _groups(p: Array, seen: Array, w: Array, groups: int) -> list[tuple[float, float, float]]:

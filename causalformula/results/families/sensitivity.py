@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Points of a picture in each direction, so that its contours are curves.
 SMOOTH = 80
+# Contours end here: at a share of 1 no bound is finite.
+MOST_DRAWN = 0.99
 VALUES = {"theta": "bound of the effect", "ci": "one-sided limit of that bound"}
 
 
@@ -174,7 +176,8 @@ class Sensitivity(Shown):
         -------
         DataFrame
             ``ci.lower, theta.lower, se.lower, theta, theta.upper, se.upper, ci.upper``, and the robustness values
-            ``rv`` (of the bound) and ``rva`` (of its limit): the least ``cf_y = cf_d`` that takes them to the null.
+            ``rv`` (of the bound) and ``rva`` (of its limit): the least ``cf_y = cf_d``, with the scenario's ``rho``,
+            that takes them to the null; 1 where none does.
         """
         import pandas as pd
 
@@ -237,10 +240,11 @@ class Sensitivity(Shown):
         return self.bounds[effect]
 
     def _reach(self, bound: Bound, value: str) -> float:
-        shares = [self.cf_y, self.cf_d, self._robustness(bound, value)]
+        robust = self._robustness(bound, value)
+        shares = [self.cf_y, self.cf_d, *([robust] if robust < 1 else [])]
         if len(self.benchmarks):
             shares += self.benchmarks[["cf_y", "cf_d"]].to_numpy().ravel().tolist()
-        return float(np.clip(1.3 * max(share for share in shares if share < 1), 0.05, 0.95))
+        return float(np.clip(1.3 * max(shares), 0.05, MOST_DRAWN))
 
     def plot(self, value: str = "theta", effect: int = 0, ax: Axes | None = None) -> Axes:
         """Contours of the bound over ``cf_d`` and ``cf_y``, with the scenario, the benchmarks and, thick, the null.
@@ -262,12 +266,24 @@ class Sensitivity(Shown):
         places |= {f"without {x}": (d, y) for x, d, y in zip(mine["left_out"], mine["cf_d"], mine["cf_y"], strict=True)}
         sign = bound.side(self.null)
         points: Mapping[str, tuple[float, float, float]] = {
-            name: (d, y, bound.at(value, sign, strength(y, min(d, 0.999), self.rho))) for name, (d, y) in places.items()
+            name: (d, y, bound.at(value, sign, strength(y, d, self.rho))) for name, (d, y) in places.items()
         }
         shares = (grid.columns.to_numpy(dtype=float), grid.index.to_numpy(dtype=float))
         ax = contours(ax, *shares, grid.to_numpy(), self.null, points)
         ax.set_title(f"{bound.name}: {'upper' if sign > 0 else 'lower'} {VALUES[value]}", fontsize="medium")
         return ax
+
+    def _meaning(self) -> list[str]:
+        """What the robustness values say: of which confounders, and that none is strong enough."""
+        size = abs(self.rho)
+        if size == 0:
+            return [f"RV: with rho = 0 confounders bias nothing; none takes the estimate to {self.null:g}"]
+        of = "" if size == 1 else f" of correlation {size:g}"
+        weaker = "whatever else they are like" if size == 1 else "nor those of a smaller correlation"
+        return [
+            f"RV: confounders{of} with cf_y = cf_d = RV could take the estimate to {self.null:g},",
+            f"and with RVa its limit; weaker ones cannot, {weaker}",
+        ]
 
     def __repr__(self) -> str:
         table = self.to_frame()
@@ -278,9 +294,8 @@ class Sensitivity(Shown):
                 ("Theta upper", "theta.upper"), ("CI upper", "ci.upper"),
             )
         ]  # fmt: skip
-        columns += [
-            (head, [f"{100 * x:.2f}" for x in table[name]]) for head, name in (("RV (%)", "rv"), ("RVa (%)", "rva"))
-        ]
+        for head, name in (("RV (%)", "rv"), ("RVa (%)", "rva")):
+            columns.append((head, [f"{100 * x:.2f}" if x < 1 else "none" for x in table[name]]))
         lines = [
             f"Sensitivity to omitted confounders: {self.title}",
             f"Scenario: cf_y = {self.cf_y:g}, cf_d = {self.cf_d:g}, rho = {self.rho:g}",
@@ -288,8 +303,7 @@ class Sensitivity(Shown):
             "",
             table_text(list(table.index), columns).rstrip("\n"),
             f"Standard errors: {self.label}",
-            f"RV: confounders with cf_y = cf_d = RV could take the estimate to {self.null:g}, and with RVa its limit;",
-            "weaker ones cannot, whatever else they are like",
+            *self._meaning(),
         ]
         if len(self.benchmarks):
             numbers = ["cf_y", "cf_d", "rho", "delta_theta"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HAC, Asympt, Bootstrap, Cluster, DriscollKraay, Given
 from causalformula.inference.resampling.multiplier import (
@@ -23,6 +23,7 @@ from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.inference.sandwich.groupings import intersect, rows_used
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import group_sums
+from causalformula.plots.draw import intervals
 from causalformula.results.effects.facts import estimate_notes
 from causalformula.results.joint.member import Member, cluster_names
 from causalformula.results.models.core import ModelCore
@@ -33,6 +34,7 @@ from causalformula.words import Multipliers
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 # From so many units on, a sum with multipliers of few values has nearly normal tails.
@@ -57,6 +59,10 @@ class Bands(Shown):
         Where the joint distribution comes from.
     notes : tuple of str
         What the estimates' own print says of their standard errors.
+    null : float
+        The value of no effect, where a picture has its line.
+    log : bool
+        Whether the estimates are ratios.
     """
 
     table: pd.DataFrame
@@ -66,6 +72,27 @@ class Bands(Shown):
     seed: int
     source: str
     notes: tuple[str, ...] = ()
+    null: float | None = 0.0
+    log: bool = False
+
+    @asks
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Estimates with their bands, one row each; ratios on a logarithmic axis.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        Axes
+        """
+        heads = self.table.loc[:, :"estimate"].drop(columns="estimate")  # groups, terms and contrasts
+        labels = [" ".join(str(part) for part in row if part) for row in heads.itertuples(index=False)]
+        estimate, low, high = (self.table[name].to_numpy(dtype=float) for name in ("estimate", "conf.low", "conf.high"))
+        ax = intervals(ax, labels, estimate, low, high, self.null, self.log)
+        ax.set_xlabel(f"Estimate, {100 * self.level:g}% simultaneous bands")
+        return ax
 
     def __str__(self) -> str:
         head = (
@@ -99,7 +126,13 @@ def simultaneous(fit: Any, level: float, reps: int, seed: int | None, weights: s
     rows = table.index[fit.regression.kept] if isinstance(fit, ModelCore) else table.index
     table.loc[rows, "p.value"] = np.maximum(single_step(theta / error, statistics), reading.p_value)
     table.loc[rows, "conf.low"], table.loc[rows, "conf.high"] = low, high
-    return Bands(table, critical, level, len(statistics), seed, source, _notes(fit, member))
+    return Bands(table, critical, level, len(statistics), seed, source, _notes(fit, member), *_scale(fit, member))
+
+
+def _scale(fit: Any, member: Member) -> tuple[float | None, bool]:
+    """The value of no effect, which means have none of, and whether the axis is logarithmic."""
+    means = not isinstance(fit, ModelCore) and fit.query is not None and fit.query.kind == "means"
+    return None if means else member.measure.null, member.measure.reading == "exp"
 
 
 def check_multipliers(weights: str, reps: int) -> None:
