@@ -268,6 +268,7 @@ def worth_of(value: PolicyValue) -> tuple[tuple[str, ...], Measured]:
 
 # What grf's terms are called where no forest predicts.
 FIT_TERMS = ("mean prediction", "differential prediction")
+UNDETERMINED = "predictions are the same for all rows, so that their differences have no coefficient"
 FIT_WORDS = "Best linear fit of the effect by its prediction (one-sided p):"
 
 
@@ -341,9 +342,8 @@ class EffectCalibration(Judged):
     def _below(self) -> list[str]:
         test = self._test
         table = cells_of(test.found, FIT_TERMS, 0.95, test.p_value)
-        return [
-            *super()._below(), "", FIT_WORDS, str(table).rstrip(),
-        ]  # fmt: skip
+        flat = [f"Note: {UNDETERMINED}"] if np.isnan(test.found.estimate[1]) else []
+        return [*super()._below(), "", FIT_WORDS, str(table).rstrip(), *flat]
 
     @asks
     def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
