@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from causalformula.backends.options import flag
 from causalformula.diagnostics.budget import PolicyValue
 from causalformula.diagnostics.effect_calibration import CalibrationTest, EffectGroups
 from causalformula.diagnostics.regressed import Measured
 from causalformula.diagnostics.targeting import TargetingCurve
 from causalformula.diagnostics.uplift import OutcomeCurve
-from causalformula.errors import asks
+from causalformula.errors import OptionError, asks
 from causalformula.numerics.arrays import Array
 from causalformula.plots import targeting as pictures
 from causalformula.plots import unit_effects
@@ -204,6 +205,9 @@ class Curve(Judged):
         Axes
         """
         curve = self._curve
+        check_level(level)
+        if flag("perfect", perfect) and getattr(curve, "perfect", None) is None:
+            raise OptionError("perfect=True is of curves of observed outcomes of 0 and 1: qini(observed=True)")
         return pictures.curves({SHORT[curve.kind]: curve}, ax, level=level, unit=self.unit, perfect=perfect)
 
 
@@ -332,4 +336,4 @@ class EffectCalibration(Judged):
         -------
         Axes
         """
-        return unit_effects.calibrated(self._groups, ax, level=level)
+        return unit_effects.calibrated(self._groups, ax, level=check_level(level))

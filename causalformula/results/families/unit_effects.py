@@ -10,9 +10,10 @@ import numpy as np
 
 from causalformula.backends.meta.kinds import S_LEARNER
 from causalformula.backends.meta.units import Predicted
+from causalformula.backends.options import one_of
 from causalformula.backends.target import target_weights
 from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
-from causalformula.errors import CapabilityError, DataError, OptionError, asks, choose, counted
+from causalformula.errors import CapabilityError, DataError, OptionError, asks, counted
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
 from causalformula.results.families.learned import LearnedResult
@@ -233,7 +234,7 @@ class Effects(Paged):
             truth = truth.loc[self.index]
         try:
             values = np.asarray(truth, dtype=float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError("truth= is the true effect of each row: numbers, or the name of a column") from None
         if not self.new and values.shape == (frame.table.n,):
             values = values[frame.rows]
@@ -298,8 +299,11 @@ class Effects(Paged):
         -------
         Axes
         """
-        if kind not in KINDS:
-            raise OptionError(f"unknown kind {kind!r}{choose(str(kind), KINDS)}")
+        one_of("kind", kind, KINDS)
+        check_level(level)
+        for name, value, own in (("truth", truth, "truth"), ("by", by, "modifier")):
+            if value is not None and kind != own:
+                raise OptionError(f"{name}= is of plot(kind={own!r})")
         effect, frame = self._only("plot()")[:, 0], self.fit.call.frame
         label = f"Effect of {frame.the_treatment.name}, {self.contrasts[0]}"
         if kind == "truth":

@@ -14,7 +14,7 @@ from causalformula.backends.meta.learners import held_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Predicted, Units
-from causalformula.backends.options import whole
+from causalformula.backends.options import flag, is_number, one_of, shown, whole
 from causalformula.diagnostics.budget import policy_value
 from causalformula.diagnostics.effect_accuracy import same_for_all
 from causalformula.diagnostics.effect_calibration import calibration_test, effect_groups
@@ -74,7 +74,7 @@ class UnitResult(LearnedResult):
             For standard errors that theory does not have for this learner.
         """
         units = self._units
-        if held_out:
+        if flag("held_out", held_out):
             if newdata is not None or vcov is not None:
                 raise OptionError("held_out=True is of the rows of the fit, without standard errors")
             n = self.call.frame.n
@@ -173,7 +173,7 @@ class UnitResult(LearnedResult):
         ----------
         Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
         """
-        return self._scored("toc", priority, target, reps, seed)
+        return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
     @asks
     def rate(self, target: str = "AUTOC", priority: Any = None, *, reps: int = REPS, seed: int = 0) -> Curve:
@@ -194,7 +194,7 @@ class UnitResult(LearnedResult):
         ----------
         Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
         """
-        return self._scored("toc", priority, target, reps, seed)
+        return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
     @asks
     def gain(self, priority: Any = None, *, reps: int = REPS, seed: int = 0) -> Curve:
@@ -266,6 +266,10 @@ class UnitResult(LearnedResult):
         ----------
         Athey and Wager (2021).
         """
+        if share is not None and not (is_number(share) and 0 < share <= 1):
+            raise OptionError(f"share={shown(share)}: which share of the population is treated, above 0 and at most 1")
+        if not (isinstance(cost, str) or is_number(cost)):
+            raise OptionError(f"cost={shown(cost)}: what treating one costs, a number, or the column that has it")
         costs = self.call.frame.numbers(cost) if isinstance(cost, str) else cost
         ranked, words = self._priority(priority)
         flat = self._flat(ranked)
@@ -365,6 +369,7 @@ class UnitResult(LearnedResult):
     # -- what judging reads ----------------------------------------------------------------------------------------
 
     def _scored(self, kind: str, priority: Any, target: str | None, reps: int, seed: int) -> Curve:
+        _refuse_halves(reps, seed)
         ranked, words = self._priority(priority)
         found = score_curve(
             self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
@@ -373,13 +378,14 @@ class UnitResult(LearnedResult):
         return self._curve(found, words, f"Scores: {SCORES}", self._flat(ranked))
 
     def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
-        if not observed:
+        if not flag("observed", observed):
             return self._scored(kind, priority, None, reps, seed)
         if not self._pairs:
             raise CapabilityError(
                 f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
                 f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
             )
+        _refuse_halves(reps, seed)
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
         codes, y = self.call.frame.the_treatment.codes, self._units.y
         rows = np.isin(codes, (high, low))
@@ -419,7 +425,7 @@ class UnitResult(LearnedResult):
         words = "given effects" if isinstance(priority, Effects) else "given numbers"
         try:
             values = np.asarray(priority, dtype=float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError("units are ranked and judged by numbers, one for each row, or by a column's name") from None
         if values.shape == (frame.table.n,):
             values = values[frame.rows]
@@ -515,6 +521,13 @@ class UnitResult(LearnedResult):
         return f"{frame.the_treatment.name}{outcome}, {contrast}"
 
 
+def _refuse_halves(reps: int, seed: int) -> None:
+    whole("reps", reps, "half-samples of the standard errors", MOST_REPS, 0)
+    whole("seed", seed, "the seed of the half-samples", 2**32 - 1, 0)
+
+
+TARGETS = ("AUTOC", "QINI")
+MOST_REPS = 100_000
 HELD_WORDS = "effects predicted for rows that were not learned from"
 OBSERVED = {
     "uplift": "Uplift of observed outcomes: effect among the top share, times that share",
