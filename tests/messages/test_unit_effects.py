@@ -173,7 +173,7 @@ def test_options_of_pictures_and_verbs(fit):
     assert "needs truth=" in refused(lambda: effects.plot("truth"), cf.OptionError)
     assert "needs by=" in refused(lambda: effects.plot("modifier"), cf.OptionError)
     assert "have no column 'z'" in refused(lambda: effects.plot("modifier", by="z"), cf.OptionError)
-    assert refused(lambda: fit.rate("AUC"), cf.OptionError) == "target must be 'AUTOC' or 'QINI', not 'AUC'"
+    assert refused(lambda: fit.rate("AUC"), cf.OptionError).startswith("unknown target 'AUC'; did you mean")
     assert refused(lambda: fit.value(1.5), cf.OptionError) == (
         "share=1.5: which share of the population is treated, above 0 and at most 1"
     )

@@ -13,6 +13,7 @@ from causalformula.backends.meta.dose import DoseUnits
 from causalformula.backends.meta.learners import held_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.units import Predicted, Units
+from causalformula.backends.options import flag, whole
 from causalformula.diagnostics.effect_accuracy import same_for_all
 from causalformula.diagnostics.targeting import score_curve
 from causalformula.diagnostics.uplift import OutcomeCurve, outcome_curve
@@ -66,6 +67,7 @@ class UnitCore(LearnedResult):
     # -- what judging reads ----------------------------------------------------------------------------------------
 
     def _scored(self, kind: str, priority: Any, target: str | None, reps: int, seed: int) -> Curve:
+        _refuse_halves(reps, seed)
         ranked, words = self._priority(priority)
         found = score_curve(
             self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
@@ -74,13 +76,14 @@ class UnitCore(LearnedResult):
         return self._curve(found, words, f"Scores: {SCORES}", self._flat(ranked))
 
     def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
-        if not observed:
+        if not flag("observed", observed):
             return self._scored(kind, priority, None, reps, seed)
         if not self._pairs:
             raise CapabilityError(
                 f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
                 f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
             )
+        _refuse_halves(reps, seed)
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
         codes, y = self.call.frame.the_treatment.codes, self._units.y
         rows = np.isin(codes, (high, low))
@@ -121,7 +124,7 @@ class UnitCore(LearnedResult):
         words = "given effects" if isinstance(priority, Effects) else "given numbers"
         try:
             values = np.asarray(priority, dtype=float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError("units are ranked and judged by numbers, one for each row, or by a column's name") from None
         if values.shape == (frame.table.n,):
             values = values[frame.rows]
@@ -217,6 +220,12 @@ class UnitCore(LearnedResult):
         return f"{frame.the_treatment.name}{outcome}, {contrast}"
 
 
+def _refuse_halves(reps: int, seed: int) -> None:
+    whole("reps", reps, "half-samples of the standard errors", MOST_REPS, 0)
+    whole("seed", seed, "the seed of the half-samples", 2**32 - 1, 0)
+
+
+MOST_REPS = 100_000
 HELD_WORDS = "effects predicted for rows that were not learned from"
 # What a legend calls them.
 RANKED = {HELD_WORDS: "predicted effects"}

@@ -10,9 +10,10 @@ import numpy as np
 
 from causalformula.backends.meta.kinds import S_LEARNER
 from causalformula.backends.meta.units import Predicted
+from causalformula.backends.options import one_of
 from causalformula.backends.target import target_weights
 from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
-from causalformula.errors import CapabilityError, OptionError, asks, choose, counted
+from causalformula.errors import CapabilityError, OptionError, asks, counted
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
 from causalformula.results.families.learned import LearnedResult
@@ -285,8 +286,11 @@ class Effects(Paged):
         -------
         Axes
         """
-        if kind not in KINDS:
-            raise OptionError(f"unknown kind {kind!r}{choose(str(kind), KINDS)}")
+        one_of("kind", kind, KINDS)
+        check_level(level)
+        for name, value, own in (("truth", truth, "truth"), ("by", by, "modifier")):
+            if value is not None and kind != own:
+                raise OptionError(f"{name}= is of plot(kind={own!r})")
         effect, frame = self._only("plot()")[:, 0], self.fit.call.frame
         label = f"Effect of {frame.the_treatment.name}, {self.contrasts[0]}"
         if kind == "truth":

@@ -9,12 +9,13 @@ import numpy as np
 
 from causalformula.backends.meta.dose import DoseUnits
 from causalformula.backends.meta.surfaces import Surfaces
-from causalformula.backends.options import whole
+from causalformula.backends.options import flag, is_number, one_of, shown, whole
 from causalformula.diagnostics.budget import policy_value
 from causalformula.diagnostics.effect_calibration import calibration_test, effect_groups
 from causalformula.diagnostics.effect_losses import dr_loss, r_loss
 from causalformula.diagnostics.rankings import REPS
 from causalformula.diagnostics.regressed import Measured
+from causalformula.diagnostics.targeting import TARGETS
 from causalformula.errors import OptionError, asks, counted
 from causalformula.inference.requests import Vcov
 from causalformula.results.families.faces import face_of
@@ -64,7 +65,7 @@ class UnitResult(UnitCore):
             For standard errors that theory does not have for this learner.
         """
         units = self._units
-        if held_out:
+        if flag("held_out", held_out):
             if newdata is not None or vcov is not None:
                 raise OptionError("held_out=True is of the rows of the fit, without standard errors")
             n = self.call.frame.n
@@ -132,7 +133,7 @@ class UnitResult(UnitCore):
         ----------
         Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
         """
-        return self._scored("toc", priority, target, reps, seed)
+        return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
     @asks
     def rate(self, target: str = "AUTOC", priority: Any = None, *, reps: int = REPS, seed: int = 0) -> Curve:
@@ -153,7 +154,7 @@ class UnitResult(UnitCore):
         ----------
         Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
         """
-        return self._scored("toc", priority, target, reps, seed)
+        return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
     @asks
     def gain(self, priority: Any = None, *, reps: int = REPS, seed: int = 0) -> Curve:
@@ -225,6 +226,10 @@ class UnitResult(UnitCore):
         ----------
         Athey and Wager (2021).
         """
+        if share is not None and not (is_number(share) and 0 < share <= 1):
+            raise OptionError(f"share={shown(share)}: which share of the population is treated, above 0 and at most 1")
+        if not (isinstance(cost, str) or is_number(cost)):
+            raise OptionError(f"cost={shown(cost)}: what treating one costs, a number, or the column that has it")
         costs = self.call.frame.numbers(cost) if isinstance(cost, str) else cost
         ranked, words = self._priority(priority)
         flat = self._flat(ranked)
