@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
     UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]
     LearnedOptions: TypeAlias = AIPW | TMLE | IPW | type[AIPW] | type[TMLE] | type[IPW]
+    UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
+    UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]
     LearnedMethod: TypeAlias = Literal["aipw", "tmle", "ipw", "weighting"] | LearnedOptions
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.diagnostics.rankings import Ranking
 from causalformula.diagnostics.regressed import Measured, mean_of, numbers, sample_weights
-from causalformula.diagnostics.targeting import checked_shares
+from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array, Codes
 
 
@@ -88,6 +88,8 @@ def policy_value(
     ----------
     Athey, S. and Wager, S. (2021), Policy learning with observational data, Econometrica 89, 133-161.
     """
+    if share is not None and not 0 < share <= 1:
+        raise OptionError(f"share={share:g}: which share of the population is treated, above 0 and at most 1")
     ranking = Ranking.of(priority, weights, clusters)
     n = ranking.rows
     gains = numbers("the scores", scores, n)
@@ -98,9 +100,8 @@ def policy_value(
         d = (np.asarray(priority) > costs).astype(np.float64)
         off = np.zeros(n)
     else:
-        (q,) = checked_shares(np.array([share])).tolist()
-        d = ranking.treated(q)
-        off = d - q
+        d = ranking.treated(share)
+        off = d - share
 
     def mean(each: Array, moved: Array | None = None) -> Measured:
         """Of what each row adds; ``moved`` is what the threshold moves, as a column of ``net`` or of gains."""

@@ -13,6 +13,11 @@ from causalformula.numerics.arrays import Array
 CONSTANT = 1e-12
 
 
+def same_for_all(effect: Array) -> bool:
+    """Whether effects are one number, but for rounding."""
+    return len(effect) > 0 and float(np.ptp(effect)) <= CONSTANT * float(np.abs(effect).max())
+
+
 @dataclass(frozen=True)
 class EffectAccuracy:
     """Errors of predicted effects against true ones, weighted.
@@ -70,9 +75,9 @@ def effect_accuracy(effect: Array, truth: Array, *, weights: Array | None = None
     share = w / w.sum()
     error = tau - true
     told = {"the predicted effects": tau[w > 0], "the true effects": true[w > 0]}
-    same = [what for what, x in told.items() if np.ptp(x) <= CONSTANT * np.abs(x).max()]
+    same = [what for what, x in told.items() if same_for_all(x)]
     a, b = tau - share @ tau, true - share @ true
-    correlation = np.nan if same else float(share @ (a * b) / np.sqrt((share @ a**2) * (share @ b**2)))
+    correlation = np.nan if same else float(np.clip(share @ (a * b) / np.sqrt((share @ a**2) * (share @ b**2)), -1, 1))
     undefined = f"no correlation: {' and '.join(same)} are the same for every row" if same else ""
     return EffectAccuracy(
         float(np.sqrt(share @ error**2)), float(share @ np.abs(error)), float(share @ error), correlation, undefined

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.diagnostics.effect_accuracy import effect_accuracy
+from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
 from causalformula.diagnostics.effect_calibration import EffectGroups
 from causalformula.numerics.arrays import Array, HasArray
 from causalformula.plots.draw import (
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 # Widest bars, in number; and rows beyond which sorted effects are a line rather than points.
 MOST_BINS, MOST_DRAWN = 60, 150
+
+
+def _around(effect: Array) -> Array:
+    """The edges of the one bar of effects that are the same for all."""
+    half = 0.02 * max(abs(float(effect[0])), 1.0)
+    return effect[0] + np.array([-half, half])
 
 
 def histogram(
@@ -64,7 +70,7 @@ def histogram(
     Axes
     """
     ax = new_axes(ax)
-    bins = np.histogram_bin_edges(effect, bins="auto")
+    bins = np.histogram_bin_edges(effect, bins="auto") if not same_for_all(effect) else _around(effect)
     if len(bins) > MOST_BINS + 1:
         bins = np.linspace(bins[0], bins[-1], MOST_BINS + 1)
     w = np.ones(len(effect)) if weights is None else weights

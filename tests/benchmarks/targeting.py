@@ -41,7 +41,7 @@ def toc_and_qini() -> Case:
         Limit("outcomes of an experiment", "floor", 4.0),
         Limit("with 200 half-samples", "floor", 60.0),
     )
-    title = "(m) TOC and Qini curves of scores, n = 1e6"
+    title = "(s) TOC and Qini curves of scores, n = 1e6"
     return Case(title, calls, limits, rounds=3, scale={"with 200 half-samples": 10.0}, threads=1)
 
 

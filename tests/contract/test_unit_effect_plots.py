@@ -137,6 +137,12 @@ def test_the_histogram_holds_the_average_and_its_interval(study):
     assert sum(right) == pytest.approx(1)
 
 
+def test_one_effect_for_all_is_one_bar():
+    ax = unit_effects.histogram(np.full(50, 1.27) + 1e-16, 1.3, (1.0, 1.6))
+    (bar,) = ax.patches
+    assert np.isclose(bar.get_height(), 1) and bar.get_x() < 1.27 < bar.get_x() + bar.get_width()
+
+
 def test_predicted_against_true_effects(study):
     x, *_ = study
     ax = unit_effects.against_truth(x, 2 * x)

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 import causalformula as cf
-from causalformula.backends.doubly_robust import nuisances
 from causalformula.backends.learning.table import FEWER_TREES, LEARNERS
+from causalformula.backends.orthogonal import nuisances
 from tests.coverage.test_weighting import (
     FORMULA,
     confounded_linear,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -41,14 +41,21 @@ class Needs:
         The first alone where ``z`` is a modifier.
     options : mapping of str to mapping
         Options by the estimand that needs them.
+    slope : bool
+        Whether a dose may have a derivative.
     """
 
     confounders: tuple[str, ...] = ("x", "z")
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slope: bool = True
 
 
+# Few folds, as every law refits a learner many times; and bounds, as half a small sample says little of propensities.
+CROSS_FITTED = Needs(options={key: {"folds": 2, "bounds": 0.15} for key in ("ATE", "ATT", "ATC")})
 # Facts of single methods; of all others any question can be asked.
 NEEDS = {
+    **dict.fromkeys(("t_learner", "x_learner", "r_learner", "dr_learner"), CROSS_FITTED),
+    "s_learner": replace(CROSS_FITTED, slope=False),
     "exact": Needs(("s", "z")),  # no two rows have the same x
     "front_door": Needs(options={"ATE": {"mediators": "k + d"}}),
     "nearest": Needs(options={"ATE": {"replace": True, "ties": True}}),
@@ -204,7 +211,8 @@ def asked(record: Record) -> list[Question]:
     add(Kind.BINARY, family="binomial", weights="w", options=(("measure", "log_odds_ratio"), ("estimand", "ATT")))
     add(Kind.BINARY, family="binomial", options=(("measure", "nnt"),))
     add(Kind.MULTI, family="poisson", options=(("measure", "log_ratio"),))
-    add(Kind.CONTINUOUS, family="binomial", options=(("contrast", "slope"),))
+    if NEEDS.get(record.name, Needs()).slope:
+        add(Kind.CONTINUOUS, family="binomial", options=(("contrast", "slope"),))
     add(Kind.CONTINUOUS, family="poisson", options=(("contrast", (1, 3)),))
     if "modify" in record.roles:
         add(Kind.BINARY, modify=True, weights="w")

@@ -19,6 +19,7 @@ from causalformula.backends import refits, registry
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, CausalFormulaWarning, ConvergenceError
 from causalformula.inference.evidence import Influence
+from causalformula.inference.refit import FEWEST
 from tests.laws import own_method
 from tests.laws.strategies import LAWS, Question, asked, exemption, questions, records, regressed, seeds, simulate
 
@@ -382,13 +383,13 @@ def redrawn(question):
 @pytest.mark.parametrize("question", questions("same_seed", "bootstrap", only=redrawn))
 def test_the_same_seed_gives_the_same_bytes(question):
     data = simulate(8, n=240)
-    once, again = (question.fit(data, vcov=cf.Bootstrap(reps=40, seed=3)) for _ in range(2))
-    other = question.fit(data, vcov=cf.Bootstrap(reps=40, seed=4))
+    once, again = (question.fit(data, vcov=cf.Bootstrap(reps=6, seed=3)) for _ in range(2))
+    other = question.fit(data, vcov=cf.Bootstrap(reps=6, seed=4))
     assert drawn(once).tobytes() == drawn(again).tobytes()
     assert drawn(once).tobytes() != drawn(other).tobytes()
     # the first draws of a longer run are those of the shorter one
-    longer = question.fit(data, vcov=cf.Bootstrap(reps=60, seed=3))
-    np.testing.assert_allclose(drawn(longer)[:40], drawn(once), rtol=1e-9)
+    longer = question.fit(data, vcov=cf.Bootstrap(reps=9, seed=3))
+    np.testing.assert_allclose(drawn(longer)[:6], drawn(once), rtol=1e-9)
 
 
 @pytest.mark.parametrize("record", records(), ids=lambda r: r.name)
@@ -399,8 +400,8 @@ def test_the_same_seed_at_any_n_jobs(record):
     if question is None:
         pytest.skip("brings its own data")
     data = simulate(8, n=240)
-    draws = {
-        n_jobs: drawn(question.fit(data, vcov=cf.Bootstrap(reps=520, seed=3, n_jobs=n_jobs))).tobytes()
+    draws = {  # of two chunks
+        n_jobs: drawn(question.fit(data, vcov=cf.Bootstrap(reps=FEWEST + 5, seed=3, n_jobs=n_jobs))).tobytes()
         for n_jobs in (1, 2)
     }
     assert draws[1] == draws[2]

@@ -252,7 +252,7 @@ def test_what_the_result_does_not_have(panel):
     for ask, why in [
         (lambda: fit.by("Post"), "one effect for all the treated"),
         (fit.permutation_test, "for groups that were not drawn by lot"),
-        (fit.effects, "no unit-level effects"),
+        (fit.effects, "no effects of units"),
         (lambda: cf.design(F, panel, "did"), "no design stage"),
     ]:
         with pytest.raises(cf.CapabilityError, match=why):

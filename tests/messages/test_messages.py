@@ -276,7 +276,7 @@ def test_a_treatment_that_the_method_does_not_take(data):
 
 
 def test_unit_level_effects_are_the_learners(data):
-    with pytest.raises(cf.CapabilityError, match="no unit-level effects"):
+    with pytest.raises(cf.CapabilityError, match="no effects of units"):
         cf.fit(F, data).effects()
 
 

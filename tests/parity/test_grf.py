@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+import causalformula as cf
 from causalformula.diagnostics.effect_calibration import TERMS, calibration_test
 from causalformula.diagnostics.regressed import mean_of, regressed
 from causalformula.diagnostics.targeting import TENTHS, score_curve
@@ -60,3 +62,55 @@ def test_the_autoc_of_a_priority_with_ties(ihdp, scores):
     close(found.area, GRF["rate_autoc"]["est"], rtol=1e-10)
     # both standard errors are of random halves: theirs of 200, so off by a twentieth of itself
     assert found.area_se == pytest.approx(GRF["rate_autoc"]["se"], rel=0.2)
+
+
+# -- a fit whose learners know the forest's numbers ----------------------------------------------------------------
+
+
+class Mean(RegressorMixin, BaseEstimator):
+    """The forest's outcome means, from the arm, the propensity, the mean and the effect, as an S-learner has them."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        arm, e, m, tau = X.T
+        return m + (arm - e) * tau
+
+
+class Score(ClassifierMixin, BaseEstimator):
+    """The forest's propensities."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.column_stack([1 - X[:, 0], X[:, 0]])
+
+
+@pytest.fixture(scope="module")
+def told(ihdp):
+    table = ihdp[["y_factual", "treatment", "x1"]].assign(e=E, m=M, tau=TAU)
+    formula = "y_factual ~ treat(treatment) + adjust(e + m + tau)"
+    options = {"outcome_model": Mean(), "treatment_model": Score(), "bounds": 0.001}
+    return cf.fit(formula, table, "s_learner", **options)
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.errors.CausalFormulaWarning")
+def test_a_fit_with_the_forest_has_its_average(told, scores):
+    n = len(TAU)
+    close([told.estimate, told.std_error * np.sqrt(n / (n - 1))], GRF["scores_mean_se"], rtol=1e-8)
+    close(told.estimate, GRF["ate_all"]["estimate"], rtol=1e-8)
+    close(told.scores()["1 - 0"], scores, rtol=1e-8)
+    for effects in (told.effects(), told.effects(held_out=True)):
+        close(effects.effect, TAU, rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.errors.CausalFormulaWarning")
+def test_a_fit_with_the_forest_is_judged_as_it_is(told):
+    test, theirs = told.calibration().test, matrix(GRF["calibration"])
+    close(test[["estimate", "std.error", "statistic", "p.value"]].to_numpy(), theirs, rtol=1e-8)
+    rate = told.rate("AUTOC", "x1", reps=400)
+    close(rate.estimate, GRF["rate_autoc"]["est"], rtol=1e-8)
+    assert rate.std_error == pytest.approx(GRF["rate_autoc"]["se"], rel=0.2)

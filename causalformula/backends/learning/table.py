@@ -181,8 +181,8 @@ def refuse_kind(learner: Learner, kind: str, option: str) -> None:
         raise without_probabilities(learner.given, option)
     if kind == "regression" and classifies(learner.given):
         raise OptionError(
-            f"{option}={learner.name} is a classifier, and its target is a number; give a regressor, or "
-            "family='binomial' for an outcome of 0 and 1"
+            f"{option}={learner.name} is a classifier, and its target is a number; give a regressor"
+            + (", or family='binomial' for an outcome of 0 and 1" if option != "effect_model" else "")
         )
 
 
@@ -226,24 +226,21 @@ def _smooth(found: Features) -> str:
     return "newton-cholesky" if found.design.shape[1] <= WIDE else "lbfgs"
 
 
-def _linear(penalty: str) -> Maker:
-    def make(kind: str, found: Features, seed: int) -> Any:
-        from sklearn.linear_model import ElasticNetCV, LassoCV, RidgeCV
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+def _linear(penalty: str, kind: str, found: Features, seed: int) -> Any:
+    from sklearn.linear_model import ElasticNetCV, LassoCV, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-        if kind == "classification":
-            ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
-            last = _logistic(_smooth(found) if penalty == "ridge" else "saga", seed, ratio)
-        elif penalty == "ridge":
-            last = RidgeCV(alphas=np.logspace(-3, 4, 30))
-        elif penalty == "lasso":
-            last = LassoCV(cv=5, random_state=seed, max_iter=10_000)
-        else:
-            last = ElasticNetCV(cv=5, l1_ratio=0.5, random_state=seed, max_iter=10_000)
-        return make_pipeline(StandardScaler(), last)
-
-    return make
+    if kind == "classification":
+        ratio = {"ridge": 0.0, "lasso": 1.0, "elastic_net": 0.5}[penalty]
+        last = _logistic(_smooth(found) if penalty == "ridge" else "saga", seed, ratio)
+    elif penalty == "ridge":
+        last = RidgeCV(alphas=np.logspace(-3, 4, 30))
+    elif penalty == "lasso":
+        last = LassoCV(cv=5, random_state=seed, max_iter=10_000)
+    else:
+        last = ElasticNetCV(cv=5, l1_ratio=0.5, random_state=seed, max_iter=10_000)
+    return make_pipeline(StandardScaler(), last)
 
 
 def _rlasso(kind: str, found: Features, seed: int) -> Any:
@@ -307,9 +304,9 @@ def _stack(kind: str, found: Features, seed: int) -> Any:
 
 LEARNERS: dict[str, Learner] = {
     "glm": Learner("glm", _glm),
-    "lasso": Learner("lasso", _linear("lasso")),
-    "ridge": Learner("ridge", _linear("ridge")),
-    "elastic_net": Learner("elastic_net", _linear("elastic_net")),
+    "lasso": Learner("lasso", partial(_linear, "lasso")),
+    "ridge": Learner("ridge", partial(_linear, "ridge")),
+    "elastic_net": Learner("elastic_net", partial(_linear, "elastic_net")),
     "rlasso": Learner("rlasso", _rlasso),
     "spline": Learner("spline", _spline),
     "forest": Learner("forest", _forest),

@@ -174,6 +174,7 @@ def _learned(values: Values, arms: int) -> tuple[Array, Array]:
 def _around(values: Values, tau: Array, arms: int) -> tuple[Array, Array]:
     """Means that differ by the effects, and whose average over the propensities is that of the outcome models."""
     P, m = values["treatment"], np.stack([values[f"outcome {a}"] for a in range(arms)], axis=-1)
+    P = P / P.sum(axis=-1, keepdims=True)  # bounds may have moved one of several
     first = (P * m).sum(axis=-1) - (P[..., 1:] * tau).sum(axis=-1)
     return np.concatenate([first[..., None], first[..., None] + tau], axis=-1), tau
 

@@ -32,6 +32,7 @@ from causalformula.backends.meta.options import (
     SLearner,
     TLearner,
     XLearner,
+    refuse_kinds,
 )
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import (
@@ -69,6 +70,7 @@ from causalformula.numerics.arrays import Array
 def meta_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     """The learners of unit effects, and the average effect by the doubly robust score."""
     refuse_offset(frame)
+    refuse_kinds(frame, options)
     target_arm(frame, options)
     if frame.the_treatment.kind is Kind.CONTINUOUS:
         return dose_fit(frame, options, kind)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from causalformula.backends.learning.table import GLM, Learner, read_learner
-from causalformula.backends.orthogonal.nuisances import CrossFitOptions
+from causalformula.backends.learning.table import GLM, Learner, read_learner, refuse_kind, refuse_unweighted
+from causalformula.backends.orthogonal.nuisances import CrossFitOptions, outcome_target
+from causalformula.backends.sample_weights import REGRESSORS
+from causalformula.errors import OptionError
+from causalformula.frame.model_frame import ModelFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,18 @@ family, focal
         As in ``EffectOptions``.
     """
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        learner = self.effect_learner
+        try:
+            refuse_unweighted(learner, "regression")
+        except OptionError:
+            raise OptionError(
+                f"effect_model={learner.name} takes no sample weights, and the R-learner weighs each row by the square "
+                f"of its treatment's residual; use one whose fit takes sample_weight, such as {REGRESSORS}, or "
+                "method='dr_learner', which weighs none"
+            ) from None
+
 
 @dataclass(frozen=True, kw_only=True)
 class DRLearner(EffectOptions):
@@ -128,3 +143,17 @@ class DRLearner(EffectOptions):
 family, focal
         As in ``EffectOptions``.
     """
+
+
+def refuse_kinds(frame: ModelFrame, options: MetaOptions) -> None:
+    """An ``OptionError`` for a learner whose target has classes, or is a number, where it gives the other."""
+    treatment = "classification" if frame.the_treatment.levels else "regression"
+    kinds = {"outcome_model": outcome_target(frame, options)[1], "treatment_model": treatment}
+    for name in options._learners():
+        given = getattr(options, name)
+        try:
+            refuse_kind(read_learner(given, name), kinds.get(name, "regression"), name)
+        except OptionError as error:
+            if given is not options.model:
+                raise
+            raise OptionError(f"{error}; model= is for all that have none of their own, so add {name}=") from None

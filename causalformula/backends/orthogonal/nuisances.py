@@ -315,13 +315,18 @@ def refuse_offset(frame: ModelFrame) -> None:
 
 
 def learned_outcome(frame: ModelFrame, options: CrossFitOptions) -> tuple[Array, Target]:
+    """The outcome (n,), and whether it has probabilities to learn or numbers, which its learner must give."""
+    y, kind = outcome_target(frame, options)
+    refuse_kind(options.outcome_learner, kind, "outcome_model")
+    return y, kind
+
+
+def outcome_target(frame: ModelFrame, options: CrossFitOptions) -> tuple[Array, Target]:
     """The outcome (n,), and whether it has probabilities to learn or numbers."""
     family = options.outcome_family
     y = frame.outcome_for(family)
     binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
-    kind: Target = "classification" if binary else "regression"
-    refuse_kind(options.outcome_learner, kind, "outcome_model")
-    return y, kind
+    return y, "classification" if binary else "regression"
 
 
 def arm_tasks(frame: ModelFrame, options: CrossFitOptions, surface: Features) -> list[Task]:

@@ -46,4 +46,5 @@ def elsewhere(method: str, verb: str) -> str:
     able = [r.name for r in registry.methods() if r.face and verb in vars(face_of(r.face))]
     if not able:
         return f"a result has no attribute {verb!r}"
-    return f"method {method!r} has no {verb}(); " + " and ".join(f"method={name!r}" for name in able) + " has"
+    names = " and ".join(", ".join(f"method={name!r}" for name in part) for part in (able[:-1], able[-1:]) if part)
+    return f"method {method!r} has no {verb}(); {names} {'have it' if len(able) > 1 else 'has'}"

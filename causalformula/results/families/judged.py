@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from causalformula.backends.options import shown
+from causalformula.backends.options import flag, shown
 from causalformula.diagnostics.budget import PolicyValue
 from causalformula.diagnostics.effect_calibration import CalibrationTest, EffectGroups
 from causalformula.diagnostics.regressed import Measured
@@ -212,6 +212,8 @@ class Curve(Judged):
         Axes
         """
         check_level(level)
+        if flag("perfect", perfect) and getattr(self._curve, "perfect", None) is None:
+            raise OptionError("perfect=True is of curves of observed outcomes of 0 and 1: qini(observed=True)")
         own = name or self.ranked
         drawn = {own: self._curve, **self._others(compare, own)}
         return pictures.curves(drawn, ax, level=level, unit=self.unit, perfect=perfect)
@@ -257,7 +259,7 @@ class Worth(Judged):
 def worth_of(value: PolicyValue) -> tuple[tuple[str, ...], Measured]:
     """Gain, value, and that of treating all, as numbers of one table."""
     parts = {
-        "gain": value.gain, "gain less cost": value.value, "treating all": value.everyone,
+        "gain": value.gain, "gain less cost": value.value, "treating all, less cost": value.everyone,
         "beyond treating all": value.better,
     }  # fmt: skip
     each = list(parts.values())
@@ -268,6 +270,7 @@ def worth_of(value: PolicyValue) -> tuple[tuple[str, ...], Measured]:
 
 # What grf's terms are called where no forest predicts.
 FIT_TERMS = ("mean prediction", "differential prediction")
+UNDETERMINED = "predictions are the same for all rows, so that their differences have no coefficient"
 FIT_WORDS = "Best linear fit of the effect by its prediction (one-sided p):"
 
 
@@ -341,9 +344,8 @@ class EffectCalibration(Judged):
     def _below(self) -> list[str]:
         test = self._test
         table = cells_of(test.found, FIT_TERMS, 0.95, test.p_value)
-        return [
-            *super()._below(), "", FIT_WORDS, str(table).rstrip(),
-        ]  # fmt: skip
+        flat = [f"Note: {UNDETERMINED}"] if np.isnan(test.found.estimate[1]) else []
+        return [*super()._below(), "", FIT_WORDS, str(table).rstrip(), *flat]
 
     @asks
     def plot(self, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
@@ -359,4 +361,4 @@ class EffectCalibration(Judged):
         -------
         Axes
         """
-        return unit_effects.calibrated(self._groups, ax, level=level)
+        return unit_effects.calibrated(self._groups, ax, level=check_level(level))

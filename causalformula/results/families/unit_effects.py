@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.meta.kinds import S_LEARNER
 from causalformula.backends.meta.units import Predicted
+from causalformula.backends.options import one_of
 from causalformula.backends.target import target_weights
-from causalformula.diagnostics.effect_accuracy import effect_accuracy
-from causalformula.errors import CapabilityError, OptionError, asks, choose, counted
+from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
+from causalformula.errors import CapabilityError, OptionError, asks, counted
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
 from causalformula.results.families.learned import LearnedResult
@@ -27,6 +29,28 @@ if TYPE_CHECKING:
 
 KINDS = ("histogram", "sorted", "truth", "modifier")
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+def one_for_all(fit: LearnedResult) -> str:
+    """What to say where a learner predicts the same effect for all."""
+    text = f"the {learner_words(fit)} predicts one effect for all units"
+    if fit.fit.units.kind is S_LEARNER and not fit.call.frame.has("modify"):
+        text += "; name in modify(...) what it may vary with, which the treatment is then crossed with"
+    return text
+
+
+def learner_words(fit: LearnedResult) -> str:
+    """The kind of meta-learner, and what it is made of."""
+    names = dict.fromkeys(task.learner.name for task, _ in fit.fit.units.models.values())
+    return f"{fit.fit.units.kind.name} ({' and '.join(names)})"
+
+
+def _spread(effect: Array) -> list[float]:
+    """Mean, standard deviation and quantiles; NaN where there is nothing to have them."""
+    if not len(effect):
+        return [np.nan] * (2 + len(QUANTILES))
+    sd = np.nan if len(effect) == 1 else 0.0 if same_for_all(effect) else float(effect.std(ddof=1))
+    return [float(effect.mean()), sd, *map(float, np.quantile(effect, QUANTILES))]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,6 +167,10 @@ class Effects(Paged):
         CapabilityError
             Where theory has none for these learners, and no refits were asked for.
         """
+        if self.held:
+            raise CapabilityError(
+                "there are no intervals for predictions of rows held out; effects() has those of units"
+            )
         if self.errors is None:
             raise CapabilityError(
                 f"theory has no intervals for effects of units by this {self.fit.fit.units.kind.name}; "
@@ -211,15 +239,19 @@ class Effects(Paged):
         seen = "rows that each was not learned from" if self.held else "learners of all rows"
         lines = [
             f"Effects of {frame.the_treatment.name}{outcome} for {rows}",
-            f"Method: {fit.fit.units.kind.name}; predicted by {'learners of other folds' if self.held else seen}",
+            f"Method: {learner_words(fit)}; predicted by {'learners of other folds' if self.held else seen}",
             "",
         ]
-        values = np.array([[e.mean(), e.std(ddof=1), *np.quantile(e, QUANTILES)] for e in self._effects.T])
+        values = [_spread(e) for e in self._effects.T]
         heads = ("Mean", "Std. Dev.", "Min", "10%", "25%", "Median", "75%", "90%", "Max")
-        cells = tuple(tuple(f"{value:.4g}" for value in row) for row in values)
+        cells = tuple(tuple("NA" if np.isnan(value) else f"{value:.4g}" for value in row) for row in values)
         table = Cells(self.contrasts, heads, cells, False, width=EFFECT_WIDTH)
         below = []
-        if self.errors is None:
+        if len(self._effects) > 1 and all(same_for_all(e) for e in self._effects.T):
+            below.append(f"Note: {one_for_all(fit)}")
+        if self.held:
+            below.append("Standard errors: none of rows held out")
+        elif self.errors is None:
             below.append("Standard errors: none in theory; effects(vcov='bootstrap') refits the learner")
         else:
             below += [f"Standard errors: {self.errors.label}", *(f"Note: {note}" for note in self.errors.notes)]
@@ -254,8 +286,11 @@ class Effects(Paged):
         -------
         Axes
         """
-        if kind not in KINDS:
-            raise OptionError(f"unknown kind {kind!r}{choose(str(kind), KINDS)}")
+        one_of("kind", kind, KINDS)
+        check_level(level)
+        for name, value, own in (("truth", truth, "truth"), ("by", by, "modifier")):
+            if value is not None and kind != own:
+                raise OptionError(f"{name}= is of plot(kind={own!r})")
         effect, frame = self._only("plot()")[:, 0], self.fit.call.frame
         label = f"Effect of {frame.the_treatment.name}, {self.contrasts[0]}"
         if kind == "truth":
@@ -265,6 +300,7 @@ class Effects(Paged):
         if kind == "modifier":
             if by is None or self.new:
                 raise OptionError("plot(kind='modifier') needs by=, a column of the data of the fit")
+            frame.table.named(by)  # an unknown one has its message
             return pictures.against_modifier(
                 effect, self.fit.call.frame.data_used()[by].to_numpy(), ax, name=by, label=label
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.learning.table import is_glm
+from causalformula.backends.learning.table import GLM, is_glm
 from causalformula.backends.meta.dose import DoseUnits, dose_settings, with_dose
 from causalformula.backends.meta.kinds import S_LEARNER, T_LEARNER
 from causalformula.backends.meta.learners import refitted
@@ -85,7 +85,12 @@ def unit_errors(
     request = _default(call) if vcov is None else call.resolved(read_request(vcov))
     if isinstance(request, Bootstrap):
         return _resampled(call, units, surfaces, pairs, request)
-    if isinstance(request, (Given, Jackknife)) or not linear:
+    if linear and isinstance(request, (Given, Jackknife)):
+        raise CapabilityError(
+            f"vcov={describe(request)!r} is not offered for effects of units; use 'bootstrap', or HC, clusters and "
+            "'classical', whose theory these glms have"
+        )
+    if not linear:
         raise CapabilityError(
             f"vcov={describe(request)!r}: theory has no standard errors for effects of units by the {units.kind.name} "
             f"of {options.outcome_learner.name}, only by an S- or T-learner of two glms; vcov='bootstrap' refits "
@@ -196,8 +201,9 @@ def _resampled(
     found = bootstrap(refit, request, groups, call.frame.n)
     draws = found.draws.reshape(len(found.draws), m, max(len(pairs), 1))
     label = f"bootstrap of the learner, {counted(len(draws), 'replicate')}, {found.scheme}, seed {found.seed}"
-    note = "resampling a learner that regularises has no theory: its intervals need not cover"
-    return UnitErrors(draws.std(axis=0, ddof=1), np.inf, label, draws, (*found.notes, note), request.kind)
+    smooth = all(task.learner.name == GLM for task, _ in units.models.values())
+    notes = () if smooth else ("resampling a learner that regularises has no theory: its intervals need not cover",)
+    return UnitErrors(draws.std(axis=0, ddof=1), np.inf, label, draws, (*found.notes, *notes), request.kind)
 
 
 def _refits(call: Call, units: Units | DoseUnits, surfaces: Surfaces, pairs: Sequence[Pair], W: Array) -> Array:

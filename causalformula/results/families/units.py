@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.contrasts import contrasts
 from causalformula.backends.meta.dose import DoseUnits
-from causalformula.backends.meta.learners import held_predictions
-from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
-from causalformula.backends.meta.units import Predicted, Units
+from causalformula.backends.options import flag, is_number, one_of, shown, whole
 from causalformula.diagnostics.budget import policy_value
 from causalformula.diagnostics.effect_calibration import calibration_test, effect_groups
 from causalformula.diagnostics.effect_losses import dr_loss, r_loss
 from causalformula.diagnostics.rankings import REPS
 from causalformula.diagnostics.regressed import Measured
-from causalformula.diagnostics.targeting import score_curve
-from causalformula.diagnostics.uplift import outcome_curve
-from causalformula.errors import CapabilityError, DataError, OptionError, asks, counted
+from causalformula.diagnostics.targeting import TARGETS
+from causalformula.errors import OptionError, asks, counted
 from causalformula.inference.requests import Vcov
-from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.families.faces import face_of
-from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, area_of, worth_of
-from causalformula.results.families.learned import LearnedResult
+from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, worth_of
+from causalformula.results.families.unit_core import SCORES, UnitCore
 from causalformula.results.families.unit_effects import Effects
-from causalformula.results.families.unit_errors import Pair, unit_errors
+from causalformula.results.families.unit_errors import unit_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +30,10 @@ if TYPE_CHECKING:
 
 # By name, as it fits: it stands above the verbs.
 ESTIMATOR = "causalformula.estimators.effects:estimator_of"
-SCORES = "doubly robust scores of cross-fitted nuisances"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitResult(LearnedResult):
+class UnitResult(UnitCore):
     """A ``Result`` of a method that has an effect for every unit."""
 
     # -- the effects -----------------------------------------------------------------------------------------------
@@ -72,7 +65,7 @@ class UnitResult(LearnedResult):
             For standard errors that theory does not have for this learner.
         """
         units = self._units
-        if held_out:
+        if flag("held_out", held_out):
             if newdata is not None or vcov is not None:
                 raise OptionError("held_out=True is of the rows of the fit, without standard errors")
             n = self.call.frame.n
@@ -85,31 +78,8 @@ class UnitResult(LearnedResult):
         index = surfaces.index if new else self.call.frame.index
         return Effects(self, units.predict(some), complete, index, self._pairs, errors, new)
 
-    @property
-    def _units(self) -> Units | DoseUnits:
-        found = self.fit.units
-        assert isinstance(found, (Units, DoseUnits))
-        return found
-
-    @property
-    def _options(self) -> MetaOptions:
-        found = self.call.options
-        assert isinstance(found, MetaOptions)
-        return found
-
-    @property
-    def _pairs(self) -> tuple[Pair, ...]:
-        frame = self.call.frame
-        if not frame.the_treatment.levels:
-            return ()
-        compared = contrasts(frame.the_treatment, self.call.options.contrast, frame.sampled)
-        return tuple((int(item.high.key), int(item.low.key)) for item in compared)
-
-    @cached_property
-    def _held(self) -> Predicted:
-        """Means and effects of rows that were not learned from, over the repetitions."""
-        found = held_predictions(self.call.frame, self._options, self._units)
-        return Predicted(found.means.mean(axis=1), found.effects.mean(axis=1))
+    def _unanswered(self) -> set[str]:
+        return super()._unanswered() - {"effects"} | ({"means"} if isinstance(self.fit.units, DoseUnits) else set())
 
     def scores(self) -> pd.DataFrame:
         """Doubly robust scores of each effect, whose mean in any group of rows is its average effect there.
@@ -163,7 +133,7 @@ class UnitResult(LearnedResult):
         ----------
         Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
         """
-        return self._scored("toc", priority, target, reps, seed)
+        return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
     @asks
     def rate(self, target: str = "AUTOC", priority: Any = None, *, reps: int = REPS, seed: int = 0) -> Curve:
@@ -184,7 +154,7 @@ class UnitResult(LearnedResult):
         ----------
         Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
         """
-        return self._scored("toc", priority, target, reps, seed)
+        return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
     @asks
     def gain(self, priority: Any = None, *, reps: int = REPS, seed: int = 0) -> Curve:
@@ -256,8 +226,13 @@ class UnitResult(LearnedResult):
         ----------
         Athey and Wager (2021).
         """
+        if share is not None and not (is_number(share) and 0 < share <= 1):
+            raise OptionError(f"share={shown(share)}: which share of the population is treated, above 0 and at most 1")
+        if not (isinstance(cost, str) or is_number(cost)):
+            raise OptionError(f"cost={shown(cost)}: what treating one costs, a number, or the column that has it")
         costs = self.call.frame.numbers(cost) if isinstance(cost, str) else cost
         ranked, words = self._priority(priority)
+        flat = self._flat(ranked)
         found = policy_value(
             self._gamma, ranked, share=share, cost=costs, weights=self._weights, clusters=self._clusters
         )
@@ -265,18 +240,11 @@ class UnitResult(LearnedResult):
         rule = (
             f"treat the top {100 * found.share:.3g}%"
             if share is not None
-            else "treat where the effect exceeds the cost"
+            else f"treat where the priority exceeds the cost, {100 * found.share:.3g}% of the population"
         )
-        lines = (f"Rule: {rule} by {words}: {100 * found.share:.3g}% of the population", f"Scores: {SCORES}")
-        return Worth(
-            f"Worth of treating by priority, per head ({self._what})",
-            lines,
-            labels,
-            numbers,
-            self._kind,
-            (),
-            found.share,
-        )
+        title = f"Worth of treating by priority, per head ({self._what})"
+        lines = (f"Priority: {words}", f"Rule: {rule}", f"Scores: {SCORES}")
+        return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
 
     @asks
     def calibration(self, groups: int = 5, *, effects: Any = None) -> EffectCalibration:
@@ -298,6 +266,7 @@ class UnitResult(LearnedResult):
         Chernozhukov et al. (2018), "Generic machine learning inference". R: ``grf::test_calibration``.
         """
         weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
+        whole("groups", groups, "groups of two rows or more of like prediction", max(len(effect) // 2, 1))
         found = effect_groups(effect, self._gamma, groups, weights=weights, clusters=clusters)
         y, a, m, e, rows = self._residuals()
         some = None if weights is None else weights[rows]
@@ -308,15 +277,16 @@ class UnitResult(LearnedResult):
         size = len(labels)
         jac = np.vstack([np.eye(size), np.eye(size)[-1] - np.eye(size)[0]])
         numbers = Measured(both, jac @ found.estimated.matrix @ jac.T, np.append(found.estimated.df, found.spread.df))
-        few = (
-            ()
-            if size == groups
-            else (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
-        )
+        labels.append(f"group {size} - group 1")
+        if size == 1:
+            numbers, labels = found.estimated, ["all"]
+        few = self._flat(effect)
+        if size != groups and not few:
+            few = (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
         lines = (f"Groups by {words}", f"Scores: {SCORES}")
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
-            (*labels, f"group {size} - group 1"), numbers, self._kind, few, found, test,
+            tuple(labels), numbers, self._kind, few, found, test,
         )  # fmt: skip
 
     @asks
@@ -353,141 +323,5 @@ class UnitResult(LearnedResult):
             np.array([part.estimate[0] for part in parts]), np.diag([float(part.matrix[0, 0]) for part in parts]),
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
-        lines = (f"Effects: {words}",)
-        return Judged(f"Losses of predicted effects ({self._what})", lines, labels, numbers, self._kind)
-
-    # -- what judging reads ----------------------------------------------------------------------------------------
-
-    def _scored(self, kind: str, priority: Any, target: str | None, reps: int, seed: int) -> Curve:
-        ranked, words = self._priority(priority)
-        found = score_curve(
-            self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
-            seed=seed,
-        )  # fmt: skip
-        return self._curve(found, words, f"Scores: {SCORES}")
-
-    def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
-        if not observed:
-            return self._scored(kind, priority, None, reps, seed)
-        if not self._pairs:
-            raise CapabilityError(
-                f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
-                f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
-            )
-        ((high, low),) = self._pair_of(f"{kind}(observed=True)")
-        codes, y = self.call.frame.the_treatment.codes, self._units.y
-        rows = np.isin(codes, (high, low))
-        ranked, words = self._priority(priority)
-        weights, clusters = self._weights, self._clusters
-        found = outcome_curve(
-            y[rows], (codes[rows] == high).astype(float), ranked[rows], kind,
-            weights=None if weights is None else weights[rows], clusters=None if clusters is None else clusters[rows],
-            reps=reps, seed=seed,
-        )  # fmt: skip
-        return self._curve(found, words, "Outcomes: as observed, which compares like with like in an experiment only")
-
-    def _curve(self, found: Any, words: str, line: str) -> Curve:
-        labels, numbers = area_of(found)
-        rows, units = found.size
-        drawn = "clusters" if units != rows else "rows"
-        label = f"{counted(len(found.draws), 'half-sample')} of {drawn}, seed {found.seed}"
-        title = f"{TITLES[found.kind]} ({self._what})"
-        unit = "" if self.call.frame.outcome is None else self.call.frame.outcome.name
-        label = label if len(found.draws) else "none, as reps=0"
-        about = (f"Priority: {words}", line)
-        return Curve(title, about, labels, numbers, label, (), found, unit, RANKED.get(words, words))
-
-    def _priority(self, priority: Any) -> tuple[Array, str]:
-        """What units are ranked by, and what that is in words."""
-        if priority is None:
-            return self._held_effect, HELD_WORDS
-        frame = self.call.frame
-        if isinstance(priority, str):
-            return frame.numbers(priority), priority
-        words = "given effects" if isinstance(priority, Effects) else "given numbers"
-        try:
-            values = np.asarray(priority, dtype=float)
-        except (TypeError, ValueError):
-            raise DataError("units are ranked and judged by numbers, one for each row, or by a column's name") from None
-        if values.shape == (frame.table.n,):
-            values = values[frame.rows]
-        if values.shape != (frame.n,):
-            raise DataError(f"{words} have the shape {values.shape}, and there are {counted(frame.n, 'row')}")
-        return values, words
-
-    def _judged(self, effects: Any) -> tuple[Array, str]:
-        """Effects that are judged, of the one contrast there is, and what they are in words."""
-        self._pair_of("judging effects")
-        return self._priority(effects)
-
-    def _pair_of(self, verb: str) -> tuple[Pair]:
-        if len(self._pairs) > 1:
-            raise OptionError(f"{verb} is of one effect; choose it by contrast=(low, high) in fit()")
-        return (self._pairs[0],)
-
-    @property
-    def _gamma(self) -> Array:
-        if not self._pairs:
-            return self._units.scores[:, 0]
-        ((high, low),) = self._pair_of("judging effects")
-        return self._units.scores[:, high] - self._units.scores[:, low]
-
-    @property
-    def _held_effect(self) -> Array:
-        if not self._pairs:
-            return self._held.effects[:, 0]
-        ((high, low),) = self._pair_of("judging effects")
-        return self._held.means[:, high] - self._held.means[:, low]
-
-    def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:
-        """Outcome, arm, their predictions from the covariates alone, and rows, of the two arms compared."""
-        units = self._units
-        if isinstance(units, DoseUnits):
-            m, e = (units.first[key].mean(axis=1) for key in ("outcome", "treatment"))
-            dose, step = self.call.frame.the_treatment.values, units.step
-            return units.y, dose / step, m, e / step, np.arange(self.call.frame.n)
-        ((high, low),) = self._pair_of("judging effects")
-        codes = self.call.frame.the_treatment.codes
-        rows = np.flatnonzero(np.isin(codes, (high, low)))
-        P, m = units.first["treatment"].mean(axis=1)[rows], self._held.means[rows]
-        e = P[:, high] / (P[:, high] + P[:, low])
-        return units.y[rows], (codes[rows] == high).astype(float), e * m[:, high] + (1 - e) * m[:, low], e, rows
-
-    @property
-    def _weights(self) -> Array | None:
-        return self.call.frame.weights
-
-    @property
-    def _clusters(self) -> Codes | None:
-        found = self.call.frame.clusters
-        if len(found) > 1:
-            raise CapabilityError(
-                "judging effects has standard errors for clusters of one kind, and the formula has "
-                f"{counted(len(found), 'kind')}; leave one in cluster(...)"
-            )
-        return found[0].codes if found else None
-
-    @property
-    def _kind(self) -> str:
-        found = self.call.frame.clusters
-        return f"CR2 ~ {found[0].name}" if found else "HC2"
-
-    @property
-    def _what(self) -> str:
-        frame = self.call.frame
-        contrast = self.answer.labels[0].contrast
-        if self._pairs:
-            contrast = " - ".join(frame.the_treatment.levels[k] for k in self._pairs[0])
-        outcome = "" if frame.outcome is None else f" on {frame.outcome.name}"
-        return f"{frame.the_treatment.name}{outcome}, {contrast}"
-
-
-HELD_WORDS = "effects predicted for rows that were not learned from"
-# What a legend calls them.
-RANKED = {HELD_WORDS: "predicted effects"}
-TITLES = {
-    "toc": "Targeting operator characteristic: effect among the top share above that of all",
-    "uplift": "Uplift: effect among the top share",
-    "gain": "Cumulative gain of treating the top share",
-    "qini": "Qini: gain of treating the top share beyond treating at random",
-}
+        title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}",)
+        return Judged(title, lines, labels, numbers, self._kind, self._flat(effect, ""))

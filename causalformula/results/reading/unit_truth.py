@@ -41,7 +41,7 @@ def true_numbers(truth: Any, index: Any) -> Array:
         truth = truth.loc[index]
     try:
         return np.asarray(truth, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError("truth= is the true effect of each row: numbers, or the name of a column") from None
 
 

@@ -1,0 +1,229 @@
+"""What effects of units cannot be asked, and what they rest on, in plain words."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
+
+import causalformula as cf
+
+F = "y ~ treat(a) + adjust(x + s)"
+METHODS = ("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner")
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    n = 120
+    x = rng.normal(size=n)
+    a = (np.arange(n) + (rng.random(n) < 0.3)) % 2
+    frame = pd.DataFrame({"x": x, "a": a, "y": x + a * (1 + x) + rng.normal(size=n), "q": x + rng.normal(size=n)})
+    frame["s"], frame["m"] = rng.choice(["u", "v"], n), np.array(["none", "low", "high"])[np.arange(n) % 3]
+    return frame.assign(tau=1 + x, none=np.where(a == 0, 0.0, frame["y"]), d=(frame["y"] > 1).astype(int))
+
+
+@pytest.fixture(scope="module")
+def fit(data):
+    return cf.fit(F, data, "t_learner")
+
+
+def refused(ask, kind=cf.CausalFormulaError) -> str:
+    with pytest.raises(kind) as caught:
+        ask()
+    return str(caught.value)
+
+
+# -- methods and new rows ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["regression", "ipw", "aipw", "dml"])
+def test_a_method_without_effects_of_units(data, method):
+    plain = cf.fit("y ~ treat(a) + adjust(x)", data, method)
+    assert refused(plain.effects, cf.CapabilityError) == (
+        f"method '{method}' has no effects of units, only averages and those of groups, by(...); 's_learner', "
+        "'t_learner', 'x_learner', 'r_learner' and 'dr_learner' have them"
+    )
+    assert refused(lambda: plain.qini(), AttributeError) == (
+        f"method '{method}' has no qini(); method='s_learner', method='t_learner', method='x_learner', "
+        "method='r_learner' and method='dr_learner' have it"
+    )
+    assert "effects" not in dir(plain)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_new_rows_with_an_unknown_level_or_without_a_column(data, method):
+    fit = cf.fit(F, data, method)
+    assert "effects" in dir(fit)
+    text = refused(lambda: fit.effects(data.head(3).assign(s="w")), cf.DataError)
+    assert text == "s has a level that was not there at the fit: 'w'; known: u, v"
+    assert "unknown column 's'; the data have x" in refused(lambda: fit.effects(data[["x"]]), cf.FormulaError)
+
+
+def test_a_dose(data):
+    text = refused(lambda: cf.fit("y ~ treat(q) + adjust(x)", data, "t_learner"), cf.CapabilityError)
+    assert text.startswith("method 't_learner' does not take a treatment that is a dose (here 'q'); these do: ")
+    assert "s_learner" in text and "r_learner" in text
+    dose = cf.fit("y ~ treat(q) + adjust(x)", data, "r_learner")
+    for verb in (dose.uplift, dose.qini):
+        assert "compares the outcomes of two arms, and 'q' is a dose" in refused(
+            lambda v=verb: v(observed=True), cf.CapabilityError
+        )
+
+
+def test_several_contrasts_where_one_is_needed(data):
+    several = cf.fit("y ~ treat(m) + adjust(x)", data, "t_learner")
+    asked = {
+        "judging effects": [
+            several.toc,
+            several.rate,
+            several.qini,
+            several.value,
+            several.calibration,
+            several.losses,
+        ],
+        "qini(observed=True)": [lambda: several.qini(observed=True)],
+        "score()": [lambda: several.effects().score("tau")],
+        "plot()": [lambda: several.effects().plot()],
+    }
+    for what, verbs in asked.items():
+        for verb in verbs:
+            text = refused(verb, cf.OptionError)
+            assert text == f"{what} is of one effect; choose it by contrast=(low, high) in fit()"
+    chosen = cf.fit("y ~ treat(m) + adjust(x)", data, "t_learner", contrast=("none", "high"))
+    assert "high - none" in str(chosen.rate(reps=10))
+
+
+# -- learners ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family, outcome", [("gaussian", "none"), ("binomial", "rare")])
+def test_an_arm_with_a_constant_outcome(data, family, outcome):
+    table = data.assign(rare=np.where(data["a"] == 0, 0, data["d"]))
+    with pytest.warns(cf.CausalFormulaWarning, match="glm learned nothing of the outcome at a = 0"):
+        fit = cf.fit(f"{outcome} ~ treat(a) + adjust(x)", table, "t_learner", family=family)
+    assert "Note: glm learned nothing of the outcome at a = 0: it predicts the same for every row" in str(fit)
+    found = fit.effects().to_frame()
+    assert (found["a = 0"].abs() < 1e-6).all() and np.isfinite(found["effect"]).all()
+
+
+def test_what_a_model_of_effects_must_be(data):
+    text = refused(lambda: cf.fit(F, data, "dr_learner", effect_model=RandomForestClassifier()), cf.OptionError)
+    assert text == ("effect_model=RandomForestClassifier is a classifier, and its target is a number; give a regressor")
+    for options in ({"effect_model": KNeighborsRegressor()}, {"effect_model": "knn"}):
+        name = "knn" if options["effect_model"] == "knn" else "KNeighborsRegressor"
+        assert refused(lambda o=options: cf.fit(F, data, "r_learner", **o), cf.OptionError) == (
+            f"effect_model={name} takes no sample weights, and the R-learner weighs each row by the square of its "
+            "treatment's residual; use one whose fit takes sample_weight, such as LinearRegression(), "
+            "RandomForestRegressor() or HistGradientBoostingRegressor(), or method='dr_learner', which weighs none"
+        )
+        assert np.isfinite(cf.fit(F, data, "dr_learner", **options).effects().effect).all()
+    for named in ("forest", "boosting", "ridge", "lasso", "spline", "stack"):
+        cf.RLearner(effect_model=named)
+
+
+def test_weights_that_a_regressor_ignores_are_told_with_regressors(data):
+    formula = F + " + weights(w)"
+    text = refused(
+        lambda: cf.fit(formula, data.assign(w=1.0 + data["a"]), "t_learner", outcome_model=KNeighborsRegressor())
+    )
+    assert "use one whose fit takes sample_weight, such as LinearRegression(), RandomForestRegressor()" in text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_model_that_cannot_be_all(data, method):
+    ridge = refused(lambda: cf.fit(F, data, method, model=Ridge()), cf.OptionError)
+    assert ridge.startswith("treatment_model=Ridge() gives no probabilities")
+    assert ridge.endswith("; model= is for all that have none of their own, so add treatment_model=")
+    logistic = refused(lambda: cf.fit(F, data, method, model=LogisticRegression()), cf.OptionError)
+    assert logistic.startswith("outcome_model=LogisticRegression is a classifier")
+    assert logistic.endswith("so add outcome_model=")
+    own = refused(lambda: cf.fit(F, data, method, treatment_model=Ridge()), cf.OptionError)
+    assert own.startswith("treatment_model=Ridge() gives no probabilities") and "model= is for" not in own
+    assert np.isfinite(cf.fit(F, data, method, model=Ridge(), treatment_model="glm").estimate)
+
+
+# -- judging -------------------------------------------------------------------------------------------------------
+
+
+def test_truth_and_priority_of_another_length(fit):
+    effects = fit.effects()
+    assert "2 values" in refused(lambda: effects.score([1, 2]), cf.DataError)
+    assert "120 rows" in refused(lambda: effects.score([1, 2]), cf.DataError)
+    for verb in (fit.toc, fit.rate, fit.gain, fit.qini, fit.uplift, fit.value):
+        text = refused(lambda v=verb: v(priority=np.ones(3)), cf.DataError)
+        assert "the shape (3,), and there are 120 rows" in text
+    assert "have no column 'taux'; did you mean 'tau'?" in refused(lambda: effects.score("taux"), cf.OptionError)
+    assert "have no column 'taux'; did you mean 'tau'?" in refused(lambda: fit.toc("taux"), cf.OptionError)
+    assert refused(lambda: fit.toc("s"), cf.DataError) == "'s' must be numbers"
+    text = refused(lambda: fit.toc(np.full(120, np.nan)), cf.DataError)
+    assert text == "the priority is missing or infinite in 120 of 120 rows, the first at 0"
+
+
+def test_options_of_pictures_and_verbs(fit):
+    effects = fit.effects()
+    text = refused(lambda: effects.plot("hist"), cf.OptionError)
+    assert text == "unknown kind 'hist'; did you mean 'histogram'? Choose from histogram, sorted, truth, modifier"
+    assert "needs truth=" in refused(lambda: effects.plot("truth"), cf.OptionError)
+    assert "needs by=" in refused(lambda: effects.plot("modifier"), cf.OptionError)
+    assert "have no column 'z'" in refused(lambda: effects.plot("modifier", by="z"), cf.OptionError)
+    assert refused(lambda: fit.rate("AUC"), cf.OptionError).startswith("unknown target 'AUC'; did you mean")
+    assert refused(lambda: fit.value(1.5), cf.OptionError) == (
+        "share=1.5: which share of the population is treated, above 0 and at most 1"
+    )
+    assert refused(lambda: fit.calibration(61), cf.OptionError) == (
+        "groups=61: groups of two rows or more of like prediction, a whole number from 1 to 60"
+    )
+
+
+def test_one_effect_for_all_is_said(data):
+    fit = cf.fit("y ~ treat(a) + adjust(x)", data, "s_learner")
+    one = "the S-learner (glm) predicts one effect for all units; name in modify(...) what it may vary with, which the "
+    text = str(fit.effects())
+    assert one in text and re.search(r"^1 - 0 +\S+ +0 ", text, re.M)
+    assert f"Note: {one}" in str(fit.losses())
+    for judged in (fit.toc(reps=10), fit.qini(observed=True, reps=10), fit.value(0.3), fit.calibration()):
+        assert f"Note: nobody is ranked: {one}" in str(judged)
+    assert fit.rate(reps=10).estimate == 0
+    calibration = str(fit.calibration())
+    assert "group" not in calibration.split("Standard errors")[0].split("Scores")[1]
+    assert "Note: predictions are the same for all rows, so that their differences have no coefficient" in calibration
+    varied = cf.fit("y ~ treat(a) + modify(x)", data, "s_learner")
+    assert "one effect" not in str(varied.effects()) and "nobody" not in str(varied.toc(reps=10))
+
+
+def test_a_constant_priority_ranks_nobody(fit):
+    for curve in (fit.toc(np.ones(120), reps=10), fit.uplift(np.ones(120), observed=True, reps=10)):
+        assert "Note: nobody is ranked: the priority is the same for all rows" in str(curve)
+        assert abs(curve.estimate) < 1e-12
+
+
+def test_half_samples_that_lack_an_arm():
+    rng = np.random.default_rng(1)
+    few = pd.DataFrame({"x": rng.normal(size=40), "a": (np.arange(40) < 3).astype(int), "y": rng.normal(size=40)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit("y ~ treat(a) + adjust(x)", few, "s_learner", folds=2)
+        curve = fit.qini(few["x"], observed=True, reps=30)
+    lacking = int(np.isnan(curve.curve.draws[:, 0]).sum())
+    assert lacking and np.isnan(curve.std_error)
+    assert f"Note: no standard errors, as {lacking} half-samples of 30 lack an arm" in str(curve)
+
+
+def test_predictions_of_rows_held_out_have_no_standard_errors(data, fit):
+    assert "Standard errors: none of rows held out" in str(fit.effects(held_out=True))
+    text = refused(lambda: fit.effects(data.head(2), held_out=True), cf.OptionError)
+    assert text == "held_out=True is of the rows of the fit, without standard errors"
+
+
+def test_learners_are_named_in_the_print(data):
+    fit = cf.fit(F, data, "x_learner", outcome_model=LinearRegression(), effect_model="ridge")
+    assert "Method: X-learner (LinearRegression and glm and ridge); predicted by learners of all rows" in str(
+        fit.effects()
+    )
