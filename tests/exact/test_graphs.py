@@ -15,7 +15,7 @@ from causalformula.graphs.frontdoor import front_doors
 from causalformula.graphs.identification import Hedge, identified
 from causalformula.graphs.implications import implications
 from causalformula.graphs.instruments import instruments
-from causalformula.graphs.paths import paths
+from causalformula.graphs.paths import open_path, paths
 from causalformula.graphs.separation import separated as ours
 from causalformula.graphs.separation import separators
 from tests.exact.graph_models import Binary, Linear, all_dags, random_diagram, separated
@@ -144,13 +144,18 @@ def test_selection_and_missing_values(marks):
 
 
 def test_separation_by_three_ways():
-    for diagram, _ in some_graphs(7, 25, "XYABC"):
+    for diagram, _ in some_graphs(7, 40, "XYABC", bows=0.2):
         everything = list(paths(diagram, "X", "Y"))
         for z in subsets("ABC"):
             held = set(z)
             by_moral = separated(diagram, "X", "Y", held)
             assert ours(diagram, "X", "Y", held) == by_moral, (diagram, z)
             assert by_moral != any(path.open(diagram, held) for path in everything), (diagram, z)
+            first = next((path for path in everything if path.open(diagram, held)), None)
+            found = open_path(diagram, "X", "Y", held)
+            assert (found is None) == (first is None)
+            if found is not None and first is not None:
+                assert found in everything and found.open(diagram, held) and len(found.nodes) == len(first.nodes)
 
 
 def test_separators_are_all_minimal_ones():
@@ -256,6 +261,17 @@ def test_a_large_graph_is_quick():
     question = Question(Diagram(names, arrows), "n100", "n103")
     assert question.optimal is not None and question.valid(question.optimal)
     assert any(question.minimal)
+
+
+def test_an_open_path_is_found_in_a_large_dense_graph():
+    """Beyond the paths that could be listed."""
+    names = tuple(f"n{k}" for k in range(60))
+    arrows = tuple((a, b) for a, b in combinations(names[:59], 2))
+    question = Question(Diagram(names, (*arrows, ("n59", "n0"), ("n59", "n58"))), "n57", "n58")
+    held = set(names[:57])
+    assert question.valid(held)
+    path = open_path(question.backdoor, "n57", "n58", held - {"n30"})
+    assert path is not None and str(path) == "n57 <- n30 -> n58"
 
 
 def test_too_many_sets_are_not_all_listed():

@@ -18,7 +18,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.frontdoor import front_doors, is_front_door
 from causalformula.graphs.instruments import not_one
-from causalformula.graphs.paths import Path, paths
+from causalformula.graphs.paths import Path, open_path, paths
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.graphs.verb import dag as read_graph
 
@@ -142,6 +142,8 @@ def _adjustment(question: Question, covariates: tuple[str, ...]) -> list[str]:
     found += [_still_open(path, covariates, question) for path in closed[:MOST_OPEN]]
     if len(closed) > MOST_OPEN:
         found.append(f"{len(closed) - MOST_OPEN} more paths are open")
+    if not found and (path := open_path(question.backdoor, question.treatment, question.outcome, given)):
+        found.append(_still_open(path, covariates, question))  # beyond those that are gone through one by one
     if not question.recovered(covariates):
         marks = ", ".join(question.diagram.in_order(question.held(covariates)))
         found.append(
