@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from causalformula.graphs.adjustment import MOST_SUBSETS_OF, Question, subsets
@@ -40,11 +41,19 @@ def front_doors(question: Question) -> tuple[FrontDoor, ...]:
     for mediators in subsets(between):
         if any(set(door.mediators) <= set(mediators) for door in found) or not _intercepts(question, mediators):
             continue
-        for covariates in subsets(before):
+        for covariates in subsets(before) if _feasible(question, mediators, before) else ():
             if _nothing_else(question, mediators, covariates):
                 found.append(FrontDoor(mediators, covariates))
                 break
     return tuple(found)
+
+
+def _feasible(question: Question, mediators: tuple[str, ...], before: Collection[str]) -> bool:
+    """Whether each condition by itself can be met: if any set separates, the candidates among the ancestors do."""
+    treatment, outcome, diagram = question.treatment, question.outcome, question.diagram
+    first = diagram.ancestors(treatment, *mediators).intersection(before)
+    second = diagram.ancestors(treatment, outcome, *mediators).intersection(before)
+    return _treatment_separated(question, mediators, first) and _outcome_separated(question, mediators, second)
 
 
 def is_front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> bool:
@@ -63,10 +72,18 @@ def _intercepts(question: Question, mediators: tuple[str, ...]) -> bool:
     return bool(mediators) and question.outcome not in reached(children, [question.treatment])
 
 
-def _nothing_else(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> bool:
+def _nothing_else(question: Question, mediators: tuple[str, ...], covariates: Collection[str]) -> bool:
+    """Whether nothing but the causal paths joins the treatment to the mediators and these to the outcome."""
+    return _treatment_separated(question, mediators, covariates) and _outcome_separated(question, mediators, covariates)
+
+
+def _treatment_separated(question: Question, mediators: tuple[str, ...], covariates: Collection[str]) -> bool:
     diagram, treatment = question.diagram, question.treatment
-    from_treatment = diagram.without((treatment, child) for child in diagram.children(treatment))
-    if not separated(from_treatment, [treatment], mediators, covariates):
-        return False
-    from_mediators = diagram.without((m, child) for m in mediators for child in diagram.children(m))
-    return separated(from_mediators, mediators, [question.outcome], {treatment, *covariates})
+    inner = diagram.without((treatment, child) for child in diagram.children(treatment))
+    return separated(inner, [treatment], mediators, covariates)
+
+
+def _outcome_separated(question: Question, mediators: tuple[str, ...], covariates: Collection[str]) -> bool:
+    diagram = question.diagram
+    inner = diagram.without((m, child) for m in mediators for child in diagram.children(m))
+    return separated(inner, mediators, [question.outcome], {question.treatment, *covariates})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.paths import Path, open_path
 from causalformula.graphs.separation import separated, separators
+
+# So many sets of covariates are tried for an instrument.
+MOST_COVARIATES = 50
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Instrument:
 
 
 def instruments(question: Question) -> tuple[Instrument, ...]:
-    """Every instrument with every minimal set of covariates of which none is caused by the treatment.
+    """Instruments, each with minimal sets of covariates that the treatment does not cause (50 are tried at most).
 
     References
     ----------
@@ -35,7 +39,7 @@ def instruments(question: Question) -> tuple[Instrument, ...]:
     found = []
     for name in before:
         others = [n for n in before if n != name]
-        for covariates in separators(question.backdoor, name, outcome, others):
+        for covariates in islice(separators(question.backdoor, name, outcome, others), MOST_COVARIATES):
             if not separated(diagram, [name], [treatment], covariates):
                 found.append(Instrument(name, diagram.in_order(covariates)))
     return tuple(sorted(found, key=lambda one: len(one.covariates)))
