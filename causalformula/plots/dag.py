@@ -160,5 +160,5 @@ def _legend(ax: Axes, causal: bool, opened: bool) -> None:
     shown = [("causal path", COLOURS[0])] * causal + [("open backdoor path", COLOURS[1])] * opened
     if shown:
         lines = [Line2D([], [], color=colour, linewidth=1.6) for _, colour in shown]
-        where = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.02), "ncols": len(shown)}
-        ax.legend(lines, [label for label, _ in shown], frameon=False, fontsize=9, **where)
+        labels, below = [label for label, _ in shown], (0.5, 0.02)
+        ax.legend(lines, labels, loc="upper center", bbox_to_anchor=below, ncols=len(shown), frameon=False, fontsize=9)

@@ -7,20 +7,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from causalformula.errors import GraphError, IdentificationError, OptionError, asks, choose
+from causalformula.errors import IdentificationError, OptionError, asks, choose
 from causalformula.graphs import write
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.implications import Implication, implications
-from causalformula.graphs.language import read_graph
 from causalformula.graphs.separation import separated
-from causalformula.graphs.structural import Equation, StructuralModel
-from causalformula.inference.checks import check_seed
-from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.plots.dag import draw_dag
 from causalformula.results.graphs.identified import EFFECTS, Identification
+from causalformula.results.graphs.simulated import counterfactual, simulated
 from causalformula.results.graphs.tested import GraphTest, tested
 from causalformula.results.text.notebook import Shown
 
@@ -290,21 +285,7 @@ class Graph(Shown):
         OptionError
             For an equation that does not take its parents and one disturbance.
         """
-        import pandas as pd
-
-        check_seed(seed)
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise OptionError(f"n={n!r}: units, a whole number from 1")
-        model, rng = self._model(effects, equations), np.random.default_rng(fresh_seed(seed))
-        done = self._done(do)
-        values = model.solve(model.disturbances(int(n), rng), done)
-        data = pd.DataFrame({name: _plain(values[name]) for name in self.nodes})
-        for mark, variable in self.diagram.missing.items():
-            data[variable] = data[variable].where(np.asarray(values[mark] <= 0), np.nan)
-        kept = np.ones(len(data), dtype=bool)
-        for mark in self.diagram.selected:
-            kept &= np.asarray(values[mark] > 0)
-        return data[kept]
+        return simulated(self.diagram, n, seed, effects or {}, equations or {}, do)
 
     @asks
     def counterfactual(
@@ -339,31 +320,7 @@ class Graph(Shown):
         IdentificationError
             Where what is done changes a latent node.
         """
-        import pandas as pd
-
-        done = self._done(do)
-        lost = [name for name in self.latent if name in self.diagram.descendants(*done) - set(done)]
-        if lost:
-            raise IdentificationError(f"{', '.join(lost)} is latent and would change: it cannot be read from the data")
-        known = [name for name in self.nodes if name not in self.diagram.latent]
-        absent = [name for name in known if name not in data]
-        if absent:
-            raise GraphError(f"the data have no column {absent[0]!r}{choose(absent[0], map(str, data), 'they have')}")
-        model = self._model(effects, equations)
-        found = model.solve(model.read_back({name: data[name].to_numpy(dtype=float) for name in known}), done)
-        return pd.DataFrame({name: _plain(found[name]) for name in known}, index=data.index)
-
-    def _model(
-        self, effects: Mapping[str | Edge, float] | None, equations: Mapping[str, Equation] | None
-    ) -> StructuralModel:
-        slopes = {_edge(key): value for key, value in (effects or {}).items()}
-        return StructuralModel(self.diagram, slopes, dict(equations or {}))
-
-    def _done(self, do: Mapping[str, Any] | None) -> dict[str, Any]:
-        if not isinstance(do, (Mapping, type(None))):
-            raise OptionError(f'do= sets nodes to values, as do={{"Drug": 1}}, not {do!r}')
-        self.diagram.require(*(do or {}))
-        return dict(do or {})
+        return counterfactual(self.diagram, data, effects or {}, equations or {}, do)
 
     # -- other forms -----------------------------------------------------------------------------------------------
 
@@ -426,17 +383,3 @@ class Graph(Shown):
 def _edges(nodes: tuple[str, ...]) -> list[Edge]:
     """Steps of a path, in both directions, as an edge may be either."""
     return [edge for a, b in pairwise(nodes) for edge in ((a, b), (b, a))]
-
-
-def _edge(key: str | Edge) -> Edge:
-    if isinstance(key, tuple) and len(key) == 2:
-        return key
-    read = read_graph(key).diagram.arrows if isinstance(key, str) else ()
-    if len(read) != 1:
-        raise OptionError(f'effects= names arrows, as {{"Drug -> Severity": -10}}, not {key!r}')
-    return read[0]
-
-
-def _plain(values: Any) -> Any:
-    """Truth values as 0 and 1, as data have them."""
-    return values.astype(int) if values.dtype == bool else values

@@ -120,7 +120,7 @@ def _columns(value: Value) -> Array:
         levels = [k for k in range(len(factor.levels)) if (factor.codes == k).any()]
         return np.asarray((factor.codes[:, None] == np.array(levels[1:], dtype=int)).astype(float))
     if isinstance(value, Logical):
-        return (value.codes[:, None] == 1).astype(float)
+        return np.asarray(value.codes[:, None] == 1, dtype=float)
     if isinstance(value, np.ndarray):
         return value.astype(float).reshape(len(value), -1)
     raise DataError("a graph is tested on columns of numbers or levels")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,11 +81,11 @@ def _from_networkx(source: Any) -> Diagram:
     arrows = tuple(dict.fromkeys((a, b) for a, b in source.edges()))
     if cycle := find_cycle(source.nodes, arrows):
         raise GraphError(cycle_words(cycle))
-    marked = {
-        kind: frozenset(node for node, facts in source.nodes(data=True) if any(facts.get(w) for w in _words(kind)))
+    latent, selected = (
+        frozenset(node for node, facts in source.nodes(data=True) if any(facts.get(w) for w in _words(kind)))
         for kind in ("latent", "selected")
-    }
-    return replace(Diagram(tuple(source.nodes), arrows), **marked)
+    )
+    return Diagram(tuple(source.nodes), arrows, (), latent, selected)
 
 
 def _words(kind: str) -> list[str]:
