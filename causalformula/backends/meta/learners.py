@@ -183,7 +183,6 @@ _DRAWN = "the folds are drawn anew"
 _HELD = "nuisances of other folds count as known, which the score's orthogonality allows"
 EXEMPT = {
     "influence": _HELD,
-    "stacking": _HELD,
     "integer_weights": f"a row and its copy may be in different folds; {_DRAWN}",
     "row_order": f"folds are dealt out by row; {_DRAWN}",
     "label_swap": f"folds are dealt out arm by arm; {_DRAWN}",
