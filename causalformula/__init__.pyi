@@ -6,6 +6,7 @@ from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
 from .backends.doubly_robust.tmle import TMLE
+from .backends.front_door import FrontDoor
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.meta.options import DRLearner, RLearner, SLearner, TLearner, XLearner
 from .backends.regression import Regression
@@ -22,7 +23,9 @@ from .errors import (
     ConvergenceError,
     DataError,
     FormulaError,
+    GraphError,
     IdentificationError,
+    IdentificationWarning,
     OptionError,
 )
 from .estimators.effects import EffectEstimator as EffectEstimator
@@ -55,6 +58,10 @@ from .results.families.matching import MatchedDesign, MatchedResult
 from .results.families.subclass import SubclassResult
 from .results.families.unit_effects import Effects
 from .results.families.units import UnitResult
+from .results.graphs.graph import Graph
+from .results.graphs.identified import Identification
+from .results.graphs.tested import GraphTest
+from .results.graphs.verb import dag
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
 from .results.model import Model
@@ -101,7 +108,13 @@ __all__ = [
     "Energy",
     "Exact",
     "FormulaError",
+    "FrontDoor",
+    "Graph",
+    "GraphError",
+    "GraphTest",
+    "Identification",
     "IdentificationError",
+    "IdentificationWarning",
     "Jackknife",
     "Judged",
     "LearnedModel",
@@ -131,6 +144,7 @@ __all__ = [
     "bgtest",
     "bptest",
     "compare",
+    "dag",
     "datasets",
     "design",
     "dwtest",

@@ -45,6 +45,10 @@ class FormulaError(CausalFormulaError):
         return (type(self), (self.message, self.source, self.span))
 
 
+class GraphError(FormulaError):
+    """The text of a graph cannot be read, or a node is named that the graph does not have."""
+
+
 class DataError(CausalFormulaError, ValueError):
     """The data cannot answer the question: missing, infinite, constant or contradictory values."""
 
@@ -69,15 +73,19 @@ class CausalFormulaWarning(UserWarning):
     """A condition worth reading that does not invalidate the result."""
 
 
+class IdentificationWarning(CausalFormulaWarning):
+    """A formula asks for what the graph says that it cannot give."""
+
+
 _PACKAGE = join(dirname(__file__), "")
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[CausalFormulaWarning] = CausalFormulaWarning) -> None:
     """A ``CausalFormulaWarning`` that points at the caller's own line: the first frame outside the package."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, CausalFormulaWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -28,6 +28,8 @@ from causalformula.results.answered import answered, read_question, read_spec
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
 from causalformula.results.families.faces import design_of
+from causalformula.results.graphs.checked import checked, read_dag, with_mediators
+from causalformula.results.graphs.graph import Graph
 from causalformula.results.result import Result
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
@@ -100,7 +102,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> SubclassResult: ...
 @overload
 def fit(
@@ -108,7 +111,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> MatchedResult: ...
 @overload
 def fit(
@@ -116,7 +120,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> DidResult: ...
 @overload
 def fit(
@@ -124,7 +129,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> LearnedResult: ...
 @overload
 def fit(
@@ -132,7 +138,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> DMLResult: ...
 @overload
 def fit(
@@ -140,7 +147,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> UnitResult: ...
 @overload
 def fit(
@@ -148,7 +156,8 @@ def fit(
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
     subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, **options: Any,
+    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
+    **options: Any,
 ) -> Result: ...
 # fmt: on
 @asks
@@ -167,6 +176,8 @@ def fit(
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None,
+    strict: bool = False,
     **options: Any,
 ) -> Result:
     """Estimate a causal effect: the formula says what is asked, ``method`` how it is answered.
@@ -214,6 +225,11 @@ def fit(
         Contrasts of factors, as R's ``contrasts``.
     env : mapping of str to callable, optional
         Functions that the formula may call beside the fixed table.
+    dag : Graph or str, optional
+        A causal diagram (``cf.dag``) that the formula is checked against before anything is fitted: each thing that it
+        has against it is an ``IdentificationWarning``, and a note in the print. Of a front door it names the mediators.
+    strict : bool
+        Whether what the graph has against the formula is an error.
     **options
         The method's own options.
 
@@ -238,6 +254,9 @@ def fit(
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     named = method if method is not None else default_method(spec, given)
+    graph = read_dag(dag, strict)
+    if graph is not None:
+        given = with_mediators(graph, spec, named, given)
     record, wanted = registry.read_options(named, given)
     refuse_unread_roles(spec, record, named=method is not None)
     request = None if vcov is None else read_request(vcov)
@@ -248,6 +267,8 @@ def fit(
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"
     _, chosen = registry.read_options(named, given)
+    if graph is not None:
+        frame = checked(graph, frame, chosen, strict)
     result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request)
     return result
 

@@ -27,7 +27,8 @@ CATALOGUE: dict[str, str] = {
     "dml": "doubly_robust.dml",
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"), "meta.learners"),
     "causal_forest": "",
-    **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm", "front_door"), ""),
+    "front_door": "front_door",
+    **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm"), ""),
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES: dict[str, str] = {}

@@ -237,7 +237,7 @@ RECORDS: dict[str, Record] = {}
 # Fields of the options that a design has no use for: they are of the estimate that is made with it.
 ESTIMATED = ("contrast", "measure", "family", "interact")
 # Arguments of the verbs themselves, which may be misspelt too.
-OF_VERBS = ("vcov", "subset", "na_action", "contrasts", "env")
+OF_VERBS = ("vcov", "subset", "na_action", "contrasts", "env", "dag", "strict")
 
 
 def methods() -> list[Record]:

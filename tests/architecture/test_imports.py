@@ -15,6 +15,7 @@ LAYERS = (
     "numerics",
     "inference",
     "formula",
+    "graphs",
     "frame",
     "backends",
     "diagnostics",

@@ -57,6 +57,7 @@ NEEDS = {
     **dict.fromkeys(("t_learner", "x_learner", "r_learner", "dr_learner"), CROSS_FITTED),
     "s_learner": replace(CROSS_FITTED, slope=False),
     "exact": Needs(("s", "z")),  # no two rows have the same x
+    "front_door": Needs(options={"ATE": {"mediators": "k + d"}}),
     "nearest": Needs(options={"ATE": {"replace": True, "ties": True}}),
 }
 

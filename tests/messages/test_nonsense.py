@@ -62,7 +62,7 @@ FLAGS = (
     "k2k",
     "target_gwt",
 )
-COLUMNS = ("ps", "by", "base_weights", "distance", "unit_id", "exact", "antiexact", "mahvars")
+COLUMNS = ("ps", "by", "base_weights", "distance", "unit_id", "exact", "antiexact", "mahvars", "mediators")
 LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(FLAGS, (bool,)),
     **dict.fromkeys(COLUMNS, (str,)),
@@ -74,7 +74,22 @@ LOOSE: dict[str, tuple[type, ...]] = {
     "folds": (str, np.ndarray, pd.DataFrame),  # a column, or the folds themselves
     "contrast": (*LEVEL, list),
 }
-QUESTION = ("outcome", "estimand", "contrast", "measure", "family", "vcov", "subset", "na_action", "contrasts", "env")
+QUESTION = (
+    "outcome",
+    "estimand",
+    "contrast",
+    "measure",
+    "family",
+    "vcov",
+    "subset",
+    "na_action",
+    "contrasts",
+    "env",
+    "dag",
+    "strict",
+)
+# What a design has no use for.
+OF_FITS = ("outcome", "vcov", "dag", "strict")
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +129,9 @@ def test_options_of_methods(method, option):
 def test_the_question(data, name):
     """What fit() itself takes; None asks for nothing, but for na_action."""
     for kind, value in NONSENSE.items():
-        fine = value is None and name != "na_action"
+        fine = value is None and name not in ("na_action", "strict")
         assert refused(cf.fit, F, data, **{name: value}) or fine, f"fit({name}={kind})"
-        if name not in registry.ESTIMATED and name not in ("outcome", "vcov"):
+        if name not in registry.ESTIMATED and name not in OF_FITS:
             assert refused(cf.design, F, data, "ipw", **{name: value}) or fine, f"design({name}={kind})"
 
 

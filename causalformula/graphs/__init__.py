@@ -1,0 +1,1 @@
+"""Causal diagrams, without data: what a graph implies, and which designs identify an effect."""

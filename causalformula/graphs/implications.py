@@ -1,0 +1,46 @@
+"""What a diagram says of the data: independences that must hold if it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+from causalformula.graphs.diagram import Diagram
+from causalformula.graphs.separation import separated, separators
+from causalformula.graphs.write import named
+
+# Of so many minimal sets that separate a pair the smallest is taken.
+MOST_SETS = 50
+
+
+@dataclass(frozen=True)
+class Implication:
+    """Two nodes are independent given others."""
+
+    left: str
+    right: str
+    given: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        behind = f" | {', '.join(map(named, self.given))}" if self.given else ""
+        return f"{named(self.left)} _||_ {named(self.right)}{behind}"
+
+
+def implications(diagram: Diagram) -> tuple[Implication, ...]:
+    """An independence for every pair of measured nodes that some set separates, with a smallest such set.
+
+    Who is in the data, and which values are missing, is held fixed, as it is in the data.
+    """
+    return tuple(_found(diagram))
+
+
+def _found(diagram: Diagram) -> Iterator[Implication]:
+    for left, right in combinations(diagram.measured, 2):
+        held = diagram.selected | {r for r, of in diagram.missing.items() if of in (left, right)}
+        sets = islice(separators(diagram, left, right, diagram.measured, held), MOST_SETS)
+        for given in sorted(sets, key=lambda z: (len(z), diagram.in_order(z))):
+            more = held | {r for r, of in diagram.missing.items() if of in given}
+            if separated(diagram, [left], [right], given | more):
+                yield Implication(left, right, diagram.in_order(given))
+                break

@@ -1,0 +1,97 @@
+"""A diagram as text: our own, dagitty's, DOT and mermaid."""
+
+from __future__ import annotations
+
+import re
+
+from causalformula.graphs.diagram import Diagram
+
+_PLAIN = re.compile(r"[^\W\d][\w.]*")
+# Words that begin a statement of DOT or of dagitty.
+_RESERVED = frozenset(["graph", "node", "edge", "digraph", "subgraph", "strict", "dag"])
+
+
+def named(name: str) -> str:
+    """A node as a text has it: in quotation marks where it would else not be read back."""
+    if _PLAIN.fullmatch(name) and name.casefold() not in _RESERVED:
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def marks(diagram: Diagram, name: str) -> list[str]:
+    """What is marked of a node."""
+    found = ["latent"] * (name in diagram.latent) + ["selected"] * (name in diagram.selected)
+    return found + [f"missing = {named(diagram.missing[name])}" for _ in range(name in diagram.missing)]
+
+
+def text(diagram: Diagram) -> str:
+    """The text that ``cf.dag`` reads back: a line a cause, then common causes, then marks."""
+    lines = []
+    for name in diagram.nodes:
+        ends = [named(end) for end in diagram.in_order(diagram.children(name))]
+        if ends:
+            lines.append(f"{named(name)} -> {ends[0] if len(ends) == 1 else '{' + ' '.join(ends) + '}'}")
+    lines += [f"{named(a)} <-> {named(b)}" for a, b in diagram.bows]
+    joined = {name for edge in (*diagram.arrows, *diagram.bows) for name in edge}
+    for name in diagram.nodes:
+        found = marks(diagram, name)
+        if found or name not in joined:
+            lines.append(named(name) + (f" [{', '.join(found)}]" if found else ""))
+    return "\n".join(lines)
+
+
+def dagitty(diagram: Diagram, exposures: tuple[str, ...] = (), outcomes: tuple[str, ...] = ()) -> str:
+    """The text that dagitty reads.
+
+    It has no mark for missingness; a node of that kind is written without one.
+    """
+    lines = []
+    for name in diagram.nodes:
+        found = [word for word in marks(diagram, name) if not word.startswith("missing")]
+        found += ["exposure"] * (name in exposures) + ["outcome"] * (name in outcomes)
+        lines.append(f"  {named(name)}" + (f" [{','.join(found)}]" if found else ""))
+    lines += [f"  {named(a)} -> {named(b)}" for a, b in diagram.arrows]
+    lines += [f"  {named(a)} <-> {named(b)}" for a, b in diagram.bows]
+    return "\n".join(["dag {", *lines, "}"])
+
+
+def dot(diagram: Diagram) -> str:
+    """The text that Graphviz draws, and ``cf.dag`` reads: latent nodes and common causes dashed."""
+    lines = []
+    for name in diagram.nodes:
+        found = marks(diagram, name)
+        found += ["style = dashed"] * (name in diagram.latent)
+        found += ["shape = box"] * (name in diagram.selected or name in diagram.missing)
+        lines.append(
+            f"  {_quoted(name)}" + (f" [{', '.join(_with_value(word) for word in found)}]" if found else "") + ";"
+        )
+    lines += [f"  {_quoted(a)} -> {_quoted(b)};" for a, b in diagram.arrows]
+    lines += [f"  {_quoted(a)} -> {_quoted(b)} [dir = both, style = dashed];" for a, b in diagram.bows]
+    return "\n".join(["digraph {", *lines, "}"])
+
+
+def _quoted(name: str) -> str:
+    """A node in DOT, whose plain names have no dots."""
+    return named(name) if "." not in name else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _with_value(word: str) -> str:
+    """A mark in DOT, where each has a value."""
+    if word in ("latent", "selected"):
+        return f"{word} = true"
+    key, _, value = word.partition(" = ")
+    return f"{key} = {_quoted(value.strip(chr(34)))}"
+
+
+def mermaid(diagram: Diagram) -> str:
+    """The text that mermaid draws, in Markdown pages: latent nodes round, with dashed edges."""
+    place = {name: f"n{k}" for k, name in enumerate(diagram.nodes)}
+    lines = []
+    for name in diagram.nodes:
+        label = '"' + name.replace('"', "#quot;") + '"'
+        left, right = ("([", "])") if name in diagram.latent else ("[", "]")
+        lines.append(f"  {place[name]}{left}{label}{right}")
+    for a, b in diagram.arrows:
+        lines.append(f"  {place[a]} {'-.->' if a in diagram.latent else '-->'} {place[b]}")
+    lines += [f"  {place[a]} <-.-> {place[b]}" for a, b in diagram.bows]
+    return "\n".join(["flowchart TD", *lines])

@@ -1,0 +1,323 @@
+"""``Identification``: which designs identify an effect in a graph, and why none does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from causalformula.errors import IdentificationError, OptionError, choose, some
+from causalformula.formula.language.deparse import symbol
+from causalformula.graphs.adjustment import Question
+from causalformula.graphs.expressions import mentioned, primed
+from causalformula.graphs.frontdoor import FrontDoor, front_doors
+from causalformula.graphs.identification import Hedge, identified
+from causalformula.graphs.instruments import Instrument, instruments
+from causalformula.graphs.paths import Path, open_path, paths
+from causalformula.graphs.write import named
+from causalformula.results.text.notebook import Shown
+
+# The print lists so many paths and sets; the attributes hold all that were found.
+MOST_LISTED = 12
+MOST_PATHS = 1000
+EFFECTS = ("total", "direct")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Identification(Shown):
+    """What a graph says of the effect of a treatment on an outcome; made by ``Graph.identify``.
+
+    Attributes
+    ----------
+    question : Question
+        The graph, the treatment, the outcome and the kind of effect.
+    """
+
+    question: Question
+
+    # -- designs ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def adjustment_sets(self) -> tuple[tuple[str, ...], ...]:
+        """Every minimal set of covariates by which the effect is identified, the smaller first; at most 500."""
+        return tuple(self._ordered(z) for z in self.question.minimal)
+
+    def valid(self, covariates: Collection[str]) -> bool:
+        """Whether adjusting for these, minimal or not, identifies the effect.
+
+        Parameters
+        ----------
+        covariates : collection of str
+
+        Returns
+        -------
+        bool
+        """
+        chosen = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+        self.question.diagram.require(*chosen)
+        return self.question.valid(chosen)
+
+    @cached_property
+    def optimal(self) -> tuple[str, ...] | None:
+        """The adjustment set with the least asymptotic variance, where there is one."""
+        found = self.question.optimal
+        return None if found is None else self._ordered(found)
+
+    @cached_property
+    def front_door(self) -> tuple[FrontDoor, ...]:
+        """Minimal front-door sets: ``.mediators``, and the ``.covariates`` adjusted for beside them."""
+        return front_doors(self.question)
+
+    @cached_property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Instruments: ``.name``, and the ``.covariates`` given which it is one."""
+        return instruments(self.question)
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Paths from the treatment to the outcome, the shorter first: ``.causal, .backdoor, .colliders, .others``."""
+        q = self.question
+        return tuple(islice(paths(q.diagram, q.treatment, q.outcome), MOST_PATHS))
+
+    @cached_property
+    def expression(self) -> str | None:
+        """The distribution of the outcome under the treatment, in terms of that of the observed variables.
+
+        By the complete algorithm: None means that the observed variables cannot tell the total effect. None too for a
+        direct effect, and where selection or missing values decide who is in the data, of which it knows nothing.
+        """
+        q = self.question
+        if q.effect == "direct" or self._apart or isinstance(self._complete, Hedge):
+            return None
+        left = f"P({named(q.outcome)} | do({named(q.treatment)}))"
+        free = mentioned(self._complete) - {q.treatment, q.outcome}
+        whatever = f", whatever the value of {', '.join(self._ordered(free))}" if free else ""
+        return f"{left} = {primed(self._complete, q.treatment)}{whatever}"
+
+    @property
+    def _apart(self) -> bool:
+        """Whether selection or missing values decide who is in the data: then only adjustment is looked for."""
+        return bool(self.question.diagram.selected or self.question.diagram.missing)
+
+    @cached_property
+    def _complete(self) -> Any:
+        q = self.question
+        return identified(q.diagram, q.treatment, q.outcome)
+
+    # -- what to write ---------------------------------------------------------------------------------------------
+
+    @property
+    def design(self) -> str | None:
+        """``"adjustment"``, ``"instrument"`` or ``"front door"``: the first there is, in the order of trust.
+
+        A front door needs no more than the graph; an instrument besides that its effect is the same for all, or that
+        it moves nobody the other way.
+        """
+        if self.adjustment_sets:
+            return "adjustment"
+        if self.front_door:
+            return "front door"
+        return "instrument" if self.instruments else None
+
+    @property
+    def formula(self) -> str:
+        """The formula that ``cf.fit`` takes, with ``.method`` and ``.options`` where these are not the default.
+
+        Raises
+        ------
+        IdentificationError
+            Where no design identifies the effect, with the path that stays open.
+        """
+        return self.formula_for(self.design)
+
+    @property
+    def method(self) -> str | None:
+        """``"front_door"`` where that is the design; else None, for the method of your choice."""
+        return "front_door" if self.design == "front door" else None
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Options of the method: the mediators of a front door."""
+        if self.design != "front door":
+            return {}
+        return {"mediators": " + ".join(map(symbol, self.front_door[0].mediators))}
+
+    def formula_for(self, design: str | None) -> str:
+        """The formula of one kind of design.
+
+        Parameters
+        ----------
+        design : {"adjustment", "front door", "instrument"}
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        IdentificationError
+            Where there is no design of that kind.
+        """
+        q = self.question
+        head = f"{symbol(q.outcome)} ~ treat({symbol(q.treatment)})"
+        covariates: tuple[str, ...] = ()
+        known = {"adjustment": self.adjustment_sets, "front door": self.front_door, "instrument": self.instruments}
+        if design is not None and design not in known:
+            raise OptionError(f"unknown design {design!r}{choose(str(design), known)}")
+        if design is None or not known[design]:
+            raise IdentificationError(self.why_not if design is None else f"the graph has no {design} for this effect")
+        if design == "adjustment":
+            covariates = self.adjustment_sets[0] if self.optimal is None else self.optimal
+        elif design == "front door":
+            covariates = self.front_door[0].covariates
+        else:
+            head += f" + iv({symbol(self.instruments[0].name)})"
+            covariates = self.instruments[0].covariates
+        return head + (f" + adjust({' + '.join(map(symbol, covariates))})" if covariates else "")
+
+    # -- why not ---------------------------------------------------------------------------------------------------
+
+    @property
+    def why_not(self) -> str:
+        """Why no set of covariates identifies the effect: the path that stays open; empty where one does."""
+        if self.adjustment_sets:
+            return ""
+        q = self.question
+        what = f"the {q.effect} effect of {q.treatment} on {q.outcome}"
+        path = q.why_not()
+        if path is not None:
+            told = f"{path} stays open: {self._unblocked(path)}"
+        elif not q.recovered(()):
+            told = f"those who are in the data are not the population: {self._selected()}"
+        else:
+            told = "no single set does both: block all paths, and leave out what makes the data a selection"
+        if self._apart or self.design is not None or self.expression is not None:
+            return f"no adjustment identifies {what}: {told}"
+        return f"nothing in this graph identifies {what}: {told}{self._hedged()}"
+
+    def _unblocked(self, path: Path) -> str:
+        q = self.question
+        words = []
+        for name in path.others:
+            if name in q.diagram.latent:
+                words.append(f"{name} is latent")
+            elif name in q.forbidden:
+                words.append(f"{name} must not be adjusted for, as {q.treatment} acts through or on it")
+        words += ["their common cause is not measured"] if "<->" in path.marks else []
+        opened = [name for name in path.colliders if name in q.diagram.ancestors(*q.held())]
+        words += [f"the data are selected by {', '.join(opened)} or by what it causes"] if opened else []
+        opened = [n for n in path.colliders if n not in opened]
+        words += [f"{', '.join(opened)} must be adjusted for on another path, which opens this one"] if opened else []
+        return "; ".join(words) or "nothing on it was measured"
+
+    def _selected(self) -> str:
+        q = self.question
+        diagram = q.backdoor if q.effect == "total" else q.diagram
+        for mark in q.diagram.in_order(q.held()):
+            given = () if q.effect == "total" else (q.treatment,)
+            if path := open_path(diagram, q.outcome, mark, given):
+                return f"{path} joins the outcome to the selection"
+        return "the outcome and the selection hang together"
+
+    def _hedged(self) -> str:
+        q = self.question
+        if q.effect == "direct" or not isinstance(self._complete, Hedge):
+            return ""
+        return (
+            f". No instrument or front door is there either, nor any other expression: "
+            f"{', '.join(map(named, self._complete.outer))} hang together by unmeasured common causes"
+        )
+
+    # -- print -----------------------------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        q = self.question
+        lines = [f"{q.effect.capitalize()} effect of {q.treatment} on {q.outcome}"]
+        if not q.on_the_way:
+            lines.append(f"No causal path leads from {q.treatment} to {q.outcome}: the effect is zero in this graph")
+        if self.adjustment_sets:
+            lines += ["", "Adjust for one of these sets:", *self._sets()]
+        else:
+            why = self.why_not
+            lines += ["", f"{why[0].upper()}{why[1:]}."]
+        lines += self._others()
+        lines += self._paths()
+        if self.design is not None:
+            lines += ["", f"Formula: {self.formula}{self._by()}"]
+        return "\n".join([*lines, *self._notes()])
+
+    __repr__ = __str__
+
+    def _sets(self) -> list[str]:
+        shown = list(self.adjustment_sets[:MOST_LISTED])
+        rows = [("  " + (", ".join(z) or "nothing")) + ("  (optimal)" if z == self.optimal else "") for z in shown]
+        if len(self.adjustment_sets) > len(shown):
+            rows.append(
+                f"  and {len(self.adjustment_sets) - len(shown)} more{' or yet more' * self.question.cut_short}"
+            )
+        if self.optimal is not None and self.optimal not in shown:
+            rows.append(
+                f"  {', '.join(self.optimal) or 'nothing'}  (optimal: the least variance, though not the fewest)"
+            )
+        return rows
+
+    def _others(self) -> list[str]:
+        lines = []
+        if self.front_door:
+            lines += ["", "Front door:", *(f"  {door}" for door in self.front_door[:MOST_LISTED])]
+        if self.instruments:
+            lines += ["", "Instruments:", *(f"  {one}" for one in self.instruments[:MOST_LISTED])]
+        if not self.adjustment_sets and self.expression is not None:
+            lines += ["", f"Expression: {self.expression}"]
+        return lines
+
+    def _paths(self) -> list[str]:
+        q = self.question
+        found = [path for path in self.paths if not path.causal]
+        if not found:
+            return []
+        rows = [f"  {path}: {self._blocking(path)}" for path in found[:MOST_LISTED]]
+        more = [f"  and {len(found) - MOST_LISTED} more"] if len(found) > MOST_LISTED else []
+        return ["", f"Other paths from {q.treatment} to {q.outcome}:", *rows, *more]
+
+    def _blocking(self, path: Path) -> str:
+        """What blocks a path, in words."""
+        q = self.question
+        usable = [name for name in path.others if name in q.candidates]
+        held = q.held()
+        closed = [name for name in path.colliders if name not in q.diagram.ancestors(*held)]
+        if closed:
+            unless = f"closed, unless {' and '.join(closed)} (or what it causes) is adjusted for"
+            return unless + (f"; {' or '.join(usable)} blocks it then" if usable else "")
+        return (
+            f"open; blocked by {' or '.join(usable)}" if usable else "open; nothing that may be adjusted for blocks it"
+        )
+
+    def _by(self) -> str:
+        if self.design == "front door":
+            return f', method="front_door", mediators={self.options["mediators"]!r}'
+        return "  (a method that reads iv(...))" if self.design == "instrument" else ""
+
+    def _notes(self) -> list[str]:
+        q, notes = self.question, []
+        if q.effect == "direct":
+            notes.append(
+                "the direct effect is that of the arrow itself, with mediators held fixed: one number in a linear "
+                "model without interactions"
+            )
+        if self.design == "instrument":
+            notes.append(
+                "an instrument gives the effect if it is the same for all, or in those whom the instrument moves, if "
+                "it moves nobody the other way"
+            )
+        if self._apart:
+            notes.append(
+                f"complete rows of selected units are held fixed ({some(q.diagram.in_order(q.held()) or ['none'])}); "
+                "instruments, front doors and expressions are not looked for there"
+            )
+        return ["", *(f"Note: {note}" for note in notes)] if notes else []
+
+    def _ordered(self, names: Any) -> tuple[str, ...]:
+        return self.question.diagram.in_order(names)

@@ -1,0 +1,65 @@
+"""Pictures of graphs: layers, dashes, colours."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.colors import to_hex
+
+import causalformula as cf
+from causalformula.plots.dag import layers, places
+from causalformula.plots.draw import COLOURS
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def drawn(ax, gid):
+    (found,) = [text for text in ax.texts if text.get_gid() == gid]
+    return found
+
+
+def arrow(ax, gid):
+    return drawn(ax, f"edge {gid}").arrow_patch
+
+
+def test_causes_stand_before_effects():
+    g = cf.dag("Z -> {A Y}; A -> M -> Y; W -> Y; L -> W")
+    depth = layers(g.diagram)
+    assert all(depth[a] < depth[b] for a, b in g.diagram.arrows)
+    assert depth["L"] == depth["Y"] - 2 or depth["L"] == depth["W"] - 1
+    at = places(g.diagram)
+    assert len(set(at.values())) == len(g.nodes)
+    assert all(at[a][0] < at[b][0] for a, b in g.diagram.arrows)
+
+
+def test_colours_and_dashes():
+    g = cf.dag("I.H -> {Drug Severity}; Drug -> Severity; U [latent]; U -> Drug; Drug <-> V; S [selected]; V -> S")
+    ax = g.plot("Drug", "Severity")
+    ax.figure.canvas.draw()
+    assert to_hex(arrow(ax, "Drug Severity").get_edgecolor()).upper() == COLOURS[0]
+    assert to_hex(arrow(ax, "I.H Severity").get_edgecolor()).upper() == COLOURS[1]
+    assert to_hex(arrow(ax, "V S").get_edgecolor()).upper() not in COLOURS
+    assert arrow(ax, "U Drug").get_linestyle() == arrow(ax, "Drug V").get_linestyle() == "--"
+    assert arrow(ax, "I.H Drug").get_linestyle() == "-"
+    assert drawn(ax, "node U").get_bbox_patch().get_linestyle() == "--"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["causal path", "open backdoor path"]
+    blocked = g.plot("Drug", "Severity", given="I.H")
+    assert to_hex(arrow(blocked, "I.H Severity").get_edgecolor()).upper() not in COLOURS
+
+
+def test_a_collider_that_is_adjusted_for_opens_its_path():
+    g = cf.dag("A -> {X M} B -> {M Y} X -> Y")
+    closed, opened = g.plot("X", "Y"), g.plot("X", "Y", given=["M"])
+    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() for ax in (closed, opened)]
+    assert colours[0] != COLOURS[1] and colours[1] == COLOURS[1]
+
+
+def test_axes_are_used_and_a_plain_graph_has_no_legend():
+    _, ax = plt.subplots()
+    assert cf.dag("A -> B").plot(ax=ax) is ax and ax.get_legend() is None
+    with pytest.raises(cf.OptionError, match="ax must be a matplotlib Axes"):
+        cf.dag("A -> B").plot(ax=3)

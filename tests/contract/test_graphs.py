@@ -1,0 +1,269 @@
+"""Graphs as a reader meets them: published examples, forms, formulas, tests on data, simulation."""
+
+from __future__ import annotations
+
+import pickle
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+
+M_BIAS = "A -> {X M} B -> {M Y} X -> Y"
+BUTTERFLY = "A -> {X M} B -> {M Y} M -> {X Y} X -> Y"
+FRONT_DOOR = "X -> M -> Y; U [latent]; U -> {X Y}"
+INSTRUMENT = "Z -> X -> Y; U [latent]; U -> {X Y}"
+NAPKIN = "W -> R -> X -> Y; W <-> X; W <-> Y"
+# Shrier and Platt (2008), figure 2, as dagitty ships it.
+SHRIER = """
+dag {
+  WarmUpExercises [exposure]
+  Injury [outcome]
+  Coach -> { FitnessLevel TeamMotivation }
+  ConnectiveTissueDisorder -> { NeuromuscularFatigue TissueWeakness }
+  ContactSport -> { IntraGameProprioception PreviousInjury }
+  FitnessLevel -> { NeuromuscularFatigue PreGameProprioception }
+  Genetics -> { ConnectiveTissueDisorder FitnessLevel NeuromuscularFatigue }
+  IntraGameProprioception -> Injury
+  NeuromuscularFatigue -> { Injury IntraGameProprioception }
+  PreGameProprioception -> WarmUpExercises
+  TeamMotivation -> { PreviousInjury WarmUpExercises }
+  TissueWeakness -> Injury
+  WarmUpExercises -> IntraGameProprioception
+}
+"""
+
+
+def sets(found):
+    return {frozenset(z) for z in found.adjustment_sets}
+
+
+# -- published examples ------------------------------------------------------------------------------------------------
+
+
+def test_m_bias():
+    found = cf.dag(M_BIAS).identify("X", "Y")
+    assert found.adjustment_sets == ((),)
+    assert found.optimal == ("B",)
+    (path,) = [path for path in found.paths if not path.causal]
+    assert str(path) == "X <- A -> M <- B -> Y" and path.colliders == ("M",) and path.backdoor
+    assert not path.open(found.question.diagram) and path.open(found.question.diagram, {"M"})
+    assert "closed, unless M (or what it causes) is adjusted for; A or B blocks it then" in str(found)
+
+
+def test_butterfly_bias():
+    found = cf.dag(BUTTERFLY).identify("X", "Y")
+    assert sets(found) == {frozenset("AM"), frozenset("BM")}
+    assert set(found.optimal) == {"B", "M"}
+    assert "M, B  (optimal)" in str(found)
+
+
+def test_shrier_and_platt():
+    """The seven minimal sets that dagitty lists."""
+    found = cf.dag(SHRIER).identify()
+    assert sets(found) == {
+        frozenset({"Coach", "FitnessLevel"}),
+        frozenset({"Coach", "PreGameProprioception"}),
+        frozenset({"ConnectiveTissueDisorder", "NeuromuscularFatigue"}),
+        frozenset({"FitnessLevel", "Genetics"}),
+        frozenset({"FitnessLevel", "TeamMotivation"}),
+        frozenset({"NeuromuscularFatigue", "TissueWeakness"}),
+        frozenset({"PreGameProprioception", "TeamMotivation"}),
+    }
+    assert set(found.optimal) == {"NeuromuscularFatigue", "TissueWeakness", "ContactSport"}
+
+
+def test_front_door():
+    found = cf.dag(FRONT_DOOR).identify("X", "Y")
+    assert found.adjustment_sets == () and found.optimal is None
+    assert [door.mediators for door in found.front_door] == [("M",)]
+    assert found.expression == "P(Y | do(X)) = sum over M of P(M | X) sum over X' of P(X') P(Y | X', M)"
+    assert (found.formula, found.method, found.options) == ("Y ~ treat(X)", "front_door", {"mediators": "M"})
+    assert found.why_not == "no adjustment identifies the total effect of X on Y: X <- U -> Y stays open: U is latent"
+
+
+def test_front_door_with_covariates():
+    found = cf.dag("X -> M -> Y; W -> {X M Y}; X <-> Y").identify("X", "Y")
+    assert [str(door) for door in found.front_door] == ["M given W"]
+    assert found.formula == "Y ~ treat(X) + adjust(W)"
+
+
+def test_instrument():
+    g = cf.dag(INSTRUMENT)
+    assert [str(one) for one in g.identify("X", "Y").instruments] == ["Z"]
+    assert g.formula("Y", "X") == "Y ~ treat(X) + iv(Z)"
+    assert g.identify("X", "Y").expression is None
+    conditional = cf.dag("W -> {Z Y}; " + INSTRUMENT)
+    assert [str(one) for one in conditional.identify("X", "Y").instruments] == ["Z given W"]
+    assert conditional.formula("Y", "X") == "Y ~ treat(X) + iv(Z) + adjust(W)"
+
+
+def test_napkin():
+    found = cf.dag(NAPKIN).identify("X", "Y")
+    assert found.adjustment_sets == () and found.front_door == ()
+    above, below = found.expression.removeprefix("P(Y | do(X)) = ").split(" / ")
+    assert above == "[sum over W of P(W) P(X | W, R) P(Y | W, R, X)]"
+    assert below == "[sum over W of P(W) P(X | W, R)], whatever the value of R"
+
+
+def test_direct_effects():
+    g = cf.dag("X -> M -> Y; X -> Y; C -> {M Y}")
+    assert g.identify("X", "Y").adjustment_sets == ((),)
+    assert g.identify("X", "Y", "direct").adjustment_sets == (("M", "C"),)
+    assert g.formula("Y", "X", effect="direct") == "Y ~ treat(X) + adjust(M + C)"
+    assert "one number in a linear model" in str(g.identify("X", "Y", "direct"))
+
+
+def test_selection_and_missing_values():
+    caused = cf.dag("X -> Y; {X Y} -> S; S [selected]").identify("X", "Y")
+    assert caused.adjustment_sets == () and "the data are selected by S" in caused.why_not
+    harmless = cf.dag("X -> Y; X -> S; S [selected]").identify("X", "Y")
+    assert harmless.adjustment_sets == ((),)
+    by_outcome = cf.dag("X -> Y -> R; R [missing = Y]").identify("X", "Y")
+    assert by_outcome.adjustment_sets == ()
+    by_covariate = cf.dag("X -> Y; Z -> {X Y}; X -> R; R [missing = W]; W -> Z").identify("X", "Y")
+    assert by_covariate.adjustment_sets == (("Z",),)  # W has gaps, and is not needed
+
+
+# -- forms -------------------------------------------------------------------------------------------------------------
+
+
+def test_print_and_equality():
+    g = cf.dag("I.H -> Drug; I.H -> Severity; Drug -> Severity; U [latent]; U -> Drug")
+    assert str(g) == "I.H -> {Drug Severity}\nDrug -> Severity\nU -> Drug\nU [latent]"
+    assert g.nodes == ("I.H", "Drug", "Severity", "U") and g.latent == ("U",)
+    assert cf.dag(g) is g and pickle.loads(pickle.dumps(g)) == g and hash(g) == hash(cf.dag(g.source))
+    with pytest.raises(AttributeError):
+        g.diagram = None
+
+
+def test_forms():
+    g = cf.dag("dag { X [exposure] Y [outcome] U [latent] X -> Y X <- U -> Y A <-> X }")
+    assert (g.exposures, g.outcomes, g.diagram.bows) == (("X",), ("Y",), (("A", "X"),))
+    assert g.to_dagitty() == (
+        "dag {\n  X [exposure]\n  Y [outcome]\n  U [latent]\n  A\n  X -> Y\n  U -> X\n  U -> Y\n  A <-> X\n}"
+    )
+    assert "A -> X [dir = both, style = dashed];" in g.to_dot()
+    assert g.to_mermaid().splitlines()[:2] == ["flowchart TD", '  n0["X"]']
+    assert "  n2 -.-> n0" in g.to_mermaid() and "  n3 <-.-> n0" in g.to_mermaid()
+
+
+def test_chains_sets_and_comments():
+    g = cf.dag('{A "b c"} -> D <- E -> F  // a chain\nG <-> {A, D}; # marks\nH [latent, pos="1,2"]')
+    assert set(g.diagram.arrows) == {("A", "D"), ("b c", "D"), ("E", "D"), ("E", "F")}
+    assert set(g.diagram.bows) == {("G", "A"), ("G", "D")} and g.latent == ("H",)
+    dot = (
+        'strict digraph "a graph" { rankdir=LR; node [shape=box]; a -> b [color=red, weight=-1.5]; b -> c [dir=back] }'
+    )
+    assert set(cf.dag(dot).diagram.arrows) == {("a", "b"), ("c", "b")}
+
+
+def test_networkx_and_files(tmp_path):
+    made = nx.DiGraph([("A", "B"), ("U", "B")])
+    made.nodes["U"]["latent"] = True
+    g = cf.dag(made)
+    assert g == cf.dag("A -> B; U -> B; U [latent]")
+    file = tmp_path / "graph.dot"
+    file.write_text(g.to_dot(), encoding="utf-8")
+    assert set(cf.dag(file).diagram.arrows) == set(cf.dag(str(file)).diagram.arrows) == {("A", "B"), ("U", "B")}
+
+
+# -- with data ---------------------------------------------------------------------------------------------------------
+
+
+def test_fit_checks_the_formula():
+    heart = cf.datasets.load("heart")
+    g = cf.dag("I.H -> {Drug Severity}; Drug -> Severity")
+    fit = cf.fit(g.formula("Severity", "Drug"), heart, dag=g, strict=True)
+    assert round(fit.estimate, 4) == -9.8877 and "by the graph" not in str(fit)
+    with pytest.warns(cf.IdentificationWarning, match="Drug <- I.H -> Severity stays open: adjust for I.H"):
+        wrong = cf.fit("Severity ~ treat(Drug)", heart, dag="I.H -> {Drug Severity}; Drug -> Severity")
+    assert "Note: by the graph, Drug <- I.H -> Severity stays open" in str(wrong)
+
+
+def test_a_graph_names_the_mediators():
+    g = cf.dag(FRONT_DOOR)
+    data = g.simulate(400, seed=2).drop(columns="U")
+    found = g.identify("X", "Y")
+    a = cf.fit(found.formula, data, method=found.method, **found.options)
+    b = cf.fit("Y ~ treat(X)", data, method="front_door", dag=g, strict=True)
+    assert a.estimate == b.estimate
+
+
+def test_implications_and_their_tests():
+    g = cf.dag("A -> B -> C; A -> D")
+    assert [str(one) for one in g.implications()] == ["A _||_ C | B", "B _||_ D | A", "C _||_ D | A"]
+    data = g.simulate(500, seed=3)
+    fine = g.test(data)
+    assert fine.rejected == () and "The data contradict none of 3 implied independences" in str(fine)
+    frame = fine.to_frame()
+    a, c = (cf.lm(f"{left} ~ B", data).resid for left in "AC")
+    r = np.corrcoef(a, c)[0, 1]
+    assert frame["estimate"][0] == pytest.approx(r) and frame["df"][0] == 497
+    assert frame["statistic"][0] == pytest.approx(cf.lm("C ~ A + B", data).tvalues["A"])
+    wrong = cf.dag("A -> B; C; A -> D").test(data)
+    assert "B _||_ C" in wrong.rejected and "The data contradict the graph" in str(wrong)
+    assert "no data can contradict it" in str(cf.dag("A -> B").test(data))
+
+
+def test_mixed_types_are_tested_by_residuals():
+    g = cf.dag("A -> B -> C")
+    rng = np.random.default_rng(4)
+    a = rng.choice(["u", "v", "w"], 600)
+    b = (a == "u") + rng.normal(size=600)
+    good = pd.DataFrame({"A": a, "B": b, "C": b + rng.normal(size=600)})
+    bad = good.assign(C=good["C"] + (a == "v"))
+    (row,) = g.test(good).to_frame().to_dict("records")
+    assert row["method"] == "residuals" and row["df"] == 2 and row["p.value"] > 0.05
+    assert g.test(bad).rejected == ("A _||_ C | B",)
+    assert g.test(good, seed=7).to_frame().equals(g.test(good, seed=7).to_frame())
+
+
+def test_simulation_and_interventions():
+    g = cf.dag("I.H -> Drug; I.H -> Severity; Drug -> Severity")
+    effects = {"Drug -> Severity": -10, ("I.H", "Severity"): 2}
+    data = g.simulate(50, seed=5, effects=effects)
+    treated, control = (g.simulate(50, seed=5, effects=effects, do={"Drug": a}) for a in (1, 0))
+    assert (data["I.H"] == treated["I.H"]).all() and (treated["Drug"] == 1).all()
+    np.testing.assert_allclose(treated["Severity"] - control["Severity"], -10)
+    equations = {"Drug": lambda I_H, u: I_H + u > 0, "Severity": lambda Drug, I_H, u: Drug * I_H + u}
+    units = g.simulate(50, seed=5, equations=equations)
+    moved = g.simulate(50, seed=5, equations=equations, do={"Drug": 1})
+    assert set(units["Drug"]) == {0, 1}
+    np.testing.assert_allclose((moved - units)["Severity"], (1 - units["Drug"]) * units["I.H"])
+
+
+def test_counterfactuals_of_given_units():
+    g = cf.dag("Z -> A -> Y; Z -> Y; A <-> Y")
+    data = g.simulate(20, seed=6, effects={"A -> Y": 3})
+    moved = g.counterfactual(data, {"A": 0}, effects={"A -> Y": 3})
+    np.testing.assert_allclose(moved["Y"], data["Y"] - 3 * data["A"])
+    assert (moved["Z"] == data["Z"]).all() and (moved["A"] == 0).all()
+    same = g.counterfactual(data, {}, effects={"A -> Y": 3})
+    np.testing.assert_allclose(same, data)
+
+
+def test_simulated_selection_and_gaps():
+    data = cf.dag("X -> Y -> S; S [selected]; X -> R; R [missing = Y]").simulate(300, seed=7)
+    assert 0 < len(data) < 300 and (data["S"] > 0).all()
+    assert (data["Y"].isna() == (data["R"] > 0)).all()
+    assert data.index.max() < 300  # rows keep their labels
+
+
+def test_separated():
+    g = cf.dag(BUTTERFLY)
+    assert g.separated("A", "B") and not g.separated("A", "B", "M") and not g.separated("A", "Y", ["X"])
+
+
+def test_blocks_and_what_is_matched_on_count_as_adjusted():
+    g = cf.dag("Z -> {X Y}; X -> Y")
+    rng = np.random.default_rng(8)
+    z = rng.integers(0, 3, 300)
+    x = (rng.random(300) < 0.2 + 0.2 * z).astype(int)
+    data = pd.DataFrame({"Z": z, "X": x, "Y": x + z + rng.normal(size=300)})
+    cf.fit("Y ~ treat(X) + strata(Z)", data, "difference_in_means", dag=g, strict=True)
+    cf.fit("Y ~ treat(X)", data.assign(p=rng.random(300)), "nearest", distance="p", exact="~ Z", dag=g, strict=True)
+    with pytest.raises(cf.IdentificationError, match="X <- Z -> Y stays open"):
+        cf.fit("Y ~ treat(X) + strata(Z)", data, "regression", dag=g, strict=True)

@@ -1,0 +1,190 @@
+"""What is said of graphs that cannot be read, questions that cannot be asked, and formulas that a graph is against."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import causalformula as cf
+
+CONFOUNDED = "X -> Y; U [latent]; U -> {X Y}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "under"),
+    [
+        ("A -> B -> C -> A", "a cycle: A -> B -> C -> A. Nothing causes itself", "C -> A"),
+        ("A -> B; B -> A", "a cycle: A -> B -> A", "B -> A"),
+        ("A -> A", "A points at itself", "A -> A"),
+        ("A <-> A", "A points at itself", "A <-> A"),
+        ("A -- B", "an edge without a direction", "--"),
+        ("A -> ", "a node is missing here", " "),
+        ("-> B", "-> has no node before it", "->"),
+        ("U [latnt] -> B", "unknown mark 'latnt'; did you mean 'latent'?", "latnt"),
+        ("A [adjusted] -> B", "what is adjusted for is a choice of the analysis", "adjusted"),
+        ("A -> B; R [missing = Bb]", "no node 'Bb'; did you mean 'B'?", "Bb"),
+        ("A -> B; R [missing]", "missing names the variable whose gaps it marks", "missing"),
+        ("A => B", "not an arrow; there are A -> B, A <- B and A <-> B", "=>"),
+        ("A --> B", "not an arrow", "-->"),
+        ("{A B -> C", "a set holds names only", "->"),
+        ("{A B", "the { that opens here is never closed", "{"),
+        ("{} -> C", "an empty set", "{}"),
+        ("dag { A -> B", "the { that opens here is never closed", "{"),
+        ("dag { A -> B } C", "text behind the graph's closing }", "C"),
+        ("A -> B [color", "the [ that opens here is never closed", "["),
+        ('A -> "B', 'the " that opens here is never closed', '"'),
+        ("graph { A -- B }", "write digraph or dag", "graph"),
+        ("pdag { A -- B }", "choose one dag", "pdag"),
+        ('"a -> b" -> c', "not a name for a node", '"a -> b"'),
+        ("A -> (B)", "unexpected character '('", "("),
+    ],
+)
+def test_texts_that_cannot_be_read(text, message, under):
+    with pytest.raises(cf.GraphError) as caught:
+        cf.dag(text)
+    assert message in str(caught.value)
+    _, source, carets = str(caught.value).rsplit("\n", 2)
+    start = carets.index("^")
+    marked = (source + " " * 9)[start : start + carets.count("^")]
+    assert marked == under.ljust(len(marked)) and source.strip() == text.strip()
+
+
+def test_other_sources():
+    with pytest.raises(cf.GraphError, match="the graph is empty; write its arrows"):
+        cf.dag(" ; ")
+    with pytest.raises(cf.OptionError, match="there is no file 'nowhere"):
+        cf.dag("nowhere.dot")
+    with pytest.raises(cf.OptionError, match="reads text, a file or a networkx digraph, not int"):
+        cf.dag(3)
+    with pytest.raises(cf.GraphError, match="without directions says nothing of causes"):
+        cf.dag(nx.Graph([("A", "B")]))
+    with pytest.raises(cf.GraphError, match="a cycle: A -> B -> A"):
+        cf.dag(nx.DiGraph([("A", "B"), ("B", "A")]))
+    with pytest.raises(cf.GraphError, match="nodes of a networkx graph are text"):
+        cf.dag(nx.DiGraph([(1, 2)]))
+    assert issubclass(cf.GraphError, cf.FormulaError)
+
+
+def test_questions_that_cannot_be_asked():
+    g = cf.dag("Z -> Drug -> Severity -> Stay; U [latent]; U -> {Drug Severity}; Stay -> S; S [selected]")
+    with pytest.raises(cf.GraphError, match="the graph has no node 'Drugs'; did you mean 'Drug'"):
+        g.identify("Drugs", "Severity")
+    with pytest.raises(cf.IdentificationError, match="the treatment U is latent: no data have its effect"):
+        g.identify("U", "Severity")
+    with pytest.raises(cf.IdentificationError, match="the outcome S is a mark of who is in the data"):
+        g.identify("Drug", "S")
+    with pytest.raises(cf.IdentificationError, match="the outcome causes the treatment: Drug -> Severity -> Stay"):
+        g.identify("Stay", "Drug")
+    with pytest.raises(cf.IdentificationError, match="Drug is both treatment and outcome"):
+        g.identify("Drug", "Drug")
+    with pytest.raises(cf.OptionError, match="which treatment\\? The graph marks none: name it"):
+        g.identify()
+    with pytest.raises(cf.OptionError, match="unknown effect 'totl'; did you mean 'total'"):
+        g.identify("Drug", "Severity", "totl")
+    with pytest.raises(cf.OptionError, match="unknown design 'instruments'; did you mean 'instrument'"):
+        g.formula("Severity", "Drug", design="instruments")
+
+
+def test_an_effect_that_nothing_identifies():
+    g = cf.dag(CONFOUNDED)
+    message = "nothing in this graph identifies the total effect of X on Y: X <- U -> Y stays open: U is latent"
+    with pytest.raises(cf.IdentificationError, match=message):
+        g.formula("Y", "X")
+    with pytest.raises(cf.IdentificationError, match="X, Y hang together by unmeasured common causes"):
+        g.formula("Y", "X")
+    with pytest.raises(cf.IdentificationError, match="the graph has no front door for this effect"):
+        g.formula("Y", "X", design="front door")
+    door = cf.dag(f"{CONFOUNDED}; X -> M -> Y".replace("X -> Y; ", ""))
+    with pytest.raises(cf.IdentificationError, match="method='front_door', mediators='M'"):
+        door.formula("Y", "X")
+    assert door.formula("Y", "X", design="front door") == "Y ~ treat(X)"
+
+
+def data(g, n=60):
+    return g.simulate(n, seed=1)[[name for name in g.nodes if name not in g.latent]]
+
+
+@pytest.mark.parametrize(
+    ("text", "formula", "message"),
+    [
+        ("A -> {X M}; B -> {M Y}; X -> Y", "Y ~ treat(X) + adjust(M)",
+         "adjusting for M, a collider or an effect of one, opens X <- A -> M <- B -> Y"),
+        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + adjust(M)", "M is a mediator, X -> M -> Y: adjusting for it takes"),
+        ("X -> M -> Y; M -> D", "Y ~ treat(X) + adjust(D)", "D is a descendant of a mediator, X -> M -> D"),
+        ("X -> Y -> D", "Y ~ treat(X) + adjust(D)", "D is an effect of the outcome, Y -> D: adjusting for it biases"),
+        ("Z -> {X Y}; X -> Y", "Y ~ treat(X)", "X <- Z -> Y stays open: adjust for Z"),
+        (CONFOUNDED, "Y ~ treat(X)", "X <- U -> Y stays open: nothing on it may be adjusted for"),
+        ("X -> Y; Y -> S; S [selected]", "Y ~ treat(X)", r"who is in the data \(S\) hangs together with Y"),
+        ("Z -> X -> Y; Z -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: it reaches Y by Z -> Y"),
+        ("Z; X -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: it is independent of X"),
+        ("X -> Z; X -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: X causes it"),
+    ],
+)  # fmt: skip
+def test_formulas_that_a_graph_is_against(text, formula, message):
+    g = cf.dag(text)
+    options = {"method": "dml", "model": "pliv", "folds": 2, "seed": 1} if "iv(" in formula else {}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fit = cf.fit(formula, data(g), dag=g, **options)
+    (said,) = [str(one.message) for one in told if issubclass(one.category, cf.IdentificationWarning)]
+    assert re.match(message, said)
+    assert "Note: by the graph, " in str(fit)
+    with pytest.raises(cf.IdentificationError, match=message):
+        cf.fit(formula, data(g), dag=g, strict=True, **options)
+
+
+def test_front_doors_that_are_none():
+    g = cf.dag("X -> M -> Y; X <-> Y; X -> Y")
+    with pytest.warns(cf.IdentificationWarning, match="M is no front door: the graph has none"):
+        cf.fit("Y ~ treat(X)", data(g), "front_door", mediators="M", dag=g)
+    with pytest.raises(
+        cf.IdentificationError, match="the graph has no front door for this effect, and mediators= names"
+    ):
+        cf.fit("Y ~ treat(X)", data(g), "front_door", dag=g)
+    two = cf.dag("X -> M -> N -> Y; X <-> Y")
+    with pytest.warns(cf.IdentificationWarning, match="M given N is no front door: the graph has M; N"):
+        cf.fit("Y ~ treat(X) + adjust(N)", data(two), "front_door", mediators="M", dag=two)
+
+
+def test_names_that_one_side_lacks():
+    g = cf.dag("Age -> {X Y}; X -> Y")
+    frame = data(g)
+    with pytest.warns(cf.IdentificationWarning, match="the data have no column 'Age'.*did you mean 'age'.*mark it"):
+        cf.fit("Y ~ treat(X) + adjust(age)", frame.rename(columns={"Age": "age"}), dag=g)
+    with pytest.warns(cf.IdentificationWarning, match="the graph has no node 'other'"):
+        cf.fit("Y ~ treat(X) + adjust(Age + other)", frame.assign(other=np.arange(60.0) ** 2), dag=g)
+    with pytest.raises(cf.GraphError, match="the graph has no node 'Z'"):
+        cf.fit("Z ~ treat(X)", frame.assign(Z=frame["Y"]), dag=g)
+    with pytest.raises(cf.DataError, match="the data have no column Age, which the graph has as measured"):
+        cf.dag("Age -> X -> Y").test(frame.drop(columns="Age"))
+
+
+def test_other_requests():
+    g = cf.dag("X -> Y")
+    frame = data(g)
+    with pytest.raises(cf.OptionError, match="strict=True is about the graph that dag= gives"):
+        cf.fit("Y ~ treat(X)", frame, strict=True)
+    with pytest.raises(cf.OptionError, match="dag= needs an outcome of one variable"):
+        cf.fit("I(X + Y) ~ treat(X)", frame, dag=g)
+    with pytest.raises(cf.OptionError, match="n=0: units, a whole number from 1"):
+        g.simulate(0)
+    with pytest.raises(cf.OptionError, match="do= sets nodes to values"):
+        g.simulate(5, do="X = 1")
+    with pytest.raises(cf.GraphError, match="the graph has no node 'Xx'"):
+        g.simulate(5, do={"Xx": 1})
+    with pytest.raises(cf.GraphError, match="the graph has no arrow 'Y -> X'; did you mean 'X -> Y'"):
+        g.simulate(5, effects={"Y -> X": 1})
+    with pytest.raises(cf.OptionError, match="of which only one can be its disturbance; the parents of Y are X"):
+        g.simulate(5, equations={"Y": lambda x, u: x + u})
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance"):
+        g.counterfactual(frame, {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
+    with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
+        cf.dag("X -> U -> Y; U [latent]").counterfactual(frame, {"X": 1})
+    with pytest.raises(cf.DataError, match="X is the same in every row"):
+        cf.dag("X; Y").test(frame.assign(X=1.0))
+    with pytest.raises(cf.DataError, match="only 5 complete rows, too few for a test"):
+        cf.dag("X; Y").test(frame.head(5))
