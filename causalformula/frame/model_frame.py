@@ -130,14 +130,17 @@ class ModelFrame(BoundRows):
         """The same frame with row i given the treatment that row ``rows[i]`` had; everything else stays.
 
         No other variable of a formula is computed from the treatment (it would not parse), so only its own values, and
-        the designs that hold it, change.
+        the designs that hold it, change. Of ``did(...)`` it is the group.
         """
-        treatment = self.the_treatment
+        treatment, panel = self.the_treatment, self.panel
         moved = treatment.take(rows)
         kept = ("y", self.design_key(ADJUST), self.design_key(PROPENSITY))
+        if panel is not None:
+            panel = replace(panel, groups=moved, first=take(panel.first, rows))
         return replace(
             self,
             treatment=moved,
+            panel=panel,
             values={**self.values, treatment.name: moved.column} if treatment.name in self.values else self.values,
             _memo={k: v for k, v in self._memo.items() if k in kept},
         )
