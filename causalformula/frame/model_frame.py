@@ -132,15 +132,13 @@ class ModelFrame(BoundRows):
         No other variable of a formula is computed from the treatment (it would not parse), so only its own values, and
         the designs that hold it, change. Of ``did(...)`` it is the group.
         """
-        treatment, panel = self.the_treatment, self.panel
+        treatment = self.the_treatment
         moved = treatment.take(rows)
         kept = ("y", self.design_key(ADJUST), self.design_key(PROPENSITY))
-        if panel is not None:
-            panel = replace(panel, groups=moved, first=take(panel.first, rows))
         return replace(
             self,
             treatment=moved,
-            panel=panel,
+            panel=None if self.panel is None else self.panel.exchanged(rows),
             values={**self.values, treatment.name: moved.column} if treatment.name in self.values else self.values,
             _memo={k: v for k, v in self._memo.items() if k in kept},
         )

@@ -102,6 +102,10 @@ def refuse(result: ResultCore, test: str) -> None:
             "placebo permutes treat(...), and with instruments that leaves them nothing to act on: every refit is one "
             "of weak instruments. Use dummy_outcome, or a negative control"
         )
+    made = result.call.made
+    if test == "bootstrap" and made is not None and made.redrawn:
+        reason = made.redrawn.partition(". ")[0]
+        raise CapabilityError(f"bootstrap, of method {record.name!r}: {reason}. Use subset, which repeats no rows")
     if test in ("random_common_cause", "unobserved_confounder") and "adjust" not in record.roles:
         raise CapabilityError(
             f"{test} adds a covariate, and method {record.name!r} adjusts for nothing; use method='regression'"

@@ -30,9 +30,10 @@ def refutation_summary(
     table: pd.DataFrame,
 ) -> Summary:
     """The summary of a refutation."""
+    many = any(one.draws is not None for one in found)
     parts: list[str | Cells] = [
         f"Refutation: {question(result)[:1].lower()}{question(result)[1:]}",
-        f"Method: {result._method()}      Refits: {reps} a test, seed {seed}",
+        f"Method: {result._method()}" + (f"      Refits: {reps} a test, seed {seed}" if many else ""),
         "",
         _cells(found, table),
         "",

@@ -14,7 +14,7 @@ from causalformula.backends.fit import Held, Query
 from causalformula.backends.options import Options
 from causalformula.backends.registry import record_of, run
 from causalformula.backends.varied import Varied
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, ConvergenceError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import attempt, in_chunks, refit_each, spread
@@ -195,7 +195,10 @@ def bootstrap(result: ResultCore, reps: int, seed: np.random.SeedSequence, n_job
     """Rows, or whole clusters, drawn with replacement: the replicates of ``vcov="bootstrap"``."""
     drawn = int(seed.generate_state(1)[0])
     request = Bootstrap(reps=reps, seed=drawn, n_jobs=n_jobs)
-    found = result.call.covariance(result.answer, request, result.query)
+    try:
+        found = result.call.covariance(result.answer, request, result.query)
+    except ConvergenceError as error:
+        return no_answer(result, "bootstrap", str(error))
     assert found.draws is not None
     return of_draws(result, "bootstrap", found.draws, smooth(result), (found.label, *found.notes))
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL = 0.05
+ONE_OF_THEM = (
+    "folds or matches are made anew each time, and the effect is one such draw: its p-value compares it with single "
+    "refits, and is seldom small where these rest on different rows"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,8 @@ def of_draws(result: ResultCore, test: str, draws: Array, smooth: bool, notes: t
     p = two_sided(statistic, np.full(len(theta), size - 1.0))
     # refits that are all alike, and are the target, leave nothing to doubt
     p = np.where((sd == 0) & (mean == target), 1.0, p)
+    if one_of_them:
+        notes = (*notes, ONE_OF_THEM)
     verdicts = tuple(map(verdict, [refuter] * len(p), p, _moved(result, mean - target)))
     return Refuted(
         test,

@@ -151,6 +151,9 @@ def placebo_in_time(result: ResultCore, time: str | None, at: object) -> Refuted
 def _time_column(frame: ModelFrame, spec: Spec, time: str | None) -> str:
     if time is not None:
         _check_column(frame, "time", time)
+        grouped = (*frame.cluster_names, *(name for role in spec.of("did") for name in variables(role.body[0])))
+        if time in grouped:
+            raise OptionError(f"time={time!r} says who a row is of; it is the column of the periods")
         return time
     names = list(dict.fromkeys(name for role in spec.of("did") for name in variables(role.body[1])))
     if len(names) != 1:
