@@ -7,6 +7,7 @@ import sys
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
+from tests.benchmarks.refuting import REFUTING
 from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
 
@@ -20,7 +21,7 @@ def line(limit: Limit, ratio: float) -> str:
 def main(words: list[str]) -> int:
     """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING):
+    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *REFUTING):
         if words and not any(word in make.__name__ for word in words):
             continue
         case = make()

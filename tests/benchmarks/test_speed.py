@@ -5,13 +5,14 @@ import pytest
 from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
+from tests.benchmarks.refuting import REFUTING
 from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
 
 pytestmark = pytest.mark.benchmark
 
 
-@pytest.mark.parametrize("make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING), ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *REFUTING), ids=lambda make: make.__name__)
 def test_as_fast_as_promised(make, capsys):
     case = make()
     seconds = timed(case)

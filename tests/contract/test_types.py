@@ -31,6 +31,7 @@ from causalformula.plots.love import ORDERS
 from causalformula.results.checks import anova, serial, specification
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
+from causalformula.results.refutation import asked, refutation, refuters
 from causalformula.results.effects import pictures as effects
 from causalformula.results.families import did, quantiles
 from causalformula.results.joint import multiplicity
@@ -84,6 +85,9 @@ SETS = {
     "TableStatistic": STATISTICS,
     "Alternative": permutation.ALTERNATIVES,
     "PermutationStatistic": permutation.STATISTICS,
+    "Refuter": refuters.REFUTERS,
+    "DummyOutcome": asked.DUMMIES,
+    "RefutationPicture": refutation.PICTURES,
     "Spelling": ("broom", "snake"),
 }
 

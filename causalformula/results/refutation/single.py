@@ -32,10 +32,6 @@ def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
     """The effect on an outcome that the treatment cannot change, on the same rows."""
     spec, frame = result.call.spec, result.call.frame
     _check_column(frame, "negative_outcome", column)
-    if spec.outcome is not None and column in variables(spec.outcome):
-        raise OptionError(
-            f"negative_outcome={column!r} is the outcome itself; name one that the treatment cannot change"
-        )
     _refuse_used(spec, "negative_outcome", column)
     return _refitted(result, "negative_control_outcome", _rebound(result, replace(spec, outcome=Name(column))))
 
@@ -76,6 +72,8 @@ def _check_column(frame: ModelFrame, what: str, column: object) -> None:
 
 def _refuse_used(spec: Spec, what: str, column: str) -> None:
     """A control that the analysis uses already says nothing."""
+    if spec.outcome is not None and column in variables(spec.outcome):
+        raise OptionError(f"{what}={column!r} is the outcome itself, which the effect is on")
     for role in spec.roles:
         if role.kind not in ("treat", "did") and any(column in variables(node) for node in role.nodes()):
             raise OptionError(
