@@ -12,7 +12,9 @@ from tests.benchmarks.weighting import WEIGHTING
 pytestmark = pytest.mark.benchmark
 
 
-@pytest.mark.parametrize("make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *REFUTING), ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *REFUTING), ids=lambda make: make.__name__
+)
 def test_as_fast_as_promised(make, capsys):
     case = make()
     seconds = timed(case)

@@ -255,9 +255,7 @@ def test_a_method_that_makes_effects_of_nothing_is_caught(monkeypatch, fit):
         estimate = dataclasses.replace(found.answer.estimate, theta=found.answer.estimate.theta + 0.3)
         return dataclasses.replace(found, answer=dataclasses.replace(found.answer, estimate=estimate))
 
-    monkeypatch.setitem(
-        registry.RECORDS, "regression", dataclasses.replace(honest, run=biased, vary=None, batch=None)
-    )
+    monkeypatch.setitem(registry.RECORDS, "regression", dataclasses.replace(honest, run=biased, vary=None, batch=None))
     again = cf.fit(FORMULA, study())
     table = again.refute(["placebo", "dummy_outcome", "subset"], reps=20, seed=1).to_frame().set_index("test")
     assert (table.loc[["placebo", "dummy_outcome"], "p.value"] < 0.01).all()

@@ -54,7 +54,12 @@ COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
         (FIT, {"negative_outcome": 3}, cf.OptionError, "negative_outcome= is the name of a column of the data, not 3"),
         (FIT, {"negative_outcome": "n"}, cf.DataError, "the outcome 'n' is constant"),
         (PLAIN, {"negative_exposure": "w"}, cf.CapabilityError, "method 'difference_in_means' adjusts for nothing"),
-        (PLAIN, {"tests": "random_common_cause"}, cf.CapabilityError, "random_common_cause adds a covariate, and method"),
+        (
+            PLAIN,
+            {"tests": "random_common_cause"},
+            cf.CapabilityError,
+            "random_common_cause adds a covariate, and method",
+        ),
         (PLAIN, {"tests": "unobserved_confounder"}, cf.CapabilityError, "use method='regression'"),
         (PLAIN, {"tests": "leave_one_out"}, cf.CapabilityError, "the formula has none: write adjust(...)"),
         (MATCHED, {"tests": "bootstrap"}, cf.CapabilityError, "bootstrap, of method 'nearest'"),
