@@ -31,11 +31,11 @@ from causalformula.plots.love import ORDERS
 from causalformula.results.checks import anova, serial, specification
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
-from causalformula.results.refutation import asked, refutation, refuters
 from causalformula.results.effects import pictures as effects
 from causalformula.results.families import did, quantiles
 from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
+from causalformula.results.refutation import asked, refutation, refuters
 from causalformula.results.table import STATISTICS
 from tests.vignettes import blocks
 

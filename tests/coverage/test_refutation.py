@@ -52,7 +52,7 @@ def is_five_percent(share: pd.Series, studies: int, slack: float = 0.0) -> None:
     assert (share > 0.05 - error).all()
 
 
-@pytest.mark.parametrize("studies", [40, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_refits_of_a_regression(studies):
     share = shares(studies, MANY, lambda k: cf.fit(FORMULA, study(200, k)), reps=40)
     is_five_percent(share, studies, slack=0.01)
@@ -85,7 +85,7 @@ def test_designs_made_anew_are_not_rejected_too_often(method):
     assert (share < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 100)).all()
 
 
-@pytest.mark.parametrize("studies", [50, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_negative_controls(studies):
     """5% where nothing is missing; nearly always where a confounder is that the controls have too."""
     asked = {"negative_outcome": "w", "negative_exposure": "e"}
@@ -95,7 +95,7 @@ def test_negative_controls(studies):
     assert (missing > 0.9).all()
 
 
-@pytest.mark.parametrize("studies", [50, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_placebo_in_time(studies):
     """5% of parallel trends; most of those that an omitted kind of unit makes."""
     formula = "y ~ did(a, year >= 3) + cluster(id)"
@@ -107,5 +107,5 @@ def test_placebo_in_time(studies):
 
 def test_what_is_blind_to_an_omitted_confounder():
     """The print says that they cannot see it: with a strong one missing they reject as seldom as without."""
-    share = shares(40, MANY, lambda k: cf.fit(FORMULA, study(300, k, 2.0)), reps=40)
-    assert (share < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 40)).all()
+    share = shares(20, MANY, lambda k: cf.fit(FORMULA, study(300, k, 2.0)), reps=40)
+    assert (share < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 20)).all()

@@ -163,6 +163,18 @@ def test_negative_controls_are_the_fits_that_they_name(data, fit):
     assert "on 5 rows fewer" in str(found)
 
 
+def test_negative_controls_of_a_formula_with_a_dot(data):
+    """With another outcome the dot would stand for the old one too."""
+    fit = cf.fit("y ~ treat(a) + adjust(. - w - e)", data)
+    table = fit.refute(
+        ["negative_control_outcome", "negative_control_exposure"], negative_outcome="w", negative_exposure="e"
+    ).to_frame()
+    outcome = cf.fit("w ~ treat(a) + adjust(x + z)", data).estimate
+    np.testing.assert_allclose(table["refuted"], [outcome, cf.fit("y ~ treat(e) + adjust(x + z + a)", data).estimate])
+    with pytest.raises(cf.OptionError, match=r"negative_outcome='w' is in adjust\(...\)"):
+        cf.fit("y ~ treat(a) + adjust(.)", data).refute(negative_outcome="w")
+
+
 def test_placebo_in_time_is_the_fit_before_the_change():
     data = panel()
     fit = cf.fit("did(a, year >= 2003) + cluster(id)", data, outcome="y")

@@ -103,9 +103,9 @@ def test_refits_that_fail_are_no_verdict():
 @pytest.mark.parametrize("ask", ["draws", "table"])
 def test_what_a_refutation_does_not_have(ask):
     found = FIT.refute(["placebo", "leave_one_out"], reps=3, seed=1)
-    with pytest.raises(cf.OptionError, match="'placbo' was not done; did you mean 'placebo'?"):
+    with pytest.raises(cf.OptionError, match="'placbo' was not done; did you mean 'placebo'"):
         getattr(found, ask)("placbo")
-    with pytest.raises(cf.OptionError, match="leave_one_out has no distribution|placebo is one row"):
+    with pytest.raises(cf.OptionError, match=r"leave_one_out has no distribution|placebo is one row"):
         getattr(found, ask)("leave_one_out" if ask == "draws" else "placebo")
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, OptionError, choose, counted
 from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import Factor, Strings, as_factor, take
-from causalformula.formula.language.grammar import plus, variables
+from causalformula.formula.language.grammar import has_dot, plus, variables
+from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.reader import parse
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.formula.language.syntax import Name
+from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bind import bind
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -30,7 +33,8 @@ from causalformula.results.refutation.refuters import REFUTERS
 
 def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
     """The effect on an outcome that the treatment cannot change, on the same rows."""
-    spec, frame = result.call.spec, result.call.frame
+    frame = result.call.frame
+    spec = _without_dot(result.call.spec, frame)
     _check_column(frame, "negative_outcome", column)
     _refuse_used(spec, "negative_outcome", column)
     return _refitted(result, "negative_control_outcome", _rebound(result, replace(spec, outcome=Name(column))))
@@ -38,7 +42,8 @@ def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
 
 def negative_control_exposure(result: ResultCore, column: str) -> Refuted:
     """The effect of a treatment that cannot change the outcome, with the real one among the covariates."""
-    spec, frame, record = result.call.spec, result.call.frame, result.call.record
+    frame, record = result.call.frame, result.call.record
+    spec = _without_dot(result.call.spec, frame)
     _check_column(frame, "negative_exposure", column)
     treatment = spec.treatment
     if treatment is None:
@@ -61,6 +66,17 @@ def negative_control_exposure(result: ResultCore, column: str) -> Refuted:
     body = treatment if adjusted is None else plus(adjusted, treatment)
     found = replace(spec, roles=(Role("treat", (Name(column),)), Role("adjust", (body,)), *roles))
     return _refitted(result, "negative_control_exposure", _rebound(result, found))
+
+
+def _without_dot(spec: Spec, frame: ModelFrame) -> Spec:
+    """The formula with the terms that a dot stood for: with another outcome it would stand for others."""
+    roles = []
+    for role in spec.roles:
+        if any(has_dot(node) for node in role.body):
+            labels = terms(frame.bodies[role.kind], source=spec.source).term_labels
+            role = replace(role, body=(reduce(plus, map(parse_expression, labels)),))
+        roles.append(role)
+    return replace(spec, roles=tuple(roles))
 
 
 def _check_column(frame: ModelFrame, what: str, column: object) -> None:

@@ -115,9 +115,8 @@ def unobserved_confounder(
     table = pd.DataFrame(read, pd.Index(grid, name="outcome"), pd.Index(grid, name="treatment"))
     lost = [why for why in found if isinstance(why, str)]
     notes = (f"no effect in {len(lost)} of {len(cells)} cells, the first because: {lost[0]}",) if lost else ()
-    k = int(np.nanargmin(values * np.sign(theta[0] or 1.0)))
-    before, after, none = measure.read(theta), measure.read(values[[k]]), np.array([np.nan])
-    words = (_strongest(cells, values, theta[0], k),)
+    before, after, none = measure.read(theta), measure.read(values[[-1]]), np.array([np.nan])
+    words = (_strongest(cells, values, theta[0]),)
     return Refuted("unobserved_confounder", result.answer.labels, before, after, none, words, table=table, notes=notes)
 
 
@@ -134,13 +133,13 @@ def read_strengths(strengths: Any) -> tuple[float, ...]:
     return tuple(sorted({float(each) for each in listed}))
 
 
-def _strongest(cells: Sequence[tuple[float, float]], values: Array, theta: float, k: int) -> str:
-    """The weakest confounder of the grid that takes the effect away, or how far the strongest goes."""
+def _strongest(cells: Sequence[tuple[float, float]], values: Array, theta: float) -> str:
+    """The weakest confounder of the grid that takes the effect away, or the strongest, where none does."""
     gone = [cell for cell, value in zip(cells, values, strict=True) if value * (1 if theta >= 0 else -1) <= 0]
     if gone and theta:
         a, y = min(gone, key=lambda cell: (max(cell), sum(cell)))
         return f"gone with partial R2 of {a:g} (treatment) and {y:g} (outcome)"
-    a, y = cells[k]
+    a, y = cells[-1]
     return f"not gone with partial R2 of {a:g} (treatment) and {y:g} (outcome)"
 
 
