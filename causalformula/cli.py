@@ -1,4 +1,4 @@
-"""The same from a shell: ``causalformula fit``, ``compare``, ``methods`` and ``datasets``."""
+"""The same from a shell: ``causalformula fit``, ``compare``, ``refute``, ``methods`` and ``datasets``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.results.comparison.verb import compare
 from causalformula.results.effects.facts import facts
+from causalformula.results.refutation.asked import DUMMIES
+from causalformula.results.refutation.refutation import Refutation
+from causalformula.results.refutation.refuters import REFUTERS
 from causalformula.results.result import Result
 from causalformula.verbs import fit
 
@@ -35,6 +38,8 @@ FORMATS = ("text", "json", "csv", "html")
 # Arguments of cf.fit that have a flag of their own, and those that a shell cannot give.
 FLAGS = ("outcome", "method", "estimand", "contrast", "vcov", "family", "measure")
 WITHHELD = {"formula": "the first argument", "data": "--data", "level": "--level", "env": "Python (it takes functions)"}
+# Flags of a refutation that are arguments of fit.refute.
+OF_REFUTE = ("tests", "n_jobs", "negative_outcome", "negative_exposure", "share", "dummy", "time", "placebo_time")
 # Flags that complete a resampling covariance.
 RESAMPLING = ("reps", "seed")
 DEBUG = "CAUSALFORMULA_TRACEBACK"
@@ -95,6 +100,19 @@ def _compare(arguments: argparse.Namespace) -> None:
     _write(write(found, arguments.level), arguments.out)
 
 
+def _refute(arguments: argparse.Namespace) -> None:
+    """Estimate, refute, and write the table of tests in the format asked for."""
+    asked = _arguments_of_fit(arguments)
+    given = {name: getattr(arguments, name) for name in OF_REFUTE if getattr(arguments, name) is not None}
+    if "tests" in given:
+        given["tests"] = [name.strip() for name in given["tests"].split(",") if name.strip()]
+    if "placebo_time" in given:
+        given["placebo_time"] = literal(given["placebo_time"])
+    given |= {name: value for name in ("reps", "seed") if (value := getattr(arguments, f"refits_{name}")) is not None}
+    found = fit(arguments.formula, read(arguments.data), **asked).refute(**given)
+    _write(REFUTATIONS[arguments.format](found), arguments.out)
+
+
 def _methods(arguments: argparse.Namespace) -> None:
     """Print the table of methods, then their options, from the records that routing reads, and what the words mean."""
     rows = [
@@ -147,7 +165,8 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
     asked = {name: value for name, value in given.items() if value is not None}
     if "contrast" in asked:
         asked["contrast"] = contrast(asked["contrast"])
-    resampling = {name: getattr(arguments, name) for name in RESAMPLING if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name, None) for name in RESAMPLING}
+    resampling = {name: value for name, value in given.items() if value is not None}
     if resampling:
         asked["vcov"] = resampled(asked.get("vcov", ""), resampling)
     return asked
@@ -304,6 +323,14 @@ WRITERS: dict[str, Callable[[Any, float], str]] = {
 }
 
 
+REFUTATIONS: dict[str, Callable[[Refutation], str]] = {
+    "text": str,
+    "json": Refutation.to_json,
+    "csv": lambda found: found.to_frame().to_csv(index=False),
+    "html": lambda found: found.summary().as_html(),
+}
+
+
 def _comparison_as_json(found: Comparison, level: float) -> str:
     """What was asked; ``tidy, agreement, balance``, lists of objects; ``test``, the joint test of agreement."""
     own = {name: value for name, value in facts(found.first).items() if name not in ("method", "vcov", "seed")}
@@ -400,6 +427,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _fit_parser(commands.add_parser("fit", help="estimate an effect", allow_abbrev=False))
     _compare_parser(commands.add_parser("compare", help="one question through several methods", allow_abbrev=False))
+    _refute_parser(commands.add_parser("refute", help="test an effect by refits", allow_abbrev=False))
     for name, run, about in (
         ("methods", _methods, "the methods, what they estimate and their options"),
         ("datasets", _datasets, "the bundled data sets"),
@@ -440,6 +468,27 @@ def _compare_parser(command: argparse.ArgumentParser) -> None:
     _output_flags(command)
 
 
+def _refute_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "Estimate the effect that FORMULA asks for, and do it again where the answer is known."
+    command.set_defaults(run=_refute)
+    add = command.add_argument
+    _data_flags(command)
+    add("--method", help="how to answer: see 'causalformula methods'")
+    add("--tests", metavar="A,B,C", help=f"the tests: {', '.join(REFUTERS)}")
+    add("--reps", type=int, metavar="N", dest="refits_reps", help="refits of each test (default 100)")
+    add("--seed", type=int, metavar="N", dest="refits_seed", help="their seed: the same seed gives the same numbers")
+    add("--negative-outcome", metavar="W", help="the column of negative_control_outcome")
+    add("--negative-exposure", metavar="Z", help="the column of negative_control_exposure")
+    add("--share", type=float, help="the share of rows that subset keeps (default .8)")
+    add("--dummy", choices=DUMMIES, help="the dummy outcome (default permuted)")
+    add("--time", metavar="T", help="the column of periods of placebo_in_time")
+    add("--placebo-time", metavar="X", help="the first period of its change")
+    add("--n-jobs", type=int, metavar="N", help="processes; -1 for all")
+    _effect_flags(command)
+    add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
+    _written_flags(command)
+
+
 def _data_flags(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("formula", metavar="FORMULA", help='for example "Severity ~ treat(Drug) + adjust(I.H)"')
@@ -448,12 +497,17 @@ def _data_flags(command: argparse.ArgumentParser) -> None:
 
 
 def _question_flags(command: argparse.ArgumentParser) -> None:
+    _effect_flags(command)
+    add = command.add_argument
+    add("--reps", type=int, metavar="N", help="replicates of --vcov bootstrap or wild")
+    add("--seed", type=int, metavar="N", help="their seed: the same seed gives the same numbers")
+
+
+def _effect_flags(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--estimand", help="ATE, ATT, ATC, ...: for whom")
     add("--contrast", help="reference, pairwise, sequential, 'B, A', or for a dose a number, sd, iqr, minmax, slope")
     add("--vcov", metavar="V", help=f"the covariance: {', '.join(NAMES)}")
-    add("--reps", type=int, metavar="N", help="replicates of --vcov bootstrap or wild")
-    add("--seed", type=int, metavar="N", help="their seed: the same seed gives the same numbers")
     add("--family", help="the outcome model's family: gaussian, binomial, poisson, ...")
     add("--measure", help="difference, ratio, odds_ratio, log_ratio, log_odds_ratio, nnt")
 
@@ -461,6 +515,11 @@ def _question_flags(command: argparse.ArgumentParser) -> None:
 def _output_flags(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--level", type=_level, default=0.95, help="the confidence level (default .95)")
+    _written_flags(command)
+
+
+def _written_flags(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add("--format", choices=FORMATS, default="text", help="the form of the output (default text)")
     add("--out", metavar="FILE", help="write there instead of to the standard output")
 

@@ -77,5 +77,11 @@ Picture: TypeAlias = Literal[
 ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
+Refuter: TypeAlias = Literal[
+    "placebo", "random_common_cause", "subset", "bootstrap", "dummy_outcome", "negative_control_outcome",
+    "negative_control_exposure", "leave_one_out", "placebo_in_time", "unobserved_confounder",
+]  # fmt: skip
+DummyOutcome: TypeAlias = Literal["permuted", "simulated"]
+RefutationPicture: TypeAlias = Literal["distributions", "confounder"]
 # How the columns of a tidy frame are spelled: std.error or std_error.
 Spelling: TypeAlias = Literal["broom", "snake"]

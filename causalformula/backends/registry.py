@@ -18,6 +18,7 @@ from causalformula.backends.other_words import (
     OTHER_ESTIMANDS,
     OTHER_METHODS,
 )
+from causalformula.backends.varied import Varied
 from causalformula.errors import (
     CapabilityError,
     OptionError,
@@ -32,6 +33,7 @@ from causalformula.numerics.arrays import Array
 
 Backend = Callable[[ModelFrame, Any], Fit]
 Batch = Callable[[ModelFrame, Any, Query, Array], "Array | None"]
+Vary = Callable[[ModelFrame, Any, Query, Varied], "Array | None"]
 Weigh = Callable[[Array], Array]
 BatchAfter = Callable[[ModelFrame, Any, Query, Array, Weigh], "Array | None"]
 OwnEstimand = Callable[[ModelFrame, Any], "str | None"]
@@ -88,6 +90,9 @@ class Record:
         cannot.
     batch_after : callable, optional
         The same from the weights of the designs (R, n) that the record makes: ``(frame, options, query, W, weights)``.
+    vary : callable, optional
+        Many fits to frames that differ in one variable at once, for refutation: ``(frame, options, query, varied) ->
+        (R, q)``, or None where it cannot.
     forms : mapping of str to mapping
         By estimand, the options by which the method gives it where its own defaults do not.
     own_estimand : callable, optional
@@ -135,6 +140,7 @@ class Record:
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
     batch: Batch | None = None
     batch_after: BatchAfter | None = None
+    vary: Vary | None = None
     forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_estimand: OwnEstimand | None = None
     idle: Callable[[Any], Collection[str]] = field(default=lambda options: ())

@@ -17,6 +17,7 @@ from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.registry import Record
 from causalformula.backends.standardize import Surface
 from causalformula.backends.target import target_weights
+from causalformula.backends.varied import Varied, one_coefficient
 from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -103,6 +104,26 @@ def _differences(
     return np.column_stack(out)
 
 
+def _vary(frame: ModelFrame, options: Regression, query: Query, varied: Varied) -> Array | None:
+    """Many least-squares fits that differ in one variable: what the other columns explain is taken out once.
+
+    None where the effect is not a difference that is one coefficient's; then each is refitted.
+    """
+    family = read_family(options.family)
+    compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
+    asked = query.kind == "effects" and query.by is None and options.scale.name == "difference"
+    linear = family.name == "gaussian" and family.link_name == "identity"
+    if not (asked and linear) or len(compared) != 1 or compared[0].slope:
+        return None
+    part = Part("outcome", options.interact)
+    high, low = (frame.counterfactual(part, s.key, s.column) for s in (compared[0].high, compared[0].low))
+    moved = high.values - low.values
+    if moved.shape[1] != 1 or not bool((moved == moved[0]).all()):
+        return None
+    found = one_coefficient(frame, part, int(high.columns[0]), varied)
+    return None if found is None else found[:, None] * moved[0]
+
+
 def _column(values: Array | None, n: int) -> Array:
     """A vector as a matrix of one column; zeros where there is none."""
     return np.zeros((n, 1)) if values is None else values[:, None]
@@ -132,6 +153,7 @@ def _averages(W: Array, base: Array, matrices: list[Array]) -> list[Array]:
     summary="outcome regression, standardised (g-computation)",
     title="Outcome regression",
     batch=_batch,
+    vary=_vary,
 )
 def regression(frame: ModelFrame, options: Regression) -> Fit:
     """Average effect by outcome regression and standardisation.

@@ -130,7 +130,7 @@ class ModelFrame(BoundRows):
         """The same frame with row i given the treatment that row ``rows[i]`` had; everything else stays.
 
         No other variable of a formula is computed from the treatment (it would not parse), so only its own values, and
-        the designs that hold it, change.
+        the designs that hold it, change. Of ``did(...)`` it is the group.
         """
         treatment = self.the_treatment
         moved = treatment.take(rows)
@@ -138,6 +138,7 @@ class ModelFrame(BoundRows):
         return replace(
             self,
             treatment=moved,
+            panel=None if self.panel is None else self.panel.exchanged(rows),
             values={**self.values, treatment.name: moved.column} if treatment.name in self.values else self.values,
             _memo={k: v for k, v in self._memo.items() if k in kept},
         )

@@ -46,6 +46,11 @@ class Panel:
         assert self.groups is not None
         return 2 * self.groups.codes + self.periods.codes
 
+    def exchanged(self, rows: Codes) -> Panel:
+        """The same with row i in the group that row ``rows[i]`` had, and in its own period."""
+        groups = None if self.groups is None else self.groups.take(rows)
+        return replace(self, groups=groups, first=take(self.first, rows))
+
     def take(self, rows: Codes) -> Panel:
         """The same on some rows."""
         return replace(

@@ -15,7 +15,6 @@ from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of, scores_of
 from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.design import Design
-from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.hypothesis import asked, tested
 from causalformula.results.effects.permutation import PermutationTest, permutation_test
 from causalformula.results.effects.pictures import draw
@@ -27,6 +26,7 @@ from causalformula.results.model import Model
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
+from causalformula.results.refutation.verb import Refutable
 from causalformula.results.text.summary import Paged, Summary
 from causalformula.words import Alternative, PermutationStatistic, ResultPicture, Spelling
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(Paged, ResultCore, Arithmetic, Banded):
+class Result(Paged, Refutable, Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -213,6 +213,8 @@ class Result(Paged, ResultCore, Arithmetic, Banded):
             gone.add("by")
         if self.query is None or self.query.kind != "effects":
             gone.add("permutation_test")
+        if self.query is None or self.query.kind != "effects" or self.query.split:
+            gone.add("refute")
         return gone
 
     def effects(self) -> Any:

@@ -6,6 +6,7 @@ from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
+from tests.benchmarks.refuting import REFUTING
 from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.benchmark
 
 
 @pytest.mark.parametrize(
-    "make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META), ids=lambda make: make.__name__
+    "make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING), ids=lambda make: make.__name__
 )
 def test_as_fast_as_promised(make, capsys):
     case = make()

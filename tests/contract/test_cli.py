@@ -527,3 +527,43 @@ def test_comparisons_that_make_no_sense(capsys, flags, message):
 def test_a_comparison_needs_methods(capsys):
     assert "--methods" in refused(capsys, "compare", FORMULA, "--data", "heart")
     assert "methods= is empty" in refused(capsys, "compare", FORMULA, "--data", "heart", "--methods", ",")
+
+
+# ---- refute
+
+
+def refuted_by(capsys, *more, tests="placebo,subset"):
+    return run(capsys, "refute", FORMULA, "--data", "heart", "--tests", tests, "--reps", "9", "--seed", "1", *more)
+
+
+def test_a_refutation_is_the_print_of_refute(capsys):
+    status, out, err = refuted_by(capsys)
+    expected = cf.fit(FORMULA, datasets.load("heart")).refute(["placebo", "subset"], reps=9, seed=1)
+    assert (status, out.rstrip(), err) == (0, str(expected).rstrip(), "")
+
+
+def test_a_refutation_as_json_csv_and_html(capsys):
+    expected = cf.fit(FORMULA, datasets.load("heart"), "ipw").refute(["placebo", "leave_one_out"], reps=9, seed=1)
+    more = ("--method", "ipw")
+    _, out, _ = refuted_by(capsys, *more, "--format", "json", tests="placebo, leave_one_out")
+    document = json.loads(out)
+    assert [row["test"] for row in document["tests"]] == ["placebo", "leave_one_out"]
+    assert document["tests"][1]["p.value"] is None
+    assert document["tests"][0]["refuted"] == expected.to_frame()["refuted"][0]
+    _, out, _ = refuted_by(capsys, *more, "--format", "csv", tests="placebo, leave_one_out")
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(out)), expected.to_frame())
+    _, out, _ = refuted_by(capsys, *more, "--format", "html", tests="placebo, leave_one_out")
+    assert "<table" in out and "leave_one_out" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--tests", "placebos"), "unknown refuter 'placebos'; did you mean 'placebo'?"),
+        (("--tests", "negative_control_outcome"), "needs negative_outcome="),
+        (("--negative-outcome", "Drugs"), "negative_outcome='Drugs' is no column of the data; did you mean 'Drug'?"),
+        (("--reps", "1"), "reps must be at least 2"),
+    ],
+)
+def test_refutations_that_make_no_sense(capsys, flags, message):
+    assert message in refused(capsys, "refute", FORMULA, "--data", "heart", *flags)

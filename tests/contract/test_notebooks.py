@@ -45,6 +45,7 @@ PAGES = {
     "stack": lambda fit: cf.stack([fit, fit]),
     "table": lambda fit: cf.table([fit]),
     "comparison": lambda fit: cf.compare(FORMULA, cf.datasets.load("heart"), ["regression", "aipw"], truth=-10),
+    "refutation": lambda fit: fit.refute(["subset", "leave_one_out"], reps=5, seed=1),
 }
 PRE = re.compile(r"<pre style=\"[^\"]*font-family: monospace[^\"]*white-space: pre;[^\"]*\">(.*?)</pre>", re.S)
 

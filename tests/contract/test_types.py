@@ -35,6 +35,7 @@ from causalformula.results.effects import pictures as effects
 from causalformula.results.families import did, quantiles
 from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
+from causalformula.results.refutation import asked, refutation, refuters
 from causalformula.results.table import STATISTICS
 from tests.vignettes import blocks
 
@@ -84,6 +85,9 @@ SETS = {
     "TableStatistic": STATISTICS,
     "Alternative": permutation.ALTERNATIVES,
     "PermutationStatistic": permutation.STATISTICS,
+    "Refuter": refuters.REFUTERS,
+    "DummyOutcome": asked.DUMMIES,
+    "RefutationPicture": refutation.PICTURES,
     "Spelling": ("broom", "snake"),
 }
 

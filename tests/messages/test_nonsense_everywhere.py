@@ -114,6 +114,7 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"{kind}.by": {"name": "f"} for kind in RESULTS},
     **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
     **{f"{kind}.permutation_test": {"reps": 2} for kind in LEARNED},  # each of which refits
+    **{f"{kind}.refute": {"tests": ["placebo"], "reps": 2} for kind in RESULTS},
     **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().

@@ -12,6 +12,7 @@ from causalformula.backends import registry
 from causalformula.backends.fit import Answer
 from causalformula.backends.options import column, one_of, whole
 from causalformula.errors import CapabilityError, ConvergenceError
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.checks import check_seed
 from causalformula.inference.refit import refit_each
@@ -96,7 +97,7 @@ def permutation_test(
     _check(result, reps, statistic, alternative, n_jobs)
     column("strata", strata), column("cluster", cluster), check_seed(seed)
     frame = result.call.frame
-    assignments, design = _assignments(result, strata, cluster)
+    assignments, design = assignments_of(frame, strata, cluster)
     exact = assignments.count <= reps
     seed = None if exact else fresh_seed(seed)
     rows = assignments.all() if exact else _random(assignments, reps, int(seed or 0))
@@ -142,21 +143,21 @@ def _check(result: ResultCore, reps: int, statistic: str, alternative: str, n_jo
         raise CapabilityError("statistic='t' takes a standard error at each assignment; choose one: with_vcov('HC3')")
 
 
-def _assignments(result: ResultCore, strata: str | None, cluster: str | None) -> tuple[Assignments, str]:
-    """What is exchanged: the formula's strata and clusters where none are named."""
-    frame = result.call.frame
+def assignments_of(frame: ModelFrame, strata: str | None = None, cluster: str | None = None) -> tuple[Assignments, str]:
+    """What is exchanged: the formula's strata and clusters where none are named.
+
+    The groups of ``did(...)`` are exchanged over its units, and within its periods where it names none.
+    """
     treatment = frame.the_treatment
     codes = treatment.codes
     if treatment.kind is Kind.CONTINUOUS:
         codes = np.unique(treatment.values, return_inverse=True)[1].astype(np.intp)
     if strata is None and frame.strata is not None:
         strata = frame.strata.name
-    if cluster is None and frame.clusters:
-        groups = frame.clusters[0]
-        one = np.zeros(len(groups.levels), dtype=np.intp)
-        one[groups.codes] = codes
-        # clusters of a formula are units of assignment only where the treatment was given to whole clusters
-        cluster = groups.name if np.array_equal(one[groups.codes], codes) else None
+    if cluster is None:
+        cluster = _whole_groups(frame, codes)
+    if strata is None and cluster is None and frame.panel is not None:
+        strata = frame.panel.periods.name
     found = Assignments(
         codes,
         None if strata is None else frame.groups(strata).codes,
@@ -164,6 +165,16 @@ def _assignments(result: ResultCore, strata: str | None, cluster: str | None) ->
     )
     text = f"{treatment.name} permuted over " + ("rows" if cluster is None else f"clusters of {cluster}")
     return found, text + ("" if strata is None else f" within strata of {strata}")
+
+
+def _whole_groups(frame: ModelFrame, codes: Codes) -> str | None:
+    """The formula's clusters, or units, where the treatment was given to them as a whole: its units of assignment."""
+    for groups in (*frame.clusters[:1], *(() if frame.unit is None else (frame.unit,))):
+        one = np.zeros(len(groups.levels), dtype=np.intp)
+        one[groups.codes] = codes
+        if np.array_equal(one[groups.codes], codes):
+            return groups.name
+    return None
 
 
 def _told_of_sets(result: ResultCore) -> tuple[str, ...]:

@@ -1,0 +1,348 @@
+"""Refutation against refits by hand: everything is made anew, and p-values are what they say."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import causalformula as cf
+from causalformula.backends import registry
+from causalformula.results.refutation.refuters import REFUTERS
+from causalformula.results.refutation.tables import confounder
+
+MANY = ["placebo", "random_common_cause", "subset", "bootstrap", "dummy_outcome"]
+FORMULA = "y ~ treat(a) + adjust(x + z)"
+
+
+def study(n=200, seed=0):
+    """A study with an effect of one, an outcome ``w`` that it has none on, and another treatment without effect."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=(2, n))
+    a = (rng.random(n) < 1 / (1 + np.exp(-x))).astype(int)
+    y = a + x + z + rng.normal(size=n)
+    return pd.DataFrame({"a": a, "x": x, "z": z, "y": y, "w": x + rng.normal(size=n), "e": x + rng.normal(size=n)})
+
+
+@pytest.fixture(scope="module")
+def data():
+    return study()
+
+
+@pytest.fixture(scope="module")
+def fit(data):
+    return cf.fit(FORMULA, data)
+
+
+def panel(units=60, seed=0):
+    """Six years of units, half of them treated from 2003 on."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"id": np.repeat(np.arange(units), 6), "year": np.tile(np.arange(2000, 2006), units)})
+    data["a"] = data.id % 2
+    own = np.repeat(rng.normal(size=units), 6)
+    data["y"] = own + data.a * (data.year >= 2003) + rng.normal(size=len(data))
+    return data
+
+
+# ---- what is refitted -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("test", ["placebo", "random_common_cause", "subset", "dummy_outcome"])
+@pytest.mark.parametrize("formula", [FORMULA, "y ~ treat(a) + adjust(x) + weights(q)", "y ~ treat(d) + adjust(x)"])
+def test_many_at_once_are_the_refits_one_by_one(data, monkeypatch, test, formula):
+    data = data.assign(q=np.linspace(1, 3, len(data)), d=data.a + data.z)
+    fit = cf.fit(formula, data)
+    fast = fit.refute([test], reps=6, seed=3).draws(test)
+    slow = dataclasses.replace(registry.RECORDS["regression"], vary=None, batch=None)
+    monkeypatch.setitem(registry.RECORDS, "regression", slow)
+    np.testing.assert_allclose(fit.refute([test], reps=6, seed=3).draws(test), fast, rtol=1e-10, atol=1e-12)
+
+
+def test_a_covariate_that_the_others_explain_has_no_effect_to_report(data):
+    """The quick way leaves it to the fit, which says what cannot be told apart."""
+    found = cf.fit("y ~ treat(a) + adjust(x + I(2 * x))", data).refute(["placebo"], reps=5, seed=1)
+    assert np.isfinite(found.draws("placebo")).all()
+
+
+def test_the_placebo_has_a_propensity_score_of_its_own():
+    """A score that is kept makes an effect of nothing: x would be balanced for a treatment that it does not predict."""
+    data = study(500, 1)
+    data["y"] = 3 * data.x + data.z  # no effect, a strong confounder
+    fit = cf.fit("y ~ treat(a) + adjust(x + z)", data, "ipw")
+    draws = fit.refute(["placebo"], reps=40, seed=2).draws("placebo")[:, 0]
+    w, rng = fit.design.weights.to_numpy(), np.random.default_rng(3)
+
+    def stale():
+        a = rng.permutation(data.a.to_numpy())
+        return np.average(data.y[a == 1], weights=w[a == 1]) - np.average(data.y[a == 0], weights=w[a == 0])
+
+    kept = np.array([stale() for _ in range(40)])
+    # exact balance of the placebo's own score leaves little; the stale one leaves the whole chance imbalance of x
+    assert draws.std() < 0.25 * kept.std()
+
+
+def test_placebo_permutes_clusters_within_strata():
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": np.repeat(np.arange(40), 3)})
+    data["s"] = (data.g >= 20).astype(int)
+    data["a"] = ((data.g % 20) < np.where(data.s == 1, 15, 5)).astype(int)
+    data["y"] = 5 * data.s + rng.normal(size=len(data))
+    fit = cf.fit("y ~ treat(a) + strata(s) + cluster(g)", data, "difference_in_means")
+    found = fit.refute(["placebo"], reps=50, seed=1)
+    assert "a permuted over clusters of g within strata of s" in str(found)
+    # across strata the placebo would take up the difference of 5 between them
+    assert np.abs(found.draws("placebo")).max() < 1.5
+
+
+def test_placebo_of_a_difference_in_differences_moves_units():
+    data = panel()
+    fit = cf.fit("did(a, year >= 2003) + cluster(id)", data, outcome="y")
+    found = fit.refute(["placebo"], reps=30, seed=1)
+    again = np.random.SeedSequence([1, list(REFUTERS).index("placebo")]).spawn(30)
+    order = np.random.default_rng(again[0]).permutation(np.arange(60))
+    moved = data.assign(a=(order % 2)[data.id])
+    by_hand = cf.fit("did(a, year >= 2003) + cluster(id)", moved, outcome="y")
+    assert found.draws("placebo")[0, 0] == pytest.approx(by_hand.estimate, rel=1e-10)
+    assert found.to_frame()["p.value"][0] > 0.01
+
+
+def test_folds_are_drawn_anew(data):
+    fit = cf.fit(FORMULA, data, "dml", outcome_model="ridge", treatment_model="glm", seed=5)
+    draws = fit.refute(["random_common_cause"], reps=3, seed=1).draws("random_common_cause")
+    seeds = []
+    for child in np.random.SeedSequence([1, list(REFUTERS).index("random_common_cause")]).spawn(3):
+        rng = np.random.default_rng(child)
+        seeds.append((rng.standard_normal(len(data)), int(rng.integers(2**31))))
+    by_hand = [
+        cf.fit(
+            FORMULA + " + adjust(r)", data.assign(r=r), "dml", outcome_model="ridge", treatment_model="glm", seed=seed
+        ).estimate
+        for r, seed in seeds
+    ]
+    np.testing.assert_allclose(draws[:, 0], by_hand, rtol=1e-8)
+
+
+def test_matches_are_made_anew(data):
+    fit = cf.fit(FORMULA, data, "nearest")
+    found = fit.refute(["subset"], reps=4, seed=1, share=0.5)
+    child = np.random.SeedSequence([1, list(REFUTERS).index("subset")]).spawn(4)[0]
+    rows = np.sort(np.random.default_rng(child).choice(200, 100, replace=False))
+    by_hand = cf.fit(FORMULA, data.iloc[rows], "nearest")
+    assert found.draws("subset")[0, 0] == pytest.approx(by_hand.estimate, rel=1e-10)
+    assert "compares it with single refits" in str(found)
+
+
+@pytest.mark.parametrize("method", ["regression", "ipw", "ebal"])
+def test_leave_one_out_is_the_fit_without(data, method):
+    fit = cf.fit("y ~ treat(a) + adjust(x + z + x:z)", data, method)
+    table = fit.refute(["leave_one_out"]).table("leave_one_out").set_index("left.out")["refuted"]
+    assert table["x"] == pytest.approx(cf.fit("y ~ treat(a) + adjust(z)", data, method).estimate, rel=1e-8)
+    assert table["z"] == pytest.approx(cf.fit("y ~ treat(a) + adjust(x)", data, method).estimate, rel=1e-8)
+    row = fit.refute(["leave_one_out"]).to_frame().iloc[0]
+    assert row["refuted"] == table[(table - fit.estimate).abs().idxmax()]
+    assert np.isnan(row["p.value"])
+
+
+def test_negative_controls_are_the_fits_that_they_name(data, fit):
+    data = data.assign(w=data.w.where(data.index > 4))
+    robust = cf.fit(FORMULA, data, vcov="HC3")
+    found = robust.refute(
+        ["negative_control_outcome", "negative_control_exposure"], negative_outcome="w", negative_exposure="e"
+    )
+    table = found.to_frame().set_index("test")
+    outcome = cf.fit("w ~ treat(a) + adjust(x + z)", data, vcov="HC3").tidy().iloc[0]
+    exposure = cf.fit("y ~ treat(e) + adjust(x + z + a)", data, vcov="HC3").tidy().iloc[0]
+    for test, one in (("negative_control_outcome", outcome), ("negative_control_exposure", exposure)):
+        assert table.loc[test, "refuted"] == pytest.approx(one["estimate"], rel=1e-10)
+        assert table.loc[test, "p.value"] == pytest.approx(one["p.value"], rel=1e-8)
+    assert "on 5 rows fewer" in str(found)
+
+
+def test_negative_controls_of_a_formula_with_a_dot(data):
+    """With another outcome the dot would stand for the old one too."""
+    fit = cf.fit("y ~ treat(a) + adjust(. - w - e)", data)
+    table = fit.refute(
+        ["negative_control_outcome", "negative_control_exposure"], negative_outcome="w", negative_exposure="e"
+    ).to_frame()
+    outcome = cf.fit("w ~ treat(a) + adjust(x + z)", data).estimate
+    np.testing.assert_allclose(table["refuted"], [outcome, cf.fit("y ~ treat(e) + adjust(x + z + a)", data).estimate])
+    with pytest.raises(cf.OptionError, match=r"negative_outcome='w' is in adjust\(...\)"):
+        cf.fit("y ~ treat(a) + adjust(.)", data).refute(negative_outcome="w")
+
+
+def test_placebo_in_time_is_the_fit_before_the_change():
+    data = panel()
+    fit = cf.fit("did(a, year >= 2003) + cluster(id)", data, outcome="y")
+    before = data[data.year < 2003].assign(late=lambda d: d.year >= 2002)
+    by_hand = cf.fit("did(a, late) + cluster(id)", before, outcome="y").tidy().iloc[0]
+    row = fit.refute(["placebo_in_time"]).to_frame().iloc[0]
+    assert row["refuted"] == pytest.approx(by_hand["estimate"], rel=1e-10)
+    assert row["p.value"] == pytest.approx(by_hand["p.value"], rel=1e-8)
+    earlier = fit.refute(["placebo_in_time"], placebo_time=2001).to_frame().iloc[0]
+    before["late"] = before.year >= 2001
+    assert earlier["refuted"] == pytest.approx(
+        cf.fit("did(a, late) + cluster(id)", before, outcome="y").estimate, rel=1e-10
+    )
+    coarse = cf.fit("did(a, post) + cluster(id)", data.assign(post=(data.year >= 2003) * 1), outcome="y")
+    assert coarse.refute(["placebo_in_time"], time="year").to_frame()["refuted"][0] == pytest.approx(row["refuted"])
+
+
+def test_a_made_confounder_does_what_the_formula_of_omitted_variables_says(data, fit):
+    """Cinelli and Hazlett (2020): ``bias = se sqrt(df) sqrt(R2_y R2_a / (1 - R2_a))``."""
+    table = fit.refute(["unobserved_confounder"], strengths=[0, 0.1, 0.3], seed=1).table("unobserved_confounder")
+    se, df = fit.std_error, len(data) - 4
+    for y in (0.0, 0.1, 0.3):
+        for a in (0.0, 0.1, 0.3):
+            expected = fit.estimate - se * np.sqrt(df * y * a / (1 - a))
+            assert table.loc[y, a] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_confounder_has_the_strength_that_is_asked_for():
+    rng = np.random.default_rng(0)
+    parts, _ = np.linalg.qr(rng.normal(size=(50, 3)))
+    a, e, noise = parts.T
+    u = confounder((a, e, noise), 0.2, 0.3)
+    rest = u - (u @ a) * a
+    assert (u @ a) ** 2 / (u @ u) == pytest.approx(0.2)
+    assert (rest @ e) ** 2 / (rest @ rest) == pytest.approx(0.3)
+
+
+# ---- p-values and verdicts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("test", "null"), [("placebo", 0.0), ("dummy_outcome", 0.0), ("subset", None)])
+def test_p_values_are_of_the_mean_by_the_spread(fit, test, null):
+    found = fit.refute([test], reps=30, seed=4)
+    draws = found.draws(test)[:, 0]
+    target = fit.estimate if null is None else null
+    row = found.to_frame().iloc[0]
+    assert row["p.value"] == pytest.approx(stats.ttest_1samp(draws, target).pvalue, rel=1e-10)
+    assert row["refuted"] == pytest.approx(draws.mean())
+    assert row["estimate"] == fit.estimate
+
+
+def test_ratios_are_judged_on_their_logarithm():
+    data = study(300, 2)
+    data["y"] = (data.y > 0).astype(int)
+    fit = cf.fit(FORMULA, data, family="binomial", measure="odds_ratio")
+    found = fit.refute(["placebo"], reps=20, seed=1)
+    logs = np.log(found.draws("placebo")[:, 0])
+    row = found.to_frame().iloc[0]
+    assert row["refuted"] == pytest.approx(np.exp(logs.mean()))
+    assert row["p.value"] == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)
+
+
+def test_several_effects_have_a_row_each():
+    data = study(240, 3)
+    data["arm"] = np.where(data.a == 0, "none", np.where(data.z > 0, "high", "low"))
+    fit = cf.fit("y ~ treat(arm, ref = 'none') + adjust(x)", data)
+    table = fit.refute(["placebo", "leave_one_out"], reps=10, seed=1).to_frame()
+    assert list(table.columns) == ["test", "term", "contrast", "estimate", "refuted", "p.value", "verdict"]
+    assert list(table.test) == ["placebo"] * 2 + ["leave_one_out"] * 2
+    assert list(table.estimate[:2]) == list(fit.tidy().estimate)
+
+
+def test_verdicts_and_what_the_print_says(fit):
+    found = fit.refute(MANY, reps=20, seed=2)
+    table = found.to_frame()
+    assert list(table.columns) == ["test", "estimate", "refuted", "p.value", "verdict"]
+    good = table["p.value"] >= 0.05
+    assert (table.verdict.str.contains("as it should") == good).all()
+    assert "placebo, random_common_cause, subset, bootstrap and dummy_outcome cannot see an omitted confounder" in str(
+        found
+    )
+
+
+def test_a_method_that_makes_effects_of_nothing_is_caught(monkeypatch, fit):
+    """The same regression with 0.3 added: a placebo and a dummy outcome show it, a subset cannot."""
+    honest = registry.RECORDS["regression"]
+
+    def biased(frame, options):
+        found = honest.run(frame, options)
+        estimate = dataclasses.replace(found.answer.estimate, theta=found.answer.estimate.theta + 0.3)
+        return dataclasses.replace(found, answer=dataclasses.replace(found.answer, estimate=estimate))
+
+    monkeypatch.setitem(registry.RECORDS, "regression", dataclasses.replace(honest, run=biased, vary=None, batch=None))
+    again = cf.fit(FORMULA, study())
+    table = again.refute(["placebo", "dummy_outcome", "subset"], reps=20, seed=1).to_frame().set_index("test")
+    assert (table.loc[["placebo", "dummy_outcome"], "p.value"] < 0.01).all()
+    assert "an effect where there is none" in table.verdict["placebo"]
+    assert table.loc["subset", "p.value"] > 0.01
+
+
+@pytest.mark.parametrize("dummy", ["permuted", "simulated"])
+@pytest.mark.parametrize("kind", ["numbers", "zero and one", "counts", "text"])
+def test_dummy_outcomes_of_every_kind(data, dummy, kind):
+    y = {
+        "numbers": data.y,
+        "zero and one": (data.y > 0).astype(int),
+        "counts": data.y.abs().round().astype(int),
+        "text": np.where(data.y > 0, "yes", "no"),
+    }[kind]
+    family = {"numbers": "gaussian", "counts": "poisson"}.get(kind, "binomial")
+    fit = cf.fit(FORMULA, data.assign(y=y), family=family)
+    row = fit.refute(["dummy_outcome"], reps=10, seed=1, dummy=dummy).to_frame().iloc[0]
+    assert abs(row["refuted"]) < 0.3
+    assert row["p.value"] > 0.001
+
+
+# ---- seeds ----------------------------------------------------------------------------------------------------------
+
+
+class Elsewhere:
+    """joblib's door to other processes: what goes through is pickled, and read again."""
+
+    used = 0
+
+    def __init__(self, n_jobs=None):
+        Elsewhere.used += 1
+
+    def __call__(self, calls):
+        return [pickle.loads(pickle.dumps(function))(*args, **kwargs) for function, args, kwargs in calls]
+
+
+@pytest.mark.parametrize(("method", "reps"), [("regression", 60), ("ipw", 12), ("nearest", 12)])
+def test_the_same_seed_gives_the_same_bytes_at_any_n_jobs(data, monkeypatch, method, reps):
+    monkeypatch.setattr(joblib, "Parallel", Elsewhere)
+    fit = cf.fit(FORMULA, data, method)
+    tests = [test for test in [*MANY, "leave_one_out"] if (method, test) != ("nearest", "bootstrap")]
+    alone = fit.refute(tests, reps=reps, seed=7, n_jobs=1)
+    before = Elsewhere.used
+    shared = fit.refute(tests, reps=reps, seed=7, n_jobs=2)
+    assert Elsewhere.used > before
+    for test in tests[:-1]:
+        assert alone.draws(test).tobytes() == shared.draws(test).tobytes()
+    pd.testing.assert_frame_equal(alone.to_frame(), shared.to_frame(), check_exact=True)
+
+
+@pytest.mark.slow
+def test_the_same_bytes_from_processes(data):
+    fit = cf.fit(FORMULA, data, "ipw")
+    alone, shared = (fit.refute(MANY, reps=60, seed=7, n_jobs=n) for n in (1, 2))
+    assert all(alone.draws(test).tobytes() == shared.draws(test).tobytes() for test in MANY)
+
+
+def test_draws_do_not_depend_on_the_other_tests(fit):
+    alone = fit.refute(["subset"], reps=5, seed=1).draws("subset")
+    np.testing.assert_array_equal(alone, fit.refute(MANY, reps=5, seed=1).draws("subset"))
+    assert not np.array_equal(alone, fit.refute(["subset"], reps=5, seed=2).draws("subset"))
+
+
+def test_a_drawn_seed_is_reported(fit):
+    found = fit.refute(["placebo"], reps=5)
+    np.testing.assert_array_equal(
+        fit.refute(["placebo"], reps=5, seed=found.seed).draws("placebo"), found.draws("placebo")
+    )
+    assert f"seed {found.seed}" in str(found)
+
+
+def test_nothing_is_changed(data, fit):
+    before, estimate = data.copy(), fit.estimate
+    fit.refute(MANY, reps=5, seed=1)
+    pd.testing.assert_frame_equal(data, before)
+    assert fit.estimate == estimate
