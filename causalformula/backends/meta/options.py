@@ -77,7 +77,7 @@ class EffectOptions(MetaOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SLearner(MetaOptions):
-    """Options of ``method="s_learner"``; see ``MetaOptions``.
+    """Options of ``method="s_learner"``.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class SLearner(MetaOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TLearner(MetaOptions):
-    """Options of ``method="t_learner"``; see ``MetaOptions``.
+    """Options of ``method="t_learner"``.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class TLearner(MetaOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class XLearner(EffectOptions):
-    """Options of ``method="x_learner"``; see ``EffectOptions``.
+    """Options of ``method="x_learner"``.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ family, focal
 
 @dataclass(frozen=True, kw_only=True)
 class RLearner(EffectOptions):
-    """Options of ``method="r_learner"``; see ``EffectOptions``.
+    """Options of ``method="r_learner"``.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ family, focal
 
 @dataclass(frozen=True, kw_only=True)
 class DRLearner(EffectOptions):
-    """Options of ``method="dr_learner"``; see ``EffectOptions``.
+    """Options of ``method="dr_learner"``.
 
     Parameters
     ----------

@@ -285,6 +285,11 @@ class Effects(Paged):
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For another kind, or one without what it needs.
         """
         one_of("kind", kind, KINDS)
         check_level(level)

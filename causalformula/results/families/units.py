@@ -222,6 +222,11 @@ class UnitResult(UnitCore):
         Worth
             Gain, gain less cost, that of treating all, and the difference; per head of the population.
 
+        Raises
+        ------
+        OptionError
+            For a share beyond 0 and 1, or a cost that is no number.
+
         References
         ----------
         Athey and Wager (2021).
