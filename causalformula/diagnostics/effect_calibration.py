@@ -62,6 +62,7 @@ def effect_groups(
     scores: Array,
     groups: int = 5,
     *,
+    order: Array | None = None,
     weights: Array | None = None,
     clusters: Codes | None = None,
 ) -> EffectGroups:
@@ -75,6 +76,8 @@ def effect_groups(
         Doubly robust scores, whose weighted mean in any group is its average effect.
     groups : int
         Of like weight; rows of equal prediction stay together, so that there may be fewer.
+    order : ndarray (n,), optional
+        What groups are made of in the place of the predictions, as their ranks within folds.
     weights : ndarray (n,), optional
         Sampling weights.
     clusters : ndarray (n,) of int, optional
@@ -101,7 +104,8 @@ def effect_groups(
     """
     if groups < 1:
         raise OptionError(f"groups must be 1 or more, not {groups}")
-    ranking = Ranking.of(-numbers("the predicted effects", effect), weights, clusters)
+    numbers("the predicted effects", effect)
+    ranking = Ranking.of(-numbers("the order of the groups", effect if order is None else order), weights, clusters)
     scores = numbers("the scores", scores, ranking.rows)
     w = sample_weights(weights, ranking.rows)
     group = _grouped(ranking, groups)

@@ -64,7 +64,10 @@ from causalformula.backends.registry import MODELLED, Record
 from causalformula.backends.target import target_arm
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
+
+# Folds of a last step's first within the folds before.
+INNER = 2
 
 
 def meta_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
@@ -102,6 +105,27 @@ def held_predictions(frame: ModelFrame, options: MetaOptions, units: Units | Dos
     if isinstance(units, DoseUnits):
         return held_dose(frame, options, units)
     return held_out(frame, options, units)
+
+
+def sequential_predictions(
+    frame: ModelFrame, options: MetaOptions, units: Units | DoseUnits
+) -> tuple[Predicted, Codes]:
+    """Means and effects of each fold by learners of the folds before it, and the fold of each row; NaN in the first.
+
+    What is judged of a fold is then independent of what its learners saw, given which what is judged of the folds
+    before is known: sums over folds have the variance of independent ones, as those of ordinary cross-fitting, whose
+    learners have seen each other's folds, have not (Wager 2024). Of the first repetition.
+    """
+    surfaces, codes = Surfaces.of(frame), units.folds.codes[:, 0]
+    inner = replace(units, folds=make_folds(frame, INNER, 1, options.seed + 1)) if units.kind.nested else units
+    parts: list[Predicted] = []
+    for k in range(1, units.folds.size):
+        before = units.folds.outside(0, k) & (codes < k)
+        parts.append(refitted(frame.reweight(before.astype(float)), options, inner).predict(surfaces.take(codes == k)))
+    whole = [np.full((frame.n, *array.shape[1:]), np.nan) for array in (parts[0].means, parts[0].effects)]
+    for k, part in enumerate(parts, 1):
+        whole[0][codes == k], whole[1][codes == k] = part.means, part.effects
+    return Predicted(*whole), codes
 
 
 def refitted(frame: ModelFrame, options: MetaOptions, units: Units | DoseUnits) -> Units | DoseUnits:

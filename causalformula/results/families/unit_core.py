@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.meta.dose import DoseUnits
-from causalformula.backends.meta.learners import held_predictions
+from causalformula.backends.meta.learners import held_predictions, sequential_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.units import Predicted, Units
 from causalformula.backends.options import flag, whole
@@ -68,9 +68,9 @@ class UnitCore(LearnedResult):
 
     def _scored(self, kind: str, priority: Any, target: str | None, reps: int, seed: int) -> Curve:
         _refuse_halves(reps, seed)
-        ranked, words = self._priority(priority)
+        ranked, words, weights = self._ranked(priority)
         found = score_curve(
-            self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
+            self._gamma, ranked, kind, target=target, weights=weights, clusters=self._clusters, reps=reps,
             seed=seed,
         )  # fmt: skip
         return self._curve(found, words, f"Scores: {SCORES}", self._flat(ranked))
@@ -87,8 +87,8 @@ class UnitCore(LearnedResult):
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
         codes, y = self.call.frame.the_treatment.codes, self._units.y
         rows = np.isin(codes, (high, low))
-        ranked, words = self._priority(priority)
-        weights, clusters = self._weights, self._clusters
+        ranked, words, weights = self._ranked(priority)
+        clusters = self._clusters
         found = outcome_curve(
             y[rows], (codes[rows] == high).astype(float), ranked[rows], kind,
             weights=None if weights is None else weights[rows], clusters=None if clusters is None else clusters[rows],
@@ -116,8 +116,6 @@ class UnitCore(LearnedResult):
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
         """What units are ranked by, and what that is in words."""
-        if priority is None:
-            return self._held_effect, HELD_WORDS
         frame = self.call.frame
         if isinstance(priority, str):
             return frame.numbers(priority), priority
@@ -132,10 +130,17 @@ class UnitCore(LearnedResult):
             raise DataError(f"{words} have the shape {values.shape}, and there are {counted(frame.n, 'row')}")
         return values, words
 
-    def _judged(self, effects: Any) -> tuple[Array, str]:
-        """Effects that are judged, of the one contrast there is, and what they are in words."""
-        self._pair_of("judging effects")
-        return self._priority(effects)
+    def _ranked(self, priority: Any) -> tuple[Array, str, Array | None]:
+        """What units are ordered by, in words, and weights: by default ranks of effects within each fold."""
+        if priority is None:
+            return self._ahead_rank, AHEAD_WORDS, self._ahead_weights
+        return (*self._priority(priority), self._weights)
+
+    def _judged(self, effects: Any) -> tuple[Array, str, Array | None]:
+        """Effects that are judged, of the one contrast there is, what they are in words, and weights."""
+        if effects is None:
+            return self._ahead_effect, AHEAD_WORDS, self._ahead_weights
+        return (*self._priority(effects), self._weights)
 
     def _pair_of(self, verb: str) -> tuple[Pair]:
         if len(self._pairs) > 1:
@@ -150,32 +155,48 @@ class UnitCore(LearnedResult):
         return self._units.scores[:, high] - self._units.scores[:, low]
 
     @cached_property
-    def _held_effect(self) -> Array:
-        """Held-out effects; their mean where each fold has one for all, as what differs between folds is chance."""
-        found = self._held_effects.mean(axis=1)
-        return np.full(len(found), found.mean()) if self._one_effect else found
-
-    @property
-    def _held_effects(self) -> Array:
+    def _ahead(self) -> tuple[Array, Codes]:
+        """Effects of each fold by learners of those before it, NaN in the first, and the fold of each row."""
+        found, codes = sequential_predictions(self.call.frame, self._options, self._units)
         if not self._pairs:
-            return self._held_each.effects[:, :, 0]
+            return found.effects[:, 0], codes
         ((high, low),) = self._pair_of("judging effects")
-        return self._held_each.means[:, :, high] - self._held_each.means[:, :, low]
+        return found.means[:, high] - found.means[:, low], codes
 
     @cached_property
-    def _one_effect(self) -> bool:
-        """Whether the learners without a fold predict one effect for it, all of them."""
-        tau, folds = self._held_effects, self._units.folds
-        parts = [tau[folds.inside(r, k), r] for r in range(folds.repeats) for k in range(folds.size)]
-        return all(same_for_all(part) for part in parts if len(part))
+    def _ahead_effect(self) -> Array:
+        """The same, with one effect for all where each fold has one, as what differs between folds is chance."""
+        tau, codes = self._ahead
+        parts = [tau[codes == k] for k in range(1, int(codes.max()) + 1)]
+        filled = np.where(codes > 0, tau, 0.0)
+        return np.where(codes > 0, tau[codes > 0].mean(), 0.0) if all(map(same_for_all, parts)) else filled
+
+    @cached_property
+    def _ahead_rank(self) -> Array:
+        """Its ranks within each fold, from 0 to 1: levels of different learners are no order of units."""
+        from scipy.stats import rankdata
+
+        tau, codes = self._ahead_effect, self._ahead[1]
+        if same_for_all(tau[codes > 0]):
+            return tau
+        out = np.zeros(len(tau))
+        for k in range(1, int(codes.max()) + 1):
+            inside = codes == k
+            out[inside] = (rankdata(tau[inside]) - 0.5) / max(int(inside.sum()), 1)
+        return out
+
+    @cached_property
+    def _ahead_weights(self) -> Array:
+        """Sampling weights, nothing in the first fold, of which no effect is predicted from others."""
+        return np.where(self._ahead[1] > 0, self.call.frame.unit_weights, 0.0)
 
     def _flat(self, ranked: Array, so: str = "nobody is ranked: ") -> tuple[str, ...]:
         """A note where nobody is ranked before another, and why."""
-        if not same_for_all(ranked):
+        default = ranked is self._ahead_rank or ranked is self._ahead_effect
+        if not same_for_all(ranked[self._ahead[1] > 0] if default else ranked):
             return ()
         what = "priority is" if so else "effects are"
-        why = one_for_all(self) if ranked is self._held_effect else f"the {what} the same for all rows"
-        return (f"{so}{why}",)
+        return (f"{so}{one_for_all(self) if default else f'the {what} the same for all rows'}",)
 
     def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:
         """Outcome, arm, their predictions from the covariates alone, and rows, of the two arms compared."""
@@ -226,9 +247,9 @@ def _refuse_halves(reps: int, seed: int) -> None:
 
 
 MOST_REPS = 100_000
-HELD_WORDS = "effects predicted for rows that were not learned from"
+AHEAD_WORDS = "effects of each fold, predicted from the folds before it (the first is not judged)"
 # What a legend calls them.
-RANKED = {HELD_WORDS: "predicted effects"}
+RANKED = {AHEAD_WORDS: "predicted effects"}
 OBSERVED = {
     "uplift": "Uplift of observed outcomes: effect among the top share, times that share",
     "qini": "Qini of observed outcomes: gain of treating the top share, per head",

@@ -236,11 +236,9 @@ class UnitResult(UnitCore):
         if not (isinstance(cost, str) or is_number(cost)):
             raise OptionError(f"cost={shown(cost)}: what treating one costs, a number, or the column that has it")
         costs = self.call.frame.numbers(cost) if isinstance(cost, str) else cost
-        ranked, words = self._priority(priority)
+        ranked, words, weights = self._judged(priority) if share is None else self._ranked(priority)
         flat = self._flat(ranked)
-        found = policy_value(
-            self._gamma, ranked, share=share, cost=costs, weights=self._weights, clusters=self._clusters
-        )
+        found = policy_value(self._gamma, ranked, share=share, cost=costs, weights=weights, clusters=self._clusters)
         labels, numbers = worth_of(found)
         rule = (
             f"treat the top {100 * found.share:.3g}%"
@@ -270,9 +268,10 @@ class UnitResult(UnitCore):
         ----------
         Chernozhukov et al. (2018), "Generic machine learning inference". R: ``grf::test_calibration``.
         """
-        weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
+        clusters, (effect, words, weights) = self._clusters, self._judged(effects)
         whole("groups", groups, "groups of two rows or more of like prediction", max(len(effect) // 2, 1))
-        found = effect_groups(effect, self._gamma, groups, weights=weights, clusters=clusters)
+        order = self._ahead_rank if effects is None else None
+        found = effect_groups(effect, self._gamma, groups, order=order, weights=weights, clusters=clusters)
         y, a, m, e, rows = self._residuals()
         some = None if weights is None else weights[rows]
         cut = None if clusters is None else clusters[rows]
@@ -315,7 +314,7 @@ class UnitResult(UnitCore):
         Nie and Wager (2021); Kennedy (2023).
         """
         y, a, m, e, rows = self._residuals()
-        weights, clusters, (effect, words) = self._weights, self._clusters, self._judged(effects)
+        clusters, (effect, words, weights) = self._clusters, self._judged(effects)
         some = None if weights is None else weights[rows]
         cut = None if clusters is None else clusters[rows]
         found = {
