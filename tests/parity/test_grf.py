@@ -109,7 +109,7 @@ def test_a_fit_with_the_forest_has_its_average(told, scores):
 
 @pytest.mark.filterwarnings("ignore::causalformula.errors.CausalFormulaWarning")
 def test_a_fit_with_the_forest_is_judged_as_it_is(told):
-    test, theirs = told.calibration().test, matrix(GRF["calibration"])
+    test, theirs = told.calibration(effects=told.effects(held_out=True)).test, matrix(GRF["calibration"])
     close(test[["estimate", "std.error", "statistic", "p.value"]].to_numpy(), theirs, rtol=1e-8)
     rate = told.rate("AUTOC", "x1", reps=400)
     close(rate.estimate, GRF["rate_autoc"]["est"], rtol=1e-8)

@@ -116,8 +116,8 @@ class UnitResult(UnitCore):
         Parameters
         ----------
         priority : str or array, optional
-            What units are ranked by: a column of the data, or numbers; by default the effects predicted for rows that
-            were not learned from.
+            What units are ranked by: a column of the data, or numbers; by default the effects of each
+            fold as the folds before it predict them, ranked within the fold; the first fold is not judged.
         target : {"AUTOC", "QINI"}
             How the curve's area is weighted.
         reps : int
@@ -131,7 +131,8 @@ class UnitResult(UnitCore):
 
         References
         ----------
-        Yadlowsky et al. (2021). R: ``grf::rank_average_treatment_effect``.
+        Yadlowsky et al. (2021). Folds one after the other, so that tests keep their level: Wager (2024), "Sequential
+        validation of treatment heterogeneity". R: ``grf::rank_average_treatment_effect``.
         """
         return self._scored("toc", priority, one_of("target", target, TARGETS), reps, seed)
 
@@ -301,7 +302,7 @@ class UnitResult(UnitCore):
         ----------
         effects : Effects, str or array, optional
             Others to be judged by this fit's nuisances: those of another learner that was fitted to other rows, a
-            column of the data, or numbers; by default the effects predicted for rows that were not learned from.
+            column of the data, or numbers; by default the effects of each fold as the folds before it predict them.
 
         Returns
         -------
