@@ -154,7 +154,7 @@ def test_refits_are_labelled(data):
     table = found.to_frame()
     assert_allclose(table["std.error"], draws.std(axis=0, ddof=1), rtol=1e-12)
     assert (table["conf.low"] < draws.mean(axis=0)).all() and (table["conf.high"] > draws.mean(axis=0)).all()
-    assert "Standard errors: bootstrap of the learner, 60 replicates, pairs, seed 2" in str(found)
+    assert "Standard errors: bootstrap of the learner, 60 replicates, pairs, percentile intervals, seed 2" in str(found)
     assert "regularises" not in str(found)
     again = fit.effects(data[["x", "z"]].head(4), vcov=request)
     pd.testing.assert_frame_equal(again.to_frame(), table)

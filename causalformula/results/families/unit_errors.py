@@ -210,7 +210,8 @@ def _resampled(
     refit = partial(_refits, call, units, surfaces, tuple(pairs))
     found = bootstrap(refit, request, groups, call.frame.n)
     draws = found.draws.reshape(len(found.draws), m, max(len(pairs), 1))
-    label = f"bootstrap of the learner, {counted(len(draws), 'replicate')}, {found.scheme}, seed {found.seed}"
+    made = f"{counted(len(draws), 'replicate')}, {found.scheme}, {request.kind} intervals, seed {found.seed}"
+    label = f"bootstrap of the learner, {made}"
     smooth = all(task.learner.name == GLM for task, _ in units.models.values())
     notes = () if smooth else ("resampling a learner that regularises has no theory: its intervals need not cover",)
     return UnitErrors(draws.std(axis=0, ddof=1), np.inf, label, draws, (*found.notes, *notes), request.kind)
