@@ -210,6 +210,11 @@ class Curve(Judged):
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For curves of another kind or of one name; for ``perfect=True`` of other curves than it is of.
         """
         check_level(level)
         if flag("perfect", perfect) and getattr(self._curve, "perfect", None) is None:

@@ -312,6 +312,13 @@ class Effects(Paged):
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For an option of another kind of picture; for a column of more levels than there is room for.
+        DataError
+            Where no row has an effect.
         """
         one_of("kind", kind, KINDS)
         check_level(level)

@@ -223,6 +223,11 @@ class UnitResult(UnitCore):
         Worth
             Gain, gain less cost, that of treating all, and the difference; per head of the population.
 
+        Raises
+        ------
+        OptionError
+            For a share that is none, or of less than one row; for a cost that is no number.
+
         References
         ----------
         Athey and Wager (2021).
