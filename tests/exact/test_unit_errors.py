@@ -212,3 +212,13 @@ def test_a_covariate_far_from_zero_changes_neither_effects_nor_their_errors(data
     assert not away.errors.notes
     new = cf.fit(formula.format("v"), moved, method).effects(newdata=moved.iloc[3:9]).to_frame()
     assert_allclose(new[names], near.to_frame()[names].iloc[3:9], rtol=1e-5)
+
+
+def test_a_dose_far_from_zero_changes_neither_effects_nor_their_errors(data):
+    tables = [data.assign(d=data["x"] + data["k"] + far) for far in (0, 1e8)]
+    fits = [cf.fit("y ~ treat(d) + modify(x) + adjust(z)", table, "s_learner") for table in tables]
+    near, away = (fit.effects().to_frame()[["effect", "std.error"]] for fit in fits)
+    assert near["std.error"].std() > 1e-3
+    assert_allclose(away, near, rtol=1e-5)
+    new = fits[1].effects(tables[1].head(5)).to_frame()
+    assert_allclose(new[["effect", "std.error"]], near.head(5), rtol=1e-5)
