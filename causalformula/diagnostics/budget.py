@@ -8,8 +8,11 @@ import numpy as np
 
 from causalformula.diagnostics.rankings import Ranking
 from causalformula.diagnostics.regressed import Measured, mean_of, numbers, sample_weights
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, counted
 from causalformula.numerics.arrays import Array, Codes
+
+# A share of the weight that is one row's but for rounding is one row.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,7 @@ def policy_value(
     Raises
     ------
     OptionError
-        For a share beyond (0, 1].
+        For a share beyond (0, 1], or of less than one row; for a logical cost.
     DataError
         For missing or infinite numbers, or those of another length.
 
@@ -90,12 +93,17 @@ def policy_value(
     """
     if share is not None and not 0 < share <= 1:
         raise OptionError(f"share={share:g}: which share of the population is treated, above 0 and at most 1")
+    if isinstance(cost, bool):
+        raise OptionError(f"cost={cost}: what treating one costs, a number, or one for each row")
     ranking = Ranking.of(priority, weights, clusters)
     n = ranking.rows
     gains = numbers("the scores", scores, n)
-    costs = np.full(n, float(cost)) if np.ndim(cost) == 0 else numbers("the cost", np.asarray(cost), n)
+    costs = numbers("the cost", np.full(n, cost) if np.ndim(cost) == 0 else np.asarray(cost), n)
     net = gains - costs
     w = sample_weights(weights, n)
+    if share is not None and share * w.sum() < w[w > 0].min() * (1 - ROUNDING):
+        least = 1.001 * w[w > 0].min() / w.sum()  # not less when it is rounded
+        raise OptionError(f"share={share:g} treats less than one of {counted(n, 'row')}; the least is {least:.4g}")
     if share is None:
         d = (np.asarray(priority) > costs).astype(np.float64)
         off = np.zeros(n)

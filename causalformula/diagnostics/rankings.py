@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from causalformula.diagnostics.regressed import numbers, sample_weights
-from causalformula.errors import DataError
+from causalformula.errors import DataError, OptionError
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.ties import ROUNDING
 
@@ -108,6 +108,8 @@ class Ranking:
             Two rankings of the same rows have the same halves under one seed.
         """
         units, count = self.units
+        if reps == 1:
+            raise OptionError("reps=1: one half-sample has no spread; 2 or more, or 0 for no standard errors")
         if reps and count < 4:
             raise DataError(f"half-samples need four rows or clusters at the least, and there are {count}")
         draws = []

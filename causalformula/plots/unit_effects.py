@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
 from causalformula.diagnostics.effect_calibration import EffectGroups
+from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array, HasArray
 from causalformula.plots.draw import (
     COLOURS,
@@ -29,12 +30,18 @@ if TYPE_CHECKING:
 
 # Widest bars, in number; and rows beyond which sorted effects are a line rather than points.
 MOST_BINS, MOST_DRAWN = 60, 150
+# Levels whose boxes and names stand beside each other.
+MOST_BOXES = 30
 
 
 def _around(effect: Array) -> Array:
     """The edges of the one bar of effects that are the same for all."""
     half = 0.02 * max(abs(float(effect[0])), 1.0)
     return effect[0] + np.array([-half, half])
+
+
+def _average(of: str) -> str:
+    return f"average ({of})" if of else "average"
 
 
 def histogram(
@@ -46,6 +53,7 @@ def histogram(
     weights: Array | None = None,
     level: float = 0.95,
     label: str = "Effect",
+    average_of: str = "",
 ) -> Axes:
     """The distribution of unit effects, with the average effect and its interval.
 
@@ -64,6 +72,8 @@ def histogram(
         Of the interval.
     label : str
         Of the axis.
+    average_of : str
+        What the average is of, where it is not of the units that are drawn.
 
     Returns
     -------
@@ -76,13 +86,13 @@ def histogram(
     w = np.ones(len(effect)) if weights is None else weights
     shares, *_ = ax.hist(effect, bins=bins.tolist(), weights=w / w.sum(), color=COLOURS[0], alpha=0.45, label="units")
     top = 1.05 * float(np.max(shares))  # the legend stands above
-    ax.vlines(average, 0, top, color=COLOURS[1], linewidth=1.8, label=f"average {average:.3g}", zorder=3)
+    ax.vlines(average, 0, top, color=COLOURS[1], linewidth=1.8, label=f"{_average(average_of)} {average:.3g}", zorder=3)
     if np.isfinite(limits).all():
         ax.fill_betweenx(
             [0, top], *limits, color=COLOURS[1], alpha=0.2, linewidth=0, label=f"its {100 * level:g}% interval"
         )
     ax.set_xlabel(label)
-    ax.set_ylabel("Share of units")
+    ax.set_ylabel("Share of units" if weights is None else "Share of units, weighted")
     legend(ax, columns=3)
     return plain(ax)
 
@@ -130,7 +140,7 @@ def against_modifier(
     effect : ndarray (n,)
         Predicted effects.
     modifier : array-like (n,)
-        Numbers, or levels of any other kind.
+        Numbers, dates or times, or levels of any other kind.
     ax : matplotlib Axes, optional
     name, label : str
         Of the axes.
@@ -138,9 +148,21 @@ def against_modifier(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    OptionError
+        For more levels than there is room for.
     """
-    ax = new_axes(ax)
     x = np.asarray(modifier)
+    levels = 0 if x.dtype.kind in "iufM" else len(np.unique(x.astype(str)))
+    if levels > MOST_BOXES:
+        raise OptionError(
+            f"{name!r} has {levels} levels, and a picture has room for {MOST_BOXES}; group them, or give numbers"
+        )
+    ax = new_axes(ax)
+    if x.dtype.kind == "M":
+        x, effect = _dated(ax, x[~np.isnat(x)]), effect[~np.isnat(x)]
     if x.dtype.kind in "iuf":
         _points(ax, x.astype(np.float64), effect)
     else:
@@ -148,6 +170,17 @@ def against_modifier(
     ax.set_xlabel(short(name))
     ax.set_ylabel(label)
     return plain(ax)
+
+
+def _dated(ax: Axes, x: Array) -> Array:
+    """Moments as the numbers of an axis of dates, with few and short labels."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    ax.xaxis.update_units(x)
+    ticks = AutoDateLocator(maxticks=8)
+    ax.xaxis.set_major_locator(ticks)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(ticks))
+    return np.asarray(ax.convert_xunits(x), dtype=np.float64)
 
 
 def _points(ax: Axes, x: Array, effect: Array) -> None:
@@ -186,6 +219,7 @@ def sorted_effects(
     average: float | None = None,
     level: float = 0.95,
     label: str = "Effect",
+    average_of: str = "",
 ) -> Axes:
     """Unit effects from the least to the greatest, with their intervals where there are some.
 
@@ -202,6 +236,8 @@ def sorted_effects(
         Of the intervals.
     label : str
         Of the axis.
+    average_of : str
+        What the average is of, where it is not of the units that are drawn.
 
     Returns
     -------
@@ -221,7 +257,7 @@ def sorted_effects(
             ax.vlines(share, low, high, linewidth=1.4, **bars)
     ax.plot(share, effect[order], color=COLOURS[0], linewidth=2, label="units", zorder=3)
     if average is not None:
-        ax.axhline(average, color=COLOURS[1], linewidth=1.8, label=f"average {average:.3g}", zorder=2)
+        ax.axhline(average, color=COLOURS[1], linewidth=1.8, label=f"{_average(average_of)} {average:.3g}", zorder=2)
     ax.set_xlim(0, 1)
     ax.set_xlabel("Share of units with a lower predicted effect")
     ax.set_ylabel(label)

@@ -324,6 +324,14 @@ def test_the_print_says_what_has_no_correlation(varied):
     assert "  s: no correlation: the predicted effects are the same for every row" in lines
 
 
+def test_the_print_says_whose_units_a_truth_is_of(varied):
+    lines = str(cf.compare(F, varied, ["t_learner"], truth="tau", estimand="ATT")).splitlines()
+    mean = varied.tau[varied.a == 1].mean()
+    assert lines[1].endswith(f"Truth: {mean:.7g} (mean of the units with a = 1)")
+    at = next(k for k, line in enumerate(lines) if line.startswith("PEHE, MAE, Correlation"))
+    assert lines[at + 1] == "  of everyone, not only the units with a = 1"
+
+
 def test_a_method_that_fails_has_no_errors_of_units(varied):
     found = cf.compare(F, varied, ["exact", "t_learner"], truth="tau")
     assert found.tidy()[["PEHE", "MAE", "correlation"]].isna().all(axis=1).tolist() == [True, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib
+import matplotlib.dates
 import numpy as np
 import pytest
 from statsmodels.nonparametric.smoothers_lowess import lowess
@@ -10,6 +11,7 @@ from statsmodels.nonparametric.smoothers_lowess import lowess
 from causalformula.diagnostics.effect_calibration import effect_groups
 from causalformula.diagnostics.targeting import TENTHS, difference, score_curve
 from causalformula.diagnostics.uplift import outcome_curve
+from causalformula.errors import OptionError
 from causalformula.plots import targeting, unit_effects
 
 matplotlib.use("Agg")
@@ -213,3 +215,26 @@ def test_errors_of_methods():
     np.testing.assert_array_equal([mae, pehe], [[1, np.nan], [2, np.nan]])
     assert labels(ax) == ["mean absolute error (MAE)", "root mean squared error (PEHE)"]
     assert ax.get_xlabel() == "Error of effects of units" and ax.get_xlim()[0] == 0
+
+
+def test_dates_are_points_on_an_axis_of_dates(study):
+    *_, scores = study
+    days = np.datetime64("2020-01-01") + np.arange(400)
+    days[5] = np.datetime64("NaT")
+    ax = unit_effects.against_modifier(scores, days, name="day")
+    kept = np.arange(400) != 5
+    at, shown = line(ax, "units")
+    np.testing.assert_allclose(at, matplotlib.dates.date2num(days[kept]))
+    np.testing.assert_allclose(shown, scores[kept])
+    ax.figure.canvas.draw()
+    assert any("2020" in text.get_text() or text.get_text() == "2021" for text in ax.get_xticklabels())
+
+
+def test_levels_beyond_what_there_is_room_for(study):
+    *_, scores = study
+    names = np.array([f"l{i % 31}" for i in range(400)])
+    with pytest.raises(OptionError, match="'who' has 31 levels, and a picture has room for 30; group them"):
+        unit_effects.against_modifier(scores, names, name="who")
+    assert not plt.get_fignums()
+    names[names == "l30"] = "l0"
+    assert len(unit_effects.against_modifier(scores, names).get_xticks()) == 30

@@ -246,3 +246,17 @@ def test_numbers_that_are_missing_are_counted():
 def test_curves_that_have_no_difference(study, other):
     with pytest.raises(OptionError, match="differ in"):
         difference(score_curve(*study, reps=10), score_curve(*study, **({"reps": 10} | other)))
+
+
+def test_shares_of_less_than_one_row_and_costs_that_are_none():
+    scores = np.arange(6.0)
+    with pytest.raises(OptionError, match=r"share=0\.16 treats less than one of 6 rows; the least is 0\.1668"):
+        policy_value(scores, scores, share=0.16)
+    assert policy_value(scores, scores, share=1 / 6).gain.estimate == pytest.approx(5 / 6)
+    weights = np.array([0.0, 1, 3, 3, 3, 2])
+    with pytest.raises(OptionError, match=r"the least is 0\.08342"):
+        policy_value(scores, scores, share=0.08, weights=weights)
+    with pytest.raises(OptionError, match="cost=True: what treating one costs"):
+        policy_value(scores, scores, cost=True)
+    with pytest.raises(DataError, match="the cost is missing or infinite in 6 of 6 rows"):
+        policy_value(scores, scores, cost=np.nan)

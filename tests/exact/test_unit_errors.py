@@ -154,7 +154,7 @@ def test_refits_are_labelled(data):
     table = found.to_frame()
     assert_allclose(table["std.error"], draws.std(axis=0, ddof=1), rtol=1e-12)
     assert (table["conf.low"] < draws.mean(axis=0)).all() and (table["conf.high"] > draws.mean(axis=0)).all()
-    assert "Standard errors: bootstrap of the learner, 60 replicates, pairs, seed 2" in str(found)
+    assert "Standard errors: bootstrap of the learner, 60 replicates, pairs, percentile intervals, seed 2" in str(found)
     assert "regularises" not in str(found)
     again = fit.effects(data[["x", "z"]].head(4), vcov=request)
     pd.testing.assert_frame_equal(again.to_frame(), table)
@@ -190,3 +190,35 @@ def test_others_are_refused(data):
         linear.effects(held_out=True).confint()
     with pytest.raises(OptionError, match="held_out=True is of the rows of the fit, without standard errors"):
         linear.effects(held_out=True, vcov="HC3")
+
+
+@pytest.mark.parametrize(
+    ("formula", "method"),
+    [
+        ("y ~ treat(a) + adjust({} + z)", "t_learner"),
+        ("d ~ treat(a) + adjust({} + z)", "t_learner"),
+        ("y ~ treat(a) + modify({}) + adjust(z)", "s_learner"),
+        ("d ~ treat(a) + modify({}) + adjust(z)", "s_learner"),
+        ("y ~ treat(x) + modify({}) + adjust(a)", "s_learner"),
+    ],
+)
+@pytest.mark.parametrize("far", [1e7, -3e8])
+def test_a_covariate_far_from_zero_changes_neither_effects_nor_their_errors(data, formula, method, far):
+    moved = data.assign(u=data["z"] + 2 * data["x"], v=data["z"] + 2 * data["x"] + far)
+    near, away = (cf.fit(formula.format(name), moved, method).effects() for name in ("u", "v"))
+    names = ["effect", "std.error"]
+    assert near.to_frame()["std.error"].std() > 1e-3  # they differ between units
+    assert_allclose(away.to_frame()[names], near.to_frame()[names], rtol=1e-5)
+    assert not away.errors.notes
+    new = cf.fit(formula.format("v"), moved, method).effects(newdata=moved.iloc[3:9]).to_frame()
+    assert_allclose(new[names], near.to_frame()[names].iloc[3:9], rtol=1e-5)
+
+
+def test_a_dose_far_from_zero_changes_neither_effects_nor_their_errors(data):
+    tables = [data.assign(d=data["x"] + data["k"] + far) for far in (0, 1e8)]
+    fits = [cf.fit("y ~ treat(d) + modify(x) + adjust(z)", table, "s_learner") for table in tables]
+    near, away = (fit.effects().to_frame()[["effect", "std.error"]] for fit in fits)
+    assert near["std.error"].std() > 1e-3
+    assert_allclose(away, near, rtol=1e-5)
+    new = fits[1].effects(tables[1].head(5)).to_frame()
+    assert_allclose(new[["effect", "std.error"]], near.head(5), rtol=1e-5)

@@ -180,6 +180,85 @@ def test_options_of_pictures_and_verbs(fit):
     assert refused(lambda: fit.calibration(61), cf.OptionError) == (
         "groups=61: groups of two rows or more of like prediction, a whole number from 1 to 60"
     )
+    assert refused(lambda: fit.value(0.001), cf.OptionError) == (
+        "share=0.001 treats less than one of 120 rows; the least is 0.008342"
+    )
+    assert fit.value(0.008342).share == pytest.approx(0.008342)
+    for cost in (True, np.nan):
+        assert refused(lambda c=cost: fit.value(cost=c), cf.OptionError).startswith(f"cost={cost}: what treating one")
+    assert refused(lambda: fit.rate("autoc"), cf.OptionError).startswith(
+        "unknown target 'autoc'; did you mean 'AUTOC'?"
+    )
+    for observed in (True, False):
+        assert refused(lambda o=observed: fit.qini(observed=o, reps=1), cf.OptionError) == (
+            "reps=1: one half-sample has no spread; 2 or more, or 0 for no standard errors"
+        )
+
+
+def test_what_a_picture_cannot_be_of(data, fit):
+    effects, new = fit.effects(), fit.effects(data.head(20))
+    assert refused(lambda: new.plot("modifier", by="x"), cf.OptionError) == (
+        "plot(kind='modifier') is of rows of the fit, whose columns are kept: effects() without newdata="
+    )
+    assert refused(lambda: effects.plot(truth="tau"), cf.OptionError) == "truth= is of plot(kind='truth')"
+    assert refused(lambda: effects.plot(by="x"), cf.OptionError) == "by= is of plot(kind='modifier')"
+    gone = fit.effects(data.head(3).assign(x=np.nan))
+    for kind in ("histogram", "sorted"):
+        assert refused(lambda k=kind: gone.plot(k), cf.DataError) == "there is no row with an effect to draw"
+
+
+def test_what_is_of_everyone_says_so_where_the_estimand_is_not(data):
+    line = "Population: everyone, not the target of the ATT (a = 1)"
+    for estimand, times in (("ATT", 1), ("ATE", 0)):
+        fit = cf.fit(F, data, "t_learner", estimand=estimand)
+        judged = (fit.rate(reps=5), fit.qini(reps=5), fit.calibration(), fit.losses(), fit.value(0.3))
+        assert [str(each).count(line) for each in judged] == [times] * 5
+    other = cf.fit(F, data, "t_learner", estimand="ATC")
+    assert "Population: everyone, not the target of the ATC (a = 0)" in str(other.losses())
+
+
+def test_pictures_name_what_the_average_is_of(data):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    fits = {estimand: cf.fit(F, data, "t_learner", estimand=estimand) for estimand in ("ATE", "ATT")}
+    for estimand, new, words in (
+        ("ATE", None, "average"),
+        ("ATT", None, "average (ATT)"),
+        ("ATE", data.head(9), "average (the fit)"),
+        ("ATT", data.head(9), "average (the fit, ATT)"),
+    ):
+        for kind in ("histogram", "sorted"):
+            ax = fits[estimand].effects(new).plot(kind)
+            told = [text.get_text() for text in ax.get_legend().get_texts()]
+            assert f"{words} {fits[estimand].estimate:.3g}" in told
+            plt.close("all")
+
+
+def test_the_table_is_weighed_and_says_so(data):
+    w = np.arange(120) % 3
+    fit = cf.fit(F + " + weights(w)", data.assign(w=w), "t_learner")
+    effects = fit.effects()
+    text = str(effects)
+    assert "Sampling weights: w, without 40 rows of weight zero" in text
+    repeated = np.repeat(effects.effect, w)
+    row = next(line.split() for line in text.splitlines() if line.startswith("1 - 0"))[3:]
+    mean, sd, least, *_, middle, _, _, most = map(float, row)
+    assert mean == pytest.approx(repeated.mean(), rel=1e-3)
+    n, centred = 80, effects.effect - repeated.mean()
+    assert sd == pytest.approx(np.sqrt(w @ centred**2 / w.sum() * n / (n - 1)), rel=1e-3)
+    assert middle == pytest.approx(np.sort(repeated)[len(repeated) // 2 - 1], rel=1e-3)
+    assert (least, most) == pytest.approx((repeated.min(), repeated.max()), rel=1e-3)
+    assert "weights" not in str(fit.effects(data.head(30))) and "weights" not in str(
+        cf.fit(F, data, "t_learner").effects()
+    )
+
+
+def test_a_score_counts_the_rows_it_leaves_out(data, fit):
+    new = data.head(20).assign(x=data["x"].head(20).where(np.arange(20) > 2))
+    effects = fit.effects(new)
+    with pytest.warns(cf.CausalFormulaWarning, match="leaves out 3 rows of 20 with missing values, without an effect"):
+        found = effects.score(data["tau"].head(20))
+    assert found["MAE"] == pytest.approx(np.abs(effects.effect - data["tau"].head(20))[3:].mean())
+    assert np.isnan(found["error of the average"])
 
 
 def test_one_effect_for_all_is_said(data):

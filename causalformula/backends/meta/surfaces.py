@@ -15,6 +15,7 @@ from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.rows import as_numbers
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.centring import centred
 
 MODIFY = Part("modify")
 
@@ -33,6 +34,10 @@ class Surfaces:
         Row labels, of new rows.
     dose : ndarray (n,), optional
         Of each row, where the treatment is one.
+    origin : ndarray, optional
+        What modifiers far from zero are counted from where they are crossed, 0 for others.
+    start : ndarray (1,), optional
+        The same of a dose.
     """
 
     outcome: Features
@@ -41,6 +46,8 @@ class Surfaces:
     modify: Features
     index: Any = None
     dose: Array | None = None
+    origin: Array | float = 0.0
+    start: Array | float = 0.0
 
     @classmethod
     def of(cls, frame: ModelFrame) -> Surfaces:
@@ -48,7 +55,8 @@ class Surfaces:
         outcome, modify = features(frame, COVARIATES), features(frame, MODIFY)
         effect = modify if frame.has("modify") else outcome
         dose = frame.the_treatment.values if frame.the_treatment.kind is Kind.CONTINUOUS else None
-        return cls(outcome, features(frame, PROPENSITY), effect, modify, dose=dose)
+        origin, start = _origins(frame)
+        return cls(outcome, features(frame, PROPENSITY), effect, modify, dose=dose, origin=origin, start=start)
 
     @classmethod
     def of_new(cls, frame: ModelFrame, data: Any) -> Surfaces:
@@ -65,7 +73,8 @@ class Surfaces:
         modify, _ = features_of(frame, MODIFY, data)
         treatment, _ = features_of(frame, PROPENSITY, data)
         dose = _dose_of(frame, data)
-        return cls(outcome, treatment, modify if frame.has("modify") else outcome, modify, index, dose)
+        effect = modify if frame.has("modify") else outcome
+        return cls(outcome, treatment, effect, modify, index, dose, *_origins(frame))
 
     @property
     def complete(self) -> Bools:
@@ -100,7 +109,8 @@ class Surfaces:
         category : bool
             Whether that is of levels.
         """
-        base, crossed = self.outcome, [columns * each[:, None] for each in self.modify.design.T]
+        columns = columns - self.start
+        base, crossed = self.outcome, [columns * each[:, None] for each in (self.modify.design - self.origin).T]
         names = tuple(f"treatment {k}" for k in range(columns.shape[1] * (1 + len(crossed))))
         return Features(
             np.hstack([columns, base.design, *crossed]),
@@ -108,6 +118,21 @@ class Surfaces:
             np.column_stack([codes, base.coded]),
             np.concatenate([[category], base.categories]),
         )
+
+
+def _origins(frame: ModelFrame) -> tuple[Array, Array | float]:
+    """Of modifiers, and of a dose: the same for all weights, as learners of resamples predict rows of the fit's."""
+    treatment = frame.the_treatment
+    start = _origin(treatment.values[:, None]) if treatment.kind is Kind.CONTINUOUS else 0.0
+    return _origin(features(frame, MODIFY).design), start
+
+
+def _origin(X: Array) -> Array:
+    """The means of columns far from zero, 0 for others."""
+    plan, found = centred(np.column_stack([np.ones(len(X)), X])).plan, [0.0] * X.shape[1]
+    for j, _, centre in () if plan is None else plan.shifts:
+        found[j - 1] = centre
+    return np.array(found)
 
 
 def _dose_of(frame: ModelFrame, data: Any) -> Array | None:

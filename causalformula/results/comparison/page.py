@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalformula.backends.target import target_arm
 from causalformula.errors import counted
 from causalformula.numerics.arrays import Array
 from causalformula.results.comparison.asked import UNADJUSTED
@@ -17,7 +18,7 @@ from causalformula.results.families.units import UnitResult
 from causalformula.results.text.coefmat import EFFECT_WIDTH, Cells, coefmat_cells, limit_names
 from causalformula.results.text.numbers import format_each
 from causalformula.results.text.summary import Summary
-from causalformula.results.wording import estimand_text, sampling_weights
+from causalformula.results.wording import estimand_text, plain, sampling_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,12 +45,18 @@ def _header(found: ComparisonCore) -> str:
     if sampling_weights(frame):
         facts.append(f"Sampling weights: {sampling_weights(frame)}")
     if found.truth is not None:
-        mean = " (mean of the units)" if found.unit_truth is not None else ""
+        mean = f" (mean of the units{_of_target(found)})" if found.unit_truth is not None else ""
         facts.append(f"Truth: {', '.join(format_each(found.truth, 7))}{mean}")
     measure = first.answer.measure.name
     if measure != "difference":
         facts.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}")
     return "\n".join([*lines, "      ".join(facts), *row_lines(frame)])
+
+
+def _of_target(found: ComparisonCore) -> str:
+    """Whose units the average is of, where these are not all."""
+    frame, arm = found.frame, target_arm(found.frame, found.first.call.options)
+    return "" if arm is None else f" with {plain(frame.the_treatment.name)} = {frame.the_treatment.levels[arm]}"
 
 
 def _cells(found: ComparisonCore, level: float) -> Cells:
@@ -140,6 +147,8 @@ def _unit_errors(found: ComparisonCore) -> list[str]:
     spread = format_each([np.sqrt(share @ (truth - share @ truth) ** 2)], 4)[0]
     count = counted(len(truth), "row")
     lines = [f"PEHE, MAE, Correlation: unit effects of all {count} against true ones, whose s.d. is {spread}"]
+    if _of_target(found):
+        lines.append(f"  of everyone, not only the units{_of_target(found)}")
     single = [name for name, fit in found.fits.items() if not isinstance(fit, UnitResult)]
     if single:
         lines.append(f"  one number for all units, which has no correlation: {', '.join(single)}")

@@ -214,7 +214,7 @@ class Curve(Judged):
         Raises
         ------
         OptionError
-            For curves of another kind, or a perfect order of what has none.
+            For curves of another kind or of one name; for ``perfect=True`` of other curves than it is of.
         """
         check_level(level)
         if flag("perfect", perfect) and getattr(self._curve, "perfect", None) is None:

@@ -14,6 +14,7 @@ from causalformula.backends.meta.learners import held_predictions, sequential_pr
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.units import Predicted, Units
 from causalformula.backends.options import flag, whole
+from causalformula.backends.target import target_arm
 from causalformula.diagnostics.effect_accuracy import same_for_all
 from causalformula.diagnostics.targeting import score_curve
 from causalformula.diagnostics.uplift import OutcomeCurve, outcome_curve
@@ -23,6 +24,7 @@ from causalformula.results.families.judged import Curve, area_of
 from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.unit_effects import Effects, one_for_all
 from causalformula.results.families.unit_errors import Pair
+from causalformula.results.wording import estimand_text
 
 if TYPE_CHECKING:
     pass
@@ -111,7 +113,7 @@ class UnitCore(LearnedResult):
                 *notes,
                 f"no standard errors, as {counted(lacking, 'half-sample')} of {len(found.draws)} lack an arm",
             )
-        about = (f"Priority: {words}", line)
+        about = (f"Priority: {words}", line, *self._everyone)
         return Curve(title, about, labels, numbers, label, notes, found, unit, RANKED.get(words, words))
 
     def _priority(self, priority: Any) -> tuple[Array, str]:
@@ -230,6 +232,14 @@ class UnitCore(LearnedResult):
     def _kind(self) -> str:
         found = self.call.frame.clusters
         return f"CR2 ~ {found[0].name}" if found else "HC2"
+
+    @property
+    def _everyone(self) -> tuple[str, ...]:
+        """A line where the estimand is of other units than those that are judged."""
+        if target_arm(self.call.frame, self.call.options) is None:
+            return ()
+        estimand = estimand_text(self.call, str(self.call.options.estimand), always=True)
+        return (f"Population: everyone, not the target of the {estimand}",)
 
     @property
     def _what(self) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 from causalformula.backends.meta.kinds import S_LEARNER
 from causalformula.backends.meta.units import Predicted
 from causalformula.backends.options import one_of
-from causalformula.backends.target import target_weights
+from causalformula.backends.target import target_arm, target_weights
 from causalformula.diagnostics.effect_accuracy import effect_accuracy, same_for_all
-from causalformula.errors import CapabilityError, OptionError, asks, counted
+from causalformula.diagnostics.statistics import weighted_quantiles
+from causalformula.errors import CapabilityError, DataError, OptionError, asks, counted, warn
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
 from causalformula.results.families.learned import LearnedResult
@@ -22,6 +23,7 @@ from causalformula.results.reading.reading import check_level
 from causalformula.results.reading.unit_truth import as_long, true_numbers, unit_truth
 from causalformula.results.text.coefmat import EFFECT_WIDTH, Cells
 from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.wording import sampling_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +47,18 @@ def learner_words(fit: LearnedResult) -> str:
     return f"{fit.fit.units.kind.name} ({' and '.join(names)})"
 
 
-def _spread(effect: Array) -> list[float]:
-    """Mean, standard deviation and quantiles; NaN where there is nothing to have them."""
-    if not len(effect):
+def _spread(effect: Array, weights: Array | None) -> list[float]:
+    """Mean, standard deviation and quantiles, of the rows that have weight; NaN where there is nothing to have them."""
+    w = np.ones(len(effect)) if weights is None else weights
+    effect, w = effect[w > 0], w[w > 0]
+    n = len(effect)
+    if not n:
         return [np.nan] * (2 + len(QUANTILES))
-    sd = np.nan if len(effect) == 1 else 0.0 if same_for_all(effect) else float(effect.std(ddof=1))
-    return [float(effect.mean()), sd, *map(float, np.quantile(effect, QUANTILES))]
+    mean = float(np.average(effect, weights=w))
+    varied = n > 1 and not same_for_all(effect)
+    sd = float(np.sqrt(np.average((effect - mean) ** 2, weights=w) * n / (n - 1))) if varied else 0.0
+    found = np.quantile(effect, QUANTILES) if weights is None else weighted_quantiles(effect, w, QUANTILES)
+    return [mean, np.nan if n == 1 else sd, *map(float, found)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,6 +114,12 @@ class Effects(Paged):
         if not self.pairs:  # a dose
             return self.predicted.effects
         return np.column_stack([m[:, high] - m[:, low] for high, low in self.pairs])
+
+    @property
+    def _weights(self) -> Array | None:
+        """Sampling weights of the rows that have an effect; new rows have none."""
+        found = None if self.new else self.fit.call.frame.weights
+        return None if found is None else found[self.complete]
 
     def _filled(self, values: Array) -> Array:
         out = np.full((len(self.complete), values.shape[1]), np.nan)
@@ -195,7 +209,9 @@ class Effects(Paged):
         mapping of str to float
             ``PEHE``, ``MAE``, ``bias`` (the mean error), ``correlation`` (NaN where effects are the same for all) and
             ``error of the average``: the estimated average effect minus the true one of its target population (NaN
-            for new rows, whose average is not estimated).
+            for new rows, whose average is not estimated: the fit's is of its own rows). All others are of every row
+            that has an effect, for an ATT or ATC too, and weighted as the fit is; new rows are not. Rows with missing
+            covariates have none: a warning counts them.
 
         Raises
         ------
@@ -203,8 +219,10 @@ class Effects(Paged):
             For a truth of another length.
         """
         true = self._truth(truth)
-        weights = None if self.new else self.fit.call.frame.weights
-        found = effect_accuracy(self._only("score()")[:, 0], true, weights=weights)
+        effect, gone = self._only("score()")[:, 0], int((~self.complete).sum())
+        if gone:
+            warn(f"score() leaves out {counted(gone, 'row')} of {len(self)} with missing values, without an effect")
+        found = effect_accuracy(effect, true, weights=self._weights)
         average = np.nan
         if not self.new and self.fit.answer.measure.name == "difference":
             w = target_weights(self.fit.call.frame, self.fit.call.options)
@@ -240,9 +258,10 @@ class Effects(Paged):
         lines = [
             f"Effects of {frame.the_treatment.name}{outcome} for {rows}",
             f"Method: {learner_words(fit)}; predicted by {'learners of other folds' if self.held else seen}",
+            *self._weighed(),
             "",
         ]
-        values = [_spread(e) for e in self._effects.T]
+        values = [_spread(e, self._weights) for e in self._effects.T]
         heads = ("Mean", "Std. Dev.", "Min", "10%", "25%", "Median", "75%", "90%", "Max")
         cells = tuple(tuple("NA" if np.isnan(value) else f"{value:.4g}" for value in row) for row in values)
         table = Cells(self.contrasts, heads, cells, False, width=EFFECT_WIDTH)
@@ -259,6 +278,14 @@ class Effects(Paged):
         if gone:
             below.append(f"({counted(gone, 'row')} with missing values, without an effect)")
         return Summary((*lines, table, "", *below))
+
+    def _weighed(self) -> tuple[str, ...]:
+        """By what the table is weighed."""
+        if self._weights is None:
+            return ()
+        zero = int((self._weights == 0).sum())
+        without = f", without {counted(zero, 'row')} of weight zero" if zero else ""
+        return (f"Sampling weights: {sampling_weights(self.fit.call.frame)}{without}",)
 
     def __repr__(self) -> str:
         return str(self._page())
@@ -289,7 +316,9 @@ class Effects(Paged):
         Raises
         ------
         OptionError
-            For another kind, or one without what it needs.
+            For an option of another kind of picture; for a column of more levels than there is room for.
+        DataError
+            Where no row has an effect.
         """
         one_of("kind", kind, KINDS)
         check_level(level)
@@ -297,23 +326,50 @@ class Effects(Paged):
             if value is not None and kind != own:
                 raise OptionError(f"{name}= is of plot(kind={own!r})")
         effect, frame = self._only("plot()")[:, 0], self.fit.call.frame
+        if not len(effect):
+            raise DataError("there is no row with an effect to draw")
         label = f"Effect of {frame.the_treatment.name}, {self.contrasts[0]}"
         if kind == "truth":
             if truth is None:
                 raise OptionError("plot(kind='truth') needs truth=: the true effects, or the name of their column")
-            return pictures.against_truth(effect, self._truth(truth), ax)
+            return pictures.against_truth(effect, self._truth(truth), ax, weights=self._weights)
         if kind == "modifier":
-            if by is None or self.new:
+            if self.new:
+                raise OptionError(
+                    "plot(kind='modifier') is of rows of the fit, whose columns are kept: effects() without newdata="
+                )
+            if by is None:
                 raise OptionError("plot(kind='modifier') needs by=, a column of the data of the fit")
             frame.table.named(by)  # an unknown one has its message
-            return pictures.against_modifier(
-                effect, self.fit.call.frame.data_used()[by].to_numpy(), ax, name=by, label=label
-            )
+            column = frame.data_used()[by]
+            if hasattr(column.dtype, "tz"):  # its moments, as numpy has no zones
+                column = column.dt.tz_localize(None)
+            return pictures.against_modifier(effect, column.to_numpy(), ax, name=by, label=label)
         read = self.fit.read(level)
         average = float(read.estimate[0])
         if kind == "histogram":
             limits = (float(read.low[0]), float(read.high[0]))
-            return pictures.histogram(effect, average, limits, ax, level=level, label=label)
+            return pictures.histogram(
+                effect,
+                average,
+                limits,
+                ax,
+                weights=self._weights,
+                level=level,
+                label=label,
+                average_of=self._average_of,
+            )
         found = None if self.errors is None else self.errors.limits(self._effects, level)
         limits2 = None if found is None else (found[0][:, 0], found[1][:, 0])
-        return pictures.sorted_effects(effect, limits2, ax, average=average, level=level, label=label)
+        return pictures.sorted_effects(
+            effect, limits2, ax, average=average, level=level, label=label, average_of=self._average_of
+        )
+
+    @property
+    def _average_of(self) -> str:
+        """What the average is of, where it is not of the rows beside it."""
+        call = self.fit.call
+        parts = ["the fit"] * self.new + [str(call.options.estimand)] * (
+            target_arm(call.frame, call.options) is not None
+        )
+        return ", ".join(parts)

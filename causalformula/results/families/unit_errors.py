@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -114,6 +114,7 @@ def _linear(
     """The delta method through the coefficients of all arms, which are one regression."""
     frame = call.frame
     own = Surfaces.of(frame)
+    own, surfaces = _moved(own, own, frame), _moved(surfaces, own, frame)
     found = _regression(call, units, own)
     V = model_covariance(found, frame, request, call.codes)
     kept = found.kept
@@ -129,6 +130,15 @@ def _linear(
     notes = (f"left out, as others of the same arm imply them: {some(lost)}",) if lost else ()
     df = float(found.hat.df_residual) if found.linear else np.inf
     return UnitErrors(errors, df, V.label, notes=notes)
+
+
+def _moved(surfaces: Surfaces, own: Surfaces, frame: ModelFrame) -> Surfaces:
+    """Covariates counted from their means at the fit, so that none far from zero is taken for the constant.
+
+    A shift of columns beside an intercept changes neither effects nor their standard errors.
+    """
+    centre = np.average(own.outcome.design, axis=0, weights=frame.unit_weights)
+    return replace(surfaces, outcome=replace(surfaces.outcome, design=surfaces.outcome.design - centre))
 
 
 def _gradient(found: FittedRegression, Z: Array, coef: Array) -> Array:
@@ -200,7 +210,8 @@ def _resampled(
     refit = partial(_refits, call, units, surfaces, tuple(pairs))
     found = bootstrap(refit, request, groups, call.frame.n)
     draws = found.draws.reshape(len(found.draws), m, max(len(pairs), 1))
-    label = f"bootstrap of the learner, {counted(len(draws), 'replicate')}, {found.scheme}, seed {found.seed}"
+    made = f"{counted(len(draws), 'replicate')}, {found.scheme}, {request.kind} intervals, seed {found.seed}"
+    label = f"bootstrap of the learner, {made}"
     smooth = all(task.learner.name == GLM for task, _ in units.models.values())
     notes = () if smooth else ("resampling a learner that regularises has no theory: its intervals need not cover",)
     return UnitErrors(draws.std(axis=0, ddof=1), np.inf, label, draws, (*found.notes, *notes), request.kind)

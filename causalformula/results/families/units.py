@@ -87,7 +87,8 @@ class UnitResult(UnitCore):
         Returns
         -------
         DataFrame
-            A row a row of the data, a column a contrast.
+            A row a row of the data, a column a contrast. Over ``repeats=`` they are means, while the fit's estimate
+            is a median: their mean is then near it, and not the same. For an ATT or ATC too they are those of everyone.
         """
         import pandas as pd
 
@@ -226,7 +227,7 @@ class UnitResult(UnitCore):
         Raises
         ------
         OptionError
-            For a share beyond 0 and 1, or a cost that is no number.
+            For a share that is none, or of less than one row; for a cost that is no number.
 
         References
         ----------
@@ -247,7 +248,7 @@ class UnitResult(UnitCore):
             else f"treat where the priority exceeds the cost, {100 * found.share:.3g}% of the population"
         )
         title = f"Worth of treating by priority, per head ({self._what})"
-        lines = (f"Priority: {words}", f"Rule: {rule}", f"Scores: {SCORES}")
+        lines = (f"Priority: {words}", f"Rule: {rule}", f"Scores: {SCORES}", *self._everyone)
         return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
 
     @asks
@@ -288,7 +289,7 @@ class UnitResult(UnitCore):
         few = self._flat(effect)
         if size != groups and not few:
             few = (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
-        lines = (f"Groups by {words}", f"Scores: {SCORES}")
+        lines = (f"Groups by {words}", f"Scores: {SCORES}", *self._everyone)
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
             tuple(labels), numbers, self._kind, few, found, test,
@@ -328,5 +329,5 @@ class UnitResult(UnitCore):
             np.array([part.estimate[0] for part in parts]), np.diag([float(part.matrix[0, 0]) for part in parts]),
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
-        title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}",)
+        title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}", *self._everyone)
         return Judged(title, lines, labels, numbers, self._kind, self._flat(effect, ""))
