@@ -64,8 +64,8 @@ class DoseUnits:
         task, model = self.models["outcome" if self.kind is S_LEARNER else "effect"]
         where = f"{task.learner.name} for the {task.name}"
         if self.kind is R_LEARNER:
-            slope = predicted(model, task, task.learner.matrix(surfaces.effect), where)
-            return Predicted(none, self.step * slope[:, None])
+            effect = predicted(model, task, task.learner.matrix(surfaces.effect), where)  # of a whole step, as v is
+            return Predicted(none, effect[:, None])
         high, low = (
             task.means(predicted(model, task, task.learner.matrix(each), where))
             for each in dose_settings(surfaces, self.contrast)
