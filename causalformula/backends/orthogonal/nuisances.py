@@ -257,7 +257,7 @@ def nuisances(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     IdentificationError
         If the covariates predict the treatment perfectly.
     """
-    return cross_fitted(frame, options) if options.learned else _stacked(frame, options)
+    return cross_fitted(frame, options, glms=True) if options.learned else _stacked(frame, options)
 
 
 def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
@@ -284,8 +284,8 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     )
 
 
-def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
-    """Both nuisance functions by learners over folds.
+def cross_fitted(frame: ModelFrame, options: CrossFitOptions, *, glms: bool = False) -> Nuisances:
+    """Both nuisance functions by learners over folds; ``glms`` as of ``make_folds``.
 
     Raises
     ------
@@ -295,7 +295,7 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
         Where a learner fails, or an arm is too small for the folds.
     """
     refuse_offset(frame)
-    folds = make_folds(frame, options.folds, options.repeats, options.seed)
+    folds = make_folds(frame, options.folds, options.repeats, options.seed, glms=glms)
     return cross_fitted_in(frame, options, folds, arm_tasks(frame, options, features(frame, COVARIATES)))
 
 

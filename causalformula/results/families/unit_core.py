@@ -27,6 +27,7 @@ from causalformula.results.families.unit_errors import Pair
 if TYPE_CHECKING:
     pass
 SCORES = "doubly robust scores of cross-fitted nuisances"
+DOSE_SCORES = "orthogonal scores of cross-fitted nuisances"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +74,11 @@ class UnitCore(LearnedResult):
             self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
             seed=seed,
         )  # fmt: skip
-        return self._curve(found, words, f"Scores: {SCORES}", self._flat(ranked))
+        return self._curve(found, words, self._scores_line, self._flat(ranked))
+
+    @property
+    def _scores_line(self) -> str:
+        return f"Scores: {SCORES if self._pairs else DOSE_SCORES}"
 
     def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
         if not flag("observed", observed):
@@ -81,7 +86,7 @@ class UnitCore(LearnedResult):
         if not self._pairs:
             raise CapabilityError(
                 f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
-                f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
+                f"is a dose; {kind}() is of scores, which a dose has too"
             )
         _refuse_halves(reps, seed)
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
@@ -134,7 +139,8 @@ class UnitCore(LearnedResult):
 
     def _judged(self, effects: Any) -> tuple[Array, str]:
         """Effects that are judged, of the one contrast there is, and what they are in words."""
-        self._pair_of("judging effects")
+        if self._pairs:  # a dose has one effect
+            self._pair_of("judging effects")
         return self._priority(effects)
 
     def _pair_of(self, verb: str) -> tuple[Pair]:
