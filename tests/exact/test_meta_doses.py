@@ -77,5 +77,7 @@ def test_scores_of_a_dose_are_called_what_the_fit_calls_them(one):
 @pytest.mark.parametrize("score", ["r_loss", "dr_loss", "autoc", "qini", "uplift", "effect_calibration"])
 def test_scorers_are_of_levels(data, score):
     found = cf.EffectEstimator(F, "r_learner").fit(data)
-    with pytest.raises(cf.CapabilityError, match="judge treatments with levels, and 'dose' is a dose; its fit has loss"):
+    with pytest.raises(
+        cf.CapabilityError, match="judge treatments with levels, and 'dose' is a dose; its fit has loss"
+    ):
         cf.scores.scorer(score)(found, data)

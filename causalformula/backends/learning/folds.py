@@ -138,9 +138,7 @@ class Folds:
         return f"{sides} folds{of}{times}, seed {self.seed}"
 
 
-def make_folds(
-    frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int, *, glms: bool = False
-) -> Folds:
+def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int, *, glms: bool = False) -> Folds:
     """Folds of nearly equal size; every arm is dealt out evenly, and a cluster stays whole.
 
     Clusters that cross each other are each dealt out to ``size`` folds; a fold is where two meet, ``size^2`` in all,
