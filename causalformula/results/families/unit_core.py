@@ -74,7 +74,7 @@ class UnitCore(LearnedResult):
             self._gamma, ranked, kind, target=target, weights=self._weights, clusters=self._clusters, reps=reps,
             seed=seed,
         )  # fmt: skip
-        return self._curve(found, words, self._scores_line, self._flat(ranked))
+        return self._curve(found, words, self._scores_line, (*self._flat(ranked), *seen_notes(priority)))
 
     @property
     def _scores_line(self) -> str:
@@ -100,7 +100,7 @@ class UnitCore(LearnedResult):
             reps=reps, seed=seed,
         )  # fmt: skip
         line = "Outcomes: as observed, which compares like with like in an experiment only"
-        return self._curve(found, words, line, self._flat(ranked))
+        return self._curve(found, words, line, (*self._flat(ranked), *seen_notes(priority)))
 
     def _curve(self, found: Any, words: str, line: str, notes: tuple[str, ...]) -> Curve:
         labels, numbers = area_of(found)
@@ -224,6 +224,12 @@ class UnitCore(LearnedResult):
             contrast = " - ".join(frame.the_treatment.levels[k] for k in self._pairs[0])
         outcome = "" if frame.outcome is None else f" on {frame.outcome.name}"
         return f"{frame.the_treatment.name}{outcome}, {contrast}"
+
+
+def seen_notes(given: Any) -> tuple[str, ...]:
+    """A note on given effects that are predicted for the rows that they were learned from."""
+    seen = isinstance(given, Effects) and not (given.new or given.held)
+    return ("these effects were learned from the rows that judge them",) if seen else ()
 
 
 def _refuse_halves(reps: int, seed: int) -> None:

@@ -20,7 +20,7 @@ from causalformula.errors import OptionError, asks, counted
 from causalformula.inference.requests import Vcov
 from causalformula.results.families.faces import face_of
 from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, worth_of
-from causalformula.results.families.unit_core import UnitCore
+from causalformula.results.families.unit_core import UnitCore, seen_notes
 from causalformula.results.families.unit_effects import Effects
 from causalformula.results.families.unit_errors import unit_errors
 
@@ -246,7 +246,7 @@ class UnitResult(UnitCore):
         )
         title = f"Worth of treating by priority, per head ({self._what})"
         lines = (f"Priority: {words}", f"Rule: {rule}", self._scores_line)
-        return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
+        return Worth(title, lines, labels, numbers, self._kind, (*flat, *seen_notes(priority)), found.share)
 
     @asks
     def calibration(self, groups: int = 5, *, effects: Any = None) -> EffectCalibration:
@@ -288,7 +288,7 @@ class UnitResult(UnitCore):
         lines = (f"Groups by {words}", self._scores_line)
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
-            tuple(labels), numbers, self._kind, few, found, test,
+            tuple(labels), numbers, self._kind, (*few, *seen_notes(effects)), found, test,
         )  # fmt: skip
 
     @asks
@@ -326,4 +326,4 @@ class UnitResult(UnitCore):
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
         title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}",)
-        return Judged(title, lines, labels, numbers, self._kind, self._flat(effect, ""))
+        return Judged(title, lines, labels, numbers, self._kind, (*self._flat(effect, ""), *seen_notes(effects)))
