@@ -166,3 +166,13 @@ class Options:
     def scale(self) -> Measure:
         """The measure's record."""
         return read_measure(self.measure)
+
+
+def read_bounds(value: Any) -> tuple[float, float] | None:
+    """A pair of probabilities; one number is a bound on either side."""
+    if value is None:
+        return None
+    pair = (value, 1 - value) if is_number(value) else value
+    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair)) and 0 <= pair[0] < pair[1] <= 1:
+        return float(pair[0]), float(pair[1])
+    raise OptionError(f"bounds={shown(value)}: give a pair (low, high) within 0 and 1, or one number for both sides")

@@ -59,6 +59,12 @@ class TargetingCurve:
     size: tuple[int, int]
 
     @property
+    def area_words(self) -> str:
+        """The area by name: AUTOC and QINI are of the curves of these names, whose areas others have above chance."""
+        own = self.kind in ("gain", "uplift") and self.area_name == KINDS[self.kind][2]
+        return "area above random" if own else self.area_name
+
+    @property
     def std_error(self) -> Array:
         """Standard errors of ``value`` (k,); NaN without half-samples."""
         return half_sample_se(self.draws)[: len(self.share)]

@@ -109,4 +109,4 @@ def _room(found: list[TargetingCurve], level: float) -> tuple[float, float]:
 def _said(name: str, curve: TargetingCurve) -> str:
     """A curve's name with its area."""
     error = f" (s.e. {curve.area_se:.2g})" if np.isfinite(curve.area_se) else ""
-    return f"{name}: {curve.area_name} {curve.area:.3g}{error}"
+    return f"{name}: {curve.area_words} {curve.area:.3g}{error}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from causalformula.backends import registry
 from causalformula.backends.learning.table import GLM, read_learner
 from causalformula.backends.options import flag, one_of, shown, whole
-from causalformula.errors import DataError, IdentificationError, OptionError, asks, counted
+from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, asks, counted
 from causalformula.estimators.rows import asked
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.spec import Spec
@@ -121,6 +121,7 @@ class EffectScorer:
 
     def _judge(self, found: EffectEstimator, rows: Any, y: Any) -> UnitResult:
         """The nuisances of the held-out rows, by these learners whatever the estimator's own are."""
+        _refuse_dose(found)
         question = {name: value for name, value in asked(found, rows, y).items() if name in QUESTION}
         if self.formula is not None:
             outcome = found.result_.call.spec.outcome
@@ -145,6 +146,16 @@ STRATIFY = (
     "Every fold needs rows of each arm, as many as the scorer has folds and more: deal them out by arm, "
     "cv=list(StratifiedKFold(5).split(X, X[{name}])), take fewer folds, or cf.scores.scorer(..., folds=2)"
 )
+
+
+def _refuse_dose(found: EffectEstimator) -> None:
+    """A ``CapabilityError`` for effects of a dose."""
+    treatment = found.result_.call.frame.the_treatment
+    if not treatment.levels:
+        raise CapabilityError(
+            f"scores of held-out effects judge treatments with levels, and {treatment.name!r} is a dose; its fit has "
+            "losses(), calibration(), rate() and qini()"
+        )
 
 
 def _refuse_other_arms(found: EffectEstimator, table: Table) -> None:

@@ -75,7 +75,7 @@ def test_a_curve_with_its_band_and_chance(study, kind, height):
         assert np.isclose(heights, limit).any()
     assert ax.get_xlabel() == "Share treated, the highest priority first"
     assert ax.get_ylabel() == f"{height} (visits)"
-    name = "AUTOC" if kind in ("toc", "uplift") else "QINI"
+    name = {"toc": "AUTOC", "qini": "QINI"}.get(kind, "area above random")
     assert labels(ax) == [f"t_learner: {name} {curve.area:.3g} (s.e. {curve.area_se:.2g})", "at random"]
     assert above(ax, high.max())
 

@@ -405,3 +405,16 @@ def test_verbs_of_what_was_learned(data):
         with pytest.raises(cf.OptionError, match="repeat=2: which repetition of the cross-fitting, a whole number"):
             read(2)
     assert not {"predictions", "learners", "folds"} & set(dir(fit)) and "predictions" in dir(learned)
+
+
+@pytest.mark.parametrize(("method", "spared"), [("aipw", True), ("tmle", True), ("dml", False), ("t_learner", False)])
+def test_two_glms_are_the_remedy_where_they_need_no_folds(data, method, spared):
+    learned = OUTCOME if spared else {}
+    for treated, own in ((3, "; use folds=3 or less"), (2, "; use folds=2"), (1, "; cross-fitting needs two or more")):
+        few = data.assign(a=(np.arange(80) < treated).astype(int))
+        text = message(few, method=method, kind=cf.DataError, **learned)
+        other = "; use two glms, which need no folds" if treated == 1 else f"{own}, or two glms, which need no folds"
+        assert text.endswith(f"fewer than the 5 folds{other if spared else own}")
+    lone = data.assign(a=(data["g"] == 2).astype(int))
+    text = message(lone, F + " + cluster(g)", method=method, kind=cf.DataError, folds=2, **learned)
+    assert text.endswith("fewer folds, or two glms, which need no folds" if spared else "another seed=, or fewer folds")

@@ -306,3 +306,43 @@ def test_learners_are_named_in_the_print(data):
     assert "Method: X-learner (LinearRegression and glm and ridge); predicted by learners of all rows" in str(
         fit.effects()
     )
+
+
+# -- what predictions rest on, and cannot be -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["toc", "rate", "gain", "qini", "uplift", "value", "calibration", "losses"])
+def test_effects_that_were_learned_from_the_rows_that_judge_them(data, fit, verb):
+    name = "effects" if verb in ("calibration", "losses") else "priority"
+    note = "these effects were learned from the rows that judge them"
+
+    def judged(effects):
+        return getattr(fit, verb)(
+            **{name: effects, **({} if verb in ("value", "calibration", "losses") else {"reps": 0})}
+        )
+
+    assert note in judged(fit.effects()).notes and f"Note: {note}" in str(judged(fit.effects()))
+    assert note in judged(cf.fit(F, data, "s_learner").effects()).notes
+    for other in (None, fit.effects(held_out=True), fit.effects(data), "tau", data["tau"]):
+        assert note not in judged(other).notes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", ["binomial", "gaussian"])
+def test_predictions_that_are_no_probabilities_are_counted(data, method, family):
+    steep = data.assign(d=((data["x"] > 0) ^ (data["a"] == 1)).astype(int))
+    effects = cf.fit("d ~ treat(a) + adjust(x)", steep, method, family=family).effects()
+    means, tau = effects.to_frame()[["a = 0", "a = 1"]].to_numpy(), effects.effect
+    outside, beyond = int(((means < 0) | (means > 1)).sum()), int((np.abs(tau) > 1).sum())
+    found = re.search(
+        r"Note: (?:(\d+) predictions? of 240 under a level outside \[0, 1\])?(?: and )?"
+        r"(?:(\d+) effects? of 120 outside \[-1, 1\])?, which no probability has",
+        str(effects),
+    )
+    counts = [0, 0] if found is None else [int(each or 0) for each in found.groups()]
+    assert counts == [outside, beyond]
+    if method in ("x_learner", "r_learner", "dr_learner"):
+        assert outside
+    elif family == "binomial":
+        assert found is None
+    assert "no probability" not in str(cf.fit(F, data, method).effects())

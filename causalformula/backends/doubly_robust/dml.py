@@ -17,6 +17,7 @@ from causalformula.backends.doubly_robust.selection import double_selection, par
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
 from causalformula.backends.learning.notes import learning_notes
+from causalformula.backends.orthogonal.learned_family import family_notes
 from causalformula.backends.orthogonal.nuisances import GLM, resampled
 from causalformula.backends.registry import MODELLED, Record, methods
 from causalformula.backends.target import target_arm
@@ -182,6 +183,7 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
     labels = _labels(frame, options, found.scores)
     whole = "" if found.means is None else found.means.no_groups
     outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, whole)
+    unused = family_notes(frame, options.outcome_family, options.outcome_learner)
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(
         answer=outcomes.answer(Query()),
@@ -189,7 +191,7 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
         design=found.design or DesignWeights(np.ones(frame.n)),
         method=f"double machine learning, {model.words}{score} ({found.names}, cross-fitted in {found.folds.words})",
         outcomes=outcomes,
-        notes=tuple(dict.fromkeys((*found.notes, *learning_notes(found.learned.values(), found.folds)))),
+        notes=tuple(dict.fromkeys((*found.notes, *learning_notes(found.learned.values(), found.folds), *unused))),
         learned=found.learned,
         folds=found.folds,
     )

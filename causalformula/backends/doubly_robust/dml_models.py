@@ -17,6 +17,7 @@ from causalformula.backends.learning.crossfit import Target as Learning
 from causalformula.backends.learning.folds import Folds, make_folds
 from causalformula.backends.learning.objects import classifies
 from causalformula.backends.learning.table import Features, Learner, features, refuse_kind
+from causalformula.backends.orthogonal.learned_family import family_outcome
 from causalformula.backends.orthogonal.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
 from causalformula.errors import DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
@@ -102,9 +103,7 @@ def zero_one(y: Array) -> bool:
 
 def outcome_of(frame: ModelFrame, options: DML) -> tuple[Array, bool]:
     """The outcome (n,), and whether it has a probability."""
-    family = options.outcome_family
-    y = frame.outcome_for(family)
-    return y, family.name in ("binomial", "quasibinomial") and zero_one(y)
+    return family_outcome(frame, options.outcome_family)
 
 
 def received(frame: ModelFrame) -> Array:

@@ -14,6 +14,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Bools, Codes
 
 MOST_FOLDS = 1000
+GLMS = "two glms, which need no folds"
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +138,17 @@ class Folds:
         return f"{sides} folds{of}{times}, seed {self.seed}"
 
 
-def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int) -> Folds:
+def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: int, *, glms: bool = False) -> Folds:
     """Folds of nearly equal size; every arm is dealt out evenly, and a cluster stays whole.
 
     Clusters that cross each other are each dealt out to ``size`` folds; a fold is where two meet, ``size^2`` in all,
     and no row is learned from that shares a cluster of either kind with it (Chiang, Kato, Ma and Sasaki 2022). Rows of
     weight zero are dealt out too, and train nothing.
+
+    Parameters
+    ----------
+    glms : bool
+        Whether the method does without folds where both its models are glms, which a refusal then says.
 
     Raises
     ------
@@ -153,14 +159,14 @@ def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: in
     if isinstance(size, GivenFolds):
         return _given(frame, size, repeats, seed)
     if len(frame.clusters) > 1:
-        return _crossed(frame, size, repeats, seed)
+        return _crossed(frame, size, repeats, seed, glms)
     used = frame.unit_weights > 0
     arms, names = _arms(frame)
     units = frame.clusters[0] if frame.clusters else frame.unit
     if units is None:
-        _refuse_short(arms[used], names, size)
+        _refuse_short(arms[used], names, size, glms)
     else:
-        _refuse_few(units, used, size)
+        _refuse_few(units, used, size, glms)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(repeats)]
     dealt = np.where(used, arms, len(names) + arms)  # rows of no weight are dealt out apart, after the others
     found = [
@@ -169,7 +175,7 @@ def make_folds(frame: ModelFrame, size: int | GivenFolds, repeats: int, seed: in
     ]
     folds = Folds(np.column_stack(found), size, seed)
     if units is not None:
-        _refuse_lone(folds, np.where(used, arms, -1), names, units.name)
+        _refuse_lone(folds, np.where(used, arms, -1), names, units.name, glms)
     return folds
 
 
@@ -181,29 +187,34 @@ def _arms(frame: ModelFrame) -> tuple[Codes, tuple[str, ...]]:
     return treatment.codes, tuple(f"{treatment.name} = {level}" for level in treatment.levels)
 
 
-def _refuse_few(units: Grouping, used: Bools, size: int) -> None:
+def _refuse_few(units: Grouping, used: Bools, size: int, glms: bool) -> None:
     clusters = len(np.unique(units.codes[used]))
     if clusters < size:
-        remedy = f"use folds={clusters} or less" if clusters > 1 else "use two glms, which need no folds"
+        alone = f"use {GLMS}" if glms else "cross-fitting needs two or more"
+        remedy = _fewer(clusters) if clusters > 1 else alone
         raise DataError(
             f"{counted(clusters, 'cluster')} of {units.name} cannot be dealt out to {size} folds, which never split "
             f"one; {remedy}"
         )
 
 
-def _refuse_short(arms: Codes, names: tuple[str, ...], size: int) -> None:
+def _fewer(most: int) -> str:
+    return f"use folds={most}" + (" or less" if most > 2 else "")
+
+
+def _refuse_short(arms: Codes, names: tuple[str, ...], size: int, glms: bool) -> None:
     counts = np.bincount(arms, minlength=len(names))
     least = int(counts.argmin())
     if counts[least] < size:
         what = f"the smallest arm, {names[least]}, has {counted(int(counts[least]), 'row')}" if names[least] else ""
         what = what or f"there are {counted(len(arms), 'row')}"
-        raise DataError(
-            f"{what}, fewer than the {size} folds; use folds={max(2, int(counts[least]))} or less, or two glms, which "
-            "need no folds"
-        )
+        remedies = [_fewer(int(counts[least]))] if counts[least] > 1 else []
+        remedies += [GLMS if remedies else f"use {GLMS}"] if glms else []
+        remedy = ", or ".join(remedies) or "cross-fitting needs two or more"
+        raise DataError(f"{what}, fewer than the {size} folds; {remedy}")
 
 
-def _refuse_lone(folds: Folds, arms: Codes, names: tuple[str, ...], units: str) -> None:
+def _refuse_lone(folds: Folds, arms: Codes, names: tuple[str, ...], units: str, glms: bool) -> None:
     """A ``DataError`` for an arm all of whose rows are in one fold, so that nothing is left to learn it from."""
     for r in range(folds.repeats):
         for k in range(folds.size):
@@ -214,23 +225,23 @@ def _refuse_lone(folds: Folds, arms: Codes, names: tuple[str, ...], units: str) 
                 raise DataError(
                     f"fold {k + 1} of {folds.size} {has} all rows of {arm}, so that outside it nothing is left to "
                     f"learn that arm from: folds never split a cluster of {units}, and too few have this arm. Use "
-                    "another seed=, fewer folds, or two glms, which need no folds"
+                    f"another seed=, {f'fewer folds, or {GLMS}' if glms else 'or fewer folds'}"
                 )
 
 
-def _crossed(frame: ModelFrame, size: int, repeats: int, seed: int) -> Folds:
+def _crossed(frame: ModelFrame, size: int, repeats: int, seed: int, glms: bool) -> Folds:
     """Folds of clusters in several ways: where a fold of each way meets the others."""
     used = frame.unit_weights > 0
     arms, names = _arms(frame)
     codes = np.zeros((frame.n, repeats), dtype=np.intp)
     for way, units in enumerate(frame.clusters):
-        _refuse_few(units, used, size)
+        _refuse_few(units, used, size, glms)
         children = np.random.SeedSequence([seed, way]).spawn(repeats)
         for r, child in enumerate(children):
             codes[:, r] = codes[:, r] * size + whole_clusters(units.codes, arms, size, np.random.default_rng(child))
     ways = tuple(units.codes for units in frame.clusters)
     folds = Folds(codes, size ** len(ways), seed, ways)
-    _refuse_lone(folds, np.where(used, arms, -1), names, " or ".join(units.name for units in frame.clusters))
+    _refuse_lone(folds, np.where(used, arms, -1), names, " or ".join(units.name for units in frame.clusters), glms)
     return folds
 
 

@@ -19,6 +19,7 @@ from causalformula.backends.meta.kinds import NO_RESIDUAL, R_LEARNER, S_LEARNER,
 from causalformula.backends.meta.options import EffectOptions, MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import WORDS, Predicted, fitted_to_all
+from causalformula.backends.orthogonal.learned_family import family_notes
 from causalformula.backends.orthogonal.nuisances import learned_outcome
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
 from causalformula.backends.outcomes import PotentialMeans, averaged
@@ -64,8 +65,8 @@ class DoseUnits:
         task, model = self.models["outcome" if self.kind is S_LEARNER else "effect"]
         where = f"{task.learner.name} for the {task.name}"
         if self.kind is R_LEARNER:
-            slope = predicted(model, task, task.learner.matrix(surfaces.effect), where)
-            return Predicted(none, self.step * slope[:, None])
+            effect = predicted(model, task, task.learner.matrix(surfaces.effect), where)  # of a whole step, as v is
+            return Predicted(none, effect[:, None])
         high, low = (
             task.means(predicted(model, task, task.learner.matrix(each), where))
             for each in dose_settings(surfaces, self.contrast)
@@ -134,6 +135,7 @@ def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     units = DoseUnits(kind, models, folds, values, y, scores.mean(axis=1)[:, None], item, step, held)
     outcomes = RepeatedOutcomes.of([_potential(frame, options, item, scores[:, r]) for r in range(folds.repeats)])
     learned = {each.task.name: each for each in (*first.values(), variance)}
+    unused = family_notes(frame, options.outcome_family, options.outcome_learner)
     names = " and ".join(dict.fromkeys(each.task.learner.name for each in first.values()))
     return Fit(
         answer=outcomes.answer(Query()),
@@ -141,7 +143,7 @@ def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
         design=unit_design(frame.n),
         method=f"{kind.name} ({names}, cross-fitted in {folds.words}), average by orthogonal scores",
         outcomes=outcomes,
-        notes=(*learning_notes(learned.values(), folds), *_told_of(few)),
+        notes=(*learning_notes(learned.values(), folds), *_told_of(few), *unused),
         learned=learned,
         folds=folds,
         units=units,

@@ -51,6 +51,7 @@ from causalformula.backends.meta.units import (
 )
 from causalformula.backends.orthogonal.augmented import learned_means
 from causalformula.backends.orthogonal.fitted import doubly_robust_fit
+from causalformula.backends.orthogonal.learned_family import family_notes
 from causalformula.backends.orthogonal.nuisances import (
     CrossFitOptions,
     CrossFitted,
@@ -86,6 +87,7 @@ def meta_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     learned = {each.task.name: each for each in first.learned.values()}
     P = first.learned["treatment"].predictions
     found = of_learned(frame, options, np.moveaxis(held.means, 1, 2), P, learned, folds)
+    found = replace(found, notes=(*found.notes, *family_notes(frame, options.outcome_family, options.outcome_learner)))
     parts = [part for part in found.each if isinstance(part, CrossFitted)]
     outcomes = RepeatedOutcomes.of([_potential(frame, options, part) for part in parts])
     scores = np.mean([robust_scores(seen, part.m, part.P) for part in parts], axis=0)

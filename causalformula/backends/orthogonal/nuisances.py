@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +25,8 @@ from causalformula.backends.learning.table import (
     refuse_kind,
     refuse_unweighted,
 )
-from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
+from causalformula.backends.options import Options, flag, one_of, read_bounds, whole
+from causalformula.backends.orthogonal.learned_family import family_notes, family_outcome
 from causalformula.backends.outcome_model import fit_outcome, model_word
 from causalformula.backends.propensity import (
     Propensity,
@@ -171,16 +172,6 @@ def resampled(options: CrossFitOptions) -> None:
         refuse_unweighted(read_learner(getattr(options, name, GLM), name), kind)
 
 
-def read_bounds(value: Any) -> tuple[float, float] | None:
-    """A pair of probabilities; one number is a bound on either side."""
-    if value is None:
-        return None
-    pair = (value, 1 - value) if is_number(value) else value
-    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair)) and 0 <= pair[0] < pair[1] <= 1:
-        return float(pair[0]), float(pair[1])
-    raise OptionError(f"bounds={shown(value)}: give a pair (low, high) within 0 and 1, or one number for both sides")
-
-
 @dataclass(frozen=True, eq=False)
 class Stacked:
     """GLM nuisances on all rows, whose estimation enters every standard error.
@@ -257,7 +248,10 @@ def nuisances(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     IdentificationError
         If the covariates predict the treatment perfectly.
     """
-    return cross_fitted(frame, options) if options.learned else _stacked(frame, options)
+    if not options.learned:
+        return _stacked(frame, options)
+    found = cross_fitted(frame, options, glms=True)
+    return replace(found, notes=(*found.notes, *family_notes(frame, options.outcome_family, options.outcome_learner)))
 
 
 def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
@@ -284,8 +278,8 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     )
 
 
-def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
-    """Both nuisance functions by learners over folds.
+def cross_fitted(frame: ModelFrame, options: CrossFitOptions, *, glms: bool = False) -> Nuisances:
+    """Both nuisance functions by learners over folds; ``glms`` as of ``make_folds``.
 
     Raises
     ------
@@ -295,7 +289,7 @@ def cross_fitted(frame: ModelFrame, options: CrossFitOptions) -> Nuisances:
         Where a learner fails, or an arm is too small for the folds.
     """
     refuse_offset(frame)
-    folds = make_folds(frame, options.folds, options.repeats, options.seed)
+    folds = make_folds(frame, options.folds, options.repeats, options.seed, glms=glms)
     return cross_fitted_in(frame, options, folds, arm_tasks(frame, options, features(frame, COVARIATES)))
 
 
@@ -323,9 +317,7 @@ def learned_outcome(frame: ModelFrame, options: CrossFitOptions) -> tuple[Array,
 
 def outcome_target(frame: ModelFrame, options: CrossFitOptions) -> tuple[Array, Target]:
     """The outcome (n,), and whether it has probabilities to learn or numbers."""
-    family = options.outcome_family
-    y = frame.outcome_for(family)
-    binary = family.name in ("binomial", "quasibinomial") and bool(np.isin(y, (0, 1)).all())
+    y, binary = family_outcome(frame, options.outcome_family)
     return y, "classification" if binary else "regression"
 
 

@@ -141,7 +141,8 @@ def cells_of(found: Measured, labels: Sequence[str], level: float, p_value: Arra
 class Curve(Judged):
     """A curve over the share that is treated, those of the highest priority first, and its area.
 
-    ``estimate`` and ``std_error`` are those of the area: of a TOC curve the RATE (``AUTOC`` or ``QINI``).
+    ``estimate`` and ``std_error`` are those of the area: of a TOC curve the RATE (``AUTOC`` or ``QINI``), of
+    an uplift or gain curve that between it and treating at random.
 
     Attributes
     ----------
@@ -238,7 +239,7 @@ class Curve(Judged):
 
 def area_of(curve: TargetingCurve) -> tuple[tuple[str, ...], Measured]:
     """The area, and of observed outcomes of 0 and 1 its share of the largest one, as numbers."""
-    values, errors, labels = [curve.area], [curve.area_se], [curve.area_name]
+    values, errors, labels = [curve.area], [curve.area_se], [curve.area_words]
     if isinstance(curve, OutcomeCurve) and np.isfinite(curve.coefficient):
         values.append(curve.coefficient)
         errors.append(curve.coefficient_se)

@@ -29,6 +29,7 @@ from causalformula.results.wording import estimand_text
 if TYPE_CHECKING:
     pass
 SCORES = "doubly robust scores of cross-fitted nuisances"
+DOSE_SCORES = "orthogonal scores of cross-fitted nuisances"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +76,11 @@ class UnitCore(LearnedResult):
             self._gamma, ranked, kind, target=target, weights=weights, clusters=self._clusters, reps=reps,
             seed=seed,
         )  # fmt: skip
-        return self._curve(found, words, f"Scores: {SCORES}", self._flat(ranked))
+        return self._curve(found, words, self._scores_line, (*self._flat(ranked), *seen_notes(priority)))
+
+    @property
+    def _scores_line(self) -> str:
+        return f"Scores: {SCORES if self._pairs else DOSE_SCORES}"
 
     def _either(self, kind: str, priority: Any, observed: bool, reps: int, seed: int) -> Curve:
         if not flag("observed", observed):
@@ -83,7 +88,7 @@ class UnitCore(LearnedResult):
         if not self._pairs:
             raise CapabilityError(
                 f"{kind}(observed=True) compares the outcomes of two arms, and {self.call.frame.the_treatment.name!r} "
-                f"is a dose; {kind}() is of doubly robust scores, which a dose has too"
+                f"is a dose; {kind}() is of scores, which a dose has too"
             )
         _refuse_halves(reps, seed)
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
@@ -97,7 +102,7 @@ class UnitCore(LearnedResult):
             reps=reps, seed=seed,
         )  # fmt: skip
         line = "Outcomes: as observed, which compares like with like in an experiment only"
-        return self._curve(found, words, line, self._flat(ranked))
+        return self._curve(found, words, line, (*self._flat(ranked), *seen_notes(priority)))
 
     def _curve(self, found: Any, words: str, line: str, notes: tuple[str, ...]) -> Curve:
         labels, numbers = area_of(found)
@@ -249,6 +254,12 @@ class UnitCore(LearnedResult):
             contrast = " - ".join(frame.the_treatment.levels[k] for k in self._pairs[0])
         outcome = "" if frame.outcome is None else f" on {frame.outcome.name}"
         return f"{frame.the_treatment.name}{outcome}, {contrast}"
+
+
+def seen_notes(given: Any) -> tuple[str, ...]:
+    """A note on given effects that are predicted for the rows that they were learned from."""
+    seen = isinstance(given, Effects) and not (given.new or given.held)
+    return ("these effects were learned from the rows that judge them",) if seen else ()
 
 
 def _refuse_halves(reps: int, seed: int) -> None:

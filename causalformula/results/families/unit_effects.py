@@ -18,6 +18,7 @@ from causalformula.errors import CapabilityError, DataError, OptionError, asks, 
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.plots import unit_effects as pictures
 from causalformula.results.families.learned import LearnedResult
+from causalformula.results.families.probabilities import beyond_notes
 from causalformula.results.families.unit_errors import Pair, UnitErrors
 from causalformula.results.reading.reading import check_level
 from causalformula.results.reading.unit_truth import as_long, true_numbers, unit_truth
@@ -268,6 +269,7 @@ class Effects(Paged):
         below = []
         if len(self._effects) > 1 and all(same_for_all(e) for e in self._effects.T):
             below.append(f"Note: {one_for_all(fit)}")
+        below += [f"Note: {note}" for note in beyond_notes(fit, self.predicted.means, self._effects)]
         if self.held:
             below.append("Standard errors: none of rows held out")
         elif self.errors is None:

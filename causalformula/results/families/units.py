@@ -20,7 +20,7 @@ from causalformula.errors import OptionError, asks, counted
 from causalformula.inference.requests import Vcov
 from causalformula.results.families.faces import face_of
 from causalformula.results.families.judged import Curve, EffectCalibration, Judged, Worth, worth_of
-from causalformula.results.families.unit_core import SCORES, UnitCore
+from causalformula.results.families.unit_core import UnitCore, seen_notes
 from causalformula.results.families.unit_effects import Effects
 from causalformula.results.families.unit_errors import unit_errors
 
@@ -193,12 +193,14 @@ class UnitResult(UnitCore):
 
     @asks
     def uplift(self, priority: Any = None, *, observed: bool = False, reps: int = REPS, seed: int = 0) -> Curve:
-        """Uplift curve: the effect among the top share by priority.
+        """Uplift curve: the effect among the top share by priority; of observed outcomes, that times the share.
 
         Parameters
         ----------
         priority, observed, reps, seed
-            As in ``qini``; the curve of observed outcomes is per head of the population.
+            As in ``qini``. The two curves differ: by default the effect among the top share, which ends in the average
+            effect as does that of treating at random; with ``observed=True`` scikit-uplift's, that effect times the
+            share, a gain per head of the population.
 
         Returns
         -------
@@ -248,8 +250,8 @@ class UnitResult(UnitCore):
             else f"treat where the priority exceeds the cost, {100 * found.share:.3g}% of the population"
         )
         title = f"Worth of treating by priority, per head ({self._what})"
-        lines = (f"Priority: {words}", f"Rule: {rule}", f"Scores: {SCORES}", *self._everyone)
-        return Worth(title, lines, labels, numbers, self._kind, flat, found.share)
+        lines = (f"Priority: {words}", f"Rule: {rule}", self._scores_line, *self._everyone)
+        return Worth(title, lines, labels, numbers, self._kind, (*flat, *seen_notes(priority)), found.share)
 
     @asks
     def calibration(self, groups: int = 5, *, effects: Any = None) -> EffectCalibration:
@@ -289,10 +291,10 @@ class UnitResult(UnitCore):
         few = self._flat(effect)
         if size != groups and not few:
             few = (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
-        lines = (f"Groups by {words}", f"Scores: {SCORES}", *self._everyone)
+        lines = (f"Groups by {words}", self._scores_line, *self._everyone)
         return EffectCalibration(
             f"Average effects in groups of like predicted effect ({self._what})", lines,
-            tuple(labels), numbers, self._kind, few, found, test,
+            tuple(labels), numbers, self._kind, (*few, *seen_notes(effects)), found, test,
         )  # fmt: skip
 
     @asks
@@ -330,4 +332,4 @@ class UnitResult(UnitCore):
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
         title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}", *self._everyone)
-        return Judged(title, lines, labels, numbers, self._kind, self._flat(effect, ""))
+        return Judged(title, lines, labels, numbers, self._kind, (*self._flat(effect, ""), *seen_notes(effects)))
