@@ -137,6 +137,6 @@ BOOSTED = {"outcome_model": GradientBoostingRegressor(n_estimators=40, max_depth
 R_AND_S = [("r_learner", {**BOOSTED, "effect_model": LinearRegression()}), ("s_learner", BOOSTED)]
 
 
-@pytest.mark.parametrize(("reps", "n"), [(4, 400), pytest.param(30, 1000, marks=AT_LENGTH)])
+@pytest.mark.parametrize(("reps", "n"), [(8, 400), pytest.param(30, 1000, marks=AT_LENGTH)])
 def test_an_r_learner_beats_an_s_learner_under_strong_confounding(reps, n):
     assert ahead(pehe(confounded, CONFOUNDED, n, reps, R_AND_S))

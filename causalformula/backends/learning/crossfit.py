@@ -215,7 +215,7 @@ def cross_fit(
     OptionError
         For a learner that weights do not reach.
     """
-    for task in () if weights is None or _even(weights[weights > 0]) else tasks:
+    for task in () if weights is None or _chooses(weights) else tasks:
         refuse_unweighted(task.learner, task.kind)
     there = [(r, k) for r in range(folds.repeats) for k in range(folds.size) if folds.inside(r, k).any()]
     jobs = [_Job(t, r, k) for r, k in there for t in range(len(tasks))]
@@ -275,7 +275,7 @@ def _piece(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: boo
     rows = np.flatnonzero(train)
     if not len(rows):
         raise DataError(f"{where}: no row to learn from outside the fold; use fewer folds")
-    w = None if w is None or _even(w[rows]) else w
+    w = None if w is None or _chooses(w) else w
     model = _trained(task, rows, task.target(job.repeat, job.fold)[rows], w, seed, where)
     read = task.learner.matrix
     values = predicted(model, task, read(task.features).take(inside, axis=0), where)
@@ -286,9 +286,9 @@ def _piece(tasks: Sequence[Task], folds: Folds, weights: Array | None, keep: boo
     return Piece(values, columns, wide, said_of(model), model if keep else None, left_out)
 
 
-def _even(weights: Array) -> bool:
-    """Whether all rows count the same, so that a learner needs no weights."""
-    return not len(weights) or bool((weights == weights[0]).all())
+def _chooses(weights: Array) -> bool:
+    """Whether weights of 0 and 1 only choose rows, so that a learner needs none."""
+    return bool(((weights == 0.0) | (weights == 1.0)).all() and (weights == 0.0).any())
 
 
 def _trained(task: Task, rows: Codes, target: Array, weights: Array | None, seed: int, where: str) -> Any:
