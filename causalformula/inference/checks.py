@@ -58,9 +58,13 @@ def column_names(by: object) -> tuple[str, ...]:
     raise OptionError(f"clusters are named, as in Cluster({example!r}) or '~{example}', not given as {shown(by)}")
 
 
+# More processes than any machine has.
+MOST_JOBS = 10_000
+
+
 def check_jobs(n_jobs: object) -> None:
     """Refuse a number of processes that is no whole number."""
-    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
+    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0 or abs(int(n_jobs)) > MOST_JOBS):  # type: ignore[call-overload]
         raise OptionError(f"n_jobs is a number of processes, such as 2, or -1 for all, not {shown(n_jobs)}")
 
 

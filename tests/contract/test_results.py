@@ -315,7 +315,21 @@ def test_derived_results_say_what_they_cannot_do(data):
             ask()
 
 
-@pytest.mark.parametrize("question", questions("bootstrap"))
+REFITTED = {"dml", "energy", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"}
+
+
+def _first_of_each_that_refits_slowly():
+    """Every question of methods with replicates in a batch; of the others the first, and the rest at length."""
+    seen = set()
+    for found in questions("bootstrap"):
+        (question,) = found.values
+        name = "" if question is None else question.record.name
+        marks = [pytest.mark.slow] if name in seen & REFITTED else list(found.marks)
+        seen.add(name)
+        yield pytest.param(question, id=found.id, marks=marks)
+
+
+@pytest.mark.parametrize("question", _first_of_each_that_refits_slowly())
 def test_bootstrap_reads_like_any_other(question):
     data = simulate(42, n=240)  # resamples of fewer rows may have no balancing weights
     fit = question.fit(data, vcov=cf.Bootstrap(reps=60, seed=5))

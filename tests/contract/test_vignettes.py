@@ -31,11 +31,17 @@ matplotlib.use("Agg")
 VIGNETTES = [path for path in documents() if path.parent.name == "vignettes"]
 
 
+# Those that take half a minute each have a step of their own.
+LONG = ("04-doubly-robust", "05-individual-effects", "06-who-to-treat")
+PAGES = [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in VIGNETTES]
+
+
 @pytest.fixture(params=VIGNETTES, ids=lambda path: path.stem)
 def vignette(request):
     return request.param
 
 
+@pytest.mark.parametrize("vignette", PAGES)
 def test_code_prints_what_the_page_shows(vignette, monkeypatch):
     """``python -m tests.vignettes --update`` writes the outputs anew, for a reader to judge."""
     from matplotlib import pyplot as plt

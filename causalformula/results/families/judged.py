@@ -220,6 +220,8 @@ class Curve(Judged):
         check_level(level)
         if flag("perfect", perfect) and getattr(self._curve, "perfect", None) is None:
             raise OptionError("perfect=True is of curves of observed outcomes of 0 and 1: qini(observed=True)")
+        if not isinstance(name, str):
+            raise OptionError(f"name={shown(name)}: what the legend calls the curve, a text")
         own = name or self.ranked
         drawn = {own: self._curve, **self._others(compare, own)}
         return pictures.curves(drawn, ax, level=level, unit=self.unit, perfect=perfect)
