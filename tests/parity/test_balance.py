@@ -280,7 +280,8 @@ def test_the_whole_way(lalonde, estimand):
     design = cf.design(formula, lalonde, "ipw", estimand=estimand)
     frame = design.balance(("smd", "variance_ratio", "ks"), "std", threshold=None).to_frame()
     same_table(frame, table(case["balance"]), rtol=1e-6)
-    assert str(design.summary()) == case["printed_summary"].rstrip("\n")
+    # ours may add a note of weak overlap
+    assert str(design.summary()).startswith(case["printed_summary"].rstrip("\n"))
     effect, asympt = design.fit("re78 ~ treat(treat)"), case["effects"]["asympt"]
     close(effect.estimate, asympt["coef"]["treat"], 1e-6, effect.std_error)
     close(effect.std_error, np.sqrt(asympt["vcov"]["values"][1][1]), 1e-4)
