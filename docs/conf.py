@@ -79,3 +79,13 @@ for vignette in (HERE.parent / "vignettes").glob("*.md"):
     text = f"```{{include}} ../../vignettes/{vignette.name}\n:relative-images:\n```\n"
     if not page.exists() or page.read_text(encoding="utf-8") != text:
         page.write_text(text, encoding="utf-8")
+
+
+def skip_of_others(app, what, name, member, skip, options):
+    """Members that a class has from scikit-learn, whose documents are its own."""
+    return skip or str(getattr(member, "__module__", "")).startswith("sklearn.") or None
+
+
+def setup(app):
+    """Connect what Sphinx asks of members."""
+    app.connect("autodoc-skip-member", skip_of_others)
