@@ -64,6 +64,7 @@ def test_the_contributing_page_says_what_ci_runs():
     steps = re.findall(r'^step "(.*)"$', read(".ci/run"), re.MULTILINE)
     words = {
         "README": "README's two commands",
+        "long vignettes": "long vignettes",
         "style": "ruff",
         "types": "mypy",
         "site": "the site",

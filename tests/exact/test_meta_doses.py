@@ -51,16 +51,17 @@ def test_refits_are_of_the_contrasts_step_too(data, one):
 @pytest.mark.parametrize("method", ["r_learner", "s_learner"])
 def test_effects_of_a_dose_are_judged(data, method):
     fit = cf.fit(F, data, method, contrast=(0, 2))
-    tau, scores = fit.effects(held_out=True).effect, fit.scores().iloc[:, 0]
-    losses = fit.losses().tidy().set_index("term")["estimate"]
+    held, scores = fit.effects(held_out=True), fit.scores().iloc[:, 0]
+    tau, losses = held.effect, fit.losses(held).tidy().set_index("term")["estimate"]
     assert_allclose(losses["DR-loss"], np.mean((scores - tau) ** 2))
-    single = cf.fit(F, data, method, contrast=(0, 1)).losses().tidy().set_index("term")["estimate"]
+    one = cf.fit(F, data, method, contrast=(0, 1))
+    single = one.losses(one.effects(held_out=True)).tidy().set_index("term")["estimate"]
     assert_allclose(losses["R-loss"], single["R-loss"])  # of the outcome
     assert_allclose(losses["DR-loss"], 4 * single["DR-loss"])  # of the effects
     # what glms leave: noise of variance 1, and that of x^2 / 2 where no dose beside it stands for it
     assert losses["R-loss"] == pytest.approx(1.5 if method == "r_learner" else 1.0, abs=0.25)
     assert losses["R-loss: gain over one effect"] == pytest.approx(0.25, abs=0.15)
-    found = fit.calibration(4)
+    found = fit.calibration(4, effects=held)
     assert "Scores: orthogonal scores of cross-fitted nuisances" in str(found)
     order = np.argsort(tau)
     assert_allclose(found.tidy()["estimate"][:4], [scores[part].mean() for part in np.array_split(order, 4)])

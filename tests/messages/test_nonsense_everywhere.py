@@ -160,6 +160,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "value.cost": ("number", "negative"),
     **dict.fromkeys(("held_out", "observed"), ("true",)),
     "dag.source": ("text", "empty text"),
+    "FrontDoor.mediators": ("text",),
     "Curve.plot.name": ("text", "empty text"),
     "scorer.formula": ("text", "empty text"),
     "pehe.truth": ("text", "empty text"),
