@@ -146,8 +146,10 @@ def test_methods(made, name, method):
                 for p, q in inspect.signature(verb).parameters.items()
                 if q.default is q.empty and p != argument and q.kind not in (q.VAR_KEYWORD, q.VAR_POSITIONAL)
             }
+            there = inspect.signature(verb).parameters
+            few = {p: v for p, v in {"reps": 2, "tests": ["placebo"]}.items() if p in there}  # each of which refits
             try:
-                refused(verb, **{**needed, argument: value})
+                refused(verb, **{**needed, **few, argument: value})
             except AssertionError:
                 raise
             except Exception as error:
