@@ -39,7 +39,7 @@ def toc_and_qini() -> Case:
     limits = (
         Limit("ours", "floor", 2.5),
         Limit("outcomes of an experiment", "floor", 4.0),
-        Limit("with 200 half-samples", "floor", 60.0),
+        Limit("with 200 half-samples", "floor", 100.0),
     )
     title = "(s) TOC and Qini curves of scores, n = 1e6"
     return Case(title, calls, limits, rounds=3, scale={"with 200 half-samples": 10.0}, threads=1)
