@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsRegressor
 
 import causalformula as cf
-from tests.coverage.test_doubly_robust import SQUARES, told, twisted, unbiased
+from tests.coverage.test_doubly_robust import SQUARES, told, twisted, unbiased, weak
 from tests.coverage.test_weighting import (
     FORMULA,
     confounded_linear,
@@ -52,6 +52,37 @@ def test_averages_at_length(design, options, estimand, capsys):
     draws = simulated(design, "dr_learner", estimand, reps, 500, seed=3, **options)
     _, rate, ratio = told(f"dr_learner, {design.__name__}, {estimand}", draws, value, capsys)
     assert within_error(rate, reps) and unbiased(draws, value, 0.01) and 0.9 <= ratio <= 1.1
+
+
+@pytest.mark.parametrize("reps", [30, pytest.param(500, marks=AT_LENGTH)])
+def test_averages_under_weak_overlap(reps, capsys):
+    """Bias, coverage and ratio are printed, and the print says what they rest on."""
+    draws = simulated(weak, "dr_learner", "ATE", reps, 500, seed=4, folds=2)
+    _, rate, _ = told("dr_learner, weak overlap", draws, 2, capsys)
+    assert rate > 0.8
+    assert "weak overlap" in str(cf.fit(FORMULA, weak(np.random.default_rng(1), 500)[0], "dr_learner"))
+
+
+# ---- judging where there is nothing to find ----
+
+
+@pytest.mark.parametrize(("reps", "n"), [(40, 200), pytest.param(500, 400, marks=AT_LENGTH)])
+@pytest.mark.parametrize("method", ["t_learner", "dr_learner"])
+def test_tests_of_who_gains_keep_their_level(method, reps, n, capsys):
+    """Effects are all alike, so that no area and no difference of groups is more than chance (Wager 2024)."""
+    rng, found = np.random.default_rng(2), []
+    for _ in range(reps):
+        x = rng.normal(size=(n, 3))
+        data = pd.DataFrame(x, columns=["x1", "x2", "x3"]).assign(a=rng.integers(0, 2, n))
+        data["y"] = x[:, 0] + data["a"] + rng.normal(size=n)
+        fit = cf.fit("y ~ treat(a) + x1 + x2 + x3", data, method)
+        groups = fit.calibration(2).tidy()["statistic"].iloc[-1]
+        found.append([fit.rate(reps=100).tidy()["statistic"][0], groups])
+    z = np.array(found)
+    with capsys.disabled():
+        print(f"\n{method}: rejected {(np.abs(z) > 1.96).mean(axis=0)}, sd of z {z.std(axis=0).round(2)}")
+    assert (np.abs(z.mean(axis=0)) < 4 / np.sqrt(reps)).all()
+    assert ((np.abs(z) > 1.96).mean(axis=0) <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / reps)).all()
 
 
 # ---- unit intervals --------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 import causalformula as cf
+from causalformula.backends.meta.learners import sequential_predictions
+from causalformula.diagnostics.targeting import score_curve
 
 METHODS = ("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner")
 LAST = ("x_learner", "r_learner", "dr_learner")
@@ -225,6 +227,54 @@ def test_a_held_out_effect_knows_nothing_of_its_fold(data, method, model):
     )
     assert_allclose(before[own], after[own], rtol=1e-12)
     assert (np.abs(before[~own] - after[~own]) > 1e-6).any()
+
+
+def ahead(fit):
+    """Effects of each fold by learners of those before it."""
+    found, _ = sequential_predictions(fit.call.frame, fit.call.options, fit.fit.units)
+    return found.effects[:, 0]
+
+
+@pytest.mark.parametrize("model", ["glm", DecisionTreeRegressor(max_depth=3)], ids=["glm", "tree"])
+@pytest.mark.parametrize("method", METHODS)
+def test_effects_in_order_know_nothing_of_their_fold_and_those_after_it(data, method, model):
+    """So that what is judged of a fold is independent of what its learners saw, given the folds before."""
+    rng, later = np.random.default_rng(0), data["f"].to_numpy() >= 1
+    other = data.assign(y=np.where(later, rng.normal(5, 9, len(data)), data["y"]))
+    formula = "y ~ treat(a) + modify(x) + adjust(z)"
+    before, after = (
+        ahead(cf.fit(formula, table, method, model=model, treatment_model="glm", folds="f")) for table in (data, other)
+    )
+    own = data["f"].to_numpy() == 1
+    assert np.isnan(before[~later]).all() and np.isfinite(before[later]).all()
+    assert_allclose(before[own], after[own], rtol=1e-12)
+    assert (np.abs(before[data["f"] == 2] - after[data["f"] == 2]) > 1e-6).any()
+
+
+def test_effects_in_order_and_their_area_by_hand(data):
+    fit, f = cf.fit(F, data, "t_learner", **BY_FOLD), data["f"].to_numpy()
+    expected, ranks = np.full(len(data), np.nan), np.zeros(len(data))
+    for k in (1, 2):
+        own, X = f == k, covariates(data)
+        m = [LinearRegression().fit(X[(f < k) & (data["a"] == arm)], data["y"][(f < k) & (data["a"] == arm)]).predict(X)
+             for arm in (0, 1)]  # fmt: skip
+        expected[own] = (m[1] - m[0])[own]
+        ranks[own] = (expected[own].argsort().argsort() + 0.5) / own.sum()
+    assert_allclose(ahead(fit), expected, rtol=1e-8)
+    judged, scores = f > 0, fit.scores()["1 - 0"].to_numpy()
+    area = score_curve(scores[judged], ranks[judged], "toc", reps=0).area
+    assert_allclose(fit.rate(reps=0).estimate, area, rtol=1e-10)
+    tau = expected[judged]
+    assert_allclose(fit.losses().tidy()["estimate"][2], np.mean((scores[judged] - tau) ** 2), rtol=1e-8)
+
+
+def test_what_is_given_is_judged_without_a_further_fit(data, monkeypatch):
+    fit = cf.fit(F, data, "r_learner", model="glm", folds="f")
+    monkeypatch.setattr("causalformula.results.families.unit_core.sequential_predictions", None)
+    monkeypatch.setattr("causalformula.results.families.unit_core.held_predictions", None)
+    for judged in (fit.rate(priority="x", reps=0), fit.value(0.5, priority="x"), fit.losses("x"),
+                   fit.calibration(2, effects="x")):  # fmt: skip
+        assert np.isfinite(judged.tidy()["estimate"]).all()
 
 
 def test_repetitions_are_averaged_for_units_and_the_median_for_their_mean(data):

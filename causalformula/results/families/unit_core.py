@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.meta.dose import DoseUnits
+from causalformula.backends.meta.kinds import R_LEARNER
 from causalformula.backends.meta.learners import held_predictions, sequential_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.units import Predicted, Units
@@ -71,12 +72,11 @@ class UnitCore(LearnedResult):
 
     def _scored(self, kind: str, priority: Any, target: str | None, reps: int, seed: int) -> Curve:
         _refuse_halves(reps, seed)
-        ranked, words, weights = self._ranked(priority)
+        clusters, (ranked, words, weights) = self._clusters, self._ranked(priority)
         found = score_curve(
-            self._gamma, ranked, kind, target=target, weights=weights, clusters=self._clusters, reps=reps,
-            seed=seed,
+            self._gamma, ranked, kind, target=target, weights=weights, clusters=clusters, reps=reps, seed=seed,
         )  # fmt: skip
-        return self._curve(found, words, self._scores_line, (*self._flat(ranked), *seen_notes(priority)))
+        return self._curve(found, words, self._scores_line, (*self._flat(ranked, priority), *seen_notes(priority)))
 
     @property
     def _scores_line(self) -> str:
@@ -94,15 +94,14 @@ class UnitCore(LearnedResult):
         ((high, low),) = self._pair_of(f"{kind}(observed=True)")
         codes, y = self.call.frame.the_treatment.codes, self._units.y
         rows = np.isin(codes, (high, low))
-        ranked, words, weights = self._ranked(priority)
-        clusters = self._clusters
+        clusters, (ranked, words, weights) = self._clusters, self._ranked(priority)
         found = outcome_curve(
             y[rows], (codes[rows] == high).astype(float), ranked[rows], kind,
             weights=None if weights is None else weights[rows], clusters=None if clusters is None else clusters[rows],
             reps=reps, seed=seed,
         )  # fmt: skip
         line = "Outcomes: as observed, which compares like with like in an experiment only"
-        return self._curve(found, words, line, (*self._flat(ranked), *seen_notes(priority)))
+        return self._curve(found, words, line, (*self._flat(ranked, priority), *seen_notes(priority)))
 
     def _curve(self, found: Any, words: str, line: str, notes: tuple[str, ...]) -> Curve:
         labels, numbers = area_of(found)
@@ -197,13 +196,12 @@ class UnitCore(LearnedResult):
         """Sampling weights, nothing in the first fold, of which no effect is predicted from others."""
         return np.where(self._ahead[1] > 0, self.call.frame.unit_weights, 0.0)
 
-    def _flat(self, ranked: Array, so: str = "nobody is ranked: ") -> tuple[str, ...]:
+    def _flat(self, ranked: Array, given: Any, so: str = "nobody is ranked: ") -> tuple[str, ...]:
         """A note where nobody is ranked before another, and why."""
-        default = ranked is self._ahead_rank or ranked is self._ahead_effect
-        if not same_for_all(ranked[self._ahead[1] > 0] if default else ranked):
+        if not same_for_all(ranked[self._ahead[1] > 0] if given is None else ranked):
             return ()
         what = "priority is" if so else "effects are"
-        return (f"{so}{one_for_all(self) if default else f'the {what} the same for all rows'}",)
+        return (f"{so}{one_for_all(self) if given is None else f'the {what} the same for all rows'}",)
 
     def _residuals(self) -> tuple[Array, Array, Array, Array, Codes]:
         """Outcome, arm, their predictions from the covariates alone, and rows, of the two arms compared."""
@@ -215,9 +213,22 @@ class UnitCore(LearnedResult):
         ((high, low),) = self._pair_of("judging effects")
         codes = self.call.frame.the_treatment.codes
         rows = np.flatnonzero(np.isin(codes, (high, low)))
-        P, m = units.first["treatment"].mean(axis=1)[rows], self._held.means[rows]
+        P = units.first["treatment"].mean(axis=1)
         e = P[:, high] / (P[:, high] + P[:, low])
-        return units.y[rows], (codes[rows] == high).astype(float), e * m[:, high] + (1 - e) * m[:, low], e, rows
+        m = self._outcome_of_both(high, low, e)
+        return units.y[rows], (codes[rows] == high).astype(float), m[rows], e[rows], rows
+
+    def _outcome_of_both(self, high: int, low: int, e: Array) -> Array:
+        """The outcome given the covariates alone, in two arms together, as the first step's models have it."""
+        first = self._units.first
+        if low == 0 and self._units.kind is R_LEARNER:
+            return np.asarray(first[f"outcome {high}"].mean(axis=1))
+        if "outcome 0" in first:
+            m = [first[f"outcome {arm}"].mean(axis=1) for arm in (high, low)]
+        else:
+            means = self._held.means
+            m = [means[:, high], means[:, low]]
+        return np.asarray(e * m[0] + (1 - e) * m[1])
 
     @property
     def _weights(self) -> Array | None:

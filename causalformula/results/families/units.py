@@ -118,7 +118,8 @@ class UnitResult(UnitCore):
         ----------
         priority : str or array, optional
             What units are ranked by: a column of the data, or numbers; by default the effects of each
-            fold as the folds before it predict them, ranked within the fold; the first fold is not judged.
+            fold as the folds before it predict them, ranked within the fold. The first fold is not judged, and of
+            several repetitions of the folds the first is.
         target : {"AUTOC", "QINI"}
             How the curve's area is weighted.
         reps : int
@@ -240,9 +241,10 @@ class UnitResult(UnitCore):
         if not (isinstance(cost, str) or is_number(cost)):
             raise OptionError(f"cost={shown(cost)}: what treating one costs, a number, or the column that has it")
         costs = self.call.frame.numbers(cost) if isinstance(cost, str) else cost
+        clusters = self._clusters
         ranked, words, weights = self._judged(priority) if share is None else self._ranked(priority)
-        flat = self._flat(ranked)
-        found = policy_value(self._gamma, ranked, share=share, cost=costs, weights=weights, clusters=self._clusters)
+        flat = self._flat(ranked, priority)
+        found = policy_value(self._gamma, ranked, share=share, cost=costs, weights=weights, clusters=clusters)
         labels, numbers = worth_of(found)
         rule = (
             f"treat the top {100 * found.share:.3g}%"
@@ -288,7 +290,7 @@ class UnitResult(UnitCore):
         labels.append(f"group {size} - group 1")
         if size == 1:
             numbers, labels = found.estimated, ["all"]
-        few = self._flat(effect)
+        few = self._flat(effect, effects)
         if size != groups and not few:
             few = (f"predictions are alike, so that there are {counted(size, 'group')} of {groups}",)
         lines = (f"Groups by {words}", self._scores_line, *self._everyone)
@@ -332,4 +334,6 @@ class UnitResult(UnitCore):
             np.array([part.df[0] for part in parts]),
         )  # fmt: skip
         title, lines = f"Losses of predicted effects ({self._what})", (f"Of {words}", *self._everyone)
-        return Judged(title, lines, labels, numbers, self._kind, (*self._flat(effect, ""), *seen_notes(effects)))
+        return Judged(
+            title, lines, labels, numbers, self._kind, (*self._flat(effect, effects, ""), *seen_notes(effects))
+        )
