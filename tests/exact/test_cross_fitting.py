@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import causalformula as cf
 from causalformula.backends.learning import crossfit
-from causalformula.backends.learning.crossfit import Learned, Task, loss
+from causalformula.backends.learning.crossfit import Learned, Task
 from causalformula.backends.learning.folds import make_folds
+from causalformula.backends.learning.losses import loss
 from causalformula.backends.learning.table import LEARNERS, Features, features, read_learner
 from causalformula.backends.sample_weights import fit_weighted
 from causalformula.frame.bind import bind

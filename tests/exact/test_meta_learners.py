@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 import causalformula as cf
-from causalformula.backends.meta.learners import sequential_predictions
+from causalformula.backends.meta.fitting import sequential_predictions
 from causalformula.diagnostics.targeting import score_curve
 
 METHODS = ("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalformula.backends.learning.crossfit import Learned, loss
+from causalformula.backends.learning.crossfit import Learned
+from causalformula.backends.learning.losses import loss
 from causalformula.backends.options import whole
 from causalformula.errors import asks
 from causalformula.frame.model_frame import ModelFrame

@@ -10,8 +10,8 @@ import numpy as np
 
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.meta.dose import DoseUnits
+from causalformula.backends.meta.fitting import held_predictions, sequential_predictions
 from causalformula.backends.meta.kinds import R_LEARNER
-from causalformula.backends.meta.learners import held_predictions, sequential_predictions
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.units import Predicted, Units
 from causalformula.backends.options import flag, whole

@@ -11,8 +11,8 @@ import numpy as np
 
 from causalformula.backends.learning.table import GLM, is_glm
 from causalformula.backends.meta.dose import DoseUnits, dose_settings, with_dose
+from causalformula.backends.meta.fitting import refitted
 from causalformula.backends.meta.kinds import S_LEARNER, T_LEARNER
-from causalformula.backends.meta.learners import refitted
 from causalformula.backends.meta.options import MetaOptions
 from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Units

@@ -50,7 +50,8 @@ class UnitResult(UnitCore):
             Standard errors of units: those of theory for an S- or T-learner of glms, HC3 by default (the formula's
             clusters where it has them); ``"bootstrap"`` refits any learner that takes weights.
         held_out : bool
-            Predictions by learners that saw neither the row nor its fold, which is what the judging verbs read.
+            Predictions by learners that saw neither the row nor its fold, over the repetitions. (The verbs that judge
+            read others, of each fold by learners of the folds before it.)
 
         Returns
         -------
