@@ -151,3 +151,17 @@ def unique_settings(items: Sequence[Contrast]) -> list[Setting]:
         found.setdefault(item.low.key, item.low)
         found.setdefault(item.high.key, item.high)
     return list(found.values())
+
+
+def step_between(contrast: Contrast) -> float:
+    """How far apart the two settings are, in units of the treatment."""
+    high, low = (_place(setting) for setting in (contrast.high, contrast.low))
+    return high - low
+
+
+def _place(setting: Setting) -> float:
+    """A level's number, a dose, or how far a dose is moved."""
+    key = setting.key
+    if isinstance(key, tuple):
+        return float(key[1])
+    return 0.0 if key == "observed" else float(key)

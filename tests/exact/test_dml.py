@@ -13,8 +13,8 @@ import causalformula as cf
 from causalformula.backends.doubly_robust.dml import MODELS
 from causalformula.backends.doubly_robust.dml_models import _linear_score
 from causalformula.backends.doubly_robust.dml_options import MODEL_NAMES
-from causalformula.backends.doubly_robust.scores import Score, root
 from causalformula.backends.learning.folds import GivenFolds, make_folds
+from causalformula.backends.orthogonal.scores import Score, root
 from causalformula.numerics.omitted import equal_shares, robustness, strength
 
 N = 120

@@ -12,13 +12,13 @@ from causalformula.backends.doubly_robust.dml_irm import irm
 from causalformula.backends.doubly_robust.dml_models import Model, iivm, pliv, plr
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, WORDS, model_of
 from causalformula.backends.doubly_robust.quantiles import QUANTILE_EFFECT, quantiles, refuse_quantiles
-from causalformula.backends.doubly_robust.scores import Score, solved
 from causalformula.backends.doubly_robust.selection import double_selection, partialling_out, selected_irm
 from causalformula.backends.estimands import ATC, ATE, ATT, LATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Outcomes, Query, with_labels
 from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.orthogonal.learned_family import family_notes
 from causalformula.backends.orthogonal.nuisances import GLM, resampled
+from causalformula.backends.orthogonal.scores import Score, solved
 from causalformula.backends.registry import MODELLED, Record, methods
 from causalformula.backends.target import target_arm
 from causalformula.errors import CapabilityError, DataError, OptionError
@@ -181,8 +181,8 @@ def dml_fit(frame: ModelFrame, options: DML) -> Fit:
         )
         return replace(found, outcomes=whole)
     labels = _labels(frame, options, found.scores)
-    whole = "" if found.means is None else found.means.no_groups
-    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, whole)
+    no_groups = "" if found.means is None else found.means.no_groups
+    outcomes = ScoredOutcomes(tuple(found.scores), labels, frame.unit_weights, name, found.means, no_groups)
     unused = family_notes(frame, options.outcome_family, options.outcome_learner)
     score = f", {WORDS[options.score]} score" if model.scored else ""
     return Fit(

@@ -10,11 +10,11 @@ import numpy as np
 from causalformula.backends.contrasts import Contrast, contrasts
 from causalformula.backends.doubly_robust.dml_models import Found, words_of
 from causalformula.backends.doubly_robust.dml_options import DML
-from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence
 from causalformula.backends.orthogonal.augmented import learned_means
 from causalformula.backends.orthogonal.fitted import scored_design, target_share, thin
 from causalformula.backends.orthogonal.nuisances import CrossFitted, cross_fitted
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
+from causalformula.backends.orthogonal.scores import Moments, Score, Signal, mean_influence
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.target import target_arm
 from causalformula.frame.model_frame import ModelFrame

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.contrasts import Contrast, Setting, contrasts
+from causalformula.backends.contrasts import Contrast, contrasts, step_between
 from causalformula.backends.doubly_robust.dml_options import DML, PARTIAL, instruments, model_of
-from causalformula.backends.doubly_robust.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.backends.fit import DesignWeights, Fit, Outcomes
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
 from causalformula.backends.learning.crossfit import Target as Learning
@@ -19,6 +18,7 @@ from causalformula.backends.learning.objects import classifies
 from causalformula.backends.learning.table import Features, Learner, features, refuse_kind
 from causalformula.backends.orthogonal.learned_family import family_outcome
 from causalformula.backends.orthogonal.nuisances import COVARIATES, LEARNED_BOUNDS, bounded
+from causalformula.backends.orthogonal.scores import Moments, Score, Signal, mean_influence, refuse_explained, root
 from causalformula.errors import DataError, OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import ADJUST, PROPENSITY
@@ -68,20 +68,6 @@ def asked(frame: ModelFrame, options: DML) -> Contrast:
     return contrasts(frame.the_treatment, options.contrast, frame.sampled)[0]
 
 
-def step(contrast: Contrast) -> float:
-    """How far apart the two settings are, in units of the treatment."""
-    high, low = (_place(setting) for setting in (contrast.high, contrast.low))
-    return high - low
-
-
-def _place(setting: Setting) -> float:
-    """A level's number, a dose, or how far a dose is moved."""
-    key = setting.key
-    if isinstance(key, tuple):
-        return float(key[1])
-    return 0.0 if key == "observed" else float(key)
-
-
 def number(learner: Learner, name: str, binary: bool, found: Features, y: Array, option: str) -> Task:
     """What predicts a number: its mean, or a probability where it is 0 or 1 and the learner has one."""
     kind: Learning = (
@@ -123,7 +109,7 @@ def words_of(tasks: Sequence[Task]) -> str:
 def plr(frame: ModelFrame, options: DML) -> Found:
     """``Y = theta D + g(X) + e`` (Robinson 1988): residuals on residuals, or ``(D - m)(Y - theta D - g)``."""
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
-    (y, binary), d, size = outcome_of(frame, options), received(frame), step(asked(frame, options))
+    (y, binary), d, size = outcome_of(frame, options), received(frame), step_between(asked(frame, options))
     unit = d / size
     surface, scores = features(frame, COVARIATES), features(frame, PROPENSITY)
     tasks = [
@@ -185,7 +171,7 @@ def pliv(frame: ModelFrame, options: DML) -> Found:
             f"score='iv_type' is of one instrument, and iv(...) has {Z.shape[1]} columns; use score='partialling_out'"
         )
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
-    (y, binary), d, size = outcome_of(frame, options), received(frame), step(asked(frame, options))
+    (y, binary), d, size = outcome_of(frame, options), received(frame), step_between(asked(frame, options))
     surface, scores, given = (features(frame, part) for part in (COVARIATES, PROPENSITY, ADJUST))
     tasks = [
         number(options.outcome_learner, "outcome", binary, surface, y, "outcome_model"),
@@ -237,7 +223,7 @@ def _weak(x: Array, V: Array, w: Array) -> tuple[str, ...]:
 
 def iivm(frame: ModelFrame, options: DML) -> Found:
     """``LATE``: the effect of the instrument on the outcome over that on the treatment, each doubly robust."""
-    size = step(asked(frame, options))
+    size = step_between(asked(frame, options))
     z, name, levels = binary_instrument(frame)
     folds = make_folds(frame, options.folds, options.repeats, options.seed)
     (y, binary), d, codes = outcome_of(frame, options), received(frame), z.astype(np.intp)

@@ -11,7 +11,6 @@ from scipy.stats import norm
 from causalformula.backends.contrasts import contrasts
 from causalformula.backends.doubly_robust.dml_models import Found, words_of
 from causalformula.backends.doubly_robust.dml_options import DML
-from causalformula.backends.doubly_robust.scores import scored
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, Label, Query
 from causalformula.backends.learning.crossfit import Task, cross_fit
@@ -28,6 +27,7 @@ from causalformula.backends.orthogonal.nuisances import (
     cross_fitted_in,
 )
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
+from causalformula.backends.orthogonal.scores import scored
 from causalformula.errors import CapabilityError, DataError, OptionError, counted, some
 from causalformula.formula.expressions.values import number_label
 from causalformula.frame.model_frame import ModelFrame

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.dml_models import asked, received, step
+from causalformula.backends.contrasts import step_between
+from causalformula.backends.doubly_robust.dml_models import asked, received
 from causalformula.backends.doubly_robust.dml_options import PARTIAL
-from causalformula.backends.doubly_robust.scores import refuse_explained
 from causalformula.backends.estimands import ATE
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Fitted, Label, Query
 from causalformula.backends.learning.table import Features, features
@@ -23,6 +23,7 @@ from causalformula.backends.orthogonal.nuisances import (
     CrossFitted,
     bounded,
 )
+from causalformula.backends.orthogonal.scores import refuse_explained
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.separation import apart_on
 from causalformula.backends.target import target_arm
@@ -237,7 +238,7 @@ def _linear(
     compared = asked(frame, options)
     label = Label(frame.the_treatment.name, compared.label(options.scale))
     vcov, because = default
-    answer = Answer(effect.estimate(str(label), step(compared)), (label,))
+    answer = Answer(effect.estimate(str(label), step_between(compared)), (label,))
     return Fit(
         answer=answer,
         estimand=PARTIAL,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.contrasts import Contrast, Setting, contrasts
+from causalformula.backends.contrasts import Contrast, Setting, contrasts, step_between
 from causalformula.backends.fit import Fit, Query, unit_design
 from causalformula.backends.learning.crossfit import Learned, Task, cross_fit, predicted
 from causalformula.backends.learning.folds import Folds, make_folds
@@ -22,8 +22,9 @@ from causalformula.backends.meta.units import WORDS, Predicted, fitted_to_all
 from causalformula.backends.orthogonal.learned_family import family_notes
 from causalformula.backends.orthogonal.nuisances import learned_outcome
 from causalformula.backends.orthogonal.repeated import RepeatedOutcomes
+from causalformula.backends.orthogonal.scores import refuse_explained
 from causalformula.backends.outcomes import PotentialMeans, averaged
-from causalformula.errors import IdentificationError, OptionError, counted
+from causalformula.errors import OptionError, counted
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate
 from causalformula.numerics.arrays import Array
@@ -96,12 +97,6 @@ def _doses(surfaces: Surfaces, setting: Setting) -> Array:
     return surfaces.dose + (0.0 if key == "observed" else float(key[1]))
 
 
-def step_of(contrast: Contrast) -> float:
-    """How far apart the two settings are."""
-    high, low = (float(key[1]) if isinstance(key, tuple) else 0.0 for key in (contrast.high.key, contrast.low.key))
-    return high - low
-
-
 def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
     """The learners of the effect of a dose, and the average by an orthogonal score.
 
@@ -116,13 +111,13 @@ def dose_fit(frame: ModelFrame, options: MetaOptions, kind: MetaLearner) -> Fit:
         raise OptionError(
             "contrast='slope' is a derivative, which learners need not have; give an increment, or r_learner"
         )
-    step, dose = step_of(item), frame.the_treatment.values
+    step, dose = step_between(item), frame.the_treatment.values
     folds, surfaces = make_folds(frame, options.folds, options.repeats, options.seed), Surfaces.of(frame)
     y, _ = learned_outcome(frame, options)
     tasks = _tasks(frame, options, kind, surfaces, item)
     first = dict(zip(tasks, cross_fit(list(tasks.values()), folds, frame.weights), strict=True))
     v = (dose[:, None] - first["treatment"].means) / step
-    _refuse_explained(frame, v * step, dose)
+    refuse_explained(v, dose / step, frame.unit_weights, frame.the_treatment.name)
     effects, own, last = _effects(frame, options, kind, surfaces, folds, first, v, y)
     spread = replace(tasks["treatment"], name="variance of the treatment", y=v**2)
     variance = cross_fit([spread], folds, frame.weights)[0]
@@ -173,16 +168,6 @@ def _tasks(
         "treatment", options.treatment_learner, "regression", surfaces.treatment, dose, option="treatment_model"
     )
     return {"outcome": outcome, "treatment": treatment}
-
-
-def _refuse_explained(frame: ModelFrame, residual: Array, dose: Array) -> None:
-    w = frame.unit_weights
-    spread = w @ (dose - w @ dose / w.sum()) ** 2
-    if ((w @ residual**2) <= NO_RESIDUAL * spread).any():
-        raise IdentificationError(
-            f"the effect is not identified: given the covariates nothing is left of {frame.the_treatment.name}. Leave "
-            "out of the formula what determines it, or use other learners"
-        )
 
 
 def _effects(

@@ -10,10 +10,10 @@ import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.doubly_robust.dml import MODELS, ScoredOutcomes
-from causalformula.backends.doubly_robust.scores import Score, projection, root, scored, solved
 from causalformula.backends.estimands import title_of
 from causalformula.backends.fit import Answer, Fit, Label
 from causalformula.backends.options import is_number, shown
+from causalformula.backends.orthogonal.scores import Score, projection, root, scored, solved
 from causalformula.errors import CapabilityError, DataError, OptionError, asks
 from causalformula.formula.expressions.values import as_factor, number_label
 from causalformula.formula.language.deparse import deparse
