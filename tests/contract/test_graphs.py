@@ -245,6 +245,28 @@ def test_counterfactuals_of_given_units():
     np.testing.assert_allclose(same, data)
 
 
+def test_units_of_other_frames_and_their_own_values():
+    """Any frame; what is done may differ between units, and nodes may hold text where equations read it."""
+    g = cf.dag("Z -> A -> Y; Z -> Y")
+    data = g.simulate(20, seed=6)
+    moved = g.counterfactual(data.to_dict("list"), {"A": data["A"] + 2})
+    np.testing.assert_allclose(moved["Y"], data["Y"] + 2)
+    switched = g.counterfactual(data.assign(A=data["A"] > 0), {"A": True})
+    np.testing.assert_allclose(switched["Y"], data["Y"] + (data["A"] <= 0))
+    equations = {"A": lambda Z, u: np.where(Z > 0, "p", "q"), "Y": lambda A, Z, u: (A == "p") + Z + u}
+    told = g.simulate(20, seed=6, equations=equations)
+    np.testing.assert_allclose(
+        told["Y"] - g.simulate(20, seed=6, equations=equations, do={"A": "q"})["Y"], data["Z"] > 0
+    )
+
+
+def test_equations_take_parents_of_any_name():
+    g = cf.dag("X-ray -> Y; A.b -> Y; class -> Y")
+    data = g.simulate(20, seed=2)
+    same = g.simulate(20, seed=2, equations={"Y": lambda X_ray, A_b, _class, u: X_ray + A_b + _class + u})
+    np.testing.assert_allclose(same, data)
+
+
 def test_simulated_selection_and_gaps():
     data = cf.dag("X -> Y -> S; S [selected]; X -> R; R [missing = Y]").simulate(300, seed=7)
     assert 0 < len(data) < 300 and (data["S"] > 0).all()
