@@ -18,6 +18,8 @@ from causalformula.inference.checks import shown
 from causalformula.numerics.arrays import Array
 
 Equation = Callable[..., Any]
+# What is left where units cannot be told from data.
+_TWICE = ", so no unit's can be read from data; simulate twice with one seed instead, with and without do="
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -98,8 +100,8 @@ class StructuralModel:
             raise OptionError(f"the equation of {name} failed: {type(error).__name__}: {error}") from error
         return node_values(f"the equation of {name} gives", found, len(disturbance))
 
-    def read_back(self, data: Mapping[str, Array]) -> dict[str, Array]:
-        """Disturbances of given units: what they have beyond what their parents bring.
+    def moved(self, data: Mapping[str, Array], do: Mapping[str, Array]) -> dict[str, Array]:
+        """All nodes of given units, had some been set from outside; what these do not cause stays as it is.
 
         Latent nodes are counted in the disturbances of their effects, which is all that is known of them.
 
@@ -108,18 +110,24 @@ class StructuralModel:
         CapabilityError
             Where an equation does not add its disturbance, so that a unit's cannot be told.
         """
-        n = len(next(iter(data.values()), ()))
-        drawn, zero = self.diagram.drawn, np.zeros(n)
-        values = {name: np.asarray(data.get(name, zero), dtype=float) for name in drawn.nodes}
-        found = {}
-        for name in drawn.nodes:
-            found[name] = values[name] - self._value(name, values, zero) if name in data else zero
-            if name in data and not np.allclose(self._value(name, values, found[name]), values[name]):
-                raise CapabilityError(
-                    f"the equation of {name} does not add its disturbance, so no unit's can be read from data; "
-                    "simulate twice with one seed instead, with and without do="
-                )
-        return found
+        drawn = self.diagram.drawn
+        zero = np.zeros(len(next(iter(data.values()), ())))
+        values = {name: data.get(name, zero) for name in drawn.nodes}
+        changed = self.diagram.descendants(*do) - set(do)
+        disturbances = {name: self._read_back(name, values) if name in changed else zero for name in drawn.nodes}
+        return self.solve(disturbances, {name: v for name, v in values.items() if name not in changed} | dict(do))
+
+    def _read_back(self, name: str, values: Mapping[str, Array]) -> Array:
+        """A node's disturbances in given units: what they have beyond what its parents bring."""
+        hidden = self.diagram.in_order(self.diagram.parents(name) & self.diagram.latent)
+        if name in self.equations and hidden:
+            raise CapabilityError(f"the equation of {name} takes {', '.join(hidden)}, which is latent{_TWICE}")
+        brought = self._value(name, values, np.zeros_like(values[name]))
+        if brought.dtype.kind != "U":
+            found = values[name] - brought
+            if np.allclose(self._value(name, values, found), values[name]):
+                return found
+        raise CapabilityError(f"the equation of {name} does not add its disturbance{_TWICE}")
 
 
 def node_values(what: str, given: Any, n: int) -> NDArray[Any]:

@@ -245,6 +245,19 @@ def test_counterfactuals_of_given_units():
     np.testing.assert_allclose(same, data)
 
 
+def test_counterfactuals_are_the_same_units_simulated():
+    """Causes that nobody measured, and treatments that hide their disturbance, stay what they were."""
+    g = cf.dag("Z -> L -> Y; L [latent]; Z -> A -> M -> Y; A <-> Y")
+    asked = {"seed": 3, "effects": {"A -> M": 2, "Z -> L": 5}}
+    data, moved = g.simulate(30, **asked), g.simulate(30, **asked, do={"A": 1})
+    found = g.counterfactual(data, {"A": 1}, effects=asked["effects"])
+    np.testing.assert_allclose(found, moved[list(found)])
+    h = cf.dag("Z -> A -> Y; Z -> Y")
+    asked = {"seed": 3, "equations": {"A": lambda Z, u: Z + u > 0, "Y": lambda Z, A, u: A * Z + u}}
+    data, moved = h.simulate(30, **asked), h.simulate(30, **asked, do={"A": 1})
+    np.testing.assert_allclose(h.counterfactual(data, {"A": 1}, equations=asked["equations"]), moved)
+
+
 def test_units_of_other_frames_and_their_own_values():
     """Any frame; what is done may differ between units, and nodes may hold text where equations read it."""
     g = cf.dag("Z -> A -> Y; Z -> Y")

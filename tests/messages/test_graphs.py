@@ -253,6 +253,13 @@ def test_units_whose_counterfactuals_cannot_be_told():
         g.counterfactual(frame.assign(Y=frame["Y"].where(frame.index > 1)), {"A": 1})
     with pytest.raises(cf.OptionError, match="do= sets nodes to values"):
         g.counterfactual(frame, None)
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance, so no unit's can be"):
+        g.counterfactual(frame, {"A": 1}, equations={"Y": lambda X, A, u: np.where(u > 0, "p", "q")})
+    hidden = cf.dag("L [latent]; L -> Y; X -> Y")
+    with pytest.raises(
+        cf.CapabilityError, match="the equation of Y takes L, which is latent, so no unit's can be read"
+    ):
+        hidden.counterfactual(frame, {"X": 1}, equations={"Y": lambda X, L, u: X * L + u})
 
 
 def test_other_arguments_of_graphs():

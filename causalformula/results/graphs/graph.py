@@ -308,7 +308,7 @@ class Graph(Shown):
         do : mapping
             Nodes set from outside, as ``{"Drug": 1}``.
         effects, equations
-            As in ``simulate``; equations must add their disturbance.
+            As in ``simulate``; those of nodes that change must add their disturbance, and take no latent node.
 
         Returns
         -------
@@ -317,7 +317,7 @@ class Graph(Shown):
         Raises
         ------
         CapabilityError
-            Where an equation does not add its disturbance.
+            Where such an equation does not add its disturbance.
         IdentificationError
             Where what is done changes a latent node.
         """

@@ -59,8 +59,7 @@ def counterfactual(diagram: Diagram, data: Any, effects: Any, equations: Any, do
         raise IdentificationError(f"{', '.join(lost)} is latent and would change: it cannot be read from the data")
     known = [name for name in diagram.nodes if name not in diagram.latent]
     refuse_absent(known, table)
-    model = _model(diagram, effects, equations)
-    found = model.solve(model.read_back({name: _column(table, name) for name in known}), done)
+    found = _model(diagram, effects, equations).moved({name: _column(table, name) for name in known}, done)
     return pd.DataFrame({name: _plain(found[name]) for name in known}, index=table.index())
 
 

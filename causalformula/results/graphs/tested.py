@@ -86,7 +86,7 @@ def tested(found: Sequence[Implication], data: Any, seed: int, level: float) -> 
     names = dict.fromkeys(name for one in found for name in (one.left, one.right, *one.given))
     refuse_absent(names, table)
     whole("seed", seed, "the seed of the folds", 2**32 - 1, 0)
-    if check_level(level) >= 0.5:
+    if check_level(level) > 0.5:
         raise OptionError(
             f"level={level:g} is how often the tests may contradict a right graph; did you mean {1 - level:g}?"
         )
