@@ -253,6 +253,10 @@ def test_counterfactuals_solve_only_what_changes_and_keep_the_rest():
     np.testing.assert_allclose(
         moved["Severity"], g.simulate(50, seed=9, equations=equations, do={"Drug": 1})["Severity"]
     )
+    spread = {"Severity": lambda Drug, I_H, u: Drug * I_H + (2 + Drug) * u}  # a factor that the parents set
+    data = g.simulate(50, seed=9, equations=spread)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=spread)
+    np.testing.assert_allclose(moved["Severity"], g.simulate(50, seed=9, equations=spread, do={"Drug": 1})["Severity"])
     through = cf.dag("A -> U -> Y; T -> Y; U [latent]")
     data = through.simulate(50, seed=9)
     np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"]})["Y"], data["Y"])

@@ -308,7 +308,7 @@ class Graph(Shown):
         do : mapping
             Nodes set from outside, as ``{"Drug": 1}``.
         effects, equations
-            As in ``simulate``; those of nodes that change must add their disturbance.
+            As in ``simulate``; those of nodes that change must add their disturbance, or so many times it.
 
         Returns
         -------

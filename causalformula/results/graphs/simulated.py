@@ -66,7 +66,9 @@ def counterfactual(
                 f"how {name} changes depends on {', '.join(hidden)}, which is latent: no unit's own can be read from "
                 "the data; simulate twice with one seed instead, with and without do="
             )
-    return pd.DataFrame({name: _plain(found[name]) for name in known}, index=data.index)
+    moved = diagram.descendants(*done)
+    columns = {name: _plain(found[name]) if name in moved else data[name].to_numpy() for name in known}
+    return pd.DataFrame(columns, index=data.index)
 
 
 def _model(diagram: Diagram, effects: Effects, equations: Equations) -> StructuralModel:
