@@ -14,6 +14,8 @@ from causalformula.graphs.diagram import Diagram
 from causalformula.numerics.arrays import Array
 
 Equation = Callable[..., Any]
+# Disturbances at which an equation is tried, to see that it is a line in them.
+TRIED = (1.0, -8.0, 0.3, 8.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,27 +73,43 @@ class StructuralModel:
         found = np.asarray(equation(**arguments))
         return np.broadcast_to(found, disturbance.shape).copy()
 
-    def read_back(self, data: Mapping[str, Array]) -> dict[str, Array]:
-        """Disturbances of given units: what they have beyond what their parents bring.
+    def counterfactual(self, data: Mapping[str, Array], do: Mapping[str, Any], latent: float = 0.0) -> dict[str, Array]:
+        """Nodes of given units, had some been set from outside: what these change is solved again, the rest stays.
 
-        Latent nodes are counted in the disturbances of their effects, which is all that is known of them.
+        The disturbance of a node that changes is what it has beyond what its parents bring, by whatever factor the
+        equation has with it. Latent parents are counted in it, which is all that is known of them.
+
+        Parameters
+        ----------
+        latent : float
+            Taken for the value of all latent nodes; it matters not where these add to what the others bring.
 
         Raises
         ------
         CapabilityError
             Where an equation does not add its disturbance, so that a unit's cannot be told.
         """
-        n = len(next(iter(data.values())))
-        drawn, zero = self.diagram.drawn, np.zeros(n)
-        values = {name: np.asarray(data.get(name, zero), dtype=float) for name in drawn.nodes}
-        found = {}
-        for name in drawn.nodes:
-            found[name] = values[name] - self._value(name, values, zero) if name in data else zero
-            if name in data and not np.allclose(self._value(name, values, found[name]), values[name]):
-                raise CapabilityError(
-                    f"the equation of {name} does not add its disturbance, so no unit's can be read from data; "
-                    "simulate twice with one seed instead, with and without do="
-                )
+        drawn, zero = self.diagram.drawn, np.zeros(len(next(iter(data.values()))))
+        seen = {name: np.asarray(data.get(name, zero + latent), dtype=float) for name in drawn.nodes}
+        changed = drawn.descendants(*do) - set(do)
+        found = {**seen, **{name: np.full(len(zero), value) for name, value in do.items()}}
+        for name in (n for n in drawn.topological if n in changed):
+            found[name] = self._value(name, found, self._disturbance(name, seen))
+        return found
+
+    def _disturbance(self, name: str, seen: Mapping[str, Array]) -> Array:
+        """What makes a node's equation give the values that were seen."""
+        zero = np.zeros(len(seen[name]))
+        with np.errstate(all="ignore"):  # an equation that is not made for such values is no line
+            start, *others = (self._value(name, seen, zero + each).astype(float) for each in (0.0, *TRIED))
+            slopes = [(value - start) / each for value, each in zip(others, TRIED, strict=True)]
+            found = np.where(slopes[0] == 0, 0.0, (seen[name] - start) / slopes[0])
+        line = all(np.allclose(slope, slopes[0], equal_nan=True) for slope in slopes)
+        if not line or not np.allclose(self._value(name, seen, found), seen[name], equal_nan=True):
+            raise CapabilityError(
+                f"the equation of {name} does not add its disturbance, so no unit's can be read from data; "
+                "simulate twice with one seed instead, with and without do="
+            )
         return found
 
 

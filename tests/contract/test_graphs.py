@@ -245,6 +245,24 @@ def test_counterfactuals_of_given_units():
     np.testing.assert_allclose(same, data)
 
 
+def test_counterfactuals_solve_only_what_changes_and_keep_the_rest():
+    g = cf.dag("I.H -> {Drug Severity}; Drug -> Severity")
+    equations = {"Drug": lambda I_H, u: I_H + u > 0, "Severity": lambda Drug, I_H, u: Drug * I_H + u}
+    data = g.simulate(50, seed=9, equations=equations)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=equations)  # Drug has a threshold, but is set
+    np.testing.assert_allclose(
+        moved["Severity"], g.simulate(50, seed=9, equations=equations, do={"Drug": 1})["Severity"]
+    )
+    spread = {"Severity": lambda Drug, I_H, u: Drug * I_H + (2 + Drug) * u}  # a factor that the parents set
+    data = g.simulate(50, seed=9, equations=spread)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=spread)
+    np.testing.assert_allclose(moved["Severity"], g.simulate(50, seed=9, equations=spread, do={"Drug": 1})["Severity"])
+    through = cf.dag("A -> U -> Y; T -> Y; U [latent]")
+    data = through.simulate(50, seed=9)
+    np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"]})["Y"], data["Y"])
+    np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"] + 2})["Y"], data["Y"] + 2)
+
+
 def test_simulated_selection_and_gaps():
     data = cf.dag("X -> Y -> S; S [selected]; X -> R; R [missing = Y]").simulate(300, seed=7)
     assert 0 < len(data) < 300 and (data["S"] > 0).all()

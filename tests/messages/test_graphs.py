@@ -184,6 +184,13 @@ def test_other_requests():
         g.counterfactual(frame, {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
     with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
         cf.dag("X -> U -> Y; U [latent]").counterfactual(frame, {"X": 1})
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance"):
+        # a single unit whose threshold is passed whether or not there is a disturbance
+        g.counterfactual(frame.head(1).assign(X=5.0, Y=1), {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
+    with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
+        cf.dag("U -> Y; X -> Y; U [latent]").counterfactual(frame, {"U": 1})
+    with pytest.raises(cf.IdentificationError, match="how Y changes depends on U, which is latent"):
+        cf.dag("{U X} -> Y; U [latent]").counterfactual(frame, {"X": 1}, equations={"Y": lambda X, U, u: X * U + u})
     with pytest.raises(cf.DataError, match="X is the same in every row"):
         cf.dag("X; Y").test(frame.assign(X=1.0))
     with pytest.raises(cf.DataError, match="only 5 complete rows, too few for a test"):

@@ -12,6 +12,7 @@ from causalformula.graphs import write
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.implications import Implication, implications
+from causalformula.graphs.paths import Path
 from causalformula.graphs.separation import separated
 from causalformula.plots.dag import draw_dag
 from causalformula.results.graphs.identified import EFFECTS, Identification
@@ -298,7 +299,7 @@ class Graph(Shown):
     ) -> pd.DataFrame:
         """What given units would have been, had something been done to them.
 
-        Their disturbances are read from the data, and the equations solved again with these.
+        Disturbances of the nodes that change are read from the data, and their equations solved again with these.
 
         Parameters
         ----------
@@ -307,7 +308,7 @@ class Graph(Shown):
         do : mapping
             Nodes set from outside, as ``{"Drug": 1}``.
         effects, equations
-            As in ``simulate``; equations must add their disturbance.
+            As in ``simulate``; those of nodes that change must add their disturbance, or so many times it.
 
         Returns
         -------
@@ -318,7 +319,7 @@ class Graph(Shown):
         CapabilityError
             Where an equation does not add its disturbance.
         IdentificationError
-            Where what is done changes a latent node.
+            Where what is done changes a latent node, or acts on a node by more or less with a latent one.
         """
         return counterfactual(self.diagram, data, effects or {}, equations or {}, do)
 
@@ -375,11 +376,14 @@ class Graph(Shown):
         held = {given} if isinstance(given, str) else set(given)
         self.diagram.require(*held)
         held |= found.question.held(held)
-        causal = {edge for path in found.paths if path.causal for edge in _edges(path.nodes)}
+        causal = {edge for path in found.paths if path.causal for edge in _edges(path)}
         opened = [path for path in found.paths if not path.causal and path.open(self.diagram, held)]
-        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path.nodes)} - causal)
+        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path)} - causal)
 
 
-def _edges(nodes: tuple[str, ...]) -> list[Edge]:
-    """Steps of a path, in both directions, as an edge may be either."""
-    return [edge for a, b in pairwise(nodes) for edge in ((a, b), (b, a))]
+def _edges(path: Path) -> list[tuple[str, str, bool]]:
+    """Edges of a path as they are drawn, bidirected ones by either end first."""
+    found = []
+    for (a, b), mark in zip(pairwise(path.nodes), path.marks, strict=True):
+        found += [(a, b, mark == "<->")] * (mark != "<-") + [(b, a, mark == "<->")] * (mark != "->")
+    return found

@@ -49,7 +49,7 @@ def counterfactual(
     import pandas as pd
 
     done = _done(diagram, do)
-    lost = diagram.in_order(diagram.latent & (diagram.descendants(*done) - set(done)))
+    lost = diagram.in_order(diagram.latent & diagram.descendants(*done))
     if lost:
         raise IdentificationError(f"{', '.join(lost)} is latent and would change: it cannot be read from the data")
     known = [name for name in diagram.nodes if name not in diagram.latent]
@@ -57,8 +57,18 @@ def counterfactual(
     if absent:
         raise GraphError(f"the data have no column {absent[0]!r}{choose(absent[0], map(str, data), 'they have')}")
     model = _model(diagram, effects, equations)
-    found = model.solve(model.read_back({name: data[name].to_numpy(dtype=float) for name in known}), done)
-    return pd.DataFrame({name: _plain(found[name]) for name in known}, index=data.index)
+    units = {name: data[name].to_numpy(dtype=float) for name in known}
+    found, other = (model.counterfactual(units, done, latent) for latent in (0.0, 1.0))
+    for name in (n for n in diagram.topological if n in known):
+        if not np.allclose(found[name], other[name], equal_nan=True):
+            hidden = diagram.drawn.in_order(diagram.drawn.parents(name) & diagram.drawn.latent)
+            raise IdentificationError(
+                f"how {name} changes depends on {', '.join(hidden)}, which is latent: no unit's own can be read from "
+                "the data; simulate twice with one seed instead, with and without do="
+            )
+    moved = diagram.descendants(*done)
+    columns = {name: _plain(found[name]) if name in moved else data[name].to_numpy() for name in known}
+    return pd.DataFrame(columns, index=data.index)
 
 
 def _model(diagram: Diagram, effects: Effects, equations: Equations) -> StructuralModel:
