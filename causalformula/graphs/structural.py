@@ -18,9 +18,9 @@ from causalformula.inference.checks import shown
 from causalformula.numerics.arrays import Array
 
 Equation = Callable[..., Any]
-# What is left where units cannot be told from data.
-_TWICE = ", so no unit's can be read from data; simulate twice with one seed instead, with and without do="
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+# Disturbances at which an equation is tried, to see that it is a line in them.
+TRIED = (1.0, -8.0, 0.3, 8.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,34 +100,48 @@ class StructuralModel:
             raise OptionError(f"the equation of {name} failed: {type(error).__name__}: {error}") from error
         return node_values(f"the equation of {name} gives", found, len(disturbance))
 
-    def moved(self, data: Mapping[str, Array], do: Mapping[str, Array]) -> dict[str, Array]:
-        """All nodes of given units, had some been set from outside; what these do not cause stays as it is.
+    def counterfactual(
+        self, data: Mapping[str, Array], do: Mapping[str, Array], latent: float = 0.0
+    ) -> dict[str, Array]:
+        """Nodes of given units, had some been set from outside: what these change is solved again, the rest stays.
 
-        Latent nodes are counted in the disturbances of their effects, which is all that is known of them.
+        The disturbance of a node that changes is what it has beyond what its parents bring, by whatever factor the
+        equation has with it. Latent parents are counted in it, which is all that is known of them.
+
+        Parameters
+        ----------
+        latent : float
+            Taken for the value of all latent nodes; it matters not where these add to what the others bring.
 
         Raises
         ------
         CapabilityError
             Where an equation does not add its disturbance, so that a unit's cannot be told.
         """
-        drawn = self.diagram.drawn
-        zero = np.zeros(len(next(iter(data.values()), ())))
-        values = {name: data.get(name, zero) for name in drawn.nodes}
-        changed = self.diagram.descendants(*do) - set(do)
-        disturbances = {name: self._read_back(name, values) if name in changed else zero for name in drawn.nodes}
-        return self.solve(disturbances, {name: v for name, v in values.items() if name not in changed} | dict(do))
+        drawn, zero = self.diagram.drawn, np.zeros(len(next(iter(data.values()), ())))
+        seen = {name: np.asarray(data.get(name, zero + latent), dtype=float) for name in drawn.nodes}
+        changed = drawn.descendants(*do) - set(do)
+        found = {**seen, **do}
+        for name in (n for n in drawn.topological if n in changed):
+            found[name] = self._value(name, found, self._disturbance(name, seen))
+        return found
 
-    def _read_back(self, name: str, values: Mapping[str, Array]) -> Array:
-        """A node's disturbances in given units: what they have beyond what its parents bring."""
-        hidden = self.diagram.in_order(self.diagram.parents(name) & self.diagram.latent)
-        if name in self.equations and hidden:
-            raise CapabilityError(f"the equation of {name} takes {', '.join(hidden)}, which is latent{_TWICE}")
-        brought = self._value(name, values, np.zeros_like(values[name]))
-        if brought.dtype.kind != "U":
-            found = values[name] - brought
-            if np.allclose(self._value(name, values, found), values[name]):
-                return found
-        raise CapabilityError(f"the equation of {name} does not add its disturbance{_TWICE}")
+    def _disturbance(self, name: str, seen: Mapping[str, Array]) -> Array:
+        """What makes a node's equation give the values that were seen."""
+        zero = np.zeros(len(seen[name]))
+        with np.errstate(all="ignore"):  # an equation that is not made for such values is no line
+            tried = [self._value(name, seen, zero + each) for each in (0.0, *TRIED)]
+            if not any(value.dtype.kind == "U" for value in tried):
+                start, *others = (value.astype(float) for value in tried)
+                slopes = [(value - start) / each for value, each in zip(others, TRIED, strict=True)]
+                found = np.where(slopes[0] == 0, 0.0, (seen[name] - start) / slopes[0])
+                line = all(np.allclose(slope, slopes[0], equal_nan=True) for slope in slopes)
+                if line and np.allclose(self._value(name, seen, found), seen[name], equal_nan=True):
+                    return found
+        raise CapabilityError(
+            f"the equation of {name} does not add its disturbance, so no unit's can be read from data; "
+            "simulate twice with one seed instead, with and without do="
+        )
 
 
 def node_values(what: str, given: Any, n: int) -> NDArray[Any]:

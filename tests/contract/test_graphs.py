@@ -264,6 +264,8 @@ def test_units_of_other_frames_and_their_own_values():
     data = g.simulate(20, seed=6)
     moved = g.counterfactual(data.to_dict("list"), {"A": data["A"] + 2})
     np.testing.assert_allclose(moved["Y"], data["Y"] + 2)
+    gaps = g.counterfactual(data.assign(Y=data["Y"].where(data.index > 1), W="text"), {"A": 0})["Y"]
+    assert list(gaps.isna()) == [True, True] + [False] * 18
     switched = g.counterfactual(data.assign(A=data["A"] > 0), {"A": True})
     np.testing.assert_allclose(switched["Y"], data["Y"] + (data["A"] <= 0))
     equations = {"A": lambda Z, u: np.where(Z > 0, "p", "q"), "Y": lambda A, Z, u: (A == "p") + Z + u}
@@ -278,6 +280,24 @@ def test_equations_take_parents_of_any_name():
     data = g.simulate(20, seed=2)
     same = g.simulate(20, seed=2, equations={"Y": lambda X_ray, A_b, _class, u: X_ray + A_b + _class + u})
     np.testing.assert_allclose(same, data)
+
+
+def test_counterfactuals_solve_only_what_changes_and_keep_the_rest():
+    g = cf.dag("I.H -> {Drug Severity}; Drug -> Severity")
+    equations = {"Drug": lambda I_H, u: I_H + u > 0, "Severity": lambda Drug, I_H, u: Drug * I_H + u}
+    data = g.simulate(50, seed=9, equations=equations)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=equations)  # Drug has a threshold, but is set
+    np.testing.assert_allclose(
+        moved["Severity"], g.simulate(50, seed=9, equations=equations, do={"Drug": 1})["Severity"]
+    )
+    spread = {"Severity": lambda Drug, I_H, u: Drug * I_H + (2 + Drug) * u}  # a factor that the parents set
+    data = g.simulate(50, seed=9, equations=spread)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=spread)
+    np.testing.assert_allclose(moved["Severity"], g.simulate(50, seed=9, equations=spread, do={"Drug": 1})["Severity"])
+    through = cf.dag("A -> U -> Y; T -> Y; U [latent]")
+    data = through.simulate(50, seed=9)
+    np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"]})["Y"], data["Y"])
+    np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"] + 2})["Y"], data["Y"] + 2)
 
 
 def test_simulated_selection_and_gaps():

@@ -13,6 +13,7 @@ from causalformula.graphs import write
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.implications import Implication, implications
+from causalformula.graphs.paths import Path
 from causalformula.graphs.separation import separated
 from causalformula.plots.dag import draw_dag
 from causalformula.results.graphs.identified import EFFECTS, Identification
@@ -299,16 +300,16 @@ class Graph(Shown):
     ) -> pd.DataFrame:
         """What given units would have been, had something been done to them.
 
-        Their disturbances are read from the data, and the equations solved again with these.
+        Disturbances of the nodes that change are read from the data, and their equations solved again with these.
 
         Parameters
         ----------
         data : data frame
-            Rows with a column of numbers, none of them missing, for every node that is not latent.
+            Rows with a column for every node that is not latent.
         do : mapping
             Nodes set from outside, as ``{"Drug": 1}``.
         effects, equations
-            As in ``simulate``; those of nodes that change must add their disturbance, and take no latent node.
+            As in ``simulate``; those of nodes that change must add their disturbance, or so many times it.
 
         Returns
         -------
@@ -319,7 +320,7 @@ class Graph(Shown):
         CapabilityError
             Where such an equation does not add its disturbance.
         IdentificationError
-            Where what is done changes a latent node.
+            Where what is done changes a latent node, or acts on a node by more or less with a latent one.
         """
         return counterfactual(self.diagram, data, effects, equations, do)
 
@@ -382,11 +383,14 @@ class Graph(Shown):
             return draw_dag(self.diagram, ax)
         found = self.identify(treatment, outcome)
         held = {*chosen, *found.question.held(chosen)}
-        causal = {edge for path in found.paths if path.causal for edge in _edges(path.nodes)}
+        causal = {edge for path in found.paths if path.causal for edge in _edges(path)}
         opened = [path for path in found.paths if not path.causal and path.open(self.diagram, held)]
-        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path.nodes)} - causal)
+        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path)} - causal)
 
 
-def _edges(nodes: tuple[str, ...]) -> list[Edge]:
-    """Steps of a path, in both directions, as an edge may be either."""
-    return [edge for a, b in pairwise(nodes) for edge in ((a, b), (b, a))]
+def _edges(path: Path) -> list[tuple[str, str, bool]]:
+    """Edges of a path as they are drawn, bidirected ones by either end first."""
+    found = []
+    for (a, b), mark in zip(pairwise(path.nodes), path.marks, strict=True):
+        found += [(a, b, mark == "<->")] * (mark != "<-") + [(b, a, mark == "<->")] * (mark != "->")
+    return found

@@ -298,7 +298,7 @@ class Identification(Shown):
 
     def _by(self) -> str:
         if self.design == "front door":
-            return f', method="front_door", mediators={self.options["mediators"]!r}'
+            return f', method="front_door", mediators="{self.options["mediators"]}"'
         return "  (a method that reads iv(...))" if self.design == "instrument" else ""
 
     def _notes(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
-from causalformula.errors import DataError, IdentificationError, OptionError, counted
+from causalformula.errors import DataError, IdentificationError, OptionError
 from causalformula.formula.expressions.operators import NotNumbers, numbers
 from causalformula.formula.expressions.values import kind
 from causalformula.frame.columns import Table
@@ -54,27 +54,41 @@ def counterfactual(diagram: Diagram, data: Any, effects: Any, equations: Any, do
 
     table = Table(data)
     done = _done(diagram, do, table.n)
-    lost = diagram.in_order(diagram.latent & (diagram.descendants(*done) - set(done)))
+    moved = diagram.descendants(*done)
+    lost = diagram.in_order(diagram.latent & moved)
     if lost:
         raise IdentificationError(f"{', '.join(lost)} is latent and would change: it cannot be read from the data")
     known = [name for name in diagram.nodes if name not in diagram.latent]
     refuse_absent(known, table)
-    found = _model(diagram, effects, equations).moved({name: _column(table, name) for name in known}, done)
-    return pd.DataFrame({name: _plain(found[name]) for name in known}, index=table.index())
+    model = _model(diagram, effects, equations)
+    changed = [name for name in known if name in moved - set(done)]
+    units = {name: _column(table, name) for name in known if name in diagram.parents(*changed) | set(changed)}
+    found, other = (model.counterfactual(units, done, latent) for latent in (0.0, 1.0))
+    for name in diagram.topological:
+        if name in changed and not _same(found[name], other[name]):
+            hidden = diagram.drawn.in_order(diagram.drawn.parents(name) & diagram.drawn.latent)
+            raise IdentificationError(
+                f"how {name} changes depends on {', '.join(hidden)}, which is latent: no unit's own can be read from "
+                "the data; simulate twice with one seed instead, with and without do="
+            )
+    own = table.to_pandas()
+    columns = {
+        name: _plain(found[name]) if name in moved else own.iloc[:, table.names.index(name)].to_numpy()
+        for name in known
+    }
+    return pd.DataFrame(columns, index=table.index())
 
 
 def _column(table: Table, name: str) -> Array:
-    """A node's values, all of them known: a unit's disturbances are read from all its nodes."""
     try:
-        values = numbers(table.named(name), "a structural model").astype(float)
+        return numbers(table.named(name), "a structural model").astype(float)
     except NotNumbers as error:
         raise DataError(f"{name} is {kind(error.value)}, and a structural model is of numbers") from None
-    gone = int((~np.isfinite(values)).sum())
-    if gone:
-        raise DataError(
-            f"{name} is missing or infinite in {counted(gone, 'row')}, whose units cannot be told: drop them"
-        )
-    return values
+
+
+def _same(one: Array, other: Array) -> bool:
+    text = one.dtype.kind == "U"
+    return np.array_equal(one, other) if text else np.allclose(one, other, equal_nan=True)
 
 
 def _model(diagram: Diagram, effects: Any, equations: Any) -> StructuralModel:
