@@ -39,6 +39,11 @@ MatchOrder: TypeAlias = Literal["largest", "smallest", "closest", "farthest", "d
 Metric: TypeAlias = Literal["mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean"]
 Discard: TypeAlias = Literal["treated", "control", "both"]
 FluctuationWord: TypeAlias = Literal["logistic", "linear"]
+# Of a difference in differences.
+DidEstimator: TypeAlias = Literal["dr", "dr_improved", "ipw", "reg"]
+ComparisonGroup: TypeAlias = Literal["nevertreated", "notyettreated"]
+BasePeriod: TypeAlias = Literal["varying", "universal"]
+Aggregation: TypeAlias = Literal["simple", "group", "dynamic", "calendar"]
 StrataEstimator: TypeAlias = Literal["weighted", "stratified"]
 
 HCType: TypeAlias = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "linearised"]

@@ -121,6 +121,8 @@ class DesignWeights:
         Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
     discarded : ndarray (n,) of bool, optional
         Rows left out before matching, as outside the common support.
+    on_units : bool
+        Whether the influence is on the units of ``did(..., unit = id)``, so that ``vcov`` needs no clusters of rows.
     correction : ndarray (n,), optional
         Weights of the residuals by which a doubly robust estimate corrects outcome means.
     """
@@ -137,6 +139,7 @@ class DesignWeights:
     because: str = ""
     redrawn: str = ""
     correction: Array | None = None
+    on_units: bool = False
 
 
 class Designed(Protocol):

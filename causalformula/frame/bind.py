@@ -19,6 +19,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
+from causalformula.frame.adoption import marks_never
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -88,10 +89,11 @@ def bind(
     special = reader.special(extra)
     chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
-    rows, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    never = _marks_never(spec, reader, bodies, values)
+    rows, total, missing_by, notes = choose_rows(table, _without(never, {**values, **special}), chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
     kept = _Kept(table, rows, {**values, **special})
-    refuse_infinite(kept.values, kept.index)
+    refuse_infinite(_without(never, kept.values), kept.index)
     entering = reader.nodes(bodies)
     notes += (*sum_notes(spec.outcome), *text_notes(entering, kept.values), *reader.memory.compared.values())
     asked = (node for node in (spec.outcome, spec.treatment) if node is not None)
@@ -137,6 +139,18 @@ def bind(
         groupings=groupings,
         panel=panel,
     )
+
+
+def _marks_never(spec: Spec, reader: _Reader, bodies: Mapping[str, Node], values: Mapping[str, Value]) -> set[str]:
+    """Where first treated periods are filed, whose missing and infinite values say never; not where a term has them."""
+    terms_ = {deparse(node) for node in reader.nodes(bodies)}
+    labels = {deparse(item.body[0]) for item in spec.of("did")} - terms_
+    found = {label for label in labels if marks_never(values[label])}
+    return found | {f"did:{label}" for label in found}
+
+
+def _without(labels: set[str], values: dict[str, Value]) -> dict[str, Value]:
+    return {label: value for label, value in values.items() if label not in labels} if labels else values
 
 
 class _Reader:

@@ -110,6 +110,8 @@ class Call:
         ``weights(w)`` may change it; ``cluster(g)``, or a unit, makes it ``~g``.
         """
         clusters = self.frame.cluster_names
+        if self.made is not None and self.made.on_units and self.made.vcov:
+            clusters = tuple(c.name for c in self.frame.clusters)
         if not clusters:
             asked = "" if self.made is None else self.made.vcov
             weighted = self.record.weighted_vcov if self.sampling else ""
@@ -187,7 +189,10 @@ class Call:
 
     def idle_notes(self, request: Request) -> tuple[str, ...]:
         """What the formula says that has no part in these standard errors."""
-        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request), self.sampling)
+        read = grouping_names(request)
+        if self.made is not None and self.made.on_units and self.frame.unit is not None:
+            read += (self.frame.unit.name,)  # whose rows are added up in any standard error
+        return idle_notes(self.frame, self.record, request, self.default_vcov(), read, self.sampling)
 
     def _refuse_unstacked(self, answer: Answer, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""

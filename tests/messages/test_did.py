@@ -98,19 +98,20 @@ def test_more_than_two_groups(panel):
 
 # -- the staggered form --------------------------------------------------------------------------------------------
 
-STAGGERED = "the staggered methods of difference in differences, which are not available yet"
-
 
 def test_more_than_two_periods(panel):
     text = message(F, panel.assign(Post=panel["Post"] * (1 + panel["id"] % 2)), cf.CapabilityError)
-    assert "Post has 3 periods (0, 1, 2); more than two come with " + STAGGERED in text
+    assert "Post has 3 periods (0, 1, 2), and Drug does not say in which of them the treatment began" in text
+    assert "Write did(first_treated, Post)" in text
     assert "did(Drug, Post > ...) + cluster(id), without unit=" in text
 
 
 def test_first_treated_periods(panel):
     years = panel.assign(Post=2010 + 4 * panel["Post"], Drug=2014 * panel["Drug"])
-    text = message(F, years, cf.CapabilityError)
-    assert "did(Drug, Post) has the values 0, 2014 in Drug: first treated periods come with " + STAGGERED in text
+    # of two groups and two periods written so there is one group-time effect, the same without covariates
+    assert cf.fit(F, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
+    text = message(F, years.assign(Post=panel["Post"]), cf.CapabilityError)
+    assert "did(Drug, Post) has the values 0, 2014 in Drug, which are no periods of Post (0, 1)" in text
     # both ways out that the message names are ways out
     for formula in ("Severity ~ did(Drug == 2014, Post, unit = id)", "Severity ~ did(factor(Drug), Post, unit = id)"):
         assert cf.fit(formula, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
@@ -127,8 +128,8 @@ def test_group_and_period_in_each_others_place(panel, kind):
         assert "did(Drug, when)" in text
     assert cf.fit("Severity ~ did(Drug, when, unit = id)", data).estimate == pytest.approx(cf.fit(F, panel).estimate)
     if kind != "text":
-        first = message("Severity ~ did(first, when)", data.assign(first=data["when"]), cf.CapabilityError)
-        assert "has the values 2020-01-01" in first and "1577" not in first
+        first = message("Severity ~ did(first, when, unit = id)", data.assign(first=data["when"]))
+        assert "have more than one value of first" in first
 
 
 def test_years_in_the_place_of_the_group(panel):
@@ -138,9 +139,11 @@ def test_years_in_the_place_of_the_group(panel):
 
 def test_units_treated_from_the_first_period_on(panel):
     data = on(panel)
-    text = message(F, data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"])), cf.CapabilityError)
-    assert "id 1 has been treated from the first period on" in text
-    assert STAGGERED in text
+    early = data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"]))
+    with pytest.warns(cf.CausalFormulaWarning, match="1 unit treated from the first period on has no period before"):
+        fit = cf.fit(F, early)
+    assert fit.estimate == pytest.approx(cf.fit(F, panel[panel["id"] != 1]).estimate, rel=1e-12)
+    assert fit.nobs == len(panel) - 2
 
 
 # -- controls ------------------------------------------------------------------------------------------------------

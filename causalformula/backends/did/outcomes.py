@@ -1,0 +1,152 @@
+"""What a difference in differences answers: effects of groups over time, their summaries, the one of two periods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from causalformula.backends.did.aggregate import Aggregated, shown_values, summarised
+from causalformula.backends.did.group_time import Cells, group_time, planned
+from causalformula.backends.did.options import ESTIMATORS, DiD
+from causalformula.backends.did.panels import Units, units_of
+from causalformula.backends.estimands import ATT
+from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
+from causalformula.backends.options import Options
+from causalformula.errors import CapabilityError, OptionError, counted, some
+from causalformula.frame.adoption import of_groups
+from causalformula.frame.model_frame import ModelFrame
+
+TERM = "ATT"
+NO_MEANS = (
+    "group-time effects have no mean potential outcomes of their own: they are differences of changes; see "
+    "aggregate() for their summaries"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTime:
+    """Group-time effects, and what else is read off them.
+
+    Parameters
+    ----------
+    units : Units
+    cells : Cells
+    """
+
+    units: Units
+    cells: Cells
+    no_groups: str = "effects by group are aggregate('group'); for other groups fit each with subset="
+
+    def answer(self, query: Query) -> Answer:
+        """Group-time effects, or a summary of them."""
+        if isinstance(query, Aggregated):
+            return self._summary(query)
+        if query.kind != "effects":
+            raise CapabilityError(NO_MEANS)
+        if query.split:
+            raise CapabilityError(self.no_groups)
+        cells = self.cells
+        groups = shown_values("group", cells.starts, self.units)
+        times = shown_values("time", cells.times, self.units)
+        pairs = zip(groups, times, strict=True)
+        labels = tuple(Label(TERM, "", (("group", group), ("time", time))) for group, time in pairs)
+        return Answer(replace(cells.estimate, names=tuple(map(str, labels))), labels)
+
+    def _summary(self, query: Aggregated) -> Answer:
+        found = summarised(self.cells, self.units, query)
+        if not found.by or query.overall:
+            return Answer(replace(found.estimate, names=(TERM,)), (Label(TERM, ""),))
+        values = shown_values(found.by, found.values, self.units)
+        labels = tuple(Label(TERM, "", ((found.by, value),)) for value in values)
+        return Answer(replace(found.estimate, names=tuple(map(str, labels))), labels)
+
+
+def staggered(frame: ModelFrame, options: DiD) -> Fit:
+    """Effects of groups that are treated at different times."""
+    panel = frame.panel
+    assert panel is not None and panel.adoption is not None
+    units = units_of(frame, panel.adoption, options)
+    plan, alone = planned(units, options)
+    cells = group_time(units, options, plan, [str(cell) for cell in plan])
+    outcomes = GroupTime(units, cells)
+    method = f"group-time effects ({ESTIMATORS[options.estimator.name]})"
+    notes = (*units.notes, *_of_groups(units, cells, alone), *_trimmed(cells))
+    design = _design(units, "asympt")
+    return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
+
+
+def _design(units: Units, vcov: str) -> DesignWeights:
+    """Who takes part; the covariance that R's package has."""
+    return DesignWeights(units.used.astype(float), vcov=vcov, on_units=units.frame.unit is not None)
+
+
+def _of_groups(units: Units, cells: Cells, alone: list[str]) -> list[str]:
+    """Groups without a comparison, and those too small for a standard error."""
+    notes = []
+    name = units.frame.panel.treated if units.frame.panel is not None else ""
+    if alone:
+        notes.append(
+            f"{name} = {some(alone)}: no period before treatment, or nobody to be compared with, so no effects"
+        )
+    members = [int((units.start[units.weights > 0] == start).sum()) for start in units.adoption.starts]
+    single = [units.adoption.names[k] for k in dict.fromkeys(cell.group for cell in cells.cells) if members[k] == 1]
+    if single:
+        notes.append(
+            f"{name} = {some(single)}: a single unit, whose own error no influence shows, so that standard errors of "
+            "its effects are too small"
+        )
+    return notes
+
+
+def _trimmed(cells: Cells) -> list[str]:
+    if not cells.trimmed:
+        return []
+    return [
+        f"{counted(cells.trimmed, 'comparison')} with a control whose probability of treatment is trim_level or more "
+        "left out, over all effects"
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class TwoPeriods:
+    """The effect on the treated of two groups over two periods."""
+
+    units: Units
+    cells: Cells
+    label: Label
+    no_groups: str = "this estimate has one effect for all the treated; for groups of them fit each with subset="
+
+    def answer(self, query: Query) -> Answer:
+        """The effect."""
+        if query.kind != "effects":
+            raise CapabilityError("the effect is a difference of changes; for mean outcomes leave est_method out")
+        if query.split:
+            raise CapabilityError(self.no_groups)
+        return Answer(replace(self.cells.estimate, names=(str(self.label),)), (self.label,))
+
+
+def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
+    """The effect of two groups over two periods, by weights or regressions of the changes."""
+    if options.of_many:
+        raise OptionError(
+            f"{', '.join(f'{name}={value!r}' for name, value in options.of_many.items())}: with two groups and two "
+            "periods there is one comparison; leave it out"
+        )
+    panel = frame.the_panel
+    assert panel.groups is not None
+    units = units_of(frame, of_groups(panel.groups.codes, panel.periods), options)
+    plan, _ = planned(units, options)
+    cells = group_time(units, options, plan, [str(label)])
+    outcomes = TwoPeriods(units, cells, label)
+    method = f"difference in differences (two groups, two periods; {ESTIMATORS[options.estimator.name]})"
+    notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells))
+    design = _design(units, "" if frame.unit is not None else "HC1")
+    return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
+
+
+def refuse_measures(options: Options) -> None:
+    """An ``OptionError`` for what changes cannot be compared by."""
+    if options.measure != "difference" or options.contrast != "reference":
+        raise OptionError(
+            "group-time effects, and est_method=, compare changes: measure='difference' and contrast='reference' are "
+            "all there is"
+        )
