@@ -202,9 +202,10 @@ class _Reader:
             for node in _pieces(self.spec, role):
                 label = deparse(node)
                 out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
-        for item in self.spec.of("did"):  # a group of dates is none, which its numbers would not show
-            if isinstance(value := self.value(item.body[0]), Times):
-                out[f"did:{deparse(item.body[0])}"] = value
+        for item in self.spec.of("did"):  # dates, which their numbers would not show
+            for node in item.body:
+                if isinstance(value := self.value(node), Times):
+                    out[f"did:{deparse(node)}"] = value
         for name in extra:
             out[f"cluster:{name}"] = self.table.named(name)
         return out
@@ -315,8 +316,8 @@ class _Kept:
         for role in spec.of("did"):
             treated, time = (deparse(body) for body in role.body)
             unit = next(iter(groupings.get("unit", ())), None)
-            first = self.values.get(f"did:{treated}", self.values[treated])
-            return Panel(treated, time, first, self.values[time], groupings["period"][0], unit)
+            first, second = (self.values.get(f"did:{label}", self.values[label]) for label in (treated, time))
+            return Panel(treated, time, first, second, groupings["period"][0], unit)
         return None
 
 
