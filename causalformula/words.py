@@ -79,7 +79,7 @@ Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
-ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles"]
+ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles", "grid", "event_study"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 Refuter: TypeAlias = Literal[
