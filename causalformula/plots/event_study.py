@@ -66,6 +66,7 @@ def event_study(
         _series(ax, series, COLOURS[k % len(COLOURS)], DODGE * (k - (len(found) - 1) / 2))
         if len(found) > 1:
             ax.plot([], [], "o", color=COLOURS[k % len(COLOURS)], markersize=6, label=short(label))
+    ax.margins(x=0.08)
     first = COLOURS[0]
     if any(series.before.any() for series in found.values()):
         ax.plot([], [], "o", color="white", markeredgecolor=first, markersize=6, label="before treatment")

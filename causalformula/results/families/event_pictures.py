@@ -32,12 +32,19 @@ def series_of(result: ResultCore, level: float) -> Series:
     low, high = reading.low, reading.high
     table = simultaneous(result, level, REPS, SEED, "normal").table
     before = before_treatment(result)
-    options: Any = result.call.options
-    reference = -1.0 - float(options.anticipation) if name == "event" and options.base_period == "universal" else None
+    reference = _reference(result) if name == "event" else None
     return Series(
         at, reading.estimate, low, high, table["conf.low"].to_numpy(), table["conf.high"].to_numpy(),
-        np.zeros(len(at), dtype=bool) if before is None else before, None if reference in at else reference,
+        np.zeros(len(at), dtype=bool) if before is None else before, reference,
     )  # fmt: skip
+
+
+def _reference(result: ResultCore) -> float | None:
+    """The event time that all others are compared with, where there is one."""
+    found, options = the_group_time(result, "plot"), result.call.options
+    since = np.unique(found.units.times[[cell.base for cell in found.cells.cells]] - found.cells.starts)
+    universal = options.base_period == "universal"  # type: ignore[attr-defined]
+    return float(since[0]) if universal and len(since) == 1 else None
 
 
 def study(result: ResultCore, ax: Axes | None = None, level: float = 0.95) -> Axes:

@@ -26,16 +26,12 @@ ESTIMATION = {
     "reg": "Outcome Regression",
 }
 CONTROL = {"nevertreated": "Never Treated", "notyettreated": "Not Yet Treated"}
-# What R calls the summaries: overall, their rows, and the column of these.
+# What R calls the summaries, their rows, and the column of these.
 SUMMARIES = {
     "simple": ("", "", ""),
-    "group": ("Overall summary of ATT's based on group/cohort aggregation:  ", "Group Effects:", "Group"),
-    "dynamic": (
-        "Overall summary of ATT's based on event-study/dynamic aggregation:  ",
-        "Dynamic Effects:",
-        "Event time",
-    ),
-    "calendar": ("Overall summary of ATT's based on calendar time aggregation:  ", "Time Effects:", "Time"),
+    "group": ("group/cohort", "Group Effects:", "Group"),
+    "dynamic": ("event-study/dynamic", "Dynamic Effects:", "Event time"),
+    "calendar": ("calendar time", "Time Effects:", "Time"),
 }
 
 
@@ -50,7 +46,7 @@ def the_group_time(result: ResultCore, verb: str) -> GroupTime:
     found = group_time_of(result)
     if found is None:
         raise CapabilityError(
-            f"{verb}() is of groups that are treated at different times, or of several periods: did(first_treated, time)"
+            f"{verb}() is of groups treated at different times, or of several periods: did(first_treated, time)"
         )
     return found
 
@@ -105,7 +101,8 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
         p = [] if test is None else [f"P-value for pre-test of parallel trends assumption:  {_rounded(test.p_value)}"]
         return ["Group-Time Average Treatment Effects:", table, LEGEND, "", *p, *last]
     assert isinstance(result.query, Aggregated)
-    what, title, head = SUMMARIES[result.query.how]
+    based, title, head = SUMMARIES[result.query.how]
+    what = f"Overall summary of ATT's based on {based} aggregation:  " if based else ""
     if overall is None:
         return [*([what] if what else []), _overall(reading, level), LEGEND, "", *last]
     first: list[str | Cells] = [what, _overall(overall.read(level), level), "", "", title]
