@@ -68,7 +68,7 @@ def shares(units: Units) -> Estimate:
     total = w.sum()
     p = member.sum(axis=0) / total
     psi = units.n / total * (member - w[:, None] * p)
-    evidence = Influence((), np.zeros((len(p), 0)), units.n, psi, always=True)
+    evidence = Influence((), np.zeros((len(p), 0)), units.n, psi, always=True, used=w > 0)
     return Estimate(tuple(f"share {name}" for name in units.adoption.names), p, evidence)
 
 

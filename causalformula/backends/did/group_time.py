@@ -114,7 +114,7 @@ def group_time(units: Units, options: DiD, cells: tuple[Cell, ...], names: list[
     psi *= units.n
     evidence = Influence(
         (), np.zeros((len(cells), 0)), units.n, psi, always=True,
-        units=None if units.frame.unit is None else units.of_row,
+        units=units.named, used=units.weights > 0,
     )  # fmt: skip
     starts = units.adoption.starts[[cell.group for cell in cells]]
     times = units.times[[cell.period for cell in cells]]

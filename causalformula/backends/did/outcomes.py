@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from causalformula.backends.did.aggregate import Aggregated, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, DiD
@@ -11,9 +13,12 @@ from causalformula.backends.did.panels import Units, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
 from causalformula.backends.options import Options
+from causalformula.backends.outcomes import means_answer
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.adoption import of_groups
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.estimate import Estimate, stack
+from causalformula.inference.evidence import Influence
 
 TERM = "ATT"
 NO_MEANS = (
@@ -116,12 +121,27 @@ class TwoPeriods:
     no_groups: str = "this estimate has one effect for all the treated; for groups of them fit each with subset="
 
     def answer(self, query: Query) -> Answer:
-        """The effect."""
-        if query.kind != "effects":
-            raise CapabilityError("the effect is a difference of changes; for mean outcomes leave est_method out")
+        """The effect, or the treated's mean outcomes after the change without treatment and with it."""
         if query.split:
             raise CapabilityError(self.no_groups)
+        if query.kind == "means":
+            treatment = self.units.frame.the_treatment
+            both = stack([self.cells.estimate, _mean_after(self.units)])
+            return means_answer(treatment, both.contrast([[-1.0, 1.0], [0.0, 1.0]], treatment.levels))
         return Answer(replace(self.cells.estimate, names=(str(self.label),)), (self.label,))
+
+
+def _mean_after(units: Units) -> Estimate:
+    """Mean outcome of the treated after the change."""
+    frame, periods = units.frame, units.frame.the_panel.periods.codes
+    weights = np.where(units.used & (periods == 1) & np.isfinite(units.start[units.of_row]), frame.unit_weights, 0.0)
+    total = weights.sum()
+    mean = float(weights @ frame.y / total)
+    psi = np.bincount(units.of_row, weights * (frame.y - mean), minlength=units.n) * (units.n / total)
+    evidence = Influence(
+        (), np.zeros((1, 0)), units.n, psi[:, None], always=True, units=units.named, used=units.weights > 0
+    )  # fmt: skip
+    return Estimate(("mean",), np.array([mean]), evidence)
 
 
 def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:

@@ -54,6 +54,11 @@ class Units:
         """The periods."""
         return self.adoption.times
 
+    @property
+    def named(self) -> Codes | None:
+        """The unit of each row (rows,), where ``unit=`` names some."""
+        return None if self.frame.unit is None else self.of_row
+
     @cached_property
     def used(self) -> Bools:
         """Rows of units that take part."""

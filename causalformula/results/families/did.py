@@ -287,8 +287,7 @@ def _trends(result: DidResult, ax: Any, level: float) -> Any:
     panel = frame.the_panel
     assert panel.groups is not None
     means = result._means()
-    regressed = "outcome" in result.fit.models
-    without = result.fit.ask(Query("means")).estimate.theta[0] if regressed else means[1, 1] - result.estimate
+    without = result.fit.ask(Query("means")).estimate.theta[0]
     outcome = "" if frame.outcome is None else frame.outcome.name
     given = some(result._controls(), 3)
     return trends(ax, means, without, groups, panel.periods.levels, time=panel.time, outcome=outcome, given=given)
