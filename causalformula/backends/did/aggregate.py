@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from causalformula.backends.did.group_time import Cells
 from causalformula.backends.did.panels import Units
 from causalformula.backends.fit import Query
 from causalformula.errors import OptionError
-from causalformula.inference.estimate import Estimate, stack
+from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.numerics.arrays import Array, Bools
 
@@ -72,8 +72,13 @@ def shares(units: Units) -> Estimate:
     return Estimate(tuple(f"share {name}" for name in units.adoption.names), p, evidence)
 
 
-def summarised(cells: Cells, units: Units, query: Aggregated) -> Summary:
+def summarised(cells: Cells, units: Units, share: Estimate, query: Aggregated) -> Summary:
     """A summary of group-time effects.
+
+    Parameters
+    ----------
+    share : Estimate
+        The groups' ``shares``.
 
     Raises
     ------
@@ -83,13 +88,13 @@ def summarised(cells: Cells, units: Units, query: Aggregated) -> Summary:
     after = (cells.event >= 0) & (cells.event <= query.max_e)
     match query.how:
         case "simple":
-            return _means(cells, units, "", [(np.nan, after)], True, after)
+            return _means(cells, share, "", [(np.nan, after)], True, after)
         case "group":
-            return _means(cells, units, "group", _each(cells.starts, after), query.overall, after, by_share=True)
+            return _means(cells, share, "group", _each(cells.starts, after), query.overall, after, by_share=True)
         case "calendar":
-            return _means(cells, units, "time", _each(cells.times, after), query.overall, after)
+            return _means(cells, share, "time", _each(cells.times, after), query.overall, after)
     kept, overall = _in_window(cells, units, query)
-    return _means(cells, units, "event", _each(cells.event, kept), query.overall, overall)
+    return _means(cells, share, "event", _each(cells.event, kept), query.overall, overall)
 
 
 def _each(values: Array, kept: Bools) -> list[tuple[float, Bools]]:
@@ -109,7 +114,7 @@ def _in_window(cells: Cells, units: Units, query: Aggregated) -> tuple[Bools, Bo
 
 def _means(
     cells: Cells,
-    units: Units,
+    share: Estimate,
     by: str,
     parts: list[tuple[float, Bools]],
     overall: bool,
@@ -121,42 +126,39 @@ def _means(
     if not parts or (overall and not of.any()) or not any(inside.any() for _, inside in parts):
         raise OptionError("no group-time effect is left to summarise; widen min_e, max_e and balance_e")
     group = np.array([cell.group for cell in cells.cells])
-    share = shares(units)
-    joint = stack([cells.estimate, share])
     theta, p = cells.estimate.theta, share.theta
-    rows = np.zeros((len(parts), len(joint)))
+    rows, moved = np.zeros((len(parts), len(theta))), np.zeros((len(parts), len(p)))
     for k, (_, inside) in enumerate(parts):
         weight = np.where(inside, p[group], 0.0)
-        weight = weight / weight.sum()
-        rows[k, : len(theta)] = weight
-        mean = weight @ theta
-        np.add.at(rows[k], len(theta) + group[inside], (theta[inside] - mean) / p[group[inside]].sum())
-    values = np.array([value for value, _ in parts])
-    means = rows[:, : len(theta)] @ theta
+        rows[k] = weight / weight.sum()
+        np.add.at(moved[k], group[inside], (theta[inside] - rows[k] @ theta) / weight.sum())
+    values, means = np.array([value for value, _ in parts]), rows @ theta
     if overall:
         inside = np.array([bool((part & of).any()) for _, part in parts])
-        weight = _outer_weights(values, inside, units, p if by_share else None)
-        gradient = weight @ rows
+        own = np.array([group[part][0] for _, part in parts])
+        outer = p[own] if by_share else inside.astype(float)
+        total, outer = outer.sum(), outer / outer.sum()
+        mean = outer @ means
+        rows, moved = outer[None, :] @ rows, outer[None, :] @ moved
         if by_share:
-            places = len(theta) + np.searchsorted(units.adoption.starts, values)
-            gradient[places] += (means - weight @ means) / p[places - len(theta)].sum()
-        rows, means, values = gradient[None, :], np.atleast_1d(weight @ means), np.array([np.nan])
-    names = _names(by, values)
-    return Summary(by, values, joint.map(_constant(means), rows, names))
+            np.add.at(moved[0], own, (means - mean) / total)
+        means, values = np.array([mean]), np.array([np.nan])
+    return Summary(by, values, _with_shares(cells.estimate, share, means, rows, moved, _names(by, values)))
 
 
-def _outer_weights(values: Array, inside: Bools, units: Units, p: Array | None) -> Array:
-    """Equal weights of the event times or periods, shares of the groups."""
-    weight = inside.astype(float) if p is None else p[np.searchsorted(units.adoption.starts, values)]
-    return np.asarray(weight / weight.sum())
+def _with_shares(
+    effects: Estimate, share: Estimate, means: Array, rows: Array, moved: Array, names: list[str]
+) -> Estimate:
+    """Combinations of effects and shares, by their Jacobians in both."""
+    found = effects.map(lambda _: means, rows, names)
+    assert isinstance(found.evidence, Influence) and isinstance(share.evidence, Influence)
+    own, of_weights = found.evidence.direct, share.evidence.map(moved).direct
+    assert own is not None and of_weights is not None
+    return replace(found, evidence=replace(found.evidence, direct=own + of_weights))
 
 
 def _names(by: str, values: Array) -> list[str]:
     return [f"{by}={value:.15g} ATT" if by and np.isfinite(value) else "ATT" for value in values]
-
-
-def _constant(value: Array) -> Callable[[Array], Array]:
-    return lambda _: value
 
 
 def shown_values(by: str, values: Iterable[float], units: Units) -> list[str]:

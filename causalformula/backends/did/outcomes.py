@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.aggregate import Aggregated, shown_values, summarised
+from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, DiD
 from causalformula.backends.did.panels import Units, units_of
@@ -41,6 +42,11 @@ class GroupTime:
     cells: Cells
     no_groups: str = "effects by group are aggregate('group'); for other groups fit each with subset="
 
+    @cached_property
+    def shares(self) -> Estimate:
+        """The shares of the groups."""
+        return shares(self.units)
+
     def answer(self, query: Query) -> Answer:
         """Group-time effects, or a summary of them."""
         if isinstance(query, Aggregated):
@@ -57,7 +63,7 @@ class GroupTime:
         return Answer(replace(cells.estimate, names=tuple(map(str, labels))), labels)
 
     def _summary(self, query: Aggregated) -> Answer:
-        found = summarised(self.cells, self.units, query)
+        found = summarised(self.cells, self.units, self.shares, query)
         if not found.by or query.overall:
             return Answer(replace(found.estimate, names=(TERM,)), (Label(TERM, ""),))
         values = shown_values(found.by, found.values, self.units)
