@@ -29,9 +29,13 @@ class Label:
     contrast: str
     groups: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def headed(self) -> str:
+        """The term with its groups."""
+        return " ".join([*(f"{name}={value}" for name, value in self.groups), *([self.term] if self.term else [])])
+
     def __str__(self) -> str:
-        head = [f"{name}={value}" for name, value in self.groups]
-        return " ".join([*head, *(part for part in (self.term, self.contrast) if part)])
+        return " ".join(part for part in (self.headed, self.contrast) if part)
 
 
 @dataclass(frozen=True, eq=False)

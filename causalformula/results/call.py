@@ -217,6 +217,11 @@ class Call:
         fixed = getattr(request, "weights", None) == "fixed"
         if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return
+        if evidence.always and not evidence.stages and not evidence.held and isinstance(request, (HC, Cluster, Asympt)):
+            raise OptionError(
+                "weights='fixed' leaves out the part that estimated models have in the influence, and here nothing "
+                "holds it apart: leave it out"
+            )
         if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
             raise OptionError(
                 f"weights='fixed' treats estimated weights as given, and method {self.record.name!r} estimates none: "

@@ -106,7 +106,7 @@ def _in_window(cells: Cells, units: Units, query: Aggregated) -> tuple[Bools, Bo
     event = cells.event
     kept = (event >= query.min_e) & (event <= query.max_e)
     if query.balance_e is not None:
-        first, last = units.times[0], units.times[-1]
+        first, last = units.times[0], cells.times.max()
         kept &= (last - cells.starts >= query.balance_e) & (event <= query.balance_e)
         kept &= event >= query.balance_e - last + first
     return kept, kept & (event >= 0)

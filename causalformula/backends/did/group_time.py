@@ -63,8 +63,12 @@ def planned(units: Units, options: DiD) -> tuple[tuple[Cell, ...], list[str]]:
         Where there is no cell.
     """
     times, out, alone = units.times, [], []
+    latest = np.max(units.start, initial=-np.inf, where=units.weights > 0)  # of all, who serve as comparison
     for k, start in enumerate(units.adoption.starts):
         if start > times[-1] or not (units.start == start).any():
+            continue
+        if start == latest:
+            alone.append(units.adoption.names[k])
             continue
         before = np.flatnonzero(times + options.anticipation < start)
         found = 0

@@ -99,3 +99,10 @@ class DiD(Options):
         usual = DiD()
         names = ("control_group", "base_period", "anticipation")
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
+
+    @property
+    def of_changes(self) -> dict[str, object]:
+        """Options that the regression of two groups over two periods does not read, where they are not the defaults."""
+        usual = DiD()
+        names = ("allow_unbalanced_panel", "normalized", "locally_efficient", "trim_level")
+        return self.of_many | {n: getattr(self, n) for n in names if getattr(self, n) != getattr(usual, n)}

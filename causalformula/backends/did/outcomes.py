@@ -21,6 +21,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
 
+# A group of fewer units beyond the number of regressors is small, as R's did has it.
+FEWEST = 4
 TERM = "ATT"
 NO_MEANS = (
     "group-time effects have no mean potential outcomes of their own: they are differences of changes; see "
@@ -96,15 +98,20 @@ def _of_groups(units: Units, cells: Cells, alone: list[str]) -> list[str]:
     name = units.frame.panel.treated if units.frame.panel is not None else ""
     if alone:
         notes.append(
-            f"{name} = {some(alone)}: no period before treatment, or nobody to be compared with, so no effects"
+            f"{name} = {some(alone)}: no period before treatment, or nobody treated later to be compared with, so no "
+            "effects"
         )
-    members = [int((units.start[units.weights > 0] == start).sum()) for start in units.adoption.starts]
-    single = [units.adoption.names[k] for k in dict.fromkeys(cell.group for cell in cells.cells) if members[k] == 1]
+    members = {k: units.members(k) for k in dict.fromkeys(cell.group for cell in cells.cells)}
+    few = FEWEST + max(X.shape[1] for X in units.regressors)
+    single = [units.adoption.names[k] for k, count in members.items() if count == 1]
+    small = [f"{units.adoption.names[k]} ({count})" for k, count in members.items() if 1 < count < few]
     if single:
         notes.append(
             f"{name} = {some(single)}: a single unit, whose own error no influence shows, so that standard errors of "
             "its effects are too small"
         )
+    if small:
+        notes.append(f"few treated units in {name} = {some(small)}: standard errors and normal limits are rough")
     return notes
 
 

@@ -54,6 +54,10 @@ class Units:
         """The periods."""
         return self.adoption.times
 
+    def members(self, group: int) -> int:
+        """How many units of a group take part."""
+        return int(((self.start == self.adoption.starts[group]) & (self.weights > 0)).sum())
+
     @property
     def named(self) -> Codes | None:
         """The unit of each row (rows,), where ``unit=`` names some."""

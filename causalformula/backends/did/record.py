@@ -11,7 +11,7 @@ from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Label
 from causalformula.backends.registry import Record
 from causalformula.backends.routing import pointed
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 
@@ -92,6 +92,12 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     label = None if several else Label(frame.the_panel.treated, "1 - 0")  # refuses another design before all else
     if label is not None and options.est_method is None:
         refuse_idle_roles(frame, ("propensity",), "the regression of two groups over two periods; see est_method=")
+        if options.of_changes:
+            given = ", ".join(f"{name}={value!r}" for name, value in options.of_changes.items())
+            raise OptionError(
+                f"{given}: the regression of two groups over two periods, which is made without est_method=, reads no "
+                "such option; leave it out, or name an est_method"
+            )
         return two_period_regression(frame, options)
     word = options.estimator.name
     refuse_idle_roles(frame, ("offset", *_idle(options)), f"est_method={word!r}")

@@ -90,9 +90,11 @@ def pretest(result: ResultCore) -> Test | None:
 def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCore | None) -> list[str | Cells]:
     """The effects as R's ``summary`` of ``att_gt`` and ``aggte`` prints them."""
     options: Any = result.call.options
+    own = _members(result)
     last = [
         f"Control Group:  {CONTROL[options.control_group]},  Anticipation Periods:  {options.anticipation:g}",
         f"Estimation Method:  {ESTIMATION[options.estimator.name]}",
+        own,
     ]
     if of_groups(result):
         heads = {"Group": values_of(result, "group"), "Time": values_of(result, "time")}
@@ -108,6 +110,16 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
     first: list[str | Cells] = [what, _overall(overall.read(level), level), "", "", title]
     names = values_of(result, result.answer.labels[0].groups[0][0])
     return [*first, _frame({head: names, "Estimate": None}, reading, level), LEGEND, "", *last]
+
+
+def _members(result: ResultCore) -> str:
+    """How many units, or rows, each group has."""
+    units = the_group_time(result, "print").units
+    adoption, unit = units.adoption, result.call.frame.unit
+    counts = [(name, units.members(k)) for k, name in enumerate(adoption.names)]
+    each = [f"{name}: {count}" for name, count in counts if count]
+    never = int((units.start[units.weights > 0] == np.inf).sum())
+    return f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {', '.join([*each, f'never: {never}'])}"
 
 
 def _rounded(p: float) -> str:
