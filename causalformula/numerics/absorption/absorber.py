@@ -1,0 +1,152 @@
+"""Columns less the fixed effects that are absorbed, and these effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.errors import DataError
+from causalformula.numerics.absorption.effect import Basis, Effect
+from causalformula.numerics.absorption.references import components, referenced
+from causalformula.numerics.absorption.solve import Equations
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.linalg import checked_weights
+
+# Demeaned columns are demeaned again until their own projections are below this share of their length.
+EXACT = 1e-10
+# ... or below this share of the length that they had.
+ROUNDING = 1e-14
+AGAIN = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Demeaned:
+    """Columns without the effects.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, k)
+        The residuals of each column's weighted least squares on all effects.
+    iterations : int
+        Steps that were needed; 1 where they are computed at once.
+    converged : bool
+        Whether every column is exact to ten digits of its length.
+    """
+
+    values: Array
+    iterations: int
+    converged: bool
+
+
+class Absorber:
+    """Least squares on the levels of several factors, without their dummies.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+        The factors, in the order of the formula.
+    weights : ndarray, shape (n,), optional
+        Weights of the rows. A row of weight zero takes no part, and gets the value that it is predicted.
+    """
+
+    def __init__(self, effects: Sequence[Effect], weights: Array | None = None) -> None:
+        if not effects:
+            raise DataError("no effect is absorbed")
+        n = len(effects[0].codes)
+        if any(len(effect.codes) != n for effect in effects):
+            raise DataError("the absorbed factors differ in their numbers of rows")
+        self.effects = tuple(effects)
+        self.weights = checked_weights(weights, n)
+        self._bases = [Basis(effect, self.weights) for effect in self.effects]
+        self._equations = Equations(self._bases)
+
+    def demean(self, M: Array) -> Demeaned:
+        """The columns (n, k) less their effects."""
+        M = np.asarray(M, dtype=np.float64)
+        values, _, steps, _, converged = self._fit(M)
+        return Demeaned(values, steps, converged)
+
+    def coefficients(self, part: Array) -> list[Array]:
+        """The effects whose sum is ``part``, as fixest's ``fixef`` gives them.
+
+        The first factor has all of its values. Of each connected component of the levels, the later ones have one
+        reference each, which is 0: that of the component's first row.
+
+        Parameters
+        ----------
+        part : ndarray, shape (n,)
+            What the effects make up of each row's prediction; what they cannot is left out.
+
+        Returns
+        -------
+        list of ndarray, shape (levels,) or (levels, width)
+            For each effect the intercepts or the one slope, or a column for each: the intercept first. NaN for a
+            level without rows of weight; 0 for a slope that is constant in its level.
+        """
+        _, origin, _, total, _ = self._fit(np.asarray(part, dtype=np.float64)[:, None])
+        found = [basis.read(own[:, 0]) for basis, own in zip(self._bases, total, strict=True)]
+        intercepts = [i for i, effect in enumerate(self.effects) if effect.intercept]
+        if intercepts:
+            found[intercepts[0]][0] += origin[0]
+        referenced([self.effects[i].codes for i in intercepts], [found[i][0] for i in intercepts], self._rows())
+        for values, basis in zip(found, self._bases, strict=True):
+            values[:, ~basis.populated] = np.nan
+        return [values[0] if len(values) == 1 else values.T for values in found]
+
+    @property
+    def counted(self) -> Codes:
+        """How many coefficients fixest counts for each effect: one less than its levels after the first intercept."""
+        seen, counts = False, []
+        for effect, basis in zip(self.effects, self._bases, strict=True):
+            counts.append(effect.width * int(basis.populated.sum()) - (seen and effect.intercept))
+            seen = seen or effect.intercept
+        return np.asarray(counts, dtype=np.intp)
+
+    @property
+    def rank(self) -> int | None:
+        """How many dimensions the effects span; None where that is not known without much work."""
+        if len(self._bases) == 1:
+            return int((self._bases[0].scale > 0).sum())
+        if len(self._bases) == 2 and all(effect.width == 1 and effect.intercept for effect in self.effects):
+            levels = sum(int(basis.populated.sum()) for basis in self._bases)
+            return levels - components([effect.codes for effect in self.effects], self._rows())[0]
+        return self._equations.rank
+
+    def _rows(self) -> Codes:
+        """The rows of weight."""
+        return np.arange(len(self.effects[0].codes)) if self.weights is None else np.flatnonzero(self.weights > 0)
+
+    def _fit(self, M: Array) -> tuple[Array, Array, int, list[Array], bool]:
+        values = np.array(M, order="C")
+        origin = self._origin(values)
+        values -= origin
+        whole = self._squares(values)
+        total = [np.zeros((basis.size, M.shape[1])) for basis in self._bases]
+        steps, converged = 0, True
+        for _ in range(AGAIN):
+            gathered = [basis.gather(values) for basis in self._bases]
+            square = self._squares(values)
+            limit = np.maximum(EXACT**2 * square, ROUNDING**2 * whole)
+            if steps and all((np.einsum("ij,ij->j", g, g) <= limit).all() for g in gathered):
+                break
+            solved = self._equations.solve(gathered, square)
+            steps, converged = steps + solved.iterations, solved.converged
+            for basis, own, found in zip(self._bases, total, solved.coefficients, strict=True):
+                basis.subtract(values, found)
+                own += found
+        else:
+            converged = False
+        return values, origin, steps, total, converged
+
+    def _origin(self, values: Array) -> Array:
+        """Where the columns are counted from, which an intercept makes up for: sums of far columns lose digits."""
+        if len(values) and any(effect.intercept for effect in self.effects):
+            return np.asarray(values.mean(axis=0))
+        return np.zeros(values.shape[1])
+
+    def _squares(self, values: Array) -> Array:
+        if self.weights is None:
+            return np.einsum("ij,ij->j", values, values)
+        return np.einsum("ij,ij,i->j", values, values, self.weights)
