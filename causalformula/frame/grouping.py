@@ -31,9 +31,12 @@ def crossed(groups: Sequence[Grouping], joint: str = " + ") -> Grouping:
     """Groupings taken together: a group for each combination that there is."""
     if len(groups) == 1:
         return groups[0]
-    distinct, codes = np.unique(np.column_stack([g.codes for g in groups]), axis=0, return_inverse=True)
-    levels = tuple(":".join(g.levels[k] for g, k in zip(groups, row, strict=True)) for row in distinct)
-    return Grouping(joint.join(g.name for g in groups), levels, codes.reshape(-1).astype(np.intp))
+    codes, levels = groups[0].codes, list(groups[0].levels)
+    for group in groups[1:]:
+        size = len(group.levels)
+        distinct, codes = np.unique(codes.astype(np.int64) * size + group.codes, return_inverse=True)
+        levels = [f"{levels[k // size]}:{group.levels[k % size]}" for k in distinct.tolist()]
+    return Grouping(joint.join(g.name for g in groups), tuple(levels), codes.reshape(-1).astype(np.intp))
 
 
 def grouping(name: str, value: Value, index: Any) -> Grouping:

@@ -150,6 +150,8 @@ class Recipe:
         ``terms.coding``, with the first factor coded in full where there is no intercept.
     memory : Memory
         The states of remembering calls.
+    bare : bool
+        Whether the intercept, beside which factors are coded, has no column: absorbed effects hold it.
     """
 
     terms: Terms
@@ -158,11 +160,17 @@ class Recipe:
     memory: Memory
     env: Env | None = None
     source: str | None = None
+    bare: bool = False
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the first column is the intercept."""
+        return self.terms.intercept and not self.bare
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """R's column names."""
-        out = ["(Intercept)"] if self.terms.intercept else []
+        out = ["(Intercept)"] if self.intercept else []
         for term in self.coding:
             # The first variable varies fastest.
             parts = [self.blocks[i].names(code) for i, code in reversed(term)]
@@ -173,7 +181,7 @@ class Recipe:
     def assign(self) -> Codes:
         """For each column the number of its term; 0 is the intercept."""
         widths = [prod(len(self.blocks[i].names(code)) for i, code in term) for term in self.coding]
-        first = [0] if self.terms.intercept else []
+        first = [0] if self.intercept else []
         return np.array(first + [j for j, width in enumerate(widths, 1) for _ in range(width)], dtype=np.intp)
 
     @cached_property
@@ -257,7 +265,7 @@ class Recipe:
     def fill(self, prepared: Mapping[int, Prepared], n: int) -> Array:
         """The matrix, from prepared blocks."""
         out = np.empty((n, len(self.names)), order="F")
-        if self.terms.intercept:
+        if self.intercept:
             out[:, 0] = 1.0
         for position, term in self._layout():
             _write(out, position, term, prepared)

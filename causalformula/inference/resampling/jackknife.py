@@ -110,11 +110,12 @@ def _clusters_out(hat: Hat, codes: Codes, count: int) -> Array:
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(count + 1))
     L = hat.whitening
-    out = np.full((count, hat.rank), np.nan)
+    size = len(hat.bread)
+    out = np.full((count, size), np.nan)
     for g in range(count):
         rows = order[bounds[g] : bounds[g + 1]]
         z = hat.X[rows] @ L
-        rest = np.eye(hat.rank) - z.T @ (hat.w[rows, None] * z)
+        rest = np.eye(size) - z.T @ (hat.w[rows, None] * z)
         if np.linalg.eigvalsh(rest)[0] > 1e-12:
             out[g] = -L @ np.linalg.solve(rest, z.T @ hat.multipliers()[rows])
     return out

@@ -23,8 +23,9 @@ def _free(h: Array) -> Array:
 
 
 def full_leverage(hat: Hat) -> Codes:
-    """Rows of leverage one."""
-    return np.flatnonzero(hat.leverage() >= FULL_LEVERAGE)
+    """Rows of leverage one; beside absorbed effects whose leverage cannot be had, those that ``X`` alone makes so."""
+    whole = hat.absorbed is None or hat.absorbed.exact
+    return np.flatnonzero((hat.leverage() if whole else hat.own_leverage()) >= FULL_LEVERAGE)
 
 
 def _hc2(hat: Hat) -> Array:

@@ -1,0 +1,109 @@
+"""``Absorbed``: the fixed effects beside a regression's columns, as far as inference needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from causalformula.errors import CapabilityError
+from causalformula.numerics.absorption.absorber import Absorber
+from causalformula.numerics.absorption.effect import Effect
+from causalformula.numerics.absorption.leverage import CELLS, own_leverage, rest_leverage
+from causalformula.numerics.arrays import Array, Bools, Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Absorbed:
+    """Effects of factors that a regression holds without their dummies.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the factors.
+    effects : tuple of Effect
+    weights : ndarray (n,)
+        Of the regression; rows of weight zero take no part.
+    X : ndarray (n, p)
+        All columns of the regression less the effects.
+    """
+
+    names: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    weights: Array
+    X: Array
+
+    @cached_property
+    def used(self) -> Bools:
+        """Rows that take part."""
+        return np.asarray(self.weights > 0)
+
+    @cached_property
+    def absorber(self) -> Absorber:
+        """What takes the effects out of columns."""
+        return absorber(self.effects, self.weights)
+
+    @cached_property
+    def levels(self) -> tuple[int, ...]:
+        """How many levels of each factor have rows that take part."""
+        return tuple(len(np.unique(effect.codes[self.used])) for effect in self.effects)
+
+    def coefficients(self, counted: Sequence[bool] | None = None) -> int:
+        """How many coefficients the effects have, as fixest counts them; of some factors only where told.
+
+        One for what all factors with intercepts have in common, and of each factor one less than its levels; of a
+        slope one a level.
+        """
+        own = [
+            effect.width * levels - effect.intercept for effect, levels in zip(self.effects, self.levels, strict=True)
+        ]
+        shared = int(any(effect.intercept for effect in self.effects))
+        return shared + sum(k for j, k in enumerate(own) if counted is None or counted[j])
+
+    def nested(self, groupings: Sequence[Codes]) -> tuple[bool, ...]:
+        """Whether each factor is nested in one of several groupings: all rows of a level are in one group."""
+        return tuple(any(self._within(effect.codes, codes) for codes in groupings) for effect in self.effects)
+
+    def _within(self, codes: Array | Codes, groups: Codes) -> bool:
+        own, outer = np.asarray(codes)[self.used], groups[self.used]
+        last = np.zeros(int(own.max()) + 1, dtype=np.intp)
+        last[own] = outer
+        return bool((last[own] == outer).all())
+
+    @property
+    def exact(self) -> bool:
+        """Whether leverages can be had: all factors but the largest are small beside the memory."""
+        return len(self.effects) == 1 or self._rest * len(self.weights) <= CELLS
+
+    @property
+    def _rest(self) -> int:
+        sizes = [effect.width * effect.levels for effect in self.effects]
+        return sum(sizes) - max(sizes)
+
+    @cached_property
+    def leverage(self) -> Array:
+        """What the effects add to the leverage of each row (n,).
+
+        Raises
+        ------
+        CapabilityError
+            Where several factors have so many levels that it cannot be had.
+        """
+        if not self.exact:
+            raise CapabilityError(
+                f"leverages beside {' and '.join(self.names)} would take a column for each of {self._rest:,} levels; use "
+                "'HC1' or a cluster formula, which need none"
+            )
+        sizes = [effect.width * effect.levels for effect in self.effects]
+        first = int(np.argmax(sizes))
+        others = [effect for j, effect in enumerate(self.effects) if j != first]
+        largest = self.effects[first]
+        return own_leverage(largest, self.weights) + rest_leverage(others, absorber([largest], self.weights), self.weights)
+
+
+def absorber(effects: Sequence[Effect], weights: Array) -> Absorber:
+    """What takes effects out of columns; equal weights are none."""
+    same = bool((weights == weights[0]).all()) and weights[0] > 0
+    return Absorber(effects, None if same else weights)
