@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.errors import CapabilityError
 from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.absorption.leverage import CELLS, own_leverage, rest_leverage
+from causalformula.numerics.absorption.leverage import CELLS, dummy_basis, own_leverage
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 
@@ -72,15 +72,40 @@ class Absorbed:
         last[own] = outer
         return bool((last[own] == outer).all())
 
+    @cached_property
+    def _largest(self) -> tuple[bool, ...]:
+        """Which factor has the most coefficients."""
+        sizes = [effect.width * effect.levels for effect in self.effects]
+        return tuple(j == int(np.argmax(sizes)) for j in range(len(sizes)))
+
     @property
     def exact(self) -> bool:
         """Whether leverages can be had: all factors but the largest are small beside the memory."""
-        return len(self.effects) == 1 or self._rest * len(self.weights) <= CELLS
+        return self._cells(self._largest) <= CELLS
 
-    @property
-    def _rest(self) -> int:
-        sizes = [effect.width * effect.levels for effect in self.effects]
-        return sum(sizes) - max(sizes)
+    def _cells(self, but: Sequence[bool]) -> int:
+        others = (effect for effect, out in zip(self.effects, but, strict=True) if not out)
+        return len(self.weights) * sum(effect.width * effect.levels for effect in others)
+
+    def basis(self, but: Sequence[bool]) -> Array:
+        """Orthonormal columns (n, r), in the inner product of the weights, of the effects of all factors but some.
+
+        They are less the effects of these.
+
+        Raises
+        ------
+        CapabilityError
+            Where there are so many levels that they cannot be had.
+        """
+        if self._cells(but) > CELLS:
+            wide = " and ".join(name for name, out in zip(self.names, but, strict=True) if not out)
+            raise CapabilityError(
+                f"this would take a column for each level of {wide}, which are too many; use 'HC1', a cluster formula or "
+                "a bootstrap, which need none"
+            )
+        others = [effect for effect, out in zip(self.effects, but, strict=True) if not out]
+        held = [effect for effect, out in zip(self.effects, but, strict=True) if out]
+        return dummy_basis(others, absorber(held, self.weights) if held else None, self.weights)
 
     @cached_property
     def leverage(self) -> Array:
@@ -91,16 +116,9 @@ class Absorbed:
         CapabilityError
             Where several factors have so many levels that it cannot be had.
         """
-        if not self.exact:
-            raise CapabilityError(
-                f"leverages beside {' and '.join(self.names)} would take a column for each of {self._rest:,} levels; use "
-                "'HC1' or a cluster formula, which need none"
-            )
-        sizes = [effect.width * effect.levels for effect in self.effects]
-        first = int(np.argmax(sizes))
-        others = [effect for j, effect in enumerate(self.effects) if j != first]
-        largest = self.effects[first]
-        return own_leverage(largest, self.weights) + rest_leverage(others, absorber([largest], self.weights), self.weights)
+        largest = self.effects[self._largest.index(True)]
+        rest = self.basis(self._largest)
+        return own_leverage(largest, self.weights) + self.weights * np.einsum("ij,ij->i", rest, rest)
 
 
 def absorber(effects: Sequence[Effect], weights: Array) -> Absorber:

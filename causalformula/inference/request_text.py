@@ -26,7 +26,9 @@ from causalformula.inference.requests import (
     Jackknife,
     Request,
     Wild,
+    with_rules,
 )
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.words import CRType, HCType, Kernel
 
@@ -76,14 +78,16 @@ OTHER_WORDS = {
 _ABADIE_IMBENS = re.compile(r"^AI\s*(\((?P<inside>[^()]*)\))?$")
 
 
-def read_request(vcov: Any) -> Request:
-    """Turn what a caller gave as ``vcov=`` into a request.
+def read_request(vcov: Any, ssc: SmallSample | None = None) -> Request:
+    """Turn what a caller gave as ``vcov=``, and ``ssc=``, into a request.
 
     Raises
     ------
     OptionError
         If the text is not a known covariance; the message lists those that are.
     """
+    if ssc is not None:
+        return with_rules(read_request(vcov), ssc)
     if isinstance(vcov, Request):
         return vcov
     if isinstance(vcov, str):

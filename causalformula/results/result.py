@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, asks, warn
-from causalformula.inference.requests import Vcov
+from causalformula.inference.requests import Vcov, with_rules
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of, scores_of
@@ -161,13 +162,15 @@ class Result(Paged, Refutable, Arithmetic, Banded):
         return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
     @asks
-    def with_vcov(self, vcov: Vcov | None) -> Self:
+    def with_vcov(self, vcov: Vcov | None, ssc: SmallSample | None = None) -> Self:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
         Parameters
         ----------
         vcov : str, request or matrix
             As in ``fit()``; ``"~g"`` may name any column of the data.
+        ssc : SmallSample, optional
+            Its small-sample rules, as ``cf.ssc`` makes them.
 
         Returns
         -------
@@ -182,7 +185,9 @@ class Result(Paged, Refutable, Arithmetic, Banded):
         """
         if self.source is not None:
             result, equations = self.source
-            return asked(cast(Self, result).with_vcov(vcov), equations)
+            return asked(cast(Self, result).with_vcov(vcov, ssc), equations)
+        if ssc is not None:
+            vcov = with_rules(self.call.resolved(vcov), ssc)
         found = tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
         for note in self.call.idle_notes(found.covariance.request):
             warn(note)

@@ -1,4 +1,4 @@
-"""Leverages of absorbed factors: what their dummies add to the diagonal of the hat matrix."""
+"""Absorbed factors as columns, and what they add to the diagonal of the hat matrix."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def own_leverage(effect: Effect, weights: Array) -> Array:
     return np.asarray(weights * np.einsum("ni,nij,nj->n", scaled, inverse[effect.codes], scaled))
 
 
-def rest_leverage(others: Sequence[Effect], first: Absorber, weights: Array) -> Array | float:
-    """Leverages (n,) that other factors add to that of ``first``: of their dummies less its effects."""
-    if not others:
-        return 0.0
-    blocks = []
-    for effect in others:
+def dummy_basis(effects: Sequence[Effect], held: Absorber | None, weights: Array) -> Array:
+    """Orthonormal columns (n, r), by the weights, that span the effects of some factors less those of ``held``."""
+    n, blocks = len(weights), [np.empty((len(weights), 0))]
+    for effect in effects:
         for column in effect.columns():
-            block = np.zeros((len(weights), effect.levels))
-            block[np.arange(len(weights)), effect.codes] = 1.0 if column is None else column
+            block = np.zeros((n, effect.levels))
+            block[np.arange(n), effect.codes] = 1.0 if column is None else column
             length = np.sqrt(weights @ block**2)
             blocks.append(block / np.where(length > 0, length, 1.0))
-    D = first.demean(np.hstack(blocks)).values
+    D = np.hstack(blocks)
+    if not D.shape[1]:
+        return D
+    D = D if held is None else held.demean(D).values
     values, vectors = np.linalg.eigh(D.T @ (weights[:, None] * D))
     kept = values > SINGULAR * max(1.0, float(values[-1]))
-    basis = D @ (vectors[:, kept] / np.sqrt(values[kept]))
-    return np.asarray(weights * np.einsum("ij,ij->i", basis, basis))
+    return np.asarray(D @ (vectors[:, kept] / np.sqrt(values[kept])))

@@ -14,6 +14,7 @@ from causalformula.formula.language.wrap import wrapped
 from causalformula.formula.matrix.terms import Terms
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
+from causalformula.inference.absorbing import with_columns
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Codes
 from causalformula.numerics.centring import first_column
@@ -70,6 +71,8 @@ def model_terms(model: ModelCore) -> tuple[Terms, Codes]:
 def refitted(model: ModelCore, columns: Codes, intercept: bool) -> FittedRegression:
     """The model with some of its columns only."""
     fit = model.regression
+    if fit.absorbed is not None:
+        return with_columns(fit, columns, fit.weights if fit.weighted else None)
     X, names = fit.X[:, columns], [fit.names[j] for j in columns]
     weights = fit.weights if fit.weighted else None
     anchors = None if fit.solved is None else first_column(X, intercept)
