@@ -28,12 +28,15 @@ class Absorbed:
         Of the regression; rows of weight zero take no part.
     X : ndarray (n, p)
         All columns of the regression less the effects.
+    squares : float
+        Weighted squares of the outcome less the effects: what the columns may explain.
     """
 
     names: tuple[str, ...]
     effects: tuple[Effect, ...]
     weights: Array
     X: Array
+    squares: float
 
     @cached_property
     def used(self) -> Bools:

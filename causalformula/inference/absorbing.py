@@ -13,7 +13,7 @@ from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
-from causalformula.numerics.least_squares import LeastSquares, least_squares
+from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
 
 # A column that keeps less than this share of its spread beside the effects is made up of them, as in R's rule of rank.
@@ -52,8 +52,9 @@ def fit_absorbed(
     refuse_extreme(y, "the outcome")
     refuse_overflowing(X, names)
     w = np.ones(len(y)) if weights is None else weights
-    within, fit, converged = solved_within(X, y, effects, w, offset)
-    absorbed = Absorbed(tuple(factors), tuple(effects), w, within)
+    within, left, converged = within_effects(X, y, effects, w, offset)
+    fit = least_squares(within, left, weights)
+    absorbed = Absorbed(tuple(factors), tuple(effects), w, within, float(w @ left**2))
     nobs = int((w > 0).sum())
     e = fit.residuals
     rss = float(np.dot(w * e, e))
@@ -93,26 +94,25 @@ def fit_absorbed(
     )
 
 
-def solved_within(
+def within_effects(
     X: Array, y: Array, effects: Sequence[Effect], w: Array, offset: Array | None
-) -> tuple[Array, LeastSquares, bool]:
-    """Columns less the effects, zero where they are made up of them, the fit on these, and whether they are exact."""
+) -> tuple[Array, Array, bool]:
+    """Columns less the effects, zero where they are made up of them, the outcome so too, and whether these are exact."""
     given = y if offset is None else y - offset
     found = absorber(effects, w).demean(np.column_stack([X, given]))
     within, left = found.values[:, :-1], found.values[:, -1]
     spread = np.sqrt(w @ (X - (w @ X) / w.sum()) ** 2)
     length = np.sqrt(w @ within**2)
     within[:, length <= np.maximum(ABSORBED * spread, ROUNDING * np.sqrt(w @ X**2))] = 0.0
-    within = np.asfortranarray(within)
-    same = bool((w == 1).all())
-    return within, least_squares(within, left, None if same else w), found.converged
+    return np.asfortranarray(within), left, found.converged
 
 
 def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     """Estimable coefficients under other weights; None where they are not all there."""
     assert model.absorbed is not None
     X = model.design
-    _, fit, converged = solved_within(X, model.y, model.absorbed.effects, w, model.offset)
+    within, left, converged = within_effects(X, model.y, model.absorbed.effects, w, model.offset)
+    fit = least_squares(within, left, w)
     return fit.coef if converged and fit.rank == X.shape[1] else None
 
 

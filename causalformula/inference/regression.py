@@ -128,6 +128,12 @@ class FittedRegression:
         return len(self.kept)
 
     @property
+    def effects_part(self) -> Array:
+        """What absorbed effects make up of the linear predictor (n,)."""
+        part = self.eta - self.design @ self.theta
+        return part if self.offset is None else part - self.offset
+
+    @property
     def parameters(self) -> int:
         """Number of coefficients with those of absorbed effects."""
         return self.rank + (0 if self.absorbed is None else self.absorbed.coefficients())
