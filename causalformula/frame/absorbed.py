@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError, counted, some
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Value, as_factor, take
 from causalformula.formula.language.absorbed import AbsorbedTerm, plain_name
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Node
+from causalformula.formula.matrix.recipe import one_column
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.rows import as_numbers
 from causalformula.numerics.absorption.effect import Effect
@@ -94,6 +96,12 @@ class FixedEffect:
             )
         table = np.array([place.get(level, -1) for level in joint.levels], dtype=np.intp)
         return np.asarray(table[joint.codes])
+
+
+def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:
+    """The value of a variable that groups rows, once it is known to be one; dates keep their dates as labels."""
+    column = one_column(value, n, deparse(node), source, node.span)
+    return value if isinstance(value, Times) else column
 
 
 def fixed_effects(

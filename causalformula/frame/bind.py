@@ -20,7 +20,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import fixed_effects, without_singletons
+from causalformula.frame.absorbed import as_group, fixed_effects, without_singletons
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -90,10 +90,11 @@ def bind(
     special = reader.special(extra)
     chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
-    found, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    complete, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
     absorbed = _absorbed(spec)
-    rows = without_singletons(absorbed, special, found, _Kept(table, found, special).weights(spec) if absorbed else None)
+    known = _Kept(table, complete, special).weights(spec) if absorbed else None
+    rows = without_singletons(absorbed, special, complete, known)
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
     entering = reader.nodes(bodies)
@@ -144,7 +145,7 @@ def bind(
         groupings=groupings,
         panel=panel,
         effects=effects,
-        singletons=len(found) - len(rows),
+        singletons=len(complete) - len(rows),
     )
 
 
@@ -205,9 +206,9 @@ class _Reader:
         return out
 
     def _special(self, value: Value, role: str, label: str, node: Node) -> Value:
-        column = one_column(value, self.table.n, label, self.spec.source, node.span)
-        # groups of dates keep their dates as labels
-        return value if isinstance(value, Times) and role in ("fe", *GROUPED) else column
+        if role in ("fe", *GROUPED):
+            return as_group(value, node, self.table.n, self.spec.source)
+        return one_column(value, self.table.n, label, self.spec.source, node.span)
 
 
 def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.expressions.contrasts import check_contrasts
 from causalformula.formula.expressions.evaluate import Env, evaluate
-from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.absorbed import AbsorbedTerm
 from causalformula.formula.language.deparse import deparse
@@ -23,7 +22,7 @@ from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import fixed_effects, without_singletons
+from causalformula.frame.absorbed import as_group, fixed_effects, without_singletons
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
@@ -137,9 +136,9 @@ def bind_regression(
     named |= {f"cluster:{name}": table.named(name) for name in extra}
     named |= _of_effects(absorbed, table, evaluated)
     chosen = subset_rows(subset, table, env, evaluated.memory.compared)
-    found, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
+    complete, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
-    rows = without_singletons(absorbed, named, found, _weights_of(special, found, weights))
+    rows = without_singletons(absorbed, named, complete, _weights_of(special, complete, weights))
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
     refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
@@ -171,7 +170,7 @@ def bind_regression(
         offset=np.sum(parts, axis=0) if parts else None,
         groupings={"fe": tuple(effect.grouping for effect in effects)} if effects else {},
         effects=effects,
-        singletons=len(found) - len(rows),
+        singletons=len(complete) - len(rows),
     )
 
 
@@ -194,9 +193,7 @@ def _of_effects(absorbed: Sequence[AbsorbedTerm], table: Table, evaluated: Evalu
     columns = columns_used(nodes, table, text)
     for node in nodes:
         value = evaluate(node, columns, table.n, env=env, source=text, memory=evaluated.memory)
-        column = one_column(value, table.n, deparse(node), text, node.span)
-        # groups of dates keep their dates as labels
-        out[f"fe:{deparse(node)}"] = value if isinstance(value, Times) else column
+        out[f"fe:{deparse(node)}"] = as_group(value, node, table.n, text)
     return out
 
 

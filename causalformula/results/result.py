@@ -193,6 +193,31 @@ class Result(Paged, Refutable, Arithmetic, Banded):
             warn(note)
         return found
 
+    def fixed_effects(self, factor: str | None = None) -> pd.DataFrame:
+        """The effects that the outcome model absorbs: ``fit.outcome.fixed_effects()``.
+
+        Parameters
+        ----------
+        factor : str, optional
+            One factor's alone.
+
+        Returns
+        -------
+        DataFrame
+            As of ``Model.fixed_effects``.
+
+        Raises
+        ------
+        CapabilityError
+            Where none are absorbed.
+        """
+        model = self.outcome
+        if model is None or not model.frame.effects:
+            raise CapabilityError(
+                "no fixed effects are absorbed here: write them behind a bar, 'y ~ treat(a) | unit', or in fe(unit)"
+            )
+        return model.fixed_effects(factor)
+
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.
 
@@ -220,6 +245,8 @@ class Result(Paged, Refutable, Arithmetic, Banded):
             gone.add("permutation_test")
         if self.query is None or self.query.kind != "effects" or self.query.split:
             gone.add("refute")
+        if not getattr(self.call.frame, "effects", ()):
+            gone.add("fixed_effects")
         return gone
 
     def effects(self) -> Any:

@@ -21,7 +21,7 @@ from causalformula.results.checks.anova import (
     table_text,
 )
 from causalformula.results.models.core import ModelCore, model_covariance
-from causalformula.results.models.formula import formula_lines, model_terms, refitted
+from causalformula.results.models.formula import absorbed_text, formula_lines, model_terms, refitted
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.test import Test
 from causalformula.words import NestedTest
@@ -149,7 +149,7 @@ def _without(before: _Step, names: Sequence[str], vcov: Any) -> _Step:
     model = model if given else model.with_vcov(request)
     pieces = [found.term_labels[k] for k in kept] + [found.labels[i] for i in found.offsets]
     right = " + ".join(([] if found.intercept and pieces else ["1" if found.intercept else "0"]) + pieces)
-    return _Step(model, f"{base.outcome_name} ~ {right}", regression.kept_names, gone, base)
+    return _Step(model, f"{base.outcome_name} ~ {right}{absorbed_text(base.frame)}", regression.kept_names, gone, base)
 
 
 def _term(name: str, labels: Sequence[str], before: _Step, base: ModelCore) -> str:
