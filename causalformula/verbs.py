@@ -101,8 +101,8 @@ def parse(
 def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> SubclassResult: ...
@@ -110,8 +110,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> MatchedResult: ...
@@ -119,8 +119,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> DidResult: ...
@@ -128,8 +128,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: LearnedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> LearnedResult: ...
@@ -137,8 +137,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> DMLResult: ...
@@ -146,8 +146,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: UnitMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> UnitResult: ...
@@ -155,8 +155,8 @@ def fit(
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
-    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None, ssc: SmallSample | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
     **options: Any,
 ) -> Result: ...

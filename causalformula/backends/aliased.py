@@ -64,7 +64,9 @@ def dropped_terms(model: FittedRegression, which: str = "outcome model") -> tupl
     if model.absorbed is not None:
         gone = [name for j, name in enumerate(model.names) if j not in model.kept]
         were = "was" if len(gone) == 1 else "were"
-        return (f"{some(gone)} {were} removed because of collinearity with the fixed effects or other terms",) * bool(gone)
+        return (f"{some(gone)} {were} removed because of collinearity with the fixed effects or other terms",) * bool(
+            gone
+        )
     return told_left_out(*left_out(model.names, model.kept, model.lengths), which)
 
 

@@ -31,8 +31,8 @@ from causalformula.numerics.arrays import Array, Codes
 # Measures that means need not be known for.
 DIFFERENCES = ("difference", "nnt")
 NO_MEANS = (
-    "a mean outcome holds the absorbed fixed effects, whose errors are not kept, so that there are differences only; for "
-    "few groups write factor(g) among the terms instead"
+    "a mean outcome holds the absorbed fixed effects, whose errors are not kept, so that there are differences only; "
+    "for few groups write factor(g) among the terms instead"
 )
 # Predictions that differ by this share of themselves do not differ.
 ROUNDING = 1e-14

@@ -1,4 +1,4 @@
-"""``FixedEffect``: a factor that is absorbed, on the rows kept; rows that are alone in a level; levels of other data."""
+"""``FixedEffect``: a factor that is absorbed, on the rows kept and on other data; rows that are alone in a level."""
 
 from __future__ import annotations
 

@@ -289,9 +289,8 @@ class ModelFrame(BoundRows):
     def _design(self, part: Part) -> DesignMatrix:
         rhs, bare = self._rhs(part), bool(self.effects) and part.record.heads == "treat"
         found = Terms((), (), (), ()) if rhs is None else terms(rhs, source=self.spec.source)
-        values = tuple(self.values[label] for label in found.labels)
-        complete = np.zeros(self.n, dtype=bool)
-        evaluated = Evaluated(found, values, self.n, complete, {}, self.memory, self.env, self.spec.source)
+        values, none = tuple(self.values[label] for label in found.labels), np.zeros(self.n, dtype=bool)
+        evaluated = Evaluated(found, values, self.n, none, {}, self.memory, self.env, self.spec.source)
         X, recipe, _ = build(evaluated, contrasts=self._contrasts_for(found), bare=bare)
         return DesignMatrix(X, recipe.names, recipe, dict(enumerate(values)))
 

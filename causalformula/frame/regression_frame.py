@@ -174,9 +174,7 @@ def bind_regression(
     )
 
 
-def _evaluated(
-    text: str, table: Table, env: Env | None, absorbs: bool
-) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
+def _evaluated(text: str, table: Table, env: Env | None, absorbs: bool) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
     """Every variable of the formula's terms over all rows, and what is absorbed beside them."""
     left, right, absorbed = parse_absorbing(text, tuple(env or ()), absorbs=absorbs)
     apart = [*(() if left is None else (left,)), *(node for term in absorbed for node in term.nodes)]

@@ -97,9 +97,12 @@ class Replay:
         table = data if isinstance(data, Table) else Table(data)
         source = self.recipe.source or ""
         columns = columns_used(effect.term.nodes, table, source)
-        given = {"env": self.recipe.env, "source": source, "memory": self.recipe.memory, "replay": True}
-        found = ((node, evaluate(node, columns, table.n, **given)) for node in effect.term.nodes)
-        values = {deparse(node): as_group(value, node, table.n, source) for node, value in found}
+        values = {}
+        for node in effect.term.nodes:
+            value = evaluate(
+                node, columns, table.n, env=self.recipe.env, source=source, memory=self.recipe.memory, replay=True
+            )
+            values[deparse(node)] = as_group(value, node, table.n, source)
         return effect.places(values, table.n)
 
     def _coded(self, name: str) -> tuple[str, ...]:

@@ -103,8 +103,8 @@ class Absorbed:
         if self._cells(but) > CELLS:
             wide = " and ".join(name for name, out in zip(self.names, but, strict=True) if not out)
             raise CapabilityError(
-                f"this would take a column for each level of {wide}, which are too many; use 'HC1', a cluster formula or "
-                "a bootstrap, which need none"
+                f"this would take a column for each level of {wide}, which are too many; use 'HC1', a cluster formula "
+                "or a bootstrap, which need none"
             )
         others = [effect for effect, out in zip(self.effects, but, strict=True) if not out]
         held = [effect for effect, out in zip(self.effects, but, strict=True) if out]
@@ -121,7 +121,8 @@ class Absorbed:
         """
         largest = self.effects[self._largest.index(True)]
         rest = self.basis(self._largest)
-        return own_leverage(largest, self.weights) + self.weights * np.einsum("ij,ij->i", rest, rest)
+        added = self.weights * np.einsum("ij,ij->i", rest, rest)
+        return np.asarray(own_leverage(largest, self.weights) + added)
 
 
 def absorber(effects: Sequence[Effect], weights: Array) -> Absorber:

@@ -11,7 +11,7 @@ from causalformula.inference.columns import refuse_overflowing
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
@@ -97,7 +97,7 @@ def fit_absorbed(
 def within_effects(
     X: Array, y: Array, effects: Sequence[Effect], w: Array, offset: Array | None
 ) -> tuple[Array, Array, bool]:
-    """Columns less the effects, zero where they are made up of them, the outcome so too, and whether these are exact."""
+    """Columns less the effects, zero where made up of them; the outcome less them; and whether these are exact."""
     given = y if offset is None else y - offset
     found = absorber(effects, w).demean(np.column_stack([X, given]))
     within, left = found.values[:, :-1], found.values[:, -1]
@@ -116,14 +116,13 @@ def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     return fit.coef if converged and fit.rank == X.shape[1] else None
 
 
-def with_columns(model: FittedRegression, columns: Sequence[int] | Array, weights: Array | None) -> FittedRegression:
+def with_columns(model: FittedRegression, columns: Codes, weights: Array | None) -> FittedRegression:
     """The model with some of its columns only, or with other weights."""
     assert model.absorbed is not None
-    place = np.asarray(columns, dtype=np.intp)
     return fit_absorbed(
-        model.X[:, place],
+        model.X[:, columns],
         model.y,
-        [model.names[int(j)] for j in place],
+        [model.names[int(j)] for j in columns],
         model.absorbed.effects,
         model.absorbed.names,
         weights=weights,

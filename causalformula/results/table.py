@@ -45,7 +45,18 @@ GLANCE: dict[str, tuple[str, int | None]] = {
     "estimand": ("Estimand", None),
     "vcov": ("Std.Errors", None),
 }
-DEFAULT_GLANCE = ("nobs", "r.squared", "adj.r.squared", "within.r.squared", "AIC", "BIC", "logLik", "method", "estimand", "vcov")
+DEFAULT_GLANCE = (
+    "nobs",
+    "r.squared",
+    "adj.r.squared",
+    "within.r.squared",
+    "AIC",
+    "BIC",
+    "logLik",
+    "method",
+    "estimand",
+    "vcov",
+)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,9 @@ def test_estimates_fitted_values_and_statistics(pair):
     near([absorbed.r_squared, absorbed.deviance], [dummies.r_squared, dummies.deviance])
 
 
-@pytest.mark.parametrize("vcov", ["classical", "HC0", "HC1", "HC2", "HC3", "HC4", "~g", "CR0 ~ b", "CR2 ~ g", "CR3 ~ a", "CR2 ~ d"])
+@pytest.mark.parametrize(
+    "vcov", ["classical", "HC0", "HC1", "HC2", "HC3", "HC4", "~g", "CR0 ~ b", "CR2 ~ g", "CR3 ~ a", "CR2 ~ d"]
+)
 def test_covariances(pair, vcov):
     absorbed, dummies, terms = pair
     if absorbed.df_residual != dummies.df_residual and not vcov.startswith(("HC0", "CR0")):

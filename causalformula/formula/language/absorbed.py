@@ -84,7 +84,8 @@ def _pieces(body: Node, source: str | None) -> Iterator[Node]:
 
 def _term(piece: Node, source: str | None) -> AbsorbedTerm:
     factors = tuple(_factors(piece, source))
-    last, slopes, intercept = factors[-1], (), True
+    last, intercept = factors[-1], True
+    slopes: tuple[Node, ...] = ()
     if isinstance(last, Call) and last.function in INDEX:
         slopes, intercept = tuple(a.value for a in last.args[1:]), last.function == "["
         factors = (*factors[:-1], last.args[0].value)

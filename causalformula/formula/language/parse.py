@@ -29,7 +29,9 @@ ADVICE = {
     "and": "; write `&`",
     "or": "; write `|`",
     "is": "; write `==`",
-    **dict.fromkeys("[]", "; formulas have no indexing but fixest's slopes, fe(a[x]): make the column in the data first"),
+    **dict.fromkeys(
+        "[]", "; formulas have no indexing but fixest's slopes, fe(a[x]): make the column in the data first"
+    ),
 }
 
 

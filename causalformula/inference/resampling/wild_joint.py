@@ -20,12 +20,12 @@ from causalformula.inference.resampling.wild import (
     BLOCK_CELLS,
     TIED,
     Patterns,
-    described,
     cr1s_factor,
+    described,
     linear_root,
     present_clusters,
 )
-from causalformula.inference.sandwich.variances import VARIANCES
+from causalformula.inference.sandwich.expanded import expanded
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_scores
 

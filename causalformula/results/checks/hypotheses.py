@@ -12,8 +12,8 @@ from causalformula.errors import asks
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.requests import Bootstrap, Classical, Request, Vcov
-from causalformula.inference.small_sample import SmallSample
 from causalformula.inference.scales import read_measure
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
 from causalformula.results.checks.anova import comparison_table, table_text

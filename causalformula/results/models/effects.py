@@ -29,7 +29,7 @@ def fixed_effects(model: ModelCore, factor: str | None) -> pd.DataFrame:
     effects = model.frame.effects
     if model.regression.absorbed is None or not effects:
         raise CapabilityError(
-            "no fixed effects are absorbed in this model: write them behind a bar, 'y ~ x | unit + year', or in fe(unit)"
+            "no fixed effects are absorbed here: write them behind a bar, as in 'y ~ x | unit + year', or in fe(unit)"
         )
     names = [one.name for one in effects]
     if factor is not None and (not isinstance(factor, str) or factor not in names):

@@ -77,7 +77,7 @@ PERFECT = "essentially perfect fit: summary may be unreliable"
 
 
 def model_summary(model: ModelCore) -> Summary:
-    """R's summary under the classical covariance; under another one, its table of tests; fixest's of absorbed effects."""
+    """R's summary under the classical covariance, else its table of tests; fixest's where effects are absorbed."""
     if model.regression.absorbed is not None:
         return Summary((*feols_page(_feols_text(model)), *_told_beside(model)))
     if not plain_summary(model):
