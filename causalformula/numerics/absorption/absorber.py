@@ -12,6 +12,7 @@ from causalformula.numerics.absorption.effect import Basis, Effect
 from causalformula.numerics.absorption.references import components, referenced
 from causalformula.numerics.absorption.solve import Equations
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import CONSTANT
 from causalformula.numerics.linalg import checked_weights
 
 # Demeaned columns are demeaned again until their own projections are below this share of their length.
@@ -32,7 +33,8 @@ class Demeaned:
     Attributes
     ----------
     values : ndarray, shape (n, k)
-        The residuals of each column's weighted least squares on all effects; contiguous by column.
+        The residuals of each column's weighted least squares on all effects; contiguous by column. Exactly zero, in
+        rows of weight, where the effects leave nothing but rounding.
     iterations : int
         Steps that were needed; 1 where they are computed at once.
     converged : bool
@@ -123,13 +125,14 @@ class Absorber:
 
     def _fit(self, M: Array) -> _Fitted:
         """Demean, and again where more than rounding is left: of columns far from zero, or of weakly linked levels."""
-        origin = self._origin(M)
         values = np.array(M, order="F")
+        known = CONSTANT**2 * self._squares(values)
+        origin = self._origin(M)
         values -= origin
         whole = square = self._squares(values)
         total = [np.zeros((basis.size, M.shape[1])) for basis in self._bases]
         gathered = [basis.gather(values) for basis in self._bases]
-        steps = 0
+        steps, converged = 0, False
         for _ in range(TIMES):
             solved = self._equations.solve(gathered, square)
             steps += solved.iterations
@@ -139,9 +142,13 @@ class Absorber:
             gathered = [basis.gather(values) for basis in self._bases]
             square = self._squares(values)
             limit = np.maximum(EXACT**2 * square, ROUNDING**2 * whole)
-            if solved.converged and all((np.einsum("ij,ij->j", g, g) <= limit).all() for g in gathered):
-                return _Fitted(values, origin, total, steps, True)
-        return _Fitted(values, origin, total, steps, False)
+            converged = solved.converged and all((np.einsum("ij,ij->j", g, g) <= limit).all() for g in gathered)
+            if converged:
+                break
+        nothing = square <= known
+        if nothing.any():
+            values[np.ix_(self._rows(), nothing)] = 0.0
+        return _Fitted(values, origin, total, steps, converged)
 
     def _subtract(self, values: Array, coefficients: Sequence[Array]) -> None:
         """Take the effects from the columns, in place, a stretch of a column at a time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +18,7 @@ from causalformula.numerics.arrays import Array
 DIRECT = 400
 # Eigenvalues below this share of a unit vector's square, for each of them, are rounding.
 NOTHING = 1e-13
-# What is left is multiplied out where that takes this many times the work of a step without.
+# What is left is multiplied out where that takes at most this many times the work of a step without.
 EXPLICIT = 30
 
 
@@ -64,11 +65,20 @@ class Equations:
         self._diagonal = self._among.diagonal() - _row_squares(self._back)
 
     def _complement(self) -> Matrix | None:
-        """``S`` itself, where multiplying it out pays."""
+        """``S`` itself, where it has fewer numbers than what it is the product of, as where few rows move."""
         if isinstance(self._cross, np.ndarray):
             return _dense(self._among) - self._back @ self._cross
-        work = float((np.diff(self._cross.indptr).astype(np.float64) ** 2).sum())
-        if work > EXPLICIT * self._cross.nnz:
+        ends = [0, *self._ends, self._cross.shape[1]]
+        blocks = list(pairwise(ends))
+        # of each row of the largest factor, in how many levels of each of the others it is met
+        met = [np.diff(self._cross[:, slice(*block)].indptr).astype(np.float64) for block in blocks]
+        work = float(sum(met) @ sum(met))
+        filled = sum(
+            min((i[1] - i[0]) * (j[1] - j[0]), float(a @ b))
+            for i, a in zip(blocks, met, strict=True)
+            for j, b in zip(blocks, met, strict=True)
+        )
+        if work > EXPLICIT * self._cross.nnz or filled > 2 * self._cross.nnz:
             return None
         return (sparse.csr_matrix(self._among) - self._back @ self._cross).tocsr()
 
