@@ -12,13 +12,18 @@ from causalformula.numerics.absorption.effect import Basis, Effect
 from causalformula.numerics.absorption.references import components, referenced
 from causalformula.numerics.absorption.solve import Equations
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import CONSTANT
 from causalformula.numerics.linalg import checked_weights
 
 # Demeaned columns are demeaned again until their own projections are below this share of their length.
 EXACT = 1e-10
 # ... or below this share of the length that they had.
 ROUNDING = 1e-14
-AGAIN = 4
+TIMES = 5
+# Rows of a column at a time: they stay in the processor's cache.
+BLOCK = 2**15
+# Rows that are looked at for where a column is.
+GLANCE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +33,8 @@ class Demeaned:
     Attributes
     ----------
     values : ndarray, shape (n, k)
-        The residuals of each column's weighted least squares on all effects.
+        The residuals of each column's weighted least squares on all effects; contiguous by column. Exactly zero, in
+        rows of weight, where the effects leave nothing but rounding.
     iterations : int
         Steps that were needed; 1 where they are computed at once.
     converged : bool
@@ -64,9 +70,8 @@ class Absorber:
 
     def demean(self, M: Array) -> Demeaned:
         """The columns (n, k) less their effects."""
-        M = np.asarray(M, dtype=np.float64)
-        values, _, steps, _, converged = self._fit(M)
-        return Demeaned(values, steps, converged)
+        fitted = self._fit(np.asarray(M, dtype=np.float64))
+        return Demeaned(fitted.values, fitted.iterations, fitted.converged)
 
     def coefficients(self, part: Array) -> list[Array]:
         """The effects whose sum is ``part``, as fixest's ``fixef`` gives them.
@@ -85,11 +90,11 @@ class Absorber:
             For each effect the intercepts or the one slope, or a column for each: the intercept first. NaN for a
             level without rows of weight; 0 for a slope that is constant in its level.
         """
-        _, origin, _, total, _ = self._fit(np.asarray(part, dtype=np.float64)[:, None])
-        found = [basis.read(own[:, 0]) for basis, own in zip(self._bases, total, strict=True)]
+        fitted = self._fit(np.asarray(part, dtype=np.float64)[:, None])
+        found = [basis.read(own[:, 0]) for basis, own in zip(self._bases, fitted.total, strict=True)]
         intercepts = [i for i, effect in enumerate(self.effects) if effect.intercept]
         if intercepts:
-            found[intercepts[0]][0] += origin[0]
+            found[intercepts[0]][0] += fitted.origin[0]
         referenced([self.effects[i].codes for i in intercepts], [found[i][0] for i in intercepts], self._rows())
         for values, basis in zip(found, self._bases, strict=True):
             values[:, ~basis.populated] = np.nan
@@ -118,35 +123,62 @@ class Absorber:
         """The rows of weight."""
         return np.arange(len(self.effects[0].codes)) if self.weights is None else np.flatnonzero(self.weights > 0)
 
-    def _fit(self, M: Array) -> tuple[Array, Array, int, list[Array], bool]:
-        values = np.array(M, order="C")
-        origin = self._origin(values)
+    def _fit(self, M: Array) -> _Fitted:
+        """Demean, and again where more than rounding is left: of columns far from zero, or of weakly linked levels."""
+        values = np.array(M, order="F")
+        known = CONSTANT**2 * self._squares(values)
+        origin = self._origin(M)
         values -= origin
-        whole = self._squares(values)
+        whole = square = self._squares(values)
         total = [np.zeros((basis.size, M.shape[1])) for basis in self._bases]
-        steps, converged = 0, True
-        for _ in range(AGAIN):
+        gathered = [basis.gather(values) for basis in self._bases]
+        steps, converged = 0, False
+        for _ in range(TIMES):
+            solved = self._equations.solve(gathered, square)
+            steps += solved.iterations
+            for own, found in zip(total, solved.coefficients, strict=True):
+                own += found
+            self._subtract(values, solved.coefficients)
             gathered = [basis.gather(values) for basis in self._bases]
             square = self._squares(values)
             limit = np.maximum(EXACT**2 * square, ROUNDING**2 * whole)
-            if steps and all((np.einsum("ij,ij->j", g, g) <= limit).all() for g in gathered):
+            converged = solved.converged and all((np.einsum("ij,ij->j", g, g) <= limit).all() for g in gathered)
+            if converged:
                 break
-            solved = self._equations.solve(gathered, square)
-            steps, converged = steps + solved.iterations, solved.converged
-            for basis, own, found in zip(self._bases, total, solved.coefficients, strict=True):
-                basis.subtract(values, found)
-                own += found
-        else:
-            converged = False
-        return values, origin, steps, total, converged
+        nothing = square <= known
+        if nothing.any():
+            values[np.ix_(self._rows(), nothing)] = 0.0
+        return _Fitted(values, origin, total, steps, converged)
 
-    def _origin(self, values: Array) -> Array:
-        """Where the columns are counted from, which an intercept makes up for: sums of far columns lose digits."""
-        if len(values) and any(effect.intercept for effect in self.effects):
-            return np.asarray(values.mean(axis=0))
-        return np.zeros(values.shape[1])
+    def _subtract(self, values: Array, coefficients: Sequence[Array]) -> None:
+        """Take the effects from the columns, in place, a stretch of a column at a time."""
+        own = [basis.unscaled(found) for basis, found in zip(self._bases, coefficients, strict=True)]
+        buffer = np.empty(min(BLOCK, len(values)))
+        for k in range(values.shape[1]):
+            column, each = values[:, k], [list(np.ascontiguousarray(part[:, :, k])) for part in own]
+            for start in range(0, len(values), BLOCK):
+                rows = slice(start, min(start + BLOCK, len(values)))
+                for basis, coefs in zip(self._bases, each, strict=True):
+                    basis.subtract(column[rows], rows, coefs, buffer)
+
+    def _origin(self, M: Array) -> Array:
+        """About where the columns are, which an intercept makes up for: sums of columns far from zero lose digits."""
+        if len(M) and any(effect.intercept for effect in self.effects):
+            return np.asarray(M[:: max(1, len(M) // GLANCE)].mean(axis=0), dtype=np.float64)
+        return np.zeros(M.shape[1])
 
     def _squares(self, values: Array) -> Array:
-        if self.weights is None:
-            return np.einsum("ij,ij->j", values, values)
-        return np.einsum("ij,ij,i->j", values, values, self.weights)
+        """Squared lengths of the columns."""
+        columns = values.T
+        return np.asarray([x @ x if self.weights is None else (x * x) @ self.weights for x in columns])
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """Columns less the effects; what was taken first, and the coefficients of each basis."""
+
+    values: Array
+    origin: Array
+    total: list[Array]
+    iterations: int
+    converged: bool

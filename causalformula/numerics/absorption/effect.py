@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from causalformula.errors import DataError
 from causalformula.numerics.arrays import Array, Integers
-from causalformula.numerics.linalg import row_blocks, rows_in_block
 
 # A slope that keeps less than this share of its length beside what precedes it is constant in its group.
 CONSTANT_SLOPE = 1e-11
+# Inner products of two factors are an array where it has at most this many times as many cells as there are rows.
+DENSE = 2
+
+# An array, or one of scipy's sparse matrices.
+Matrix = Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +80,15 @@ class Basis:
         One over the length of each basis vector; 0 where there is none, as for a slope that is constant in its level.
     populated : ndarray of bool, shape (levels,)
         Which levels have rows of weight.
+    plain : bool
+        Whether the levels have an intercept and nothing else.
     """
 
     def __init__(self, effect: Effect, weights: Array | None) -> None:
-        self.levels, self.width, self._effect = effect.levels, effect.width, effect
+        self.levels, self.width = effect.levels, effect.width
+        self.plain = effect.slope is None
         self._weights = weights
         self._codes = np.ascontiguousarray(effect.codes, dtype=np.intp)
-        self._indicator = sparse.csc_matrix(
-            (np.ones(len(self._codes)), self._codes, np.arange(len(self._codes) + 1)),
-            shape=(self.levels, len(self._codes)),
-        )
         self.populated = self._sums(None) > 0
         self._columns: list[Array | None] = []
         self._above = np.zeros((self.width, self.width, self.levels))
@@ -120,43 +125,46 @@ class Basis:
 
     def gather(self, M: Array) -> Array:
         """Coefficients (size, k) of the projection of columns (n, k)."""
-        parts = []
-        for column, scale in zip(self._columns, self.scale, strict=True):
-            parts.append((self._indicator_of(column) @ M) * scale[:, None])
-        return np.concatenate(parts)
+        found = np.empty((self.width, self.levels, M.shape[1]))
+        for k in range(M.shape[1]):
+            for j, (column, scale) in enumerate(zip(self._columns, self.scale, strict=True)):
+                found[j, :, k] = self._sums(M[:, k] if column is None else M[:, k] * column) * scale
+        return found.reshape(self.size, -1)
 
-    def _indicator_of(self, column: Array | None) -> sparse.csc_matrix:
-        """Levels by rows: where a row is in a level, its weight times its basis column."""
-        if column is None and self._weights is None:
-            return self._indicator
-        data = self._weights if column is None else column if self._weights is None else column * self._weights
-        return sparse.csc_matrix((data, self._indicator.indices, self._indicator.indptr), shape=self._indicator.shape)
+    def subtract(self, values: Array, rows: slice, own: Sequence[Array], buffer: Array) -> None:
+        """Take effects from these rows of a column, in place: its coefficients on each variable of the basis."""
+        for column, coefficients in zip(self._columns, own, strict=True):
+            taken = np.take(coefficients, self._codes[rows], out=buffer[: len(values)], mode="clip")
+            if column is not None:
+                taken *= column[rows]
+            values -= taken
 
-    def subtract(self, values: Array, coefficients: Array) -> None:
-        """Take the effects of these coefficients (size, k) from columns (n, k), in place."""
-        buffer = np.empty((min(rows_in_block(values.shape[1]), len(values)), values.shape[1]))
-        for j, (column, scale) in enumerate(zip(self._columns, self.scale, strict=True)):
-            own = coefficients[j * self.levels : (j + 1) * self.levels] * scale[:, None]
-            for rows in row_blocks(*values.shape):
-                taken = np.take(own, self._codes[rows], axis=0, out=buffer[: rows.stop - rows.start], mode="clip")
-                if column is not None:
-                    taken *= column[rows, None]
-                values[rows] -= taken
+    def unscaled(self, coefficients: Array) -> Array:
+        """Coefficients (width, levels, k) on the basis as it stands, from those at unit length (size, k)."""
+        return np.asarray(coefficients.reshape(self.width, self.levels, -1) * self.scale[:, :, None])
 
-    def cross(self, other: Basis) -> sparse.csr_matrix:
-        """Inner products (size, size of the other) of the two bases."""
-        rows = []
-        for column, scale in zip(self._columns, self.scale, strict=True):
-            indicator = self._indicator_of(column).tocsr()
-            blocks = []
-            for theirs, length in zip(other._columns, other.scale, strict=True):
-                data = np.ones(len(self._codes)) if theirs is None else theirs
-                placed = sparse.csr_matrix(
-                    (data, other._codes, np.arange(len(data) + 1)), shape=(len(data), other.levels)
-                )
-                blocks.append(sparse.diags(scale) @ (indicator @ placed) @ sparse.diags(length))
-            rows.append(sparse.hstack(blocks))
-        return sparse.csr_matrix(sparse.vstack(rows))
+    def cross(self, other: Basis) -> Matrix:
+        """Inner products (size, size of the other) of the two bases; an array where most levels may meet."""
+        dense = self.levels * other.levels <= DENSE * len(self._codes)
+        cells = self._codes * other.levels + other._codes if dense else None
+        blocks: list[list[Matrix]] = []
+        for mine, length in zip(self._columns, self.scale, strict=True):
+            blocks.append([])
+            for theirs, width in zip(other._columns, other.scale, strict=True):
+                data = self._product(mine, theirs)
+                if cells is not None:
+                    sums = np.bincount(cells, data, self.levels * other.levels).reshape(self.levels, other.levels)
+                    blocks[-1].append(sums * length[:, None] * width)
+                    continue
+                data = length[self._codes] * width[other._codes] * (1.0 if data is None else data)
+                shape = (self.levels, other.levels)
+                blocks[-1].append(sparse.coo_matrix((data, (self._codes, other._codes)), shape=shape))
+        return stacked(blocks)
+
+    def _product(self, mine: Array | None, theirs: Array | None) -> Array | None:
+        """Product of two columns and the weights; None where all are ones."""
+        product = mine if theirs is None else theirs if mine is None else mine * theirs
+        return product if self._weights is None else self._weights if product is None else product * self._weights
 
     def read(self, coefficients: Array) -> Array:
         """Coefficients (width, levels) of the effect's own columns, from those of the basis (size,)."""
@@ -172,3 +180,10 @@ def _inverse_root(square: Array) -> Array:
     """One over the root; 0 for 0."""
     positive = square > 0
     return np.where(positive, 1 / np.sqrt(np.where(positive, square, 1.0)), 0.0)
+
+
+def stacked(blocks: list[list[Matrix]]) -> Matrix:
+    """One matrix of the blocks: an array if all are arrays."""
+    if all(isinstance(block, np.ndarray) for row in blocks for block in row):
+        return np.block(blocks)
+    return sparse.bmat(blocks).tocsr()

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from causalformula.numerics.arrays import Array, Codes, Integers
+from causalformula.numerics.arrays import Array, Bools, Codes, Integers
 
 # Sums of effects that differ by more than this share of the largest are not the same.
 SAME = 1e-9
@@ -35,8 +35,9 @@ def components(codes: Sequence[Integers], rows: Codes) -> tuple[int, Codes]:
 def referenced(codes: Sequence[Integers], values: Sequence[Array], rows: Codes) -> None:
     """Move the values of levels, in place, to what sums to the same and is zero at the references.
 
-    Row by row as far as it goes: a row whose levels are known but for one gives that one. Where no row does, the first
-    of those that know most has the last of its unknown levels taken as reference.
+    Of two factors, each component's first row has the second factor's reference. Of more, row by row as far as it
+    goes: a row whose levels are known but for one gives that one, and where no row does, the first of those that know
+    most has the last of its unknown levels taken as reference.
 
     Parameters
     ----------
@@ -47,13 +48,52 @@ def referenced(codes: Sequence[Integers], values: Sequence[Array], rows: Codes) 
     rows : ndarray of int
         The rows that count.
     """
-    if len(codes) < 2:
+    if len(codes) < 2 or not len(rows):
         return
-    cells = np.unique(np.stack([c[rows] for c in codes]), axis=1, return_index=True)[1]
-    met = [c[rows[np.sort(cells)]] for c in codes]
-    target = sum(v[c] for v, c in zip(values, met, strict=True))
-    known = [np.zeros(len(v), dtype=bool) for v in values]
-    moved = [np.zeros(len(v)) for v in values]
+    if len(codes) == 2:
+        _by_component(codes, values, rows)
+        return
+    met = _cells([c[rows] for c in codes])
+    target = _sums(values, met)
+    moved, known = _one_by_one(met, target, [len(v) for v in values])
+    scale = max(float(np.abs(v).max(initial=0.0)) for v in values)
+    if np.abs(_sums(moved, met) - target).max() > SAME * scale:
+        _first_references(met, values)
+        return
+    for own, new, found in zip(values, moved, known, strict=True):
+        own[found] = new[found]
+
+
+def _by_component(codes: Sequence[Integers], values: Sequence[Array], rows: Codes) -> None:
+    count, own = components(codes, rows)
+    member = own[codes[0][rows]]
+    first = np.zeros(count, dtype=np.intp)
+    first[member[::-1]] = rows[::-1]
+    reference = values[1][codes[1][first]]
+    other = np.zeros(len(values[1]))
+    other[codes[1][rows]] = reference[member]
+    values[0][: len(own)] += np.where(own >= 0, reference[own], 0.0)
+    values[1][:] -= other
+
+
+def _cells(codes: Sequence[Integers]) -> list[Integers]:
+    """The levels that are met together, each cell once, in the order of their first rows."""
+    cell = np.zeros(len(codes[0]), dtype=np.intp)
+    for c in codes:
+        # numbered anew at each factor, so that the numbers stay small
+        cell = np.unique(cell * (int(c.max()) + 1) + c, return_inverse=True)[1]
+    first = np.sort(np.unique(cell, return_index=True)[1])
+    return [c[first] for c in codes]
+
+
+def _sums(values: Sequence[Array], met: Sequence[Integers]) -> Array:
+    return np.asarray(np.sum([v[c] for v, c in zip(values, met, strict=True)], axis=0), dtype=np.float64)
+
+
+def _one_by_one(met: Sequence[Integers], target: Array, levels: Sequence[int]) -> tuple[list[Array], list[Bools]]:
+    """Values whose sums are ``target`` in each cell, and which were found."""
+    known = [np.zeros(size, dtype=bool) for size in levels]
+    moved = [np.zeros(size) for size in levels]
     left = np.arange(len(target))
     while len(left):
         unknown = np.stack([~k[c[left]] for k, c in zip(known, met, strict=True)])
@@ -66,17 +106,13 @@ def referenced(codes: Sequence[Integers], values: Sequence[Array], rows: Codes) 
             j = int(np.flatnonzero(unknown[:, at])[-1])
             known[j][met[j][left[at]]] = True
             continue
-        for j in range(len(met)):
+        for j, own in enumerate(met):
             here = left[(missing == 1) & unknown[j]]
-            others = sum(m[c[here]] for i, (m, c) in enumerate(zip(moved, met, strict=True)) if i != j)
-            moved[j][met[j][here]] = target[here] - others
-            known[j][met[j][here]] = True
-    scale = max(float(np.abs(v).max(initial=0.0)) for v in values)
-    if np.abs(sum(m[c] for m, c in zip(moved, met, strict=True)) - target).max(initial=0.0) > SAME * scale:
-        _first_references(met, values)
-        return
-    for own, new, found in zip(values, moved, known, strict=True):
-        own[found] = new[found]
+            # what is not known yet is zero
+            rest = target[here] - _sums(moved, [c[here] for c in met])
+            moved[j][own[here]] = rest
+            known[j][own[here]] = True
+    return moved, known
 
 
 def _first_references(met: Sequence[Integers], values: Sequence[Array]) -> None:

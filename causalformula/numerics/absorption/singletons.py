@@ -30,7 +30,7 @@ def singletons(codes: Sequence[Integers], weights: Array | None = None) -> Bools
     alive[counted] = True
     # a level's number of rows, and the sum of their positions: that of the last row where it is alone
     counts = [np.bincount(c[counted], minlength=_levels(c)) for c in codes]
-    places = [np.bincount(c[counted], counted, _levels(c)) for c in codes]
+    places = [np.bincount(c[counted], counted, _levels(c)).astype(np.float64) for c in codes]
     leaving = _alone(counts, places, [np.arange(len(c)) for c in counts])
     while len(leaving):
         alive[leaving] = False
@@ -49,7 +49,7 @@ def singletons(codes: Sequence[Integers], weights: Array | None = None) -> Bools
     return kept
 
 
-def _alone(counts: Sequence[Codes], places: Sequence[Array], levels: Sequence[Codes]) -> Codes:
+def _alone(counts: Sequence[Integers], places: Sequence[Array], levels: Sequence[Integers]) -> Codes:
     """The rows that are alone in one of these levels."""
     rows = [place[own[count[own] == 1]] for count, place, own in zip(counts, places, levels, strict=True)]
     return np.unique(np.concatenate(rows)).astype(np.intp) if rows else np.empty(0, dtype=np.intp)

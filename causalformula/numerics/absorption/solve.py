@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
-from causalformula.numerics.absorption.effect import Basis
+from causalformula.numerics.absorption.conjugate import conjugate_gradients
+from causalformula.numerics.absorption.effect import Basis, Matrix, stacked
 from causalformula.numerics.arrays import Array
 
 # So many coefficients are solved for at once; more of them step by step.
 DIRECT = 400
-# Squared lengths below this share of a unit vector's are rounding.
-NOTHING = 1e-12
-# Error of a demeaned column, as a share of its length, at which steps end.
-TOLERANCE = 1e-11
-# Steps over which the decrease to come is summed up.
-LOOK_AHEAD = 5
-MOST_STEPS = 10_000
+# Eigenvalues below this share of a unit vector's square, for each of them, are rounding.
+NOTHING = 1e-13
+# What is left is multiplied out where that takes at most this many times the work of a step without.
+EXPLICIT = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,96 +34,107 @@ class Solved:
 class Equations:
     """``G c = g`` for the coefficients of all bases together, ``G`` their inner products.
 
-    With bases at unit length and the first eliminated, ``S = G_oo - C'C`` is left for the others, ``C`` the inner
-    products of the first with them. It is singular wherever the factors overlap, and the equations are consistent.
+    With bases at unit length and the largest eliminated, ``S = G_oo - C'C`` is left for the others, ``C`` the inner
+    products of the largest with them. It is singular wherever the factors overlap, and the equations are consistent.
+
+    Attributes
+    ----------
+    rank : int or None
+        Dimensions that the bases span together; None where that was not needed.
     """
 
     def __init__(self, bases: Sequence[Basis]) -> None:
-        self.first = int(np.argmax([basis.size for basis in bases]))
-        self.others = [i for i in range(len(bases)) if i != self.first]
-        self._ends = np.cumsum([bases[i].size for i in self.others])[:-1]
-        self._count = len(bases)
-        self._rank: int | None = None
-        self._filled = int((bases[self.first].scale > 0).sum())
-        if not self.others:
+        self._first = int(np.argmax([basis.size for basis in bases]))
+        self._others = [i for i in range(len(bases)) if i != self._first]
+        self._ends = np.cumsum([bases[i].size for i in self._others])[:-1]
+        self.rank: int | None = int((bases[self._first].scale > 0).sum())
+        if not self._others:
             return
-        self._cross = sparse.csr_matrix(
-            sparse.hstack([bases[self.first].cross(bases[i]) for i in self.others], format="csr")
+        others = [bases[i] for i in self._others]
+        self._cross = stacked([[bases[self._first].cross(other) for other in others]])
+        self._among = stacked(_inner(others))
+        self._back = self._cross.T if isinstance(self._cross, np.ndarray) else self._cross.T.tocsr()
+        self._inverse: Array | None = None
+        if self._back.shape[0] <= DIRECT:
+            plain = len(bases) == 2 and all(basis.plain for basis in bases)
+            self._inverse, more = _inverted(_dense(self._among) - _dense(self._back @ self._cross), plain)
+            self.rank += more
+            return
+        self.rank = None
+        self._left = self._complement()
+        self._diagonal = self._among.diagonal() - _row_squares(self._back)
+
+    def _complement(self) -> Matrix | None:
+        """``S`` itself, where it has fewer numbers than what it is the product of, as where few rows move."""
+        if isinstance(self._cross, np.ndarray):
+            return _dense(self._among) - self._back @ self._cross
+        ends = [0, *self._ends, self._cross.shape[1]]
+        blocks = list(pairwise(ends))
+        # of each row of the largest factor, in how many levels of each of the others it is met
+        met = [np.diff(self._cross[:, slice(*block)].indptr).astype(np.float64) for block in blocks]
+        work = float(sum(met) @ sum(met))
+        filled = sum(
+            min((i[1] - i[0]) * (j[1] - j[0]), float(a @ b))
+            for i, a in zip(blocks, met, strict=True)
+            for j, b in zip(blocks, met, strict=True)
         )
-        self._back = sparse.csr_matrix(self._cross.T)
-        self._among = self._inner([bases[i] for i in self.others])
-        self._inverse = self._direct() if self._cross.shape[1] <= DIRECT else None
-        squares = np.asarray(self._back.multiply(self._back).sum(axis=1)).ravel()
-        diagonal = self._among.diagonal() - squares
-        self._precondition = np.where(diagonal > NOTHING, 1 / np.maximum(diagonal, NOTHING), 0.0)
-
-    @staticmethod
-    def _inner(bases: list[Basis]) -> sparse.csr_matrix:
-        blocks: list[list[sparse.csr_matrix]] = []
-        for i, basis in enumerate(bases):
-            own = sparse.csr_matrix(sparse.diags((basis.scale.ravel() > 0).astype(np.float64)))
-            right = [basis.cross(other) for other in bases[i + 1 :]]
-            blocks.append([sparse.csr_matrix(blocks[j][i].T) for j in range(i)] + [own, *right])
-        return sparse.csr_matrix(sparse.bmat(blocks))
-
-    @property
-    def rank(self) -> int | None:
-        """Rank of ``G``, where the others are few; None elsewhere."""
-        return self._rank
-
-    def _direct(self) -> Array:
-        S = (self._among - self._back @ self._cross).toarray()
-        values, vectors = np.linalg.eigh(S)
-        kept = values > NOTHING * len(S)
-        self._rank = int(kept.sum()) + self._filled
-        return np.asarray((vectors[:, kept] / values[kept]) @ vectors[:, kept].T)
+        if work > EXPLICIT * self._cross.nnz or filled > 2 * self._cross.nnz:
+            return None
+        return (sparse.csr_matrix(self._among) - self._back @ self._cross).tocsr()
 
     def solve(self, gathered: Sequence[Array], square: Array) -> Solved:
-        """Coefficients of each basis for what was gathered by each; ``square`` (k,) are the columns' squared lengths."""
-        first = gathered[self.first]
-        if not self.others:
+        """Coefficients of each basis for what it gathered of columns whose squared lengths are ``square`` (k,)."""
+        first = gathered[self._first]
+        if not self._others:
             return Solved([first], 1, True)
-        b = np.concatenate([gathered[i] for i in self.others]) - self._back @ first
+        b = np.concatenate([gathered[i] for i in self._others]) - self._back @ first
         if self._inverse is not None:
             rest, steps, converged = self._inverse @ b, 1, True
         else:
-            rest, steps, converged = self._steps(b, square - np.einsum("ij,ij->j", first, first))
-        found: list[Array] = [first] * self._count
-        found[self.first] = first - self._cross @ rest
-        for i, part in zip(self.others, np.split(rest, self._ends), strict=True):
+            left = square - np.einsum("ij,ij->j", first, first)
+            rest, steps, converged = conjugate_gradients(self._times, self._diagonal, b, left, square)
+        found: list[Array] = [first] * len(gathered)
+        found[self._first] = first - self._cross @ rest
+        for i, part in zip(self._others, np.split(rest, self._ends), strict=True):
             found[i] = part
         return Solved(found, steps, converged)
 
     def _times(self, v: Array) -> Array:
+        if self._left is not None:
+            return np.asarray(self._left @ v)
         return np.asarray(self._among @ v - self._back @ (self._cross @ v))
 
-    def _steps(self, b: Array, square: Array) -> tuple[Array, int, bool]:
-        """Conjugate gradients, all columns at once.
 
-        A step lowers a column's squared length by ``alpha r'z``, and the squared error is the sum of the decreases to
-        come: that of the last few steps is its estimate (Strakos and Tichy, 2002), for which no bound on ``S`` is
-        needed.
-        """
-        x, r = np.zeros_like(b), b.copy()
-        z = r * self._precondition[:, None]
-        p, rz = z.copy(), np.einsum("ij,ij->j", r, z)
-        floor = np.finfo(np.float64).eps ** 2 * np.maximum(square, 0.0)
-        recent: list[Array] = []
-        for step in range(1, MOST_STEPS + 1):
-            q = self._times(p)
-            pq = np.einsum("ij,ij->j", p, q)
-            going = (pq > 0) & (rz > 0)
-            alpha = np.where(going, rz / np.where(going, pq, 1.0), 0.0)
-            x += alpha * p
-            r -= alpha * q
-            recent = [*recent[1 - LOOK_AHEAD :], alpha * rz]
-            square = square - alpha * rz
-            if len(recent) == LOOK_AHEAD and (sum(recent) <= np.maximum(TOLERANCE**2 * square, floor)).all():
-                return x, step, True
-            if not going.any():
-                return x, step, True
-            z = r * self._precondition[:, None]
-            new = np.einsum("ij,ij->j", r, z)
-            p = z + np.where(rz > 0, new / np.where(rz > 0, rz, 1.0), 0.0) * p
-            rz = new
-        return x, MOST_STEPS, False
+def _inner(bases: list[Basis]) -> list[list[Matrix]]:
+    """Inner products of bases, block by block."""
+    blocks: list[list[Matrix]] = []
+    for i, basis in enumerate(bases):
+        own = sparse.diags((basis.scale.ravel() > 0).astype(np.float64))
+        blocks.append([blocks[j][i].T for j in range(i)] + [own] + [basis.cross(other) for other in bases[i + 1 :]])
+    return blocks
+
+
+def _dense(matrix: Matrix) -> Array:
+    return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
+
+
+def _row_squares(matrix: Matrix) -> Array:
+    if isinstance(matrix, np.ndarray):
+        return np.asarray(np.einsum("ij,ij->i", matrix, matrix))
+    return np.asarray(matrix.multiply(matrix).sum(axis=1), dtype=np.float64).ravel()
+
+
+def _inverted(S: Array, plain: bool) -> tuple[Array, int]:
+    """Generalised inverse of what is left, and its rank.
+
+    Of two factors' intercepts the rank is known, however weak the links are: a dimension is lost for each connected
+    component.
+    """
+    values, vectors = np.linalg.eigh((S + S.T) / 2)
+    if plain:
+        # an empty level is a component of its own
+        lost = connected_components(sparse.csr_matrix(S), directed=False)[0]
+        kept = (np.arange(len(values)) >= lost) & (values > 0)
+    else:
+        kept = values > NOTHING * len(S)
+    return np.asarray((vectors[:, kept] / values[kept]) @ vectors[:, kept].T), int(kept.sum())

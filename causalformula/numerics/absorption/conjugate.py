@@ -1,0 +1,81 @@
+"""Conjugate gradients for several right-hand sides at once, until the columns that they demean are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from causalformula.numerics.arrays import Array
+
+# Error of a demeaned column, as a share of its length, at which steps end,
+TOLERANCE = 1e-11
+# or as a share of the length that it had, of which rounding is left.
+ROUNDING = 1e-13
+# Residuals below this share are rounding.
+NOISE = 1e-14
+# Steps over which the decrease to come is summed up.
+LOOK_AHEAD = 5
+MOST_STEPS = 10_000
+# Diagonal elements below this are rounding.
+NOTHING = 1e-12
+
+
+def conjugate_gradients(
+    times: Callable[[Array], Array], diagonal: Array, b: Array, square: Array, whole: Array
+) -> tuple[Array, int, bool]:
+    """Solve ``S x = b`` for a consistent system, preconditioned by its diagonal.
+
+    A step lowers the squared length of a demeaned column by ``alpha r'z``, and its squared error is the sum of the
+    decreases to come, of which the last few are an estimate (Strakos and Tichy, 2002): no bound on the spectrum of
+    ``S`` is needed.
+
+    Parameters
+    ----------
+    times : callable
+        The product of ``S`` with (m, k).
+    diagonal : ndarray, shape (m,)
+        Of ``S``; next to nothing where a coefficient is not needed.
+    b : ndarray, shape (m, k)
+    square : ndarray, shape (k,)
+        Squared lengths of the columns at ``x = 0``.
+    whole : ndarray, shape (k,)
+        Squared lengths of the columns as they were given, by whose share rounding is judged.
+
+    Returns
+    -------
+    x : ndarray, shape (m, k)
+    iterations : int
+    converged : bool
+        Of every column.
+    """
+    scale = np.where(diagonal > NOTHING, 1 / np.maximum(diagonal, NOTHING), 0.0)[:, None]
+    x, r = np.zeros_like(b), b.copy()
+    z = r * scale
+    p, rz = z.copy(), _dots(r, z)
+    floor, noise = ROUNDING**2 * whole, NOISE**2 * whole
+    recent: list[Array] = []
+    for step in range(1, MOST_STEPS + 1):
+        q = times(p)
+        # what is left of a residual in the end is rounding, and of it much where S is singular
+        alpha = np.where(rz > noise, _ratio(rz, _dots(p, q)), 0.0)
+        x += alpha * p
+        r -= alpha * q
+        recent = [*recent[1 - LOOK_AHEAD :], alpha * rz]
+        square = square - recent[-1]
+        if len(recent) == LOOK_AHEAD and (sum(recent) <= np.maximum(TOLERANCE**2 * square, floor)).all():
+            return x, step, True
+        z = r * scale
+        new = _dots(r, z)
+        p = z + _ratio(new, rz) * p
+        rz = new
+    return x, MOST_STEPS, False
+
+
+def _dots(a: Array, b: Array) -> Array:
+    return np.asarray(np.einsum("ij,ij->j", a, b))
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    """Quotients; 0 where there is nothing below."""
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), 0.0)
