@@ -102,63 +102,63 @@ def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> SubclassResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> MatchedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> DidResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: LearnedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> LearnedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> DMLResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: UnitMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> UnitResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> Result: ...
 # fmt: on
 @asks

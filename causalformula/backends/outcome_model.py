@@ -56,7 +56,7 @@ def _beside_effects(
     names = [one.name for one in frame.effects]
     if (family.name, family.link_name) != ("gaussian", "identity"):
         raise CapabilityError(
-            f"family={str(family)!r} has no absorbed fixed effects yet: for few groups write factor({names[0]}) among "
+            f"family={family.name!r} has no absorbed fixed effects yet: for few groups write factor({names[0]}) among "
             "the terms, or take the linear model (family='gaussian')"
         )
     effects = [one.effect() for one in frame.effects]

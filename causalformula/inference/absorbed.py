@@ -110,6 +110,19 @@ class Absorbed:
         held = [effect for effect, out in zip(self.effects, but, strict=True) if out]
         return dummy_basis(others, absorber(held, self.weights) if held else None, self.weights)
 
+    def leverage_of(self, rows: Codes) -> Array:
+        """What the effects add to the leverages of a few rows: how much of a column that is one there they make up."""
+        if len(self.effects) == 1:
+            return np.asarray(self.leverage[rows])
+        out = np.zeros(len(rows))
+        step = max(1, CELLS // len(self.weights))
+        for at in range(0, len(rows), step):
+            block = rows[at : at + step]
+            unit = np.zeros((len(self.weights), len(block)))
+            unit[block, np.arange(len(block))] = 1.0
+            out[at : at + step] = 1 - self.absorber.demean(unit).values[block, np.arange(len(block))]
+        return out
+
     @cached_property
     def leverage(self) -> Array:
         """What the effects add to the leverage of each row (n,).

@@ -232,3 +232,21 @@ def test_a_table_lists_the_effects(frame):
     assert rows.loc["Slopes: x (b)"].tolist()[2:] == ["No", "No", "Yes"]
     assert rows.loc["R2 Within"].tolist()[2] == ""
     assert "FE:" not in str(cf.table(fits[:1]))
+
+
+@pytest.mark.parametrize("units", [3, 10, 150])
+def test_an_effect_that_rests_on_one_unit_is_said_to(units):
+    """Other units seem to know of it, whose columns are less the effects of periods."""
+    rng = np.random.default_rng(units)
+    panel = pd.DataFrame({"u": np.repeat(np.arange(units), 4), "t": np.tile(np.arange(4), units)})
+    panel["y"], panel["x"] = rng.normal(size=(2, len(panel)))
+    panel["d"] = ((panel["u"] == 0) & (panel["t"] > 1)).astype(int)
+    note = "d rests on one cluster of u, whose own error these data cannot tell"
+    with pytest.warns(cf.CausalFormulaWarning, match=note):
+        assert np.isfinite(cf.lm("y ~ d + x | u + t", panel, vcov="~u").bse["d"])
+    with pytest.warns(cf.CausalFormulaWarning, match="without one cluster of u it does not exist"):
+        assert np.isnan(cf.fit("y ~ treat(d) + x | u + t", panel, vcov="~u").std_error)
+    panel["d"] = ((panel["u"] == 0) & (panel["t"] == 1)).astype(int)
+    with pytest.warns(cf.CausalFormulaWarning, match="leverage one"):
+        row = cf.lm("y ~ d + x | u + t", panel, vcov="HC3")
+    assert np.isnan(row.bse["d"]) and row.bse["x"] > 0

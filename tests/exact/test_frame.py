@@ -33,13 +33,13 @@ EVERY = (
 
 def test_every_role_is_bound(data):
     """Each role of the table is evaluated: a missing value in any of them drops its row, and is counted."""
-    bound = {*TERM_ROLES, *GROUPED, "treat", "did", "weights", "offset"} - {"unit", "period"}
+    bound = {*TERM_ROLES, *GROUPED, "treat", "did", "weights", "offset", "fe"} - {"unit", "period"}
     assert bound == set(ROLES)
     spare = {"z": "z", "id": "id", "g": "g", "s": "s", "w": "w"}
     for name in spare:
         gone = data.assign(**{name: data[name].astype(object).where(data.index != 3, None)})
         frame = bind(parse(EVERY), gone)
-        assert (frame.n, frame.missing_by) == (39, {name: 1})
+        assert (frame.n + frame.singletons, frame.missing_by) == (39, {name: 1})
     frame = bind(parse("y ~ did(a, t, unit = id)"), data.assign(id=data["id"].where(data.index != 3)))
     assert (frame.n, frame.missing_by) == (39, {"id": 1})
 
