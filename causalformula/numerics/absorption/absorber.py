@@ -15,10 +15,8 @@ from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import CONSTANT
 from causalformula.numerics.linalg import checked_weights
 
-# Demeaned columns are demeaned again until their own projections are below this share of their length.
+# Columns are demeaned again, so many times at most, until their own projections are below this share of their length.
 EXACT = 1e-10
-# ... or below this share of the length that they had.
-ROUNDING = 1e-14
 TIMES = 5
 # Rows of a column at a time: they stay in the processor's cache.
 BLOCK = 2**15
@@ -129,7 +127,7 @@ class Absorber:
         known = CONSTANT**2 * self._squares(values)
         origin = self._origin(M)
         values -= origin
-        whole = square = self._squares(values)
+        square = self._squares(values)
         total = [np.zeros((basis.size, M.shape[1])) for basis in self._bases]
         gathered = [basis.gather(values) for basis in self._bases]
         steps, converged = 0, False
@@ -141,11 +139,11 @@ class Absorber:
             self._subtract(values, solved.coefficients)
             gathered = [basis.gather(values) for basis in self._bases]
             square = self._squares(values)
-            limit = np.maximum(EXACT**2 * square, ROUNDING**2 * whole)
-            converged = solved.converged and all((np.einsum("ij,ij->j", g, g) <= limit).all() for g in gathered)
+            nothing = square <= known
+            left = [np.einsum("ij,ij->j", g, g) <= EXACT**2 * square for g in gathered]
+            converged = solved.converged and bool((np.all(left, axis=0) | nothing).all())
             if converged:
                 break
-        nothing = square <= known
         if nothing.any():
             values[np.ix_(self._rows(), nothing)] = 0.0
         return _Fitted(values, origin, total, steps, converged)

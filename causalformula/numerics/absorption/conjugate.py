@@ -17,14 +17,15 @@ NOISE = 1e-14
 # Steps over which the decrease to come is summed up.
 LOOK_AHEAD = 5
 MOST_STEPS = 10_000
-# Diagonal elements below this are rounding.
-NOTHING = 1e-12
+
+# Takes (m, k) to as much.
+Product = Callable[[Array], Array]
 
 
 def conjugate_gradients(
-    times: Callable[[Array], Array], diagonal: Array, b: Array, square: Array, whole: Array
+    times: Product, precondition: Product, b: Array, square: Array, whole: Array, most: int = MOST_STEPS
 ) -> tuple[Array, int, bool]:
-    """Solve ``S x = b`` for a consistent system, preconditioned by its diagonal.
+    """Solve ``S x = b`` for a consistent system.
 
     A step lowers the squared length of a demeaned column by ``alpha r'z``, and its squared error is the sum of the
     decreases to come, of which the last few are an estimate (Strakos and Tichy, 2002): no bound on the spectrum of
@@ -34,13 +35,15 @@ def conjugate_gradients(
     ----------
     times : callable
         The product of ``S`` with (m, k).
-    diagonal : ndarray, shape (m,)
-        Of ``S``; next to nothing where a coefficient is not needed.
+    precondition : callable
+        The product of about the inverse of ``S``.
     b : ndarray, shape (m, k)
     square : ndarray, shape (k,)
         Squared lengths of the columns at ``x = 0``.
     whole : ndarray, shape (k,)
         Squared lengths of the columns as they were given, by whose share rounding is judged.
+    most : int
+        Steps that are taken at most.
 
     Returns
     -------
@@ -49,13 +52,12 @@ def conjugate_gradients(
     converged : bool
         Of every column.
     """
-    scale = np.where(diagonal > NOTHING, 1 / np.maximum(diagonal, NOTHING), 0.0)[:, None]
     x, r = np.zeros_like(b), b.copy()
-    z = r * scale
+    z = precondition(r)
     p, rz = z.copy(), _dots(r, z)
     floor, noise = ROUNDING**2 * whole, NOISE**2 * whole
     recent: list[Array] = []
-    for step in range(1, MOST_STEPS + 1):
+    for step in range(1, most + 1):
         q = times(p)
         # what is left of a residual in the end is rounding, and of it much where S is singular
         alpha = np.where(rz > noise, _ratio(rz, _dots(p, q)), 0.0)
@@ -65,11 +67,11 @@ def conjugate_gradients(
         square = square - recent[-1]
         if len(recent) == LOOK_AHEAD and (sum(recent) <= np.maximum(TOLERANCE**2 * square, floor)).all():
             return x, step, True
-        z = r * scale
+        z = precondition(r)
         new = _dots(r, z)
         p = z + _ratio(new, rz) * p
         rz = new
-    return x, MOST_STEPS, False
+    return x, most, False
 
 
 def _dots(a: Array, b: Array) -> Array:

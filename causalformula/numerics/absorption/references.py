@@ -19,7 +19,7 @@ def components(codes: Sequence[Integers], rows: Codes) -> tuple[int, Codes]:
 
     Levels without rows are in none (-1).
     """
-    first, second = codes[0][rows], codes[1][rows]
+    first, second = (own[rows].astype(np.intp) for own in codes)
     size = int(first.max(initial=-1)) + 1
     whole = size + int(second.max(initial=-1)) + 1
     graph = sparse.coo_matrix((np.ones(len(rows), dtype=np.int8), (first, second + size)), shape=(whole, whole))

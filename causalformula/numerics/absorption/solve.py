@@ -10,8 +10,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from causalformula.numerics.absorption.conjugate import conjugate_gradients
+from causalformula.numerics.absorption.conjugate import MOST_STEPS, Product, conjugate_gradients
 from causalformula.numerics.absorption.effect import Basis, Matrix, stacked
+from causalformula.numerics.absorption.factored import factored
 from causalformula.numerics.arrays import Array
 
 # So many coefficients are solved for at once; more of them step by step.
@@ -20,6 +21,12 @@ DIRECT = 400
 NOTHING = 1e-13
 # What is left is multiplied out where that takes at most this many times the work of a step without.
 EXPLICIT = 30
+
+# Diagonal elements of what is left below this are rounding.
+MISSING = 1e-12
+# Steps after which what is left is factorised, where its rows have at most so many numbers.
+PATIENCE = 100
+NEIGHBOURS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +69,20 @@ class Equations:
             return
         self.rank = None
         self._left = self._complement()
-        self._diagonal = self._among.diagonal() - _row_squares(self._back)
+        diagonal = self._among.diagonal() - _row_squares(self._back)
+        self._inverse_diagonal = np.where(diagonal > MISSING, 1 / np.maximum(diagonal, MISSING), 0.0)[:, None]
+        self._factor: Product | None = None
+        starts = [0, *map(int, self._ends)]
+        self._intercepts = [
+            slice(start, start + basis.levels)
+            for start, basis in zip(starts, others, strict=True)
+            if basis.intercept and bases[self._first].intercept
+        ]
 
     def _complement(self) -> Matrix | None:
         """``S`` itself, where it has fewer numbers than what it is the product of, as where few rows move."""
         if isinstance(self._cross, np.ndarray):
-            return _dense(self._among) - self._back @ self._cross
+            return sparse.csr_matrix(_dense(self._among) - self._back @ self._cross)
         ends = [0, *self._ends, self._cross.shape[1]]
         blocks = list(pairwise(ends))
         # of each row of the largest factor, in how many levels of each of the others it is met
@@ -92,12 +107,31 @@ class Equations:
             rest, steps, converged = self._inverse @ b, 1, True
         else:
             left = square - np.einsum("ij,ij->j", first, first)
-            rest, steps, converged = conjugate_gradients(self._times, self._diagonal, b, left, square)
+            rest, steps, converged = self._stepped(b, left, square)
         found: list[Array] = [first] * len(gathered)
         found[self._first] = first - self._cross @ rest
         for i, part in zip(self._others, np.split(rest, self._ends), strict=True):
             found[i] = part
         return Solved(found, steps, converged)
+
+    def _stepped(self, b: Array, left: Array, whole: Array) -> tuple[Array, int, bool]:
+        """Step by step, with the diagonal as long as that gets far.
+
+        Many small eigenvalues, which make for many steps, are those of long chains of levels: their factorisation is
+        nearly as sparse as they are.
+        """
+        steps, sparse_enough = 0, self._left is not None and self._left.nnz <= NEIGHBOURS * len(b)
+        if self._factor is None:
+            first = PATIENCE if sparse_enough else MOST_STEPS
+            rest, steps, converged = conjugate_gradients(self._times, self._by_diagonal, b, left, whole, first)
+            if converged or not sparse_enough:
+                return rest, steps, converged
+            self._factor = factored(self._left, self._intercepts)
+        rest, more, converged = conjugate_gradients(self._times, self._factor, b, left, whole)
+        return rest, steps + more, converged
+
+    def _by_diagonal(self, r: Array) -> Array:
+        return r * self._inverse_diagonal
 
     def _times(self, v: Array) -> Array:
         if self._left is not None:
