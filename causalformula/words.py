@@ -48,7 +48,6 @@ Kernel: TypeAlias = Literal["QuadraticSpectral", "Bartlett", "Parzen", "TukeyHan
 # Of fixest's small-sample rules.
 CountedEffects: TypeAlias = Literal["nonnested", "none", "full"]
 GroupsCounted: TypeAlias = Literal["min", "conventional"]
-TestFreedom: TypeAlias = Literal["min", "conventional"]
 # Whether estimated first stages enter a variance.
 FirstStages: TypeAlias = Literal["estimated", "fixed"]
 BootstrapKind: TypeAlias = Literal["percentile", "normal", "basic", "bca", "studentized"]

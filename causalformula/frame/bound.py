@@ -62,6 +62,15 @@ class BoundRows:
         """Rows dropped for missing values."""
         return self.total - self.n - self.singletons
 
+    def taken(self, rows: Codes) -> dict[str, Any]:
+        """Its rows and groups at some places (repeats allowed), by field."""
+        return {
+            "rows": self.rows[rows],
+            "index": self.index[rows],
+            "groupings": {role: tuple(g.take(rows) for g in found) for role, found in self.groupings.items()},
+            "effects": tuple(effect.take(rows) for effect in self.effects),
+        }
+
     def groups(self, name: str) -> Grouping:
         """Groups of the rows kept by a grouping of the formula, or else by a column of the data.
 

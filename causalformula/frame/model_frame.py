@@ -112,15 +112,12 @@ class ModelFrame(BoundRows):
         """Some of the rows (repeats allowed)."""
         return replace(
             self,
-            rows=self.rows[rows],
-            index=self.index[rows],
+            **self.taken(rows),
             outcome=None if self.outcome is None else Outcome(self.outcome.name, take(self.outcome.value, rows)),
             treatment=None if self.treatment is None else self.treatment.take(rows),
             values={k: take(v, rows) for k, v in self.values.items()},
             weights=None if self.weights is None else self.weights[rows],
             offset=None if self.offset is None else self.offset[rows],
-            groupings={role: tuple(g.take(rows) for g in found) for role, found in self.groupings.items()},
-            effects=tuple(effect.take(rows) for effect in self.effects),
             panel=None if self.panel is None else self.panel.take(rows),
             counts=None if self.counts is None else self.counts[rows],
             sampling=None if self.sampling is None else self.sampling[rows],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from causalformula.errors import OptionError, asks
 from causalformula.inference.checks import check_flag, check_positive_number, check_word
-from causalformula.words import CountedEffects, GroupsCounted, TestFreedom
+from causalformula.words import CountedEffects, GroupsCounted
 
 COUNTED = ("nonnested", "none", "full")
 GROUPS = ("min", "conventional")
@@ -26,7 +26,7 @@ class SmallSample:
     K_fixef: CountedEffects = "nonnested"
     G_adj: bool = True
     G_df: GroupsCounted = "min"
-    t_df: TestFreedom | float = "min"
+    t_df: GroupsCounted | float = "min"
 
     def __post_init__(self) -> None:
         check_flag("K_adj", self.K_adj)
@@ -47,7 +47,7 @@ def ssc(
     K_fixef: CountedEffects = "nonnested",
     G_adj: bool = True,
     G_df: GroupsCounted = "min",
-    t_df: TestFreedom | float = "min",
+    t_df: GroupsCounted | float = "min",
 ) -> SmallSample:
     """Small-sample rules of standard errors, fixest's ``ssc``.
 
