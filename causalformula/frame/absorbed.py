@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +59,10 @@ class FixedEffect:
         parts = tuple(part.take(rows) for part in self.parts)
         return replace(self, parts=parts, grouping=self.grouping.take(rows), slopes=self.slopes[rows])
 
+    def compact(self) -> FixedEffect:
+        """The same without the levels that no row has."""
+        return replace(self, parts=tuple(part.compact() for part in self.parts), grouping=self.grouping.compact())
+
     def effect(self) -> Effect:
         """Its arrays."""
         slope = self.slopes if self.slopes.shape[1] else None
@@ -105,32 +109,20 @@ def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:
 
 
 def fixed_effects(
-    terms: Sequence[AbsorbedTerm], values: Callable[[Node], Value], index: Any
-) -> tuple[FixedEffect, ...]:
-    """The factors on the rows kept; ``values`` gives a variable's values there."""
-    found = []
-    for term in terms:
-        parts = tuple(grouping(plain_name(node), values(node), index) for node in term.factors)
-        columns = [as_numbers(values(node), deparse(node), "fe") for node in term.slopes]
-        n = len(parts[0].codes)
-        slopes = np.column_stack(columns) if columns else np.empty((n, 0))
-        found.append(FixedEffect(term, parts, crossed(parts, "^"), slopes))
-    return tuple(found)
-
-
-def without_singletons(
-    terms: Sequence[AbsorbedTerm], values: Mapping[str, Value], rows: Codes, weights: Array | None
-) -> Codes:
-    """Rows kept, but for those that are alone in a level, which says nothing beside its own effect.
+    terms: Sequence[AbsorbedTerm], values: Mapping[str, Value], rows: Codes, weights: Array | None, index: Any
+) -> tuple[tuple[FixedEffect, ...], Codes]:
+    """The factors, and the rows that stay: those that are alone in a level say nothing beside its own effect.
 
     Parameters
     ----------
     values : mapping of str to Value
-        Of the factors over the whole table, filed under ``fe:label``.
+        Of the factors and slopes over the whole table, filed under ``fe:label``.
     rows : ndarray of int
         Rows of the table.
     weights : ndarray (len(rows),), optional
         Rows of weight zero keep no level.
+    index : pandas Index
+        Labels of the whole table's rows, for messages.
 
     Raises
     ------
@@ -138,14 +130,28 @@ def without_singletons(
         If no row is left.
     """
     if not terms:
-        return rows
-    plain = [replace(term, slopes=(), intercept=True) for term in terms]
-    effects = fixed_effects(plain, lambda node: take(values[f"fe:{deparse(node)}"], rows), rows)
+        return (), rows
+    effects = tuple(_effect(term, values, rows, index) for term in terms)
     stays = singletons([effect.grouping.codes for effect in effects], weights)
+    if stays.all():
+        return effects, rows
     if not stays.any():
         levels = ", ".join(f"{effect.name}: {len(effect.grouping.levels):,}" for effect in effects)
         raise DataError(
             f"every row is alone in a level of a fixed effect ({levels} levels for {counted(len(rows), 'row')}), so "
             "that nothing is left to estimate from; absorb factors whose levels have several rows"
         )
-    return rows if stays.all() else rows[stays]
+    return tuple(effect.take(np.flatnonzero(stays)).compact() for effect in effects), rows[stays]
+
+
+def _effect(term: AbsorbedTerm, values: Mapping[str, Value], rows: Codes, index: Any) -> FixedEffect:
+    """One factor on some rows."""
+
+    def own(node: Node) -> Value:
+        value = values[f"fe:{deparse(node)}"]
+        return value if len(rows) == len(index) else take(value, rows)
+
+    parts = tuple(grouping(plain_name(node), own(node), index[rows]) for node in term.factors)
+    columns = [as_numbers(own(node), deparse(node), "fe") for node in term.slopes]
+    slopes = np.column_stack(columns) if columns else np.empty((len(rows), 0))
+    return FixedEffect(term, parts, crossed(parts, "^"), slopes)

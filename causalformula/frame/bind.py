@@ -20,7 +20,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import as_group, fixed_effects, without_singletons
+from causalformula.frame.absorbed import as_group, fixed_effects
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -94,7 +94,7 @@ def bind(
     made.clear()  # a recipe holds no data, and what there was to say is said
     absorbed = _absorbed(spec)
     known = _Kept(table, complete, special).weights(spec) if absorbed else None
-    rows = without_singletons(absorbed, special, complete, known)
+    effects, rows = fixed_effects(absorbed, special, complete, known, table.index())
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
     entering = reader.nodes(bodies)
@@ -117,7 +117,6 @@ def bind(
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
     groupings = {role: found for role in GROUPED if (found := kept.groupings(spec, role))}
-    effects = fixed_effects(absorbed, lambda node: kept.values[f"fe:{deparse(node)}"], kept.index)
     if effects:
         groupings["fe"] = tuple(effect.grouping for effect in effects)
     panel = kept.panel(spec, groupings)

@@ -26,6 +26,12 @@ class Grouping:
         """The same on some rows."""
         return replace(self, codes=self.codes[rows])
 
+    def compact(self) -> Grouping:
+        """The same without the levels that no row has."""
+        used = np.bincount(self.codes, minlength=len(self.levels)) > 0
+        levels = tuple(level for level, is_used in zip(self.levels, used.tolist(), strict=True) if is_used)
+        return replace(self, levels=levels, codes=(np.cumsum(used) - 1)[self.codes])
+
 
 def crossed(groups: Sequence[Grouping], joint: str = " + ") -> Grouping:
     """Groupings taken together: a group for each combination that there is."""

@@ -22,7 +22,7 @@ from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import as_group, fixed_effects, without_singletons
+from causalformula.frame.absorbed import as_group, fixed_effects
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
@@ -138,14 +138,14 @@ def bind_regression(
     chosen = subset_rows(subset, table, env, evaluated.memory.compared)
     complete, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
-    rows = without_singletons(absorbed, named, complete, _weights_of(special, complete, weights))
+    known = _weights_of(special, complete, weights)
+    effects, rows = fixed_effects(absorbed, named, complete, known, table.index())
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
     refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
     X, recipe, own = build(
         evaluated, None if whole else rows, contrasts=contrasts, drop_unused=drop_unused, bare=bool(absorbed)
     )
-    effects = fixed_effects(absorbed, lambda node: take(named[f"fe:{deparse(node)}"], rows), index)
     outcome = None
     if evaluated.terms.response:
         value = evaluated.values[0]

@@ -51,7 +51,9 @@ class Absorbed:
     @cached_property
     def levels(self) -> tuple[int, ...]:
         """How many levels of each factor have rows that take part."""
-        return tuple(len(np.unique(effect.codes[self.used])) for effect in self.effects)
+        rows = slice(None) if self.used.all() else self.used
+        counts = (np.bincount(effect.codes[rows], minlength=effect.levels) for effect in self.effects)
+        return tuple(int((count > 0).sum()) for count in counts)
 
     def coefficients(self, counted: Sequence[bool] | None = None) -> int:
         """How many coefficients the effects have, as fixest counts them; of some factors only where told.

@@ -31,13 +31,13 @@ def predict(
 
     _check(model, kind, interval, se_fit)
     check_level(level)
-    if whole and (se_fit or interval is not None):
+    if flag("fixed_effects", whole) and (se_fit or interval is not None):
         refuse_absorbed(
             model,
             "a standard error of predictions",
             "the terms alone have one: fixed_effects=False. For few groups write factor(g) among the terms",
         )
-    X, eta, index = _linear_predictor(model, newdata, flag("fixed_effects", whole))
+    X, eta, index = _linear_predictor(model, newdata, whole)
     family = model.regression.family
     response = kind == "response" and not model.regression.linear
     fit = family.linkinv(eta) if response else eta
