@@ -250,3 +250,33 @@ def test_an_effect_that_rests_on_one_unit_is_said_to(units):
     with pytest.warns(cf.CausalFormulaWarning, match="leverage one"):
         row = cf.lm("y ~ d + x | u + t", panel, vcov="HC3")
     assert np.isnan(row.bse["d"]) and row.bse["x"] > 0
+
+
+def test_degrees_of_freedom_of_tests(frame):
+    model = cf.lm("y ~ x | a + b", frame)
+    n, k = N, 1 + 12 + 7 - 1
+    assert model.covariance.df.tolist() == model.with_vcov("HC1").covariance.df.tolist() == [n - k]
+    asked = {("min", "nonnested"): 6, ("conventional", "nonnested"): n - k + 6, ("conventional", "full"): n - k}
+    asked |= {("conventional", "none"): n - 1, (4.5, "nonnested"): 4.5}
+    for (t_df, effects), df in asked.items():
+        found = cf.lm("y ~ x | a + b", frame, vcov="~b", ssc=cf.ssc(t_df=t_df, K_fixef=effects))
+        assert found.covariance.df.tolist() == [df]
+    assert model.with_vcov("~a + b").covariance.df.tolist() == [6]
+    assert model.with_vcov(cf.Cluster("a", df=3)).covariance.df.tolist() == [3]
+    near(model.with_vcov("classical", ssc=cf.ssc(K_adj=False)).bse ** 2, model.bse**2 * (n - k) / (n - 1))
+
+
+def test_small_sample_rules_of_a_model_without_effects(frame):
+    model = cf.lm("y ~ x + z", frame)
+    near(model.with_vcov("~a", ssc=cf.ssc()).bse, model.with_vcov("~a").bse)
+    assert model.with_vcov("~a", ssc=cf.ssc()).covariance.df.tolist() == [11] * 3
+    near(model.with_vcov("~a", ssc=cf.ssc(G_adj=False)).bse ** 2, model.with_vcov("~a").bse ** 2 * 11 / 12)
+    near(model.with_vcov("~a", ssc=cf.ssc(K_adj=False)).bse, model.with_vcov("CR1 ~ a").bse)
+    fit = cf.fit("y ~ treat(d) + x", frame, vcov="~a")
+    near(
+        cf.fit("y ~ treat(d) + x", frame, vcov="~a", ssc=cf.ssc(G_adj=False)).std_error,
+        fit.std_error * (11 / 12) ** 0.5,
+    )
+    again = cf.fit("y ~ treat(d) + x + cluster(a)", frame, ssc=cf.ssc(t_df="conventional"))
+    near(again.std_error, fit.std_error)
+    assert fit.with_vcov("~a", ssc=cf.ssc()).covariance.df.tolist() == [11]
