@@ -192,7 +192,8 @@ def _from_influence(
     rules = rules_of(request, evidence, groups, counts)
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional, 1.0 if rules is None else rules.classical)
-        return Covariance(request, matrix, degrees_of_freedom(request, estimate, freedom(rules, evidence)), "classical")
+        label = "classical" + ("" if rules is None else rules.words)
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate, freedom(rules, evidence)), label)
     notes: tuple[str, ...] = ()
     lost = np.empty(0, dtype=np.intp)
     if isinstance(request, (HAC, DriscollKraay)):
@@ -221,6 +222,7 @@ def _from_influence(
         factor = small_sample_factor(row, evidence, evidence.n if rules is None else rules.n, rules)
         matrix = factor * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
+        label += rules.words if rules is not None and row.name == "HC1" else ""
         if row.adjust is None:
             matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
         else:

@@ -28,7 +28,7 @@ from causalformula.inference.checks import (
     is_whole,
     shown,
 )
-from causalformula.inference.small_sample import SmallSample
+from causalformula.inference.small_sample import RULED, SmallSample, check_rules
 from causalformula.numerics.arrays import Array, HasArray
 from causalformula.words import (
     BootstrapKind,
@@ -98,7 +98,7 @@ class Classical(Request):
     ssc: SmallSample | None = None
 
     def __post_init__(self) -> None:
-        _check_rules(self.ssc)
+        check_rules(self.ssc)
         super().__post_init__()
 
 
@@ -128,7 +128,7 @@ class HC(Request):
 
     def __post_init__(self) -> None:
         check_word("type", self.type, HC_TYPES)
-        _check_rules(self.ssc, "" if self.type == "HC1" else self.type)
+        check_rules(self.ssc, "" if self.type == "HC1" else self.type)
         if self.weights is not None:
             check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
@@ -191,7 +191,7 @@ class Cluster(Request):
             raise OptionError("Cluster needs at least one column, as in Cluster('g') or '~g'")
         if self.type is not None:
             check_word("type", self.type, CR_TYPES)
-        _check_rules(self.ssc, "" if self.type in (None, "CR1S") else str(self.type))
+        check_rules(self.ssc, "" if self.type in (None, "CR1S") else str(self.type))
         check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
 
@@ -494,17 +494,6 @@ def with_rules(request: Request, ssc: SmallSample | None) -> Request:
     if not isinstance(request, (Classical, HC, Cluster)):
         raise OptionError(f"ssc= is of {RULED}; {type(request).__name__} has no small-sample factor")
     return replace(request, ssc=ssc)
-
-
-def _check_rules(ssc: object, kind: str = "") -> None:
-    """Refuse what are no small-sample rules, or rules of a covariance that has others."""
-    if ssc is not None and not isinstance(ssc, SmallSample):
-        raise OptionError(f"ssc takes small-sample rules, as in ssc=cf.ssc(K_fixef='full'), not {shown(ssc)}")
-    if ssc is not None and kind:
-        raise OptionError(f"ssc= is of {RULED}; {kind} has a small-sample rule of its own")
-
-
-RULED = "'classical', 'HC1' and clusters such as '~g'"
 
 
 # What ``vcov=`` takes: text, a request, a matrix.

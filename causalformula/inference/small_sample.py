@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from causalformula.errors import OptionError, asks
-from causalformula.inference.checks import check_flag, check_positive_number, check_word
+from causalformula.inference.checks import check_flag, check_positive_number, check_word, shown
 from causalformula.words import CountedEffects, GroupsCounted
 
 COUNTED = ("nonnested", "none", "full")
@@ -28,6 +28,12 @@ class SmallSample:
     G_df: GroupsCounted = "min"
     t_df: GroupsCounted | float = "min"
 
+    @property
+    def words(self) -> str:
+        """What is not as it is by default, for the print."""
+        changed = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return ", ".join(f"{name}={value!r}" for name, value in changed if value != getattr(SmallSample(), name))
+
     def __post_init__(self) -> None:
         check_flag("K_adj", self.K_adj)
         check_flag("G_adj", self.G_adj)
@@ -39,6 +45,18 @@ class SmallSample:
             check_positive_number("t_df", self.t_df)
             if self.t_df is None:
                 raise OptionError("t_df is 'min', 'conventional' or a number")
+
+
+# The covariances that have such rules.
+RULED = "'classical', 'HC1' and clusters such as '~g'"
+
+
+def check_rules(ssc: object, kind: str = "") -> None:
+    """Refuse what are no small-sample rules, or rules of a covariance of a ``kind`` that has others."""
+    if ssc is not None and not isinstance(ssc, SmallSample):
+        raise OptionError(f"ssc takes small-sample rules, as in ssc=cf.ssc(K_fixef='full'), not {shown(ssc)}")
+    if ssc is not None and kind:
+        raise OptionError(f"ssc= is of {RULED}; {kind} has a small-sample rule of its own")
 
 
 @asks

@@ -174,6 +174,22 @@ def test_rows_alone_in_a_level_leave_and_are_counted(frame):
     assert fit.call.frame.singletons == 4 and "4 fixed-effect singletons were removed" in str(fit)
 
 
+def test_rows_of_weight_zero_keep_no_level(frame):
+    more = pd.concat([frame, frame.head(3).assign(a=[70, 70, 71], w=[0, 1, 0])])
+    found, plain = (cf.lm("y ~ x | a", one, weights="w") for one in (more, frame))
+    near(found.params, plain.params)
+    near(found.bse, plain.bse)
+    assert (found.nobs, found.frame.singletons) == (N - 2, 3)
+    near(found.predict(frame), plain.predict(frame))
+
+
+def test_a_model_of_effects_alone(frame):
+    found = cf.lm("y ~ fe(a)", frame)
+    near(found.fitted, frame.groupby("a")["y"].transform("mean"))
+    near(found.hatvalues(), 1 / frame.groupby("a")["y"].transform("size"))
+    near(found.sigma, cf.lm("y ~ factor(a)", frame).sigma)
+
+
 def test_a_causal_fit_is_its_coefficient(frame):
     fit = cf.fit("y ~ treat(d) + x + z | a + b", frame)
     model = cf.lm("y ~ d + x + z | a + b", frame)
@@ -220,6 +236,13 @@ def test_models_are_compared_beside_their_effects(frame):
     near(cf.anova(small, large).table["F"][1:], cf.anova(*plain[::-1]).table["F"][1:])
     near(cf.waldtest(large, "f").statistic, cf.waldtest(*plain).statistic)
     assert "y ~ x | a + b" in str(cf.waldtest(large, "f"))
+    near(cf.waldtest(large).statistic, cf.waldtest(plain[0], ["x", "f"]).statistic)
+    near(
+        cf.anova(cf.lm("y ~ x | a", frame), small).table["F"][1:],
+        cf.anova(cf.lm("y ~ x + factor(a)", frame), plain[1]).table["F"][1:],
+    )
+    with pytest.raises(cf.OptionError, match="absorb different fixed effects"):
+        cf.waldtest(large, cf.lm("y ~ x | a", frame))
     near(large.hypothesis("fmid = flo").test.statistic, plain[0].hypothesis("fmid = flo").test.statistic)
     near(cf.anova(large).table["Sum Sq"]["f"], cf.anova(*plain[::-1]).table["Sum of Sq"].iloc[1])
 
@@ -263,7 +286,12 @@ def test_degrees_of_freedom_of_tests(frame):
         assert found.covariance.df.tolist() == [df]
     assert model.with_vcov("~a + b").covariance.df.tolist() == [6]
     assert model.with_vcov(cf.Cluster("a", df=3)).covariance.df.tolist() == [3]
-    near(model.with_vcov("classical", ssc=cf.ssc(K_adj=False)).bse ** 2, model.bse**2 * (n - k) / (n - 1))
+    other = model.with_vcov("classical", ssc=cf.ssc(K_adj=False))
+    near(other.bse**2, model.bse**2 * (n - k) / (n - 1))
+    assert "Standard-errors: classical (K_adj=False)\n" in str(other)
+    assert "Standard-errors: IID \n" in str(model) == str(model.with_vcov("classical", ssc=cf.ssc()))
+    asked = str(model.with_vcov("~a", ssc=cf.ssc(K_fixef="full")))
+    assert "clustered by a (CR1S, fixest's rules (K_fixef='full'); clusters a: 12)" in asked
 
 
 def test_small_sample_rules_of_a_model_without_effects(frame):

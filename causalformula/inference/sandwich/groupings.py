@@ -53,7 +53,7 @@ def clustered(
             terms.append(factor * (sums.T @ sums) / evidence.n**2)
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
-    fixest = "" if rules is None or rules.typed else ", fixest's rules"
+    fixest = "" if rules is None or rules.typed else ", fixest's rules" + rules.words
     label = f"clustered by {' and '.join(request.by)} ({row.name}{fixest}; clusters {some(counts)})"
     total = summed(terms)
     if repaired:

@@ -57,6 +57,11 @@ class Rules:
         return self._coefficients * self.free / (self.n - 1)
 
     @property
+    def words(self) -> str:
+        """What is not as it is by default, in brackets."""
+        return f" ({self.ssc.words})" if self.ssc.words else ""
+
+    @property
     def df(self) -> float:
         """Degrees of freedom of tests."""
         if self.least is None or self.ssc.t_df == "conventional":

@@ -65,8 +65,10 @@ def waldtest(
     for other in others:
         steps.append(_next(steps[-1], other, vcov))
     check_comparable([step.model for step in steps])
+    if len({absorbed_text(step.model.frame) for step in steps}) > 1:
+        raise OptionError("these models absorb different fixed effects, which have no covariance; use cf.anova")
     if not others:
-        steps.append(_Step(model, f"{model.outcome_name} ~ 1", ("(Intercept)",)))
+        steps.append(_Step(model, f"{model.outcome_name} ~ 1{absorbed_text(model.frame)}", ("(Intercept)",)))
     found = [_compared(a, b, vcov, test) for a, b in pairwise(steps)]
     tables = [comparison_table(one.resid, one.test) for one in found]
     heading = "\n".join(["Wald test", "", *(f"Model {k}: {step.text}" for k, step in enumerate(steps, 1))])

@@ -10,6 +10,7 @@ from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Bootstrap, Classical, Cluster
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals
 from causalformula.results.models import statistics as fit_statistics
@@ -245,7 +246,7 @@ def effect_lines(frame: BoundRows, title: str) -> list[str]:
 def _errors(model: ModelCore) -> str:
     """The covariance in fixest's words, where it has one, else in ours."""
     request = model.covariance.request
-    if request.df is None and getattr(request, "ssc", None) is None and not request.unconditional:
+    if request.df is None and not (getattr(request, "ssc", None) or SmallSample()).words:
         if isinstance(request, Cluster) and request.type is None:
             return f"Clustered ({' & '.join(request.by)}) "
         if (known := _SPOKEN.get(describe(request))) is not None:
