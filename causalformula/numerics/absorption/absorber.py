@@ -103,7 +103,8 @@ class Absorber:
         """How many coefficients fixest counts for each effect: one less than its levels after the first intercept."""
         seen, counts = False, []
         for effect, basis in zip(self.effects, self._bases, strict=True):
-            counts.append(effect.width * int(basis.populated.sum()) - (seen and effect.intercept))
+            levels = int(basis.populated.sum())
+            counts.append(effect.width * levels - (seen and effect.intercept and levels > 0))
             seen = seen or effect.intercept
         return np.asarray(counts, dtype=np.intp)
 
@@ -146,7 +147,15 @@ class Absorber:
                 break
         if nothing.any():
             values[np.ix_(self._rows(), nothing)] = 0.0
+        self._put_back(values, origin)
         return _Fitted(values, origin, total, steps, converged)
+
+    def _put_back(self, values: Array, origin: Array) -> None:
+        """The origin, where no intercept of a level made up for it: in rows of weight zero in levels of weight zero."""
+        first = next((i for i, effect in enumerate(self.effects) if effect.intercept), 0)
+        populated = self._bases[first].populated
+        if not populated.all():
+            values[~populated[self.effects[first].codes]] += origin
 
     def _subtract(self, values: Array, coefficients: Sequence[Array]) -> None:
         """Take the effects from the columns, in place, a stretch of a column at a time."""

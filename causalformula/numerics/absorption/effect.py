@@ -131,7 +131,7 @@ class Basis:
         for k in range(M.shape[1]):
             for j, (column, scale) in enumerate(zip(self._columns, self.scale, strict=True)):
                 found[j, :, k] = self._sums(M[:, k] if column is None else M[:, k] * column) * scale
-        return found.reshape(self.size, -1)
+        return found.reshape(self.size, M.shape[1])
 
     def subtract(self, values: Array, rows: slice, own: Sequence[Array], buffer: Array) -> None:
         """Take effects from these rows of a column, in place: its coefficients on each variable of the basis."""
@@ -143,7 +143,7 @@ class Basis:
 
     def unscaled(self, coefficients: Array) -> Array:
         """Coefficients (width, levels, k) on the basis as it stands, from those at unit length (size, k)."""
-        return np.asarray(coefficients.reshape(self.width, self.levels, -1) * self.scale[:, :, None])
+        return np.asarray(coefficients.reshape(self.width, self.levels, coefficients.shape[1]) * self.scale[:, :, None])
 
     def cross(self, other: Basis) -> Matrix:
         """Inner products (size, size of the other) of the two bases; an array where most levels may meet."""
