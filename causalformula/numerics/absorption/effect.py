@@ -82,13 +82,11 @@ class Basis:
         Which levels have rows of weight.
     plain : bool
         Whether the levels have an intercept and nothing else.
-    intercept : bool
-        Whether they have one, which the first coefficients are then.
     """
 
     def __init__(self, effect: Effect, weights: Array | None) -> None:
         self.levels, self.width = effect.levels, effect.width
-        self.plain, self.intercept = effect.slope is None, effect.intercept
+        self.plain = effect.slope is None
         self._weights = weights
         self._codes = np.ascontiguousarray(effect.codes, dtype=np.intp)
         self.populated = self._sums(None) > 0
