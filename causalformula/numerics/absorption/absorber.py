@@ -11,11 +11,11 @@ from causalformula.errors import DataError
 from causalformula.numerics.absorption.effect import Basis, Effect
 from causalformula.numerics.absorption.references import components, referenced
 from causalformula.numerics.absorption.solve import Equations
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import CONSTANT
 from causalformula.numerics.linalg import checked_weights
 
-# Columns are demeaned again, so many times at most, until their own projections are below this share of their length.
+# Columns are demeaned, so many times at most, until the effects that are left are below this share of their length.
 EXACT = 1e-10
 TIMES = 5
 # Rows of a column at a time: they stay in the processor's cache.
@@ -103,7 +103,8 @@ class Absorber:
         """How many coefficients fixest counts for each effect: one less than its levels after the first intercept."""
         seen, counts = False, []
         for effect, basis in zip(self.effects, self._bases, strict=True):
-            counts.append(effect.width * int(basis.populated.sum()) - (seen and effect.intercept))
+            levels = int(basis.populated.sum())
+            counts.append(effect.width * levels - (seen and effect.intercept and levels > 0))
             seen = seen or effect.intercept
         return np.asarray(counts, dtype=np.intp)
 
@@ -122,31 +123,36 @@ class Absorber:
         return np.arange(len(self.effects[0].codes)) if self.weights is None else np.flatnonzero(self.weights > 0)
 
     def _fit(self, M: Array) -> _Fitted:
-        """Demean, and again where more than rounding is left: of columns far from zero, or of weakly linked levels."""
+        """Demean, and again while more than rounding is left: of columns far from zero, or of weakly linked levels."""
         values = np.array(M, order="F")
         known = CONSTANT**2 * self._squares(values)
         origin = self._origin(M)
         values -= origin
-        square = self._squares(values)
         total = [np.zeros((basis.size, M.shape[1])) for basis in self._bases]
-        gathered = [basis.gather(values) for basis in self._bases]
-        steps, converged = 0, False
-        for _ in range(TIMES):
+        steps = 0
+        for time in range(TIMES + 1):
+            gathered = [basis.gather(values) for basis in self._bases]
+            square = self._squares(values)
+            nothing = square <= known
             solved = self._equations.solve(gathered, square)
+            converged = solved.converged and bool((_little(gathered, solved.coefficients, square) | nothing).all())
+            if time and (converged or time == TIMES):
+                break
             steps += solved.iterations
             for own, found in zip(total, solved.coefficients, strict=True):
                 own += found
             self._subtract(values, solved.coefficients)
-            gathered = [basis.gather(values) for basis in self._bases]
-            square = self._squares(values)
-            nothing = square <= known
-            left = [np.einsum("ij,ij->j", g, g) <= EXACT**2 * square for g in gathered]
-            converged = solved.converged and bool((np.all(left, axis=0) | nothing).all())
-            if converged:
-                break
         if nothing.any():
             values[np.ix_(self._rows(), nothing)] = 0.0
+        self._put_back(values, origin)
         return _Fitted(values, origin, total, steps, converged)
+
+    def _put_back(self, values: Array, origin: Array) -> None:
+        """The origin, where no intercept of a level made up for it: in rows of weight zero in levels of weight zero."""
+        first = next((i for i, effect in enumerate(self.effects) if effect.intercept), 0)
+        populated = self._bases[first].populated
+        if not populated.all():
+            values[~populated[self.effects[first].codes]] += origin
 
     def _subtract(self, values: Array, coefficients: Sequence[Array]) -> None:
         """Take the effects from the columns, in place, a stretch of a column at a time."""
@@ -169,6 +175,13 @@ class Absorber:
         """Squared lengths of the columns."""
         columns = values.T
         return np.asarray([x @ x if self.weights is None else (x * x) @ self.weights for x in columns])
+
+
+def _little(gathered: Sequence[Array], coefficients: Sequence[Array], square: Array) -> Bools:
+    """Which columns (k,) keep next to nothing of the effects: neither of each alone, nor of all together."""
+    alone = np.max([np.einsum("ij,ij->j", g, g) for g in gathered], axis=0)
+    together = np.sum([np.einsum("ij,ij->j", g, c) for g, c in zip(gathered, coefficients, strict=True)], axis=0)
+    return np.asarray(np.maximum(alone, together) <= EXACT**2 * square)
 
 
 @dataclass(frozen=True, eq=False)

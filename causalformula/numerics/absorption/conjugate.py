@@ -59,8 +59,9 @@ def conjugate_gradients(
     recent: list[Array] = []
     for step in range(1, most + 1):
         q = times(p)
-        # what is left of a residual in the end is rounding, and of it much where S is singular
-        alpha = np.where(rz > noise, _ratio(rz, _dots(p, q)), 0.0)
+        # what is left of a residual in the end is rounding, which where S is singular gives steps longer than any
+        alpha = _ratio(rz, _dots(p, q))
+        alpha[(rz <= noise) | (alpha * rz > whole)] = 0.0
         x += alpha * p
         r -= alpha * q
         recent = [*recent[1 - LOOK_AHEAD :], alpha * rz]
@@ -70,7 +71,7 @@ def conjugate_gradients(
         z = precondition(r)
         new = _dots(r, z)
         p = z + _ratio(new, rz) * p
-        rz = new
+        rz = np.where(alpha > 0, new, 0.0)
     return x, most, False
 
 

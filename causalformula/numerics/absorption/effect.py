@@ -82,13 +82,11 @@ class Basis:
         Which levels have rows of weight.
     plain : bool
         Whether the levels have an intercept and nothing else.
-    intercept : bool
-        Whether they have one, which the first coefficients are then.
     """
 
     def __init__(self, effect: Effect, weights: Array | None) -> None:
         self.levels, self.width = effect.levels, effect.width
-        self.plain, self.intercept = effect.slope is None, effect.intercept
+        self.plain = effect.slope is None
         self._weights = weights
         self._codes = np.ascontiguousarray(effect.codes, dtype=np.intp)
         self.populated = self._sums(None) > 0
@@ -131,7 +129,7 @@ class Basis:
         for k in range(M.shape[1]):
             for j, (column, scale) in enumerate(zip(self._columns, self.scale, strict=True)):
                 found[j, :, k] = self._sums(M[:, k] if column is None else M[:, k] * column) * scale
-        return found.reshape(self.size, -1)
+        return found.reshape(self.size, M.shape[1])
 
     def subtract(self, values: Array, rows: slice, own: Sequence[Array], buffer: Array) -> None:
         """Take effects from these rows of a column, in place: its coefficients on each variable of the basis."""
@@ -143,7 +141,7 @@ class Basis:
 
     def unscaled(self, coefficients: Array) -> Array:
         """Coefficients (width, levels, k) on the basis as it stands, from those at unit length (size, k)."""
-        return np.asarray(coefficients.reshape(self.width, self.levels, -1) * self.scale[:, :, None])
+        return np.asarray(coefficients.reshape(self.width, self.levels, coefficients.shape[1]) * self.scale[:, :, None])
 
     def cross(self, other: Basis) -> Matrix:
         """Inner products (size, size of the other) of the two bases; an array where most levels may meet."""

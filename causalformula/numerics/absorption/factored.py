@@ -14,7 +14,7 @@ from causalformula.numerics.absorption.effect import Matrix
 from causalformula.numerics.arrays import Array
 
 # What is added to the diagonal, in case more dimensions are lost than are known.
-BIT = 1e-10
+BIT = 1e-8
 
 
 def factored(S: Matrix, intercepts: Sequence[slice]) -> Product:

@@ -73,11 +73,8 @@ class Equations:
         self._inverse_diagonal = np.where(diagonal > MISSING, 1 / np.maximum(diagonal, MISSING), 0.0)[:, None]
         self._factor: Product | None = None
         starts = [0, *map(int, self._ends)]
-        self._intercepts = [
-            slice(start, start + basis.levels)
-            for start, basis in zip(starts, others, strict=True)
-            if basis.intercept and bases[self._first].intercept
-        ]
+        self._plain = all(basis.plain for basis in bases)
+        self._intercepts = [slice(at, at + basis.levels) for at, basis in zip(starts, others, strict=True)]
 
     def _complement(self) -> Matrix | None:
         """``S`` itself, where it has fewer numbers than what it is the product of, as where few rows move."""
@@ -118,13 +115,14 @@ class Equations:
         """Step by step, with the diagonal as long as that gets far.
 
         Many small eigenvalues, which make for many steps, are those of long chains of levels: their factorisation is
-        nearly as sparse as they are.
+        nearly as sparse as they are. With slopes it is not known in which dimensions ``S`` is singular.
         """
-        steps, sparse_enough = 0, self._left is not None and self._left.nnz <= NEIGHBOURS * len(b)
+        chains = self._plain and self._left is not None and self._left.nnz <= NEIGHBOURS * len(b)
+        steps = 0
         if self._factor is None:
-            first = PATIENCE if sparse_enough else MOST_STEPS
+            first = PATIENCE if chains else MOST_STEPS
             rest, steps, converged = conjugate_gradients(self._times, self._by_diagonal, b, left, whole, first)
-            if converged or not sparse_enough:
+            if converged or not chains:
                 return rest, steps, converged
             self._factor = factored(self._left, self._intercepts)
         rest, more, converged = conjugate_gradients(self._times, self._factor, b, left, whole)
