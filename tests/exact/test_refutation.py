@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 
 import joblib
@@ -97,6 +98,32 @@ def test_placebo_permutes_clusters_within_strata():
     assert "a permuted over clusters of g within strata of s" in str(found)
     # across strata the placebo would take up the difference of 5 between them
     assert np.abs(found.draws("placebo")).max() < 1.5
+
+
+def in_strata(seed, n=300):
+    """A study with an effect of one, and strata that differ in the outcome and by chance in who is treated."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"x": rng.normal(size=n), "a": rng.integers(0, 2, n), "k": rng.integers(0, 10, n)})
+    data["y"] = data.a + data.x + rng.normal(size=10)[data.k] + rng.normal(size=n)
+    return data.assign(s=[f"s{k}" for k in data.k])
+
+
+def test_strata_that_are_not_adjusted_for_are_said():
+    data, vcov = in_strata(0), "bootstrap(9, seed = 1)"
+    said = "s is not adjusted for: an effect here may be what strata with more of a than others make of the outcome"
+    plain = cf.fit("y ~ treat(a) + x + strata(s)", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
+    adjusted = cf.fit("y ~ treat(a) + x + factor(s) + strata(s)", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
+    blocks = cf.fit("y ~ treat(a) + strata(s)", data).refute(["placebo"], reps=5, seed=1)
+    assert [said in str(found) for found in (plain, adjusted, blocks)] == [True, False, False]
+
+
+def test_a_dummy_outcome_is_not_of_the_strata_either():
+    p = []
+    for seed in range(30):
+        fit = cf.fit("y ~ treat(a) + x + strata(s)", in_strata(seed), vcov="bootstrap(9, seed = 1)")
+        p.append(fit.refute(["dummy_outcome"], reps=40, seed=seed).to_frame()["p.value"][0])
+    # permuted within strata, whose outcomes stay apart, it rejects two of three sound analyses
+    assert np.mean(np.array(p) < 0.05) < 0.2
 
 
 def test_placebo_of_a_difference_in_differences_moves_units():
@@ -245,6 +272,49 @@ def test_several_effects_have_a_row_each():
     assert list(table.columns) == ["test", "term", "contrast", "estimate", "refuted", "p.value", "verdict"]
     assert list(table.test) == ["placebo"] * 2 + ["leave_one_out"] * 2
     assert list(table.estimate[:2]) == list(fit.tidy().estimate)
+
+
+@pytest.mark.parametrize("effect", [2, 0])
+@pytest.mark.parametrize("method", ["regression", "ebal", "aipw"])
+def test_rounding_is_no_move(data, method, effect):
+    tests = ["random_common_cause", "subset", "bootstrap", "leave_one_out"]
+    exact = cf.fit(FORMULA, data.assign(y=effect * data.a + 3 * data.x + 1), method)
+    found = exact.refute(tests, reps=20, seed=1)
+    table = found.to_frame()
+    assert list(table["p.value"][:3]) == [1, 1, 1]
+    assert list(table.verdict) == ["the effect stays, as it should"] * 3 + ["moves the most without x"]
+    left = found.table("leave_one_out").set_index("left.out")["moved.se"]
+    assert left["z"] == 0
+    assert np.isnan(left["x"])
+    # a spread that is small beside the outcome is no rounding yet
+    near = cf.fit(FORMULA, data.assign(y=effect * data.a + 3 * data.x + 1e-6 * data.y), method)
+    assert 0 < near.refute(["subset"], reps=20, seed=1).to_frame()["p.value"][0] < 1
+
+
+def test_a_covariate_that_moves_nothing():
+    data = panel()
+    data["x"] = np.repeat(np.random.default_rng(2).normal(size=60), 6)
+    found = cf.fit("y ~ did(a, year >= 2003) + x + cluster(id)", data).refute(["leave_one_out"])
+    # every unit has all years, so what is its own for good takes no part in the difference of differences
+    assert found.to_frame().verdict[0] == "stays the same without any of them"
+    assert found.table("leave_one_out")["moved.se"][0] == 0
+
+
+def test_the_tables_are_in_the_json(data, fit):
+    found = fit.refute(["leave_one_out", "unobserved_confounder"], strengths=[0, 0.2], seed=1)
+    tables = json.loads(found.to_json())["tables"]
+    left, grid = tables["leave_one_out"], tables["unobserved_confounder"]
+    assert [row["left.out"] for row in left] == ["x", "z"]
+    assert [row["refuted"] for row in left] == list(found.table("leave_one_out")["refuted"])
+    table = found.table("unobserved_confounder")
+    assert len(grid) == 4
+    assert all(row["refuted"] == table.loc[row["outcome"], row["treatment"]] for row in grid)
+
+
+def test_matches_of_the_grid_are_said_to_differ(data, fit):
+    matched = cf.fit(FORMULA, data, "nearest")
+    found = [each.refute(["unobserved_confounder"], strengths=[0, 0.1], seed=1) for each in (matched, fit)]
+    assert ["made anew in each cell" in str(each) for each in found] == [True, False]
 
 
 def test_verdicts_and_what_the_print_says(fit):

@@ -23,6 +23,10 @@ ARMS = cf.fit("y ~ treat(arm) + adjust(x)", DATA)
 DID = cf.fit("did(a, year >= 3)", DATA, outcome="y")
 LATE = cf.fit("did(a, year >= 1)", DATA, outcome="y")
 INSTRUMENT = cf.fit("y ~ treat(a) + adjust(x) + iv(w)", DATA, "dml", outcome_model="glm", treatment_model="glm")
+FRONT = cf.fit("y ~ treat(a)", DATA, "front_door", mediators="w")
+BINARY = cf.fit("(y > 0) ~ treat(a) + adjust(x)", DATA, family="binomial")
+PAIRS = DATA.groupby(["g", DATA.year > 2]).first().reset_index(names=["g", "late"])
+UNITS = cf.fit("y ~ did(b, late, unit = g)", PAIRS.assign(b=PAIRS.g % 2))
 COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
 
 
@@ -65,6 +69,14 @@ COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
         (MATCHED, {"tests": "bootstrap"}, cf.CapabilityError, "bootstrap, of method 'nearest'"),
         (ARMS, {"tests": "unobserved_confounder"}, cf.CapabilityError, "unobserved_confounder is of one effect"),
         (FIT, {"strengths": [0.5, 1]}, cf.OptionError, "strengths= lists shares of variance"),
+        (FIT, {"tests": "placebo", "strengths": [0.1]}, cf.OptionError, "which is not among the tests"),
+        (FRONT, {"tests": "unobserved_confounder"}, cf.CapabilityError, "is a confounder of the mediators. negative_"),
+        (INSTRUMENT, {"tests": "unobserved_confounder"}, cf.CapabilityError, "which instruments bear; what they do"),
+        (BINARY, {"negative_outcome": "w"}, cf.DataError, "negative_outcome='w' goes through the analysis as its out"),
+        (BINARY, {"negative_outcome": "w"}, cf.DataError, "must lie between 0 and 1"),
+        (FIT, {"negative_outcome": "arm"}, cf.OptionError, "Name a column that can stand for the outcome"),
+        (FIT, {"negative_exposure": "n"}, cf.DataError, "negative_exposure='n' goes through the analysis as its tr"),
+        (UNITS, {"tests": "placebo_in_time"}, cf.CapabilityError, "(with cluster(g), as unit = takes one row a unit"),
         (FIT, {"tests": "placebo_in_time"}, cf.CapabilityError, "placebo_in_time is for a difference in differences"),
         (DID, {"negative_exposure": "w"}, cf.CapabilityError, "a difference in differences has placebo_in_time"),
         (DID, {"tests": "placebo_in_time", "placebo_time": 0}, cf.OptionError, "choose from 1, 2"),

@@ -15,6 +15,8 @@ from causalformula.backends.options import Options
 from causalformula.backends.registry import record_of, run
 from causalformula.backends.varied import Varied
 from causalformula.errors import CapabilityError, ConvergenceError
+from causalformula.formula.language.grammar import variables
+from causalformula.frame.leave_out import covariate_names
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import attempt, in_chunks, refit_each, spread
@@ -132,9 +134,14 @@ def _drawn(varied: Varied, draw: Draw, children: Sequence[np.random.SeedSequence
 
 def smooth(result: ResultCore) -> bool:
     """Whether a small change of the data changes the estimate a little: it draws nothing, and makes no matches."""
+    return isinstance(result.fit.estimate.evidence, Influence) and result.fit.folds is None and not jumps(result)
+
+
+def jumps(result: ResultCore) -> bool:
+    """Whether a small change of the data can change the estimate by a step: it makes matches or strata, or learns."""
     fit = result.fit
     held = isinstance(fit.designed, Held) or fit.design.subclass is not None or fit.design.pairs is not None
-    return isinstance(fit.estimate.evidence, Influence) and fit.folds is None and not fit.learned and not held
+    return fit.learned or held
 
 
 # ---- the refuters ---------------------------------------------------------------------------------------------------
@@ -147,7 +154,22 @@ def placebo(result: ResultCore, reps: int, seed: np.random.SeedSequence, n_jobs:
     assignments, text = assignments_of(result.call.frame)
     draw = partial(_assigned, assignments)
     found = refit_draws(result, "placebo", Varied("treatment", EMPTY), draw, reps, seed, n_jobs)
-    return replace(found, notes=(text, *found.notes))
+    return replace(found, notes=(text, *_unadjusted(result), *found.notes))
+
+
+def _unadjusted(result: ResultCore) -> tuple[str, ...]:
+    """A note that the strata within which the treatment is permuted are not adjusted for."""
+    frame, record = result.call.frame, result.call.record
+    if frame.strata is None or frame.treatment is None or "strata" in record.roles:
+        return ()
+    strata, treatment = frame.strata.name, frame.treatment.name
+    used = {name for role in frame.spec.of("strata") for node in role.body for name in variables(node)}
+    if used <= set(covariate_names(frame)):
+        return ()
+    return (
+        f"{strata} is not adjusted for: an effect here may be what strata with more of {treatment} than others make of "
+        f"the outcome; adjust(factor({strata})) takes it out",
+    )
 
 
 def _assigned(assignments: Assignments, rng: np.random.Generator) -> Codes:
@@ -206,7 +228,7 @@ def bootstrap(result: ResultCore, reps: int, seed: np.random.SeedSequence, n_job
 def dummy_outcome(
     result: ResultCore, kind: str, reps: int, seed: np.random.SeedSequence, n_jobs: int | None
 ) -> Refuted:
-    """The outcome permuted within strata, or simulated."""
+    """The outcome permuted, over strata too as these make none of it, or simulated."""
     frame = result.call.frame
     assert frame.outcome is not None
     if frame.outcome.trials is not None:
@@ -214,9 +236,8 @@ def dummy_outcome(
             f"dummy_outcome gives rows other outcomes, and a row of {frame.outcome.name} stands for many units; write "
             "the units out, one row each"
         )
-    strata = None if frame.strata is None else frame.strata.codes
-    varied, draw = Varied("outcome", EMPTY), partial(_shuffled, Plan(frame.n, None, strata))
-    text = f"{frame.outcome.name} permuted over rows" + ("" if strata is None else " within strata")
+    varied, draw = Varied("outcome", EMPTY), partial(_shuffled, frame.n)
+    text = f"{frame.outcome.name} permuted over rows"
     if kind == "simulated":
         varied, draw, text = _simulated(frame)
     found = refit_draws(result, "dummy_outcome", varied, draw, reps, seed, n_jobs)
@@ -234,12 +255,8 @@ def _simulated(frame: ModelFrame) -> tuple[Varied, Any, str]:
     return Varied("outcome", EMPTY), partial(_redrawn, frame.n), f"{name} drawn anew from its own values"
 
 
-def _shuffled(plan: Plan, rng: np.random.Generator) -> Codes:
-    out = np.empty(plan.n, dtype=np.intp)
-    for pool in plan.pools:
-        units = np.arange(plan.n) if pool is None else pool
-        out[units] = rng.permutation(units)
-    return out
+def _shuffled(n: int, rng: np.random.Generator) -> Codes:
+    return rng.permutation(n)
 
 
 def _normal(n: int, mean: float, sd: float, rng: np.random.Generator) -> Array:

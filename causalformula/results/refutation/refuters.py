@@ -120,7 +120,7 @@ REFUTERS: dict[str, Refuter] = {
         Refuter(
             "unobserved_confounder",
             "table",
-            "a confounder of known strength is made, and adjusted for",
+            "a confounder of known strength, against the effect, is made and adjusted for",
             "how strong an omitted confounder must be to matter; not whether there is one",
         ),
     )

@@ -73,7 +73,7 @@ class Refutable(ResultCore):
         placebo_time : optional
             The first period of the placebo change; the middle one where not given.
         strengths : list of float, optional
-            Partial R2 of the made confounder with treatment and outcome.
+            Partial R2 of the made confounder with treatment and outcome, whose signs take the effect nearer to none.
 
         Returns
         -------
