@@ -138,6 +138,19 @@ def test_placebo_of_a_difference_in_differences_moves_units():
     assert found.to_frame()["p.value"][0] > 0.01
 
 
+@pytest.mark.parametrize(
+    "vcov", ["~g", "CR2 ~ g", cf.Bootstrap(cluster="g", reps=9, seed=1), cf.Wild(cluster="g", reps=99)]
+)
+def test_clusters_of_the_standard_errors_stay_together(data, vcov):
+    data = data.assign(g=np.arange(len(data)) % 8)
+    found = cf.fit(FORMULA, data, vcov=vcov).refute(["subset", "bootstrap"], reps=5, seed=1)
+    named = cf.fit(FORMULA + " + cluster(g)", data).refute(["subset", "bootstrap"], reps=5, seed=1)
+    assert "80% of the clusters of g are kept" in str(found)
+    for test in ("subset", "bootstrap"):
+        np.testing.assert_allclose(found.draws(test), named.draws(test))
+    assert "Note: bootstrap: 8 clusters of g are few to draw from" in str(found)
+
+
 def test_folds_are_drawn_anew(data):
     fit = cf.fit(FORMULA, data, "dml", outcome_model="ridge", treatment_model="glm", seed=5)
     draws = fit.refute(["random_common_cause"], reps=3, seed=1).draws("random_common_cause")
@@ -227,6 +240,16 @@ def test_a_made_confounder_does_what_the_formula_of_omitted_variables_says(data,
         for a in (0.0, 0.1, 0.3):
             expected = fit.estimate - se * np.sqrt(df * y * a / (1 - a))
             assert table.loc[y, a] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_strongest_confounder_is_one_with_an_answer(data):
+    fit = cf.fit(FORMULA, data, "ipw")
+    found = fit.refute(["unobserved_confounder"], strengths=[0, 0.02, 0.9999], seed=1)
+    table, row = found.table("unobserved_confounder"), found.to_frame().iloc[0]
+    # one that is all but the treatment leaves no overlap
+    assert list(table[0.9999].isna()) == [True] * 3
+    assert row.refuted == table.loc[0.9999, 0.02] > 0
+    assert row.verdict == "not gone with partial R2 of 0.02 (treatment) and 0.9999 (outcome)"
 
 
 def test_a_confounder_has_the_strength_that_is_asked_for():

@@ -20,7 +20,7 @@ from causalformula.frame.leave_out import covariate_names
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import attempt, in_chunks, refit_each, spread
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.requests import Bootstrap, Cluster, Wild
 from causalformula.inference.resampling.permutation import Assignments
 from causalformula.inference.resampling.resample import MOST_FAILED, Plan
 from causalformula.numerics.arrays import Array, Codes
@@ -192,8 +192,7 @@ def _noise(n: int, rng: np.random.Generator) -> Array:
 def subset(result: ResultCore, share: float, reps: int, seed: np.random.SeedSequence, n_jobs: int | None) -> Refuted:
     """A share of the rows, or of whole clusters, of each stratum."""
     frame = result.call.frame
-    request = result.call.resolved(Bootstrap(reps=2))
-    assert isinstance(request, Bootstrap)
+    request = _resampling(result, Bootstrap(reps=2))
     groups = result.call.codes(name for name in (request.cluster, request.strata) if name is not None)
     clusters, strata = (None if name is None else groups[name] for name in (request.cluster, request.strata))
     clusters = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
@@ -216,13 +215,26 @@ def _kept(plan: Plan, share: float, rng: np.random.Generator) -> NDArray[Any]:
 def bootstrap(result: ResultCore, reps: int, seed: np.random.SeedSequence, n_jobs: int | None) -> Refuted:
     """Rows, or whole clusters, drawn with replacement: the replicates of ``vcov="bootstrap"``."""
     drawn = int(seed.generate_state(1)[0])
-    request = Bootstrap(reps=reps, seed=drawn, n_jobs=n_jobs)
+    request = _resampling(result, Bootstrap(reps=reps, seed=drawn, n_jobs=n_jobs))
     try:
         found = result.call.covariance(result.answer, request, result.query)
     except ConvergenceError as error:
         return no_answer(result, "bootstrap", str(error))
     assert found.draws is not None
-    return of_draws(result, "bootstrap", found.draws, smooth(result), (found.label, *found.notes))
+    notes = (note.removeprefix("Note: ") for note in found.notes)
+    return of_draws(result, "bootstrap", found.draws, smooth(result), (found.label, *notes))
+
+
+def _resampling(result: ResultCore, request: Bootstrap) -> Bootstrap:
+    """The request with the clusters and strata of the fit's own standard errors, or else of the formula."""
+    own = result.covariance.request
+    cluster = own.cluster if isinstance(own, (Bootstrap, Wild)) else None
+    if isinstance(own, Cluster) and len(own.by) == 1 and own.by[0] in result.call.frame.table:
+        cluster = own.by[0]  # not the sets of a design, which are made anew
+    strata = own.strata if isinstance(own, Bootstrap) else None
+    found = result.call.resolved(replace(request, cluster=cluster, strata=strata))
+    assert isinstance(found, Bootstrap)
+    return found
 
 
 def dummy_outcome(

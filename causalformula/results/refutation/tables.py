@@ -112,8 +112,9 @@ def unobserved_confounder(
     notes = (f"no effect in {len(lost)} of {len(cells)} cells, the first because: {lost[0]}",) if lost else ()
     if jumps(result):
         notes = (*notes, MADE_ANEW)
-    before, after, none = measure.read(theta), measure.read(values[[-1]]), np.array([np.nan])
-    words = (_strongest(cells, values, theta[0]),)
+    last = np.flatnonzero(np.isfinite(values))[-1:]  # the strongest confounder with an answer
+    before, after, none = measure.read(theta), measure.read(values[last]), np.array([np.nan])
+    words = (_strongest(cells, values, theta[0], cells[last[0]]),)
     return Refuted("unobserved_confounder", result.answer.labels, before, after, none, words, table=table, notes=notes)
 
 
@@ -130,13 +131,15 @@ def read_strengths(strengths: Any) -> tuple[float, ...]:
     return tuple(sorted({float(each) for each in listed}))
 
 
-def _strongest(cells: Sequence[tuple[float, float]], values: Array, theta: float) -> str:
+def _strongest(
+    cells: Sequence[tuple[float, float]], values: Array, theta: float, strongest: tuple[float, float]
+) -> str:
     """The weakest confounder of the grid that takes the effect away, or the strongest, where none does."""
     gone = [cell for cell, value in zip(cells, values, strict=True) if value * (1 if theta >= 0 else -1) <= 0]
     if gone and theta:
         a, y = min(gone, key=lambda cell: (max(cell), sum(cell)))
         return f"gone with partial R2 of {a:g} (treatment) and {y:g} (outcome)"
-    a, y = cells[-1]
+    a, y = strongest
     return f"not gone with partial R2 of {a:g} (treatment) and {y:g} (outcome)"
 
 
