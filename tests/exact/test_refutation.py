@@ -15,7 +15,7 @@ from scipy import stats
 import causalformula as cf
 from causalformula.backends import registry
 from causalformula.results.refutation.refuters import REFUTERS
-from causalformula.results.refutation.tables import confounder
+from causalformula.results.refutation.tables import _made_of, confounder
 
 MANY = ["placebo", "random_common_cause", "subset", "bootstrap", "dummy_outcome"]
 FORMULA = "y ~ treat(a) + adjust(x + z)"
@@ -240,6 +240,19 @@ def test_a_made_confounder_does_what_the_formula_of_omitted_variables_says(data,
         for a in (0.0, 0.1, 0.3):
             expected = fit.estimate - se * np.sqrt(df * y * a / (1 - a))
             assert table.loc[y, a] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_confounder_beside_an_offset(data):
+    rng = np.random.default_rng(4)
+    long = rng.uniform(1, 50, len(data))
+    y = rng.poisson(long * np.exp(0.3 * data.a + 0.2 * data.x))
+    counted = cf.fit("y ~ treat(a) + x + offset(o)", data.assign(y=y, o=np.log(long)), family="poisson")
+    a, e, noise = _made_of(counted.call.frame, counted, np.random.default_rng(9), 1.0)
+    u = confounder((a, e, noise), 0.2, 0.3)
+    X = np.column_stack([np.ones(len(data)), data.x, np.log(long), data.a])
+    # the outcome's own part is what the treatment, the covariates and the offset leave of it
+    rest = [v - X @ np.linalg.lstsq(X, v, rcond=None)[0] for v in (y.astype(float), u)]
+    assert np.corrcoef(*rest)[0, 1] ** 2 == pytest.approx(0.3)
 
 
 def test_the_strongest_confounder_is_one_with_an_answer(data):

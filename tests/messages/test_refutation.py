@@ -96,6 +96,23 @@ def test_what_is_refused(fit, asked, kind, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "here"),
+    [
+        ("placebo_treatment_refuter", "placebo"),
+        ("data_subset_refuter", "subset"),
+        ("bootstrap_refuter", "bootstrap"),
+        ("dummy_outcome_refuter", "dummy_outcome"),
+        ("add_unobserved_common_cause", "unobserved_confounder"),
+        ("Random common cause", "random_common_cause"),
+        ("negative_control", "negative_control_outcome"),
+    ],
+)
+def test_names_from_elsewhere(elsewhere, here):
+    with pytest.raises(cf.OptionError, match=f"unknown refuter '{elsewhere}'; did you mean '{here}'"):
+        FIT.refute([elsewhere])
+
+
 def test_what_is_not_named_is_left_out_and_said():
     found = PLAIN.refute(reps=5, seed=1)
     assert list(found.to_frame().test) == ["placebo", "subset", "bootstrap", "dummy_outcome"]

@@ -10,7 +10,7 @@ from causalformula.backends.options import is_number, one_of, shown
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.inference.checks import check_jobs, check_reps, check_seed
 from causalformula.results.effects.core import ResultCore
-from causalformula.results.refutation.refuters import NAMED, REFUTERS, USUAL
+from causalformula.results.refutation.refuters import NAMED, OTHER_WORDS, REFUTERS, USUAL
 from causalformula.results.refutation.tables import read_strengths
 
 DUMMIES = ("permuted", "simulated")
@@ -91,7 +91,7 @@ def read_tests(tests: Any, given: Sequence[str]) -> tuple[tuple[str, ...], bool]
         raise OptionError(f'tests= lists refuters by name, as in tests=["placebo", "subset"], not {shown(tests)}')
     for name in listed:
         if not isinstance(name, str) or name not in REFUTERS:
-            near = choose(name, REFUTERS) if isinstance(name, str) else choose("", REFUTERS)
+            near = choose(name if isinstance(name, str) else "", REFUTERS, meant=OTHER_WORDS)
             raise OptionError(f"unknown refuter {shown(name)}{near}")
     return tuple(dict.fromkeys(listed)), True
 
