@@ -345,6 +345,8 @@ def test_the_tables_are_in_the_json(data, fit):
     table = found.table("unobserved_confounder")
     assert len(grid) == 4
     assert all(row["refuted"] == table.loc[row["outcome"], row["treatment"]] for row in grid)
+    for caption in ("The effect without each covariate", "by its partial R2 with the treatment and the outcome:"):
+        assert caption in str(found)
 
 
 def test_matches_of_the_grid_are_said_to_differ(data, fit):

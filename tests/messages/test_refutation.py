@@ -120,6 +120,16 @@ def test_what_is_not_named_is_left_out_and_said():
     assert set(MATCHED.refute(reps=3, seed=1).left_out) == {"bootstrap"}
 
 
+def test_strata_that_cut_clusters_leave_out_what_draws_these():
+    data = DATA.assign(b=DATA.g % 2, k=np.arange(120) % 2)
+    fit = cf.fit("y ~ treat(b) + cluster(g) + strata(k)", data)
+    found = fit.refute(reps=5, seed=1)
+    assert list(found.to_frame().test) == ["dummy_outcome"]
+    assert "placebo is left out: strata must be constant within clusters" in str(found)
+    with pytest.raises(cf.OptionError, match="strata must be constant within clusters"):
+        fit.refute(["placebo"], reps=5)
+
+
 def test_refits_that_fail_are_no_verdict():
     exact = cf.fit("y ~ treat(a) + adjust(s)", DATA, "exact")
     found = exact.refute(["random_common_cause", "placebo"], reps=5, seed=1)

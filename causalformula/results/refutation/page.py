@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAGE = 160
+CAPTIONS = {
+    "leave_one_out": "The effect without each covariate, and how far it has moved, in standard errors:",
+    "unobserved_confounder": "The effect beside a confounder, by its partial R2 with the treatment and the outcome:",
+}
 
 
 def refutation_summary(
@@ -40,7 +44,7 @@ def refutation_summary(
     ]
     for one in found:
         if one.table is not None:
-            parts += [_table(one), ""]
+            parts += [CAPTIONS[one.test], _table(one), ""]
     parts += _meaning(found)
     parts += [f"Note: {one.test}: {note}" for one in found for note in one.notes]
     parts += [f"Note: {test} is left out: {why}" for test, why in left_out.items()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, asks
+from causalformula.errors import CausalFormulaError, asks
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.refutation import refits, single, tables
@@ -124,7 +124,7 @@ def refuted(result: ResultCore, asked: Asked) -> Refutation:
         try:
             refuse(result, test)
             found.append(_test(result, asked, test)())
-        except (CapabilityError, DataError) as error:
+        except CausalFormulaError as error:
             if asked.named or test in NAMED:
                 raise
             left_out[test] = str(error)
