@@ -447,6 +447,9 @@ def test_a_drawn_seed_is_reported(fit):
         fit.refute(["placebo"], reps=5, seed=found.seed).draws("placebo"), found.draws("placebo")
     )
     assert f"seed {found.seed}" in str(found)
+    alone = fit.refute(["unobserved_confounder"], strengths=[0, 0.1])
+    assert f"Seed {alone.seed}" in str(alone)
+    assert "eed" not in str(fit.refute(["leave_one_out"])).partition("What each does")[0]
 
 
 def test_nothing_is_changed(data, fit):

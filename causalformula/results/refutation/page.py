@@ -34,10 +34,12 @@ def refutation_summary(
     table: pd.DataFrame,
 ) -> Summary:
     """The summary of a refutation."""
+    made = any(one.test == "unobserved_confounder" for one in found)
     many = any(one.draws is not None for one in found)
+    drawn = f"      Refits: {reps} a test, seed {seed}" if many else f"      Seed {seed}" if made else ""
     parts: list[str | Cells] = [
         f"Refutation: {question(result)[:1].lower()}{question(result)[1:]}",
-        f"Method: {result._method()}" + (f"      Refits: {reps} a test, seed {seed}" if many else ""),
+        f"Method: {result._method()}{drawn}",
         "",
         _cells(found, table),
         "",
