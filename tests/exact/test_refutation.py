@@ -203,6 +203,19 @@ def test_negative_controls_are_the_fits_that_they_name(data, fit):
     assert "on 5 rows fewer" in str(found)
 
 
+def test_a_negative_exposure_of_another_kind_has_its_own_estimand(data):
+    """The ATE of two arms is the method's own choice, and not kept for a control that is a number."""
+    given = {"outcome_model": "ridge", "treatment_model": "glm", "folds": 2, "seed": 3}
+    fit = cf.fit(FORMULA, data, "dml", **given)
+    table = fit.refute(["negative_control_exposure"], negative_exposure="e").to_frame()
+    right = cf.fit("y ~ treat(e) + adjust(x + z + a)", data, "dml", **given)
+    assert table["refuted"][0] == pytest.approx(right.estimate, rel=1e-10)
+    with pytest.raises(cf.OptionError, match="estimand='ATT' needs arms; 'e' is a dose"):
+        cf.fit(FORMULA, data, "dml", estimand="ATT", **given).refute(
+            ["negative_control_exposure"], negative_exposure="e"
+        )
+
+
 def test_negative_controls_of_a_formula_with_a_dot(data):
     """With another outcome the dot would stand for the old one too."""
     fit = cf.fit("y ~ treat(a) + adjust(. - w - e)", data)

@@ -9,6 +9,7 @@ from functools import reduce
 
 import numpy as np
 
+from causalformula.backends import registry
 from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, choose, counted
 from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import Factor, Strings, as_factor, take
@@ -123,7 +124,7 @@ def _rebound(result: ResultCore, spec: Spec) -> Call:
     extra = (*call.options.columns, *named_columns(result.covariance.request, frame.table, call.record))
     contrasts, env = frame.contrasts, frame.env
     found = bind(spec, frame.table, extra=extra, subset=rows, contrasts=contrasts, env=env)
-    return Call(str(spec), spec, found, call.options)
+    return Call(str(spec), spec, found, registry.settled_anew(frame, found, call.options))
 
 
 def _refitted(result: ResultCore, test: str, call: Call) -> Refuted:
