@@ -153,7 +153,9 @@ def test_front_doors_that_are_none():
 def test_names_that_one_side_lacks():
     g = cf.dag("Age -> {X Y}; X -> Y")
     frame = data(g)
-    with pytest.warns(cf.IdentificationWarning, match="the data have no column 'Age'.*did you mean 'age'.*mark it"):
+    with pytest.warns(
+        cf.IdentificationWarning, match=r"the data have no column 'Age'.*mark it \[latent\]; did you mean 'age'\?"
+    ):
         cf.fit("Y ~ treat(X) + adjust(age)", frame.rename(columns={"Age": "age"}), dag=g)
     with pytest.warns(cf.IdentificationWarning, match="the graph has no node 'other'"):
         cf.fit("Y ~ treat(X) + adjust(Age + other)", frame.assign(other=np.arange(60.0) ** 2), dag=g)
@@ -184,7 +186,97 @@ def test_other_requests():
         g.counterfactual(frame, {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
     with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
         cf.dag("X -> U -> Y; U [latent]").counterfactual(frame, {"X": 1})
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance"):
+        # a single unit whose threshold is passed whether or not there is a disturbance
+        g.counterfactual(frame.head(1).assign(X=5.0, Y=1), {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
+    with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
+        cf.dag("U -> Y; X -> Y; U [latent]").counterfactual(frame, {"U": 1})
+    with pytest.raises(cf.IdentificationError, match="how Y changes depends on U, which is latent"):
+        cf.dag("{U X} -> Y; U [latent]").counterfactual(frame, {"X": 1}, equations={"Y": lambda X, U, u: X * U + u})
     with pytest.raises(cf.DataError, match="X is the same in every row"):
         cf.dag("X; Y").test(frame.assign(X=1.0))
     with pytest.raises(cf.DataError, match="only 5 complete rows, too few for a test"):
         cf.dag("X; Y").test(frame.head(5))
+
+
+SCM = "X -> A; X -> Y; A -> Y"
+TWICE = {"X -> A": 2, ("X", "A"): 3}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"n": 10**12}, "n=1000000000000: units, a whole number from 1 to 100000000"),
+        ({"effects": [("X", "A", 2)]}, "effects= names arrows, as .*, not \\[\\('X', 'A', 2\\)\\]"),
+        ({"effects": {("X", 1): 2}}, "effects= names arrows, as .*, not \\('X', 1\\)"),
+        ({"effects": {"X -> A": "2"}}, "the effect of X -> A is a number, not '2'"),
+        ({"effects": {"X -> A": np.nan}}, "the effect of X -> A is a number, not nan"),
+        ({"effects": TWICE}, "effects= names X -> A twice"),
+        (
+            {"effects": {"X -> A": 2}, "equations": {"A": lambda X, u: X + u}},
+            "effects= gives X -> A, and equations= gi",
+        ),
+        ({"equations": [len]}, "equations= gives functions by node"),
+        ({"equations": {"A": len}}, "the equation of A takes arguments by name, as lambda X, u: ..., not <built-in"),
+        (
+            {"equations": {"Y": lambda A, u: A + u}},
+            "the equation of Y does not take X, which the graph has as its cause",
+        ),
+        (
+            {"equations": {"A": lambda X, u: None}},
+            "the equation of A gives a number, or one for each of 5 units, not No",
+        ),
+        ({"equations": {"A": lambda X, u: X[:2]}}, "the equation of A gives a number, .* of shape \\(2,\\)"),
+        ({"equations": {"A": lambda X, u: X.no}}, "the equation of A failed: AttributeError"),
+        ({"do": {"A": [1, 2]}}, "do= sets A to a number, or one for each of 5 units, not \\[1, 2\\] of shape \\(2,\\)"),
+        ({"do": {"A": None}}, "do= sets A to a number, or one for each of 5 units, not None"),
+        ({"do": {"A": np.inf}}, "do= sets A to what is missing or infinite"),
+        ({"do": {"A": "high"}}, "A is text, which Y = A \\+ ... cannot take: give equations= of Y"),
+    ],
+)
+def test_models_that_make_no_data(asked, message):
+    with pytest.raises(cf.OptionError, match=message):
+        cf.dag(SCM).simulate(**{"n": 5, **asked})
+
+
+def test_causes_and_marks_that_an_equation_cannot_serve():
+    g = cf.dag("A -> Y -> S; A <-> Y; S [selected]")
+    with pytest.raises(
+        cf.OptionError, match=r"cannot take the cause behind Y <-> A.*draw it, as in U \[latent\]; U -> {Y A}"
+    ):
+        g.simulate(5, equations={"Y": lambda A, u: A + u})
+    with pytest.raises(cf.OptionError, match="S decides who or what is in the data where it is above zero"):
+        g.simulate(5, do={"S": "yes"})
+
+
+def test_units_whose_counterfactuals_cannot_be_told():
+    g = cf.dag(SCM)
+    frame = data(g)
+    with pytest.raises(cf.DataError, match=r"no column X, which the graph has as measured.*did you mean 'x'"):
+        g.counterfactual(frame.rename(columns={"X": "x"}), {"A": 1})
+    with pytest.raises(cf.DataError, match="X is a string, and a structural model is of numbers"):
+        g.counterfactual(frame.assign(X="u"), {"A": 1})
+    with pytest.raises(cf.OptionError, match="do= sets nodes to values"):
+        g.counterfactual(frame, None)
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance, so no unit's can be"):
+        g.counterfactual(frame, {"A": 1}, equations={"Y": lambda X, A, u: np.where(u > 0, "p", "q")})
+
+
+def test_other_arguments_of_graphs():
+    g = cf.dag(SCM)
+    frame = data(g)
+    with pytest.raises(cf.OptionError, match=r"level=0.95 is how often the tests may contradict.*did you mean 0.05"):
+        g.test(frame, level=0.95)
+    with pytest.raises(cf.OptionError, match="seed=None: the seed of the folds, a whole number from 0"):
+        g.test(frame, seed=None)
+    with pytest.raises(cf.OptionError, match=r"given lists nodes, as in given=\['X'\], not a DataFrame"):
+        g.separated("X", "Y", frame)
+    with pytest.raises(cf.GraphError, match="the graph has no node a DataFrame; it has X, A, Y"):
+        g.separated("X", frame)
+    with pytest.raises(cf.OptionError, match="given= blocks paths between a treatment and an outcome: name these two"):
+        g.plot(given="X")
+    found = g.identify("A", "Y")
+    with pytest.raises(cf.OptionError, match=r"covariates lists nodes, as in covariates=\['X'\], not None"):
+        found.valid(None)
+    with pytest.raises(cf.OptionError, match="unknown design None; choose from adjustment, front door, instrument"):
+        found.formula_for(None)

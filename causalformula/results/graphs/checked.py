@@ -126,11 +126,11 @@ def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked
 
 
 def _unknown(graph: Graph, frame: ModelFrame, names: Iterable[str]) -> list[str]:
-    found = [f"the graph has no node {n!r}{did_you_mean(n, graph.nodes)}: it says nothing of it" for n in names]
+    found = [f"the graph has no node {n!r}, and says nothing of it{did_you_mean(n, graph.nodes)}" for n in names]
     lacking = [n for n in graph.diagram.measured if n not in frame.table]
     for name in lacking:
         near = did_you_mean(name, frame.table.names)
-        found.append(f"the data have no column {name!r}, which the graph has as measured{near}: mark it [latent]")
+        found.append(f"the data have no column {name!r}, which the graph has as measured: mark it [latent]{near}")
     return found
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from causalformula.errors import IdentificationError, OptionError, choose, some
+from causalformula.backends.options import one_of
+from causalformula.errors import IdentificationError, asks, some
 from causalformula.formula.language.deparse import symbol
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.expressions import mentioned, primed
@@ -44,6 +45,7 @@ class Identification(Shown):
         """Every minimal set of covariates by which the effect is identified, the smaller first; at most 500."""
         return tuple(self._ordered(z) for z in self.question.minimal)
 
+    @asks
     def valid(self, covariates: Collection[str]) -> bool:
         """Whether adjusting for these, minimal or not, identifies the effect.
 
@@ -55,9 +57,7 @@ class Identification(Shown):
         -------
         bool
         """
-        chosen = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-        self.question.diagram.require(*chosen)
-        return self.question.valid(chosen)
+        return self.question.valid(self.question.diagram.listed("covariates", covariates))
 
     @cached_property
     def optimal(self) -> tuple[str, ...] | None:
@@ -130,6 +130,8 @@ class Identification(Shown):
         IdentificationError
             Where no design identifies the effect, with the path that stays open.
         """
+        if self.design is None:
+            raise IdentificationError(self.why_not)
         return self.formula_for(self.design)
 
     @property
@@ -144,7 +146,8 @@ class Identification(Shown):
             return {}
         return {"mediators": " + ".join(map(symbol, self.front_door[0].mediators))}
 
-    def formula_for(self, design: str | None) -> str:
+    @asks
+    def formula_for(self, design: str) -> str:
         """The formula of one kind of design.
 
         Parameters
@@ -164,10 +167,8 @@ class Identification(Shown):
         head = f"{symbol(q.outcome)} ~ treat({symbol(q.treatment)})"
         covariates: tuple[str, ...] = ()
         known = {"adjustment": self.adjustment_sets, "front door": self.front_door, "instrument": self.instruments}
-        if design is not None and design not in known:
-            raise OptionError(f"unknown design {design!r}{choose(str(design), known)}")
-        if design is None or not known[design]:
-            raise IdentificationError(self.why_not if design is None else f"the graph has no {design} for this effect")
+        if not known[one_of("design", design, known)]:
+            raise IdentificationError(f"the graph has no {design} for this effect")
         if design == "adjustment":
             covariates = self.adjustment_sets[0] if self.optimal is None else self.optimal
         elif design == "front door":
@@ -297,7 +298,7 @@ class Identification(Shown):
 
     def _by(self) -> str:
         if self.design == "front door":
-            return f', method="front_door", mediators={self.options["mediators"]!r}'
+            return f', method="front_door", mediators="{self.options["mediators"]}"'
         return "  (a method that reads iv(...))" if self.design == "instrument" else ""
 
     def _notes(self) -> list[str]:
