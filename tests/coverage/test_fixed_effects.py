@@ -18,7 +18,7 @@ def panel(rng, units=150, periods=6):
     unit, time = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
     lasting, trend = rng.normal(size=units), np.linspace(0, 2, periods)
     steps = rng.normal(size=(units, periods))
-    dose = (lasting[:, None] + trend + np.cumsum(0.5 * steps, axis=1) + rng.normal(size=(units, periods))).ravel()
+    dose = (lasting[:, None] + trend + np.cumsum(steps, axis=1)).ravel()
     errors = np.cumsum(rng.normal(size=(units, periods)), axis=1).ravel()
     y = EFFECT * dose + 3 * lasting[unit] - trend[time] ** 2 + errors
     frame = pd.DataFrame({"y": y, "d": dose, "unit": unit, "time": time})
@@ -38,5 +38,5 @@ def test_clustered_by_unit(vcov, reps):
 def test_rows_of_a_unit_are_not_independent():
     """What clusters are for: within a unit dose and error both wear off slowly."""
     coverage, ratio, _ = run(Study(panel, ask(), lambda data: EFFECT), 60)
-    assert coverage < 0.93
-    assert ratio < 0.92
+    assert coverage < 0.95
+    assert ratio < 0.9
