@@ -208,7 +208,7 @@ def _from_influence(
     row, fixed = variance_row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
-        matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
+        matrix, label, own_df = clustered(evidence, row, request, groups, fixed, rules)
         assert counts is not None
         notes = told_of_indefinite(matrix, estimate.names, request)
         matrix, led_by = _led(estimate, request, groups, matrix, rests)

@@ -15,7 +15,7 @@ from causalformula.inference.sandwich.definite import nearest_psd, summed, trans
 from causalformula.inference.sandwich.dominant import ROUNDING
 from causalformula.inference.sandwich.expanded import expanded
 from causalformula.inference.sandwich.rows import small_sample_factor
-from causalformula.inference.sandwich.rules import rules_of
+from causalformula.inference.sandwich.rules import Rules
 from causalformula.inference.sandwich.variances import Variance
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
@@ -25,7 +25,12 @@ LEADING = 1e-4
 
 
 def clustered(
-    evidence: Influence, row: Variance, request: Cluster, groups: Mapping[str, Codes], fixed: bool
+    evidence: Influence,
+    row: Variance,
+    request: Cluster,
+    groups: Mapping[str, Codes],
+    fixed: bool,
+    rules: Rules | None = None,
 ) -> tuple[Array, str, Array | None]:
     """Inclusion-exclusion over the groupings, each term with its own number of groups (Cameron, Gelbach, Miller 2011).
 
@@ -39,7 +44,6 @@ def clustered(
     repaired = request.fix and len(request.by) > 1
     evidence, carry = _repairable(evidence, request.unconditional) if repaired else (evidence, None)
     used = rows_used(evidence)
-    rules = rules_of(request, evidence, groups, sizes(evidence, request, groups))
     terms = []
     counts = []
     df = None
