@@ -109,6 +109,11 @@ class Hat:
             return self.h
         return self.own_leverage() + (0.0 if self.absorbed is None else self.absorbed.leverage)
 
+    @property
+    def has_leverage(self) -> bool:
+        """Whether leverages can be had; beside absorbed effects of very many levels they cannot."""
+        return self.absorbed is None or self.absorbed.exact
+
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
         if self.ill_conditioned:

@@ -128,7 +128,10 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         return self._rows(residuals.cooks_distance(self.regression), "cooksd")
 
     def augment(self) -> pd.DataFrame:
-        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, if there are any, ``.weights``."""
+        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, if there are any, ``.weights``.
+
+        Beside absorbed effects of so many levels that there are no leverages, what needs these is left out.
+        """
         return augment(self)
 
     def predict(

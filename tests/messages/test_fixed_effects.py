@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.formula.matrix import recipe
 
 RNG = np.random.default_rng(4)
 DATA = pd.DataFrame({"unit": np.repeat(np.arange(12), 5), "year": np.tile(np.arange(2001, 2006), 12)})
@@ -149,3 +150,16 @@ def test_leverages_that_would_take_too_many_columns():
     for vcov in ("HC3", "CR2 ~ a"):
         with pytest.raises(cf.CapabilityError, match="would take a column for each level of b, which are too many"):
             model.with_vcov(vcov)
+    assert not {".hat", ".cooksd"} & set(model.augment().columns) and ".resid" in model.augment()
+
+
+def test_a_design_that_memory_has_no_room_for(monkeypatch):
+    n = 3000
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": np.arange(n) // 2})
+    monkeypatch.setattr(recipe, "MOST_BYTES", 2**24)
+    monkeypatch.setattr(recipe, "memory_of_machine", lambda: 2**25)
+    said = r"1,501 columns of 3,000 rows, 0 GiB, more than the memory.*factor\(g\) alone has 1,500.*fe\(factor\(g\)\)"
+    with pytest.raises(cf.DataError, match=said):
+        cf.lm("y ~ x + factor(g)", wide)
+    assert np.isfinite(cf.lm("y ~ x + fe(factor(g))", wide).bse["x"])

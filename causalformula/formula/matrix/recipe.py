@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,6 +138,18 @@ def logical_factor(value: Logical) -> Factor:
     return Factor(value.codes, LOGICAL_LEVELS)
 
 
+# Smaller matrices are not held against the machine's memory.
+MOST_BYTES = 2**30
+
+
+def memory_of_machine() -> float:
+    """Bytes of memory; unbounded where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return np.inf
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """Everything needed to build the same columns from other data; it holds no data, and pickles.
@@ -262,8 +275,24 @@ class Recipe:
         starts = np.searchsorted(self.assign, np.arange(1, len(self.coding) + 1))
         return list(zip(starts.tolist(), self.coding, strict=True))
 
+    def _refuse_wide(self, n: int) -> None:
+        """A ``DataError`` for a matrix that memory has no room for, and what to write instead."""
+        size = 8 * n * len(self.names)
+        if size <= MOST_BYTES or size <= memory_of_machine():
+            return
+        widest = max(self.levels, key=lambda label: len(self.levels[label]), default="")
+        many = f"; {widest} alone has {len(self.levels[widest]):,} levels" if widest else ""
+        absorb = (
+            f": absorb its effects, fe({widest}) in cf.lm or cf.fit, which takes no column for any" if widest else ""
+        )
+        raise DataError(
+            f"the design would have {len(self.names):,} columns of {n:,} rows, {size / 2**30:,.0f} GiB, more than the "
+            f"memory of this machine{many}{absorb}"
+        )
+
     def fill(self, prepared: Mapping[int, Prepared], n: int) -> Array:
         """The matrix, from prepared blocks."""
+        self._refuse_wide(n)
         out = np.empty((n, len(self.names)), order="F")
         if self.intercept:
             out[:, 0] = 1.0

@@ -51,10 +51,11 @@ def augment(model: ModelCore) -> pd.DataFrame:
     data = model.frame.data_used()
     data[".fitted"] = fit.mu
     data[".resid"] = residuals.residuals(fit, "response")
-    data[".hat"] = residuals.leverages(fit)
-    data[".sigma"] = residuals.leave_one_out_sigma(fit)
-    data[".cooksd"] = residuals.cooks_distance(fit)
-    data[".std.resid"] = residuals.standardized(fit)
+    if fit.hat.has_leverage:
+        data[".hat"] = residuals.leverages(fit)
+        data[".sigma"] = residuals.leave_one_out_sigma(fit)
+        data[".cooksd"] = residuals.cooks_distance(fit)
+        data[".std.resid"] = residuals.standardized(fit)
     if fit.weighted:
         data[".weights"] = fit.weights
     return data
