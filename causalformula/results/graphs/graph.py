@@ -210,7 +210,8 @@ class Graph(Shown):
         Returns
         -------
         tuple of Implication
-            ``.left .right .given``, the last a smallest set that separates the two.
+            ``.left .right .given``, the last the smallest of the minimal sets that were tried: at most 50, fewer in graphs
+            of more than forty nodes.
         """
         return implications(self.diagram)
 

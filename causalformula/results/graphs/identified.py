@@ -23,6 +23,8 @@ from causalformula.results.text.notebook import Shown
 MOST_LISTED = 12
 MOST_PATHS = 1000
 EFFECTS = ("total", "direct")
+# Kinds of design, each with the attribute that lists those there are.
+DESIGNS = {"adjustment": "adjustment_sets", "front door": "front_door", "instrument": "instruments"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,10 +165,9 @@ class Identification(Shown):
         q = self.question
         head = f"{symbol(q.outcome)} ~ treat({symbol(q.treatment)})"
         covariates: tuple[str, ...] = ()
-        known = {"adjustment": self.adjustment_sets, "front door": self.front_door, "instrument": self.instruments}
-        if design is not None and design not in known:
-            raise OptionError(f"unknown design {design!r}{choose(str(design), known)}")
-        if design is None or not known[design]:
+        if design is not None and design not in DESIGNS:
+            raise OptionError(f"unknown design {design!r}{choose(str(design), DESIGNS)}")
+        if design is None or not getattr(self, DESIGNS[design]):
             raise IdentificationError(self.why_not if design is None else f"the graph has no {design} for this effect")
         if design == "adjustment":
             covariates = self.adjustment_sets[0] if self.optimal is None else self.optimal
