@@ -54,8 +54,10 @@ def test_colours_and_dashes():
 def test_a_collider_that_is_adjusted_for_opens_its_path():
     g = cf.dag("A -> {X M} B -> {M Y} X -> Y")
     closed, opened = g.plot("X", "Y"), g.plot("X", "Y", given=["M"])
-    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() for ax in (closed, opened)]
-    assert colours[0] != COLOURS[1] and colours[1] == COLOURS[1]
+    marked = cf.dag("A -> {X M} B -> {M Y} X -> Y; M [adjusted]")
+    axes = (closed, opened, marked.plot("X", "Y"), marked.plot("X", "Y", given=[]))
+    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() == COLOURS[1] for ax in axes]
+    assert colours == [False, True, True, False]
 
 
 def test_axes_are_used_and_a_plain_graph_has_no_legend():

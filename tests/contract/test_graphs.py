@@ -160,11 +160,31 @@ def test_chains_sets_and_comments():
     assert set(cf.dag(dot).diagram.arrows) == {("a", "b"), ("c", "b")}
 
 
+def test_what_other_tools_write():
+    """dagitty's page marks what is adjusted for; DOT has ports and parts; DoWhy says what is not observed."""
+    page = 'dag {\nbb="0,0,1,1"\n"A b" [exposure,pos="0.1,-0.2"]\nY [outcome]\nZ [adjusted,pos="1,2"]\n'
+    g = cf.dag(page + '"A b" -> Y [beta="0.5"]\nZ -> "A b"\nZ -> Y\n}')
+    assert (g.exposures, g.outcomes, g.adjusted) == (("A b",), ("Y",), ("Z",)) and "Z [adjusted]" in g.to_dagitty()
+    assert g.identify().adjustment_sets == (("Z",),)
+    parts = cf.dag("digraph { subgraph cluster_0 { label=x; A; B -> C } subgraph { D } A:n -> B:s:w; }")
+    assert (set(parts.nodes), set(parts.diagram.arrows)) == ({"A", "B", "C", "D"}, {("B", "C"), ("A", "B")})
+    assert cf.dag('"subgraph" -> "a:b"').nodes == ("subgraph", "a:b") and cf.dag("Âge -> β2").nodes == ("Âge", "β2")
+    for text in ('U[observed="no"]; U->X;U->Y;X->Y', "U [latent=1] -> X", "U [latent = yes] -> X"):
+        assert cf.dag(f"digraph {{ {text} }}").latent == ("U",)
+    assert cf.dag("digraph { U [observed=yes, latent=false] -> X }").latent == ()
+
+
 def test_networkx_and_files(tmp_path):
     made = nx.DiGraph([("A", "B"), ("U", "B")])
     made.nodes["U"]["latent"] = True
     g = cf.dag(made)
     assert g == cf.dag("A -> B; U -> B; U [latent]")
+    made.nodes["U"].update(latent=False, observed="no")
+    assert cf.dag(made) == g
+    made.nodes["U"].update(latent="no", observed="yes")
+    assert cf.dag(made).latent == ()
+    gaps = cf.dag("X -> {Y R}; X <-> Y; R [missing = Y]")
+    assert cf.dag(gaps.to_networkx()) == gaps == cf.dag(str(cf.dag(gaps.to_networkx())))
     file = tmp_path / "graph.dot"
     file.write_text(g.to_dot(), encoding="utf-8")
     assert set(cf.dag(file).diagram.arrows) == set(cf.dag(str(file)).diagram.arrows) == {("A", "B"), ("U", "B")}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from time import process_time
 
 import numpy as np
 import pytest
 
+import causalformula as cf
 from causalformula.graphs.adjustment import MOST_SETS, Question, subsets
 from causalformula.graphs.diagram import Diagram
 from causalformula.graphs.expressions import mentioned
@@ -261,6 +263,27 @@ def test_a_large_graph_is_quick():
     question = Question(Diagram(names, arrows), "n100", "n103")
     assert question.optimal is not None and question.valid(question.optimal)
     assert any(question.minimal)
+
+
+def test_a_dense_graph_is_quick():
+    """Sixty nodes of eight neighbours each: many sets separate each pair, and few are gone through."""
+    rng = np.random.default_rng(1)
+    names = tuple(f"n{k}" for k in range(60))
+    diagram = Diagram(names, tuple(pair for pair in combinations(names, 2) if rng.random() < 8 / 60))
+    began = process_time()
+    found = implications(diagram)
+    assert process_time() - began < 8
+    joined = set(diagram.arrows)
+    assert [(one.left, one.right) for one in found] == [pair for pair in combinations(names, 2) if pair not in joined]
+    assert all(separated(diagram, one.left, one.right, set(one.given)) for one in found[::100])
+
+
+def test_designs_are_looked_for_in_order():
+    """A formula that adjusts does not wait for instruments and front doors, of which a large graph has many."""
+    found = cf.dag("Z -> {X Y}; I -> X; X -> M -> Y").identify("X", "Y")
+    assert found.formula == "Y ~ treat(X) + adjust(Z)" and found.method is None
+    assert not {"instruments", "front_door"} & set(vars(found))
+    assert [str(one) for one in found.instruments] == ["I"]
 
 
 def test_an_open_path_is_found_in_a_large_dense_graph():

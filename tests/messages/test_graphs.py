@@ -25,7 +25,13 @@ CONFOUNDED = "X -> Y; U [latent]; U -> {X Y}"
         ("A -> ", "a node is missing here", " "),
         ("-> B", "-> has no node before it", "->"),
         ("U [latnt] -> B", "unknown mark 'latnt'; did you mean 'latent'?", "latnt"),
-        ("A [adjusted] -> B", "what is adjusted for is a choice of the analysis", "adjusted"),
+        ("A \u2192 B", "not an arrow", "\u2192"),
+        ("Y ~ X + Z", "not an arrow", "~"),
+        ("A E @0.1,0.2", "'@' in a name: write the name in quotation marks", "@"),
+        ("A + B -> C", "'+' in a name", "+"),
+        ("A:b -> C", "':' in a name", ":"),
+        ("digraph { subgraph c { A -> B", "the { that opens here is never closed", "{"),
+        ('graph [ directed 1 node [ id 0 label "A" ] ]', "this is GML: cf.dag(networkx.parse_gml(text))", "graph ["),
         ("A -> B; R [missing = Bb]", "no node 'Bb'; did you mean 'B'?", "Bb"),
         ("A -> B; R [missing]", "missing names the variable whose gaps it marks", "missing"),
         ("A => B", "not an arrow; there are A -> B, A <- B and A <-> B", "=>"),
@@ -66,6 +72,10 @@ def test_other_sources():
         cf.dag(nx.DiGraph([("A", "B"), ("B", "A")]))
     with pytest.raises(cf.GraphError, match="nodes of a networkx graph are text"):
         cf.dag(nx.DiGraph([(1, 2)]))
+    gaps = nx.DiGraph([("A", "B"), ("A", "R")])
+    gaps.nodes["R"]["missing"] = "Bb"
+    with pytest.raises(cf.GraphError, match="no node 'Bb'; did you mean 'B'"):
+        cf.dag(gaps)
     assert issubclass(cf.GraphError, cf.FormulaError)
 
 

@@ -35,6 +35,9 @@ class Graph(Shown):
         Nodes, arrows, bidirected edges, and which nodes are latent, selected or mark missing values.
     exposures, outcomes : tuple of str
         What the text marks as ``[exposure]`` and ``[outcome]``: treatment and outcome where none are named.
+    adjusted : tuple of str
+        What the text marks as ``[adjusted]``, as dagitty does: ``plot`` shows what that leaves open. A choice of an
+        analysis, not a fact of the graph, so that ``identify`` passes over it.
     source : str
         The text as it was written; takes no part in equality.
     """
@@ -42,13 +45,18 @@ class Graph(Shown):
     diagram: Diagram
     exposures: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
+    adjusted: tuple[str, ...] = ()
     source: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return write.text(self.diagram)
+        return write.text(self.diagram, self._roles)
 
     def __repr__(self) -> str:
         return str(self)
+
+    @property
+    def _roles(self) -> Mapping[str, tuple[str, ...]]:
+        return {"exposure": self.exposures, "outcome": self.outcomes, "adjusted": self.adjusted}
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -210,8 +218,8 @@ class Graph(Shown):
         Returns
         -------
         tuple of Implication
-            ``.left .right .given``, the last the smallest of the minimal sets that were tried: at most 50, fewer in graphs
-            of more than forty nodes.
+            ``.left .right .given``, the last the smallest of the minimal sets that were tried: at most 50, fewer in
+            graphs of more than forty nodes.
         """
         return implications(self.diagram)
 
@@ -327,23 +335,30 @@ class Graph(Shown):
 
     def to_dagitty(self) -> str:
         """The text that dagitty reads, in R and on its page."""
-        return write.dagitty(self.diagram, self.exposures, self.outcomes)
+        return write.dagitty(self.diagram, self._roles)
 
     def to_dot(self) -> str:
         """The text that Graphviz draws; latent nodes and common causes dashed."""
-        return write.dot(self.diagram)
+        return write.dot(self.diagram, self._roles)
 
     def to_mermaid(self) -> str:
         """The text that mermaid draws in Markdown pages."""
         return write.mermaid(self.diagram)
 
     def to_networkx(self) -> nx.DiGraph:
-        """A networkx digraph, a latent node in place of each bidirected edge; nodes have ``latent, selected``."""
+        """A networkx digraph, a latent node in place of each bidirected edge; nodes have ``latent, selected``.
+
+        Those that the text marks otherwise have ``exposure, outcome, adjusted`` or ``missing`` too.
+        """
         import networkx as nx
 
         drawn, out = self.diagram.drawn, nx.DiGraph()
         for name in drawn.nodes:
             out.add_node(name, latent=name in drawn.latent, selected=name in drawn.selected)
+        for role, names in self._roles.items():
+            out.add_nodes_from(names, **{role: True})
+        for name, variable in drawn.missing.items():
+            out.add_node(name, missing=variable)
         out.add_edges_from(drawn.arrows)
         return out
 
@@ -352,7 +367,7 @@ class Graph(Shown):
         self,
         treatment: str | None = None,
         outcome: str | None = None,
-        given: Iterable[str] = (),
+        given: Iterable[str] | None = None,
         ax: Axes | None = None,
     ) -> Axes:
         """Draw the graph in layers, causes to the left of their effects; latent nodes dashed.
@@ -362,7 +377,7 @@ class Graph(Shown):
         treatment, outcome : str, optional
             Between them causal paths and open backdoor paths are coloured; those that the text marks where not given.
         given : iterable of str
-            What is adjusted for: paths that it blocks are not coloured.
+            What is adjusted for: paths that it blocks are not coloured. What the text marks where not given.
         ax : matplotlib Axes, optional
 
         Returns
@@ -373,7 +388,7 @@ class Graph(Shown):
         if not named:
             return draw_dag(self.diagram, ax)
         found = self.identify(treatment, outcome)
-        held = {given} if isinstance(given, str) else set(given)
+        held = {given} if isinstance(given, str) else set(self.adjusted if given is None else given)
         self.diagram.require(*held)
         held |= found.question.held(held)
         causal = {edge for path in found.paths if path.causal for edge in _edges(path.nodes)}
