@@ -127,6 +127,22 @@ def test_selection_and_missing_values():
     assert by_covariate.adjustment_sets == (("Z",),)  # W has gaps, and is not needed
 
 
+def test_gaps_that_complete_rows_cannot_make_good():
+    lost = cf.dag("X -> Y; Z -> {X Y R}; R [missing = Y]").identify("X", "Y")
+    assert lost.adjustment_sets == () and lost.why_not == (
+        "no adjustment of complete rows identifies the total effect of X on Y: those whose rows are complete are not "
+        "the population: Y <- Z -> R joins the outcome to the selection"
+    )
+    assert lost.expression == "P(Y | do(X)) = sum over Z of P(Z) P(Y | Z, X, where Y is seen)"
+    assert "averages over the complete ones, which gives this effect if it is the same whatever Z is" in str(lost)
+    gap = cf.dag("X -> Y; Z -> {X Y}; Y -> R; R [missing = Z]").identify("X", "Y")
+    assert "Z has gaps, and Y -> R joins the outcome to the rows that have Z" in gap.why_not
+    assert gap.expression == "P(Y | do(X)) = sum over Z of P(Y | Z, X) P(Z)"
+    assert "Note: values are missing at random: all rows, imputed or weighted" in str(gap)
+    own = cf.dag("X -> Y; Z -> {X Y R}; R [missing = Z]").identify("X", "Y")
+    assert own.expression is None and "(R)" in str(own) and "at random" not in str(own)
+
+
 # -- forms -------------------------------------------------------------------------------------------------------------
 
 

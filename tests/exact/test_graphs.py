@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from time import process_time
 
 import numpy as np
@@ -140,6 +140,36 @@ def test_selection_and_missing_values(marks):
                 right.add(frozenset(z))
         assert set(question.minimal) == {z for z in right if not any(other < z for other in right)}, diagram
     assert min(both) > 20
+
+
+def test_gaps_that_all_rows_make_good():
+    """Complete rows within covariates, averaged over those of all rows; gaps at random by the whole distribution."""
+    rng, both, random = np.random.default_rng(8), [0, 0], [0, 0]
+    for _ in range(80):
+        gap = str(rng.choice(["X", "Y", "A"]))
+        diagram = random_diagram(rng, "XYAB", bows=0.1)
+        extra = tuple((n, "R") for n in "XYAB" if rng.random() < 0.4)
+        diagram = replace(diagram, nodes=(*diagram.nodes, "R"), arrows=(*diagram.arrows, *extra), missing={"R": gap})
+        question = Question(diagram, "X", "Y")
+        if not usable(question):
+            continue
+        model = Binary(diagram, rng)
+        inside = [model.at(model.joint, R=1, **dict(zip("XYAB", v, strict=True))) for v in product([0, 1], repeat=4)]
+        whole = [model.at(model.joint, **dict(zip("XYAB", v, strict=True))) for v in product([0, 1], repeat=4)]
+        shares = np.reshape(inside, [2] * 4) / np.reshape(whole, [2] * 4)  # of rows without a gap
+        place = "XYAB".index(gap)
+        assert question.missing_at_random == np.allclose(np.diff(shares, axis=place), 0), diagram
+        random[question.missing_at_random] += 1
+        if gap == "A":
+            continue
+        right = []
+        for z in subsets(question.candidates):
+            truth, found = model.effect("X", "Y", 1), model.adjusted("X", "Y", 1, z, ["R"], over=())
+            assert question.valid_over_all_rows(z) == close(truth, found), (diagram, z)
+            right += [frozenset(z)] * question.valid_over_all_rows(z)
+            both[question.valid_over_all_rows(z)] += 1
+        assert question.over_all_rows == (None if question.minimal or not right else right[0]), diagram
+    assert min(both) > 20 and min(random) > 10
 
 
 # -- paths and separation ----------------------------------------------------------------------------------------------
