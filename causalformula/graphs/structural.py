@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,9 @@ class StructuralModel:
 
     def __post_init__(self) -> None:
         drawn = self.diagram.drawn
-        for edge in self.slopes:
+        for edge, slope in self.slopes.items():
+            if isinstance(slope, bool) or not isinstance(slope, Real):
+                raise OptionError(f"the effect of {' -> '.join(edge)} is a number, not {slope!r}")
             if edge not in drawn.arrows:
                 known = [" -> ".join(arrow) for arrow in drawn.arrows]
                 raise GraphError(
@@ -55,21 +58,25 @@ class StructuralModel:
         n = len(next(iter(disturbances.values())))
         values: dict[str, Array] = {}
         for name in self.diagram.drawn.topological:
-            values[name] = np.full(n, do[name]) if name in do else self._value(name, values, disturbances[name])
+            values[name] = _set(name, do[name], n) if name in do else self._value(name, values, disturbances[name])
         return values
 
     def _value(self, name: str, values: Mapping[str, Array], disturbance: Array) -> Array:
         drawn = self.diagram.drawn
         equation = self.equations.get(name)
         if equation is None:
-            parts = [self.slopes.get((p, name), 1.0) * values[p] for p in drawn.in_order(drawn.parents(name))]
+            causes = drawn.in_order(drawn.parents(name))
+            if words := [p for p in causes if values[p].dtype.kind not in "biuf"]:
+                raise OptionError(
+                    f"{words[0]} has values that are no numbers: give {name}, which it causes, an equation of its own"
+                )
+            parts = [self.slopes.get((p, name), 1.0) * values[p] for p in causes]
             return np.asarray(sum(parts, start=np.zeros(len(disturbance))) + disturbance)
         arguments = {
             word: disturbance if parent is None else values[parent]
             for word, parent in _arguments(name, equation, drawn).items()
         }
-        found = np.asarray(equation(**arguments))
-        return np.broadcast_to(found, disturbance.shape).copy()
+        return _set(name, equation(**arguments), len(disturbance))
 
     def read_back(self, data: Mapping[str, Array]) -> dict[str, Array]:
         """Disturbances of given units: what they have beyond what their parents bring.
@@ -93,6 +100,14 @@ class StructuralModel:
                     "simulate twice with one seed instead, with and without do="
                 )
         return found
+
+
+def _set(name: str, given: Any, n: int) -> Array:
+    """One value for all units, or one for each."""
+    found = np.asarray(given)
+    if found.shape not in ((), (1,), (n,)):
+        raise OptionError(f"{name} has values of shape {found.shape}: one for all units, or one for each of the {n}")
+    return np.broadcast_to(found, (n,)).copy()
 
 
 def _arguments(name: str, equation: Equation, drawn: Diagram) -> dict[str, str | None]:

@@ -257,6 +257,17 @@ def test_mixed_types_are_tested_by_residuals():
     assert g.test(good, seed=7).to_frame().equals(g.test(good, seed=7).to_frame())
 
 
+def test_levels_that_few_rows_have_are_no_contradiction():
+    """A column of names, one a row or nearly: products of residuals are as many as rows."""
+    rng = np.random.default_rng(0)
+    for levels in (10, 30, 59):
+        frame = pd.DataFrame({"A": rng.normal(size=60), "C": [f"l{k % levels}" for k in range(60)]})
+        (row,) = cf.dag("A; C").test(frame).rows
+        assert row["df"] == levels - 1 and row["p.value"] > 0.05, levels
+    frame["C"] = np.where(frame["A"] > 0, "high", "low")
+    assert cf.dag("A; C").test(frame).rejected == ("A _||_ C",)
+
+
 def test_simulation_and_interventions():
     g = cf.dag("I.H -> Drug; I.H -> Severity; Drug -> Severity")
     effects = {"Drug -> Severity": -10, ("I.H", "Severity"): 2}

@@ -13,7 +13,7 @@ import causalformula as cf
 from causalformula.graphs.adjustment import MOST_SETS, Question, subsets
 from causalformula.graphs.diagram import Diagram
 from causalformula.graphs.expressions import mentioned
-from causalformula.graphs.frontdoor import front_doors
+from causalformula.graphs.frontdoor import front_doors, no_front_door
 from causalformula.graphs.identification import Hedge, identified
 from causalformula.graphs.implications import implications
 from causalformula.graphs.instruments import instruments
@@ -240,6 +240,26 @@ def test_front_doors_give_the_effect():
             second = np.linalg.solve(inner[:-1, :-1], inner[:-1, -1])
             assert close(float(np.dot(first, second)), model.effect("X", "Y")), (diagram, door)
     assert found > 30
+
+
+def test_what_is_no_front_door_is_told_why():
+    """The check of a given one agrees with the search: the smallest mediators that pass are those found."""
+    reasons = set()
+    for diagram, _ in some_graphs(12, 150, "XYABC", arrows=0.5, bows=0.2):
+        question = Question(diagram, "X", "Y")
+        if not usable(question):
+            continue
+        before = [n for n in diagram.nodes if n not in diagram.descendants("X") | {"Y"}]
+        passed = []
+        for mediators in subsets([n for n in "ABC" if n in question.on_the_way]):
+            why = [no_front_door(question, mediators, z) for z in subsets([n for n in before if n not in mediators])]
+            passed += [frozenset(mediators)] * ("" in why)
+            reasons |= {one.split()[-1] for one in why if one}
+        least = {m for m in passed if not any(other < m for other in passed)}
+        assert {frozenset(door.mediators) for door in front_doors(question)} == least, diagram
+        for door in front_doors(question):
+            assert no_front_door(question, door.mediators, (*door.covariates, "Y")) == "X causes Y"
+    assert {"around", "open"} <= reasons
 
 
 def expression_is_right(diagram, rng):

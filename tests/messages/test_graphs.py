@@ -123,7 +123,10 @@ def data(g, n=60):
     [
         ("A -> {X M}; B -> {M Y}; X -> Y", "Y ~ treat(X) + adjust(M)",
          "adjusting for M, a collider or an effect of one, opens X <- A -> M <- B -> Y"),
-        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + adjust(M)", "M is a mediator, X -> M -> Y: adjusting for it takes"),
+        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + adjust(M)",
+         "M is a mediator, X -> M -> Y: adjusting for it takes away a part of the effect and leaves the direct"),
+        ("X -> M -> Y; X -> Y; M <-> Y", "Y ~ treat(X) + adjust(M)", "M is a mediator.*takes away a part of the e.*t$"),
+        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + offset(M)", "M is a mediator, X -> M -> Y: adjusting for it takes"),
         ("X -> M -> Y; M -> D", "Y ~ treat(X) + adjust(D)", "D is a descendant of a mediator, X -> M -> D"),
         ("X -> Y -> D", "Y ~ treat(X) + adjust(D)", "D is an effect of the outcome, Y -> D: adjusting for it biases"),
         ("Z -> {X Y}; X -> Y", "Y ~ treat(X)", "X <- Z -> Y stays open: adjust for Z"),
@@ -149,15 +152,25 @@ def test_formulas_that_a_graph_is_against(text, formula, message):
 
 def test_front_doors_that_are_none():
     g = cf.dag("X -> M -> Y; X <-> Y; X -> Y")
-    with pytest.warns(cf.IdentificationWarning, match="M is no front door: the graph has none"):
+    with pytest.warns(cf.IdentificationWarning, match="M is no front door: X -> Y goes around; the graph has none"):
         cf.fit("Y ~ treat(X)", data(g), "front_door", mediators="M", dag=g)
     with pytest.raises(
         cf.IdentificationError, match="the graph has no front door for this effect, and mediators= names"
     ):
         cf.fit("Y ~ treat(X)", data(g), "front_door", dag=g)
     two = cf.dag("X -> M -> N -> Y; X <-> Y")
-    with pytest.warns(cf.IdentificationWarning, match="M given N is no front door: the graph has M; N"):
+    with pytest.warns(cf.IdentificationWarning, match="M given N is no front door: X causes N; the graph has M; N"):
         cf.fit("Y ~ treat(X) + adjust(N)", data(two), "front_door", mediators="M", dag=two)
+    confounded = cf.dag("X -> M -> Y; X <-> Y; Z -> {X M}; V -> {M Y}")
+    message = "M is no front door: X <- Z -> M stays open: adjust for Z; the graph has M given Z, V"
+    with pytest.raises(cf.IdentificationError, match=message):
+        cf.fit("Y ~ treat(X)", data(confounded), "front_door", mediators="M", dag=confounded, strict=True)
+    with pytest.warns(
+        cf.IdentificationWarning, match="M given Z is no front door: M <- V -> Y stays open: adjust for V"
+    ):
+        cf.fit("Y ~ treat(X) + adjust(Z)", data(confounded), "front_door", mediators="M", dag=confounded)
+    with pytest.warns(cf.IdentificationWarning, match="Z given V is no front door: X -> M -> Y goes around"):
+        cf.fit("Y ~ treat(X) + adjust(V)", data(confounded), "front_door", mediators="Z", dag=confounded)
 
 
 def test_names_that_one_side_lacks():
@@ -165,6 +178,13 @@ def test_names_that_one_side_lacks():
     frame = data(g)
     with pytest.warns(cf.IdentificationWarning, match="the data have no column 'Age'.*did you mean 'age'.*mark it"):
         cf.fit("Y ~ treat(X) + adjust(age)", frame.rename(columns={"Age": "age"}), dag=g)
+    many = cf.dag("; ".join(f"a{k} -> b{k}" for k in range(20)) + "; X -> Y")
+    with pytest.warns(cf.IdentificationWarning) as told:
+        cf.fit("Y ~ treat(X)", frame, dag=many)
+    (said,) = {str(one.message) for one in told}
+    assert "no columns 'a0', 'b0', " in said and said.endswith(
+        "and 30 more, which the graph has as measured: mark them [latent]"
+    )
     with pytest.warns(cf.IdentificationWarning, match="the graph has no node 'other'"):
         cf.fit("Y ~ treat(X) + adjust(Age + other)", frame.assign(other=np.arange(60.0) ** 2), dag=g)
     with pytest.raises(cf.GraphError, match="the graph has no node 'Z'"):
@@ -178,6 +198,12 @@ def test_other_requests():
     frame = data(g)
     with pytest.raises(cf.OptionError, match="strict=True is about the graph that dag= gives"):
         cf.fit("Y ~ treat(X)", frame, strict=True)
+    design = cf.design("~ treat(X)", frame.assign(X=frame["X"] > 0), "ipw")
+    for ask in (lambda: cf.design("~ treat(X)", frame, "ebal", dag=g), lambda: design.fit("Y ~ treat(X)", dag=g)):
+        with pytest.raises(
+            cf.OptionError, match=r"has no option 'dag': a graph checks a formula with its outcome: cf.fit"
+        ):
+            ask()
     with pytest.raises(cf.OptionError, match="dag= needs an outcome of one variable"):
         cf.fit("I(X + Y) ~ treat(X)", frame, dag=g)
     with pytest.raises(cf.OptionError, match="n=0: units, a whole number from 1"):
@@ -188,6 +214,20 @@ def test_other_requests():
         g.simulate(5, do={"Xx": 1})
     with pytest.raises(cf.GraphError, match="the graph has no arrow 'Y -> X'; did you mean 'X -> Y'"):
         g.simulate(5, effects={"Y -> X": 1})
+    with pytest.raises(cf.OptionError, match="X has values that are no numbers: give Y, which it causes, an equation"):
+        g.simulate(5, do={"X": "a"})
+    with pytest.raises(cf.OptionError, match="X has values that are no numbers: give Y"):
+        g.simulate(5, equations={"X": lambda u: np.where(u > 0, "a", "b")})
+    with pytest.raises(
+        cf.OptionError, match=r"X has values of shape \(2,\): one for all units, or one for each of the 5"
+    ):
+        g.simulate(5, do={"X": [0, 1]})
+    with pytest.raises(cf.OptionError, match=r"Y has values of shape \(2,\)"):
+        g.simulate(5, equations={"Y": lambda X: X[:2]})
+    with pytest.raises(cf.OptionError, match="the effect of X -> Y is a number, not 'x'"):
+        g.simulate(5, effects={"X -> Y": "x"})
+    with pytest.raises(cf.DataError, match="column 'X' holds no numbers, and no disturbance is read from words"):
+        g.counterfactual(frame.assign(X="a"), {"X": 1})
     with pytest.raises(cf.OptionError, match="of which only one can be its disturbance; the parents of Y are X"):
         g.simulate(5, equations={"Y": lambda x, u: x + u})
     with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance"):

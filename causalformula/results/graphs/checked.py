@@ -10,13 +10,13 @@ from typing import Any
 from causalformula.backends.front_door import FrontDoor
 from causalformula.backends.options import Options, flag
 from causalformula.backends.registry import record_of
-from causalformula.errors import IdentificationError, IdentificationWarning, OptionError, did_you_mean, warn
+from causalformula.errors import IdentificationError, IdentificationWarning, OptionError, did_you_mean, some, warn
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Node
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.graphs.adjustment import Question
-from causalformula.graphs.frontdoor import front_doors, is_front_door
+from causalformula.graphs.frontdoor import front_doors, no_front_door
 from causalformula.graphs.instruments import not_one
 from causalformula.graphs.paths import Path, open_path, paths
 from causalformula.results.graphs.graph import Graph
@@ -35,6 +35,7 @@ class Asked:
     covariates: tuple[str, ...]
     instruments: tuple[str, ...]
     mediators: tuple[str, ...]
+    offsets: tuple[str, ...]
 
 
 def problems(graph: Graph, frame: ModelFrame, options: Options) -> tuple[str, ...]:
@@ -48,9 +49,11 @@ def problems(graph: Graph, frame: ModelFrame, options: Options) -> tuple[str, ..
     asked = _asked(frame, options, set(graph.nodes))
     question = graph.question(asked.treatment, asked.outcome)
     known = set(graph.nodes)
-    held = {"covariates": asked.covariates, "instruments": asked.instruments, "mediators": asked.mediators}
+    held = {kind: getattr(asked, kind) for kind in ("covariates", "instruments", "mediators", "offsets")}
     inside = {kind: tuple(n for n in names if n in known) for kind, names in held.items()}
     found = [*_unknown(graph, frame, (n for names in held.values() for n in names if n not in known))]
+    # an offset takes away what it holds, as a covariate with the coefficient one
+    found += [text for name in inside["offsets"] if (text := _wrong_covariate(question, name))]
     if asked.instruments:
         found += _instruments(question, inside["instruments"], inside["covariates"])
     elif isinstance(options, FrontDoor):
@@ -122,20 +125,28 @@ def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked
         tuple(dict.fromkeys([*(n for body in bodies for n in variables(body)), *(own if not mediators else ())])),
         () if instrument is None else tuple(variables(instrument)),
         tuple(mediators),
+        tuple(dict.fromkeys(n for role in spec.of("offset") for body in role.body for n in variables(body))),
     )
 
 
 def _unknown(graph: Graph, frame: ModelFrame, names: Iterable[str]) -> list[str]:
     found = [f"the graph has no node {n!r}{did_you_mean(n, graph.nodes)}: it says nothing of it" for n in names]
     lacking = [n for n in graph.diagram.measured if n not in frame.table]
-    for name in lacking:
-        near = did_you_mean(name, frame.table.names)
-        found.append(f"the data have no column {name!r}, which the graph has as measured{near}: mark it [latent]")
+    if lacking:
+        one = len(lacking) == 1
+        near = did_you_mean(lacking[0], frame.table.names) if one else ""
+        columns, them = ("column", "it") if one else ("columns", "them")
+        found.append(
+            f"the data have no {columns} {some(map(repr, lacking))}, which the graph has as measured{near}: mark "
+            f"{them} [latent]"
+        )
     return found
 
 
 def _adjustment(question: Question, covariates: tuple[str, ...]) -> list[str]:
-    found = [text for name in covariates if (text := _wrong_covariate(question, name))]
+    direct = replace(question, effect="direct").valid(covariates)
+    leaves = " and leaves the direct effect" * direct
+    found = [f"{text}{leaves}" for name in covariates if (text := _wrong_covariate(question, name))]
     given = set(covariates) | question.held(covariates)
     # a path through what must not be adjusted for has been told of
     closed = [path for path in _open_paths(question, given) if not _told(question, path, covariates)]
@@ -197,9 +208,10 @@ def _instruments(question: Question, names: tuple[str, ...], covariates: tuple[s
 
 
 def _front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> list[str]:
-    if is_front_door(question, mediators, covariates):
+    why = no_front_door(question, mediators, covariates)
+    if not why:
         return []
     doors = front_doors(question)
     which = f"the graph has {'; '.join(map(str, doors))}" if doors else "the graph has none"
     given = f" given {', '.join(covariates)}" if covariates else ""
-    return [f"{', '.join(mediators) or 'nothing'}{given} is no front door: {which}"]
+    return [f"{', '.join(mediators) or 'nothing'}{given} is no front door: {why}; {which}"]

@@ -249,7 +249,7 @@ class Graph(Shown):
 
         References
         ----------
-        Shah and Peters (2020); Holm (1979).
+        Shah and Peters (2020), with Hotelling's F; Holm (1979).
         """
         return tested(self.implications(), data, seed, level)
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.errors import GraphError, IdentificationError, OptionError, choose
+from causalformula.errors import DataError, GraphError, IdentificationError, OptionError, choose
 from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.language import read_graph
 from causalformula.graphs.structural import Equation, StructuralModel
 from causalformula.inference.checks import check_seed
 from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.numerics.arrays import Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +58,17 @@ def counterfactual(
     if absent:
         raise GraphError(f"the data have no column {absent[0]!r}{choose(absent[0], map(str, data), 'they have')}")
     model = _model(diagram, effects, equations)
-    found = model.solve(model.read_back({name: data[name].to_numpy(dtype=float) for name in known}), done)
+    found = model.solve(model.read_back({name: _numbers(data, name) for name in known}), done)
     return pd.DataFrame({name: _plain(found[name]) for name in known}, index=data.index)
+
+
+def _numbers(data: pd.DataFrame, name: str) -> Array:
+    try:
+        return data[name].to_numpy(dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"column {name!r} holds no numbers, and no disturbance is read from words: code its levels as numbers"
+        ) from None
 
 
 def _model(diagram: Diagram, effects: Effects, equations: Equations) -> StructuralModel:
