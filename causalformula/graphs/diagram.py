@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from causalformula.errors import GraphError, choose
 
@@ -56,6 +57,12 @@ class Diagram:
     def measured(self) -> tuple[str, ...]:
         """Nodes that may be adjusted for: observed, and no mark of who is in the data."""
         return tuple(n for n in self.nodes if n not in self.latent | self.selected | set(self.missing))
+
+    @property
+    def facts(self) -> tuple[frozenset[Any], ...]:
+        """Nodes, edges and marks, in no order."""
+        edges = (frozenset(self.nodes), frozenset(self.arrows), frozenset(frozenset(bow) for bow in self.bows))
+        return (*edges, self.latent, self.selected, frozenset(self.missing.items()))
 
     def in_order(self, names: Iterable[str]) -> tuple[str, ...]:
         """Names in the order of the nodes."""

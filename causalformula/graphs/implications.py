@@ -14,7 +14,7 @@ from causalformula.graphs.write import named
 MOST_SETS, SETS_IN_ALL = 50, 40_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Implication:
     """Two nodes are independent given others."""
 
@@ -25,6 +25,8 @@ class Implication:
     def __str__(self) -> str:
         behind = f" | {', '.join(map(named, self.given))}" if self.given else ""
         return f"{named(self.left)} _||_ {named(self.right)}{behind}"
+
+    __repr__ = __str__
 
 
 def implications(diagram: Diagram) -> tuple[Implication, ...]:

@@ -1,11 +1,15 @@
-"""A diagram as text: our own, dagitty's, DOT and mermaid."""
+"""A diagram in other forms: our own text, dagitty's, DOT, mermaid, and a digraph of networkx."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from causalformula.graphs.diagram import Diagram
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 # Treatments, outcomes and what is adjusted for, by the words that mark them.
 Roles = Mapping[str, Collection[str]]
@@ -96,3 +100,18 @@ def mermaid(diagram: Diagram) -> str:
         lines.append(f"  {place[a]} {'-.->' if a in diagram.latent else '-->'} {place[b]}")
     lines += [f"  {place[a]} <-.-> {place[b]}" for a, b in diagram.bows]
     return "\n".join(["flowchart TD", *lines])
+
+
+def digraph(diagram: Diagram, roles: Roles) -> nx.DiGraph:
+    """A digraph whose nodes have their marks as attributes; latent nodes stand for bidirected edges."""
+    import networkx as nx
+
+    drawn, out = diagram.drawn, nx.DiGraph()
+    for name in drawn.nodes:
+        out.add_node(name, latent=name in drawn.latent, selected=name in drawn.selected)
+    for role, names in roles.items():
+        out.add_nodes_from(names, **{role: True})
+    for name, variable in drawn.missing.items():
+        out.add_node(name, missing=variable)
+    out.add_edges_from(drawn.arrows)
+    return out

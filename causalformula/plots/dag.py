@@ -17,6 +17,8 @@ Places = Mapping[str, tuple[float, float]]
 SWEEPS = 8
 # How near to a straight edge a node may lie before the edge is bent around it.
 NEAR = 0.25
+# The inside of what is adjusted for.
+SHADE = "0.85"
 # Inches of a letter, and between layers.
 LETTER, GAP = 0.1, 1.0
 
@@ -86,7 +88,11 @@ def _middles(diagram: Diagram, depth: Mapping[str, int]) -> dict[int, float]:
 
 
 def draw_dag(
-    diagram: Diagram, ax: Axes | None, causal: Collection[Edge] = (), open_edges: Collection[Edge] = ()
+    diagram: Diagram,
+    ax: Axes | None,
+    causal: Collection[Edge] = (),
+    open_edges: Collection[Edge] = (),
+    given: Collection[str] = (),
 ) -> Axes:
     """Draw nodes and edges; latent nodes and common causes dashed.
 
@@ -94,6 +100,8 @@ def draw_dag(
     ----------
     causal, open_edges : collection of (str, str)
         Edges of causal paths, and of paths that are open besides; a bidirected edge by its two ends.
+    given : collection of str
+        Nodes that are adjusted for, drawn grey.
     """
     at = places(diagram)
     ys = [y for _, y in at.values()]
@@ -106,20 +114,20 @@ def draw_dag(
     ax.set(xlim=(left, right), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     ax.axis("off")
     # boxes are measured as they are drawn, so they are drawn before the edges that end at them
-    boxes = {node: _node(ax, diagram, node, x, y) for node, (x, y) in at.items()}
+    boxes = {node: _node(ax, diagram, node, x, y, node in given) for node, (x, y) in at.items()}
     for edge in (*diagram.arrows, *diagram.bows):
         colour = COLOURS[1] if edge in open_edges else COLOURS[0] if edge in causal else GREY
         style = _edge(at, edge, both=edge in diagram.bows)
         style |= {"color": colour, "patchA": boxes[edge[0]], "patchB": boxes[edge[1]]}
         style["linestyle"] = "--" if edge in diagram.bows or edge[0] in diagram.latent else "-"
         ax.annotate("", at[edge[1]], at[edge[0]], arrowprops=style, zorder=3, gid=f"edge {edge[0]} {edge[1]}")
-    _legend(ax, bool(causal), bool(open_edges))
+    _legend(ax, bool(causal), bool(open_edges), bool(given))
     return ax
 
 
-def _node(ax: Axes, diagram: Diagram, node: str, x: float, y: float) -> Any:
+def _node(ax: Axes, diagram: Diagram, node: str, x: float, y: float, given: bool) -> Any:
     style = "square,pad=0.4" if node in diagram.selected or node in diagram.missing else "round,pad=0.4"
-    box = {"boxstyle": style, "facecolor": "white", "edgecolor": "black"}
+    box = {"boxstyle": style, "facecolor": SHADE if given else "white", "edgecolor": "black"}
     if node in diagram.latent:
         box |= {"linestyle": "--", "edgecolor": GREY}
     return ax.text(
@@ -154,11 +162,13 @@ def _crossed(at: Places, edge: Edge) -> int:
     return 0
 
 
-def _legend(ax: Axes, causal: bool, opened: bool) -> None:
+def _legend(ax: Axes, causal: bool, opened: bool, given: bool) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     shown = [("causal path", COLOURS[0])] * causal + [("open backdoor path", COLOURS[1])] * opened
-    if shown:
-        lines = [Line2D([], [], color=colour, linewidth=1.6) for _, colour in shown]
-        labels, below = [label for label, _ in shown], (0.5, 0.02)
-        ax.legend(lines, labels, loc="upper center", bbox_to_anchor=below, ncols=len(shown), frameon=False, fontsize=9)
+    keys: list[Any] = [Line2D([], [], color=colour, linewidth=1.6, label=label) for label, colour in shown]
+    keys += [Patch(facecolor=SHADE, edgecolor="black", label="adjusted for")] * given
+    if keys:
+        below = (0.5, 0.02)
+        ax.legend(handles=keys, loc="upper center", bbox_to_anchor=below, ncols=len(keys), frameon=False, fontsize=9)

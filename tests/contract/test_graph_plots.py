@@ -58,6 +58,9 @@ def test_a_collider_that_is_adjusted_for_opens_its_path():
     axes = (closed, opened, marked.plot("X", "Y"), marked.plot("X", "Y", given=[]))
     colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() == COLOURS[1] for ax in axes]
     assert colours == [False, True, True, False]
+    shades = [ax.findobj(lambda one: one.get_gid() == "node M")[0].get_bbox_patch().get_facecolor()[0] for ax in axes]
+    assert shades == [1.0, 0.85, 0.85, 1.0]
+    assert [text.get_text() for text in axes[1].get_legend().get_texts()][-1] == "adjusted for"
 
 
 def test_axes_are_used_and_a_plain_graph_has_no_legend():

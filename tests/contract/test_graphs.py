@@ -150,6 +150,10 @@ def test_print_and_equality():
     g = cf.dag("I.H -> Drug; I.H -> Severity; Drug -> Severity; U [latent]; U -> Drug")
     assert str(g) == "I.H -> {Drug Severity}\nDrug -> Severity\nU -> Drug\nU [latent]"
     assert g.nodes == ("I.H", "Drug", "Severity", "U") and g.latent == ("U",)
+    assert cf.dag("Drug -> Severity; U [latent] -> Drug; I.H -> {Drug Severity}") == g != cf.dag("Drug -> Severity")
+    assert cf.dag("A <-> B") == cf.dag("B <-> A") != cf.dag("B <-> A; A [exposure]") and g != str(g)
+    assert repr(cf.dag("A -> B -> C").implications()) == "(A _||_ C | B,)"
+    assert repr(g.identify("Drug", "Severity").paths[1:]) == "(Drug <- I.H -> Severity,)"
     assert cf.dag(g) is g and pickle.loads(pickle.dumps(g)) == g and hash(g) == hash(cf.dag(g.source))
     with pytest.raises(AttributeError):
         g.diagram = None
@@ -203,6 +207,9 @@ def test_networkx_and_files(tmp_path):
     assert cf.dag(gaps.to_networkx()) == gaps == cf.dag(str(cf.dag(gaps.to_networkx())))
     file = tmp_path / "graph.dot"
     file.write_text(g.to_dot(), encoding="utf-8")
+    other = file.with_suffix(".graph")
+    other.write_text(str(g), encoding="utf-8")
+    assert cf.dag(str(other)) == cf.dag(other) == cf.dag(file)
     assert set(cf.dag(file).diagram.arrows) == set(cf.dag(str(file)).diagram.arrows) == {("A", "B"), ("U", "B")}
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from causalformula.errors import IdentificationError, OptionError, asks, choose
@@ -14,7 +13,7 @@ from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.implications import Implication, implications
 from causalformula.graphs.separation import separated
 from causalformula.plots.dag import draw_dag
-from causalformula.results.graphs.identified import EFFECTS, Identification
+from causalformula.results.graphs.identified import EFFECTS, Identification, coloured
 from causalformula.results.graphs.simulated import counterfactual, simulated
 from causalformula.results.graphs.tested import GraphTest, tested
 from causalformula.results.text.notebook import Shown
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Graph(Shown):
     """A causal diagram; made by ``cf.dag``.
+
+    Two are equal that have the same nodes, edges and marks, in whatever order they were written.
 
     Attributes
     ----------
@@ -39,20 +40,30 @@ class Graph(Shown):
         What the text marks as ``[adjusted]``, as dagitty does: ``plot`` shows what that leaves open. A choice of an
         analysis, not a fact of the graph, so that ``identify`` passes over it.
     source : str
-        The text as it was written; takes no part in equality.
+        The text as it was written.
     """
 
     diagram: Diagram
     exposures: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
     adjusted: tuple[str, ...] = ()
-    source: str = field(default="", compare=False)
+    source: str = ""
 
     def __str__(self) -> str:
         return write.text(self.diagram, self._roles)
 
     def __repr__(self) -> str:
         return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self._facts == other._facts
+
+    def __hash__(self) -> int:
+        return hash(self._facts)
+
+    @property
+    def _facts(self) -> tuple[frozenset[Any], ...]:
+        return (*self.diagram.facts, *map(frozenset, self._roles.values()))
 
     @property
     def _roles(self) -> Mapping[str, tuple[str, ...]]:
@@ -206,7 +217,7 @@ class Graph(Shown):
         -------
         bool
         """
-        held = (given,) if isinstance(given, str) else tuple(given)
+        held = _names(given)
         self.diagram.require(left, right, *held)
         return separated(self.diagram, [left], [right], held)
 
@@ -350,17 +361,7 @@ class Graph(Shown):
 
         Those that the text marks otherwise have ``exposure, outcome, adjusted`` or ``missing`` too.
         """
-        import networkx as nx
-
-        drawn, out = self.diagram.drawn, nx.DiGraph()
-        for name in drawn.nodes:
-            out.add_node(name, latent=name in drawn.latent, selected=name in drawn.selected)
-        for role, names in self._roles.items():
-            out.add_nodes_from(names, **{role: True})
-        for name, variable in drawn.missing.items():
-            out.add_node(name, missing=variable)
-        out.add_edges_from(drawn.arrows)
-        return out
+        return write.digraph(self.diagram, self._roles)
 
     @asks
     def plot(
@@ -377,7 +378,8 @@ class Graph(Shown):
         treatment, outcome : str, optional
             Between them causal paths and open backdoor paths are coloured; those that the text marks where not given.
         given : iterable of str
-            What is adjusted for: paths that it blocks are not coloured. What the text marks where not given.
+            What is adjusted for, drawn grey: paths that it blocks are not coloured. That which the text marks where
+            not given.
         ax : matplotlib Axes, optional
 
         Returns
@@ -385,17 +387,12 @@ class Graph(Shown):
         Axes
         """
         named = treatment is not None or outcome is not None or (len(self.exposures) == len(self.outcomes) == 1)
-        if not named:
-            return draw_dag(self.diagram, ax)
-        found = self.identify(treatment, outcome)
-        held = {given} if isinstance(given, str) else set(self.adjusted if given is None else given)
-        self.diagram.require(*held)
-        held |= found.question.held(held)
-        causal = {edge for path in found.paths if path.causal for edge in _edges(path.nodes)}
-        opened = [path for path in found.paths if not path.causal and path.open(self.diagram, held)]
-        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path.nodes)} - causal)
+        chosen = self.adjusted if given is None else _names(given)
+        self.diagram.require(*chosen)
+        causal, biasing = coloured(self.identify(treatment, outcome), chosen) if named else ((), ())
+        return draw_dag(self.diagram, ax, causal, biasing, chosen)
 
 
-def _edges(nodes: tuple[str, ...]) -> list[Edge]:
-    """Steps of a path, in both directions, as an edge may be either."""
-    return [edge for a, b in pairwise(nodes) for edge in ((a, b), (b, a))]
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    """One name, or several."""
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from causalformula.errors import IdentificationError, OptionError, choose, some
 from causalformula.formula.language.deparse import symbol
 from causalformula.graphs.adjustment import Question
+from causalformula.graphs.diagram import Edge
 from causalformula.graphs.expressions import mentioned, primed
 from causalformula.graphs.frontdoor import FrontDoor, front_doors
 from causalformula.graphs.identification import Hedge, identified
@@ -361,3 +362,16 @@ class Identification(Shown):
 
     def _ordered(self, names: Any) -> tuple[str, ...]:
         return self.question.diagram.in_order(names)
+
+
+def coloured(found: Identification, given: Collection[str]) -> tuple[set[Edge], set[Edge]]:
+    """Edges of causal paths, and of paths that are open besides when some nodes are adjusted for."""
+    held = {*given, *found.question.held(given)}
+    causal = {edge for path in found.paths if path.causal for edge in _edges(path)}
+    opened = [path for path in found.paths if not path.causal and path.open(found.question.diagram, held)]
+    return causal, {edge for path in opened for edge in _edges(path)} - causal
+
+
+def _edges(path: Path) -> list[Edge]:
+    """Steps of a path, in both directions, as an edge may be either."""
+    return [edge for a, b in pairwise(path.nodes) for edge in ((a, b), (b, a))]

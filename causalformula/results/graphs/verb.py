@@ -65,13 +65,22 @@ def dag(source: str | os.PathLike[str] | nx.DiGraph | Graph) -> Graph:
 
 
 def _text(source: str | os.PathLike[str]) -> str:
-    is_path = isinstance(source, os.PathLike) or (source.strip().endswith(ENDINGS) and ">" not in source)
+    is_path = isinstance(source, os.PathLike) or (
+        (source.strip().endswith(ENDINGS) or ("." in source and _is_file(source))) and ">" not in source
+    )
     if not is_path:
         return str(source)
     path = Path(source)
     if not path.is_file():
         raise OptionError(f"there is no file {str(source)!r}")
     return path.read_text(encoding="utf-8")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or with signs that no file name has
+        return False
 
 
 def _from_networkx(source: Any) -> Graph:
