@@ -45,7 +45,10 @@ def _found(diagram: Diagram) -> Iterator[Implication]:
     most = MOST_SETS if diagram.missing else min(MOST_SETS, max(2, SETS_IN_ALL // max(1, len(pairs))))
     for left, right in pairs:
         held = diagram.selected | {r for r, of in diagram.missing.items() if of in (left, right)}
-        sets = islice(separators(diagram, left, right, diagram.measured, held), most)
+        found = separators(diagram, left, right, diagram.measured, held)
+        sets = list(islice(found, 1))
+        if most == MOST_SETS or (sets and len(sets[0]) > 1):  # else none is smaller, and a large graph need not look
+            sets += islice(found, most - 1)
         for given in sorted(sets, key=lambda z: (len(z), diagram.in_order(z))):
             more = held | {r for r, of in diagram.missing.items() if of in given}
             if more == held or separated(diagram, [left], [right], given | more):

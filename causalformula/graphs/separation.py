@@ -59,9 +59,9 @@ def separators(
     bits = _bits(diagram)
     first, last = bits.of([start]), bits.of([stop])
     out = bits.of(held)
-    near = bits.moral(bits.ancestors([start, stop, *held]), out)
-    usable = bits.of(among) | first | last
-    for node in [node for node in near if not usable >> node & 1]:
+    kept = bits.ancestors([start, stop, *held])
+    near = {node: around & ~out for node, around in _moral(bits, kept).items() if not out >> node & 1}
+    for node in _members(kept & ~(out | first | last | bits.of(among))):
         around = near.pop(node)
         for other in _members(around):
             near[other] = (near[other] | around) & ~(1 << node | 1 << other)
@@ -116,7 +116,8 @@ class _Bits:
 
     drawn: Diagram
     place: Mapping[str, int]
-    families: tuple[int, ...]
+    families: Mapping[int, int]
+    above: Mapping[str, int]
 
     def of(self, names: Iterable[str]) -> int:
         return sum(1 << self.place[name] for name in set(names))
@@ -126,20 +127,31 @@ class _Bits:
 
     def ancestors(self, names: Iterable[str]) -> int:
         """These and all that causes them."""
-        return _spread(dict(enumerate(self.families)), self.of(names), 0)[0]
+        found = 0
+        for name in names:
+            found |= self.above[name]
+        return found
 
-    def moral(self, kept: int, out: int) -> dict[int, int]:
-        """Neighbours in the moral graph of an ancestral set, some nodes then taken out."""
-        near = dict.fromkeys(_members(kept), 0)
-        for node in near:
-            for member in _members(self.families[node]):
-                near[member] |= self.families[node]
-        return {node: around & ~(out | 1 << node) for node, around in near.items() if not out >> node & 1}
+
+@lru_cache(maxsize=256)
+def _moral(bits: _Bits, kept: int) -> Mapping[int, int]:
+    """Neighbours in the moral graph of an ancestral set; many pairs of nodes have the same."""
+    near = dict.fromkeys(_members(kept), 0)
+    for node in near:
+        for member in _members(bits.families[node]):
+            near[member] |= bits.families[node]
+    return {node: around & ~(1 << node) for node, around in near.items()}
 
 
 @lru_cache(maxsize=256)
 def _bits(diagram: Diagram) -> _Bits:
     drawn = diagram.drawn
     place = {name: k for k, name in enumerate(drawn.nodes)}
-    families = tuple(sum(1 << place[one] for one in {name, *drawn.parents(name)}) for name in drawn.nodes)
-    return _Bits(drawn, place, families)
+    families: dict[int, int] = {}
+    above: dict[str, int] = {}
+    for name in drawn.topological:
+        families[place[name]] = above[name] = 1 << place[name]
+        for parent in drawn.parents(name):
+            families[place[name]] |= 1 << place[parent]
+            above[name] |= above[parent]
+    return _Bits(drawn, place, families, above)
