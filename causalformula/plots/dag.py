@@ -19,8 +19,8 @@ SWEEPS = 8
 NEAR = 0.25
 # The inside of what is adjusted for.
 SHADE = "0.85"
-# Inches of a letter, and between layers.
-LETTER, GAP = 0.1, 1.0
+# Inches of a letter, between layers, and of an entry of the legend.
+LETTER, GAP, KEY = 0.1, 1.0, 1.9
 
 
 def layers(diagram: Diagram) -> dict[str, int]:
@@ -109,7 +109,7 @@ def draw_dag(
     right = max(x + LETTER * len(node) / 2 for node, (x, _) in at.items()) + GAP / 3
     if ax is None:
         ax = new_axes(None, height=1.2 + 0.8 * (max(ys) - min(ys)))
-        ax.figure.set_figwidth(max(4.0, right - left))
+        ax.figure.set_figwidth(max(4.0, right - left, KEY * sum(map(bool, (causal, open_edges, given)))))
     ax = new_axes(ax)
     ax.set(xlim=(left, right), ylim=(min(ys) - 0.6, max(ys) + 0.6))
     ax.axis("off")

@@ -61,6 +61,9 @@ def test_a_collider_that_is_adjusted_for_opens_its_path():
     shades = [ax.findobj(lambda one: one.get_gid() == "node M")[0].get_bbox_patch().get_facecolor()[0] for ax in axes]
     assert shades == [1.0, 0.85, 0.85, 1.0]
     assert [text.get_text() for text in axes[1].get_legend().get_texts()][-1] == "adjusted for"
+    figure = axes[1].figure
+    box = axes[1].get_legend().get_window_extent(figure.canvas.get_renderer())
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width  # a small picture has room for its legend
 
 
 def test_axes_are_used_and_a_plain_graph_has_no_legend():

@@ -173,6 +173,22 @@ def test_front_doors_that_are_none():
         cf.fit("Y ~ treat(X) + adjust(V)", data(confounded), "front_door", mediators="Z", dag=confounded)
 
 
+def test_designs_that_selection_undoes():
+    """Instruments and front doors are for all units: selection by the outcome is told of, selection by chance not."""
+    for marks, told in (("Y -> S", True), ("C -> S", False)):
+        door = cf.dag(f"X -> M -> Y; X <-> Y; {marks}; S [selected]")
+        moved = cf.dag(f"Z -> X -> Y; X <-> Y; {marks}; S [selected]")
+        for g, formula, options in (
+            (door, "Y ~ treat(X)", {"method": "front_door", "mediators": "M"}),
+            (moved, "Y ~ treat(X) + iv(Z)", {"method": "dml", "model": "pliv", "folds": 2, "seed": 1}),
+        ):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                cf.fit(formula, data(g, 200), dag=g, **options)
+            said = [str(one.message) for one in caught if issubclass(one.category, cf.IdentificationWarning)]
+            assert [re.sub(": .*", "", one) for one in said] == ["who is in the data (S) hangs together with X"] * told
+
+
 def test_names_that_one_side_lacks():
     g = cf.dag("Age -> {X Y}; X -> Y")
     frame = data(g)

@@ -19,6 +19,7 @@ from causalformula.graphs.adjustment import Question
 from causalformula.graphs.frontdoor import front_doors, no_front_door
 from causalformula.graphs.instruments import not_one
 from causalformula.graphs.paths import Path, open_path, paths
+from causalformula.graphs.separation import separated
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.graphs.verb import dag as read_graph
 
@@ -56,8 +57,10 @@ def problems(graph: Graph, frame: ModelFrame, options: Options) -> tuple[str, ..
     found += [text for name in inside["offsets"] if (text := _wrong_covariate(question, name))]
     if asked.instruments:
         found += _instruments(question, inside["instruments"], inside["covariates"])
+        found += _in_the_data(question, "instruments", (*inside["instruments"], *inside["covariates"]))
     elif isinstance(options, FrontDoor):
         found += _front_door(question, inside["mediators"], inside["covariates"])
+        found += _in_the_data(question, "front doors", (*inside["mediators"], *inside["covariates"]))
     else:
         found += _adjustment(question, inside["covariates"])
     return tuple(found)
@@ -205,6 +208,18 @@ def _instruments(question: Question, names: tuple[str, ...], covariates: tuple[s
         if why:
             found.append(f"{name} is no instrument for {question.treatment}: {why}")
     return found
+
+
+def _in_the_data(question: Question, design: str, used: tuple[str, ...]) -> list[str]:
+    """Selection that hangs together with what a design uses: only of adjustment is known what it does."""
+    marks = question.diagram.in_order(question.held(used))
+    for name in (question.treatment, question.outcome, *used):
+        if marks and not separated(question.diagram, marks, [name]):
+            return [
+                f"who is in the data ({', '.join(marks)}) hangs together with {name}: {design} are for data that "
+                "nothing selected"
+            ]
+    return []
 
 
 def _front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> list[str]:
