@@ -135,6 +135,8 @@ def test_gaps_that_complete_rows_cannot_make_good():
     )
     assert lost.expression == "P(Y | do(X)) = sum over Z of P(Z) P(Y | Z, X, where Y is seen)"
     assert "averages over the complete ones, which gives this effect if it is the same whatever Z is" in str(lost)
+    with pytest.raises(cf.IdentificationError, match=r"expression does, which no formula writes: P.* where Y is seen"):
+        lost.formula  # noqa: B018
     gap = cf.dag("X -> Y; Z -> {X Y}; Y -> R; R [missing = Z]").identify("X", "Y")
     assert "Z has gaps, and Y -> R joins the outcome to the rows that have Z" in gap.why_not
     assert gap.expression == "P(Y | do(X)) = sum over Z of P(Y | Z, X) P(Z)"

@@ -132,6 +132,8 @@ def data(g, n=60):
         ("Z -> {X Y}; X -> Y", "Y ~ treat(X)", "X <- Z -> Y stays open: adjust for Z"),
         (CONFOUNDED, "Y ~ treat(X)", "X <- U -> Y stays open: nothing on it may be adjusted for"),
         ("X -> Y; Y -> S; S [selected]", "Y ~ treat(X)", r"who is in the data \(S\) hangs together with Y"),
+        ("X -> Y -> S; X -> {R T}; S [selected]; T [selected]; R [missing = Y]", "Y ~ treat(X)",
+         r"who is in the data \(S\) hangs together with Y"),
         ("Z -> X -> Y; Z -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: it reaches Y by Z -> Y"),
         ("Z; X -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: it is independent of X"),
         ("X -> Z; X -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: X causes it"),

@@ -159,9 +159,10 @@ def _adjustment(question: Question, covariates: tuple[str, ...]) -> list[str]:
     if not found and (path := open_path(question.backdoor, question.treatment, question.outcome, given)):
         found.append(_still_open(path, covariates, question))  # beyond those that are gone through one by one
     if not question.recovered(covariates):
-        marks = ", ".join(question.diagram.in_order(question.held(covariates)))
+        held = question.diagram.in_order(question.held(covariates))
+        joined = [mark for mark in held if not separated(question.backdoor, [mark], [question.outcome])]
         found.append(
-            f"who is in the data ({marks}) hangs together with {question.outcome}: the estimate is of those in the data"
+            f"who is in the data ({', '.join(joined)}) hangs together with {question.outcome}: the estimate is of those in the data"
         )
     return found
 

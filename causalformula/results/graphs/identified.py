@@ -183,8 +183,12 @@ class Identification(Shown):
         design = design.replace("_", " ") if isinstance(design, str) else design  # as the method is written
         if design is not None and design not in DESIGNS:
             raise OptionError(f"unknown design {design!r}{choose(str(design), DESIGNS)}")
-        if design is None or not getattr(self, DESIGNS[design]):
-            raise IdentificationError(self.why_not if design is None else f"the graph has no {design} for this effect")
+        if design is None:
+            known = self.expression
+            other = "" if known is None else f". An expression does, which no formula writes: {known}"
+            raise IdentificationError(f"{self.why_not}{other}")
+        if not getattr(self, DESIGNS[design]):
+            raise IdentificationError(f"the graph has no {design} for this effect")
         if design == "adjustment":
             covariates = self.adjustment_sets[0] if self.optimal is None else self.optimal
         elif design == "front door":
