@@ -66,6 +66,30 @@ def test_a_collider_that_is_adjusted_for_opens_its_path():
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width  # a small picture has room for its legend
 
 
+def test_a_common_cause_beside_an_arrow_has_its_own_colour_and_way():
+    ax = cf.dag("X -> Y; X <-> Y").plot("X", "Y")
+    straight, bent = [text.arrow_patch for text in ax.texts if text.get_gid() == "edge X Y"]
+    assert [to_hex(one.get_edgecolor()).upper() for one in (straight, bent)] == list(COLOURS[:2])
+    assert straight.get_connectionstyle().rad == 0 and abs(bent.get_connectionstyle().rad) >= 0.15
+
+
+def test_edges_run_over_no_node_and_stay_in_the_picture():
+    drug = "I.H -> {Drug Severity Before}; Ward -> Drug -> Level -> Severity; {Drug Severity} -> Stay"
+    texts = (
+        f"{drug}; Worry -> {{Drug Visits}}; Frailty -> {{Visits Severity}}",
+        "U2 -> {M Y} A -> B -> C -> Y M -> {A Y}",
+    )
+    for ax in (cf.dag(text).plot() for text in texts):
+        ax.figure.canvas.draw()
+        boxes = {text.get_gid()[5:]: text.get_bbox_patch().get_window_extent() for text in ax.texts if text.get_text()}
+        for text in (text for text in ax.texts if not text.get_text()):
+            patch = text.arrow_patch
+            points = patch.get_transform().transform(patch.get_path().interpolated(20).vertices)
+            assert ax.get_window_extent().contains(*points.max(axis=0)), text.get_gid()
+            over = [node for node, box in boxes.items() if any(box.contains(*point) for point in points)]
+            assert set(over) <= set(text.get_gid().split()[1:]), (text.get_gid(), over)
+
+
 def test_axes_are_used_and_a_plain_graph_has_no_legend():
     _, ax = plt.subplots()
     assert cf.dag("A -> B").plot(ax=ax) is ax and ax.get_legend() is None

@@ -301,6 +301,61 @@ def test_counterfactuals_of_given_units():
     np.testing.assert_allclose(same, data)
 
 
+def test_counterfactuals_are_the_same_units_simulated():
+    """Causes that nobody measured, and treatments that hide their disturbance, stay what they were."""
+    g = cf.dag("Z -> L -> Y; L [latent]; Z -> A -> M -> Y; A <-> Y")
+    asked = {"seed": 3, "effects": {"A -> M": 2, "Z -> L": 5}}
+    data, moved = g.simulate(30, **asked), g.simulate(30, **asked, do={"A": 1})
+    found = g.counterfactual(data, {"A": 1}, effects=asked["effects"])
+    np.testing.assert_allclose(found, moved[list(found)])
+    h = cf.dag("Z -> A -> Y; Z -> Y")
+    asked = {"seed": 3, "equations": {"A": lambda Z, u: Z + u > 0, "Y": lambda Z, A, u: A * Z + u}}
+    data, moved = h.simulate(30, **asked), h.simulate(30, **asked, do={"A": 1})
+    np.testing.assert_allclose(h.counterfactual(data, {"A": 1}, equations=asked["equations"]), moved)
+
+
+def test_units_of_other_frames_and_their_own_values():
+    """Any frame; what is done may differ between units, and nodes may hold text where equations read it."""
+    g = cf.dag("Z -> A -> Y; Z -> Y")
+    data = g.simulate(20, seed=6)
+    moved = g.counterfactual(data.to_dict("list"), {"A": data["A"] + 2})
+    np.testing.assert_allclose(moved["Y"], data["Y"] + 2)
+    gaps = g.counterfactual(data.assign(Y=data["Y"].where(data.index > 1), W="text"), {"A": 0})["Y"]
+    assert list(gaps.isna()) == [True, True] + [False] * 18
+    switched = g.counterfactual(data.assign(A=data["A"] > 0), {"A": True})
+    np.testing.assert_allclose(switched["Y"], data["Y"] + (data["A"] <= 0))
+    equations = {"A": lambda Z, u: np.where(Z > 0, "p", "q"), "Y": lambda A, Z, u: (A == "p") + Z + u}
+    told = g.simulate(20, seed=6, equations=equations)
+    np.testing.assert_allclose(
+        told["Y"] - g.simulate(20, seed=6, equations=equations, do={"A": "q"})["Y"], data["Z"] > 0
+    )
+
+
+def test_equations_take_parents_of_any_name():
+    g = cf.dag("X-ray -> Y; A.b -> Y; class -> Y")
+    data = g.simulate(20, seed=2)
+    same = g.simulate(20, seed=2, equations={"Y": lambda X_ray, A_b, _class, u: X_ray + A_b + _class + u})
+    np.testing.assert_allclose(same, data)
+
+
+def test_counterfactuals_solve_only_what_changes_and_keep_the_rest():
+    g = cf.dag("I.H -> {Drug Severity}; Drug -> Severity")
+    equations = {"Drug": lambda I_H, u: I_H + u > 0, "Severity": lambda Drug, I_H, u: Drug * I_H + u}
+    data = g.simulate(50, seed=9, equations=equations)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=equations)  # Drug has a threshold, but is set
+    np.testing.assert_allclose(
+        moved["Severity"], g.simulate(50, seed=9, equations=equations, do={"Drug": 1})["Severity"]
+    )
+    spread = {"Severity": lambda Drug, I_H, u: Drug * I_H + (2 + Drug) * u}  # a factor that the parents set
+    data = g.simulate(50, seed=9, equations=spread)
+    moved = g.counterfactual(data, {"Drug": 1}, equations=spread)
+    np.testing.assert_allclose(moved["Severity"], g.simulate(50, seed=9, equations=spread, do={"Drug": 1})["Severity"])
+    through = cf.dag("A -> U -> Y; T -> Y; U [latent]")
+    data = through.simulate(50, seed=9)
+    np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"]})["Y"], data["Y"])
+    np.testing.assert_allclose(through.counterfactual(data, {"T": data["T"] + 2})["Y"], data["Y"] + 2)
+
+
 def test_simulated_selection_and_gaps():
     data = cf.dag("X -> Y -> S; S [selected]; X -> R; R [missing = Y]").simulate(300, seed=7)
     assert 0 < len(data) < 300 and (data["S"] > 0).all()

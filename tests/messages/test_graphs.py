@@ -194,7 +194,9 @@ def test_designs_that_selection_undoes():
 def test_names_that_one_side_lacks():
     g = cf.dag("Age -> {X Y}; X -> Y")
     frame = data(g)
-    with pytest.warns(cf.IdentificationWarning, match="the data have no column 'Age'.*did you mean 'age'.*mark it"):
+    with pytest.warns(
+        cf.IdentificationWarning, match=r"the data have no column 'Age'.*mark it \[latent\]; did you mean 'age'\?"
+    ):
         cf.fit("Y ~ treat(X) + adjust(age)", frame.rename(columns={"Age": "age"}), dag=g)
     many = cf.dag("; ".join(f"a{k} -> b{k}" for k in range(20)) + "; X -> Y")
     with pytest.warns(cf.IdentificationWarning) as told:
@@ -232,27 +234,103 @@ def test_other_requests():
         g.simulate(5, do={"Xx": 1})
     with pytest.raises(cf.GraphError, match="the graph has no arrow 'Y -> X'; did you mean 'X -> Y'"):
         g.simulate(5, effects={"Y -> X": 1})
-    with pytest.raises(cf.OptionError, match="X has values that are no numbers: give Y, which it causes, an equation"):
-        g.simulate(5, do={"X": "a"})
-    with pytest.raises(cf.OptionError, match="X has values that are no numbers: give Y"):
-        g.simulate(5, equations={"X": lambda u: np.where(u > 0, "a", "b")})
-    with pytest.raises(
-        cf.OptionError, match=r"X has values of shape \(2,\): one for all units, or one for each of the 5"
-    ):
-        g.simulate(5, do={"X": [0, 1]})
-    with pytest.raises(cf.OptionError, match=r"Y has values of shape \(2,\)"):
-        g.simulate(5, equations={"Y": lambda X: X[:2]})
-    with pytest.raises(cf.OptionError, match="the effect of X -> Y is a number, not 'x'"):
-        g.simulate(5, effects={"X -> Y": "x"})
-    with pytest.raises(cf.DataError, match="column 'X' holds no numbers, and no disturbance is read from words"):
-        g.counterfactual(frame.assign(X="a"), {"X": 1})
     with pytest.raises(cf.OptionError, match="of which only one can be its disturbance; the parents of Y are X"):
         g.simulate(5, equations={"Y": lambda x, u: x + u})
     with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance"):
         g.counterfactual(frame, {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
     with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
         cf.dag("X -> U -> Y; U [latent]").counterfactual(frame, {"X": 1})
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance"):
+        # a single unit whose threshold is passed whether or not there is a disturbance
+        g.counterfactual(frame.head(1).assign(X=5.0, Y=1), {"X": 1}, equations={"Y": lambda X, u: X + u > 0})
+    with pytest.raises(cf.IdentificationError, match="U is latent and would change"):
+        cf.dag("U -> Y; X -> Y; U [latent]").counterfactual(frame, {"U": 1})
+    with pytest.raises(cf.IdentificationError, match="how Y changes depends on U, which is latent"):
+        cf.dag("{U X} -> Y; U [latent]").counterfactual(frame, {"X": 1}, equations={"Y": lambda X, U, u: X * U + u})
     with pytest.raises(cf.DataError, match="X is the same in every row"):
         cf.dag("X; Y").test(frame.assign(X=1.0))
     with pytest.raises(cf.DataError, match="only 5 complete rows, too few for a test"):
         cf.dag("X; Y").test(frame.head(5))
+
+
+SCM = "X -> A; X -> Y; A -> Y"
+TWICE = {"X -> A": 2, ("X", "A"): 3}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"n": 10**12}, "n=1000000000000: units, a whole number from 1 to 100000000"),
+        ({"effects": [("X", "A", 2)]}, "effects= names arrows, as .*, not \\[\\('X', 'A', 2\\)\\]"),
+        ({"effects": {("X", 1): 2}}, "effects= names arrows, as .*, not \\('X', 1\\)"),
+        ({"effects": {"X -> A": "2"}}, "the effect of X -> A is a number, not '2'"),
+        ({"effects": {"X -> A": np.nan}}, "the effect of X -> A is a number, not nan"),
+        ({"effects": TWICE}, "effects= names X -> A twice"),
+        (
+            {"effects": {"X -> A": 2}, "equations": {"A": lambda X, u: X + u}},
+            "effects= gives X -> A, and equations= gi",
+        ),
+        ({"equations": [len]}, "equations= gives functions by node"),
+        ({"equations": {"A": len}}, "the equation of A takes arguments by name, as lambda X, u: ..., not <built-in"),
+        (
+            {"equations": {"Y": lambda A, u: A + u}},
+            "the equation of Y does not take X, which the graph has as its cause",
+        ),
+        (
+            {"equations": {"A": lambda X, u: None}},
+            "the equation of A gives a number, or one for each of 5 units, not No",
+        ),
+        ({"equations": {"A": lambda X, u: X[:2]}}, "the equation of A gives a number, .* of shape \\(2,\\)"),
+        ({"equations": {"A": lambda X, u: X.no}}, "the equation of A failed: AttributeError"),
+        ({"do": {"A": [1, 2]}}, "do= sets A to a number, or one for each of 5 units, not \\[1, 2\\] of shape \\(2,\\)"),
+        ({"do": {"A": None}}, "do= sets A to a number, or one for each of 5 units, not None"),
+        ({"do": {"A": np.inf}}, "do= sets A to what is missing or infinite"),
+        ({"do": {"A": "high"}}, "A is text, which Y = A \\+ ... cannot take: give equations= of Y"),
+    ],
+)
+def test_models_that_make_no_data(asked, message):
+    with pytest.raises(cf.OptionError, match=message):
+        cf.dag(SCM).simulate(**{"n": 5, **asked})
+
+
+def test_causes_and_marks_that_an_equation_cannot_serve():
+    g = cf.dag("A -> Y -> S; A <-> Y; S [selected]")
+    with pytest.raises(
+        cf.OptionError, match=r"cannot take the cause behind Y <-> A.*draw it, as in U \[latent\]; U -> {Y A}"
+    ):
+        g.simulate(5, equations={"Y": lambda A, u: A + u})
+    with pytest.raises(cf.OptionError, match="S decides who or what is in the data where it is above zero"):
+        g.simulate(5, do={"S": "yes"})
+
+
+def test_units_whose_counterfactuals_cannot_be_told():
+    g = cf.dag(SCM)
+    frame = data(g)
+    with pytest.raises(cf.DataError, match=r"no column X, which the graph has as measured.*did you mean 'x'"):
+        g.counterfactual(frame.rename(columns={"X": "x"}), {"A": 1})
+    with pytest.raises(cf.DataError, match="X is a string, and a structural model is of numbers"):
+        g.counterfactual(frame.assign(X="u"), {"A": 1})
+    with pytest.raises(cf.OptionError, match="do= sets nodes to values"):
+        g.counterfactual(frame, None)
+    with pytest.raises(cf.CapabilityError, match="the equation of Y does not add its disturbance, so no unit's can be"):
+        g.counterfactual(frame, {"A": 1}, equations={"Y": lambda X, A, u: np.where(u > 0, "p", "q")})
+
+
+def test_other_arguments_of_graphs():
+    g = cf.dag(SCM)
+    frame = data(g)
+    with pytest.raises(cf.OptionError, match=r"level=0.95 is how often the tests may contradict.*did you mean 0.05"):
+        g.test(frame, level=0.95)
+    with pytest.raises(cf.OptionError, match="seed=None: the seed of the folds, a whole number from 0"):
+        g.test(frame, seed=None)
+    with pytest.raises(cf.OptionError, match=r"given lists nodes, as in given=\['X'\], not a DataFrame"):
+        g.separated("X", "Y", frame)
+    with pytest.raises(cf.GraphError, match="the graph has no node a DataFrame; it has X, A, Y"):
+        g.separated("X", frame)
+    with pytest.raises(cf.OptionError, match="given= blocks paths between a treatment and an outcome: name these two"):
+        g.plot(given="X")
+    found = g.identify("A", "Y")
+    with pytest.raises(cf.OptionError, match=r"covariates lists nodes, as in covariates=\['X'\], not None"):
+        found.valid(None)
+    with pytest.raises(cf.OptionError, match="unknown design None; choose from adjustment, front door, instrument"):
+        found.formula_for(None)

@@ -133,15 +133,15 @@ def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked
 
 
 def _unknown(graph: Graph, frame: ModelFrame, names: Iterable[str]) -> list[str]:
-    found = [f"the graph has no node {n!r}{did_you_mean(n, graph.nodes)}: it says nothing of it" for n in names]
+    found = [f"the graph has no node {n!r}, and says nothing of it{did_you_mean(n, graph.nodes)}" for n in names]
     lacking = [n for n in graph.diagram.measured if n not in frame.table]
     if lacking:
         one = len(lacking) == 1
         near = did_you_mean(lacking[0], frame.table.names) if one else ""
         columns, them = ("column", "it") if one else ("columns", "them")
         found.append(
-            f"the data have no {columns} {some(map(repr, lacking))}, which the graph has as measured{near}: mark "
-            f"{them} [latent]"
+            f"the data have no {columns} {some(map(repr, lacking))}, which the graph has as measured: mark {them} "
+            f"[latent]{near}"
         )
     return found
 
@@ -162,7 +162,8 @@ def _adjustment(question: Question, covariates: tuple[str, ...]) -> list[str]:
         held = question.diagram.in_order(question.held(covariates))
         joined = [mark for mark in held if not separated(question.backdoor, [mark], [question.outcome])]
         found.append(
-            f"who is in the data ({', '.join(joined)}) hangs together with {question.outcome}: the estimate is of those in the data"
+            f"who is in the data ({', '.join(joined)}) hangs together with {question.outcome}: the estimate is of "
+            "those in the data"
         )
     return found
 

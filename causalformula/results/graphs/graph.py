@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from causalformula.errors import IdentificationError, OptionError, asks, choose
+from causalformula.backends.options import one_of
+from causalformula.errors import IdentificationError, OptionError, asks
 from causalformula.graphs import write
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.diagram import Diagram, Edge
@@ -159,6 +160,7 @@ class Graph(Shown):
             f"mediators={found.options['mediators']!r}); design='front door' writes the formula"
         )
 
+    @asks
     def question(self, treatment: str | None = None, outcome: str | None = None, effect: str = "total") -> Question:
         """The effect that is asked for, checked.
 
@@ -183,8 +185,7 @@ class Graph(Shown):
         a = self._one("treatment", treatment, self.exposures)
         y = self._one("outcome", outcome, self.outcomes)
         self.diagram.require(a, y)
-        if effect not in EFFECTS:
-            raise OptionError(f"unknown effect {effect!r}{choose(str(effect), EFFECTS)}")
+        one_of("effect", effect, EFFECTS)
         for what, name in (("treatment", a), ("outcome", y)):
             if name not in self.diagram.measured:
                 kind = "latent" if name in self.diagram.latent else "a mark of who is in the data"
@@ -217,8 +218,8 @@ class Graph(Shown):
         -------
         bool
         """
-        held = _names(given)
-        self.diagram.require(left, right, *held)
+        self.diagram.require(left, right)
+        held = self.diagram.listed("given", given)
         return separated(self.diagram, [left], [right], held)
 
     # -- the graph and data ----------------------------------------------------------------------------------------
@@ -245,7 +246,7 @@ class Graph(Shown):
         seed : int
             Of the folds.
         level : float
-            Of all tests together, by Holm's adjustment.
+            Of all tests together, by Holm's adjustment: how often, at most, they contradict a right graph.
 
         Returns
         -------
@@ -286,11 +287,11 @@ class Graph(Shown):
         effects : mapping, optional
             What one unit of a cause adds to its effect, as ``{"Drug -> Severity": -10}``; 1 where not given.
         equations : mapping of str to callable, optional
-            Functions in place of the linear ones, ``{"Drug": lambda I_H, u: I_H + u > 0}``: of the parents by their
-            names (dots as underscores), and of a standard normal disturbance by any other name.
+            Functions in place of the linear ones, ``{"Drug": lambda I_H, u: I_H + u > 0}``: of all parents by their
+            names (dots and the like as underscores), and of a standard normal disturbance by any other name.
         do : mapping, optional
-            Nodes set from outside, as ``{"Drug": 1}``. With the seed of a call without it: the same units'
-            counterfactuals.
+            Nodes set from outside, as ``{"Drug": 1}``, or to a value for each unit. With the seed of a call without
+            it: the same units' counterfactuals.
 
         Returns
         -------
@@ -303,9 +304,9 @@ class Graph(Shown):
         GraphError
             For a node or an arrow that the graph does not have.
         OptionError
-            For an equation that does not take its parents and one disturbance.
+            For an equation that does not take its parents and one disturbance, or of a node with a ``<->``.
         """
-        return simulated(self.diagram, n, seed, effects or {}, equations or {}, do)
+        return simulated(self.diagram, n, seed, effects, equations, do)
 
     @asks
     def counterfactual(
@@ -318,16 +319,16 @@ class Graph(Shown):
     ) -> pd.DataFrame:
         """What given units would have been, had something been done to them.
 
-        Their disturbances are read from the data, and the equations solved again with these.
+        Disturbances of the nodes that change are read from the data, and their equations solved again with these.
 
         Parameters
         ----------
-        data : DataFrame
+        data : data frame
             Rows with a column for every node that is not latent.
         do : mapping
             Nodes set from outside, as ``{"Drug": 1}``.
         effects, equations
-            As in ``simulate``; equations must add their disturbance.
+            As in ``simulate``; those of nodes that change must add their disturbance, or so many times it.
 
         Returns
         -------
@@ -336,11 +337,11 @@ class Graph(Shown):
         Raises
         ------
         CapabilityError
-            Where an equation does not add its disturbance.
+            Where such an equation does not add its disturbance.
         IdentificationError
-            Where what is done changes a latent node.
+            Where what is done changes a latent node, or acts on a node by more or less with a latent one.
         """
-        return counterfactual(self.diagram, data, effects or {}, equations or {}, do)
+        return counterfactual(self.diagram, data, effects, equations, do)
 
     # -- other forms -----------------------------------------------------------------------------------------------
 
@@ -385,14 +386,15 @@ class Graph(Shown):
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For ``given`` without a treatment and an outcome.
         """
         named = treatment is not None or outcome is not None or (len(self.exposures) == len(self.outcomes) == 1)
-        chosen = self.adjusted if given is None else _names(given)
-        self.diagram.require(*chosen)
+        chosen = self.adjusted if given is None else self.diagram.listed("given", given)
+        if not named and given is not None and chosen:
+            raise OptionError("given= blocks paths between a treatment and an outcome: name these two")
         causal, biasing = coloured(self.identify(treatment, outcome), chosen) if named else ((), ())
         return draw_dag(self.diagram, ax, causal, biasing, chosen)
-
-
-def _names(given: Iterable[str]) -> tuple[str, ...]:
-    """One name, or several."""
-    return (given,) if isinstance(given, str) else tuple(given)

@@ -8,16 +8,17 @@ from functools import cached_property
 from itertools import islice, pairwise
 from typing import Any
 
-from causalformula.errors import IdentificationError, OptionError, choose, some
+from causalformula.backends.options import one_of
+from causalformula.errors import IdentificationError, asks, some
 from causalformula.formula.language.deparse import symbol
 from causalformula.graphs.adjustment import Question
-from causalformula.graphs.diagram import Edge
 from causalformula.graphs.expressions import mentioned, primed
 from causalformula.graphs.frontdoor import FrontDoor, front_doors
 from causalformula.graphs.identification import Hedge, identified
 from causalformula.graphs.instruments import Instrument, instruments
 from causalformula.graphs.paths import Path, open_path, paths
 from causalformula.graphs.write import named
+from causalformula.plots.dag import Drawn
 from causalformula.results.text.notebook import Shown
 
 # The print lists so many paths and sets; the attributes hold all that were found.
@@ -48,6 +49,7 @@ class Identification(Shown):
         """Every minimal set of covariates by which the effect is identified, the smaller first; at most 500."""
         return tuple(self._ordered(z) for z in self.question.minimal)
 
+    @asks
     def valid(self, covariates: Collection[str]) -> bool:
         """Whether adjusting for these, minimal or not, identifies the effect.
 
@@ -59,9 +61,7 @@ class Identification(Shown):
         -------
         bool
         """
-        chosen = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-        self.question.diagram.require(*chosen)
-        return self.question.valid(chosen)
+        return self.question.valid(self.question.diagram.listed("covariates", covariates))
 
     @cached_property
     def optimal(self) -> tuple[str, ...] | None:
@@ -147,6 +147,10 @@ class Identification(Shown):
         IdentificationError
             Where no design identifies the effect, with the path that stays open.
         """
+        if self.design is None:
+            known = self.expression
+            other = "" if known is None else f". An expression does, which no formula writes: {known}"
+            raise IdentificationError(f"{self.why_not}{other}")
         return self.formula_for(self.design)
 
     @property
@@ -161,7 +165,8 @@ class Identification(Shown):
             return {}
         return {"mediators": " + ".join(map(symbol, self.front_door[0].mediators))}
 
-    def formula_for(self, design: str | None) -> str:
+    @asks
+    def formula_for(self, design: str) -> str:
         """The formula of one kind of design.
 
         Parameters
@@ -181,13 +186,7 @@ class Identification(Shown):
         head = f"{symbol(q.outcome)} ~ treat({symbol(q.treatment)})"
         covariates: tuple[str, ...] = ()
         design = design.replace("_", " ") if isinstance(design, str) else design  # as the method is written
-        if design is not None and design not in DESIGNS:
-            raise OptionError(f"unknown design {design!r}{choose(str(design), DESIGNS)}")
-        if design is None:
-            known = self.expression
-            other = "" if known is None else f". An expression does, which no formula writes: {known}"
-            raise IdentificationError(f"{self.why_not}{other}")
-        if not getattr(self, DESIGNS[design]):
+        if not getattr(self, DESIGNS[one_of("design", design, DESIGNS)]):
             raise IdentificationError(f"the graph has no {design} for this effect")
         if design == "adjustment":
             covariates = self.adjustment_sets[0] if self.optimal is None else self.optimal
@@ -333,7 +332,7 @@ class Identification(Shown):
 
     def _by(self) -> str:
         if self.design == "front door":
-            return f', method="front_door", mediators={self.options["mediators"]!r}'
+            return f', method="front_door", mediators="{self.options["mediators"]}"'
         return "  (a method that reads iv(...))" if self.design == "instrument" else ""
 
     def _notes(self) -> list[str]:
@@ -368,7 +367,7 @@ class Identification(Shown):
         return self.question.diagram.in_order(names)
 
 
-def coloured(found: Identification, given: Collection[str]) -> tuple[set[Edge], set[Edge]]:
+def coloured(found: Identification, given: Collection[str]) -> tuple[set[Drawn], set[Drawn]]:
     """Edges of causal paths, and of paths that are open besides when some nodes are adjusted for."""
     held = {*given, *found.question.held(given)}
     causal = {edge for path in found.paths if path.causal for edge in _edges(path)}
@@ -376,6 +375,9 @@ def coloured(found: Identification, given: Collection[str]) -> tuple[set[Edge], 
     return causal, {edge for path in opened for edge in _edges(path)} - causal
 
 
-def _edges(path: Path) -> list[Edge]:
-    """Steps of a path, in both directions, as an edge may be either."""
-    return [edge for a, b in pairwise(path.nodes) for edge in ((a, b), (b, a))]
+def _edges(path: Path) -> list[Drawn]:
+    """Edges of a path as they are drawn, bidirected ones by either end first."""
+    found = []
+    for (a, b), mark in zip(pairwise(path.nodes), path.marks, strict=True):
+        found += [(a, b, mark == "<->")] * (mark != "<-") + [(b, a, mark == "<->")] * (mark != "->")
+    return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import whole
 from causalformula.errors import DataError, OptionError, choose, counted, some
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, missing
 from causalformula.frame.columns import Table
@@ -15,6 +16,7 @@ from causalformula.graphs.implications import Implication
 from causalformula.inference.multiplicity import adjust
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.least_squares import least_squares
+from causalformula.results.reading.reading import check_level
 from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
@@ -82,6 +84,20 @@ def tested(found: Sequence[Implication], data: Any, seed: int, level: float) -> 
     """
     table = data if isinstance(data, Table) else Table(data)
     names = dict.fromkeys(name for one in found for name in (one.left, one.right, *one.given))
+    refuse_absent(names, table)
+    whole("seed", seed, "the seed of the folds", 2**32 - 1, 0)
+    if check_level(level) > 0.5:
+        raise OptionError(
+            f"level={level:g} is how often the tests may contradict a right graph; did you mean {1 - level:g}?"
+        )
+    values = {name: table.named(name) for name in names}
+    rows = [_tested(one, values, seed) for one in found]
+    adjusted = adjust(np.array([row["p.value"] for row in rows], dtype=float), "holm")
+    return GraphTest(tuple({**row, "p.adjusted": float(p)} for row, p in zip(rows, adjusted, strict=True)), level)
+
+
+def refuse_absent(names: Iterable[str], table: Table) -> None:
+    """A ``DataError`` where the data lack a column of nodes that were measured."""
     absent = [name for name in names if name not in table]
     if absent:
         hint = choose(absent[0], table.names, "the data have")
@@ -89,12 +105,6 @@ def tested(found: Sequence[Implication], data: Any, seed: int, level: float) -> 
         raise DataError(
             f"the data have no {columns} {some(absent)}, which the graph has as measured; mark {them} [latent]{hint}"
         )
-    if not 0 < level < 1:
-        raise OptionError(f"level must lie between 0 and 1, not {level!r}")
-    values = {name: table.named(name) for name in names}
-    rows = [_tested(one, values, seed) for one in found]
-    adjusted = adjust(np.array([row["p.value"] for row in rows], dtype=float), "holm")
-    return GraphTest(tuple({**row, "p.adjusted": float(p)} for row, p in zip(rows, adjusted, strict=True)), level)
 
 
 def _tested(one: Implication, values: dict[str, Value], seed: int) -> dict[str, Any]:
