@@ -163,8 +163,14 @@ def _bends(diagram: Diagram, at: Places) -> dict[Drawn, float]:
 
 def _bend(at: Places, edge: Drawn, bends: Sequence[float]) -> float:
     """The first bend by which an edge runs over no other node; where all do, that which stays the farthest off."""
-    clear = {bend: _clearance(at, edge, bend) for bend in bends}
-    return next((bend for bend in bends if clear[bend] >= 1), max(bends, key=lambda bend: clear[bend]))
+    best, most = bends[0], -np.inf
+    for bend in bends:
+        clear = _clearance(at, edge, bend)
+        if clear >= 1:
+            return bend
+        if clear > most:
+            best, most = bend, clear
+    return best
 
 
 def _curve(at: Places, edge: Drawn, bend: float) -> Array:
@@ -178,13 +184,11 @@ def _curve(at: Places, edge: Drawn, bend: float) -> Array:
 
 def _clearance(at: Places, edge: Drawn, bend: float) -> float:
     """How near an edge comes to the box of another node, in half its width or height: below 1 it runs over it."""
-    curve = _curve(at, edge, bend)
-    nearest = np.inf
-    for node, place in at.items():
-        if node not in edge[:2]:
-            off = np.abs(curve - np.array(place) * [1, ROW]) / [LETTER * len(node) / 2 + NEAR / 2, NEAR]
-            nearest = min(nearest, float(off.max(axis=1).min()))
-    return nearest
+    others = [node for node in at if node not in edge[:2]]
+    middles = np.array([at[node] for node in others]).reshape(-1, 2) * [1, ROW]
+    halves = np.array([(LETTER * len(node) / 2 + NEAR / 2, NEAR) for node in others]).reshape(-1, 2)
+    off = np.abs(_curve(at, edge, bend)[:, None] - middles) / halves
+    return float(off.max(axis=2).min(initial=np.inf))
 
 
 def _legend(ax: Axes, causal: bool, opened: bool, given: bool) -> None:

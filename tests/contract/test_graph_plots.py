@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
@@ -49,6 +51,14 @@ def test_colours_and_dashes():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["causal path", "open backdoor path"]
     blocked = g.plot("Drug", "Severity", given="I.H")
     assert to_hex(arrow(blocked, "I.H Severity").get_edgecolor()).upper() not in COLOURS
+
+
+def test_a_large_graph_is_drawn_in_seconds():
+    """Bends that are tried look at all nodes at once, and no more of them than the first that will do."""
+    g = cf.dag("; ".join(f"n{k} -> {{n{k + 1} n{k + 7}}}" for k in range(130)))
+    began = process_time()
+    g.plot()
+    assert process_time() - began < 4
 
 
 def test_a_collider_that_is_adjusted_for_opens_its_path():
