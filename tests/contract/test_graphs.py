@@ -84,6 +84,20 @@ def test_front_door():
     assert found.why_not == "no adjustment identifies the total effect of X on Y: X <- U -> Y stays open: U is latent"
 
 
+def test_words_of_paths():
+    two = cf.dag("X -> {M Y}; M <- A -> N <- B -> Y").identify("X", "Y")
+    assert "closed, unless M and N (or what they cause) are adjusted for; A or B blocks it then" in str(two)
+    assert "closed, unless M (or what it causes) is adjusted for" in str(
+        cf.dag("X -> M <- Y; X -> Y").identify("X", "Y")
+    )
+    names = [f"n{k}" for k in range(14)]
+    arrows = [f"{a} -> {b}" for k, a in enumerate(names) for b in names[k + 1 :]]
+    dense = cf.dag("; ".join(arrows)).identify("n5", "n10")
+    assert len(dense.paths) == 1000 and "more or yet more" in str(dense)
+    door = cf.dag(FRONT_DOOR)
+    assert door.formula("Y", "X", design="front_door") == door.formula("Y", "X", design="front door")
+
+
 def test_front_door_with_covariates():
     found = cf.dag("X -> M -> Y; W -> {X M Y}; X <-> Y").identify("X", "Y")
     assert [str(door) for door in found.front_door] == ["M given W"]
