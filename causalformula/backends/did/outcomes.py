@@ -13,7 +13,6 @@ from causalformula.backends.did.options import ESTIMATORS, DiD
 from causalformula.backends.did.panels import Units, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
-from causalformula.backends.options import Options
 from causalformula.backends.outcomes import means_answer
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.adoption import of_groups
@@ -175,11 +174,3 @@ def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
     design = _design(units, "" if frame.unit is not None else "HC1")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
 
-
-def refuse_measures(options: Options) -> None:
-    """An ``OptionError`` for what changes cannot be compared by."""
-    if options.measure != "difference" or options.contrast != "reference":
-        raise OptionError(
-            "group-time effects, and est_method=, compare changes: measure='difference' and contrast='reference' are "
-            "all there is"
-        )

@@ -125,7 +125,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     weights = np.bincount(codes[seen], frame.unit_weights[seen], minlength=n)
     count = np.bincount(codes[seen], minlength=n)
     weights = np.divide(weights, count, out=np.zeros(n), where=count > 0)
-    notes = _told(late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated)
+    notes = told_of_timing(late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated)
     weights = np.where(early, 0.0, weights)
     rows = None
     if frame.unit is not None:
@@ -150,7 +150,8 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     return Units(frame, adoption, n, codes, rows, start, weights, tuple(notes))
 
 
-def _told(late: Bools, early: Bools, what: str, name: str) -> list[str]:
+def told_of_timing(late: Bools, early: Bools, what: str, name: str) -> list[str]:
+    """What is said of units that are treated after the last period, and from the first period on."""
     notes = []
     if early.any():
         k = int(early.sum())

@@ -1,0 +1,261 @@
+"""Rows of a panel by the time since their unit was first treated, and the regression beside units and periods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from causalformula.backends.did.panels import COVARIATES, told_of_timing
+from causalformula.errors import CapabilityError, DataError, counted, some
+from causalformula.frame.adoption import NEVER, Adoption, of_groups
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.panel import Panel
+from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.regression import FittedRegression
+from causalformula.numerics.absorption.effect import Effect
+from causalformula.numerics.absorption.singletons import singletons
+from causalformula.numerics.arrays import Array, Bools, Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a panel, balanced or not, and when their units are first treated.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    adoption : Adoption
+    start : ndarray (n,)
+        First treated periods; infinite for never and for later than the last period.
+    used : ndarray (n,) of bool
+        Rows that take part.
+    notes : tuple of str
+        Who takes no part.
+    """
+
+    frame: ModelFrame
+    adoption: Adoption
+    start: Array
+    used: Bools
+    notes: tuple[str, ...]
+
+    @property
+    def panel(self) -> Panel:
+        """The two variables of ``did(...)``."""
+        assert self.frame.panel is not None
+        return self.frame.panel
+
+    @property
+    def times(self) -> Array:
+        """The periods (P,)."""
+        return self.adoption.times
+
+    @property
+    def periods(self) -> Codes:
+        """The period of each row (n,)."""
+        return self.panel.periods.codes
+
+    @cached_property
+    def event(self) -> Array:
+        """Time since the first treated period (n,); minus infinity where there is none."""
+        return np.asarray(self.times[self.periods] - self.start)
+
+    @cached_property
+    def group(self) -> Codes:
+        """Position of the first treated period among the groups' (n,), -1 where there is none."""
+        return np.where(np.isfinite(self.start), self.adoption.group, -1)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Sampling weights (n,), zero for rows that take no part."""
+        return np.where(self.used, self.frame.unit_weights, 0.0)
+
+    @property
+    def groups(self) -> tuple[Codes, int]:
+        """The group of each row with those never treated as the last, and how many there are."""
+        size = len(self.adoption.starts) + 1
+        return np.where(self.group < 0, size - 1, self.group), size
+
+    @property
+    def sampled(self) -> Bools:
+        """Rows (n,) that take part, those that a resample did not draw among them."""
+        return np.asarray(self.frame.sampled & (self.start > self.times[0]))
+
+    @property
+    def of_unit(self) -> tuple[Codes, int, str]:
+        """The factor whose effects stand for units: these, or the groups where no unit is observed repeatedly."""
+        unit = self.frame.unit
+        if unit is not None:
+            return unit.codes, len(unit.levels), unit.name
+        return *self.groups, self.panel.treated
+
+
+def rows_of(frame: ModelFrame) -> Rows:
+    """The rows of a panel: units that are treated from the first period on take no part.
+
+    Raises
+    ------
+    DataError
+        Where nobody is treated after a period without treatment.
+    """
+    panel = frame.panel
+    if panel is None:
+        raise CapabilityError("this method needs did(first_treated, time) in the formula")
+    adoption = panel.adoption
+    if adoption is None:
+        adoption = of_groups(_two_groups(frame), panel.periods)
+    start, times = adoption.start, adoption.times
+    there = frame.unit_weights > 0
+    late, early = np.isfinite(start) & (start > times[-1]), start <= times[0]
+    used = there & ~early
+    used &= singletons([unit_codes(frame, adoption), panel.periods.codes], np.where(used, frame.unit_weights, 0.0))
+    unit = frame.unit
+    codes = np.arange(frame.n) if unit is None else unit.codes
+    size = frame.n if unit is None else len(unit.levels)
+    among = [np.bincount(codes[which & there], minlength=size) > 0 for which in (late, early)]
+    notes = told_of_timing(*among, "row" if unit is None else "unit", panel.treated)
+    alone = int((there & ~early & ~used).sum())
+    if alone:
+        notes.append(
+            f"{counted(alone, 'row')} alone in a unit or a period: {'it says' if alone == 1 else 'they say'} nothing "
+            f"beside its effect, and {'takes' if alone == 1 else 'take'} no part"
+        )
+    found = Rows(frame, adoption, np.where(late, NEVER, start), used, tuple(notes))
+    if not (found.used & (found.event >= 0)).any():
+        raise DataError(
+            "no row of a unit that is observed before its treatment lies after it: there is no effect to estimate. "
+            "Check the subset, and the rows dropped for missing values"
+        )
+    return found
+
+
+def _two_groups(frame: ModelFrame) -> Codes:
+    """Who is in the treated group of two (n,)."""
+    groups = frame.the_panel.groups
+    assert groups is not None
+    return groups.codes
+
+
+def compared_with_last(rows: Rows) -> Rows:
+    """The same where somebody is never treated; else with the group that is treated last, before it is."""
+    if (rows.used & (rows.start == NEVER)).any():
+        return rows
+    starts = rows.start[rows.used]
+    last = starts.max()
+    gone = rows.times[rows.periods] >= last
+    start = np.where(gone, np.nan, np.where(rows.start == last, NEVER, rows.start))
+    name = f"{rows.panel.treated} = {rows.adoption.names[int(np.searchsorted(rows.adoption.starts, last))]}"
+    if not (rows.used & ~gone & np.isfinite(start)).any() or not np.isfinite(start[rows.used & ~gone]).any():
+        raise DataError(f"nobody is never treated, and nobody is treated before the last group, {name}: no comparison")
+    note = (
+        f"nobody is never treated: the comparison is {name}, the group that is treated last, and the periods from its "
+        "treatment on take no part"
+    )
+    return replace(rows, start=start, used=rows.used & ~gone, notes=(*rows.notes, note))
+
+
+def last_before(rows: Rows, anticipation: float) -> Codes:
+    """The position of the last period before the treatment of each group, and its anticipation; -1 for none."""
+    return np.asarray(np.searchsorted(rows.times, rows.adoption.starts - anticipation) - 1)
+
+
+def based(rows: Rows, anticipation: float) -> Rows:
+    """The same without units that have no row before their treatment and its anticipation."""
+    none = np.append(last_before(rows, anticipation) < 0, False)[rows.group]
+    if not (rows.used & none).any():
+        return rows
+    names = [rows.adoption.names[k] for k in np.unique(rows.group[rows.used & none])]
+    note = f"{rows.panel.treated} = {some(names)}: no period before the treatment and its anticipation, so no effects"
+    return replace(
+        rows, start=np.where(none, np.nan, rows.start), used=rows.used & ~none, notes=(*rows.notes, note)
+    )  # fmt: skip
+
+
+def common(rows: Rows, before: Codes) -> float | None:
+    """The event time of the periods ``before`` treatment that groups are compared with, where it is one."""
+    groups = np.unique(rows.group[rows.group >= 0])
+    since = np.unique(rows.times[before[groups]] - rows.adoption.starts[groups])
+    return float(since[0]) if len(since) == 1 else None
+
+
+def unit_codes(frame: ModelFrame, adoption: Adoption) -> Codes:
+    """Units, or groups where there are none."""
+    return adoption.group + 1 if frame.unit is None else frame.unit.codes
+
+
+def controls(rows: Rows, crossed: bool = True) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    """Columns of the covariates, their names, and what is said of them.
+
+    What is the same in all periods of a unit is in the unit's own effect, and trends may still differ by it: it has a
+    slope in each period.
+
+    Parameters
+    ----------
+    crossed : bool
+        Whether it has; otherwise all columns stay as they are.
+    """
+    return rows.frame.remembered(("controls", crossed), lambda: _controls(rows, crossed))  # type: ignore[no-any-return]
+
+
+def _controls(rows: Rows, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    design = rows.frame.design(COVARIATES)
+    skip = int(design.intercept)
+    X, names = design.X[:, skip:], design.names[skip:]
+    unit = rows.frame.unit
+    if unit is None or not crossed or not names:
+        return X, names, ()
+    first = np.unique(unit.codes, return_index=True)[1]
+    place = np.zeros(len(unit.levels), dtype=np.intp)
+    place[unit.codes[first]] = first
+    lasting = (X == X[place[unit.codes]]).all(axis=0)
+    if not lasting.any():
+        return X, names, ()
+    levels = rows.panel.periods.levels
+    columns, called = [X[:, ~lasting]], [name for name, same in zip(names, lasting, strict=True) if not same]
+    for k in range(1, len(levels)):  # the slope in the first period is in the units' effects
+        columns.append(X[:, lasting] * (rows.periods == k)[:, None])
+        of = f"{rows.panel.time} = {levels[k]}"
+        called += [f"{name}:({of})" for name, same in zip(names, lasting, strict=True) if same]
+    held = [name for name, same in zip(names, lasting, strict=True) if same]
+    note = (
+        f"{some(held)} {'is' if len(held) == 1 else 'are'} the same in all periods of a unit, and trends may differ by "
+        f"{'it' if len(held) == 1 else 'them'}: a slope in each period"
+    )
+    return np.hstack(columns), tuple(called), (note,)
+
+
+def regressed(
+    rows: Rows, columns: Array, names: tuple[str, ...], beside: tuple[Array, tuple[str, ...]], *, of_groups: bool = False
+) -> FittedRegression:
+    """Least squares on columns and covariates beside the effects of units (or groups) and periods.
+
+    Parameters
+    ----------
+    columns : ndarray (n, q)
+    names : tuple of str
+    beside : tuple
+        Columns of the covariates (n, p), and their names.
+    of_groups : bool
+        Effects of groups in place of those of units.
+    """
+    frame, panel = rows.frame, rows.panel
+    codes, levels, name = (*rows.groups, panel.treated) if of_groups else rows.of_unit
+    effects = [Effect(codes, levels), Effect(rows.periods, len(rows.times))]
+    X = np.hstack([columns, beside[0]])
+    whole = frame.weights is None and rows.used.all()
+    return fit_absorbed(
+        X,
+        frame.y,
+        (*names, *beside[1]),
+        effects,
+        (name, panel.time),
+        weights=None if whole else rows.weights,
+        offset=frame.offset,
+    )
+
+
+def indicators(codes: Codes, size: int) -> Array:
+    """A column for each code from 0 on (n, size)."""
+    return np.asarray(codes[:, None] == np.arange(size), dtype=float)
