@@ -42,6 +42,7 @@ from .inference.requests import (
     Jackknife,
     Wild,
 )
+from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
@@ -128,6 +129,7 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "SmallSample",
     "Stack",
     "Subclass",
     "SubclassResult",
@@ -156,6 +158,7 @@ __all__ = [
     "plots",
     "resettest",
     "scores",
+    "ssc",
     "stack",
     "table",
     "waldtest",
