@@ -95,7 +95,7 @@ def test_intervals_bands_and_the_test_before(reps):
 @pytest.mark.parametrize("method", ["dr_improved", "ipw", "reg"])
 @pytest.mark.parametrize("control", ["nevertreated", "notyettreated"])
 def test_other_estimators_and_controls(method, control):
-    reps = 600
+    reps = 300
     *own, joint, rejected, _, _ = study(reps, 12, method, control_group=control).T
     assert all(near(each.mean(), 0.95, reps) for each in own)
     assert near(joint.mean(), 0.95, reps) and near(rejected.mean(), 0.05, reps)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from causalformula.backends.did.cells import Odds, Solved
-from causalformula.backends.did.options import DiD
+from causalformula.backends.did.options import DiD, estimator_of
 from causalformula.backends.did.panels import Units
 from causalformula.errors import ConvergenceError, DataError, IdentificationError, some
 from causalformula.inference.estimate import Estimate
@@ -131,6 +131,7 @@ Found = Iterator[tuple[list[int], Array, Solved, int]]
 def _from_changes(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
     """Cells of units that are observed throughout: their changes, many periods at once."""
     assert units.rows is not None
+    estimator = estimator_of(options)
     y, w, (X, Z) = units.frame.y, units.frame.unit_weights, units.regressors
     shared: dict[tuple[object, ...], list[int]] = {}
     masks: dict[tuple[int, int], Bools] = {}
@@ -149,14 +150,14 @@ def _from_changes(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
         one, weights = treated[part].astype(float), w[before]
         change = np.column_stack([y[rows[:, cells[j].period]] - y[rows[:, cells[j].base]] for j in where])
         with _named(units, cells, where):
-            odds = options.estimator.odds(Z[before], one, weights)
-            found = options.estimator.changes(X[before], change, one, weights, odds)
+            odds = estimator.odds(Z[before], one, weights)
+            found = estimator.changes(X[before], change, one, weights, odds)
         yield where, part, found, _cut(odds)
 
 
 def _from_samples(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
     """Cells of periods that are samples of their own, the influences of a unit's rows added up."""
-    frame, (X, Z) = units.frame, units.regressors
+    frame, (X, Z), estimator = units.frame, units.regressors, estimator_of(options)
     assert frame.panel is not None
     periods, start = frame.panel.periods.codes, units.start[units.of_row]
     by_period = [np.flatnonzero(units.used & (periods == k)) for k in range(len(units.times))]
@@ -168,8 +169,8 @@ def _from_samples(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
         one, after = (start[rows] == group).astype(float), (periods[rows] == cell.period).astype(int)
         with _named(units, cells, [j]):
             _refuse_empty(one, after)
-            odds = options.estimator.odds(Z[rows], one, frame.unit_weights[rows])
-            found = options.estimator.samples(X[rows], frame.y[rows], one, after, frame.unit_weights[rows], odds)
+            odds = estimator.odds(Z[rows], one, frame.unit_weights[rows])
+            found = estimator.samples(X[rows], frame.y[rows], one, after, frame.unit_weights[rows], odds)
         part, place = np.unique(units.of_row[rows], return_inverse=True)
         yield [j], part, Solved(found.theta, np.bincount(place, found.influence[:, 0])[:, None]), _cut(odds)
 

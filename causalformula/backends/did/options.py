@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from causalformula.backends.did.estimators import Estimator
@@ -143,30 +144,26 @@ class DiD(Staggered):
             if self.reference is not None or self.bins is not None:
                 raise OptionError("reference= and bins= are of event_study=True")
             return
-        idle = {n: v for n, v in self.of_changes.items() if n != "anticipation"}
-        if self.est_method is not None:
-            idle["est_method"] = self.est_method
-        if idle:
+        if given := given_of(self, ("est_method", *(name for name in OF_CHANGES if name != "anticipation"))):
             raise OptionError(
-                f"{', '.join(f'{name}={value!r}' for name, value in idle.items())}: an event study by two-way fixed "
-                "effects is one regression, which reads no such option; leave it out"
+                f"{given}: an event study by two-way fixed effects is one regression, which reads no such option; "
+                "leave it out"
             )
 
-    @property
-    def estimator(self) -> Estimator:
-        """How one group in one period is compared."""
-        return Estimator(self.est_method or "dr", self.normalized, self.locally_efficient, float(self.trim_level))
 
-    @property
-    def of_many(self) -> dict[str, object]:
-        """Options that are about groups treated at different times, where they are not the defaults."""
-        usual = DiD()
-        names = ("control_group", "base_period", "anticipation")
-        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
+# Options that are about several groups and periods, and those that the regression of two periods does not read.
+OF_MANY = ("control_group", "base_period", "anticipation")
+OF_CHANGES = (*OF_MANY, "allow_unbalanced_panel", "normalized", "locally_efficient", "trim_level")
 
-    @property
-    def of_changes(self) -> dict[str, object]:
-        """Options that the regression of two groups over two periods does not read, where they are not the defaults."""
-        usual = DiD()
-        names = ("allow_unbalanced_panel", "normalized", "locally_efficient", "trim_level")
-        return self.of_many | {n: getattr(self, n) for n in names if getattr(self, n) != getattr(usual, n)}
+
+def estimator_of(options: DiD) -> Estimator:
+    """How one group in one period is compared."""
+    name = options.est_method or "dr"
+    return Estimator(name, options.normalized, options.locally_efficient, float(options.trim_level))
+
+
+def given_of(options: DiD, names: Sequence[str]) -> str:
+    """Those of some options that are not the defaults, as they were given."""
+    usual = DiD()
+    values = {name: getattr(options, name) for name in names}
+    return ", ".join(f"{name}={value!r}" for name, value in values.items() if value != getattr(usual, name))

@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
-from causalformula.backends.did.options import ESTIMATORS, DiD
+from causalformula.backends.did.options import ESTIMATORS, OF_MANY, DiD, estimator_of, given_of
 from causalformula.backends.did.panels import Units, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
@@ -80,7 +80,7 @@ def staggered(frame: ModelFrame, options: DiD) -> Fit:
     plan, alone = planned(units, options)
     cells = group_time(units, options, plan, [str(cell) for cell in plan])
     outcomes = GroupTime(units, cells)
-    method = f"group-time effects ({ESTIMATORS[options.estimator.name]})"
+    method = f"group-time effects ({ESTIMATORS[estimator_of(options).name]})"
     notes = (*units.notes, *_of_groups(units, cells, alone), *_trimmed(cells))
     design = _design(units, "asympt")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
@@ -158,18 +158,15 @@ def _mean_after(units: Units) -> Estimate:
 
 def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
     """The effect of two groups over two periods, by weights or regressions of the changes."""
-    if options.of_many:
-        raise OptionError(
-            f"{', '.join(f'{name}={value!r}' for name, value in options.of_many.items())}: with two groups and two "
-            "periods there is one comparison; leave it out"
-        )
+    if given := given_of(options, OF_MANY):
+        raise OptionError(f"{given}: with two groups and two periods there is one comparison; leave it out")
     panel = frame.the_panel
     assert panel.groups is not None
     units = units_of(frame, of_groups(panel.groups.codes, panel.periods), options)
     plan, _ = planned(units, options)
     cells = group_time(units, options, plan, [str(label)])
     outcomes = TwoPeriods(units, cells, label)
-    method = f"difference in differences (two groups, two periods; {ESTIMATORS[options.estimator.name]})"
+    method = f"difference in differences (two groups, two periods; {ESTIMATORS[estimator_of(options).name]})"
     notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells))
     design = _design(units, "" if frame.unit is not None else "HC1")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from causalformula.backends.did.event_study import event_study
-from causalformula.backends.did.options import DiD, refuse_measures
+from causalformula.backends.did.options import OF_CHANGES, DiD, estimator_of, given_of, refuse_measures
 from causalformula.backends.did.outcomes import staggered, two_periods
 from causalformula.backends.did.regression import batch, two_period_regression
 from causalformula.backends.estimands import ATT
@@ -98,14 +98,13 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     label = None if several else Label(frame.the_panel.treated, "1 - 0")  # refuses another design before all else
     if label is not None and options.est_method is None:
         refuse_idle_roles(frame, ("propensity",), "the regression of two groups over two periods; see est_method=")
-        if options.of_changes:
-            given = ", ".join(f"{name}={value!r}" for name, value in options.of_changes.items())
+        if given := given_of(options, OF_CHANGES):
             raise OptionError(
                 f"{given}: the regression of two groups over two periods, which is made without est_method=, reads no "
                 "such option; leave it out, or name an est_method"
             )
         return two_period_regression(frame, options)
-    word = options.estimator.name
+    word = estimator_of(options).name
     refuse_idle_roles(frame, ("offset", *_idle(options)), f"est_method={word!r}")
     refuse_measures(options)
     return staggered(frame, options) if label is None else two_periods(frame, options, label)

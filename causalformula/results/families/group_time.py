@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.did.aggregate import Aggregated
+from causalformula.backends.did.options import estimator_of
 from causalformula.backends.did.outcomes import GroupTime
 from causalformula.errors import CapabilityError
 from causalformula.numerics.arrays import Array, Bools
@@ -93,7 +94,7 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
     own = _members(result)
     last = [
         f"Control Group:  {CONTROL[options.control_group]},  Anticipation Periods:  {options.anticipation:g}",
-        f"Estimation Method:  {ESTIMATION[options.estimator.name]}",
+        f"Estimation Method:  {ESTIMATION[estimator_of(options).name]}",
         own,
     ]
     if of_groups(result):
