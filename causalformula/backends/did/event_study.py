@@ -39,7 +39,7 @@ def event_study(frame: ModelFrame, options: DiD) -> Fit:
     cells = Members(of_row, none, none, shown)
     names = tuple(f"event = {value:g}" for value in shown)
     X, called, notes = controls(rows)
-    model = regressed(rows, indicators(of_row, len(shown)), names, (X, called))
+    model = regressed(rows, np.hstack([indicators(of_row, len(shown)), X]), (*names, *called))
     refuse_undetermined(rows, model, shown)
     estimate = effects(model, np.eye(len(shown), len(model.names)), names)
     refused = dict.fromkeys(("group", "calendar"), ONE_FOR_ALL)

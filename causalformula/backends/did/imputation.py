@@ -323,7 +323,7 @@ def leads_of(rows: Rows, model: Imputed, place: Codes, shown: Array) -> tuple[Es
     names = tuple(f"event = {value:g}" for value in shown)
     untreated = replace(rows, used=model.model.weights > 0)
     X, called, _ = controls(rows)
-    fit = regressed(untreated, indicators(place, len(shown)), names, (X, called))
+    fit = regressed(untreated, np.hstack([indicators(place, len(shown)), X]), (*names, *called))
     gone = np.setdiff1d(np.arange(len(shown)), fit.kept)
     if len(gone):
         raise IdentificationError(

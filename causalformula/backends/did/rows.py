@@ -227,30 +227,37 @@ def _controls(rows: Rows, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[
 
 
 def regressed(
-    rows: Rows, columns: Array, names: tuple[str, ...], beside: tuple[Array, tuple[str, ...]], *, of_groups: bool = False
+    rows: Rows, columns: Array, names: tuple[str, ...], slopes: Array | None = None, *, of_groups: bool = False
 ) -> FittedRegression:
-    """Least squares on columns and covariates beside the effects of units (or groups) and periods.
+    """Least squares on some columns beside the effects of units (or groups) and periods.
 
     Parameters
     ----------
     columns : ndarray (n, q)
     names : tuple of str
-    beside : tuple
-        Columns of the covariates (n, p), and their names.
+    slopes : ndarray (n, p), optional
+        Covariates that have a slope in each group and in each period.
     of_groups : bool
         Effects of groups in place of those of units.
     """
     frame, panel = rows.frame, rows.panel
-    codes, levels, name = (*rows.groups, panel.treated) if of_groups else rows.of_unit
-    effects = [Effect(codes, levels), Effect(rows.periods, len(rows.times))]
-    X = np.hstack([columns, beside[0]])
+    slope = None if slopes is None or not slopes.shape[1] else slopes
+    groups, size = rows.groups
+    units, levels, name = rows.of_unit
+    effects, factors = [Effect(rows.periods, len(rows.times), slope)], [panel.time]
+    if of_groups or name == panel.treated:
+        effects, factors = [Effect(groups, size, slope), *effects], [panel.treated, *factors]
+    else:
+        apart = [] if slope is None else [Effect(groups, size, slope, intercept=False)]
+        effects = [Effect(units, levels), *apart, *effects]
+        factors = [name, *[panel.treated] * len(apart), *factors]
     whole = frame.weights is None and rows.used.all()
     return fit_absorbed(
-        X,
+        columns,
         frame.y,
-        (*names, *beside[1]),
+        names,
         effects,
-        (name, panel.time),
+        factors,
         weights=None if whole else rows.weights,
         offset=frame.offset,
     )

@@ -97,7 +97,7 @@ def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     cells = cells_of(rows, ever & (rows.periods != np.append(before, -1)[rows.group]))
     names = cells.named(rows)
     X, called, told = controls(rows)
-    model = regressed(rows, indicators(cells.of_row, len(cells)), names, (X, called))
+    model = regressed(rows, np.hstack([indicators(cells.of_row, len(cells)), X]), (*names, *called))
     there = determined(model, len(cells))
     lost = [names[k] for k in np.flatnonzero(~there)]
     estimate = effects(model, np.eye(len(cells), len(model.names))[there], tuple(np.array(names)[there]))

@@ -18,8 +18,16 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 from causalformula.plots.trends import trends
 from causalformula.results.effects.pictures import effects
+from causalformula.results.families.averaged import averaged_tables
 from causalformula.results.families.event_pictures import pictures_of
-from causalformula.results.families.group_time import group_time_of, of_groups, pretest, tables, the_group_time
+from causalformula.results.families.group_time import (
+    averages_of,
+    group_time_of,
+    of_groups,
+    pretest,
+    refuse_one_effect,
+    tables,
+)
 from causalformula.results.families.groups_over_time import groups_over_time
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test
@@ -76,7 +84,7 @@ class DidResult(Result):
         max_e: float = np.inf,
         balance_e: float | None = None,
     ) -> Self:
-        """Means of the group-time effects, weighted by the groups' shares, which are estimated too.
+        """Means of the effects over time, weighted by the groups' shares, which are estimated too.
 
         Parameters
         ----------
@@ -106,7 +114,7 @@ class DidResult(Result):
         ----------
         Callaway and Sant'Anna (2021), section 3. R: ``did::aggte``.
         """
-        the_group_time(self, "aggregate")
+        refuse_one_effect(self, "aggregate")
         if not of_groups(self):
             raise CapabilityError("this is a summary already; ask the fit that it came from")
         one_of("kind", kind, KINDS)
@@ -118,8 +126,11 @@ class DidResult(Result):
     @cached_property
     def overall(self) -> Self:
         """The overall mean of a summary, a Result of one effect; of all group-time effects the simple mean."""
-        the_group_time(self, "overall")
+        refuse_one_effect(self, "overall")
+        averages = averages_of(self)
         asked = self.query if isinstance(self.query, Aggregated) else Aggregated()
+        if averages is not None and asked is not self.query and not self.answer.labels[0].groups:
+            return self
         if asked.overall or (asked is self.query and asked.how == "simple"):
             return self
         return self._ask(replace(asked, overall=True))
@@ -143,7 +154,9 @@ class DidResult(Result):
         ----------
         R: ``did::att_gt()``'s W and Wpval; Roth (2022) on what passing it says.
         """
-        found = pretest(self)
+        averages = averages_of(self)
+        usual = averages is not None and of_groups(self) and averages.usual == "simple"
+        found = pretest(self.aggregate("dynamic") if usual else self)
         if found is None:
             raise CapabilityError("no effect is of a time before treatment, so there are no trends to test")
         return found
@@ -169,7 +182,7 @@ class DidResult(Result):
 
     def _unanswered(self) -> set[str]:
         gone = super()._unanswered() | {"permutation_test"}
-        if group_time_of(self) is None:
+        if not self._over_time():
             return gone | {"aggregate", "overall", "pretrends"}
         return gone | {"means", "by"} | (set() if of_groups(self) else {"aggregate"})
 
@@ -182,13 +195,20 @@ class DidResult(Result):
 
     def _effects(self, reading: Reading, level: float) -> list[str | Cells]:
         """As R's ``did`` prints group-time effects and their summaries."""
+        averages = averages_of(self)
+        if averages is not None:
+            several = bool(self.answer.labels[0].groups)
+            return averaged_tables(self, averages, reading, level, self.overall if several else None)
         if group_time_of(self) is None:
             return super()._effects(reading, level)
         overall = None if of_groups(self) or self.overall is self else self.overall
         return tables(self, reading, level, overall)
 
+    def _over_time(self) -> bool:
+        return group_time_of(self) is not None or averages_of(self) is not None
+
     def _of_effects(self) -> bool:
-        return self.query is not None and self.query.kind == "effects" and group_time_of(self) is None
+        return self.query is not None and self.query.kind == "effects" and not self._over_time()
 
     def _lines(self, level: float) -> list[str]:
         """Of means, whose they are."""
@@ -254,7 +274,7 @@ class DidResult(Result):
         return groups, tuple(f"{panel.time} = {level}" for level in panel.periods.levels)
 
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
-        return PICTURES if group_time_of(self) is None else pictures_of(self)
+        return pictures_of(self) if self._over_time() else PICTURES
 
     def plot(self, kind: ResultPicture | None = None, ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals, or the groups' means over time.

@@ -1,0 +1,42 @@
+"""Averages over the treated's rows as they are printed: by time since treatment, group or period, and over all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causalformula.backends.did.averages import Averages
+from causalformula.results.effects.core import ResultCore
+from causalformula.results.reading.reading import Reading
+from causalformula.results.text.coefmat import Cells
+
+TITLES = {
+    "event": "By time since the first treated period:",
+    "group": "By first treated period:",
+    "time": "By period:",
+}
+
+
+def averaged_tables(
+    result: ResultCore, averages: Averages, reading: Reading, level: float, overall: ResultCore | None
+) -> list[str | Cells]:
+    """The effects, their mean over all treated rows, and whom they are of."""
+    groups = [label.groups for label in result.answer.labels]
+    lines = [f"{line}." for line in averages.words]
+    if not groups[0]:
+        return [reading.cells([label.term for label in result.answer.labels], level), *lines, *_members(averages)]
+    (name, _), *_ = groups[0]
+    table: list[str | Cells] = [TITLES[name], reading.cells([dict(group)[name] for group in groups], level)]
+    if overall is not None:
+        table += ["", "Mean over all rows under treatment:", overall.read(level).cells(["ATT"], level)]
+    return [*table, "", *lines, *_members(averages)]
+
+
+def _members(averages: Averages) -> list[str]:
+    """How many units, or rows, each group has."""
+    rows = averages.rows
+    unit, used = rows.frame.unit, rows.used
+    codes = np.arange(rows.frame.n) if unit is None else unit.codes
+    names = dict(enumerate(rows.adoption.names)) | {-1: "never"}
+    counts = {k: len(np.unique(codes[used & (rows.group == k)])) for k in names}
+    each = ", ".join(f"{names[k]}: {count}" for k, count in counts.items() if count or k < 0)
+    return [f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {each}"]
