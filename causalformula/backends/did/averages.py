@@ -87,6 +87,8 @@ class Averages:
         How long before the treatment it may have effects.
     words : tuple of str
         What the print says of the method's choices.
+    errors : tuple of str, optional
+        What it says of standard errors that take the shares of cells as given, and of unconditional ones.
     """
 
     rows: Rows
@@ -98,6 +100,7 @@ class Averages:
     apart: Array | None = None
     ahead: float = 0.0
     words: tuple[str, ...] = ()
+    errors: tuple[str, str] | None = None
     no_groups: str = "effects by group are aggregate('group'); for other groups fit each with subset="
 
     def answer(self, query: Query) -> Answer:

@@ -35,6 +35,11 @@ from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums
 
 RESIDUALS = "residuals"
+# What the print says of standard errors, conditional ones and unconditional ones.
+ERRORS = (
+    "Errors of treated rows are counted from the mean of their group in their period (conservative)",
+    "Errors of treated rows are counted from the means that are asked for (two-stage)",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +131,8 @@ def imputation(frame: ModelFrame, options: Imputation) -> Fit:
     if residual:
         inside |= rows.sampled & np.isfinite(rows.event) & (rows.event < -options.anticipation)
     cells = cells_of(rows, inside)
-    estimate, apart = model.means(cells)
-    cells, estimate, apart = _with_leads(rows, model, cells, (estimate, apart), options)
-    outcomes = Averages(rows, cells, estimate, "simple", {}, None, apart, options.anticipation)
+    cells, estimate = _with_leads(rows, model, cells, model.means(cells), options)
+    outcomes = Averages(rows, cells, estimate, "simple", ahead=options.anticipation, errors=ERRORS)
     design = DesignWeights(rows.used.astype(float), vcov="asympt", on_units=frame.unit is not None)
     notes = (*rows.notes, *model.notes, *model.model.notes)
     words = "imputation from untreated rows"
@@ -195,8 +199,8 @@ class Imputed:
         codes, w = self.rows.of_unit[0], self.model.weights
         return np.divide(w, self.total[codes], out=np.zeros(len(w)), where=w > 0)
 
-    def means(self, cells: Members) -> tuple[Estimate, Array]:
-        """Means of cells, and how far the conservative mean of a row's cell is from the cell's (n,).
+    def means(self, cells: Members) -> Estimate:
+        """Means of cells, the errors of a cell's rows counted from its mean.
 
         Raises
         ------
@@ -211,15 +215,10 @@ class Imputed:
         theta = over.T @ self.above
         gradients = -over.T @ self.apart
         self._refuse_undetermined(over)
-        squares = over**2
-        total = squares.sum(axis=0)
-        kept = np.divide(squares.T @ self.above, total, out=np.zeros(size), where=total > 0)
-        inside = np.append(kept, 0.0)[place]
-        mine = over * (self.above - inside)[:, None]
+        mine = over * (self.above - np.append(theta, 0.0)[place])[:, None]
         codes, count, _ = rows.of_unit
         through = group_sums(over, codes, count)[codes] * (self.share * self.above)[:, None]
-        estimate = self._estimate(cells, theta, gradients, mine - through)
-        return estimate, np.where(place >= 0, inside - np.append(theta, 0.0)[place], 0.0)
+        return self._estimate(cells, theta, gradients, mine - through)
 
     def _estimate(self, cells: Members, theta: Array, gradients: Array, scores: Array) -> Estimate:
         """The cells' means from sums over rows (n, q), on units where there are some."""
@@ -280,24 +279,20 @@ def _imputable(
     return replace(rows, used=left, start=np.where(gone, np.nan, rows.start)), tuple(told)
 
 
-Found = tuple[Members, Estimate, Array]
-
-
 def _with_leads(
-    rows: Rows, model: Imputed, cells: Members, found: tuple[Estimate, Array], options: Imputation
-) -> Found:
+    rows: Rows, model: Imputed, cells: Members, estimate: Estimate, options: Imputation
+) -> tuple[Members, Estimate]:
     """The cells with times before treatment, coefficients of a regression of the untreated rows."""
-    estimate, apart = found
     asked = options.pretrends
     if asked is False or asked == RESIDUALS:
-        return cells, estimate, apart
+        return cells, estimate
     inside = rows.used & (rows.event < -options.anticipation) & np.isfinite(rows.event)
     values = np.unique(rows.event[inside])
     shown = values[:-1] if asked is True else _asked(asked, values)
     if not len(shown):
         raise OptionError("pretrends=True: units are observed in one period before their treatment, which is no trend")
     place = np.where(inside & np.isin(rows.event, shown), np.searchsorted(shown, np.where(inside, rows.event, 0.0)), -1)
-    leads, names = leads_of(rows, model, place, shown)
+    leads = leads_of(rows, model, place, shown)
     none = np.full(len(shown), -1, dtype=np.intp)
     joined = Members(
         np.where(place >= 0, place + len(cells), cells.of_row).astype(np.intp),
@@ -305,7 +300,7 @@ def _with_leads(
         np.concatenate([cells.period, none]),
         np.concatenate([cells.event, shown]),
     )
-    return joined, _together(estimate, leads, rows.frame), apart
+    return joined, _together(estimate, leads, rows.frame)
 
 
 def _asked(asked: Sequence[float], values: Array) -> Array:
@@ -318,7 +313,7 @@ def _asked(asked: Sequence[float], values: Array) -> Array:
     return np.unique(np.asarray(asked, dtype=float))
 
 
-def leads_of(rows: Rows, model: Imputed, place: Codes, shown: Array) -> tuple[Estimate, tuple[str, ...]]:
+def leads_of(rows: Rows, model: Imputed, place: Codes, shown: Array) -> Estimate:
     """Coefficients of times before treatment in the untreated rows, beside the effects of units and periods."""
     names = tuple(f"event = {value:g}" for value in shown)
     untreated = replace(rows, used=model.model.weights > 0)
@@ -330,7 +325,7 @@ def leads_of(rows: Rows, model: Imputed, place: Codes, shown: Array) -> tuple[Es
             f"the times before treatment {some([names[k] for k in gone])} cannot be told from units and periods in the "
             "untreated rows: ask for fewer, as in pretrends=[-3, -2, -1]"
         )
-    return effects(fit, np.eye(len(shown), len(fit.names)), names), names
+    return effects(fit, np.eye(len(shown), len(fit.names)), names)
 
 
 def _together(cells: Estimate, leads: Estimate, frame: ModelFrame) -> Estimate:

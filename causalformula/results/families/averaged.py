@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.did.averages import Averages
+from causalformula.inference.requests import HC, Asympt, Cluster
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.coefmat import Cells
@@ -21,7 +22,7 @@ def averaged_tables(
 ) -> list[str | Cells]:
     """The effects, their mean over all treated rows, and whom they are of."""
     groups = [label.groups for label in result.answer.labels]
-    lines = [f"{line}." for line in averages.words]
+    lines = [f"{line}." for line in (*averages.words, *_of_errors(result, averages))]
     if not groups[0]:
         return [reading.cells([label.term for label in result.answer.labels], level), *lines, *_members(averages)]
     (name, _), *_ = groups[0]
@@ -29,6 +30,14 @@ def averaged_tables(
     if overall is not None:
         table += ["", "Mean over all rows under treatment:", overall.read(level).cells(["ATT"], level)]
     return [*table, "", *lines, *_members(averages)]
+
+
+def _of_errors(result: ResultCore, averages: Averages) -> tuple[str, ...]:
+    """How a sandwich counts errors, where the method has two ways; resampling has its own."""
+    request = result.covariance.request
+    if averages.errors is None or not isinstance(request, (Asympt, HC, Cluster)):
+        return ()
+    return (averages.errors[int(request.unconditional)],)
 
 
 def _members(averages: Averages) -> list[str]:
