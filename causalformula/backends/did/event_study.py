@@ -93,10 +93,11 @@ def refuse_undetermined(rows: Rows, model: FittedRegression, shown: Array) -> No
     which = some([f"{shown[k]:g}" for k in gone])
     never = bool((rows.used & ~np.isfinite(rows.start)).any())
     why = (
-        "no unit is never treated, and then event times are units and periods added up but for two references: give "
-        f"both, as in reference=(-1, {shown[0]:g}), or bins="
-        if not never
-        else "use bins=, fewer covariates, or leave out the groups that alone have them"
+        "use bins=, fewer covariates, or leave out the groups that alone have them"
+        if never
+        else f"nobody is never treated, so that trends in event times are trends in periods. Give {len(gone)} more "
+        f"of them as references, before treatment as in reference=(-1, {shown[0]:g}), or bins=; method='sunab' and "
+        "'imputation' need neither"
     )
     raise IdentificationError(f"the effects at the event times {which} cannot be told from units and periods: {why}")
 

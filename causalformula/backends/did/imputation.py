@@ -179,9 +179,9 @@ class Imputed:
         w = np.where(untreated, rows.weights, 0.0)
         rows, lost = _imputable(rows, codes, size, w, anticipation)
         X, called, notes = controls(rows)
-        periods = indicators(rows.periods - 1, len(rows.times) - 1)
-        columns = np.hstack([periods, X])
-        names = (*(f"{rows.panel.time} = {level}" for level in rows.panel.periods.levels[1:]), *called)
+        there = np.flatnonzero(np.bincount(rows.periods, w, len(rows.times)) > 0)[1:]
+        columns = np.hstack([np.asarray(rows.periods[:, None] == there, dtype=float), X])
+        names = (*(f"{rows.panel.time} = {rows.panel.periods.levels[k]}" for k in there), *called)
         model = fit_absorbed(
             columns, frame.y, names, [Effect(codes, size)], (name,), weights=w, offset=frame.offset
         )  # fmt: skip

@@ -105,7 +105,7 @@ def rows_of(frame: ModelFrame) -> Rows:
         raise CapabilityError("this method needs did(first_treated, time) in the formula")
     adoption = panel.adoption
     if adoption is None:
-        adoption = of_groups(_two_groups(frame), panel.periods)
+        adoption = of_groups(two_groups(frame), panel.periods)
     start, times = adoption.start, adoption.times
     there = frame.unit_weights > 0
     late, early = np.isfinite(start) & (start > times[-1]), start <= times[0]
@@ -131,7 +131,7 @@ def rows_of(frame: ModelFrame) -> Rows:
     return found
 
 
-def _two_groups(frame: ModelFrame) -> Codes:
+def two_groups(frame: ModelFrame) -> Codes:
     """Who is in the treated group of two (n,)."""
     groups = frame.the_panel.groups
     assert groups is not None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import numpy as np
 
 from causalformula.backends.did.aggregate import KINDS, Aggregated
+from causalformula.backends.did.decomposition import decomposed
 from causalformula.backends.did.panels import COVARIATES
 from causalformula.backends.fit import Query
 from causalformula.backends.options import one_of, shown
@@ -19,7 +20,8 @@ from causalformula.numerics.arrays import Array
 from causalformula.plots.trends import trends
 from causalformula.results.effects.pictures import effects
 from causalformula.results.families.averaged import averaged_tables
-from causalformula.results.families.event_pictures import pictures_of
+from causalformula.results.families.decomposition import Decomposition
+from causalformula.results.families.event_pictures import pictures_of, study
 from causalformula.results.families.group_time import (
     averages_of,
     group_time_of,
@@ -161,6 +163,32 @@ class DidResult(Result):
             raise CapabilityError("no effect is of a time before treatment, so there are no trends to test")
         return found
 
+    def decompose(self) -> Decomposition:
+        """What the coefficient of the treatment beside units and periods, ``y ~ treatment | unit + period``, is made of.
+
+        It is a weighted mean of the differences in differences of all pairs of groups (Goodman-Bacon), among them those
+        that compare with groups under treatment already; and, if trends are parallel, one of the effects of groups in
+        periods, whose weights may be negative (de Chaisemartin and D'Haultfoeuille).
+
+        Returns
+        -------
+        Decomposition
+            ``.to_frame() .by_type() .weights() .coefficient .plot()``.
+
+        Raises
+        ------
+        CapabilityError
+            With covariates, and for units that are not observed in all periods.
+
+        References
+        ----------
+        Goodman-Bacon (2021), Journal of Econometrics 225, 254-277; de Chaisemartin and D'Haultfoeuille (2020), American
+        Economic Review 110, 2964-2996. R: ``bacondecomp::bacon`` 0.1.1.
+        """
+        frame = self.call.frame
+        assert frame.panel is not None and frame.outcome is not None
+        return Decomposition(decomposed(frame), frame.panel, frame.outcome.name)
+
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.
 
@@ -206,6 +234,9 @@ class DidResult(Result):
 
     def _over_time(self) -> bool:
         return group_time_of(self) is not None or averages_of(self) is not None
+
+    def _comparable(self) -> Self:
+        return self.overall if self._over_time() else self
 
     def _of_effects(self) -> bool:
         return self.query is not None and self.query.kind == "effects" and not self._over_time()
@@ -276,7 +307,14 @@ class DidResult(Result):
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
         return pictures_of(self) if self._over_time() else PICTURES
 
-    def plot(self, kind: ResultPicture | None = None, ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(
+        self,
+        kind: ResultPicture | None = None,
+        ax: Axes | None = None,
+        level: float = 0.95,
+        *,
+        beside: Mapping[str, DidResult] | None = None,
+    ) -> Axes:
         """Draw the effects with their intervals, or the groups' means over time.
 
         The trends show the means of the groups in all periods and, dashed, where the treated would be without
@@ -293,12 +331,36 @@ class DidResult(Result):
             One of a figure of your own; a new figure by default.
         level : float
             Of the intervals, which trends have none of.
+        beside : mapping of str to DidResult, optional
+            Of an event study: other ones, by the name of their estimators, each a little aside.
 
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For ``beside=`` of another picture, or of results that are not by event time too.
         """
+        if beside is not None:
+            check_beside(self, kind, beside)
+            return study(self, ax, level, beside)
         return super().plot(next(iter(self._pictures())) if kind is None else kind, ax, level)
+
+
+def check_beside(result: DidResult, kind: str | None, beside: object) -> None:
+    """An ``OptionError`` for what cannot be drawn beside an event study."""
+    if kind not in (None, "event_study"):
+        raise OptionError(f"beside= is of plot('event_study'), not of plot({kind!r})")
+    if not isinstance(beside, Mapping) or not all(isinstance(other, DidResult) for other in beside.values()):
+        raise OptionError("beside= takes results by name, as in beside={'imputation': other.aggregate('dynamic')}")
+    for name, other in {"this result": result, **beside}.items():
+        labels = other.answer.labels
+        if not labels or tuple(group for group, _ in labels[0].groups) != ("event",):
+            raise OptionError(
+                f"{name} is not by time since treatment; event studies are drawn together: ask aggregate('dynamic')"
+            )
 
 
 def _trends(result: DidResult, ax: Any, level: float) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.did.aggregate import Aggregated
+from causalformula.plots.draw import short
 from causalformula.plots.event_study import Series, event_study, grid, paths
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.pictures import axis_label, effects
@@ -67,7 +68,7 @@ def study(
     if name != "event":
         ax.set_xticks(series.at, values_of(result, name))
     ax.set_xlabel(HEADS[name])
-    ax.set_ylabel(axis_label(result))
+    ax.set_ylabel(short(axis_label(result)))
     return ax
 
 
