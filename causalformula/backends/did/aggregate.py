@@ -18,6 +18,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.numerics.arrays import Array, Bools
 
+
 class Timed(Protocol):
     """What has groups and periods."""
 

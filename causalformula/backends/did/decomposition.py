@@ -83,7 +83,9 @@ def decomposed(frame: ModelFrame) -> Decomposed:
     left = absorber(effects, w).demean(np.column_stack([on, frame.y])).values
     size = float(w @ left[:, 0] ** 2)
     if size <= 1e-12 * float(w @ on):
-        raise DataError("all units are treated at the same time, and nothing is left of the treatment beside the periods")
+        raise DataError(
+            "all units are treated at the same time, and nothing is left of the treatment beside the periods"
+        )
     coefficient = float(w @ (left[:, 0] * left[:, 1])) / size
     inside = on == 1
     key = table.group * len(table.times) + frame_periods(frame)

@@ -1,9 +1,8 @@
 """Imputation: outcomes without treatment from a model of the untreated rows, and means of what the treated are above.
 
 The model has effects of units and periods. A unit's effect is the mean of its untreated rows less what the rest of the
-model says of them, so that only the rest, ``gamma``, is a regression of its own; a mean of ``y - y0`` moves with
-
-    d theta = mean over its rows of {e_i} - (their columns less their unit's mean) d gamma - what moves the units' means.
+model says of them, so that only the rest, ``gamma``, is a regression of its own. A mean of ``y - y0`` moves with the
+errors of its own rows, with ``gamma`` by their columns less their units' means, and with the errors in these means.
 """
 
 from __future__ import annotations
@@ -69,7 +68,9 @@ class Imputation(Staggered):
                 raise OptionError(f"pretrends={shown(given)}: times before treatment, as in pretrends=[-3, -2, -1]")
             object.__setattr__(self, "pretrends", tuple(float(value) for value in given))
         elif not isinstance(given, bool) and given != RESIDUALS:
-            raise OptionError(f"pretrends={shown(given)}: True, times before treatment such as [-3, -2], or 'residuals'")
+            raise OptionError(
+                f"pretrends={shown(given)}: True, times before treatment such as [-3, -2], or 'residuals'"
+            )
 
 
 @Record(
@@ -254,9 +255,7 @@ class Imputed:
             )
 
 
-def _imputable(
-    rows: Rows, codes: Codes, size: int, w: Array, anticipation: float
-) -> tuple[Rows, tuple[str, ...]]:
+def _imputable(rows: Rows, codes: Codes, size: int, w: Array, anticipation: float) -> tuple[Rows, tuple[str, ...]]:
     """Without treated rows of a unit or a period that has no untreated row."""
     alone = ~(np.bincount(codes, w, size) > 0)[codes]
     late = ~(np.bincount(rows.periods, w, len(rows.times)) > 0)[rows.periods]

@@ -170,4 +170,3 @@ def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
     notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells))
     design = _design(units, "" if frame.unit is not None else "HC1")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
-

@@ -125,7 +125,9 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     weights = np.bincount(codes[seen], frame.unit_weights[seen], minlength=n)
     count = np.bincount(codes[seen], minlength=n)
     weights = np.divide(weights, count, out=np.zeros(n), where=count > 0)
-    notes = told_of_timing(late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated)
+    notes = told_of_timing(
+        late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated
+    )
     weights = np.where(early, 0.0, weights)
     rows = None
     if frame.unit is not None:

@@ -60,9 +60,10 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
 
     Groups that are first treated at different times have an effect each in each period, ``ATT(g, t)``: their change
     since the last period before their treatment, less that of those who are not treated (yet), given the covariates
-    before (Callaway and Sant'Anna). With ``event_study=True`` they are one regression with effects of units and
-    periods, and one effect for each time since treatment (leads and lags). Weights and regressions come into it by ``est_method``, which two groups over two
+    before (Callaway and Sant'Anna). Weights and regressions come into it by ``est_method``, which two groups over two
     periods may ask for too. The influence is on units where there are some, with every nuisance model re-estimated.
+    With ``event_study=True`` they are one regression beside effects of units and periods, with one effect for each time
+    since treatment (leads and lags).
 
     Parameters
     ----------

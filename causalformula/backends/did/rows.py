@@ -209,7 +209,7 @@ def _controls(rows: Rows, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[
     first = np.unique(unit.codes, return_index=True)[1]
     place = np.zeros(len(unit.levels), dtype=np.intp)
     place[unit.codes[first]] = first
-    lasting = (X == X[place[unit.codes]]).all(axis=0)
+    lasting = (X[place[unit.codes]] == X).all(axis=0)
     if not lasting.any():
         return X, names, ()
     levels = rows.panel.periods.levels

@@ -77,7 +77,7 @@ class Decomposition(Shown):
         return pd.DataFrame(rows).sort_values("weight", ascending=False, ignore_index=True, kind="stable")
 
     def weights(self) -> pd.DataFrame:
-        """Weights of the effects of the groups in the periods, of which the coefficient is a mean if trends are parallel.
+        """Weights of the effects of groups in periods: the coefficient is a mean of these if trends are parallel.
 
         Returns
         -------

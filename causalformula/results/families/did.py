@@ -164,7 +164,7 @@ class DidResult(Result):
         return found
 
     def decompose(self) -> Decomposition:
-        """What the coefficient of the treatment beside units and periods, ``y ~ treatment | unit + period``, is made of.
+        """What the coefficient of ``y ~ treatment | unit + period``, two-way fixed effects, is made of.
 
         It is a weighted mean of the differences in differences of all pairs of groups (Goodman-Bacon), among them those
         that compare with groups under treatment already; and, if trends are parallel, one of the effects of groups in
