@@ -122,13 +122,17 @@ def rows_of(frame: ModelFrame) -> Rows:
             f"{counted(alone, 'row')} alone in a unit or a period: {'it says' if alone == 1 else 'they say'} nothing "
             f"beside its effect, and {'takes' if alone == 1 else 'take'} no part"
         )
-    found = Rows(frame, adoption, np.where(late, NEVER, start), used, tuple(notes))
-    if not (found.used & (found.event >= 0)).any():
-        raise DataError(
-            "no row of a unit that is observed before its treatment lies after it: there is no effect to estimate. "
-            "Check the subset, and the rows dropped for missing values"
-        )
-    return found
+    return _with_effect(Rows(frame, adoption, np.where(late, NEVER, start), used, tuple(notes)))
+
+
+def _with_effect(rows: Rows) -> Rows:
+    """The rows, or a ``DataError`` where none of them is under treatment."""
+    if (rows.used & (rows.event >= 0)).any():
+        return rows
+    raise DataError(
+        "no row of a unit that is observed before its treatment lies after it: there is no effect to estimate. "
+        "Check the subset, and the rows dropped for missing values"
+    )
 
 
 def two_groups(frame: ModelFrame) -> Codes:
@@ -157,8 +161,13 @@ def compared_with_last(rows: Rows) -> Rows:
 
 
 def last_before(rows: Rows, anticipation: float) -> Codes:
-    """The position of the last period before the treatment of each group, and its anticipation; -1 for none."""
-    return np.asarray(np.searchsorted(rows.times, rows.adoption.starts - anticipation) - 1)
+    """The position of the last period in which each group is seen before its treatment and anticipation; -1 for none."""
+    size = len(rows.times)
+    inside = rows.sampled & (rows.group >= 0)
+    key = rows.group[inside] * size + rows.periods[inside]
+    seen = np.bincount(key, minlength=len(rows.adoption.starts) * size).reshape(-1, size) > 0
+    early = seen & (rows.times + anticipation < rows.adoption.starts[:, None])
+    return np.where(early.any(axis=1), size - 1 - np.argmax(early[:, ::-1], axis=1), -1)
 
 
 def based(rows: Rows, anticipation: float) -> Rows:
@@ -168,9 +177,8 @@ def based(rows: Rows, anticipation: float) -> Rows:
         return rows
     names = [rows.adoption.names[k] for k in np.unique(rows.group[rows.used & none])]
     note = f"{rows.panel.treated} = {some(names)}: no period before the treatment and its anticipation, so no effects"
-    return replace(
-        rows, start=np.where(none, np.nan, rows.start), used=rows.used & ~none, notes=(*rows.notes, note)
-    )  # fmt: skip
+    start = np.where(none, np.nan, rows.start)
+    return _with_effect(replace(rows, start=start, used=rows.used & ~none, notes=(*rows.notes, note)))
 
 
 def common(rows: Rows, before: Codes) -> float | None:
