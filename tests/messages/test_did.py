@@ -262,7 +262,7 @@ def test_what_the_result_does_not_have(panel):
             ask()
     with pytest.raises(cf.OptionError, match="unknown plot 'outcome'; choose from effects, trends"):
         fit.plot("outcome")
-    with pytest.raises(AttributeError, match="method='did', .* and method='etwfe' have"):
+    with pytest.raises(AttributeError, match=r"method='did', .* and method='etwfe' have"):
         cf.fit("Severity ~ treat(Drug)", panel).cells()
 
 
@@ -454,7 +454,7 @@ def test_formulas_that_event_studies_do_not_take(staggered, method):
     assert "write did(first_treated, time, unit = id) in place of treat(A)" in why
     why = message(f"{G} + fe(id)", staggered, cf.CapabilityError, method=method)
     assert "periods are absorbed already; leave fe(...) out" in why
-    assert f"does not use propensity(...)" in message(
+    assert "does not use propensity(...)" in message(
         f"{G} + propensity(x)", staggered, cf.CapabilityError, method=method
     )
 

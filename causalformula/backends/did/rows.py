@@ -161,7 +161,7 @@ def compared_with_last(rows: Rows) -> Rows:
 
 
 def last_before(rows: Rows, anticipation: float) -> Codes:
-    """The position of the last period in which each group is seen before its treatment and anticipation; -1 for none."""
+    """Where each group is seen last before its treatment and anticipation: a position, -1 for nowhere."""
     size = len(rows.times)
     inside = rows.sampled & (rows.group >= 0)
     key = rows.group[inside] * size + rows.periods[inside]
