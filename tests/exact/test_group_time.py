@@ -75,6 +75,15 @@ def test_shares_weigh_the_groups_and_are_estimated(small):
     assert fit.aggregate().estimate == pytest.approx((3 * 2.5 + 3 * 3.5 + 2.5) / 7)
 
 
+def test_weights_that_change_within_units_are_told(small):
+    """Each change has the weight of its base: in period 3 that of period 2, where units 1 and 2 weigh 1 and 3."""
+    data = small.assign(w=np.where((small["id"] == 2) & (small["t"] == 2), 3.0, 1.0))
+    fit = cf.fit(F + " + weights(w)", data)
+    assert effects(fit)[3, 3] == pytest.approx((1 * 4 + 3 * 2) / 4 - 0.5)
+    assert "the weights change within units" in str(fit)
+    assert "the weights change" not in str(cf.fit(F + " + weights(w)", data.assign(w=2.0)))
+
+
 def test_standard_errors_by_hand(small):
     """The variance of a difference of two means of changes, with n in place of n - 1."""
     fit = cf.fit(F, small)

@@ -126,6 +126,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     count = np.bincount(codes[seen], minlength=n)
     weights = np.divide(weights, count, out=np.zeros(n), where=count > 0)
     notes = _told(late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated)
+    notes += _told_of_weights(frame, codes, weights)
     weights = np.where(early, 0.0, weights)
     rows = None
     if frame.unit is not None:
@@ -164,6 +165,19 @@ def _told(late: Bools, early: Bools, what: str, name: str) -> list[str]:
             f"{counted(k, what)} with {name} after the last period {'counts' if k == 1 else 'count'} as never treated"
         )
     return notes
+
+
+def _told_of_weights(frame: ModelFrame, codes: Codes, weights: Array) -> list[str]:
+    """Weights that change within units."""
+    if frame.weights is None or frame.unit is None:
+        return []
+    seen = frame.weights > 0
+    if np.allclose(frame.weights[seen], weights[codes][seen], rtol=1e-9, atol=0.0):
+        return []
+    return [
+        "the weights change within units: each change has the weight of its base period, and the groups' "
+        "shares are of the units' mean weights"
+    ]
 
 
 def _told_of_gaps(gaps: Bools, weights: Array) -> list[str]:
