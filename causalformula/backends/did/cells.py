@@ -202,6 +202,8 @@ def solve(sums: Sums, X: Array, Y: Array, odds: Odds | None) -> Solved:
     by_odds = np.zeros((0 if odds is None else odds.X.shape[1], Y.shape[1]))
     for term in terms:
         over = term.over or ((term.weights, 1),)
+        if term.tilted and not term.weights.any():
+            raise IdentificationError("the probability of treatment of every control is trim_level or more")
         size = float(np.prod([w.sum() ** power for w, power in over]))
         value = _value(term, Y, fitted)
         amount = term.weights[:, None] * value

@@ -116,7 +116,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     panel, times = frame.panel, adoption.times
     assert panel is not None
     seen = frame.unit_weights > 0
-    codes, n = (np.arange(frame.n), frame.n) if frame.unit is None else (frame.unit.codes, len(frame.unit.levels))
+    codes, n = _numbered(frame)
     start = np.full(n, np.nan)
     start[codes] = adoption.start
     # later than the last period: as good as never
@@ -149,6 +149,17 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
         )
     start = np.where(late, NEVER, np.where(weights > 0, start, np.nan))
     return Units(frame, adoption, n, codes, rows, start, weights, tuple(notes))
+
+
+def _numbered(frame: ModelFrame) -> tuple[Codes, int]:
+    """The unit of each row, numbered without gaps, as some rows of a frame need not have all units."""
+    if frame.unit is None:
+        return np.arange(frame.n), frame.n
+    codes, n = frame.unit.codes, len(frame.unit.levels)
+    if np.bincount(codes, minlength=n).all():
+        return codes, n
+    there, codes = np.unique(codes, return_inverse=True)
+    return codes.astype(np.intp), len(there)
 
 
 def _told(late: Bools, early: Bools, what: str, name: str) -> list[str]:
