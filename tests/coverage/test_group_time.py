@@ -144,3 +144,31 @@ def test_samples_of_different_units(reps):
         sizes.append(row["std.error"])
     assert near(np.mean(covered), 0.95, reps)
     assert abs(np.sqrt(np.mean(np.square(sizes))) / np.std(errors) - 1) <= 4 / np.sqrt(2 * reps)
+
+
+def curved(rng, units=400):
+    """Trends and adoption that follow the square of a covariate, which no linear term of it has."""
+    x = rng.normal(size=units)
+    late = rng.random(units) < 1 / (1 + np.exp(1.0 - 0.8 * x**2))
+    t = np.arange(1, 4)
+    y = np.where(late[:, None] & (t == 3), 1.0, 0.0) + 0.5 * t * (x**2)[:, None] + rng.normal(size=(units, 3))
+    columns = {"id": np.arange(units), "g": np.where(late, 3, 0), "x": x}
+    data = pd.DataFrame({name: np.repeat(values, 3) for name, values in columns.items()})
+    return data.assign(t=np.tile(t, units), y=y.ravel())
+
+
+@pytest.mark.parametrize("reps", [12, pytest.param(300, marks=pytest.mark.slow)])
+def test_learners_find_the_shape_that_terms_miss(reps):
+    errors, covered = {"glm": [], "spline": []}, []
+    for child in np.random.SeedSequence(21).spawn(reps):
+        data = curved(np.random.default_rng(child))
+        for name, found in errors.items():
+            options = {"outcome_model": name, "treatment_model": name, "folds": 3}
+            row = cf.fit(FORMULA, data, **options).tidy().query("time == 3").iloc[0]
+            found.append((row["estimate"] - 1.0) / row["std.error"])
+        covered.append(abs(errors["spline"][-1]) < 1.96)
+    linear, spline = (np.mean(found) for found in errors.values())
+    print(f"bias / s.e. with glm {linear:.2f}, with spline {spline:.2f}, coverage {np.mean(covered):.3f}")
+    assert linear > 2
+    assert abs(spline) < 0.25 + 3 / np.sqrt(reps)
+    assert np.mean(covered) > 0.95 - 0.02 - 3.2 * np.sqrt(0.05 * 0.95 / reps)

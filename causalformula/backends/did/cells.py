@@ -26,6 +26,8 @@ STEPS = 50
 SOLVED = 1e-12
 # Linear predictors beyond this are those of a likelihood without a maximum.
 FURTHEST = 35.0
+# A learned probability above this is one, and has no odds.
+FULL = 1 - 1e-12
 
 
 class Line(NamedTuple):
@@ -149,6 +151,15 @@ def fit_odds(X: Array, treated: Array, w: Array, trim: float, *, balancing: bool
     odds = np.exp(eta)
     cut = (treated == 0) & (odds >= trim / (1 - trim)) if trim < 1 else np.zeros(len(X), dtype=bool)
     return Odds(X, np.where(cut, 0.0, odds), residual, bread, int((cut & (w > 0)).sum()))
+
+
+def known_odds(p: Array, treated: Array, w: Array, trim: float) -> Odds:
+    """Odds of probabilities that count as known, those of other folds."""
+    cut = (treated == 0) & (p >= min(trim, FULL))
+    kept = np.minimum(p, FULL)
+    odds = np.where(cut, 0.0, kept / (1 - kept))
+    nothing = np.zeros((len(p), 0))
+    return Odds(nothing, odds, np.zeros(len(p)), np.zeros((0, 0)), int((cut & (w > 0)).sum()))
 
 
 def _scores(eta: Array, treated: Array, w: Array, balancing: bool) -> tuple[Array, Array]:

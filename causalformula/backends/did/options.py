@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from causalformula.backends.did.estimators import Estimator
-from causalformula.backends.options import Options, flag, is_number, one_of, shown
+from causalformula.backends.learning.folds import GivenFolds, read_folds
+from causalformula.backends.learning.table import read_learner
+from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.errors import OptionError
 from causalformula.numerics.families import family as read_family
 from causalformula.words import BasePeriod, ComparisonGroup, DidEstimator
@@ -19,6 +22,7 @@ ESTIMATORS = {
 }
 CONTROLS = ("nevertreated", "notyettreated")
 BASES = ("varying", "universal")
+LEARNED = ("outcome_model", "treatment_model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,13 @@ class DiD(Options):
         Without ``unit=``, whether the doubly robust estimators have regressions of the treated too.
     trim_level : float
         Controls whose probability of treatment is at least this are not compared.
+    outcome_model, treatment_model : str or estimator, optional
+        Learners, as of ``method="aipw"``, of the comparison group's change and of the treatment in each cell, for
+        doubly robust effects of units that are observed throughout. Both are cross-fitted where one is given.
+    folds : int, str or array
+        Of the cross-fitting, on whole units; or the folds themselves.
+    seed : int
+        Of the folds, and of learners that draw.
     """
 
     est_method: DidEstimator | None = None
@@ -63,6 +74,10 @@ class DiD(Options):
     normalized: bool = True
     locally_efficient: bool = True
     trim_level: float = 0.995
+    outcome_model: Any = None
+    treatment_model: Any = None
+    folds: Any = 5
+    seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,10 +99,27 @@ class DiD(Options):
             raise OptionError(f"anticipation={shown(self.anticipation)}: a time before treatment, from 0")
         if not is_number(self.trim_level) or not 0 < self.trim_level <= 1:
             raise OptionError(f"trim_level={shown(self.trim_level)}: a probability above 0, 1 to leave nobody out")
+        for name in LEARNED:
+            if getattr(self, name) is not None:
+                read_learner(getattr(self, name), name)
+        if self.learns and self.est_method not in (None, "dr"):
+            raise OptionError(f"est_method={self.est_method!r}: with learners the effects are doubly robust, 'dr'")
+        object.__setattr__(self, "folds", read_folds(self.folds))
+        whole("seed", self.seed, "the seed of the folds", 2**32 - 1, 0)
         if not self.normalized and self.est_method != "ipw":
             raise OptionError("normalized=False is about weights: it needs est_method='ipw'")
         if not self.locally_efficient and self.est_method in ("ipw", "reg"):
             raise OptionError("locally_efficient=False is about est_method='dr' and 'dr_improved'")
+
+    @property
+    def learns(self) -> bool:
+        """Whether learners take part."""
+        return any(getattr(self, name) is not None for name in LEARNED)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that hold given folds."""
+        return self.folds.columns if isinstance(self.folds, GivenFolds) else ()
 
 
 # Options that are about several groups and periods, and those that the regression of two periods does not read.
