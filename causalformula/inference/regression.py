@@ -153,6 +153,15 @@ class FittedRegression:
         """Where an outcome far from zero is counted from, so that predictions keep the digits of what varies."""
         return origin_of(self.y) if self.linear else 0.0
 
+    @cached_property
+    def explained(self) -> float:
+        """Sum of squares of a linear model's fitted values, about their mean where there is an intercept."""
+        fitted = self.mu
+        if self.intercept:
+            centre = np.average(fitted, weights=self.weights) if self.weighted else fitted.mean()
+            fitted = fitted - centre
+        return float(np.dot(self.weights * fitted, fitted) if self.weighted else np.dot(fitted, fitted))
+
     @property
     def counted(self) -> Array:
         """The linear predictor (n,), counted from ``origin``."""

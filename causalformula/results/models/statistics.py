@@ -53,13 +53,8 @@ class SumsOfSquares:
 
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
     """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
-    fitted = model.mu
-    if model.intercept:
-        centre = np.average(fitted, weights=model.weights) if model.weighted else fitted.mean()
-        fitted = fitted - centre
-    total = np.dot(model.weights * fitted, fitted) if model.weighted else np.dot(fitted, fitted)
     df = model.rank - int(model.intercept)
-    return SumsOfSquares(float(total), model.deviance, df, int(model.hat.df_residual), model.intercept)
+    return SumsOfSquares(model.explained, model.deviance, df, int(model.hat.df_residual), model.intercept)
 
 
 def parameters(model: FittedRegression) -> int:

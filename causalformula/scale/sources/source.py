@@ -42,8 +42,14 @@ class Chunk(Table):
     """
 
     def __init__(self, data: Any, ids: NDArray[np.int64] | None = None):
-        super().__init__(data)
         self.ids = ids
+        super().__init__(data)
+
+    def index(self) -> Any:
+        """Numbers of the rows in the whole data, where they are known."""
+        import pandas as pd
+
+        return super().index() if self.ids is None else pd.Index(self.ids)
 
 
 Task = Callable[[Chunk], P | None]
@@ -113,8 +119,8 @@ def chunk_of(table: Any, ids: NDArray[np.int64] | None = None) -> Chunk:
             ends = pc.min_max(values).as_py()
             if ends["min"] is not None and max(abs(ends["min"]), abs(ends["max"])) > EXACT:
                 raise DataError(
-                    f"column {column.name!r} has whole numbers past 2^53 beside missing ones, which no double holds with "
-                    "all digits; cast it to text if it holds labels, or fill the missing ones"
+                    f"column {column.name!r} has whole numbers past 2^53 beside missing ones, that doubles do not hold "
+                    "exactly; cast it to text if it holds labels, or fill the missing ones"
                 )
             table = table.set_column(place, column.name, values.cast(pa.float64(), safe=False))
         elif pa.types.is_null(column.type):
