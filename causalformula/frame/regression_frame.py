@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.expressions.contrasts import check_contrasts
-from causalformula.formula.expressions.evaluate import Env, evaluate
+from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.from_formulaic import formula_text
@@ -92,6 +92,7 @@ def bind_regression(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     drop_unused: bool = True,
+    memory: Memory | None = None,
 ) -> RegressionFrame:
     """Bind a plain R formula to data, as R's ``model.frame`` and ``model.matrix`` do.
 
@@ -110,6 +111,8 @@ def bind_regression(
         As in ``bind``.
     drop_unused : bool
         Whether factor levels that no kept row has are dropped: ``lm`` does, ``model.matrix`` does not.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def bind_regression(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    evaluated = _evaluated(text, table, env)
+    evaluated = _evaluated(text, table, env, memory)
     beside = {role: given for role, given in (("weights", weights), ("offset", offset)) if given is not None}
     special = {role: _special(role, given, table, env, evaluated) for role, given in beside.items()}
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
@@ -161,13 +164,13 @@ def bind_regression(
     )
 
 
-def _evaluated(text: str, table: Table, env: Env | None) -> Evaluated:
+def _evaluated(text: str, table: Table, env: Env | None, memory: Memory | None = None) -> Evaluated:
     """Every variable of the formula over all rows."""
     left, right = parse_model(text, tuple(env or ()))
     taken = set() if left is None else set(variables(left))
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
-    return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text)
+    return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text, memory)
 
 
 def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:

@@ -1,0 +1,245 @@
+"""What must be known of all rows before a chunk can be read: states of remembering calls, levels, counts.
+
+A remembering call is fitted by the function that fits it in memory. What only looks at which values there are (levels,
+breaks, extremes) gets each of them once; what averages or ranks gets the column, of all columns the only ones that are
+ever in memory at once: eight bytes a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from causalformula.errors import CapabilityError
+from causalformula.formula.expressions.evaluate import Memory, evaluate
+from causalformula.formula.expressions.functions import STATELESS
+from causalformula.formula.expressions.stateful import STATEFUL
+from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, length
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import variables
+from causalformula.formula.language.syntax import Call, Node
+from causalformula.frame.columns import Table
+from causalformula.frame.notices import made_missing, made_notes
+from causalformula.scale.reading import Reading
+from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.sums import added
+
+# Calls whose state depends on which values there are, and not on how often.
+OF_VALUES = frozenset(
+    ["factor", "as.factor", "droplevels", "unclass", "ordered", "relevel", "C", "cut", "nlevels", "max", "min", "range"]
+)
+# Distinct values of a number that the sample of rows keeps.
+FEW = 8
+
+
+def remembering(nodes: Iterable[Node]) -> list[Call]:
+    """Calls that remember, those inside others first.
+
+    Raises
+    ------
+    CapabilityError
+        For a call that depends on the order of all rows.
+    """
+    found: dict[str, Call] = {}
+
+    def walk(node: Node) -> None:
+        if not isinstance(node, Call):
+            return
+        for argument in node.args:
+            walk(argument.value)
+        if node.function in STATEFUL:
+            found.setdefault(deparse(node), node)
+        elif node.function in STATELESS and STATELESS[node.function].of_the_fit:
+            raise CapabilityError(
+                f"{deparse(node)} depends on all rows and their order, which chunks of rows do not have; make it a "
+                "column of the data"
+            )
+
+    for node in nodes:
+        walk(node)
+    return list(found.values())
+
+
+def remembered(source: Source, nodes: Iterable[Node], text: str) -> Memory:
+    """The states of all remembering calls, fitted to all rows."""
+    memory = Memory()
+    for call in remembering(nodes):
+        names = tuple(dict.fromkeys(v for v in variables(call) if v in source.names))
+        table = collected(source, names, distinct=call.function in OF_VALUES) if names else None
+        columns = {} if table is None else table.columns(names)
+        evaluate(call, columns, 1 if table is None else table.n, source=text, memory=memory)
+    return Memory(calls=memory.calls)
+
+
+@dataclass(frozen=True)
+class _Pick:
+    names: tuple[str, ...]
+    distinct: bool
+
+    def __call__(self, chunk: Chunk) -> _Frames:
+        frame = chunk.frame.select(*self.names)
+        return _Frames((frame.unique() if self.distinct else frame,), self.distinct)
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    frames: tuple[Any, ...]
+    distinct: bool
+
+    def __add__(self, other: _Frames) -> _Frames:
+        together = (*self.frames, *other.frames)
+        return _Frames((nw.concat(list(together)).unique(),) if self.distinct else together, self.distinct)
+
+
+def collected(source: Source, names: tuple[str, ...], *, distinct: bool) -> Table:
+    """Columns of all rows in memory, or each combination of their values once."""
+    found = source.run(_Pick(names, distinct), names, added)
+    if found is None:
+        return Table(source.collect())
+    return Table(nw.to_native(nw.concat(list(found.frames)) if len(found.frames) > 1 else found.frames[0]))
+
+
+# -- counts, and a few rows that have every level ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass says of the rows, with a few of them that have every level and the ends of every number.
+
+    Parameters
+    ----------
+    total, kept, nobs : int
+        Rows asked for, those without a missing value, and of these those of positive weight.
+    missing_by : dict
+    made : dict
+        By call, numbers of the rows in which it gave no value where its arguments had one.
+    compared : dict
+        What there is to say of comparisons.
+    marks : dict
+        By variable: its values, and for each the place in ``rows`` of a row that has it.
+    rows : pandas DataFrame
+    shares, whole : bool
+        Whether an outcome lies between 0 and 1, and whether weights, and weights times it, are whole numbers.
+    """
+
+    total: int
+    kept: int
+    nobs: int
+    missing_by: dict[str, int]
+    made: dict[str, tuple[Any, ...]]
+    compared: dict[str, str]
+    marks: dict[str, dict[Any, int]]
+    rows: Any = field(repr=False)
+    shares: bool = False
+    whole: bool = True
+
+    def __add__(self, other: Survey) -> Survey:
+        import pandas as pd
+
+        shift = len(self.rows)
+        marks = {}
+        for label, mine in self.marks.items():
+            theirs = {value: place + shift for value, place in other.marks[label].items()}
+            marks[label] = _few({**theirs, **mine})
+        used = sorted({place for each in marks.values() for place in each.values()})
+        new = {place: k for k, place in enumerate(used)}
+        rows = pd.concat([self.rows, other.rows], ignore_index=True).iloc[used].reset_index(drop=True)
+        counts = {
+            name: self.missing_by.get(name, 0) + other.missing_by.get(name, 0)
+            for name in {**self.missing_by, **other.missing_by}
+        }
+        made = {name: self.made.get(name, ()) + other.made.get(name, ()) for name in {**self.made, **other.made}}
+        return Survey(
+            self.total + other.total,
+            self.kept + other.kept,
+            self.nobs + other.nobs,
+            counts,
+            made,
+            {**other.compared, **self.compared},
+            {label: {value: new[place] for value, place in each.items()} for label, each in marks.items()},
+            rows,
+            self.shares or other.shares,
+            self.whole and other.whole,
+        )
+
+
+def _few(places: dict[Any, int]) -> dict[Any, int]:
+    """Of many numbers the ends, and some between; all levels of text."""
+    if len(places) <= FEW or not all(isinstance(value, float) for value in places):
+        return places
+    values = sorted(places)
+    return {value: places[value] for value in (*values[: FEW - 1], values[-1])}
+
+
+@dataclass(frozen=True, eq=False)
+class Surveyor:
+    """The pass: reads a chunk and says what a ``Survey`` holds."""
+
+    reading: Reading
+
+    def __call__(self, chunk: Chunk) -> Survey:
+        """Of a chunk."""
+        read = self.reading.of(chunk, fresh=True)
+        index = chunk.index()
+        made = {
+            text: tuple(index[places].tolist()) for text, places in made_missing(read.made, read.all_values, read.asked)
+        }
+        marks: dict[str, dict[Any, int]] = {}
+        places: list[int] = []
+        for label, value in read.values.items():
+            if label.startswith(("cluster:", "unit:")):
+                continue
+            marks[label] = {}
+            for key, at in _marked(value).items():
+                marks[label][key] = len(places)
+                places.append(at)
+        if not marks:
+            marks["rows"] = {0.0: 0} if len(read.rows) else {}
+            places = [0] if len(read.rows) else []
+        rows = chunk.frame.select(*self.reading.columns).to_pandas().iloc[read.rows[places]].reset_index(drop=True)
+        w = self.reading.weights(read.values)
+        nobs = len(read.rows) if w is None else int((w > 0).sum())
+        shares, whole = self.reading.proportions(read.values, w)
+        return Survey(
+            int(read.asked.sum()),
+            len(read.rows),
+            nobs,
+            read.missing_by,
+            made,
+            read.compared,
+            marks,
+            rows,
+            shares,
+            whole,
+        )
+
+
+def _marked(value: Value) -> dict[Any, int]:
+    """Values of a variable, each with the first row that has it: all levels, or the ends of numbers and some more."""
+    if isinstance(value, (Factor, Strings, Logical)):
+        factor = as_factor(value)
+        used, first = np.unique(factor.codes, return_index=True)
+        return {factor.levels[int(k)]: int(at) for k, at in zip(used, first, strict=True) if k >= 0}
+    if not isinstance(value, np.ndarray) or not len(value):
+        return {0.0: 0} if length(value) else {}
+    found = {float(value[at]): int(at) for at in np.unique(value[: 2 * FEW], return_index=True)[1]}
+    for at in (int(value.argmin()), int(value.argmax())):
+        found.setdefault(float(value[at]), at)
+    if len(found) < 3:
+        distinct, first = np.unique(value, return_index=True)
+        found |= {float(v): int(at) for v, at in zip(distinct[: FEW - 1], first, strict=False)}
+    return _few(found)
+
+
+def merged_notes(made: Mapping[str, Sequence[Any]]) -> list[str]:
+    """What is said of calls that gave no value."""
+    import pandas as pd
+
+    out: list[str] = []
+    for text, labels in made.items():
+        out += made_notes([(text, np.arange(len(labels)))], pd.Index(sorted(labels)))
+    return out
