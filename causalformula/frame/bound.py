@@ -51,9 +51,14 @@ class BoundRows:
         return len(self.rows)
 
     @property
+    def size(self) -> int:
+        """Rows kept, wherever they are."""
+        return self.n
+
+    @property
     def dropped(self) -> int:
         """Rows dropped for missing values."""
-        return self.total - self.n
+        return self.total - self.size
 
     def groups(self, name: str) -> Grouping:
         """Groups of the rows kept by a grouping of the formula, or else by a column of the data.

@@ -189,6 +189,12 @@ class ModelFrame(BoundRows):
             return self._the_outcome().binary()
         return self.y
 
+    def counts_trials(self, family: Family) -> bool:
+        """Whether weights are numbers of trials: whole, beside shares that make whole numbers of successes of them."""
+        y, w = self.outcome_for(family), self.unit_weights
+        shares = bool(((y > 0) & (y < 1)).any())
+        return shares and whole_numbers(w) and whole_numbers(w * y)
+
     def _the_outcome(self) -> Outcome:
         if self.outcome is None:
             raise DataError("this formula has no outcome; write one on the left of `~`")
@@ -351,6 +357,11 @@ class ModelFrame(BoundRows):
         """Whether the effect may vary by a column: one in ``modify(...)``, or where ``part`` crosses all its terms."""
         roles = part.record.roles if part is not None and part.interact else ("modify",)
         return any(name in variables(self.bodies[role]) for role in roles if role in self.bodies)
+
+
+def whole_numbers(values: Array) -> bool:
+    """Whether all values are whole numbers, but for the rounding of a quotient."""
+    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def parenthesised(node: Node) -> Node:

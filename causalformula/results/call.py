@@ -31,7 +31,7 @@ from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame
 from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
-from causalformula.inference.evidence import Influence, Own
+from causalformula.inference.evidence import Accumulated, Influence, Own
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
@@ -97,12 +97,10 @@ class Call:
         """
         if not self.frame.spec.has("weights"):
             return False
-        family, w = self.options.outcome_family, self.frame.unit_weights
+        family = self.options.outcome_family
         if family.name not in BINOMIAL or self.frame.outcome is None:
             return True
-        y = self.frame.outcome_for(family)
-        shares = bool(((y > 0) & (y < 1)).any())
-        return not (shares and _whole(w) and _whole(w * y))
+        return not self.frame.counts_trials(family)
 
     def default_vcov(self) -> Request:
         """The default covariance: of the design that was made, or the method's.
@@ -119,6 +117,8 @@ class Call:
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
+        if isinstance(answer.estimate.evidence, Accumulated):
+            return self._accumulated(answer.estimate, request)
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
@@ -149,6 +149,13 @@ class Call:
         noted = replace(found, label=refits.resampled_words(found.label, request, self.made), notes=notes)
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
+
+    def _accumulated(self, estimate: Estimate, request: Request) -> Covariance:
+        """Covariance of an estimate whose rows are elsewhere."""
+        self.frame.codes(grouping_names(request))
+        found = covariance(estimate, request)
+        idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
+        return replace(found, notes=(*found.notes, *idle))
 
     def _on_pairs(self, request: Request) -> bool:
         """Whether clusters are those of the pair data: overlapping sets, and units that are in several."""
@@ -240,7 +247,9 @@ class Call:
         if isinstance(request, (Cluster, DriscollKraay)):
             return dict(groups)
         name = getattr(request, "cluster", None)
-        return {"": np.arange(self.frame.n)} if name is None else {name: groups[name]}
+        if name is None:
+            return {"": np.arange(self.frame.n)}
+        return {name: groups[name]}
 
     def _told_of_single_cluster(self, request: Request, groups: Mapping[str, Codes]) -> tuple[str, ...]:
         """A note, and a warning, that resampled clusters cannot tell the error of an arm in one of them."""
@@ -262,9 +271,10 @@ class Call:
 
     def _single_clusters(self, groups: Mapping[str, Codes], rows: Codes | None = None) -> list[tuple[str, str]]:
         """Arms that lie in one cluster of a grouping: residuals sum to zero there, and say nothing of the error."""
-        treatment, used = self.frame.treatment, self.frame.unit_weights > 0
-        if treatment is None or not treatment.levels:
+        treatment = self.frame.treatment
+        if treatment is None or not treatment.levels or not groups:
             return []
+        used = self.frame.unit_weights > 0
         if self.made is not None:
             used = used & (self.made.weights > 0)
         arms = treatment.codes if rows is None else treatment.codes[rows]
@@ -326,7 +336,8 @@ class Call:
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
-        return {name: self.groups(name).codes for name in names}
+        own = {name: found.codes for name in names if (found := self.own_groups(name)) is not None}
+        return {**self.frame.codes(name for name in names if name not in own), **own}
 
     def groups(self, name: str) -> Grouping:
         """A grouping of the rows kept: of the formula, of the data, or one that the design made."""
@@ -342,11 +353,6 @@ def _nested(inner: Codes, outer: Codes, used: Bools) -> bool:
     """Whether every group lies in one of the others."""
     pairs = np.unique(np.column_stack([inner, outer])[used], axis=0)
     return len(pairs) == len(np.unique(pairs[:, 0]))
-
-
-def _whole(values: Array) -> bool:
-    """Whether all values are whole numbers, but for the rounding of a quotient."""
-    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def _remedy(answer: Answer, rows: Codes) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
-from causalformula.errors import DataError, FormulaError, OptionError, asks, choose, warn
-from causalformula.formula.expressions.values import Matrix
+from causalformula.errors import FormulaError, OptionError, asks, choose, warn
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
+from causalformula.frame.response import left_side, response
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from formulaic import Formula
 
 Env = Mapping[str, Callable[..., Any]]
-BINOMIAL = ("binomial", "quasibinomial")
 # Ends a piece of text that goes on in the next one.
 CONTINUES = "\0"
 
@@ -101,7 +99,7 @@ def lm(
     _refuse(refused, lm)
     given = {"weights": weights, "offset": offset, "subset": subset}
     frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
-    y = _left_side(frame).numeric()
+    y = left_side(frame).numeric()
     fitted = fit_linear(frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept)
     return _model(fitted, frame, _call("lm", frame.text, given), vcov)
 
@@ -239,44 +237,6 @@ def _bind(
     if frame.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`", frame.text, (0, 1))
     return frame
-
-
-def _left_side(frame: RegressionFrame) -> Any:
-    assert frame.outcome is not None
-    return frame.outcome
-
-
-@dataclass(frozen=True, eq=False)
-class Response:
-    """The outcome as a family reads it, prior weights, and means to start from where they are not the family's."""
-
-    y: Array
-    weights: Array | None
-    mustart: Array | None = None
-
-
-def response(frame: RegressionFrame, family: Family) -> Response:
-    """The left side as a response; of two columns the first are successes, the second failures."""
-    outcome = _left_side(frame)
-    if family.name not in BINOMIAL:
-        return Response(outcome.numeric(), frame.weights)
-    if isinstance(outcome.value, Matrix):
-        return _from_counts(outcome.value.values, outcome.name, frame.weights)
-    y, w = outcome.binary(), frame.weights
-    # A row of weight zero says nothing, and as in R it counts as a failure.
-    return Response(y if w is None else np.where(w == 0, 0.0, y), w)
-
-
-def _from_counts(counts: Array, name: str, weights: Array | None) -> Response:
-    """Proportions of successes, weighted by the number of trials times the prior weights."""
-    if counts.shape[1] != 2:
-        raise DataError(f"{name} has {counts.shape[1]} columns; a binomial outcome has successes and failures")
-    if (counts < 0).any():
-        raise DataError(f"{name} has counts below zero")
-    trials = counts.sum(axis=1)
-    y = np.divide(counts[:, 0], trials, out=np.zeros(len(trials)), where=trials > 0)
-    # R starts from the counts alone, whatever the prior weights.
-    return Response(y, trials if weights is None else trials * weights, (counts[:, 0] + 0.5) / (trials + 1))
 
 
 def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: Any) -> Model:

@@ -150,6 +150,7 @@ def linear(runs: Runs, model: Model) -> Fitted:
             "observed": G[np.ix_(found.kept, found.kept)],
             "lengths": np.sqrt(left["lengths"]),
             "explained": explained,
+            "size": left["squares"] / look["rows"],
         },
         numbers={
             "deviance": left["rss"],
@@ -411,6 +412,7 @@ def generalised(
             "observed": end["observed"][np.ix_(found.kept, found.kept)],
             "lengths": np.sqrt(end["lengths"]),
             "explained": np.nan,
+            "size": np.nan,
         },
         numbers={
             "deviance": steps.deviance,
@@ -533,6 +535,12 @@ def _record(
         weighted=model.weighted,
         intercept=model.intercept,
         solved=solved_record(columns, coef, whole["lengths"]),
-        whole=whole,
+        whole={
+            **whole,
+            "rows": look["rows"],
+            "weight": look["weight"],
+            "logs": look["logs"],
+            "unequal": model.weighted and bool(look["heaviest"] > -look["lightest"]),
+        },
         **numbers,
     )

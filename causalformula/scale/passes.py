@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from causalformula.errors import DataError
-from causalformula.numerics.arrays import Array
+from causalformula.inference.evidence import Influence, Part
 from causalformula.scale.plan import AnyChunk, Plan
 from causalformula.scale.sources.source import Chunk, Source
 from causalformula.scale.sums import added
@@ -64,43 +62,16 @@ class Passes:
             raise DataError(f"{self.words}: the rows are gone since the fit; fit again")
         return found
 
+    def gather(self, part: Part, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...]) -> Any:
+        """See ``inference.evidence.Rows``."""
+        return self.with_columns(by).total(_OnInfluences(part, task, by))
+
 
 @dataclass(frozen=True, eq=False)
-class Grouped:
-    """Sums by group, which merge by the groups' values.
+class _OnInfluences:
+    part: Part
+    task: Callable[[Influence, list[Any]], Any]
+    by: tuple[str, ...]
 
-    Parameters
-    ----------
-    keys : ndarray (G,) or (G, k)
-        Values of the grouping: numbers, or text.
-    sums : ndarray (G, q)
-    """
-
-    keys: Any
-    sums: Array
-
-    @classmethod
-    def of(cls, keys: Any, values: Array) -> Grouped:
-        """Of rows with these values (n, q)."""
-        import pandas as pd
-
-        codes, levels = pd.factorize(keys)
-        sums = np.empty((len(levels), values.shape[1]))
-        for j in range(values.shape[1]):
-            sums[:, j] = np.bincount(codes, values[:, j], minlength=len(levels))
-        return cls(levels, sums)
-
-    def __add__(self, other: Grouped) -> Grouped:
-        keys = np.concatenate([np.asarray(self.keys), np.asarray(other.keys)])
-        return Grouped.of(keys, np.vstack([self.sums, other.sums]))
-
-
-def joint_keys(columns: list[Any]) -> Any:
-    """The values of several groupings taken together, one object a row."""
-    if len(columns) == 1:
-        return columns[0]
-    out = np.empty(len(columns[0]), dtype=object)
-    out[:] = list(zip(*(column.tolist() for column in columns), strict=True))
-    return out
-
-
+    def __call__(self, frame: AnyChunk) -> Any:
+        return self.task(self.part.at(frame), [frame.keys(name) for name in self.by])

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, FormulaError, OptionError
-from causalformula.formula.expressions.times import Times
-from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor
+from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, OptionError
+from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
@@ -30,7 +28,6 @@ from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bind import bind, entering_nodes, role_bodies, special_nodes
 from causalformula.frame.columns import Table
 from causalformula.frame.design_matrix import DesignMatrix
-from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
@@ -38,8 +35,6 @@ from causalformula.frame.parts import Part
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.rows import check_na_action, no_rows_left
 from causalformula.frame.treatment import Kind, Treatment
-from causalformula.inference.away import away
-from causalformula.numerics.arrays import Array, Codes
 from causalformula.scale.preparation import Survey, Surveyor, merged_notes, remembered
 from causalformula.scale.reading import Read, Reading
 from causalformula.scale.sources.source import Chunk, Source

@@ -17,6 +17,7 @@ from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Name, Node
 from causalformula.formula.matrix.recipe import one_column
+from causalformula.frame.model_frame import whole_numbers
 from causalformula.frame.rows import as_numbers, complete_rows, refuse_infinite, subset_rows
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.scale.sources.source import Chunk
@@ -145,7 +146,7 @@ class Reading:
         y = None if self.outcome is None else values[self.outcome]
         if w is None or not isinstance(y, np.ndarray):
             return False, True
-        whole = all(np.allclose(x, np.rint(x), rtol=1e-9, atol=1e-9) for x in (w, w * y))
+        whole = whole_numbers(w) and whole_numbers(w * y)
         return bool(((y > 0) & (y < 1)).any()), whole
 
     def key(self, name: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression, Solved
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array
@@ -35,7 +36,8 @@ class Shared(FittedRegression):
     Parameters
     ----------
     whole : mapping
-        ``origin``, ``observed``, ``lengths``, ``explained``: what the fit of all rows has under these names.
+        ``origin``, ``observed``, ``lengths``, ``explained``, ``rows``, ``logs``, ``unequal``, and ``size``, the mean
+        square of the fitted values: what the fit of all rows has under these names.
     """
 
     whole: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +61,55 @@ class Shared(FittedRegression):
     def explained(self) -> float:  # type: ignore[override]
         """See ``FittedRegression``."""
         return float(self.whole["explained"])
+
+
+    @property
+    def rows(self) -> int:
+        """See ``FittedRegression``."""
+        return int(self.whole["rows"])
+
+    @property
+    def logs(self) -> float:
+        """See ``FittedRegression``."""
+        return float(self.whole["logs"])
+
+    @property
+    def unequal(self) -> bool:
+        """See ``FittedRegression``."""
+        return bool(self.whole["unequal"])
+
+    @property
+    def in_memory(self) -> bool:
+        """See ``FittedRegression``."""
+        return False
+
+    def perfect(self, share: float = 1e-30) -> bool:
+        """See ``FittedRegression``."""
+        spread = self.whole["size"] * self.whole["weight"] / self.hat.nobs
+        return self.linear and self.hat.df_residual > 0 and self.hat.dispersion < spread * share
+
+
+@dataclass(frozen=True, eq=False)
+class Whole(Shared):
+    """The record of a fit to rows that are elsewhere.
+
+    Parameters
+    ----------
+    estimated : Estimate, optional
+        The estimable coefficients, with their evidence.
+    """
+
+    estimated: Estimate | None = None
+
+    @classmethod
+    def of(cls, record: Shared, estimated: Estimate) -> Whole:
+        """Of a record without evidence."""
+        return cls(**{f.name: getattr(record, f.name) for f in fields(record)}, estimated=estimated)
+
+    def estimate(self) -> Estimate:
+        """See ``FittedRegression``."""
+        assert self.estimated is not None
+        return self.estimated
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,9 +104,9 @@ class Look:
             "far": float(((rows.y - self.first) ** 2).sum()),
             "logs": float(np.log(rows.w[used]).sum()),
             "offsets": 0 if rows.offset is None else int(np.count_nonzero(rows.offset)),
-            "fractions": int((used & (rows.w != 1)).sum()),
         }
-        most = {"X": np.abs(rows.X).max(axis=0), "y": float(np.abs(rows.y).max())}
+        ends = {"heaviest": float(rows.w.max()), "lightest": -float(rows.w.min())}
+        most = {"X": np.abs(rows.X).max(axis=0), "y": float(np.abs(rows.y).max()), **ends}
         return Sums(added, most)
 
 
@@ -180,6 +180,7 @@ class Residuals:
                 "fitted": Spread.of(mu[:, None], rows.w),
                 "lengths": rows.w @ Z**2,
                 "products": float(rows.w @ mu**2),
+                "squares": float(mu @ mu),
                 "null": float(rows.w @ (Y + self.origin) ** 2),
             }
         )

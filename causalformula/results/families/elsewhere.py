@@ -1,0 +1,92 @@
+"""Results and models of fits to rows that are elsewhere: the verbs that passes answer; others say what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from causalformula.backends.fit import DesignWeights
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.away import Away
+from causalformula.results.call import Call
+from causalformula.results.model import Model
+from causalformula.results.result import Result
+from causalformula.scale.whole import WholeFrame
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DesignElsewhere:
+    """The design behind an estimate whose rows are elsewhere.
+
+    Parameters
+    ----------
+    design_weights : DesignWeights
+    call : Call
+    """
+
+    design_weights: DesignWeights
+    call: Call
+    designed: None = None
+    imbalance: tuple[str, ...] = field(default=())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        refuse(self.call.frame)
+
+
+def refuse(frame: Any) -> NoReturn:
+    """What needs every row in memory."""
+    Away(frame.passes.words).refuse()
+
+
+def elsewhere_line(frame: ModelFrame) -> list[str]:
+    """Where the rows are, for the print."""
+    return [f"Rows: in {frame.passes.words}"] if isinstance(frame, WholeFrame) else []
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ResultElsewhere(Result):
+    """Estimates of a causal question to rows that are not in memory.
+
+    What asks for rows (``influence``, ``augment``, pictures of the outcome, permutations, refutation) says what to do
+    instead; everything else is as in ``Result``.
+    """
+
+    @property
+    def nobs(self) -> int:
+        """See ``Result``."""
+        return self.call.frame.nobs
+
+    def _lines(self, level: float) -> list[str]:
+        return [*super()._lines(level), *elsewhere_line(self.call.frame)]
+
+    def influence(self) -> NoReturn:
+        """Refused: it has a row a row."""
+        refuse(self.call.frame)
+
+    def augment(self) -> NoReturn:
+        """Refused: it has a row a row."""
+        refuse(self.call.frame)
+
+    def permutation_test(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused: it refits to all rows."""
+        refuse(self.call.frame)
+
+    def refute(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused: it refits to all rows."""
+        refuse(self.call.frame)
+
+    def _unanswered(self) -> set[str]:
+        return super()._unanswered() | {"influence", "augment", "permutation_test", "refute"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelElsewhere(Model):
+    """A regression fitted to rows that are not in memory."""
+
+    def influence(self) -> NoReturn:
+        """Refused: it has a row a row."""
+        refuse(self.frame)
+
+
