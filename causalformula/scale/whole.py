@@ -238,7 +238,7 @@ class _NumbersOf:
         return Numbers((value.days() if isinstance(value, Times) else floats(value, self.name),))
 
 
-def whole_regression(passes: Passes) -> RegressionFrame:
+def whole_regression(passes: Passes) -> WholeRegression:
     """A plain regression's frame with the counts of all rows; its arrays of rows are away."""
     like, survey, rows = passes.plan.prototype, passes.plan.survey, away(passes.words)
     assert isinstance(like, RegressionFrame)
