@@ -19,6 +19,7 @@ from causalformula.inference.away import away
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
+from causalformula.scale.estimators.difference_in_means import difference_in_means
 from causalformula.scale.estimators.regression import regression
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
@@ -29,7 +30,10 @@ from causalformula.scale.whole import WholeFrame
 # Rows that are collected, and fitted in memory.
 LIMIT = 1_000_000
 # The methods that run by passes.
-METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {"regression": regression}
+METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
+    "regression": regression,
+    "difference_in_means": difference_in_means,
+}
 
 
 @dataclass(frozen=True, eq=False)
