@@ -308,5 +308,3 @@ class WholeRegression(RegressionFrame):
     def data_used(self) -> Any:
         """Away."""
         Away(self.passes.words).refuse()
-
-
