@@ -336,8 +336,9 @@ def _surveyed(
             if name not in source.names and name not in ("T", "F", "pi"):
                 head.column(name, text, None if spec is None else spec.span_of(name))
     memory = remembered(source, asked, text)
+    treated = None if spec is None or spec.treatment is None else deparse(spec.treatment)
     reading = Reading(nodes, text, subset, na_action, memory, source.names, left, trials=spec is not None)
-    survey = source.run(Surveyor(reading), reading.columns, added, ids=True)
+    survey = source.run(Surveyor(reading, treated), reading.columns, added, ids=source.numbered)
     if survey is None:
         raise DataError("the data have no rows")
     survey = survey.ordered([shown(key) for key in reading.nodes])
