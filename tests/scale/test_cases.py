@@ -182,6 +182,11 @@ def test_no_verb_answers_from_the_rows_of_a_prototype() -> None:
     for verb in ("balance", "overlap", "ess", "matched_data", "weights"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(fit.design, verb)
+    for both in (lambda: cf.stack([fit, fit]), lambda: fit - fit, lambda: model - model):
+        with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+            both()
+    with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+        cf.glm("b ~ x", pieces(DATA, 100), family="binomial").confint(method="profile")
     for verb in ("fitted", "resid"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(model, verb)
