@@ -253,16 +253,22 @@ def _marked(value: Value) -> dict[Any, int]:
     """Values of a variable, each with the first row that has it: all levels, or the ends of numbers and some more."""
     if isinstance(value, (Factor, Strings, Logical)):
         factor = as_factor(value)
-        used, first = np.unique(factor.codes, return_index=True)
-        return {factor.levels[int(k)]: int(at) for k, at in zip(used, first, strict=True) if k >= 0}
+        first = np.full(len(factor.levels), -1)
+        present = np.flatnonzero(factor.codes >= 0)[::-1]
+        first[factor.codes[present]] = present  # of equal places the last is kept, the first row
+        return {level: int(at) for level, at in zip(factor.levels, first, strict=True) if at >= 0}
     if not isinstance(value, np.ndarray) or not len(value):
         return {0.0: 0} if length(value) else {}
     found = {float(value[at]): int(at) for at in np.unique(value[: 2 * FEW], return_index=True)[1]}
     for at in (int(value.argmin()), int(value.argmax())):
         found.setdefault(float(value[at]), at)
-    if len(found) < 3:
-        distinct, first = np.unique(value, return_index=True)
-        found |= {float(v): int(at) for v, at in zip(distinct[: FEW - 1], first, strict=False)}
+    other = np.ones(len(value), dtype=bool)
+    for known in found if len(found) < FEW else ():
+        other &= value != known
+    while len(found) < FEW and other.any():
+        at = int(other.argmax())
+        found[float(value[at])] = at
+        other &= value != value[at]
     return _few(found)
 
 
