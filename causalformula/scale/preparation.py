@@ -1,107 +1,21 @@
-"""What must be known of all rows before a chunk can be read: states of remembering calls, levels, counts.
-
-A remembering call is fitted by the function that fits it in memory. What only looks at which values there are (levels,
-breaks, extremes) gets each of them once; what averages or ranks gets the column, of all columns the only ones that are
-ever in memory at once: eight bytes a row.
-"""
+"""What must be known of all rows before a chunk can be read: counts, levels, and a few rows that have them all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 
-from causalformula.errors import CapabilityError
-from causalformula.formula.expressions.evaluate import Memory, evaluate
-from causalformula.formula.expressions.functions import STATELESS
-from causalformula.formula.expressions.stateful import STATEFUL
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, length
-from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import variables
-from causalformula.formula.language.syntax import Call, Node
-from causalformula.frame.columns import Table
 from causalformula.frame.notices import made_missing, made_notes
 from causalformula.numerics.arrays import Array
 from causalformula.scale.reading import Reading
-from causalformula.scale.sources.source import Chunk, Source
-from causalformula.scale.sums import added
+from causalformula.scale.sources.source import Chunk
 
-# Calls whose state depends on which values there are, and not on how often.
-OF_VALUES = frozenset(
-    ["factor", "as.factor", "droplevels", "unclass", "ordered", "relevel", "C", "cut", "nlevels", "max", "min", "range"]
-)
 # Distinct values of a number that the sample of rows keeps.
 FEW = 8
-
-
-def remembering(nodes: Iterable[Node]) -> list[Call]:
-    """Calls that remember, those inside others first.
-
-    Raises
-    ------
-    CapabilityError
-        For a call that depends on the order of all rows.
-    """
-    found: dict[str, Call] = {}
-
-    def walk(node: Node) -> None:
-        if not isinstance(node, Call):
-            return
-        for argument in node.args:
-            walk(argument.value)
-        if node.function in STATEFUL:
-            found.setdefault(deparse(node), node)
-        elif node.function in STATELESS and STATELESS[node.function].of_the_fit:
-            raise CapabilityError(
-                f"{deparse(node)} depends on all rows and their order, which chunks of rows do not have; make it a "
-                "column of the data"
-            )
-
-    for node in nodes:
-        walk(node)
-    return list(found.values())
-
-
-def remembered(source: Source, nodes: Iterable[Node], text: str) -> Memory:
-    """The states of all remembering calls, fitted to all rows."""
-    memory = Memory()
-    for call in remembering(nodes):
-        names = tuple(dict.fromkeys(v for v in variables(call) if v in source.names))
-        table = collected(source, names, distinct=call.function in OF_VALUES) if names else None
-        columns = {} if table is None else table.columns(names)
-        evaluate(call, columns, 1 if table is None else table.n, source=text, memory=memory)
-    return Memory(calls=memory.calls)
-
-
-@dataclass(frozen=True)
-class _Pick:
-    names: tuple[str, ...]
-    distinct: bool
-
-    def __call__(self, chunk: Chunk) -> _Frames:
-        frame = chunk.frame.select(*self.names)
-        return _Frames((frame.unique() if self.distinct else frame,), self.distinct)
-
-
-@dataclass(frozen=True, eq=False)
-class _Frames:
-    frames: tuple[Any, ...]
-    distinct: bool
-
-    def __add__(self, other: _Frames) -> _Frames:
-        together = (*self.frames, *other.frames)
-        return _Frames((nw.concat(list(together)).unique(),) if self.distinct else together, self.distinct)
-
-
-def collected(source: Source, names: tuple[str, ...], *, distinct: bool) -> Table:
-    """Columns of all rows in memory, or each combination of their values once."""
-    found = source.run(_Pick(names, distinct), names, added)
-    if found is None:
-        return Table(source.collect())
-    return Table(nw.to_native(nw.concat(list(found.frames)) if len(found.frames) > 1 else found.frames[0]))
 
 
 # -- counts, and a few rows that have every level ----------------------------------------------------------------------
