@@ -163,7 +163,7 @@ class Call:
         frame.codes(grouping_names(request))
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
-        found = covariance(answer.estimate, request)
+        found = covariance(answer.estimate, request, rests=HALF)
         single = self._single_elsewhere(frame, request)
         for note in single:
             warn(note)

@@ -209,3 +209,25 @@ def test_predictions_of_other_rows_need_none_of_the_fit() -> None:
     model, known = cf.lm("y ~ poly(w, 2) + g", pieces(DATA, 100)), cf.lm("y ~ poly(w, 2) + g", DATA)
     new = DATA.dropna().iloc[:5]
     np.testing.assert_allclose(model.predict(new), known.predict(new), rtol=1e-10)
+
+
+def test_what_one_cluster_knows_alone_is_told() -> None:
+    data = DATA.assign(h=DATA["k"], own=(DATA["k"] == 3).astype(int))
+    data.loc[data["k"] == 3, "A"] = 1
+    heavy = data.assign(m=np.where(data["k"] == 3, 500.0, 0.0) * data["dose"])
+    cases = [
+        ("y ~ own + x", data, "(Intercept)"),  # a dummy variable of one cluster
+        ("y ~ m + x", heavy, "m"),  # a column of one cluster
+    ]
+    for formula, frame, _ in cases:
+        found, known = cf.lm(formula, pieces(frame, 90), vcov="~h"), cf.lm(formula, frame, vcov="~h")
+        agree_but_advice(found, known)
+    formula = "y ~ treat(A) + adjust(own)"
+    agree_but_advice(cf.fit(formula, pieces(data, 90), vcov="~h"), cf.fit(formula, data, vcov="~h"))
+
+
+def agree_but_advice(found: Any, known: Any) -> None:
+    a, b = found.read(), known.read()
+    np.testing.assert_allclose(a.std_error, b.std_error, rtol=1e-8)
+    said, meant = ([note.partition("Safer")[0] for note in each.covariance.notes] for each in (found, known))
+    assert said == meant
