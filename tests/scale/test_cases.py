@@ -12,6 +12,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.results.result import Result
+from causalformula.scale.sources.source import chunk_of
 from tests.scale.test_law import DATA, agree
 
 duckdb = pytest.importorskip("duckdb")
@@ -89,6 +90,22 @@ def test_clusters_numbered_past_two_to_the_53rd() -> None:
     assert found.std_error == pytest.approx(cf.fit(FORMULA, DATA, vcov="CR1 ~ c").std_error, rel=1e-10)
 
 
+def test_such_clusters_beside_a_missing_one(tmp_path: Path) -> None:
+    path = f"{tmp_path}/ids.parquet"
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE t AS SELECT k, (k % 2)::INT AS A, random() AS y, "
+        "CASE WHEN k < 200 THEN 9007199254740992 + k % 40 WHEN k = 200 THEN NULL ELSE k % 9 END AS id "
+        "FROM range(300) r(k)"
+    )
+    connection.execute(f"COPY t TO '{path}'")
+    low, high = (duckdb.sql(f"SELECT * FROM '{path}' WHERE k {side}").to_arrow_table() for side in ("< 200", ">= 200"))
+    found = cf.fit("y ~ treat(A)", cf.scan([chunk_of(low).frame, chunk_of(high).frame], limit=0), vcov="CR1 ~ id")
+    assert "clusters id: 49" in str(found)
+    with pytest.raises(cf.DataError, match=r"'id' has whole numbers past 2\^53 beside missing ones"):
+        cf.fit("y ~ treat(A)", cf.scan(path, limit=0), vcov="CR1 ~ id")
+
+
 def test_separation_is_told() -> None:
     data = DATA.assign(s=(DATA["dose"] > 0).astype(int))
     formula = "s ~ treat(A) + adjust(dose)"
@@ -158,10 +175,10 @@ def test_other_methods_and_arguments_are_refused() -> None:
         cf.fit("y ~ treat(A) + adjust(f(x))", data, env={"f": np.exp})
     with pytest.raises(cf.CapabilityError, match="depends on all rows and their order"):
         cf.fit("y ~ treat(A) + adjust(rank(x))", data)
-    with pytest.raises(cf.FormulaError, match="unknown column 'z'"):
-        cf.fit("y ~ treat(A) + adjust(z)", data)
-    with pytest.raises(cf.OptionError, match="no column 'z'"):
-        cf.fit(FORMULA, data, vcov="~z")
+    with pytest.raises(cf.FormulaError, match="unknown column 'nowhere'"):
+        cf.fit("y ~ treat(A) + adjust(nowhere)", data)
+    with pytest.raises(cf.OptionError, match="no column 'nowhere'"):
+        cf.fit(FORMULA, data, vcov="~nowhere")
     with pytest.raises(cf.DataError, match="missing values in x"):
         cf.fit(FORMULA, data, na_action="fail")
     with pytest.raises(cf.DataError, match="subset leaves no row"):

@@ -98,7 +98,14 @@ class Grouped:
         return cls(levels, sums)
 
     def __add__(self, other: Grouped) -> Grouped:
-        return Grouped.of(np.concatenate([self.keys, other.keys]), np.vstack([self.sums, other.sums]))
+        return Grouped.of(_together(self.keys, other.keys), np.vstack([self.sums, other.sums]))
+
+
+def _together(a: Any, b: Any) -> Any:
+    """Keys of two chunks; whole numbers stay whole where a missing one made doubles of them in one chunk only."""
+    if {a.dtype.kind, b.dtype.kind} == {"i", "f"}:
+        a, b = (x.astype(np.int64) if x.dtype.kind == "f" and (x == np.rint(x)).all() else x for x in (a, b))
+    return np.concatenate([a, b])
 
 
 def _coded(keys: Any) -> tuple[Any, Any]:
