@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,10 +21,11 @@ from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array
 from causalformula.scale.blocks.regression import Reader
+from causalformula.scale.order import quantiles
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import ChunkFrame
 from causalformula.scale.regression import Fitted
-from causalformula.scale.sums import Sums
+from causalformula.scale.sums import Spread, Sums
 from causalformula.scale.whole import WholeFrame, WholeGroups
 
 SPREADS = ("sd", "iqr", "minmax")
@@ -184,9 +185,22 @@ class WholeMeans(PotentialMeans):
         treatment, doses = self.frame.the_treatment, None
         if treatment.kind is Kind.CONTINUOUS and self.options.contrast in SPREADS:
             if "doses" not in self._known:
-                self._known["doses"] = self.passes.total(_doses).values
+                self._known["doses"] = self._spread(str(self.options.contrast))
             doses = self._known["doses"]
         return contrasts(treatment, self.options.contrast, doses=doses)
+
+    def _spread(self, contrast: str) -> Array:
+        """A few doses that have the spread of all."""
+
+        def total(function: Callable[[Array], Any]) -> Any:
+            return self.passes.total(_Doses(function))
+
+        found: Spread = total(_spread_of)
+        count = int(found.weight[0])
+        if contrast == "sd":
+            half = np.sqrt(found.square[0] / (count - 1) / 2)
+            return np.array([found.mean[0] - half, found.mean[0] + half])
+        return quantiles(total, count, np.linspace(0, 1, 5))
 
     def _group(self, groups: WholeGroups | None, k: int) -> WholeMeans:
         """The same for one group of the rows."""
@@ -247,16 +261,18 @@ class WholeMeans(PotentialMeans):
         return stage
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class _Doses:
-    values: Array
+    """A function of the doses of rows of positive sampling weight."""
 
-    def __add__(self, other: _Doses) -> _Doses:
-        return _Doses(np.concatenate([self.values, other.values]))
+    function: Callable[[Array], Any]
+
+    def __call__(self, frame: Any) -> Any:
+        return self.function(frame.the_treatment.values[frame.sampled])
 
 
-def _doses(frame: Any) -> _Doses:
-    return _Doses(frame.the_treatment.values[frame.sampled])
+def _spread_of(x: Array) -> Spread:
+    return Spread.of(x[:, None], np.ones(len(x)))
 
 
 def no_means(wanted: Sequence[Setting], target: Array) -> Estimate:

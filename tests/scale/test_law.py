@@ -194,6 +194,8 @@ def test_other_questions_to_the_same_fit(pieces: list[Any]) -> None:
         lambda fit: fit.means(),
         lambda fit: fit.by("g"),
         lambda fit: fit.by("w"),
+        lambda fit: fit.by("day"),
+        lambda fit: fit.by("k"),
         lambda fit: fit.by("g").means(),
         lambda fit: fit.hypothesis("b1 = 1"),
         lambda fit: fit.by("g").hypothesis("b1 = b2"),
