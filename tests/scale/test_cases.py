@@ -252,3 +252,13 @@ def agree_but_advice(found: Any, known: Any) -> None:
     np.testing.assert_allclose(a.std_error, b.std_error, rtol=1e-8)
     said, meant = ([note.partition("Safer")[0] for note in each.covariance.notes] for each in (found, known))
     assert said == meant
+
+
+def test_rows_are_written_back(path: str, tmp_path: Path) -> None:
+    fit, known = cf.fit(FORMULA, cf.scan(path, limit=0)), cf.fit(FORMULA, DATA)
+    written = f"{tmp_path}/rows.parquet"
+    fit.augment(written)
+    columns = [".fitted", ".resid", ".hat"]
+    np.testing.assert_allclose(pd.read_parquet(written)[columns], known.augment()[columns], rtol=1e-9)
+    cf.lm("y ~ w", pieces(DATA, 0, 90)).augment(written)
+    np.testing.assert_allclose(pd.read_parquet(written)[columns], cf.lm("y ~ w", DATA).augment()[columns], rtol=1e-9)
