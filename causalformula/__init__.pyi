@@ -42,6 +42,7 @@ from .inference.requests import (
     Jackknife,
     Wild,
 )
+from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
@@ -129,6 +130,7 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "SmallSample",
     "Stack",
     "Subclass",
     "SubclassResult",
@@ -158,6 +160,7 @@ __all__ = [
     "resettest",
     "scan",
     "scores",
+    "ssc",
     "stack",
     "table",
     "waldtest",

@@ -13,7 +13,8 @@ from causalformula.formula.language import syntax
 from causalformula.formula.language.reader import from_json, parse
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.notices import told
-from causalformula.inference.requests import Request
+from causalformula.inference.requests import Request, with_rules
+from causalformula.inference.small_sample import SmallSample
 from causalformula.results.call import Call
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import design_of, result_of
@@ -52,9 +53,11 @@ def read_question(
     return spec
 
 
-def answered(call: Call, request: Request | None) -> Any:
+def answered(call: Call, request: Request | None, ssc: SmallSample | None = None) -> Any:
     """The result of what was asked, under a covariance or the method's own; what must be said is a warning too."""
     call = replace(call, options=registry.settled(call.frame, call.options))
+    if ssc is not None:
+        request = with_rules(call.default_vcov() if request is None else request, ssc)
     call.refuse_idle(request)
     found = registry.run(call.frame, call.options)
     told(found.notes)
