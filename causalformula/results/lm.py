@@ -292,9 +292,9 @@ def _found(
     return None, (), frame
 
 
-def _elsewhere(frame: WholeRegression, call: str, vcov: Any, family: Family | None, **control: Any) -> Model:
+def _elsewhere(frame: WholeRegression, call: str, vcov: Any, family: Family | None, **passed: Any) -> Model:
     """The model of rows that are elsewhere."""
-    fitted = plain(frame, family, **control)
+    fitted = plain(frame, family, **passed)
     for note in fitted.notes:
         warn(note)
     return ModelElsewhere(fitted, model_covariance(fitted, frame, vcov), frame, frame.replay, call, fitted.notes)
