@@ -358,13 +358,15 @@ def settled(frame: ModelFrame, options: Options) -> Options:
     return options if own is None or options.estimand is not None else replace(options, estimand=own(frame, options))
 
 
-def run(frame: ModelFrame, options: Options) -> Fit:
-    """Fit the method whose options these are."""
+def run(frame: ModelFrame, options: Options, designed: Designed | None = None) -> Fit:
+    """Fit the method whose options these are; from a design where that is made already."""
     record = record_of(options)
     refuse_treatment(frame, record)
     refuse_measure(frame, options)
     refuse_counts(frame, record)
-    return told_of_perfect(record.run(frame, options), frame)
+    if designed is None or record.estimate is None:
+        return told_of_perfect(record.run(frame, options), frame)
+    return told_of_perfect(record.estimate(frame, designed, options), frame)
 
 
 def run_design(frame: ModelFrame, options: Options) -> Designed:
