@@ -67,6 +67,8 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.screening.screen import Screen
+from .results.screening.verb import screen
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -128,6 +130,7 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "Screen",
     "Stack",
     "Subclass",
     "SubclassResult",
@@ -156,6 +159,7 @@ __all__ = [
     "plots",
     "resettest",
     "scores",
+    "screen",
     "stack",
     "table",
     "waldtest",

@@ -94,6 +94,12 @@ class Table:
         found._read.update({name: value for name, value in self._read.items() if name in names})
         return found
 
+    def hashes(self, name: str) -> NDArray[np.uint64]:
+        """A number for each value of a column (n,), by which other values would be known."""
+        import pandas as pd
+
+        return np.asarray(pd.util.hash_pandas_object(self._series(name).to_pandas(), index=False), dtype=np.uint64)
+
     @property
     def numbered(self) -> bool:
         """Whether row labels are mere positions: 0, 1, 2, ..."""
