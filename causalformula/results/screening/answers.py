@@ -26,6 +26,7 @@ from causalformula.results.answered import answered, routed
 from causalformula.results.call import Call
 from causalformula.results.designs.imbalance import worst_imbalance
 from causalformula.results.effects.facts import notes_of
+from causalformula.results.joint.member import unstacked
 from causalformula.results.joint.multiplicity import Influences
 from causalformula.results.result import Result
 from causalformula.results.screening.questions import Question
@@ -216,6 +217,8 @@ def _fitted(asked: Asked, question: Question, piece: Piece) -> tuple[Result, Mad
 def _influences(fit: Result) -> Influences | str:
     import pandas as pd
 
+    if why := unstacked(fit):
+        return f"method {fit.call.record.name!r}: {why}"
     try:
         # by positions in the data, which all questions share
         return Influences.of(fit, index=pd.Index(fit.call.frame.rows))

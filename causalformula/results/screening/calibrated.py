@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # With fewer controls the null itself is hardly known, and calibrated p-values count it as known.
 FEW = 10
 # Units of the effects that are further apart than this have no systematic error in common.
-APART = 2.0
+APART = 3.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from causalformula.diagnostics.balance_plan import THRESHOLD
 from causalformula.errors import counted, some
 from causalformula.inference.calibration import EmpiricalNull
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Codes
 from causalformula.results.effects.summary import MEASURES
 from causalformula.results.screening.core import ScreenCore
 from causalformula.results.screening.questions import OUTCOMES, PAIRS, TREATMENTS
@@ -32,25 +31,30 @@ ALPHA = 0.05
 
 def screen_summary(found: ScreenCore) -> Summary:
     """The summary of a screen."""
-    tidy, there = found.tidy(), (found.answers["error"] == "").to_numpy()
-    order = sorted_by_p(found)
+    tidy, order = found.tidy(), sorted_by_p(found)
     parts: list[str | Cells] = [_header(found, tidy), ""]
     if len(order):
         parts += [_cells(found, tidy, order[:MOST_ROWS])]
     if len(order) > MOST_ROWS:
-        parts.append(f"The {MOST_ROWS} smallest p-values of {len(order)}; to_frame() has all")
+        parts.append(f"The {MOST_ROWS} smallest {p_words(found)}s of {len(order)}; to_frame() has all")
     parts += ["", *_below(tidy, found)]
     parts += [_null(name, null, len(found.nulls)) for name, null in list(found.nulls.items())[:NAMED]]
     parts += _failures(found)
-    parts += [f"Note: {note}" for note in notes(found, there)]
+    parts += [f"Note: {note}" for note in notes(found)]
     return Summary(tuple(parts))
 
 
-def sorted_by_p(found: ScreenCore) -> Array:
-    """Rows with an estimate, those of the smallest p-values first."""
+def sorted_by_p(found: ScreenCore, controls: bool = False) -> Codes:
+    """Rows with an estimate, those of the smallest p-values first; negative controls among them or not."""
     p = found._read_p()
-    there = np.flatnonzero((found.answers["error"] == "").to_numpy())
+    there = (found.answers["error"] == "").to_numpy()
+    there = np.flatnonzero(there if controls else there & ~found.answers["control"].to_numpy(dtype=bool))
     return np.asarray(there[np.argsort(np.where(np.isnan(p[there]), np.inf, p[there]), kind="stable")])
+
+
+def p_words(found: ScreenCore) -> str:
+    """What rows are sorted by."""
+    return "calibrated p-value" if found.nulls else "p-value"
 
 
 def _each(found: ScreenCore, name: str) -> list[str]:
@@ -66,7 +70,9 @@ def _header(found: ScreenCore, tidy: pd.DataFrame) -> str:
         OUTCOMES: f"{treatments[0]} on {counted(len(outcomes), 'outcome')}",
         PAIRS: f"{counted(len(treatments), 'treatment')} on {counted(len(outcomes), 'outcome')}",
     }[found.kind]
-    lines = [f"Screen of {what}: {counted(asked, 'question')}"]
+    controls = len(found.answers[found.answers["control"]].drop_duplicates(["treatment", "outcome"]))
+    among = f", {controls} of them on negative controls" if controls else ""
+    lines = [f"Screen of {what}: {counted(asked, 'question')}{among}"]
     facts = [f"Method: {', '.join(_each(found, 'method'))}", f"Estimand: {', '.join(_each(found, 'estimand'))}"]
     contrasts = _each(found, "contrast")
     if len(contrasts) == 1:
@@ -81,7 +87,7 @@ def _header(found: ScreenCore, tidy: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _cells(found: ScreenCore, tidy: pd.DataFrame, order: Array) -> Cells:
+def _cells(found: ScreenCore, tidy: pd.DataFrame, order: Codes) -> Cells:
     """The rows with the smallest p-values."""
     shown, labels = tidy.iloc[order], found._labels()
     names = {"estimate": "Estimate", **dict(zip(("conf.low", "conf.high"), limit_names(found.level), strict=True))}
@@ -95,8 +101,7 @@ def _cells(found: ScreenCore, tidy: pd.DataFrame, order: Array) -> Cells:
     columns["Balance"] = ["" if np.isnan(value) else f"{value:.3f}" for value in shown["balance"]]
     if (shown["overlap"] != "").any():
         columns["Overlap"] = list(shown["overlap"])
-    control = found.answers["control"].to_numpy(dtype=bool)
-    rows = tuple(labels[k] + " (control)" * bool(control[k]) for k in order)
+    rows = tuple(labels[k] for k in order)
     return Cells(rows, tuple(columns), tuple(zip(*columns.values(), strict=True)), legend=False, width=PAGE)
 
 
@@ -139,11 +144,10 @@ def _failures(found: ScreenCore) -> list[str]:
     return ["\n".join(lines)]
 
 
-def notes(found: ScreenCore, there: Sequence[bool] | Array | None = None) -> list[str]:
+def notes(found: ScreenCore) -> list[str]:
     """What must be known of all questions; what a question's own fit has to say stands in its row."""
-    rows = found.answers[(found.answers["error"] == "").to_numpy()]
-    names = np.array(found._labels(), dtype=object)[(found.answers["error"] == "").to_numpy()]
-    told = list(found.told)
+    there = (found.answers["error"] == "").to_numpy()
+    rows, names, told = found.answers[there], np.array(found._labels(), dtype=object)[there], list(found.told)
     weak = names[(rows["overlap"] == "weak").to_numpy()]
     if len(weak):
         told.append(f"weak overlap in {counted(len(weak), 'row')}: {some(weak, NAMED)}")
@@ -151,7 +155,7 @@ def notes(found: ScreenCore, there: Sequence[bool] | Array | None = None) -> lis
     if len(rows) and not weighted and rows["balance"].notna().any():
         told.append(
             f"Balance is that of the data, which method {', '.join(_each(found, 'method'))} does not weight: its "
-            "outcome model adjusts, if it is right"
+            "models adjust, if they are right"
         )
     elif len(out):
         told.append(f"not balanced (beyond {THRESHOLD:g}) in {counted(len(out), 'row')}: {some(out, NAMED)}")
@@ -159,4 +163,9 @@ def notes(found: ScreenCore, there: Sequence[bool] | Array | None = None) -> lis
     if noted:
         have = "has" if noted == 1 else "have"
         told.append(f"{counted(noted, 'row')} of the table {have} notes, in its column notes")
+    if found.nulls and found.adjust == "romano_wolf":
+        told.append(
+            "calibrated p-values are not adjusted: the joint resampling knows of no systematic error; adjust='bh' or "
+            "'holm' adjusts them too"
+        )
     return [*told, *(found._calibration.notes if found._calibration is not None else ())]

@@ -9,10 +9,11 @@ import numpy as np
 from causalformula.backends.options import whole
 from causalformula.errors import DataError
 from causalformula.inference.scales import read_measure
+from causalformula.numerics.arrays import Codes
 from causalformula.plots.draw import intervals
 from causalformula.plots.volcano import volcano
 from causalformula.results.screening.core import ScreenCore
-from causalformula.results.screening.page import ALPHA, sorted_by_p
+from causalformula.results.screening.page import ALPHA, p_words, sorted_by_p
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def draw_volcano(found: ScreenCore, ax: Axes | None, top: int) -> Axes:
     """See ``Screen.volcano``."""
     top = whole("top", top, "how many points have their names", least=0)
-    order, measure, tidy = _drawn(found), _measure(found), found.tidy()
+    order, measure, tidy = _drawn(found, True), _measure(found), found.tidy()
     calibrated = bool(found.nulls)
     name = "p.calibrated.adjusted" if calibrated and "p.calibrated.adjusted" in tidy else "p.adjusted"
     p = found._read_p()[order]
@@ -41,25 +42,25 @@ def draw_volcano(found: ScreenCore, ax: Axes | None, top: int) -> Axes:
         words=f"adjusted p-value below {ALPHA:g}",
     )
     ax.set_xlabel(_axis(found, measure))
-    ax.set_ylabel(f"-log10 of the {'calibrated ' * calibrated}p-value")
+    ax.set_ylabel(f"-log10 of the {p_words(found)}")
     return ax
 
 
 def draw_forest(found: ScreenCore, ax: Axes | None, top: int) -> Axes:
     """See ``Screen.forest``."""
     top = whole("top", top, "how many rows are drawn")
-    order, measure, tidy = _drawn(found), _measure(found), found.tidy()
+    order, measure, tidy = _drawn(found, False), _measure(found), found.tidy()
     rows = tidy.iloc[order[:top]]
     labels = np.array(found._labels(), dtype=object)[order[:top]].tolist()
     estimate, low, high = (rows[name].to_numpy(dtype=float) for name in ("estimate", "conf.low", "conf.high"))
     ax = intervals(ax, labels, estimate, low, high, measure.null, measure.reading == "exp")
-    least = f"\nthe {top} smallest p-values of {len(order)}" if top < len(order) else ""
+    least = f"\nthe {top} smallest {p_words(found)}s of {len(order)}" if top < len(order) else ""
     ax.set_xlabel(f"{_axis(found, measure)}, {100 * found.level:g}% interval{least}")
     return ax
 
 
-def _drawn(found: ScreenCore) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    order = sorted_by_p(found).astype(np.intp)
+def _drawn(found: ScreenCore, controls: bool) -> Codes:
+    order = sorted_by_p(found, controls)
     if not len(order):
         raise DataError("no question has an estimate, so there is nothing to draw; see .errors")
     return order

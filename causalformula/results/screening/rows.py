@@ -40,6 +40,6 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         values = [row[name] for row in listed]
         found[name] = pd.Series(
             [tuple(value) for value in values] if kind == "texts" else values,
-            dtype={"number": float, "flag": bool}.get(kind, object),
+            dtype={"number": float, "flag": bool, "texts": object}.get(kind),
         )
     return pd.DataFrame(found)
