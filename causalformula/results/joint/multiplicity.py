@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,9 +152,9 @@ def adjust_pvalues(
 
 def adjustment(what: str, word: Any) -> Adjustment:
     """The name of an adjustment, in any spelling: ``BH`` and ``romano-wolf`` too."""
-    plain = word.lower().replace("-", "_").replace(" ", "_") if isinstance(word, str) else word
-    found: Adjustment = one_of(what, plain if plain in ALL_METHODS else word, ALL_METHODS)
-    return found
+    plain = word.lower().replace("-", "_").replace(" ", "_") if isinstance(word, str) else ""
+    found: Any = one_of(what, plain if plain in ALL_METHODS else word, ALL_METHODS)
+    return cast(Adjustment, found)
 
 
 def _named(fits: Any) -> tuple[list[Any], list[ResultCore | ModelCore]]:

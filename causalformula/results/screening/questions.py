@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from causalformula.backends.options import shown
 from causalformula.errors import FormulaError, OptionError, did_you_mean, some
 from causalformula.formula.language.deparse import deparse
@@ -16,7 +18,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.frame.columns import Table
 from causalformula.frame.leave_out import COVARIATE_ROLES, without_terms
 
-# How many controls are named when only one list tells what they are.
+# What is screened.
 TREATMENTS, OUTCOMES, PAIRS = "treatments", "outcomes", "pairs"
 
 
@@ -101,10 +103,13 @@ def read_lists(treatments: Any, outcomes: Any, controls: Any, table: Table) -> L
 
 def _columns(what: str, given: Any, table: Table) -> tuple[str, ...]:
     """Names of columns in a list, each once."""
-    if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__") or isinstance(given, dict):
+    import pandas as pd
+
+    listed = given.tolist() if isinstance(given, (np.ndarray, pd.Index, pd.Series)) else given
+    if not isinstance(listed, (list, tuple)):
         example = f'["{given}"]' if isinstance(given, str) else '["drug1", "drug2"]'
         raise OptionError(f"{what}= lists columns of the data, as in {what}={example}, not {shown(given)}")
-    names = tuple(given)
+    names = tuple(listed)
     for name in names:
         if not isinstance(name, str):
             raise OptionError(f"{what}= lists columns by name, and {shown(name)} is no text")
@@ -152,7 +157,7 @@ def questions(spec: Spec, lists: Lists, functions: tuple[str, ...]) -> list[Ques
     OptionError
         For a treatment that is the formula's outcome, or the other way round.
     """
-    head = _head(spec)
+    (head,) = spec.of("treat") or spec.of("did")
     treated = None if lists.treatments is None else _slot(head.body[0], "treatments", str(head), spec)
     answered = None
     if lists.outcomes is not None and spec.outcome is not None:
@@ -163,19 +168,6 @@ def questions(spec: Spec, lists: Lists, functions: tuple[str, ...]) -> list[Ques
         for a in lists.treatments or (None,)
         for y in lists.outcomes or (None,)
     ]
-
-
-def _head(spec: Spec) -> Role:
-    """The role that holds the treatment."""
-    found = spec.of("treat") or spec.of("did")
-    if not found:
-        raise FormulaError(
-            "the formula has no treatment: write treat(...), in which each treatment takes its turn, as in "
-            "y ~ treat(drug) + adjust(x)",
-            spec.source,
-            (0, 1),
-        )
-    return found[0]
 
 
 def _slot(node: Node, what: str, where: str, spec: Spec) -> str:

@@ -61,7 +61,7 @@ class Store:
         CapabilityError
             Without pyarrow.
         """
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        if not isinstance(path, (str, os.PathLike)) or not os.fsdecode(path).endswith(".parquet"):
             raise OptionError(f"path= is a Parquet file, as in path='results.parquet', not {shown(path)}")
         found = cls(Path(os.fsdecode(path)), settings, table, extra)
         _arrow()
