@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -115,9 +116,25 @@ def processes(n_jobs: int | None) -> int:
 
 
 def _on_one_thread(function: Callable[[Item], Found], piece: Item) -> Found:
-    """A piece of work on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
-    with one_thread("blas"):
+    """A piece of work on one BLAS thread, and in one process: sums are in the same order, whatever ``n_jobs`` is.
+
+    A forest in a piece would else share its trees among the threads, or the workers of a cluster, of a configuration.
+    """
+    with one_thread("blas"), _one_process():
         return function(piece)
+
+
+def _one_process() -> Any:
+    """A context in which joblib's configuration has one process; without joblib there is none.
+
+    Dask takes no number: all its workers have the work, so its place is taken by threads, of which there is one.
+    """
+    joblib = sys.modules.get("joblib")
+    if joblib is None:
+        return nullcontext()
+    with joblib.parallel_config(n_jobs=1):
+        heeded = joblib.effective_n_jobs(None) == 1
+    return joblib.parallel_config(n_jobs=1) if heeded else joblib.parallel_config("threading", n_jobs=1)
 
 
 def one_thread(kind: str) -> Any:
