@@ -75,7 +75,7 @@ def screen(
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
     env: Mapping[str, Callable[..., Any]] | None = None,
-    **options: Any,
+    **passed: Any,
 ) -> Screen:
     """Ask one question of many treatments, of many outcomes, or of all pairs: hundreds of fits, one row each.
 
@@ -120,8 +120,8 @@ def screen(
         Of ``adjust="romano_wolf"``.
     subset, na_action, contrasts, env
         As for ``fit``.
-    **options
-        The method's own options.
+    **passed
+        The method's own options, as ``fit`` takes them.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def screen(
     """
     spec = _read(formula, data, outcome, outcomes, env)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
-    given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    given = {**{k: v for k, v in question.items() if v is not None}, **passed}
     adjust = adjustment("adjust", adjust)
     check_level(level), check_jobs(n_jobs), check_reps(reps), check_seed(seed), flag("keep", keep)
     table = data if isinstance(data, Table) else Table(data)
