@@ -109,7 +109,7 @@ def answered(call: Call, request: Request | None, designed: Designed | None = No
     told(found.notes)
     made = design_of(found.design, call, found.designed)
     result = result_of(found, call, made, request)
-    for note in made.imbalance:
+    for note in result.design.imbalance:
         warn(note)
     warn_of_caveats(result)
     return result

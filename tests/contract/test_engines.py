@@ -128,7 +128,7 @@ def test_the_page_runs(request, k):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         names = namespace(text)
-        code = CODE.findall(text)[k].replace("spark.stop()", "").replace("reps=2000", "reps=100")
+        code = CODE.findall(text)[k + 1].replace("spark.stop()", "").replace("reps=2000", "reps=100")
         exec(compile(code, "<page>", "exec"), names)
     made = names["refuted"] if k == 0 else names["compared"]
     assert len(made.to_frame())

@@ -91,6 +91,7 @@ def test_columns_take_the_place_of_one_variable(data):
     found = cf.screen("~ treat(d0, ref = 1) + u", data, outcomes=["y", "cost"]).tidy()
     assert found["contrast"].tolist() == ["0 - 1"] * 2
     logs = cf.screen("log(y) ~ treat(d0) + u", data, outcomes=["cost"]).tidy()
+    assert logs["outcome"].tolist() == ["log(cost)"]
     assert logs["estimate"][0] == cf.fit("log(cost) ~ treat(d0) + u", data).estimate
     whole = cf.screen("y ~ treat(factor(a)) + u", data, treatments=["d0"]).tidy()
     assert whole["estimate"][0] == cf.fit("y ~ treat(factor(d0)) + u", data).estimate

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends import registry
-from causalformula.backends.fit import Designed
+from causalformula.backends.fit import Designed, effective_size
 from causalformula.backends.options import Options
 from causalformula.diagnostics.covariates import covariates
 from causalformula.errors import CapabilityError, CausalFormulaError
@@ -255,7 +255,8 @@ def _reached(fit: Result, made: Made) -> dict[str, Any]:
     design, frame = fit.design.design_weights, fit.call.frame
     if made.weights is not None and np.array_equal(made.weights, design.weights):
         return made.reached
-    found: dict[str, Any] = {"ess": float(fit.design.ess().iloc[-1].min())}
+    total = fit.design.total_weights()
+    found: dict[str, Any] = {"ess": min(effective_size(total[inside]) for inside in fit.design.arms().values())}
     found |= {"balance": np.nan, "balance.covariate": ""}
     if frame.spec.treatment is not None:
         worst, value = worst_imbalance(covariates(frame), frame, fit.call.options, design, str(fit.fit.estimand))

@@ -206,10 +206,10 @@ def _question(
 ) -> Question:
     """One question: columns in their places, and out of the covariates."""
     (slot, a), (left, y) = treated, answered
-    outcome, roles = spec.outcome, list(spec.roles)
+    treatment, outcome, roles = head.body[0], spec.outcome, list(spec.roles)
     if a is not None:
-        place = roles.index(head)
-        roles[place] = replace(head, body=(replaced(head.body[0], str(slot), a), *head.body[1:]))
+        treatment = replaced(treatment, str(slot), a)
+        roles[roles.index(head)] = replace(head, body=(treatment, *head.body[1:]))
     if y is not None:
         outcome = Name(y) if outcome is None else replaced(outcome, str(left), y)
     screened = [name for name in (a, y) if name is not None]
@@ -217,13 +217,18 @@ def _question(
     source = str(Spec(outcome, tuple(kept)))
     others = frozenset(lists.outcomes or ()) - {y} if spec.has_dot() else frozenset[str]()
     return Question(
-        treatment=a if a is not None else deparse(head.body[0]).strip("`"),
-        outcome=y if y is not None else "" if outcome is None else deparse(outcome).strip("`"),
+        treatment=_text(treatment),
+        outcome="" if outcome is None else _text(outcome),
         spec=parse(source, None, functions),
         control=bool({a, y} & lists.controls),
         left_out=left_out,
         hidden=others,
     )
+
+
+def _text(node: Node) -> str:
+    """A column's name, or an expression as it is written."""
+    return node.id if isinstance(node, Name) else deparse(node)
 
 
 def replaced(node: Node, old: str, new: str) -> Node:

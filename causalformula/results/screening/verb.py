@@ -113,7 +113,7 @@ def screen(
         are not asked again; one of another formula, of other options or other data is an error. Questions that failed
         are asked again. It needs pyarrow.
     keep : bool
-        Keep the fits, as ``.fits[treatment, outcome]``; they take room.
+        Keep the fits, as ``.fits[treatment, outcome]``; they take room. A file has none of them.
     n_jobs : int, optional
         Processes, through joblib; as ``joblib.parallel_config(n_jobs=)`` has it where not given, one without that.
     reps, seed : int, optional
