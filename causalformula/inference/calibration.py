@@ -38,6 +38,15 @@ class EmpiricalNull:
     def p_value(self, estimate: Array, se: Array) -> Array:
         """Calibrated two-sided p-values: of no effect, given the systematic error.
 
+        Parameters
+        ----------
+        estimate, se : ndarray (n,)
+            On the scale of the null.
+
+        Returns
+        -------
+        ndarray (n,)
+
         References
         ----------
         Schuemie, Ryan, DuMouchel, Suchard and Madigan (2014), as R's ``EmpiricalCalibration::calibrateP``.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 # P-values below this are drawn at it.
 LEAST = 1e-300
 # Labels keep this share of the picture's height apart.
-GAP = 0.045
+GAP = 0.042
+# The share of its width that a letter takes, and the longest name.
+LETTER, LONGEST = 0.0125, 28
 
 
 def volcano(
@@ -71,25 +74,39 @@ def volcano(
 
 
 def _name(ax: Axes, labels: Sequence[str], x: Array, y: Array, chosen: Sequence[int]) -> None:
-    """Names beside points, moved up where they would lie on each other."""
-    low, high = ax.get_xlim()
-    middle = float(np.sqrt(low * high)) if ax.get_xscale() == "log" else (low + high) / 2
+    """Names beside points, away from the middle, moved up where they would lie on each other."""
+    names = {k: shorten(labels[k], LONGEST, placeholder=" …") for k in chosen}
+    right = _room(ax, names, x)
     top = ax.get_ylim()[1]
-    for side in (-1, 1):
+    for side in (False, True):
         last = -np.inf
-        for k in sorted((k for k in chosen if (x[k] > middle) == (side > 0)), key=lambda k: y[k]):
-            place = max(float(y[k]), last + GAP * top)
-            last = place
+        for k in sorted((k for k in chosen if right[k] == side), key=lambda k: y[k]):
+            last = max(float(y[k]), last + GAP * top)
             ax.annotate(
-                labels[k],
+                names[k],
                 (x[k], y[k]),
-                xytext=(7 * side, place),
+                xytext=(7 if side else -7, last),
                 textcoords=("offset points", "data"),
-                ha="left" if side > 0 else "right",
+                ha="left" if side else "right",
                 va="center",
                 fontsize="small",
-                arrowprops={"arrowstyle": "-", "color": "0.7", "lw": 0.5} if place > y[k] else None,
+                arrowprops={"arrowstyle": "-", "color": "0.7", "lw": 0.5} if last > y[k] else None,
             )
         if last > top:
             top = last * 1.03
             ax.set_ylim(0, top)
+
+
+def _room(ax: Axes, names: Mapping[int, str], x: Array) -> dict[int, bool]:
+    """Limits within which names have room, and which of them stand on the right of their points."""
+    log = ax.get_xscale() == "log"
+    place = np.log(x) if log else x
+    low, high = np.log(ax.get_xlim()) if log else ax.get_xlim()
+    right = {k: bool(place[k] > (low + high) / 2) for k in names}
+    ends = (low, high)
+    for _ in range(8):  # a name takes a share of the width, which grows with the limits
+        room = {k: (0.03 + LETTER * len(name)) * (high - low) for k, name in names.items()}
+        low = min([ends[0], *(place[k] - room[k] for k in names if not right[k])])
+        high = max([ends[1], *(place[k] + room[k] for k in names if right[k])])
+    ax.set_xlim(*(np.exp((low, high)) if log else (low, high)))
+    return right
