@@ -312,7 +312,11 @@ def test_weak_overlap_is_flagged_where_it_is_looked_at(data):
 
 
 def test_events_and_rows(data):
-    found = cf.screen("ill ~ treat(a) + u", data, treatments=["d0", "d4"]).tidy()
+    screened = cf.screen("ill ~ treat(a) + u", data, treatments=["d0", "d4"])
+    assert "\nRows: 220 to 240 by question, without up to 20 where values are missing\n" in str(screened)
+    matched = cf.screen("ill ~ treat(a) + u", data, "nearest", treatments=["d0", "d1"])
+    assert " by question\n" in str(matched) and "missing" not in str(matched)
+    found = screened.tidy()
     assert found["events"].tolist() == [data["ill"].sum(), data["ill"][20:].sum()] and found["rows"].tolist() == [
         240,
         220,

@@ -97,3 +97,15 @@ def test_nothing_to_draw_is_said():
         found.volcano(top=-1)
     with pytest.raises(cf.OptionError, match="top=0: how many rows are drawn"):
         found.forest(top=0)
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    import tqdm
+
+    from causalformula.inference import refit
+
+    shown = []
+    monkeypatch.setattr(refit.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(tqdm, "tqdm", lambda work, desc, total, leave: shown.append((desc, total)) or work)
+    cf.screen(F, DATA, treatments=["d1", "d2", "c1"])
+    assert shown == [("questions", 3)]

@@ -283,6 +283,7 @@ def _of_fit(fit: Result, question: Question) -> dict[str, Any]:
         "measure": fit.answer.measure.name,
         "vcov": fit.covariance.label,
         "unit": _unit(fit),
+        "dropped": int(frame.dropped),
     }
 
 

@@ -83,7 +83,9 @@ def _header(found: ScreenCore, tidy: pd.DataFrame) -> str:
     rows = tidy["rows"].dropna()
     if len(rows):
         least, most = int(rows.min()), int(rows.max())
-        lines.append(f"Rows: {least}" if least == most else f"Rows: {least} to {most}, as values are missing")
+        text = f"Rows: {least}" if least == most else f"Rows: {least} to {most} by question"
+        dropped = int(found.answers["dropped"].max())
+        lines.append(text + f", without up to {dropped} where values are missing" * (dropped > 0))
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ SHOWN = {
 }  # fmt: skip
 BEHIND = {
     "working": "number", "working.se": "number", "weighted": "flag", "method": "text", "estimand": "text",
-    "measure": "text", "vcov": "text", "unit": "number", "data": "text",
+    "measure": "text", "vcov": "text", "unit": "number", "dropped": "number", "data": "text",
 }  # fmt: skip
 COLUMNS = {**SHOWN, **BEHIND}
 _EMPTY: Mapping[str, Any] = {"text": "", "number": np.nan, "texts": (), "flag": False}
