@@ -14,6 +14,7 @@ import pytest
 
 import causalformula as cf
 from causalformula import cli
+from causalformula.datasets import tables
 from causalformula.results.screening import store, verb
 from causalformula.results.screening.answers import Designs, Piece, answer_piece
 
@@ -275,7 +276,9 @@ def test_in_a_shell(data, tmp_path, capsys):
     table, path = tmp_path / "data.csv", tmp_path / "results.parquet"
     data.to_csv(table, index=False)
     flags = ["--data", str(table), "--treatments", "drug*", "--negative-controls", "drug3,drug4", "--adjust", "holm"]
-    own = cf.screen(F, pd.read_csv(table), "ipw", treatments=DRUGS, negative_controls=["drug3", "drug4"], adjust="holm")
+    own = cf.screen(
+        F, tables.read(str(table)), "ipw", treatments=DRUGS, negative_controls=["drug3", "drug4"], adjust="holm"
+    )
     assert cli.main(["screen", F, *flags, "--method", "ipw", "--format", "json", "--path", str(path)]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [row["estimate"] for row in document["tidy"]] == own.tidy()["estimate"].tolist()
