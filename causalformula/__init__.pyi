@@ -42,6 +42,7 @@ from .inference.requests import (
     Jackknife,
     Wild,
 )
+from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
@@ -131,6 +132,7 @@ __all__ = [
     "Result",
     "SLearner",
     "Screen",
+    "SmallSample",
     "Stack",
     "Subclass",
     "SubclassResult",
@@ -160,6 +162,7 @@ __all__ = [
     "resettest",
     "scores",
     "screen",
+    "ssc",
     "stack",
     "table",
     "waldtest",

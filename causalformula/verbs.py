@@ -22,6 +22,7 @@ from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import told
 from causalformula.inference.requests import Vcov
+from causalformula.inference.small_sample import SmallSample
 from causalformula.results.answered import answered, read_question, read_spec, routed
 from causalformula.results.call import Call
 from causalformula.results.design import Design
@@ -99,63 +100,63 @@ def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> SubclassResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> MatchedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> DidResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: LearnedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> LearnedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> DMLResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: UnitMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> UnitResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> Result: ...
 # fmt: on
 @asks
@@ -170,6 +171,7 @@ def fit(
     measure: Measure | None = None,
     family: FamilyName | str | Family | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     subset: Any = None,
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
@@ -215,6 +217,8 @@ def fit(
           ``"wild"``, ``"wild ~ g"``;
         - an object that says more, such as ``cf.Bootstrap(reps=999, kind="bca", seed=1)`` or
           ``cf.Cluster("g", df=5)``; or a matrix.
+    ssc : SmallSample, optional
+        Small-sample rules of the covariance, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
     subset : str or boolean array, optional
         Rows to use.
     na_action : {"omit", "fail"}
@@ -255,11 +259,11 @@ def fit(
     if graph is not None:
         given = with_mediators(graph, spec, method if method is not None else default_method(spec, given), given)
     frame, chosen, request = routed(
-        spec, data, method, given, vcov, subset=subset, na_action=na_action, contrasts=contrasts, env=env
+        spec, data, method, given, vcov, ssc, subset=subset, na_action=na_action, contrasts=contrasts, env=env
     )
     if graph is not None:
         frame = checked(graph, frame, chosen, strict)
-    result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request)
+    result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request, ssc)
     return result
 
 

@@ -22,7 +22,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import told
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Request
+from causalformula.inference.requests import Request, with_rules
+from causalformula.inference.small_sample import SmallSample
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import design_of, result_of
@@ -67,6 +68,7 @@ def routed(
     method: str | Options | type[Options] | None,
     given: Mapping[str, Any],
     vcov: Any,
+    ssc: SmallSample | None,
     *,
     subset: Any,
     na_action: str,
@@ -81,13 +83,13 @@ def routed(
         The one that the formula asks for where not given.
     given : mapping of str to object
         What of the question, and of the method's own options, is given.
-    vcov : optional
+    vcov, ssc : optional
         As for ``fit``.
     """
     named = method if method is not None else default_method(spec, given)
     record, wanted = registry.read_options(named, given)
     refuse_unread_roles(spec, record, named=method is not None)
-    request = None if vcov is None else read_request(vcov)
+    request = None if vcov is None else read_request(vcov, ssc)
     table = data if isinstance(data, Table) else Table(data)
     refuse_unknown_distance(wanted, table.names)
     extra = (*wanted.columns, *named_columns(request, table, record))
@@ -98,12 +100,16 @@ def routed(
     return frame, chosen, request
 
 
-def answered(call: Call, request: Request | None, designed: Designed | None = None) -> Any:
+def answered(
+    call: Call, request: Request | None, ssc: SmallSample | None = None, designed: Designed | None = None
+) -> Any:
     """The result of what was asked, under a covariance or the method's own; what must be said is a warning too.
 
     From a design where that is made already, on the same rows.
     """
     call = replace(call, options=registry.settled(call.frame, call.options))
+    if ssc is not None:
+        request = with_rules(call.default_vcov() if request is None else request, ssc)
     call.refuse_idle(request)
     found = registry.run(call.frame, call.options, designed)
     told(found.notes)

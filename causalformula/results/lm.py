@@ -15,9 +15,11 @@ from causalformula.formula.expressions.values import Matrix
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
+from causalformula.inference.absorbing import fit_absorbed
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -48,6 +50,7 @@ def lm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     **refused: Any,
 ) -> Model:
     """Linear model by (weighted) least squares, R's ``lm``.
@@ -57,7 +60,10 @@ def lm(
     Parameters
     ----------
     formula : str or formulaic.Formula
-        One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
+        One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns. Fixed effects
+        are absorbed behind a bar, ``"y ~ x | unit + year"``, or in ``fe(unit + year)``: ``a^b`` is one factor of two
+        columns, ``a[x]`` gives each level of a a slope of x too, ``a[[x]]`` the slope alone. Rows that are alone in a
+        level are left out, and counted in the print.
     data : data frame
         pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
         not changed.
@@ -76,6 +82,8 @@ def lm(
         Functions that the formula may call beside the fixed table.
     vcov : str, request or matrix, optional
         Covariance of the coefficients: ``"classical"`` (the default), or any other that ``cf.fit`` takes.
+    ssc : SmallSample, optional
+        Its small-sample rules, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
 
     Returns
     -------
@@ -89,7 +97,8 @@ def lm(
 
     Notes
     -----
-    R 4.2.2: ``stats::lm``; with ``vcov``, ``lmtest::coeftest`` of ``sandwich``'s covariance.
+    R 4.2.2: ``stats::lm``; with ``vcov``, ``lmtest::coeftest`` of ``sandwich``'s covariance. With absorbed effects
+    ``fixest::feols`` 0.14.
 
     Examples
     --------
@@ -100,10 +109,19 @@ def lm(
     """
     _refuse(refused, lm)
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
-    y = _left_side(frame).numeric()
-    fitted = fit_linear(frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept)
-    return _model(fitted, frame, _call("lm", frame.text, given), vcov)
+    rules = {"na_action": na_action, "contrasts": contrasts, "env": env, "absorbs": True}
+    frame = _bind(formula, data, vcov, given, rules)
+    request = read_request("classical" if vcov is None else vcov, ssc)
+    return _model(_least_squares(frame), frame, _call("lm", frame.text, given), request)
+
+
+def _least_squares(frame: RegressionFrame) -> FittedRegression:
+    """The linear model of a frame, beside the effects that it absorbs."""
+    y, w, o = _left_side(frame).numeric(), frame.weights, frame.offset
+    if not frame.effects:
+        return fit_linear(frame.X, y, frame.names, weights=w, offset=o, intercept=frame.intercept)
+    effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+    return fit_absorbed(frame.X, y, frame.names, effects, names, weights=w, offset=o)
 
 
 @asks

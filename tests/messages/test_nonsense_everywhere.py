@@ -108,6 +108,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
     "scores.scorer": {"score": "r_loss"},
     "screen": {"formula": F, "data": DATA, "treatments": ["a"]},
+    "ssc": {},
     "stack": {"fits": [MADE["Result"]]},
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
@@ -142,7 +143,8 @@ SENSE: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("dimension_adj", "stabilize", "null", "notes", "se_fit", "intercept", "un", "means"), ("true",)),
     **dict.fromkeys(("exact", "studentize", "normal", "adjust", "abs", "stars"), ("true",)),
-    **dict.fromkeys(("df",), ("number", "inf")),
+    **dict.fromkeys(("df", "t_df"), ("number", "inf")),
+    **dict.fromkeys(("K_adj", "G_adj", "fixed_effects"), ("true",)),
     **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold"), ("number",)),
     # columns, which the data know or do not
     **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),

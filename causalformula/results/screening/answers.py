@@ -21,6 +21,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import OfOverlap
 from causalformula.frame.shared import sharing
 from causalformula.frame.treatment import Kind
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.answered import answered, routed
 from causalformula.results.call import Call
@@ -45,7 +46,7 @@ class Asked:
     method : str or Options, optional
     given : mapping of str to object
         Options of the method and the question, as ``fit`` takes them.
-    vcov, subset, na_action, contrasts, env
+    vcov, ssc, subset, na_action, contrasts, env
         As for ``fit``.
     level : float
         Of the confidence limits.
@@ -58,6 +59,7 @@ class Asked:
     method: str | Options | type[Options] | None
     given: Mapping[str, Any]
     vcov: Any
+    ssc: SmallSample | None
     subset: Any
     na_action: str
     contrasts: Contrasts | None
@@ -203,6 +205,7 @@ def _fitted(asked: Asked, question: Question, piece: Piece) -> tuple[Result, Mad
         asked.method,
         asked.given,
         asked.vcov,
+        asked.ssc,
         subset=asked.subset,
         na_action=asked.na_action,
         contrasts=asked.contrasts,
@@ -210,7 +213,7 @@ def _fitted(asked: Asked, question: Question, piece: Piece) -> tuple[Result, Mad
     )
     options = registry.settled(frame, options)
     frame, made = piece.designs.of(question, frame, options)
-    fit: Result = answered(Call(spec.source, spec, frame, options), request, made.designed)
+    fit: Result = answered(Call(spec.source, spec, frame, options), request, asked.ssc, made.designed)
     return fit, made
 
 

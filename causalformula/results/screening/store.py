@@ -139,6 +139,7 @@ def settings_of(formula: str, asked: Asked) -> dict[str, str]:
         "method=": repr(asked.method),
         **options,
         "vcov=": repr(vcov),
+        "ssc=": repr(asked.ssc),
         "level=": repr(asked.level),
         "subset=": repr(subset),
         "na_action=": repr(asked.na_action),

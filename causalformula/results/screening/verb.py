@@ -24,6 +24,7 @@ from causalformula.inference.refit import processes, stream
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Given, Vcov
 from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.answered import read_question, read_spec
 from causalformula.results.call import named_columns
@@ -66,6 +67,7 @@ def screen(
     measure: Measure | None = None,
     family: FamilyName | str | Family | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     path: str | os.PathLike[str] | None = None,
     keep: bool = False,
     n_jobs: int | None = None,
@@ -106,7 +108,7 @@ def screen(
         Of the confidence limits.
     outcome : str, optional
         The left side, where the formula has none and ``outcomes`` are not screened.
-    estimand, contrast, measure, family, vcov
+    estimand, contrast, measure, family, vcov, ssc
         As for ``fit``.
     path : str or path, optional
         A Parquet file that results are written to as they come. Where it is there, questions that it has an answer for
@@ -168,9 +170,20 @@ def screen(
     table = data if isinstance(data, Table) else Table(data)
     lists = read_lists(treatments, outcomes, negative_controls, table)
     listed = questions(spec, lists, tuple(env or ()))
-    extra = _extra(listed[0].spec, method, given, vcov, subset, table)
+    extra = _extra(listed[0].spec, method, given, vcov, ssc, subset, table)
     asked = Asked(
-        method, given, vcov, subset, na_action, contrasts, env, float(level), adjust == JOINT, keep, frozenset(extra)
+        method,
+        given,
+        vcov,
+        ssc,
+        subset,
+        na_action,
+        contrasts,
+        env,
+        float(level),
+        adjust == JOINT,
+        keep,
+        frozenset(extra),
     )
     _refuse_unknown(spec, listed, table)
     store = _store(path, adjust, str(spec), asked, table)
@@ -210,12 +223,14 @@ def _read(
     return read_spec(with_tilde(formula) if isinstance(formula, str) else formula, None, env)
 
 
-def _extra(spec: Spec, method: Any, given: Mapping[str, Any], vcov: Any, subset: Any, table: Table) -> set[str]:
+def _extra(
+    spec: Spec, method: Any, given: Mapping[str, Any], vcov: Any, ssc: SmallSample | None, subset: Any, table: Table
+) -> set[str]:
     """Columns that are named outside the formula; what is wrong with the options is told before anything is fitted."""
     named = method if method is not None else default_method(spec, given)
     record, wanted = registry.read_options(named, given)
     refuse_unread_roles(spec, record, named=method is not None)
-    request = None if vcov is None else read_request(vcov)
+    request = None if vcov is None else read_request(vcov, ssc)
     if isinstance(request, Given):
         raise OptionError("vcov= as a matrix is of one fit; a screen takes a name, such as vcov='HC3'")
     found = {*wanted.columns, *named_columns(request, table, record)}
