@@ -45,7 +45,7 @@ def same_as(rows, fit) -> None:
 METHODS = [
     ("regression", {}),
     ("regression", {"vcov": "HC3", "interact": True}),
-    ("regression", {"vcov": "~g"}),
+    ("regression", {"vcov": "~g", "ssc": cf.ssc(G_adj=False)}),
     ("ipw", {"estimand": "ATT"}),
     ("ebal", {}),
     ("nearest", {}),
