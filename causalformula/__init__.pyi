@@ -69,6 +69,8 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.screening.screen import Screen
+from .results.screening.verb import screen
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -130,6 +132,7 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "Screen",
     "SmallSample",
     "Stack",
     "Subclass",
@@ -160,6 +163,7 @@ __all__ = [
     "resettest",
     "scan",
     "scores",
+    "screen",
     "ssc",
     "stack",
     "table",

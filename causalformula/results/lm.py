@@ -279,9 +279,9 @@ def _found(
     elsewhere = scanned(data)
     if elsewhere is None:
         return data, (), None
-    fetched = collected(elsewhere)
-    if fetched is not None:
-        return *fetched, None
+    found, said = collected(elsewhere)
+    if found is not None:
+        return found, said, None
     extra = () if vcov is None else grouping_names(read_request(vcov))
     text = formula_text(formula, ())
     frame = whole_regression(
