@@ -50,6 +50,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
+from .results.elsewhere import scan
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
@@ -160,6 +161,7 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "scan",
     "scores",
     "screen",
     "ssc",
