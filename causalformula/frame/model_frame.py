@@ -353,6 +353,11 @@ class ModelFrame(BoundRows):
         return any(name in variables(self.bodies[role]) for role in roles if role in self.bodies)
 
 
+def whole_numbers(values: Array) -> bool:
+    """Whether all values are whole numbers, but for the rounding of a quotient."""
+    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
+
+
 def parenthesised(node: Node) -> Node:
     """The node in parentheses where it is an operation."""
     return enclosed(node) if not (isinstance(node, Call) and node.function == "+") else Call("(", (Argument(node),))
