@@ -113,7 +113,7 @@ MISSING = {
     "fixed effects": ("fe",),
     "front-door": ("front_door",),
     "censoring": ("censoring",),
-    "begin at different times": ("sunab", "imputation", "etwfe"),
+    "event studies by regression or imputation": ("sunab", "imputation", "etwfe"),
 }
 
 
