@@ -317,7 +317,7 @@ def _surveyed(
                 head.column(name, text, None if spec is None else spec.span_of(name))
     memory = remembered(source, asked, text)
     reading = Reading(nodes, text, subset, na_action, memory, source.names, left)
-    survey = source.run(Surveyor(reading), reading.columns, added, ids=True)
+    survey = source.run(Surveyor(reading), reading.columns, added, ids=source.numbered)
     if survey is None:
         raise DataError("the data have no rows")
     if not survey.kept:

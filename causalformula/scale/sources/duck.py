@@ -44,6 +44,8 @@ class Duck:
     database: str = ""
     relation: Any = field(default=None, repr=False)
 
+    numbered = True
+
     def __post_init__(self) -> None:
         with self._readable():
             relation = self._relation()
@@ -153,21 +155,47 @@ def of_path(text: str) -> Duck | None:
     """
     if text.startswith(SCHEME):
         return _of_address(text)
-    reader = next((found for end, found in READERS.items() if text.lower().endswith(end)), None)
-    if reader is None:
-        return None
-    remote = "://" in text
-    files = [text] if remote else sorted(glob(text, recursive=True))
-    if not files:
-        raise DataError(f"there is no file {text}")
-    kind, function = reader
-    what = (
-        f"{kind} file {Path(files[0]).name}" if len(files) == 1 else f"{counted(len(files), f'{kind} file')} ({text})"
-    )
+    if Path(text).is_dir():
+        return of_paths([text])
+    return None if _reader_of(text) is None else of_paths([text])
+
+
+def _reader_of(text: str) -> tuple[str, str] | None:
+    return next((found for end, found in READERS.items() if text.lower().endswith(end)), None)
+
+
+def of_paths(given: Sequence[str]) -> Duck:
+    """Files of one kind, by paths, globs, or folders of Parquet files.
+
+    Raises
+    ------
+    DataError
+        Where there is no such file.
+    OptionError
+        For files that are not read, or of two kinds.
+    """
+    files = [name for text in given for name in _files(text)]
+    readers = {_reader_of(name) for name in files}
+    if len(readers) > 1 or None in readers:
+        raise OptionError(f"data in files are Parquet or CSV, all of one kind, not {some(files, 3)}")
+    kind, function = readers.pop() or ("", "")
+    where = given[0] if len(given) == 1 else some([Path(name).name for name in files], 3)
+    what = f"{kind} file {Path(files[0]).name}" if len(files) == 1 else f"{counted(len(files), f'{kind} file')} ({where})"
     listed = ", ".join(_quoted(name) for name in files)
     # a file of text alone would else be guessed to have no header
     options = ", header = true" if kind == "CSV" else ""
     return Duck(what, f"SELECT * FROM {function}([{listed}]{options})")
+
+
+def _files(text: str) -> list[str]:
+    """The files of a path, a glob, or a folder that holds Parquet files, in the order of their names."""
+    if "://" in text:
+        return [text]
+    folder = Path(text).is_dir()
+    found = sorted(glob(str(Path(text) / "**" / "*.parquet") if folder else text, recursive=True))
+    if not found:
+        raise DataError(f"there is no {'Parquet file in the folder' if folder else 'file'} {text}")
+    return found
 
 
 def _of_address(text: str) -> Duck:
