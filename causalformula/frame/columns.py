@@ -151,7 +151,7 @@ def _whole(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _whole_or_missing(series: nw.Series[Any], name: str) -> NDArray[Any]:
-    """Whole numbers as doubles, the only ones that can be missing; a ``DataError`` for those that doubles do not hold."""
+    """Whole numbers as doubles, the only ones that can be missing; a ``DataError`` where these do not hold them."""
     largest = max((abs(int(end)) for end in (series.min(), series.max()) if end is not None), default=0)
     if largest > EXACT:
         raise DataError(

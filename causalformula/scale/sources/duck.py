@@ -180,7 +180,9 @@ def of_paths(given: Sequence[str]) -> Duck:
         raise OptionError(f"data in files are Parquet or CSV, all of one kind, not {some(files, 3)}")
     kind, function = readers.pop() or ("", "")
     where = given[0] if len(given) == 1 else some([Path(name).name for name in files], 3)
-    what = f"{kind} file {Path(files[0]).name}" if len(files) == 1 else f"{counted(len(files), f'{kind} file')} ({where})"
+    what = (
+        f"{kind} file {Path(files[0]).name}" if len(files) == 1 else f"{counted(len(files), f'{kind} file')} ({where})"
+    )
     listed = ", ".join(_quoted(name) for name in files)
     # a file of text alone would else be guessed to have no header
     options = ", header = true" if kind == "CSV" else ""

@@ -1,0 +1,156 @@
+"""Dask: a data frame in partitions; tasks run on the workers that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from causalformula.errors import CausalFormulaError, DataError, counted, some
+from causalformula.scale.sources.remote import Ordered, Partial, opened
+from causalformula.scale.sources.source import CHUNK_ROWS, Chunk, Merge, P, Task
+
+# Answers that one worker merges at a time.
+TOGETHER = 8
+
+
+def of_dask(data: Any) -> Dask | None:
+    """A source of a data frame; None for a column and the like."""
+    import dask.dataframe as dd
+
+    return Dask(data) if isinstance(data, dd.DataFrame) else None
+
+
+class Dask:
+    """A Dask DataFrame.
+
+    A pass is a task a partition, whose answers are merged on the workers, a few at a time. A worker that dies takes
+    nothing with it: the scheduler computes again what it held. What the frame is made of is computed anew for each
+    pass, unless it is persisted.
+
+    Parameters
+    ----------
+    frame : dask.dataframe.DataFrame
+    """
+
+    numbered = True
+
+    def __init__(self, frame: Any):
+        self.frame = frame
+        self._native = {str(name): name for name in frame.columns}
+        self.names: tuple[str, ...] = tuple(self._native)
+        self.types: dict[str, str] = {str(name): str(kind) for name, kind in frame.dtypes.items()}
+        self.words = f"Dask DataFrame of {counted(frame.npartitions, 'partition')} ({some(self.names)})"
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The number of the first row of each partition, and last that of all rows."""
+        from dask import compute, delayed
+
+        with self._told():
+            lengths = compute(*(delayed(len)(part) for part in self._picked(()).to_delayed()))
+        return [0, *np.cumsum(lengths).tolist()]
+
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self._firsts[-1])
+
+    def run(self, task: Task[P], columns: Sequence[str], merge: Merge[P], *, ids: bool = False) -> P | None:
+        """See ``Source``; rows are numbered in the order of the partitions."""
+        from dask import compute, delayed
+
+        picked = self._picked(columns)
+        # one object of the graph, however many partitions there are
+        partial, ordered = delayed(_Partition(Partial(task, merge), picked._meta)), delayed(Ordered(merge))
+        firsts = self._firsts if ids else [None] * picked.npartitions
+        parts = [partial(part, place, firsts[place]) for place, part in enumerate(picked.to_delayed())]
+        while len(parts) > 1:
+            parts = [ordered(parts[k : k + TOGETHER]) for k in range(0, len(parts), TOGETHER)]
+        with self._told():
+            (answer,) = compute(*parts)
+        found: P | None = opened(answer)
+        return found
+
+    def _picked(self, columns: Sequence[str]) -> Any:
+        """The columns asked for; where there is none, one, since no column at all is still a number of rows."""
+        return self.frame[[self._native[name] for name in columns or self.names[:1]]]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors in making the partitions as a ``DataError``; those of the cluster itself stay what they are."""
+        try:
+            yield
+        except (CausalFormulaError, MemoryError):
+            raise
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] == "distributed":
+                raise
+            raise DataError(f"{self.words}: {str(error).strip()}") from error
+
+    def collect(self) -> Any:
+        """All rows and columns as a pandas frame."""
+        with self._told():
+            return self.frame.compute().reset_index(drop=True)
+
+    def mapped(self, task: Callable[[Chunk], Any], columns: Sequence[str]) -> Any:
+        """A Dask DataFrame of the frames that ``task`` makes of all chunks."""
+        picked = self._picked(columns)
+        with self._told():
+            meta = task(Chunk(picked.head(1, npartitions=-1))).iloc[:0]
+        return picked.map_partitions(_Frames(task, meta), meta=meta)
+
+    def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
+        """See ``Source``: a folder of Parquet files, one a partition."""
+        with self._told():
+            self.mapped(task, columns).to_parquet(path, write_index=False)
+
+
+class _Partition:
+    """A partial answer of a partition, by chunks."""
+
+    def __init__(self, partial: Partial[Any], meta: Any):
+        self.partial, self.meta = partial, meta
+
+    def __call__(self, part: Any, place: int, first: int | None) -> Any:
+        _refuse_other(part, self.meta, place)
+        return self.partial(_chunks(part, first))
+
+
+class _Frames:
+    """What a task makes of a partition, in the columns and types of ``meta``."""
+
+    def __init__(self, task: Callable[[Chunk], Any], meta: Any):
+        self.task, self.meta = task, meta
+
+    def __call__(self, part: Any) -> Any:
+        import pandas as pd
+
+        made = [self.task(chunk) for chunk in _chunks(part, None)]
+        return pd.concat(made, ignore_index=True).astype(self.meta.dtypes.to_dict()) if made else self.meta
+
+
+def _chunks(part: Any, first: int | None) -> Iterator[Chunk]:
+    for start in range(0, len(part), CHUNK_ROWS):
+        rows = part.iloc[start : start + CHUNK_ROWS]
+        yield Chunk(rows, None if first is None else np.arange(first + start, first + start + len(rows)))
+
+
+def _refuse_other(part: Any, meta: Any, place: int) -> None:
+    """Dask takes each partition as it comes, whatever columns its file had."""
+    where = f"partition {place} of the Dask DataFrame"
+    for name in meta.columns:
+        if name not in part.columns:
+            raise DataError(f"{where} has no column {str(name)!r}, which others have")
+        if len(part) and _kind(part[name].dtype) != _kind(meta[name].dtype):
+            raise DataError(f"{where} has {str(name)!r} as {part[name].dtype}, others as {meta[name].dtype}")
+
+
+def _kind(dtype: Any) -> str:
+    from pandas.api import types
+
+    if types.is_bool_dtype(dtype):
+        return "logical"
+    return "number" if types.is_numeric_dtype(dtype) else "time" if types.is_datetime64_any_dtype(dtype) else "text"
