@@ -49,6 +49,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
+from .results.elsewhere import Scan, scan
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
@@ -127,6 +128,7 @@ __all__ = [
     "RLearner",
     "Regression",
     "Result",
+    "Scan",
     "SLearner",
     "Stack",
     "Subclass",
@@ -155,6 +157,7 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "scan",
     "scores",
     "stack",
     "table",

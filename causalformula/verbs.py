@@ -27,6 +27,7 @@ from causalformula.inference.requests import Vcov
 from causalformula.results.answered import answered, read_question, read_spec
 from causalformula.results.call import Call, named_columns
 from causalformula.results.design import Design
+from causalformula.results.elsewhere import answered_elsewhere, collected, refuse_graph, scanned, with_notes
 from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
@@ -260,10 +261,18 @@ def fit(
     record, wanted = registry.read_options(named, given)
     refuse_unread_roles(spec, record, named=method is not None)
     request = None if vcov is None else read_request(vcov)
+    elsewhere, said = scanned(data), ()
+    rules = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
+    if elsewhere is not None:
+        fetched = collected(elsewhere)
+        if fetched is None:
+            refuse_graph(graph)
+            return answered_elsewhere(spec, elsewhere, wanted, request, rules, chosen_by_name=method is not None)
+        data, said = fetched
     table = data if isinstance(data, Table) else Table(data)
     refuse_unknown_distance(wanted, table.names)
     extra = (*wanted.columns, *named_columns(request, table, record))
-    frame = bind(spec, table, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    frame = with_notes(bind(spec, table, extra=extra, **rules), said)
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"
     _, chosen = registry.read_options(named, given)

@@ -13,7 +13,7 @@ from causalformula.backends.options import Options
 from causalformula.backends.target import target_weights
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.treatment import Treatment
+from causalformula.frame.treatment import Kind, Treatment
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Exactly, Influence
 from causalformula.inference.scales import Measure, read_measure
@@ -111,7 +111,9 @@ class PotentialMeans:
 
     def compared(self) -> list[Contrast]:
         """The comparisons that are asked for."""
-        return contrasts(self.frame.the_treatment, self.options.contrast, self.frame.sampled)
+        treatment = self.frame.the_treatment
+        used = self.frame.sampled if treatment.kind is Kind.CONTINUOUS else None
+        return contrasts(treatment, self.options.contrast, used)
 
     def _whole(self, means: Estimate) -> Estimate:
         """Means counted from zero."""

@@ -51,6 +51,11 @@ class BoundRows:
         return len(self.rows)
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the rows kept are in memory."""
+        return True
+
+    @property
     def size(self) -> int:
         """Rows kept, wherever they are."""
         return self.n

@@ -31,7 +31,7 @@ from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame
 from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
-from causalformula.inference.evidence import Accumulated, Influence, Own
+from causalformula.inference.evidence import Influence, Own
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
@@ -48,6 +48,7 @@ from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.idle import idle_notes, refuse_idle_strata
+from causalformula.scale.whole import WholeFrame
 
 # Said of clusters of a design with replacement.
 PAIR_FORM = "On the pair data: {rows} rows, one for each time that a unit is used"
@@ -117,8 +118,8 @@ class Call:
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
-        if isinstance(answer.estimate.evidence, Accumulated):
-            return self._accumulated(answer.estimate, request)
+        if isinstance(self.frame, WholeFrame):
+            return self._elsewhere(self.frame, answer.estimate, request)
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
@@ -150,12 +151,29 @@ class Call:
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 
-    def _accumulated(self, estimate: Estimate, request: Request) -> Covariance:
+    def _elsewhere(self, frame: WholeFrame, estimate: Estimate, request: Request) -> Covariance:
         """Covariance of an estimate whose rows are elsewhere."""
-        self.frame.codes(grouping_names(request))
+        frame.codes(grouping_names(request))
         found = covariance(estimate, request)
-        idle = tuple(f"Note: {note}" for note in self.idle_notes(request))
+        single = self._single_elsewhere(frame, request)
+        for note in single:
+            warn(note)
+        if single:
+            found = replace(found, matrix=np.full_like(found.matrix, np.nan))
+        idle = tuple(f"Note: {note}" for note in (*single, *self.idle_notes(request)))
         return replace(found, notes=(*found.notes, *idle))
+
+    def _single_elsewhere(self, frame: WholeFrame, request: Request) -> list[str]:
+        """What is said of arms that lie in one cluster."""
+        if not isinstance(request, Cluster) or frame.treatment is None or not frame.treatment.levels:
+            return []
+        return [
+            f"standard errors are not defined: all rows with {frame.treatment.name} = {level} are in one cluster of "
+            f"{name}, whose residuals there sum to zero, whatever the error; every arm needs at least two clusters"
+            for name in request.by
+            for level, count in zip(frame.treatment.levels, frame.clusters_by_arm(name), strict=True)
+            if count == 1
+        ]
 
     def _on_pairs(self, request: Request) -> bool:
         """Whether clusters are those of the pair data: overlapping sets, and units that are in several."""

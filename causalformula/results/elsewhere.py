@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from causalformula.backends import registry
 from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.fit import ROUNDING as PERFECT_SHARE
 from causalformula.backends.options import Options, whole
 from causalformula.errors import CapabilityError, OptionError, asks, some
+from causalformula.formula.language.spec import Spec
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.notices import Aside, told
+from causalformula.frame.treatment import Kind
 from causalformula.inference.away import away
 from causalformula.inference.requests import Request
-from causalformula.results.call import Call
+from causalformula.results.call import Call, grouping_names
 from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
+from causalformula.scale.estimators.difference_in_means import difference_in_means
 from causalformula.scale.estimators.regression import regression
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
@@ -26,7 +30,10 @@ from causalformula.scale.whole import WholeFrame
 # Rows that are collected, and fitted in memory.
 LIMIT = 1_000_000
 # The methods that run by passes.
-METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {"regression": regression}
+METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
+    "regression": regression,
+    "difference_in_means": difference_in_means,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +105,37 @@ def collected(data: Scan) -> tuple[Any, tuple[str, ...]] | None:
     return data.source.collect(), (Aside(f"{count} rows were collected from {data.source.words}"),)
 
 
+F = TypeVar("F", bound=BoundRows)
+
+
+def with_notes(frame: F, notes: tuple[str, ...]) -> F:
+    """A frame whose print says more."""
+    return replace(frame, notes=(*notes, *frame.notes)) if notes else frame
+
+
+def refuse_graph(graph: object) -> None:
+    """A ``CapabilityError`` for a graph beside rows that are elsewhere: what it says is tested on the rows."""
+    if graph is not None:
+        raise CapabilityError("dag= is tested on rows in memory; check the graph on a sample, and fit without it here")
+
+
 def answered_elsewhere(
-    text: str, spec: Any, data: Scan, options: Options, request: Request | None, given: Mapping[str, Any]
+    spec: Spec,
+    data: Scan,
+    options: Options,
+    request: Request | None,
+    rules: Mapping[str, Any],
+    *,
+    chosen_by_name: bool = True,
 ) -> ResultElsewhere:
     """The result of a question to rows that are elsewhere.
 
     Parameters
     ----------
-    given : mapping
-        ``extra, subset, na_action, contrasts, env``, as in ``bind``.
+    rules : mapping
+        ``subset, na_action, contrasts, env``, as in ``bind``.
+    chosen_by_name : bool
+        Whether the caller named the method; a difference in means of a dose is else a regression.
 
     Raises
     ------
@@ -114,25 +143,30 @@ def answered_elsewhere(
         For a method that needs all rows in memory.
     """
     record = registry.record_of(options)
-    method = METHODS.get(record.name)
-    if method is None:
-        raise CapabilityError(
-            f"method {record.name!r} needs all rows in memory, and {data.source.words} has more than {data.limit}; "
-            f"{some(METHODS)} run where the data are. Fit to a sample of the rows, or give cf.scan(data, limit=...) a "
-            "higher limit"
-        )
-    passes = Passes(data.source, plan_question(spec, data.source, **given))
+    if record.name not in METHODS:
+        _refuse_method(record.name, data)
+    extra = (*options.columns, *(() if request is None else grouping_names(request)))
+    passes = Passes(data.source, plan_question(spec, data.source, extra=extra, **rules))
     frame = WholeFrame.of(passes)
+    if not chosen_by_name and record.name == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
+        record, options = registry.read_options("regression", {})
     registry.refuse_treatment(frame, record)
     registry.refuse_measure(frame, options)
     registry.refuse_counts(frame, record)
-    call = Call(text, spec, frame, options)
+    call = Call(spec.source or str(spec), spec, frame, options)
     call.refuse_idle(request)
-    found = told_of_perfect(method(frame, options))
+    found = told_of_perfect(METHODS[record.name](frame, options))
     told(found.notes)
     made = DesignElsewhere(DesignWeights(away(passes.words)), call)
     covariance = call.covariance(found.answer, request, Query())
     return ResultElsewhere(found.answer, covariance, call, found, cast(Any, made), Query())
+
+
+def _refuse_method(name: str, data: Scan) -> NoReturn:
+    raise CapabilityError(
+        f"method {name!r} needs all rows in memory, and {data.source.words} has more than {data.limit}; {some(METHODS)} "
+        "run where the data are. Fit to a sample of the rows, or give cf.scan(data, limit=...) a higher limit"
+    )
 
 
 def told_of_perfect(found: Fit) -> Fit:

@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
 from causalformula.errors import FormulaError, OptionError, asks, choose, warn
+from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
@@ -21,9 +22,15 @@ from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.results.call import grouping_names
+from causalformula.results.elsewhere import collected, scanned, with_notes
+from causalformula.results.families.elsewhere import ModelElsewhere
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.scale.estimators.regression import plain
+from causalformula.scale.passes import Passes
+from causalformula.scale.plan import plan_regression
+from causalformula.scale.whole import WholeRegression, whole_regression
 from causalformula.words import FamilyName, NaAction
 
 if TYPE_CHECKING:
@@ -98,7 +105,11 @@ def lm(
     """
     _refuse(refused, lm)
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
+    rules = {"na_action": na_action, "contrasts": contrasts, "env": env}
+    data, said, away = _found(formula, data, vcov, given, rules)
+    if away is not None:
+        return _elsewhere(away, _call("lm", away.text, given), vcov, None)
+    frame = with_notes(_bind(formula, data, vcov, given, rules), said)
     y = left_side(frame).numeric()
     fitted = fit_linear(frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept)
     return _model(fitted, frame, _call("lm", frame.text, given), vcov)
@@ -171,7 +182,12 @@ def glm(
     start = None if start is None else _start(start)
     found = read_family(family)
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
+    rules = {"na_action": na_action, "contrasts": contrasts, "env": env}
+    data, said, away = _found(formula, data, vcov, given, rules)
+    if away is not None:
+        text = _call("glm", away.text, {"family": family_text(found), **given})
+        return _elsewhere(away, text, vcov, found, epsilon=epsilon, maxit=maxit, start=start)
+    frame = with_notes(_bind(formula, data, vcov, given, rules), said)
     answer = response(frame, found)
     fitted = fit_glm(
         frame.X,
@@ -237,6 +253,34 @@ def _bind(
     if frame.outcome is None:
         raise FormulaError("no outcome: write it on the left of `~`", frame.text, (0, 1))
     return frame
+
+
+def _found(
+    formula: str | Formula, data: Any, vcov: Any, given: Mapping[str, Any], rules: Mapping[str, Any]
+) -> tuple[Any, tuple[str, ...], WholeRegression | None]:
+    """The data in memory and what is said of them, or the frame of rows that are elsewhere."""
+    elsewhere = scanned(data)
+    if elsewhere is None:
+        return data, (), None
+    fetched = collected(elsewhere)
+    if fetched is not None:
+        return *fetched, None
+    extra = () if vcov is None else grouping_names(read_request(vcov))
+    text = formula_text(formula, ())
+    frame = whole_regression(
+        Passes(elsewhere.source, plan_regression(text, elsewhere.source, extra=extra, **given, **rules))
+    )
+    if frame.outcome is None:
+        raise FormulaError("no outcome: write it on the left of `~`", frame.text, (0, 1))
+    return None, (), frame
+
+
+def _elsewhere(frame: WholeRegression, call: str, vcov: Any, family: Family | None, **control: Any) -> Model:
+    """The model of rows that are elsewhere."""
+    fitted = plain(frame, family, **control)
+    for note in fitted.notes:
+        warn(note)
+    return ModelElsewhere(fitted, model_covariance(fitted, frame, vcov), frame, frame.replay, call, fitted.notes)
 
 
 def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: Any) -> Model:

@@ -194,7 +194,8 @@ class Surveyor:
             if label.startswith(("cluster:", "unit:")):
                 continue
             marks[label] = {}
-            for key, at in _marked(value).items():
+            every = as_factor(value) if label.startswith("strata:") and isinstance(value, np.ndarray) else value
+            for key, at in _marked(every).items():
                 marks[label][key] = len(places)
                 places.append(at)
         if not marks:

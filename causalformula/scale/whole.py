@@ -17,6 +17,7 @@ from causalformula.frame.grouping import Grouping, grouping, quartile_codes, qua
 from causalformula.frame.model_frame import MOST_VALUES, ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.away import Away, away
+from causalformula.inference.sandwich.elsewhere import Grouped
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import Family
 from causalformula.scale.passes import Passes
@@ -86,6 +87,11 @@ class WholeFrame(ModelFrame):
         return self.passes.plan.survey
 
     @property
+    def in_memory(self) -> bool:
+        """See ``BoundRows``."""
+        return False
+
+    @property
     def size(self) -> int:
         """See ``BoundRows``."""
         return self.survey.kept
@@ -147,6 +153,14 @@ class WholeFrame(ModelFrame):
         self.passes.with_columns(names)
         return {}
 
+    def clusters_by_arm(self, name: str) -> Codes:
+        """In how many clusters of a grouping each arm has a row of positive weight (levels,)."""
+        found: Grouped = self._remember(("clusters", name), lambda: self._clusters(name))
+        return np.asarray((found.sums > 0).sum(axis=0))
+
+    def _clusters(self, name: str) -> Grouped:
+        return self.passes.with_columns((name,)).total(_ArmsOf(name))
+
     def subgroups(self, name: str) -> Grouping:
         """See ``ModelFrame``."""
         if not isinstance(name, str):
@@ -165,6 +179,18 @@ class WholeFrame(ModelFrame):
             return WholeGroups(name, levels, away(self.passes.words), cuts)  # type: ignore[arg-type]
         levels = grouping(name, found.sample, range(10**9)).levels
         return WholeGroups(name, levels, away(self.passes.words))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _ArmsOf:
+    name: str
+
+    def __call__(self, frame: AnyChunk) -> Grouped:
+        assert isinstance(frame, ModelFrame)
+        arms = frame.the_treatment
+        rows = np.zeros((frame.n, len(arms.levels)))
+        rows[np.arange(frame.n), arms.codes] = frame.unit_weights > 0
+        return Grouped.of(frame.keys(self.name), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +264,7 @@ class _NumbersOf:
         return Numbers((value.days() if isinstance(value, Times) else floats(value, self.name),))
 
 
-def whole_regression(passes: Passes) -> RegressionFrame:
+def whole_regression(passes: Passes) -> WholeRegression:
     """A plain regression's frame with the counts of all rows; its arrays of rows are away."""
     like, survey, rows = passes.plan.prototype, passes.plan.survey, away(passes.words)
     assert isinstance(like, RegressionFrame)

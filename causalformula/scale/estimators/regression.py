@@ -9,12 +9,13 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.entangled import strained_notes
-from causalformula.backends.fit import Answer, Fit, Query, unit_design
+from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
 from causalformula.backends.fit import Fitted as Behind
 from causalformula.backends.outcome_model import NON_INTEGER, model_word
 from causalformula.backends.regression import Regression
 from causalformula.frame.parts import Part
 from causalformula.frame.response import response
+from causalformula.inference.away import away
 from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -120,7 +121,7 @@ def regression(frame: WholeFrame, options: Regression) -> Fit:
     return Fit(
         answer=answer,
         estimand=str(options.estimand),
-        design=unit_design(frame.n),
+        design=DesignWeights(away(frame.passes.words)),
         method=f"outcome regression ({model_word(family, model)})",
         outcomes=potential,
         models={"outcome": Behind(model, part)},
