@@ -60,8 +60,10 @@ def scan(data: Any, *, limit: int = LIMIT) -> Scan:
     Parameters
     ----------
     data : path, address, table of an engine, or list of frames
-        A path or glob of Parquet or CSV files, ``"duckdb:///file.db?table=t"``, a DuckDB relation; or frames in memory
-        that are one after another.
+        A path or glob of Parquet or CSV files, a list of these, or a folder of Parquet files;
+        ``"duckdb:///file.db?table=t"``; a DuckDB relation, polars LazyFrame, Arrow dataset, scanner or record-batch
+        reader, PySpark or Dask DataFrame, or ibis table, also as narwhals wraps them; or frames in memory that are one
+        after another.
     limit : int
         Data of at most this many rows are collected and fitted in memory; 0 collects none.
 
@@ -79,12 +81,14 @@ def scan(data: Any, *, limit: int = LIMIT) -> Scan:
     """
     if limit != 0:
         whole("limit", limit, "the number of rows up to which data are collected", 10**15)
-    frames = isinstance(data, Sequence) and not isinstance(data, str)
-    source = of_frames(data) if frames else recognise(data)
+    source = recognise(data)
+    if source is None and isinstance(data, Sequence) and not isinstance(data, str):
+        source = of_frames(data)
     if source is None:
         raise OptionError(
-            "cf.scan takes a path or glob of Parquet or CSV files, 'duckdb:///file.db?table=t', a DuckDB relation or a "
-            f"list of frames, not a {type(data).__name__}; a frame in memory is given to the fit as it is"
+            "cf.scan takes a path or glob of Parquet or CSV files, or a list of these, 'duckdb:///file.db?table=t', a "
+            "table of DuckDB, polars (lazy), Arrow (a dataset or reader), Spark, Dask or ibis, or a list of frames, not "
+            f"a {type(data).__name__}; a frame in memory is given to the fit as it is"
         )
     return Scan(source, limit)
 
