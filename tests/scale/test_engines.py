@@ -57,12 +57,14 @@ def of_pandas_on_spark(request: Any, folder: Path) -> Any:
 def of_dask(request: Any, folder: Path) -> Any:
     request.getfixturevalue("cluster")
     dd = pytest.importorskip("dask.dataframe")
-    return dd.read_parquet(str(folder), dtype_backend="pyarrow")
+    return dd.read_parquet(str(folder))
 
 
 def of_dask_frame(request: Any, folder: Path) -> Any:
     """Partitions of other sizes than the files, some without a row."""
-    frame = of_dask(request, folder)
+    request.getfixturevalue("cluster")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = dd.read_parquet(str(folder), dtype_backend="pyarrow")
     return frame[frame["a"] >= 0].repartition(npartitions=7)
 
 
@@ -71,13 +73,13 @@ def of_ibis(request: Any, folder: Path) -> Any:
     return ibis.duckdb.connect().read_parquet(str(folder / "*.parquet"))
 
 
-Maker = Callable[[Any, Path], Any]
-ENGINES: dict[str, tuple[Maker, Callable[[], Any]]] = {
-    "spark": (of_spark, as_text),
-    "spark rows": (of_spark_rows, as_text),
-    "dask": (of_dask, table),
-    "dask frame": (of_dask_frame, table),
-    "ibis": (of_ibis, as_text),
+# What is given as data; the rows in memory are what the engine itself makes of them.
+ENGINES: dict[str, tuple[Callable[[Any, Path], Any], Callable[[Any], Any]]] = {
+    "spark": (of_spark, lambda data: as_text()),
+    "spark rows": (of_spark_rows, lambda data: as_text()),
+    "dask": (of_dask, lambda data: data.compute().reset_index(drop=True)),
+    "dask frame": (of_dask_frame, lambda data: data.compute().reset_index(drop=True)),
+    "ibis": (of_ibis, lambda data: as_text()),
 }
 NUMBERED = [kind for kind in ENGINES if kind != "spark rows"]
 
@@ -89,7 +91,8 @@ def made(request: pytest.FixtureRequest, folder: Path) -> Callable[[str], Any]:
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_the_numbers_of_the_same_rows_in_memory(made: Callable[[str], Any], kind: str) -> None:
-    scan, memory = cf.scan(made(kind), limit=0), ENGINES[kind][1]()
+    data = made(kind)
+    scan, memory = cf.scan(data, limit=0), ENGINES[kind][1](data)
     here, there = cf.lm(FORMULA, memory), cf.lm(FORMULA, scan)
     assert list(there.coef.index) == list(here.coef.index)
     assert "sitewest" in there.coef.index
@@ -99,11 +102,155 @@ def test_the_numbers_of_the_same_rows_in_memory(made: Callable[[str], Any], kind
     here, there = cf.fit(QUESTION, memory, vcov="HC1"), cf.fit(QUESTION, scan, vcov="HC1")
     np.testing.assert_allclose(there.tidy()[asked], here.tidy()[asked], rtol=1e-10)
     assert there.nobs == here.nobs < len(memory)
+    collected = cf.fit(QUESTION, data, vcov="HC1")
+    np.testing.assert_allclose(collected.tidy()[asked], here.tidy()[asked], rtol=1e-10)
+    assert "1520 rows were collected" in str(collected)
+
+
+def ids_and_values(chunk: Chunk) -> tuple[tuple[int, int], ...]:
+    assert chunk.ids is not None
+    return tuple(zip(chunk.ids.tolist(), np.asarray(chunk.column("id")).tolist(), strict=True))
+
+
+def counted(chunk: Chunk) -> int:
+    return chunk.n
+
+
+def added(a: Any, b: Any) -> Any:
+    return a + b
+
+
+@pytest.mark.parametrize("kind", NUMBERED)
+def test_rows_are_numbered_alike_and_sampled_alike(made: Callable[[str], Any], folder: Path, kind: str) -> None:
+    source, files = recognise(made(kind)), recognise(folder)
+    assert isinstance(source, Source) and files is not None and source.numbered
+    assert source.rows() == source.run(counted, [], added) == len(table())
+    found = source.run(ids_and_values, ["id"], added, ids=True)
+    assert sorted(found or ()) == [(k, 2**53 + k) for k in range(len(table()))]
+    first = sampled(files, 200, seed=4).column("id").to_pylist()
+    assert sampled(source, 200, seed=4).column("id").to_pylist() == first
+
+
+def test_rows_without_numbers(made: Callable[[str], Any]) -> None:
+    source = recognise(made("spark rows"))
+    assert source is not None and not source.numbered
+    with pytest.raises(cf.CapabilityError, match="have no numbers that stay the same .* write them to Parquet"):
+        source.run(ids_and_values, ["id"], added, ids=True)
+    assert len(set(sampled(source, 200).column("id").to_pylist())) == 200
+
+
+def doubled(chunk: Chunk) -> pd.DataFrame:
+    return pd.DataFrame({"id": chunk.column("id"), "twice": 2 * np.asarray(chunk.column("x"))})
 
 
 @pytest.mark.parametrize("kind", ENGINES)
-def test_a_source_that_fits_is_collected(made: Callable[[str], Any], kind: str) -> None:
-    asked = ["estimate", "std.error"]
-    here, there = cf.fit(QUESTION, ENGINES[kind][1]()), cf.fit(QUESTION, made(kind))
-    np.testing.assert_allclose(there.tidy()[asked], here.tidy()[asked], rtol=1e-10)
-    assert "1520 rows were collected" in str(there)
+def test_rows_are_written_and_read_again(made: Callable[[str], Any], tmp_path: Path, kind: str) -> None:
+    source = recognise(made(kind))
+    assert source is not None
+    source.write(doubled, ["id", "x"], str(tmp_path / "out.parquet"))
+    back = recognise(tmp_path / "out.parquet")
+    assert back is not None
+    rows = back.collect().to_pandas().sort_values("id")
+    np.testing.assert_array_equal(rows["id"], 2**53 + np.arange(len(table())))
+    np.testing.assert_array_equal(rows["twice"], 2 * table().column("x").to_pandas())
+
+
+class Broken(Exception):
+    """An error that does not pickle."""
+
+    def __init__(self, one: object, two: object):
+        super().__init__("broken")
+
+
+def refusing(chunk: Chunk) -> int:
+    raise cf.FormulaError("not this", "y ~ x", (4, 5))
+
+
+def breaking(chunk: Chunk) -> int:
+    raise Broken(1, 2)
+
+
+@pytest.mark.parametrize("kind", ["spark", "dask"])
+def test_errors_of_workers_come_back_as_they_were(made: Callable[[str], Any], kind: str) -> None:
+    source = recognise(made(kind))
+    assert source is not None
+    with pytest.raises(cf.FormulaError, match=r"(?s)not this.*\^") as caught:
+        source.run(refusing, ["x"], added)
+    assert "in refusing" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="Broken: broken"):
+        source.run(breaking, ["x"], added)
+
+
+# -- what cannot be read ----------------------------------------------------------------------------------------------
+
+
+def test_a_column_of_another_type_in_one_file(spark: Any, cluster: Any, tmp_path: Path) -> None:
+    dd = pytest.importorskip("dask.dataframe")
+    pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 5.0]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"y": [1.0], "x": ["many"]}).to_parquet(tmp_path / "b.parquet")
+    given = spark.read.schema("y double, x double").parquet(str(tmp_path))
+    with pytest.raises(cf.DataError, match=r"b\.parquet.*\[x\]. Expected Spark type double"):
+        cf.lm("y ~ x", cf.scan(given, limit=0))
+    with pytest.raises(cf.DataError, match=r"partition 1 .* has 'x' as (str|object|string), others as float64"):
+        cf.lm("y ~ x", cf.scan(dd.read_parquet(str(tmp_path)), limit=0))
+
+
+def test_a_column_that_one_file_lacks(cluster: Any, tmp_path: Path) -> None:
+    dd = pytest.importorskip("dask.dataframe")
+    pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 5.0]}).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"y": [1.0], "z": [2.0]}).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(cf.DataError, match="partition 1 .* has no column 'x', which others have"):
+        cf.lm("y ~ x", cf.scan(dd.read_csv(f"{tmp_path}/*.csv"), limit=0))
+
+
+def test_rows_that_cannot_be_parsed(spark: Any, cluster: Any, tmp_path: Path) -> None:
+    dd = pytest.importorskip("dask.dataframe")
+    (tmp_path / "a.csv").write_text("y,x\n" + "1,2\n" * 50)
+    (tmp_path / "b.csv").write_text("y,x\n1,2\n3,many\n")
+    given = spark.read.csv(str(tmp_path), header=True, schema="y double, x double", mode="FAILFAST")
+    with pytest.raises(cf.DataError, match=r"b\.csv"):
+        cf.lm("y ~ x", cf.scan(given, limit=0))
+    with pytest.raises(cf.DataError, match=r"(?s)Mismatched dtypes.*x.*many"):
+        cf.lm("y ~ x", cf.scan(dd.read_csv(f"{tmp_path}/*.csv"), limit=0))
+
+
+def test_columns_and_the_like_are_no_source(spark: Any, cluster: Any) -> None:
+    frame = spark.range(3)
+    assert recognise(frame["id"]) is None and recognise(frame.groupBy("id")) is None
+    dd = pytest.importorskip("dask.dataframe")
+    assert recognise(dd.from_pandas(pd.DataFrame({"x": [1, 2]}), npartitions=1)["x"]) is None
+
+
+# -- a worker dies ------------------------------------------------------------------------------------------------------
+
+
+def slow(chunk: Chunk) -> tuple[int, float]:
+    time.sleep(0.3)
+    return chunk.n, float(np.nansum(np.asarray(chunk.column("y"))))
+
+
+def both(a: tuple[int, float], b: tuple[int, float]) -> tuple[int, float]:
+    return a[0] + b[0], a[1] + b[1]
+
+
+def test_a_killed_worker_loses_nothing(cluster: Any) -> None:
+    from threading import Timer
+
+    dd = pytest.importorskip("dask.dataframe")
+    frame = table().to_pandas()
+    data = dd.from_pandas(frame, npartitions=12)
+    source = recognise(data)
+    assert source is not None
+    died: list[int] = []
+
+    def kill() -> None:
+        died.append(next(iter(cluster.run(os.getpid).values())))
+        os.kill(died[0], signal.SIGKILL)
+
+    timer = Timer(1.0, kill)
+    timer.start()
+    found = source.run(slow, ["y"], both)
+    timer.join()
+    assert found is not None and found[0] == len(frame)
+    assert found[1] == pytest.approx(frame["y"].sum(), rel=1e-12)
+    assert died and died[0] not in cluster.run(os.getpid).values()

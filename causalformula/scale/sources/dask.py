@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,23 +39,23 @@ class Dask:
 
     def __init__(self, frame: Any):
         self.frame = frame
+        self._rows: int | None = None
         self._native = {str(name): name for name in frame.columns}
         self.names: tuple[str, ...] = tuple(self._native)
         self.types: dict[str, str] = {str(name): str(kind) for name, kind in frame.dtypes.items()}
         self.words = f"Dask DataFrame of {counted(frame.npartitions, 'partition')} ({some(self.names)})"
 
-    @cached_property
-    def _firsts(self) -> list[int]:
-        """The number of the first row of each partition, and last that of all rows."""
+    def _lengths(self, parts: Sequence[Any]) -> list[int]:
         from dask import compute, delayed
 
         with self._told():
-            lengths = compute(*(delayed(len)(part) for part in self._picked(()).to_delayed()))
-        return [0, *np.cumsum(lengths).tolist()]
+            return list(compute(*map(delayed(len), parts)))
 
     def rows(self) -> int:
         """Number of rows."""
-        return int(self._firsts[-1])
+        if self._rows is None:
+            self._rows = sum(self._lengths(self._picked(()).to_delayed()))
+        return self._rows
 
     def run(self, task: Task[P], columns: Sequence[str], merge: Merge[P], *, ids: bool = False) -> P | None:
         """See ``Source``; rows are numbered in the order of the partitions."""
@@ -65,8 +64,10 @@ class Dask:
         picked = self._picked(columns)
         # one object of the graph, however many partitions there are
         partial, ordered = delayed(_Partition(Partial(task, merge), picked._meta)), delayed(Ordered(merge))
-        firsts = self._firsts if ids else [None] * picked.npartitions
-        parts = [partial(part, place, firsts[place]) for place, part in enumerate(picked.to_delayed())]
+        # which rows are a partition depends on the columns: files of which little is read are read together
+        given = picked.to_delayed()
+        firsts = np.cumsum([0, *self._lengths(given)]).tolist() if ids else [None] * len(given)
+        parts = [partial(part, place, firsts[place]) for place, part in enumerate(given)]
         while len(parts) > 1:
             parts = [ordered(parts[k : k + TOGETHER]) for k in range(0, len(parts), TOGETHER)]
         with self._told():
@@ -144,13 +145,20 @@ def _refuse_other(part: Any, meta: Any, place: int) -> None:
     for name in meta.columns:
         if name not in part.columns:
             raise DataError(f"{where} has no column {str(name)!r}, which others have")
-        if len(part) and _kind(part[name].dtype) != _kind(meta[name].dtype):
+        here, others = _kind(part[name]), _kind(meta[name])
+        if here and others and here != others:
             raise DataError(f"{where} has {str(name)!r} as {part[name].dtype}, others as {meta[name].dtype}")
 
 
-def _kind(dtype: Any) -> str:
+def _kind(column: Any) -> str:
+    """What a column holds; empty where that is not known of one without values."""
     from pandas.api import types
 
-    if types.is_bool_dtype(dtype):
+    if types.is_object_dtype(column.dtype):
+        held = types.infer_dtype(column, skipna=True)
+        return {"boolean": "logical", "string": "text", "decimal": "number", "empty": ""}.get(held, held)
+    if types.is_bool_dtype(column.dtype):
         return "logical"
-    return "number" if types.is_numeric_dtype(dtype) else "time" if types.is_datetime64_any_dtype(dtype) else "text"
+    if types.is_datetime64_any_dtype(column.dtype):
+        return "time"
+    return "number" if types.is_numeric_dtype(column.dtype) else "text"

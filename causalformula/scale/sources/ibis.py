@@ -14,7 +14,6 @@ from causalformula.scale.sources.streamed import Streamed
 
 def of_ibis(data: Any) -> Source | None:
     """A source of a table: DuckDB's relation, Spark's table, or batches; None for a column."""
-    import ibis
     from ibis.expr.types import Table
 
     if not isinstance(data, Table):
@@ -24,7 +23,7 @@ def of_ibis(data: Any) -> Source | None:
         return Ibis(data)
     # frames in memory that the table is made of are known to the backend only once it has run something
     data.limit(0).to_pyarrow()
-    query = ibis.to_sql(data, dialect=backend.dialect)
+    query = data.compile()
     return of_relation(backend.con.sql(query)) if backend.name == "duckdb" else Spark(backend._session.sql(query))
 
 

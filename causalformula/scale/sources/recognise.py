@@ -49,8 +49,6 @@ def recognise(data: Any) -> Source | None:
     if isinstance(data, (list, tuple)) and data and all(isinstance(path, (str, PathLike)) for path in data):
         files: Source | None = _of("duck:of_paths")([fspath(path) for path in data])
         return files
-    if isinstance(data, Source):
-        return data
     # of what narwhals has wrapped, the engine's own
     data = nw.to_native(data, pass_through=True)
     homes = [cls.__module__ for cls in type(data).__mro__]
@@ -58,7 +56,8 @@ def recognise(data: Any) -> Source | None:
         if any(home == module or home.startswith(f"{module}.") for home in homes):
             made: Source | None = _of(maker)(data)
             return made
-    return None
+    # only now: a column of Spark has whatever attribute it is asked for
+    return data if isinstance(data, Source) else None
 
 
 def of_frames(frames: Sequence[Any]) -> Source:
