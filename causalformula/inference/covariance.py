@@ -125,7 +125,8 @@ def covariance(
 
 def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated) -> Covariance:
     """By sums over rows that are elsewhere."""
-    shape, notes = replace(estimate, evidence=evidence.shape), ()
+    shape = replace(estimate, evidence=evidence.shape)
+    notes: tuple[str, ...] = ()
     df = degrees_of_freedom(request, shape)
     if isinstance(request, Classical):
         plain = _classical(evidence.shape, unconditional=False)

@@ -33,7 +33,7 @@ from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
 from causalformula.frame.parts import Part
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
-from causalformula.frame.rows import check_na_action, no_rows_left
+from causalformula.frame.rows import check_na_action, no_rows_left, shown
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.scale.preparation import Survey, Surveyor, merged_notes, remembered
 from causalformula.scale.reading import Read, Reading
@@ -306,7 +306,7 @@ def _refuse(text: str, subset: Any, env: Any, na_action: str) -> None:
 
 
 def _surveyed(
-    source: Source, nodes: dict[str, Node], text: str, subset: str | None, na_action: str, left: str | None, spec: Any
+    source: Source, nodes: dict[str, Node], text: str, subset: str | None, na_action: str, left: str | None, spec: Spec | None
 ) -> tuple[Reading, Survey]:
     """How chunks are read, and the counts of all rows."""
     head = Table({name: np.empty(0) for name in source.names})
@@ -316,10 +316,11 @@ def _surveyed(
             if name not in source.names and name not in ("T", "F", "pi"):
                 head.column(name, text, None if spec is None else spec.span_of(name))
     memory = remembered(source, asked, text)
-    reading = Reading(nodes, text, subset, na_action, memory, source.names, left)
+    reading = Reading(nodes, text, subset, na_action, memory, source.names, left, trials=spec is not None)
     survey = source.run(Surveyor(reading), reading.columns, added, ids=source.numbered)
     if survey is None:
         raise DataError("the data have no rows")
+    survey = survey.ordered([shown(key) for key in reading.nodes])
     if not survey.kept:
         raise no_rows_left(survey.total, survey.missing_by, merged_notes(survey.made))
     return reading, survey

@@ -8,7 +8,7 @@ ever in memory at once: eight bytes a row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
@@ -136,6 +136,13 @@ class Survey:
     rows: Any = field(repr=False)
     shares: bool = False
     whole: bool = True
+
+    def ordered(self, labels: Sequence[str]) -> Survey:
+        """The same with variables in the formula's order, whichever chunk had them first."""
+        counts = {name: self.missing_by[name] for name in labels if name in self.missing_by}
+        place = {text: min((k for k, x in enumerate(labels) if text in x), default=0) for text in self.made}
+        made = {text: self.made[text] for text in sorted(self.made, key=lambda text: (place[text], text))}
+        return replace(self, missing_by=counts, made=made)
 
     def __add__(self, other: Survey) -> Survey:
         import pandas as pd

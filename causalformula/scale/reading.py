@@ -70,6 +70,8 @@ class Reading:
         Label of the left side.
     beside : tuple of str
         Columns that are read though the formula does not name them.
+    trials : bool
+        Whether the numbers of trials of ``cbind(successes, failures)`` count as weights.
     """
 
     nodes: Mapping[str, Node]
@@ -80,6 +82,7 @@ class Reading:
     known: tuple[str, ...]
     outcome: str | None = None
     beside: tuple[str, ...] = ()
+    trials: bool = True
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -131,7 +134,7 @@ class Reading:
         if w is not None and (w < 0).any():
             raise DataError("weights have values below zero")
         left = None if self.outcome is None else values[self.outcome]
-        if isinstance(left, Matrix) and self.outcome is not None and self.outcome.startswith("cbind("):
+        if self.trials and isinstance(left, Matrix) and self.outcome is not None and self.outcome.startswith("cbind("):
             trials = np.asarray(left.values.sum(axis=1))
             w = trials if w is None else trials * w
         return w
