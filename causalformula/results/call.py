@@ -28,7 +28,7 @@ from causalformula.errors import CapabilityError, ConvergenceError, DataError, O
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
-from causalformula.frame.model_frame import BINOMIAL, ModelFrame
+from causalformula.frame.model_frame import BINOMIAL, ModelFrame, whole_numbers
 from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
 from causalformula.inference.evidence import Influence, Own
@@ -101,7 +101,11 @@ class Call:
         family = self.options.outcome_family
         if family.name not in BINOMIAL or self.frame.outcome is None:
             return True
-        return not self.frame.counts_trials(family)
+        if isinstance(self.frame, WholeFrame):
+            return not self.frame.counts_trials
+        y, w = self.frame.outcome_for(family), self.frame.unit_weights
+        shares = bool(((y > 0) & (y < 1)).any())
+        return not (shares and whole_numbers(w) and whole_numbers(w * y))
 
     def default_vcov(self) -> Request:
         """The default covariance: of the design that was made, or the method's.
@@ -354,8 +358,9 @@ class Call:
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
-        own = {name: found.codes for name in names if (found := self.own_groups(name)) is not None}
-        return {**self.frame.codes(name for name in names if name not in own), **own}
+        if isinstance(self.frame, WholeFrame):
+            return self.frame.codes(names)
+        return {name: self.groups(name).codes for name in names}
 
     def groups(self, name: str) -> Grouping:
         """A grouping of the rows kept: of the formula, of the data, or one that the design made."""

@@ -23,7 +23,7 @@ from causalformula.scale.averages import WholeMeans, coefficients, no_means
 from causalformula.scale.blocks.regression import Rows
 from causalformula.scale.equations import Model, generalised, linear
 from causalformula.scale.passes import Passes
-from causalformula.scale.regression import Fitted
+from causalformula.scale.regression import Fitted, Whole
 from causalformula.scale.whole import WholeFrame, WholeRegression
 
 
@@ -80,12 +80,7 @@ def fit_outcome(frame: WholeFrame, part: Part, family: Family) -> tuple[Fitted, 
     if sample.weights is None:
         return found, read
     notes = tuple(note for note in found.record.notes if NON_INTEGER not in note)
-    return replace(found, record=replace_record(found, notes)), read
-
-
-def replace_record(found: Fitted, notes: tuple[str, ...]) -> Any:
-    """The record with other notes."""
-    return replace(found.record, notes=notes)
+    return replace(found, record=replace(found.record, notes=notes)), read
 
 
 def regression(frame: WholeFrame, options: Regression) -> Fit:
@@ -131,8 +126,6 @@ def regression(frame: WholeFrame, options: Regression) -> Fit:
 
 def whole_model(passes: Passes, fitted: Fitted, read: Any) -> Any:
     """The record of a fit, whose estimate has its evidence by passes."""
-    from causalformula.scale.regression import Whole
-
     return Whole.of(fitted.record, coefficients(passes, fitted, read))
 
 
