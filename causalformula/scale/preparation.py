@@ -24,8 +24,10 @@ from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.syntax import Call, Node
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import made_missing, made_notes
+from causalformula.numerics.arrays import Codes
 from causalformula.scale.reading import Reading
 from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.sources.stacked import stacked
 from causalformula.scale.sums import added
 
 # Calls whose state depends on which values there are, and not on how often.
@@ -92,7 +94,7 @@ class _Frames:
 
     def __add__(self, other: _Frames) -> _Frames:
         together = (*self.frames, *other.frames)
-        return _Frames((nw.concat(list(together)).unique(),) if self.distinct else together, self.distinct)
+        return _Frames((nw.from_native(stacked(together)).unique(),) if self.distinct else together, self.distinct)
 
 
 def collected(source: Source, names: tuple[str, ...], *, distinct: bool) -> Table:
@@ -100,7 +102,7 @@ def collected(source: Source, names: tuple[str, ...], *, distinct: bool) -> Tabl
     found = source.run(_Pick(names, distinct), names, added)
     if found is None:
         return Table(source.collect())
-    return Table(nw.to_native(nw.concat(list(found.frames)) if len(found.frames) > 1 else found.frames[0]))
+    return Table(stacked(found.frames))
 
 
 # -- counts, and a few rows that have every level ----------------------------------------------------------------------
@@ -145,8 +147,6 @@ class Survey:
         return replace(self, missing_by=counts, made=made)
 
     def __add__(self, other: Survey) -> Survey:
-        import pandas as pd
-
         shift = len(self.rows)
         marks = {}
         for label, mine in self.marks.items():
@@ -154,7 +154,7 @@ class Survey:
             marks[label] = _few({**theirs, **mine})
         used = sorted({place for each in marks.values() for place in each.values()})
         new = {place: k for k, place in enumerate(used)}
-        rows = pd.concat([self.rows, other.rows], ignore_index=True).iloc[used].reset_index(drop=True)
+        rows = stacked([self.rows, other.rows]).iloc[used].reset_index(drop=True)
         counts = {
             name: self.missing_by.get(name, 0) + other.missing_by.get(name, 0)
             for name in {**self.missing_by, **other.missing_by}
@@ -208,7 +208,7 @@ class Surveyor:
         if not marks:
             marks["rows"] = {0.0: 0} if len(read.rows) else {}
             places = [0] if len(read.rows) else []
-        rows = chunk.frame.select(*self.reading.columns).to_pandas().iloc[read.rows[places]].reset_index(drop=True)
+        rows = _some_rows(chunk, self.reading.columns, read.rows[places])
         w = self.reading.weights(read.values)
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
@@ -224,6 +224,21 @@ class Surveyor:
             shares,
             whole,
         )
+
+
+def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:
+    """Rows of a chunk as pandas; levels, and which text has none, are as the formula reads them."""
+    import pandas as pd
+
+    rows = chunk.frame.select(*names)[places.tolist()].to_pandas().reset_index(drop=True)
+    for name in names:
+        value = chunk.column(name)
+        if isinstance(value, Factor):
+            levels = pd.Categorical.from_codes(value.codes[places], pd.Index(value.levels), ordered=value.ordered)
+            rows[name] = pd.Series(levels, index=rows.index)
+        elif isinstance(value, Strings):
+            rows[name] = pd.Series(np.array([*value.table, None], dtype=object)[value.codes[places]], index=rows.index)
+    return rows
 
 
 def _marked(value: Value) -> dict[Any, int]:

@@ -204,10 +204,43 @@ def test_whole_numbers_past_two_to_the_53rd_beside_missing_ones() -> None:
 def test_a_column_whose_missing_values_come_late() -> None:
     frame = pd.DataFrame({"y": np.random.default_rng(0).normal(size=60), "n": np.arange(60.0) % 7})
     whole = pa.Table.from_pandas(frame, preserve_index=False)
-    late = whole.set_column(1, "n", pa.array([None if k > 50 else int(v) for k, v in enumerate(frame["n"])], pa.int64()))
+    late = whole.set_column(
+        1, "n", pa.array([None if k > 50 else int(v) for k, v in enumerate(frame["n"])], pa.int64())
+    )
     reader = cf.scan(pa.RecordBatchReader.from_batches(late.schema, late.to_batches(20)), limit=0)
     formula = "y ~ scale(n) + factor(n > 3)"
     np.testing.assert_allclose(cf.lm(formula, reader).coef, cf.lm(formula, late).coef, rtol=1e-10)
+
+
+def of_levels(*each: list[str]) -> list[Any]:
+    rng, out = np.random.default_rng(3), []
+    for levels in each:
+        codes = rng.integers(0, len(levels), 40).astype("int32")
+        out.append(pa.table({"y": rng.normal(size=40), "k": pa.DictionaryArray.from_arrays(codes, levels)}))
+    return out
+
+
+@pytest.mark.parametrize("formula", ["y ~ k", "y ~ factor(k)"])
+def test_dictionaries_that_differ_have_the_levels_of_all_rows(formula: str) -> None:
+    tables = of_levels(["low", "high"], ["mid", "low"], ["a", "mid"])
+    whole = cf.lm(formula, pa.concat_tables(tables)).coef
+    assert [name[-1] for name in whole.index[1:]] == ["h", "d", "a"]  # in order of appearance
+    batches = [batch for table in tables for batch in table.to_batches()]
+    reader = pa.RecordBatchReader.from_batches(tables[0].schema, batches)
+    for given in (tables, [table.to_pandas() for table in tables], reader):
+        found = cf.lm(formula, cf.scan(given, limit=0)).coef
+        assert list(found.index) == list(whole.index)
+        np.testing.assert_allclose(found, whole, rtol=1e-10)
+    assert list(cf.lm(formula, cf.scan([table.to_pandas() for table in tables])).coef.index) == list(whole.index)
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.Enum(["c", "a", "b"]), pl.String])
+def test_levels_of_polars_are_those_of_memory(kind: Any) -> None:
+    text = pl.Series("k", list("bcabbacca"))
+    frame = pl.DataFrame({"y": np.random.default_rng(0).normal(size=9), "k": text.cast(kind)})
+    known = cf.lm("y ~ k", frame).coef
+    for given in (frame.lazy(), [frame[:3], frame[3:]]):
+        pd.testing.assert_series_equal(cf.lm("y ~ k", cf.scan(given, limit=0)).coef, known, rtol=1e-10)
 
 
 def test_what_is_in_memory_is_no_source(folder: Path) -> None:

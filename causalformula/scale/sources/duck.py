@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
-
 from causalformula.errors import CapabilityError, DataError, OptionError, counted, some
-from causalformula.scale.sources.source import CHUNK_ROWS, Chunk, Merge, P, Task, chunk_of, merged
+from causalformula.scale.sources.source import CHUNK_ROWS
+from causalformula.scale.sources.streamed import Streamed
 
 READERS = {".parquet": ("Parquet", "read_parquet"), ".pq": ("Parquet", "read_parquet")} | {
     end: ("CSV", "read_csv") for end in (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst")
@@ -25,7 +24,7 @@ ADVICE = ("Possible solutions", "Potential Fixes", "Possible fixes", "Candidate 
 
 
 @dataclass(eq=False)
-class Duck:
+class Duck(Streamed):
     """What DuckDB reads.
 
     Parameters
@@ -43,8 +42,6 @@ class Duck:
     query: str = ""
     database: str = ""
     relation: Any = field(default=None, repr=False)
-
-    numbered = True
 
     def __post_init__(self) -> None:
         with self._readable():
@@ -87,46 +84,16 @@ class Duck:
         with self._readable():
             return int(self._relation().aggregate("count(*)").fetchall()[0][0])
 
-    def run(self, task: Task[P], columns: Sequence[str], merge: Merge[P], *, ids: bool = False) -> P | None:
-        """See ``Source``; rows are numbered as DuckDB gives them, in the order of the files."""
-        total: P | None = None
-        for chunk in self._chunks(columns, ids):
-            total = merged([total, task(chunk)], merge)
-        return total
-
-    def _chunks(self, columns: Sequence[str], ids: bool) -> Iterator[Chunk]:
-        first = 0
+    def pieces(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Record batches, in the order of the files."""
+        picked = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns)
         with self._readable():
-            # no column at all is still a number of rows
-            picked = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns) or "1 AS one"
-            reader = _reader(self._relation().project(picked))
-        while True:
-            with self._readable():
-                batch = next(reader, None)
-            if batch is None:
-                return
-            if batch.num_rows:
-                numbers = np.arange(first, first + batch.num_rows) if ids else None
-                first += batch.num_rows
-                yield chunk_of(batch, numbers)
+            yield from _reader(self._relation().project(picked))
 
     def collect(self) -> Any:
         """All rows and columns as an Arrow table."""
         with self._readable():
             return _reader(self._relation()).read_all()
-
-    def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
-        """See ``Source``: one Parquet file."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        writer = None
-        for chunk in self._chunks(columns, False):
-            table = pa.Table.from_pandas(task(chunk), preserve_index=False)
-            writer = writer or pq.ParquetWriter(path, table.schema)
-            writer.write_table(table.cast(writer.schema))
-        if writer is not None:
-            writer.close()
 
 
 def _reader(relation: Any) -> Any:

@@ -101,8 +101,8 @@ class Source(Protocol):
 def unnumbered(words: str) -> CapabilityError:
     """What a source raises that is asked for numbers of its rows and has none."""
     return CapabilityError(
-        f"{words}: its rows have no numbers that stay the same from pass to pass; write them to Parquet files, and give "
-        "these as data"
+        f"{words}: its rows have no numbers that stay the same from pass to pass; write them to Parquet files, and "
+        "give these as data"
     )
 
 
@@ -120,4 +120,4 @@ def chunk_of(table: Any, ids: NDArray[np.int64] | None = None) -> Chunk:
     for place, column in enumerate(table.schema):
         if pa.types.is_null(column.type):
             table = table.set_column(place, column.name, table.column(place).cast(pa.float64()))
-    return Chunk(table, ids)
+    return Chunk(table.unify_dictionaries(), ids)
