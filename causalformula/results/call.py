@@ -29,17 +29,20 @@ from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame, whole_numbers
+from causalformula.frame.treatment import level_label
 from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
-from causalformula.inference.evidence import Influence, Own
+from causalformula.inference.evidence import Accumulated, Influence, Own
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
     HC,
     Asympt,
     Bootstrap,
+    Classical,
     Cluster,
     DriscollKraay,
+    Given,
     Jackknife,
     Request,
     Wild,
@@ -123,7 +126,7 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
         if isinstance(self.frame, WholeFrame):
-            return self._elsewhere(self.frame, answer.estimate, request)
+            return self._elsewhere(self.frame, answer, request)
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
@@ -155,10 +158,12 @@ class Call:
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 
-    def _elsewhere(self, frame: WholeFrame, estimate: Estimate, request: Request) -> Covariance:
+    def _elsewhere(self, frame: WholeFrame, answer: Answer, request: Request) -> Covariance:
         """Covariance of an estimate whose rows are elsewhere."""
         frame.codes(grouping_names(request))
-        found = covariance(estimate, request)
+        self._refuse_unstacked(answer, request)
+        self._refuse_idle_fixed(answer, request)
+        found = covariance(answer.estimate, request)
         single = self._single_elsewhere(frame, request)
         for note in single:
             warn(note)
@@ -168,9 +173,16 @@ class Call:
         return replace(found, notes=(*found.notes, *idle))
 
     def _single_elsewhere(self, frame: WholeFrame, request: Request) -> list[str]:
-        """What is said of arms that lie in one cluster."""
-        if not isinstance(request, Cluster) or frame.treatment is None or not frame.treatment.levels:
+        """What is said of arms that lie in one cluster, or are one row."""
+        if frame.treatment is None or not frame.treatment.levels or isinstance(request, (Classical, Given)):
             return []
+        if not isinstance(request, Cluster):
+            return [
+                f"standard errors are not defined: a single row has {frame.treatment.name} = {level_label(level)}, "
+                "whose residual is zero, whatever the error"
+                for level, count in frame.survey.arms.items()
+                if count == 1
+            ]
         return [
             f"standard errors are not defined: all rows with {frame.treatment.name} = {level} are in one cluster of "
             f"{name}, whose residuals there sum to zero, whatever the error; every arm needs at least two clusters"
@@ -238,6 +250,7 @@ class Call:
     def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
         """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
         evidence = answer.estimate.evidence
+        evidence = evidence.shape if isinstance(evidence, Accumulated) else evidence
         fixed = getattr(request, "weights", None) == "fixed"
         if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return

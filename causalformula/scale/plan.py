@@ -35,9 +35,10 @@ from causalformula.frame.parts import Part
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.rows import check_na_action, no_rows_left, shown
 from causalformula.frame.treatment import Kind, Treatment
-from causalformula.scale.preparation import Survey, Surveyor, merged_notes, remembered
+from causalformula.scale.preparation import Survey, Surveyor, merged_notes
 from causalformula.scale.reading import Read, Reading
 from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.states import remembered
 from causalformula.scale.sums import added
 
 
@@ -336,8 +337,9 @@ def _surveyed(
             if name not in source.names and name not in ("T", "F", "pi"):
                 head.column(name, text, None if spec is None else spec.span_of(name))
     memory = remembered(source, asked, text)
+    treated = None if spec is None or spec.treatment is None else deparse(spec.treatment)
     reading = Reading(nodes, text, subset, na_action, memory, source.names, left, trials=spec is not None)
-    survey = source.run(Surveyor(reading), reading.columns, added, ids=source.numbered)
+    survey = source.run(Surveyor(reading, treated), reading.columns, added, ids=source.numbered)
     if survey is None:
         raise DataError("the data have no rows")
     survey = survey.ordered([shown(key) for key in reading.nodes])

@@ -86,10 +86,9 @@ class WholeFrame(ModelFrame):
         """Counts of all rows."""
         return self.passes.plan.survey
 
-    @property
-    def in_memory(self) -> bool:
-        """See ``BoundRows``."""
-        return False
+    def refuse_away(self) -> None:
+        """Away."""
+        self._away()
 
     @property
     def size(self) -> int:
@@ -290,6 +289,10 @@ class WholeRegression(RegressionFrame):
     def size(self) -> int:
         """See ``BoundRows``."""
         return self.passes.plan.survey.kept
+
+    def refuse_away(self) -> None:
+        """Away."""
+        Away(self.passes.words).refuse()
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """See ``WholeFrame``."""

@@ -100,6 +100,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "model_matrix": {"formula": "~ x", "data": DATA},
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
+    "scan": {"data": [DATA]},
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
     "scores.scorer": {"score": "r_loss"},
     "stack": {"fits": [MADE["Result"]]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from shutil import which
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 def spark() -> Iterator[Any]:
     """Spark in local mode, two threads, with this interpreter as its workers'."""
     sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    if which("java") is None:
+        pytest.skip("Java is not installed")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = sql.SparkSession.builder.master("local[2]").appName("causalformula")
     settings = {

@@ -114,6 +114,24 @@ def test_an_arm_in_one_cluster_has_no_standard_error() -> None:
     assert np.isnan(found.std_error)
 
 
+def test_an_arm_of_one_row_has_no_standard_error_without_leverage() -> None:
+    data = DATA.assign(one=(DATA.index == 50).astype(int))
+    for vcov in ("HC1", "HC3"):
+        with pytest.warns(cf.CausalFormulaWarning):
+            found = cf.fit("y ~ treat(one) + adjust(w)", pieces(data, 100), vcov=vcov)
+        with pytest.warns(cf.CausalFormulaWarning):
+            known = cf.fit("y ~ treat(one) + adjust(w)", data, vcov=vcov)
+        assert np.isnan(found.std_error) and np.isnan(known.std_error)
+        assert "Note: " in str(found)
+
+
+def test_clusters_of_days_and_weights_that_are_not_estimated() -> None:
+    agree(cf.fit(FORMULA, pieces(DATA, 70), vcov="~day"), cf.fit(FORMULA, DATA, vcov="~day"))
+    for data in (DATA, pieces(DATA, 70)):
+        with pytest.raises(cf.OptionError, match="estimates none"):
+            cf.fit(FORMULA, data, vcov=cf.HC("HC0", weights="fixed"))
+
+
 def test_notes_of_the_data_are_those_of_memory() -> None:
     data = DATA.assign(t=DATA["k"].astype(str))
     formula = "y ~ treat(A) + adjust(log(dose) + t)"
@@ -132,7 +150,7 @@ def test_what_needs_all_rows_is_refused(vcov: str) -> None:
 
 def test_other_methods_and_arguments_are_refused() -> None:
     data = pieces(DATA, 100)
-    with pytest.raises(cf.CapabilityError, match="'nearest' needs all rows in memory.*regression"):
+    with pytest.raises(cf.CapabilityError, match=r"'nearest' needs all rows in memory.*regression"):
         cf.fit(FORMULA, data, method="nearest")
     with pytest.raises(cf.CapabilityError, match="subset= is an expression"):
         cf.fit(FORMULA, data, subset=np.ones(len(DATA), dtype=bool))
@@ -164,6 +182,11 @@ def test_no_verb_answers_from_the_rows_of_a_prototype() -> None:
     for verb in ("balance", "overlap", "ess", "matched_data", "weights"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(fit.design, verb)
+    for both in (lambda: cf.stack([fit, fit]), lambda: fit - fit, lambda: model - model):
+        with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+            both()
+    with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+        cf.glm("b ~ x", pieces(DATA, 100), family="binomial").confint(method="profile")
     for verb in ("fitted", "resid"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(model, verb)

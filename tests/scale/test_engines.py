@@ -202,6 +202,21 @@ def test_a_column_that_one_file_lacks(cluster: Any, tmp_path: Path) -> None:
     pd.DataFrame({"y": [1.0], "z": [2.0]}).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(cf.DataError, match=r"partition 1 .* has no column 'x', which others have"):
         cf.lm("y ~ x", cf.scan(dd.read_csv(f"{tmp_path}/*.csv"), limit=0))
+    for name in ("a", "b"):
+        pd.read_csv(tmp_path / f"{name}.csv").to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(cf.DataError, match=r"'x'.* give the files as data, by their paths"):
+        cf.lm("y ~ x", cf.scan(dd.read_parquet(f"{tmp_path}/*.parquet"), limit=0))
+    with pytest.raises(cf.DataError, match=r"b\.parquet.*\"x\""):
+        cf.lm("y ~ x", cf.scan(f"{tmp_path}/*.parquet", limit=0))
+
+
+def test_a_column_that_one_file_lacks_is_missing_in_a_table_of_spark(spark: Any, tmp_path: Path) -> None:
+    first = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "x": [1.0, 2.0, 5.0, 6.0]})
+    first.to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"y": [1.0, 9.0]}).to_parquet(tmp_path / "b.parquet")
+    found = cf.lm("y ~ x", cf.scan(spark.read.option("mergeSchema", True).parquet(str(tmp_path)), limit=0))
+    np.testing.assert_allclose(found.coef, cf.lm("y ~ x", first).coef, rtol=1e-10)
+    assert "2 observations deleted due to missingness" in str(found.summary())
 
 
 def test_rows_that_cannot_be_parsed(spark: Any, cluster: Any, tmp_path: Path) -> None:

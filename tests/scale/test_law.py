@@ -55,6 +55,7 @@ TERMS = (
     "bs(w, df = 5) + I(w > mean(w))",
     "cut(w, 3) * x",
     "factor(k) + log(x)",
+    "cut(scale(log(w)), 3) + poly(w, 2, raw = TRUE) + I(w / sd(w)) + I(w > quantile(w, 0.9)) + I(w / max(w))",
     "relevel(factor(g), ref = 'c') : w + day",
     "far + far:w + w",
     "x + I(2 * x) + g",

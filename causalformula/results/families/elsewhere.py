@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from causalformula.backends.fit import DesignWeights
 from causalformula.frame.model_frame import ModelFrame
@@ -12,6 +12,10 @@ from causalformula.results.call import Call
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.scale.whole import WholeFrame
+from causalformula.words import Limits
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,3 +92,9 @@ class ModelElsewhere(Model):
     def influence(self) -> NoReturn:
         """Refused: it has a row a row."""
         refuse(self.frame)
+
+    def confint(self, level: float = 0.95, method: Limits = "wald") -> pd.DataFrame:
+        """See ``Model``; limits of a profile refit to all rows, and are refused."""
+        if method == "profile" and not self.regression.linear:
+            refuse(self.frame)
+        return super().confint(level, method)

@@ -37,6 +37,8 @@ class Units:
     @classmethod
     def of(cls, frames: Sequence[Any]) -> Units:
         """The union, in order of appearance."""
+        for frame in frames:
+            frame.refuse_away()
         _refuse_unrelated(frames)
         union = frames[0].index
         for frame in frames:

@@ -89,7 +89,9 @@ class Dask:
         except Exception as error:
             if type(error).__module__.partition(".")[0] == "distributed":
                 raise
-            raise DataError(f"{self.words}: {str(error).strip()}") from error
+            # a file lacks a column, and Dask does not say which file
+            which = "; give the files as data, by their paths, to be told which of them" * isinstance(error, KeyError)
+            raise DataError(f"{self.words}: {str(error).strip()}{which}") from error
 
     def collect(self) -> Any:
         """All rows and columns as a pandas frame."""

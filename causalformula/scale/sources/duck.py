@@ -146,14 +146,20 @@ def of_paths(given: Sequence[str]) -> Duck:
     if len(readers) > 1 or None in readers:
         raise OptionError(f"data in files are Parquet or CSV, all of one kind, not {some(files, 3)}")
     kind, function = readers.pop() or ("", "")
-    where = given[0] if len(given) == 1 else some([Path(name).name for name in files], 3)
-    what = (
-        f"{kind} file {Path(files[0]).name}" if len(files) == 1 else f"{counted(len(files), f'{kind} file')} ({where})"
-    )
+    many = f"{counted(len(files), f'{kind} file')} ({_where(given)})"
+    what = many if len(files) > 1 else f"{kind} file {Path(files[0]).name}"
     listed = ", ".join(_quoted(name) for name in files)
     # a file of text alone would else be guessed to have no header
     options = ", header = true" if kind == "CSV" else ""
     return Duck(what, f"SELECT * FROM {function}([{listed}]{options})")
+
+
+def _where(given: Sequence[str]) -> str:
+    """The end of a path, or a few of many."""
+    if len(given) > 1:
+        return some([Path(name).name for name in given], 3)
+    path = Path(given[0])
+    return path.name if path.is_dir() else str(Path(*path.parts[-2:]))
 
 
 def _files(text: str) -> list[str]:

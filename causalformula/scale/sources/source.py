@@ -7,8 +7,9 @@ To add an engine, write one module beside ``duck.py`` with a class that has the 
   pickle; it may be called in other processes. It gets a ``Chunk`` of the columns asked for, which ``chunk_of`` makes of
   an Arrow table or record batch, and returns None where it has nothing to say; the answer is None if no chunk has.
 - Columns have one type in all chunks. Chunks without rows are left out.
-- ``ids``: where asked for, each chunk has a number a row, the same in every run and no matter how rows are split. A
-  source that has none (not ``numbered``) raises a ``CapabilityError`` that says how to get some.
+- ``ids``: where asked for, each chunk has a number a row, the same in every run and no matter how rows are split. An
+  engine that has none has ``numbered = False``: messages then count rows within their chunk, and what needs numbers
+  asks for a column of the data.
 - Errors of the engine are a ``DataError`` that names the file, the row or the column as the engine knows them.
 """
 
@@ -75,7 +76,7 @@ class Source(Protocol):
 
     @property
     def numbered(self) -> bool:
-        """Whether rows have numbers that stay the same from pass to pass."""
+        """Whether rows have numbers, see ``ids`` above."""
         ...
 
     def rows(self) -> int:
