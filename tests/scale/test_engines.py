@@ -51,10 +51,6 @@ def of_spark_rows(request: Any, folder: Path) -> Any:
     return spark.read.parquet(str(folder)).repartition(5, "site").drop("_metadata").localCheckpoint()
 
 
-def of_pandas_on_spark(request: Any, folder: Path) -> Any:
-    return of_spark(request, folder).pandas_api()
-
-
 def of_dask(request: Any, folder: Path) -> Any:
     request.getfixturevalue("cluster")
     dd = pytest.importorskip("dask.dataframe")
@@ -130,6 +126,14 @@ def test_rows_are_numbered_alike_and_sampled_alike(made: Callable[[str], Any], f
     assert sorted(found or ()) == [(k, 2**53 + k) for k in range(len(table()))]
     first = sampled(files, 200, seed=4).column("id").to_pylist()
     assert sampled(source, 200, seed=4).column("id").to_pylist() == first
+
+
+def test_pandas_on_spark_is_the_table_of_spark(request: pytest.FixtureRequest, folder: Path) -> None:
+    # PySpark 4.3 cannot import it beside pandas 3
+    pytest.importorskip("pyspark.pandas", exc_type=ImportError)
+    source = recognise(of_spark(request, folder).pandas_api())
+    assert source is not None and source.numbered
+    assert source.run(counted, ["x"], added) == len(table())
 
 
 def test_rows_without_numbers(made: Callable[[str], Any]) -> None:
