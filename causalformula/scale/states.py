@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,14 @@ from causalformula.formula.expressions.functions import STATELESS
 from causalformula.formula.expressions.stateful import STATEFUL
 from causalformula.formula.expressions.transforms.polynomial import Polynomial, Recurrence
 from causalformula.formula.expressions.transforms.scaling import Scaling
+from causalformula.formula.expressions.transforms.splines import b_spline, natural_spline
+from causalformula.formula.expressions.values import Logical
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.syntax import Call, Constant, Node, Number
 from causalformula.frame.columns import Table
 from causalformula.numerics.arrays import Array
+from causalformula.scale.order import quantiles
 from causalformula.scale.sources.source import Chunk, Source
 from causalformula.scale.sources.stacked import stacked
 from causalformula.scale.sums import Spread, added
@@ -140,7 +143,7 @@ def _summable(call: Call, names: tuple[str, ...]) -> bool:
     if call.function not in BY_SUMS or not call.args or not names:
         return False
     first, *others = call.args
-    return first.name in (None, "x") and all(isinstance(other.value, (Number, Constant)) for other in others)
+    return first.name in (None, "x") and not any(variables(other.value) for other in others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,16 +157,22 @@ class _Column:
     memory: Memory
 
     def option(self, name: str, place: int, default: Any) -> Any:
-        """An argument that is a number or a logical."""
+        """An argument: a number or a logical, or an array of several numbers; None where it is neither."""
         unnamed = [argument for argument in self.call.args[1:] if argument.name is None]
         named = [argument for argument in self.call.args[1:] if argument.name == name]
         found = named or unnamed[place : place + 1]
         if not found:
             return default
-        node = found[0].value
-        if isinstance(node, Number):
-            return node.value
-        return {"TRUE": True, "FALSE": False}.get(getattr(node, "name", ""))
+        value = evaluate(found[0].value, {}, 1, source=self.text)
+        if isinstance(value, Logical):
+            return bool(value.codes[0] == 1)
+        if not isinstance(value, np.ndarray) or value.ndim != 1 or np.isnan(value.astype(float)).any():
+            return None
+        return value.astype(float) if len(value) > 1 else float(value[0])
+
+    def asks(self, *names: str) -> bool:
+        """Whether an argument is given by one of these names."""
+        return any(argument.name in names for argument in self.call.args)
 
     def total(self, function: Callable[[Array], Any]) -> Any:
         """What a function says of the column's chunks, added up; None where it is no column of numbers."""
@@ -283,7 +292,7 @@ def _distinct(x: Array) -> _Distinct:
 
 
 def _polynomial(column: _Column) -> Any:
-    degree, raw = column.option("degree", 0, 1), column.option("raw", 1, False)
+    degree, raw = column.option("degree", 0, 1.0), column.option("raw", 1, False)
     whole = isinstance(degree, (int, float)) and not isinstance(degree, bool) and degree == int(degree)
     if not whole or not 1 <= degree <= MOST_DEGREE or not isinstance(raw, bool):
         return None
@@ -303,10 +312,64 @@ def _polynomial(column: _Column) -> Any:
     return Polynomial(int(degree), 1, (Recurrence(center, np.array(alpha[:-1]), np.array(norm2)),))
 
 
+def _quantiles(column: _Column, probabilities: Sequence[float] | Array) -> Any:
+    found = _complete(column)
+    return None if found is None else quantiles(column.total, int(found.weight[0]), probabilities)
+
+
+def _quantile(column: _Column) -> Any:
+    probs, kind = column.option("probs", 0, np.array([0, 0.25, 0.5, 0.75, 1])), column.option("type", 3, 7.0)
+    inside = not isinstance(probs, (bool, type(None))) and ((np.atleast_1d(probs) >= 0) & (np.atleast_1d(probs) <= 1))
+    if kind != 7 or len(column.call.args) > 2 + column.asks("na.rm") or not np.all(inside):
+        return None
+    na_rm = column.option("na.rm", 99, False)
+    found: _Moments | None = column.total(_moments)
+    if found is None or (found.gone and not na_rm) or not found.spread.weight[0]:
+        return None
+    return quantiles(column.total, int(found.spread.weight[0]), np.atleast_1d(probs))
+
+
+def _knots(column: _Column, count: float) -> tuple[Array, Array] | None:
+    """The ends of a column's numbers, and so many quantiles between them."""
+    found: _Moments | None = column.total(_moments)
+    if found is None or not 0 < count == int(count) or found.spread.weight[0] < 2:
+        return None
+    inner = quantiles(column.total, int(found.spread.weight[0]), np.linspace(0, 1, int(count) + 2))
+    return inner[[0, -1]], inner[1:-1]
+
+
+def _natural(column: _Column) -> Any:
+    df, intercept = column.option("df", 0, None), column.option("intercept", 2, False)
+    if not isinstance(df, float) or not isinstance(intercept, bool) or column.asks("knots", "Boundary.knots"):
+        return None
+    found = _knots(column, int(df) - 1 - intercept) if len(column.call.args) <= 2 + column.asks("intercept") else None
+    if found is None:
+        return None
+    return natural_spline(found[0], df=None, knots=found[1], intercept=intercept, boundary=None)
+
+
+def _b_spline(column: _Column) -> Any:
+    df, degree = column.option("df", 0, None), column.option("degree", 2, 3.0)
+    intercept = column.option("intercept", 3, False)
+    named = column.asks("intercept") + column.asks("degree")
+    good = isinstance(df, float) and isinstance(degree, float) and isinstance(intercept, bool)
+    if not good or column.asks("knots", "Boundary.knots") or len(column.call.args) > 2 + named or degree < 1:
+        return None
+    found = _knots(column, int(df) - int(degree) - intercept) if degree == int(degree) else None
+    if found is None:
+        return None
+    return b_spline(found[0], df=None, knots=found[1], degree=int(degree), intercept=intercept, boundary=None)
+
+
 BY_SUMS: dict[str, Callable[[_Column], Any]] = {
     "mean": _mean,
     "var": _variance,
     "sd": _deviation,
     "scale": _scaling,
     "poly": _polynomial,
+    "median": lambda column: _quantiles(column, [0.5]),
+    "IQR": lambda column: None if (q := _quantiles(column, [0.25, 0.75])) is None else np.diff(q),
+    "quantile": _quantile,
+    "ns": _natural,
+    "bs": _b_spline,
 }

@@ -78,6 +78,7 @@ def test_the_contributing_page_says_what_ci_runs():
         "beside EconML": "EconML",
         "beside DoWhy": "DoWhy",
         "Spark and Dask": "Spark and Dask",
+        "beside pyfixest": "pyfixest",
         "R's values": "R's values",
     }
     for step in steps:

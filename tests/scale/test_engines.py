@@ -160,6 +160,19 @@ def test_rows_are_written_and_read_again(made: Callable[[str], Any], tmp_path: P
     np.testing.assert_array_equal(rows["twice"], 2 * table().column("x").to_pandas())
 
 
+@pytest.mark.parametrize("kind", ENGINES)
+def test_augmented_rows_are_those_of_memory(made: Callable[[str], Any], tmp_path: Path, kind: str) -> None:
+    data = made(kind)
+    cf.lm(FORMULA, cf.scan(data, limit=0)).augment(str(tmp_path / "out.parquet"))
+    back = recognise(tmp_path / "out.parquet")
+    assert back is not None
+    rows = back.collect().to_pandas().sort_values("id")
+    known = cf.lm(FORMULA, ENGINES[kind][1](data)).augment().sort_values("id")
+    np.testing.assert_array_equal(rows["id"], known["id"])
+    np.testing.assert_allclose(rows[".fitted"], known[".fitted"], rtol=1e-9)
+    assert rows["price"].astype(float).tolist() == known["price"].astype(float).tolist()
+
+
 class Broken(Exception):
     """An error that does not pickle."""
 

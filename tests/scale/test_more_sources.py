@@ -22,6 +22,7 @@ pytest.importorskip("duckdb")
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 ds = pytest.importorskip("pyarrow.dataset")
+pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,17 @@ def test_rows_are_written_in_their_order(folder: Path, tmp_path: Path, kind: str
     back = pd.read_parquet(tmp_path / "out.parquet")
     np.testing.assert_array_equal(back["id"], 2**53 + np.arange(len(table())))
     np.testing.assert_array_equal(back["twice"], 2 * table().column("x").to_pandas())
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_augmented_rows_keep_the_types_of_the_data(folder: Path, tmp_path: Path, kind: str) -> None:
+    given, memory = (make(folder) for make in SOURCES[kind])
+    cf.lm(FORMULA, cf.scan(given, limit=0)).augment(str(tmp_path / "out.parquet"))
+    back = pa.parquet.read_table(tmp_path / "out.parquet")
+    known = cf.lm(FORMULA, memory).augment()
+    assert back.column("id").to_pylist() == known["id"].tolist()
+    np.testing.assert_allclose(back.column(".fitted"), known[".fitted"], rtol=1e-9)
+    assert pa.types.is_decimal(back.schema.field("price").type) and pa.types.is_boolean(back.schema.field("flag").type)
 
 
 # -- what cannot be read ----------------------------------------------------------------------------------------------

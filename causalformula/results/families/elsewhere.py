@@ -11,7 +11,8 @@ from causalformula.inference.away import Away
 from causalformula.results.call import Call
 from causalformula.results.model import Model
 from causalformula.results.result import Result
-from causalformula.scale.whole import WholeFrame
+from causalformula.scale.averages import augmented
+from causalformula.scale.whole import WholeFrame, WholeRegression
 from causalformula.words import Limits
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ class DesignElsewhere:
         refuse(self.call.frame)
 
 
-def refuse(frame: Any) -> NoReturn:
+def refuse(frame: Any, instead: str = "") -> NoReturn:
     """What needs every row in memory."""
-    Away(frame.passes.words).refuse()
+    Away(frame.passes.words).refuse(instead)
 
 
 def elsewhere_line(frame: ModelFrame) -> list[str]:
@@ -53,7 +54,7 @@ def elsewhere_line(frame: ModelFrame) -> list[str]:
 class ResultElsewhere(Result):
     """Estimates of a causal question to rows that are not in memory.
 
-    What asks for rows (``influence``, ``augment``, pictures of the outcome, permutations, refutation) says what to do
+    What asks for rows (``influence``, pictures of the outcome, permutations, refutation) says what to do
     instead; everything else is as in ``Result``.
     """
 
@@ -69,9 +70,24 @@ class ResultElsewhere(Result):
         """Refused: it has a row a row."""
         refuse(self.call.frame)
 
-    def augment(self) -> NoReturn:
-        """Refused: it has a row a row."""
-        refuse(self.call.frame)
+    def augment(self, path: str | None = None) -> None:  # type: ignore[override]
+        """Write the rows used, with ``.fitted .resid .hat`` of the outcome model, to a Parquet file.
+
+        Parameters
+        ----------
+        path : str
+            Of the file.
+
+        Raises
+        ------
+        CapabilityError
+            Without a path, or for a method without an outcome model.
+        """
+        behind = self.fit.models.get("outcome")
+        frame = self.call.frame
+        if path is None or behind is None or not isinstance(frame, WholeFrame):
+            refuse(frame, ". augment(path='rows.parquet') writes a regression's to a file")
+        augmented(frame.passes, behind.model, path)
 
     def permutation_test(self, *args: Any, **options: Any) -> NoReturn:
         """Refused: it refits to all rows."""
@@ -82,7 +98,7 @@ class ResultElsewhere(Result):
         refuse(self.call.frame)
 
     def _unanswered(self) -> set[str]:
-        return super()._unanswered() | {"influence", "augment", "permutation_test", "refute"}
+        return super()._unanswered() | {"influence", "permutation_test", "refute"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,6 +108,12 @@ class ModelElsewhere(Model):
     def influence(self) -> NoReturn:
         """Refused: it has a row a row."""
         refuse(self.frame)
+
+    def augment(self, path: str | None = None) -> None:  # type: ignore[override]
+        """Write the rows used, with ``.fitted .resid .hat``, to a Parquet file; see ``ResultElsewhere``."""
+        if path is None or not isinstance(self.frame, (WholeFrame, WholeRegression)):
+            refuse(self.frame, ". augment(path='rows.parquet') writes them to a file")
+        augmented(self.frame.passes, self.regression, path)
 
     def confint(self, level: float = 0.95, method: Limits = "wald") -> pd.DataFrame:
         """See ``Model``; limits of a profile refit to all rows, and are refused."""

@@ -67,6 +67,4 @@ class Chunks:
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
         """See ``Source``."""
-        import pandas as pd
-
-        pd.concat([task(chunk) for chunk in self._chunks(columns, False)], ignore_index=True).to_parquet(path)
+        stacked([task(chunk) for chunk in self._chunks(columns, False)]).to_parquet(path)

@@ -11,6 +11,7 @@ import numpy as np
 from causalformula.errors import CausalFormulaError, DataError, counted, some
 from causalformula.scale.sources.remote import Ordered, Partial, opened
 from causalformula.scale.sources.source import CHUNK_ROWS, Chunk, Merge, P, Task
+from causalformula.scale.sources.stacked import stacked
 
 # Answers that one worker merges at a time.
 TOGETHER = 8
@@ -132,7 +133,11 @@ class _Frames:
         import pandas as pd
 
         made = [self.task(chunk) for chunk in _chunks(part, None)]
-        return pd.concat(made, ignore_index=True).astype(self.meta.dtypes.to_dict()) if made else self.meta
+        if not made:
+            return self.meta
+        # levels of categories are the partition's own
+        kinds = {name: kind for name, kind in self.meta.dtypes.items() if not isinstance(kind, pd.CategoricalDtype)}
+        return stacked(made).astype(kinds)
 
 
 def _chunks(part: Any, first: int | None) -> Iterator[Chunk]:

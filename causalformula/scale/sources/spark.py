@@ -13,7 +13,7 @@ import numpy as np
 from causalformula.errors import DataError, some
 from causalformula.scale.sources.remote import Ordered, Partial, opened
 from causalformula.scale.sources.source import Chunk, Merge, P, Task, chunk_of, unnumbered
-from causalformula.scale.sources.streamed import gathered
+from causalformula.scale.sources.streamed import as_arrow, gathered
 
 # Columns beside those of the data, by which rows are numbered.
 FILE, PLACE = "__file", "__row_of_file"
@@ -120,17 +120,16 @@ class Spark:
 
     def mapped(self, task: Callable[[Chunk], Any], columns: Sequence[str]) -> Any:
         """A Spark table of the frames that ``task`` makes of all chunks."""
-        import pyarrow as pa
-        from pyspark.sql.pandas.types import from_arrow_schema
+        from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
         picked = self.frame.select(*(_quoted(name) for name in columns))
-        head = _collected(picked.limit(1))
-        schema = pa.Table.from_pandas(task(chunk_of(head)), preserve_index=False).schema
+        with self._told():
+            head = _collected(picked.limit(1))
+        schema = as_arrow(task(chunk_of(head)), to_arrow_schema(picked.schema)).schema
 
         def frames(batches: Iterator[Any]) -> Iterator[Any]:
             for chunk in _chunks(batches, None):
-                made = pa.Table.from_pandas(task(chunk), preserve_index=False)
-                yield from made.cast(schema).to_batches()
+                yield from as_arrow(task(chunk), schema).cast(schema).to_batches()
 
         return picked.mapInArrow(frames, from_arrow_schema(schema))
 
@@ -155,9 +154,13 @@ def _chunks(batches: Iterator[Any], firsts: Mapping[str, int] | None) -> Iterato
 
 
 def _collected(frame: Any) -> Any:
-    """All rows as an Arrow table, which Spark before 4.0 gives only as pandas."""
+    """All rows as an Arrow table, which Spark before 4.0 gives by way of pandas."""
     later = getattr(frame, "toArrow", None)
-    return frame.toPandas() if later is None else later()
+    if later is not None:
+        return later()
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(frame.toPandas(), preserve_index=False)
 
 
 def _quoted(name: str) -> str:

@@ -44,12 +44,12 @@ class Streamed(ABC):
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
         """See ``Source``: one Parquet file."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         writer = None
         for chunk in self._chunks(columns, False):
-            table = pa.Table.from_pandas(task(chunk), preserve_index=False)
+            schema = chunk.frame[:0].to_arrow().schema if writer is None else writer.schema
+            table = as_arrow(task(chunk), schema)
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table.cast(writer.schema))
         if writer is not None:
@@ -75,6 +75,25 @@ class Streamed(ABC):
                 numbers = np.arange(first, last) if ids else None
                 yield _chunk(piece, numbers)
             first = last
+
+
+def as_arrow(made: Any, like: Any) -> Any:
+    """A pandas frame as an Arrow table, whose columns have the types of those of the same name where they can.
+
+    By themselves the types would depend on the rows: on whether one is missing, how many levels or digits there are.
+    """
+    import pyarrow as pa
+
+    arrays = []
+    for name in made.columns:
+        place = like.get_field_index(str(name))
+        try:
+            kind = like.field(place).type if place >= 0 and not pa.types.is_null(like.field(place).type) else None
+            arrays.append(pa.array(made[name], type=kind, from_pandas=True))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            arrays.append(pa.array(made[name], from_pandas=True))
+    flat = [array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array for array in arrays]
+    return pa.table(flat, names=[str(name) for name in made.columns])
 
 
 def gathered(pieces: Iterable[Any]) -> Iterator[Any]:
