@@ -12,9 +12,12 @@ from causalformula.errors import CausalFormulaError, DataError, counted, some
 from causalformula.scale.sources.remote import Ordered, Partial, opened
 from causalformula.scale.sources.source import CHUNK_ROWS, Chunk, Merge, P, Task
 from causalformula.scale.sources.stacked import stacked
+from causalformula.scale.sources.streamed import as_arrow
 
 # Answers that one worker merges at a time.
 TOGETHER = 8
+# Rows by which the types of columns of objects are known.
+FIRST = 1000
 
 
 def of_dask(data: Any) -> Dask | None:
@@ -102,14 +105,22 @@ class Dask:
     def mapped(self, task: Callable[[Chunk], Any], columns: Sequence[str]) -> Any:
         """A Dask DataFrame of the frames that ``task`` makes of all chunks."""
         picked = self._picked(columns)
-        with self._told():
-            meta = task(Chunk(picked.head(1, npartitions=-1))).iloc[:0]
+        meta = self._first(task, picked).iloc[:0]
         return picked.map_partitions(_Frames(task, meta), meta=meta)
+
+    def _first(self, task: Callable[[Chunk], Any], picked: Any) -> Any:
+        """What a task makes of the first rows."""
+        with self._told():
+            return task(Chunk(picked.head(FIRST, npartitions=-1)))
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
         """See ``Source``: a folder of Parquet files, one a partition."""
+        import pyarrow as pa
+
+        # what is in a column of objects, only its values say
+        schema = as_arrow(self._first(task, self._picked(columns)), pa.schema([])).schema
         with self._told():
-            self.mapped(task, columns).to_parquet(path, write_index=False)
+            self.mapped(task, columns).to_parquet(path, write_index=False, schema=schema)
 
 
 class _Partition:

@@ -120,12 +120,12 @@ class Spark:
 
     def mapped(self, task: Callable[[Chunk], Any], columns: Sequence[str]) -> Any:
         """A Spark table of the frames that ``task`` makes of all chunks."""
-        from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+        from pyspark.sql.pandas.types import from_arrow_schema
 
         picked = self.frame.select(*(_quoted(name) for name in columns))
         with self._told():
             head = _collected(picked.limit(1))
-        schema = as_arrow(task(chunk_of(head)), to_arrow_schema(picked.schema)).schema
+        schema = as_arrow(task(chunk_of(head)), head.schema).schema
 
         def frames(batches: Iterator[Any]) -> Iterator[Any]:
             for chunk in _chunks(batches, None):
