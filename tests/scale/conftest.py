@@ -1,4 +1,4 @@
-"""Engines on this machine, started once."""
+"""Engines on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
     """Spark in local mode, two threads, with this interpreter as its workers'."""
     sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
@@ -35,7 +35,7 @@ def spark() -> Iterator[Any]:
     session.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A Dask cluster of two workers, and its client as the scheduler of everything computed."""
     distributed = pytest.importorskip("distributed", reason="dask is not installed")
