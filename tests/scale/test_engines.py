@@ -136,6 +136,15 @@ def test_pandas_on_spark_is_the_table_of_spark(request: pytest.FixtureRequest, f
     assert source.run(counted, ["x"], added) == len(table())
 
 
+def test_an_ibis_table_joined_to_a_frame_in_memory(folder: Path) -> None:
+    ibis = pytest.importorskip("ibis", reason="ibis is not installed")
+    sites = ibis.memtable(pd.DataFrame({"site": ["north", "south", "west"], "beds": [3.0, 5.0, 4.0]}))
+    joined = ibis.duckdb.connect().read_parquet(str(folder / "*.parquet")).inner_join(sites, "site")
+    known = as_text().to_pandas().merge(pd.DataFrame({"site": ["north", "south", "west"], "beds": [3.0, 5.0, 4.0]}))
+    for given in (cf.scan(joined, limit=0), joined):
+        np.testing.assert_allclose(cf.lm("y ~ x + beds", given).coef, cf.lm("y ~ x + beds", known).coef, rtol=1e-10)
+
+
 def test_rows_without_numbers(made: Callable[[str], Any]) -> None:
     source = recognise(made("spark rows"))
     assert source is not None and not source.numbered
