@@ -169,8 +169,8 @@ def _whole_or_missing(series: nw.Series[Any], name: str) -> NDArray[Any]:
     largest = max((abs(int(end)) for end in (series.min(), series.max()) if end is not None), default=0)
     if largest > EXACT:
         raise DataError(
-            f"column {name!r} has whole numbers past 2^53 beside missing ones, that doubles do not hold exactly; cast it "
-            "to text if it holds labels, or fill the missing ones"
+            f"column {name!r} has whole numbers past 2^53 beside missing ones, that doubles do not hold exactly; cast "
+            "it to text if it holds labels, or fill the missing ones"
         )
     return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
 

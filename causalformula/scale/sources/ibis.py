@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from causalformula.errors import some
-from causalformula.scale.sources.chunks import Chunks
 from causalformula.scale.sources.duck import of_relation
 from causalformula.scale.sources.source import CHUNK_ROWS, Source
 from causalformula.scale.sources.spark import Spark
@@ -15,21 +14,16 @@ from causalformula.scale.sources.streamed import Streamed
 
 def of_ibis(data: Any) -> Source | None:
     """A source of a table: DuckDB's relation, Spark's table, or batches; None for a column."""
-    import ibis
-    from ibis.common.exceptions import IbisError
     from ibis.expr.types import Table
 
     if not isinstance(data, Table):
         return None
-    try:
-        backend = data.get_backend()
-    except IbisError:  # made of frames in memory alone
-        return Chunks([ibis.duckdb.connect().to_pyarrow(data)], f"ibis table ({some(data.columns)})")
+    backend = data.get_backend()
     if backend.name not in ("duckdb", "pyspark"):
         return Ibis(data)
     # frames in memory that the table is made of are known to the backend only once it has run something
-    data.limit(0).to_pyarrow()
-    query = data.compile()
+    backend.to_pyarrow(data.limit(0))
+    query = backend.compile(data)
     return of_relation(backend.con.sql(query)) if backend.name == "duckdb" else Spark(backend._session.sql(query))
 
 
