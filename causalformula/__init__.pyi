@@ -53,6 +53,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
+from .results.elsewhere import scan
 from .results.families.decomposition import Decomposition
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
@@ -72,6 +73,8 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.screening.screen import Screen
+from .results.screening.verb import screen
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -136,6 +139,7 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "Screen",
     "SmallSample",
     "Stack",
     "Subclass",
@@ -165,7 +169,9 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "scan",
     "scores",
+    "screen",
     "ssc",
     "stack",
     "table",

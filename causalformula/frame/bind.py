@@ -55,6 +55,7 @@ def bind(
     na_action: str = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
+    memory: Memory | None = None,
 ) -> ModelFrame:
     """Bind a formula to data.
 
@@ -72,6 +73,8 @@ def bind(
         Contrasts of factors, by variable or as R's option.
     env : mapping of str to callable, optional
         Functions of the caller's own.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
 
     Raises
     ------
@@ -84,8 +87,8 @@ def bind(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    reader = _Reader(spec, table, env)
-    bodies = {role: _body(spec, role, table) for role in TERM_ROLES if spec.has(role)}
+    reader = _Reader(spec, table, env, memory)
+    bodies = role_bodies(spec, table.names)
     values = reader.all_values(bodies)
     _known_contrasts(contrasts, values)
     special = reader.special(extra)
@@ -166,9 +169,9 @@ def _without(labels: set[str], values: dict[str, Value]) -> dict[str, Value]:
 class _Reader:
     """Evaluates the formula's variables over all rows of the table, each once."""
 
-    def __init__(self, spec: Spec, table: Table, env: Env | None):
+    def __init__(self, spec: Spec, table: Table, env: Env | None, memory: Memory | None = None):
         self.spec, self.table, self.env = spec, table, env
-        self.memory = Memory()
+        self.memory = Memory() if memory is None else memory
         # `T`, `F` and `pi` are R's constants unless the data have such a column.
         wanted = [name for name in spec.variables() if name in table or name not in CONSTANTS]
         # where a name stands is looked up for a message only: it takes a walk through the whole formula
@@ -181,9 +184,7 @@ class _Reader:
 
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
         """Every variable of the outcome, the treatment and the terms of all roles, by label."""
-        nodes = [node for node in (self.spec.outcome, self.spec.treatment) if node is not None]
-        nodes += [body for role in self.spec.of("did") for body in role.body]
-        nodes += self.nodes(bodies)
+        nodes = entering_nodes(self.spec, bodies)
         for name in {n for node in nodes for n in variables(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
                 self.columns[name] = self.table.column(name, self.spec.source)
@@ -196,22 +197,13 @@ class _Reader:
 
     def nodes(self, bodies: Mapping[str, Node]) -> list[Node]:
         """The variables in the terms of all roles."""
-        out: list[Node] = []
-        for role, body in bodies.items():
-            found = terms(body, source=self.spec.source)
-            if not found.intercept:
-                why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
-                raise FormulaError(why, self.spec.source)
-            out += found.variables
-        return out
+        return term_nodes(self.spec, bodies)
 
     def special(self, extra: Iterable[str]) -> dict[str, Value]:
         """Weights, offsets, strata, clusters, and the columns that options name."""
         out = {}
-        for role in ("weights", "offset", "fe", *GROUPED):
-            for node in _pieces(self.spec, role):
-                label = deparse(node)
-                out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
+        for key, node in special_nodes(self.spec).items():
+            out[key] = self._special(self.value(node), key.partition(":")[0], deparse(node), node)
         for item in self.spec.of("did"):  # dates, which their numbers would not show
             for node in item.body:
                 if isinstance(value := self.value(node), Times):
@@ -236,14 +228,44 @@ def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -
                 raise OptionError(f"contrasts= names {name!r}, which the formula does not use{listed}")
 
 
-def _body(spec: Spec, role: str, table: Table) -> Node:
+def role_bodies(spec: Spec, names: Iterable[str]) -> dict[str, Node]:
+    """Right-hand sides by role, of data with these columns."""
+    return {role: _body(spec, role, names) for role in TERM_ROLES if spec.has(role)}
+
+
+def entering_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
+    """The outcome, the treatment and the variables in the terms of all roles."""
+    nodes = [node for node in (spec.outcome, spec.treatment) if node is not None]
+    nodes += [body for role in spec.of("did") for body in role.body]
+    return nodes + term_nodes(spec, bodies)
+
+
+def term_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
+    """The variables in the terms of all roles."""
+    out: list[Node] = []
+    for role, body in bodies.items():
+        found = terms(body, source=spec.source)
+        if not found.intercept:
+            why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
+            raise FormulaError(why, spec.source)
+        out += found.variables
+    return out
+
+
+def special_nodes(spec: Spec) -> dict[str, Node]:
+    """Weights, offsets, strata and clusters as they are written, by ``role:label``."""
+    roles = ("weights", "offset", "fe", *GROUPED)
+    return {f"{role}:{deparse(node)}": node for role in roles for node in _pieces(spec, role)}
+
+
+def _body(spec: Spec, role: str, columns: Iterable[str]) -> Node:
     """A role's right-hand side with the dot expanded to the columns that have no other role."""
     body = spec.rhs(role)
     assert body is not None
     if not has_dot(body):
         return body
     left_out = spec.dot_excluded(role)
-    names = [name for name in table.names if name not in left_out]
+    names = [name for name in columns if name not in left_out]
     if not names:
         raise FormulaError("`.` stands for no column: every column of the data has a role", spec.source)
     return _expanded(body, names)

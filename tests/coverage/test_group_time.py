@@ -7,6 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
 
 import causalformula as cf
 
@@ -144,3 +147,33 @@ def test_samples_of_different_units(reps):
         sizes.append(row["std.error"])
     assert near(np.mean(covered), 0.95, reps)
     assert abs(np.sqrt(np.mean(np.square(sizes))) / np.std(errors) - 1) <= 4 / np.sqrt(2 * reps)
+
+
+def curved(rng, units=600):
+    """Trends and adoption that follow the square of a covariate, which no linear term of it has."""
+    x = rng.uniform(-1.5, 1.5, units)  # so that nobody is nearly sure to be treated, or not to be
+    late = rng.random(units) < 1 / (1 + np.exp(1.0 - 1.2 * x**2))
+    t = np.arange(1, 4)
+    y = np.where(late[:, None] & (t == 3), 1.0, 0.0) + t * (x**2)[:, None] + rng.normal(size=(units, 3))
+    columns = {"id": np.arange(units), "g": np.where(late, 3, 0), "x": x}
+    data = pd.DataFrame({name: np.repeat(values, 3) for name, values in columns.items()})
+    return data.assign(t=np.tile(t, units), y=y.ravel())
+
+
+@pytest.mark.parametrize("reps", [12, pytest.param(300, marks=pytest.mark.slow)])
+def test_learners_find_the_shape_that_terms_miss(reps):
+    lines = (LinearRegression(), LogisticRegression(C=1e6))
+    learners = {"lines": lines, "squares": tuple(make_pipeline(PolynomialFeatures(2), each) for each in lines)}
+    errors, covered = {name: [] for name in learners}, []
+    for child in np.random.SeedSequence(21).spawn(reps):
+        data = curved(np.random.default_rng(child))
+        for name, found in errors.items():
+            options = {"outcome_model": learners[name][0], "treatment_model": learners[name][1], "folds": 3}
+            row = cf.fit(FORMULA, data, **options).tidy().query("time == 3").iloc[0]
+            found.append((row["estimate"] - 1.0) / row["std.error"])
+        covered.append(abs(errors["squares"][-1]) < 1.96)
+    linear, squared = (np.mean(found) for found in errors.values())
+    print(f"bias / s.e. with lines {linear:.2f}, with squares {squared:.2f}, coverage {np.mean(covered):.3f}")
+    assert linear > 2
+    assert abs(squared) < 3 / np.sqrt(reps)
+    assert near(np.mean(covered), 0.95, reps)

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.backends import registry
+from causalformula.inference.covariance import covariance
 
 F = "y ~ did(g, t, unit = id)"
 
@@ -73,6 +75,15 @@ def test_shares_weigh_the_groups_and_are_estimated(small):
     assert fit.aggregate("dynamic", min_e=0, max_e=0).estimate == pytest.approx(2.5)
     assert fit.aggregate("group").overall.estimate == pytest.approx(0.75 * 3.0 + 0.25 * 2.5)
     assert fit.aggregate().estimate == pytest.approx((3 * 2.5 + 3 * 3.5 + 2.5) / 7)
+
+
+def test_weights_that_change_within_units_are_told(small):
+    """Each change has the weight of its base: in period 3 that of period 2, where units 1 and 2 weigh 1 and 3."""
+    data = small.assign(w=np.where((small["id"] == 2) & (small["t"] == 2), 3.0, 1.0))
+    fit = cf.fit(F + " + weights(w)", data)
+    assert effects(fit)[3, 3] == pytest.approx((1 * 4 + 3 * 2) / 4 - 0.5)
+    assert "the weights change within units" in str(fit)
+    assert "the weights change" not in str(cf.fit(F + " + weights(w)", data.assign(w=2.0)))
 
 
 def test_standard_errors_by_hand(small):
@@ -146,6 +157,27 @@ def test_periods_that_are_not_consecutive(small):
     fit = cf.fit(F, data)
     assert list(effects(fit).values()) == pytest.approx(list(effects(cf.fit(F, small)).values()))
     assert fit.aggregate("dynamic").tidy()["event"].tolist() == [-5, -2, -1, 0, 2, 3]
+
+
+def test_some_rows_of_a_frame(small):
+    """Units that are not among them have no number, and clusters are of those that are."""
+    fit = cf.fit(F + " + cluster(s)", small.assign(s=small["id"] // 2))
+    frame = fit.call.frame.take(np.flatnonzero(small["id"] != 2))
+    found = registry.run(frame, fit.call.options)
+    assert found.estimate.evidence.n == 5
+    assert covariance(found.estimate, cf.Cluster("s"), groups={"s": frame.groups("s").codes}).matrix.shape == (6, 6)
+
+
+def test_outcomes_far_from_zero_keep_their_digits(small):
+    rng = np.random.default_rng(2)
+    more = pd.concat([small.assign(id=small["id"] + 10 * k, y=small["y"] + rng.normal(size=24)) for k in range(9)])
+    more["x"] = rng.normal(size=len(more))
+    for formula in (F, "y ~ did(g, t)"):
+        near, far = (
+            cf.fit(formula + " + x", more.assign(y=more["y"] + by, x=more["x"] * 1e5 + by)) for by in (0.0, 1e7)
+        )
+        np.testing.assert_allclose(far.params, near.params, atol=1e-7)
+        np.testing.assert_allclose(far.bse, near.bse, rtol=1e-6)
 
 
 def test_without_covariates_all_estimators_are_one(small):

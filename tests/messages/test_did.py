@@ -354,6 +354,8 @@ def test_a_covariate_that_tells_the_groups_apart(staggered):
     text = message(G + " + z", apart, cf.ConvergenceError)
     assert "the effect on the group g = 3 in t = 2, 3, 4 cannot be estimated: the treatment model has no finite" in text
     assert "est_method='reg'" in text
+    text = message(G + " + x", staggered, cf.IdentificationError, trim_level=0.01)
+    assert "the probability of treatment of every control is trim_level or more" in text
     only = staggered.assign(z=np.where(staggered["g"] > 0, staggered["x"], 1.0))
     text = message(G + " + z", only, cf.IdentificationError, est_method="reg")
     assert "the comparison group does not determine the outcome model" in text
@@ -411,6 +413,8 @@ def test_what_group_time_effects_do_not_have(staggered):
         (lambda: fit.aggregate("dynamic", min_e="a"), cf.OptionError, "min_e='a' is no event time"),
         (lambda: fit.aggregate().aggregate(), cf.CapabilityError, "this is a summary already"),
         (fit.aggregate("group").pretrends, cf.CapabilityError, "has no effects before treatment"),
+        (lambda: fit.refute(["placebo"], reps=2), cf.CapabilityError, "groups that are treated at different times"),
+        (lambda: fit.refute(["placebo_in_time"], reps=2), cf.CapabilityError, "groups that are treated at different"),
         (lambda: fit.with_vcov(cf.Asympt(weights="fixed")), cf.OptionError, "nothing holds it apart"),
         (lambda: fit.plot("event_study"), cf.OptionError, "choose from grid, trends, effects"),
         (

@@ -26,6 +26,8 @@ STEPS = 50
 SOLVED = 1e-12
 # Linear predictors beyond this are those of a likelihood without a maximum.
 FURTHEST = 35.0
+# A learned probability above this is one, and has no odds.
+FULL = 1 - 1e-12
 
 
 class Line(NamedTuple):
@@ -151,6 +153,15 @@ def fit_odds(X: Array, treated: Array, w: Array, trim: float, *, balancing: bool
     return Odds(X, np.where(cut, 0.0, odds), residual, bread, int((cut & (w > 0)).sum()))
 
 
+def known_odds(p: Array, treated: Array, w: Array, trim: float) -> Odds:
+    """Odds of probabilities that count as known, those of other folds."""
+    cut = (treated == 0) & (p >= min(trim, FULL))
+    kept = np.minimum(p, FULL)
+    odds = np.where(cut, 0.0, kept / (1 - kept))
+    nothing = np.zeros((len(p), 0))
+    return Odds(nothing, odds, np.zeros(len(p)), np.zeros((0, 0)), int((cut & (w > 0)).sum()))
+
+
 def _scores(eta: Array, treated: Array, w: Array, balancing: bool) -> tuple[Array, Array]:
     """Residuals of the score, and weights of the information."""
     with np.errstate(over="ignore"):
@@ -202,6 +213,8 @@ def solve(sums: Sums, X: Array, Y: Array, odds: Odds | None) -> Solved:
     by_odds = np.zeros((0 if odds is None else odds.X.shape[1], Y.shape[1]))
     for term in terms:
         over = term.over or ((term.weights, 1),)
+        if term.tilted and not term.weights.any():
+            raise IdentificationError("the probability of treatment of every control is trim_level or more")
         size = float(np.prod([w.sum() ** power for w, power in over]))
         value = _value(term, Y, fitted)
         amount = term.weights[:, None] * value

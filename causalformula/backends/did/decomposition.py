@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.did.panels import numbered
 from causalformula.backends.did.rows import two_groups
 from causalformula.errors import CapabilityError, DataError, counted
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
@@ -155,7 +156,7 @@ class _Table:
         sums = np.bincount(cell, w * frame.y, len(starts) * size).reshape(-1, size)
         units = (group.astype(np.intp), len(starts))
         if frame.unit is not None:
-            units = (frame.unit.codes, len(frame.unit.levels))
+            units = numbered(frame)
         return cls(adoption, starts, group.astype(np.intp), sums / total, total[:, 0] / total[:, 0].sum(), units)
 
 
@@ -169,7 +170,7 @@ def _refuse_unbalanced(frame: ModelFrame, total: Array) -> None:
         short = int(((count > 0) & (count < size)).sum())
     if short:
         raise CapabilityError(
-            f"decompose() takes a balanced panel, and {counted(short, 'unit')} of {len(count)} not observed in all "
+            f"decompose() takes a balanced panel, and {counted(short, 'unit')} of {int((count > 0).sum())} not observed in all "
             "periods; leave these out with subset="
         )
     if not np.allclose(total, total[:, [0]], rtol=1e-9):

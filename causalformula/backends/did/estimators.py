@@ -55,6 +55,8 @@ class Estimator:
 
     def samples(self, X: Array, y: Array, treated: Array, after: Array, w: Array, odds: Odds | None) -> Solved:
         """The effect from two samples, before and after."""
+        if self.normalized:  # where outcomes stand is then no matter, and they keep their digits
+            y = y - y.mean()
         cells = {(g, t): w * (treated == g) * (after == t) for g in (0, 1) for t in (0, 1)}
         return solve(self._of_samples(cells, w), X, y[:, None], odds)
 

@@ -8,13 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from causalformula.backends.did.cells import Odds, Solved
-from causalformula.backends.did.options import DiD, estimator_of
-from causalformula.backends.did.panels import Units
-from causalformula.errors import ConvergenceError, DataError, IdentificationError, some
+from causalformula.backends.did.cells import Odds, Solved, known_odds
+from causalformula.backends.did.estimators import Estimator
+from causalformula.backends.did.options import LEARNED, DiD, estimator_of
+from causalformula.backends.did.panels import COVARIATES, Units
+from causalformula.backends.learning.crossfit import Learned, Task, cross_fit
+from causalformula.backends.learning.folds import make_folds
+from causalformula.backends.learning.table import GLM, features, read_learner, refuse_kind
+from causalformula.errors import CapabilityError, ConvergenceError, DataError, IdentificationError, some
+from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.numerics.arrays import Array, Bools
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 class Cell(NamedTuple):
@@ -40,6 +45,8 @@ class Cells:
         Of the effects (q,), with their influence on units.
     trimmed : int
         Controls that were not compared, over all cells.
+    learned : tuple of Learned
+        Nuisance functions that were cross-fitted.
     """
 
     cells: tuple[Cell, ...]
@@ -47,6 +54,7 @@ class Cells:
     times: Array
     estimate: Estimate
     trimmed: int = 0
+    learned: tuple[Learned, ...] = ()
 
     @property
     def event(self) -> Array:
@@ -109,56 +117,106 @@ def group_time(units: Units, options: DiD, cells: tuple[Cell, ...], names: list[
     """All cells; those that share their rows and covariates share the models of treatment and outcome."""
     theta = np.empty(len(cells))
     psi = np.zeros((units.n, len(cells)))
-    solve = _from_samples if units.rows is None else _from_changes
-    trimmed = 0
-    for where, part, found, cut in solve(units, options, cells):
-        theta[where] = found.theta
-        psi[np.ix_(part, where)] = found.influence
-        trimmed += cut
+    solve = from_samples if units.rows is None else from_learners if options.learns else from_changes
+    trimmed, learned = 0, []
+    for found in solve(units, options, cells):
+        theta[found.where] = found.effects.theta
+        psi[np.ix_(found.part, found.where)] = found.effects.influence
+        trimmed += found.trimmed
+        learned += found.learned
     psi *= units.n
     evidence = Influence(
-        (), np.zeros((len(cells), 0)), units.n, psi, always=True,
-        units=units.named, used=units.weights > 0,
+        (), np.zeros((len(cells), 0)), units.n, psi, always=True, units=units.named, held=options.learns,
+        used=units.weights > 0,
     )  # fmt: skip
     starts = units.adoption.starts[[cell.group for cell in cells]]
     times = units.times[[cell.period for cell in cells]]
-    return Cells(cells, starts, times, Estimate(tuple(names), theta, evidence), trimmed)
+    return Cells(cells, starts, times, Estimate(tuple(names), theta, evidence), trimmed, tuple(learned))
 
 
-Found = Iterator[tuple[list[int], Array, Solved, int]]
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Cells that were solved together: which, of which units (m,), and what was learned on the way."""
+
+    where: list[int]
+    part: Codes
+    effects: Solved
+    trimmed: int
+    learned: tuple[Learned, ...] = ()
 
 
-def _from_changes(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
-    """Cells of units that are observed throughout: their changes, many periods at once."""
+class Changes(NamedTuple):
+    """Cells that share their units, and the covariates before: changes (m, T), and who is treated."""
+
+    where: list[int]
+    part: Codes
+    before: Codes
+    treated: Array
+    weights: Array
+    change: Array
+
+
+def changes_of(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Iterator[Changes]:
+    """Changes of units that are observed throughout, those of many periods at once."""
     assert units.rows is not None
-    estimator = estimator_of(options)
-    y, w, (X, Z) = units.frame.y, units.frame.unit_weights, units.regressors
-    shared: dict[tuple[object, ...], list[int]] = {}
-    masks: dict[tuple[int, int], Bools] = {}
+    y, w = units.frame.y, units.frame.unit_weights
+    shared: dict[tuple[int, int, int], list[int]] = {}
     for j, cell in enumerate(cells):
         latest = max(cell.period, cell.base) if options.control_group == "notyettreated" else 0
-        if (cell.group, latest) not in masks:
-            start = float(units.adoption.starts[cell.group])
-            masks[cell.group, latest] = compared(units, options, start, latest)
-        key = (cell.group, latest, None if units.lasting else cell.base)
-        shared.setdefault(key, []).append(j)
+        shared.setdefault((cell.group, latest, -1 if units.lasting else cell.base), []).append(j)
     for (group, latest, _), where in shared.items():
-        treated = units.start == units.adoption.starts[group]  # type: ignore[call-overload]
-        part = np.flatnonzero(treated | masks[group, latest])  # type: ignore[index]
+        start = float(units.adoption.starts[group])
+        treated = units.start == start
+        part = np.flatnonzero(treated | compared(units, options, start, latest))
         rows = units.rows[part]
         before = rows[:, cells[where[0]].base]
-        one, weights = treated[part].astype(float), w[before]
         change = np.column_stack([y[rows[:, cells[j].period]] - y[rows[:, cells[j].base]] for j in where])
+        yield Changes(where, part, before, treated[part].astype(float), w[before], change)
+
+
+def from_changes(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Iterator[Found]:
+    """By the estimator's own models, whose estimation is in the influence."""
+    (X, Z), estimator = units.regressors, estimator_of(options)
+    for where, part, before, treated, weights, change in changes_of(units, options, cells):
         with _named(units, cells, where):
-            odds = estimator.odds(Z[before], one, weights)
-            found = estimator.changes(X[before], change, one, weights, odds)
-        yield where, part, found, _cut(odds)
+            odds = estimator.odds(Z[before], treated, weights)
+            effects = estimator.changes(X[before], change, treated, weights, odds)
+        yield Found(where, part, effects, _cut(odds))
 
 
-def _from_samples(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
-    """Cells of periods that are samples of their own, the influences of a unit's rows added up."""
+def from_learners(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Iterator[Found]:
+    """Doubly robust with learned models, each unit's from folds without it; the score lets them count as known."""
+    frame, n = units.frame, units.frame.n
+    folds = make_folds(frame, options.folds, 1, options.seed)
+    of_outcome, of_treatment = features(frame, COVARIATES), features(frame, PROPENSITY)
+    outcome = read_learner(options.outcome_model or GLM, LEARNED[0])
+    treatment = read_learner(options.treatment_model or GLM, LEARNED[1])
+    refuse_kind(treatment, "classification", LEARNED[1])
+    for where, part, before, treated, weights, change in changes_of(units, options, cells):
+        inside, arms, targets = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.intp), np.zeros((len(where), n))
+        inside[before], arms[before], targets[:, before] = True, treated.astype(np.intp), change.T
+        of = f"{frame.panel.treated} = {units.adoption.names[cells[where[0]].group]}" if frame.panel else ""
+        tasks = [Task(f"treatment of {of}", treatment, "classification", of_treatment, arms, inside, option=LEARNED[1])]
+        change_of, controls = f"change without {of}", inside & (arms == 0)
+        tasks += [Task(change_of, outcome, "regression", of_outcome, y, controls, option=LEARNED[0]) for y in targets]
+        learned = cross_fit(tasks, folds, frame.weights)
+        p, *changes = (each.means[before, 0] for each in learned)
+        with _named(units, cells, where):
+            odds = known_odds(p, treated, weights, float(options.trim_level))
+            left = change - np.column_stack(changes)
+            effects = Estimator("ipw").changes(np.zeros((len(p), 0)), left, treated, weights, odds)
+        yield Found(where, part, effects, odds.trimmed, tuple(learned))
+
+
+def from_samples(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Iterator[Found]:
+    """Periods that are samples of their own, the influences of a unit's rows added up."""
     frame, (X, Z), estimator = units.frame, units.regressors, estimator_of(options)
     assert frame.panel is not None
+    if options.learns:
+        raise CapabilityError(
+            "outcome_model= and treatment_model= are of the changes of units that are observed throughout: name them, "
+            "did(..., unit = id), and leave out allow_unbalanced_panel"
+        )
     periods, start = frame.panel.periods.codes, units.start[units.of_row]
     by_period = [np.flatnonzero(units.used & (periods == k)) for k in range(len(units.times))]
     for j, cell in enumerate(cells):
@@ -172,7 +230,8 @@ def _from_samples(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Found:
             odds = estimator.odds(Z[rows], one, frame.unit_weights[rows])
             found = estimator.samples(X[rows], frame.y[rows], one, after, frame.unit_weights[rows], odds)
         part, place = np.unique(units.of_row[rows], return_inverse=True)
-        yield [j], part, Solved(found.theta, np.bincount(place, found.influence[:, 0])[:, None]), _cut(odds)
+        effects = Solved(found.theta, np.bincount(place, found.influence[:, 0])[:, None])
+        yield Found([j], part, effects, _cut(odds))
 
 
 def _refuse_empty(treated: Array, after: Array) -> None:

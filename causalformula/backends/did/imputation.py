@@ -16,6 +16,7 @@ import numpy as np
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects
 from causalformula.backends.did.options import Staggered, refuse_measures
+from causalformula.backends.did.panels import numbered
 from causalformula.backends.did.rows import Rows, based, controls, indicators, regressed, rows_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import DesignWeights, Fit, Fitted, Query
@@ -223,12 +224,12 @@ class Imputed:
 
     def _estimate(self, cells: Members, theta: Array, gradients: Array, scores: Array) -> Estimate:
         """The cells' means from sums over rows (n, q), on units where there are some."""
-        unit, n = self.rows.frame.unit, self.rows.frame.n
+        unit, (codes, n) = self.rows.frame.unit, numbered(self.rows.frame)
         first, of_unit = self.model.stage(), None
         rest = Stage("cells", cells.named(self.rows), theta, np.eye(len(theta)), scores)
         used = self.rows.used
         if unit is not None:
-            of_unit, n = unit.codes, len(unit.levels)
+            of_unit = codes
             added = group_sums(first.project(np.eye(first.size)), of_unit, n)
             first = replace(first, scores=added, hat=None)
             rest = replace(rest, scores=group_sums(scores, of_unit, n))
@@ -334,7 +335,7 @@ def _together(cells: Estimate, leads: Estimate, frame: ModelFrame) -> Estimate:
     (stage,) = second.stages
     stage = replace(stage, name="leads")
     if frame.unit is not None:
-        added = group_sums(stage.project(np.eye(stage.size)), frame.unit.codes, first.n)
+        added = group_sums(stage.project(np.eye(stage.size)), numbered(frame)[0], first.n)
         stage = replace(stage, scores=added, hat=None)
     jac = np.block(
         [

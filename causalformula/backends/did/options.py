@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from causalformula.backends.did.estimators import Estimator
-from causalformula.backends.options import Options, flag, is_number, one_of, shown
+from causalformula.backends.learning.folds import GivenFolds, read_folds
+from causalformula.backends.learning.table import read_learner
+from causalformula.backends.options import Options, flag, is_number, one_of, shown, whole
 from causalformula.errors import OptionError
 from causalformula.numerics.families import family as read_family
 from causalformula.words import BasePeriod, ComparisonGroup, DidEstimator
@@ -19,6 +22,7 @@ ESTIMATORS = {
 }
 CONTROLS = ("nevertreated", "notyettreated")
 BASES = ("varying", "universal")
+LEARNED = ("outcome_model", "treatment_model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,13 @@ class DiD(Staggered):
         its anticipation, where not given. Where nobody is never treated there must be two.
     bins : tuple of float, optional
         Of the event study: the first and the last event time, which stand for all before and after them too.
+    outcome_model, treatment_model : str or estimator, optional
+        Learners, as of ``method="aipw"``, of the comparison group's change and of the treatment in each cell, for
+        doubly robust effects of units that are observed throughout. Both are cross-fitted where one is given.
+    folds : int, str or array
+        Of the cross-fitting, on whole units; or the folds themselves.
+    seed : int
+        Of the folds, and of learners that draw.
     """
 
     est_method: DidEstimator | None = None
@@ -107,6 +118,10 @@ class DiD(Staggered):
     event_study: bool = False
     reference: float | tuple[float, ...] | None = None
     bins: tuple[float, float] | None = None
+    outcome_model: Any = None
+    treatment_model: Any = None
+    folds: Any = 5
+    seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,6 +134,13 @@ class DiD(Staggered):
         self._check_event_study()
         if not is_number(self.trim_level) or not 0 < self.trim_level <= 1:
             raise OptionError(f"trim_level={shown(self.trim_level)}: a probability above 0, 1 to leave nobody out")
+        for name in LEARNED:
+            if getattr(self, name) is not None:
+                read_learner(getattr(self, name), name)
+        if self.learns and self.est_method not in (None, "dr"):
+            raise OptionError(f"est_method={self.est_method!r}: with learners the effects are doubly robust, 'dr'")
+        object.__setattr__(self, "folds", read_folds(self.folds))
+        whole("seed", self.seed, "the seed of the folds", 2**32 - 1, 0)
         if not self.normalized and self.est_method != "ipw":
             raise OptionError("normalized=False is about weights: it needs est_method='ipw'")
         if not self.locally_efficient and self.est_method in ("ipw", "reg"):
@@ -144,11 +166,22 @@ class DiD(Staggered):
             if self.reference is not None or self.bins is not None:
                 raise OptionError("reference= and bins= are of event_study=True")
             return
-        if given := given_of(self, ("est_method", *(name for name in OF_CHANGES if name != "anticipation"))):
+        read = (*(name for name in OF_CHANGES if name != "anticipation"), "est_method", *LEARNED, "folds", "seed")
+        if given := given_of(self, read):
             raise OptionError(
                 f"{given}: an event study by two-way fixed effects is one regression, which reads no such option; "
                 "leave it out"
             )
+
+    @property
+    def learns(self) -> bool:
+        """Whether learners take part."""
+        return any(getattr(self, name) is not None for name in LEARNED)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that hold given folds."""
+        return self.folds.columns if isinstance(self.folds, GivenFolds) else ()
 
 
 # Options that are about several groups and periods, and those that the regression of two periods does not read.

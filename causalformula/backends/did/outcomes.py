@@ -9,10 +9,13 @@ import numpy as np
 
 from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
-from causalformula.backends.did.options import ESTIMATORS, OF_MANY, DiD, estimator_of, given_of
+from causalformula.backends.did.options import ESTIMATORS, LEARNED, OF_MANY, DiD, estimator_of, given_of
 from causalformula.backends.did.panels import Units, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
+from causalformula.backends.learning.folds import make_folds
+from causalformula.backends.learning.notes import learning_notes
+from causalformula.backends.learning.table import GLM, read_learner
 from causalformula.backends.outcomes import means_answer
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.adoption import of_groups
@@ -80,10 +83,26 @@ def staggered(frame: ModelFrame, options: DiD) -> Fit:
     plan, alone = planned(units, options)
     cells = group_time(units, options, plan, [str(cell) for cell in plan])
     outcomes = GroupTime(units, cells)
-    method = f"group-time effects ({ESTIMATORS[estimator_of(options).name]})"
-    notes = (*units.notes, *_of_groups(units, cells, alone), *_trimmed(cells))
+    method = f"group-time effects ({_estimation(options)})"
+    notes = (*units.notes, *_of_groups(units, cells, alone), *_trimmed(cells), *_of_learners(frame, options, cells))
     design = _design(units, "asympt")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
+
+
+def _estimation(options: DiD) -> str:
+    """The estimator, and its learners."""
+    word = ESTIMATORS[estimator_of(options).name]
+    if not options.learns:
+        return word
+    names = (read_learner(getattr(options, name) or GLM, name).name for name in LEARNED)
+    return f"{word}, {' and '.join(names)} cross-fitted"
+
+
+def _of_learners(frame: ModelFrame, options: DiD, cells: Cells) -> tuple[str, ...]:
+    """What is to be said of what was learned."""
+    if not cells.learned:
+        return ()
+    return learning_notes(cells.learned, make_folds(frame, options.folds, 1, options.seed))
 
 
 def _design(units: Units, vcov: str) -> DesignWeights:
@@ -166,7 +185,7 @@ def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
     plan, _ = planned(units, options)
     cells = group_time(units, options, plan, [str(label)])
     outcomes = TwoPeriods(units, cells, label)
-    method = f"difference in differences (two groups, two periods; {ESTIMATORS[estimator_of(options).name]})"
-    notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells))
+    method = f"difference in differences (two groups, two periods; {_estimation(options)})"
+    notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells), *_of_learners(frame, options, cells))
     design = _design(units, "" if frame.unit is not None else "HC1")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)

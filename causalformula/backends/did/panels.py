@@ -116,7 +116,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     panel, times = frame.panel, adoption.times
     assert panel is not None
     seen = frame.unit_weights > 0
-    codes, n = (np.arange(frame.n), frame.n) if frame.unit is None else (frame.unit.codes, len(frame.unit.levels))
+    codes, n = numbered(frame)
     start = np.full(n, np.nan)
     start[codes] = adoption.start
     # later than the last period: as good as never
@@ -128,6 +128,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     notes = told_of_timing(
         late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated
     )
+    notes += _told_of_weights(frame, codes, weights)
     weights = np.where(early, 0.0, weights)
     rows = None
     if frame.unit is not None:
@@ -152,6 +153,17 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     return Units(frame, adoption, n, codes, rows, start, weights, tuple(notes))
 
 
+def numbered(frame: ModelFrame) -> tuple[Codes, int]:
+    """The unit of each row, numbered without gaps, as some rows of a frame need not have all units."""
+    if frame.unit is None:
+        return np.arange(frame.n), frame.n
+    codes, n = frame.unit.codes, len(frame.unit.levels)
+    if np.bincount(codes, minlength=n).all():
+        return codes, n
+    there, codes = np.unique(codes, return_inverse=True)
+    return codes.astype(np.intp), len(there)
+
+
 def told_of_timing(late: Bools, early: Bools, what: str, name: str) -> list[str]:
     """What is said of units that are treated after the last period, and from the first period on."""
     notes = []
@@ -167,6 +179,19 @@ def told_of_timing(late: Bools, early: Bools, what: str, name: str) -> list[str]
             f"{counted(k, what)} with {name} after the last period {'counts' if k == 1 else 'count'} as never treated"
         )
     return notes
+
+
+def _told_of_weights(frame: ModelFrame, codes: Codes, weights: Array) -> list[str]:
+    """Weights that change within units."""
+    if frame.weights is None or frame.unit is None:
+        return []
+    seen = frame.weights > 0
+    if np.allclose(frame.weights[seen], weights[codes][seen], rtol=1e-9, atol=0.0):
+        return []
+    return [
+        "the weights change within units: each change has the weight of its base period, and the groups' "
+        "shares are of the units' mean weights"
+    ]
 
 
 def _told_of_gaps(gaps: Bools, weights: Array) -> list[str]:

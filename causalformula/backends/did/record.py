@@ -10,6 +10,7 @@ from causalformula.backends.did.outcomes import staggered, two_periods
 from causalformula.backends.did.regression import batch, two_period_regression
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Label
+from causalformula.backends.learning.table import GLM, read_learner, refuse_unweighted
 from causalformula.backends.registry import Record
 from causalformula.backends.routing import pointed
 from causalformula.errors import CapabilityError, OptionError
@@ -20,6 +21,13 @@ from causalformula.frame.treatment import Kind
 def _idle(options: DiD) -> Collection[str]:
     """A regression of the changes alone has no model of the treatment, and weights alone none of the outcome."""
     return {"reg": ("propensity",), "ipw": ("outcome",)}.get(options.est_method or "", ())
+
+
+def _resampled(options: DiD) -> None:
+    """An ``OptionError`` for learners that take no weights, which see no replicate."""
+    kinds = {"outcome_model": "regression", "treatment_model": "classification"}
+    for name, kind in kinds.items() if options.learns else ():
+        refuse_unweighted(read_learner(getattr(options, name) or GLM, name), kind)
 
 
 @Record(
@@ -47,6 +55,7 @@ def _idle(options: DiD) -> Collection[str]:
     summary="difference in differences: two groups over two periods, or groups treated at different times",
     title="Difference in differences",
     batch=batch,
+    resampled=_resampled,
     exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
 )
 def did(frame: ModelFrame, options: DiD) -> Fit:
@@ -97,7 +106,7 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
         return event_study(frame, options)
     several = frame.panel is not None and frame.panel.adoption is not None
     label = None if several else Label(frame.the_panel.treated, "1 - 0")  # refuses another design before all else
-    if label is not None and options.est_method is None:
+    if label is not None and options.est_method is None and not options.learns:
         refuse_idle_roles(frame, ("propensity",), "the regression of two groups over two periods; see est_method=")
         if given := given_of(options, OF_CHANGES):
             raise OptionError(

@@ -124,7 +124,7 @@ def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Ar
 
 def batch(frame: ModelFrame, options: DiD, query: Query, W: Array) -> Array | None:
     """Many reweighted fits at once: all cross-products in one matrix product; None where each must be refitted."""
-    if frame.panel is None or frame.panel.groups is None or options.est_method is not None:
+    if frame.panel is None or frame.panel.groups is None or options.est_method is not None or options.learns:
         return None
     if query.by is not None or options.measure != "difference" or options.contrast != "reference":
         return None

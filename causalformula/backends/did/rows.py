@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.panels import COVARIATES, told_of_timing
+from causalformula.backends.did.panels import COVARIATES, numbered, told_of_timing
 from causalformula.errors import CapabilityError, DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
@@ -88,7 +88,7 @@ class Rows:
         """The factor whose effects stand for units: these, or the groups where no unit is observed repeatedly."""
         unit = self.frame.unit
         if unit is not None:
-            return unit.codes, len(unit.levels), unit.name
+            return *numbered(self.frame), unit.name
         return *self.groups, self.panel.treated
 
 
@@ -112,8 +112,7 @@ def rows_of(frame: ModelFrame) -> Rows:
     used = there & ~early
     used &= singletons([unit_codes(frame, adoption), panel.periods.codes], np.where(used, frame.unit_weights, 0.0))
     unit = frame.unit
-    codes = np.arange(frame.n) if unit is None else unit.codes
-    size = frame.n if unit is None else len(unit.levels)
+    codes, size = numbered(frame)
     among = [np.bincount(codes[which & there], minlength=size) > 0 for which in (late, early)]
     notes = told_of_timing(*among, "row" if unit is None else "unit", panel.treated)
     alone = int((there & ~early & ~used).sum())
@@ -214,10 +213,9 @@ def _controls(rows: Rows, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[
     unit = rows.frame.unit
     if unit is None or not crossed or not names:
         return X, names, ()
-    first = np.unique(unit.codes, return_index=True)[1]
-    place = np.zeros(len(unit.levels), dtype=np.intp)
-    place[unit.codes[first]] = first
-    lasting = (X[place[unit.codes]] == X).all(axis=0)
+    codes, _ = numbered(rows.frame)
+    first = np.unique(codes, return_index=True)[1]
+    lasting = (X[first[codes]] == X).all(axis=0)
     if not lasting.any():
         return X, names, ()
     levels = rows.panel.periods.levels

@@ -110,9 +110,9 @@ def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
     lines += [line for line in (singletons_line(frame),) if line]
-    if frame.n > frame.nobs:
+    if frame.size > frame.nobs:
         # of sampling weight zero; rows that the design left out are counted in its notes
-        zero = frame.n - frame.nobs
+        zero = frame.size - frame.nobs
         lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
     return lines
 
