@@ -153,6 +153,11 @@ SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("weights", "subclass"), ("text", "empty text")),
     "time": ("text",),
     **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),
+    # difference in differences
+    "anticipation": ("number",),
+    **dict.fromkeys(
+        ("allow_unbalanced_panel", "normalized", "locally_efficient", "event_study", "pretrends"), ("true",)
+    ),
     "n_jobs": ("negative", "huge"),
     "scan.limit": ("huge",),
     # matching

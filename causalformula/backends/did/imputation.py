@@ -68,7 +68,7 @@ class Imputation(Staggered):
             if not len(given) or not all(is_number(value) and value < 0 for value in given):
                 raise OptionError(f"pretrends={shown(given)}: times before treatment, as in pretrends=[-3, -2, -1]")
             object.__setattr__(self, "pretrends", tuple(float(value) for value in given))
-        elif not isinstance(given, bool) and given != RESIDUALS:
+        elif not isinstance(given, bool) and not (isinstance(given, str) and given == RESIDUALS):
             raise OptionError(
                 f"pretrends={shown(given)}: True, times before treatment such as [-3, -2], or 'residuals'"
             )
