@@ -170,8 +170,8 @@ def _refuse_unbalanced(frame: ModelFrame, total: Array) -> None:
         short = int(((count > 0) & (count < size)).sum())
     if short:
         raise CapabilityError(
-            f"decompose() takes a balanced panel, and {counted(short, 'unit')} of {int((count > 0).sum())} not observed "
-            "in all periods; leave these out with subset="
+            f"decompose() takes a balanced panel, and {counted(short, 'unit')} of {int((count > 0).sum())} not "
+            "observed in all periods; leave these out with subset="
         )
     if not np.allclose(total, total[:, [0]], rtol=1e-9):
         raise CapabilityError(
