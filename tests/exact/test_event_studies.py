@@ -152,6 +152,20 @@ def test_comparisons_sum_to_the_coefficient(starts, weights):
     assert kinds["weight"] @ kinds["estimate"] == pytest.approx(model.params["on"], rel=1e-9)
 
 
+@pytest.mark.parametrize("starts", [(np.inf, 3, 4, 5), (-1, 2, 4)])
+def test_comparisons_with_covariates_sum_to_the_coefficient(starts):
+    d = panel(3, starts=starts).assign(on=lambda d: (d["t"] >= d["g"]).astype(float))
+    found = cf.fit(F + " + adjust(x + z) + weights(w)", d, "imputation").decompose()
+    model = cf.lm("y ~ on + x + z:factor(t) | id + t", d, weights="w")
+    table, (share, within) = found.to_frame(), found.within
+    assert 0 < share < 1 and table["weight"].sum() == pytest.approx(1, abs=1e-12)
+    assert found.coefficient == pytest.approx(model.params["on"], rel=1e-8)
+    total = share * within + (1 - share) * (table["weight"] @ table["estimate"])
+    assert total == pytest.approx(found.coefficient, rel=1e-8)
+    assert found.weights()["weight"].sum() == pytest.approx(1)
+    assert "of differences within groups by the" in str(found)
+
+
 def test_the_coefficient_may_be_below_zero_where_all_effects_are_above():
     """Without errors it is the mean of the effects by the weights of cells, some of which are negative."""
     d = panel(starts=(1, 4), units=40)

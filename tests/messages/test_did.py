@@ -495,7 +495,7 @@ def test_what_event_studies_do_not_have(staggered):
         (lambda: imputed.plot(beside={"a": study}), cf.OptionError, "is not by time since treatment"),
         (lambda: study.plot("effects", beside={"a": study}), cf.OptionError, "beside= is of plot('event_study')"),
         (lambda: study.plot(beside=[study]), cf.OptionError, "beside= takes results by name"),
-        (cf.fit(G + " + adjust(x)", staggered, "sunab").decompose, cf.CapabilityError, "without covariates"),
+        (cf.fit(G + " + offset(x)", staggered, "sunab").decompose, cf.CapabilityError, "decompose() has no offset"),
         (cf.fit(G, staggered.iloc[1:], "sunab").decompose, cf.CapabilityError, "1 unit of"),
         (cf.fit("y ~ did(g, t)", staggered.iloc[1:], "sunab").decompose, cf.CapabilityError, "equally large"),
     ]:

@@ -231,3 +231,19 @@ def test_comparisons_behind_the_two_way_coefficient(formula, file, name):
     table = found.by_type().set_index("type")
     close(table.loc[kinds["type"], "weight"], kinds["w"], 1e-8)
     close(table.loc[kinds["type"], "estimate"], kinds["e"], 1e-8)
+
+
+def test_comparisons_with_a_covariate(stag):
+    r = values("bacon_stag")
+    found = cf.fit(f"{STAG} + adjust(x:t)", stag, "sunab").decompose()
+    close(found.within, [r["with_covariate"]["Omega"], r["with_covariate"]["beta_hat_w"]], 1e-8)
+    close(found.coefficient, r["twfe_with_covariate"]["coef"]["d"], 1e-8)
+    theirs = r["with_covariate"]["two_by_twos"]["columns"]
+    ours = {frozenset((row.treated, row.control)): row for row in found.to_frame().itertuples()}
+    assert len(ours) == len(theirs["treated"])
+    for k, pair in enumerate(zip(theirs["treated"], theirs["untreated"], strict=True)):
+        row = ours[frozenset(np.inf if start == 99999 else start for start in pair)]
+        close([row.estimate, row.weight], [theirs["estimate"][k], theirs["weight"][k]], 1e-8)
+        assert row.type == theirs["type"][k]
+    table, (share, within) = found.to_frame(), found.within
+    close(share * within + (1 - share) * (table["weight"] @ table["estimate"]), found.coefficient, 1e-10)

@@ -7,20 +7,23 @@ groups in the periods, with weights that may be negative (de Chaisemartin and D'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.backends.did.panels import numbered
-from causalformula.backends.did.rows import two_groups
+from causalformula.backends.did.rows import controls, two_groups
 from causalformula.errors import CapabilityError, DataError, counted
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.absorbed import absorber
+from causalformula.inference.absorbing import within_effects
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.least_squares import least_squares
 
 UNTREATED, ALWAYS = "Treated vs Untreated", "Later vs Always Treated"
+BOTH = "Both Treated"
 EARLIER, LATER = "Earlier vs Later Treated", "Later vs Earlier Treated"
 
 
@@ -57,6 +60,9 @@ class Decomposed:
         First treated periods, and positions of the periods, of the cells under treatment.
     weights : ndarray (q,)
         Of the cells' effects in the coefficient; they sum to one.
+    within : tuple of float
+        With covariates, the weight and the estimate of what these make differ between units of one group: the
+        coefficient is ``w e + (1 - w) m``, with m the weighted mean of the comparisons.
     """
 
     coefficient: float
@@ -64,6 +70,7 @@ class Decomposed:
     groups: Array
     periods: Codes
     weights: Array
+    within: tuple[float, float] = (0.0, 0.0)
 
 
 def decomposed(frame: ModelFrame) -> Decomposed:
@@ -72,28 +79,83 @@ def decomposed(frame: ModelFrame) -> Decomposed:
     Raises
     ------
     CapabilityError
-        For covariates and an offset, panels that are not balanced, and weights that change within units.
+        For an offset, panels that are not balanced, and weights that change within units.
     DataError
         Where no two groups can be compared.
     """
     table = _Table.of(frame)
-    on = (table.times[frame_periods(frame)] >= table.adoption.start).astype(float)
-    w = frame.unit_weights
+    periods, w = frame_periods(frame), frame.unit_weights
+    on = (table.times[periods] >= table.adoption.start).astype(float)
     codes, levels = table.units
-    effects = [Effect(codes, levels), Effect(frame_periods(frame), len(table.times))]
-    left = absorber(effects, w).demean(np.column_stack([on, frame.y])).values
-    size = float(w @ left[:, 0] ** 2)
+    effects = [Effect(codes, levels), Effect(periods, len(table.times))]
+    X, _, _ = controls(frame)
+    within, left, _ = within_effects(absorber(effects, w), X, on, w, None)
+    rest = least_squares(within, left, w).residuals if X.shape[1] else left
+    explained = left - rest
+    size = float(w @ rest**2)
     if size <= 1e-12 * float(w @ on):
         raise DataError(
-            "all units are treated at the same time, and nothing is left of the treatment beside the periods"
+            "nothing is left of the treatment beside units, periods and covariates: all units are treated at one time, "
+            "or the covariates tell the treatment"
         )
-    coefficient = float(w @ (left[:, 0] * left[:, 1])) / size
-    inside = on == 1
-    key = table.group * len(table.times) + frame_periods(frame)
-    cells = np.unique(key[inside & (w > 0)])
-    shares = np.bincount(np.searchsorted(cells, key[inside & (w > 0)]), (w * left[:, 0])[inside & (w > 0)]) / size
+    inside = (on == 1) & (w > 0)
+    key = table.group * len(table.times) + periods
+    cells = np.unique(key[inside])
+    shares = np.bincount(np.searchsorted(cells, key[inside]), (w * rest)[inside]) / size
     group, period = np.divmod(cells, len(table.times))
-    return Decomposed(coefficient, tuple(_comparisons(table)), table.starts[group], period.astype(np.intp), shares)
+    found = Decomposed(
+        float(w @ (rest * frame.y)) / size, tuple(_comparisons(table)), table.starts[group], period.astype(np.intp), shares
+    )  # fmt: skip
+    return found if not X.shape[1] else _with_covariates(found, table, frame.y, w, explained, rest, key)
+
+
+def _with_covariates(
+    found: Decomposed, table: _Table, y: Array, w: Array, explained: Array, rest: Array, key: Codes
+) -> Decomposed:
+    """The same with comparisons that are less what covariates tell of the treatment, on average of a group in a period.
+
+    Parameters
+    ----------
+    explained, rest : ndarray (n,)
+        What the covariates tell of the treatment, beside units and periods, and what is left of it.
+    key : ndarray (n,) of int
+        Group and period of each row.
+    """
+    shape = table.means.shape
+    total = np.bincount(key, w, shape[0] * shape[1])
+    means = np.bincount(key, w * explained, shape[0] * shape[1]) / total
+    within = explained - means[key]
+    size = float(w @ within**2)
+    pairs = _adjusted(table, means.reshape(shape))
+    estimate = -float(w @ (within * y)) / size if size > 0 else 0.0
+    return replace(found, comparisons=tuple(pairs), within=(size / float(w @ rest**2), estimate))
+
+
+def _adjusted(table: _Table, explained: Array) -> list[Comparison]:
+    """Pairs of groups over all periods, each by the coefficient of the treatment less what covariates tell of it."""
+    on = (table.times >= table.starts[:, None]).astype(float)
+    found = []
+    for k, start in enumerate(table.starts):
+        for j in range(k + 1, len(table.starts)):
+            both = [k, j]
+            n = table.sizes[both]
+            z = _two_way(on[both], n) - _two_way(explained[both], n)
+            size = float((n @ z**2).mean())
+            if size <= 0:
+                continue
+            estimate = float((n @ (z * table.means[both])).mean()) / size
+            other, always = float(table.starts[j]), bool(start <= table.times[0])
+            kind = ALWAYS if always else UNTREATED if other == NEVER else BOTH
+            pair = (other, float(start)) if always else (float(start), other)
+            found.append(Comparison(*pair, kind, estimate, float(n.sum()) * size))
+    total = sum(one.weight for one in found)
+    return [replace(one, weight=one.weight / total) for one in found]
+
+
+def _two_way(values: Array, n: Array) -> Array:
+    """Values (2, P) less their means over periods, and over groups by their sizes."""
+    apart = values - values.mean(axis=1, keepdims=True)
+    return np.asarray(apart - n @ apart / n.sum())
 
 
 def frame_periods(frame: ModelFrame) -> Codes:
@@ -140,11 +202,8 @@ class _Table:
     def of(cls, frame: ModelFrame) -> _Table:
         panel = frame.panel
         assert panel is not None
-        if any(frame.has(role) for role in ("adjust", "outcome", "propensity", "modify", "offset")):
-            raise CapabilityError(
-                "decompose() is of the coefficient without covariates, whose comparisons are those of groups' means; "
-                "fit without adjust(...)"
-            )
+        if frame.has("offset"):
+            raise CapabilityError("decompose() has no offset; take it from the outcome, as in I(y - o) ~ ...")
         adoption = panel.adoption or of_groups(two_groups(frame), panel.periods)
         start = np.where(adoption.start > adoption.times[-1], NEVER, adoption.start)
         start = np.where(start <= adoption.times[0], adoption.times[0], start)
@@ -191,7 +250,7 @@ def _comparisons(table: _Table) -> list[Comparison]:
                 continue
             found.append(_pair(table, k, j, float(start), float(other)))
     total = sum(one.weight for one in found)
-    return [Comparison(c.treated, c.control, c.kind, c.estimate, c.weight / total) for c in found]
+    return [replace(one, weight=one.weight / total) for one in found]
 
 
 def _pair(table: _Table, k: int, j: int, start: float, other: float) -> Comparison:

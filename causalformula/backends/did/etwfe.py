@@ -118,7 +118,7 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     inside = (rows.group >= 0) & rows.sampled & (~base if leads else rows.event >= -options.anticipation)
     cells = cells_of(rows, inside)
     member, names = indicators(cells.of_row, len(cells)), cells.named(rows)
-    X, called, _ = controls(rows, crossed=False)
+    X, called, _ = controls(rows.frame, crossed=False)
     columns, more = _crossed(rows, member, names, X, called)
     model = regressed(
         rows, np.hstack([member, columns]), (*names, *more), slopes=X, of_groups=options.unit_effects == "group"

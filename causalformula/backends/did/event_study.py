@@ -38,7 +38,7 @@ def event_study(frame: ModelFrame, options: DiD) -> Fit:
     none = np.full(len(shown), -1, dtype=np.intp)
     cells = Members(of_row, none, none, shown)
     names = tuple(f"event = {value:g}" for value in shown)
-    X, called, notes = controls(rows)
+    X, called, notes = controls(rows.frame)
     model = regressed(rows, np.hstack([indicators(of_row, len(shown)), X]), (*names, *called))
     refuse_undetermined(rows, model, shown)
     estimate = effects(model, np.eye(len(shown), len(model.names)), names)

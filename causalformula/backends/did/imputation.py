@@ -180,7 +180,7 @@ class Imputed:
         untreated = rows.used & ~(rows.event >= -anticipation)
         w = np.where(untreated, rows.weights, 0.0)
         rows, lost = _imputable(rows, codes, size, w, anticipation)
-        X, called, notes = controls(rows)
+        X, called, notes = controls(rows.frame)
         there = np.flatnonzero(np.bincount(rows.periods, w, len(rows.times)) > 0)[1:]
         columns = np.hstack([np.asarray(rows.periods[:, None] == there, dtype=float), X])
         names = (*(f"{rows.panel.time} = {rows.panel.periods.levels[k]}" for k in there), *called)
@@ -317,7 +317,7 @@ def leads_of(rows: Rows, model: Imputed, place: Codes, shown: Array) -> Estimate
     """Coefficients of times before treatment in the untreated rows, beside the effects of units and periods."""
     names = tuple(f"event = {value:g}" for value in shown)
     untreated = replace(rows, used=model.model.weights > 0)
-    X, called, _ = controls(rows)
+    X, called, _ = controls(rows.frame)
     fit = regressed(untreated, np.hstack([indicators(place, len(shown)), X]), (*names, *called))
     gone = np.setdiff1d(np.arange(len(shown)), fit.kept)
     if len(gone):

@@ -192,7 +192,7 @@ def unit_codes(frame: ModelFrame, adoption: Adoption) -> Codes:
     return adoption.group + 1 if frame.unit is None else frame.unit.codes
 
 
-def controls(rows: Rows, crossed: bool = True) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+def controls(frame: ModelFrame, crossed: bool = True) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
     """Columns of the covariates, their names, and what is said of them.
 
     What is the same in all periods of a unit is in the unit's own effect, and trends may still differ by it: it has a
@@ -203,26 +203,26 @@ def controls(rows: Rows, crossed: bool = True) -> tuple[Array, tuple[str, ...], 
     crossed : bool
         Whether it has; otherwise all columns stay as they are.
     """
-    return rows.frame.remembered(("controls", crossed), lambda: _controls(rows, crossed))  # type: ignore[no-any-return]
+    return frame.remembered(("controls", crossed), lambda: _controls(frame, crossed))  # type: ignore[no-any-return]
 
 
-def _controls(rows: Rows, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
-    design = rows.frame.design(COVARIATES)
+def _controls(frame: ModelFrame, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    design = frame.design(COVARIATES)
     skip = int(design.intercept)
     X, names = design.X[:, skip:], design.names[skip:]
-    unit = rows.frame.unit
-    if unit is None or not crossed or not names:
+    panel = frame.panel
+    if frame.unit is None or panel is None or not crossed or not names:
         return X, names, ()
-    codes, _ = numbered(rows.frame)
+    codes, _ = numbered(frame)
     first = np.unique(codes, return_index=True)[1]
     lasting = (X[first[codes]] == X).all(axis=0)
     if not lasting.any():
         return X, names, ()
-    levels = rows.panel.periods.levels
+    levels = panel.periods.levels
     columns, called = [X[:, ~lasting]], [name for name, same in zip(names, lasting, strict=True) if not same]
     for k in range(1, len(levels)):  # the slope in the first period is in the units' effects
-        columns.append(X[:, lasting] * (rows.periods == k)[:, None])
-        of = f"{rows.panel.time} = {levels[k]}"
+        columns.append(X[:, lasting] * (panel.periods.codes == k)[:, None])
+        of = f"{panel.time} = {levels[k]}"
         called += [f"{name}:({of})" for name, same in zip(names, lasting, strict=True) if same]
     held = [name for name, same in zip(names, lasting, strict=True) if same]
     note = (

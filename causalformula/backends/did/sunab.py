@@ -96,7 +96,7 @@ def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     ever = (rows.group >= 0) & rows.sampled
     cells = cells_of(rows, ever & (rows.periods != np.append(before, -1)[rows.group]))
     names = cells.named(rows)
-    X, called, told = controls(rows)
+    X, called, told = controls(rows.frame)
     model = regressed(rows, np.hstack([indicators(cells.of_row, len(cells)), X]), (*names, *called))
     there = determined(model, len(cells))
     lost = [names[k] for k in np.flatnonzero(~there)]

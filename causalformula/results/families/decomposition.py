@@ -59,6 +59,15 @@ class Decomposition(Shown):
         ]
         return pd.DataFrame(rows).sort_values("weight", ascending=False, ignore_index=True, kind="stable")
 
+    @property
+    def within(self) -> tuple[float, float]:
+        """With covariates, weight and estimate of what these make differ between the units of one group.
+
+        The coefficient is ``w e + (1 - w) m``, where m is the weighted mean of the comparisons. Without covariates the
+        weight is zero.
+        """
+        return self.parts.within
+
     def by_type(self) -> pd.DataFrame:
         """Comparisons of a kind taken together.
 
@@ -105,6 +114,7 @@ class Decomposition(Shown):
                 "",
                 f"{counted(len(self.parts.comparisons), 'comparison')} of two groups (Goodman-Bacon)",
                 table_text(table["type"].tolist(), columns),
+                *self._of_covariates(),
                 f"Of {counted(len(weights), 'effect')} of a group in a period, {int(negative.sum())} "
                 + (
                     f"{'has' if negative.sum() == 1 else 'have'} a negative weight (together -{share})"
@@ -115,12 +125,27 @@ class Decomposition(Shown):
             ]
         )
 
+    def _of_covariates(self) -> list[str]:
+        """What covariates make differ within groups."""
+        weight, estimate = self.within
+        if not weight:
+            return []
+        number = format_num(np.array([estimate]), DIGITS)[0].strip()
+        return [
+            f"These have {100 * (1 - weight):.4g}% of the weight; the others are of differences within groups by the",
+            f"covariates, with the estimate {number}",
+        ]
+
     def _told(self, table: pd.DataFrame) -> list[str]:
         """What comparisons with those treated already mean."""
-        later = table["type"].str.startswith("Later")
+        later = table["type"].str.startswith("Later") | (table["type"] == "Both Treated")
         share = float(table["weight"][later].sum())
         if share <= 0:
             return []
+        if (table["type"] == "Both Treated").any():
+            return [
+                f"{100 * share:.3g}% of the weight is of comparisons of two groups that both come to be treated"
+            ]
         return [
             f"{100 * share:.3g}% of the weight is of comparisons with groups that are under treatment already: they",
             "are differences of effects where effects change over time",

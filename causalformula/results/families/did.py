@@ -173,12 +173,12 @@ class DidResult(Result):
         Returns
         -------
         Decomposition
-            ``.to_frame() .by_type() .weights() .coefficient .plot()``.
+            ``.to_frame() .by_type() .weights() .coefficient .within .plot()``.
 
         Raises
         ------
         CapabilityError
-            With covariates, and for units that are not observed in all periods.
+            For units that are not observed in all periods, and with an offset.
 
         References
         ----------
