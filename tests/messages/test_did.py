@@ -513,3 +513,10 @@ def test_notes_of_event_studies(staggered):
         assert "treated from the first period on have no period before the treatment" in str(cf.fit(G, early, method))
     gaps = staggered[(staggered["id"] != 3) | (staggered["t"] == 2)]
     assert "1 row alone in a unit or a period: it says nothing" in str(cf.fit(G, gaps, "sunab"))
+    lone = staggered[(staggered["g"] != 4) | (staggered["id"] == 2)]
+    for method in ("sunab", "imputation", "etwfe"):
+        text = str(cf.fit(G, lone, method))
+        assert "g = 4: a single unit, whose own error no influence shows" in text
+        assert "few treated units in g = 4 (3)" in str(
+            cf.fit(G, staggered[(staggered["g"] != 4) | (staggered["id"] < 9)], method)
+        )

@@ -98,15 +98,18 @@ def decomposed(frame: ModelFrame) -> Decomposed:
             "nothing is left of the treatment beside units, periods and covariates: all units are treated at one time, "
             "or the covariates tell the treatment"
         )
-    inside = (on == 1) & (w > 0)
-    key = table.group * len(table.times) + periods
-    cells = np.unique(key[inside])
-    shares = np.bincount(np.searchsorted(cells, key[inside]), (w * rest)[inside]) / size
+    coefficient, key = float(w @ (rest * frame.y)) / size, table.group * len(table.times) + periods
+    cells, shares = _shares(key, (on == 1) & (w > 0), w * rest / size)
     group, period = np.divmod(cells, len(table.times))
-    found = Decomposed(
-        float(w @ (rest * frame.y)) / size, tuple(_comparisons(table)), table.starts[group], period.astype(np.intp), shares
-    )  # fmt: skip
+    starts, pairs = table.starts[group], tuple(_comparisons(table))
+    found = Decomposed(coefficient, pairs, starts, period.astype(np.intp), shares)
     return found if not X.shape[1] else _with_covariates(found, table, frame.y, w, explained, rest, key)
+
+
+def _shares(key: Codes, inside: Bools, part: Array) -> tuple[Codes, Array]:
+    """The cells of some rows, and the sums of a part of the rows over each."""
+    cells, place = np.unique(key[inside], return_inverse=True)
+    return cells, np.bincount(place, part[inside])
 
 
 def _with_covariates(

@@ -56,7 +56,7 @@ def event_study(frame: ModelFrame, options: DiD) -> Fit:
 def fit_of(outcomes: Averages, model: FittedRegression, method: str, notes: tuple[str, ...] = ()) -> Fit:
     """The fit of effects that one regression has."""
     design = DesignWeights(outcomes.rows.used.astype(float))
-    told = (*outcomes.rows.notes, *notes, *model.notes)
+    told = (*outcomes.rows.notes, *outcomes.rows.small, *notes, *model.notes)
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, {"outcome": Fitted(model)}, told)
 
 

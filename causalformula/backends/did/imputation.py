@@ -136,7 +136,7 @@ def imputation(frame: ModelFrame, options: Imputation) -> Fit:
     cells, estimate = _with_leads(rows, model, cells, model.means(cells), options)
     outcomes = Averages(rows, cells, estimate, "simple", ahead=options.anticipation, errors=ERRORS)
     design = DesignWeights(rows.used.astype(float), vcov="asympt", on_units=frame.unit is not None)
-    notes = (*rows.notes, *model.notes, *model.model.notes)
+    notes = (*rows.notes, *rows.small, *model.notes, *model.model.notes)
     words = "imputation from untreated rows"
     return Fit(outcomes.answer(Query()), ATT, design, words, outcomes, {"outcome": Fitted(model.model)}, notes)
 

@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, LEARNED, OF_MANY, DiD, estimator_of, given_of
-from causalformula.backends.did.panels import Units, units_of
+from causalformula.backends.did.panels import FEWEST, Units, told_of_small, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
 from causalformula.backends.learning.folds import make_folds
@@ -23,8 +23,6 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
 
-# A group of fewer units beyond the number of regressors is small, as R's did has it.
-FEWEST = 4
 TERM = "ATT"
 NO_MEANS = (
     "group-time effects have no mean potential outcomes of their own: they are differences of changes; see "
@@ -119,18 +117,8 @@ def _of_groups(units: Units, cells: Cells, alone: list[str]) -> list[str]:
             f"{name} = {some(alone)}: no period before treatment, or nobody treated later to be compared with, so no "
             "effects"
         )
-    members = {k: units.members(k) for k in dict.fromkeys(cell.group for cell in cells.cells)}
-    few = FEWEST + max(X.shape[1] for X in units.regressors)
-    single = [units.adoption.names[k] for k, count in members.items() if count == 1]
-    small = [f"{units.adoption.names[k]} ({count})" for k, count in members.items() if 1 < count < few]
-    if single:
-        notes.append(
-            f"{name} = {some(single)}: a single unit, whose own error no influence shows, so that standard errors of "
-            "its effects are too small"
-        )
-    if small:
-        notes.append(f"few treated units in {name} = {some(small)}: standard errors and normal limits are rough")
-    return notes
+    members = {units.adoption.names[k]: units.members(k) for k in dict.fromkeys(cell.group for cell in cells.cells)}
+    return notes + told_of_small(members, FEWEST + max(X.shape[1] for X in units.regressors), name)
 
 
 def _trimmed(cells: Cells) -> list[str]:

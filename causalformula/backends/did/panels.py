@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 
 from causalformula.backends.did.estimators import standardised
 from causalformula.backends.did.options import DiD
-from causalformula.errors import DataError, counted
+from causalformula.errors import DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 COVARIATES = Part("covariates")
+# A group of fewer units beyond the number of regressors is small, as R's did has it.
+FEWEST = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +165,21 @@ def numbered(frame: ModelFrame) -> tuple[Codes, int]:
         return codes, n
     there, codes = np.unique(codes, return_inverse=True)
     return codes.astype(np.intp), len(there)
+
+
+def told_of_small(members: Mapping[str, int], few: int, name: str) -> list[str]:
+    """What is said of groups too small for a standard error."""
+    single = [group for group, count in members.items() if count == 1]
+    small = [f"{group} ({count})" for group, count in members.items() if 1 < count < few]
+    notes = []
+    if single:
+        notes.append(
+            f"{name} = {some(single)}: a single unit, whose own error no influence shows, so that standard errors of "
+            "its effects are too small"
+        )
+    if small:
+        notes.append(f"few treated units in {name} = {some(small)}: standard errors and normal limits are rough")
+    return notes
 
 
 def told_of_timing(late: Bools, early: Bools, what: str, name: str) -> list[str]:

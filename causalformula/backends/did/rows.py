@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.panels import COVARIATES, numbered, told_of_timing
+from causalformula.backends.did.panels import COVARIATES, FEWEST, numbered, told_of_small, told_of_timing
 from causalformula.errors import CapabilityError, DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
@@ -77,6 +77,20 @@ class Rows:
         """The group of each row with those never treated as the last, and how many there are."""
         size = len(self.adoption.starts) + 1
         return np.where(self.group < 0, size - 1, self.group), size
+
+    @cached_property
+    def members(self) -> dict[str, int]:
+        """How many units (or rows) of each group, and of those never treated, take part."""
+        codes, _ = numbered(self.frame)
+        names = dict(enumerate(self.adoption.names)) | {-1: "never"}
+        counts = {name: len(np.unique(codes[self.used & (self.group == k)])) for k, name in names.items()}
+        return {name: count for name, count in counts.items() if count or name == "never"}
+
+    @property
+    def small(self) -> list[str]:
+        """What is said of groups too small for a standard error of their effects."""
+        members = {name: count for name, count in self.members.items() if name != "never"}
+        return told_of_small(members, FEWEST, self.panel.treated)
 
     @property
     def sampled(self) -> Bools:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from causalformula.backends.did.averages import Averages
 from causalformula.inference.requests import HC, Asympt, Cluster
 from causalformula.results.effects.core import ResultCore
@@ -42,10 +40,6 @@ def _of_errors(result: ResultCore, averages: Averages) -> tuple[str, ...]:
 
 def _members(averages: Averages) -> list[str]:
     """How many units, or rows, each group has."""
-    rows = averages.rows
-    unit, used = rows.frame.unit, rows.used
-    codes = np.arange(rows.frame.n) if unit is None else unit.codes
-    names = dict(enumerate(rows.adoption.names)) | {-1: "never"}
-    counts = {k: len(np.unique(codes[used & (rows.group == k)])) for k in names}
-    each = ", ".join(f"{names[k]}: {count}" for k, count in counts.items() if count or k < 0)
+    unit = averages.rows.frame.unit
+    each = ", ".join(f"{name}: {count}" for name, count in averages.rows.members.items())
     return [f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {each}"]

@@ -143,9 +143,7 @@ class Decomposition(Shown):
         if share <= 0:
             return []
         if (table["type"] == "Both Treated").any():
-            return [
-                f"{100 * share:.3g}% of the weight is of comparisons of two groups that both come to be treated"
-            ]
+            return [f"{100 * share:.3g}% of the weight is of comparisons of two groups that both come to be treated"]
         return [
             f"{100 * share:.3g}% of the weight is of comparisons with groups that are under treatment already: they",
             "are differences of effects where effects change over time",
