@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.fit import effective_size
 from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import learned_propensity
 from causalformula.backends.learning.table import read_learner, refuse_kind
@@ -268,8 +267,13 @@ def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools
     """Rows kept: those of the arms named that lie within the other arm's range of the score, and all others."""
     x = tied(x)
     a, b = x[treated & used], x[~treated & used]
-    of_treated = (x >= a.min()) & (x <= a.max())
-    of_control = (x >= b.min()) & (x <= b.max())
+    return within_support(x, treated, (a.min(), a.max()), (b.min(), b.max()), discard)
+
+
+def within_support(x: Array, treated: Bools, a: tuple[float, float], b: tuple[float, float], discard: str) -> Bools:
+    """The same for the ranges of the treated and of the controls."""
+    of_treated = (x >= a[0]) & (x <= a[1])
+    of_control = (x >= b[0]) & (x <= b[1])
     if discard == "both":
         return np.asarray(of_treated & of_control)
     return np.asarray(of_control | ~treated if discard == "treated" else of_treated | treated)
@@ -286,15 +290,33 @@ def thin_arms(frame: ModelFrame, weights: Array, held: bool = False) -> tuple[st
     In a design of matches or strata, which is ``held`` fixed, of the size of what it keeps: whom it leaves out is told
     for itself.
     """
+    return thin_words(frame, arm_sizes(frame, weights, held))
+
+
+def arm_sizes(frame: ModelFrame, weights: Array, held: bool = False) -> Array:
+    """By arm: the sums of the sampling weights and of their squares, then of those of the design (K, 4).
+
+    Sums over rows, of which effective sample sizes are made; of a sample without arms there is one line.
+    """
     treatment, s = frame.the_treatment, frame.unit_weights
-    arms = [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
+    arms = treatment.codes[:, None] == np.arange(len(treatment.levels)) if treatment.levels else np.ones((frame.n, 1))
+    found = np.empty((arms.shape[1], 4))
+    for k, inside in enumerate(arms.T.astype(bool)):
+        own, made = s[inside & (weights > 0) if held else inside], (s * weights)[inside]
+        found[k] = own.sum(), own @ own, made.sum(), made @ made
+    return found
+
+
+def thin_words(frame: ModelFrame, sizes: Array) -> tuple[str, ...]:
+    """The notes, by what ``arm_sizes`` says of all rows."""
+    treatment = frame.the_treatment
+    names = [f"{treatment.name} = {level}" for level in treatment.levels] or ["the sample"]
     notes = []
-    for name, inside in arms or [("the sample", np.ones(frame.n, dtype=bool))]:
-        among = inside & (weights > 0) if held else inside
-        before, after = effective_size(s[among]), effective_size((s * weights)[inside])
+    for name, (total, square, made, made_square) in zip(names, sizes, strict=True):
+        before, after = (a**2 / b if b else 0.0 for a, b in ((total, square), (made, made_square)))
         if after < THIN * before:
-            sizes = f"effective sample size {after:.1f} instead of {before:.1f}"
-            notes.append(f"few rows carry the weight of {name}: {sizes}")
+            sizes_told = f"effective sample size {after:.1f} instead of {before:.1f}"
+            notes.append(f"few rows carry the weight of {name}: {sizes_told}")
     return tuple(notes)
 
 
@@ -309,7 +331,12 @@ def refuse_single_rows(frame: ModelFrame, weights: Array) -> None:
     for k, level in enumerate(treatment.levels):
         rows = np.flatnonzero((treatment.codes == k) & (frame.unit_weights * weights > 0))
         if len(rows) == 1:
-            raise DataError(
-                f"one row ({frame.index[rows[0]]}) has all the weight of {treatment.name} = {level}; a single unit "
-                "leaves no variance to estimate, and every arm needs at least two"
-            )
+            raise single_row(f"{treatment.name} = {level}", f" ({frame.index[rows[0]]})")
+
+
+def single_row(arm: str, which: str = "") -> DataError:
+    """Of an arm all of whose weight one row has."""
+    return DataError(
+        f"one row{which} has all the weight of {arm}; a single unit leaves no variance to estimate, and every arm "
+        "needs at least two"
+    )

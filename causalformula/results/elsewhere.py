@@ -20,6 +20,7 @@ from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
 from causalformula.scale.estimators.difference_in_means import difference_in_means
+from causalformula.scale.estimators.ipw import ipw
 from causalformula.scale.estimators.regression import regression
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
@@ -33,6 +34,7 @@ LIMIT = 1_000_000
 METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
     "regression": regression,
     "difference_in_means": difference_in_means,
+    "ipw": ipw,
 }
 
 
