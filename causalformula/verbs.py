@@ -189,8 +189,8 @@ def fit(
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
-        not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
+        that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
     method : str or options object, optional
         ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
         as ``cf.Regression(interact=True)``. See ``causalformula methods``.

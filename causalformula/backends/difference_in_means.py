@@ -54,8 +54,8 @@ class Cells:
     """Weighted cell means of blocks x arms, and what the Neyman variance needs of them.
 
     ``mean[b, a] = sum w y / W[b, a]``; ``share[b]`` is the block's part of all weights; ``names`` are the blocks'.
-    Outcomes and means are counted from ``origin``. ``square[b, a] = sum w (y - mean)^2`` is given where the rows are some
-    of those that the other sums are over.
+    Outcomes and means are counted from ``origin``. ``square[b, a] = sum w (y - mean)^2`` is given where the rows are
+    some of those that the other sums are over.
     """
 
     block: Codes
@@ -172,7 +172,6 @@ class Arms:
         if v[0] + v[1] == 0:
             return float(sum(m))
         return float((v[0] + v[1]) ** 2 / (v[0] ** 2 / m[0] + v[1] ** 2 / m[1]))
-
 
     def _spread(self, a: int) -> tuple[float, int]:
         """Variance of the outcome in an arm, and number of its rows."""
@@ -376,9 +375,7 @@ def refuse_adjusting(frame: ModelFrame, options: DifferenceInMeans) -> None:
         raise OptionError("difference_in_means has no outcome model, so no family; use method='regression'")
 
 
-def from_cells(
-    frame: ModelFrame, options: DifferenceInMeans, arms: Arms, count: Codes, clusters: Codes | None
-) -> Fit:
+def from_cells(frame: ModelFrame, options: DifferenceInMeans, arms: Arms, count: Codes, clusters: Codes | None) -> Fit:
     """The fit of cell means, with ``count`` (B, levels) units of assignment, and clusters, in each cell."""
     c, potential = arms.cells, arms.potential()
     units = count.sum(axis=1)

@@ -229,9 +229,7 @@ def term_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
 
 def special_nodes(spec: Spec) -> dict[str, Node]:
     """Weights, offsets, strata and clusters as they are written, by ``role:label``."""
-    return {
-        f"{role}:{deparse(node)}": node for role in ("weights", "offset", *GROUPED) for node in _pieces(spec, role)
-    }
+    return {f"{role}:{deparse(node)}": node for role in ("weights", "offset", *GROUPED) for node in _pieces(spec, role)}
 
 
 def _body(spec: Spec, role: str, columns: Iterable[str]) -> Node:

@@ -129,7 +129,8 @@ def read_column(series: nw.Series[Any], name: str | None = None) -> Value:
     if isinstance(dtype, nw.Enum) or dtype in (nw.Categorical, nw.Enum):
         return _factor(series, name)
     if dtype == nw.String:
-        return _strings(series.to_numpy())
+        native = series.to_native()
+        return _encoded(native) if nw.dependencies.is_pyarrow_chunked_array(native) else _strings(series.to_numpy())
     if dtype == nw.Object:
         return _objects(series, name)
     if isinstance(dtype, nw.Datetime | nw.Date) or dtype in (nw.Datetime, nw.Date):
@@ -188,6 +189,15 @@ def _strings(values: NDArray[Any]) -> Strings:
 
     codes, table = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
     return Strings(codes.astype(np.int32), tuple(str(v) for v in table))
+
+
+def _encoded(native: Any) -> Strings:
+    """Arrow's text, encoded by Arrow: no Python object a row."""
+    found = native.dictionary_encode().unify_dictionaries().combine_chunks()
+    if not len(found):
+        return Strings(np.empty(0, dtype=np.int32), ())
+    codes = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return Strings(codes.astype(np.int32), tuple(found.dictionary.to_pylist()))
 
 
 def _objects(series: nw.Series[Any], name: str) -> Value:

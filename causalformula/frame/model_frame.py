@@ -189,12 +189,6 @@ class ModelFrame(BoundRows):
             return self._the_outcome().binary()
         return self.y
 
-    def counts_trials(self, family: Family) -> bool:
-        """Whether weights are numbers of trials: whole, beside shares that make whole numbers of successes of them."""
-        y, w = self.outcome_for(family), self.unit_weights
-        shares = bool(((y > 0) & (y < 1)).any())
-        return shares and whole_numbers(w) and whole_numbers(w * y)
-
     def _the_outcome(self) -> Outcome:
         if self.outcome is None:
             raise DataError("this formula has no outcome; write one on the left of `~`")

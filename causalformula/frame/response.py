@@ -52,5 +52,3 @@ def _from_counts(counts: Array, name: str, weights: Array | None) -> Response:
     y = np.divide(counts[:, 0], trials, out=np.zeros(len(trials)), where=trials > 0)
     # R starts from the counts alone, whatever the prior weights.
     return Response(y, trials if weights is None else trials * weights, (counts[:, 0] + 0.5) / (trials + 1))
-
-

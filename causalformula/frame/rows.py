@@ -64,7 +64,7 @@ def subset_rows(
 ) -> Bools | None:
     """Rows asked for, over the whole table: those where an expression is true, or one boolean a row.
 
-    ``compared`` takes what there is to say of comparisons; ``calls`` are remembering calls of which more rows are known.
+    ``compared`` takes what there is to say of comparisons; ``calls`` are remembering calls that know more rows.
     """
     if subset is None:
         return None

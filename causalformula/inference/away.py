@@ -30,8 +30,8 @@ class Away:
             Always.
         """
         raise CapabilityError(
-            f"this needs every row in memory, and the rows are in {self.words}: fit to a sample of them (a million rows "
-            "say nearly all that there is), or to cf.scan(data, limit=...) with a limit above the number of rows"
+            f"this needs every row in memory, and the rows are in {self.words}: fit to a sample of them (a million "
+            "rows say nearly all that there is), or to cf.scan(data, limit=...) with a limit above the number of rows"
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:

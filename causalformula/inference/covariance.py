@@ -85,6 +85,8 @@ def covariance(
         If the estimator's evidence cannot answer the request.
     """
     groups = groups or {}
+    if isinstance(estimate.evidence, Accumulated) and isinstance(request, (Bootstrap, Jackknife, Wild)):
+        raise elsewhere.needs_rows(request)
     match request:
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)

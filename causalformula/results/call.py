@@ -28,18 +28,21 @@ from causalformula.errors import CapabilityError, ConvergenceError, DataError, O
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
-from causalformula.frame.model_frame import BINOMIAL, ModelFrame
+from causalformula.frame.model_frame import BINOMIAL, ModelFrame, whole_numbers
+from causalformula.frame.treatment import level_label
 from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
-from causalformula.inference.evidence import Influence, Own
+from causalformula.inference.evidence import Accumulated, Influence, Own
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
     HC,
     Asympt,
     Bootstrap,
+    Classical,
     Cluster,
     DriscollKraay,
+    Given,
     Jackknife,
     Request,
     Wild,
@@ -101,7 +104,11 @@ class Call:
         family = self.options.outcome_family
         if family.name not in BINOMIAL or self.frame.outcome is None:
             return True
-        return not self.frame.counts_trials(family)
+        if isinstance(self.frame, WholeFrame):
+            return not self.frame.counts_trials
+        y, w = self.frame.outcome_for(family), self.frame.unit_weights
+        shares = bool(((y > 0) & (y < 1)).any())
+        return not (shares and whole_numbers(w) and whole_numbers(w * y))
 
     def default_vcov(self) -> Request:
         """The default covariance: of the design that was made, or the method's.
@@ -119,7 +126,7 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
         if isinstance(self.frame, WholeFrame):
-            return self._elsewhere(self.frame, answer.estimate, request)
+            return self._elsewhere(self.frame, answer, request)
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
@@ -151,10 +158,12 @@ class Call:
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 
-    def _elsewhere(self, frame: WholeFrame, estimate: Estimate, request: Request) -> Covariance:
+    def _elsewhere(self, frame: WholeFrame, answer: Answer, request: Request) -> Covariance:
         """Covariance of an estimate whose rows are elsewhere."""
         frame.codes(grouping_names(request))
-        found = covariance(estimate, request)
+        self._refuse_unstacked(answer, request)
+        self._refuse_idle_fixed(answer, request)
+        found = covariance(answer.estimate, request)
         single = self._single_elsewhere(frame, request)
         for note in single:
             warn(note)
@@ -164,9 +173,16 @@ class Call:
         return replace(found, notes=(*found.notes, *idle))
 
     def _single_elsewhere(self, frame: WholeFrame, request: Request) -> list[str]:
-        """What is said of arms that lie in one cluster."""
-        if not isinstance(request, Cluster) or frame.treatment is None or not frame.treatment.levels:
+        """What is said of arms that lie in one cluster, or are one row."""
+        if frame.treatment is None or not frame.treatment.levels or isinstance(request, (Classical, Given)):
             return []
+        if not isinstance(request, Cluster):
+            return [
+                f"standard errors are not defined: a single row has {frame.treatment.name} = {level_label(level)}, "
+                "whose residual is zero, whatever the error"
+                for level, count in frame.survey.arms.items()
+                if count == 1
+            ]
         return [
             f"standard errors are not defined: all rows with {frame.treatment.name} = {level} are in one cluster of "
             f"{name}, whose residuals there sum to zero, whatever the error; every arm needs at least two clusters"
@@ -234,6 +250,7 @@ class Call:
     def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
         """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
         evidence = answer.estimate.evidence
+        evidence = evidence.shape if isinstance(evidence, Accumulated) else evidence
         fixed = getattr(request, "weights", None) == "fixed"
         if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return
@@ -354,8 +371,9 @@ class Call:
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
-        own = {name: found.codes for name in names if (found := self.own_groups(name)) is not None}
-        return {**self.frame.codes(name for name in names if name not in own), **own}
+        if isinstance(self.frame, WholeFrame):
+            return self.frame.codes(names)
+        return {name: self.groups(name).codes for name in names}
 
     def groups(self, name: str) -> Grouping:
         """A grouping of the rows kept: of the formula, of the data, or one that the design made."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeVar, cast
 
 from causalformula.backends import registry
-from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.fit import ROUNDING as PERFECT_SHARE
+from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.options import Options, whole
 from causalformula.errors import CapabilityError, OptionError, asks, some
 from causalformula.formula.language.spec import Spec
@@ -166,8 +166,9 @@ def answered_elsewhere(
 
 def _refuse_method(name: str, data: Scan) -> NoReturn:
     raise CapabilityError(
-        f"method {name!r} needs all rows in memory, and {data.source.words} has more than {data.limit}; {some(METHODS)} "
-        "run where the data are. Fit to a sample of the rows, or give cf.scan(data, limit=...) a higher limit"
+        f"method {name!r} needs all rows in memory, and {data.source.words} has more than {data.limit}; "
+        f"{some(METHODS)} run where the data are. Fit to a sample of the rows, or give cf.scan(data, limit=...) a "
+        "higher limit"
     )
 
 

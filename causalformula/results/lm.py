@@ -64,8 +64,8 @@ def lm(
     formula : str or formulaic.Formula
         One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
-        not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
+        that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
     weights : str, optional
         Prior weights: a column or an expression of columns. Variances are inverse to them; rows of weight zero take no
         part.

@@ -343,5 +343,3 @@ def _doses(frame: Any) -> _Doses:
 def no_means(wanted: Sequence[Setting], target: Array) -> Estimate:
     """What stands for the means before a group is named."""
     raise NotImplementedError
-
-

@@ -125,7 +125,7 @@ class Plan:
         own = tuple(name for name in names if self.reading.key(name) is None)
         for name in own:
             if name not in self.reading.known:
-                Table({known: [] for known in self.reading.known}).named(name)
+                _head(self.reading.known).named(name)
         return replace(self, reading=self.reading.with_columns(own))
 
     def frame(self, chunk: Chunk) -> AnyChunk | None:
@@ -174,7 +174,7 @@ class Plan:
 def _outcome(whole: Outcome, value: Value) -> Outcome:
     """A chunk's left side; of levels the first of all rows is 0, others 1."""
     if isinstance(value, (Factor, Strings)):
-        levels = as_factor(whole.value).drop_unused().levels  # type: ignore[arg-type]
+        levels = as_factor(whole.value).drop_unused().levels
         factor = as_factor(value)
         first = np.array([level != levels[0] for level in factor.levels], dtype=float)
         return Outcome(whole.name, first[factor.codes])
@@ -192,7 +192,7 @@ def _treatment(whole: Treatment, value: Value) -> Treatment:
     if isinstance(whole.column, Logical) and isinstance(value, Logical):
         codes = value.codes.astype(np.intp)
         return replace(whole, column=value, codes=codes, values=codes.astype(float))
-    factor = as_factor(value)  # type: ignore[arg-type]
+    factor = as_factor(value)
     place = np.array([whole.levels.index(level) if level in whole.levels else -1 for level in factor.levels], dtype=int)
     codes = place[factor.codes].astype(np.intp)
     return replace(whole, column=Factor(codes, whole.levels), codes=codes, values=codes.astype(float))
@@ -230,7 +230,7 @@ def plan_question(
         raise CapabilityError("did(...) does not yet run on data that stay elsewhere; collect the rows first")
     bodies = role_bodies(spec, source.names)
     nodes = {deparse(node): node for node in entering_nodes(spec, bodies)} | special_nodes(spec)
-    nodes |= {f"cluster:{name}": Name(name) for name in extra}
+    nodes |= _named(source, extra)
     left = None if spec.outcome is None else deparse(spec.outcome)
     reading, survey = _surveyed(source, nodes, spec.source or str(spec), subset, na_action, left, spec)
     rows = Table(survey.rows)
@@ -279,7 +279,7 @@ def plan_regression(
             raise OptionError(f"{role}= takes the name of a column or an expression, as text")
         if given is not None:
             nodes[f"{role}:{given}"] = parse_expression(given)
-    nodes |= {f"cluster:{name}": Name(name) for name in extra}
+    nodes |= _named(source, extra)
     label = found.labels[0] if found.response else None
     reading, survey = _surveyed(source, nodes, text, subset, na_action, label, None)
     with warnings.catch_warnings():
@@ -289,9 +289,23 @@ def plan_regression(
         )
     memory = frame.replay.memory or reading.memory
     values = replace(reading, subset=None).of(Chunk(survey.rows), fresh=True).values
-    said = [*(sum_notes(left) if left is not None else ()), *text_notes(found.variables[int(found.response) :], values, survey.kept)]
+    entering = found.variables[int(found.response) :]
+    said = [*sum_notes(left), *text_notes(entering, values, survey.kept)]
     said += [*survey.compared.values(), *day_notes(found.variables, memory.counted)]
     return _planned(replace(reading, memory=memory), frame, survey, said)
+
+
+def _named(source: Source, extra: Iterable[str]) -> dict[str, Node]:
+    """Columns that options and the covariance name."""
+    for name in extra:
+        if name not in source.names:
+            _head(source.names).named(name)
+    return {f"cluster:{name}": Name(name) for name in extra}
+
+
+def _head(names: Iterable[str]) -> Table:
+    """The data without rows, which knows how to say that a column is not there."""
+    return Table({name: np.empty(0) for name in names})
 
 
 def _refuse(text: str, subset: Any, env: Any, na_action: str) -> None:
@@ -306,18 +320,25 @@ def _refuse(text: str, subset: Any, env: Any, na_action: str) -> None:
 
 
 def _surveyed(
-    source: Source, nodes: dict[str, Node], text: str, subset: str | None, na_action: str, left: str | None, spec: Spec | None
+    source: Source,
+    nodes: dict[str, Node],
+    text: str,
+    subset: str | None,
+    na_action: str,
+    left: str | None,
+    spec: Spec | None,
 ) -> tuple[Reading, Survey]:
     """How chunks are read, and the counts of all rows."""
-    head = Table({name: np.empty(0) for name in source.names})
+    head = _head(source.names)
     asked = list(nodes.values()) + ([] if subset is None else [parse_expression(subset)])
     for node in asked:
         for name in variables(node):
             if name not in source.names and name not in ("T", "F", "pi"):
                 head.column(name, text, None if spec is None else spec.span_of(name))
     memory = remembered(source, asked, text)
+    treated = None if spec is None or spec.treatment is None else deparse(spec.treatment)
     reading = Reading(nodes, text, subset, na_action, memory, source.names, left, trials=spec is not None)
-    survey = source.run(Surveyor(reading), reading.columns, added, ids=True)
+    survey = source.run(Surveyor(reading, treated), reading.columns, added, ids=source.numbered)
     if survey is None:
         raise DataError("the data have no rows")
     survey = survey.ordered([shown(key) for key in reading.nodes])
@@ -326,9 +347,7 @@ def _surveyed(
     return reading, survey
 
 
-def _planned(
-    reading: Reading, frame: ModelFrame | RegressionFrame, survey: Survey, said: list[str]
-) -> Plan:
+def _planned(reading: Reading, frame: ModelFrame | RegressionFrame, survey: Survey, said: list[str]) -> Plan:
     notes = told([*merged_notes(survey.made), *dict.fromkeys(said)])
     memory = frame.memory if isinstance(frame, ModelFrame) else reading.memory
     return Plan(replace(reading, memory=memory), frame, survey, notes)

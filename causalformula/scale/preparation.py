@@ -24,6 +24,7 @@ from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.syntax import Call, Node
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import made_missing, made_notes
+from causalformula.numerics.arrays import Array
 from causalformula.scale.reading import Reading
 from causalformula.scale.sources.source import Chunk, Source
 from causalformula.scale.sums import added
@@ -124,6 +125,8 @@ class Survey:
     rows : pandas DataFrame
     shares, whole : bool
         Whether an outcome lies between 0 and 1, and whether weights, and weights times it, are whole numbers.
+    arms : dict
+        Rows of positive weight by level of the treatment.
     """
 
     total: int
@@ -136,6 +139,7 @@ class Survey:
     rows: Any = field(repr=False)
     shares: bool = False
     whole: bool = True
+    arms: dict[Any, int] = field(default_factory=dict)
 
     def ordered(self, labels: Sequence[str]) -> Survey:
         """The same with variables in the formula's order, whichever chunk had them first."""
@@ -171,6 +175,7 @@ class Survey:
             rows,
             self.shares or other.shares,
             self.whole and other.whole,
+            {arm: self.arms.get(arm, 0) + other.arms.get(arm, 0) for arm in {**self.arms, **other.arms}},
         )
 
 
@@ -187,6 +192,7 @@ class Surveyor:
     """The pass: reads a chunk and says what a ``Survey`` holds."""
 
     reading: Reading
+    treated: str | None = None
 
     def __call__(self, chunk: Chunk) -> Survey:
         """Of a chunk."""
@@ -208,7 +214,8 @@ class Surveyor:
         if not marks:
             marks["rows"] = {0.0: 0} if len(read.rows) else {}
             places = [0] if len(read.rows) else []
-        rows = chunk.frame.select(*self.reading.columns).to_pandas().iloc[read.rows[places]].reset_index(drop=True)
+        picked = chunk.frame.select(*self.reading.columns)[read.rows[places].tolist()]
+        rows = picked.to_pandas().reset_index(drop=True)
         w = self.reading.weights(read.values)
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
@@ -223,7 +230,23 @@ class Surveyor:
             rows,
             shares,
             whole,
+            {} if self.treated is None else _arms(read.values[self.treated], w),
         )
+
+
+def _arms(value: Value, w: Array | None) -> dict[Any, int]:
+    """Rows of positive weight by level of a treatment; of a dose none."""
+    used = slice(None) if w is None else w > 0
+    if isinstance(value, (Factor, Strings, Logical)):
+        factor = as_factor(value)
+        counts = np.bincount(factor.codes[used], minlength=len(factor.levels))
+        return {level: int(count) for level, count in zip(factor.levels, counts, strict=True) if count}
+    if not isinstance(value, np.ndarray) or not len(value[used]):
+        return {}
+    numbers = value[used]
+    ends = {float(numbers.min()), float(numbers.max())}
+    counted = {end: int((numbers == end).sum()) for end in ends}
+    return counted if sum(counted.values()) == len(numbers) else {np.nan: len(numbers)}
 
 
 def _marked(value: Value) -> dict[Any, int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from causalformula.errors import DataError, some
 from causalformula.formula.expressions.evaluate import Memory, evaluate
+from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Factor, Logical, Matrix, Strings, Value, as_factor, missing, take
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
@@ -181,4 +182,4 @@ class Reading:
         if isinstance(value, (Factor, Strings, Logical)):
             factor = as_factor(value)
             return np.asarray(factor.levels, dtype=object)[factor.codes]
-        return value
+        return value.values if isinstance(value, Times) else value

@@ -11,9 +11,10 @@ import numpy as np
 
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression, Solved
-from causalformula.inference.stage import Hat
+from causalformula.inference.stage import ROUNDING, Hat
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.glm import working
+from causalformula.numerics.least_squares import Solution
 from causalformula.scale.blocks.regression import Columns, Likelihood, Rows
 
 
@@ -43,25 +44,24 @@ class Shared(FittedRegression):
     whole: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def origin(self) -> float:  # type: ignore[override]
+    def origin(self) -> float:
         """See ``FittedRegression``."""
         return float(self.whole["origin"])
 
     @property
-    def observed(self) -> Array:  # type: ignore[override]
+    def observed(self) -> Array:
         """See ``FittedRegression``."""
         return np.asarray(self.whole["observed"])
 
     @property
-    def lengths(self) -> Array:  # type: ignore[override]
+    def lengths(self) -> Array:
         """See ``FittedRegression``."""
         return np.asarray(self.whole["lengths"])
 
     @property
-    def explained(self) -> float:  # type: ignore[override]
+    def explained(self) -> float:
         """See ``FittedRegression``."""
         return float(self.whole["explained"])
-
 
     @property
     def rows(self) -> int:
@@ -83,10 +83,11 @@ class Shared(FittedRegression):
         """See ``FittedRegression``."""
         return False
 
-    def perfect(self, share: float = 1e-30) -> bool:
+    def perfect(self, *share: float) -> bool:
         """See ``FittedRegression``."""
+        least = share[0] if share else ROUNDING
         spread = self.whole["size"] * self.whole["weight"] / self.hat.nobs
-        return self.linear and self.hat.df_residual > 0 and self.hat.dispersion < spread * share
+        return self.linear and self.hat.df_residual > 0 and self.hat.dispersion < spread * least
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,3 +186,9 @@ def solved_record(columns: Columns, coef: Array, lengths: Array) -> Solved | Non
     if columns.plan is None or columns.moved is None:
         return None
     return Solved(columns.moved, coef, lengths, columns.plan)
+
+
+def whitening(factor: Array, found: Solution) -> Array:
+    """``L`` with ``L L' = bread``, from the triangular factor of all rows."""
+    upper = np.linalg.qr(factor[:, found.kept], mode="r")
+    return np.asarray(np.linalg.solve(upper, np.eye(len(upper))))

@@ -64,6 +64,17 @@ class Spread:
         shift = np.divide((weights * each).sum(axis=0), total, out=np.zeros(X.shape[1]), where=total > 0)
         return cls(total, first + shift, (weights * (each - shift) ** 2).sum(axis=0))
 
+    @classmethod
+    def near(cls, X: Array, w: Array) -> Spread:
+        """The same by one reading of X, to the digits that tell which columns are far from zero."""
+        total = float(w.sum())
+        first = X[int(w.argmax())].copy()
+        each = X - first
+        sums = w @ each
+        shift = sums / total if total > 0 else np.zeros(X.shape[1])
+        square = np.maximum(w @ each**2 - sums * shift, 0.0)
+        return cls(np.full(X.shape[1], total), first + shift, square)
+
     def __add__(self, other: Spread) -> Spread:
         total = self.weight + other.weight
         share = np.divide(other.weight, total, out=np.zeros(len(total)), where=total > 0)

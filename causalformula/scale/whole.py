@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.expressions.operators import floats
 from causalformula.formula.expressions.times import Times
-from causalformula.formula.expressions.values import as_factor, missing, take
+from causalformula.formula.expressions.values import Factor, Strings, as_factor, missing, take
 from causalformula.formula.language.grammar import variables
 from causalformula.frame.grouping import Grouping, grouping, quartile_codes, quartile_cuts
 from causalformula.frame.model_frame import MOST_VALUES, ModelFrame
@@ -116,8 +116,9 @@ class WholeFrame(ModelFrame):
         """Away."""
         self._away()
 
-    def counts_trials(self, family: Family) -> bool:
-        """See ``ModelFrame``."""
+    @property
+    def counts_trials(self) -> bool:
+        """Whether weights are numbers of trials, beside shares of successes."""
         return self.survey.shares and self.survey.whole
 
     def outcome_for(self, family: Family) -> Array:
@@ -227,8 +228,6 @@ def joined_values(a: Any, b: Any) -> Any:
         return np.concatenate([a, b])
     if isinstance(a, Times):
         return a.of_days(np.concatenate([a.days(), b.days()]))
-    from causalformula.formula.expressions.values import Factor, Strings
-
     one, other = as_factor(a), as_factor(b)
     if one.levels == other.levels:
         return Factor(np.concatenate([one.codes, other.codes]), one.levels, one.ordered)
@@ -325,5 +324,3 @@ class WholeRegression(RegressionFrame):
     def data_used(self) -> Any:
         """Away."""
         Away(self.passes.words).refuse()
-
-

@@ -15,7 +15,8 @@ import causalformula as cf
 
 N = 240
 # a failing example is its split; making it smaller says no more
-LAW = settings(max_examples=4, deadline=None, phases=[Phase.generate])
+LAW = settings(max_examples=1, deadline=None, phases=[Phase.generate])
+LONG = settings(LAW, max_examples=20)
 # What only the print of rows that are elsewhere says, and what it cannot say.
 SOURCE = ("Rows: in ", "not in memory; quantiles")
 
@@ -157,6 +158,14 @@ def test_any_split_gives_the_numbers_of_memory(formula: str, options: dict[str, 
     known = in_memory(formula, options)
     agree(found, known)
     assert page(found.summary()) == page(known.summary())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("formula", "options"), [*REGRESSIONS, *EXPERIMENTS])
+@LONG
+@given(pieces=splits())
+def test_many_splits(formula: str, options: dict[str, Any], pieces: list[Any]) -> None:
+    agree(fitted(formula, cf.scan(pieces, limit=0), options), in_memory(formula, options))
 
 
 @pytest.mark.parametrize(("verb", "formula", "options"), MODELS)

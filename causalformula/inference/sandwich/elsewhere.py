@@ -19,8 +19,8 @@ from causalformula.numerics.arrays import Array, Bools
 
 # What needs all rows at once, and what there is instead.
 NEEDS_ROWS = (
-    "needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', '~g', 'CR0 ~ g' or "
-    "'CR1S ~ g', or fit to a sample of a million rows"
+    "needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', 'CR0 ~ g', "
+    "'CR1 ~ g' or 'CR1S ~ g', or fit to a sample of a million rows"
 )
 
 
@@ -110,6 +110,11 @@ def joint_keys(columns: list[Any]) -> Any:
 # -- covariances -----------------------------------------------------------------------------------------------------
 
 
+def needs_rows(request: Request) -> CapabilityError:
+    """Of a request that needs all rows at once."""
+    return CapabilityError(f"vcov={describe(request)!r} {NEEDS_ROWS}")
+
+
 def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, bool]:
     """The matrix of a request that sums over rows, its row of the table, and whether first stages are held fixed.
 
@@ -119,7 +124,7 @@ def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, 
         For a request that needs all rows at once.
     """
     if not isinstance(request, (HC, Asympt)) or getattr(request, "type", "") == "HC5":
-        raise CapabilityError(f"vcov={describe(request)!r} {NEEDS_ROWS}")
+        raise needs_rows(request)
     row, fixed = variance_row(request, evidence.shape)
     total = evidence.gathered(_Squares(row.name, fixed, request.unconditional))
     matrix = small_sample_factor(row, evidence.shape, evidence.shape.n) * (evidence.mix @ total @ evidence.mix.T)
@@ -130,7 +135,7 @@ def clustered(evidence: Accumulated, request: Cluster) -> tuple[Array, str, dict
     """The matrix by clusters of one or several groupings, its label, the number of clusters of each, and ``fixed``."""
     row, fixed = variance_row(request, evidence.shape) if request.type not in ("CR2", "CR3") else (None, False)
     if row is None or request.fix:
-        raise CapabilityError(f"vcov={describe(request)!r} {NEEDS_ROWS}")
+        raise needs_rows(request)
     terms, counts = [], {}
     for size in range(1, len(request.by) + 1):
         for names in combinations(request.by, size):

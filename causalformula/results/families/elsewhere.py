@@ -88,5 +88,3 @@ class ModelElsewhere(Model):
     def influence(self) -> NoReturn:
         """Refused: it has a row a row."""
         refuse(self.frame)
-
-

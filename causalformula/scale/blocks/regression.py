@@ -89,11 +89,10 @@ class Look:
     def __call__(self, frame: Any) -> Sums:
         """Of a chunk."""
         rows = self.read(frame)
-        inside = rows.w[:, None] * (np.ones(rows.X.shape) if self.anchors is None else rows.X[:, self.anchors] != 0)
         used = rows.w > 0
         shift = rows.y if rows.offset is None else rows.y - rows.offset
         with np.errstate(over="ignore", invalid="ignore"):
-            spread = Spread.of(rows.X, inside)
+            spread = 0 if self.anchors is None else self._columns(rows, self.anchors)
         added = {
             "rows": len(rows.y),
             "nobs": int(used.sum()),
@@ -102,12 +101,18 @@ class Look:
             "response": Spread.of(shift[:, None], rows.w),
             "outcome": Spread.of(rows.y[:, None], rows.w),
             "far": float(((rows.y - self.first) ** 2).sum()),
-            "logs": float(np.log(rows.w[used]).sum()),
+            "logs": 0.0 if rows.weights is None else float(np.log(rows.w[used]).sum()),
             "offsets": 0 if rows.offset is None else int(np.count_nonzero(rows.offset)),
         }
         ends = {"heaviest": float(rows.w.max()), "lightest": -float(rows.w.min())}
-        most = {"X": np.abs(rows.X).max(axis=0), "y": float(np.abs(rows.y).max()), **ends}
-        return Sums(added, most)
+        largest = np.maximum(rows.X.max(axis=0), -rows.X.min(axis=0))
+        return Sums(added, {"X": largest, "y": float(np.abs(rows.y).max()), **ends})
+
+    def _columns(self, rows: Rows, anchors: Codes) -> Spread:
+        """Moments of the columns among the rows where their intercept is not zero."""
+        if not anchors.any() and rows.X[:, 0].all():
+            return Spread.near(rows.X, rows.w)
+        return Spread.of(rows.X, rows.w[:, None] * (rows.X[:, anchors] != 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +258,8 @@ class Step:
         p = problem.X.shape[1]
         w, residual = working(problem, point) if good else (np.zeros(len(problem.y)), np.zeros(len(problem.y)))
         if self.factor:
-            response = np.where(w > 0, residual if self.beta is not None else point.eta - problem.offset + residual, 0.0)
             used = w > 0
+            response = residual if self.beta is not None else point.eta - problem.offset + residual
             return Factor(triangular_factor(problem.X[used], response[used, None], w[used]))
         first = np.where(w > 0, point.eta - problem.offset + residual, 0.0)
         H = np.zeros((p, p))

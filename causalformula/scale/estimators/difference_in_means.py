@@ -34,7 +34,7 @@ def blocks_of(frame: ChunkFrame) -> Any:
     found = []
     for key, value in frame.read.values.items():
         if key.startswith("strata:"):
-            factor = as_factor(value)  # type: ignore[arg-type]
+            factor = as_factor(value)
             found.append(np.asarray(factor.levels, dtype=object)[factor.codes])
     if not found:
         return np.full(frame.n, "all", dtype=object)
@@ -85,7 +85,7 @@ class _Squares:
         c = self.rows.on(frame)
         cell = c.block * c.mean.shape[1] + c.arm
         each = c.w * (c.y - c.mean[c.block, c.arm]) ** 2
-        return np.bincount(cell, each, minlength=c.mean.size).reshape(c.mean.shape)
+        return np.asarray(np.bincount(cell, each, minlength=c.mean.size).reshape(c.mean.shape), dtype=float)
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,12 +80,7 @@ def fit_outcome(frame: WholeFrame, part: Part, family: Family, read: Reader | No
     if sample.weights is None:
         return found, read
     notes = tuple(note for note in found.record.notes if NON_INTEGER not in note)
-    return replace(found, record=replace_record(found, notes)), read
-
-
-def replace_record(found: Fitted, notes: tuple[str, ...]) -> Any:
-    """The record with other notes."""
-    return replace(found.record, notes=notes)
+    return replace(found, record=replace(found.record, notes=notes)), read
 
 
 def regression(frame: WholeFrame, options: Regression) -> Fit:

@@ -26,6 +26,8 @@ class Chunks:
         Where a frame lacks a column of the first.
     """
 
+    numbered = True
+
     def __init__(self, frames: Sequence[Any], words: str = ""):
         if not frames:
             raise DataError("the list of frames is empty")

@@ -43,6 +43,7 @@ class Duck:
     query: str = ""
     database: str = ""
     relation: Any = field(default=None, repr=False)
+    numbered: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         with self._readable():

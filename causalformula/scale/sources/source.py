@@ -8,7 +8,8 @@ To add an engine, write one module beside ``duck.py`` with a class that has the 
   an Arrow table or record batch, and returns None where it has nothing to say; the answer is None if no chunk has.
 - Columns have one type in all chunks. Chunks without rows are left out.
 - ``ids``: where asked for, each chunk has a number a row, the same in every run and no matter how rows are split. An
-  engine that has none raises a ``CapabilityError`` that says to name a column of the data.
+  engine that has none has ``numbered = False``: messages then count rows within their chunk, and what needs numbers
+  asks for a column of the data.
 - Errors of the engine are a ``DataError`` that names the file, the row or the column as the engine knows them.
 """
 
@@ -73,6 +74,11 @@ class Source(Protocol):
     @property
     def types(self) -> dict[str, str]:
         """What the engine calls the type of each column."""
+        ...
+
+    @property
+    def numbered(self) -> bool:
+        """Whether rows have numbers, see ``ids`` above."""
         ...
 
     def rows(self) -> int:
