@@ -8,16 +8,16 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from causalformula.backends import registry
 from causalformula.backends.fit import ROUNDING as PERFECT_SHARE
-from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.options import Options, whole
-from causalformula.errors import CapabilityError, OptionError, asks, some
+from causalformula.errors import CapabilityError, OptionError, asks, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.notices import Aside, told
 from causalformula.frame.treatment import Kind
-from causalformula.inference.away import away
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
+from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
 from causalformula.scale.estimators.difference_in_means import difference_in_means
 from causalformula.scale.estimators.ipw import ipw
@@ -159,9 +159,13 @@ def answered_elsewhere(
     call.refuse_idle(request)
     found = told_of_perfect(METHODS[record.name](frame, options))
     told(found.notes)
-    made = DesignElsewhere(DesignWeights(away(passes.words)), call)
+    made = DesignElsewhere(found.design, call, cast(Any, found.designed))
+    for note in made.imbalance:
+        warn(note)
     covariance = call.covariance(found.answer, request, Query())
-    return ResultElsewhere(found.answer, covariance, call, found, cast(Any, made), Query())
+    result = ResultElsewhere(found.answer, covariance, call, found, cast(Any, made), Query())
+    warn_of_caveats(result)
+    return result
 
 
 def _refuse_method(name: str, data: Scan) -> NoReturn:

@@ -41,6 +41,8 @@ class WholeWeighting:
     words : str
     notes, caveats, given : tuple of str
     models : mapping of str to Fitted
+    rows : int
+        Rows with weight, sampling weights included.
     """
 
     weigh: Weigh
@@ -50,6 +52,7 @@ class WholeWeighting:
     caveats: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     models: Mapping[str, Fitted] = field(default_factory=dict)
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,14 @@ class Carried:
         return Sums({"sizes": arm_sizes(frame, used, self.held), "rows": rows, "infinite": int(bad.sum())})
 
 
-def carried(frame: WholeFrame, weigh: Weigh, *, held: bool = False) -> tuple[str, ...]:
-    """Notes on arms whose weight few rows carry; refused where one row has all of it, or weights are infinite."""
+def carried(frame: WholeFrame, weigh: Weigh, *, held: bool = False) -> tuple[int, tuple[str, ...]]:
+    """Rows with weight, and notes on arms whose weight few of them carry.
+
+    Raises
+    ------
+    DataError
+        Where one row has all the weight of an arm, or weights are infinite.
+    """
     treatment = frame.the_treatment
     sums: Sums = frame.passes.total(Carried(weigh, held))  # type: ignore[arg-type]
     if sums["infinite"]:
@@ -96,7 +105,7 @@ def carried(frame: WholeFrame, weigh: Weigh, *, held: bool = False) -> tuple[str
     for level, rows in zip(treatment.levels, sums["rows"], strict=True):
         if rows == 1:
             raise single_row(f"{treatment.name} = {level}")
-    return thin_words(frame, sums["sizes"])
+    return int(sums["rows"].sum()), thin_words(frame, sums["sizes"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +139,8 @@ def weighted_fit(frame: WholeFrame, made: WholeWeighting, options: WeightingOpti
     See ``backends.weighting.effect``.
     """
     family, part, weigh = read_family(options.family), Part("weighted", options.interact), made.weigh
-    thin = carried(frame, weigh)
+    rows, thin = carried(frame, weigh)
+    made = replace(made, rows=rows)
     fitted, read = fit_outcome(frame, part, family, WeightedRows(part, family, weigh))
     stages = stages_elsewhere(frame, weigh)
     cross = dict(frame.passes.total(_Cross(fitted, read, weigh)).added) if stages else {}  # type: ignore[arg-type]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
 from causalformula.backends.fit import DesignWeights
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.away import Away
 from causalformula.results.call import Call
+from causalformula.results.designs.imbalance import imbalance_words
 from causalformula.results.model import Model
 from causalformula.results.result import Result
+from causalformula.scale.balance import imbalance
+from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame
 
 
@@ -26,8 +30,16 @@ class DesignElsewhere:
 
     design_weights: DesignWeights
     call: Call
-    designed: None = None
-    imbalance: tuple[str, ...] = field(default=())
+    designed: WholeWeighting | None = None
+
+    @cached_property
+    def imbalance(self) -> tuple[str, ...]:
+        """What the design left out of balance, as a note; of a method without a design stage nothing."""
+        frame, options = self.call.frame, self.call.options
+        if self.designed is None or not isinstance(frame, WholeFrame):
+            return ()
+        found = imbalance(frame, options, self.designed.weigh)
+        return imbalance_words(found, frame, options, self.call.record)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -56,7 +68,8 @@ class ResultElsewhere(Result):
     @property
     def nobs(self) -> int:
         """See ``Result``."""
-        return self.call.frame.nobs
+        designed = self.fit.designed
+        return designed.rows if isinstance(designed, WholeWeighting) else self.call.frame.nobs
 
     def _lines(self, level: float) -> list[str]:
         return [*super()._lines(level), *elsewhere_line(self.call.frame)]

@@ -1,0 +1,49 @@
+"""The law of data that stay elsewhere, for methods that weight: any split gives the numbers and the print of memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+
+import causalformula as cf
+from tests.scale.test_law import agree, fitted, in_memory, page, splits
+
+ONCE = settings(max_examples=1, deadline=None, phases=[Phase.generate])
+XG = "y ~ treat(A) + adjust(x + g)"
+ARMS = "y ~ treat(arm) + adjust(x + g)"
+UNCONDITIONAL = cf.Asympt(unconditional=True)
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    *(("ipw", XG, {"estimand": e}) for e in ("ATE", "ATT", "ATC", "ATO", "ATM", "ATOS")),
+    *(("ipw", XG, {"link": link}) for link in ("probit", "cloglog", "cauchit")),
+    *(("ipw", XG, {"vcov": v}) for v in ("HC0", "HC1", "CR0 ~ c", "~c + k")),
+    ("ipw", XG, {"vcov": cf.HC("HC3", weights="fixed")}),
+    ("ipw", XG, {"vcov": cf.Asympt(weights="fixed")}),
+    ("ipw", f"{XG} + outcome(w)", {"vcov": UNCONDITIONAL, "estimand": "ATO", "interact": True}),
+    (
+        "ipw",
+        "b ~ treat(A) + adjust(x + g) + outcome(x) + weights(w) + cluster(c)",
+        {"family": "binomial", "measure": "ratio", "estimand": "ATM"},
+    ),
+    ("ipw", XG, {"stabilize": True, "trim": 0.9}),
+    ("ipw", XG, {"trim": 3, "trim_lower": True, "estimand": "ATT"}),
+    ("ipw", XG, {"discard": "both", "trim": 3}),
+    ("ipw", XG, {"discard": (0.1, 0.9)}),
+    ("ipw", "y ~ treat(A) + adjust(x * g)", {"by": "arm"}),
+    *(("ipw", f"{ARMS} + weights(w)", {"estimand": e, "contrast": "pairwise"}) for e in ("ATE", "ATO", "ATM")),
+    ("ipw", ARMS, {"estimand": "ATT", "focal": "hi", "vcov": "~c", "trim": 0.95}),
+    ("ipw", "late ~ treat(A) + adjust(far + x)", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "formula", "options"), CASES)
+@ONCE
+@given(pieces=splits())
+def test_weights_of_any_split(method: str, formula: str, options: dict[str, Any], pieces: list[Any]) -> None:
+    options = {"method": method, **options}
+    found, known = fitted(formula, cf.scan(pieces, limit=0), options), in_memory(formula, options)
+    agree(found, known)
+    assert page(found.summary()) == page(known.summary())
+    if "weights(w)" not in formula:
+        agree(found.means(), known.means())
