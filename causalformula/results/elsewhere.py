@@ -19,6 +19,7 @@ from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
+from causalformula.scale.estimators.aipw import aipw
 from causalformula.scale.estimators.difference_in_means import difference_in_means
 from causalformula.scale.estimators.ipw import ipw
 from causalformula.scale.estimators.regression import regression
@@ -35,6 +36,7 @@ METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
     "regression": regression,
     "difference_in_means": difference_in_means,
     "ipw": ipw,
+    "aipw": aipw,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 
 import causalformula as cf
-from tests.scale.test_law import agree, fitted, in_memory, page, splits
+from tests.scale.test_law import DATA, agree, fitted, in_memory, page, splits
 
 ONCE = settings(max_examples=1, deadline=None, phases=[Phase.generate])
 XG = "y ~ treat(A) + adjust(x + g)"
@@ -34,6 +34,13 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     *(("ipw", f"{ARMS} + weights(w)", {"estimand": e, "contrast": "pairwise"}) for e in ("ATE", "ATO", "ATM")),
     ("ipw", ARMS, {"estimand": "ATT", "focal": "hi", "vcov": "~c", "trim": 0.95}),
     ("ipw", "late ~ treat(A) + adjust(far + x)", {}),
+    *(("aipw", XG, {"estimand": e}) for e in ("ATE", "ATT", "ATC")),
+    *(("aipw", XG, {"vcov": v}) for v in ("HC0", "HC1", "CR0 ~ c", "~c + k")),
+    ("aipw", XG, {"vcov": cf.Asympt(weights="fixed"), "bounds": (0.2, 0.8), "link": "probit", "interact": False}),
+    ("aipw", "b ~ treat(A) + adjust(x + g) + weights(w)", {"family": "binomial", "measure": "odds_ratio"}),
+    ("aipw", f"{ARMS} + weights(w)", {"contrast": "pairwise"}),
+    ("aipw", ARMS, {"estimand": "ATT", "focal": "hi"}),
+    ("aipw", "late ~ treat(A) + adjust(far + x)", {}),
 ]
 
 
@@ -47,3 +54,15 @@ def test_weights_of_any_split(method: str, formula: str, options: dict[str, Any]
     assert page(found.summary()) == page(known.summary())
     if "weights(w)" not in formula:
         agree(found.means(), known.means())
+
+
+@pytest.mark.parametrize("method", ["ipw", "aipw"])
+def test_other_questions_to_a_weighted_fit(method: str) -> None:
+    found = fitted(XG, cf.scan([DATA.iloc[100:], DATA.iloc[:100]], limit=0), {"method": method})
+    known = in_memory(XG, {"method": method})
+    for by in ("g", "w"):
+        agree(found.by(by), known.by(by))
+    agree(found.by("g").means(), known.by("g").means())
+    agree(found.with_vcov("~c"), known.with_vcov("~c"))
+    for model in ("outcome", "propensity"):
+        assert str(getattr(found, model).coeftest()) == str(getattr(known, model).coeftest())
