@@ -241,12 +241,12 @@ class Variable:
             factor = as_factor(value)
             held = np.array([np.bincount(factor.codes, rows, len(factor.levels)) for rows in counted_rows.T]).T
             return cls({level: held[k] for k, level in enumerate(factor.levels) if held[k].any()}, none)
+        x, used = value.astype(float), arms.any(axis=1)
         for k, inside in enumerate(arms.T):
             for at, rows in ((0, inside), (2, extreme & ~inside)):
-                none[at, k] = value[rows].min(initial=np.inf)
-                none[at + 1, k] = (-value[rows]).min(initial=np.inf)
-        used = arms.any(axis=1)
-        distinct, codes = np.unique(value[used], return_inverse=True)
+                none[at, k] = x[rows].min(initial=np.inf)
+                none[at + 1, k] = (-x[rows]).min(initial=np.inf)
+        distinct, codes = np.unique(x[used], return_inverse=True)
         if len(distinct) > FEW_VALUES:
             return cls({}, none, many=True, number=True)
         held = np.array([np.bincount(codes, rows[used], len(distinct)) for rows in counted_rows.T]).T

@@ -20,7 +20,9 @@ from causalformula.results.call import Call, grouping_names
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
 from causalformula.scale.estimators.aipw import aipw
+from causalformula.scale.estimators.cbps import cbps
 from causalformula.scale.estimators.difference_in_means import difference_in_means
+from causalformula.scale.estimators.ebal import ebal, ipt
 from causalformula.scale.estimators.ipw import ipw
 from causalformula.scale.estimators.regression import regression
 from causalformula.scale.passes import Passes
@@ -37,6 +39,9 @@ METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
     "difference_in_means": difference_in_means,
     "ipw": ipw,
     "aipw": aipw,
+    "ebal": ebal,
+    "ipt": ipt,
+    "cbps": cbps,
 }
 
 

@@ -41,6 +41,17 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("aipw", f"{ARMS} + weights(w)", {"contrast": "pairwise"}),
     ("aipw", ARMS, {"estimand": "ATT", "focal": "hi"}),
     ("aipw", "late ~ treat(A) + adjust(far + x)", {}),
+    *((m, XG, {"estimand": e}) for m in ("ebal", "ipt", "cbps") for e in ("ATE", "ATT", "ATC")),
+    *((m, XG, {"vcov": "~c"}) for m in ("ebal", "ipt", "cbps")),
+    *((m, f"{ARMS} + weights(w)", {"contrast": "pairwise"}) for m in ("ebal", "ipt", "cbps")),
+    *((m, ARMS, {"estimand": "ATT", "focal": "hi"}) for m in ("ebal", "ipt", "cbps")),
+    *(
+        (m, "y ~ treat(A) + adjust(x + far + I(2 * x)) + weights(w) + outcome(x)", {"moments": 2})
+        for m in ("ipt", "cbps")
+    ),
+    ("ebal", "y ~ treat(A) + adjust(x + far + I(2 * x) + g) + weights(w) + outcome(x)", {"moments": 3, "int": True}),
+    ("ebal", XG, {"base_weights": "w", "vcov": "HC0"}),
+    ("cbps", XG, {"estimand": "ATO"}),
 ]
 
 
@@ -66,3 +77,12 @@ def test_other_questions_to_a_weighted_fit(method: str) -> None:
     agree(found.with_vcov("~c"), known.with_vcov("~c"))
     for model in ("outcome", "propensity"):
         assert str(getattr(found, model).coeftest()) == str(getattr(known, model).coeftest())
+
+
+def test_weights_that_do_not_exist_are_refused_by_name() -> None:
+    apart = DATA.assign(z=DATA.A * 3 + DATA.w)
+    for method in ("ebal", "ipt", "cbps"):
+        with pytest.raises(cf.ConvergenceError, match="furthest off: z"):
+            fitted("y ~ treat(A) + adjust(x + z)", cf.scan([apart], limit=0), {"method": method})
+    with pytest.raises(cf.IdentificationError, match="'z' predicts 'A' perfectly"):
+        fitted("y ~ treat(A) + adjust(x + z)", cf.scan([apart], limit=0), {"method": "ipw"})

@@ -95,11 +95,16 @@ class Weighting:
 
 def indicators(frame: ModelFrame) -> Array:
     """Arms as columns of zeros and ones (n, K); an arm without weight is a ``DataError``."""
-    treatment, hot = frame.the_treatment, indicators_of(frame)
-    for level, total in zip(treatment.levels, frame.unit_weights @ hot, strict=True):
-        if total == 0:
-            raise DataError(f"no row with weight has {treatment.name} = {level}; every arm needs some")
+    hot = indicators_of(frame)
+    refuse_empty_arm(frame, frame.unit_weights @ hot)
     return hot
+
+
+def refuse_empty_arm(frame: ModelFrame, totals: Array) -> None:
+    """A ``DataError`` for an arm without weight."""
+    for level, total in zip(frame.the_treatment.levels, totals, strict=True):
+        if total == 0:
+            raise DataError(f"no row with weight has {frame.the_treatment.name} = {level}; every arm needs some")
 
 
 def indicators_of(frame: ModelFrame) -> Array:
