@@ -161,11 +161,16 @@ def read_distance(frame: ModelFrame, options: DistanceOptions) -> Distance:
         if not options.learned:
             frame.refuse_roles(("propensity",), given)
     found = replace(found, values=tied(found.values))
-    used = frame.unit_weights > 0
-    if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
-        advice = "add adjust(...)" if found.how else "give another column"
-        raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; {advice}")
+    inside = found.values[frame.unit_weights > 0]
+    refuse_constant(found.words, bool(found.how), float(inside.min()), float(inside.max()))
     return found
+
+
+def refuse_constant(words: str, estimated: bool, least: float, most: float) -> None:
+    """A ``DataError`` for a distance that is the same for all rows."""
+    if most - least <= 1e-12 * max(abs(least), abs(most)):
+        advice = "add adjust(...)" if estimated else "give another column"
+        raise DataError(f"the {words} is the same for all rows, so nothing tells them apart; {advice}")
 
 
 def _said(options: DistanceOptions) -> str:
@@ -197,7 +202,12 @@ def both_arms(frame: ModelFrame, used: Bools, where: str) -> None:
     treatment = frame.the_treatment
     for k, level in enumerate(treatment.levels):
         if not (used & (treatment.codes == k)).any():
-            raise DataError(f"no row has {treatment.name} = {level}{where}; both arms are needed")
+            raise lacking_arm(treatment.name, level, where)
+
+
+def lacking_arm(name: str, level: str, where: str) -> DataError:
+    """Of an arm that no row is in."""
+    return DataError(f"no row has {name} = {level}{where}; both arms are needed")
 
 
 def distance_lines(frame: ModelFrame, distance: Distance | None, uses: tuple[str, ...], metric: str = "") -> list[str]:
@@ -243,13 +253,20 @@ def _column(frame: ModelFrame, name: str) -> Distance:
 _REGRESSIONS = {"logit": "logistic regression", "probit": "probit regression"}
 
 
+def score_words(link: str) -> str:
+    """What a distance by a propensity model with this link is, for the print."""
+    plain = link.removeprefix(LINEAR)
+    words = "propensity score" if plain == "logit" else f"propensity score ({plain} link)"
+    return words if plain == link else f"linear {words}"
+
+
 def _propensity(frame: ModelFrame, link: str) -> Distance:
     plain = link.removeprefix(LINEAR)
     linear = plain != link
     model = fit_propensity(frame, plain)
-    words = "propensity score" if plain == "logit" else f"propensity score ({plain} link)"
+    words = score_words(link)
     how = _REGRESSIONS.get(plain, f"GLM with a {plain} link") + (" and linearized" if linear else "")
-    values, words = (model.eta, f"linear {words}") if linear else (model.mu, words)
+    values = model.eta if linear else model.mu
     return Distance(values, words, model, propensity_notes(frame, model), "Propensity score", how)
 
 

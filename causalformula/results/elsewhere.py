@@ -25,6 +25,7 @@ from causalformula.scale.estimators.difference_in_means import difference_in_mea
 from causalformula.scale.estimators.ebal import ebal, ipt
 from causalformula.scale.estimators.ipw import ipw
 from causalformula.scale.estimators.regression import regression
+from causalformula.scale.estimators.subclass import subclass
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
 from causalformula.scale.sources.recognise import of_frames, recognise
@@ -42,6 +43,7 @@ METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
     "ebal": ebal,
     "ipt": ipt,
     "cbps": cbps,
+    "subclass": subclass,
 }
 
 

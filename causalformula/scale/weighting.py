@@ -43,6 +43,8 @@ class WholeWeighting:
     models : mapping of str to Fitted
     rows : int
         Rows with weight, sampling weights included.
+    held : bool
+        Whether it is a design of strata, which is held fixed.
     """
 
     weigh: Weigh
@@ -53,6 +55,7 @@ class WholeWeighting:
     given: tuple[str, ...] = ()
     models: Mapping[str, Fitted] = field(default_factory=dict)
     rows: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def carried(frame: WholeFrame, weigh: Weigh, *, held: bool = False) -> tuple[int
             "them out with discard=(0.01, 0.99), or choose estimand='ATO'"
         )
     for level, rows in zip(treatment.levels, sums["rows"], strict=True):
-        if rows == 1:
+        if rows == 1 and not held:
             raise single_row(f"{treatment.name} = {level}")
     return int(sums["rows"].sum()), thin_words(frame, sums["sizes"])
 
@@ -139,12 +142,12 @@ def weighted_fit(frame: WholeFrame, made: WholeWeighting, options: WeightingOpti
     See ``backends.weighting.effect``.
     """
     family, part, weigh = read_family(options.family), Part("weighted", options.interact), made.weigh
-    rows, thin = carried(frame, weigh)
+    rows, thin = carried(frame, weigh, held=made.held)
     made = replace(made, rows=rows)
     fitted, read = fit_outcome(frame, part, family, WeightedRows(part, family, weigh))
     stages = stages_elsewhere(frame, weigh)
     cross = dict(frame.passes.total(_Cross(fitted, read, weigh)).added) if stages else {}  # type: ignore[arg-type]
-    hat = replace(fitted.record.hat, least_squares=False)
+    hat = fitted.record.hat if made.held else replace(fitted.record.hat, least_squares=False)
     fitted = replace(fitted, record=replace(fitted.record, hat=hat, earlier=stages, cross=cross))
     model = whole_model(frame.passes, fitted, read, weigh)
     potential = WholeMeans(
