@@ -40,6 +40,7 @@ from causalformula.numerics.strata import Strata, stratify, stratum_weights
 from causalformula.words import StrataEstimator
 
 MOST_STRATA = 10_000
+STRATIFIED_WORDS = "weighted mean of differences within strata"
 ESTIMATORS = ("weighted", "stratified")
 MOST_UNITS = 1_000_000_000
 
@@ -282,6 +283,11 @@ class Subclassified:
         return self.within.by_stratum() if isinstance(query, ByStratum) else self.overall.answer(query)
 
 
+def refuse_modelled(frame: ModelFrame) -> None:
+    """An ``OptionError`` for roles of an outcome model, which the stratified estimator does without."""
+    frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
+
+
 def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass) -> Fit:
     """The effect by strata: a weighted outcome regression, or the mean of the differences within strata."""
     family = read_family(options.family)
@@ -292,8 +298,8 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     overall = within.potential()
     notes = (*made.notes, *thin_arms(frame, made.weights, held=True))
     if options.estimator == "stratified":
-        frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
-        words += "; weighted mean of differences within strata"
+        refuse_modelled(frame)
+        words += f"; {STRATIFIED_WORDS}"
     else:
         model = weighted_model(frame, options, made.weights)
         part = Part("weighted", options.interact)

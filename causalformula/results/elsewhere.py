@@ -18,7 +18,7 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design_fit import warn_of_caveats
-from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
+from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere, SubclassElsewhere
 from causalformula.scale.estimators.aipw import aipw
 from causalformula.scale.estimators.cbps import cbps
 from causalformula.scale.estimators.difference_in_means import difference_in_means
@@ -45,6 +45,10 @@ METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
     "cbps": cbps,
     "subclass": subclass,
 }
+
+
+# Results with verbs of their method's family.
+FACES: dict[str, type[ResultElsewhere]] = {"subclass": SubclassElsewhere}
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +176,8 @@ def answered_elsewhere(
     for note in made.imbalance:
         warn(note)
     covariance = call.covariance(found.answer, request, Query())
-    result = ResultElsewhere(found.answer, covariance, call, found, cast(Any, made), Query())
+    face = FACES.get(record.name, ResultElsewhere)
+    result = face(found.answer, covariance, call, found, cast(Any, made), Query())
     warn_of_caveats(result)
     return result
 

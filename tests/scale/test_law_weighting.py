@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 
@@ -52,6 +53,14 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("ebal", "y ~ treat(A) + adjust(x + far + I(2 * x) + g) + weights(w) + outcome(x)", {"moments": 3, "int": True}),
     ("ebal", XG, {"base_weights": "w", "vcov": "HC0"}),
     ("cbps", XG, {"estimand": "ATO"}),
+    *(("subclass", XG, {"estimand": e}) for e in ("ATT", "ATE", "ATC")),
+    *(("subclass", XG, {"vcov": v, "subclass": 4}) for v in ("HC1", "~c", "classical")),
+    ("subclass", XG, {"subclass": [0.3, 0.5, 0.9], "link": "linear.probit"}),
+    ("subclass", XG, {"subclass": 12, "discard": "both", "min_n": 0}),
+    ("subclass", f"{XG} + weights(w) + outcome(x)", {"subclass": 5, "interact": True}),
+    ("subclass", "y ~ treat(A) + adjust(g)", {"subclass": 5}),
+    ("subclass", "b ~ treat(A) + adjust(x)", {"distance": "w", "family": "binomial", "measure": "ratio"}),
+    *(("subclass", XG, {"estimator": "stratified", "subclass": 3, "vcov": v}) for v in ("HC2", "~c")),
 ]
 
 
@@ -86,3 +95,17 @@ def test_weights_that_do_not_exist_are_refused_by_name() -> None:
             fitted("y ~ treat(A) + adjust(x + z)", cf.scan([apart], limit=0), {"method": method})
     with pytest.raises(cf.IdentificationError, match="'z' predicts 'A' perfectly"):
         fitted("y ~ treat(A) + adjust(x + z)", cf.scan([apart], limit=0), {"method": "ipw"})
+
+
+def test_strata_one_by_one() -> None:
+    options = {"method": "subclass", "subclass": 3}
+    found, known = fitted(XG, cf.scan([DATA.iloc[100:], DATA.iloc[:100]], limit=0), options), in_memory(XG, options)
+    agree(found.stratified(), known.stratified())
+    a, b = found.strata().read(), known.strata().read()
+    np.testing.assert_allclose(a.estimate, b.estimate, rtol=1e-10)
+    np.testing.assert_allclose(a.std_error, b.std_error, rtol=1e-10)
+
+
+def test_strata_that_must_be_filled_are_refused() -> None:
+    with pytest.raises(cf.CapabilityError, match="min_n=0"):
+        fitted("y ~ treat(A) + adjust(x)", cf.scan([DATA], limit=0), {"method": "subclass", "subclass": 25})

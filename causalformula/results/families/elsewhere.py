@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
-from causalformula.backends.fit import DesignWeights
+from causalformula.backends.fit import DesignWeights, Query
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.away import Away
+from causalformula.inference.requests import Vcov
 from causalformula.results.call import Call
 from causalformula.results.designs.imbalance import imbalance_words
+from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
+from causalformula.results.text.coefmat import Cells
 from causalformula.scale.balance import imbalance
+from causalformula.scale.estimators.subclass import subclassified
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame
 
@@ -92,6 +96,27 @@ class ResultElsewhere(Result):
 
     def _unanswered(self) -> set[str]:
         return super()._unanswered() | {"influence", "augment", "permutation_test", "refute"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SubclassElsewhere(ResultElsewhere, SubclassResult):
+    """A subclassification of rows that are not in memory."""
+
+    def stratified(self, vcov: Vcov | None = None) -> SubclassElsewhere:
+        """See ``SubclassResult``."""
+        self._over_everyone("stratified()")
+        changed: Any = {"estimator": "stratified", "interact": False}
+        options, frame, made = replace(self.call.options, **changed), self.call.frame, self.fit.designed
+        assert isinstance(frame, WholeFrame) and isinstance(made, WholeWeighting)
+        fit = subclassified(frame, made, options)
+        call, query = replace(self.call, options=options), Query()
+        covariance, design = call.covariance(fit.answer, vcov, query), replace(self.design, call=call)
+        return replace(
+            self, answer=fit.answer, covariance=covariance, call=call, fit=fit, design=design, query=query, test=None
+        )
+
+    def _tables(self) -> list[str | Cells]:
+        return []
 
 
 @dataclass(frozen=True, eq=False, repr=False)

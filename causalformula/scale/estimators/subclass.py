@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.distance import LINEAR, lacking_arm, refuse_constant, score_words, within_support
-from causalformula.backends.fit import DesignWeights, Fit
+from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.fit import Fitted as Behind
+from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.subclass import (
+    STRATIFIED_WORDS,
     Subclass,
+    Subclassified,
     left_out_words,
     refuse_few,
+    refuse_modelled,
     strata_notes,
     strata_words,
 )
 from causalformula.backends.target import target_weights
 from causalformula.backends.weighting.weights import Weighting
-from causalformula.errors import CapabilityError
+from causalformula.errors import CapabilityError, some
 from causalformula.inference.away import away
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.strata import (
@@ -33,10 +37,11 @@ from causalformula.numerics.strata import (
     quantile_places,
 )
 from causalformula.numerics.ties import ROUNDING
+from causalformula.scale.estimators.strata import WholeStratified, stratified
 from causalformula.scale.propensity import BinaryScores, binary_scores
 from causalformula.scale.selection import order_statistics
 from causalformula.scale.sums import Sums
-from causalformula.scale.weighting import WholeWeighting, weighted_fit
+from causalformula.scale.weighting import WholeWeighting, carried, weighted_fit
 from causalformula.scale.whole import WholeFrame
 
 
@@ -203,15 +208,46 @@ def subclass(frame: WholeFrame, options: Subclass) -> Fit:
     Raises
     ------
     CapabilityError
-        For scores that are learned or fitted again, for the mean of differences within strata, and where rows would
-        have to be moved between strata.
+        For scores that are learned or fitted again, and where rows would have to be moved between strata.
     """
-    if options.estimator == "stratified":
-        raise CapabilityError(
-            "estimator='stratified' needs all rows in memory; use estimator='weighted', or fit to a sample of a million "
-            "rows"
-        )
-    return weighted_fit(frame, stratification(frame, options), options)  # type: ignore[arg-type]
+    return subclassified(frame, stratification(frame, options), options)
+
+
+def subclassified(frame: WholeFrame, made: WholeWeighting, options: Subclass) -> Fit:
+    """The effect by strata, see ``backends.subclass.subclassified_fit``."""
+    assert isinstance(made.weigh, Stratified)
+    within = stratified(frame, options, made.weigh.codes, made.design.strata)
+    if options.estimator == "weighted":
+        found = weighted_fit(frame, made, options)  # type: ignore[arg-type]
+        assert isinstance(found.outcomes, PotentialMeans)
+        return replace(found, outcomes=Subclassified(found.outcomes, within))
+    refuse_modelled(frame)
+    rows, thin = carried(frame, made.weigh, held=True)
+    outcomes = Subclassified(within.potential(), within)
+    return Fit(
+        answer=outcomes.answer(Query()),
+        estimand=str(options.estimand),
+        design=made.design,
+        method=f"{made.words}; {STRATIFIED_WORDS}",
+        outcomes=outcomes,
+        models=made.models,
+        notes=(*made.notes, *thin, *single_words(frame, within)),
+        designed=replace(made, rows=rows),  # type: ignore[arg-type]
+    )
+
+
+def single_words(frame: WholeFrame, within: WholeStratified) -> tuple[str, ...]:
+    """A note on strata in which an arm is a single row."""
+    assert within.part is not None
+    alone = [divmod(int(k), 2) for k in np.flatnonzero(within.part.rows == 1)]
+    if not alone:
+        return ()
+    levels, name = frame.the_treatment.levels, frame.the_treatment.name
+    listed = some(f"stratum {k + 1} has a single row with {name} = {levels[a]}" for k, a in alone)
+    return (
+        f"{listed}, whose residual is zero, whatever the error: standard errors but 'classical' know nothing of it. Use "
+        "fewer strata, or min_n=2",
+    )
 
 
 def stratification(frame: WholeFrame, options: Subclass) -> WholeWeighting:
