@@ -49,7 +49,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
-from .results.elsewhere import Scan, scan
+from .results.elsewhere import scan
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
@@ -129,7 +129,6 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
-    "Scan",
     "Stack",
     "Subclass",
     "SubclassResult",

@@ -39,7 +39,9 @@ FORMATS = ("text", "json", "csv", "html")
 FLAGS = ("outcome", "method", "estimand", "contrast", "vcov", "family", "measure")
 WITHHELD = {"formula": "the first argument", "data": "--data", "level": "--level", "env": "Python (it takes functions)"}
 # Flags of a refutation that are arguments of fit.refute.
-OF_REFUTE = ("tests", "n_jobs", "negative_outcome", "negative_exposure", "share", "dummy", "time", "placebo_time")
+OF_REFUTE = (
+    "tests", "n_jobs", "negative_outcome", "negative_exposure", "share", "dummy", "time", "placebo_time", "strengths",
+)  # fmt: skip
 # Flags that complete a resampling covariance.
 RESAMPLING = ("reps", "seed")
 DEBUG = "CAUSALFORMULA_TRACEBACK"
@@ -108,6 +110,8 @@ def _refute(arguments: argparse.Namespace) -> None:
         given["tests"] = [name.strip() for name in given["tests"].split(",") if name.strip()]
     if "placebo_time" in given:
         given["placebo_time"] = literal(given["placebo_time"])
+    if "strengths" in given:
+        given["strengths"] = [literal(part.strip()) for part in given["strengths"].split(",")]
     given |= {name: value for name in ("reps", "seed") if (value := getattr(arguments, f"refits_{name}")) is not None}
     found = fit(arguments.formula, read(arguments.data), **asked).refute(**given)
     _write(REFUTATIONS[arguments.format](found), arguments.out)
@@ -483,6 +487,7 @@ def _refute_parser(command: argparse.ArgumentParser) -> None:
     add("--dummy", choices=DUMMIES, help="the dummy outcome (default permuted)")
     add("--time", metavar="T", help="the column of periods of placebo_in_time")
     add("--placebo-time", metavar="X", help="the first period of its change")
+    add("--strengths", metavar="R,S", help="partial R2 of unobserved_confounder, as in 0,0.1,0.3")
     add("--n-jobs", type=int, metavar="N", help="processes; -1 for all")
     _effect_flags(command)
     add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")

@@ -358,6 +358,12 @@ def settled(frame: ModelFrame, options: Options) -> Options:
     return options if own is None or options.estimand is not None else replace(options, estimand=own(frame, options))
 
 
+def settled_anew(before: ModelFrame, frame: ModelFrame, options: Options) -> Options:
+    """Options of a fit for another formula: an estimand that the one decided is decided by the other."""
+    free = replace(options, estimand=None)
+    return settled(frame, free) if settled(before, free).estimand == options.estimand else options
+
+
 def run(frame: ModelFrame, options: Options) -> Fit:
     """Fit the method whose options these are."""
     record = record_of(options)

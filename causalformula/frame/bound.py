@@ -50,10 +50,8 @@ class BoundRows:
         """Rows kept."""
         return len(self.rows)
 
-    @property
-    def in_memory(self) -> bool:
-        """Whether the rows kept are in memory."""
-        return True
+    def refuse_away(self) -> None:
+        """A ``CapabilityError`` where the rows kept are not in memory."""
 
     @property
     def size(self) -> int:

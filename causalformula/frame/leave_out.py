@@ -14,6 +14,16 @@ from causalformula.frame.model_frame import ModelFrame
 COVARIATE_ROLES = ("adjust", "outcome", "propensity", "modify")
 
 
+def covariate_names(frame: ModelFrame) -> list[str]:
+    """The variables that the covariates' terms are made of, in the formula's order."""
+    found: dict[str, None] = {}
+    for role in COVARIATE_ROLES:
+        if role in frame.bodies:
+            nodes = terms(frame.bodies[role], source=frame.spec.source).variables
+            found |= dict.fromkeys(name for node in nodes for name in variables(node))
+    return list(found)
+
+
 def without(frame: ModelFrame, names: Collection[str]) -> ModelFrame:
     """The same frame without the covariates' terms that hold any of some variables.
 

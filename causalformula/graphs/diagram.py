@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
-from causalformula.errors import GraphError, choose
+from causalformula.errors import GraphError, OptionError, choose
+from causalformula.inference.checks import shown
 
 Edge = tuple[str, str]
 
@@ -50,12 +53,37 @@ class Diagram:
         """
         for name in names:
             if not isinstance(name, str) or name not in self._parents:
-                raise GraphError(f"the graph has no node {name!r}{choose(str(name), self.nodes, 'it has')}")
+                raise GraphError(f"the graph has no node {shown(name)}{choose(str(name), self.nodes, 'it has')}")
+
+    def listed(self, what: str, names: object) -> tuple[str, ...]:
+        """Nodes that an argument lists: several, or one by its name.
+
+        Raises
+        ------
+        OptionError
+            For what is no list of names.
+        GraphError
+            For a name that is no node.
+        """
+        found = None
+        if not (isinstance(names, (bytes, Mapping)) or hasattr(names, "columns")):
+            with suppress(TypeError):
+                found = (names,) if isinstance(names, str) else tuple(names)  # type: ignore[arg-type]
+        if found is None:
+            raise OptionError(f"{what} lists nodes, as in {what}=[{self.nodes[0]!r}], not {shown(names)}")
+        self.require(*found)
+        return found
 
     @cached_property
     def measured(self) -> tuple[str, ...]:
         """Nodes that may be adjusted for: observed, and no mark of who is in the data."""
         return tuple(n for n in self.nodes if n not in self.latent | self.selected | set(self.missing))
+
+    @property
+    def facts(self) -> tuple[frozenset[Any], ...]:
+        """Nodes, edges and marks, in no order."""
+        edges = (frozenset(self.nodes), frozenset(self.arrows), frozenset(frozenset(bow) for bow in self.bows))
+        return (*edges, self.latent, self.selected, frozenset(self.missing.items()))
 
     def in_order(self, names: Iterable[str]) -> tuple[str, ...]:
         """Names in the order of the nodes."""

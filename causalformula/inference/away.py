@@ -21,8 +21,8 @@ class Away:
 
     words: str
 
-    def refuse(self) -> NoReturn:
-        """Say that rows are not in memory.
+    def refuse(self, instead: str = "") -> NoReturn:
+        """Say that rows are not in memory, and what there is instead.
 
         Raises
         ------
@@ -32,6 +32,7 @@ class Away:
         raise CapabilityError(
             f"this needs every row in memory, and the rows are in {self.words}: fit to a sample of them (a million "
             "rows say nearly all that there is), or to cf.scan(data, limit=...) with a limit above the number of rows"
+            + instead
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:

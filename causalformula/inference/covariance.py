@@ -117,7 +117,7 @@ def covariance(
         case Fixed() as fixed:
             return _fixed(estimate, request, fixed)
         case Accumulated() as summed:
-            return _accumulated(estimate, request, summed)
+            return _accumulated(estimate, request, summed, rests)
         case Joint():
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
@@ -125,7 +125,7 @@ def covariance(
             return _from_influence(estimate, request, evidence, own, rests)
 
 
-def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated) -> Covariance:
+def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, rests: float) -> Covariance:
     """By sums over rows that are elsewhere."""
     shape = replace(estimate, evidence=evidence.shape)
     notes: tuple[str, ...] = ()
@@ -136,8 +136,11 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated) ->
     if isinstance(request, Cluster):
         matrix, label, counts, fixed = elsewhere.clustered(evidence, request)
         notes = told_of_indefinite(matrix, estimate.names, request)
+        found = elsewhere.leadership(evidence, matrix, request, rests)
+        matrix = undefined(matrix, found.undefined)
+        notes += told_of_leadership(found, estimate.names, request, elsewhere.SAFER)
         if not np.isnan(np.diag(matrix)).all():
-            notes += told_of_few(counts, request, "a wild bootstrap or CR2 of the rows in memory")
+            notes += told_of_few(counts, request, elsewhere.SAFER)
     else:
         matrix, row, fixed = elsewhere.sandwich(evidence, request)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence.shape)})"

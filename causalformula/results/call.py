@@ -163,31 +163,30 @@ class Call:
         frame.codes(grouping_names(request))
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
-        found = covariance(answer.estimate, request)
-        single = self._single_elsewhere(frame, request)
-        for note in single:
+        single = any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
+        found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
+        alone = self._single_rows(frame, request)
+        for note in alone:
             warn(note)
-        if single:
+        if alone:
             found = replace(found, matrix=np.full_like(found.matrix, np.nan))
-        idle = tuple(f"Note: {note}" for note in (*single, *self.idle_notes(request)))
+        idle = tuple(f"Note: {note}" for note in (*alone, *self.idle_notes(request)))
         return replace(found, notes=(*found.notes, *idle))
 
-    def _single_elsewhere(self, frame: WholeFrame, request: Request) -> list[str]:
-        """What is said of arms that lie in one cluster, or are one row."""
-        if frame.treatment is None or not frame.treatment.levels or isinstance(request, (Classical, Given)):
+    def _clusters(self, request: Request) -> tuple[str, ...]:
+        """Groupings of a request that arms may lie in one cluster of."""
+        treatment = self.frame.treatment
+        arms = treatment is not None and bool(treatment.levels)
+        return request.by if isinstance(request, Cluster) and arms else ()
+
+    def _single_rows(self, frame: WholeFrame, request: Request) -> list[str]:
+        """What is said of arms of one row, by standard errors of rows."""
+        if frame.treatment is None or isinstance(request, (Classical, Cluster, Given)):
             return []
-        if not isinstance(request, Cluster):
-            return [
-                f"standard errors are not defined: a single row has {frame.treatment.name} = {level_label(level)}, "
-                "whose residual is zero, whatever the error"
-                for level, count in frame.survey.arms.items()
-                if count == 1
-            ]
         return [
-            f"standard errors are not defined: all rows with {frame.treatment.name} = {level} are in one cluster of "
-            f"{name}, whose residuals there sum to zero, whatever the error; every arm needs at least two clusters"
-            for name in request.by
-            for level, count in zip(frame.treatment.levels, frame.clusters_by_arm(name), strict=True)
+            f"standard errors are not defined: a single row has {frame.treatment.name} = {level_label(level)}, whose "
+            "residual is zero, whatever the error"
+            for level, count in frame.survey.arms.items()
             if count == 1
         ]
 

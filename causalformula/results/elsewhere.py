@@ -92,8 +92,7 @@ def scan(data: Any, *, limit: int = LIMIT) -> Scan:
     DataError
         Where there is no such file.
     """
-    if limit != 0:
-        whole("limit", limit, "the number of rows up to which data are collected", 10**15)
+    whole("limit", limit, "the number of rows up to which data are collected", least=0)
     frames = isinstance(data, Sequence) and not isinstance(data, str)
     source = of_frames(data) if frames else recognise(data)
     if source is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -21,13 +21,16 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.evidence import Part as EvidencePart
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array
 from causalformula.scale.blocks.regression import Reader
+from causalformula.scale.order import quantiles
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import ChunkFrame
+from causalformula.scale.plan import ChunkFrame, Plan
 from causalformula.scale.regression import Fitted, Shared
-from causalformula.scale.sums import Sums
+from causalformula.scale.sources.source import Chunk
+from causalformula.scale.sums import Spread, Sums
 from causalformula.scale.whole import WholeFrame, WholeGroups
 
 SPREADS = ("sd", "iqr", "minmax")
@@ -69,6 +72,35 @@ class Coefficients:
         evidence = model_of(self.fitted, self.read, self.weigh, chunk).estimate().evidence
         assert isinstance(evidence, Influence)
         return evidence
+
+
+@dataclass(frozen=True, eq=False)
+class Augmented:
+    """The rows of a chunk that are kept, with fitted values, residuals and leverages."""
+
+    plan: Plan
+    fitted: Fitted
+    read: Reader
+
+    def __call__(self, chunk: Chunk) -> Any:
+        """Of a chunk, as a pandas frame."""
+        frame = self.plan.frame(chunk)
+        data = chunk.to_pandas().iloc[[] if frame is None else frame.rows].reset_index(drop=True)
+        model = None if frame is None else self.fitted.at(self.read(frame))
+        none = np.empty(0)
+        data[".fitted"] = none if model is None else model.mu
+        data[".resid"] = none if model is None else model.y - model.mu
+        data[".hat"] = none if model is None else model.hat.leverage()
+        return data
+
+
+def augmented(passes: Passes, model: FittedRegression, path: str) -> None:
+    """Write the rows used, with what a model says of each, to a Parquet file."""
+    evidence = model.estimate().evidence
+    assert isinstance(evidence, Accumulated) and isinstance(evidence.part, Coefficients)
+    names = passes.source.names
+    task = Augmented(passes.plan.with_columns(names), evidence.part.fitted, evidence.part.read)
+    passes.source.write(task, names, path)
 
 
 def coefficients(passes: Passes, fitted: Fitted, read: Reader, weigh: Weigh | None = None) -> Estimate:
@@ -233,9 +265,22 @@ class WholeAverages(PotentialMeans):
         treatment, doses = self.frame.the_treatment, None
         if treatment.kind is Kind.CONTINUOUS and self.options.contrast in SPREADS:
             if "doses" not in self._known:
-                self._known["doses"] = self.passes.total(_doses).values
+                self._known["doses"] = self._spread(str(self.options.contrast))
             doses = self._known["doses"]
         return contrasts(treatment, self.options.contrast, doses=doses)
+
+    def _spread(self, contrast: str) -> Array:
+        """A few doses that have the spread of all."""
+
+        def total(function: Callable[[Array], Any]) -> Any:
+            return self.passes.total(_Doses(function))
+
+        found: Spread = total(_spread_of)
+        count = int(found.weight[0])
+        if contrast == "sd":
+            half = np.sqrt(found.square[0] / (count - 1) / 2)
+            return np.array([found.mean[0] - half, found.mean[0] + half])
+        return quantiles(total, count, np.linspace(0, 1, 5))
 
     def _group(self, groups: WholeGroups | None, k: int) -> WholeAverages:
         """The same for one group of the rows."""
@@ -328,16 +373,18 @@ class WholeMeans(WholeAverages):
         return stages
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class _Doses:
-    values: Array
+    """A function of the doses of rows of positive sampling weight."""
 
-    def __add__(self, other: _Doses) -> _Doses:
-        return _Doses(np.concatenate([self.values, other.values]))
+    function: Callable[[Array], Any]
+
+    def __call__(self, frame: Any) -> Any:
+        return self.function(frame.the_treatment.values[frame.sampled])
 
 
-def _doses(frame: Any) -> _Doses:
-    return _Doses(frame.the_treatment.values[frame.sampled])
+def _spread_of(x: Array) -> Spread:
+    return Spread.of(x[:, None], np.ones(len(x)))
 
 
 def no_means(wanted: Sequence[Setting], target: Array) -> Estimate:

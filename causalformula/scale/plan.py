@@ -35,9 +35,10 @@ from causalformula.frame.parts import Part
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.rows import check_na_action, no_rows_left, shown
 from causalformula.frame.treatment import Kind, Treatment
-from causalformula.scale.preparation import Survey, Surveyor, merged_notes, remembered
+from causalformula.scale.preparation import Survey, Surveyor, merged_notes
 from causalformula.scale.reading import Read, Reading
 from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.states import remembered
 from causalformula.scale.sums import added
 
 

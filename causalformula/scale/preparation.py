@@ -1,107 +1,21 @@
-"""What must be known of all rows before a chunk can be read: states of remembering calls, levels, counts.
-
-A remembering call is fitted by the function that fits it in memory. What only looks at which values there are (levels,
-breaks, extremes) gets each of them once; what averages or ranks gets the column, of all columns the only ones that are
-ever in memory at once: eight bytes a row.
-"""
+"""What must be known of all rows before a chunk can be read: counts, levels, and a few rows that have them all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 
-from causalformula.errors import CapabilityError
-from causalformula.formula.expressions.evaluate import Memory, evaluate
-from causalformula.formula.expressions.functions import STATELESS
-from causalformula.formula.expressions.stateful import STATEFUL
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, length
-from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import variables
-from causalformula.formula.language.syntax import Call, Node
-from causalformula.frame.columns import Table
 from causalformula.frame.notices import made_missing, made_notes
 from causalformula.numerics.arrays import Array
 from causalformula.scale.reading import Reading
-from causalformula.scale.sources.source import Chunk, Source
-from causalformula.scale.sums import added
+from causalformula.scale.sources.source import Chunk
 
-# Calls whose state depends on which values there are, and not on how often.
-OF_VALUES = frozenset(
-    ["factor", "as.factor", "droplevels", "unclass", "ordered", "relevel", "C", "cut", "nlevels", "max", "min", "range"]
-)
 # Distinct values of a number that the sample of rows keeps.
 FEW = 8
-
-
-def remembering(nodes: Iterable[Node]) -> list[Call]:
-    """Calls that remember, those inside others first.
-
-    Raises
-    ------
-    CapabilityError
-        For a call that depends on the order of all rows.
-    """
-    found: dict[str, Call] = {}
-
-    def walk(node: Node) -> None:
-        if not isinstance(node, Call):
-            return
-        for argument in node.args:
-            walk(argument.value)
-        if node.function in STATEFUL:
-            found.setdefault(deparse(node), node)
-        elif node.function in STATELESS and STATELESS[node.function].of_the_fit:
-            raise CapabilityError(
-                f"{deparse(node)} depends on all rows and their order, which chunks of rows do not have; make it a "
-                "column of the data"
-            )
-
-    for node in nodes:
-        walk(node)
-    return list(found.values())
-
-
-def remembered(source: Source, nodes: Iterable[Node], text: str) -> Memory:
-    """The states of all remembering calls, fitted to all rows."""
-    memory = Memory()
-    for call in remembering(nodes):
-        names = tuple(dict.fromkeys(v for v in variables(call) if v in source.names))
-        table = collected(source, names, distinct=call.function in OF_VALUES) if names else None
-        columns = {} if table is None else table.columns(names)
-        evaluate(call, columns, 1 if table is None else table.n, source=text, memory=memory)
-    return Memory(calls=memory.calls)
-
-
-@dataclass(frozen=True)
-class _Pick:
-    names: tuple[str, ...]
-    distinct: bool
-
-    def __call__(self, chunk: Chunk) -> _Frames:
-        frame = chunk.frame.select(*self.names)
-        return _Frames((frame.unique() if self.distinct else frame,), self.distinct)
-
-
-@dataclass(frozen=True, eq=False)
-class _Frames:
-    frames: tuple[Any, ...]
-    distinct: bool
-
-    def __add__(self, other: _Frames) -> _Frames:
-        together = (*self.frames, *other.frames)
-        return _Frames((nw.concat(list(together)).unique(),) if self.distinct else together, self.distinct)
-
-
-def collected(source: Source, names: tuple[str, ...], *, distinct: bool) -> Table:
-    """Columns of all rows in memory, or each combination of their values once."""
-    found = source.run(_Pick(names, distinct), names, added)
-    if found is None:
-        return Table(source.collect())
-    return Table(nw.to_native(nw.concat(list(found.frames)) if len(found.frames) > 1 else found.frames[0]))
 
 
 # -- counts, and a few rows that have every level ----------------------------------------------------------------------
@@ -253,16 +167,22 @@ def _marked(value: Value) -> dict[Any, int]:
     """Values of a variable, each with the first row that has it: all levels, or the ends of numbers and some more."""
     if isinstance(value, (Factor, Strings, Logical)):
         factor = as_factor(value)
-        used, first = np.unique(factor.codes, return_index=True)
-        return {factor.levels[int(k)]: int(at) for k, at in zip(used, first, strict=True) if k >= 0}
+        first = np.full(len(factor.levels), -1)
+        present = np.flatnonzero(factor.codes >= 0)[::-1]
+        first[factor.codes[present]] = present  # of equal places the last is kept, the first row
+        return {level: int(at) for level, at in zip(factor.levels, first, strict=True) if at >= 0}
     if not isinstance(value, np.ndarray) or not len(value):
         return {0.0: 0} if length(value) else {}
     found = {float(value[at]): int(at) for at in np.unique(value[: 2 * FEW], return_index=True)[1]}
     for at in (int(value.argmin()), int(value.argmax())):
         found.setdefault(float(value[at]), at)
-    if len(found) < 3:
-        distinct, first = np.unique(value, return_index=True)
-        found |= {float(v): int(at) for v, at in zip(distinct[: FEW - 1], first, strict=False)}
+    other = np.ones(len(value), dtype=bool)
+    for known in found if len(found) < FEW else ():
+        other &= value != known
+    while len(found) < FEW and other.any():
+        at = int(other.argmax())
+        found[float(value[at])] = at
+        other &= value != value[at]
     return _few(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ from causalformula.inference.away import Away, away
 from causalformula.inference.sandwich.elsewhere import Grouped
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import Family
+from causalformula.scale.order import order_statistics, quantiles
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import AnyChunk
 from causalformula.scale.preparation import Survey
@@ -86,10 +87,9 @@ class WholeFrame(ModelFrame):
         """Counts of all rows."""
         return self.passes.plan.survey
 
-    @property
-    def in_memory(self) -> bool:
-        """See ``BoundRows``."""
-        return False
+    def refuse_away(self) -> None:
+        """Away."""
+        self._away()
 
     @property
     def size(self) -> int:
@@ -191,9 +191,9 @@ class WholeFrame(ModelFrame):
             )
         found: Values = passes.total(_ValuesOf(name))
         if isinstance(found.sample, (np.ndarray, Times)) and found.many:
-            numbers: Numbers = passes.total(_NumbersOf(name))
-            value = numbers.value(found.sample)
-            cuts, levels = quartile_cuts(value)
+            # five numbers that have the quartiles of all
+            five = quarters(passes, name, isinstance(found.sample, Times))
+            cuts, levels = quartile_cuts(found.sample.of_days(five) if isinstance(found.sample, Times) else five)
             return WholeGroups(name, levels, away(self.passes.words), cuts)  # type: ignore[arg-type]
         levels = grouping(name, found.sample, range(10**9)).levels
         return WholeGroups(name, levels, away(self.passes.words))  # type: ignore[arg-type]
@@ -256,28 +256,28 @@ class _ValuesOf:
         return _distinct(value, False)
 
 
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """A column of numbers of all rows."""
-
-    parts: tuple[Array, ...]
-
-    def __add__(self, other: Numbers) -> Numbers:
-        return Numbers(self.parts + other.parts)
-
-    def value(self, like: Any) -> Any:
-        """The column, as the kind of values that ``like`` is."""
-        numbers = np.concatenate(self.parts)
-        return like.of_days(numbers) if isinstance(like, Times) else numbers
-
-
 @dataclass(frozen=True)
-class _NumbersOf:
-    name: str
+class _Numbers:
+    """A function of a column's numbers, those of times in days."""
 
-    def __call__(self, frame: AnyChunk) -> Numbers:
+    name: str
+    function: Callable[[Array], Any]
+
+    def __call__(self, frame: AnyChunk) -> Any:
         value = take(frame.table.named(self.name), frame.rows)
-        return Numbers((value.days() if isinstance(value, Times) else floats(value, self.name),))
+        return self.function(value.days() if isinstance(value, Times) else floats(value, self.name).astype(float))
+
+
+def quarters(passes: Passes, name: str, times: bool) -> Array:
+    """The ends and quartiles (5,) of a column of numbers or, as dates that there are, of times."""
+
+    def total(function: Callable[[Array], Any]) -> Any:
+        return passes.total(_Numbers(name, function))
+
+    count, points = passes.plan.survey.kept, np.linspace(0, 1, 5)
+    if times:
+        return order_statistics(total, np.maximum(np.ceil(count * points) - 1, 0).astype(int).tolist())
+    return quantiles(total, count, points)
 
 
 def whole_regression(passes: Passes) -> WholeRegression:
@@ -307,6 +307,10 @@ class WholeRegression(RegressionFrame):
     def size(self) -> int:
         """See ``BoundRows``."""
         return self.passes.plan.survey.kept
+
+    def refuse_away(self) -> None:
+        """Away."""
+        Away(self.passes.words).refuse()
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """See ``WholeFrame``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from tests.benchmarks.absorbing import ABSORBING
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
@@ -22,7 +23,7 @@ def line(limit: Limit, ratio: float) -> str:
 def main(words: list[str]) -> int:
     """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING):
+    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING):
         if words and not any(word in make.__name__ for word in words):
             continue
         case = make()

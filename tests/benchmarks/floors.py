@@ -181,3 +181,18 @@ def autoc_and_qini(scores, priority):
     heads = np.arange(1, n + 1)
     mean = upto[-1] / n
     return (upto / heads).mean() - mean, (upto - heads * mean).sum() / n**2
+
+
+def alternating_means(M, factors, tol=1e-10):
+    """Columns less the means of each factor's levels in turn, until the means are next to nothing."""
+    values = np.array(M, order="F")
+    counts = [np.bincount(codes) for codes in factors]
+    for j in range(values.shape[1]):
+        column, length, moved = values[:, j], np.linalg.norm(values[:, j]), np.inf
+        while moved > tol * length:
+            moved = 0.0
+            for codes, count in zip(factors, counts, strict=True):
+                means = np.bincount(codes, column) / count
+                column -= means[codes]
+                moved = np.sqrt(count @ means**2)
+    return values

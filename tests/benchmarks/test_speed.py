@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.benchmarks.absorbing import ABSORBING
 from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
@@ -14,7 +15,9 @@ pytestmark = pytest.mark.benchmark
 
 
 @pytest.mark.parametrize(
-    "make", (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING), ids=lambda make: make.__name__
+    "make",
+    (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING),
+    ids=lambda make: make.__name__,
 )
 def test_as_fast_as_promised(make, capsys):
     case = make()

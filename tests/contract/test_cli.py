@@ -550,15 +550,27 @@ def test_a_refutation_as_json_csv_and_html(capsys):
     assert [row["test"] for row in document["tests"]] == ["placebo", "leave_one_out"]
     assert document["tests"][1]["p.value"] is None
     assert document["tests"][0]["refuted"] == expected.to_frame()["refuted"][0]
+    assert document["tables"]["leave_one_out"][0]["refuted"] == expected.table("leave_one_out")["refuted"][0]
     _, out, _ = refuted_by(capsys, *more, "--format", "csv", tests="placebo, leave_one_out")
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(out)), expected.to_frame())
     _, out, _ = refuted_by(capsys, *more, "--format", "html", tests="placebo, leave_one_out")
     assert "<table" in out and "leave_one_out" in out
 
 
+def test_strengths_of_a_confounder_from_the_shell(capsys):
+    _, out, _ = refuted_by(capsys, "--strengths", "0, 0.25", "--format", "json", tests="unobserved_confounder")
+    cells = json.loads(out)["tables"]["unobserved_confounder"]
+    assert [(cell["outcome"], cell["treatment"]) for cell in cells] == [(0, 0), (0.25, 0), (0, 0.25), (0.25, 0.25)]
+    fit = cf.fit(FORMULA, datasets.load("heart"))
+    se, df = fit.std_error, fit.tidy()["df"][0]
+    # Cinelli and Hazlett (2020): the bias is se sqrt(df) sqrt(R2_y R2_a / (1 - R2_a))
+    assert cells[-1]["refuted"] == pytest.approx(fit.estimate + se * np.sqrt(df * 0.25 * 0.25 / 0.75))
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (("--strengths", "0.1,x", "--tests", "unobserved_confounder"), "strengths= lists shares of variance"),
         (("--tests", "placebos"), "unknown refuter 'placebos'; did you mean 'placebo'?"),
         (("--tests", "negative_control_outcome"), "needs negative_outcome="),
         (("--negative-outcome", "Drugs"), "negative_outcome='Drugs' is no column of the data; did you mean 'Drug'?"),

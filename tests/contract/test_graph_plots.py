@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
@@ -51,11 +53,51 @@ def test_colours_and_dashes():
     assert to_hex(arrow(blocked, "I.H Severity").get_edgecolor()).upper() not in COLOURS
 
 
+def test_a_large_graph_is_drawn_in_seconds():
+    """Bends that are tried look at all nodes at once, and no more of them than the first that will do."""
+    g = cf.dag("; ".join(f"n{k} -> {{n{k + 1} n{k + 7}}}" for k in range(130)))
+    began = process_time()
+    g.plot()
+    assert process_time() - began < 4
+
+
 def test_a_collider_that_is_adjusted_for_opens_its_path():
     g = cf.dag("A -> {X M} B -> {M Y} X -> Y")
     closed, opened = g.plot("X", "Y"), g.plot("X", "Y", given=["M"])
-    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() for ax in (closed, opened)]
-    assert colours[0] != COLOURS[1] and colours[1] == COLOURS[1]
+    marked = cf.dag("A -> {X M} B -> {M Y} X -> Y; M [adjusted]")
+    axes = (closed, opened, marked.plot("X", "Y"), marked.plot("X", "Y", given=[]))
+    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() == COLOURS[1] for ax in axes]
+    assert colours == [False, True, True, False]
+    shades = [ax.findobj(lambda one: one.get_gid() == "node M")[0].get_bbox_patch().get_facecolor()[0] for ax in axes]
+    assert shades == [1.0, 0.85, 0.85, 1.0]
+    assert [text.get_text() for text in axes[1].get_legend().get_texts()][-1] == "adjusted for"
+    figure = axes[1].figure
+    box = axes[1].get_legend().get_window_extent(figure.canvas.get_renderer())
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width  # a small picture has room for its legend
+
+
+def test_a_common_cause_beside_an_arrow_has_its_own_colour_and_way():
+    ax = cf.dag("X -> Y; X <-> Y").plot("X", "Y")
+    straight, bent = [text.arrow_patch for text in ax.texts if text.get_gid() == "edge X Y"]
+    assert [to_hex(one.get_edgecolor()).upper() for one in (straight, bent)] == list(COLOURS[:2])
+    assert straight.get_connectionstyle().rad == 0 and abs(bent.get_connectionstyle().rad) >= 0.15
+
+
+def test_edges_run_over_no_node_and_stay_in_the_picture():
+    drug = "I.H -> {Drug Severity Before}; Ward -> Drug -> Level -> Severity; {Drug Severity} -> Stay"
+    texts = (
+        f"{drug}; Worry -> {{Drug Visits}}; Frailty -> {{Visits Severity}}",
+        "U2 -> {M Y} A -> B -> C -> Y M -> {A Y}",
+    )
+    for ax in (cf.dag(text).plot() for text in texts):
+        ax.figure.canvas.draw()
+        boxes = {text.get_gid()[5:]: text.get_bbox_patch().get_window_extent() for text in ax.texts if text.get_text()}
+        for text in (text for text in ax.texts if not text.get_text()):
+            patch = text.arrow_patch
+            points = patch.get_transform().transform(patch.get_path().interpolated(20).vertices)
+            assert ax.get_window_extent().contains(*points.max(axis=0)), text.get_gid()
+            over = [node for node, box in boxes.items() if any(box.contains(*point) for point in points)]
+            assert set(over) <= set(text.get_gid().split()[1:]), (text.get_gid(), over)
 
 
 def test_axes_are_used_and_a_plain_graph_has_no_legend():

@@ -58,7 +58,9 @@ def test_intervals_cover(name):
 
 def size(g, reps, change=lambda data: data, n=300):
     """How often the data contradict the graph that they come from."""
-    return np.mean([bool(g.test(change(g.simulate(n, seed=seed))).rejected) for seed in range(reps)])
+    share = np.mean([bool(g.test(change(g.simulate(n, seed=seed))).rejected) for seed in range(reps)])
+    print(f"size {share:.3f}")
+    return share
 
 
 def test_a_right_graph_is_seldom_contradicted():

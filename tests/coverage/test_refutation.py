@@ -14,6 +14,8 @@ import causalformula as cf
 MANY = ["placebo", "random_common_cause", "subset", "bootstrap", "dummy_outcome"]
 CONTROLS = ["negative_control_outcome", "negative_control_exposure"]
 FORMULA = "y ~ treat(a) + adjust(x + z)"
+# Learners of dml that are quick to fit.
+SIMPLE = {"outcome_model": "ridge", "treatment_model": "glm"}
 
 
 def study(n: int, seed: int, hidden: float = 0.0) -> pd.DataFrame:
@@ -79,7 +81,7 @@ def test_refits_of_an_odds_ratio():
 @pytest.mark.parametrize("method", ["nearest", "dml"])
 def test_designs_made_anew_are_not_rejected_too_often(method):
     """Where the effect is one draw of folds or matches, it is compared with single refits: 5% at the most."""
-    given = {"outcome_model": "ridge", "treatment_model": "glm"} if method == "dml" else {}
+    given = SIMPLE if method == "dml" else {}
     tests = [test for test in MANY if test != "bootstrap"]
     share = shares(100, tests, lambda k: cf.fit(FORMULA, study(200, k), method, **given), reps=20)
     assert (share < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 100)).all()
@@ -93,6 +95,18 @@ def test_negative_controls(studies):
     is_five_percent(sound, studies)
     missing = shares(studies // 2, CONTROLS, lambda k: cf.fit(FORMULA, study(300, k, 1.0), vcov="HC2"), **asked)
     assert (missing > 0.9).all()
+
+
+@pytest.mark.slow
+def test_negative_controls_of_cross_fitted_effects():
+    """A control outcome of the two arms' effect, and a control exposure that is a dose."""
+
+    def fit(hidden):
+        return lambda k: cf.fit(FORMULA, study(300, k, hidden), "dml", **SIMPLE)
+
+    asked = {"negative_outcome": "w", "negative_exposure": "e"}
+    is_five_percent(shares(150, CONTROLS, fit(0.0), **asked), 150)
+    assert (shares(60, CONTROLS, fit(1.0), **asked) > 0.85).all()
 
 
 @pytest.mark.parametrize("studies", [30, pytest.param(1000, marks=pytest.mark.slow)])

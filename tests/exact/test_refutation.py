@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 
 import joblib
@@ -14,7 +15,7 @@ from scipy import stats
 import causalformula as cf
 from causalformula.backends import registry
 from causalformula.results.refutation.refuters import REFUTERS
-from causalformula.results.refutation.tables import confounder
+from causalformula.results.refutation.tables import _made_of, confounder
 
 MANY = ["placebo", "random_common_cause", "subset", "bootstrap", "dummy_outcome"]
 FORMULA = "y ~ treat(a) + adjust(x + z)"
@@ -99,6 +100,32 @@ def test_placebo_permutes_clusters_within_strata():
     assert np.abs(found.draws("placebo")).max() < 1.5
 
 
+def in_strata(seed, n=300):
+    """A study with an effect of one, and strata that differ in the outcome and by chance in who is treated."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"x": rng.normal(size=n), "a": rng.integers(0, 2, n), "k": rng.integers(0, 10, n)})
+    data["y"] = data.a + data.x + rng.normal(size=10)[data.k] + rng.normal(size=n)
+    return data.assign(s=[f"s{k}" for k in data.k])
+
+
+def test_strata_that_are_not_adjusted_for_are_said():
+    data, vcov = in_strata(0), "bootstrap(9, seed = 1)"
+    said = "s is not adjusted for: an effect here may be what strata with more of a than others make of the outcome"
+    plain = cf.fit("y ~ treat(a) + x + strata(s)", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
+    adjusted = cf.fit("y ~ treat(a) + x + factor(s) + strata(s)", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
+    blocks = cf.fit("y ~ treat(a) + strata(s)", data).refute(["placebo"], reps=5, seed=1)
+    assert [said in str(found) for found in (plain, adjusted, blocks)] == [True, False, False]
+
+
+def test_a_dummy_outcome_is_not_of_the_strata_either():
+    p = []
+    for seed in range(30):
+        fit = cf.fit("y ~ treat(a) + x + strata(s)", in_strata(seed), vcov="bootstrap(9, seed = 1)")
+        p.append(fit.refute(["dummy_outcome"], reps=40, seed=seed).to_frame()["p.value"][0])
+    # permuted within strata, whose outcomes stay apart, it rejects two of three sound analyses
+    assert np.mean(np.array(p) < 0.05) < 0.2
+
+
 def test_placebo_of_a_difference_in_differences_moves_units():
     data = panel()
     fit = cf.fit("did(a, year >= 2003) + cluster(id)", data, outcome="y")
@@ -109,6 +136,19 @@ def test_placebo_of_a_difference_in_differences_moves_units():
     by_hand = cf.fit("did(a, year >= 2003) + cluster(id)", moved, outcome="y")
     assert found.draws("placebo")[0, 0] == pytest.approx(by_hand.estimate, rel=1e-10)
     assert found.to_frame()["p.value"][0] > 0.01
+
+
+@pytest.mark.parametrize(
+    "vcov", ["~g", "CR2 ~ g", cf.Bootstrap(cluster="g", reps=9, seed=1), cf.Wild(cluster="g", reps=99)]
+)
+def test_clusters_of_the_standard_errors_stay_together(data, vcov):
+    data = data.assign(g=np.arange(len(data)) % 8)
+    found = cf.fit(FORMULA, data, vcov=vcov).refute(["subset", "bootstrap"], reps=5, seed=1)
+    named = cf.fit(FORMULA + " + cluster(g)", data).refute(["subset", "bootstrap"], reps=5, seed=1)
+    assert "80% of the clusters of g are kept" in str(found)
+    for test in ("subset", "bootstrap"):
+        np.testing.assert_allclose(found.draws(test), named.draws(test))
+    assert "Note: bootstrap: 8 clusters of g are few to draw from" in str(found)
 
 
 def test_folds_are_drawn_anew(data):
@@ -163,6 +203,19 @@ def test_negative_controls_are_the_fits_that_they_name(data, fit):
     assert "on 5 rows fewer" in str(found)
 
 
+def test_a_negative_exposure_of_another_kind_has_its_own_estimand(data):
+    """The ATE of two arms is the method's own choice, and not kept for a control that is a number."""
+    given = {"outcome_model": "ridge", "treatment_model": "glm", "folds": 2, "seed": 3}
+    fit = cf.fit(FORMULA, data, "dml", **given)
+    table = fit.refute(["negative_control_exposure"], negative_exposure="e").to_frame()
+    right = cf.fit("y ~ treat(e) + adjust(x + z + a)", data, "dml", **given)
+    assert table["refuted"][0] == pytest.approx(right.estimate, rel=1e-10)
+    with pytest.raises(cf.OptionError, match="estimand='ATT' needs arms; 'e' is a dose"):
+        cf.fit(FORMULA, data, "dml", estimand="ATT", **given).refute(
+            ["negative_control_exposure"], negative_exposure="e"
+        )
+
+
 def test_negative_controls_of_a_formula_with_a_dot(data):
     """With another outcome the dot would stand for the old one too."""
     fit = cf.fit("y ~ treat(a) + adjust(. - w - e)", data)
@@ -200,6 +253,29 @@ def test_a_made_confounder_does_what_the_formula_of_omitted_variables_says(data,
         for a in (0.0, 0.1, 0.3):
             expected = fit.estimate - se * np.sqrt(df * y * a / (1 - a))
             assert table.loc[y, a] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_confounder_beside_an_offset(data):
+    rng = np.random.default_rng(4)
+    long = rng.uniform(1, 50, len(data))
+    y = rng.poisson(long * np.exp(0.3 * data.a + 0.2 * data.x))
+    counted = cf.fit("y ~ treat(a) + x + offset(o)", data.assign(y=y, o=np.log(long)), family="poisson")
+    a, e, noise = _made_of(counted.call.frame, counted, np.random.default_rng(9), 1.0)
+    u = confounder((a, e, noise), 0.2, 0.3)
+    X = np.column_stack([np.ones(len(data)), data.x, np.log(long), data.a])
+    # the outcome's own part is what the treatment, the covariates and the offset leave of it
+    rest = [v - X @ np.linalg.lstsq(X, v, rcond=None)[0] for v in (y.astype(float), u)]
+    assert np.corrcoef(*rest)[0, 1] ** 2 == pytest.approx(0.3)
+
+
+def test_the_strongest_confounder_is_one_with_an_answer(data):
+    fit = cf.fit(FORMULA, data, "ipw")
+    found = fit.refute(["unobserved_confounder"], strengths=[0, 0.02, 0.9999], seed=1)
+    table, row = found.table("unobserved_confounder"), found.to_frame().iloc[0]
+    # one that is all but the treatment leaves no overlap
+    assert list(table[0.9999].isna()) == [True] * 3
+    assert row.refuted == table.loc[0.9999, 0.02] > 0
+    assert row.verdict == "not gone with partial R2 of 0.02 (treatment) and 0.9999 (outcome)"
 
 
 def test_a_confounder_has_the_strength_that_is_asked_for():
@@ -245,6 +321,51 @@ def test_several_effects_have_a_row_each():
     assert list(table.columns) == ["test", "term", "contrast", "estimate", "refuted", "p.value", "verdict"]
     assert list(table.test) == ["placebo"] * 2 + ["leave_one_out"] * 2
     assert list(table.estimate[:2]) == list(fit.tidy().estimate)
+
+
+@pytest.mark.parametrize("effect", [2, 0])
+@pytest.mark.parametrize("method", ["regression", "ebal", "aipw"])
+def test_rounding_is_no_move(data, method, effect):
+    tests = ["random_common_cause", "subset", "bootstrap", "leave_one_out"]
+    exact = cf.fit(FORMULA, data.assign(y=effect * data.a + 3 * data.x + 1), method)
+    found = exact.refute(tests, reps=20, seed=1)
+    table = found.to_frame()
+    assert list(table["p.value"][:3]) == [1, 1, 1]
+    assert list(table.verdict) == ["the effect stays, as it should"] * 3 + ["moves the most without x"]
+    left = found.table("leave_one_out").set_index("left.out")["moved.se"]
+    assert left["z"] == 0
+    assert np.isnan(left["x"])
+    # a spread that is small beside the outcome is no rounding yet
+    near = cf.fit(FORMULA, data.assign(y=effect * data.a + 3 * data.x + 1e-6 * data.y), method)
+    assert 0 < near.refute(["subset"], reps=20, seed=1).to_frame()["p.value"][0] < 1
+
+
+def test_a_covariate_that_moves_nothing():
+    data = panel()
+    data["x"] = np.repeat(np.random.default_rng(2).normal(size=60), 6)
+    found = cf.fit("y ~ did(a, year >= 2003) + x + cluster(id)", data).refute(["leave_one_out"])
+    # every unit has all years, so what is its own for good takes no part in the difference of differences
+    assert found.to_frame().verdict[0] == "stays the same without any of them"
+    assert found.table("leave_one_out")["moved.se"][0] == 0
+
+
+def test_the_tables_are_in_the_json(data, fit):
+    found = fit.refute(["leave_one_out", "unobserved_confounder"], strengths=[0, 0.2], seed=1)
+    tables = json.loads(found.to_json())["tables"]
+    left, grid = tables["leave_one_out"], tables["unobserved_confounder"]
+    assert [row["left.out"] for row in left] == ["x", "z"]
+    assert [row["refuted"] for row in left] == list(found.table("leave_one_out")["refuted"])
+    table = found.table("unobserved_confounder")
+    assert len(grid) == 4
+    assert all(row["refuted"] == table.loc[row["outcome"], row["treatment"]] for row in grid)
+    for caption in ("The effect without each covariate", "by its partial R2 with the treatment and the outcome:"):
+        assert caption in str(found)
+
+
+def test_matches_of_the_grid_are_said_to_differ(data, fit):
+    matched = cf.fit(FORMULA, data, "nearest")
+    found = [each.refute(["unobserved_confounder"], strengths=[0, 0.1], seed=1) for each in (matched, fit)]
+    assert ["made anew in each cell" in str(each) for each in found] == [True, False]
 
 
 def test_verdicts_and_what_the_print_says(fit):
@@ -339,6 +460,9 @@ def test_a_drawn_seed_is_reported(fit):
         fit.refute(["placebo"], reps=5, seed=found.seed).draws("placebo"), found.draws("placebo")
     )
     assert f"seed {found.seed}" in str(found)
+    alone = fit.refute(["unobserved_confounder"], strengths=[0, 0.1])
+    assert f"Seed {alone.seed}" in str(alone)
+    assert "eed" not in str(fit.refute(["leave_one_out"])).partition("What each does")[0]
 
 
 def test_nothing_is_changed(data, fit):

@@ -23,6 +23,10 @@ ARMS = cf.fit("y ~ treat(arm) + adjust(x)", DATA)
 DID = cf.fit("did(a, year >= 3)", DATA, outcome="y")
 LATE = cf.fit("did(a, year >= 1)", DATA, outcome="y")
 INSTRUMENT = cf.fit("y ~ treat(a) + adjust(x) + iv(w)", DATA, "dml", outcome_model="glm", treatment_model="glm")
+FRONT = cf.fit("y ~ treat(a)", DATA, "front_door", mediators="w")
+BINARY = cf.fit("(y > 0) ~ treat(a) + adjust(x)", DATA, family="binomial")
+PAIRS = DATA.groupby(["g", DATA.year > 2]).first().reset_index(names=["g", "late"])
+UNITS = cf.fit("y ~ did(b, late, unit = g)", PAIRS.assign(b=PAIRS.g % 2))
 COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
 
 
@@ -65,6 +69,14 @@ COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
         (MATCHED, {"tests": "bootstrap"}, cf.CapabilityError, "bootstrap, of method 'nearest'"),
         (ARMS, {"tests": "unobserved_confounder"}, cf.CapabilityError, "unobserved_confounder is of one effect"),
         (FIT, {"strengths": [0.5, 1]}, cf.OptionError, "strengths= lists shares of variance"),
+        (FIT, {"tests": "placebo", "strengths": [0.1]}, cf.OptionError, "which is not among the tests"),
+        (FRONT, {"tests": "unobserved_confounder"}, cf.CapabilityError, "is a confounder of the mediators. negative_"),
+        (INSTRUMENT, {"tests": "unobserved_confounder"}, cf.CapabilityError, "which instruments bear; what they do"),
+        (BINARY, {"negative_outcome": "w"}, cf.DataError, "negative_outcome='w' goes through the analysis as its out"),
+        (BINARY, {"negative_outcome": "w"}, cf.DataError, "must lie between 0 and 1"),
+        (FIT, {"negative_outcome": "arm"}, cf.OptionError, "Name a column that can stand for the outcome"),
+        (FIT, {"negative_exposure": "n"}, cf.DataError, "negative_exposure='n' goes through the analysis as its tr"),
+        (UNITS, {"tests": "placebo_in_time"}, cf.CapabilityError, "(with cluster(g), as unit = takes one row a unit"),
         (FIT, {"tests": "placebo_in_time"}, cf.CapabilityError, "placebo_in_time is for a difference in differences"),
         (DID, {"negative_exposure": "w"}, cf.CapabilityError, "a difference in differences has placebo_in_time"),
         (DID, {"tests": "placebo_in_time", "placebo_time": 0}, cf.OptionError, "choose from 1, 2"),
@@ -84,11 +96,38 @@ def test_what_is_refused(fit, asked, kind, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "here"),
+    [
+        ("placebo_treatment_refuter", "placebo"),
+        ("data_subset_refuter", "subset"),
+        ("bootstrap_refuter", "bootstrap"),
+        ("dummy_outcome_refuter", "dummy_outcome"),
+        ("add_unobserved_common_cause", "unobserved_confounder"),
+        ("Random common cause", "random_common_cause"),
+        ("negative_control", "negative_control_outcome"),
+    ],
+)
+def test_names_from_elsewhere(elsewhere, here):
+    with pytest.raises(cf.OptionError, match=f"unknown refuter '{elsewhere}'; did you mean '{here}'"):
+        FIT.refute([elsewhere])
+
+
 def test_what_is_not_named_is_left_out_and_said():
     found = PLAIN.refute(reps=5, seed=1)
     assert list(found.to_frame().test) == ["placebo", "subset", "bootstrap", "dummy_outcome"]
     assert "Note: leave_one_out is left out: leave_one_out leaves out covariates" in str(found)
     assert set(MATCHED.refute(reps=3, seed=1).left_out) == {"bootstrap"}
+
+
+def test_strata_that_cut_clusters_leave_out_what_draws_these():
+    data = DATA.assign(b=DATA.g % 2, k=np.arange(120) % 2)
+    fit = cf.fit("y ~ treat(b) + cluster(g) + strata(k)", data)
+    found = fit.refute(reps=5, seed=1)
+    assert list(found.to_frame().test) == ["dummy_outcome"]
+    assert "placebo is left out: strata must be constant within clusters" in str(found)
+    with pytest.raises(cf.OptionError, match="strata must be constant within clusters"):
+        fit.refute(["placebo"], reps=5)
 
 
 def test_refits_that_fail_are_no_verdict():

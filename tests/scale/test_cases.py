@@ -12,6 +12,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.results.result import Result
+from causalformula.scale.sources.source import chunk_of
 from tests.scale.test_law import DATA, agree
 
 duckdb = pytest.importorskip("duckdb")
@@ -89,6 +90,22 @@ def test_clusters_numbered_past_two_to_the_53rd() -> None:
     assert found.std_error == pytest.approx(cf.fit(FORMULA, DATA, vcov="CR1 ~ c").std_error, rel=1e-10)
 
 
+def test_such_clusters_beside_a_missing_one(tmp_path: Path) -> None:
+    path = f"{tmp_path}/ids.parquet"
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE t AS SELECT k, (k % 2)::INT AS A, random() AS y, "
+        "CASE WHEN k < 200 THEN 9007199254740992 + k % 40 WHEN k = 200 THEN NULL ELSE k % 9 END AS id "
+        "FROM range(300) r(k)"
+    )
+    connection.execute(f"COPY t TO '{path}'")
+    low, high = (duckdb.sql(f"SELECT * FROM '{path}' WHERE k {side}").to_arrow_table() for side in ("< 200", ">= 200"))
+    found = cf.fit("y ~ treat(A)", cf.scan([chunk_of(low).frame, chunk_of(high).frame], limit=0), vcov="CR1 ~ id")
+    assert "clusters id: 49" in str(found)
+    with pytest.raises(cf.DataError, match=r"'id' has whole numbers past 2\^53 beside missing ones"):
+        cf.fit("y ~ treat(A)", cf.scan(path, limit=0), vcov="CR1 ~ id")
+
+
 def test_separation_is_told() -> None:
     data = DATA.assign(s=(DATA["dose"] > 0).astype(int))
     formula = "s ~ treat(A) + adjust(dose)"
@@ -109,9 +126,13 @@ def test_an_effect_that_is_not_identified_is_refused_alike() -> None:
 
 def test_an_arm_in_one_cluster_has_no_standard_error() -> None:
     data = DATA.assign(h=np.where(DATA["A"] == 1, 1, DATA["c"] + 2))
-    with pytest.warns(cf.CausalFormulaWarning, match="all rows with A = 1 are in one cluster of h"):
-        found = cf.fit("y ~ treat(A)", pieces(data, 100), method="regression", vcov="~h")
+    options: dict[str, Any] = {"method": "regression", "vcov": "~h"}
+    with pytest.warns(cf.CausalFormulaWarning, match="without one cluster of h it does not exist"):
+        found = cf.fit("y ~ treat(A) + adjust(w)", pieces(data, 100), **options)
+    with pytest.warns(cf.CausalFormulaWarning):
+        known = cf.fit("y ~ treat(A) + adjust(w)", data, **options)
     assert np.isnan(found.std_error)
+    agree_but_advice(found, known)
 
 
 def test_an_arm_of_one_row_has_no_standard_error_without_leverage() -> None:
@@ -158,10 +179,10 @@ def test_other_methods_and_arguments_are_refused() -> None:
         cf.fit("y ~ treat(A) + adjust(f(x))", data, env={"f": np.exp})
     with pytest.raises(cf.CapabilityError, match="depends on all rows and their order"):
         cf.fit("y ~ treat(A) + adjust(rank(x))", data)
-    with pytest.raises(cf.FormulaError, match="unknown column 'z'"):
-        cf.fit("y ~ treat(A) + adjust(z)", data)
-    with pytest.raises(cf.OptionError, match="no column 'z'"):
-        cf.fit(FORMULA, data, vcov="~z")
+    with pytest.raises(cf.FormulaError, match="unknown column 'nowhere'"):
+        cf.fit("y ~ treat(A) + adjust(nowhere)", data)
+    with pytest.raises(cf.OptionError, match="no column 'nowhere'"):
+        cf.fit(FORMULA, data, vcov="~nowhere")
     with pytest.raises(cf.DataError, match="missing values in x"):
         cf.fit(FORMULA, data, na_action="fail")
     with pytest.raises(cf.DataError, match="subset leaves no row"):
@@ -182,6 +203,11 @@ def test_no_verb_answers_from_the_rows_of_a_prototype() -> None:
     for verb in ("balance", "overlap", "ess", "matched_data", "weights"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(fit.design, verb)
+    for both in (lambda: cf.stack([fit, fit]), lambda: fit - fit, lambda: model - model):
+        with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+            both()
+    with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+        cf.glm("b ~ x", pieces(DATA, 100), family="binomial").confint(method="profile")
     for verb in ("fitted", "resid"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(model, verb)
@@ -204,3 +230,35 @@ def test_predictions_of_other_rows_need_none_of_the_fit() -> None:
     model, known = cf.lm("y ~ poly(w, 2) + g", pieces(DATA, 100)), cf.lm("y ~ poly(w, 2) + g", DATA)
     new = DATA.dropna().iloc[:5]
     np.testing.assert_allclose(model.predict(new), known.predict(new), rtol=1e-10)
+
+
+def test_what_one_cluster_knows_alone_is_told() -> None:
+    data = DATA.assign(h=DATA["k"], own=(DATA["k"] == 3).astype(int))
+    data.loc[data["k"] == 3, "A"] = 1
+    heavy = data.assign(m=np.where(data["k"] == 3, 500.0, 0.0) * data["dose"])
+    cases = [
+        ("y ~ own + x", data, "(Intercept)"),  # a dummy variable of one cluster
+        ("y ~ m + x", heavy, "m"),  # a column of one cluster
+    ]
+    for formula, frame, _ in cases:
+        found, known = cf.lm(formula, pieces(frame, 90), vcov="~h"), cf.lm(formula, frame, vcov="~h")
+        agree_but_advice(found, known)
+    formula = "y ~ treat(A) + adjust(own)"
+    agree_but_advice(cf.fit(formula, pieces(data, 90), vcov="~h"), cf.fit(formula, data, vcov="~h"))
+
+
+def agree_but_advice(found: Any, known: Any) -> None:
+    a, b = found.read(), known.read()
+    np.testing.assert_allclose(a.std_error, b.std_error, rtol=1e-8)
+    said, meant = ([note.partition("Safer")[0] for note in each.covariance.notes] for each in (found, known))
+    assert said == meant
+
+
+def test_rows_are_written_back(path: str, tmp_path: Path) -> None:
+    fit, known = cf.fit(FORMULA, cf.scan(path, limit=0)), cf.fit(FORMULA, DATA)
+    written = f"{tmp_path}/rows.parquet"
+    fit.augment(written)
+    columns = [".fitted", ".resid", ".hat"]
+    np.testing.assert_allclose(pd.read_parquet(written)[columns], known.augment()[columns], rtol=1e-9)
+    cf.lm("y ~ w", pieces(DATA, 0, 90)).augment(written)
+    np.testing.assert_allclose(pd.read_parquet(written)[columns], cf.lm("y ~ w", DATA).augment()[columns], rtol=1e-9)

@@ -12,11 +12,17 @@ from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.sandwich.caveats import Leadership
 from causalformula.inference.sandwich.definite import summed
+from causalformula.inference.sandwich.dominant import DOMINANT, Lead, Led, dependence
 from causalformula.inference.sandwich.rows import row_sums, small_sample_factor, variance_row
+from causalformula.inference.sandwich.single import vanished
 from causalformula.inference.sandwich.variances import VARIANCES, Variance
 from causalformula.numerics.arrays import Array, Bools
 
+# What others know is the root of a sum: below this it is rounding.
+NOTHING = 1e-7
+SAFER = "a wild bootstrap or CR2 of the rows in memory"
 # What needs all rows at once, and what there is instead.
 NEEDS_ROWS = (
     "needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', 'CR0 ~ g', "
@@ -43,7 +49,8 @@ class _Groups:
     def __call__(self, influence: Influence, groups: list[Any]) -> Grouped | None:
         psi = influence.psi(expected=self.expected, fixed=self.fixed, unconditional=self.unconditional)
         keys, used = joint_keys(groups), _used(influence)
-        return Grouped.of(keys[used], psi[used] / influence.n) if used.any() else None
+        values = np.column_stack([psi / influence.n, _leverages(influence)])
+        return Grouped.of(keys[used], values[used]) if used.any() else None
 
 
 def _used(influence: Influence) -> Bools:
@@ -52,6 +59,14 @@ def _used(influence: Influence) -> Bools:
     if hat is None or (influence.root is not None and len(influence.stages) > 1) or len(hat.w) != influence.n:
         return np.ones(influence.n, dtype=bool)
     return np.asarray(hat.w > 0)
+
+
+def _leverages(influence: Influence) -> Array:
+    """Leverages (n,) of the root, where its columns are there: they tell which clusters hold much."""
+    hat = influence.root
+    if hat is None or hat.X.shape[1] != len(hat.bread) or not len(hat.bread):
+        return np.zeros(influence.n)
+    return np.where(hat.w > 0, hat.leverage(), 0.0)
 
 
 def _direct(influence: Influence, groups: list[Any]) -> Array:
@@ -83,7 +98,14 @@ class Grouped:
         return cls(levels, sums)
 
     def __add__(self, other: Grouped) -> Grouped:
-        return Grouped.of(np.concatenate([self.keys, other.keys]), np.vstack([self.sums, other.sums]))
+        return Grouped.of(_together(self.keys, other.keys), np.vstack([self.sums, other.sums]))
+
+
+def _together(a: Any, b: Any) -> Any:
+    """Keys of two chunks; whole numbers stay whole where a missing one made doubles of them in one chunk only."""
+    if {a.dtype.kind, b.dtype.kind} == {"i", "f"}:
+        a, b = (x.astype(np.int64) if x.dtype.kind == "f" and (x == np.rint(x)).all() else x for x in (a, b))
+    return np.concatenate([a, b])
 
 
 def _coded(keys: Any) -> tuple[Any, Any]:
@@ -131,6 +153,63 @@ def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, 
     return matrix, row, fixed
 
 
+def leadership(evidence: Accumulated, matrix: Array, request: Cluster, rests: float) -> Leadership:
+    """Estimates that depend on one cluster of a grouping; see ``caveats.leadership``."""
+    led, shape = Led.none(evidence.size), evidence.shape
+    gone = np.zeros(evidence.size, dtype=bool)
+    if shape.root is not None:
+        gone = vanished(shape, shape.root, matrix)
+        row, fixed = variance_row(request, shape)
+        jac = shape.jac[:, -shape.stages[-1].size :]
+        for name in request.by:
+            found = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), (name,))
+            many = tuple(found.keys[found.sums[:, -1] >= 1 - DOMINANT])
+            if many:
+                others = evidence.gathered(_Others(many), (name,))
+                led |= dependence(others.leads(), others.whitening, jac, NOTHING)
+    lost = led.alone & ((led.share >= rests) | gone)
+    mostly = led.mostly & ~led.alone & ~led.untold
+    return Leadership(lost, led.alone & ~lost, led.untold & ~led.alone, mostly)
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What all clusters but one know, for each of some that hold much."""
+
+    keys: tuple[Any, ...]
+
+    def __call__(self, influence: Influence, groups: list[Any]) -> Known:
+        hat, key = influence.root, joint_keys(groups)
+        assert hat is not None
+        z = np.sqrt(hat.w)[:, None] * (hat.X @ hat.whitening)
+        found = []
+        for one in self.keys:
+            rest = z[np.fromiter((each != one for each in key), dtype=bool, count=len(key))]
+            found.append(rest.T @ rest)
+        return Known(np.array(found), hat.whitening)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Cross-products (k, p, p) of whitened columns over the rows outside each of k clusters."""
+
+    products: Array
+    whitening: Array
+
+    def __add__(self, other: Known) -> Known:
+        return Known(self.products + other.products, self.whitening)
+
+    def leads(self) -> list[Lead]:
+        """The clusters that lead, with the directions in which they do."""
+        out = []
+        for k, product in enumerate(self.products):
+            values, vectors = np.linalg.eigh(product)
+            few = values <= DOMINANT
+            if few.any():
+                out.append(Lead(k, np.empty(0, dtype=np.intp), vectors[:, few], np.sqrt(np.maximum(values[few], 0.0))))
+        return out
+
+
 def clustered(evidence: Accumulated, request: Cluster) -> tuple[Array, str, dict[str, int], bool]:
     """The matrix by clusters of one or several groupings, its label, the number of clusters of each, and ``fixed``."""
     row, fixed = variance_row(request, evidence.shape) if request.type not in ("CR2", "CR3") else (None, False)
@@ -139,7 +218,8 @@ def clustered(evidence: Accumulated, request: Cluster) -> tuple[Array, str, dict
     terms, counts = [], {}
     for size in range(1, len(request.by) + 1):
         for names in combinations(request.by, size):
-            sums = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), names).sums @ evidence.mix.T
+            found = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), names)
+            sums = found.sums[:, :-1] @ evidence.mix.T
             if len(sums) < 2:
                 raise DataError(
                     f"clustering by {' and '.join(names)} leaves {len(sums)} cluster; at least two are needed"

@@ -67,9 +67,14 @@ def axis_label(result: ResultCore, means: bool = False) -> str:
     return what if means else f"{what}\n{result.fit.estimand}"
 
 
+def as_difference(result: ResultCore) -> ResultCore:
+    """A number needed to treat as the difference that it is the inverse of."""
+    return replace(result, answer=replace(result.answer, measure=read_measure("difference")))
+
+
 def _half_lines(ax: Axes, result: ResultCore, level: float, reading: Reading) -> str:
     """Intervals ``(-inf, 1/low]`` and ``[1/high, inf)`` to the edges of the picture; what to say of them."""
-    difference = replace(result, answer=replace(result.answer, measure=read_measure("difference"))).read(level)
+    difference = as_difference(result).read(level)
     open_ = np.isnan(reading.low) & (difference.low < 0) & (difference.high > 0)
     rows = np.flatnonzero(open_)
     if not len(rows):

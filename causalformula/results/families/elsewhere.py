@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from causalformula.backends.fit import DesignWeights, Query
 from causalformula.frame.model_frame import ModelFrame
@@ -16,10 +16,15 @@ from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
+from causalformula.scale.averages import augmented
 from causalformula.scale.balance import imbalance
 from causalformula.scale.estimators.subclass import subclassified
 from causalformula.scale.weighting import WholeWeighting
-from causalformula.scale.whole import WholeFrame
+from causalformula.scale.whole import WholeFrame, WholeRegression
+from causalformula.words import Limits
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,9 +56,9 @@ class DesignElsewhere:
         refuse(self.call.frame)
 
 
-def refuse(frame: Any) -> NoReturn:
+def refuse(frame: Any, instead: str = "") -> NoReturn:
     """What needs every row in memory."""
-    Away(frame.passes.words).refuse()
+    Away(frame.passes.words).refuse(instead)
 
 
 def elsewhere_line(frame: ModelFrame) -> list[str]:
@@ -65,7 +70,7 @@ def elsewhere_line(frame: ModelFrame) -> list[str]:
 class ResultElsewhere(Result):
     """Estimates of a causal question to rows that are not in memory.
 
-    What asks for rows (``influence``, ``augment``, pictures of the outcome, permutations, refutation) says what to do
+    What asks for rows (``influence``, pictures of the outcome, permutations, refutation) says what to do
     instead; everything else is as in ``Result``.
     """
 
@@ -82,9 +87,24 @@ class ResultElsewhere(Result):
         """Refused: it has a row a row."""
         refuse(self.call.frame)
 
-    def augment(self) -> NoReturn:
-        """Refused: it has a row a row."""
-        refuse(self.call.frame)
+    def augment(self, path: str | None = None) -> None:  # type: ignore[override]
+        """Write the rows used, with ``.fitted .resid .hat`` of the outcome model, to a Parquet file.
+
+        Parameters
+        ----------
+        path : str
+            Of the file.
+
+        Raises
+        ------
+        CapabilityError
+            Without a path, or for a method without an outcome model.
+        """
+        behind = self.fit.models.get("outcome")
+        frame = self.call.frame
+        if path is None or behind is None or not isinstance(frame, WholeFrame):
+            refuse(frame, ". augment(path='rows.parquet') writes a regression's to a file")
+        augmented(frame.passes, behind.model, path)
 
     def permutation_test(self, *args: Any, **options: Any) -> NoReturn:
         """Refused: it refits to all rows."""
@@ -95,7 +115,7 @@ class ResultElsewhere(Result):
         refuse(self.call.frame)
 
     def _unanswered(self) -> set[str]:
-        return super()._unanswered() | {"influence", "augment", "permutation_test", "refute"}
+        return super()._unanswered() | {"influence", "permutation_test", "refute"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,3 +146,15 @@ class ModelElsewhere(Model):
     def influence(self) -> NoReturn:
         """Refused: it has a row a row."""
         refuse(self.frame)
+
+    def augment(self, path: str | None = None) -> None:  # type: ignore[override]
+        """Write the rows used, with ``.fitted .resid .hat``, to a Parquet file; see ``ResultElsewhere``."""
+        if path is None or not isinstance(self.frame, (WholeFrame, WholeRegression)):
+            refuse(self.frame, ". augment(path='rows.parquet') writes them to a file")
+        augmented(self.frame.passes, self.regression, path)
+
+    def confint(self, level: float = 0.95, method: Limits = "wald") -> pd.DataFrame:
+        """See ``Model``; limits of a profile refit to all rows, and are refused."""
+        if method == "profile" and not self.regression.linear:
+            refuse(self.frame)
+        return super().confint(level, method)

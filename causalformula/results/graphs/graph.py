@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from causalformula.errors import IdentificationError, OptionError, asks, choose
+from causalformula.backends.options import one_of
+from causalformula.errors import IdentificationError, OptionError, asks
 from causalformula.graphs import write
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.implications import Implication, implications
 from causalformula.graphs.separation import separated
 from causalformula.plots.dag import draw_dag
-from causalformula.results.graphs.identified import EFFECTS, Identification
+from causalformula.results.graphs.identified import EFFECTS, Identification, coloured
 from causalformula.results.graphs.simulated import counterfactual, simulated
 from causalformula.results.graphs.tested import GraphTest, tested
 from causalformula.results.text.notebook import Shown
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Graph(Shown):
     """A causal diagram; made by ``cf.dag``.
+
+    Two are equal that have the same nodes, edges and marks, in whatever order they were written.
 
     Attributes
     ----------
@@ -35,20 +37,38 @@ class Graph(Shown):
         Nodes, arrows, bidirected edges, and which nodes are latent, selected or mark missing values.
     exposures, outcomes : tuple of str
         What the text marks as ``[exposure]`` and ``[outcome]``: treatment and outcome where none are named.
+    adjusted : tuple of str
+        What the text marks as ``[adjusted]``, as dagitty does: ``plot`` shows what that leaves open. A choice of an
+        analysis, not a fact of the graph, so that ``identify`` passes over it.
     source : str
-        The text as it was written; takes no part in equality.
+        The text as it was written.
     """
 
     diagram: Diagram
     exposures: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
-    source: str = field(default="", compare=False)
+    adjusted: tuple[str, ...] = ()
+    source: str = ""
 
     def __str__(self) -> str:
-        return write.text(self.diagram)
+        return write.text(self.diagram, self._roles)
 
     def __repr__(self) -> str:
         return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self._facts == other._facts
+
+    def __hash__(self) -> int:
+        return hash(self._facts)
+
+    @property
+    def _facts(self) -> tuple[frozenset[Any], ...]:
+        return (*self.diagram.facts, *map(frozenset, self._roles.values()))
+
+    @property
+    def _roles(self) -> Mapping[str, tuple[str, ...]]:
+        return {"exposure": self.exposures, "outcome": self.outcomes, "adjusted": self.adjusted}
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -140,6 +160,7 @@ class Graph(Shown):
             f"mediators={found.options['mediators']!r}); design='front door' writes the formula"
         )
 
+    @asks
     def question(self, treatment: str | None = None, outcome: str | None = None, effect: str = "total") -> Question:
         """The effect that is asked for, checked.
 
@@ -164,8 +185,7 @@ class Graph(Shown):
         a = self._one("treatment", treatment, self.exposures)
         y = self._one("outcome", outcome, self.outcomes)
         self.diagram.require(a, y)
-        if effect not in EFFECTS:
-            raise OptionError(f"unknown effect {effect!r}{choose(str(effect), EFFECTS)}")
+        one_of("effect", effect, EFFECTS)
         for what, name in (("treatment", a), ("outcome", y)):
             if name not in self.diagram.measured:
                 kind = "latent" if name in self.diagram.latent else "a mark of who is in the data"
@@ -198,8 +218,8 @@ class Graph(Shown):
         -------
         bool
         """
-        held = (given,) if isinstance(given, str) else tuple(given)
-        self.diagram.require(left, right, *held)
+        self.diagram.require(left, right)
+        held = self.diagram.listed("given", given)
         return separated(self.diagram, [left], [right], held)
 
     # -- the graph and data ----------------------------------------------------------------------------------------
@@ -210,7 +230,8 @@ class Graph(Shown):
         Returns
         -------
         tuple of Implication
-            ``.left .right .given``, the last a smallest set that separates the two.
+            ``.left .right .given``, the last the smallest of the minimal sets that were tried: at most 50, fewer in
+            graphs of more than forty nodes.
         """
         return implications(self.diagram)
 
@@ -225,7 +246,7 @@ class Graph(Shown):
         seed : int
             Of the folds.
         level : float
-            Of all tests together, by Holm's adjustment.
+            Of all tests together, by Holm's adjustment: how often, at most, they contradict a right graph.
 
         Returns
         -------
@@ -240,7 +261,7 @@ class Graph(Shown):
 
         References
         ----------
-        Shah and Peters (2020); Holm (1979).
+        Shah and Peters (2020), with Hotelling's F; Holm (1979).
         """
         return tested(self.implications(), data, seed, level)
 
@@ -266,11 +287,11 @@ class Graph(Shown):
         effects : mapping, optional
             What one unit of a cause adds to its effect, as ``{"Drug -> Severity": -10}``; 1 where not given.
         equations : mapping of str to callable, optional
-            Functions in place of the linear ones, ``{"Drug": lambda I_H, u: I_H + u > 0}``: of the parents by their
-            names (dots as underscores), and of a standard normal disturbance by any other name.
+            Functions in place of the linear ones, ``{"Drug": lambda I_H, u: I_H + u > 0}``: of all parents by their
+            names (dots and the like as underscores), and of a standard normal disturbance by any other name.
         do : mapping, optional
-            Nodes set from outside, as ``{"Drug": 1}``. With the seed of a call without it: the same units'
-            counterfactuals.
+            Nodes set from outside, as ``{"Drug": 1}``, or to a value for each unit. With the seed of a call without
+            it: the same units' counterfactuals.
 
         Returns
         -------
@@ -283,9 +304,9 @@ class Graph(Shown):
         GraphError
             For a node or an arrow that the graph does not have.
         OptionError
-            For an equation that does not take its parents and one disturbance.
+            For an equation that does not take its parents and one disturbance, or of a node with a ``<->``.
         """
-        return simulated(self.diagram, n, seed, effects or {}, equations or {}, do)
+        return simulated(self.diagram, n, seed, effects, equations, do)
 
     @asks
     def counterfactual(
@@ -298,16 +319,16 @@ class Graph(Shown):
     ) -> pd.DataFrame:
         """What given units would have been, had something been done to them.
 
-        Their disturbances are read from the data, and the equations solved again with these.
+        Disturbances of the nodes that change are read from the data, and their equations solved again with these.
 
         Parameters
         ----------
-        data : DataFrame
+        data : data frame
             Rows with a column for every node that is not latent.
         do : mapping
             Nodes set from outside, as ``{"Drug": 1}``.
         effects, equations
-            As in ``simulate``; equations must add their disturbance.
+            As in ``simulate``; those of nodes that change must add their disturbance, or so many times it.
 
         Returns
         -------
@@ -316,42 +337,39 @@ class Graph(Shown):
         Raises
         ------
         CapabilityError
-            Where an equation does not add its disturbance.
+            Where such an equation does not add its disturbance.
         IdentificationError
-            Where what is done changes a latent node.
+            Where what is done changes a latent node, or acts on a node by more or less with a latent one.
         """
-        return counterfactual(self.diagram, data, effects or {}, equations or {}, do)
+        return counterfactual(self.diagram, data, effects, equations, do)
 
     # -- other forms -----------------------------------------------------------------------------------------------
 
     def to_dagitty(self) -> str:
         """The text that dagitty reads, in R and on its page."""
-        return write.dagitty(self.diagram, self.exposures, self.outcomes)
+        return write.dagitty(self.diagram, self._roles)
 
     def to_dot(self) -> str:
         """The text that Graphviz draws; latent nodes and common causes dashed."""
-        return write.dot(self.diagram)
+        return write.dot(self.diagram, self._roles)
 
     def to_mermaid(self) -> str:
         """The text that mermaid draws in Markdown pages."""
         return write.mermaid(self.diagram)
 
     def to_networkx(self) -> nx.DiGraph:
-        """A networkx digraph, a latent node in place of each bidirected edge; nodes have ``latent, selected``."""
-        import networkx as nx
+        """A networkx digraph, a latent node in place of each bidirected edge; nodes have ``latent, selected``.
 
-        drawn, out = self.diagram.drawn, nx.DiGraph()
-        for name in drawn.nodes:
-            out.add_node(name, latent=name in drawn.latent, selected=name in drawn.selected)
-        out.add_edges_from(drawn.arrows)
-        return out
+        Those that the text marks otherwise have ``exposure, outcome, adjusted`` or ``missing`` too.
+        """
+        return write.digraph(self.diagram, self._roles)
 
     @asks
     def plot(
         self,
         treatment: str | None = None,
         outcome: str | None = None,
-        given: Iterable[str] = (),
+        given: Iterable[str] | None = None,
         ax: Axes | None = None,
     ) -> Axes:
         """Draw the graph in layers, causes to the left of their effects; latent nodes dashed.
@@ -361,25 +379,22 @@ class Graph(Shown):
         treatment, outcome : str, optional
             Between them causal paths and open backdoor paths are coloured; those that the text marks where not given.
         given : iterable of str
-            What is adjusted for: paths that it blocks are not coloured.
+            What is adjusted for, drawn grey: paths that it blocks are not coloured. That which the text marks where
+            not given.
         ax : matplotlib Axes, optional
 
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For ``given`` without a treatment and an outcome.
         """
         named = treatment is not None or outcome is not None or (len(self.exposures) == len(self.outcomes) == 1)
-        if not named:
-            return draw_dag(self.diagram, ax)
-        found = self.identify(treatment, outcome)
-        held = {given} if isinstance(given, str) else set(given)
-        self.diagram.require(*held)
-        held |= found.question.held(held)
-        causal = {edge for path in found.paths if path.causal for edge in _edges(path.nodes)}
-        opened = [path for path in found.paths if not path.causal and path.open(self.diagram, held)]
-        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path.nodes)} - causal)
-
-
-def _edges(nodes: tuple[str, ...]) -> list[Edge]:
-    """Steps of a path, in both directions, as an edge may be either."""
-    return [edge for a, b in pairwise(nodes) for edge in ((a, b), (b, a))]
+        chosen = self.adjusted if given is None else self.diagram.listed("given", given)
+        if not named and given is not None and chosen:
+            raise OptionError("given= blocks paths between a treatment and an outcome: name these two")
+        causal, biasing = coloured(self.identify(treatment, outcome), chosen) if named else ((), ())
+        return draw_dag(self.diagram, ax, causal, biasing, chosen)

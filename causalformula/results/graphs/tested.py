@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.backends.options import whole
 from causalformula.errors import DataError, OptionError, choose, counted, some
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, missing
 from causalformula.frame.columns import Table
@@ -15,6 +16,7 @@ from causalformula.graphs.implications import Implication
 from causalformula.inference.multiplicity import adjust
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.least_squares import least_squares
+from causalformula.results.reading.reading import check_level
 from causalformula.results.text.notebook import Shown
 
 if TYPE_CHECKING:
@@ -82,18 +84,27 @@ def tested(found: Sequence[Implication], data: Any, seed: int, level: float) -> 
     """
     table = data if isinstance(data, Table) else Table(data)
     names = dict.fromkeys(name for one in found for name in (one.left, one.right, *one.given))
-    absent = [name for name in names if name not in table]
-    if absent:
-        hint = choose(absent[0], table.names, "the data have")
-        raise DataError(
-            f"the data have no column {some(absent)}, which the graph has as measured; mark it [latent]{hint}"
+    refuse_absent(names, table)
+    whole("seed", seed, "the seed of the folds", 2**32 - 1, 0)
+    if check_level(level) > 0.5:
+        raise OptionError(
+            f"level={level:g} is how often the tests may contradict a right graph; did you mean {1 - level:g}?"
         )
-    if not 0 < level < 1:
-        raise OptionError(f"level must lie between 0 and 1, not {level!r}")
     values = {name: table.named(name) for name in names}
     rows = [_tested(one, values, seed) for one in found]
     adjusted = adjust(np.array([row["p.value"] for row in rows], dtype=float), "holm")
     return GraphTest(tuple({**row, "p.adjusted": float(p)} for row, p in zip(rows, adjusted, strict=True)), level)
+
+
+def refuse_absent(names: Iterable[str], table: Table) -> None:
+    """A ``DataError`` where the data lack a column of nodes that were measured."""
+    absent = [name for name in names if name not in table]
+    if absent:
+        hint = choose(absent[0], table.names, "the data have")
+        columns, them = ("column", "it") if len(absent) == 1 else ("columns", "them")
+        raise DataError(
+            f"the data have no {columns} {some(absent)}, which the graph has as measured; mark {them} [latent]{hint}"
+        )
 
 
 def _tested(one: Implication, values: dict[str, Value], seed: int) -> dict[str, Any]:
@@ -155,7 +166,11 @@ def _residuals(columns: Array, given: Array, seed: int) -> Array:
 
     out = np.empty_like(columns)
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(columns))
-    X = given[:, 1:] if given.shape[1] > 1 else given
+    X = given[:, 1:]
+    if not X.shape[1]:
+        for rest, fold in folds:
+            out[fold] = columns[fold] - columns[rest].mean(axis=0)
+        return out
     for j, y in enumerate(columns.T):
         indicator = bool(np.isin(y, (0.0, 1.0)).all())
         for rest, fold in folds:
@@ -171,14 +186,17 @@ def _residuals(columns: Array, given: Array, seed: int) -> Array:
 
 
 def _residual_test(left: Array, right: Array) -> dict[str, Any]:
-    """The generalised covariance measure: products of residuals have mean zero (Shah and Peters 2020)."""
-    from scipy.special import chdtrc
+    """The generalised covariance measure: products of residuals have mean zero (Shah and Peters 2020).
+
+    With F in place of chi-squared, as the spread of many products is itself an estimate (Hotelling 1931).
+    """
+    from scipy.special import fdtrc
 
     products = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
     mean, spread = products.mean(axis=0), np.cov(products, rowvar=False).reshape(products.shape[1], -1)
     values, vectors = np.linalg.eigh(spread)
     good = values > 1e-10 * values.max()
-    statistic = float(len(left) * ((mean @ vectors[:, good]) ** 2 / values[good]).sum())
-    df = int(good.sum())
-    p = float(chdtrc(df, statistic))
+    n, df = len(left), int(good.sum())
+    statistic = float(n * ((mean @ vectors[:, good]) ** 2 / values[good]).sum())
+    p = float(fdtrc(df, n - df, statistic * (n - df) / (df * (n - 1)))) if df else 1.0
     return {"method": "residuals", "estimate": np.nan, "statistic": statistic, "df": df, "p.value": p}

@@ -10,7 +10,7 @@ from causalformula.backends.options import is_number, one_of, shown
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.inference.checks import check_jobs, check_reps, check_seed
 from causalformula.results.effects.core import ResultCore
-from causalformula.results.refutation.refuters import NAMED, REFUTERS, USUAL
+from causalformula.results.refutation.refuters import NAMED, OTHER_WORDS, REFUTERS, USUAL
 from causalformula.results.refutation.tables import read_strengths
 
 DUMMIES = ("permuted", "simulated")
@@ -66,6 +66,8 @@ class Asked:
         for option in ("time", "placebo_time"):
             if "placebo_in_time" not in self.tests and getattr(self, option) is not None:
                 raise OptionError(f"{option}= is of placebo_in_time, which is not among the tests")
+        if self.strengths is not None and "unobserved_confounder" not in self.tests:
+            raise OptionError("strengths= is of unobserved_confounder, which is not among the tests")
 
 
 def _example(option: str) -> str:
@@ -89,7 +91,7 @@ def read_tests(tests: Any, given: Sequence[str]) -> tuple[tuple[str, ...], bool]
         raise OptionError(f'tests= lists refuters by name, as in tests=["placebo", "subset"], not {shown(tests)}')
     for name in listed:
         if not isinstance(name, str) or name not in REFUTERS:
-            near = choose(name, REFUTERS) if isinstance(name, str) else choose("", REFUTERS)
+            near = choose(name if isinstance(name, str) else "", REFUTERS, meant=OTHER_WORDS)
             raise OptionError(f"unknown refuter {shown(name)}{near}")
     return tuple(dict.fromkeys(listed)), True
 
@@ -106,10 +108,22 @@ def refuse(result: ResultCore, test: str) -> None:
     if test == "bootstrap" and made is not None and made.redrawn:
         reason = made.redrawn.partition(". ")[0]
         raise CapabilityError(f"bootstrap, of method {record.name!r}: {reason}. Use subset, which repeats no rows")
+    if test == "unobserved_confounder" and (borne := _borne(frame.has("iv"), record.name)):
+        raise CapabilityError(
+            f"unobserved_confounder makes a confounder of treatment and outcome, which {borne} negative_outcome= "
+            "names a variable that may tell of one"
+        )
     if test in ("random_common_cause", "unobserved_confounder") and "adjust" not in record.roles:
         raise CapabilityError(
             f"{test} adds a covariate, and method {record.name!r} adjusts for nothing; use method='regression'"
         )
+
+
+def _borne(instruments: bool, method: str) -> str:
+    """What bears a confounder of treatment and outcome, so that its strength says nothing, and what it cannot bear."""
+    if instruments:
+        return "instruments bear; what they do not is a confounder of theirs and the outcome's."
+    return "the front door bears; what it does not is a confounder of the mediators." if method == "front_door" else ""
 
 
 def refuse_result(result: ResultCore) -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAGE = 160
+CAPTIONS = {
+    "leave_one_out": "The effect without each covariate, and how far it has moved, in standard errors:",
+    "unobserved_confounder": "The effect beside a confounder, by its partial R2 with the treatment and the outcome:",
+}
 
 
 def refutation_summary(
@@ -30,17 +34,19 @@ def refutation_summary(
     table: pd.DataFrame,
 ) -> Summary:
     """The summary of a refutation."""
+    made = any(one.test == "unobserved_confounder" for one in found)
     many = any(one.draws is not None for one in found)
+    drawn = f"      Refits: {reps} a test, seed {seed}" if many else f"      Seed {seed}" if made else ""
     parts: list[str | Cells] = [
         f"Refutation: {question(result)[:1].lower()}{question(result)[1:]}",
-        f"Method: {result._method()}" + (f"      Refits: {reps} a test, seed {seed}" if many else ""),
+        f"Method: {result._method()}{drawn}",
         "",
         _cells(found, table),
         "",
     ]
     for one in found:
         if one.table is not None:
-            parts += [_table(one), ""]
+            parts += [CAPTIONS[one.test], _table(one), ""]
     parts += _meaning(found)
     parts += [f"Note: {one.test}: {note}" for one in found for note in one.notes]
     parts += [f"Note: {test} is left out: {why}" for test, why in left_out.items()]

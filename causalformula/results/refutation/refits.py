@@ -15,10 +15,12 @@ from causalformula.backends.options import Options
 from causalformula.backends.registry import record_of, run
 from causalformula.backends.varied import Varied
 from causalformula.errors import CapabilityError, ConvergenceError
+from causalformula.formula.language.grammar import variables
+from causalformula.frame.leave_out import covariate_names
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import attempt, in_chunks, refit_each, spread
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.requests import Bootstrap, Cluster, Wild
 from causalformula.inference.resampling.permutation import Assignments
 from causalformula.inference.resampling.resample import MOST_FAILED, Plan
 from causalformula.numerics.arrays import Array, Codes
@@ -132,9 +134,14 @@ def _drawn(varied: Varied, draw: Draw, children: Sequence[np.random.SeedSequence
 
 def smooth(result: ResultCore) -> bool:
     """Whether a small change of the data changes the estimate a little: it draws nothing, and makes no matches."""
+    return isinstance(result.fit.estimate.evidence, Influence) and result.fit.folds is None and not jumps(result)
+
+
+def jumps(result: ResultCore) -> bool:
+    """Whether a small change of the data can change the estimate by a step: it makes matches or strata, or learns."""
     fit = result.fit
     held = isinstance(fit.designed, Held) or fit.design.subclass is not None or fit.design.pairs is not None
-    return isinstance(fit.estimate.evidence, Influence) and fit.folds is None and not fit.learned and not held
+    return fit.learned or held
 
 
 # ---- the refuters ---------------------------------------------------------------------------------------------------
@@ -147,7 +154,22 @@ def placebo(result: ResultCore, reps: int, seed: np.random.SeedSequence, n_jobs:
     assignments, text = assignments_of(result.call.frame)
     draw = partial(_assigned, assignments)
     found = refit_draws(result, "placebo", Varied("treatment", EMPTY), draw, reps, seed, n_jobs)
-    return replace(found, notes=(text, *found.notes))
+    return replace(found, notes=(text, *_unadjusted(result), *found.notes))
+
+
+def _unadjusted(result: ResultCore) -> tuple[str, ...]:
+    """A note that the strata within which the treatment is permuted are not adjusted for."""
+    frame, record = result.call.frame, result.call.record
+    if frame.strata is None or frame.treatment is None or "strata" in record.roles:
+        return ()
+    strata, treatment = frame.strata.name, frame.treatment.name
+    used = {name for role in frame.spec.of("strata") for node in role.body for name in variables(node)}
+    if used <= set(covariate_names(frame)):
+        return ()
+    return (
+        f"{strata} is not adjusted for: an effect here may be what strata with more of {treatment} than others make of "
+        f"the outcome; adjust(factor({strata})) takes it out",
+    )
 
 
 def _assigned(assignments: Assignments, rng: np.random.Generator) -> Codes:
@@ -170,8 +192,7 @@ def _noise(n: int, rng: np.random.Generator) -> Array:
 def subset(result: ResultCore, share: float, reps: int, seed: np.random.SeedSequence, n_jobs: int | None) -> Refuted:
     """A share of the rows, or of whole clusters, of each stratum."""
     frame = result.call.frame
-    request = result.call.resolved(Bootstrap(reps=2))
-    assert isinstance(request, Bootstrap)
+    request = _resampling(result, Bootstrap(reps=2))
     groups = result.call.codes(name for name in (request.cluster, request.strata) if name is not None)
     clusters, strata = (None if name is None else groups[name] for name in (request.cluster, request.strata))
     clusters = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
@@ -194,19 +215,32 @@ def _kept(plan: Plan, share: float, rng: np.random.Generator) -> NDArray[Any]:
 def bootstrap(result: ResultCore, reps: int, seed: np.random.SeedSequence, n_jobs: int | None) -> Refuted:
     """Rows, or whole clusters, drawn with replacement: the replicates of ``vcov="bootstrap"``."""
     drawn = int(seed.generate_state(1)[0])
-    request = Bootstrap(reps=reps, seed=drawn, n_jobs=n_jobs)
+    request = _resampling(result, Bootstrap(reps=reps, seed=drawn, n_jobs=n_jobs))
     try:
         found = result.call.covariance(result.answer, request, result.query)
     except ConvergenceError as error:
         return no_answer(result, "bootstrap", str(error))
     assert found.draws is not None
-    return of_draws(result, "bootstrap", found.draws, smooth(result), (found.label, *found.notes))
+    notes = (note.removeprefix("Note: ") for note in found.notes)
+    return of_draws(result, "bootstrap", found.draws, smooth(result), (found.label, *notes))
+
+
+def _resampling(result: ResultCore, request: Bootstrap) -> Bootstrap:
+    """The request with the clusters and strata of the fit's own standard errors, or else of the formula."""
+    own = result.covariance.request
+    cluster = own.cluster if isinstance(own, (Bootstrap, Wild)) else None
+    if isinstance(own, Cluster) and len(own.by) == 1 and own.by[0] in result.call.frame.table:
+        cluster = own.by[0]  # not the sets of a design, which are made anew
+    strata = own.strata if isinstance(own, Bootstrap) else None
+    found = result.call.resolved(replace(request, cluster=cluster, strata=strata))
+    assert isinstance(found, Bootstrap)
+    return found
 
 
 def dummy_outcome(
     result: ResultCore, kind: str, reps: int, seed: np.random.SeedSequence, n_jobs: int | None
 ) -> Refuted:
-    """The outcome permuted within strata, or simulated."""
+    """The outcome permuted, over strata too as these make none of it, or simulated."""
     frame = result.call.frame
     assert frame.outcome is not None
     if frame.outcome.trials is not None:
@@ -214,9 +248,8 @@ def dummy_outcome(
             f"dummy_outcome gives rows other outcomes, and a row of {frame.outcome.name} stands for many units; write "
             "the units out, one row each"
         )
-    strata = None if frame.strata is None else frame.strata.codes
-    varied, draw = Varied("outcome", EMPTY), partial(_shuffled, Plan(frame.n, None, strata))
-    text = f"{frame.outcome.name} permuted over rows" + ("" if strata is None else " within strata")
+    varied, draw = Varied("outcome", EMPTY), partial(_shuffled, frame.n)
+    text = f"{frame.outcome.name} permuted over rows"
     if kind == "simulated":
         varied, draw, text = _simulated(frame)
     found = refit_draws(result, "dummy_outcome", varied, draw, reps, seed, n_jobs)
@@ -234,12 +267,8 @@ def _simulated(frame: ModelFrame) -> tuple[Varied, Any, str]:
     return Varied("outcome", EMPTY), partial(_redrawn, frame.n), f"{name} drawn anew from its own values"
 
 
-def _shuffled(plan: Plan, rng: np.random.Generator) -> Codes:
-    out = np.empty(plan.n, dtype=np.intp)
-    for pool in plan.pools:
-        units = np.arange(plan.n) if pool is None else pool
-        out[units] = rng.permutation(units)
-    return out
+def _shuffled(n: int, rng: np.random.Generator) -> Codes:
+    return rng.permutation(n)
 
 
 def _normal(n: int, mean: float, sd: float, rng: np.random.Generator) -> Array:

@@ -128,18 +128,13 @@ class Refutation(Paged):
         return refutation_summary(self.result, self.found, self.reps, self.seed, self.left_out, self.to_frame())
 
     def to_json(self) -> str:
-        """What was asked, and the table as a list of objects; NaN is null."""
-        rows = [
-            {
-                name: None if isinstance(value, float) and not np.isfinite(value) else value
-                for name, value in row.items()
-            }
-            for row in self.to_frame().to_dict("records")
-        ]
+        """What was asked, the table and those of tests that are tables, as lists of objects; NaN is null."""
         notes = {one.test: list(one.notes) for one in self.found if one.notes}
+        tables = {one.test: _objects(_long(one.table)) for one in self.found if one.table is not None}
         document = {
             "formula": self.result.call.text, "method": self.result.call.record.name, "reps": self.reps,
-            "seed": self.seed, "tests": rows, "notes": notes, "left_out": self.left_out,
+            "seed": self.seed, "tests": _objects(self.to_frame()), "tables": tables, "notes": notes,
+            "left_out": self.left_out,
         }  # fmt: skip
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -170,3 +165,18 @@ class Refutation(Paged):
 
     def _page(self) -> Summary:
         return self.summary()
+
+
+def _long(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as rows of values with names: of a confounder's grid, one a cell, by its strengths."""
+    if table.index.name is None:
+        return table
+    return table.reset_index().melt("outcome", var_name="treatment", value_name="refuted")
+
+
+def _objects(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as objects that JSON knows."""
+    return [
+        {name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]

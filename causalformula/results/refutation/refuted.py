@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.backends.fit import Label
+from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.reading.reading import two_sided
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL = 0.05
+# Effects apart by no more than this share of what they are made of are alike: all between them is rounding.
+ALIKE = 1e-12
 ONE_OF_THEM = (
     "folds or matches are made anew each time, and the effect is one such draw: its p-value compares it with single "
     "refits, and is seldom small where these rest on different rows"
@@ -76,10 +79,13 @@ def of_draws(result: ResultCore, test: str, draws: Array, smooth: bool, notes: t
         statistic = (mean - target) / (sd * np.sqrt(1 + 1 / size) if one_of_them else sd / np.sqrt(size))
     p = two_sided(statistic, np.full(len(theta), size - 1.0))
     # refits that are all alike, and are the target, leave nothing to doubt
-    p = np.where((sd == 0) & (mean == target), 1.0, p)
+    tiny = rounding(result, draws)
+    p = np.where((sd <= tiny) & (np.abs(mean - target) <= tiny), 1.0, p)
     if one_of_them:
         notes = (*notes, ONE_OF_THEM)
-    verdicts = tuple(map(verdict, [refuter] * len(p), p, _moved(result, mean - target)))
+    far = standard_errors(result, mean - target, tiny)
+    by = [f", by {abs(each):.2g} standard errors" if np.isfinite(each) else "" for each in far]
+    verdicts = tuple(map(verdict, [refuter] * len(p), p, by))
     return Refuted(
         test,
         result.answer.labels,
@@ -92,11 +98,28 @@ def of_draws(result: ResultCore, test: str, draws: Array, smooth: bool, notes: t
     )
 
 
-def _moved(result: ResultCore, off: Array) -> list[str]:
-    """By how much, in standard errors of the effect: what is far from chance may be too small to matter."""
+def rounding(result: ResultCore, effects: Array) -> Array:
+    """How far effects (R, q) of a fit's refits may be apart by rounding alone (q,), on the working scale.
+
+    A difference of two arms comes from means of the size of the outcome, however near they are.
+    """
+    answer, frame = result.answer, result.call.frame
+    size = np.abs(np.vstack([answer.estimate.theta, effects]))
+    size = np.where(np.isfinite(size), size, 0.0).max(axis=0)
+    dose = frame.treatment is not None and frame.treatment.kind is Kind.CONTINUOUS
+    if answer.measure.name == "difference" and not dose:
+        size = np.maximum(size, np.abs(frame.outcome_for(result.call.options.outcome_family)).max())
+    return np.asarray(ALIKE * size)
+
+
+def standard_errors(result: ResultCore, off: Array, tiny: Array) -> Array:
+    """How far ``off`` (..., q) is in standard errors of the effect, as what is far from chance may be small.
+
+    None where it is off by rounding, and NaN where the standard errors are rounding themselves.
+    """
+    se = result.covariance.std_error
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.abs(off) / result.covariance.std_error
-    return [f", by {each:.2g} standard errors" if np.isfinite(each) else "" for each in share]
+        return np.where(np.abs(off) <= tiny, 0.0, np.where(se > tiny, off / se, np.nan))
 
 
 def verdict(refuter: Refuter, p: float, off: str = "") -> str:

@@ -120,7 +120,7 @@ REFUTERS: dict[str, Refuter] = {
         Refuter(
             "unobserved_confounder",
             "table",
-            "a confounder of known strength is made, and adjusted for",
+            "a confounder of known strength, against the effect, is made and adjusted for",
             "how strong an omitted confounder must be to matter; not whether there is one",
         ),
     )
@@ -128,3 +128,17 @@ REFUTERS: dict[str, Refuter] = {
 # What is done where no tests are named, of what the method takes; negative controls join where they are named.
 USUAL = ("placebo", "random_common_cause", "subset", "bootstrap", "dummy_outcome", "leave_one_out")
 NAMED = {"negative_control_outcome": "negative_outcome", "negative_control_exposure": "negative_exposure"}
+
+# What they are called elsewhere: DoWhy's refuters, and other words for them.
+OTHER_WORDS = {
+    **dict.fromkeys(["placebotreatmentrefuter", "placebotreatment", "permutation", "permute", "permuted"], "placebo"),
+    **dict.fromkeys(["commoncause", "addrandomcommoncause", "randomcovariate"], "random_common_cause"),
+    **dict.fromkeys(["datasubsetrefuter", "datasubset", "subsample", "subsets"], "subset"),
+    **dict.fromkeys(["bootstraprefuter", "resample", "boot"], "bootstrap"),
+    **dict.fromkeys(["dummyoutcomerefuter", "dummy", "placebooutcome", "simulatedoutcome"], "dummy_outcome"),
+    **dict.fromkeys(["negativecontrol", "negativeoutcome", "nco"], "negative_control_outcome"),
+    **dict.fromkeys(["negativeexposure", "nce"], "negative_control_exposure"),
+    **dict.fromkeys(["loo", "leaveout", "dropone", "jackknife"], "leave_one_out"),
+    **dict.fromkeys(["pretrends", "pretrend", "paralleltrends", "placebotime"], "placebo_in_time"),
+    **dict.fromkeys(["addunobservedcommoncause", "unobservedcommoncause", "sensitivity"], "unobserved_confounder"),
+}

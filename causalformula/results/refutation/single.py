@@ -9,7 +9,8 @@ from functools import reduce
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, OptionError, choose, counted
+from causalformula.backends import registry
+from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, choose, counted
 from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import Factor, Strings, as_factor, take
 from causalformula.formula.language.grammar import has_dot, plus, variables
@@ -28,7 +29,9 @@ from causalformula.results.call import Call, named_columns
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
 from causalformula.results.refutation.refuted import Refuted, verdict
-from causalformula.results.refutation.refuters import REFUTERS
+from causalformula.results.refutation.refuters import NAMED, REFUTERS
+
+CONTROLS = {column: test for test, column in NAMED.items()}
 
 
 def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
@@ -37,7 +40,7 @@ def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
     spec = _without_dot(result.call.spec, frame)
     _check_column(frame, "negative_outcome", column)
     _refuse_used(spec, "negative_outcome", column)
-    return _refitted(result, "negative_control_outcome", _rebound(result, replace(spec, outcome=Name(column))))
+    return _control(result, "negative_outcome", column, replace(spec, outcome=Name(column)))
 
 
 def negative_control_exposure(result: ResultCore, column: str) -> Refuted:
@@ -65,7 +68,19 @@ def negative_control_exposure(result: ResultCore, column: str) -> Refuted:
     adjusted = spec.rhs("adjust")
     body = treatment if adjusted is None else plus(adjusted, treatment)
     found = replace(spec, roles=(Role("treat", (Name(column),)), Role("adjust", (body,)), *roles))
-    return _refitted(result, "negative_control_exposure", _rebound(result, found))
+    return _control(result, "negative_exposure", column, found)
+
+
+def _control(result: ResultCore, what: str, column: str, spec: Spec) -> Refuted:
+    """The fit of another formula as the analysis is; where it cannot be, the error says whose it is."""
+    try:
+        return _refitted(result, CONTROLS[what], _rebound(result, spec))
+    except (CapabilityError, DataError, IdentificationError, OptionError) as error:
+        kind = "outcome" if what == "negative_outcome" else "treatment"
+        raise type(error)(
+            f"{what}={column!r} goes through the analysis as its {kind} does, and cannot: {error}. Name a column that "
+            f"can stand for the {kind}"
+        ) from error
 
 
 def _without_dot(spec: Spec, frame: ModelFrame) -> Spec:
@@ -109,7 +124,7 @@ def _rebound(result: ResultCore, spec: Spec) -> Call:
     extra = (*call.options.columns, *named_columns(result.covariance.request, frame.table, call.record))
     contrasts, env = frame.contrasts, frame.env
     found = bind(spec, frame.table, extra=extra, subset=rows, contrasts=contrasts, env=env)
-    return Call(str(spec), spec, found, call.options)
+    return Call(str(spec), spec, found, registry.settled_anew(frame, found, call.options))
 
 
 def _refitted(result: ResultCore, test: str, call: Call) -> Refuted:
@@ -153,13 +168,20 @@ def placebo_in_time(result: ResultCore, time: str | None, at: object) -> Refuted
         raise CapabilityError(
             f"placebo_in_time needs two periods before the change, and {column} is {levels[0]} in all rows with "
             f"{frame.the_panel.time} = {label}; name a column that tells periods apart, time='year', in data that have "
-            "several before the change"
+            f"several before the change{_no_unit(frame)}"
         )
     start = _start(levels, at)
     made = _as_if(frame.take(before), codes, start)
     found = _refitted(result, "placebo_in_time", replace(result.call, frame=made, made=None, designed=None))
     said = f"as if the change had come at {column} = {levels[start]}; {counted(len(before), 'row')} before the real one"
     return replace(found, notes=(said, *found.notes))
+
+
+def _no_unit(frame: ModelFrame) -> str:
+    """What to write in place of ``unit =``, which has one row a unit before the change."""
+    if frame.unit is None:
+        return ""
+    return f" (with cluster({frame.unit.name}), as unit = takes one row a unit and period)"
 
 
 def _time_column(frame: ModelFrame, spec: Spec, time: str | None) -> str:

@@ -11,9 +11,7 @@ import numpy as np
 from causalformula.backends.options import is_number
 from causalformula.backends.registry import run
 from causalformula.errors import CapabilityError, OptionError
-from causalformula.formula.language.grammar import variables
-from causalformula.formula.matrix.terms import terms
-from causalformula.frame.leave_out import COVARIATE_ROLES, without
+from causalformula.frame.leave_out import covariate_names, without
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
@@ -21,10 +19,14 @@ from causalformula.inference.refit import attempt, spread
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.effects.core import ResultCore
-from causalformula.results.refutation.refits import Again
-from causalformula.results.refutation.refuted import Refuted, no_answer
+from causalformula.results.refutation.refits import Again, jumps
+from causalformula.results.refutation.refuted import Refuted, no_answer, rounding, standard_errors
 
 STRENGTHS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
+MADE_ANEW = (
+    "matches, strata or learners are made anew in each cell, and differ: read the grid as a whole, and not its small "
+    "steps"
+)
 
 
 def leave_one_out(result: ResultCore, n_jobs: int | None) -> Refuted:
@@ -41,7 +43,7 @@ def leave_one_out(result: ResultCore, n_jobs: int | None) -> Refuted:
     if np.isnan(each).all():
         return no_answer(result, "leave_one_out", "; ".join(failed))
     far = np.nanargmax(np.abs(each - theta), axis=0)
-    se = result.covariance.std_error
+    moved = standard_errors(result, each - theta, rounding(result, each))
     read = measure.read(each)
     table = pd.DataFrame(
         {
@@ -50,30 +52,23 @@ def leave_one_out(result: ResultCore, n_jobs: int | None) -> Refuted:
             "contrast": [label.contrast for label in result.answer.labels] * len(names),
             "estimate": np.tile(measure.read(theta), len(names)),
             "refuted": read.ravel(),
-            "moved.se": ((each - theta) / se).ravel(),
+            "moved.se": moved.ravel(),
         }
     )
-    verdicts = []
-    for j, k in enumerate(far):
-        share = abs(each[k, j] - theta[j]) / se[j] if se[j] > 0 else np.nan
-        by = f" by {share:.2g} standard errors" if np.isfinite(share) else ""
-        verdicts.append(f"moves the most without {names[k]}{by}")
-    moved = np.array([read[k, j] for j, k in enumerate(far)])
-    none = np.full(size, np.nan)
+    verdicts = tuple(_hangs_on(names[k], moved[k, j]) for j, k in enumerate(far))
+    most, none = np.array([read[k, j] for j, k in enumerate(far)]), np.full(size, np.nan)
     return Refuted(
-        "leave_one_out", result.answer.labels, measure.read(theta), moved, none, tuple(verdicts), table=table,
+        "leave_one_out", result.answer.labels, measure.read(theta), most, none, verdicts, table=table,
         notes=tuple(failed),
     )  # fmt: skip
 
 
-def covariate_names(frame: ModelFrame) -> list[str]:
-    """The variables that the covariates' terms are made of, in the formula's order."""
-    found: dict[str, None] = {}
-    for role in COVARIATE_ROLES:
-        if role in frame.bodies:
-            nodes = terms(frame.bodies[role], source=frame.spec.source).variables
-            found |= dict.fromkeys(name for node in nodes for name in variables(node))
-    return list(found)
+def _hangs_on(name: str, moved: float) -> str:
+    """The verdict on the covariate whose leaving out moves the effect the most, by standard errors of it."""
+    if moved == 0:
+        return "stays the same without any of them"
+    by = f" by {abs(moved):.2g} standard errors" if np.isfinite(moved) else ""
+    return f"moves the most without {name}{by}"
 
 
 def _left(again: Again, name: str) -> Array:
@@ -115,8 +110,11 @@ def unobserved_confounder(
     table = pd.DataFrame(read, pd.Index(grid, name="outcome"), pd.Index(grid, name="treatment"))
     lost = [why for why in found if isinstance(why, str)]
     notes = (f"no effect in {len(lost)} of {len(cells)} cells, the first because: {lost[0]}",) if lost else ()
-    before, after, none = measure.read(theta), measure.read(values[[-1]]), np.array([np.nan])
-    words = (_strongest(cells, values, theta[0]),)
+    if jumps(result):
+        notes = (*notes, MADE_ANEW)
+    last = np.flatnonzero(np.isfinite(values))[-1:]  # the strongest confounder with an answer
+    before, after, none = measure.read(theta), measure.read(values[last]), np.array([np.nan])
+    words = (_strongest(cells, values, theta[0], cells[last[0]]),)
     return Refuted("unobserved_confounder", result.answer.labels, before, after, none, words, table=table, notes=notes)
 
 
@@ -133,13 +131,15 @@ def read_strengths(strengths: Any) -> tuple[float, ...]:
     return tuple(sorted({float(each) for each in listed}))
 
 
-def _strongest(cells: Sequence[tuple[float, float]], values: Array, theta: float) -> str:
+def _strongest(
+    cells: Sequence[tuple[float, float]], values: Array, theta: float, strongest: tuple[float, float]
+) -> str:
     """The weakest confounder of the grid that takes the effect away, or the strongest, where none does."""
     gone = [cell for cell, value in zip(cells, values, strict=True) if value * (1 if theta >= 0 else -1) <= 0]
     if gone and theta:
         a, y = min(gone, key=lambda cell: (max(cell), sum(cell)))
         return f"gone with partial R2 of {a:g} (treatment) and {y:g} (outcome)"
-    a, y = cells[-1]
+    a, y = strongest
     return f"not gone with partial R2 of {a:g} (treatment) and {y:g} (outcome)"
 
 
@@ -150,7 +150,10 @@ def _made_of(
     w = None if frame.weights is None else frame.weights
     a, X = _treatment(frame)
     y = frame.outcome_for(result.call.options.outcome_family)
-    y = y if frame.offset is None else y - frame.offset
+    if frame.offset is not None:
+        # on the scale of the link: what it makes of the outcome by another one is a regression's to say
+        linear = result.call.options.outcome_family.link_name == "identity"
+        y, X = (y - frame.offset, X) if linear else (y, np.column_stack([X, frame.offset]))
     a = _rest(X, a, w)
     X = np.column_stack([X, a])
     e = _rest(X, y, w)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, DataError, asks
+from causalformula.errors import CausalFormulaError, asks
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.refutation import refits, single, tables
@@ -73,7 +73,7 @@ class Refutable(ResultCore):
         placebo_time : optional
             The first period of the placebo change; the middle one where not given.
         strengths : list of float, optional
-            Partial R2 of the made confounder with treatment and outcome.
+            Partial R2 of the made confounder with treatment and outcome, whose signs take the effect nearer to none.
 
         Returns
         -------
@@ -124,7 +124,7 @@ def refuted(result: ResultCore, asked: Asked) -> Refutation:
         try:
             refuse(result, test)
             found.append(_test(result, asked, test)())
-        except (CapabilityError, DataError) as error:
+        except CausalFormulaError as error:
             if asked.named or test in NAMED:
                 raise
             left_out[test] = str(error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import ROUNDING
 from causalformula.scale.averages import weighting_of
 from causalformula.scale.propensity import GivenScores, Scores, binary_scores, level_scores
-from causalformula.scale.selection import order_statistics
+from causalformula.scale.order import Counts, weighted_statistics
 from causalformula.scale.sums import Sums
 from causalformula.scale.weighting import WholeWeighting, weighted_fit
 from causalformula.scale.whole import WholeFrame
@@ -203,11 +202,19 @@ class _Counts:
 # -- trimming ----------------------------------------------------------------------------------------------------------
 
 
-def _sizes(weigh: Weighed, arm: int | None, frame: Any) -> tuple[Array, Array]:
-    """Weights that may be capped, and how many each counts for."""
-    made = weighting_of(weigh, frame)
-    rows = trimmable(made, frame, arm)
-    return made.weights[rows], frame.frequencies[rows]
+@dataclass(frozen=True, eq=False)
+class _Sizes:
+    """Weights that may be capped by size, or how many there are."""
+
+    weigh: Weighed
+    arm: int | None
+    counts: Counts | None = None
+
+    def __call__(self, frame: Any) -> Any:
+        made = weighting_of(self.weigh, frame)
+        rows = trimmable(made, frame, self.arm)
+        each = frame.frequencies[rows]
+        return float(each.sum()) if self.counts is None else self.counts(made.weights[rows], each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,14 +260,14 @@ def trimmed(frame: WholeFrame, weigh: Weighed) -> tuple[Weighed, tuple[str, ...]
         return weigh, ()
     trim, arm = options.trim, target_arm(frame, options)
     sides = (True, False) if options.trim_lower else (True,)
-    found = order_statistics(
-        passes,
-        partial(_sizes, weigh, arm),
+    total: float = passes.total(_Sizes(weigh, arm))  # type: ignore[arg-type]
+    found = weighted_statistics(
+        lambda counts: passes.total(_Sizes(weigh, arm, counts)),  # type: ignore[arg-type]
         # half a row of slack for the rounding of sums
-        lambda total: [limit_place(total, trim, upper) - 0.5 for upper in sides],
+        [limit_place(total, trim, upper) - 0.5 for upper in sides],
     )
     limits = tuple(
-        Limit(at, upper, passes.total(_Nearest(weigh, arm, at)).moves)  # type: ignore[arg-type]
+        Limit(float(at), upper, passes.total(_Nearest(weigh, arm, at)).moves)  # type: ignore[arg-type]
         for at, upper in zip(found, sides, strict=True)
     )
     counts = passes.total(_Beyond(weigh, arm, limits))["beyond"]  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ from causalformula.numerics.strata import (
 from causalformula.numerics.ties import ROUNDING
 from causalformula.scale.estimators.strata import WholeStratified, stratified
 from causalformula.scale.propensity import BinaryScores, binary_scores
-from causalformula.scale.selection import order_statistics
+from causalformula.scale.order import Counts, weighted_statistics
 from causalformula.scale.sums import Sums
 from causalformula.scale.weighting import WholeWeighting, carried, weighted_fit
 from causalformula.scale.whole import WholeFrame
@@ -140,10 +139,17 @@ class _Target:
         return Sums({"rows": float(frame.frequencies[among].sum()), "weight": float(inside.sum())}, {"ends": ends})
 
 
-def _among(distance: Distance, unit: float, frame: Any) -> tuple[Array, Array]:
-    """Scores of the target population, and how many rows each counts for."""
-    among = target_weights(frame, distance.options) > 0
-    return distance(frame)[among], frame.unit_weights[among] * unit
+@dataclass(frozen=True, eq=False)
+class _Among:
+    """Scores of the target population by size, each of which counts as so many rows."""
+
+    distance: Distance
+    unit: float
+    counts: Counts
+
+    def __call__(self, frame: Any) -> Any:
+        among = target_weights(frame, self.distance.options) > 0
+        return self.counts(self.distance(frame)[among], frame.unit_weights[among] * self.unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +191,7 @@ def cut_at_quantiles(frame: WholeFrame, distance: Distance) -> Array:
     place, slack = quantile_places(total, options.probs, bool(sums["ends"][1] > -sums["ends"][0]))
     low = np.floor(place)
     wanted = [*(low - slack), *np.minimum(low + 1 - slack, total - slack)]
-    found = np.array(order_statistics(passes, partial(_among, distance, unit), lambda _: wanted))
+    found = weighted_statistics(lambda counts: passes.total(_Among(distance, unit, counts)), wanted)  # type: ignore[arg-type]
     at, above = found[: len(low)], found[len(low) :]
     return between(place, at, above)
 

@@ -94,10 +94,7 @@ class Source(Protocol):
         ...
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
-        """Write the frames that ``task`` makes of all chunks to a Parquet file (or folder), in the order of the rows.
-
-        A task returns a pandas frame of as many rows as the chunk.
-        """
+        """Write the pandas frames that ``task`` makes of all chunks to a Parquet file (or folder), in their order."""
         ...
 
 
