@@ -50,7 +50,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         (m, "y ~ treat(A) + adjust(x + far + I(2 * x)) + weights(w) + outcome(x)", {"moments": 2})
         for m in ("ipt", "cbps")
     ),
-    ("ebal", "y ~ treat(A) + adjust(x + far + I(2 * x) + g) + weights(w) + outcome(x)", {"moments": 3, "int": True}),
+    ("ebal", "y ~ treat(A) + adjust(x + far + I(2 * x) + g) + weights(w) + outcome(x)", {"moments": 3}),
+    ("ebal", XG, {"moments": 2, "int": True}),
     ("ebal", XG, {"base_weights": "w", "vcov": "HC0"}),
     ("cbps", XG, {"estimand": "ATO"}),
     *(("subclass", XG, {"estimand": e}) for e in ("ATT", "ATE", "ATC")),
