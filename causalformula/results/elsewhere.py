@@ -18,9 +18,10 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design_fit import warn_of_caveats
-from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere, SubclassElsewhere
+from causalformula.results.families.elsewhere import DesignElsewhere, DidElsewhere, ResultElsewhere, SubclassElsewhere
 from causalformula.scale.estimators.aipw import aipw
 from causalformula.scale.estimators.cbps import cbps
+from causalformula.scale.estimators.did import did, with_units
 from causalformula.scale.estimators.difference_in_means import difference_in_means
 from causalformula.scale.estimators.ebal import ebal, ipt
 from causalformula.scale.estimators.ipw import ipw
@@ -44,11 +45,12 @@ METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
     "ipt": ipt,
     "cbps": cbps,
     "subclass": subclass,
+    "did": did,
 }
 
 
 # Results with verbs of their method's family.
-FACES: dict[str, type[ResultElsewhere]] = {"subclass": SubclassElsewhere}
+FACES: dict[str, type[ResultElsewhere]] = {"subclass": SubclassElsewhere, "did": DidElsewhere}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +163,7 @@ def answered_elsewhere(
         _refuse_method(record.name, data)
     extra = (*options.columns, *(() if request is None else grouping_names(request)))
     passes = Passes(data.source, plan_question(spec, data.source, extra=extra, **rules))
-    frame = WholeFrame.of(passes)
+    frame = with_units(WholeFrame.of(passes))
     if not chosen_by_name and record.name == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         record, options = registry.read_options("regression", {})
     registry.refuse_treatment(frame, record)

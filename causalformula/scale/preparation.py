@@ -107,6 +107,7 @@ class Surveyor:
 
     reading: Reading
     treated: str | None = None
+    crossed: tuple[str, ...] = ()
 
     def __call__(self, chunk: Chunk) -> Survey:
         """Of a chunk."""
@@ -125,12 +126,20 @@ class Surveyor:
             for key, at in _marked(every).items():
                 marks[label][key] = len(places)
                 places.append(at)
+        w = self.reading.weights(read.values)
+        if self.crossed:
+            marks["crossed"] = {}
+            for key, at in _crossings([read.values[label] for label in self.crossed], w).items():
+                marks["crossed"][key] = len(places)
+                places.append(at)
         if not marks:
             marks["rows"] = {0.0: 0} if len(read.rows) else {}
             places = [0] if len(read.rows) else []
-        picked = chunk.frame.select(*self.reading.columns)[read.rows[places].tolist()]
+        # each row once, whatever it is there for: units are not to be there twice
+        once, place = np.unique(np.array(places, dtype=np.intp), return_inverse=True)
+        marks = {label: {key: int(place[k]) for key, k in found.items()} for label, found in marks.items()}
+        picked = chunk.frame.select(*self.reading.columns)[read.rows[once].tolist()]
         rows = picked.to_pandas().reset_index(drop=True)
-        w = self.reading.weights(read.values)
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
         return Survey(
@@ -146,6 +155,15 @@ class Surveyor:
             whole,
             {} if self.treated is None else _arms(read.values[self.treated], w),
         )
+
+
+def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
+    """Combinations of the levels of several variables, each with the first row of positive weight that has it."""
+    labels = [np.asarray(f.levels, dtype=object)[f.codes] for f in map(as_factor, values)]  # type: ignore[arg-type]
+    out: dict[Any, int] = {}
+    for at in range(len(labels[0])) if w is None else np.flatnonzero(w > 0).tolist():
+        out.setdefault(tuple(label[at] for label in labels), at)
+    return out
 
 
 def _arms(value: Value, w: Array | None) -> dict[Any, int]:

@@ -6,18 +6,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 from causalformula.backends.fit import DesignWeights, Query
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.away import Away
 from causalformula.inference.requests import Vcov
+from causalformula.numerics.arrays import Array
 from causalformula.results.call import Call
 from causalformula.results.designs.imbalance import imbalance_words
+from causalformula.results.families.did import DidResult
 from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
 from causalformula.scale.averages import augmented
 from causalformula.scale.balance import imbalance
+from causalformula.scale.estimators.did import WholeTrends
 from causalformula.scale.estimators.subclass import subclassified
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame, WholeRegression
@@ -137,6 +142,29 @@ class SubclassElsewhere(ResultElsewhere, SubclassResult):
 
     def _tables(self) -> list[str | Cells]:
         return []
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DidElsewhere(ResultElsewhere, DidResult):
+    """A difference in differences of rows that are not in memory."""
+
+    @property
+    def _trends(self) -> WholeTrends:
+        found = self.fit.outcomes
+        assert isinstance(found, WholeTrends)
+        return found
+
+    def _means(self) -> Array:
+        assert self._trends.cells is not None
+        return self._trends.cells[:, 1].reshape(2, 2)
+
+    def _rows(self) -> Array:
+        assert self._trends.cells is not None
+        return self._trends.cells[:, 2].astype(np.intp)
+
+    def _units(self, periods: int) -> list[int]:
+        assert self._trends.units is not None
+        return self._trends.units[periods - 1]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
