@@ -18,15 +18,10 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.requests import Request
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design_fit import warn_of_caveats
-from causalformula.results.families.elsewhere import DesignElsewhere, DidElsewhere, ResultElsewhere, SubclassElsewhere
-from causalformula.scale.estimators.aipw import aipw
-from causalformula.scale.estimators.cbps import cbps
-from causalformula.scale.estimators.did import did, with_units
-from causalformula.scale.estimators.difference_in_means import difference_in_means
-from causalformula.scale.estimators.ebal import ebal, ipt
-from causalformula.scale.estimators.ipw import ipw
-from causalformula.scale.estimators.regression import regression
-from causalformula.scale.estimators.subclass import subclass
+from causalformula.results.designs.elsewhere import DesignElsewhere
+from causalformula.results.families.elsewhere import DidElsewhere, ResultElsewhere, SubclassElsewhere
+from causalformula.scale.estimators.did import with_units
+from causalformula.scale.methods import METHODS
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
 from causalformula.scale.sources.recognise import of_frames, recognise
@@ -35,20 +30,6 @@ from causalformula.scale.whole import WholeFrame
 
 # Rows that are collected, and fitted in memory.
 LIMIT = 1_000_000
-# The methods that run by passes.
-METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
-    "regression": regression,
-    "difference_in_means": difference_in_means,
-    "ipw": ipw,
-    "aipw": aipw,
-    "ebal": ebal,
-    "ipt": ipt,
-    "cbps": cbps,
-    "subclass": subclass,
-    "did": did,
-}
-
-
 # Results with verbs of their method's family.
 FACES: dict[str, type[ResultElsewhere]] = {"subclass": SubclassElsewhere, "did": DidElsewhere}
 

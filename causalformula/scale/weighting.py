@@ -106,7 +106,7 @@ def carried(frame: WholeFrame, weigh: Weigh, *, held: bool = False) -> tuple[int
             "them out with discard=(0.01, 0.99), or choose estimand='ATO'"
         )
     for level, rows in zip(treatment.levels, sums["rows"], strict=True):
-        if rows == 1 and not held:
+        if rows == 1 and not held and frame.counts is None:
             raise single_row(f"{treatment.name} = {level}")
     return int(sums["rows"].sum()), thin_words(frame, sums["sizes"])
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from causalformula.backends.fit import DesignWeights, Query
+from causalformula.backends.fit import Query
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.inference.away import Away
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
-from causalformula.results.call import Call
-from causalformula.results.designs.imbalance import imbalance_words
+from causalformula.results.designs.elsewhere import refuse
 from causalformula.results.families.did import DidResult
 from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
 from causalformula.scale.averages import augmented
-from causalformula.scale.balance import imbalance
 from causalformula.scale.estimators.did import WholeTrends
 from causalformula.scale.estimators.subclass import subclassified
 from causalformula.scale.weighting import WholeWeighting
@@ -30,40 +26,6 @@ from causalformula.words import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class DesignElsewhere:
-    """The design behind an estimate whose rows are elsewhere.
-
-    Parameters
-    ----------
-    design_weights : DesignWeights
-    call : Call
-    """
-
-    design_weights: DesignWeights
-    call: Call
-    designed: WholeWeighting | None = None
-
-    @cached_property
-    def imbalance(self) -> tuple[str, ...]:
-        """What the design left out of balance, as a note; of a method without a design stage nothing."""
-        frame, options = self.call.frame, self.call.options
-        if self.designed is None or not isinstance(frame, WholeFrame):
-            return ()
-        found = imbalance(frame, options, self.designed.weigh)
-        return imbalance_words(found, frame, options, self.call.record)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        refuse(self.call.frame)
-
-
-def refuse(frame: Any, instead: str = "") -> NoReturn:
-    """What needs every row in memory."""
-    Away(frame.passes.words).refuse(instead)
 
 
 def elsewhere_line(frame: ModelFrame) -> list[str]:
