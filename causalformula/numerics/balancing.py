@@ -80,9 +80,7 @@ class Dual:
         active = (s > 0) & ((up != 0) | (down != 0))
         part = (conditions.Z if active.all() else conditions.Z[active]) - centre
         part /= spread
-        return cls(
-            part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, conditions.size, centre
-        )
+        return cls(part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, conditions.size, centre)
 
     def at(self, coef: Array) -> Reached:
         """The rows' part of the function at a point."""
@@ -228,9 +226,7 @@ def divisors(spread: Array, centre: Array) -> Array:
     return spread
 
 
-def newton(
-    at: Callable[[Array], Point], b: Array, size: float, maxit: int = 200
-) -> tuple[Array, Array, int]:
+def newton(at: Callable[[Array], Point], b: Array, size: float, maxit: int = 200) -> tuple[Array, Array, int]:
     """Damped Newton steps from zero: the point, the gradient there, and their number.
 
     Parameters

@@ -87,9 +87,7 @@ class Likelihood:
         return cls(loss, (residuals.T @ Z).ravel(), _information(Z, P, s))
 
     def __add__(self, other: Likelihood) -> Likelihood:
-        return Likelihood(
-            self.loss + other.loss, self.score + other.score, self.information + other.information
-        )
+        return Likelihood(self.loss + other.loss, self.score + other.score, self.information + other.information)
 
 
 def climb(at: Callable[[Array], Likelihood], coef: Array, total: float, maxit: int = 100) -> tuple[Array, bool]:
@@ -98,7 +96,8 @@ def climb(at: Callable[[Array], Likelihood], coef: Array, total: float, maxit: i
     for _ in range(maxit):
         if np.abs(point.score).max() <= TOLERANCE * total:
             return coef, True
-        step = np.linalg.lstsq(point.information, point.score, rcond=1e-14)[0].reshape(coef.shape)
+        step = np.asarray(np.linalg.lstsq(point.information, point.score, rcond=1e-14)[0], dtype=np.float64)
+        step = step.reshape(coef.shape)
         moved = _downhill(at, coef, step, point.loss)
         if moved is None:
             return coef, bool(np.abs(point.score).max() <= 1e-8 * total)

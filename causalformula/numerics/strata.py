@@ -189,7 +189,7 @@ def stratum_weights(codes: Codes, arm: Codes, s: Array, target: Array) -> Array:
 def cell_totals(codes: Codes, arm: Codes, s: Array, target: Array, size: int) -> tuple[Array, Array]:
     """The target's weight in each stratum (size,), and that of each arm (2, size): sums over rows."""
     inside = codes >= 0
-    wanted = np.bincount(codes[inside], (s * target)[inside], minlength=size)
+    wanted = np.asarray(np.bincount(codes[inside], (s * target)[inside], minlength=size), dtype=np.float64)
     arms = [inside & (arm == a) for a in (0, 1)]
     return wanted, np.array([np.bincount(codes[rows], s[rows], minlength=size) for rows in arms])
 

@@ -352,7 +352,12 @@ class Call:
             request = replace(request, cluster=self.frame.cluster_names[0])
         elif request.cluster is None and self.frame.unit is not None:
             request = replace(request, cluster=self.frame.unit.name)
-        if isinstance(request, Wild) or isinstance(self.frame, WholeFrame) or self.frame.strata is None or getattr(request, "strata", None) is not None:
+        if (
+            isinstance(request, Wild)
+            or isinstance(self.frame, WholeFrame)
+            or self.frame.strata is None
+            or getattr(request, "strata", None) is not None
+        ):
             return request
         if request.cluster in OWN_GROUPINGS and request.cluster not in self.frame.table:
             return request  # sets that the design makes are not made within strata

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from causalformula.backends.contrasts import Contrast, Setting, column_at, contr
 from causalformula.backends.fit import Answer, Query, with_labels
 from causalformula.backends.options import Options
 from causalformula.backends.outcomes import PotentialMeans, joined
+from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface, mean_gradient
 from causalformula.backends.target import target_arm, target_weights
 from causalformula.backends.weighting.effect import weighted_target
@@ -146,9 +147,9 @@ class Prediction:
 
     def pieces(self, frame: ChunkFrame) -> tuple[Surface, list[Array], list[tuple[Array, Any]]]:
         """The surface on a chunk, the target's weights of each group, and for each setting predictions and slopes."""
-        if self.weigh is None:
-            target, moving = target_weights(frame, self.options), {}
-        else:
+        target: Array = target_weights(frame, self.options)
+        moving: Mapping[str, Sensitivity] = {}
+        if self.weigh is not None:
             target, moving = weighted_target(frame, weighting_of(self.weigh, frame), self.options)
         model = model_of(self.fitted, self.read, self.weigh, frame)
         surface = Surface(model, frame, self.part, self.options, base=target, moving=moving)
@@ -229,8 +230,15 @@ class Averages:
 class Averaged(EvidencePart, Protocol):
     """Averages of all groups and settings: the weight of each group, and the averages (groups, settings)."""
 
-    total: Array
-    mean: Array
+    @property
+    def total(self) -> Array:
+        """Weights of the groups."""
+        ...
+
+    @property
+    def mean(self) -> Array:
+        """The averages."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ def balanced(
     frame: WholeFrame, weigh: Weigh | None, *, products: bool = False, poly: int = 1, score: str = ""
 ) -> Balanced:
     """Moments of the covariates of the treatment model; the propensity score first, where it is named."""
-    found: Balanced = frame.passes.total(_Balancing(weigh, products, poly, score))  # type: ignore[arg-type]
+    found: Balanced = frame.passes.total(_Balancing(weigh, products, poly, score))
     return found.varying
 
 

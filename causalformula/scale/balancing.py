@@ -100,7 +100,7 @@ def balancing_columns(frame: WholeFrame, moments: int, interactions: bool) -> Ba
     columns = moves_of(passes, model, multiply=False)
     if moments == 1 and not interactions:
         return Balancing(columns)
-    found: _Found = passes.total(_Values())  # type: ignore[arg-type]
+    found: _Found = passes.total(_Values())
     many = tuple(j for j, values in enumerate(found.values) if len(values) > 2)
     pairs = combinations(range(sample.X.shape[1] - 1), 2) if interactions else ()
     met = tuple(pair for pair, there in zip(pairs, found.met, strict=False) if there)
@@ -215,7 +215,7 @@ def balance(passes: Passes, problem: Problem, kept: Codes) -> Tilt:
     ConvergenceError
         If no weights satisfy the conditions, or the steps stopped short of them.
     """
-    start: Sums = passes.total(_Start(problem))  # type: ignore[arg-type]
+    start: Sums = passes.total(_Start(problem))
     centre = start["all"].mean.copy()
     centre[0] = 0.0
     active: Spread = start["active"]
@@ -224,7 +224,7 @@ def balance(passes: Passes, problem: Problem, kept: Codes) -> Tilt:
     spread = divisors(np.sqrt(about[kept]), centre)
 
     def at(coef: Array) -> Summed:
-        return passes.total(_At(problem, kept, centre, spread, coef))  # type: ignore[arg-type]
+        return passes.total(_At(problem, kept, centre, spread, coef))
 
     coef, gradient, steps = newton(at, (b - centre * b[0]) / spread, size)
     worst = worst_gap(gradient, size)

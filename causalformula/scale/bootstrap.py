@@ -116,8 +116,8 @@ def _refuse(frame: WholeFrame, query: Query | None, request: Bootstrap) -> None:
         )
     if request.cluster is None and not frame.passes.source.numbered:
         raise CapabilityError(
-            f"{frame.passes.words}: the engine does not number its rows, so that no seed could draw the same ones again; "
-            "name a column that does, as in vcov=cf.Bootstrap(cluster='id')"
+            f"{frame.passes.words}: the engine does not number its rows, so that no seed could draw the same ones "
+            "again; name a column that does, as in vcov=cf.Bootstrap(cluster='id')"
         )
 
 

@@ -152,9 +152,9 @@ def together(
 
     def run(number: int) -> None:
         try:
-            found[number] = fit(LockstepPasses(passes.source, passes.plan, number, desk))  # type: ignore[assignment]
+            found[number] = fit(LockstepPasses(passes.source, passes.plan, number, desk))
         except Exception as error:
-            found[number] = error  # type: ignore[assignment]
+            found[number] = error
         finally:
             desk.done()
 

@@ -42,8 +42,8 @@ class _Ranges:
 
 def ranges(frame: WholeFrame, weigh: Weigh) -> Array:
     """Least and largest of each score in each arm (arms, 2, m)."""
-    ends: Array = frame.passes.total(_Ranges(weigh))["ends"]  # type: ignore[arg-type]
-    return ends * np.array([-1.0, 1.0])[:, None]
+    ends: Array = frame.passes.total(_Ranges(weigh))["ends"]
+    return np.asarray(ends * np.array([-1.0, 1.0])[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def histograms(frame: WholeFrame, weigh: Weigh, bins: int) -> tuple[Array, Array
     """Ends of the bars, weight in each before and after (2, arms, bins), and the common support of the score."""
     ends = ranges(frame, weigh)[:, :, 0]
     edges = np.histogram_bin_edges(np.array([ends[:, 0].min(), ends[:, 1].max()]), bins)
-    bars: Array = frame.passes.total(_Bars(weigh, edges))["bars"]  # type: ignore[arg-type]
+    bars: Array = frame.passes.total(_Bars(weigh, edges))["bars"]
     return edges, bars, (float(ends[:, 0].max()), float(ends[:, 1].min()))
 
 
@@ -117,10 +117,10 @@ class _Deviations:
 
 def weight_summaries(frame: WholeFrame, weigh: Weigh, top: int) -> list[ArmWeights]:
     """Weights of each arm in numbers; see ``diagnostics.weights_summary.arm_weights``."""
-    found: Sums = frame.passes.total(_Weights(weigh, top), ids=True)  # type: ignore[arg-type]
+    found: Sums = frame.passes.total(_Weights(weigh, top), ids=True)
     count, total, square, some, positive, logs, small = found["sums"].T
     mean = total / count
-    off = frame.passes.total(_Deviations(weigh, mean))["off"] / count  # type: ignore[arg-type]
+    off = frame.passes.total(_Deviations(weigh, mean))["off"] / count
     variance = (square - count * mean**2) / np.where(count > 1, count - 1, 1.0)
     unit = positive / some
     entropy = (logs / unit - some * np.log(unit)) / some
@@ -170,7 +170,7 @@ def overlaps(frame: WholeFrame, weigh: Weigh, names: tuple[str, ...]) -> tuple[l
     """The overlap of each arm, and the common support of each score by its name."""
     ends = ranges(frame, weigh)
     support = np.column_stack([ends[:, 0].max(axis=0), ends[:, 1].min(axis=0)])
-    found: Sums = frame.passes.total(_Overlaps(weigh, support), ids=True)  # type: ignore[arg-type]
+    found: Sums = frame.passes.total(_Overlaps(weigh, support), ids=True)
     out = []
     for k, (rows, dropped, s, s2, w, w2) in enumerate(found["sums"]):
         largest = float(found["largest"][k])

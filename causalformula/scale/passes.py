@@ -59,7 +59,9 @@ class Passes:
         DataError
             If no row is kept: the data have changed since the plan was made.
         """
-        found: T | None = self.source.run(_OnFrames(self.plan, task), self.plan.reading.columns, added, ids=ids and self.source.numbered)
+        found: T | None = self.source.run(
+            _OnFrames(self.plan, task), self.plan.reading.columns, added, ids=ids and self.source.numbered
+        )
         if found is None:
             raise DataError(f"{self.words}: the rows are gone since the fit; fit again")
         return found

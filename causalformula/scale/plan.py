@@ -222,7 +222,7 @@ def _panel(whole: Panel, values: Mapping[str, Value]) -> Panel:
     """A chunk's groups and periods, in the levels of all rows."""
     assert whole.groups is not None
     groups = _treatment(whole.groups, values[whole.treated])
-    time = as_factor(values[whole.time])  # type: ignore[arg-type]
+    time = as_factor(values[whole.time])
     place = np.array([whole.periods.levels.index(level) for level in time.levels], dtype=np.intp)
     periods = replace(whole.periods, codes=place[time.codes])
     second = coded_periods(values[whole.time], periods)
@@ -236,8 +236,9 @@ def _refuse_switching(spec: Spec, survey: Survey) -> None:
     if len(cells) == 3 and named and {first for first, _ in cells} <= {"0", "1", "FALSE", "TRUE"}:
         treated = deparse(spec.of("did")[0].body[0])
         raise CapabilityError(
-            f"{treated} is never on in one of the periods, so that it switches on within units: where the data are, the "
-            "first variable of did(...) must say in which group a unit is, in all its rows; make it a column of the data"
+            f"{treated} is never on in one of the periods, so that it switches on within units: where the data are, "
+            "the first variable of did(...) must say in which group a unit is, in all its rows; make it a column of the "
+            "data"
         )
 
 
@@ -288,7 +289,9 @@ def plan_question(
         frame = bind(spec, rows, extra=extra, contrasts=contrasts, memory=reading.memory)
     entering = [node for node in entering_nodes(spec, bodies)]
     panel = frame.panel
-    ordered = () if panel is None or panel.groups is None else order_notes(raw_panel(panel, reading, rows), panel.groups)
+    ordered = (
+        () if panel is None or panel.groups is None else order_notes(raw_panel(panel, reading, rows), panel.groups)
+    )
     said = [*sum_notes(spec.outcome), *text_notes(_of_terms(spec, entering), frame.values, survey.kept)]
     days = day_notes(entering, frame.memory.counted)
     return _planned(reading, frame, survey, [*said, *survey.compared.values(), *days, *ordered])

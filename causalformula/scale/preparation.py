@@ -159,7 +159,7 @@ class Surveyor:
 
 def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
     """Combinations of the levels of several variables, each with the first row of positive weight that has it."""
-    labels = [np.asarray(f.levels, dtype=object)[f.codes] for f in map(as_factor, values)]  # type: ignore[arg-type]
+    labels = [np.asarray(f.levels, dtype=object)[f.codes] for f in map(as_factor, values)]
     out: dict[Any, int] = {}
     for at in range(len(labels[0])) if w is None else np.flatnonzero(w > 0).tolist():
         out.setdefault(tuple(label[at] for label in labels), at)

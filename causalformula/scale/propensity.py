@@ -119,10 +119,10 @@ class Seen:
 def overlap_notes(frame: WholeFrame, scores: Scores, converged: bool) -> tuple[str, ...]:
     """See ``backends.separation.overlap_notes``."""
     passes, two = frame.passes, len(frame.the_treatment.levels) == 2
-    said: Sums = passes.total(_Said(scores, two, converged))  # type: ignore[arg-type]
+    said: Sums = passes.total(_Said(scores, two, converged))
 
     def look() -> dict[str, Variable]:
-        return passes.total(_Variables(scores, converged)).variables  # type: ignore[arg-type,no-any-return]
+        return passes.total(_Variables(scores, converged)).variables
 
     return overlap_words(frame, -said["ends"], said["extreme"], converged, look)
 
@@ -203,10 +203,10 @@ def level_scores(
     scale = first.record.lengths[kept] / np.sqrt(total)
     start = np.zeros((len(treatment.levels) - 1, len(kept)))
     columns = first.columns
-    coef, converged = climb(lambda at: passes.total(_Climbed(read, columns, kept, scale, at)), start, total)  # type: ignore[arg-type]
+    coef, converged = climb(lambda at: passes.total(_Climbed(read, columns, kept, scale, at)), start, total)
     coef = coef / scale
     one = np.ones(len(kept))
-    information = passes.total(_Climbed(read, columns, kept, one, coef)).information  # type: ignore[arg-type]
+    information = passes.total(_Climbed(read, columns, kept, one, coef)).information
     scores = LevelScores(read, columns, kept, coef, information, converged)
     notes = (*overlap_notes(frame, scores, converged), *dropped_columns(model.names, kept))
     return scores, {}, notes
@@ -229,5 +229,3 @@ class GivenScores:
             raise DataError(f"propensity scores must lie between 0 and 1; {self.name!r} does not in {bad} rows")
         note = "standard errors treat the given propensity scores as known"
         return Propensity(np.column_stack([1 - p, p]), None, np.empty((len(p), 0)), caveats=(note,))
-
-

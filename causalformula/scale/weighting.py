@@ -97,7 +97,7 @@ def carried(frame: WholeFrame, weigh: Weigh, *, held: bool = False) -> tuple[int
         Where one row has all the weight of an arm, or weights are infinite.
     """
     treatment = frame.the_treatment
-    sums: Sums = frame.passes.total(Carried(weigh, held))  # type: ignore[arg-type]
+    sums: Sums = frame.passes.total(Carried(weigh, held))
     if sums["infinite"]:
         count = sums["infinite"]
         raise DataError(
@@ -146,7 +146,7 @@ def weighted_fit(frame: WholeFrame, made: WholeWeighting, options: WeightingOpti
     made = replace(made, rows=rows)
     fitted, read = fit_outcome(frame, part, family, WeightedRows(part, family, weigh))
     stages = stages_elsewhere(frame, weigh)
-    cross = dict(frame.passes.total(_Cross(fitted, read, weigh)).added) if stages else {}  # type: ignore[arg-type]
+    cross = dict(frame.passes.total(_Cross(fitted, read, weigh)).added) if stages else {}
     hat = fitted.record.hat if made.held else replace(fitted.record.hat, least_squares=False)
     fitted = replace(fitted, record=replace(fitted.record, hat=hat, earlier=stages, cross=cross))
     model = whole_model(frame.passes, fitted, read, weigh)

@@ -19,7 +19,7 @@ ARMS = "y ~ treat(arm) + adjust(x + g)"
 STATS = ("smd", "variance_ratio")
 CASES: list[tuple[str, dict[str, Any]]] = [
     (CROSSED, {"method": "ipw", "trim": 0.9}),
-    (CROSSED, {"method": "ipw", "estimand": "ATO"}),
+    (CROSSED, {"method": "ipw", "estimand": "ATM"}),
     (CROSSED, {"method": "ebal"}),
     (CROSSED, {"method": "subclass", "subclass": 3}),
     (CROSSED, {"method": "regression"}),

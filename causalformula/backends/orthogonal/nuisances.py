@@ -191,7 +191,7 @@ class Stacked:
     part: Part
     propensity: Propensity
     P: Array
-    free: Array
+    free: Bools
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,7 +377,7 @@ def bounded(
     each_arm: bool = False,
     arm: int | None = None,
     of: str = "",
-) -> tuple[Array, Array, tuple[str, ...]]:
+) -> tuple[Array, Bools, tuple[str, ...]]:
     """Propensities within bounds, which of them are free to move, and notes on those beyond and on weak overlap.
 
     Parameters
@@ -413,9 +413,7 @@ def floors(P: Array, bounds: tuple[float, float] | None, each_arm: bool = False)
     return np.array([1 - high, low]) if P.shape[1] == 2 and not each_arm else low
 
 
-def bound_words(
-    counts: tuple[int, int, int], bounds: tuple[float, float] | None, of: str = ""
-) -> tuple[str, ...]:
+def bound_words(counts: tuple[int, int, int], bounds: tuple[float, float] | None, of: str = "") -> tuple[str, ...]:
     """The note on propensities beyond bounds, as ``beyond`` counts them."""
     low, high = bounds or (0.0, 1.0)
     below, above, rows = counts

@@ -33,7 +33,6 @@ from causalformula.numerics.covariate_balance import LevelsSolution, balance_dos
 from causalformula.numerics.moments import Moments, minimize_moments
 from causalformula.numerics.reachable import Report
 
-
 WORDS = "covariate balancing propensity score"
 OF_LEVELS = f"{WORDS} (multinomial)"
 

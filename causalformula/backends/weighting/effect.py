@@ -10,6 +10,7 @@ from causalformula.backends.distance import refuse_single_rows, thin_arms
 from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.fit import Fit, Fitted, Query
+from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface
@@ -70,7 +71,7 @@ def moved_scores(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity
 
 
 def weighted_target(
-    frame: ModelFrame, weighting: Weighting, options: WeightingOptions
+    frame: ModelFrame, weighting: Weighting, options: Options
 ) -> tuple[Array, Mapping[str, Sensitivity]]:
     """Weights of the target population, and their derivatives where they are estimated."""
     s = frame.unit_weights

@@ -10,7 +10,14 @@ import numpy as np
 
 from causalformula.backends.fit import OWN_GROUPINGS, Held, grouped, reuses
 from causalformula.backends.options import flag, whole
-from causalformula.diagnostics.balance import BalanceTable, Sample, across, balance_table, default_denominator, pair_tables
+from causalformula.diagnostics.balance import (
+    BalanceTable,
+    Sample,
+    across,
+    balance_table,
+    default_denominator,
+    pair_tables,
+)
 from causalformula.diagnostics.balance_plan import MOST_POWERS, Plan, read_pairs, read_plan, read_thresholds
 from causalformula.diagnostics.covariates import Covariate, covariates, distance_row
 from causalformula.diagnostics.overlap import arm_overlaps, supports

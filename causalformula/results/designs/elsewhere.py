@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 # Statistics of means and variances; those of whole distributions need the order of all rows.
 STATS = ("smd", "variance_ratio")
-PICTURES = ("love", "hist")
+# Each picture with the options that it takes.
+PICTURES = {"love": ("stat", "binary", "threshold", "abs", "order"), "hist": ("bins",)}
 
 
 def refuse(frame: Any, instead: str = "") -> NoReturn:
@@ -123,9 +124,7 @@ class DesignElsewhere(DesignCore):
         sample = sample_of(self.frame, self.call.options, found)
         tables = moment_tables(found.columns, found.found, sample, asked.plan)
         made = of_pairs(tables, self._sizes(found), asked)
-        return Balance(
-            made.table, made.sizes, made.thresholds, made.un, made.parts, made.by, made.shown, done(self)
-        )
+        return Balance(made.table, made.sizes, made.thresholds, made.un, made.parts, made.by, made.shown, done(self))
 
     def summary(self, top: int = 5) -> WeightsSummary:
         """See ``Design``."""
@@ -160,15 +159,28 @@ class DesignElsewhere(DesignCore):
         index = pd.RangeIndex(self.frame.passes.source.rows())
         return Overlap(arms, supports, index, (*missing_notes(self.frame), *self.notes), remark)
 
-    def plot(self, kind: str = "love", ax: Axes | None = None, **options: Any) -> Axes:
+    def plot(
+        self,
+        kind: str = "love",
+        ax: Axes | None = None,
+        *,
+        stat: str | None = None,
+        binary: str | None = None,
+        threshold: float | None = 0.1,
+        abs: bool | None = None,
+        order: str | None = None,
+        bins: int | None = None,
+    ) -> Axes:
         """The love plot, or histograms of the propensity score by arm (``"hist"``).
 
         Parameters
         ----------
         kind : {"love", "hist"}
         ax : matplotlib Axes, optional
-        **options
-            Of ``"love"``: ``stat, binary, threshold, abs, order``; of ``"hist"``: ``bins``.
+        stat, binary, threshold, abs, order : optional
+            Of ``"love"``, as in ``Design``.
+        bins : int, optional
+            Of ``"hist"``.
 
         Returns
         -------
@@ -179,12 +191,15 @@ class DesignElsewhere(DesignCore):
         CapabilityError
             For other pictures, which need every row.
         """
-        takes = {"love": ("stat", "binary", "threshold", "abs", "order"), "hist": ("bins",)}
-        if kind not in takes:
+        given = {"stat": stat, "binary": binary, "abs": abs, "order": order, "bins": bins}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if threshold != 0.1:
+            options["threshold"] = threshold
+        if kind not in PICTURES:
             refuse(self.frame, f". Pictures that are drawn where the rows are: {', '.join(PICTURES)}")
         for name in options:
-            if name not in takes[kind]:
-                raise OptionError(f"plot {kind!r} has no option {name!r}{choose(name, takes[kind])}")
+            if name not in PICTURES[kind]:
+                raise OptionError(f"plot {kind!r} has no option {name!r}{choose(name, PICTURES[kind])}")
         return self._love(ax, **options) if kind == "love" else self._hist(ax, **options)
 
     def _love(

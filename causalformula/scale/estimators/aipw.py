@@ -128,7 +128,7 @@ class WholeAugmented(WholeAverages):
         assert self.nuisances is not None
         passes = self.passes if groups is None else self.passes.with_columns((groups.name,))
         task = Augmented(self.nuisances, keys, groups)
-        sums: Sums = passes.total(task)  # type: ignore[arg-type]
+        sums: Sums = passes.total(task)
         total = np.where(sums["total"] > 0, sums["total"], 1.0)
         means, gradients = sums["means"] / total[:, None], sums["gradients"] / total[:, None, None]
         jac = gradients.reshape(-1, gradients.shape[-1])
@@ -192,7 +192,7 @@ def aipw(frame: WholeFrame, options: AIPW) -> Fit:
     words, binary = treatment_words(frame, options), frame.the_treatment.kind is Kind.BINARY
     scores, models, notes = binary_scores(frame, options.link) if binary else level_scores(frame)
     nuisances, arm = Nuisances(fitted, read, part, scores, options), target_arm(frame, options)
-    said: Sums = passes.total(_Said(nuisances, arm))  # type: ignore[arg-type]
+    said: Sums = passes.total(_Said(nuisances, arm))
     model = whole_model(passes, fitted, read)
     potential = WholeAugmented(frame, options, no_means, origin=model.origin, nuisances=nuisances)
     rows, levels = away(passes.words), len(frame.the_treatment.levels)

@@ -202,17 +202,17 @@ class Levels:
 def levels(frame: WholeFrame, balancing: Balancing, kept: Codes) -> WholeWeighting:
     """One multinomial model whose inverse probabilities give all arms the same weighted sums."""
     passes, count = frame.passes, len(frame.the_treatment.levels)
-    spread: Spread = passes.total(_Spread(balancing))  # type: ignore[arg-type]
+    spread: Spread = passes.total(_Spread(balancing))
     total, T = float(spread.weight[0]), to_standard(spread.mean[kept], spread.deviation[kept])
     start, _ = climb(
-        lambda at: passes.total(_Likely(balancing, kept, T, at)),  # type: ignore[arg-type]
+        lambda at: passes.total(_Likely(balancing, kept, T, at)),
         np.zeros((count - 1, len(kept))),
         total,
     )
 
     def equations(theta: Array) -> tuple[Array, Array]:
         with np.errstate(invalid="ignore"):
-            sums: Sums = passes.total(_Levels(balancing, kept, T, theta))  # type: ignore[arg-type]
+            sums: Sums = passes.total(_Levels(balancing, kept, T, theta))
         return sums["F"], sums["J"]
 
     names = balancing.of(passes.plan.prototype)[1]
@@ -222,7 +222,7 @@ def levels(frame: WholeFrame, balancing: Balancing, kept: Codes) -> WholeWeighti
         return unbalanced([names[j] for j in kept], gaps, Problem(balancing, ScorePieces(None)))
 
     theta = solve(equations, start.ravel(), total, failed)
-    jacobian = passes.total(_Levels(balancing, kept, T, theta, True))["J"]  # type: ignore[arg-type]
+    jacobian = passes.total(_Levels(balancing, kept, T, theta, True))["J"]
     rows = away(passes.words)
     weigh = Levels(balancing, kept, theta.reshape(count - 1, -1) @ T.T, jacobian)
     return WholeWeighting(weigh, DesignWeights(rows, probabilities=rows), OF_LEVELS)
@@ -266,7 +266,7 @@ def weighting(frame: WholeFrame, options: CBPS) -> WholeWeighting:
         raise CapabilityError("cbps for the ATO needs two arms; with several levels use method='ipw', estimand='ATO'")
     if kind is Kind.MULTI and arm is not None:
         return tilted(frame, options, 0.0, words=OF_LEVELS)
-    refuse_empty_arm(frame, passes.total(Sizes(arm))["arms"])  # type: ignore[arg-type]
+    refuse_empty_arm(frame, passes.total(Sizes(arm))["arms"])
     balancing = balancing_columns(frame, options.moments, options.int)
     if options.estimand == ATO:
         return overlapping(frame, balancing)
@@ -275,7 +275,7 @@ def weighting(frame: WholeFrame, options: CBPS) -> WholeWeighting:
         return levels(frame, balancing, kept)
     problem = Problem(balancing, ScorePieces(arm))
     tilt = balance(passes, problem, kept)
-    information = passes.total(_Information(problem, tilt))["information"]  # type: ignore[arg-type]
+    information = passes.total(_Information(problem, tilt))["information"]
     rows = away(passes.words)
     weigh = TiltedScores(balancing, tilt, str(options.estimand), arm, information)
     return WholeWeighting(weigh, DesignWeights(rows, rows), WORDS)

@@ -85,7 +85,7 @@ class WholeTrends(WholeAverages):
     def _passed(self, groups: WholeGroups | None, keys: tuple[Any, ...], slope: bool) -> tuple[Averaged, Accumulated]:
         assert self.fitted is not None and self.read is not None
         task = Trend(self.fitted, self.read, keys)
-        sums: Sums = self.passes.total(task)  # type: ignore[arg-type]
+        sums: Sums = self.passes.total(task)
         total, record = sums["total"], self.fitted.record
         gradients = sums["gradients"] / total
         if not record.estimable(gradients).all():
@@ -143,13 +143,14 @@ def unit_counts(frame: WholeFrame) -> tuple[tuple[list[int], list[int]] | None, 
     if frame.unit is None:
         return None, ()
     panel, name = frame.the_panel, frame.unit.name
-    found: Grouped = frame.passes.total(_Units(name))  # type: ignore[arg-type]
+    found: Grouped = frame.passes.total(_Units(name))
     every, used = found.sums[:, :4], found.sums[:, 4:] > 0
     twice = np.flatnonzero((every[:, :2] + every[:, 2:] > 1).any(axis=1))
     if len(twice):
+        have = "has" if len(twice) == 1 else "have"
         raise DataError(
-            f"{name} {some([found.keys[k] for k in twice], 5)} {'has' if len(twice) == 1 else 'have'} more than one row in "
-            f"a period of {panel.time}; give each unit one row a period, or write cluster({symbol(name)}), without unit="
+            f"{name} {some([found.keys[k] for k in twice], 5)} {have} more than one row in a period "
+            f"of {panel.time}; give each unit one row a period, or write cluster({symbol(name)}), without unit="
         )
     both = int(((every[:, :2].sum(axis=1) > 0) & (every[:, 2:].sum(axis=1) > 0)).sum())
     if both:
@@ -177,7 +178,7 @@ def did(frame: WholeFrame, options: DiD) -> Fit:
     panel, passes = frame.the_panel, frame.passes  # which refuses another design before anything is fitted
     units, _ = frame.remembered("units", lambda: unit_counts(frame))
     origin = float(passes.plan.prototype.outcome.numeric()[0])  # type: ignore[union-attr]
-    weight, outcome, rows = passes.total(_Cells(origin))["cells"]  # type: ignore[arg-type]
+    weight, outcome, rows = passes.total(_Cells(origin))["cells"]
     fitted, read = fit_outcome(frame, PART, options.outcome_family)
     model = whole_model(passes, fitted, read)
     potential = WholeTrends(

@@ -96,9 +96,7 @@ class Tilted:
         hot, s, treatment = indicators_of(frame), frame.unit_weights, frame.the_treatment
         own = {k: on_rows(tilt, Z) for k, tilt in self.solved.items()}
         base = base_of(frame, self.base)
-        made = tilted_arms(
-            Z, names, s, hot, self.arm, treatment, self.plus, own, base, information=self.information
-        )
+        made = tilted_arms(Z, names, s, hot, self.arm, treatment, self.plus, own, base, information=self.information)
         if self.shares is not None:
             target = np.ones(frame.n) if self.arm is None else hot[:, self.arm]
             made = shared(made, hot, target, s, *self.shares)
@@ -131,6 +129,7 @@ class Sizes:
     arm: int | None
 
     def __call__(self, frame: Any) -> Sums:
+        """Of a chunk."""
         hot, s = indicators_of(frame), frame.unit_weights
         return Sums({"arms": s @ hot, "target": float(s.sum() if self.arm is None else s @ hot[:, self.arm])})
 
@@ -148,7 +147,7 @@ def tilted(
 ) -> WholeWeighting:
     """The design stage: each arm balanced to the target."""
     passes, arm, treatment = frame.passes, target_arm(frame, options), frame.the_treatment
-    sizes: Sums = passes.total(Sizes(arm))  # type: ignore[arg-type]
+    sizes: Sums = passes.total(Sizes(arm))
     refuse_empty_arm(frame, sizes["arms"])
     balancing = balancing_columns(frame, options.moments, options.int)
     kept = kept_columns(passes, balancing)
@@ -161,7 +160,7 @@ def tilted(
         problem = Problem(balancing, ArmPieces(arm, k, plus, base), where, remedy)
         tilt = balance(passes, problem, kept)
         solved[k] = tilt
-        information[k] = passes.total(_Information(problem, tilt))["information"]  # type: ignore[arg-type]
+        information[k] = passes.total(_Information(problem, tilt))["information"]
     target = sizes["target"]
     given = (sizes["arms"] / target, target) if shares else None
     weigh = Tilted(balancing, arm, plus, solved, information, base, given, scores, words)
@@ -196,15 +195,14 @@ def ebal(frame: WholeFrame, options: Ebal) -> Fit:
     refuse_dose(frame)
     if options.tols:
         raise CapabilityError(
-            "approximate balance (tols=) needs all rows in memory; balance exactly with tols=0, or fit to a sample of a "
-            "million rows"
+            "approximate balance (tols=) needs all rows in memory; balance exactly with tols=0, or fit to a sample "
+            "of a million rows"
         )
     made = tilted(
         frame,
         options,
         0.0,
         base=options.base_weights,
-        
         shares=True,
         words=balancing_words(options.tols, ""),
     )

@@ -40,8 +40,8 @@ from causalformula.inference.away import away
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import ROUNDING
 from causalformula.scale.averages import weighting_of
-from causalformula.scale.propensity import GivenScores, Scores, binary_scores, level_scores
 from causalformula.scale.order import Counts, weighted_statistics
+from causalformula.scale.propensity import GivenScores, Scores, binary_scores, level_scores
 from causalformula.scale.sums import Sums
 from causalformula.scale.weighting import WholeWeighting, weighted_fit
 from causalformula.scale.whole import WholeFrame
@@ -134,8 +134,8 @@ class _Ranges:
 
 def score_ranges(frame: WholeFrame, scores: Scores) -> Array:
     """Least and largest score of each arm (2, 2)."""
-    ends: Array = frame.passes.total(_Ranges(scores))["ends"]  # type: ignore[arg-type]
-    return ends * np.array([-1.0, 1.0])
+    ends: Array = frame.passes.total(_Ranges(scores))["ends"]
+    return np.asarray(ends * np.array([-1.0, 1.0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ def largest_cost(frame: WholeFrame, scores: Scores) -> float:
     """
     most, rows = np.inf, -1
     while True:
-        sums: Sums = frame.passes.total(_Costs(scores, most))  # type: ignore[arg-type]
+        sums: Sums = frame.passes.total(_Costs(scores, most))
         if sums["rows"] == rows or sums["most"] <= 2 * sums["cost"] / sums["weight"]:
             return float(sums["most"])
         most, rows = 2 * sums["cost"] / sums["weight"], sums["rows"]
@@ -260,17 +260,17 @@ def trimmed(frame: WholeFrame, weigh: Weighed) -> tuple[Weighed, tuple[str, ...]
         return weigh, ()
     trim, arm = options.trim, target_arm(frame, options)
     sides = (True, False) if options.trim_lower else (True,)
-    total: float = passes.total(_Sizes(weigh, arm))  # type: ignore[arg-type]
+    total: float = passes.total(_Sizes(weigh, arm))
     found = weighted_statistics(
-        lambda counts: passes.total(_Sizes(weigh, arm, counts)),  # type: ignore[arg-type]
+        lambda counts: passes.total(_Sizes(weigh, arm, counts)),
         # half a row of slack for the rounding of sums
         [limit_place(total, trim, upper) - 0.5 for upper in sides],
     )
     limits = tuple(
-        Limit(float(at), upper, passes.total(_Nearest(weigh, arm, at)).moves)  # type: ignore[arg-type]
+        Limit(float(at), upper, passes.total(_Nearest(weigh, arm, at)).moves)
         for at, upper in zip(found, sides, strict=True)
     )
-    counts = passes.total(_Beyond(weigh, arm, limits))["beyond"]  # type: ignore[arg-type]
+    counts = passes.total(_Beyond(weigh, arm, limits))["beyond"]
     moved = [(int(count), trim_side(limit.at, limit.upper)) for count, limit in zip(counts, limits, strict=True)]
     return replace(weigh, limits=limits), (trimmed_text(moved),)
 
@@ -305,8 +305,8 @@ def weighting(frame: WholeFrame, options: IPW) -> WholeWeighting:
         raise CapabilityError("weights for a dose need all rows in memory; fit to a sample of a million rows")
     if options.learner is not None:
         raise CapabilityError(
-            "scores that are learned need all rows in memory; use the formula's own regression (treatment_model='glm'), "
-            "or fit to a sample of a million rows"
+            "scores that are learned need all rows in memory; use the formula's own regression "
+            "(treatment_model='glm'), or fit to a sample of a million rows"
         )
     if options.density != IPW.density:
         raise OptionError(f"density={options.density!r} is for a dose; {treatment.name!r} has arms")
@@ -316,7 +316,9 @@ def weighting(frame: WholeFrame, options: IPW) -> WholeWeighting:
     caveats = weighting_of(weigh, frame.passes.plan.prototype)
     rows = away(frame.passes.words)
     design = DesignWeights(
-        rows, rows if treatment.kind is Kind.BINARY else None, probabilities=None if treatment.kind is Kind.BINARY else rows
+        rows,
+        rows if treatment.kind is Kind.BINARY else None,
+        probabilities=None if treatment.kind is Kind.BINARY else rows,
     )
     return WholeWeighting(weigh, design, words, (*notes, *told), caveats.caveats, caveats.given, models)
 
@@ -347,13 +349,13 @@ def _weighed(frame: WholeFrame, weigh: Weighed) -> tuple[Weighed, tuple[str, ...
     if options.estimand == "ATOS":
         weigh = replace(weigh, most=largest_cost(frame, weigh.scores))
     if options.stabilize:
-        arms = passes.total(_Arms())["arms"]  # type: ignore[arg-type]
+        arms = passes.total(_Arms())["arms"]
         weigh = replace(weigh, shares=(arms / arms.sum(), float(arms.sum())))
     if options.discard is not None:
         if frame.the_treatment.kind is not Kind.BINARY:
             raise OptionError("discard= needs the propensity score of a binary treatment")
         weigh = replace(weigh, ranges=score_ranges(frame, weigh.scores))
-    sums: Sums = passes.total(_Counts(weigh, arm))  # type: ignore[arg-type]
+    sums: Sums = passes.total(_Counts(weigh, arm))
     if options.estimand == "ATOS":
         notes.append(subset_words(sums["outside"]))
     if options.discard is not None:

@@ -165,11 +165,11 @@ def stratified(frame: WholeFrame, options: Options, codes: CodesOf, size: int) -
     """Means in so many strata, and over the target population."""
     passes, family = frame.passes, options.outcome_family
     origin = float(passes.plan.prototype.outcome_for(family)[0])  # type: ignore[union-attr]
-    sums: Sums = passes.total(_Cells(codes, options, family, size, origin))  # type: ignore[arg-type]
+    sums: Sums = passes.total(_Cells(codes, options, family, size, origin))
     weight, target = sums["weight"], float(sums["target"].sum())
     mean, share = origin + sums["outcome"] / weight, sums["target"] / target
     jac = np.vstack([np.kron(share, np.eye(2)), np.eye(2 * size)])
     part = Means(codes, options, family, weight, mean, share, target, sums["rows"], 0.0, jac)
-    part = replace(part, left=passes.total(part.squares)["left"])  # type: ignore[arg-type]
+    part = replace(part, left=passes.total(part.squares)["left"])
     rows, binomial = away(passes.words), family.name in ("binomial", "quasibinomial")
     return WholeStratified(frame, options, rows, rows, rows, binomial, part)  # type: ignore[arg-type]

@@ -37,8 +37,8 @@ from causalformula.numerics.strata import (
 )
 from causalformula.numerics.ties import ROUNDING
 from causalformula.scale.estimators.strata import WholeStratified, stratified
-from causalformula.scale.propensity import BinaryScores, binary_scores
 from causalformula.scale.order import Counts, weighted_statistics
+from causalformula.scale.propensity import BinaryScores, binary_scores
 from causalformula.scale.sums import Sums
 from causalformula.scale.weighting import WholeWeighting, carried, weighted_fit
 from causalformula.scale.whole import WholeFrame
@@ -177,21 +177,19 @@ class _Totals:
         codes = self.made.codes(frame)
         among = (target_weights(frame, self.made.support.distance.options) > 0) & (codes >= 0)
         size = int(self.made.number.max()) + 1
-        wanted, totals = cell_totals(
-            codes, frame.the_treatment.codes, frame.unit_weights, among.astype(float), size
-        )
+        wanted, totals = cell_totals(codes, frame.the_treatment.codes, frame.unit_weights, among.astype(float), size)
         return Sums({"wanted": wanted, "totals": totals})
 
 
 def cut_at_quantiles(frame: WholeFrame, distance: Distance) -> Array:
     """The quantiles of the score in the target population at which it is cut."""
     options, passes = distance.options, frame.passes
-    sums: Sums = passes.total(_Target(options))  # type: ignore[arg-type]
+    sums: Sums = passes.total(_Target(options))
     total, unit = sums["rows"], sums["rows"] / sums["weight"]
     place, slack = quantile_places(total, options.probs, bool(sums["ends"][1] > -sums["ends"][0]))
     low = np.floor(place)
     wanted = [*(low - slack), *np.minimum(low + 1 - slack, total - slack)]
-    found = weighted_statistics(lambda counts: passes.total(_Among(distance, unit, counts)), wanted)  # type: ignore[arg-type]
+    found = weighted_statistics(lambda counts: passes.total(_Among(distance, unit, counts)), wanted)
     at, above = found[: len(low)], found[len(low) :]
     return between(place, at, above)
 
@@ -238,7 +236,7 @@ def subclassified(frame: WholeFrame, made: WholeWeighting, options: Subclass) ->
         outcomes=outcomes,
         models=made.models,
         notes=(*made.notes, *thin, *single_words(frame, within)),
-        designed=replace(made, rows=rows),  # type: ignore[arg-type]
+        designed=replace(made, rows=rows),
     )
 
 
@@ -251,8 +249,8 @@ def single_words(frame: WholeFrame, within: WholeStratified) -> tuple[str, ...]:
     levels, name = frame.the_treatment.levels, frame.the_treatment.name
     listed = some(f"stratum {k + 1} has a single row with {name} = {levels[a]}" for k, a in alone)
     return (
-        f"{listed}, whose residual is zero, whatever the error: standard errors but 'classical' know nothing of it. Use "
-        "fewer strata, or min_n=2",
+        f"{listed}, whose residual is zero, whatever the error: standard errors but 'classical' know nothing of "
+        "it. Use fewer strata, or min_n=2",
     )
 
 
@@ -260,7 +258,7 @@ def stratification(frame: WholeFrame, options: Subclass) -> WholeWeighting:
     """The design stage."""
     passes = frame.passes
     distance, words, models, notes = _distance(frame, options)
-    ends: Array = passes.total(_Ranges(distance))["ends"]  # type: ignore[arg-type]
+    ends: Array = passes.total(_Ranges(distance))["ends"]
     ranges = ends * np.array([-1.0, 1.0])
     for level, (low, high) in zip(frame.the_treatment.levels, ranges, strict=True):
         if low > high:
@@ -269,7 +267,7 @@ def stratification(frame: WholeFrame, options: Subclass) -> WholeWeighting:
     cuts = cut_at_quantiles(frame, distance)
     made = Stratified(Support(distance, ranges), cuts, np.arange(len(cuts) - 1))
     made, strata, sums = _filled(frame, made, options)
-    totals: Sums = passes.total(_Totals(made))  # type: ignore[arg-type]
+    totals: Sums = passes.total(_Totals(made))
     made = replace(made, weights=cell_weights(totals["wanted"], totals["totals"]))
     told = left_out_words(frame, options, words, sums["discarded"], sums["left"]) + strata_notes(strata, options)
     rows = away(passes.words)
@@ -293,7 +291,7 @@ def _distance(frame: WholeFrame, options: Subclass) -> tuple[Distance, str, dict
 
 def _filled(frame: WholeFrame, made: Stratified, options: Subclass) -> tuple[Stratified, Strata, Sums]:
     """The strata that hold rows of both arms, as many as ``min_n``."""
-    first: Sums = frame.passes.total(_Counts(made))  # type: ignore[arg-type]
+    first: Sums = frame.passes.total(_Counts(made))
     present = first["counts"].sum(axis=0) > 0
     # rows that count for nothing get the nearest stratum below that holds one that does
     number = np.maximum(np.cumsum(present) - 1, 0)
@@ -310,4 +308,4 @@ def _filled(frame: WholeFrame, made: Stratified, options: Subclass) -> tuple[Str
     strata = Strata(np.empty(0, dtype=np.intp), made.cuts, counts, (0, 0))
     refuse_few(frame, strata, options)
     made = replace(made, number=number)
-    return made, strata, frame.passes.total(_Counts(made))  # type: ignore[arg-type]
+    return made, strata, frame.passes.total(_Counts(made))
