@@ -42,6 +42,7 @@ from .inference.requests import (
     Jackknife,
     Wild,
 )
+from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
@@ -68,6 +69,8 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.screening.screen import Screen
+from .results.screening.verb import screen
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -129,6 +132,8 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "Screen",
+    "SmallSample",
     "Stack",
     "Subclass",
     "SubclassResult",
@@ -158,6 +163,8 @@ __all__ = [
     "resettest",
     "scan",
     "scores",
+    "screen",
+    "ssc",
     "stack",
     "table",
     "waldtest",

@@ -15,6 +15,7 @@ from causalformula.backends.options import Options, flag, one_of, shown
 from causalformula.backends.propensity import fit_propensity, propensity_notes
 from causalformula.errors import DataError, OptionError, choose
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import OfOverlap
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
@@ -332,8 +333,8 @@ def thin_words(frame: ModelFrame, sizes: Array) -> tuple[str, ...]:
     for name, (total, square, made, made_square) in zip(names, sizes, strict=True):
         before, after = (a**2 / b if b else 0.0 for a, b in ((total, square), (made, made_square)))
         if after < THIN * before:
-            sizes_told = f"effective sample size {after:.1f} instead of {before:.1f}"
-            notes.append(f"few rows carry the weight of {name}: {sizes_told}")
+            told = f"effective sample size {after:.1f} instead of {before:.1f}"
+            notes.append(OfOverlap(f"few rows carry the weight of {name}: {told}"))
     return tuple(notes)
 
 

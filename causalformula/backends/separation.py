@@ -11,6 +11,7 @@ import numpy as np
 from causalformula.errors import IdentificationError, counted, some
 from causalformula.formula.expressions.values import Matrix, Value, as_factor, number_label
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import OfOverlap
 from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array, Bools
 
@@ -102,8 +103,10 @@ def overlap_words(
     more = f" and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
     many = f"{count} fitted propensity scores are" if count > 1 else "one fitted propensity score is"
     return (
-        f"{many} numerically 0 or 1: {why}{more}. Such rows have no counterparts in some arm: merge levels, leave "
-        "these rows out (subset=), or choose a target population where the arms overlap",
+        OfOverlap(
+            f"{many} numerically 0 or 1: {why}{more}. Such rows have no counterparts in some arm: merge levels, leave "
+            "these rows out (subset=), or choose a target population where the arms overlap"
+        ),
     )
 
 
@@ -144,8 +147,10 @@ def weak_words(levels: int, arm: int | None, floors: Array | float, near: int, r
     else:
         where = f"below {low.max():.3g}"
     return (
-        f"weak overlap: {counted(near, 'row')} with a propensity {where}. estimand='ATO' of method='ipw' is for where "
-        "the arms overlap; subset= restricts the sample to it",
+        OfOverlap(
+            f"weak overlap: {counted(near, 'row')} with a propensity {where}. estimand='ATO' of method='ipw' is for "
+            "where the arms overlap; subset= restricts the sample to it"
+        ),
     )
 
 
@@ -163,9 +168,11 @@ def apart_words(a: tuple[float, float], b: tuple[float, float]) -> tuple[str, ..
     ends = (a[1], "up to", b[0], "from") if a[1] < b[0] else (a[0], "from", b[1], "up to")
     low, high = (number_label(float(f"{end:.4g}")) for end in (ends[0], ends[2]))
     return (
-        f"the arms' propensity scores do not overlap (controls {ends[1]} {low}, treated {ends[3]} {high}): no row has "
-        "a counterpart in the other arm, and what is compared is no like with like. Restrict the sample to where "
-        "both arms occur, or leave out of the scores what determines the treatment",
+        OfOverlap(
+            f"the arms' propensity scores do not overlap (controls {ends[1]} {low}, treated {ends[3]} {high}): no row "
+            "has a counterpart in the other arm, and what is compared is no like with like. Restrict the sample to "
+            "where both arms occur, or leave out of the scores what determines the treatment"
+        ),
     )
 
 
@@ -179,9 +186,11 @@ def apart_alone(frame: ModelFrame) -> tuple[str, ...]:
         if names:
             verb = "predicts" if len(names) == 1 else "each predict"
             notes.append(
-                f"{some(map(repr, names))} {verb} {_whom(frame, arm)} perfectly, so the arms do not overlap there, and "
-                "no weights make them alike. Drop what determines the treatment from the formula, or restrict the "
-                "sample to where both arms occur"
+                OfOverlap(
+                    f"{some(map(repr, names))} {verb} {_whom(frame, arm)} perfectly, so the arms do not overlap there, "
+                    "and no weights make them alike. Drop what determines the treatment from the formula, or restrict "
+                    "the sample to where both arms occur"
+                )
             )
     return tuple(notes)
 

@@ -18,6 +18,7 @@ from causalformula.backends.contrasts import Contrast, Setting
 from causalformula.backends.options import Options
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.errors import CapabilityError
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -27,6 +28,12 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 
+# Measures that means need not be known for.
+DIFFERENCES = ("difference", "nnt")
+NO_MEANS = (
+    "a mean outcome holds the absorbed fixed effects, whose errors are not kept, so that there are differences only; "
+    "for few groups write factor(g) among the terms instead"
+)
 # Predictions that differ by this share of themselves do not differ.
 ROUNDING = 1e-14
 
@@ -63,8 +70,17 @@ class Surface:
 
     def potential(self) -> PotentialMeans:
         """What the model's predictions answer, averaged over the target population."""
+        if self.model.absorbed is not None and self.options.measure not in DIFFERENCES:
+            raise CapabilityError(f"measure={self.options.measure!r}: {NO_MEANS}")
         return PotentialMeans(
-            self.frame, self.options, self.means, self.base, self.binomial, self.slope, origin=self.model.origin
+            self.frame,
+            self.options,
+            self.means,
+            self.base,
+            self.binomial,
+            self.slope,
+            no_means=NO_MEANS if self.model.absorbed is not None else "",
+            origin=self.model.origin,
         )
 
     @property
@@ -160,6 +176,11 @@ def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> 
     """``X_a' u`` (p,) for the design under a setting, its columns as they were solved."""
     if model.solved is not None:
         return np.asarray(u @ model.as_solved(change.apply(model.X)))
+    if model.absorbed is not None:
+        # effects held: what they take from the columns stays as it is
+        held = np.asarray(u @ model.absorbed.X)
+        held[change.columns] += u @ (change.values - model.X[:, change.columns])
+        return held
     gradient = np.asarray(u @ model.X)
     gradient[change.columns] = u @ change.values
     return gradient

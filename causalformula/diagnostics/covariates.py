@@ -83,7 +83,9 @@ def covariates(
     out = [column for label, value, all_of in variables for column in _columns(label, value, all_of)]
     product = partial(_product, constant=like is not None)
     crossed = [[labels[i] for i, _ in term] for term in design.recipe.terms.coding if len(term) > 1 and not int]
-    whole = [column for label, value, all_of in variables for column in _columns(label, value, all_of, whole=True)]
+    products = bool(crossed) or int
+    crossing = variables if products else []
+    whole = [column for label, value, all_of in crossing for column in _columns(label, value, all_of, whole=True)]
     for names in crossed:
         out += _crossed(whole, names, product)
     for power in range(2, poly + 1):

@@ -13,6 +13,7 @@ from causalformula.formula.expressions.contrasts import check_contrasts
 from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, take
+from causalformula.formula.language.absorbed import AbsorbedTerm, absorbed_terms
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import ROLES, has_dot, plus, summands, variables
 from causalformula.formula.language.spec import Spec
@@ -20,6 +21,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
+from causalformula.frame.absorbed import as_group, fixed_effects
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -41,7 +43,7 @@ from causalformula.numerics.arrays import Array, Codes
 CONSTANTS = frozenset(["T", "F", "pi"])
 # Roles whose body is a right-hand side of its own, and those that group rows.
 TERM_ROLES = tuple(name for name, record in ROLES.items() if record.adjusts)
-GROUPED = ("cluster", "strata", "fe", "unit", "period")
+GROUPED = ("cluster", "strata", "unit", "period")
 
 
 def bind(
@@ -92,8 +94,11 @@ def bind(
     special = reader.special(extra)
     chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
-    rows, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    complete, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
+    absorbed = _absorbed(spec)
+    known = _Kept(table, complete, special).weights(spec) if absorbed else None
+    effects, rows = fixed_effects(absorbed, special, complete, known, table.index())
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
     entering = reader.nodes(bodies)
@@ -116,6 +121,8 @@ def bind(
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
     groupings = {role: found for role in GROUPED if (found := kept.groupings(spec, role))}
+    if effects:
+        groupings["fe"] = tuple(effect.grouping for effect in effects)
     panel = kept.panel(spec, groupings)
     if panel is not None and memory is not None:
         panel = replace(panel, unit=None)  # some of the rows do not tell whether units stay in their groups
@@ -142,6 +149,8 @@ def bind(
         offset=kept.offset(spec),
         groupings=groupings,
         panel=panel,
+        effects=effects,
+        singletons=len(complete) - len(rows),
     )
 
 
@@ -191,9 +200,9 @@ class _Reader:
         return out
 
     def _special(self, value: Value, role: str, label: str, node: Node) -> Value:
-        column = one_column(value, self.table.n, label, self.spec.source, node.span)
-        # groups of dates keep their dates as labels
-        return value if isinstance(value, Times) and role in GROUPED else column
+        if role in ("fe", *GROUPED):
+            return as_group(value, node, self.table.n, self.spec.source)
+        return one_column(value, self.table.n, label, self.spec.source, node.span)
 
 
 def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:
@@ -232,7 +241,8 @@ def term_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
 
 def special_nodes(spec: Spec) -> dict[str, Node]:
     """Weights, offsets, strata and clusters as they are written, by ``role:label``."""
-    return {f"{role}:{deparse(node)}": node for role in ("weights", "offset", *GROUPED) for node in _pieces(spec, role)}
+    roles = ("weights", "offset", "fe", *GROUPED)
+    return {f"{role}:{deparse(node)}": node for role in roles for node in _pieces(spec, role)}
 
 
 def _body(spec: Spec, role: str, columns: Iterable[str]) -> Node:
@@ -267,18 +277,17 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
         return [] if unit is None else [unit]
     if role == "period":
         return [item.body[1] for item in spec.of("did")]
+    if role == "fe":
+        return [node for term in _absorbed(spec) for node in term.nodes]
     bodies = [body for item in spec.of(role) for body in item.body]
     if role not in GROUPED:
         return bodies
-    pieces = [piece for body in bodies for sign, piece in summands(body) if sign > 0]
-    return [variable for piece in pieces for variable in _crossed(piece, role)]
+    return [piece for body in bodies for sign, piece in summands(body) if sign > 0]
 
 
-def _crossed(piece: Node, role: str) -> list[Node]:
-    """The variables of ``a^b``, fixest's combination of fixed effects; any other piece is one variable."""
-    if role == "fe" and isinstance(piece, Call) and piece.function in ("^", ":") and len(piece.args) == 2:
-        return [variable for argument in piece.args for variable in _crossed(argument.value, role)]
-    return [piece]
+def _absorbed(spec: Spec) -> tuple[AbsorbedTerm, ...]:
+    """The factors whose effects are absorbed."""
+    return absorbed_terms((body for item in spec.of("fe") for body in item.body), spec.source)
 
 
 class _Kept:
@@ -308,12 +317,9 @@ class _Kept:
         return np.asarray(np.sum(parts, axis=0))
 
     def groupings(self, spec: Spec, role: str) -> tuple[Grouping, ...]:
-        """What a role groups the rows by; several strata are taken together, as are the parts of ``a^b``."""
-        if role != "fe":
-            found = tuple(self.group(node, role) for node in _pieces(spec, role))
-            return (crossed(found),) if role == "strata" and found else found
-        terms_ = [piece for item in spec.of("fe") for body in item.body for sign, piece in summands(body) if sign > 0]
-        return tuple(crossed([self.group(node, role) for node in _crossed(term, role)], "^") for term in terms_)
+        """What a role groups the rows by; several strata are taken together."""
+        found = tuple(self.group(node, role) for node in _pieces(spec, role))
+        return (crossed(found),) if role == "strata" and found else found
 
     def group(self, node: Node, role: str) -> Grouping:
         label = deparse(node)

@@ -26,14 +26,23 @@ class Grouping:
         """The same on some rows."""
         return replace(self, codes=self.codes[rows])
 
+    def compact(self) -> Grouping:
+        """The same without the levels that no row has."""
+        used = np.bincount(self.codes, minlength=len(self.levels)) > 0
+        levels = tuple(level for level, is_used in zip(self.levels, used.tolist(), strict=True) if is_used)
+        return replace(self, levels=levels, codes=(np.cumsum(used) - 1)[self.codes])
+
 
 def crossed(groups: Sequence[Grouping], joint: str = " + ") -> Grouping:
     """Groupings taken together: a group for each combination that there is."""
     if len(groups) == 1:
         return groups[0]
-    distinct, codes = np.unique(np.column_stack([g.codes for g in groups]), axis=0, return_inverse=True)
-    levels = tuple(":".join(g.levels[k] for g, k in zip(groups, row, strict=True)) for row in distinct)
-    return Grouping(joint.join(g.name for g in groups), levels, codes.reshape(-1).astype(np.intp))
+    codes, levels = groups[0].codes, list(groups[0].levels)
+    for group in groups[1:]:
+        size = len(group.levels)
+        distinct, codes = np.unique(codes.astype(np.int64) * size + group.codes, return_inverse=True)
+        levels = [f"{levels[k // size]}:{group.levels[k % size]}" for k in distinct.tolist()]
+    return Grouping(joint.join(g.name for g in groups), tuple(levels), codes.reshape(-1).astype(np.intp))
 
 
 def grouping(name: str, value: Value, index: Any) -> Grouping:

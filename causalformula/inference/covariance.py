@@ -47,6 +47,7 @@ from causalformula.inference.sandwich.rows import (
     small_sample_factor,
     variance_row,
 )
+from causalformula.inference.sandwich.rules import freedom, rules_of
 from causalformula.numerics.arrays import Array, Codes
 
 # What it returns is offered beside the function.
@@ -130,6 +131,8 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
     shape = replace(estimate, evidence=evidence.shape)
     notes: tuple[str, ...] = ()
     df = degrees_of_freedom(request, shape)
+    if getattr(request, "ssc", None) is not None:
+        raise CapabilityError("ssc= is of rows in memory; 'CR0 ~ g', 'CR1 ~ g' and 'CR1S ~ g' are rules of their own")
     if isinstance(request, Classical):
         plain = _classical(evidence.shape, unconditional=False)
         return Covariance(request, elsewhere.classical(evidence, plain, request), df, "classical")
@@ -226,9 +229,12 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
 def _from_influence(
     estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], rests: float
 ) -> Covariance:
+    counts = sizes(evidence, request, groups) if isinstance(request, Cluster) else None
+    rules = rules_of(request, evidence, groups, counts)
     if isinstance(request, Classical):
-        matrix = _classical(evidence, request.unconditional)
-        return Covariance(request, matrix, degrees_of_freedom(request, estimate), "classical")
+        matrix = _classical(evidence, request.unconditional, 1.0 if rules is None else rules.classical)
+        label = "classical" + ("" if rules is None else rules.words)
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate, freedom(rules, evidence)), label)
     notes: tuple[str, ...] = ()
     lost = np.empty(0, dtype=np.intp)
     if isinstance(request, (HAC, DriscollKraay)):
@@ -243,8 +249,8 @@ def _from_influence(
     row, fixed = variance_row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
-        matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
-        counts = sizes(evidence, request, groups)
+        matrix, label, own_df = clustered(evidence, row, request, groups, fixed, rules)
+        assert counts is not None
         notes = told_of_indefinite(matrix, estimate.names, request)
         matrix, led_by = _led(estimate, request, groups, matrix, rests)
         notes += led_by
@@ -254,13 +260,15 @@ def _from_influence(
         if not np.isnan(np.diag(matrix)).all():
             notes += told_of_few(counts, request, safer(counts, estimate))
     else:
-        matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
+        factor = small_sample_factor(row, evidence, evidence.n if rules is None else rules.n, rules)
+        matrix = factor * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
+        label += rules.words if rules is not None and row.name == "HC1" else ""
         if row.adjust is None:
             matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
         else:
             lost = fitted_exactly(matrix, row, evidence)
-    df = degrees_of_freedom(request, estimate, own_df)
+    df = degrees_of_freedom(request, estimate, freedom(rules, evidence) if own_df is None else own_df)
     return Covariance(request, matrix, df, label + _held(evidence, fixed), notes=notes, full_leverage=lost)
 
 
@@ -285,13 +293,13 @@ def _stacked(evidence: Influence) -> str:
     return f"M-estimation, {'propensity score' if propensity else 'weights'} estimated"
 
 
-def _classical(evidence: Influence, unconditional: bool) -> Array:
+def _classical(evidence: Influence, unconditional: bool, factor: float = 1.0) -> Array:
     if evidence.root is None or evidence.estimated_first_stage or len(evidence.stages) != 1 or evidence.always:
         raise CapabilityError(
             "the classical variance exists only for one regression; use vcov='asympt' (every stage estimated), "
             "'HC0', a cluster formula or 'bootstrap'"
         )
-    matrix = evidence.jac @ evidence.root.classical() @ evidence.jac.T
+    matrix = factor * (evidence.jac @ evidence.root.classical() @ evidence.jac.T)
     if unconditional and evidence.direct is not None:
         # The model's errors are uncorrelated with the covariates, so the two parts add.
         matrix = matrix + evidence.direct.T @ evidence.direct / evidence.n**2

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from causalformula.inference.absorbed import Absorbed
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
 
@@ -46,6 +47,8 @@ class Hat:
         whose working model is equal variances, whatever the weights.
     moved : ndarray (p, p), optional
         What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
+    absorbed : Absorbed, optional
+        Fixed effects that the regression has beside ``X``, whose columns are less these.
     """
 
     X: Array
@@ -60,6 +63,7 @@ class Hat:
     k: int | None = None
     target: Array | None = None
     moved: Array | None = None
+    absorbed: Absorbed | None = None
 
     @property
     def rank(self) -> int:
@@ -106,6 +110,15 @@ class Hat:
         """Diagonal of the (weighted) hat matrix (n,)."""
         if self.h is not None:
             return self.h
+        return self.own_leverage() + (0.0 if self.absorbed is None else self.absorbed.leverage)
+
+    @property
+    def has_leverage(self) -> bool:
+        """Whether leverages can be had; beside absorbed effects of very many levels they cannot."""
+        return self.absorbed is None or self.absorbed.exact
+
+    def own_leverage(self) -> Array:
+        """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
         if self.ill_conditioned:
             return basis_leverage(self.X, self.whitening, self.w)
         return leverage(self.X, self.bread, self.w)

@@ -10,12 +10,15 @@ from causalformula.backends import registry
 from causalformula.backends.fit import ROUNDING as PERFECT_SHARE
 from causalformula.backends.fit import Fit, Query
 from causalformula.backends.options import Options, whole
+from causalformula.backends.routing import default_method, refuse_unread_roles
 from causalformula.errors import CapabilityError, OptionError, asks, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.notices import Aside, told
 from causalformula.frame.treatment import Kind
-from causalformula.inference.requests import Request
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import with_rules
+from causalformula.inference.small_sample import SmallSample
 from causalformula.results.call import Call, grouping_names
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.designs.elsewhere import DesignElsewhere
@@ -94,11 +97,11 @@ def scanned(data: Any) -> Scan | None:
     return None if source is None else Scan(source)
 
 
-def collected(data: Scan) -> tuple[Any, tuple[str, ...]] | None:
-    """The rows in memory, and what is said of it; None where there are too many."""
+def collected(data: Scan) -> tuple[Any, tuple[str, ...]]:
+    """The rows in memory, None where there are too many, and what is said of it."""
     count = data.source.rows()
     if count > data.limit:
-        return None
+        return None, ()
     return data.source.collect(), (Aside(f"{count} rows were collected from {data.source.words}"),)
 
 
@@ -119,38 +122,43 @@ def refuse_graph(graph: object) -> None:
 def answered_elsewhere(
     spec: Spec,
     data: Scan,
-    options: Options,
-    request: Request | None,
+    method: str | Options | type[Options] | None,
+    given: Mapping[str, Any],
+    vcov: Any,
+    ssc: SmallSample | None,
     rules: Mapping[str, Any],
-    *,
-    chosen_by_name: bool = True,
 ) -> ResultElsewhere:
     """The result of a question to rows that are elsewhere.
 
     Parameters
     ----------
+    method, given, vcov, ssc
+        As in ``answered.routed``.
     rules : mapping
         ``subset, na_action, contrasts, env``, as in ``bind``.
-    chosen_by_name : bool
-        Whether the caller named the method; a difference in means of a dose is else a regression.
 
     Raises
     ------
     CapabilityError
         For a method that needs all rows in memory.
     """
-    record = registry.record_of(options)
+    named = method if method is not None else default_method(spec, given)
+    record, options = registry.read_options(named, given)
+    refuse_unread_roles(spec, record, named=method is not None)
+    request = None if vcov is None else read_request(vcov, ssc)
     if record.name not in METHODS:
         _refuse_method(record.name, data)
     extra = (*options.columns, *(() if request is None else grouping_names(request)))
     passes = Passes(data.source, plan_question(spec, data.source, extra=extra, **rules))
     frame = with_units(WholeFrame.of(passes))
-    if not chosen_by_name and record.name == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
-        record, options = registry.read_options("regression", {})
+    if method is None and record.name == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
+        record, options = registry.read_options("regression", given)
     registry.refuse_treatment(frame, record)
     registry.refuse_measure(frame, options)
     registry.refuse_counts(frame, record)
     call = Call(spec.source or str(spec), spec, frame, options)
+    if ssc is not None:
+        request = with_rules(call.default_vcov() if request is None else request, ssc)
     call.refuse_idle(request)
     found = told_of_perfect(METHODS[record.name](frame, options))
     told(found.notes)

@@ -15,9 +15,11 @@ from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.response import left_side, response
+from causalformula.inference.absorbing import fit_absorbed
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
@@ -53,6 +55,7 @@ def lm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     **refused: Any,
 ) -> Model:
     """Linear model by (weighted) least squares, R's ``lm``.
@@ -62,7 +65,10 @@ def lm(
     Parameters
     ----------
     formula : str or formulaic.Formula
-        One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns.
+        One of R's model formulas, ``"log(y) ~ x * f + offset(o)"``; ``.`` stands for all other columns. Fixed effects
+        are absorbed behind a bar, ``"y ~ x | unit + year"``, or in ``fe(unit + year)``: ``a^b`` is one factor of two
+        columns, ``a[x]`` gives each level of a a slope of x too, ``a[[x]]`` the slope alone. Rows that are alone in a
+        level are left out, and counted in the print.
     data : data frame
         pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
         that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
@@ -81,6 +87,8 @@ def lm(
         Functions that the formula may call beside the fixed table.
     vcov : str, request or matrix, optional
         Covariance of the coefficients: ``"classical"`` (the default), or any other that ``cf.fit`` takes.
+    ssc : SmallSample, optional
+        Its small-sample rules, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
 
     Returns
     -------
@@ -94,7 +102,8 @@ def lm(
 
     Notes
     -----
-    R 4.2.2: ``stats::lm``; with ``vcov``, ``lmtest::coeftest`` of ``sandwich``'s covariance.
+    R 4.2.2: ``stats::lm``; with ``vcov``, ``lmtest::coeftest`` of ``sandwich``'s covariance. With absorbed effects
+    ``fixest::feols`` 0.14.
 
     Examples
     --------
@@ -106,13 +115,21 @@ def lm(
     _refuse(refused, lm)
     given = {"weights": weights, "offset": offset, "subset": subset}
     rules = {"na_action": na_action, "contrasts": contrasts, "env": env}
+    request = read_request("classical" if vcov is None else vcov, ssc)
     data, said, away = _found(formula, data, vcov, given, rules)
     if away is not None:
-        return _elsewhere(away, _call("lm", away.text, given), vcov, None)
-    frame = with_notes(_bind(formula, data, vcov, given, rules), said)
-    y = left_side(frame).numeric()
-    fitted = fit_linear(frame.X, y, frame.names, weights=frame.weights, offset=frame.offset, intercept=frame.intercept)
-    return _model(fitted, frame, _call("lm", frame.text, given), vcov)
+        return _elsewhere(away, _call("lm", away.text, given), request, None)
+    frame = with_notes(_bind(formula, data, vcov, given, {**rules, "absorbs": True}), said)
+    return _model(_least_squares(frame), frame, _call("lm", frame.text, given), request)
+
+
+def _least_squares(frame: RegressionFrame) -> FittedRegression:
+    """The linear model of a frame, beside the effects that it absorbs."""
+    y, w, o = left_side(frame).numeric(), frame.weights, frame.offset
+    if not frame.effects:
+        return fit_linear(frame.X, y, frame.names, weights=w, offset=o, intercept=frame.intercept)
+    effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+    return fit_absorbed(frame.X, y, frame.names, effects, names, weights=w, offset=o)
 
 
 @asks
@@ -262,9 +279,9 @@ def _found(
     elsewhere = scanned(data)
     if elsewhere is None:
         return data, (), None
-    fetched = collected(elsewhere)
-    if fetched is not None:
-        return *fetched, None
+    found, said = collected(elsewhere)
+    if found is not None:
+        return found, said, None
     extra = () if vcov is None else grouping_names(read_request(vcov))
     text = formula_text(formula, ())
     frame = whole_regression(
@@ -275,9 +292,9 @@ def _found(
     return None, (), frame
 
 
-def _elsewhere(frame: WholeRegression, call: str, vcov: Any, family: Family | None, **control: Any) -> Model:
+def _elsewhere(frame: WholeRegression, call: str, vcov: Any, family: Family | None, **passed: Any) -> Model:
     """The model of rows that are elsewhere."""
-    fitted = plain(frame, family, **control)
+    fitted = plain(frame, family, **passed)
     for note in fitted.notes:
         warn(note)
     return ModelElsewhere(fitted, model_covariance(fitted, frame, vcov), frame, frame.replay, call, fitted.notes)

@@ -19,7 +19,7 @@ from causalformula.formula.expressions.values import Factor, Logical, Strings, V
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
-from causalformula.formula.language.reader import parse_model
+from causalformula.formula.language.reader import parse_absorbing
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Name, Node
 from causalformula.formula.matrix.design import Contrasts
@@ -276,6 +276,11 @@ def plan_question(
         For what chunks of rows do not have.
     """
     _refuse(spec.source or str(spec), subset, env, na_action)
+    if spec.has("fe"):
+        raise CapabilityError(
+            "fe(...) does not run on data that stay elsewhere: fit to a sample of the rows, or give "
+            "cf.scan(data, limit=...) a higher limit"
+        )
     bodies = role_bodies(spec, source.names)
     nodes = {deparse(node): node for node in entering_nodes(spec, bodies)} | special_nodes(spec)
     nodes |= _named(source, extra)
@@ -323,7 +328,12 @@ def plan_regression(
         As in ``bind_regression``.
     """
     _refuse(text, subset, env, na_action)
-    left, right = parse_model(text)
+    left, right, absorbed = parse_absorbing(text, (), absorbs=True)
+    if absorbed:
+        raise CapabilityError(
+            "fixed effects are not absorbed of data that stay elsewhere: write factor(...) for a few levels, or fit "
+            "to a sample of the rows"
+        )
     taken = set() if left is None else set(variables(left))
     found = terms(right, response=left, dot=[name for name in source.names if name not in taken], source=text)
     nodes = dict(zip(found.labels, found.variables, strict=True))

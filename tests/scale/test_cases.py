@@ -179,6 +179,12 @@ def test_other_methods_and_arguments_are_refused() -> None:
         cf.fit("y ~ treat(A) + adjust(f(x))", data, env={"f": np.exp})
     with pytest.raises(cf.CapabilityError, match="depends on all rows and their order"):
         cf.fit("y ~ treat(A) + adjust(rank(x))", data)
+    with pytest.raises(cf.CapabilityError, match=r"fe\(...\) does not run"):
+        cf.fit("y ~ treat(A) + x | g", data)
+    with pytest.raises(cf.CapabilityError, match="not absorbed"):
+        cf.lm("y ~ x | g", data)
+    with pytest.raises(cf.CapabilityError, match="ssc= is of rows in memory"):
+        cf.lm("y ~ x", data, vcov="HC1", ssc=cf.ssc())
     with pytest.raises(cf.FormulaError, match="unknown column 'nowhere'"):
         cf.fit("y ~ treat(A) + adjust(nowhere)", data)
     with pytest.raises(cf.OptionError, match="no column 'nowhere'"):

@@ -95,7 +95,7 @@ def shares(hat: Hat, codes: Codes, count: int, least: float) -> Iterator[tuple[i
 
     The sum of a cluster's leverages bounds its largest share, so that few are looked at.
     """
-    total = group_sums(np.where(hat.w > 0, hat.leverage(), 0.0), codes, count)
+    total = group_sums(np.where(hat.w > 0, hat.own_leverage(), 0.0), codes, count)
     for g in np.flatnonzero(total >= least):
         rows = np.flatnonzero((codes == g) & (hat.w > 0))
         z = np.sqrt(hat.w[rows])[:, None] * (hat.X[rows] @ hat.whitening)

@@ -73,11 +73,11 @@ class ResultElsewhere(Result):
             refuse(frame, ". augment(path='rows.parquet') writes a regression's to a file")
         augmented(frame.passes, behind.model, path)
 
-    def permutation_test(self, *args: Any, **options: Any) -> NoReturn:
+    def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Refused: it refits to all rows."""
         refuse(self.call.frame)
 
-    def refute(self, *args: Any, **options: Any) -> NoReturn:
+    def refute(self, *args: Any, **refused: Any) -> NoReturn:
         """Refused: it refits to all rows."""
         refuse(self.call.frame)
 

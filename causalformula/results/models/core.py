@@ -21,6 +21,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
@@ -183,19 +184,22 @@ class ModelCore(FitNumbers, Estimates):
         return dict(self.frame.missing_by)
 
     @asks
-    def with_vcov(self, vcov: Vcov | None) -> Self:
+    def with_vcov(self, vcov: Vcov | None, ssc: SmallSample | None = None) -> Self:
         """The same coefficients with another covariance.
 
         Parameters
         ----------
         vcov : str, request or matrix
             As in ``cf.fit``; ``"~g"`` may name any column of the data.
+        ssc : SmallSample, optional
+            Its small-sample rules, as ``cf.ssc`` makes them.
 
         Returns
         -------
         Model
         """
-        return replace(self, covariance=model_covariance(self.regression, self.frame, vcov))
+        request = read_request("classical" if vcov is None else vcov, ssc)
+        return replace(self, covariance=model_covariance(self.regression, self.frame, request))
 
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, rank) of each row on the estimable coefficients."""

@@ -53,12 +53,26 @@ class SumsOfSquares:
 
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
     """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
-    df = model.rank - int(model.intercept)
+    df = model.parameters - int(model.intercept)
     return SumsOfSquares(model.explained, model.deviance, df, int(model.hat.df_residual), model.intercept)
 
 
+def within_r_squared(model: FittedRegression) -> float:
+    """What the columns explain of the outcome less absorbed effects; NaN where there are none."""
+    if model.absorbed is None or not model.absorbed.squares > 0:
+        return float("nan")
+    return 1 - model.deviance / model.absorbed.squares
+
+
+def rmse(model: FittedRegression) -> float:
+    """Root of the mean squared residual of a linear model."""
+    return float(np.sqrt(model.deviance / model.weights.sum()))
+
+
 def parameters(model: FittedRegression) -> int:
-    """Parameters of the likelihood: R counts sigma."""
+    """Parameters of the likelihood: R counts sigma, but fixest beside absorbed effects does not."""
+    if model.absorbed is not None:
+        return model.parameters
     return model.rank + int(model.linear or model.family.name in WITH_DISPERSION)
 
 
@@ -128,6 +142,11 @@ class FitNumbers:
         return sums_of_squares(self.regression).adj_r_squared if self.regression.linear else float("nan")
 
     @property
+    def within_r_squared(self) -> float:
+        """Share of the variance that absorbed effects leave which the terms explain; NaN where none are absorbed."""
+        return within_r_squared(self.regression)
+
+    @property
     def fstatistic(self) -> tuple[float, float, float] | None:
         """F test of all regressors: the value and its degrees of freedom; None without regressors."""
         return sums_of_squares(self.regression).fstatistic if self.regression.linear else None
@@ -181,8 +200,8 @@ class FitNumbers:
 
     @property
     def df_model(self) -> int:
-        """Estimable coefficients beside the intercept (statsmodels' name)."""
-        return self.rank - int(self.regression.intercept)
+        """Estimable coefficients beside the intercept, those of absorbed effects too (statsmodels' name)."""
+        return self.regression.parameters - int(self.regression.intercept)
 
     @property
     def iterations(self) -> int:
