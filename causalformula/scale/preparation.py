@@ -10,9 +10,10 @@ import numpy as np
 
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, length
 from causalformula.frame.notices import made_missing, made_notes
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.scale.reading import Reading
 from causalformula.scale.sources.source import Chunk
+from causalformula.scale.sources.stacked import stacked
 
 # Distinct values of a number that the sample of rows keeps.
 FEW = 8
@@ -63,8 +64,6 @@ class Survey:
         return replace(self, missing_by=counts, made=made)
 
     def __add__(self, other: Survey) -> Survey:
-        import pandas as pd
-
         shift = len(self.rows)
         marks = {}
         for label, mine in self.marks.items():
@@ -72,7 +71,7 @@ class Survey:
             marks[label] = _few({**theirs, **mine})
         used = sorted({place for each in marks.values() for place in each.values()})
         new = {place: k for k, place in enumerate(used)}
-        rows = pd.concat([self.rows, other.rows], ignore_index=True).iloc[used].reset_index(drop=True)
+        rows = stacked([self.rows, other.rows]).iloc[used].reset_index(drop=True)
         counts = {
             name: self.missing_by.get(name, 0) + other.missing_by.get(name, 0)
             for name in {**self.missing_by, **other.missing_by}
@@ -138,8 +137,7 @@ class Surveyor:
         # each row once, whatever it is there for: units are not to be there twice
         once, place = np.unique(np.array(places, dtype=np.intp), return_inverse=True)
         marks = {label: {key: int(place[k]) for key, k in found.items()} for label, found in marks.items()}
-        picked = chunk.frame.select(*self.reading.columns)[read.rows[once].tolist()]
-        rows = picked.to_pandas().reset_index(drop=True)
+        rows = _some_rows(chunk, self.reading.columns, read.rows[once])
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
         return Survey(
@@ -158,12 +156,27 @@ class Surveyor:
 
 
 def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
-    """Combinations of the levels of several variables, each with the first row of positive weight that has it."""
-    labels = [np.asarray(f.levels, dtype=object)[f.codes] for f in map(as_factor, values)]
-    out: dict[Any, int] = {}
-    for at in range(len(labels[0])) if w is None else np.flatnonzero(w > 0).tolist():
-        out.setdefault(tuple(label[at] for label in labels), at)
-    return out
+    """Combinations of the levels of two variables, each with the first row of positive weight that has it."""
+    one, other = map(as_factor, values)
+    rows = np.arange(len(one.codes)) if w is None else np.flatnonzero(w > 0)
+    found, first = np.unique(one.codes[rows] * len(other.levels) + other.codes[rows], return_index=True)
+    cells = (divmod(int(k), len(other.levels)) for k in found)
+    return {(one.levels[a], other.levels[b]): int(rows[at]) for (a, b), at in zip(cells, first, strict=True)}
+
+
+def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:
+    """Rows of a chunk as pandas; levels, and which text has none, are as the formula reads them."""
+    import pandas as pd
+
+    rows = chunk.frame.select(*names)[places.tolist()].to_pandas().reset_index(drop=True)
+    for name in names:
+        value = chunk.column(name)
+        if isinstance(value, Factor):
+            levels = pd.Categorical.from_codes(value.codes[places], pd.Index(value.levels), ordered=value.ordered)
+            rows[name] = pd.Series(levels, index=rows.index)
+        elif isinstance(value, Strings):
+            rows[name] = pd.Series(np.array([*value.table, None], dtype=object)[value.codes[places]], index=rows.index)
+    return rows
 
 
 def _arms(value: Value, w: Array | None) -> dict[Any, int]:
