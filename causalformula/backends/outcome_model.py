@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from causalformula.errors import CapabilityError
 from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
@@ -52,15 +52,36 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
 def _beside_effects(
     frame: ModelFrame, design: DesignMatrix, y: Array, family: Family, weights: Array | None
 ) -> FittedRegression:
-    """The linear outcome model beside absorbed effects."""
-    names = [one.name for one in frame.effects]
-    if (family.name, family.link_name) != ("gaussian", "identity"):
-        raise CapabilityError(
-            f"family={family.name!r} has no absorbed fixed effects yet: for few groups write factor({names[0]}) among "
-            "the terms, or take the linear model (family='gaussian')"
-        )
-    effects = [one.effect() for one in frame.effects]
-    return fit_absorbed(design.X, y, design.names, effects, names, weights=weights, offset=frame.offset)
+    """The outcome model beside absorbed effects."""
+    effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+    if family.name == "gaussian" and family.link_name == "identity":
+        return fit_absorbed(design.X, y, design.names, effects, names, weights=weights, offset=frame.offset)
+    model = fit_absorbed_glm(
+        design.X, y, design.names, family, effects, names, weights=weights, offset=frame.offset
+    )
+    return replace(model, notes=(*model.notes, *incidental(model, frame)))
+
+
+# Rows a level below which the bias of nonlinear models with many effects is told.
+FEW_ROWS = 20
+
+
+def incidental(model: FittedRegression, frame: ModelFrame) -> tuple[str, ...]:
+    """A note on effects that few rows tell of, where their errors bias the other coefficients; not in poisson models.
+
+    Neyman and Scott (1948); with a log link and a poisson's mean-variance relation the effects can be conditioned out.
+    """
+    if model.linear or (model.family.variance_name, model.family.link_name) == ("mu", "log"):
+        return ()
+    each = {one.name: model.hat.nobs / max(1, len(one.grouping.levels)) for one in frame.effects}
+    few = [f"{name} ({rows:.1f})" for name, rows in each.items() if rows < FEW_ROWS]
+    if not few:
+        return ()
+    return (
+        f"there are few rows a level of {' and '.join(few)}: with estimated effects of so few rows each, a "
+        f"{model.family.name} model's coefficients are biased away from zero (incidental parameters), and so is what "
+        "follows from them",
+    )
 
 
 def idle_interact(frame: ModelFrame, interact: bool) -> tuple[str, ...]:

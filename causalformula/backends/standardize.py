@@ -25,6 +25,7 @@ from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.sandwich.expanded import orthonormal, with_effects
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 
@@ -70,7 +71,8 @@ class Surface:
 
     def potential(self) -> PotentialMeans:
         """What the model's predictions answer, averaged over the target population."""
-        if self.model.absorbed is not None and self.options.measure not in DIFFERENCES:
+        held = self.model.absorbed is not None and self.model.linear
+        if held and self.options.measure not in DIFFERENCES:
             raise CapabilityError(f"measure={self.options.measure!r}: {NO_MEANS}")
         return PotentialMeans(
             self.frame,
@@ -79,7 +81,7 @@ class Surface:
             self.base,
             self.binomial,
             self.slope,
-            no_means=NO_MEANS if self.model.absorbed is not None else "",
+            no_means=NO_MEANS if held else "",
             origin=self.model.origin,
         )
 
@@ -92,19 +94,20 @@ class Surface:
         """Mean potential outcomes, counted from the model's origin, with their influence."""
         stages = self.stages
         n, total = len(target), target.sum()
-        theta, rows, direct = [], [], []
+        theta, rows, direct, slopes = [], [], [], []
         for setting in wanted:
             change = self.frame.counterfactual(self.part, setting.key, setting.column)
             eta = shifted_predictor(self.model, change, self.model.origin)
             m = self.model.family.linkinv(eta)
             mu = float(target @ m / total)
-            gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
+            slope = target * self.model.family.mu_eta(eta) / total
             theta.append(mu)
-            rows.append(gradient)
+            rows.append(mean_gradient(self.model, change, slope))
+            slopes.append(slope)
             direct.append(n * target * (m - mu) / total + self._moved(stages, target, m - mu))
         jac = np.array(rows)
         self._identified(jac, wanted)
-        jac = self._padded(stages, jac)
+        stages, jac = self._with_effects(stages, self._padded(stages, jac), np.column_stack(slopes))
         evidence = Influence(stages, jac, n, np.column_stack(direct), rooted=True)
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
 
@@ -112,6 +115,23 @@ class Surface:
         """Gradients in the outcome model's coefficients as Jacobians in all stages' parameters."""
         before = sum(stage.size for stage in stages[:-1])
         return np.hstack([np.zeros((len(gradients), before)), self.model.jacobian(gradients)])
+
+    def _with_effects(
+        self, stages: tuple[Stage, ...], jac: Array, slopes: Array
+    ) -> tuple[tuple[Stage, ...], Array]:
+        """The stages with the directions of absorbed effects that functionals depend on, where these do not cancel.
+
+        ``slopes`` (n, q) holds the functionals' derivatives in each row's predictor. What the effects make up of them
+        is all that the functionals know of the effects, whose own errors so enter without any dummies.
+        """
+        model, root = self.model, stages[-1]
+        if model.absorbed is None or model.linear or root.hat is None:
+            return stages, jac
+        w = root.hat.w
+        each = np.divide(slopes, w[:, None], out=np.zeros_like(slopes), where=w[:, None] > 0)
+        basis = orthonormal(each - model.absorbed.absorber.demean(each).values, w)
+        last = with_effects(root, basis)
+        return (*stages[:-1], last), np.hstack([jac, slopes.T @ basis])
 
     def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array | float:
         """Influence (n,) of the stages that the target's weights come from on a target average."""
@@ -133,10 +153,11 @@ class Surface:
         d1, d2 = model.family.mu_eta(model.eta), model.family.mu_eta2(model.eta)
         each = d1 * s
         value = float(target @ each / total)
-        gradient = (target * d2 * s / total) @ X
+        bent = target * d2 * s / total
+        gradient = bent @ (X if model.absorbed is None else model.absorbed.X)
         gradient[columns] += (target * d1 / total) @ rise
         self._identified(gradient[None, :], [item.high])
-        jac = self._padded(stages, gradient[None, :])
+        stages, jac = self._with_effects(stages, self._padded(stages, gradient[None, :]), bent[:, None])
         direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
         return Estimate(("dY/dX",), np.array([value]), Influence(stages, jac, n, direct, rooted=True))
 

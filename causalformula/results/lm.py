@@ -16,6 +16,7 @@ from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
@@ -140,6 +141,7 @@ def glm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     **refused: Any,
 ) -> Model:
     """Generalised linear model by iteratively reweighted least squares, R's ``glm``.
@@ -151,16 +153,19 @@ def glm(
     ----------
     formula : str or formulaic.Formula
         As for ``lm``. A binomial outcome is 0/1, logical, a factor or text (the first level is failure), a proportion
-        with the number of trials as weights, or ``cbind(successes, failures)``.
+        with the number of trials as weights, or ``cbind(successes, failures)``. Beside absorbed effects, levels in
+        which a poisson outcome is always 0, or a binomial one always 0 or always 1, are left out too, and counted:
+        their effects are infinite.
     data : data frame
     family : str or Family
         ``"binomial"``, ``"binomial(link = 'probit')"``, ``"poisson"``, ``"quasipoisson"``, ...
-    weights, offset, subset, na_action, contrasts, env, vcov
+    weights, offset, subset, na_action, contrasts, env, vcov, ssc
         As for ``lm``; the offset belongs to the linear predictor.
     start : array_like, optional
-        Coefficients to start from.
+        Coefficients to start from; not beside absorbed effects.
     epsilon, maxit : float, int
-        R's ``glm.control``.
+        R's ``glm.control``. Beside absorbed effects the steps end where no coefficient moves by more than a share
+        ``epsilon`` of it or of its standard error, 1e-10 at most.
 
     Returns
     -------
@@ -174,7 +179,7 @@ def glm(
 
     Notes
     -----
-    R 4.2.2: ``stats::glm``.
+    R 4.2.2: ``stats::glm``. With absorbed effects ``fixest::fepois`` and ``feglm`` 0.14.
 
     Examples
     --------
@@ -191,22 +196,37 @@ def glm(
     start = None if start is None else _start(start)
     found = read_family(family)
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
-    answer = response(frame, found)
-    fitted = fit_glm(
+    rules = {"na_action": na_action, "contrasts": contrasts, "env": env, "absorbs": True, "family": found}
+    frame = _bind(formula, data, vcov, given, rules)
+    request = read_request("classical" if vcov is None else vcov, ssc)
+    fitted = _likeliest(frame, found, start, epsilon, maxit)
+    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), request)
+
+
+def _likeliest(
+    frame: RegressionFrame, family: Family, start: Array | None, epsilon: float, maxit: int
+) -> FittedRegression:
+    """The generalised linear model of a frame, beside the effects that it absorbs."""
+    answer = response(frame, family)
+    control: dict[str, Any] = {"epsilon": epsilon, "maxit": maxit}
+    if frame.effects:
+        if start is not None:
+            raise OptionError("start= is not of models with absorbed effects, whose own starting values are not given")
+        effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+        given = {"weights": answer.weights, "offset": frame.offset}
+        return fit_absorbed_glm(frame.X, answer.y, frame.names, family, effects, names, **given, **control)
+    return fit_glm(
         frame.X,
         answer.y,
         frame.names,
-        found,
+        family,
         weights=answer.weights,
         offset=frame.offset,
         intercept=frame.intercept,
-        epsilon=epsilon,
-        maxit=maxit,
         start=start,
         mustart=answer.mustart,
+        **control,
     )
-    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), vcov)
 
 
 # Arguments of other packages, and what is written here.
