@@ -64,4 +64,8 @@ OPTION_HINTS = {
     "moments": "moments= is of the balancing methods; for a propensity model write adjust(poly(x, 2))",
     "distance": "distance= is of method='subclass'",
     "over": "over= is of method='cbps'",
+    **dict.fromkeys(
+        ("dag", "strict", "graph"),
+        "a graph checks a formula with its outcome: cf.fit(formula, data, method, dag=g, strict=True)",
+    ),
 }

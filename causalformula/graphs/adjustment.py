@@ -88,6 +88,52 @@ class Question:
             return separated(self.diagram, [self.outcome], held, {self.treatment, *covariates})
         return separated(self.backdoor, [self.outcome], held)
 
+    def valid_over_all_rows(self, covariates: Collection[str]) -> bool:
+        """Whether ``sum over Z of P(Z) P(Y | Z, X, seen)`` is the effect: Z seen in all rows, X and Y not in some.
+
+        The covariates block all but the causal paths, and given them and the treatment the outcome is separated from
+        what decides on the gaps.
+
+        References
+        ----------
+        Mohan and Pearl (2021); Correa, Tian and Bareinboim (2018), of covariates that are known from outside.
+        """
+        chosen, gaps = set(covariates), self.held()
+        if self.effect == "direct" or self.diagram.selected or chosen & set(self.diagram.missing.values()):
+            return False
+        return (
+            chosen <= set(self.candidates)
+            and separated(self.backdoor, [self.treatment], [self.outcome], chosen)
+            and separated(self.diagram, [self.outcome], gaps, {self.treatment, *chosen})
+        )
+
+    @cached_property
+    def over_all_rows(self) -> frozenset[str] | None:
+        """A smallest such set where no adjustment of complete rows serves; among many candidates not all are tried."""
+        if self.minimal or not self.held():
+            return None
+        # if a set separates, its members among the ancestors of all that is to be separated do
+        near = self.diagram.ancestors(self.treatment, self.outcome, *self.held())
+        full = [n for n in self.candidates if n in near and n not in self.diagram.missing.values()]
+        few = len(full) <= MOST_SUBSETS_OF
+        tried = subsets(full) if few else [*self._without_gaps(full), tuple(full)]
+        return next((frozenset(z) for z in tried if self.valid_over_all_rows(z)), None)
+
+    @cached_property
+    def missing_at_random(self) -> bool:
+        """Whether variables that all rows have make gaps tell nothing: the distribution is recovered from all rows.
+
+        References
+        ----------
+        Rubin (1976); Mohan and Pearl (2021).
+        """
+        gaps = set(self.diagram.missing.values())
+        full = [n for n in self.diagram.measured if n not in gaps]
+        return bool(gaps) and not self.diagram.selected and separated(self.diagram, self.diagram.missing, gaps, full)
+
+    def _without_gaps(self, full: Collection[str]) -> Iterator[frozenset[str]]:
+        return islice(separators(self.backdoor, self.treatment, self.outcome, full), MOST_SETS)
+
     @cached_property
     def minimal(self) -> tuple[frozenset[str], ...]:
         """Every set of which no part would do, the smaller first; of more than ``MOST_SETS`` so many."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from causalformula.errors import GraphError, OptionError, choose
 from causalformula.inference.checks import shown
@@ -77,6 +78,12 @@ class Diagram:
     def measured(self) -> tuple[str, ...]:
         """Nodes that may be adjusted for: observed, and no mark of who is in the data."""
         return tuple(n for n in self.nodes if n not in self.latent | self.selected | set(self.missing))
+
+    @property
+    def facts(self) -> tuple[frozenset[Any], ...]:
+        """Nodes, edges and marks, in no order."""
+        edges = (frozenset(self.nodes), frozenset(self.arrows), frozenset(frozenset(bow) for bow in self.bows))
+        return (*edges, self.latent, self.selected, frozenset(self.missing.items()))
 
     def in_order(self, names: Iterable[str]) -> tuple[str, ...]:
         """Names in the order of the nodes."""

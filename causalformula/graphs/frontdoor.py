@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from causalformula.graphs.adjustment import MOST_SUBSETS_OF, Question, subsets
-from causalformula.graphs.diagram import reached
+from causalformula.graphs.diagram import Diagram, reached, way
+from causalformula.graphs.paths import open_path
 from causalformula.graphs.separation import separated
 
 
@@ -56,20 +57,32 @@ def _feasible(question: Question, mediators: tuple[str, ...], before: Collection
     return _treatment_separated(question, mediators, first) and _outcome_separated(question, mediators, second)
 
 
-def is_front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> bool:
-    """Whether mediators and covariates, minimal or not, are one."""
-    before = set(question.diagram.measured) - question.diagram.descendants(question.treatment)
-    return (
-        set(covariates) <= before
-        and _intercepts(question, mediators)
-        and _nothing_else(question, mediators, covariates)
-    )
+def no_front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> str:
+    """Why mediators and covariates, minimal or not, are no front door, with the path; empty where they are one."""
+    diagram, treatment, outcome = question.diagram, question.treatment, question.outcome
+    for name in covariates:
+        if name not in diagram.measured or name in diagram.descendants(treatment):
+            return f"{treatment} causes {name}" if name in diagram.measured else f"{name} was not measured"
+    if not _intercepts(question, mediators):
+        around = way(_around(question, mediators), treatment, outcome)
+        return f"{' -> '.join(around)} goes around" if around else f"{treatment} does not act on {outcome} through it"
+    for name in mediators:
+        before = open_path(_not_from(question, (treatment,)), treatment, name, covariates)
+        behind = open_path(_not_from(question, mediators), name, outcome, {treatment, *covariates})
+        if path := before or behind:
+            usable = [n for n in path.others if n in question.candidates and n not in (treatment, *mediators)]
+            return f"{path} stays open" + (f": adjust for {' or '.join(usable)}" if usable and path.backdoor else "")
+    return ""
+
+
+def _around(question: Question, mediators: tuple[str, ...]) -> dict[str, frozenset[str]]:
+    """Children of each node, mediators left out."""
+    return {n: question.diagram.children(n) - set(mediators) for n in question.diagram.nodes}
 
 
 def _intercepts(question: Question, mediators: tuple[str, ...]) -> bool:
     """Whether every causal path runs through a mediator."""
-    children = {n: question.diagram.children(n) - set(mediators) for n in question.diagram.nodes}
-    return bool(mediators) and question.outcome not in reached(children, [question.treatment])
+    return bool(mediators) and question.outcome not in reached(_around(question, mediators), [question.treatment])
 
 
 def _nothing_else(question: Question, mediators: tuple[str, ...], covariates: Collection[str]) -> bool:
@@ -77,13 +90,16 @@ def _nothing_else(question: Question, mediators: tuple[str, ...], covariates: Co
     return _treatment_separated(question, mediators, covariates) and _outcome_separated(question, mediators, covariates)
 
 
+def _not_from(question: Question, names: Collection[str]) -> Diagram:
+    """The diagram without the arrows that leave some nodes."""
+    return question.diagram.without((name, child) for name in names for child in question.diagram.children(name))
+
+
 def _treatment_separated(question: Question, mediators: tuple[str, ...], covariates: Collection[str]) -> bool:
-    diagram, treatment = question.diagram, question.treatment
-    inner = diagram.without((treatment, child) for child in diagram.children(treatment))
-    return separated(inner, [treatment], mediators, covariates)
+    treatment = question.treatment
+    return separated(_not_from(question, (treatment,)), [treatment], mediators, covariates)
 
 
 def _outcome_separated(question: Question, mediators: tuple[str, ...], covariates: Collection[str]) -> bool:
-    diagram = question.diagram
-    inner = diagram.without((m, child) for m in mediators for child in diagram.children(m))
+    inner = _not_from(question, mediators)
     return separated(inner, mediators, [question.outcome], {question.treatment, *covariates})

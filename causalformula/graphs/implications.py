@@ -10,11 +10,11 @@ from causalformula.graphs.diagram import Diagram
 from causalformula.graphs.separation import separated, separators
 from causalformula.graphs.write import named
 
-# Of so many minimal sets that separate a pair the smallest is taken.
-MOST_SETS = 50
+# Of so many minimal sets that separate a pair the smallest is taken: fewer in a large graph, of so many in all.
+MOST_SETS, SETS_IN_ALL = 50, 40_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Implication:
     """Two nodes are independent given others."""
 
@@ -26,9 +26,13 @@ class Implication:
         behind = f" | {', '.join(map(named, self.given))}" if self.given else ""
         return f"{named(self.left)} _||_ {named(self.right)}{behind}"
 
+    __repr__ = __str__
+
 
 def implications(diagram: Diagram) -> tuple[Implication, ...]:
-    """An independence for every pair of measured nodes that some set separates, with a smallest such set.
+    """An independence for every pair of measured nodes that some set separates, with a small such set.
+
+    It is the smallest of up to 50 minimal ones, in a graph of hundreds of nodes of at least two.
 
     Who is in the data, and which values are missing, is held fixed, as it is in the data.
     """
@@ -36,11 +40,17 @@ def implications(diagram: Diagram) -> tuple[Implication, ...]:
 
 
 def _found(diagram: Diagram) -> Iterator[Implication]:
-    for left, right in combinations(diagram.measured, 2):
+    pairs = list(combinations(diagram.measured, 2))
+    # with gaps in the data the first sets may not do, so that none is passed over for the size of the graph
+    most = MOST_SETS if diagram.missing else min(MOST_SETS, max(2, SETS_IN_ALL // max(1, len(pairs))))
+    for left, right in pairs:
         held = diagram.selected | {r for r, of in diagram.missing.items() if of in (left, right)}
-        sets = islice(separators(diagram, left, right, diagram.measured, held), MOST_SETS)
+        found = separators(diagram, left, right, diagram.measured, held)
+        sets = list(islice(found, 1))
+        if most == MOST_SETS or (sets and len(sets[0]) > 1):  # else none is smaller, and a large graph need not look
+            sets += islice(found, most - 1)
         for given in sorted(sets, key=lambda z: (len(z), diagram.in_order(z))):
             more = held | {r for r, of in diagram.missing.items() if of in given}
-            if separated(diagram, [left], [right], given | more):
+            if more == held or separated(diagram, [left], [right], given | more):
                 yield Implication(left, right, diagram.in_order(given))
                 break

@@ -9,8 +9,8 @@ from causalformula.graphs.adjustment import Question
 from causalformula.graphs.paths import Path, open_path
 from causalformula.graphs.separation import separated, separators
 
-# So many sets of covariates are tried for an instrument.
-MOST_COVARIATES = 50
+# So many sets of covariates are tried for an instrument: fewer in a large graph, of so many in all.
+MOST_COVARIATES, SETS_IN_ALL = 50, 1500
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ def instruments(question: Question) -> tuple[Instrument, ...]:
     if diagram.selected or diagram.missing or not question.on_the_way:
         return ()
     before = [n for n in diagram.measured if n not in diagram.descendants(treatment) | {outcome}]
+    most = min(MOST_COVARIATES, max(2, SETS_IN_ALL // max(1, len(before))))
     found = []
     for name in before:
         others = [n for n in before if n != name]
-        for covariates in islice(separators(question.backdoor, name, outcome, others), MOST_COVARIATES):
+        for covariates in islice(separators(question.backdoor, name, outcome, others), most):
             if not separated(diagram, [name], [treatment], covariates):
                 found.append(Instrument(name, diagram.in_order(covariates)))
     return tuple(sorted(found, key=lambda one: len(one.covariates)))

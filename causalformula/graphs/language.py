@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 from causalformula.errors import GraphError, choose
 from causalformula.graphs.diagram import Diagram, gathered, way
@@ -18,6 +20,8 @@ UNDIRECTED = (
     "an edge without a direction says nothing of causes: write A -> B, or A <-> B for an unmeasured common cause"
 )
 NOT_AN_ARROW = "not an arrow; there are A -> B, A <- B and A <-> B"
+# Signs between names that other notations have for arrows.
+SIGNS = "~\u2190\u2192\u2194\u21d0\u21d2\u21d4\u27f5\u27f6\u27f7"
 # Marks of a node without a value, each with what it becomes.
 FLAGS = {
     "latent": "latent",
@@ -28,11 +32,11 @@ FLAGS = {
     "e": "exposure",
     "outcome": "outcome",
     "o": "outcome",
+    "adjusted": "adjusted",
 }
-# What dagitty may write beside a node that is no part of the graph.
-REFUSED = {
-    "adjusted": "what is adjusted for is a choice of the analysis: leave it out, and write adjust(...) in a formula"
-}
+# DoWhy's word for the opposite of latent.
+OBSERVED = "observed"
+YES, NO = ("true", "yes", "1"), ("false", "no", "0")
 WRITTEN = ("latent", "selected", "exposure", "outcome", "missing = Y")
 
 _TOKEN = re.compile(
@@ -45,6 +49,7 @@ _TOKEN = re.compile(
 )
 # Arrows of other languages.
 _WRONG = re.compile(r"<?[-=]{2,}>|<[-=]{2,}|=>|<=>?")
+_GML = re.compile(r"(?:Creator\s+\"[^\"]*\"\s*)?graph\s*\[", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-[\d.]+")
 _HEAD = re.compile(
     r"(?P<strict>strict\s+)?(?P<kind>dag|digraph|graph|pdag|mag|pag)\b\s*(?P<name>[\w.]+|\"[^\"]*\")?\s*(?=\{)",
@@ -74,11 +79,12 @@ class Draft:
 
 @dataclass(frozen=True)
 class Read:
-    """A diagram, and the treatments and outcomes that its text marks."""
+    """A diagram, and what its text marks as treatments, as outcomes and as adjusted for."""
 
     diagram: Diagram
     exposures: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
+    adjusted: tuple[str, ...] = ()
 
 
 def read_graph(text: str) -> Read:
@@ -109,7 +115,17 @@ def read_graph(text: str) -> Read:
         marked.get("selected", frozenset()),
         {node: variable for node, (variable, _) in draft.missing.items()},
     )
-    return Read(diagram, tuple(draft.marks.get("exposure", ())), tuple(draft.marks.get("outcome", ())))
+    return Read(diagram, *(tuple(draft.marks.get(kind, ())) for kind in ("exposure", "outcome", "adjusted")))
+
+
+def flags(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What is said of a node by words with or without a value: ``latent = yes``, ``observed = no``, ``selected``."""
+    for word, value in facts.items():
+        said = str("true" if value is None else value).casefold()
+        if word in FLAGS and said in YES:
+            yield FLAGS[word]
+        elif word == OBSERVED and said in NO:
+            yield "latent"
 
 
 def find_cycle(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -147,10 +163,13 @@ class _Reader:
         self.text = text
         self.draft = Draft()
         start = len(text) - len(text.lstrip())
+        if gml := _GML.match(text, start):
+            raise GraphError("this is GML: cf.dag(networkx.parse_gml(text)) reads it", text, gml.span())
         head = _HEAD.match(text, start)
         if head and head["kind"].casefold() not in ("dag", "digraph"):
             raise GraphError(f"{head['kind']} {{...}} holds {_KINDS[head['kind'].casefold()]}", text, head.span("kind"))
         self.closed = head is not None
+        self.dot = head is not None and head["kind"].casefold() == "digraph"
         self.tokens = list(_tokens(text, head.end() if head else 0))
         self.at = 0
 
@@ -170,8 +189,14 @@ class _Reader:
         return self.next.kind in ("mark", "arrow") and self.next.value in values
 
     def read(self) -> Draft:
-        opening = self.take() if self.closed else None
-        while self.next.kind != "end" and not (self.closed and self.sees("}")):
+        self.block(self.take() if self.closed else None)
+        if self.next.kind != "end":
+            raise self.error("text behind the graph's closing }", self.next.span)
+        return self.draft
+
+    def block(self, opening: Token | None) -> None:
+        """Statements up to the end of the text, or to the brace that closes them."""
+        while self.next.kind != "end" and not (opening is not None and self.sees("}")):
             if self.sees(";", ","):
                 self.take()
             else:
@@ -180,11 +205,20 @@ class _Reader:
             raise self.error("the { that opens here is never closed", opening.span)
         if opening is not None:
             self.take()
-            if self.next.kind != "end":
-                raise self.error("text behind the graph's closing }", self.next.span)
-        return self.draft
+
+    def opens_part(self) -> bool:
+        """Whether DOT's ``subgraph name {`` stands here: a part of the picture, whose statements are the graph's."""
+        ahead = self.tokens[self.at + 1 : self.at + 3]
+        named = len(ahead) == 2 and ahead[0].kind in ("name", "quoted")
+        brace = ahead[1 if named else 0] if ahead else self.next
+        return self.next.kind == "name" and self.next.value.casefold() == "subgraph" and brace.value == "{"
 
     def statement(self) -> None:
+        if self.opens_part():
+            while not self.sees("{"):
+                self.take()
+            self.block(self.take())
+            return
         first = self.next
         if first.kind == "name" and self.tokens[self.at + 1].value in ("=", "["):
             if self.tokens[self.at + 1].value == "=":
@@ -237,13 +271,24 @@ class _Reader:
     def node(self, token: Token) -> Token:
         if re.search(r"<-|->", token.value) or not token.value.strip():
             raise self.error("not a name for a node", token.span)
+        if token.kind == "name":
+            if self.dot:  # without the port, the side of a box at which an edge ends
+                token = replace(token, value=token.value.partition(":")[0] or token.value)
+            self.plain(token)
         self.draft.nodes.setdefault(token.value, token.span)
         return token
+
+    def plain(self, token: Token) -> None:
+        """Refuse signs that stand in a name without quotation marks: something else was meant."""
+        for k, sign in enumerate(token.value):
+            if sign not in "_.-" and unicodedata.category(sign)[0] not in "LMN":
+                what = NOT_AN_ARROW if sign in SIGNS else f"{sign!r} in a name: write the name in quotation marks"
+                raise self.error(what, (token.span[0] + k, token.span[0] + k + 1))
 
     def marks_node(self, ends: list[Token]) -> bool:
         """Whether the brackets that follow an edge hold marks of its last node, as in ``A -> B [latent]``."""
         inside = self.tokens[self.at + 1]
-        return len(ends) == 1 and inside.value.casefold() in (*FLAGS, *REFUSED, "missing")
+        return len(ends) == 1 and inside.value.casefold() in (*FLAGS, OBSERVED, "missing")
 
     def join(self, ends: list[Token], arrow: str, others: list[Token], span: Span) -> None:
         if arrow == "--":
@@ -260,18 +305,16 @@ class _Reader:
                     self.draft.arrows.setdefault((a, b), (left.span[0], right.span[1]))
 
     def mark(self, ends: list[Token]) -> None:
-        for name, (value, span) in self.attributes().items():
-            flag = FLAGS.get(name)
-            for token in ends:
-                if name == "missing":
-                    if value is None:
-                        raise self.error("missing names the variable whose gaps it marks: R_Y [missing = Y]", span)
-                    self.draft.missing[token.value] = (value, span)
-                elif flag is not None and (value or "true").casefold() == "true":
-                    self.draft.marks.setdefault(flag, {})[token.value] = None
-                elif value is None:
-                    why = f": {REFUSED[name]}" if name in REFUSED else choose(name, WRITTEN, "a node takes")
-                    raise self.error(f"unknown mark {name!r}{why}", span)
+        found = self.attributes()
+        for name, (value, span) in found.items():
+            if name == "missing":
+                if value is None:
+                    raise self.error("missing names the variable whose gaps it marks: R_Y [missing = Y]", span)
+                self.draft.missing.update({token.value: (value, span) for token in ends})
+            elif value is None and name not in FLAGS and name != OBSERVED:
+                raise self.error(f"unknown mark {name!r}{choose(name, WRITTEN, 'a node takes')}", span)
+        for flag in flags({name: value for name, (value, _) in found.items()}):
+            self.draft.marks.setdefault(flag, {}).update((token.value, None) for token in ends)
 
     def attributes(self) -> dict[str, tuple[str | None, Span]]:
         """What brackets hold: words, and words with a value, each with its place."""

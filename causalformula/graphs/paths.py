@@ -15,7 +15,7 @@ MOST_STEPS = 100_000
 INTO, OUT_OF = ("->", "<->"), ("<-", "<->")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Path:
     """A path without repeated nodes.
 
@@ -33,6 +33,8 @@ class Path:
     def __str__(self) -> str:
         pieces = [piece for pair in zip(self.marks, self.nodes[1:], strict=True) for piece in (pair[0], named(pair[1]))]
         return " ".join([named(self.nodes[0]), *pieces])
+
+    __repr__ = __str__
 
     @property
     def causal(self) -> bool:

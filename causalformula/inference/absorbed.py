@@ -30,6 +30,8 @@ class Absorbed:
         All columns of the regression less the effects.
     squares : float
         Weighted squares of the outcome less the effects: what the columns may explain.
+    counted : tuple of int
+        Coefficients of each factor, as ``Absorber`` counts them.
     """
 
     names: tuple[str, ...]
@@ -37,6 +39,7 @@ class Absorbed:
     weights: Array
     X: Array
     squares: float
+    counted: tuple[int, ...]
 
     @cached_property
     def used(self) -> Bools:
@@ -48,24 +51,14 @@ class Absorbed:
         """What takes the effects out of columns."""
         return absorber(self.effects, self.weights)
 
-    @cached_property
-    def levels(self) -> tuple[int, ...]:
-        """How many levels of each factor have rows that take part."""
-        rows = slice(None) if self.used.all() else self.used
-        counts = (np.bincount(effect.codes[rows], minlength=effect.levels) for effect in self.effects)
-        return tuple(int((count > 0).sum()) for count in counts)
-
-    def coefficients(self, counted: Sequence[bool] | None = None) -> int:
+    def coefficients(self, among: Sequence[bool] | None = None) -> int:
         """How many coefficients the effects have, as fixest counts them; of some factors only where told.
 
-        One for what all factors with intercepts have in common, and of each factor one less than its levels; of a
-        slope one a level.
+        The one that all factors with intercepts have in common counts in any case.
         """
-        own = [
-            effect.width * levels - effect.intercept for effect, levels in zip(self.effects, self.levels, strict=True)
-        ]
-        shared = int(any(effect.intercept for effect in self.effects))
-        return shared + sum(k for j, k in enumerate(own) if counted is None or counted[j])
+        first = next((j for j, effect in enumerate(self.effects) if effect.intercept), None)
+        own = [k - (j == first) for j, k in enumerate(self.counted)]
+        return int(first is not None) + sum(k for j, k in enumerate(own) if among is None or among[j])
 
     def nested(self, groupings: Sequence[Codes]) -> tuple[bool, ...]:
         """Whether each factor is nested in one of several groupings: all rows of a level are in one group."""

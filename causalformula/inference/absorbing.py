@@ -10,6 +10,7 @@ from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.columns import refuse_overflowing
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
+from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
@@ -52,9 +53,11 @@ def fit_absorbed(
     refuse_extreme(y, "the outcome")
     refuse_overflowing(X, names)
     w = np.ones(len(y)) if weights is None else weights
-    within, left, converged = within_effects(X, y, effects, w, offset)
+    takes = absorber(effects, w)
+    within, left, converged = within_effects(takes, X, y, w, offset)
     fit = least_squares(within, left, weights)
-    absorbed = Absorbed(tuple(factors), tuple(effects), w, within, float(w @ left**2))
+    counted = tuple(map(int, takes.counted))
+    absorbed = Absorbed(tuple(factors), tuple(effects), w, within, float(w @ left**2), counted)
     nobs = int((w > 0).sum())
     e = fit.residuals
     rss = float(np.dot(w * e, e))
@@ -94,12 +97,10 @@ def fit_absorbed(
     )
 
 
-def within_effects(
-    X: Array, y: Array, effects: Sequence[Effect], w: Array, offset: Array | None
-) -> tuple[Array, Array, bool]:
+def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:
     """Columns less the effects, zero where made up of them; the outcome less them; and whether these are exact."""
     given = y if offset is None else y - offset
-    found = absorber(effects, w).demean(np.column_stack([X, given]))
+    found = takes.demean(np.column_stack([X, given]))
     within, left = found.values[:, :-1], found.values[:, -1]
     spread = np.sqrt(w @ (X - (w @ X) / w.sum()) ** 2)
     length = np.sqrt(w @ within**2)
@@ -111,6 +112,6 @@ def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     """Estimable coefficients under other weights; None where they are not all there."""
     assert model.absorbed is not None
     X = model.design
-    within, left, converged = within_effects(X, model.y, model.absorbed.effects, w, model.offset)
+    within, left, converged = within_effects(absorber(model.absorbed.effects, w), X, model.y, w, model.offset)
     fit = least_squares(within, left, w)
     return fit.coef if converged and fit.rank == X.shape[1] else None

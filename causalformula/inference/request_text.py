@@ -75,6 +75,8 @@ OTHER_WORDS = {
     "dk": "DriscollKraay ~ time",
     "jack": "jackknife",
 }
+# Other spellings that are taken: American, and fixest's.
+HC_WORDS = {"linearized": LINEARISED, "hetero": "HC1"}
 _ABADIE_IMBENS = re.compile(r"^AI\s*(\((?P<inside>[^()]*)\))?$")
 
 
@@ -129,8 +131,8 @@ def _matrix(vcov: Any) -> Array:
 
 def _read_text(text: str) -> Request:
     _refuse_bars(text)
-    if text in HC_TYPES or text == "linearized":
-        return HC(cast(HCType, text) if text in HC_TYPES else LINEARISED)
+    if text in HC_TYPES or text in HC_WORDS:
+        return HC(cast(HCType, HC_WORDS.get(text, text)))
     simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()

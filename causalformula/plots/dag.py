@@ -27,8 +27,10 @@ APART = 0.2
 EDGE = {"linewidth": 1.6, "shrinkA": 2, "shrinkB": 2, "mutation_scale": 14}
 # Half the height of a node's box with its margin, and the height of a row, in inches.
 NEAR, ROW = 0.25, 0.8
-# Inches of a letter, and between layers.
-LETTER, GAP = 0.1, 1.0
+# The inside of what is adjusted for.
+SHADE = "0.85"
+# Inches of a letter, between layers, and of an entry of the legend.
+LETTER, GAP, KEY = 0.1, 1.0, 1.9
 
 
 def layers(diagram: Diagram) -> dict[str, int]:
@@ -96,7 +98,11 @@ def _middles(diagram: Diagram, depth: Mapping[str, int]) -> dict[int, float]:
 
 
 def draw_dag(
-    diagram: Diagram, ax: Axes | None, causal: Collection[Drawn] = (), open_edges: Collection[Drawn] = ()
+    diagram: Diagram,
+    ax: Axes | None,
+    causal: Collection[Drawn] = (),
+    open_edges: Collection[Drawn] = (),
+    given: Collection[str] = (),
 ) -> Axes:
     """Draw nodes and edges; latent nodes and common causes dashed.
 
@@ -104,6 +110,8 @@ def draw_dag(
     ----------
     causal, open_edges : collection of (str, str, bool)
         Edges of causal paths, and of paths that are open besides, by their ends, and whether they are bidirected.
+    given : collection of str
+        Nodes that are adjusted for, drawn grey.
     """
     at = places(diagram)
     bends = _bends(diagram, at)
@@ -113,12 +121,12 @@ def draw_dag(
     right = max(x + LETTER * len(node) / 2 for node, (x, _) in at.items()) + GAP / 3
     if ax is None:
         ax = new_axes(None, height=1.2 + ROW * (max(heights) - min(heights)))
-        ax.figure.set_figwidth(max(4.0, right - left))
+        ax.figure.set_figwidth(max(4.0, right - left, KEY * sum(map(bool, (causal, open_edges, given)))))
     ax = new_axes(ax)
     ax.set(xlim=(left, right), ylim=(min(heights) - 0.6, max(heights) + 0.6))
     ax.axis("off")
     # boxes are measured as they are drawn, so they are drawn before the edges that end at them
-    boxes = {node: _node(ax, diagram, node, x, y) for node, (x, y) in at.items()}
+    boxes = {node: _node(ax, diagram, node, x, y, node in given) for node, (x, y) in at.items()}
     for edge, bend in bends.items():
         start, stop, both = edge
         style = EDGE | {"arrowstyle": "<|-|>" if both else "-|>", "connectionstyle": f"arc3,rad={bend}"}
@@ -126,13 +134,13 @@ def draw_dag(
         style["linestyle"] = "--" if both or start in diagram.latent else "-"
         style |= {"patchA": boxes[start], "patchB": boxes[stop]}
         ax.annotate("", at[stop], at[start], arrowprops=style, zorder=3, gid=f"edge {start} {stop}")
-    _legend(ax, bool(causal), bool(open_edges))
+    _legend(ax, bool(causal), bool(open_edges), bool(given))
     return ax
 
 
-def _node(ax: Axes, diagram: Diagram, node: str, x: float, y: float) -> Any:
+def _node(ax: Axes, diagram: Diagram, node: str, x: float, y: float, given: bool) -> Any:
     style = "square,pad=0.4" if node in diagram.selected or node in diagram.missing else "round,pad=0.4"
-    box = {"boxstyle": style, "facecolor": "white", "edgecolor": "black"}
+    box = {"boxstyle": style, "facecolor": SHADE if given else "white", "edgecolor": "black"}
     if node in diagram.latent:
         box |= {"linestyle": "--", "edgecolor": GREY}
     return ax.text(
@@ -155,8 +163,14 @@ def _bends(diagram: Diagram, at: Places) -> dict[Drawn, float]:
 
 def _bend(at: Places, edge: Drawn, bends: Sequence[float]) -> float:
     """The first bend by which an edge runs over no other node; where all do, that which stays the farthest off."""
-    clear = {bend: _clearance(at, edge, bend) for bend in bends}
-    return next((bend for bend in bends if clear[bend] >= 1), max(bends, key=lambda bend: clear[bend]))
+    best, most = bends[0], -np.inf
+    for bend in bends:
+        clear = _clearance(at, edge, bend)
+        if clear >= 1:
+            return bend
+        if clear > most:
+            best, most = bend, clear
+    return best
 
 
 def _curve(at: Places, edge: Drawn, bend: float) -> Array:
@@ -170,20 +184,20 @@ def _curve(at: Places, edge: Drawn, bend: float) -> Array:
 
 def _clearance(at: Places, edge: Drawn, bend: float) -> float:
     """How near an edge comes to the box of another node, in half its width or height: below 1 it runs over it."""
-    curve = _curve(at, edge, bend)
-    nearest = np.inf
-    for node, place in at.items():
-        if node not in edge[:2]:
-            off = np.abs(curve - np.array(place) * [1, ROW]) / [LETTER * len(node) / 2 + NEAR / 2, NEAR]
-            nearest = min(nearest, float(off.max(axis=1).min()))
-    return nearest
+    others = [node for node in at if node not in edge[:2]]
+    middles = np.array([at[node] for node in others]).reshape(-1, 2) * [1, ROW]
+    halves = np.array([(LETTER * len(node) / 2 + NEAR / 2, NEAR) for node in others]).reshape(-1, 2)
+    off = np.abs(_curve(at, edge, bend)[:, None] - middles) / halves
+    return float(off.max(axis=2).min(initial=np.inf))
 
 
-def _legend(ax: Axes, causal: bool, opened: bool) -> None:
+def _legend(ax: Axes, causal: bool, opened: bool, given: bool) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     shown = [("causal path", COLOURS[0])] * causal + [("open backdoor path", COLOURS[1])] * opened
-    if shown:
-        lines = [Line2D([], [], color=colour, linewidth=1.6) for _, colour in shown]
-        labels, below = [label for label, _ in shown], (0.5, 0.02)
-        ax.legend(lines, labels, loc="upper center", bbox_to_anchor=below, ncols=len(shown), frameon=False, fontsize=9)
+    keys: list[Any] = [Line2D([], [], color=colour, linewidth=1.6, label=label) for label, colour in shown]
+    keys += [Patch(facecolor=SHADE, edgecolor="black", label="adjusted for")] * given
+    if keys:
+        below = (0.5, 0.02)
+        ax.legend(handles=keys, loc="upper center", bbox_to_anchor=below, ncols=len(keys), frameon=False, fontsize=9)

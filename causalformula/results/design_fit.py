@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.backends import registry
 from causalformula.backends.fit import told_of_perfect
+from causalformula.backends.other_words import OPTION_HINTS
 from causalformula.errors import CapabilityError, DataError, FormulaError, OptionError, choose, counted, some, warn
 from causalformula.formula.language.reader import parse, with_tilde
 from causalformula.formula.language.spec import Role, Spec
@@ -58,6 +59,8 @@ def refuse_settled(design: DesignCore, other: Iterable[str]) -> None:
     for name in other:
         if name in settled:
             raise OptionError(f"{name}= is of the design, which is made already; give it to cf.design(..., {name}=...)")
+        if name in ("dag", "strict"):
+            raise OptionError(f"design.fit has no option {name!r}: {OPTION_HINTS[name]}")
         raise OptionError(f"design.fit has no option {name!r}{choose(name, ('vcov', *QUESTION), 'it takes')}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
@@ -51,11 +53,27 @@ def test_colours_and_dashes():
     assert to_hex(arrow(blocked, "I.H Severity").get_edgecolor()).upper() not in COLOURS
 
 
+def test_a_large_graph_is_drawn_in_seconds():
+    """Bends that are tried look at all nodes at once, and no more of them than the first that will do."""
+    g = cf.dag("; ".join(f"n{k} -> {{n{k + 1} n{k + 7}}}" for k in range(130)))
+    began = process_time()
+    g.plot()
+    assert process_time() - began < 4
+
+
 def test_a_collider_that_is_adjusted_for_opens_its_path():
     g = cf.dag("A -> {X M} B -> {M Y} X -> Y")
     closed, opened = g.plot("X", "Y"), g.plot("X", "Y", given=["M"])
-    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() for ax in (closed, opened)]
-    assert colours[0] != COLOURS[1] and colours[1] == COLOURS[1]
+    marked = cf.dag("A -> {X M} B -> {M Y} X -> Y; M [adjusted]")
+    axes = (closed, opened, marked.plot("X", "Y"), marked.plot("X", "Y", given=[]))
+    colours = [to_hex(arrow(ax, "A M").get_edgecolor()).upper() == COLOURS[1] for ax in axes]
+    assert colours == [False, True, True, False]
+    shades = [ax.findobj(lambda one: one.get_gid() == "node M")[0].get_bbox_patch().get_facecolor()[0] for ax in axes]
+    assert shades == [1.0, 0.85, 0.85, 1.0]
+    assert [text.get_text() for text in axes[1].get_legend().get_texts()][-1] == "adjusted for"
+    figure = axes[1].figure
+    box = axes[1].get_legend().get_window_extent(figure.canvas.get_renderer())
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width  # a small picture has room for its legend
 
 
 def test_a_common_cause_beside_an_arrow_has_its_own_colour_and_way():

@@ -84,6 +84,20 @@ def test_front_door():
     assert found.why_not == "no adjustment identifies the total effect of X on Y: X <- U -> Y stays open: U is latent"
 
 
+def test_words_of_paths():
+    two = cf.dag("X -> {M Y}; M <- A -> N <- B -> Y").identify("X", "Y")
+    assert "closed, unless M and N (or what they cause) are adjusted for; A or B blocks it then" in str(two)
+    assert "closed, unless M (or what it causes) is adjusted for" in str(
+        cf.dag("X -> M <- Y; X -> Y").identify("X", "Y")
+    )
+    names = [f"n{k}" for k in range(14)]
+    arrows = [f"{a} -> {b}" for k, a in enumerate(names) for b in names[k + 1 :]]
+    dense = cf.dag("; ".join(arrows)).identify("n5", "n10")
+    assert len(dense.paths) == 1000 and "more or yet more" in str(dense)
+    door = cf.dag(FRONT_DOOR)
+    assert door.formula("Y", "X", design="front_door") == door.formula("Y", "X", design="front door")
+
+
 def test_front_door_with_covariates():
     found = cf.dag("X -> M -> Y; W -> {X M Y}; X <-> Y").identify("X", "Y")
     assert [str(door) for door in found.front_door] == ["M given W"]
@@ -127,6 +141,24 @@ def test_selection_and_missing_values():
     assert by_covariate.adjustment_sets == (("Z",),)  # W has gaps, and is not needed
 
 
+def test_gaps_that_complete_rows_cannot_make_good():
+    lost = cf.dag("X -> Y; Z -> {X Y R}; R [missing = Y]").identify("X", "Y")
+    assert lost.adjustment_sets == () and lost.why_not == (
+        "no adjustment of complete rows identifies the total effect of X on Y: those whose rows are complete are not "
+        "the population: Y <- Z -> R joins the outcome to the selection"
+    )
+    assert lost.expression == "P(Y | do(X)) = sum over Z of P(Z) P(Y | Z, X, where Y is seen)"
+    assert "averages over the complete ones, which gives this effect if it is the same whatever Z is" in str(lost)
+    with pytest.raises(cf.IdentificationError, match=r"expression does, which no formula writes: P.* where Y is seen"):
+        lost.formula  # noqa: B018
+    gap = cf.dag("X -> Y; Z -> {X Y}; Y -> R; R [missing = Z]").identify("X", "Y")
+    assert "Z has gaps, and Y -> R joins the outcome to the rows that have Z" in gap.why_not
+    assert gap.expression == "P(Y | do(X)) = sum over Z of P(Y | Z, X) P(Z)"
+    assert "Note: values are missing at random: all rows, imputed or weighted" in str(gap)
+    own = cf.dag("X -> Y; Z -> {X Y R}; R [missing = Z]").identify("X", "Y")
+    assert own.expression is None and "(R)" in str(own) and "at random" not in str(own)
+
+
 # -- forms -------------------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +166,10 @@ def test_print_and_equality():
     g = cf.dag("I.H -> Drug; I.H -> Severity; Drug -> Severity; U [latent]; U -> Drug")
     assert str(g) == "I.H -> {Drug Severity}\nDrug -> Severity\nU -> Drug\nU [latent]"
     assert g.nodes == ("I.H", "Drug", "Severity", "U") and g.latent == ("U",)
+    assert cf.dag("Drug -> Severity; U [latent] -> Drug; I.H -> {Drug Severity}") == g != cf.dag("Drug -> Severity")
+    assert cf.dag("A <-> B") == cf.dag("B <-> A") != cf.dag("B <-> A; A [exposure]") and g != str(g)
+    assert repr(cf.dag("A -> B -> C").implications()) == "(A _||_ C | B,)"
+    assert repr(g.identify("Drug", "Severity").paths[1:]) == "(Drug <- I.H -> Severity,)"
     assert cf.dag(g) is g and pickle.loads(pickle.dumps(g)) == g and hash(g) == hash(cf.dag(g.source))
     with pytest.raises(AttributeError):
         g.diagram = None
@@ -160,13 +196,36 @@ def test_chains_sets_and_comments():
     assert set(cf.dag(dot).diagram.arrows) == {("a", "b"), ("c", "b")}
 
 
+def test_what_other_tools_write():
+    """dagitty's page marks what is adjusted for; DOT has ports and parts; DoWhy says what is not observed."""
+    page = 'dag {\nbb="0,0,1,1"\n"A b" [exposure,pos="0.1,-0.2"]\nY [outcome]\nZ [adjusted,pos="1,2"]\n'
+    g = cf.dag(page + '"A b" -> Y [beta="0.5"]\nZ -> "A b"\nZ -> Y\n}')
+    assert (g.exposures, g.outcomes, g.adjusted) == (("A b",), ("Y",), ("Z",)) and "Z [adjusted]" in g.to_dagitty()
+    assert g.identify().adjustment_sets == (("Z",),)
+    parts = cf.dag("digraph { subgraph cluster_0 { label=x; A; B -> C } subgraph { D } A:n -> B:s:w; }")
+    assert (set(parts.nodes), set(parts.diagram.arrows)) == ({"A", "B", "C", "D"}, {("B", "C"), ("A", "B")})
+    assert cf.dag('"subgraph" -> "a:b"').nodes == ("subgraph", "a:b") and cf.dag("Âge -> β2").nodes == ("Âge", "β2")
+    for text in ('U[observed="no"]; U->X;U->Y;X->Y', "U [latent=1] -> X", "U [latent = yes] -> X"):
+        assert cf.dag(f"digraph {{ {text} }}").latent == ("U",)
+    assert cf.dag("digraph { U [observed=yes, latent=false] -> X }").latent == ()
+
+
 def test_networkx_and_files(tmp_path):
     made = nx.DiGraph([("A", "B"), ("U", "B")])
     made.nodes["U"]["latent"] = True
     g = cf.dag(made)
     assert g == cf.dag("A -> B; U -> B; U [latent]")
+    made.nodes["U"].update(latent=False, observed="no")
+    assert cf.dag(made) == g
+    made.nodes["U"].update(latent="no", observed="yes")
+    assert cf.dag(made).latent == ()
+    gaps = cf.dag("X -> {Y R}; X <-> Y; R [missing = Y]")
+    assert cf.dag(gaps.to_networkx()) == gaps == cf.dag(str(cf.dag(gaps.to_networkx())))
     file = tmp_path / "graph.dot"
     file.write_text(g.to_dot(), encoding="utf-8")
+    other = file.with_suffix(".graph")
+    other.write_text(str(g), encoding="utf-8")
+    assert cf.dag(str(other)) == cf.dag(other) == cf.dag(file)
     assert set(cf.dag(file).diagram.arrows) == set(cf.dag(str(file)).diagram.arrows) == {("A", "B"), ("U", "B")}
 
 
@@ -219,6 +278,17 @@ def test_mixed_types_are_tested_by_residuals():
     assert row["method"] == "residuals" and row["df"] == 2 and row["p.value"] > 0.05
     assert g.test(bad).rejected == ("A _||_ C | B",)
     assert g.test(good, seed=7).to_frame().equals(g.test(good, seed=7).to_frame())
+
+
+def test_levels_that_few_rows_have_are_no_contradiction():
+    """A column of names, one a row or nearly: products of residuals are as many as rows."""
+    rng = np.random.default_rng(0)
+    for levels in (10, 30, 59):
+        frame = pd.DataFrame({"A": rng.normal(size=60), "C": [f"l{k % levels}" for k in range(60)]})
+        (row,) = cf.dag("A; C").test(frame).rows
+        assert row["df"] == levels - 1 and row["p.value"] > 0.05, levels
+    frame["C"] = np.where(frame["A"] > 0, "high", "low")
+    assert cf.dag("A; C").test(frame).rejected == ("A _||_ C",)
 
 
 def test_simulation_and_interventions():

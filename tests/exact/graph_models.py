@@ -112,14 +112,15 @@ class Binary:
         """P(y = 1 | do(x = value))."""
         return self.at(self.under(x), **{x: value, y: 1})
 
-    def adjusted(self, x, y, value, covariates, held=()):
-        """What adjustment gives among those in the data."""
-        inside = dict.fromkeys(held, 1)
-        whole, out = self.at(self.joint, **inside), 0.0
+    def adjusted(self, x, y, value, covariates, held=(), over=None):
+        """What adjustment gives among those in the data, over the covariates of these or of others."""
+        inside, among = dict.fromkeys(held, 1), dict.fromkeys(held if over is None else over, 1)
+        whole, out = self.at(self.joint, **among), 0.0
         for levels in product([0, 1], repeat=len(covariates)):
-            z = {**inside, **dict(zip(covariates, levels, strict=True))}
-            below = self.at(self.joint, **z, **{x: value})
-            out += self.at(self.joint, **z, **{x: value, y: 1}) / below * self.at(self.joint, **z) / whole
+            z = dict(zip(covariates, levels, strict=True))
+            cell = {**inside, **z, x: value}
+            rate = self.at(self.joint, **cell, **{y: 1}) / self.at(self.joint, **cell)
+            out += rate * self.at(self.joint, **among, **z) / whole
         return out
 
     def value(self, expression, at):

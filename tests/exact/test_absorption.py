@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tracemalloc
 from unittest.mock import patch
 
@@ -273,6 +274,15 @@ def test_long_chains_of_levels():
     slowly = under(**{"solve.PATIENCE": 10_000})(lambda: Absorber(effects).demean(M))
     assert slowly.converged and slowly.iterations > 1000
     np.testing.assert_allclose(demeaned.values, slowly.values, atol=1e-9)
+
+
+def test_an_absorber_pickles_after_it_has_factorised():
+    w, f = chain(1500)
+    M = np.random.default_rng(14).normal(size=(len(w), 1))
+    absorber = Absorber([Effect(w, int(w.max()) + 1), Effect(f, 1500)], np.ones(len(w)))
+    values = absorber.demean(M).values
+    assert absorber._equations._factor is not None
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(absorber)).demean(M).values, values, atol=1e-9)
 
 
 def test_what_has_not_converged_says_so():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
+from time import process_time
 
 import numpy as np
 import pytest
 
+import causalformula as cf
 from causalformula.graphs.adjustment import MOST_SETS, Question, subsets
 from causalformula.graphs.diagram import Diagram
 from causalformula.graphs.expressions import mentioned
-from causalformula.graphs.frontdoor import front_doors
+from causalformula.graphs.frontdoor import front_doors, no_front_door
 from causalformula.graphs.identification import Hedge, identified
 from causalformula.graphs.implications import implications
 from causalformula.graphs.instruments import instruments
@@ -140,6 +142,36 @@ def test_selection_and_missing_values(marks):
     assert min(both) > 20
 
 
+def test_gaps_that_all_rows_make_good():
+    """Complete rows within covariates, averaged over those of all rows; gaps at random by the whole distribution."""
+    rng, both, random = np.random.default_rng(8), [0, 0], [0, 0]
+    for _ in range(80):
+        gap = str(rng.choice(["X", "Y", "A"]))
+        diagram = random_diagram(rng, "XYAB", bows=0.1)
+        extra = tuple((n, "R") for n in "XYAB" if rng.random() < 0.4)
+        diagram = replace(diagram, nodes=(*diagram.nodes, "R"), arrows=(*diagram.arrows, *extra), missing={"R": gap})
+        question = Question(diagram, "X", "Y")
+        if not usable(question):
+            continue
+        model = Binary(diagram, rng)
+        inside = [model.at(model.joint, R=1, **dict(zip("XYAB", v, strict=True))) for v in product([0, 1], repeat=4)]
+        whole = [model.at(model.joint, **dict(zip("XYAB", v, strict=True))) for v in product([0, 1], repeat=4)]
+        shares = np.reshape(inside, [2] * 4) / np.reshape(whole, [2] * 4)  # of rows without a gap
+        place = "XYAB".index(gap)
+        assert question.missing_at_random == np.allclose(np.diff(shares, axis=place), 0), diagram
+        random[question.missing_at_random] += 1
+        if gap == "A":
+            continue
+        right = []
+        for z in subsets(question.candidates):
+            truth, found = model.effect("X", "Y", 1), model.adjusted("X", "Y", 1, z, ["R"], over=())
+            assert question.valid_over_all_rows(z) == close(truth, found), (diagram, z)
+            right += [frozenset(z)] * question.valid_over_all_rows(z)
+            both[question.valid_over_all_rows(z)] += 1
+        assert question.over_all_rows == (None if question.minimal or not right else right[0]), diagram
+    assert min(both) > 20 and min(random) > 10
+
+
 # -- paths and separation ----------------------------------------------------------------------------------------------
 
 
@@ -210,6 +242,26 @@ def test_front_doors_give_the_effect():
     assert found > 30
 
 
+def test_what_is_no_front_door_is_told_why():
+    """The check of a given one agrees with the search: the smallest mediators that pass are those found."""
+    reasons = set()
+    for diagram, _ in some_graphs(12, 150, "XYABC", arrows=0.5, bows=0.2):
+        question = Question(diagram, "X", "Y")
+        if not usable(question):
+            continue
+        before = [n for n in diagram.nodes if n not in diagram.descendants("X") | {"Y"}]
+        passed = []
+        for mediators in subsets([n for n in "ABC" if n in question.on_the_way]):
+            why = [no_front_door(question, mediators, z) for z in subsets([n for n in before if n not in mediators])]
+            passed += [frozenset(mediators)] * ("" in why)
+            reasons |= {one.split()[-1] for one in why if one}
+        least = {m for m in passed if not any(other < m for other in passed)}
+        assert {frozenset(door.mediators) for door in front_doors(question)} == least, diagram
+        for door in front_doors(question):
+            assert no_front_door(question, door.mediators, (*door.covariates, "Y")) == "X causes Y"
+    assert {"around", "open"} <= reasons
+
+
 def expression_is_right(diagram, rng):
     """Whether the complete algorithm found an expression; it must give the effect."""
     expression = identified(diagram, "X", "Y")
@@ -261,6 +313,27 @@ def test_a_large_graph_is_quick():
     question = Question(Diagram(names, arrows), "n100", "n103")
     assert question.optimal is not None and question.valid(question.optimal)
     assert any(question.minimal)
+
+
+def test_a_dense_graph_is_quick():
+    """Sixty nodes of eight neighbours each: many sets separate each pair, and few are gone through."""
+    rng = np.random.default_rng(1)
+    names = tuple(f"n{k}" for k in range(60))
+    diagram = Diagram(names, tuple(pair for pair in combinations(names, 2) if rng.random() < 8 / 60))
+    began = process_time()
+    found = implications(diagram)
+    assert process_time() - began < 8
+    joined = set(diagram.arrows)
+    assert [(one.left, one.right) for one in found] == [pair for pair in combinations(names, 2) if pair not in joined]
+    assert all(separated(diagram, one.left, one.right, set(one.given)) for one in found[::100])
+
+
+def test_designs_are_looked_for_in_order():
+    """A formula that adjusts does not wait for instruments and front doors, of which a large graph has many."""
+    found = cf.dag("Z -> {X Y}; I -> X; X -> M -> Y").identify("X", "Y")
+    assert found.formula == "Y ~ treat(X) + adjust(Z)" and found.method is None
+    assert not {"instruments", "front_door"} & set(vars(found))
+    assert [str(one) for one in found.instruments] == ["I"]
 
 
 def test_an_open_path_is_found_in_a_large_dense_graph():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -33,12 +34,13 @@ def graphs(draw, latent=0.2, selected=False):
 
 @given(g=graphs(selected=True))
 def test_a_text_reads_back(g):
-    for text in (str(g), g.to_dagitty(), g.to_dot()):
-        again = cf.dag(text).diagram
+    g = replace(g, exposures=("X",), outcomes=("Y",), adjusted=("my D",))
+    for form in (str(g), g.to_dagitty(), g.to_dot(), g.to_networkx()):
+        again = cf.dag(form)
         for facts in ("nodes", "arrows", "bows"):
-            assert set(getattr(again, facts)) == set(getattr(g.diagram, facts)), text
-        assert (again.latent, again.selected) == (g.diagram.latent, g.diagram.selected)
-    assert set(cf.dag(g.to_networkx()).diagram.arrows) == set(g.diagram.drawn.arrows)
+            assert set(getattr(again.diagram, facts)) == set(getattr(g.diagram, facts)), form
+        assert (again.latent, again.diagram.selected) == (again.diagram.in_order(g.latent), g.diagram.selected)
+        assert (again.exposures, again.outcomes, again.adjusted) == (("X",), ("Y",), ("my D",))
 
 
 @given(g=graphs(selected=True))

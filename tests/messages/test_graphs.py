@@ -25,7 +25,13 @@ CONFOUNDED = "X -> Y; U [latent]; U -> {X Y}"
         ("A -> ", "a node is missing here", " "),
         ("-> B", "-> has no node before it", "->"),
         ("U [latnt] -> B", "unknown mark 'latnt'; did you mean 'latent'?", "latnt"),
-        ("A [adjusted] -> B", "what is adjusted for is a choice of the analysis", "adjusted"),
+        ("A \u2192 B", "not an arrow", "\u2192"),
+        ("Y ~ X + Z", "not an arrow", "~"),
+        ("A E @0.1,0.2", "'@' in a name: write the name in quotation marks", "@"),
+        ("A + B -> C", "'+' in a name", "+"),
+        ("A:b -> C", "':' in a name", ":"),
+        ("digraph { subgraph c { A -> B", "the { that opens here is never closed", "{"),
+        ('graph [ directed 1 node [ id 0 label "A" ] ]', "this is GML: cf.dag(networkx.parse_gml(text))", "graph ["),
         ("A -> B; R [missing = Bb]", "no node 'Bb'; did you mean 'B'?", "Bb"),
         ("A -> B; R [missing]", "missing names the variable whose gaps it marks", "missing"),
         ("A => B", "not an arrow; there are A -> B, A <- B and A <-> B", "=>"),
@@ -66,6 +72,10 @@ def test_other_sources():
         cf.dag(nx.DiGraph([("A", "B"), ("B", "A")]))
     with pytest.raises(cf.GraphError, match="nodes of a networkx graph are text"):
         cf.dag(nx.DiGraph([(1, 2)]))
+    gaps = nx.DiGraph([("A", "B"), ("A", "R")])
+    gaps.nodes["R"]["missing"] = "Bb"
+    with pytest.raises(cf.GraphError, match="no node 'Bb'; did you mean 'B'"):
+        cf.dag(gaps)
     assert issubclass(cf.GraphError, cf.FormulaError)
 
 
@@ -113,12 +123,17 @@ def data(g, n=60):
     [
         ("A -> {X M}; B -> {M Y}; X -> Y", "Y ~ treat(X) + adjust(M)",
          "adjusting for M, a collider or an effect of one, opens X <- A -> M <- B -> Y"),
-        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + adjust(M)", "M is a mediator, X -> M -> Y: adjusting for it takes"),
+        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + adjust(M)",
+         "M is a mediator, X -> M -> Y: adjusting for it takes away a part of the effect and leaves the direct"),
+        ("X -> M -> Y; X -> Y; M <-> Y", "Y ~ treat(X) + adjust(M)", "M is a mediator.*takes away a part of the e.*t$"),
+        ("X -> M -> Y; X -> Y", "Y ~ treat(X) + offset(M)", "M is a mediator, X -> M -> Y: adjusting for it takes"),
         ("X -> M -> Y; M -> D", "Y ~ treat(X) + adjust(D)", "D is a descendant of a mediator, X -> M -> D"),
         ("X -> Y -> D", "Y ~ treat(X) + adjust(D)", "D is an effect of the outcome, Y -> D: adjusting for it biases"),
         ("Z -> {X Y}; X -> Y", "Y ~ treat(X)", "X <- Z -> Y stays open: adjust for Z"),
         (CONFOUNDED, "Y ~ treat(X)", "X <- U -> Y stays open: nothing on it may be adjusted for"),
         ("X -> Y; Y -> S; S [selected]", "Y ~ treat(X)", r"who is in the data \(S\) hangs together with Y"),
+        ("X -> Y -> S; X -> {R T}; S [selected]; T [selected]; R [missing = Y]", "Y ~ treat(X)",
+         r"who is in the data \(S\) hangs together with Y"),
         ("Z -> X -> Y; Z -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: it reaches Y by Z -> Y"),
         ("Z; X -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: it is independent of X"),
         ("X -> Z; X -> Y; X <-> Y", "Y ~ treat(X) + iv(Z)", "Z is no instrument for X: X causes it"),
@@ -139,15 +154,41 @@ def test_formulas_that_a_graph_is_against(text, formula, message):
 
 def test_front_doors_that_are_none():
     g = cf.dag("X -> M -> Y; X <-> Y; X -> Y")
-    with pytest.warns(cf.IdentificationWarning, match="M is no front door: the graph has none"):
+    with pytest.warns(cf.IdentificationWarning, match="M is no front door: X -> Y goes around; the graph has none"):
         cf.fit("Y ~ treat(X)", data(g), "front_door", mediators="M", dag=g)
     with pytest.raises(
         cf.IdentificationError, match="the graph has no front door for this effect, and mediators= names"
     ):
         cf.fit("Y ~ treat(X)", data(g), "front_door", dag=g)
     two = cf.dag("X -> M -> N -> Y; X <-> Y")
-    with pytest.warns(cf.IdentificationWarning, match="M given N is no front door: the graph has M; N"):
+    with pytest.warns(cf.IdentificationWarning, match="M given N is no front door: X causes N; the graph has M; N"):
         cf.fit("Y ~ treat(X) + adjust(N)", data(two), "front_door", mediators="M", dag=two)
+    confounded = cf.dag("X -> M -> Y; X <-> Y; Z -> {X M}; V -> {M Y}")
+    message = "M is no front door: X <- Z -> M stays open: adjust for Z; the graph has M given Z, V"
+    with pytest.raises(cf.IdentificationError, match=message):
+        cf.fit("Y ~ treat(X)", data(confounded), "front_door", mediators="M", dag=confounded, strict=True)
+    with pytest.warns(
+        cf.IdentificationWarning, match="M given Z is no front door: M <- V -> Y stays open: adjust for V"
+    ):
+        cf.fit("Y ~ treat(X) + adjust(Z)", data(confounded), "front_door", mediators="M", dag=confounded)
+    with pytest.warns(cf.IdentificationWarning, match="Z given V is no front door: X -> M -> Y goes around"):
+        cf.fit("Y ~ treat(X) + adjust(V)", data(confounded), "front_door", mediators="Z", dag=confounded)
+
+
+def test_designs_that_selection_undoes():
+    """Instruments and front doors are for all units: selection by the outcome is told of, selection by chance not."""
+    for marks, told in (("Y -> S", True), ("C -> S", False)):
+        door = cf.dag(f"X -> M -> Y; X <-> Y; {marks}; S [selected]")
+        moved = cf.dag(f"Z -> X -> Y; X <-> Y; {marks}; S [selected]")
+        for g, formula, options in (
+            (door, "Y ~ treat(X)", {"method": "front_door", "mediators": "M"}),
+            (moved, "Y ~ treat(X) + iv(Z)", {"method": "dml", "model": "pliv", "folds": 2, "seed": 1}),
+        ):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                cf.fit(formula, data(g, 200), dag=g, **options)
+            said = [str(one.message) for one in caught if issubclass(one.category, cf.IdentificationWarning)]
+            assert [re.sub(": .*", "", one) for one in said] == ["who is in the data (S) hangs together with X"] * told
 
 
 def test_names_that_one_side_lacks():
@@ -157,6 +198,13 @@ def test_names_that_one_side_lacks():
         cf.IdentificationWarning, match=r"the data have no column 'Age'.*mark it \[latent\]; did you mean 'age'\?"
     ):
         cf.fit("Y ~ treat(X) + adjust(age)", frame.rename(columns={"Age": "age"}), dag=g)
+    many = cf.dag("; ".join(f"a{k} -> b{k}" for k in range(20)) + "; X -> Y")
+    with pytest.warns(cf.IdentificationWarning) as told:
+        cf.fit("Y ~ treat(X)", frame, dag=many)
+    (said,) = {str(one.message) for one in told}
+    assert "no columns 'a0', 'b0', " in said and said.endswith(
+        "and 30 more, which the graph has as measured: mark them [latent]"
+    )
     with pytest.warns(cf.IdentificationWarning, match="the graph has no node 'other'"):
         cf.fit("Y ~ treat(X) + adjust(Age + other)", frame.assign(other=np.arange(60.0) ** 2), dag=g)
     with pytest.raises(cf.GraphError, match="the graph has no node 'Z'"):
@@ -170,6 +218,12 @@ def test_other_requests():
     frame = data(g)
     with pytest.raises(cf.OptionError, match="strict=True is about the graph that dag= gives"):
         cf.fit("Y ~ treat(X)", frame, strict=True)
+    design = cf.design("~ treat(X)", frame.assign(X=frame["X"] > 0), "ipw")
+    for ask in (lambda: cf.design("~ treat(X)", frame, "ebal", dag=g), lambda: design.fit("Y ~ treat(X)", dag=g)):
+        with pytest.raises(
+            cf.OptionError, match=r"has no option 'dag': a graph checks a formula with its outcome: cf.fit"
+        ):
+            ask()
     with pytest.raises(cf.OptionError, match="dag= needs an outcome of one variable"):
         cf.fit("I(X + Y) ~ treat(X)", frame, dag=g)
     with pytest.raises(cf.OptionError, match="n=0: units, a whole number from 1"):

@@ -66,6 +66,10 @@ class Absorber:
         self._bases = [Basis(effect, self.weights) for effect in self.effects]
         self._equations = Equations(self._bases)
 
+    def __reduce__(self) -> tuple[type[Absorber], tuple[Sequence[Effect], Array | None]]:
+        # what is computed from these is made anew: a sparse factorisation cannot be pickled
+        return Absorber, (self.effects, self.weights)
+
     def demean(self, M: Array) -> Demeaned:
         """The columns (n, k) less their effects."""
         fitted = self._fit(np.asarray(M, dtype=np.float64))

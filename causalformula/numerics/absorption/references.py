@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -94,25 +95,46 @@ def _one_by_one(met: Sequence[Integers], target: Array, levels: Sequence[int]) -
     """Values whose sums are ``target`` in each cell, and which were found."""
     known = [np.zeros(size, dtype=bool) for size in levels]
     moved = [np.zeros(size) for size in levels]
-    left = np.arange(len(target))
-    while len(left):
-        unknown = np.stack([~k[c[left]] for k, c in zip(known, met, strict=True)])
-        missing = unknown.sum(axis=0)
-        left, unknown, missing = left[missing > 0], unknown[:, missing > 0], missing[missing > 0]
-        if not len(left):
-            break
-        if missing.min() > 1:
-            at = int(np.argmin(missing))
-            j = int(np.flatnonzero(unknown[:, at])[-1])
-            known[j][met[j][left[at]]] = True
-            continue
+    cells = [_Cells.of(own, size) for own, size in zip(met, levels, strict=True)]
+    missing = np.full(len(target), len(met))
+    ready = np.empty(0, dtype=np.intp)
+    while len(ready) or (missing > 1).any():
+        touched = []
+        if not len(ready):
+            at = int(np.argmin(np.where(missing > 1, missing, len(met) + 1)))
+            j = max(i for i, own in enumerate(met) if not known[i][own[at]])
+            known[j][met[j][at]] = True
+            touched = [cells[j].at(met[j][at : at + 1])]
         for j, own in enumerate(met):
-            here = left[(missing == 1) & unknown[j]]
+            here = ready[~known[j][own[ready]]]
             # what is not known yet is zero
-            rest = target[here] - _sums(moved, [c[here] for c in met])
-            moved[j][own[here]] = rest
+            moved[j][own[here]] = target[here] - _sums(moved, [c[here] for c in met])
             known[j][own[here]] = True
+            touched.append(cells[j].at(np.unique(own[here])))
+        for each in touched:
+            missing[each] -= 1
+        ready = np.concatenate(touched)
+        ready = ready[missing[ready] == 1]
     return moved, known
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """The cells of each level of a factor, one level after the other."""
+
+    order: Codes
+    ends: Codes
+
+    @staticmethod
+    def of(codes: Integers, levels: int) -> _Cells:
+        return _Cells(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=levels)))
+
+    def at(self, levels: Integers) -> Codes:
+        """The cells of these levels."""
+        ends = self.ends[levels]
+        counts = ends - np.where(levels > 0, self.ends[levels - 1], 0)
+        # positions that count up to the end of each level
+        return np.asarray(self.order[np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)])
 
 
 def _first_references(met: Sequence[Integers], values: Sequence[Array]) -> None:

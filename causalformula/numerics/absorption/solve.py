@@ -26,7 +26,7 @@ EXPLICIT = 30
 MISSING = 1e-12
 # Steps after which what is left is factorised, where its rows have at most so many numbers.
 PATIENCE = 100
-NEIGHBOURS = 20
+NEIGHBOURS = 40
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,15 +10,16 @@ from typing import Any
 from causalformula.backends.front_door import FrontDoor
 from causalformula.backends.options import Options, flag
 from causalformula.backends.registry import record_of
-from causalformula.errors import IdentificationError, IdentificationWarning, OptionError, did_you_mean, warn
+from causalformula.errors import IdentificationError, IdentificationWarning, OptionError, did_you_mean, some, warn
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Node
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.graphs.adjustment import Question
-from causalformula.graphs.frontdoor import front_doors, is_front_door
+from causalformula.graphs.frontdoor import front_doors, no_front_door
 from causalformula.graphs.instruments import not_one
 from causalformula.graphs.paths import Path, open_path, paths
+from causalformula.graphs.separation import separated
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.graphs.verb import dag as read_graph
 
@@ -35,6 +36,7 @@ class Asked:
     covariates: tuple[str, ...]
     instruments: tuple[str, ...]
     mediators: tuple[str, ...]
+    offsets: tuple[str, ...]
 
 
 def problems(graph: Graph, frame: ModelFrame, options: Options) -> tuple[str, ...]:
@@ -48,13 +50,17 @@ def problems(graph: Graph, frame: ModelFrame, options: Options) -> tuple[str, ..
     asked = _asked(frame, options, set(graph.nodes))
     question = graph.question(asked.treatment, asked.outcome)
     known = set(graph.nodes)
-    held = {"covariates": asked.covariates, "instruments": asked.instruments, "mediators": asked.mediators}
+    held = {kind: getattr(asked, kind) for kind in ("covariates", "instruments", "mediators", "offsets")}
     inside = {kind: tuple(n for n in names if n in known) for kind, names in held.items()}
     found = [*_unknown(graph, frame, (n for names in held.values() for n in names if n not in known))]
+    # an offset takes away what it holds, as a covariate with the coefficient one
+    found += [text for name in inside["offsets"] if (text := _wrong_covariate(question, name))]
     if asked.instruments:
         found += _instruments(question, inside["instruments"], inside["covariates"])
+        found += _in_the_data(question, "instruments", (*inside["instruments"], *inside["covariates"]))
     elif isinstance(options, FrontDoor):
         found += _front_door(question, inside["mediators"], inside["covariates"])
+        found += _in_the_data(question, "front doors", (*inside["mediators"], *inside["covariates"]))
     else:
         found += _adjustment(question, inside["covariates"])
     return tuple(found)
@@ -122,20 +128,28 @@ def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked
         tuple(dict.fromkeys([*(n for body in bodies for n in variables(body)), *(own if not mediators else ())])),
         () if instrument is None else tuple(variables(instrument)),
         tuple(mediators),
+        tuple(dict.fromkeys(n for role in spec.of("offset") for body in role.body for n in variables(body))),
     )
 
 
 def _unknown(graph: Graph, frame: ModelFrame, names: Iterable[str]) -> list[str]:
     found = [f"the graph has no node {n!r}, and says nothing of it{did_you_mean(n, graph.nodes)}" for n in names]
     lacking = [n for n in graph.diagram.measured if n not in frame.table]
-    for name in lacking:
-        near = did_you_mean(name, frame.table.names)
-        found.append(f"the data have no column {name!r}, which the graph has as measured: mark it [latent]{near}")
+    if lacking:
+        one = len(lacking) == 1
+        near = did_you_mean(lacking[0], frame.table.names) if one else ""
+        columns, them = ("column", "it") if one else ("columns", "them")
+        found.append(
+            f"the data have no {columns} {some(map(repr, lacking))}, which the graph has as measured: mark {them} "
+            f"[latent]{near}"
+        )
     return found
 
 
 def _adjustment(question: Question, covariates: tuple[str, ...]) -> list[str]:
-    found = [text for name in covariates if (text := _wrong_covariate(question, name))]
+    direct = replace(question, effect="direct").valid(covariates)
+    leaves = " and leaves the direct effect" * direct
+    found = [f"{text}{leaves}" for name in covariates if (text := _wrong_covariate(question, name))]
     given = set(covariates) | question.held(covariates)
     # a path through what must not be adjusted for has been told of
     closed = [path for path in _open_paths(question, given) if not _told(question, path, covariates)]
@@ -145,9 +159,11 @@ def _adjustment(question: Question, covariates: tuple[str, ...]) -> list[str]:
     if not found and (path := open_path(question.backdoor, question.treatment, question.outcome, given)):
         found.append(_still_open(path, covariates, question))  # beyond those that are gone through one by one
     if not question.recovered(covariates):
-        marks = ", ".join(question.diagram.in_order(question.held(covariates)))
+        held = question.diagram.in_order(question.held(covariates))
+        joined = [mark for mark in held if not separated(question.backdoor, [mark], [question.outcome])]
         found.append(
-            f"who is in the data ({marks}) hangs together with {question.outcome}: the estimate is of those in the data"
+            f"who is in the data ({', '.join(joined)}) hangs together with {question.outcome}: the estimate is of "
+            "those in the data"
         )
     return found
 
@@ -196,10 +212,23 @@ def _instruments(question: Question, names: tuple[str, ...], covariates: tuple[s
     return found
 
 
+def _in_the_data(question: Question, design: str, used: tuple[str, ...]) -> list[str]:
+    """Selection that hangs together with what a design uses: only of adjustment is known what it does."""
+    marks = question.diagram.in_order(question.held(used))
+    for name in (question.treatment, question.outcome, *used):
+        if marks and not separated(question.diagram, marks, [name]):
+            return [
+                f"who is in the data ({', '.join(marks)}) hangs together with {name}: {design} are for data that "
+                "nothing selected"
+            ]
+    return []
+
+
 def _front_door(question: Question, mediators: tuple[str, ...], covariates: tuple[str, ...]) -> list[str]:
-    if is_front_door(question, mediators, covariates):
+    why = no_front_door(question, mediators, covariates)
+    if not why:
         return []
     doors = front_doors(question)
     which = f"the graph has {'; '.join(map(str, doors))}" if doors else "the graph has none"
     given = f" given {', '.join(covariates)}" if covariates else ""
-    return [f"{', '.join(mediators) or 'nothing'}{given} is no front door: {which}"]
+    return [f"{', '.join(mediators) or 'nothing'}{given} is no front door: {why}; {which}"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from causalformula.backends.options import one_of
@@ -13,10 +12,9 @@ from causalformula.graphs import write
 from causalformula.graphs.adjustment import Question
 from causalformula.graphs.diagram import Diagram, Edge
 from causalformula.graphs.implications import Implication, implications
-from causalformula.graphs.paths import Path
 from causalformula.graphs.separation import separated
 from causalformula.plots.dag import draw_dag
-from causalformula.results.graphs.identified import EFFECTS, Identification
+from causalformula.results.graphs.identified import EFFECTS, Identification, coloured
 from causalformula.results.graphs.simulated import counterfactual, simulated
 from causalformula.results.graphs.tested import GraphTest, tested
 from causalformula.results.text.notebook import Shown
@@ -27,9 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Graph(Shown):
     """A causal diagram; made by ``cf.dag``.
+
+    Two are equal that have the same nodes, edges and marks, in whatever order they were written.
 
     Attributes
     ----------
@@ -37,20 +37,38 @@ class Graph(Shown):
         Nodes, arrows, bidirected edges, and which nodes are latent, selected or mark missing values.
     exposures, outcomes : tuple of str
         What the text marks as ``[exposure]`` and ``[outcome]``: treatment and outcome where none are named.
+    adjusted : tuple of str
+        What the text marks as ``[adjusted]``, as dagitty does: ``plot`` shows what that leaves open. A choice of an
+        analysis, not a fact of the graph, so that ``identify`` passes over it.
     source : str
-        The text as it was written; takes no part in equality.
+        The text as it was written.
     """
 
     diagram: Diagram
     exposures: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
-    source: str = field(default="", compare=False)
+    adjusted: tuple[str, ...] = ()
+    source: str = ""
 
     def __str__(self) -> str:
-        return write.text(self.diagram)
+        return write.text(self.diagram, self._roles)
 
     def __repr__(self) -> str:
         return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self._facts == other._facts
+
+    def __hash__(self) -> int:
+        return hash(self._facts)
+
+    @property
+    def _facts(self) -> tuple[frozenset[Any], ...]:
+        return (*self.diagram.facts, *map(frozenset, self._roles.values()))
+
+    @property
+    def _roles(self) -> Mapping[str, tuple[str, ...]]:
+        return {"exposure": self.exposures, "outcome": self.outcomes, "adjusted": self.adjusted}
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -212,7 +230,8 @@ class Graph(Shown):
         Returns
         -------
         tuple of Implication
-            ``.left .right .given``, the last a smallest set that separates the two.
+            ``.left .right .given``, the last the smallest of the minimal sets that were tried: at most 50, fewer in
+            graphs of more than forty nodes.
         """
         return implications(self.diagram)
 
@@ -242,7 +261,7 @@ class Graph(Shown):
 
         References
         ----------
-        Shah and Peters (2020); Holm (1979).
+        Shah and Peters (2020), with Hotelling's F; Holm (1979).
         """
         return tested(self.implications(), data, seed, level)
 
@@ -328,32 +347,29 @@ class Graph(Shown):
 
     def to_dagitty(self) -> str:
         """The text that dagitty reads, in R and on its page."""
-        return write.dagitty(self.diagram, self.exposures, self.outcomes)
+        return write.dagitty(self.diagram, self._roles)
 
     def to_dot(self) -> str:
         """The text that Graphviz draws; latent nodes and common causes dashed."""
-        return write.dot(self.diagram)
+        return write.dot(self.diagram, self._roles)
 
     def to_mermaid(self) -> str:
         """The text that mermaid draws in Markdown pages."""
         return write.mermaid(self.diagram)
 
     def to_networkx(self) -> nx.DiGraph:
-        """A networkx digraph, a latent node in place of each bidirected edge; nodes have ``latent, selected``."""
-        import networkx as nx
+        """A networkx digraph, a latent node in place of each bidirected edge; nodes have ``latent, selected``.
 
-        drawn, out = self.diagram.drawn, nx.DiGraph()
-        for name in drawn.nodes:
-            out.add_node(name, latent=name in drawn.latent, selected=name in drawn.selected)
-        out.add_edges_from(drawn.arrows)
-        return out
+        Those that the text marks otherwise have ``exposure, outcome, adjusted`` or ``missing`` too.
+        """
+        return write.digraph(self.diagram, self._roles)
 
     @asks
     def plot(
         self,
         treatment: str | None = None,
         outcome: str | None = None,
-        given: Iterable[str] = (),
+        given: Iterable[str] | None = None,
         ax: Axes | None = None,
     ) -> Axes:
         """Draw the graph in layers, causes to the left of their effects; latent nodes dashed.
@@ -363,7 +379,8 @@ class Graph(Shown):
         treatment, outcome : str, optional
             Between them causal paths and open backdoor paths are coloured; those that the text marks where not given.
         given : iterable of str
-            What is adjusted for: paths that it blocks are not coloured.
+            What is adjusted for, drawn grey: paths that it blocks are not coloured. That which the text marks where
+            not given.
         ax : matplotlib Axes, optional
 
         Returns
@@ -376,21 +393,8 @@ class Graph(Shown):
             For ``given`` without a treatment and an outcome.
         """
         named = treatment is not None or outcome is not None or (len(self.exposures) == len(self.outcomes) == 1)
-        chosen = self.diagram.listed("given", given)
-        if not named and chosen:
+        chosen = self.adjusted if given is None else self.diagram.listed("given", given)
+        if not named and given is not None and chosen:
             raise OptionError("given= blocks paths between a treatment and an outcome: name these two")
-        if not named:
-            return draw_dag(self.diagram, ax)
-        found = self.identify(treatment, outcome)
-        held = {*chosen, *found.question.held(chosen)}
-        causal = {edge for path in found.paths if path.causal for edge in _edges(path)}
-        opened = [path for path in found.paths if not path.causal and path.open(self.diagram, held)]
-        return draw_dag(self.diagram, ax, causal, {edge for path in opened for edge in _edges(path)} - causal)
-
-
-def _edges(path: Path) -> list[tuple[str, str, bool]]:
-    """Edges of a path as they are drawn, bidirected ones by either end first."""
-    found = []
-    for (a, b), mark in zip(pairwise(path.nodes), path.marks, strict=True):
-        found += [(a, b, mark == "<->")] * (mark != "<-") + [(b, a, mark == "<->")] * (mark != "->")
-    return found
+        causal, biasing = coloured(self.identify(treatment, outcome), chosen) if named else ((), ())
+        return draw_dag(self.diagram, ax, causal, biasing, chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from causalformula.backends.options import one_of
@@ -18,12 +18,16 @@ from causalformula.graphs.identification import Hedge, identified
 from causalformula.graphs.instruments import Instrument, instruments
 from causalformula.graphs.paths import Path, open_path, paths
 from causalformula.graphs.write import named
+from causalformula.plots.dag import Drawn
 from causalformula.results.text.notebook import Shown
 
 # The print lists so many paths and sets; the attributes hold all that were found.
 MOST_LISTED = 12
 MOST_PATHS = 1000
+_HANGS = "the outcome and the selection hang together"
 EFFECTS = ("total", "direct")
+# Kinds of design, each with the attribute that lists those there are.
+DESIGNS = {"adjustment": "adjustment_sets", "front door": "front_door", "instrument": "instruments"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,15 +90,28 @@ class Identification(Shown):
         """The distribution of the outcome under the treatment, in terms of that of the observed variables.
 
         By the complete algorithm: None means that the observed variables cannot tell the total effect. None too for a
-        direct effect, and where selection or missing values decide who is in the data, of which it knows nothing.
+        direct effect, and where selection decides who is in the data, of which it knows nothing. Where values are
+        missing, a sum over covariates that all rows have, if there is one and no adjustment of complete rows serves;
+        else what the graph says without gaps, if they are at random.
         """
         q = self.question
-        if q.effect == "direct" or self._apart or isinstance(self._complete, Hedge):
+        if q.over_all_rows is not None:
+            return self._over_all_rows(self._ordered(q.over_all_rows))
+        if q.effect == "direct" or (self._apart and not q.missing_at_random) or isinstance(self._complete, Hedge):
             return None
         left = f"P({named(q.outcome)} | do({named(q.treatment)}))"
         free = mentioned(self._complete) - {q.treatment, q.outcome}
         whatever = f", whatever the value of {', '.join(self._ordered(free))}" if free else ""
         return f"{left} = {primed(self._complete, q.treatment)}{whatever}"
+
+    def _over_all_rows(self, covariates: tuple[str, ...]) -> str:
+        q = self.question
+        gaps = self._ordered({q.diagram.missing[mark] for mark in q.held()})
+        z, given = ", ".join(map(named, covariates)), ", ".join(map(named, (*covariates, q.treatment)))
+        seen = f"P({named(q.outcome)} | {given}, where {' and '.join(map(named, gaps))} is seen)"
+        return f"P({named(q.outcome)} | do({named(q.treatment)})) = " + (
+            f"sum over {z} of P({z}) {seen}" if z else seen
+        )
 
     @property
     def _apart(self) -> bool:
@@ -131,7 +148,9 @@ class Identification(Shown):
             Where no design identifies the effect, with the path that stays open.
         """
         if self.design is None:
-            raise IdentificationError(self.why_not)
+            known = self.expression
+            other = "" if known is None else f". An expression does, which no formula writes: {known}"
+            raise IdentificationError(f"{self.why_not}{other}")
         return self.formula_for(self.design)
 
     @property
@@ -166,8 +185,8 @@ class Identification(Shown):
         q = self.question
         head = f"{symbol(q.outcome)} ~ treat({symbol(q.treatment)})"
         covariates: tuple[str, ...] = ()
-        known = {"adjustment": self.adjustment_sets, "front door": self.front_door, "instrument": self.instruments}
-        if not known[one_of("design", design, known)]:
+        design = design.replace("_", " ") if isinstance(design, str) else design  # as the method is written
+        if not getattr(self, DESIGNS[one_of("design", design, DESIGNS)]):
             raise IdentificationError(f"the graph has no {design} for this effect")
         if design == "adjustment":
             covariates = self.adjustment_sets[0] if self.optimal is None else self.optimal
@@ -187,15 +206,17 @@ class Identification(Shown):
             return ""
         q = self.question
         what = f"the {q.effect} effect of {q.treatment} on {q.outcome}"
+        who = "who are in the data" if q.diagram.selected else "whose rows are complete"
         path = q.why_not()
         if path is not None:
             told = f"{path} stays open: {self._unblocked(path)}"
         elif not q.recovered(()):
-            told = f"those who are in the data are not the population: {self._selected()}"
+            told = f"those {who} are not the population: {self._selected()}"
         else:
-            told = "no single set does both: block all paths, and leave out what makes the data a selection"
+            told = self._gaps()
         if self._apart or self.design is not None or self.expression is not None:
-            return f"no adjustment identifies {what}: {told}"
+            rows = " of complete rows" if q.diagram.missing and not q.diagram.selected else ""
+            return f"no adjustment{rows} identifies {what}: {told}"
         return f"nothing in this graph identifies {what}: {told}{self._hedged()}"
 
     def _unblocked(self, path: Path) -> str:
@@ -214,13 +235,23 @@ class Identification(Shown):
         return "; ".join(words) or "nothing on it was measured"
 
     def _selected(self) -> str:
+        ways = (self._joined(mark) for mark in self._ordered(self.question.held()))
+        return next((f"{way} joins the outcome to the selection" for way in ways if way), _HANGS)
+
+    def _gaps(self) -> str:
+        """Why no set does where some set blocks all paths: what is adjusted for has gaps."""
         q = self.question
-        diagram = q.backdoor if q.effect == "total" else q.diagram
-        for mark in q.diagram.in_order(q.held()):
-            given = () if q.effect == "total" else (q.treatment,)
-            if path := open_path(diagram, q.outcome, mark, given):
-                return f"{path} joins the outcome to the selection"
-        return "the outcome and the selection hang together"
+        for mark, variable in q.diagram.missing.items():
+            if variable in q.candidates and (way := self._joined(mark)):
+                return f"{variable} has gaps, and {way} joins the outcome to the rows that have {variable}"
+        return "no single set does both: block all paths, and leave out what makes the data a selection"
+
+    def _joined(self, mark: str) -> Path | None:
+        """A path that joins the outcome to a mark of who is in the data."""
+        q = self.question
+        if q.effect == "total":
+            return open_path(q.backdoor, q.outcome, mark, ())
+        return open_path(q.diagram, q.outcome, mark, (q.treatment,))
 
     def _hedged(self) -> str:
         q = self.question
@@ -280,7 +311,8 @@ class Identification(Shown):
         if not found:
             return []
         rows = [f"  {path}: {self._blocking(path)}" for path in found[:MOST_LISTED]]
-        more = [f"  and {len(found) - MOST_LISTED} more"] if len(found) > MOST_LISTED else []
+        yet = " or yet more" * (len(self.paths) >= MOST_PATHS)
+        more = [f"  and {len(found) - MOST_LISTED} more{yet}"] if len(found) > MOST_LISTED else []
         return ["", f"Other paths from {q.treatment} to {q.outcome}:", *rows, *more]
 
     def _blocking(self, path: Path) -> str:
@@ -290,7 +322,9 @@ class Identification(Shown):
         held = q.held()
         closed = [name for name in path.colliders if name not in q.diagram.ancestors(*held)]
         if closed:
-            unless = f"closed, unless {' and '.join(closed)} (or what it causes) is adjusted for"
+            several = len(closed) > 1
+            causes, are = ("what they cause", "are") if several else ("what it causes", "is")
+            unless = f"closed, unless {' and '.join(closed)} (or {causes}) {are} adjusted for"
             return unless + (f"; {' or '.join(usable)} blocks it then" if usable else "")
         return (
             f"open; blocked by {' or '.join(usable)}" if usable else "open; nothing that may be adjusted for blocks it"
@@ -313,12 +347,37 @@ class Identification(Shown):
                 "an instrument gives the effect if it is the same for all, or in those whom the instrument moves, if "
                 "it moves nobody the other way"
             )
-        if self._apart:
+        if q.over_all_rows is not None:
+            covariates = ", ".join(self._ordered(q.over_all_rows))
             notes.append(
-                f"complete rows of selected units are held fixed ({some(q.diagram.in_order(q.held()) or ['none'])}); "
-                "instruments, front doors and expressions are not looked for there"
+                f"P({covariates}) is that of all rows; cf.fit(...) with adjust(...) averages over the complete ones, "
+                f"which gives this effect if it is the same whatever {covariates} is"
+            )
+        elif q.missing_at_random and not self.adjustment_sets and self.expression is not None:
+            notes.append("values are missing at random: all rows, imputed or weighted, give what no gaps would give")
+        if self._apart:
+            marks = some([*self._ordered(q.diagram.selected), *q.diagram.missing])
+            notes.append(
+                f"adjustment is judged in the complete rows of those who are in the data ({marks}); instruments, front "
+                "doors and other expressions are not looked for there"
             )
         return ["", *(f"Note: {note}" for note in notes)] if notes else []
 
     def _ordered(self, names: Any) -> tuple[str, ...]:
         return self.question.diagram.in_order(names)
+
+
+def coloured(found: Identification, given: Collection[str]) -> tuple[set[Drawn], set[Drawn]]:
+    """Edges of causal paths, and of paths that are open besides when some nodes are adjusted for."""
+    held = {*given, *found.question.held(given)}
+    causal = {edge for path in found.paths if path.causal for edge in _edges(path)}
+    opened = [path for path in found.paths if not path.causal and path.open(found.question.diagram, held)]
+    return causal, {edge for path in opened for edge in _edges(path)} - causal
+
+
+def _edges(path: Path) -> list[Drawn]:
+    """Edges of a path as they are drawn, bidirected ones by either end first."""
+    found = []
+    for (a, b), mark in zip(pairwise(path.nodes), path.marks, strict=True):
+        found += [(a, b, mark == "<->")] * (mark != "<-") + [(b, a, mark == "<->")] * (mark != "->")
+    return found

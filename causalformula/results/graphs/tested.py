@@ -101,8 +101,9 @@ def refuse_absent(names: Iterable[str], table: Table) -> None:
     absent = [name for name in names if name not in table]
     if absent:
         hint = choose(absent[0], table.names, "the data have")
+        columns, them = ("column", "it") if len(absent) == 1 else ("columns", "them")
         raise DataError(
-            f"the data have no column {some(absent)}, which the graph has as measured; mark it [latent]{hint}"
+            f"the data have no {columns} {some(absent)}, which the graph has as measured; mark {them} [latent]{hint}"
         )
 
 
@@ -165,7 +166,11 @@ def _residuals(columns: Array, given: Array, seed: int) -> Array:
 
     out = np.empty_like(columns)
     folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(columns))
-    X = given[:, 1:] if given.shape[1] > 1 else given
+    X = given[:, 1:]
+    if not X.shape[1]:
+        for rest, fold in folds:
+            out[fold] = columns[fold] - columns[rest].mean(axis=0)
+        return out
     for j, y in enumerate(columns.T):
         indicator = bool(np.isin(y, (0.0, 1.0)).all())
         for rest, fold in folds:
@@ -181,14 +186,17 @@ def _residuals(columns: Array, given: Array, seed: int) -> Array:
 
 
 def _residual_test(left: Array, right: Array) -> dict[str, Any]:
-    """The generalised covariance measure: products of residuals have mean zero (Shah and Peters 2020)."""
-    from scipy.special import chdtrc
+    """The generalised covariance measure: products of residuals have mean zero (Shah and Peters 2020).
+
+    With F in place of chi-squared, as the spread of many products is itself an estimate (Hotelling 1931).
+    """
+    from scipy.special import fdtrc
 
     products = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
     mean, spread = products.mean(axis=0), np.cov(products, rowvar=False).reshape(products.shape[1], -1)
     values, vectors = np.linalg.eigh(spread)
     good = values > 1e-10 * values.max()
-    statistic = float(len(left) * ((mean @ vectors[:, good]) ** 2 / values[good]).sum())
-    df = int(good.sum())
-    p = float(chdtrc(df, statistic))
+    n, df = len(left), int(good.sum())
+    statistic = float(n * ((mean @ vectors[:, good]) ** 2 / values[good]).sum())
+    p = float(fdtrc(df, n - df, statistic * (n - df) / (df * (n - 1)))) if df else 1.0
     return {"method": "residuals", "estimate": np.nan, "statistic": statistic, "df": df, "p.value": p}
