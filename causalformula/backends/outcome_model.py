@@ -56,32 +56,7 @@ def _beside_effects(
     effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
     if family.name == "gaussian" and family.link_name == "identity":
         return fit_absorbed(design.X, y, design.names, effects, names, weights=weights, offset=frame.offset)
-    model = fit_absorbed_glm(
-        design.X, y, design.names, family, effects, names, weights=weights, offset=frame.offset
-    )
-    return replace(model, notes=(*model.notes, *incidental(model, frame)))
-
-
-# Rows a level below which the bias of nonlinear models with many effects is told.
-FEW_ROWS = 20
-
-
-def incidental(model: FittedRegression, frame: ModelFrame) -> tuple[str, ...]:
-    """A note on effects that few rows tell of, where their errors bias the other coefficients; not in poisson models.
-
-    Neyman and Scott (1948); with a log link and a poisson's mean-variance relation the effects can be conditioned out.
-    """
-    if model.linear or (model.family.variance_name, model.family.link_name) == ("mu", "log"):
-        return ()
-    each = {one.name: model.hat.nobs / max(1, len(one.grouping.levels)) for one in frame.effects}
-    few = [f"{name} ({rows:.1f})" for name, rows in each.items() if rows < FEW_ROWS]
-    if not few:
-        return ()
-    return (
-        f"there are few rows a level of {' and '.join(few)}: with estimated effects of so few rows each, a "
-        f"{model.family.name} model's coefficients are biased away from zero (incidental parameters), and so is what "
-        "follows from them",
-    )
+    return fit_absorbed_glm(design.X, y, design.names, family, effects, names, weights=weights, offset=frame.offset)
 
 
 def idle_interact(frame: ModelFrame, interact: bool) -> tuple[str, ...]:

@@ -116,9 +116,7 @@ class Surface:
         before = sum(stage.size for stage in stages[:-1])
         return np.hstack([np.zeros((len(gradients), before)), self.model.jacobian(gradients)])
 
-    def _with_effects(
-        self, stages: tuple[Stage, ...], jac: Array, slopes: Array
-    ) -> tuple[tuple[Stage, ...], Array]:
+    def _with_effects(self, stages: tuple[Stage, ...], jac: Array, slopes: Array) -> tuple[tuple[Stage, ...], Array]:
         """The stages with the directions of absorbed effects that functionals depend on, where these do not cancel.
 
         ``slopes`` (n, q) holds the functionals' derivatives in each row's predictor. What the effects make up of them

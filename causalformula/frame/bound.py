@@ -50,7 +50,7 @@ class BoundRows:
     notes: tuple[str, ...] = ()
     groupings: Mapping[str, tuple[Grouping, ...]] = field(default_factory=dict)
     effects: tuple[FixedEffect, ...] = ()
-    left_out: LeftOut = LeftOut()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def n(self) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import ConvergenceError, some
-from causalformula.inference.absorbed import Absorbed
+from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, fit_absorbed, within_effects
 from causalformula.inference.columns import refuse_overflowing
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
+from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.absorption.saturated import removed
 from causalformula.numerics.arrays import Array, Codes
@@ -32,6 +33,8 @@ HALVINGS = 30
 LEVEL = 1e-6
 # Rounding may raise the deviance by this share of it.
 RISE = 1e-12
+# Rows a level below which the bias of nonlinear models with many effects is told.
+FEW_ROWS = 20
 STOPPED = "the coefficients did not settle in {} steps; allow more with maxit="
 
 
@@ -42,6 +45,7 @@ class _Step:
     point: Point
     w: Array
     e: Array
+    takes: Absorber
     within: Array
     fit: LeastSquares
     count: int
@@ -94,7 +98,8 @@ def fit_absorbed_glm(
         null = _null_deviance(problem)
     kept = last.fit.kept
     design = last.within if len(kept) == X.shape[1] else last.within[:, kept]
-    absorbed = Absorbed(tuple(factors), tuple(effects), last.w, last.within, 0.0)
+    counted = tuple(map(int, last.takes.counted))
+    absorbed = Absorbed(tuple(factors), tuple(effects), last.w, last.within, 0.0, counted)
     nobs = int((problem.weights > 0).sum())
     k = len(kept) + absorbed.coefficients()
     df = nobs - k
@@ -103,12 +108,22 @@ def fit_absorbed_glm(
         dispersion = float(last.w @ last.e**2) / df if df > 0 else np.nan
     target = np.asarray(family.variance(last.point.mu) / np.where(problem.weights > 0, problem.weights, 1.0))
     hat = Hat(
-        design, last.w, last.e, last.fit.bread, dispersion, float(df), False, nobs, k=k, target=target, absorbed=absorbed
+        design,
+        last.w,
+        last.e,
+        last.fit.bread,
+        dispersion,
+        float(df),
+        False,
+        nobs,
+        k=k,
+        target=target,
+        absorbed=absorbed,
     )
     coef = np.full(X.shape[1], np.nan)
     coef[kept] = last.point.beta[kept]
     unspread = 0.0 if family.dispersion_known else 2.0
-    notes = _notes(last, names, factors, problem, maxit)
+    notes = (*_notes(last, names, factors, problem, maxit), *_incidental(absorbed, family, nobs))
     return FittedRegression(
         names=tuple(names),
         coef=coef,
@@ -190,19 +205,20 @@ def _scoring(
         fresh = count == 0 and start is None
         w, e = working(problem, point)
         left = e + (point.eta - problem.offset) * fresh
-        within, own, exact = within_effects(within, left, effects, w, None)
+        takes = absorber(effects, w)
+        within, own, exact = within_effects(takes, within, left, w, None)
         fit = least_squares(within, own, w)
         step = np.nan_to_num(fit.coef)
         change = left - fit.residuals
-        here = _Step(point, w, e, within, fit, count, exact)
+        here = _Step(point, w, e, takes, within, fit, count, exact)
         if not fresh:
             move = float(np.abs(change)[w > 0].max(initial=0.0))
             if _little(here, step, change, epsilon):
-                return _Step(point, w, e, within, fit, count, exact, settled=True)
+                return replace(here, settled=True)
             if settled and move > max(before / 2, 1e-3):
                 spread = np.abs(step) * np.abs(within[w > 0]).max(axis=0, initial=0.0)
                 infinite = tuple(int(j) for j in np.flatnonzero(spread > 1e-3))
-                return _Step(point, w, e, within, fit, count, exact, infinite=infinite)
+                return replace(here, infinite=infinite)
             before = move
         if count == maxit:
             return here
@@ -218,7 +234,8 @@ def _little(here: _Step, step: Array, change: Array, epsilon: float) -> bool:
     """Whether a step moves neither the coefficients nor the fitted values."""
     kept, w = here.fit.kept, here.w
     square = float(w @ here.e**2)
-    error = np.sqrt(np.diagonal(here.fit.bread) * square / max(1, np.count_nonzero(w)))
+    rows = int((w > 0).sum())
+    error = np.sqrt(np.diagonal(here.fit.bread) * square / max(1, rows))
     still = float(w @ change**2) <= STILL**2 * square
     return still and bool((np.abs(step[kept]) <= epsilon * np.maximum(np.abs(here.point.beta[kept]), error)).all())
 
@@ -245,9 +262,7 @@ def _null_deviance(problem: Problem) -> float:
     return irls(ones, problem.y, problem.family, problem.weights, problem.offset).deviance
 
 
-def _notes(
-    last: _Step, names: Sequence[str], factors: Sequence[str], problem: Problem, maxit: int
-) -> tuple[str, ...]:
+def _notes(last: _Step, names: Sequence[str], factors: Sequence[str], problem: Problem, maxit: int) -> tuple[str, ...]:
     """What is to be said of the end of the steps."""
     told = () if last.exact else (UNCONVERGED,)
     if last.infinite is not None:
@@ -260,3 +275,21 @@ def _notes(
             "effects; what is printed of it is where the steps ended. Leave it out, or the rows that it fits",
         )
     return told if last.settled else (*told, STOPPED.format(maxit))
+
+
+def _incidental(absorbed: Absorbed, family: Family, nobs: int) -> tuple[str, ...]:
+    """A note on effects that few rows tell of, where their errors bias the other coefficients; not in poisson models.
+
+    Neyman and Scott (1948); with a log link and a poisson's variance the effects can be conditioned out.
+    """
+    if (family.variance_name, family.link_name) == ("mu", "log") or family.link_name == "identity":
+        return ()
+    each = {name: nobs / effect.levels for name, effect in zip(absorbed.names, absorbed.effects, strict=True)}
+    few = [f"{name} ({rows:.1f})" for name, rows in each.items() if rows < FEW_ROWS]
+    if not few:
+        return ()
+    return (
+        f"there are few rows a level of {' and '.join(few)}: beside estimated effects of so few rows each the "
+        f"coefficients of a {family.name} model are biased away from zero (incidental parameters), and so is what "
+        "follows from them",
+    )

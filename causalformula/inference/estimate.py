@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.evidence import Draws, Evidence, Exactly, Fixed, Influence, Repeated
+from causalformula.inference.sandwich.expanded import united
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Codes
 

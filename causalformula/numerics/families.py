@@ -285,7 +285,10 @@ class Family:
 
     def at_limits(self, y: Array) -> Codes:
         """Which of the limits each outcome is at (n,), from 1; 0 where it is inside."""
-        return np.sum([(y == limit) * (k + 1) for k, limit in enumerate(self.limits)], axis=0).astype(np.intp)
+        codes = np.zeros(len(y), dtype=np.intp)
+        for k, limit in enumerate(self.limits):
+            codes[y == limit] = k + 1
+        return codes
 
     def valideta(self, eta: Array) -> bool:
         """Whether every linear predictor is one that the link can invert."""

@@ -145,14 +145,15 @@ def test_bootstraps_of_coefficients(frame):
 
 
 def test_levels_at_infinity_leave_with_what_they_leave_alone():
-    # level 0 of a has zeros alone; without its rows the last row is alone in level 2 of b
+    # level 0 of a has zeros alone; without its rows the last row, a zero too, is alone in level 2 of b
     a, b = np.array([0, 0, 1, 1, 2, 2, 1, 2]), np.array([2, 0, 0, 1, 1, 0, 1, 2])
     y = np.array([0, 0, 1, 0, 2, 0, 3, 0])
     found = removed([Effect(a, 3), Effect(b, 3)], None, (y == 0).astype(int))
     assert found.stays.tolist() == [False, False, True, True, True, True, True, False]
-    assert (found.alone, found.levels, found.rows) == (1, (1, 0), (2, 0))
-    kept = removed([Effect(a, 3), Effect(b, 3)], None, (y == 0).astype(int), alone=False)
-    assert (kept.alone, kept.levels, kept.rows) == (0, (1, 1), (2, 1))
+    assert (found.alone, found.levels, found.rows) == (0, (1, 1), (2, 1))
+    y[-1] = 5
+    assert removed([Effect(a, 3), Effect(b, 3)], None, (y == 0).astype(int)).alone == 1
+    assert removed([Effect(a, 3), Effect(b, 3)], None, (y == 0).astype(int), alone=False).stays[-1]
     both = removed([Effect(a, 3)], None, np.array([1, 1, 2, 2, 1, 2, 2, 2]))
     assert both.levels == (2,) and both.stays.tolist() == [False] * 2 + [False] * 2 + [True] * 2 + [False] + [True]
 

@@ -51,7 +51,7 @@ def orthonormal(columns: Array, weights: Array) -> Array:
     root = np.sqrt(weights)
     left, lengths, _ = np.linalg.svd(root[:, None] * columns, full_matrices=False)
     left = left[:, lengths > SPANNED * lengths.max(initial=0.0)]
-    return np.divide(left, root[:, None], out=np.zeros_like(left), where=root[:, None] > 0)
+    return np.asarray(np.divide(left, root[:, None], out=np.zeros_like(left), where=root[:, None] > 0))
 
 
 def with_effects(stage: Stage, columns: Array) -> Stage:

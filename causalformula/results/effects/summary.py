@@ -16,7 +16,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import effect_lines, model_summary, plain_summary, left_out_lines
+from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells

@@ -252,7 +252,9 @@ def left_out_lines(frame: BoundRows) -> list[str]:
     out = frame.left_out
     lines = [f"{counted(out.singletons, 'fixed-effect singleton')} {_was(out.singletons)}"] if out.singletons else []
     for name, levels, rows in out.infinite:
-        lines.append(f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}")
+        lines.append(
+            f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
+        )
     return [f"  ({line} removed)" for line in lines]
 
 
