@@ -68,6 +68,7 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -108,6 +109,7 @@ __all__ = [
     "Effects",
     "Energy",
     "Exact",
+    "Fits",
     "FormulaError",
     "FrontDoor",
     "Graph",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from causalformula.backends import registry
 from causalformula.backends.distance import refuse_unknown_distance
@@ -17,6 +17,7 @@ from causalformula.backends.routing import (
 from causalformula.errors import asks
 from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
+from causalformula.formula.language.stepwise import several
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
@@ -32,6 +33,7 @@ from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.result import Result
+from causalformula.results.several import each
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
 
@@ -240,6 +242,7 @@ def fit(
     Returns
     -------
     Result
+        Of a formula that stands for several, ``c(y1, y2) ~ treat(a) + csw(x, z)``, ``Fits``: a sequence of results.
 
     Raises
     ------
@@ -254,9 +257,13 @@ def fit(
     >>> round(fit.estimate, 4)
     -9.8877
     """
-    spec = read_question(formula, data, outcome, env)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    rows: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
+    if isinstance(formula, str) and (formulas := several(formula, tuple(env or ()))) is not None:
+        asked = {"outcome": outcome, "vcov": vcov, "ssc": ssc, "dag": dag, "strict": strict, **rows, **given}
+        return cast(Result, each(formulas, lambda text: fit(text, data, method, **asked)))
+    spec = read_question(formula, data, outcome, env)
     named = method if method is not None else default_method(spec, given)
     graph = read_dag(dag, strict)
     if graph is not None:
@@ -267,7 +274,6 @@ def fit(
     table = data if isinstance(data, Table) else Table(data)
     refuse_unknown_distance(wanted, table.names)
     extra = (*wanted.columns, *named_columns(request, table, record))
-    rows: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
     frame = bind(spec, table, extra=extra, family=wanted.outcome_family, **rows)
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"

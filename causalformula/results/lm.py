@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
 from causalformula.errors import DataError, FormulaError, OptionError, asks, choose, warn
 from causalformula.formula.expressions.values import Matrix
+from causalformula.formula.language.stepwise import several
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
@@ -28,6 +30,7 @@ from causalformula.results.call import grouping_names
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.results.several import each
 from causalformula.words import FamilyName, NaAction
 
 if TYPE_CHECKING:
@@ -89,7 +92,8 @@ def lm(
     Returns
     -------
     Model
-        Coefficients that the data do not determine are NaN, as R's NA.
+        Coefficients that the data do not determine are NaN, as R's NA. Of a formula that stands for several,
+        ``c(y1, y2) ~ csw(x, z) | sw0(unit, unit + year)``, ``Fits``: a sequence of models.
 
     Raises
     ------
@@ -109,6 +113,10 @@ def lm(
     np.float64(-9.8877)
     """
     _refuse(refused, lm)
+    if isinstance(formula, str) and (formulas := several(formula, tuple(env or ()))) is not None:
+        rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
+        one = partial(lm, data=data, weights=weights, offset=offset, **rest)
+        return cast(Model, each(formulas, one))
     given = {"weights": weights, "offset": offset, "subset": subset}
     rules = {"na_action": na_action, "contrasts": contrasts, "env": env, "absorbs": True}
     frame = _bind(formula, data, vcov, given, rules)
@@ -170,6 +178,7 @@ def glm(
     Returns
     -------
     Model
+        ``Fits`` of a formula that stands for several, as of ``lm``.
         What R warns of (separation, no convergence) is a ``CausalFormulaWarning`` and stands in ``notes``.
 
     Raises
@@ -195,6 +204,11 @@ def glm(
     _check_control(epsilon, maxit)
     start = None if start is None else _start(start)
     found = read_family(family)
+    if isinstance(formula, str) and (formulas := several(formula, tuple(env or ()))) is not None:
+        rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
+        rest |= {"start": start, "epsilon": epsilon, "maxit": maxit}
+        one = partial(glm, data=data, family=family, weights=weights, offset=offset, **rest)
+        return cast(Model, each(formulas, one))
     given = {"weights": weights, "offset": offset, "subset": subset}
     rules = {"na_action": na_action, "contrasts": contrasts, "env": env, "absorbs": True, "family": found}
     frame = _bind(formula, data, vcov, given, rules)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError, asks
 from causalformula.numerics.arrays import Array
-from causalformula.plots import draw
+from causalformula.plots import forest
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.checks.anova import Anova, drop1
 from causalformula.results.checks.hypotheses import Hypotheses, hypotheses
@@ -291,7 +291,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         -------
         Axes
         """
-        return draw.coefficients(self, ax, level, flag("intercept", intercept))
+        return forest.coefficients(self, ax, level, flag("intercept", intercept))
 
     # -- print -----------------------------------------------------------------------------------------------------
 

@@ -121,6 +121,12 @@ def test_varying_slopes():
     agrees(cf.lm("inv ~ value | firm[capital]", data("Grunfeld.csv")), STORED["varying_slopes"])
 
 
+def test_several_fits():
+    found = cf.lm("c(inv, value) ~ sw(capital, I(capital^2)) | firm", data("Grunfeld.csv"))
+    for fit, r in zip(found, STORED["multi"], strict=True):
+        close(fit.params, vector(r))
+
+
 def curly(text: str) -> str:
     """What R writes where the locale has quotation marks."""
     head, _, rest = text.partition("codes:")
