@@ -186,6 +186,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         -------
         DataFrame
             ``factor, level, value, count``: a row a level, and for ``a[x]`` a row a level for ``a[[x]]``, its slope.
+            Its ``plot(ax, level)`` draws them sorted, each less the mean of its factor, with classical intervals.
 
         Raises
         ------

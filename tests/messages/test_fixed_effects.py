@@ -207,6 +207,19 @@ def test_what_generalised_models_have_not_beside_absorbed_effects():
         cf.glm("k ~ x | unit", COUNTS, family="poisson", maxit=1)
 
 
+def test_a_factor_of_many_levels(monkeypatch):
+    n = 3000
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": np.arange(n) // 50})
+    monkeypatch.setattr(recipe, "MANY_LEVELS", 50)
+    monkeypatch.setattr(recipe, "MANY_CELLS", 10**5)
+    said = (
+        r"factor\(g\) has 60 levels, each a column of its own, which takes long.*fe\(factor\(g\)\) in cf.lm, cf.glm or"
+    )
+    with pytest.warns(cf.CausalFormulaWarning, match=said):
+        cf.lm("y ~ x + factor(g)", wide)
+
+
 @pytest.mark.parametrize(
     ("vcov", "says"),
     [
