@@ -68,6 +68,8 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.screening.screen import Screen
+from .results.screening.verb import screen
 from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
@@ -131,6 +133,7 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "Screen",
     "SmallSample",
     "Stack",
     "Subclass",
@@ -160,6 +163,7 @@ __all__ = [
     "plots",
     "resettest",
     "scores",
+    "screen",
     "ssc",
     "stack",
     "table",

@@ -22,12 +22,10 @@ from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import told
-from causalformula.frame.treatment import Kind
-from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
 from causalformula.inference.small_sample import SmallSample
-from causalformula.results.answered import answered, read_question, read_spec
-from causalformula.results.call import Call, named_columns
+from causalformula.results.answered import answered, read_question, read_spec, routed
+from causalformula.results.call import Call
 from causalformula.results.design import Design
 from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
@@ -264,20 +262,10 @@ def fit(
         asked = {"outcome": outcome, "vcov": vcov, "ssc": ssc, "dag": dag, "strict": strict, **rows, **given}
         return cast(Result, each(formulas, lambda text: fit(text, data, method, **asked)))
     spec = read_question(formula, data, outcome, env)
-    named = method if method is not None else default_method(spec, given)
     graph = read_dag(dag, strict)
     if graph is not None:
-        given = with_mediators(graph, spec, named, given)
-    record, wanted = registry.read_options(named, given)
-    refuse_unread_roles(spec, record, named=method is not None)
-    request = None if vcov is None else read_request(vcov, ssc)
-    table = data if isinstance(data, Table) else Table(data)
-    refuse_unknown_distance(wanted, table.names)
-    extra = (*wanted.columns, *named_columns(request, table, record))
-    frame = bind(spec, table, extra=extra, family=wanted.outcome_family, **rows)
-    if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
-        named = "regression"
-    _, chosen = registry.read_options(named, given)
+        given = with_mediators(graph, spec, method if method is not None else default_method(spec, given), given)
+    frame, chosen, request = routed(spec, data, method, given, vcov, ssc, **rows)
     if graph is not None:
         frame = checked(graph, frame, chosen, strict)
     result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request, ssc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import narwhals as nw
@@ -86,6 +86,19 @@ class Table:
     def columns(self, names: Iterable[str]) -> dict[str, Value]:
         """Several columns by name."""
         return {name: self.column(name) for name in names}
+
+    def select(self, names: Collection[str]) -> Table:
+        """The same rows with some of the columns, in the data's order; what was read of them is not read again."""
+        places = [k for k, name in enumerate(self.names) if name in names]
+        found = Table(self.frame[:, places])
+        found._read.update({name: value for name, value in self._read.items() if name in names})
+        return found
+
+    def hashes(self, name: str) -> NDArray[np.uint64]:
+        """A number for each value of a column (n,), by which other values would be known."""
+        import pandas as pd
+
+        return np.asarray(pd.util.hash_pandas_object(self._series(name).to_pandas(), index=False), dtype=np.uint64)
 
     @property
     def numbered(self) -> bool:

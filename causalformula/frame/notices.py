@@ -20,6 +20,10 @@ class Aside(str):
     """A note for the print, of which no warning is given."""
 
 
+class OfOverlap(str):
+    """A note that arms have few units alike, or none: that what is compared rests on few rows, or on the model."""
+
+
 # Text with this many values, and one for every few rows, was hardly meant to be a factor.
 MANY_LEVELS = 20
 ROWS_A_LEVEL = 5

@@ -77,6 +77,7 @@ def test_the_contributing_page_says_what_ci_runs():
         "beside scikit-uplift": "scikit-uplift and causalml",
         "beside EconML": "EconML",
         "beside DoWhy": "DoWhy",
+        "clusters": "clusters of Dask and Spark",
         "beside pyfixest": "pyfixest",
         "R's values": "R's values",
     }

@@ -62,6 +62,7 @@ def _made() -> dict[str, Any]:
             "Summary": fit.summary(),
             "Table": cf.table([fit]),
             "Comparison": cf.compare(F, DATA, ["regression", "ipw"]),
+            "Screen": cf.screen(F, DATA, treatments=["a"]),
             "Test": fit.by("f").test,
             "Graph": GRAPH,
             "GraphTest": GRAPH.test(DATA),
@@ -106,6 +107,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "resettest": {"model": MADE["Model"]},
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
     "scores.scorer": {"score": "r_loss"},
+    "screen": {"formula": F, "data": DATA, "treatments": ["a"]},
     "ssc": {},
     "stack": {"fits": [MADE["Result"]]},
     "table": {"fits": [MADE["Result"]]},
@@ -169,8 +171,9 @@ SENSE: dict[str, tuple[str, ...]] = {
     "compare.truth": ("number", "negative"),
     "rename": ("mapping", "function"),
     "glance": ("empty list",),
-    "Design.summary.top": ("huge",),
+    **dict.fromkeys(("Design.summary.top", "Screen.volcano.top", "Screen.forest.top"), ("huge",)),
     "value.cost": ("number", "negative"),
+    "screen.keep": ("true",),
     **dict.fromkeys(("held_out", "observed"), ("true",)),
     "dag.source": ("text", "empty text"),
     "FrontDoor.mediators": ("text",),
@@ -184,8 +187,8 @@ SENSE: dict[str, tuple[str, ...]] = {
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
-OURS = (cf.Comparison, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary, cf.Table,
-        cf.Test, cf.Graph, cf.GraphTest, cf.Identification)  # fmt: skip
+OURS = (cf.Comparison, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary,
+        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification)  # fmt: skip
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:
