@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.cli import main
 from causalformula.formula.language.stepwise import several
 
 RNG = np.random.default_rng(11)
@@ -68,6 +70,29 @@ def test_what_stands_for_no_formulas(text, says):
         with pytest.raises(cf.FormulaError, match=re.escape(says)) as error:
             verb(text, DATA)
         assert "^" in str(error.value)
+
+
+def test_verbs_that_take_one_formula():
+    says = re.escape(
+        "csw(...) stands for several formulas, which cf.fit, cf.lm and cf.glm take; write one of them here"
+    )
+    for ask in (
+        lambda: cf.parse("y ~ treat(a) + csw(x, z)"),
+        lambda: cf.model_matrix("~ csw(x, z)", DATA),
+        lambda: cf.design("~ treat(a) + csw(x, z)", DATA, "ipw"),
+        lambda: cf.compare("y ~ treat(a) + csw(x, z)", DATA, ["regression", "ipw"]),
+    ):
+        with pytest.raises(cf.FormulaError, match=says):
+            ask()
+
+
+@pytest.mark.parametrize("kind", ["text", "json", "csv", "html"])
+def test_several_from_a_shell(kind, capsys):
+    main(["fit", "c(Severity, I.H) ~ treat(Drug)", "--data", "heart", "--format", kind])
+    out = capsys.readouterr().out
+    assert "Severity" in out and "I.H" in out
+    if kind == "json":
+        assert [one["outcome"] for one in json.loads(out)["fits"]] == ["Severity", "I.H"]
 
 
 def test_each_is_the_fit_of_its_formula():

@@ -7,12 +7,10 @@ from itertools import product
 from typing import TypeAlias
 
 from causalformula.errors import FormulaError
-from causalformula.formula.language.grammar import ROLES, summands
+from causalformula.formula.language.grammar import ROLES, STEPS, summands
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Call, Node, walk
 
-# Whether terms are piled up, and whether the first formula has none of them.
-STEPS = {"sw": (False, False), "csw": (True, False), "sw0": (False, True), "csw0": (True, True)}
 # Formulas that one may stand for.
 MOST = 1000
 
@@ -121,7 +119,7 @@ def _ways(steps: Sequence[Call], text: str) -> list[Chosen]:
 
 
 def _texts(step: Call, text: str) -> list[str | None]:
-    piled, empty = STEPS[step.function]
+    piled, empty = step.function.startswith("c"), step.function.endswith("0")
     terms = [_source(argument.value, text) for argument in step.args]
     ways = [" + ".join(terms[: k + 1]) if piled else term for k, term in enumerate(terms)]
     return [*([None] if empty else []), *ways]
