@@ -17,7 +17,6 @@ from causalformula.backends.routing import (
 from causalformula.errors import asks
 from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
-from causalformula.formula.language.stepwise import several
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
@@ -31,7 +30,7 @@ from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.result import Result
-from causalformula.results.several import each
+from causalformula.results.several import each, listed
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
 
@@ -258,7 +257,7 @@ def fit(
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
     rows: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
-    if isinstance(formula, str) and (formulas := several(formula, tuple(env or ()))) is not None:
+    if (formulas := listed(formula, env)) is not None:
         asked = {"outcome": outcome, "vcov": vcov, "ssc": ssc, "dag": dag, "strict": strict, **rows, **given}
         return cast(Result, each(formulas, lambda text: fit(text, data, method, **asked)))
     spec = read_question(formula, data, outcome, env)

@@ -13,7 +13,6 @@ import numpy as np
 from causalformula.backends.options import is_number, shown, whole
 from causalformula.errors import DataError, FormulaError, OptionError, asks, choose, warn
 from causalformula.formula.expressions.values import Matrix
-from causalformula.formula.language.stepwise import several
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
@@ -30,7 +29,7 @@ from causalformula.results.call import grouping_names
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
-from causalformula.results.several import each
+from causalformula.results.several import each, listed
 from causalformula.words import FamilyName, NaAction
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def lm(
     np.float64(-9.8877)
     """
     _refuse(refused, lm)
-    if isinstance(formula, str) and (formulas := several(formula, tuple(env or ()))) is not None:
+    if (formulas := listed(formula, env)) is not None:
         rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
         one = partial(lm, data=data, weights=weights, offset=offset, **rest)
         return cast(Model, each(formulas, one))
@@ -204,7 +203,7 @@ def glm(
     _check_control(epsilon, maxit)
     start = None if start is None else _start(start)
     found = read_family(family)
-    if isinstance(formula, str) and (formulas := several(formula, tuple(env or ()))) is not None:
+    if (formulas := listed(formula, env)) is not None:
         rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
         rest |= {"start": start, "epsilon": epsilon, "maxit": maxit}
         one = partial(glm, data=data, family=family, weights=weights, offset=offset, **rest)

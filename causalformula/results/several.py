@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from causalformula.errors import asks
+from causalformula.formula.language.stepwise import several
+from causalformula.frame.rows import check_env
 from causalformula.inference.request_text import spoken
 from causalformula.inference.requests import Vcov
 from causalformula.inference.small_sample import SmallSample
@@ -121,6 +123,12 @@ class Fits(FitsCore[T]):
 
     def _repr_html_(self) -> str:
         return self._table()[0].as_html()
+
+
+def listed(formula: Any, env: Any) -> tuple[str, ...] | None:
+    """The formulas that a text stands for; None for one formula, or what is no text."""
+    check_env(env)
+    return several(formula, tuple(env or ())) if isinstance(formula, str) else None
 
 
 def each(formulas: Sequence[str], fit: Callable[[str], T]) -> Fits[T]:

@@ -146,8 +146,8 @@ def test_numbers_for_a_logical(data):
 def test_tables_and_pictures_of_something_else(data):
     with pytest.raises(cf.OptionError, match=r"table\(\) lays out fits .* not int"):
         cf.table([1])
-    with pytest.raises(cf.OptionError, match=r"coefficients\(\) draws one model"):
-        cf.plots.coefficients([cf.lm("y ~ x", data), cf.lm("y ~ a", data)])
+    with pytest.raises(cf.OptionError, match=r"plots.coefficients draws a fit, as of cf.fit\(...\), not int"):
+        cf.plots.coefficients([cf.lm("y ~ x", data), 1])
 
 
 # -- data ----------------------------------------------------------------------------------------------------------
