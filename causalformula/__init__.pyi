@@ -1,7 +1,7 @@
 # The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
 # first used (which takes relative imports only).
 from . import datasets, plots, scores
-from .backends.did import DiD
+from .backends.did.options import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
@@ -50,6 +50,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
+from .results.elsewhere import scan
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
@@ -162,6 +163,7 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "scan",
     "scores",
     "screen",
     "ssc",

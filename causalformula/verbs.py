@@ -26,6 +26,7 @@ from causalformula.inference.small_sample import SmallSample
 from causalformula.results.answered import answered, read_question, read_spec, routed
 from causalformula.results.call import Call
 from causalformula.results.design import Design
+from causalformula.results.elsewhere import answered_elsewhere, collected, refuse_graph, scanned, with_notes
 from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
@@ -37,7 +38,7 @@ from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method,
 if TYPE_CHECKING:
     from formulaic import Formula
 
-    from causalformula.backends.did import DiD
+    from causalformula.backends.did.options import DiD
     from causalformula.backends.doubly_robust.aipw import AIPW
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
@@ -189,8 +190,8 @@ def fit(
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
-        not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
+        that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
     method : str or options object, optional
         ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
         as ``cf.Regression(interact=True)``. See ``causalformula methods``.
@@ -264,7 +265,13 @@ def fit(
     graph = read_dag(dag, strict)
     if graph is not None:
         given = with_mediators(graph, spec, method if method is not None else default_method(spec, given), given)
+    elsewhere = scanned(data)
+    data, said = (data, ()) if elsewhere is None else collected(elsewhere)
+    if elsewhere is not None and data is None:
+        refuse_graph(graph)
+        return answered_elsewhere(spec, elsewhere, method, given, vcov, ssc, rows)
     frame, chosen, request = routed(spec, data, method, given, vcov, ssc, **rows)
+    frame = with_notes(frame, said)
     if graph is not None:
         frame = checked(graph, frame, chosen, strict)
     result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request, ssc)

@@ -57,10 +57,18 @@ class BoundRows:
         """Rows kept."""
         return len(self.rows)
 
+    def refuse_away(self) -> None:
+        """A ``CapabilityError`` where the rows kept are not in memory."""
+
+    @property
+    def size(self) -> int:
+        """Rows kept, wherever they are."""
+        return self.n
+
     @property
     def dropped(self) -> int:
         """Rows dropped for missing values."""
-        return self.total - self.n - self.left_out.rows
+        return self.total - self.size - self.left_out.rows
 
     def taken(self, rows: Codes) -> dict[str, Any]:
         """Its rows and groups at some places (repeats allowed), by field."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.expressions.contrasts import check_contrasts
-from causalformula.formula.expressions.evaluate import Env, evaluate
+from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.absorbed import AbsorbedTerm
 from causalformula.formula.language.deparse import deparse
@@ -95,6 +95,7 @@ def bind_regression(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     drop_unused: bool = True,
+    memory: Memory | None = None,
     absorbs: bool = False,
     family: Family | None = None,
 ) -> RegressionFrame:
@@ -115,6 +116,8 @@ def bind_regression(
         As in ``bind``.
     drop_unused : bool
         Whether factor levels that no kept row has are dropped: ``lm`` does, ``model.matrix`` does not.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
     absorbs : bool
         Whether fixed effects may stand behind ``|`` or in ``fe(...)``.
     family : Family, optional
@@ -132,7 +135,7 @@ def bind_regression(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    evaluated, absorbed = _evaluated(text, table, env, absorbs)
+    evaluated, absorbed = _evaluated(text, table, env, absorbs, memory)
     beside = {role: given for role, given in (("weights", weights), ("offset", offset)) if given is not None}
     special = {role: _special(role, given, table, env, evaluated) for role, given in beside.items()}
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
@@ -176,14 +179,17 @@ def bind_regression(
     )
 
 
-def _evaluated(text: str, table: Table, env: Env | None, absorbs: bool) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
+def _evaluated(
+    text: str, table: Table, env: Env | None, absorbs: bool, memory: Memory | None
+) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
     """Every variable of the formula's terms over all rows, and what is absorbed beside them."""
     left, right, absorbed = parse_absorbing(text, tuple(env or ()), absorbs=absorbs)
     apart = [*(() if left is None else (left,)), *(node for term in absorbed for node in term.nodes)]
     taken = {name for node in apart for name in variables(node)}
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
-    return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text), absorbed
+    columns = columns_used(found.variables, table, text)
+    return evaluate_variables(found, columns, table.n, env, text, memory), absorbed
 
 
 def _of_effects(absorbed: Sequence[AbsorbedTerm], table: Table, evaluated: Evaluated) -> dict[str, Value]:

@@ -168,6 +168,39 @@ class FittedRegression:
         """Where an outcome far from zero is counted from, so that predictions keep the digits of what varies."""
         return origin_of(self.y) if self.linear else 0.0
 
+    @cached_property
+    def explained(self) -> float:
+        """Sum of squares of a linear model's fitted values, about their mean where there is an intercept."""
+        fitted = self.mu
+        if self.intercept:
+            centre = np.average(fitted, weights=self.weights) if self.weighted else fitted.mean()
+            fitted = fitted - centre
+        return float(np.dot(self.weights * fitted, fitted) if self.weighted else np.dot(fitted, fitted))
+
+    @property
+    def rows(self) -> int:
+        """Rows that it was fitted to, those of weight zero too."""
+        return len(self.y)
+
+    @property
+    def logs(self) -> float:
+        """Sum of the logarithms of the weights."""
+        return float(np.log(self.weights[self.weights > 0]).sum()) if self.weighted else 0.0
+
+    @property
+    def unequal(self) -> bool:
+        """Whether it has weights that are not all equal."""
+        return self.weighted and bool(np.ptp(self.weights) > 0)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there are arrays of its rows."""
+        return True
+
+    def perfect(self, *share: float) -> bool:
+        """Whether a linear fit leaves a residual variance that is rounding, see ``Hat``."""
+        return self.linear and self.hat.perfect(self.mu, *share)
+
     @property
     def counted(self) -> Array:
         """The linear predictor (n,), counted from ``origin``."""

@@ -12,6 +12,9 @@ from causalformula.inference.absorbed import Absorbed
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
 
+# R's share of the mean square of the fitted values below which a residual variance is rounding.
+ROUNDING = 1e-30
+
 
 @dataclass(frozen=True, eq=False)
 class Hat:
@@ -94,7 +97,7 @@ class Hat:
             return rows
         return np.asarray(np.linalg.solve((np.eye(len(self.moved)) - self.moved).T, rows.T).T, dtype=np.float64)
 
-    def perfect(self, mu: Array, share: float = 1e-30) -> bool:
+    def perfect(self, mu: Array, share: float = ROUNDING) -> bool:
         """Whether a linear fit with values ``mu`` leaves a residual variance that is rounding, by R's share."""
         spread = float(np.mean(mu) ** 2 + np.var(mu)) * float(self.w.sum()) / self.nobs  # in the unit of the weights
         return self.df_residual > 0 and self.dispersion < spread * share

@@ -105,6 +105,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "model_matrix": {"formula": "~ x", "data": DATA},
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
+    "scan": {"data": [DATA]},
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
     "scores.scorer": {"score": "r_loss"},
     "screen": {"formula": F, "data": DATA, "treatments": ["a"]},
@@ -153,6 +154,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "time": ("text",),
     **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),
     "n_jobs": ("negative", "huge"),
+    "scan.limit": ("huge",),
     # matching
     **dict.fromkeys(("replace", "k2k", "std_caliper", "sample", "kept_only"), ("true",)),
     **dict.fromkeys(("antiexact", "mahvars"), ("text",)),

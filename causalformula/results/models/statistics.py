@@ -63,13 +63,8 @@ class SumsOfSquares:
 
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
     """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
-    fitted = model.mu
-    if model.intercept:
-        centre = np.average(fitted, weights=model.weights) if model.weighted else fitted.mean()
-        fitted = fitted - centre
-    total = np.dot(model.weights * fitted, fitted) if model.weighted else np.dot(fitted, fitted)
     df = model.parameters - int(model.intercept)
-    return SumsOfSquares(float(total), model.deviance, df, int(model.hat.df_residual), model.intercept)
+    return SumsOfSquares(model.explained, model.deviance, df, int(model.hat.df_residual), model.intercept)
 
 
 def within_r_squared(model: FittedRegression) -> float:
@@ -96,9 +91,8 @@ def loglik(model: FittedRegression) -> float:
     if not model.linear:
         return parameters(model) - model.aic / 2
     n = model.hat.nobs
-    logs = float(np.log(model.weights[model.weights > 0]).sum()) if model.weighted else 0.0
     with np.errstate(divide="ignore"):
-        return float(0.5 * (logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
+        return float(0.5 * (model.logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
 
 
 def aic(model: FittedRegression) -> float:
@@ -108,7 +102,7 @@ def aic(model: FittedRegression) -> float:
 
 def bic(model: FittedRegression) -> float:
     """Schwarz's criterion; R's count of rows has those of weight zero for a glm, but not for an lm."""
-    rows = model.hat.nobs if model.linear else len(model.y)
+    rows = model.hat.nobs if model.linear else model.rows
     return float(-2 * loglik(model) + np.log(rows) * parameters(model))
 
 

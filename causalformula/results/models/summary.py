@@ -66,7 +66,7 @@ def print_text(model: ModelCore) -> str:
 
 
 def _perfect(model: ModelCore) -> bool:
-    return model.regression.linear and model.regression.hat.perfect(model.regression.mu)
+    return model.regression.perfect()
 
 
 def _lost(model: ModelCore) -> list[str]:
@@ -161,14 +161,14 @@ def _lm_text(model: ModelCore, table: Array) -> LmText:
         call=model.call,
         names=model.names,
         table=table,
-        residuals=residuals.weighted(fit),
+        residuals=residuals.weighted(fit) if fit.in_memory else None,
         sigma=model.sigma,
         df_residual=model.df_residual,
         r_squared=squares.r_squared,
         adj_r_squared=squares.adj_r_squared,
         fstatistic=squares.fstatistic,
         residual_names=_row_names(model),
-        weighted=fit.weighted and bool(np.ptp(fit.weights) > 0),
+        weighted=fit.unequal,
         omitted=model.frame.dropped,
     )
 
@@ -179,7 +179,7 @@ def _glm_text(model: ModelCore, table: Array) -> GlmText:
         call=model.call,
         names=model.names,
         table=table,
-        deviance_residuals=residuals.deviance(fit),
+        deviance_residuals=residuals.deviance(fit) if fit.in_memory else None,
         family=fit.family.name,
         dispersion=fit.hat.dispersion,
         null_deviance=fit.null_deviance,
