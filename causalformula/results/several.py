@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from causalformula.errors import asks
 from causalformula.formula.language.stepwise import several
@@ -41,7 +41,17 @@ class Fits(FitsCore[T]):
     """
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """The estimates of all fits, one below the other, with the column ``formula`` first."""
+        """The estimates of all fits, one below the other, with the column ``formula`` first.
+
+        Parameters
+        ----------
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        DataFrame
+        """
         return self._stacked([fit.tidy(level=level) for fit in self.fits])  # type: ignore[attr-defined]
 
     def glance(self) -> pd.DataFrame:
@@ -111,8 +121,8 @@ class Fits(FitsCore[T]):
         kinds = facts["vcov"].unique()
         shown = [name for name in SHOWN if name in facts and facts[name].notna().any()]
         if len(kinds) > 1:
-            return table(self, glance=[*shown, "vcov"]), []
-        return table(self, glance=shown), [f"Standard errors: {spoken(kinds[0])}"]
+            return table(cast(Sequence[T], self), glance=[*shown, "vcov"]), []
+        return table(cast(Sequence[T], self), glance=shown), [f"Standard errors: {spoken(kinds[0])}"]
 
     def __repr__(self) -> str:
         found, said = self._table()

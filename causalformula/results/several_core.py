@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitsCore(Sequence[T], Generic[T]):
+class FitsCore(Generic[T]):
     """Fits of one call.
 
     Parameters
@@ -27,6 +27,9 @@ class FitsCore(Sequence[T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self.fits)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.fits)
 
     @overload
     def __getitem__(self, which: int | str) -> T: ...
@@ -51,3 +54,6 @@ class FitsCore(Sequence[T], Generic[T]):
 
     def _each(self, change: Callable[[Any], Any]) -> Self:
         return replace(self, fits=tuple(change(fit) for fit in self.fits))
+
+
+Sequence.register(FitsCore)

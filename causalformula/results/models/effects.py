@@ -12,6 +12,7 @@ from causalformula.frame.absorbed import FixedEffect
 from causalformula.numerics.arrays import Array
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.effect_spread import centred_effects
+from causalformula.results.models.effect_table import FixedEffects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +44,6 @@ def fixed_effects(model: ModelCore, factor: str | None) -> pd.DataFrame:
             block = {"factor": name, "level": effect.grouping.levels, "value": column, "count": counts}
             if factor in (None, effect.name):
                 blocks.append(pd.DataFrame(block)[counts > 0])
-    from causalformula.results.models.effect_table import FixedEffects
-
     return FixedEffects.of(pd.concat(blocks, ignore_index=True), partial(_spread, model))
 
 
