@@ -71,6 +71,7 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -111,6 +112,7 @@ __all__ = [
     "Effects",
     "Energy",
     "Exact",
+    "Fits",
     "FormulaError",
     "FrontDoor",
     "Graph",

@@ -453,7 +453,7 @@ def grouping_names(request: Request) -> tuple[str, ...]:
     if isinstance(request, Cluster):
         return request.by
     if isinstance(request, HAC):
-        return () if request.order_by is None else (request.order_by,)
+        return tuple(name for name in (request.unit, request.order_by) if name is not None)
     if isinstance(request, DriscollKraay):
         return (request.time,)
     if isinstance(request, (Jackknife, Wild)):

@@ -16,7 +16,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import effect_lines, model_summary, plain_summary, singletons_line
+from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
@@ -109,7 +109,7 @@ def _treatment(frame: ModelFrame) -> str:
 def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
-    lines += [line for line in (singletons_line(frame),) if line]
+    lines += left_out_lines(frame)
     if frame.size > frame.nobs:
         # of sampling weight zero; rows that the design left out are counted in its notes
         zero = frame.size - frame.nobs
