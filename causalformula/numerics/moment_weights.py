@@ -158,7 +158,9 @@ class Programmes:
         """See ``Weights``: the weights stay the best while nuisance parameters hold all moments at their worth."""
         ends = []
         for sign in (1.0, -1.0):
-            blocks = [self._end(rest[at : at + BLOCK], slope[at : at + BLOCK], sign) for at in range(0, len(rest), BLOCK)]
+            blocks = [
+                self._end(rest[at : at + BLOCK], slope[at : at + BLOCK], sign) for at in range(0, len(rest), BLOCK)
+            ]
             ends.append(np.concatenate(blocks))
         low, high = ends
         return np.where(low <= -FAR + SLACK, -np.inf, low), np.where(high >= FAR - SLACK, np.inf, high)

@@ -57,7 +57,7 @@ def fixed_length(study: EventStudy, target: Array, M: float, alpha: float) -> Fi
     after = np.linalg.solve(curve[T - 1 :, T:].T, target)
     start, free = curve[T - 1 :].T @ after, curve[: T - 1].T
     root = np.linalg.cholesky(study.sigma).T
-    X, y = root @ free, -root @ start
+    X, y = np.asarray(root @ free), np.asarray(-root @ start)
 
     def made(penalty: float) -> FixedLength:
         w = lasso(X, y, np.full(T - 1, penalty)) if T > 1 else np.empty(0)

@@ -66,8 +66,6 @@ def magnitude_bounds(study: EventStudy, alpha: float) -> tuple[float, float]:
     found, se = rows @ study.betas, np.sqrt(np.einsum("mk,kl,ml->m", rows, study.sigma, rows))
     scaled = rows / se[:, None]
     weights = Vertices(np.eye(len(rows)))
-    test = MomentTest(
-        found / se, 1 / se, scaled @ study.sigma @ scaled.T, weights, np.inf, alpha
-    )
+    test = MomentTest(found / se, 1 / se, scaled @ study.sigma @ scaled.T, weights, np.inf, alpha)
     upper = float((found - ndtri(alpha) * se).max())
     return first_accepted(test.accepts, np.linspace(0, float(found.max()), MAGNITUDES)), upper

@@ -22,7 +22,7 @@ from causalformula.numerics.moment_weights import Vertices, Weights, moment_weig
 DRAWS, FEWER_DRAWS = 10_000, 1000
 # Values of the target that are tried at first, and between two neighbours of these.
 POINTS, FINER = 600, 33
-ROUNDS = 2
+ROUNDS = 3
 # Where no critical value bounds the statistic, values are tried up to a violation of so many standard errors.
 FURTHEST = 20.0
 # The share of alpha that the first stage of the hybrid test takes.
@@ -73,7 +73,7 @@ class MomentTest:
         return out
 
     def limits(self) -> tuple[float, float]:
-        """The smallest and largest value that is not rejected; NaN where none is not, infinite where no end was found."""
+        """The smallest and largest value that is not rejected; NaN where all are, infinite where no end was found."""
         low, high = self.weights.reach(self.y, self.along, min(self.critical, FURTHEST))
         if np.isnan(low):
             return np.nan, np.nan
@@ -88,9 +88,7 @@ class MomentTest:
         return (-np.inf if open_ended and first == low else first), (np.inf if open_ended and last == high else last)
 
 
-def moment_test(
-    study: EventStudy, A: Array, d: Array, target: Array, alpha: float, noise: Array | None
-) -> MomentTest:
+def moment_test(study: EventStudy, A: Array, d: Array, target: Array, alpha: float, noise: Array | None) -> MomentTest:
     """The test of the target (S,), for trends with ``A delta <= d``.
 
     Rows that are of periods before treatment alone say nothing of the target and are left out. With ``noise``, draws of

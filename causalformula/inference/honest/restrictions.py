@@ -91,7 +91,7 @@ def first_differences(num_pre: int, num_post: int) -> Array:
 
 
 def second_differences(num_pre: int, num_post: int) -> Array:
-    """``delta_{t+1} - 2 delta_t + delta_{t-1}`` in the order of time; the last ``num_post`` reach past the reference."""
+    """``delta_{t+1} - 2 delta_t + delta_{t-1}`` in the order of time; the last ``num_post`` reach past treatment."""
     return _differences(num_pre, num_post, (1.0, -2.0, 1.0))
 
 

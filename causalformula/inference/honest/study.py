@@ -85,26 +85,35 @@ def target_weights(l_vec: Any, num_post: int) -> Array:
 
 
 def _numbers(name: str, given: Any) -> Array:
-    try:
-        found = np.array(given, dtype=float)
-    except (TypeError, ValueError):
-        raise DataError(f"{name} must be numbers, not {shown(given)}") from None
+    found = as_numbers(given)
+    if found is None:
+        raise DataError(f"{name} must be numbers, not {shown(given)}")
     if not np.isfinite(found).all():
         raise DataError(f"{name} has a missing or infinite value: leave out the periods that were not estimated")
     return found
+
+
+def as_numbers(given: Any) -> Array | None:
+    """An array of its own, or None: text and logicals are no numbers."""
+    try:
+        return np.array(given, dtype=float) if np.asarray(given).dtype.kind in "iufO" else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _definite(S: Array) -> Array:
     """A covariance that is symmetric and positive definite, exactly symmetric."""
     size = np.sqrt(np.abs(np.diag(S)))
     if (np.diag(S) <= 0).any():
-        raise DataError(f"sigma must be positive definite, and the variance of number {np.argmin(np.diag(S)) + 1} is not above 0")
+        raise DataError(
+            f"sigma must be positive definite, and the variance of number {np.argmin(np.diag(S)) + 1} is not above 0"
+        )
     scaled = S / np.outer(size, size)
     if np.abs(scaled - scaled.T).max() > 1e-6:
         raise DataError("sigma is not symmetric, so it is no covariance of the betas")
     if np.linalg.eigvalsh((scaled + scaled.T) / 2)[0] < DEFINITE:
         raise DataError(
-            "sigma must be positive definite, and a weighted sum of the betas has no variance here (or a negative one): "
+            "sigma must be positive definite, and here a weighted sum of the betas has no variance, or a negative one: "
             "a period's coefficient follows from the others, or there are fewer clusters than coefficients"
         )
     return np.asarray((S + S.T) / 2)
