@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
-from causalformula.inference.honest import intervals, restrictions
-from causalformula.words import HonestMethod, TrendBound, TrendDirection, TrendKind
 
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -27,16 +25,6 @@ def closed_figures():
 
 def asked(kind="relative_magnitude", **options):
     return cf.honest(BETAS, SIGMA, kind, **{"num_pre": 2, "num_post": 2, **options})
-
-
-def test_the_words_are_those_of_the_types():
-    for words, taken in (
-        (HonestMethod, intervals.METHODS),
-        (TrendBound, restrictions.BOUNDS),
-        (TrendDirection, restrictions.DIRECTIONS),
-        (TrendKind, restrictions.KINDS),
-    ):
-        assert set(words.__args__) == set(taken)
 
 
 def test_the_frame():

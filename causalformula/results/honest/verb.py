@@ -68,8 +68,10 @@ def honest(
     sigma : matrix
         Their covariance.
     kind : {"relative_magnitude", "smoothness"}
-    num_pre, num_post : int
-        How many coefficients are of periods before the reference, and after it.
+    num_pre : int
+        How many coefficients are of periods before the reference.
+    num_post : int
+        How many are of periods after it.
     M : float or sequence of float, optional
         How large violations may be. By default 0, 0.5, 1, 1.5 and 2 for relative magnitudes; for smoothness five values
         from 0 to the upper bound that ``bounds()`` gives, or, with one coefficient before treatment, to its standard
