@@ -17,7 +17,7 @@ from causalformula.numerics.arrays import Array
 
 ROUNDING = 1e-10
 # More vertices than this, or work to find them, leave the programmes to HiGHS.
-MOST_RAYS = 2000
+MOST_RAYS = 1000
 MOST_WORK = 3_000_000
 # Programmes that one call solves: its own cost is then small, and so is its basis.
 BLOCK = 100
