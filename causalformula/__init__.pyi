@@ -42,6 +42,7 @@ from .inference.requests import (
     Jackknife,
     Wild,
 )
+from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
 from .results.checks.specification import bptest, resettest
@@ -49,6 +50,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
+from .results.elsewhere import scan
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
@@ -69,6 +71,8 @@ from .results.lm import glm, lm
 from .results.model import Model
 from .results.reading.test import Test
 from .results.result import Result
+from .results.screening.screen import Screen
+from .results.screening.verb import screen
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -130,6 +134,8 @@ __all__ = [
     "Regression",
     "Result",
     "SLearner",
+    "Screen",
+    "SmallSample",
     "Stack",
     "Subclass",
     "SubclassResult",
@@ -159,7 +165,10 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "scan",
     "scores",
+    "screen",
+    "ssc",
     "stack",
     "table",
     "waldtest",

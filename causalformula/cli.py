@@ -1,4 +1,4 @@
-"""The same from a shell: ``causalformula fit``, ``compare``, ``refute``, ``methods`` and ``datasets``."""
+"""The same from a shell: ``causalformula fit``, ``compare``, ``screen``, ``refute``, ``methods`` and ``datasets``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,10 +28,13 @@ from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.results.comparison.verb import compare
 from causalformula.results.effects.facts import facts
+from causalformula.results.joint.multiplicity import ALL_METHODS
 from causalformula.results.refutation.asked import DUMMIES
 from causalformula.results.refutation.refutation import Refutation
 from causalformula.results.refutation.refuters import REFUTERS
 from causalformula.results.result import Result
+from causalformula.results.screening.screen import Screen
+from causalformula.results.screening.verb import screen
 from causalformula.verbs import fit
 
 PROGRAM = "causalformula"
@@ -42,6 +46,8 @@ WITHHELD = {"formula": "the first argument", "data": "--data", "level": "--level
 OF_REFUTE = (
     "tests", "n_jobs", "negative_outcome", "negative_exposure", "share", "dummy", "time", "placebo_time", "strengths",
 )  # fmt: skip
+# Lists of columns of a screen.
+OF_SCREEN = ("treatments", "outcomes", "negative_controls")
 # Flags that complete a resampling covariance.
 RESAMPLING = ("reps", "seed")
 DEBUG = "CAUSALFORMULA_TRACEBACK"
@@ -115,6 +121,20 @@ def _refute(arguments: argparse.Namespace) -> None:
     given |= {name: value for name in ("reps", "seed") if (value := getattr(arguments, f"refits_{name}")) is not None}
     found = fit(arguments.formula, read(arguments.data), **asked).refute(**given)
     _write(REFUTATIONS[arguments.format](found), arguments.out)
+
+
+def _screen(arguments: argparse.Namespace) -> None:
+    """Ask of many treatments or outcomes, and write the table in the format asked for."""
+    asked, data = _arguments_of_fit(arguments), read(arguments.data)
+    for name in OF_SCREEN:
+        if (text := getattr(arguments, name)) is not None:
+            asked[name] = screened_columns(text, [str(column) for column in data.columns])
+    asked |= {name: value for name in ("reps", "seed") if (value := getattr(arguments, f"refits_{name}")) is not None}
+    own = {name: getattr(arguments, name) for name in ("adjust", "level", "path", "n_jobs")}
+    for name in own:
+        if name in asked:
+            raise OptionError(f"--option {name}: {name} is given by --{name.replace('_', '-')}")
+    _write(SCREENS[arguments.format](screen(arguments.formula, data, **own, **asked)), arguments.out)
 
 
 def _methods(arguments: argparse.Namespace) -> None:
@@ -208,6 +228,17 @@ def compared_methods(text: str, options: Sequence[str]) -> list[str | Options]:
     for name, own in given.items():
         read_options(name, own)  # an unknown one has its message
     return [find(name).options(**given[name]) if name in given else name for name in names]
+
+
+def screened_columns(text: str, columns: Sequence[str]) -> list[str]:
+    """Names, ``"a,b"``, of which ``drug*`` stands for all columns that it matches."""
+    found: dict[str, None] = {}
+    for name in (part.strip() for part in text.split(",") if part.strip()):
+        many = (
+            [column for column in columns if fnmatchcase(column, name)] if "*" in name and name not in columns else []
+        )
+        found |= dict.fromkeys(many or [name])
+    return list(found)
 
 
 def truth(text: str) -> Any:
@@ -335,6 +366,24 @@ REFUTATIONS: dict[str, Callable[[Refutation], str]] = {
 }
 
 
+def _screen_as_json(found: Screen) -> str:
+    """The table as a list of objects, the systematic error by negative controls, and the notes."""
+    nulls = {name: {"mean": null.mean, "sd": null.sd, "n": null.n} for name, null in found.nulls.items()}
+    document = {
+        "formula": found.formula, "adjust": found.adjust, "level": found.level, "seed": found.seed,
+        "tidy": [_plain(row) for row in found.tidy().to_dict("records")], "nulls": nulls, "notes": list(found.notes),
+    }  # fmt: skip
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+SCREENS: dict[str, Callable[[Screen], str]] = {
+    "text": str,
+    "json": _screen_as_json,
+    "csv": lambda found: found.tidy().to_csv(index=False),
+    "html": Screen.as_html,
+}
+
+
 def _comparison_as_json(found: Comparison, level: float) -> str:
     """What was asked; ``tidy, agreement, balance``, lists of objects; ``test``, the joint test of agreement."""
     own = {name: value for name, value in facts(found.first).items() if name not in ("method", "vcov", "seed")}
@@ -432,6 +481,7 @@ def _parser() -> argparse.ArgumentParser:
     _fit_parser(commands.add_parser("fit", help="estimate an effect", allow_abbrev=False))
     _compare_parser(commands.add_parser("compare", help="one question through several methods", allow_abbrev=False))
     _refute_parser(commands.add_parser("refute", help="test an effect by refits", allow_abbrev=False))
+    _screen_parser(commands.add_parser("screen", help="many treatments or outcomes, one by one", allow_abbrev=False))
     for name, run, about in (
         ("methods", _methods, "the methods, what they estimate and their options"),
         ("datasets", _datasets, "the bundled data sets"),
@@ -492,6 +542,25 @@ def _refute_parser(command: argparse.ArgumentParser) -> None:
     _effect_flags(command)
     add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
     _written_flags(command)
+
+
+def _screen_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "Ask FORMULA of many treatments, outcomes, or pairs of them, which take their places in it."
+    command.set_defaults(run=_screen)
+    add = command.add_argument
+    _data_flags(command)
+    add("--treatments", metavar="A,B,C", help="columns that take the place of the treatment; drug* is all that match")
+    add("--outcomes", metavar="Y,Z", help="columns that take the place of the outcome")
+    add("--negative-controls", metavar="A,B,C", help="of these, or besides, those without an effect: they calibrate")
+    add("--adjust", default="bh", metavar="WAY", help=f"how p-values are adjusted: {', '.join(ALL_METHODS)}")
+    add("--path", metavar="FILE", help="a Parquet file of results, by which an interrupted screen goes on")
+    add("--method", help="how to answer: see 'causalformula methods'")
+    _effect_flags(command)
+    add("--option", metavar="K=V", action="append", default=[], help="an option of the method; may be repeated")
+    add("--reps", type=int, metavar="N", dest="refits_reps", help="replicates of --adjust romano_wolf")
+    add("--seed", type=int, metavar="N", dest="refits_seed", help="their seed: the same seed gives the same numbers")
+    add("--n-jobs", type=int, metavar="N", help="processes; -1 for all")
+    _output_flags(command)
 
 
 def _data_flags(command: argparse.ArgumentParser) -> None:

@@ -21,12 +21,12 @@ from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import told
-from causalformula.frame.treatment import Kind
-from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
-from causalformula.results.answered import answered, read_question, read_spec
-from causalformula.results.call import Call, named_columns
+from causalformula.inference.small_sample import SmallSample
+from causalformula.results.answered import answered, read_question, read_spec, routed
+from causalformula.results.call import Call
 from causalformula.results.design import Design
+from causalformula.results.elsewhere import answered_elsewhere, collected, refuse_graph, scanned, with_notes
 from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
@@ -101,63 +101,63 @@ def fit(
     formula: str | Spec | Formula, data: Any, method: SubclassMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> SubclassResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: MatchedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> MatchedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DidMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> DidResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: LearnedMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> LearnedResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DMLMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> DMLResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: UnitMethod, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> UnitResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: AnyMethod | None = None, *,
     outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
     measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
-    subset: Any = None, na_action: NaAction = "omit", contrasts: Contrasts | None = None,
-    env: Mapping[str, Callable[..., Any]] | None = None, dag: Graph | str | None = None, strict: bool = False,
-    **options: Any,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> Result: ...
 # fmt: on
 @asks
@@ -172,6 +172,7 @@ def fit(
     measure: Measure | None = None,
     family: FamilyName | str | Family | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     subset: Any = None,
     na_action: NaAction = "omit",
     contrasts: Contrasts | None = None,
@@ -188,8 +189,8 @@ def fit(
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
-        not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
+        that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
     method : str or options object, optional
         ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
         as ``cf.Regression(interact=True)``. See ``causalformula methods``.
@@ -217,6 +218,8 @@ def fit(
           ``"wild"``, ``"wild ~ g"``;
         - an object that says more, such as ``cf.Bootstrap(reps=999, kind="bca", seed=1)`` or
           ``cf.Cluster("g", df=5)``; or a matrix.
+    ssc : SmallSample, optional
+        Small-sample rules of the covariance, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
     subset : str or boolean array, optional
         Rows to use.
     na_action : {"omit", "fail"}
@@ -253,23 +256,20 @@ def fit(
     spec = read_question(formula, data, outcome, env)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
-    named = method if method is not None else default_method(spec, given)
     graph = read_dag(dag, strict)
     if graph is not None:
-        given = with_mediators(graph, spec, named, given)
-    record, wanted = registry.read_options(named, given)
-    refuse_unread_roles(spec, record, named=method is not None)
-    request = None if vcov is None else read_request(vcov)
-    table = data if isinstance(data, Table) else Table(data)
-    refuse_unknown_distance(wanted, table.names)
-    extra = (*wanted.columns, *named_columns(request, table, record))
-    frame = bind(spec, table, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
-    if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
-        named = "regression"
-    _, chosen = registry.read_options(named, given)
+        given = with_mediators(graph, spec, method if method is not None else default_method(spec, given), given)
+    rules: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
+    elsewhere = scanned(data)
+    data, said = (data, ()) if elsewhere is None else collected(elsewhere)
+    if elsewhere is not None and data is None:
+        refuse_graph(graph)
+        return answered_elsewhere(spec, elsewhere, method, given, vcov, ssc, rules)
+    frame, chosen, request = routed(spec, data, method, given, vcov, ssc, **rules)
+    frame = with_notes(frame, said)
     if graph is not None:
         frame = checked(graph, frame, chosen, strict)
-    result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request)
+    result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request, ssc)
     return result
 
 

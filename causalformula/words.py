@@ -45,6 +45,9 @@ HCType: TypeAlias = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "l
 CRType: TypeAlias = Literal["CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3"]
 HACType: TypeAlias = Literal["NeweyWest", "Andrews"]
 Kernel: TypeAlias = Literal["QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated"]
+# Of fixest's small-sample rules.
+CountedEffects: TypeAlias = Literal["nonnested", "none", "full"]
+GroupsCounted: TypeAlias = Literal["min", "conventional"]
 # Whether estimated first stages enter a variance.
 FirstStages: TypeAlias = Literal["estimated", "fixed"]
 BootstrapKind: TypeAlias = Literal["percentile", "normal", "basic", "bca", "studentized"]

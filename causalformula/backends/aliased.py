@@ -18,7 +18,7 @@ from causalformula.numerics.arrays import Array, Codes
 
 
 def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatrix, gradients: Array) -> None:
-    """An ``IdentificationError`` that names the terms that cannot be told apart.
+    """An ``IdentificationError`` that names the terms that cannot be told apart, or what absorbed effects hold.
 
     Parameters
     ----------
@@ -28,6 +28,8 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
     """
     dropped = np.setdiff1d(np.arange(len(model.names)), model.kept)
     entangled = [int(k) for k in np.flatnonzero(~model.determined(gradients).all(axis=0))]
+    if held := [int(dropped[k]) for k in entangled if model.absorbed is not None and model.lengths[dropped[k]] == 0]:
+        raise _held_by_effects(model, frame, held)
     told = [_told(model, design.recipe, k, int(dropped[k]), frame) for k in entangled]
     empty = [model.lengths[dropped[k]] == 0 for k in entangled]
     places = [(k, int(dropped[k])) for k in entangled]
@@ -43,8 +45,28 @@ def raise_aliased(model: FittedRegression, frame: ModelFrame, design: DesignMatr
     )
 
 
+def _held_by_effects(model: FittedRegression, frame: ModelFrame, columns: Sequence[int]) -> IdentificationError:
+    """Of a treatment that does not vary beside the absorbed effects."""
+    assert model.absorbed is not None
+    names, treated = model.absorbed.names, frame.the_treatment.name
+    named = some(model.names[j] for j in columns)
+    within = f"in each level of {names[0]} it is the same in all rows" if len(names) == 1 else (
+        f"it is a sum of effects of {' and '.join(names)}"
+    )  # fmt: skip
+    return IdentificationError(
+        f"the effect of {treated} is not identified: {named} cannot be told apart from the fixed effects, as {within}. "
+        f"Leave out of the fixed effects what {treated} does not vary within, or use data in which it changes there"
+    )
+
+
 def dropped_terms(model: FittedRegression, which: str = "outcome model") -> tuple[str, ...]:
     """A note that names the columns that a model leaves out, so that nothing is dropped in silence."""
+    if model.absorbed is not None:
+        gone = [name for j, name in enumerate(model.names) if j not in model.kept]
+        were = "was" if len(gone) == 1 else "were"
+        return (f"{some(gone)} {were} removed because of collinearity with the fixed effects or other terms",) * bool(
+            gone
+        )
     return told_left_out(*left_out(model.names, model.kept, model.lengths), which)
 
 

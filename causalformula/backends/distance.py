@@ -16,6 +16,7 @@ from causalformula.backends.options import Options, flag, one_of, shown
 from causalformula.backends.propensity import fit_propensity, propensity_notes
 from causalformula.errors import DataError, OptionError, choose
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import OfOverlap
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.ties import tied
@@ -294,7 +295,7 @@ def thin_arms(frame: ModelFrame, weights: Array, held: bool = False) -> tuple[st
         before, after = effective_size(s[among]), effective_size((s * weights)[inside])
         if after < THIN * before:
             sizes = f"effective sample size {after:.1f} instead of {before:.1f}"
-            notes.append(f"few rows carry the weight of {name}: {sizes}")
+            notes.append(OfOverlap(f"few rows carry the weight of {name}: {sizes}"))
     return tuple(notes)
 
 

@@ -364,13 +364,15 @@ def settled_anew(before: ModelFrame, frame: ModelFrame, options: Options) -> Opt
     return settled(frame, free) if settled(before, free).estimand == options.estimand else options
 
 
-def run(frame: ModelFrame, options: Options) -> Fit:
-    """Fit the method whose options these are."""
+def run(frame: ModelFrame, options: Options, designed: Designed | None = None) -> Fit:
+    """Fit the method whose options these are; from a design where that is made already."""
     record = record_of(options)
     refuse_treatment(frame, record)
     refuse_measure(frame, options)
     refuse_counts(frame, record)
-    return told_of_perfect(record.run(frame, options), frame)
+    if designed is None or record.estimate is None:
+        return told_of_perfect(record.run(frame, options), frame)
+    return told_of_perfect(record.estimate(frame, designed, options), frame)
 
 
 def run_design(frame: ModelFrame, options: Options) -> Designed:

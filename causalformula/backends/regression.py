@@ -58,7 +58,7 @@ def _batch(frame: ModelFrame, options: Regression, query: Query, W: Array) -> Ar
     family = read_family(options.family)
     compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     moving = options.contrast in ("sd", "iqr", "minmax") or any(c.slope for c in compared)
-    if family.name != "gaussian" or family.link_name != "identity" or query.by is not None or moving:
+    if family.name != "gaussian" or family.link_name != "identity" or query.by is not None or moving or frame.effects:
         return None
     part = Part("outcome", options.interact)
     design = frame.design(part)
@@ -113,7 +113,7 @@ def _vary(frame: ModelFrame, options: Regression, query: Query, varied: Varied) 
     compared = contrasts(frame.the_treatment, options.contrast, frame.sampled)
     asked = query.kind == "effects" and query.by is None and options.scale.name == "difference"
     linear = family.name == "gaussian" and family.link_name == "identity"
-    if not (asked and linear) or len(compared) != 1 or compared[0].slope:
+    if not (asked and linear) or len(compared) != 1 or compared[0].slope or frame.effects:
         return None
     part = Part("outcome", options.interact)
     high, low = (frame.counterfactual(part, s.key, s.column) for s in (compared[0].high, compared[0].low))
@@ -148,7 +148,7 @@ def _averages(W: Array, base: Array, matrices: list[Array]) -> list[Array]:
     estimands=(ATE, ATT, ATC),
     default_vcov="classical",
     weighted_vcov="linearised",
-    roles=("treat", "adjust", "outcome", "modify", "cluster", "weights", "offset"),
+    roles=("treat", "adjust", "outcome", "modify", "fe", "cluster", "weights", "offset"),
     r="lm() or glm() |> marginaleffects::avg_comparisons()",
     summary="outcome regression, standardised (g-computation)",
     title="Outcome regression",
@@ -189,7 +189,7 @@ def regression(frame: ModelFrame, options: Regression) -> Fit:
         answer=answer,
         estimand=str(options.estimand),
         design=unit_design(frame.n),
-        method=f"outcome regression ({model_word(family, model)})",
+        method=f"outcome regression ({model_word(family, model)}{', fixed effects absorbed' * bool(frame.effects)})",
         outcomes=potential,
         models={"outcome": Fitted(model, part)},
         notes=(*model.notes, *dropped_terms(model), *strained_notes(answer, model, recipe, frame.the_treatment.name)),

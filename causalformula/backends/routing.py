@@ -15,7 +15,7 @@ from causalformula.formula.language.syntax import is_name
 
 # Roles whose methods are to come, and what these are for.
 PLANNED_ROLES = {"iv": "instrumental variables"}
-ADJUSTING = ("adjust", "outcome", "propensity", "modify", "offset")
+ADJUSTING = ("adjust", "outcome", "propensity", "modify", "fe", "offset")
 
 
 def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
@@ -63,16 +63,21 @@ def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = Tr
         message += f"; no method that is available yet does{_meanwhile(role)}"
     else:
         message = f"{role.kind}(...) needs a method that is not available yet{_meanwhile(role)}"
+    if role.kind == "fe" and able and not explained:
+        message += _few_groups(role)
     raise CapabilityError(pointed(message, spec, role))
 
 
 def _meanwhile(role: Role) -> str:
     """What to write until a method for the role is there."""
-    if role.kind != "fe":
-        return ""
+    return _few_groups(role) if role.kind == "fe" else ""
+
+
+def _few_groups(role: Role) -> str:
+    """What to write instead of absorbed effects."""
     groups = role.body[0]
     g = short(deparse(groups)) if is_name(groups) else "g"
-    return f": fixed effects are to come; write factor({g}) among the terms for few groups"
+    return f". For few groups write factor({g}) among the terms"
 
 
 def pointed(message: str, spec: Spec, role: Role) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from causalformula.errors import IdentificationError, counted, some
 from causalformula.formula.expressions.values import Matrix, Value, as_factor, number_label
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.notices import OfOverlap
 from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array, Bools
 
@@ -66,8 +67,10 @@ def overlap_notes(frame: ModelFrame, P: Array, eta: Array | None, converged: boo
     count = int(extreme.sum())
     many = f"{count} fitted propensity scores are" if count > 1 else "one fitted propensity score is"
     return (
-        f"{many} numerically 0 or 1: {why}{more}. Such rows have no counterparts in some arm: merge levels, leave "
-        "these rows out (subset=), or choose a target population where the arms overlap",
+        OfOverlap(
+            f"{many} numerically 0 or 1: {why}{more}. Such rows have no counterparts in some arm: merge levels, leave "
+            "these rows out (subset=), or choose a target population where the arms overlap"
+        ),
     )
 
 
@@ -97,8 +100,10 @@ def weak_overlap(
     else:
         where = f"below {low.max():.3g}"
     return (
-        f"weak overlap: {counted(near, 'row')} with a propensity {where}. estimand='ATO' of method='ipw' is for where "
-        "the arms overlap; subset= restricts the sample to it",
+        OfOverlap(
+            f"weak overlap: {counted(near, 'row')} with a propensity {where}. estimand='ATO' of method='ipw' is for "
+            "where the arms overlap; subset= restricts the sample to it"
+        ),
     )
 
 
@@ -111,9 +116,11 @@ def apart_on(frame: ModelFrame, score: Array) -> tuple[str, ...]:
     ends = (a.max(), "up to", b.min(), "from") if a.max() < b.min() else (a.min(), "from", b.max(), "up to")
     low, high = (number_label(float(f"{end:.4g}")) for end in (ends[0], ends[2]))
     return (
-        f"the arms' propensity scores do not overlap (controls {ends[1]} {low}, treated {ends[3]} {high}): no row has "
-        "a counterpart in the other arm, and what is compared is no like with like. Restrict the sample to where "
-        "both arms occur, or leave out of the scores what determines the treatment",
+        OfOverlap(
+            f"the arms' propensity scores do not overlap (controls {ends[1]} {low}, treated {ends[3]} {high}): no row "
+            "has a counterpart in the other arm, and what is compared is no like with like. Restrict the sample to "
+            "where both arms occur, or leave out of the scores what determines the treatment"
+        ),
     )
 
 
@@ -126,9 +133,11 @@ def apart_alone(frame: ModelFrame) -> tuple[str, ...]:
         if names:
             verb = "predicts" if len(names) == 1 else "each predict"
             notes.append(
-                f"{some(map(repr, names))} {verb} {_whom(frame, arm)} perfectly, so the arms do not overlap there, and "
-                "no weights make them alike. Drop what determines the treatment from the formula, or restrict the "
-                "sample to where both arms occur"
+                OfOverlap(
+                    f"{some(map(repr, names))} {verb} {_whom(frame, arm)} perfectly, so the arms do not overlap there, "
+                    "and no weights make them alike. Drop what determines the treatment from the formula, or restrict "
+                    "the sample to where both arms occur"
+                )
             )
     return tuple(notes)
 

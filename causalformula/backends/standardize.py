@@ -18,6 +18,7 @@ from causalformula.backends.contrasts import Contrast, Setting
 from causalformula.backends.options import Options
 from causalformula.backends.outcomes import PotentialMeans
 from causalformula.backends.sensitivity import Sensitivity
+from causalformula.errors import CapabilityError
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
@@ -27,6 +28,12 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 
+# Measures that means need not be known for.
+DIFFERENCES = ("difference", "nnt")
+NO_MEANS = (
+    "a mean outcome holds the absorbed fixed effects, whose errors are not kept, so that there are differences only; "
+    "for few groups write factor(g) among the terms instead"
+)
 # Predictions that differ by this share of themselves do not differ.
 ROUNDING = 1e-14
 
@@ -63,8 +70,17 @@ class Surface:
 
     def potential(self) -> PotentialMeans:
         """What the model's predictions answer, averaged over the target population."""
+        if self.model.absorbed is not None and self.options.measure not in DIFFERENCES:
+            raise CapabilityError(f"measure={self.options.measure!r}: {NO_MEANS}")
         return PotentialMeans(
-            self.frame, self.options, self.means, self.base, self.binomial, self.slope, origin=self.model.origin
+            self.frame,
+            self.options,
+            self.means,
+            self.base,
+            self.binomial,
+            self.slope,
+            no_means=NO_MEANS if self.model.absorbed is not None else "",
+            origin=self.model.origin,
         )
 
     @property
@@ -78,21 +94,25 @@ class Surface:
         n, total = len(target), target.sum()
         theta, rows, direct = [], [], []
         for setting in wanted:
-            change = self.frame.counterfactual(self.part, setting.key, setting.column)
-            eta = shifted_predictor(self.model, change, self.model.origin)
-            m = self.model.family.linkinv(eta)
+            m, change, d = self.predicted(setting)
             mu = float(target @ m / total)
-            gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
+            gradient = mean_gradient(self.model, change, target * d / total)
             theta.append(mu)
             rows.append(gradient)
             direct.append(n * target * (m - mu) / total + self._moved(stages, target, m - mu))
         jac = np.array(rows)
-        self._identified(jac, wanted)
-        jac = self._padded(stages, jac)
+        self.identified(jac, wanted)
+        jac = self.padded(stages, jac)
         evidence = Influence(stages, jac, n, np.column_stack(direct), rooted=True)
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
 
-    def _padded(self, stages: tuple[Stage, ...], gradients: Array) -> Array:
+    def predicted(self, setting: Setting) -> tuple[Array, Counterfactual, Array]:
+        """Means (n,) under a setting, counted from the model's origin, what changes, and the slopes of the means."""
+        change = self.frame.counterfactual(self.part, setting.key, setting.column)
+        eta = shifted_predictor(self.model, change, self.model.origin)
+        return self.model.family.linkinv(eta), change, self.model.family.mu_eta(eta)
+
+    def padded(self, stages: tuple[Stage, ...], gradients: Array) -> Array:
         """Gradients in the outcome model's coefficients as Jacobians in all stages' parameters."""
         before = sum(stage.size for stage in stages[:-1])
         return np.hstack([np.zeros((len(gradients), before)), self.model.jacobian(gradients)])
@@ -110,21 +130,26 @@ class Surface:
 
     def slope(self, item: Contrast, target: Array) -> Estimate:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
-        model, n, total, stages = self.model, len(target), target.sum(), self.stages
+        n, total, stages = len(target), target.sum(), self.stages
+        each, gradient = self.rising(item, target, total)
+        value = float(target @ each / total)
+        self.identified(gradient[None, :], [item.high])
+        jac = self.padded(stages, gradient[None, :])
+        direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
+        return Estimate(("dY/dX",), np.array([value]), Influence(stages, jac, n, direct, rooted=True))
+
+    def rising(self, item: Contrast, target: Array, total: float) -> tuple[Array, Array]:
+        """Derivatives in the dose (n,), and the gradient (p,) of their average."""
+        model = self.model
         change = self.frame.counterfactual(self.part, item.high.key, item.high.column)
         X, columns, rise, beta = _risen(model, change)
         s = rise @ beta
         d1, d2 = model.family.mu_eta(model.eta), model.family.mu_eta2(model.eta)
-        each = d1 * s
-        value = float(target @ each / total)
         gradient = (target * d2 * s / total) @ X
         gradient[columns] += (target * d1 / total) @ rise
-        self._identified(gradient[None, :], [item.high])
-        jac = self._padded(stages, gradient[None, :])
-        direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
-        return Estimate(("dY/dX",), np.array([value]), Influence(stages, jac, n, direct, rooted=True))
+        return d1 * s, gradient
 
-    def _identified(self, gradients: Array, wanted: Sequence[Setting]) -> None:
+    def identified(self, gradients: Array, wanted: Sequence[Setting]) -> None:
         """Refuse an effect whose coefficients cannot be told apart from other terms."""
         good = self.model.estimable(gradients)
         if not good.all():
@@ -151,6 +176,11 @@ def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> 
     """``X_a' u`` (p,) for the design under a setting, its columns as they were solved."""
     if model.solved is not None:
         return np.asarray(u @ model.as_solved(change.apply(model.X)))
+    if model.absorbed is not None:
+        # effects held: what they take from the columns stays as it is
+        held = np.asarray(u @ model.absorbed.X)
+        held[change.columns] += u @ (change.values - model.X[:, change.columns])
+        return held
     gradient = np.asarray(u @ model.X)
     gradient[change.columns] = u @ change.values
     return gradient

@@ -68,7 +68,8 @@ def covariates(frame: ModelFrame, *, int: bool = False, poly: int = 1, without: 
     variables = [(labels[i], design.values[i]) for i in used if labels[i] != without]
     out = [column for label, value in variables for column in _columns(label, value)]
     crossed = [[labels[i] for i, _ in term] for term in design.recipe.terms.coding if len(term) > 1 and not int]
-    whole = [column for label, value in variables for column in _columns(label, value, whole=True)]
+    products = bool(crossed) or int
+    whole = [column for label, value in variables if products for column in _columns(label, value, whole=True)]
     for names in crossed:
         out += _crossed(whole, names)
     for power in range(2, poly + 1):

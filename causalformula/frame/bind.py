@@ -12,6 +12,7 @@ from causalformula.formula.expressions.contrasts import check_contrasts
 from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, take
+from causalformula.formula.language.absorbed import AbsorbedTerm, absorbed_terms
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import ROLES, has_dot, plus, summands, variables
 from causalformula.formula.language.spec import Spec
@@ -19,6 +20,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
+from causalformula.frame.absorbed import as_group, fixed_effects
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -40,7 +42,7 @@ from causalformula.numerics.arrays import Array, Codes
 CONSTANTS = frozenset(["T", "F", "pi"])
 # Roles whose body is a right-hand side of its own, and those that group rows.
 TERM_ROLES = tuple(name for name, record in ROLES.items() if record.adjusts)
-GROUPED = ("cluster", "strata", "fe", "unit", "period")
+GROUPED = ("cluster", "strata", "unit", "period")
 
 
 def bind(
@@ -52,6 +54,7 @@ def bind(
     na_action: str = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
+    memory: Memory | None = None,
 ) -> ModelFrame:
     """Bind a formula to data.
 
@@ -69,6 +72,8 @@ def bind(
         Contrasts of factors, by variable or as R's option.
     env : mapping of str to callable, optional
         Functions of the caller's own.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
 
     Raises
     ------
@@ -81,15 +86,18 @@ def bind(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    reader = _Reader(spec, table, env)
-    bodies = {role: _body(spec, role, table) for role in TERM_ROLES if spec.has(role)}
+    reader = _Reader(spec, table, env, memory)
+    bodies = role_bodies(spec, table.names)
     values = reader.all_values(bodies)
     _known_contrasts(contrasts, values)
     special = reader.special(extra)
     chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
-    rows, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    complete, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
+    absorbed = _absorbed(spec)
+    known = _Kept(table, complete, special).weights(spec) if absorbed else None
+    effects, rows = fixed_effects(absorbed, special, complete, known, table.index())
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(kept.values, kept.index)
     entering = reader.nodes(bodies)
@@ -112,6 +120,8 @@ def bind(
     if treatment is not None and weights is not None:
         refuse_empty_arms(treatment, weights)
     groupings = {role: found for role in GROUPED if (found := kept.groupings(spec, role))}
+    if effects:
+        groupings["fe"] = tuple(effect.grouping for effect in effects)
     panel = kept.panel(spec, groupings)
     if panel is not None:
         panel, said = two_by_two(panel, np.ones(kept.n, dtype=bool) if weights is None else weights > 0)
@@ -136,15 +146,17 @@ def bind(
         offset=kept.offset(spec),
         groupings=groupings,
         panel=panel,
+        effects=effects,
+        singletons=len(complete) - len(rows),
     )
 
 
 class _Reader:
     """Evaluates the formula's variables over all rows of the table, each once."""
 
-    def __init__(self, spec: Spec, table: Table, env: Env | None):
+    def __init__(self, spec: Spec, table: Table, env: Env | None, memory: Memory | None = None):
         self.spec, self.table, self.env = spec, table, env
-        self.memory = Memory()
+        self.memory = Memory() if memory is None else memory
         # `T`, `F` and `pi` are R's constants unless the data have such a column.
         wanted = [name for name in spec.variables() if name in table or name not in CONSTANTS]
         # where a name stands is looked up for a message only: it takes a walk through the whole formula
@@ -157,9 +169,7 @@ class _Reader:
 
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
         """Every variable of the outcome, the treatment and the terms of all roles, by label."""
-        nodes = [node for node in (self.spec.outcome, self.spec.treatment) if node is not None]
-        nodes += [body for role in self.spec.of("did") for body in role.body]
-        nodes += self.nodes(bodies)
+        nodes = entering_nodes(self.spec, bodies)
         for name in {n for node in nodes for n in variables(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
                 self.columns[name] = self.table.column(name, self.spec.source)
@@ -172,22 +182,13 @@ class _Reader:
 
     def nodes(self, bodies: Mapping[str, Node]) -> list[Node]:
         """The variables in the terms of all roles."""
-        out: list[Node] = []
-        for role, body in bodies.items():
-            found = terms(body, source=self.spec.source)
-            if not found.intercept:
-                why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
-                raise FormulaError(why, self.spec.source)
-            out += found.variables
-        return out
+        return term_nodes(self.spec, bodies)
 
     def special(self, extra: Iterable[str]) -> dict[str, Value]:
         """Weights, offsets, strata, clusters, and the columns that options name."""
         out = {}
-        for role in ("weights", "offset", *GROUPED):
-            for node in _pieces(self.spec, role):
-                label = deparse(node)
-                out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
+        for key, node in special_nodes(self.spec).items():
+            out[key] = self._special(self.value(node), key.partition(":")[0], deparse(node), node)
         for item in self.spec.of("did"):  # a group of dates is none, which its numbers would not show
             if isinstance(value := self.value(item.body[0]), Times):
                 out[f"did:{deparse(item.body[0])}"] = value
@@ -196,9 +197,9 @@ class _Reader:
         return out
 
     def _special(self, value: Value, role: str, label: str, node: Node) -> Value:
-        column = one_column(value, self.table.n, label, self.spec.source, node.span)
-        # groups of dates keep their dates as labels
-        return value if isinstance(value, Times) and role in GROUPED else column
+        if role in ("fe", *GROUPED):
+            return as_group(value, node, self.table.n, self.spec.source)
+        return one_column(value, self.table.n, label, self.spec.source, node.span)
 
 
 def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -> None:
@@ -211,14 +212,44 @@ def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -
                 raise OptionError(f"contrasts= names {name!r}, which the formula does not use{listed}")
 
 
-def _body(spec: Spec, role: str, table: Table) -> Node:
+def role_bodies(spec: Spec, names: Iterable[str]) -> dict[str, Node]:
+    """Right-hand sides by role, of data with these columns."""
+    return {role: _body(spec, role, names) for role in TERM_ROLES if spec.has(role)}
+
+
+def entering_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
+    """The outcome, the treatment and the variables in the terms of all roles."""
+    nodes = [node for node in (spec.outcome, spec.treatment) if node is not None]
+    nodes += [body for role in spec.of("did") for body in role.body]
+    return nodes + term_nodes(spec, bodies)
+
+
+def term_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
+    """The variables in the terms of all roles."""
+    out: list[Node] = []
+    for role, body in bodies.items():
+        found = terms(body, source=spec.source)
+        if not found.intercept:
+            why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
+            raise FormulaError(why, spec.source)
+        out += found.variables
+    return out
+
+
+def special_nodes(spec: Spec) -> dict[str, Node]:
+    """Weights, offsets, strata and clusters as they are written, by ``role:label``."""
+    roles = ("weights", "offset", "fe", *GROUPED)
+    return {f"{role}:{deparse(node)}": node for role in roles for node in _pieces(spec, role)}
+
+
+def _body(spec: Spec, role: str, columns: Iterable[str]) -> Node:
     """A role's right-hand side with the dot expanded to the columns that have no other role."""
     body = spec.rhs(role)
     assert body is not None
     if not has_dot(body):
         return body
     left_out = spec.dot_excluded(role)
-    names = [name for name in table.names if name not in left_out]
+    names = [name for name in columns if name not in left_out]
     if not names:
         raise FormulaError("`.` stands for no column: every column of the data has a role", spec.source)
     return _expanded(body, names)
@@ -243,18 +274,17 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
         return [] if unit is None else [unit]
     if role == "period":
         return [item.body[1] for item in spec.of("did")]
+    if role == "fe":
+        return [node for term in _absorbed(spec) for node in term.nodes]
     bodies = [body for item in spec.of(role) for body in item.body]
     if role not in GROUPED:
         return bodies
-    pieces = [piece for body in bodies for sign, piece in summands(body) if sign > 0]
-    return [variable for piece in pieces for variable in _crossed(piece, role)]
+    return [piece for body in bodies for sign, piece in summands(body) if sign > 0]
 
 
-def _crossed(piece: Node, role: str) -> list[Node]:
-    """The variables of ``a^b``, fixest's combination of fixed effects; any other piece is one variable."""
-    if role == "fe" and isinstance(piece, Call) and piece.function in ("^", ":") and len(piece.args) == 2:
-        return [variable for argument in piece.args for variable in _crossed(argument.value, role)]
-    return [piece]
+def _absorbed(spec: Spec) -> tuple[AbsorbedTerm, ...]:
+    """The factors whose effects are absorbed."""
+    return absorbed_terms((body for item in spec.of("fe") for body in item.body), spec.source)
 
 
 class _Kept:
@@ -284,12 +314,9 @@ class _Kept:
         return np.asarray(np.sum(parts, axis=0))
 
     def groupings(self, spec: Spec, role: str) -> tuple[Grouping, ...]:
-        """What a role groups the rows by; several strata are taken together, as are the parts of ``a^b``."""
-        if role != "fe":
-            found = tuple(self.group(node, role) for node in _pieces(spec, role))
-            return (crossed(found),) if role == "strata" and found else found
-        terms_ = [piece for item in spec.of("fe") for body in item.body for sign, piece in summands(body) if sign > 0]
-        return tuple(crossed([self.group(node, role) for node in _crossed(term, role)], "^") for term in terms_)
+        """What a role groups the rows by; several strata are taken together."""
+        found = tuple(self.group(node, role) for node in _pieces(spec, role))
+        return (crossed(found),) if role == "strata" and found else found
 
     def group(self, node: Node, role: str) -> Grouping:
         label = deparse(node)

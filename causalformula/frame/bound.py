@@ -10,6 +10,7 @@ import numpy as np
 
 from causalformula.errors import DataError
 from causalformula.formula.expressions.values import take
+from causalformula.frame.absorbed import FixedEffect
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
 from causalformula.numerics.arrays import Array, Codes
@@ -35,6 +36,10 @@ class BoundRows:
         What a reader should know of how the data were read.
     groupings : mapping of str to tuple of Grouping
         By role: ``cluster``, ``strata``, ``unit``, ``period``, ``fe``.
+    effects : tuple of FixedEffect
+        Factors that are absorbed.
+    singletons : int
+        Rows left out as they are alone in a level of such a factor.
     """
 
     table: Table
@@ -44,16 +49,35 @@ class BoundRows:
     missing_by: Mapping[str, int]
     notes: tuple[str, ...] = ()
     groupings: Mapping[str, tuple[Grouping, ...]] = field(default_factory=dict)
+    effects: tuple[FixedEffect, ...] = ()
+    singletons: int = 0
 
     @property
     def n(self) -> int:
         """Rows kept."""
         return len(self.rows)
 
+    def refuse_away(self) -> None:
+        """A ``CapabilityError`` where the rows kept are not in memory."""
+
+    @property
+    def size(self) -> int:
+        """Rows kept, wherever they are."""
+        return self.n
+
     @property
     def dropped(self) -> int:
         """Rows dropped for missing values."""
-        return self.total - self.n
+        return self.total - self.size - self.singletons
+
+    def taken(self, rows: Codes) -> dict[str, Any]:
+        """Its rows and groups at some places (repeats allowed), by field."""
+        return {
+            "rows": self.rows[rows],
+            "index": self.index[rows],
+            "groupings": {role: tuple(g.take(rows) for g in found) for role, found in self.groupings.items()},
+            "effects": tuple(effect.take(rows) for effect in self.effects),
+        }
 
     def groups(self, name: str) -> Grouping:
         """Groups of the rows kept by a grouping of the formula, or else by a column of the data.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import narwhals as nw
@@ -87,6 +87,19 @@ class Table:
         """Several columns by name."""
         return {name: self.column(name) for name in names}
 
+    def select(self, names: Collection[str]) -> Table:
+        """The same rows with some of the columns, in the data's order; what was read of them is not read again."""
+        places = [k for k, name in enumerate(self.names) if name in names]
+        found = Table(self.frame[:, places])
+        found._read.update({name: value for name, value in self._read.items() if name in names})
+        return found
+
+    def hashes(self, name: str) -> NDArray[np.uint64]:
+        """A number for each value of a column (n,), by which other values would be known."""
+        import pandas as pd
+
+        return np.asarray(pd.util.hash_pandas_object(self._series(name).to_pandas(), index=False), dtype=np.uint64)
+
     @property
     def numbered(self) -> bool:
         """Whether row labels are mere positions: 0, 1, 2, ..."""
@@ -129,7 +142,8 @@ def read_column(series: nw.Series[Any], name: str | None = None) -> Value:
     if isinstance(dtype, nw.Enum) or dtype in (nw.Categorical, nw.Enum):
         return _factor(series, name)
     if dtype == nw.String:
-        return _strings(series.to_numpy())
+        native = series.to_native()
+        return _encoded(native) if nw.dependencies.is_pyarrow_chunked_array(native) else _strings(series.to_numpy())
     if dtype == nw.Object:
         return _objects(series, name)
     if isinstance(dtype, nw.Datetime | nw.Date) or dtype in (nw.Datetime, nw.Date):
@@ -188,6 +202,15 @@ def _strings(values: NDArray[Any]) -> Strings:
 
     codes, table = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
     return Strings(codes.astype(np.int32), tuple(str(v) for v in table))
+
+
+def _encoded(native: Any) -> Strings:
+    """Arrow's text, encoded by Arrow: no Python object a row."""
+    found = native.dictionary_encode().unify_dictionaries().combine_chunks()
+    if not len(found):
+        return Strings(np.empty(0, dtype=np.int32), ())
+    codes = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return Strings(codes.astype(np.int32), tuple(found.dictionary.to_pylist()))
 
 
 def _objects(series: nw.Series[Any], name: str) -> Value:

@@ -35,7 +35,7 @@ class DesignMatrix:
     @property
     def intercept(self) -> bool:
         """Whether the first column is the intercept."""
-        return self.recipe.terms.intercept
+        return self.recipe.intercept
 
     def at(self, label: str, value: Value) -> Counterfactual:
         """The columns that involve a variable, rebuilt from the recipe with the variable set to ``value``."""

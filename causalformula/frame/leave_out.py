@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import reduce
 
 from causalformula.errors import OptionError, choose
 from causalformula.formula.language.grammar import plus, variables
 from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.model_frame import ModelFrame
 
@@ -36,14 +38,23 @@ def without(frame: ModelFrame, names: Collection[str]) -> ModelFrame:
     for role in COVARIATE_ROLES:
         if role not in bodies:
             continue
-        found = terms(bodies.pop(role), source=frame.spec.source)
-        parts = [{name for i, _ in term for name in variables(found.variables[i])} for term in found.coding]
-        met |= {name for part in parts for name in part}
-        for label, part in zip(found.term_labels, parts, strict=True):
-            if not part & set(names):
-                own = parse_expression(label)
-                bodies[role] = plus(bodies[role], own) if role in bodies else own
+        body, held = without_terms(bodies.pop(role), names, frame.spec.source)
+        met |= held
+        if body is not None:
+            bodies[role] = body
     for name in names:
         if name not in met:
             raise OptionError(f"no covariate of the formula has {name!r}{choose(name, sorted(met))}")
     return replace(frame, bodies=bodies, _memo={k: v for k, v in frame._memo.items() if k == "y"})
+
+
+def without_terms(body: Node, names: Collection[str], source: str) -> tuple[Node | None, set[str]]:
+    """A right-hand side without the terms that hold any of some variables, and all variables that it had.
+
+    None where no term is left.
+    """
+    found = terms(body, source=source)
+    parts = [{name for i, _ in term for name in variables(found.variables[i])} for term in found.coding]
+    kept = [label for label, part in zip(found.term_labels, parts, strict=True) if not part & set(names)]
+    left = reduce(plus, map(parse_expression, kept)) if kept else None
+    return left, {name for part in parts for name in part}

@@ -112,14 +112,12 @@ class ModelFrame(BoundRows):
         """Some of the rows (repeats allowed)."""
         return replace(
             self,
-            rows=self.rows[rows],
-            index=self.index[rows],
+            **self.taken(rows),
             outcome=None if self.outcome is None else Outcome(self.outcome.name, take(self.outcome.value, rows)),
             treatment=None if self.treatment is None else self.treatment.take(rows),
             values={k: take(v, rows) for k, v in self.values.items()},
             weights=None if self.weights is None else self.weights[rows],
             offset=None if self.offset is None else self.offset[rows],
-            groupings={role: tuple(g.take(rows) for g in found) for role, found in self.groupings.items()},
             panel=None if self.panel is None else self.panel.take(rows),
             counts=None if self.counts is None else self.counts[rows],
             sampling=None if self.sampling is None else self.sampling[rows],
@@ -232,7 +230,7 @@ class ModelFrame(BoundRows):
         """
         if not isinstance(part, Part):
             raise CapabilityError(f"a design matrix is named by a Part, as Part('outcome'), not by {part!r}")
-        design: DesignMatrix = self._remember(self.design_key(part), lambda: self._design(self._rhs(part)))
+        design: DesignMatrix = self._remember(self.design_key(part), lambda: self._design(part))
         return design
 
     def design_key(self, part: Part) -> tuple[Any, ...]:
@@ -285,12 +283,12 @@ class ModelFrame(BoundRows):
             return Call("*", tuple(Argument(body) for body in role.body))
         return None
 
-    def _design(self, rhs: Node | None) -> DesignMatrix:
+    def _design(self, part: Part) -> DesignMatrix:
+        rhs, bare = self._rhs(part), bool(self.effects) and part.record.heads == "treat"
         found = Terms((), (), (), ()) if rhs is None else terms(rhs, source=self.spec.source)
-        values = tuple(self.values[label] for label in found.labels)
-        complete = np.zeros(self.n, dtype=bool)
-        evaluated = Evaluated(found, values, self.n, complete, {}, self.memory, self.env, self.spec.source)
-        X, recipe, _ = build(evaluated, contrasts=self._contrasts_for(found))
+        values, none = tuple(self.values[label] for label in found.labels), np.zeros(self.n, dtype=bool)
+        evaluated = Evaluated(found, values, self.n, none, {}, self.memory, self.env, self.spec.source)
+        X, recipe, _ = build(evaluated, contrasts=self._contrasts_for(found), bare=bare)
         return DesignMatrix(X, recipe.names, recipe, dict(enumerate(values)))
 
     def _contrasts_for(self, found: Terms) -> Contrasts | None:
@@ -351,6 +349,11 @@ class ModelFrame(BoundRows):
         """Whether the effect may vary by a column: one in ``modify(...)``, or where ``part`` crosses all its terms."""
         roles = part.record.roles if part is not None and part.interact else ("modify",)
         return any(name in variables(self.bodies[role]) for role in roles if role in self.bodies)
+
+
+def whole_numbers(values: Array) -> bool:
+    """Whether all values are whole numbers, but for the rounding of a quotient."""
+    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def parenthesised(node: Node) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +10,19 @@ import numpy as np
 
 from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.expressions.contrasts import check_contrasts
-from causalformula.formula.expressions.evaluate import Env, evaluate
+from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.values import Value, take
+from causalformula.formula.language.absorbed import AbsorbedTerm
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
-from causalformula.formula.language.reader import parse_model
+from causalformula.formula.language.reader import parse_absorbing
 from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
+from causalformula.frame.absorbed import as_group, fixed_effects
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
@@ -76,8 +78,8 @@ class RegressionFrame(BoundRows):
 
     @property
     def intercept(self) -> bool:
-        """Whether the formula has an intercept."""
-        return self.replay.recipe.terms.intercept
+        """Whether the first column is the intercept."""
+        return self.replay.recipe.intercept
 
 
 def bind_regression(
@@ -92,6 +94,8 @@ def bind_regression(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     drop_unused: bool = True,
+    memory: Memory | None = None,
+    absorbs: bool = False,
 ) -> RegressionFrame:
     """Bind a plain R formula to data, as R's ``model.frame`` and ``model.matrix`` do.
 
@@ -110,6 +114,10 @@ def bind_regression(
         As in ``bind``.
     drop_unused : bool
         Whether factor levels that no kept row has are dropped: ``lm`` does, ``model.matrix`` does not.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
+    absorbs : bool
+        Whether fixed effects may stand behind ``|`` or in ``fe(...)``.
 
     Raises
     ------
@@ -123,19 +131,24 @@ def bind_regression(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    evaluated = _evaluated(text, table, env)
+    evaluated, absorbed = _evaluated(text, table, env, absorbs, memory)
     beside = {role: given for role, given in (("weights", weights), ("offset", offset)) if given is not None}
     special = {role: _special(role, given, table, env, evaluated) for role, given in beside.items()}
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
     named |= {f"{role}:{given}": special[role][1] for role, given in beside.items()}
     named |= {f"cluster:{name}": table.named(name) for name in extra}
+    named |= _of_effects(absorbed, table, evaluated)
     chosen = subset_rows(subset, table, env, evaluated.memory.compared)
-    rows, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
+    complete, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
+    known = _weights_of(special, complete, weights)
+    effects, rows = fixed_effects(absorbed, named, complete, known, table.index())
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
     refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
-    X, recipe, own = build(evaluated, None if whole else rows, contrasts=contrasts, drop_unused=drop_unused)
+    X, recipe, own = build(
+        evaluated, None if whole else rows, contrasts=contrasts, drop_unused=drop_unused, bare=bool(absorbed)
+    )
     outcome = None
     if evaluated.terms.response:
         value = evaluated.values[0]
@@ -158,16 +171,39 @@ def bind_regression(
         replay=Replay(recipe, (special["offset"][0],) if "offset" in special else (), evaluated.memory),
         weights=checked_weights(arrays["weights"], str(weights), index) if "weights" in arrays else None,
         offset=np.sum(parts, axis=0) if parts else None,
+        groupings={"fe": tuple(effect.grouping for effect in effects)} if effects else {},
+        effects=effects,
+        singletons=len(complete) - len(rows),
     )
 
 
-def _evaluated(text: str, table: Table, env: Env | None) -> Evaluated:
-    """Every variable of the formula over all rows."""
-    left, right = parse_model(text, tuple(env or ()))
-    taken = set() if left is None else set(variables(left))
+def _evaluated(
+    text: str, table: Table, env: Env | None, absorbs: bool, memory: Memory | None
+) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
+    """Every variable of the formula's terms over all rows, and what is absorbed beside them."""
+    left, right, absorbed = parse_absorbing(text, tuple(env or ()), absorbs=absorbs)
+    apart = [*(() if left is None else (left,)), *(node for term in absorbed for node in term.nodes)]
+    taken = {name for node in apart for name in variables(node)}
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
-    return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text)
+    columns = columns_used(found.variables, table, text)
+    return evaluate_variables(found, columns, table.n, env, text, memory), absorbed
+
+
+def _of_effects(absorbed: Sequence[AbsorbedTerm], table: Table, evaluated: Evaluated) -> dict[str, Value]:
+    """The variables of the absorbed effects over all rows, filed under their role."""
+    text, env, out = evaluated.source or "", evaluated.env, {}
+    nodes = [node for term in absorbed for node in term.nodes]
+    columns = columns_used(nodes, table, text)
+    for node in nodes:
+        value = evaluate(node, columns, table.n, env=env, source=text, memory=evaluated.memory)
+        out[f"fe:{deparse(node)}"] = as_group(value, node, table.n, text)
+    return out
+
+
+def _weights_of(special: Mapping[str, tuple[Node, Value]], rows: Codes, name: str | None) -> Array | None:
+    """Weights that are given beside the formula, of some rows."""
+    return as_numbers(take(special["weights"][1], rows), str(name), "weights") if "weights" in special else None
 
 
 def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from causalformula.formula.expressions.values import Factor, Value, number_label
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.recipe import Prepared, Recipe, one_column
+from causalformula.frame.absorbed import FixedEffect, as_group
 from causalformula.frame.columns import Table
 from causalformula.frame.rows import as_numbers, columns_used
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,25 @@ class Replay:
         own = recipe.offset(columns, table.n)
         parts += [] if own is None else [own]
         return X, np.sum(parts, axis=0) if parts else None, table.index()
+
+    def absorbed(self, data: Any, effect: FixedEffect) -> tuple[Codes, Array]:
+        """Levels (m,) of other data, -1 where a variable is missing, and the variables (m, s) of the slopes.
+
+        Raises
+        ------
+        DataError
+            For a level that was not there at the fit.
+        """
+        table = data if isinstance(data, Table) else Table(data)
+        source = self.recipe.source or ""
+        columns = columns_used(effect.term.nodes, table, source)
+        values = {}
+        for node in effect.term.nodes:
+            value = evaluate(
+                node, columns, table.n, env=self.recipe.env, source=source, memory=self.recipe.memory, replay=True
+            )
+            values[deparse(node)] = as_group(value, node, table.n, source)
+        return effect.places(values, table.n)
 
     def _coded(self, name: str) -> tuple[str, ...]:
         """The levels by which the design has a column; none where it has it as numbers."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, warn
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Draws, Fixed, Influence, Own, Repeated
+from causalformula.inference.evidence import Accumulated, Draws, Fixed, Influence, Own, Repeated
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
     HAC,
@@ -25,6 +26,7 @@ from causalformula.inference.requests import (
 )
 from causalformula.inference.resampling.resampled import resampled, spread
 from causalformula.inference.safer import safer
+from causalformula.inference.sandwich import elsewhere
 from causalformula.inference.sandwich.caveats import (
     leadership,
     told_of_indefinite,
@@ -45,6 +47,7 @@ from causalformula.inference.sandwich.rows import (
     small_sample_factor,
     variance_row,
 )
+from causalformula.inference.sandwich.rules import freedom, rules_of
 from causalformula.numerics.arrays import Array, Codes
 
 # What it returns is offered beside the function.
@@ -83,6 +86,8 @@ def covariance(
         If the estimator's evidence cannot answer the request.
     """
     groups = groups or {}
+    if isinstance(estimate.evidence, Accumulated) and isinstance(request, (Bootstrap, Jackknife, Wild)):
+        raise elsewhere.needs_rows(request)
     match request:
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)
@@ -112,11 +117,48 @@ def covariance(
             return Covariance(request, spread(values), degrees_of_freedom(request, estimate), "draws")
         case Fixed() as fixed:
             return _fixed(estimate, request, fixed)
+        case Accumulated() as summed:
+            return _accumulated(estimate, request, summed, rests)
         case Joint():
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
             own = {name: evidence.on_units(codes, name) for name, codes in groups.items()}
             return _from_influence(estimate, request, evidence, own, rests)
+
+
+def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, rests: float) -> Covariance:
+    """By sums over rows that are elsewhere."""
+    shape = replace(estimate, evidence=evidence.shape)
+    notes: tuple[str, ...] = ()
+    df = degrees_of_freedom(request, shape)
+    if getattr(request, "ssc", None) is not None:
+        raise CapabilityError("ssc= is of rows in memory; 'CR0 ~ g', 'CR1 ~ g' and 'CR1S ~ g' are rules of their own")
+    if isinstance(request, Classical):
+        plain = _classical(evidence.shape, unconditional=False)
+        return Covariance(request, elsewhere.classical(evidence, plain, request), df, "classical")
+    if isinstance(request, Cluster):
+        matrix, label, counts, fixed = elsewhere.clustered(evidence, request)
+        notes = told_of_indefinite(matrix, estimate.names, request)
+        found = elsewhere.leadership(evidence, matrix, request, rests)
+        matrix = undefined(matrix, found.undefined)
+        notes += told_of_leadership(found, estimate.names, request, elsewhere.SAFER)
+        if not np.isnan(np.diag(matrix)).all():
+            notes += told_of_few(counts, request, elsewhere.SAFER)
+    else:
+        matrix, row, fixed = elsewhere.sandwich(evidence, request)
+        label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence.shape)})"
+        if row.adjust is not None and np.isnan(matrix).any():
+            told = f"{describe(request)} standard errors are not defined: some rows have leverage one"
+            warn(told)
+            notes = (f"Note: {told}",)
+    return Covariance(request, matrix, df, label + _held(evidence.shape, fixed), notes=notes)
+
+
+def _held(evidence: Influence, fixed: bool) -> str:
+    """What the label says of nuisances that are held fixed."""
+    if fixed and evidence.estimated_first_stage:
+        return " (estimated weights treated as given)"
+    return " (nuisances held fixed)" if fixed and evidence.always and not evidence.held else ""
 
 
 def needs_regression(request: Request) -> CapabilityError:
@@ -187,9 +229,12 @@ def _given(estimate: Estimate, request: Request, matrix: Array) -> Covariance:
 def _from_influence(
     estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], rests: float
 ) -> Covariance:
+    counts = sizes(evidence, request, groups) if isinstance(request, Cluster) else None
+    rules = rules_of(request, evidence, groups, counts)
     if isinstance(request, Classical):
-        matrix = _classical(evidence, request.unconditional)
-        return Covariance(request, matrix, degrees_of_freedom(request, estimate), "classical")
+        matrix = _classical(evidence, request.unconditional, 1.0 if rules is None else rules.classical)
+        label = "classical" + ("" if rules is None else rules.words)
+        return Covariance(request, matrix, degrees_of_freedom(request, estimate, freedom(rules, evidence)), label)
     notes: tuple[str, ...] = ()
     lost = np.empty(0, dtype=np.intp)
     if isinstance(request, (HAC, DriscollKraay)):
@@ -204,8 +249,8 @@ def _from_influence(
     row, fixed = variance_row(request, evidence)
     own_df = None
     if isinstance(request, Cluster):
-        matrix, label, own_df = clustered(evidence, row, request, groups, fixed)
-        counts = sizes(evidence, request, groups)
+        matrix, label, own_df = clustered(evidence, row, request, groups, fixed, rules)
+        assert counts is not None
         notes = told_of_indefinite(matrix, estimate.names, request)
         matrix, led_by = _led(estimate, request, groups, matrix, rests)
         notes += led_by
@@ -215,18 +260,16 @@ def _from_influence(
         if not np.isnan(np.diag(matrix)).all():
             notes += told_of_few(counts, request, safer(counts, estimate))
     else:
-        matrix = small_sample_factor(row, evidence, evidence.n) * row_sums(evidence, row, fixed, request.unconditional)
+        factor = small_sample_factor(row, evidence, evidence.n if rules is None else rules.n, rules)
+        matrix = factor * row_sums(evidence, row, fixed, request.unconditional)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence)})"
+        label += rules.words if rules is not None and row.name == "HC1" else ""
         if row.adjust is None:
             matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
         else:
             lost = fitted_exactly(matrix, row, evidence)
-    if fixed and evidence.estimated_first_stage:
-        label += " (estimated weights treated as given)"
-    elif fixed and evidence.always and not evidence.held:
-        label += " (nuisances held fixed)"
-    df = degrees_of_freedom(request, estimate, own_df)
-    return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
+    df = degrees_of_freedom(request, estimate, freedom(rules, evidence) if own_df is None else own_df)
+    return Covariance(request, matrix, df, label + _held(evidence, fixed), notes=notes, full_leverage=lost)
 
 
 def _led(
@@ -250,13 +293,13 @@ def _stacked(evidence: Influence) -> str:
     return f"M-estimation, {'propensity score' if propensity else 'weights'} estimated"
 
 
-def _classical(evidence: Influence, unconditional: bool) -> Array:
+def _classical(evidence: Influence, unconditional: bool, factor: float = 1.0) -> Array:
     if evidence.root is None or evidence.estimated_first_stage or len(evidence.stages) != 1 or evidence.always:
         raise CapabilityError(
             "the classical variance exists only for one regression; use vcov='asympt' (every stage estimated), "
             "'HC0', a cluster formula or 'bootstrap'"
         )
-    matrix = evidence.jac @ evidence.root.classical() @ evidence.jac.T
+    matrix = factor * (evidence.jac @ evidence.root.classical() @ evidence.jac.T)
     if unconditional and evidence.direct is not None:
         # The model's errors are uncorrelated with the covariates, so the two parts add.
         matrix = matrix + evidence.direct.T @ evidence.direct / evidence.n**2

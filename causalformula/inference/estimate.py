@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError
-from causalformula.inference.evidence import Draws, Evidence, Exactly, Fixed, Influence, Repeated
+from causalformula.inference.evidence import Accumulated, Draws, Evidence, Exactly, Fixed, Influence, Repeated
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Codes
 
@@ -103,9 +103,20 @@ def stack(parts: Sequence[Estimate]) -> Estimate:
         return Estimate(names, theta, _stack_influences([p.evidence for p in parts]))  # type: ignore[misc]
     if len(parts) == 1:
         return parts[0]
+    if kinds == {Accumulated}:
+        return Estimate(names, theta, stack_accumulated([p.evidence for p in parts]))  # type: ignore[misc]
     if kinds == {Fixed}:
         raise CapabilityError("estimates with fixed covariances have no known covariance with each other")
     raise CapabilityError("only estimates with the same kind of evidence can be stacked")
+
+
+def stack_accumulated(parts: Sequence[Accumulated]) -> Accumulated:
+    """Functions of the same sums over rows as one."""
+    first = parts[0]
+    if any(p.part is not first.part for p in parts):
+        raise CapabilityError("estimates of several fits to rows that are elsewhere cannot be stacked")
+    shape = _stack_influences([p.shape for p in parts])
+    return replace(first, shape=shape, mix=np.vstack([p.mix for p in parts]))
 
 
 def _stack_influences(parts: Sequence[Influence]) -> Influence:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -87,10 +88,53 @@ def spread(function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int 
     return list(Parallel(n_jobs=n_jobs)(delayed(one)(piece) for piece in shown))
 
 
+def stream(
+    function: Callable[[Item], Found], work: Sequence[Item], n_jobs: int | None, words: str = ""
+) -> Iterator[Found]:
+    """The same as ``spread``, each as soon as it and those before it are there; all at once where a backend cannot."""
+    one = partial(_on_one_thread, function)
+    if len(work) < 2 or not _several(n_jobs):
+        yield from map(one, _progress(work, words))
+        return
+    from joblib import Parallel, delayed
+    from joblib.parallel import get_active_backend
+
+    if not get_active_backend()[0].supports_return_generator:
+        yield from spread(function, work, n_jobs, words)
+        return
+    found = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(one)(piece) for piece in work)
+    yield from _progress(found, words, len(work))
+
+
+def processes(n_jobs: int | None) -> int:
+    """How many processes work is spread over."""
+    if not _several(n_jobs):
+        return 1
+    from joblib import effective_n_jobs
+
+    return int(effective_n_jobs(n_jobs))
+
+
 def _on_one_thread(function: Callable[[Item], Found], piece: Item) -> Found:
-    """A piece of work on one BLAS thread: sums are in the same order, whatever ``n_jobs`` is."""
-    with one_thread("blas"):
+    """A piece of work on one BLAS thread, and in one process: sums are in the same order, whatever ``n_jobs`` is.
+
+    A forest in a piece would else share its trees among the threads, or the workers of a cluster, of a configuration.
+    """
+    with one_thread("blas"), _one_process():
         return function(piece)
+
+
+def _one_process() -> Any:
+    """A context in which joblib's configuration has one process; without joblib there is none.
+
+    Dask takes no number: all its workers have the work, so its place is taken by threads, of which there is one.
+    """
+    joblib = sys.modules.get("joblib")
+    if joblib is None:
+        return nullcontext()
+    with joblib.parallel_config(n_jobs=1):
+        heeded = joblib.effective_n_jobs(None) == 1
+    return joblib.parallel_config(n_jobs=1) if heeded else joblib.parallel_config("threading", n_jobs=1)
 
 
 def one_thread(kind: str) -> Any:
@@ -117,10 +161,11 @@ def _several(n_jobs: int | None) -> bool:
     return joblib is not None and joblib.effective_n_jobs(None) > 1
 
 
-def _progress(work: Sequence[Item], words: str) -> Any:
+def _progress(work: Any, words: str, count: int | None = None) -> Any:
     """A bar on a terminal for several pieces of work; silence elsewhere."""
-    if not words or len(work) < 2 or not sys.stderr.isatty():
+    count = len(work) if count is None else count
+    if not words or count < 2 or not sys.stderr.isatty():
         return work
     from tqdm import tqdm
 
-    return tqdm(work, desc=words, leave=False)
+    return tqdm(work, desc=words, total=count, leave=False)

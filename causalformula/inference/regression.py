@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from causalformula.inference.absorbed import Absorbed
 from causalformula.inference.columns import (
     lost_to_tolerance,
     readable,
@@ -84,6 +85,8 @@ class FittedRegression:
         What is said of columns that only R's tolerance leaves out.
     solved : Solved, optional
         The columns as they were solved, where some were counted from their means.
+    absorbed : Absorbed, optional
+        Fixed effects beside the columns.
     earlier : tuple of Stage
         Stages that were estimated before it (of its weights).
     cross : mapping of str to ndarray (r, p_earlier)
@@ -115,6 +118,7 @@ class FittedRegression:
     notes: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     solved: Solved | None = None
+    absorbed: Absorbed | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
 
@@ -122,6 +126,17 @@ class FittedRegression:
     def rank(self) -> int:
         """Number of estimable coefficients."""
         return len(self.kept)
+
+    @property
+    def effects_part(self) -> Array:
+        """What absorbed effects make up of the linear predictor (n,)."""
+        part = self.eta - self.design @ self.theta
+        return part if self.offset is None else part - self.offset
+
+    @property
+    def parameters(self) -> int:
+        """Number of coefficients with those of absorbed effects."""
+        return self.rank + (0 if self.absorbed is None else self.absorbed.coefficients())
 
     @property
     def kept_names(self) -> tuple[str, ...]:
@@ -152,6 +167,39 @@ class FittedRegression:
     def origin(self) -> float:
         """Where an outcome far from zero is counted from, so that predictions keep the digits of what varies."""
         return origin_of(self.y) if self.linear else 0.0
+
+    @cached_property
+    def explained(self) -> float:
+        """Sum of squares of a linear model's fitted values, about their mean where there is an intercept."""
+        fitted = self.mu
+        if self.intercept:
+            centre = np.average(fitted, weights=self.weights) if self.weighted else fitted.mean()
+            fitted = fitted - centre
+        return float(np.dot(self.weights * fitted, fitted) if self.weighted else np.dot(fitted, fitted))
+
+    @property
+    def rows(self) -> int:
+        """Rows that it was fitted to, those of weight zero too."""
+        return len(self.y)
+
+    @property
+    def logs(self) -> float:
+        """Sum of the logarithms of the weights."""
+        return float(np.log(self.weights[self.weights > 0]).sum()) if self.weighted else 0.0
+
+    @property
+    def unequal(self) -> bool:
+        """Whether it has weights that are not all equal."""
+        return self.weighted and bool(np.ptp(self.weights) > 0)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there are arrays of its rows."""
+        return True
+
+    def perfect(self, *share: float) -> bool:
+        """Whether a linear fit leaves a residual variance that is rounding, see ``Hat``."""
+        return self.linear and self.hat.perfect(self.mu, *share)
 
     @property
     def counted(self) -> Array:
@@ -200,7 +248,9 @@ class FittedRegression:
     @cached_property
     def lengths(self) -> Array:
         """Norms of the columns, as they were solved, over the rows that take part (p,)."""
-        return np.sqrt(self.weights @ self.X**2) if self.solved is None else self.solved.lengths
+        if self.solved is not None:
+            return self.solved.lengths
+        return np.sqrt(self.weights @ (self.X if self.absorbed is None else self.absorbed.X) ** 2)
 
 
 def fit_linear(

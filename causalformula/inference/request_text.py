@@ -26,7 +26,9 @@ from causalformula.inference.requests import (
     Jackknife,
     Request,
     Wild,
+    with_rules,
 )
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.words import CRType, HCType, Kernel
 
@@ -73,17 +75,21 @@ OTHER_WORDS = {
     "dk": "DriscollKraay ~ time",
     "jack": "jackknife",
 }
+# Other spellings that are taken: American, and fixest's.
+HC_WORDS = {"linearized": LINEARISED, "hetero": "HC1"}
 _ABADIE_IMBENS = re.compile(r"^AI\s*(\((?P<inside>[^()]*)\))?$")
 
 
-def read_request(vcov: Any) -> Request:
-    """Turn what a caller gave as ``vcov=`` into a request.
+def read_request(vcov: Any, ssc: SmallSample | None = None) -> Request:
+    """Turn what a caller gave as ``vcov=``, and ``ssc=``, into a request.
 
     Raises
     ------
     OptionError
         If the text is not a known covariance; the message lists those that are.
     """
+    if ssc is not None:
+        return with_rules(read_request(vcov), ssc)
     if isinstance(vcov, Request):
         return vcov
     if isinstance(vcov, str):
@@ -125,8 +131,8 @@ def _matrix(vcov: Any) -> Array:
 
 def _read_text(text: str) -> Request:
     _refuse_bars(text)
-    if text in HC_TYPES or text == "linearized":
-        return HC(cast(HCType, text) if text in HC_TYPES else LINEARISED)
+    if text in HC_TYPES or text in HC_WORDS:
+        return HC(cast(HCType, HC_WORDS.get(text, text)))
     simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()

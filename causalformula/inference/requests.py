@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -28,6 +28,7 @@ from causalformula.inference.checks import (
     is_whole,
     shown,
 )
+from causalformula.inference.small_sample import RULED, SmallSample, check_rules
 from causalformula.numerics.arrays import Array, HasArray
 from causalformula.words import (
     BootstrapKind,
@@ -87,9 +88,18 @@ class Classical(Request):
 
     Parameters
     ----------
+    ssc : SmallSample, optional
+        Small-sample rules, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
     df, unconditional : optional
         As in ``Request``.
     """
+
+    _: KW_ONLY
+    ssc: SmallSample | None = None
+
+    def __post_init__(self) -> None:
+        check_rules(self.ssc)
+        super().__post_init__()
 
 
 @asks
@@ -105,6 +115,8 @@ class HC(Request):
     weights : {"estimated", "fixed"}, optional
         Whether estimated first stages enter or are treated as given. By default HC0 and HC1 treat them as given, as
         WeightIt does, and the others, whose leverage is not defined after estimated weights, are refused.
+    ssc : SmallSample, optional
+        Small-sample rules of ``HC1``, as ``cf.ssc`` makes them.
     df, unconditional : optional
         As in ``Request``.
     """
@@ -112,9 +124,11 @@ class HC(Request):
     type: HCType = "HC3"
     _: KW_ONLY
     weights: FirstStages | None = None
+    ssc: SmallSample | None = None
 
     def __post_init__(self) -> None:
         check_word("type", self.type, HC_TYPES)
+        check_rules(self.ssc, "" if self.type == "HC1" else self.type)
         if self.weights is not None:
             check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
@@ -157,6 +171,8 @@ class Cluster(Request):
         error. Set them to zero in the covariance of the model's coefficients, as ``vcovCL(fix = TRUE)``.
     weights : {"estimated", "fixed"}
         Whether estimated first stages enter or are treated as given.
+    ssc : SmallSample, optional
+        Small-sample rules of the default type, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
     df, unconditional : optional
         As in ``Request``.
     """
@@ -166,6 +182,7 @@ class Cluster(Request):
     _: KW_ONLY
     weights: FirstStages = "estimated"
     fix: bool = False
+    ssc: SmallSample | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", column_names(self.by))
@@ -174,6 +191,7 @@ class Cluster(Request):
             raise OptionError("Cluster needs at least one column, as in Cluster('g') or '~g'")
         if self.type is not None:
             check_word("type", self.type, CR_TYPES)
+        check_rules(self.ssc, "" if self.type in (None, "CR1S") else str(self.type))
         check_word("weights", self.weights, WEIGHTS)
         super().__post_init__()
 
@@ -461,6 +479,21 @@ class Given(Request):
         value.setflags(write=False)
         object.__setattr__(self, "matrix", value)
         super().__post_init__()
+
+
+def with_rules(request: Request, ssc: SmallSample | None) -> Request:
+    """A request under small-sample rules; as it is where none are given.
+
+    Raises
+    ------
+    OptionError
+        For a covariance that has none.
+    """
+    if ssc is None:
+        return request
+    if not isinstance(request, (Classical, HC, Cluster)):
+        raise OptionError(f"ssc= is of {RULED}; {type(request).__name__} has no small-sample factor")
+    return replace(request, ssc=ssc)
 
 
 # What ``vcov=`` takes: text, a request, a matrix.

@@ -8,8 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+from causalformula.inference.absorbed import Absorbed
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
+
+# R's share of the mean square of the fitted values below which a residual variance is rounding.
+ROUNDING = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,8 @@ class Hat:
         whose working model is equal variances, whatever the weights.
     moved : ndarray (p, p), optional
         What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
+    absorbed : Absorbed, optional
+        Fixed effects that the regression has beside ``X``, whose columns are less these.
     """
 
     X: Array
@@ -57,6 +63,7 @@ class Hat:
     k: int | None = None
     target: Array | None = None
     moved: Array | None = None
+    absorbed: Absorbed | None = None
 
     @property
     def rank(self) -> int:
@@ -86,7 +93,7 @@ class Hat:
             return rows
         return np.asarray(np.linalg.solve((np.eye(len(self.moved)) - self.moved).T, rows.T).T, dtype=np.float64)
 
-    def perfect(self, mu: Array, share: float = 1e-30) -> bool:
+    def perfect(self, mu: Array, share: float = ROUNDING) -> bool:
         """Whether a linear fit with values ``mu`` leaves a residual variance that is rounding, by R's share."""
         spread = float(np.mean(mu) ** 2 + np.var(mu)) * float(self.w.sum()) / self.nobs  # in the unit of the weights
         return self.df_residual > 0 and self.dispersion < spread * share
@@ -103,6 +110,15 @@ class Hat:
         """Diagonal of the (weighted) hat matrix (n,)."""
         if self.h is not None:
             return self.h
+        return self.own_leverage() + (0.0 if self.absorbed is None else self.absorbed.leverage)
+
+    @property
+    def has_leverage(self) -> bool:
+        """Whether leverages can be had; beside absorbed effects of very many levels they cannot."""
+        return self.absorbed is None or self.absorbed.exact
+
+    def own_leverage(self) -> Array:
+        """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
         if self.ill_conditioned:
             return basis_leverage(self.X, self.whitening, self.w)
         return leverage(self.X, self.bread, self.w)

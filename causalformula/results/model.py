@@ -17,6 +17,7 @@ from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.joint.bands import Banded
 from causalformula.results.models import residuals
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.effects import fixed_effects
 from causalformula.results.models.frames import augment, glance
 from causalformula.results.models.marginaleffects import to_marginaleffects
 from causalformula.results.models.predict import predict
@@ -127,7 +128,10 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         return self._rows(residuals.cooks_distance(self.regression), "cooksd")
 
     def augment(self) -> pd.DataFrame:
-        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, if there are any, ``.weights``."""
+        """The data used with ``.fitted .resid .hat .sigma .cooksd .std.resid`` and, if there are any, ``.weights``.
+
+        Beside absorbed effects of so many levels that there are no leverages, what needs these is left out.
+        """
         return augment(self)
 
     def predict(
@@ -137,6 +141,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         se_fit: bool = False,
         interval: Interval | None = None,
         level: float = 0.95,
+        fixed_effects: bool = True,
     ) -> pd.Series[Any] | pd.DataFrame:
         """Predictions for the rows of the fit, or for new data by the same recipes.
 
@@ -151,6 +156,8 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
             Add limits for the mean, or (linear models) for a new observation.
         level : float
             Of the limits.
+        fixed_effects : bool
+            Whether absorbed effects are added; without them there are standard errors too.
 
         Returns
         -------
@@ -160,9 +167,34 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         Raises
         ------
         DataError
-            For a factor level that was not there at the fit.
+            For a level of a factor, or of a fixed effect, that was not there at the fit.
         """
-        return predict(self, newdata, type, se_fit, interval, level)
+        return predict(self, newdata, type, se_fit, interval, level, fixed_effects)
+
+    def fixed_effects(self, factor: str | None = None) -> pd.DataFrame:
+        """The effects that are absorbed, fixest's ``fixef``.
+
+        Of the first factor all levels have a value; of each later one the first level that is met is the reference,
+        whose value is 0 (one in each part of the data that no level connects with the rest).
+
+        Parameters
+        ----------
+        factor : str, optional
+            One factor's alone.
+
+        Returns
+        -------
+        DataFrame
+            ``factor, level, value, count``: a row a level, and for ``a[x]`` a row a level for ``a[[x]]``, its slope.
+
+        Raises
+        ------
+        CapabilityError
+            Where none are absorbed.
+        OptionError
+            For a factor that there is not.
+        """
+        return fixed_effects(self, factor)
 
     # -- inference -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from causalformula.backends.fit import Query
 from causalformula.errors import CapabilityError, asks, warn
-from causalformula.inference.requests import Vcov
+from causalformula.inference.requests import Vcov, with_rules
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.behind import model_of, scores_of
@@ -161,13 +162,15 @@ class Result(Paged, Refutable, Arithmetic, Banded):
         return tested(replace(self, answer=answer, covariance=covariance, query=query, test=None, source=None))
 
     @asks
-    def with_vcov(self, vcov: Vcov | None) -> Self:
+    def with_vcov(self, vcov: Vcov | None, ssc: SmallSample | None = None) -> Self:
         """The same estimates and test with another covariance; nothing is refitted where that is not needed.
 
         Parameters
         ----------
         vcov : str, request or matrix
             As in ``fit()``; ``"~g"`` may name any column of the data.
+        ssc : SmallSample, optional
+            Its small-sample rules, as ``cf.ssc`` makes them.
 
         Returns
         -------
@@ -182,11 +185,38 @@ class Result(Paged, Refutable, Arithmetic, Banded):
         """
         if self.source is not None:
             result, equations = self.source
-            return asked(cast(Self, result).with_vcov(vcov), equations)
+            return asked(cast(Self, result).with_vcov(vcov, ssc), equations)
+        if ssc is not None:
+            vcov = with_rules(self.call.resolved(vcov), ssc)
         found = tested(replace(self, covariance=self.call.covariance(self.answer, vcov, self.query), test=None))
         for note in self.call.idle_notes(found.covariance.request):
             warn(note)
         return found
+
+    def fixed_effects(self, factor: str | None = None) -> pd.DataFrame:
+        """The effects that the outcome model absorbs: ``fit.outcome.fixed_effects()``.
+
+        Parameters
+        ----------
+        factor : str, optional
+            One factor's alone.
+
+        Returns
+        -------
+        DataFrame
+            As of ``Model.fixed_effects``.
+
+        Raises
+        ------
+        CapabilityError
+            Where none are absorbed.
+        """
+        model = self.outcome
+        if model is None or not model.frame.effects:
+            raise CapabilityError(
+                "no fixed effects are absorbed here: write them behind a bar, 'y ~ treat(a) | unit', or in fe(unit)"
+            )
+        return model.fixed_effects(factor)
 
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, q) on the rows used, on the working scale.
@@ -215,6 +245,8 @@ class Result(Paged, Refutable, Arithmetic, Banded):
             gone.add("permutation_test")
         if self.query is None or self.query.kind != "effects" or self.query.split:
             gone.add("refute")
+        if not getattr(self.call.frame, "effects", ()):
+            gone.add("fixed_effects")
         return gone
 
     def effects(self) -> Any:

@@ -14,7 +14,7 @@ from causalformula.backends.registry import RECORDS
 from causalformula.errors import OptionError, asks, did_you_mean
 from causalformula.inference.request_text import spoken
 from causalformula.results.reading.reading import check_level
-from causalformula.results.table_input import check_layout, named_columns, notes_below, read_marks
+from causalformula.results.table_input import absorbed_effects, check_layout, named_columns, notes_below, read_marks
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.markup import markdown, piped
 from causalformula.results.text.summary import Summary
@@ -31,6 +31,7 @@ GLANCE: dict[str, tuple[str, int | None]] = {
     "nobs": ("Num.Obs.", None),
     "r.squared": ("R2", 3),
     "adj.r.squared": ("R2 Adj.", 3),
+    "within.r.squared": ("R2 Within", 3),
     "AIC": ("AIC", 1),
     "BIC": ("BIC", 1),
     "logLik": ("Log.Lik.", 3),
@@ -44,7 +45,18 @@ GLANCE: dict[str, tuple[str, int | None]] = {
     "estimand": ("Estimand", None),
     "vcov": ("Std.Errors", None),
 }
-DEFAULT_GLANCE = ("nobs", "r.squared", "adj.r.squared", "AIC", "BIC", "logLik", "method", "estimand", "vcov")
+DEFAULT_GLANCE = (
+    "nobs",
+    "r.squared",
+    "adj.r.squared",
+    "within.r.squared",
+    "AIC",
+    "BIC",
+    "logLik",
+    "method",
+    "estimand",
+    "vcov",
+)
 
 
 @dataclass(frozen=True)
@@ -235,6 +247,7 @@ def table(
     read = [_by_row(fit.tidy(level=level), rename, name) for fit, name in zip(fitted, columns, strict=True)]
     rows = _estimate_rows(read, statistic, marks, digits)
     rows += _glance_rows([fit.glance().iloc[0].to_dict() for fit in fitted], glance, digits)
+    rows += _effect_rows([absorbed_effects(fit) for fit in fitted])
     legend = ", ".join(f"{mark} p < {cut:g}" for mark, cut in marks.items())
     told = notes_below(columns, fitted) if flag("notes", notes) else ()
     return Table(columns, tuple(rows), legend, told)
@@ -340,6 +353,12 @@ def _glance_rows(read: Sequence[Mapping[str, Any]], wanted: Sequence[str] | None
         if wanted is not None or any(text for text, _ in cells):
             rows.append(Row("glance", title, "", cells))
     return rows
+
+
+def _effect_rows(read: Sequence[Sequence[str]]) -> list[Row]:
+    """Fixed effects that a fit absorbs, as fixest's ``etable`` lists them: Yes or No in each column."""
+    names = dict.fromkeys(name for one in read for name in one)
+    return [Row("glance", name, "", tuple(("Yes" if name in one else "No", "") for one in read)) for name in names]
 
 
 def _in_words(name: str, value: Any) -> Any:

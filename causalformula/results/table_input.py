@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from causalformula.backends.options import flag, is_number, listed_names, shown, whole
 from causalformula.errors import OptionError
+from causalformula.formula.language.absorbed import plain_name
+from causalformula.frame.bound import BoundRows
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
 from causalformula.results.models.core import ModelCore
@@ -78,6 +80,16 @@ def check_layout(rename: Any, glance: Any, digits: Any) -> None:
     if glance is not None and not texts:
         raise OptionError(f"glance= lists names, as in glance=['nobs', 'r.squared'], not {shown(glance)}")
     whole("digits", digits, "the number of decimals", 15, 0)
+
+
+def absorbed_effects(fit: Fitted) -> tuple[str, ...]:
+    """What a fit absorbs, as the rows of a table name it: ``FE: unit``, and ``Slopes: x (unit)``."""
+    frame = fit.call.frame if isinstance(fit, ResultCore) else fit.frame if isinstance(fit, ModelCore) else None
+    found = []
+    for effect in frame.effects if isinstance(frame, BoundRows) else ():
+        found += [f"FE: {effect.name}"] if effect.term.intercept else []
+        found += [f"Slopes: {plain_name(node)} ({effect.name})" for node in effect.term.slopes]
+    return tuple(found)
 
 
 def notes_below(columns: Sequence[str], fits: Sequence[Fitted]) -> tuple[str, ...]:

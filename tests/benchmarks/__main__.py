@@ -10,6 +10,7 @@ from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
 from tests.benchmarks.refuting import REFUTING
+from tests.benchmarks.screening import SCREENING
 from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
 
@@ -23,7 +24,7 @@ def line(limit: Limit, ratio: float) -> str:
 def main(words: list[str]) -> int:
     """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING):
+    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING, *SCREENING):
         if words and not any(word in make.__name__ for word in words):
             continue
         case = make()

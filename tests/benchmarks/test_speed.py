@@ -8,6 +8,7 @@ from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
 from tests.benchmarks.refuting import REFUTING
+from tests.benchmarks.screening import SCREENING
 from tests.benchmarks.targeting import TARGETING
 from tests.benchmarks.weighting import WEIGHTING
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.benchmark
 
 @pytest.mark.parametrize(
     "make",
-    (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING),
+    (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING, *SCREENING),
     ids=lambda make: make.__name__,
 )
 def test_as_fast_as_promised(make, capsys):

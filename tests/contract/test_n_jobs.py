@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import joblib
 import pytest
+from joblib.parallel import ThreadingBackend
 
 import causalformula as cf
 from causalformula.inference import refit
@@ -52,6 +53,23 @@ def test_a_hundred_refits_are_shared(processes, fit, work, used):
     with joblib.parallel_config(n_jobs=2):
         assert work(fit).tobytes() == alone.tobytes()
     assert processes == used
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "deaf"])
+def test_what_is_within_a_piece_has_one_process(backend):
+    """A forest there would share its trees, and sum over them in the order in which they come."""
+    joblib.register_parallel_backend("deaf", Deaf)
+    with joblib.parallel_config(backend=backend, n_jobs=3):
+        assert joblib.effective_n_jobs(None) == 3
+        assert refit.spread(lambda piece: joblib.effective_n_jobs(None), [1, 2], 1) == [1, 1]
+        assert refit.spread(lambda piece: joblib.effective_n_jobs(2), [1, 2], 1) == [2, 2]
+
+
+class Deaf(ThreadingBackend):
+    """A backend that takes no number, as Dask's."""
+
+    def effective_n_jobs(self, n_jobs):
+        return 3
 
 
 def test_pieces_depend_on_the_rows_alone():

@@ -77,6 +77,7 @@ def test_the_contributing_page_says_what_ci_runs():
         "beside scikit-uplift": "scikit-uplift and causalml",
         "beside EconML": "EconML",
         "beside DoWhy": "DoWhy",
+        "clusters": "clusters of Dask and Spark",
         "beside pyfixest": "pyfixest",
         "R's values": "R's values",
     }
@@ -98,7 +99,7 @@ def test_the_readme_names_every_role():
 
 
 def test_what_the_readme_says_is_not_read_is_not_read():
-    (row,) = [line for line in read("README.md").splitlines() if line.endswith("no method uses them yet |")]
+    (row,) = [line for line in read("README.md").splitlines() if line.endswith("no method uses it yet |")]
     used = {role for record in registry.methods() for role in record.roles}
     assert not set(re.findall(r"`(\w+)\(", row)) & used
 

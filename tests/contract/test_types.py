@@ -22,7 +22,7 @@ from causalformula.backends.doubly_robust import tmle
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.matching import options as matching
 from causalformula.diagnostics import balance_plan
-from causalformula.inference import requests
+from causalformula.inference import requests, small_sample
 from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
 from causalformula.inference.scales import MEASURES
@@ -72,6 +72,8 @@ SETS = {
     "HACType": requests.HAC_TYPES,
     "Kernel": requests.HAC_KERNELS,
     "FirstStages": requests.WEIGHTS,
+    "CountedEffects": small_sample.COUNTED,
+    "GroupsCounted": small_sample.GROUPS,
     "BootstrapKind": requests.INTERVALS,
     "Resampling": requests.RESAMPLING,
     "WildWeights": requests.WILD_WEIGHTS,

@@ -10,6 +10,7 @@ import pytest
 import causalformula as cf
 from causalformula.backends import registry
 from causalformula.backends.learning.table import features
+from causalformula.formula.expressions.values import encode
 from causalformula.formula.language.grammar import ROLES
 from causalformula.formula.language.reader import parse
 from causalformula.frame.bind import GROUPED, TERM_ROLES, bind
@@ -33,13 +34,13 @@ EVERY = (
 
 def test_every_role_is_bound(data):
     """Each role of the table is evaluated: a missing value in any of them drops its row, and is counted."""
-    bound = {*TERM_ROLES, *GROUPED, "treat", "did", "weights", "offset"} - {"unit", "period"}
+    bound = {*TERM_ROLES, *GROUPED, "treat", "did", "weights", "offset", "fe"} - {"unit", "period"}
     assert bound == set(ROLES)
     spare = {"z": "z", "id": "id", "g": "g", "s": "s", "w": "w"}
     for name in spare:
         gone = data.assign(**{name: data[name].astype(object).where(data.index != 3, None)})
         frame = bind(parse(EVERY), gone)
-        assert (frame.n, frame.missing_by) == (39, {name: 1})
+        assert (frame.n + frame.singletons, frame.missing_by) == (39, {name: 1})
     frame = bind(parse("y ~ did(a, t, unit = id)"), data.assign(id=data["id"].where(data.index != 3)))
     assert (frame.n, frame.missing_by) == (39, {"id": 1})
 
@@ -124,3 +125,18 @@ def test_a_wide_frame_is_read_in_one_pass(data, monkeypatch):
     monkeypatch.setattr(nw.DataFrame, "columns", property(lambda frame: listed.append(1) or columns(frame)))
     assert bind(spec, wide).design(Part("adjust")).X.shape == (40, 301)
     assert len(listed) < 10
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int64", "uint64"])
+def test_whole_numbers_are_counted_without_sorting(kind):
+    ends = np.iinfo(kind)
+    for values in (
+        [ends.min, ends.min + 9, ends.min] * 20,
+        [ends.max, ends.max - 9, ends.max] * 20,
+        [ends.min, ends.max],
+    ):
+        column = np.array(values * 9, dtype=kind)
+        distinct, codes = encode(column)
+        expected, inverse = np.unique(column, return_inverse=True)
+        assert distinct.dtype == kind and distinct.tolist() == expected.tolist()
+        assert codes.tolist() == inverse.tolist()

@@ -259,6 +259,14 @@ def test_holm_over_a_family(trial):
     assert list(found["fit"]) == [1, 1, 1, 2, 2, 2]
 
 
+@pytest.mark.parametrize("words", ["BH", "Romano-Wolf", "romano wolf"])
+def test_other_spellings_of_an_adjustment(trial, words):
+    plain = "bh" if words == "BH" else "romano_wolf"
+    fits = family(trial, "HC0")
+    found, own = (cf.adjust_pvalues(fits, each, seed=1, reps=99) for each in (words, plain))
+    assert found["p.adjusted"].tolist() == own["p.adjusted"].tolist() and found.attrs["method"] == plain
+
+
 @pytest.mark.parametrize("vcov", ["HC0", "~g"])
 def test_romano_wolf_aligns_rows_and_clusters(trial, vcov):
     fits = family(trial, vcov)

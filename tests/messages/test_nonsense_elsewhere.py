@@ -40,7 +40,20 @@ FINE: dict[str, tuple[type, ...]] = {
     "by": (str,),
     **dict.fromkeys(("n_jobs", "lag", "seed"), (int,)),
 }
-OPTIONAL = ("df", "bandwidth", "lag", "order_by", "cluster", "strata", "seed", "adjust", "type", "weights", "n_jobs")
+OPTIONAL = (
+    "df",
+    "ssc",
+    "bandwidth",
+    "lag",
+    "order_by",
+    "cluster",
+    "strata",
+    "seed",
+    "adjust",
+    "type",
+    "weights",
+    "n_jobs",
+)
 
 
 @pytest.fixture(scope="module")

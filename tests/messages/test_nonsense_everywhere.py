@@ -63,6 +63,7 @@ def _made() -> dict[str, Any]:
             "Summary": fit.summary(),
             "Table": cf.table([fit]),
             "Comparison": cf.compare(F, DATA, ["regression", "ipw"]),
+            "Screen": cf.screen(F, DATA, treatments=["a"]),
             "Test": fit.by("f").test,
             "Graph": GRAPH,
             "GraphTest": GRAPH.test(DATA),
@@ -107,8 +108,11 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "model_matrix": {"formula": "~ x", "data": DATA},
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
+    "scan": {"data": [DATA]},
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
     "scores.scorer": {"score": "r_loss"},
+    "screen": {"formula": F, "data": DATA, "treatments": ["a"]},
+    "ssc": {},
     "stack": {"fits": [MADE["Result"]]},
     "table": {"fits": [MADE["Result"]]},
     "waldtest": {"model": MADE["Model"]},
@@ -143,7 +147,8 @@ SENSE: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(("dimension_adj", "stabilize", "null", "notes", "se_fit", "intercept", "un", "means"), ("true",)),
     **dict.fromkeys(("exact", "studentize", "normal", "adjust", "abs", "stars"), ("true",)),
-    **dict.fromkeys(("df",), ("number", "inf")),
+    **dict.fromkeys(("df", "t_df"), ("number", "inf")),
+    **dict.fromkeys(("K_adj", "G_adj", "fixed_effects"), ("true",)),
     **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold"), ("number",)),
     # columns, which the data know or do not
     **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),
@@ -170,8 +175,9 @@ SENSE: dict[str, tuple[str, ...]] = {
     "compare.truth": ("number", "negative"),
     "rename": ("mapping", "function"),
     "glance": ("empty list",),
-    "Design.summary.top": ("huge",),
+    **dict.fromkeys(("Design.summary.top", "Screen.volcano.top", "Screen.forest.top"), ("huge",)),
     "value.cost": ("number", "negative"),
+    "screen.keep": ("true",),
     **dict.fromkeys(("held_out", "observed"), ("true",)),
     "dag.source": ("text", "empty text"),
     "FrontDoor.mediators": ("text",),
@@ -188,8 +194,8 @@ SENSE: dict[str, tuple[str, ...]] = {
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
-OURS = (cf.Comparison, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary, cf.Table,
-        cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity)  # fmt: skip
+OURS = (cf.Comparison, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary,
+        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity)  # fmt: skip
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

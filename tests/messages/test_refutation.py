@@ -172,6 +172,6 @@ def test_a_bar_on_a_terminal(monkeypatch):
 
     shown = []
     monkeypatch.setattr(refit.sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(tqdm, "tqdm", lambda work, desc, leave: shown.append(desc) or work)
+    monkeypatch.setattr(tqdm, "tqdm", lambda work, desc, **_: shown.append(desc) or work)
     cf.fit("y ~ treat(a) + adjust(x)", DATA, "ipw").refute(["placebo", "leave_one_out"], reps=12, seed=1)
     assert shown == ["placebo"]

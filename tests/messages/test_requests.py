@@ -13,6 +13,7 @@ import pytest
 
 import causalformula as cf
 
+SSC = cf.ssc()
 F = "y ~ treat(a) + x"
 
 
@@ -94,22 +95,16 @@ def test_a_singular_covariance_is_one(data):
         (cf.OptionError, "'m' has no level '7'; its levels are", "y ~ treat(m) + x", {"contrast": (7, "low")}),
         (cf.OptionError, "is not a level of 'm'; did you mean 'mid'? Its levels", 'y ~ treat(m, ref = "mi") + x', {}),
         (cf.OptionError, "the data have no column 'foo'; the data have x, a, m, y", F, {"vcov": "~foo"}),
-        (cf.CapabilityError, "fe(...) needs a method that is not available yet", "y ~ treat(a) | g", {}),
+        (cf.OptionError, "'HC1' and clusters such as '~g'; HC3 has", F, {"vcov": "HC3", "ssc": SSC}),
+        (cf.OptionError, "'HC1' and clusters such as '~g'; Bootstrap has", F, {"vcov": "bootstrap", "ssc": SSC}),
+        (cf.OptionError, "ssc takes small-sample rules, as in ssc=cf.ssc(K_fixef='full')", F, {"ssc": "full"}),
         (cf.FormulaError, "for a curve write treat(cut(q, 3)) or treat(factor(q))", "y ~ treat(q) + I(q^2)", {}),
         (cf.FormulaError, "or use cf.lm with poly(x, 2)", "y ~ treat(x) + modify(x)", {}),
     ],
 )  # fmt: skip
 def test_options(data, kind, message, formula, options):
-    if "fe(" in message and any("fe" in record.roles for record in _records()):
-        pytest.skip("fe(...) has a method")
     with pytest.raises(kind, match=re.escape(message)):
         cf.fit(formula, data, **options)
-
-
-def _records():
-    from causalformula.backends import registry
-
-    return registry.methods()
 
 
 def test_what_the_messages_advise_works(data):

@@ -48,8 +48,8 @@ from causalformula.formula.expressions.values import (
     missing,
 )
 from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import nearest_function
-from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
+from causalformula.formula.language.grammar import NO_INDEXING, nearest_function
+from causalformula.formula.language.syntax import INDEX, Argument, Call, Constant, Name, Node, Number, String
 from causalformula.numerics.arrays import Bools
 
 Env = Mapping[str, Callable[..., Any]]
@@ -246,6 +246,8 @@ class _Evaluator:
                     "make it a column of the data, where each row keeps its own"
                 )
             return self.run(STATELESS[function], node)
+        if function in INDEX:
+            raise FormulaError(NO_INDEXING, self.source, node.span)
         near = nearest_function(function, frozenset([*STATELESS, *STATEFUL, *self.env]))
         advice = near or "; pass your own functions in env="
         raise FormulaError(f"unknown function {function!r}{advice}", self.source, node.span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from causalformula.formula.language.parse import PREFIX, binding, is_identifier
-from causalformula.formula.language.syntax import Argument, Call, Constant, Name, Node, Number, String
+from causalformula.formula.language.syntax import INDEX, Argument, Call, Constant, Name, Node, Number, String
 
 TIGHT = frozenset({"^", ":", "/", "%%", "%/%"})
 _ATOM = 100
@@ -46,6 +46,9 @@ def _text(node: Node, exact: bool) -> str:
         return node.function + _guard(operand, PREFIX[node.function] + 1, exact)
     if node.function == "(":
         return f"({_text(node.args[0].value, exact)})"
+    if node.function in INDEX:
+        inside = ", ".join(_argument(a, exact) for a in node.args[1:])
+        return f"{_text(node.args[0].value, exact)}{node.function}{inside}{INDEX[node.function]}"
     return f"{symbol(node.function)}({', '.join(_argument(a, exact) for a in node.args)})"
 
 

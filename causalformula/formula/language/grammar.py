@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from causalformula.errors import FormulaError, did_you_mean
 from causalformula.formula.language.deparse import is_binary, is_prefix
-from causalformula.formula.language.syntax import Argument, Call, Name, Node, walk
+from causalformula.formula.language.syntax import INDEX, Argument, Call, Name, Node, walk
 
 CONTRASTS = frozenset(["contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.sdif"])
 
@@ -57,6 +57,8 @@ OF_R = frozenset(
         *["trigamma", "Re", "SSD", "Sys.Date"],
     ]
 )
+
+NO_INDEXING = "formulas have no indexing but fixest's slopes, fe(a[x]); make the column in the data first"
 
 SPECIAL_OPERATORS = frozenset(["%%", "%/%", "%in%"])
 
@@ -129,7 +131,7 @@ SYNONYMS = {
 }
 
 
-def check_functions(node: Node, source: str, extra: Iterable[str] = ()) -> None:
+def check_functions(node: Node, source: str, extra: Iterable[str] = (), *, slopes: bool = False) -> None:
     """Refuse every call outside the table of functions.
 
     Parameters
@@ -140,6 +142,8 @@ def check_functions(node: Node, source: str, extra: Iterable[str] = ()) -> None:
         The text that it was read from.
     extra : iterable of str
         Functions allowed besides: the names in the caller's ``env``.
+    slopes : bool
+        Whether ``a[x]`` may stand there.
 
     Raises
     ------
@@ -148,11 +152,13 @@ def check_functions(node: Node, source: str, extra: Iterable[str] = ()) -> None:
     """
     allowed = FUNCTIONS | frozenset(extra)
     for piece in walk(node):
-        if isinstance(piece, Call):
+        if isinstance(piece, Call) and not (slopes and piece.function in INDEX):
             _check_call(piece, source, allowed)
 
 
 def _check_call(call: Call, source: str, allowed: frozenset[str]) -> None:
+    if call.function in INDEX:
+        raise FormulaError(NO_INDEXING, source, call.span)
     if call.function.startswith("%"):
         if call.function not in SPECIAL_OPERATORS:
             raise FormulaError(f"unknown operator {call.function}; there are %in%, %% and %/%", source, call.span)
@@ -196,8 +202,8 @@ def function_span(call: Call) -> tuple[int, int]:
 
 
 def is_operator(node: Node) -> bool:
-    """Whether the node is an operator or a pair of parentheses."""
-    return is_binary(node) or is_prefix(node) or (isinstance(node, Call) and node.function == "(")
+    """Whether the node is an operator, or a pair of parentheses or brackets."""
+    return is_binary(node) or is_prefix(node) or (isinstance(node, Call) and node.function in ("(", *INDEX))
 
 
 def summands(node: Node) -> list[tuple[int, Node]]:

@@ -29,6 +29,9 @@ ADVICE = {
     "and": "; write `&`",
     "or": "; write `|`",
     "is": "; write `==`",
+    **dict.fromkeys(
+        "[]", "; formulas have no indexing but fixest's slopes, fe(a[x]): make the column in the data first"
+    ),
 }
 
 
@@ -140,7 +143,22 @@ class _Parser:
         node = self.leaf(token)
         if self.sees("("):
             return self.call(token)
-        return node
+        return self.indexed(node) if isinstance(node, Name) and self.sees("[") else node
+
+    def indexed(self, node: Node) -> Node:
+        """``a[x, z]`` or ``a[[x]]``: whether it may stand there is not for the grammar to say."""
+        opening = self.take()
+        double = self.sees("[")
+        opening = self.take() if double else opening
+        args = [Argument(node), self.argument()]
+        while self.sees(","):
+            self.take()
+            args.append(self.argument())
+        for _ in range(1 + double):
+            if not self.sees("]"):
+                raise FormulaError("this `[` is never closed", self.text, opening.span)
+            stop = self.take().span[1]
+        return Call("[[" if double else "[", tuple(args), span=(node.span[0], stop))
 
     def prefixed(self) -> Node:
         token = self.next

@@ -9,6 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from causalformula.errors import FormulaError
+from causalformula.formula.language.absorbed import AbsorbedTerm, absorbed_terms
 from causalformula.formula.language.deparse import deparse, symbol
 from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.grammar import (
@@ -28,13 +29,14 @@ from causalformula.formula.language.roles import (
     Context,
     check_intercept,
     is_number,
+    logical,
     read_role,
     refuse_bars,
     role_calls,
     short,
 )
 from causalformula.formula.language.spec import Role, Spec
-from causalformula.formula.language.syntax import Argument, Call, Name, Node
+from causalformula.formula.language.syntax import Argument, Call, Name, Node, Number
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -94,20 +96,59 @@ def parse_model(text: str, env: Iterable[str] = ()) -> tuple[Node | None, Node]:
     FormulaError
         When the text is no such formula, or holds a causal role.
     """
+    left, right, _ = parse_absorbing(text, env, absorbs=False)
+    return left, right
+
+
+def parse_absorbing(
+    text: str, env: Iterable[str] = (), *, absorbs: bool = True
+) -> tuple[Node | None, Node, tuple[AbsorbedTerm, ...]]:
+    """The sides of a plain model formula, and the fixed effects behind its bar or in ``fe(...)``.
+
+    Raises
+    ------
+    FormulaError
+        As ``parse_model``, which has no such effects: ``absorbs=False``.
+    """
     tree = parse_expression(text)
     context = Context(text, frozenset(env) | {"offset"})
     if not _is_formula(tree):
         raise context.error("no `~`: a model formula is `y ~ x`, or `~ x` without an outcome", tree)
     left, right = _sides(tree, context)
-    for call in role_calls(tree):
+    bodies: list[Node] = []
+    if absorbs:
+        right, bodies = _absorbed(right, context)
+    for call in (*role_calls(right), *(() if left is None else role_calls(left))):
         if call.function != "offset" and call.function not in context.env:
-            message = f"{call.function}(...) is a causal role: use cf.fit, or leave it out for a plain regression"
-            raise FormulaError(message, text, function_span(call))
+            raise FormulaError(_no_role(call, absorbs), text, function_span(call))
     if left is not None:
         _check_left(left, context)
     refuse_bars(right, context)
     check_functions(right, text, context.env)
-    return left, right
+    return left, right, absorbed_terms(bodies, text)
+
+
+def _no_role(call: Call, absorbs: bool) -> str:
+    if call.function == "fe":
+        return _misplaced(call) if absorbs else "fe(...) is of cf.lm and cf.fit; here write factor(g) for few groups"
+    return f"{call.function}(...) is a causal role: use cf.fit, or leave it out for a plain regression"
+
+
+def _absorbed(right: Node, context: Context) -> tuple[Node, list[Node]]:
+    """Terms of a plain right-hand side, and what is absorbed beside them."""
+    main: Node = right
+    roles: list[Role] = []
+    if isinstance(right, Call) and right.function == "|" and not logical(right.args[1].value):
+        main, roles = _bar(right, context)
+    kept: list[Signed] = []
+    for sign, piece in summands(main):
+        if isinstance(piece, Call) and piece.function == "fe" and sign > 0 and "fe" not in context.env:
+            roles.append(read_role(piece, context))
+        else:
+            kept.append((sign, piece))
+    if len(kept) < len(summands(main)):
+        main = _sum(kept) if kept else Number(1.0, span=right.span)
+    return main, [body for role in roles for body in role.body]
 
 
 def from_json(text: str) -> Spec:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from causalformula.errors import FormulaError, did_you_mean
+from causalformula.formula.language.absorbed import absorbed_terms
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import ROLES, RoleRecord, check_functions, has_dot, is_operator, variables
 from causalformula.formula.language.spec import Role
@@ -57,7 +58,7 @@ def read_role(call: Call, context: Context) -> Role:
     for argument in call.args:
         for inner in role_calls(argument.value):
             raise context.error(f"{inner.function}(...) inside {record.name}(...): join roles by `+`", inner)
-        check_functions(argument.value, context.source, context.env)
+        check_functions(argument.value, context.source, context.env, slopes=record.name == "fe")
     _check_count(call, body, record, context)
     for node in body:
         _check_body(node, record, context)
@@ -89,6 +90,8 @@ def _check_body(node: Node, record: RoleRecord, context: Context) -> None:
     if record.reads == "terms":
         refuse_bars(node, context, record)
         check_intercept(node, context)
+    if record.name == "fe":
+        absorbed_terms([node], context.source)
 
 
 def _options(call: Call, record: RoleRecord, context: Context) -> tuple[tuple[str, Node], ...]:
@@ -155,11 +158,16 @@ def refuse_bars(node: Node, context: Context, record: RoleRecord | None = None) 
 def _bar(bar: Call, bracketed: bool, record: RoleRecord | None) -> str:
     """What is said of a bar; groups are no comparison, so behind one that is the bar is R's."""
     groups = bar.args[1].value
-    if isinstance(groups, Call) and groups.function in LOGICAL:
+    if logical(groups):
         return f"`|` between terms would be the logical 'or': write I({short(deparse(bar))})"
     if bracketed:
         return random_effect(short(deparse(bar)), _groups(bar)) + _logical(bar)
     return _fixed(bar, record) + _logical(bar)
+
+
+def logical(node: Node) -> bool:
+    """Whether an expression is a comparison, which no factor is."""
+    return isinstance(node, Call) and node.function in LOGICAL
 
 
 def _groups(bar: Call) -> str:
@@ -170,7 +178,7 @@ def _groups(bar: Call) -> str:
 def _fixed(bar: Call, record: RoleRecord | None) -> str:
     few = f"write factor({_groups(bar)}) among the terms for few groups"
     if record is None:
-        return f"`|` between terms reads as fixed effects, which a plain model does not absorb yet; {few}"
+        return f"`|` between terms reads as fixed effects, which are absorbed by cf.lm and cf.fit only; {few}"
     if record.adjusts:
         return f"`|` in {record.name}(...) reads as fixed effects; these are a role of their own, fe(...), or {few}"
     both = " + ".join(deparse(a.value) for a in bar.args)

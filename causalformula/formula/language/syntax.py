@@ -8,6 +8,9 @@ from typing import Any
 
 Span = tuple[int, int]
 
+# The calls that fixest's slopes are, and their closing: ``a[x]`` and ``a[[x]]``.
+INDEX = {"[": "]", "[[": "]]"}
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

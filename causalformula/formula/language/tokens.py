@@ -14,7 +14,7 @@ MAX_CHARACTERS = 20_000
 RESERVED = frozenset(["if", "else", "repeat", "while", "function", "for", "next", "break", "in"])
 CONSTANTS = frozenset(["TRUE", "FALSE", "NULL", "NA", "Inf", "NaN"])
 
-OPERATORS = ("**", "==", "!=", "<=", ">=", *"+-*/^:~!&|<>(),=")
+OPERATORS = ("**", "==", "!=", "<=", ">=", *"+-*/^:~!&|<>(),=[]")
 
 # What R, Python or fixest would read here and a formula does not have. Tried before OPERATORS.
 FOREIGN = {
@@ -29,8 +29,6 @@ FOREIGN = {
     "||": "`||`; write `|`",
     "|>": "pipes",
     "//": "`//`; write `%/%`",
-    "[": "indexing; make the column in the data first",
-    "]": "indexing; make the column in the data first",
     "$": "reaching into objects; write the column's name alone",
     "@": "reaching into objects; write the column's name alone",
     "{": "blocks of code",

@@ -61,10 +61,15 @@ class Evaluated:
 
 
 def evaluate_variables(
-    terms: Terms, columns: Columns, n: int, env: Env | None = None, source: str | None = None
+    terms: Terms,
+    columns: Columns,
+    n: int,
+    env: Env | None = None,
+    source: str | None = None,
+    memory: Memory | None = None,
 ) -> Evaluated:
     """Evaluate the variables of a formula over all rows, as R's ``model.frame`` does before it drops any."""
-    memory = Memory()
+    memory = Memory() if memory is None else memory
     values = []
     absent = np.zeros(n, dtype=bool)
     missing_by: dict[str, int] = {}
@@ -86,6 +91,7 @@ def build(
     *,
     contrasts: Contrasts | None = None,
     drop_unused: bool = True,
+    bare: bool = False,
 ) -> tuple[Array, Recipe, Array | None]:
     """R's ``model.matrix`` of evaluated variables.
 
@@ -98,6 +104,8 @@ def build(
         By variable, a name such as ``"contr.sum"`` or a matrix; or a pair, R's option: for factors, for ordered ones.
     drop_unused : bool
         Whether levels that no kept row has are dropped, as ``lm`` does. (Strings have no others.)
+    bare : bool
+        Leave out the intercept's column, beside which factors are coded nevertheless.
 
     Returns
     -------
@@ -113,7 +121,7 @@ def build(
     codings = _full_rank(terms, factors)
     contrasted = {i for term in codings for i, code in term if code == 1}
     blocks = _blocks(terms, values, contrasted, contrasts)
-    recipe = Recipe(terms, blocks, codings, evaluated.memory, evaluated.env, evaluated.source)
+    recipe = Recipe(terms, blocks, codings, evaluated.memory, evaluated.env, evaluated.source, bare)
     size = evaluated.n if rows is None else len(rows)
     matrix = recipe.fill({i: blocks[i].prepare(values[i]) for i in places}, size)
     offsets = [evaluated.values[i] if rows is None else take(evaluated.values[i], rows) for i in terms.offsets]

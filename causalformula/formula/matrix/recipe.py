@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,6 +138,18 @@ def logical_factor(value: Logical) -> Factor:
     return Factor(value.codes, LOGICAL_LEVELS)
 
 
+# Smaller matrices are not held against the machine's memory.
+MOST_BYTES = 2**30
+
+
+def memory_of_machine() -> float:
+    """Bytes of memory; unbounded where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return np.inf
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """Everything needed to build the same columns from other data; it holds no data, and pickles.
@@ -150,6 +163,8 @@ class Recipe:
         ``terms.coding``, with the first factor coded in full where there is no intercept.
     memory : Memory
         The states of remembering calls.
+    bare : bool
+        Whether the intercept, beside which factors are coded, has no column: absorbed effects hold it.
     """
 
     terms: Terms
@@ -158,11 +173,17 @@ class Recipe:
     memory: Memory
     env: Env | None = None
     source: str | None = None
+    bare: bool = False
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the first column is the intercept."""
+        return self.terms.intercept and not self.bare
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """R's column names."""
-        out = ["(Intercept)"] if self.terms.intercept else []
+        out = ["(Intercept)"] if self.intercept else []
         for term in self.coding:
             # The first variable varies fastest.
             parts = [self.blocks[i].names(code) for i, code in reversed(term)]
@@ -173,7 +194,7 @@ class Recipe:
     def assign(self) -> Codes:
         """For each column the number of its term; 0 is the intercept."""
         widths = [prod(len(self.blocks[i].names(code)) for i, code in term) for term in self.coding]
-        first = [0] if self.terms.intercept else []
+        first = [0] if self.intercept else []
         return np.array(first + [j for j, width in enumerate(widths, 1) for _ in range(width)], dtype=np.intp)
 
     @cached_property
@@ -254,10 +275,26 @@ class Recipe:
         starts = np.searchsorted(self.assign, np.arange(1, len(self.coding) + 1))
         return list(zip(starts.tolist(), self.coding, strict=True))
 
+    def _refuse_wide(self, n: int) -> None:
+        """A ``DataError`` for a matrix that memory has no room for, and what to write instead."""
+        size = 8 * n * len(self.names)
+        if size <= MOST_BYTES or size <= memory_of_machine():
+            return
+        widest = max(self.levels, key=lambda label: len(self.levels[label]), default="")
+        many = f"; {widest} alone has {len(self.levels[widest]):,} levels" if widest else ""
+        absorb = (
+            f": absorb its effects, fe({widest}) in cf.lm or cf.fit, which takes no column for any" if widest else ""
+        )
+        raise DataError(
+            f"the design would have {len(self.names):,} columns of {n:,} rows, {size / 2**30:,.0f} GiB, more than the "
+            f"memory of this machine{many}{absorb}"
+        )
+
     def fill(self, prepared: Mapping[int, Prepared], n: int) -> Array:
         """The matrix, from prepared blocks."""
+        self._refuse_wide(n)
         out = np.empty((n, len(self.names)), order="F")
-        if self.terms.intercept:
+        if self.intercept:
             out[:, 0] = 1.0
         for position, term in self._layout():
             _write(out, position, term, prepared)

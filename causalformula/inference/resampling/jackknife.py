@@ -50,7 +50,7 @@ def jackknife(
     count = n if codes is None else int(codes.max()) + 1
     if count < 2:
         raise DataError("the jackknife needs at least two clusters")
-    if _has_closed_form(evidence):
+    if _has_closed_form(evidence, codes):
         without = theta + _closed_form(evidence, codes, count)
     elif refit is not None:
         without = _refitted(refit, codes, count, n, request.n_jobs)
@@ -81,11 +81,18 @@ def _chunk(refit: Callable[[Array], Array], codes: Codes | None, n: int, left_ou
     return np.atleast_2d(refit(weights))
 
 
-def _has_closed_form(evidence: object) -> TypeGuard[Influence]:
-    """Whether the estimates are fixed combinations of the coefficients of one least-squares regression."""
+def _has_closed_form(evidence: object, codes: Codes | None) -> TypeGuard[Influence]:
+    """Whether the estimates are fixed combinations of the coefficients of one least-squares regression.
+
+    Effects that are absorbed beside it must be nested in the clusters, or have leverages that can be had.
+    """
     if not isinstance(evidence, Influence) or len(evidence.stages) != 1 or evidence.direct is not None:
         return False
     root = evidence.root
+    if root is not None and root.absorbed is not None:
+        known = root.absorbed.exact if codes is None else all(root.absorbed.nested([codes]))
+        if not known:
+            return False
     return root is not None and root.least_squares and root.X.shape[1] == evidence.jac.shape[1]
 
 
@@ -101,6 +108,9 @@ def _rows_out(hat: Hat) -> Array:
     h = hat.leverage()
     with np.errstate(divide="ignore", invalid="ignore"):
         u = np.where(h < FULL_LEVERAGE, hat.multipliers() / (1 - h), np.nan)
+    if hat.absorbed is not None:
+        # a row that its effects alone fit exactly has no part in the coefficients
+        u = np.where((h >= FULL_LEVERAGE) & (hat.own_leverage() < 1 - FULL_LEVERAGE), 0.0, u)
     u = np.where(hat.w > 0, u, 0.0)
     return np.asarray(-(hat.X * u[:, None]) @ hat.bread)
 
@@ -110,11 +120,12 @@ def _clusters_out(hat: Hat, codes: Codes, count: int) -> Array:
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(count + 1))
     L = hat.whitening
-    out = np.full((count, hat.rank), np.nan)
+    size = len(hat.bread)
+    out = np.full((count, size), np.nan)
     for g in range(count):
         rows = order[bounds[g] : bounds[g + 1]]
         z = hat.X[rows] @ L
-        rest = np.eye(hat.rank) - z.T @ (hat.w[rows, None] * z)
+        rest = np.eye(size) - z.T @ (hat.w[rows, None] * z)
         if np.linalg.eigvalsh(rest)[0] > 1e-12:
             out[g] = -L @ np.linalg.solve(rest, z.T @ hat.multipliers()[rows])
     return out

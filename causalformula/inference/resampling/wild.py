@@ -22,9 +22,11 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, DataError
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import Wild
+from causalformula.inference.requests import HC, Cluster, Wild
 from causalformula.inference.resampling.resample import fresh_seed
+from causalformula.inference.sandwich.expanded import expanded
 from causalformula.inference.sandwich.few import told_of_fewest
+from causalformula.inference.sandwich.rules import rules_of
 from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -197,9 +199,11 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
     """
     hat = linear_root(evidence)
     _refuse_nonlinear(evidence, theta)
+    found_in = codes is not None
     codes, count = present_clusters(hat, codes)
-    factor = VARIANCES["CR1S"].factor(hat.nobs, hat.rank, count)
-    statistics = [_Statistic.of(hat, c, codes, count) for c in evidence.jac]
+    factor = cr1s_factor(evidence, request, codes, count)
+    hat, jac = expanded(hat, evidence.jac, [codes] if found_in else [])
+    statistics = [_Statistic.of(hat, c, codes, count) for c in jac]
     patterns = Patterns(count, request)
     found = [np.concatenate(parts, axis=1) for parts in zip(*(_block(V, statistics) for V in patterns), strict=True)]
     own = np.array([s.a for s in statistics])
@@ -211,6 +215,14 @@ def wild_bootstrap(evidence: Influence, theta: Array, request: Wild, codes: Code
     reference = WildReference(roots, request.null, request.tails, patterns.holds_sample)
     seed = None if patterns.exact else patterns.seed
     return WildBootstrap(matrix, reference, count, _label(request, patterns, count), seed, _too_few(request, count))
+
+
+def cr1s_factor(evidence: Influence, request: Wild, codes: Codes, count: int) -> float:
+    """Of the variance, over so many clusters: fixest's where effects are absorbed."""
+    hat, name = linear_root(evidence), request.cluster
+    same = HC("HC1") if name is None else Cluster(name)
+    rules = rules_of(same, evidence, {str(name): codes}, None if name is None else {name: count})
+    return VARIANCES["CR1S"].factor(hat.nobs, hat.rank, count) if rules is None else rules.factor(count)
 
 
 def present_clusters(hat: Hat, codes: Codes | None) -> tuple[Codes, int]:

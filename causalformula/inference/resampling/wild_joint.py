@@ -20,11 +20,12 @@ from causalformula.inference.resampling.wild import (
     BLOCK_CELLS,
     TIED,
     Patterns,
+    cr1s_factor,
     described,
     linear_root,
     present_clusters,
 )
-from causalformula.inference.sandwich.variances import VARIANCES
+from causalformula.inference.sandwich.expanded import expanded
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_scores
 
@@ -59,9 +60,11 @@ def wild_wald(evidence: Influence, theta: Array, request: Wild, codes: Codes | N
     Roodman, Nielsen, MacKinnon and Webb (2019), section 4. Stata: ``boottest`` of several restrictions.
     """
     hat = linear_root(evidence)
+    found_in = codes is not None
     codes, count = present_clusters(hat, codes)
-    factor = VARIANCES["CR1S"].factor(hat.nobs, hat.rank, count)
-    X, bread, jac = hat.orthonormal(evidence.jac)
+    factor = cr1s_factor(evidence, request, codes, count)
+    hat, jac = expanded(hat, evidence.jac, [codes] if found_in else [])
+    X, bread, jac = hat.orthonormal(jac)
     b = bread @ jac.T
     z = group_scores(X, hat.multipliers(), codes, count)
     P = np.array([group_scores(X, hat.w * (X @ column), codes, count) for column in b.T])

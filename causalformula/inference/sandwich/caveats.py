@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.errors import some, warn
+from causalformula.errors import CapabilityError, some, warn
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.apart import apart
 from causalformula.inference.sandwich.definite import nearest_psd
 from causalformula.inference.sandwich.dominant import Led, led, lost_digits
+from causalformula.inference.sandwich.expanded import expanded
 from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
 from causalformula.inference.sandwich.single import Single, vanished
 from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.linalg import group_sums
 
 # Adjustments that know what a cluster leads.
 ADJUSTED = ("CR2", "CR3")
@@ -25,6 +27,8 @@ ADJUSTED = ("CR2", "CR3")
 FEWER_DIGITS, NO_DIGITS = 1e-6, 1e-2
 # Weights are looked at where the largest is this many times the smallest.
 WIDE = 1e6
+# Beside absorbed effects a cluster is looked at closely from this sum of its leverages on: alone in them it has half.
+MUCH = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,8 @@ def leadership(
     used, jac = rows_used(evidence), evidence.jac[:, -evidence.stages[-1].size :]
     for each in codes:
         inside, count = intersect([each], used)
-        found |= led(root, inside, count, jac)
+        hat, own = _beside_effects(root, jac, inside, count)
+        found |= led(hat, inside, count, own)
         error = max(error, _error(evidence, root, inside, count, request))
     gone = vanished(evidence, root, matrix)
     # an adjusted variance is zero for nothing else, even where rounding hides that the others know nothing
@@ -95,6 +100,22 @@ def leadership(
     found = replace(found, alone=found.alone | lost, untold=found.untold & ~lost)
     mostly = found.mostly & ~found.alone & ~found.untold
     return Leadership(lost, found.alone & ~lost, found.untold, mostly & (request.type not in ADJUSTED), error)
+
+
+def _beside_effects(root: Hat, jac: Array, codes: Codes, count: int) -> tuple[Hat, Array]:
+    """The regression with columns for absorbed effects, which other clusters have to know too.
+
+    It is as it is where no cluster has much of the coefficients, or these columns would be too many.
+    """
+    if root.absorbed is None:
+        return root, jac
+    share = group_sums(np.where(root.w > 0, root.own_leverage(), 0.0), codes, count)
+    if share.max(initial=0.0) < MUCH:
+        return root, jac
+    try:
+        return expanded(root, jac, [codes])
+    except CapabilityError:
+        return root, jac
 
 
 def _error(evidence: Influence, root: Hat, codes: Codes, count: int, request: Cluster) -> float:

@@ -13,7 +13,9 @@ from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.definite import nearest_psd, summed, transformed
 from causalformula.inference.sandwich.dominant import ROUNDING
+from causalformula.inference.sandwich.expanded import expanded
 from causalformula.inference.sandwich.rows import small_sample_factor
+from causalformula.inference.sandwich.rules import Rules
 from causalformula.inference.sandwich.variances import Variance
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
@@ -23,7 +25,12 @@ LEADING = 1e-4
 
 
 def clustered(
-    evidence: Influence, row: Variance, request: Cluster, groups: Mapping[str, Codes], fixed: bool
+    evidence: Influence,
+    row: Variance,
+    request: Cluster,
+    groups: Mapping[str, Codes],
+    fixed: bool,
+    rules: Rules | None = None,
 ) -> tuple[Array, str, Array | None]:
     """Inclusion-exclusion over the groupings, each term with its own number of groups (Cameron, Gelbach, Miller 2011).
 
@@ -46,11 +53,12 @@ def clustered(
             if count < 2:
                 raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
             sums, df = cluster_sums(evidence, row, codes, count, fixed, request.unconditional)
-            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence, count)
+            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence, count, rules)
             terms.append(factor * (sums.T @ sums) / evidence.n**2)
             if size == 1:
                 counts.append(f"{names[0]}: {count}")
-    label = f"clustered by {' and '.join(request.by)} ({row.name}; clusters {some(counts)})"
+    fixest = "" if rules is None or rules.typed else ", fixest's rules" + rules.words
+    label = f"clustered by {' and '.join(request.by)} ({row.name}{fixest}; clusters {some(counts)})"
     total = summed(terms)
     if repaired:
         total, changed = nearest_psd(total)
@@ -92,7 +100,10 @@ def cluster_sums(
     if row.by_cluster is None or evidence.root is None:
         psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=unconditional)
         return balanced_sums(psi, codes, count), None
-    adjusted = row.by_cluster(evidence.root, codes, count, evidence.jac[:, -evidence.stages[-1].size :])
+    # with weights, and equal variances as the working model, nested effects do not stay apart from CR2
+    uneven = row.name == "CR2" and len(np.unique(evidence.root.w[evidence.root.w > 0])) > 1
+    hat, jac = expanded(evidence.root, evidence.jac[:, -evidence.stages[-1].size :], [codes], every=uneven)
+    adjusted = row.by_cluster(hat, codes, count, jac)
     rest = evidence.psi(adjust=np.zeros(evidence.n), expected=row.expected, fixed=fixed, unconditional=unconditional)
     return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
 

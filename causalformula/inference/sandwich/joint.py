@@ -32,6 +32,7 @@ from causalformula.inference.sandwich.definite import nearest_psd, summed, trans
 from causalformula.inference.sandwich.few import told_of_few
 from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used, sizes
 from causalformula.inference.sandwich.rows import Covariance, degrees_of_freedom, small_sample_factor, variance_row
+from causalformula.inference.sandwich.rules import freedom, rules_of
 from causalformula.inference.sandwich.single import Single
 from causalformula.numerics.arrays import Array, Codes
 
@@ -190,8 +191,10 @@ def _by_row(part: Part, request: HC | Asympt, n: int) -> tuple[Array, Array]:
     adjust = None if row.adjust is None or own.root is None else np.nan_to_num(row.adjust(own.root))
     psi = own.psi(adjust=adjust, expected=row.expected, fixed=fixed, unconditional=request.unconditional)
     out = np.zeros((n, own.size))
-    out[part.place] = psi * (np.sqrt(small_sample_factor(row, own, own.n)) / own.n)
-    return out, _own_df(request, own, None)
+    rules = rules_of(request, own, {})
+    factor = small_sample_factor(row, own, own.n if rules is None else rules.n, rules)
+    out[part.place] = psi * (np.sqrt(factor) / own.n)
+    return out, _own_df(request, own, freedom(rules, own))
 
 
 def _own_df(request: Request, own: Influence, adjusted: Array | None) -> Array:
@@ -211,7 +214,7 @@ def _clustered(evidence: Joint, request: Cluster, groups: Mapping[str, Codes]) -
             codes, count = intersect([groups[name] for name in names])
             if count < 2:
                 raise DataError(f"clustering by {' and '.join(names)} leaves {count} cluster; at least two are needed")
-            each = [_by_cluster(part, request, codes, count) for part in evidence.parts]
+            each = [_by_cluster(part, request, codes, count, groups) for part in evidence.parts]
             sums = np.hstack([sums for sums, _ in each]) @ mix.T
             terms.append((-1) ** (size + 1) * (sums.T @ sums))
             df = np.concatenate([df for _, df in each])
@@ -233,7 +236,9 @@ def _clusters_used(evidence: Joint, codes: Codes) -> int:
     return len(np.unique(np.concatenate([own if rows is None else own[rows] for own, rows in used])))
 
 
-def _by_cluster(part: Part, request: Cluster, codes: Codes, count: int) -> tuple[Array, Array]:
+def _by_cluster(
+    part: Part, request: Cluster, codes: Codes, count: int, groups: Mapping[str, Codes]
+) -> tuple[Array, Array]:
     """A fit's adjusted sums by the union's clusters (G, q), and degrees of freedom."""
     own = part.evidence
     row, fixed = variance_row(request, own)
@@ -247,5 +252,7 @@ def _by_cluster(part: Part, request: Cluster, codes: Codes, count: int) -> tuple
         raise OptionError("one of the fits has a single cluster")
     sums, adjusted = cluster_sums(own, row, inside, size, fixed, request.unconditional)
     out = np.zeros((count, own.size))
-    out[mine] = sums * (np.sqrt(small_sample_factor(row, own, size)) / own.n)
-    return out, _own_df(request, own, adjusted)
+    inner = {name: groups[name][part.place] for name in request.by}
+    rules = rules_of(request, own, inner, sizes(own, request, inner))
+    out[mine] = sums * (np.sqrt(small_sample_factor(row, own, size, rules)) / own.n)
+    return out, _own_df(request, own, freedom(rules, own) if adjusted is None else adjusted)

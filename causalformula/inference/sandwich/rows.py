@@ -22,6 +22,7 @@ from causalformula.inference.requests import (
     Given,
     Request,
 )
+from causalformula.inference.sandwich.rules import Rules
 from causalformula.inference.sandwich.single import Single
 from causalformula.inference.sandwich.variances import VARIANCES, Variance
 from causalformula.inference.stage import influence_weights
@@ -140,8 +141,14 @@ def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
         )
 
 
-def small_sample_factor(row: Variance, evidence: Influence, g: int) -> float:
-    """The row's factor for an estimate over ``g`` groups."""
+# Rows of the table whose factor other rules may take the place of.
+RULED = ("HC1", "CR1", "CR1S")
+
+
+def small_sample_factor(row: Variance, evidence: Influence, g: int, rules: Rules | None = None) -> float:
+    """The row's factor for an estimate over ``g`` groups, or that of other rules."""
+    if rules is not None and row.name in RULED and not rules.typed:
+        return rules.factor(g)
     root = evidence.root
     n = evidence.n if evidence.weighed is None or evidence.units is not None else evidence.weighed.nobs
     k = root.rank if root is not None else evidence.stages[-1].size if evidence.stages else evidence.size

@@ -16,6 +16,8 @@ from causalformula.numerics.arrays import Array, Codes
 # A row whose leverage is one is fitted exactly: its residual is zero and says nothing of its error. As in R, a variance
 # that divides by one minus the leverage is then not a number.
 FULL_LEVERAGE = 1 - 1e-10
+# Below this leverage of its own columns a row has little part in coefficients that absorbed effects stand beside.
+LITTLE = 0.01
 
 
 def _free(h: Array) -> Array:
@@ -23,8 +25,12 @@ def _free(h: Array) -> Array:
 
 
 def full_leverage(hat: Hat) -> Codes:
-    """Rows of leverage one."""
-    return np.flatnonzero(hat.leverage() >= FULL_LEVERAGE)
+    """Rows of leverage one; beside absorbed effects those of them that have a part in the other coefficients."""
+    if hat.absorbed is None:
+        return np.flatnonzero(hat.leverage() >= FULL_LEVERAGE)
+    own = hat.own_leverage()
+    rows = np.flatnonzero(own >= LITTLE)
+    return rows[own[rows] + hat.absorbed.leverage_of(rows) >= FULL_LEVERAGE]
 
 
 def _hc2(hat: Hat) -> Array:

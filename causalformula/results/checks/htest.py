@@ -11,6 +11,7 @@ from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.numerics.arrays import Codes
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.effects import refuse_absorbed
 from causalformula.results.models.formula import formula_text
 from causalformula.results.reading.test import Test
 from causalformula.results.text.numbers import format_num, format_pval
@@ -65,6 +66,7 @@ def check_plain(model: ModelCore, name: str) -> None:
         raise CapabilityError(f"{name} is a test of linear models (cf.lm), not of a generalised one")
     if model.regression.weighted:
         raise CapabilityError(f"{name} is not defined for a weighted regression")
+    refuse_absorbed(model, name)
 
 
 def ordered_rows(model: ModelCore, order_by: str | None) -> Codes:

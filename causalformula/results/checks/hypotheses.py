@@ -13,6 +13,7 @@ from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.requests import Bootstrap, Classical, Request, Vcov
 from causalformula.inference.scales import read_measure
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names
 from causalformula.results.checks.anova import comparison_table, table_text
@@ -54,19 +55,21 @@ class Hypotheses(Shown, Estimates):
     model: ModelCore
 
     @asks
-    def with_vcov(self, vcov: Vcov | None) -> Hypotheses:
+    def with_vcov(self, vcov: Vcov | None, ssc: SmallSample | None = None) -> Hypotheses:
         """The same equations under another covariance of the coefficients.
 
         Parameters
         ----------
         vcov : str, request or matrix
             As in ``Model.with_vcov``.
+        ssc : SmallSample, optional
+            As in ``Model.with_vcov``.
 
         Returns
         -------
         Hypotheses
         """
-        return hypotheses(self.model.with_vcov(vcov), self.equations)
+        return hypotheses(self.model.with_vcov(vcov, ssc), self.equations)
 
     def read(self, level: float = 0.95) -> Reading:
         """Estimates, errors, tests and limits as arrays.

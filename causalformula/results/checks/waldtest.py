@@ -21,7 +21,7 @@ from causalformula.results.checks.anova import (
     table_text,
 )
 from causalformula.results.models.core import ModelCore, model_covariance
-from causalformula.results.models.formula import formula_lines, model_terms, refitted
+from causalformula.results.models.formula import absorbed_text, formula_lines, model_terms, refitted
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.test import Test
 from causalformula.words import NestedTest
@@ -65,8 +65,10 @@ def waldtest(
     for other in others:
         steps.append(_next(steps[-1], other, vcov))
     check_comparable([step.model for step in steps])
+    if len({absorbed_text(step.model.frame) for step in steps}) > 1:
+        raise OptionError("these models absorb different fixed effects, which have no covariance; use cf.anova")
     if not others:
-        steps.append(_Step(model, f"{model.outcome_name} ~ 1", ("(Intercept)",)))
+        steps.append(_Step(model, f"{model.outcome_name} ~ 1{absorbed_text(model.frame)}", ("(Intercept)",)))
     found = [_compared(a, b, vcov, test) for a, b in pairwise(steps)]
     tables = [comparison_table(one.resid, one.test) for one in found]
     heading = "\n".join(["Wald test", "", *(f"Model {k}: {step.text}" for k, step in enumerate(steps, 1))])
@@ -149,7 +151,7 @@ def _without(before: _Step, names: Sequence[str], vcov: Any) -> _Step:
     model = model if given else model.with_vcov(request)
     pieces = [found.term_labels[k] for k in kept] + [found.labels[i] for i in found.offsets]
     right = " + ".join(([] if found.intercept and pieces else ["1" if found.intercept else "0"]) + pieces)
-    return _Step(model, f"{base.outcome_name} ~ {right}", regression.kept_names, gone, base)
+    return _Step(model, f"{base.outcome_name} ~ {right}{absorbed_text(base.frame)}", regression.kept_names, gone, base)
 
 
 def _term(name: str, labels: Sequence[str], before: _Step, base: ModelCore) -> str:

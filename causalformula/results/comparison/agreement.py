@@ -11,12 +11,11 @@ import numpy as np
 
 from causalformula.backends.fit import Answer
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.evidence import Influence, Repeated
 from causalformula.inference.requests import Cluster, Request
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.comparison.asked import UNADJUSTED, unadjusted
 from causalformula.results.comparison.compared import Compared
-from causalformula.results.joint.member import EXACT, Member, cluster_names, common_unit
+from causalformula.results.joint.member import EXACT, Member, cluster_names, common_unit, unstacked
 from causalformula.results.reading.carried import joint_test
 from causalformula.results.reading.reading import two_sided
 from causalformula.results.reading.test import Test
@@ -68,16 +67,7 @@ def agreement(compared: Sequence[Compared], frame: ModelFrame) -> Agreement:
 
 def _unknown(one: Compared) -> str:
     """Why nothing is known of a method's covariance with another; empty where it has an influence function."""
-    if one.fit is None:
-        return "no estimate"
-    reason = one.fit.call.record.exempt.get("stacking")
-    if reason:
-        return f"its influence function is not known: {reason}"
-    if isinstance(one.fit.answer.estimate.evidence, Repeated):
-        return "a median over repetitions has no influence function; repeats=1 has"
-    if not isinstance(one.fit.answer.estimate.evidence, Influence):
-        return "it has no influence function"
-    return ""
+    return "no estimate" if one.fit is None else unstacked(one.fit)
 
 
 def _request(members: Sequence[Member], frame: ModelFrame) -> tuple[Request, str]:

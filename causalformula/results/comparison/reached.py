@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.diagnostics.balance import default_denominator
 from causalformula.diagnostics.covariates import Covariate, covariates
-from causalformula.diagnostics.imbalance import imbalance
 from causalformula.errors import CapabilityError
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.treatment import Kind
 from causalformula.results.comparison.compared import Compared
-from causalformula.results.designs.imbalance import measured_by, sample_from
+from causalformula.results.designs.imbalance import measured_by, worst_imbalance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +33,8 @@ def _row(one: Compared, frame: ModelFrame, columns: Sequence[Covariate], estiman
         return row | {"weighted": None, "covariate": None, "difference": np.nan, "measure": None}
     made = one.fit.design.design_weights
     row["weighted"] = bool((made.weights != 1).any())
-    dose = frame.the_treatment.kind is Kind.CONTINUOUS
-    denominator = default_denominator(estimand, dose)
-    found = imbalance(columns, sample_from(frame, one.asked.options, made), denominator, threshold=0.0)
-    worst = found.covariates[0] if len(found.values) else None
+    worst, row["difference"] = worst_imbalance(columns, frame, one.asked.options, made, estimand)
     row["covariate"] = None if worst is None else worst.name
-    row["difference"] = np.nan if worst is None else float(found.values[0])
     row["measure"] = None if worst is None else measured_by(frame, worst)
     sizes = one.fit.design.ess()
     return row | {f"ess.{arm}": float(sizes[arm].iloc[-1]) for arm in sizes.columns}

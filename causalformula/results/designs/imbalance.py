@@ -39,6 +39,16 @@ def sample_from(frame: ModelFrame, options: Options, made: DesignWeights) -> Sam
     return Sample(arms, None, frame.unit_weights, weights, level)
 
 
+def worst_imbalance(
+    columns: Sequence[Covariate], frame: ModelFrame, options: Options, made: DesignWeights, estimand: str
+) -> tuple[Covariate | None, float]:
+    """The covariate that a design leaves the furthest out of balance, and by how much; None without covariates."""
+    dose = frame.the_treatment.kind is Kind.CONTINUOUS
+    sample = sample_from(frame, options, made)
+    found = imbalance(columns, sample, default_denominator(estimand, dose), threshold=0.0)
+    return (found.covariates[0], float(found.values[0])) if len(found.values) else (None, np.nan)
+
+
 def imbalance_notes(frame: ModelFrame, options: Options, record: Record, made: DesignWeights) -> tuple[str, ...]:
     """A note where the worst covariate stays beyond the threshold of the balance table; none otherwise.
 

@@ -16,7 +16,7 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import model_summary, plain_summary
+from causalformula.results.models.summary import effect_lines, model_summary, plain_summary, singletons_line
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
@@ -89,7 +89,7 @@ def _header(result: ResultCore) -> str:
     measure = result.answer.measure.name
     if measure != "difference":
         lines.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}" + _null(result))
-    return "\n".join([*lines, *row_lines(frame)])
+    return "\n".join([*lines, *effect_lines(frame, "Fixed effects"), *row_lines(frame)])
 
 
 def question(result: ResultCore) -> str:
@@ -103,9 +103,10 @@ def question(result: ResultCore) -> str:
 def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
-    if frame.n > frame.nobs:
+    lines += [line for line in (singletons_line(frame),) if line]
+    if frame.size > frame.nobs:
         # of sampling weight zero; rows that the design left out are counted in its notes
-        zero = frame.n - frame.nobs
+        zero = frame.size - frame.nobs
         lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
     return lines
 

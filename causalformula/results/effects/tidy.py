@@ -48,7 +48,8 @@ def augment_result(result: ResultCore) -> pd.DataFrame:
         model = behind.model
         data[".fitted"] = model.mu
         data[".resid"] = model.y - model.mu
-        data[".hat"] = model.hat.leverage()
+        if model.hat.has_leverage:
+            data[".hat"] = model.hat.leverage()
     design = result.fit.design
     if not np.all(design.weights == 1):
         data[".weights"] = design.weights

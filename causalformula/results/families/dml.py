@@ -25,6 +25,7 @@ from causalformula.frame.regression_frame import RegressionFrame, bind_regressio
 from causalformula.frame.replay import Replay
 from causalformula.inference.estimate import median_of, stack
 from causalformula.inference.requests import Vcov
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.plots.curves import Curve, curves
 from causalformula.results.effects.pictures import effects
@@ -176,18 +177,19 @@ class DMLResult(LearnedResult):
         )
 
     @asks
-    def with_vcov(self, vcov: Vcov | None) -> DMLResult:
+    def with_vcov(self, vcov: Vcov | None, ssc: SmallSample | None = None) -> DMLResult:
         """As of any result; the test of ``cate()`` follows.
 
         Parameters
         ----------
         vcov : str, request or matrix
+        ssc : SmallSample, optional
 
         Returns
         -------
         DMLResult
         """
-        found = super().with_vcov(vcov)
+        found = super().with_vcov(vcov, ssc)
         return found._varying() if self.predictor and self.source is None else found
 
     # -- omitted confounders ---------------------------------------------------------------------------------------

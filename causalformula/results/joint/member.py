@@ -12,7 +12,7 @@ from causalformula.backends.fit import Label
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Influence
+from causalformula.inference.evidence import Influence, Repeated
 from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
 from causalformula.inference.sandwich.joint import Joint, Part
 from causalformula.inference.sandwich.single import HALF
@@ -70,6 +70,18 @@ class Member:
             assert evidence.mix is not None
             return [replace(part, place=place[part.place]) for part in evidence.parts], evidence.mix
         return [Part(evidence, place, HALF if isinstance(self.fit, ResultCore) else np.inf)], np.eye(evidence.size)
+
+
+def unstacked(fit: ResultCore) -> str:
+    """Why a fit's influences say nothing exact of its covariance with another; empty where they do."""
+    reason = fit.call.record.exempt.get("stacking")
+    if reason:
+        return f"its influence function is not known: {reason}"
+    if isinstance(fit.answer.estimate.evidence, Repeated):
+        return "a median over repetitions has no influence function; repeats=1 has"
+    if not isinstance(fit.answer.estimate.evidence, Influence):
+        return "it has no influence function"
+    return ""
 
 
 def common_request(members: Sequence[Member]) -> Request:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalformula.backends.options import one_of
 from causalformula.errors import CapabilityError, OptionError, asks
@@ -13,7 +15,7 @@ from causalformula.inference.checks import check_seed
 from causalformula.inference.multiplicity import METHODS, adjust
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resampling.resample import fresh_seed
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import group_sums
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.joint.bands import check_multipliers, check_units, joint_freedom
@@ -26,6 +28,61 @@ if TYPE_CHECKING:
 
 
 ALL_METHODS = (*METHODS, "romano_wolf")
+
+
+@dataclass(frozen=True, eq=False)
+class Influences:
+    """The influences of a fit's effects, as a family of fits is resampled: those of many fits take little room.
+
+    Parameters
+    ----------
+    index : pandas Index (n,)
+        What the rows are called, in all fits alike.
+    psi : ndarray (m, q)
+        Influences over m (a common scale does not matter here), and ``place`` (m,) the rows where they stand.
+    df : float
+        Degrees of freedom that the effects share.
+    clusters : tuple of str
+        What the fit is clustered by.
+    labels : mapping of str to ndarray (n,)
+        Clusters of the rows, of every name in the family.
+    """
+
+    index: Any
+    psi: Array
+    place: Any
+    df: float
+    clusters: tuple[str, ...]
+    labels: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, fit: ResultCore | ModelCore, names: Iterable[str] = (), index: Any = None) -> Influences:
+        """Of a fit.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Clusters of other fits, which this one may not have.
+        index : pandas Index (n,), optional
+            Instead of the data's row labels.
+        """
+        frame, member = _frame(fit), Member.of(fit)
+        index, clusters = frame.index if index is None else index, cluster_names(member.covariance.request)
+        if not index.is_unique:
+            raise CapabilityError("the data's row labels repeat, so rows of several fits cannot be aligned")
+        psi, place = fit.influence(), index
+        if len(psi) != len(index):
+            # on units: each stands at its first row, and whoever has rows beside it is clustered
+            place = index[member.estimate.evidence.first_rows]
+        groups = {name: frame.groups(name) for name in dict.fromkeys((*clusters, *names))}
+        labels = {name: np.array(found.levels, dtype=object)[found.codes] for name, found in groups.items()}
+        return cls(index, psi / len(psi), place, joint_freedom(member), clusters, labels)
+
+    def spread(self, union: Any) -> Array:
+        """The influences on the union of rows, zero in those that the fit does not have."""
+        out = np.zeros((len(union), self.psi.shape[1]))
+        out[union.get_indexer(self.place)] = self.psi
+        return out
 
 
 @asks
@@ -76,18 +133,28 @@ def adjust_pvalues(
     Holm (1979); Benjamini and Hochberg (1995); Romano and Wolf (2005, 2016).
     """
     names, fits = _named(fits)
-    one_of("method", method, ALL_METHODS)
+    method = adjustment("method", method)
     check_multipliers(weights, reps)
     check_seed(seed)
     table = _family(names, fits)
     if method == "romano_wolf":
         seed = fresh_seed(seed)
-        table["p.adjusted"] = _romano_wolf(fits, table, reps, np.random.default_rng(seed), weights)
+        statistic, p = (table[name].to_numpy(dtype=float) for name in ("statistic", "p.value"))
+        clusters = dict.fromkeys(name for fit in fits for name in cluster_names(fit.covariance.request))
+        parts = [Influences.of(fit, clusters) for fit in fits]
+        table["p.adjusted"] = romano_wolf(parts, statistic, p, reps, np.random.default_rng(seed), weights)
         table.attrs["seed"] = seed
     else:
         table["p.adjusted"] = adjust(table["p.value"].to_numpy(dtype=float), method)
     table.attrs["method"] = method
     return table
+
+
+def adjustment(what: str, word: Any) -> Adjustment:
+    """The name of an adjustment, in any spelling: ``BH`` and ``romano-wolf`` too."""
+    plain = word.lower().replace("-", "_").replace(" ", "_") if isinstance(word, str) else ""
+    found: Any = one_of(what, plain if plain in ALL_METHODS else word, ALL_METHODS)
+    return cast(Adjustment, found)
 
 
 def _named(fits: Any) -> tuple[list[Any], list[ResultCore | ModelCore]]:
@@ -105,18 +172,29 @@ def _named(fits: Any) -> tuple[list[Any], list[ResultCore | ModelCore]]:
     return names or list(range(1, len(found) + 1)), found
 
 
-def _romano_wolf(
-    fits: Sequence[ResultCore | ModelCore], table: pd.DataFrame, reps: int, rng: np.random.Generator, weights: str
+def romano_wolf(
+    parts: Sequence[Influences],
+    statistic: Array,
+    p: Array,
+    reps: int,
+    rng: np.random.Generator,
+    weights: str = "normal",
 ) -> Array:
-    """Step-down p-values; NaN for a coefficient that the data do not determine."""
-    psi = _stacked(fits)
+    """Step-down p-values of the effects of several fits; NaN for one that the data do not determine.
+
+    Parameters
+    ----------
+    parts : sequence of Influences
+        Of the fits.
+    statistic, p : ndarray (q,)
+        Of all their effects, and their own p-values.
+    """
+    psi = _stacked(parts)
     check_units(weights, len(psi))
-    df = min(joint_freedom(Member.of(fit)) for fit in fits)
-    statistics = with_df(multiplier_statistics(psi, reps, rng, weights), df, rng)
-    known = table["estimate"].notna().to_numpy()
-    out = np.full(len(table), np.nan)
-    adjusted = step_down(table["statistic"].to_numpy(dtype=float)[known], statistics)
-    out[known] = np.maximum(adjusted, table["p.value"].to_numpy(dtype=float)[known])
+    statistics = with_df(multiplier_statistics(psi, reps, rng, weights), min(part.df for part in parts), rng)
+    known = ~np.isnan(statistic)
+    out = np.full(len(statistic), np.nan)
+    out[known] = np.maximum(step_down(statistic[known], statistics), p[known])
     return out
 
 
@@ -133,42 +211,23 @@ def _family(names: Sequence[Any], fits: Sequence[ResultCore | ModelCore]) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
-def _stacked(fits: Sequence[ResultCore | ModelCore]) -> Array:
+def _stacked(parts: Sequence[Influences]) -> Array:
     """Influences of all effects (G, q), summed over clusters where a fit has some, rows aligned by their labels."""
-    union: Any = _frame(fits[0]).index
-    for fit in fits[1:]:
-        union = union.union(_frame(fit).index, sort=False)
-    psi = np.hstack([_spread(fit, union) for fit in fits])
-    names = {cluster_names(fit.covariance.request) for fit in fits} - {()}
+    union: Any = parts[0].index
+    for part in parts[1:]:
+        union = union if part.index.equals(union) else union.union(part.index, sort=False)
+    psi = np.hstack([part.spread(union) for part in parts])
+    names = {part.clusters for part in parts} - {()}
     if not names:
         return psi
     if len(names) > 1 or len(next(iter(names))) > 1:
         raise CapabilityError("method='romano_wolf' resamples one kind of unit; cluster all fits by the same column")
-    codes = _codes(fits, next(iter(names))[0], union)
+    labels = np.empty(len(union), dtype=object)
+    for part in parts:
+        labels[union.get_indexer(part.index)] = part.labels[next(iter(names))[0]]
+    codes = np.unique(labels.astype(str), return_inverse=True)[1].astype(np.intp)
     return np.asarray(group_sums(psi, codes, int(codes.max()) + 1))
 
 
 def _frame(fit: ResultCore | ModelCore) -> Any:
     return fit.call.frame if isinstance(fit, ResultCore) else fit.frame  # type: ignore[union-attr]
-
-
-def _spread(fit: ResultCore | ModelCore, union: Any) -> Array:
-    """A fit's influences on the union of rows, as sums over rows over n (a common scale does not matter here)."""
-    index = _frame(fit).index
-    if not index.is_unique:
-        raise CapabilityError("the data's row labels repeat, so rows of several fits cannot be aligned")
-    psi, place = fit.influence(), index
-    if len(psi) != len(index):
-        # on units: each stands at its first row, and whoever has rows beside it is clustered
-        place = index[Member.of(fit).estimate.evidence.first_rows]
-    out = np.zeros((len(union), psi.shape[1]))
-    out[union.get_indexer(place)] = psi / len(psi)
-    return out
-
-
-def _codes(fits: Sequence[ResultCore | ModelCore], name: str, union: Any) -> Codes:
-    labels = np.empty(len(union), dtype=object)
-    for fit in fits:
-        groups = _frame(fit).groups(name)
-        labels[union.get_indexer(_frame(fit).index)] = np.array(groups.levels, dtype=object)[groups.codes]
-    return np.unique(labels.astype(str), return_inverse=True)[1].astype(np.intp)

@@ -15,11 +15,13 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.evidence import Accumulated
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
 from causalformula.inference.scales import read_measure
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.call import grouping_names, told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
@@ -182,19 +184,22 @@ class ModelCore(FitNumbers, Estimates):
         return dict(self.frame.missing_by)
 
     @asks
-    def with_vcov(self, vcov: Vcov | None) -> Self:
+    def with_vcov(self, vcov: Vcov | None, ssc: SmallSample | None = None) -> Self:
         """The same coefficients with another covariance.
 
         Parameters
         ----------
         vcov : str, request or matrix
             As in ``cf.fit``; ``"~g"`` may name any column of the data.
+        ssc : SmallSample, optional
+            Its small-sample rules, as ``cf.ssc`` makes them.
 
         Returns
         -------
         Model
         """
-        return replace(self, covariance=model_covariance(self.regression, self.frame, vcov))
+        request = read_request("classical" if vcov is None else vcov, ssc)
+        return replace(self, covariance=model_covariance(self.regression, self.frame, request))
 
     def influence(self) -> Array:
         """Exact influence ``n d theta / d w_i`` (n, rank) of each row on the estimable coefficients."""
@@ -221,7 +226,10 @@ def model_covariance(
     refit = partial(refits, regression)
     if isinstance(request, Bootstrap) and request.kind == "studentized":
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
-    found = covariance(regression.estimate(), request, groups=groups, refit=refit, rests=rests(request, groups))
+    estimate = regression.estimate()
+    if isinstance(estimate.evidence, Accumulated):
+        return covariance(estimate, request)
+    found = covariance(estimate, request, groups=groups, refit=refit, rests=rests(request, groups))
     return told_of_full_leverage(found, frame.index)
 
 

@@ -8,12 +8,14 @@ from causalformula.errors import CapabilityError
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import has_dot
 from causalformula.formula.language.parse import parse_expression
-from causalformula.formula.language.reader import parse_model
+from causalformula.formula.language.reader import parse_absorbing
 from causalformula.formula.language.syntax import Name
 from causalformula.formula.language.wrap import wrapped
 from causalformula.formula.matrix.terms import Terms
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
+from causalformula.inference.absorbing import with_columns
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Codes
 from causalformula.numerics.centring import first_column
@@ -41,11 +43,18 @@ def formula_text(model: ModelCore) -> str:
     """The model's formula as R would write it."""
     frame = model.frame
     if isinstance(frame, RegressionFrame):
-        left, right = parse_model(frame.text, tuple(frame.replay.recipe.env or ()))
+        left, right, _ = parse_absorbing(frame.text, tuple(frame.replay.recipe.env or ()))
         if not has_dot(right):
-            return f"{'' if left is None else deparse(left, exact=True)} ~ {deparse(right, exact=True)}"
+            start = "" if left is None else deparse(left, exact=True)
+            return f"{start} ~ {deparse(right, exact=True)}{absorbed_text(frame)}"
     columns = " + ".join(name for name in model.names if name != "(Intercept)")
-    return f"{model.outcome_name} ~ {right_side(model.replay) if model.replay is not None else columns or '1'}"
+    right = right_side(model.replay) if model.replay is not None else columns or "1"
+    return f"{model.outcome_name} ~ {right}{absorbed_text(frame)}"
+
+
+def absorbed_text(frame: BoundRows) -> str:
+    """The effects that are absorbed, behind fixest's bar; empty where there are none."""
+    return f" | {' + '.join(str(effect.term) for effect in frame.effects)}" if frame.effects else ""
 
 
 def formula_lines(model: ModelCore) -> str:
@@ -70,6 +79,8 @@ def model_terms(model: ModelCore) -> tuple[Terms, Codes]:
 def refitted(model: ModelCore, columns: Codes, intercept: bool) -> FittedRegression:
     """The model with some of its columns only."""
     fit = model.regression
+    if fit.absorbed is not None:
+        return with_columns(fit, columns, fit.weights if fit.weighted else None)
     X, names = fit.X[:, columns], [fit.names[j] for j in columns]
     weights = fit.weights if fit.weighted else None
     anchors = None if fit.solved is None else first_column(X, intercept)

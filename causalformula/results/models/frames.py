@@ -33,9 +33,11 @@ def _of_lm(model: ModelCore) -> dict[str, Any]:
     from scipy.special import fdtrc
 
     f, df1, df2 = model.fstatistic or (float("nan"), float("nan"), float("nan"))
+    within = {} if model.regression.absorbed is None else {"within.r.squared": model.within_r_squared}
     return {
         "r.squared": model.r_squared,
         "adj.r.squared": model.adj_r_squared,
+        **within,
         "sigma": model.sigma,
         "statistic": f,
         "p.value": float(fdtrc(df1, df2, f)),
@@ -49,10 +51,11 @@ def augment(model: ModelCore) -> pd.DataFrame:
     data = model.frame.data_used()
     data[".fitted"] = fit.mu
     data[".resid"] = residuals.residuals(fit, "response")
-    data[".hat"] = residuals.leverages(fit)
-    data[".sigma"] = residuals.leave_one_out_sigma(fit)
-    data[".cooksd"] = residuals.cooks_distance(fit)
-    data[".std.resid"] = residuals.standardized(fit)
+    if fit.hat.has_leverage:
+        data[".hat"] = residuals.leverages(fit)
+        data[".sigma"] = residuals.leave_one_out_sigma(fit)
+        data[".cooksd"] = residuals.cooks_distance(fit)
+        data[".std.resid"] = residuals.standardized(fit)
     if fit.weighted:
         data[".weights"] = fit.weights
     return data

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.effects import refuse_absorbed
 
 
 def to_marginaleffects(model: ModelCore) -> Any:
@@ -17,6 +18,7 @@ def to_marginaleffects(model: ModelCore) -> Any:
     Its predictions are those of ``predict(type="response")`` on whatever data marginaleffects makes up; its ``vcov=``
     takes what ``with_vcov`` takes.
     """
+    refuse_absorbed(model, "a model for marginaleffects")
     if model.replay is None:
         raise CapabilityError("this model was not made from a formula, so it cannot predict for new data")
     try:

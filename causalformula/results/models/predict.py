@@ -12,6 +12,7 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import leverage
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.effects import effects_of, refuse_absorbed
 from causalformula.results.reading.reading import check_level, quantile
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ INTERVALS = ("confidence", "prediction")
 
 
 def predict(
-    model: ModelCore, newdata: Any, kind: str, se_fit: bool, interval: str | None, level: float
+    model: ModelCore, newdata: Any, kind: str, se_fit: bool, interval: str | None, level: float, whole: bool
 ) -> pd.Series[Any] | pd.DataFrame:
-    """See ``Model.predict``."""
+    """See ``Model.predict``; ``whole`` is whether absorbed effects are added."""
     import pandas as pd
 
     _check(model, kind, interval, se_fit)
     check_level(level)
-    X, eta, index = _linear_predictor(model, newdata)
+    if flag("fixed_effects", whole) and (se_fit or interval is not None):
+        refuse_absorbed(
+            model,
+            "a standard error of predictions",
+            "the terms alone have one: fixed_effects=False. For few groups write factor(g) among the terms",
+        )
+    X, eta, index = _linear_predictor(model, newdata, whole)
     family = model.regression.family
     response = kind == "response" and not model.regression.linear
     fit = family.linkinv(eta) if response else eta
@@ -59,23 +66,27 @@ def _check(model: ModelCore, kind: str, interval: str | None, se_fit: bool) -> N
         raise CapabilityError("prediction intervals are for linear models; interval='confidence' is for the mean")
 
 
-def _linear_predictor(model: ModelCore, newdata: Any) -> tuple[Array, Array, Any]:
+def _linear_predictor(model: ModelCore, newdata: Any, whole: bool) -> tuple[Array, Array, Any]:
     """Estimable columns, linear predictor with offset, and row labels."""
     regression = model.regression
     if newdata is None:
-        return regression.design, regression.eta, model.frame.index
+        less = 0.0 if whole or regression.absorbed is None else regression.effects_part
+        return regression.design, regression.eta - less, model.frame.index
     if model.replay is None:
         raise CapabilityError("this model was not made from a formula, so it cannot predict for new data")
     X, offset, index = model.replay.design(newdata)
     _warn_not_estimable(regression, X)
     X = X if regression.rank == X.shape[1] else X[:, regression.kept]
     eta = X @ regression.theta
+    if regression.absorbed is not None and whole:
+        eta = eta + effects_of(model, newdata)
     return X, eta if offset is None else eta + offset, index
 
 
 def _warn_not_estimable(regression: FittedRegression, X: Array) -> None:
     """Rows that the aliased columns of the fit leave undetermined."""
-    if regression.rank == X.shape[1]:
+    # what is made up of absorbed effects follows the level, whose value holds it
+    if regression.rank == X.shape[1] or regression.absorbed is not None:
         return
     doubtful = int((~regression.estimable(regression.as_solved(np.nan_to_num(X)))).sum())
     if doubtful:

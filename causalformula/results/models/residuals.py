@@ -96,7 +96,7 @@ def leave_one_out_sigma(model: FittedRegression) -> Array:
 def cooks_distance(model: FittedRegression) -> Array:
     """How far the coefficients move when a row is left out, in units of their own covariance."""
     h = leverages(model)
-    scale = model.hat.dispersion * model.rank
+    scale = model.hat.dispersion * model.parameters
     with np.errstate(divide="ignore", invalid="ignore"):
         return _over((pearson(model) / (1 - h)) ** 2 * h, np.full(len(h), scale), model)
 

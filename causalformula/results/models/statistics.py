@@ -53,17 +53,26 @@ class SumsOfSquares:
 
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
     """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
-    fitted = model.mu
-    if model.intercept:
-        centre = np.average(fitted, weights=model.weights) if model.weighted else fitted.mean()
-        fitted = fitted - centre
-    total = np.dot(model.weights * fitted, fitted) if model.weighted else np.dot(fitted, fitted)
-    df = model.rank - int(model.intercept)
-    return SumsOfSquares(float(total), model.deviance, df, int(model.hat.df_residual), model.intercept)
+    df = model.parameters - int(model.intercept)
+    return SumsOfSquares(model.explained, model.deviance, df, int(model.hat.df_residual), model.intercept)
+
+
+def within_r_squared(model: FittedRegression) -> float:
+    """What the columns explain of the outcome less absorbed effects; NaN where there are none."""
+    if model.absorbed is None or not model.absorbed.squares > 0:
+        return float("nan")
+    return 1 - model.deviance / model.absorbed.squares
+
+
+def rmse(model: FittedRegression) -> float:
+    """Root of the mean squared residual of a linear model."""
+    return float(np.sqrt(model.deviance / model.weights.sum()))
 
 
 def parameters(model: FittedRegression) -> int:
-    """Parameters of the likelihood: R counts sigma."""
+    """Parameters of the likelihood: R counts sigma, but fixest beside absorbed effects does not."""
+    if model.absorbed is not None:
+        return model.parameters
     return model.rank + int(model.linear or model.family.name in WITH_DISPERSION)
 
 
@@ -72,9 +81,8 @@ def loglik(model: FittedRegression) -> float:
     if not model.linear:
         return parameters(model) - model.aic / 2
     n = model.hat.nobs
-    logs = float(np.log(model.weights[model.weights > 0]).sum()) if model.weighted else 0.0
     with np.errstate(divide="ignore"):
-        return float(0.5 * (logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
+        return float(0.5 * (model.logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
 
 
 def aic(model: FittedRegression) -> float:
@@ -84,7 +92,7 @@ def aic(model: FittedRegression) -> float:
 
 def bic(model: FittedRegression) -> float:
     """Schwarz's criterion; R's count of rows has those of weight zero for a glm, but not for an lm."""
-    rows = model.hat.nobs if model.linear else len(model.y)
+    rows = model.hat.nobs if model.linear else model.rows
     return float(-2 * loglik(model) + np.log(rows) * parameters(model))
 
 
@@ -132,6 +140,11 @@ class FitNumbers:
     def adj_r_squared(self) -> float:
         """The same, adjusted for the number of coefficients."""
         return sums_of_squares(self.regression).adj_r_squared if self.regression.linear else float("nan")
+
+    @property
+    def within_r_squared(self) -> float:
+        """Share of the variance that absorbed effects leave which the terms explain; NaN where none are absorbed."""
+        return within_r_squared(self.regression)
 
     @property
     def fstatistic(self) -> tuple[float, float, float] | None:
@@ -187,8 +200,8 @@ class FitNumbers:
 
     @property
     def df_model(self) -> int:
-        """Estimable coefficients beside the intercept (statsmodels' name)."""
-        return self.rank - int(self.regression.intercept)
+        """Estimable coefficients beside the intercept, those of absorbed effects too (statsmodels' name)."""
+        return self.regression.parameters - int(self.regression.intercept)
 
     @property
     def iterations(self) -> int:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalformula.errors import warn
+from causalformula.errors import counted, some, warn
+from causalformula.formula.language.absorbed import plain_name
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
-from causalformula.inference.requests import Bootstrap, Classical
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Bootstrap, Classical, Cluster
+from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals
 from causalformula.results.models import statistics as fit_statistics
@@ -22,6 +26,7 @@ from causalformula.results.text.console import (
     omitted_line,
 )
 from causalformula.results.text.console import coeftest as coeftest_text
+from causalformula.results.text.fixest import FeolsText, feols_page
 from causalformula.results.text.numbers import format_num
 from causalformula.results.text.summary import Summary
 
@@ -40,6 +45,8 @@ def coefficient_table(model: ModelCore, *, normal: bool | None = None) -> Array:
 def print_text(model: ModelCore) -> str:
     """What R's ``print`` writes, without the last line break."""
     fit = model.regression
+    if fit.absorbed is not None:
+        return str(model_summary(model)).removesuffix("\n")
     if fit.linear:
         return "\n".join([lm_print(model.call, model.names, fit.coef).removesuffix("\n"), *_lost(model)])
     text = glm_print(
@@ -57,7 +64,7 @@ def print_text(model: ModelCore) -> str:
 
 
 def _perfect(model: ModelCore) -> bool:
-    return model.regression.linear and model.regression.hat.perfect(model.regression.mu)
+    return model.regression.perfect()
 
 
 def _lost(model: ModelCore) -> list[str]:
@@ -71,7 +78,9 @@ PERFECT = "essentially perfect fit: summary may be unreliable"
 
 
 def model_summary(model: ModelCore) -> Summary:
-    """R's summary under the classical covariance; under another one, its table of tests."""
+    """R's summary under the classical covariance, else its table of tests; fixest's where effects are absorbed."""
+    if model.regression.absorbed is not None:
+        return Summary((*feols_page(_feols_text(model)), *_told_beside(model)))
     if not plain_summary(model):
         heading = f"\nCall:\n{model.call}"
         return Summary((heading, *coeftest_parts(model, aliased=True), *_footer(model)))
@@ -86,6 +95,8 @@ def model_summary(model: ModelCore) -> Summary:
 def plain_summary(model: ModelCore) -> bool:
     """Whether the summary is R's own, which says nothing of the covariance."""
     request = model.covariance.request
+    if model.regression.absorbed is not None:
+        return False
     return isinstance(request, Classical) and request.df is None
 
 
@@ -148,14 +159,14 @@ def _lm_text(model: ModelCore, table: Array) -> LmText:
         call=model.call,
         names=model.names,
         table=table,
-        residuals=residuals.weighted(fit),
+        residuals=residuals.weighted(fit) if fit.in_memory else None,
         sigma=model.sigma,
         df_residual=model.df_residual,
         r_squared=squares.r_squared,
         adj_r_squared=squares.adj_r_squared,
         fstatistic=squares.fstatistic,
         residual_names=_row_names(model),
-        weighted=fit.weighted and bool(np.ptp(fit.weights) > 0),
+        weighted=fit.unequal,
         omitted=model.frame.dropped,
     )
 
@@ -166,7 +177,7 @@ def _glm_text(model: ModelCore, table: Array) -> GlmText:
         call=model.call,
         names=model.names,
         table=table,
-        deviance_residuals=residuals.deviance(fit),
+        deviance_residuals=residuals.deviance(fit) if fit.in_memory else None,
         family=fit.family.name,
         dispersion=fit.hat.dispersion,
         null_deviance=fit.null_deviance,
@@ -179,3 +190,71 @@ def _glm_text(model: ModelCore, table: Array) -> GlmText:
         residual_names=_row_names(model),
         omitted=model.frame.dropped,
     )
+
+
+# What fixest calls covariances.
+_SPOKEN = {"classical": "IID", "HC1": "Heteroskedasticity-robust"}
+
+
+def _feols_text(model: ModelCore) -> FeolsText:
+    fit = model.regression
+    normal = bool(np.isinf(model.covariance.df).all())
+    removed = [name for j, name in enumerate(fit.names) if j not in fit.kept]
+    said = (
+        f"... {counted(len(removed), 'variable')} {'was' if len(removed) == 1 else 'were'} removed because of "
+        f"collinearity ({some(removed)})"
+        if removed
+        else ""
+    )
+    squares = fit_statistics.sums_of_squares(fit)
+    return FeolsText(
+        outcome=model.outcome_name,
+        head=[*_counts(model), *effect_lines(model.frame, "Fixed-effects"), f"Standard-errors: {_errors(model)}"],
+        names=fit.kept_names,
+        table=coefficient_table(model, normal=normal)[fit.kept],
+        statistic="z" if normal else "t",
+        removed=said,
+        rmse=fit_statistics.rmse(fit),
+        adj_r_squared=squares.adj_r_squared,
+        within_r_squared=fit_statistics.within_r_squared(fit) if fit.rank else float("nan"),
+    )
+
+
+def _counts(model: ModelCore) -> list[str]:
+    """Rows that take part, and those that do not."""
+    frame = model.frame
+    lines = [f"Observations: {model.nobs:,}", omitted_line(frame.dropped).removesuffix("\n"), singletons_line(frame)]
+    return [line for line in lines if line]
+
+
+def singletons_line(frame: BoundRows) -> str:
+    """How many rows were left out as they are alone in a level; empty where none were."""
+    n = frame.singletons
+    return f"  ({counted(n, 'fixed-effect singleton')} {'was' if n == 1 else 'were'} removed)" if n else ""
+
+
+def effect_lines(frame: BoundRows, title: str) -> list[str]:
+    """The factors that are absorbed with their numbers of levels, and slopes that differ by factor."""
+    sizes = {one.name: f"{len(np.unique(one.grouping.codes)):,}" for one in frame.effects}
+    lines = [f"{title}: {',  '.join(f'{name}: {size}' for name, size in sizes.items())}"] if sizes else []
+    slopes = [
+        f"{plain_name(node)} ({one.name}): {sizes[one.name]}" for one in frame.effects for node in one.term.slopes
+    ]
+    return [*lines, *([f"Varying slopes: {',  '.join(slopes)}"] if slopes else [])]
+
+
+def _errors(model: ModelCore) -> str:
+    """The covariance in fixest's words, where it has one, else in ours."""
+    request = model.covariance.request
+    if request.df is None and not (getattr(request, "ssc", None) or SmallSample()).words:
+        if isinstance(request, Cluster) and request.type is None:
+            return f"Clustered ({' & '.join(request.by)}) "
+        if (known := _SPOKEN.get(describe(request))) is not None:
+            return f"{known} "
+    return model.covariance.label
+
+
+def _told_beside(model: ModelCore) -> list[str]:
+    """What is to be said below the page."""
+    lines = [f"Intervals: {model.covariance.request.kind}"] if isinstance(model.covariance.request, Bootstrap) else []
+    return [*lines, *model.covariance.notes, *_lost(model), *frame_notes(model)]

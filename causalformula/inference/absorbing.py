@@ -1,0 +1,131 @@
+"""Least squares beside absorbed fixed effects: on columns less their effects (Frisch, Waugh and Lovell)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from causalformula.inference.absorbed import Absorbed, absorber
+from causalformula.inference.columns import refuse_overflowing
+from causalformula.inference.regression import FittedRegression
+from causalformula.inference.stage import Hat
+from causalformula.numerics.absorption.absorber import Absorber
+from causalformula.numerics.absorption.effect import Effect
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.least_squares import least_squares
+from causalformula.numerics.linalg import refuse_extreme
+
+# A column that keeps less than this share of its spread beside the effects is made up of them, as in R's rule of rank.
+ABSORBED = 1e-7
+# ... or less than this share of its size, which is rounding.
+ROUNDING = 1e-13
+UNCONVERGED = "the effects were not taken out of all columns to ten digits: the factors are hardly connected"
+
+
+def fit_absorbed(
+    X: Array,
+    y: Array,
+    names: Sequence[str],
+    effects: Sequence[Effect],
+    factors: Sequence[str],
+    *,
+    weights: Array | None = None,
+    offset: Array | None = None,
+) -> FittedRegression:
+    """Least squares beside the effects of factors, fixest's ``feols``.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+        Without an intercept, which the effects hold.
+    y : ndarray (n,)
+    names : sequence of str
+        Of the columns.
+    effects : sequence of Effect
+    factors : sequence of str
+        Their names.
+    weights : ndarray (n,), optional
+        Prior weights; rows of weight zero take no part.
+    offset : ndarray (n,), optional
+    """
+    refuse_extreme(y, "the outcome")
+    refuse_overflowing(X, names)
+    w = np.ones(len(y)) if weights is None else weights
+    takes = absorber(effects, w)
+    within, left, converged = within_effects(takes, X, y, w, offset)
+    fit = least_squares(within, left, weights)
+    counted = tuple(map(int, takes.counted))
+    absorbed = Absorbed(tuple(factors), tuple(effects), w, within, float(w @ left**2), counted)
+    nobs = int((w > 0).sum())
+    e = fit.residuals
+    rss = float(np.dot(w * e, e))
+    k = fit.rank + absorbed.coefficients()
+    df = nobs - k
+    dispersion = rss / df if df > 0 else np.nan
+    design = within if fit.rank == X.shape[1] else within[:, fit.kept]
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, absorbed=absorbed)
+    given = y if offset is None else y - offset
+    notes = () if converged else (UNCONVERGED,)
+    return FittedRegression(
+        names=tuple(names),
+        coef=fit.coef,
+        kept=fit.kept,
+        alias=fit.alias,
+        X=X,
+        y=y,
+        weights=w,
+        offset=offset,
+        family=read_family("gaussian"),
+        mu=y - e,
+        eta=y - e,
+        hat=hat,
+        deviance=rss,
+        null_deviance=float(np.dot(w, (given - np.dot(w, given) / w.sum()) ** 2)),
+        aic=np.nan,
+        df_null=float(nobs - 1),
+        iterations=0,
+        converged=converged,
+        boundary=False,
+        weighted=weights is not None,
+        intercept=True,
+        linear=True,
+        notes=notes,
+        lost=notes,
+        absorbed=absorbed,
+    )
+
+
+def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:
+    """Columns less the effects, zero where made up of them; the outcome less them; and whether these are exact."""
+    given = y if offset is None else y - offset
+    found = takes.demean(np.column_stack([X, given]))
+    within, left = found.values[:, :-1], found.values[:, -1]
+    spread = np.sqrt(w @ (X - (w @ X) / w.sum()) ** 2)
+    length = np.sqrt(w @ within**2)
+    within[:, length <= np.maximum(ABSORBED * spread, ROUNDING * np.sqrt(w @ X**2))] = 0.0
+    return np.asfortranarray(within), left, found.converged
+
+
+def refitted_within(model: FittedRegression, w: Array) -> Array | None:
+    """Estimable coefficients under other weights; None where they are not all there."""
+    assert model.absorbed is not None
+    X = model.design
+    within, left, converged = within_effects(absorber(model.absorbed.effects, w), X, model.y, w, model.offset)
+    fit = least_squares(within, left, w)
+    return fit.coef if converged and fit.rank == X.shape[1] else None
+
+
+def with_columns(model: FittedRegression, columns: Codes, weights: Array | None) -> FittedRegression:
+    """The model with some of its columns only, or with other weights."""
+    assert model.absorbed is not None
+    return fit_absorbed(
+        model.X[:, columns],
+        model.y,
+        [model.names[int(j)] for j in columns],
+        model.absorbed.effects,
+        model.absorbed.names,
+        weights=weights,
+        offset=model.offset,
+    )

@@ -1,0 +1,104 @@
+"""fixest's console page of a linear model with absorbed effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.numerics.arrays import Array
+from causalformula.results.text.coefmat import T_COLUMNS, Z_COLUMNS, Cells
+from causalformula.results.text.numbers import EPS, format_num, r_round, signif, stars
+from causalformula.results.text.page import pad_right
+
+DIGITS = 6
+# Numbers below this in size have so many significant digits instead of so many decimals.
+SMALL, FEW = 1e-4, 3
+
+
+@dataclass(frozen=True)
+class FeolsText:
+    """What the page shows.
+
+    Attributes
+    ----------
+    outcome : str
+    head : sequence of str
+        Lines between the title and the table.
+    names : sequence of str
+        Of the coefficients that are estimated.
+    table : ndarray (p, 4)
+        Estimate, standard error, statistic and p.
+    statistic : {"t", "z"}
+    removed : str
+        The line that names variables left out as collinear; empty where there are none.
+    rmse, adj_r_squared, within_r_squared : float
+    """
+
+    outcome: str
+    head: Sequence[str]
+    names: Sequence[str]
+    table: Array
+    statistic: str
+    removed: str
+    rmse: float
+    adj_r_squared: float
+    within_r_squared: float
+
+
+def feols_page(text: FeolsText) -> tuple[str | Cells, ...]:
+    """The parts of the page."""
+    head = "\n".join([f"OLS estimation, Dep. Var.: {text.outcome}", *text.head])
+    table: list[str | Cells] = [_cells(text)] if len(text.names) else ["(no coefficient is estimated)"]
+    return (head, *table, *([text.removed] if text.removed else []), _fit_lines(text))
+
+
+def _cells(text: FeolsText) -> Cells:
+    columns = [_numbers(text.table[:, j]) for j in range(2)]
+    columns.append(format_num(r_round(text.table[:, 2], DIGITS), DIGITS))
+    p = text.table[:, 3]
+    columns.append(_p_values(p))
+    names = T_COLUMNS if text.statistic == "t" else Z_COLUMNS
+    marked = bool((p[~np.isnan(p)] < 0.1).any())
+    if marked:
+        columns.append(pad_right(stars(p)))
+        names = (*names, "")
+    return Cells(tuple(text.names), tuple(names), tuple(zip(*columns, strict=True)), marked)
+
+
+def _numbers(values: Array) -> list[str]:
+    """Six decimals, or six digits of larger numbers; a few digits of numbers that so many decimals would not show."""
+    tiny = (np.abs(values) < SMALL) & (values != 0)
+    rounded = np.where(tiny, signif(values, FEW), r_round(values, DIGITS))
+    return format_num(rounded, DIGITS)
+
+
+def _p_values(p: Array) -> list[str]:
+    """All in one notation, those of rounding apart."""
+    out = ["NA"] * len(p)
+    written = np.flatnonzero(p >= EPS)
+    for j, one in zip(written, format_num(p[written], DIGITS - 1), strict=True):
+        out[j] = one
+    for j in np.flatnonzero(p < EPS):
+        out[j] = "< 2.2e-16"
+    return out
+
+
+def _fit_lines(text: FeolsText) -> str:
+    """Root mean squared error and shares of variance, their names to the right and in one column."""
+    left = f"RMSE: {statistic_text(text.rmse)}   "
+    right = [("Adj. R2", text.adj_r_squared), ("Within R2", text.within_r_squared)]
+    shown = [(name, statistic_text(value)) for name, value in right if not np.isnan(value)]
+    width = max((len(value) for _, value in shown), default=0)
+    wide = max((len(name) for name, _ in shown), default=0)
+    lines = [f"{name.rjust(wide)}: {value.ljust(width)}" for name, value in shown]
+    first, *rest = lines or [""]
+    return "\n".join([left + first, *(" " * len(left) + line for line in rest)])
+
+
+def statistic_text(value: float) -> str:
+    """Six significant digits, one decimal from ten on."""
+    if not np.isfinite(value):
+        return "NA" if np.isnan(value) else str(value)
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{float(signif(np.array([value]), DIGITS)[0]):.10g}"
