@@ -17,8 +17,10 @@ from causalformula.numerics.arrays import Array
 
 ROUNDING = 1e-10
 # More vertices than this, or work to find them, leave the programmes to HiGHS.
-MOST_RAYS = 1000
-MOST_WORK = 3_000_000
+MOST_RAYS = 5000
+MOST_WORK = 30_000_000
+# Rows of a product with all vertices that are held at once.
+ROWS = 1000
 # Programmes that one call solves: its own cost is then small, and so is its basis.
 BLOCK = 100
 # The window's ends are sought this far out, in standard deviations: beyond it a normal has no mass that counts.
@@ -65,9 +67,9 @@ class Vertices:
 
     def largest(self, y: Array) -> tuple[Array, Array]:
         """See ``Weights``."""
-        values = y @ self.vertices.T
-        best = values.argmax(axis=1)
-        return values[np.arange(len(y)), best], self.vertices[best]
+        best = np.concatenate([(y[k : k + ROWS] @ self.vertices.T).argmax(axis=1) for k in range(0, len(y), ROWS)])
+        chosen = self.vertices[best]
+        return np.einsum("nm,nm->n", chosen, y), chosen
 
     def window(self, chosen: Array, rest: Array, slope: Array) -> tuple[Array, Array]:
         """See ``Weights``: where another vertex is worth as much, ``v'rest + c v'slope = c``."""
@@ -102,7 +104,9 @@ def extreme_rays(X: Array) -> Array | None:
         The largest entry of each is one.
     """
     rays = np.eye(len(X))
-    for k, column in enumerate(X.T):
+    # columns of few entries first: the rays between are fewer (for period after period that is the last one first)
+    order = np.argsort((X[:, ::-1] != 0).sum(axis=0), kind="stable")
+    for k, column in enumerate(X.T[::-1][order]):
         side = rays @ column
         zero = np.abs(side) <= ROUNDING * (rays @ np.abs(column))
         above, below = ~zero & (side > 0), ~zero & (side < 0)

@@ -148,6 +148,16 @@ def test_extreme_rays_by_hand():
     assert {tuple(ray) for ray in rays.tolist()} == {(1, 1, 0), (0, 1, 1)}
 
 
+@pytest.mark.parametrize("periods", [2, 6, 15])
+def test_rays_of_second_differences(periods):
+    """Each moment with its opposite, and the two ends of the mean effect."""
+    curve = second_differences(1, periods)[:, 1:]
+    A = np.vstack([curve, -curve])
+    rays = extreme_rays(A[:, 1:] - A[:, [0]])
+    opposed = np.array([np.count_nonzero(ray) == 2 and (ray[:periods] == ray[periods:]).all() for ray in rays])
+    assert (len(rays), opposed.sum()) == (periods + 2, periods)
+
+
 def test_too_many_rays_are_left_to_the_solver():
     X = np.random.default_rng(0).normal(size=(60, 12))
     assert extreme_rays(X) is None

@@ -21,8 +21,8 @@ from causalformula.numerics.moment_weights import Vertices, Weights, moment_weig
 # Draws for the least favourable critical value; fewer where each one is a linear programme.
 DRAWS, FEWER_DRAWS = 10_000, 1000
 # Values of the target that are tried at first, and between two neighbours of these.
-POINTS, FINER = 600, 33
-ROUNDS = 3
+POINTS, FINER = 300, 9
+ROUNDS = 6
 # Where no critical value bounds the statistic, values are tried up to a violation of so many standard errors.
 FURTHEST = 20.0
 # The share of alpha that the first stage of the hybrid test takes.

@@ -103,7 +103,9 @@ def honest(
     Notes
     -----
     R: ``HonestDiD::createSensitivityResults()`` and ``createSensitivityResults_relativeMagnitudes()`` (0.2.6). Limits
-    here are sought beyond R's grid of 20 standard errors, and between its points.
+    here are sought beyond R's grid of 20 standard errors, and between its points. The tests' linear programmes are
+    solved by the vertices of their dual; where these are too many (a direction, and a target of ten periods or more)
+    HiGHS solves each, and an interval takes seconds to minutes.
 
     References
     ----------
