@@ -64,6 +64,8 @@ from .results.graphs.graph import Graph
 from .results.graphs.identified import Identification
 from .results.graphs.tested import GraphTest
 from .results.graphs.verb import dag
+from .results.honest.sensitivity import TrendSensitivity
+from .results.honest.verb import honest
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
 from .results.model import Model
@@ -143,6 +145,7 @@ __all__ = [
     "TLearner",
     "Table",
     "Test",
+    "TrendSensitivity",
     "UnitResult",
     "Wild",
     "Worth",
@@ -158,6 +161,7 @@ __all__ = [
     "dwtest",
     "fit",
     "glm",
+    "honest",
     "lm",
     "model_matrix",
     "parse",
