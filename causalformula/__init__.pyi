@@ -68,6 +68,8 @@ from .results.graphs.graph import Graph
 from .results.graphs.identified import Identification
 from .results.graphs.tested import GraphTest
 from .results.graphs.verb import dag
+from .results.honest.sensitivity import TrendSensitivity
+from .results.honest.verb import honest
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
 from .results.model import Model
@@ -75,6 +77,7 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -117,6 +120,7 @@ __all__ = [
     "Effects",
     "Energy",
     "Exact",
+    "Fits",
     "FormulaError",
     "FrontDoor",
     "Graph",
@@ -149,6 +153,7 @@ __all__ = [
     "TLearner",
     "Table",
     "Test",
+    "TrendSensitivity",
     "UnitResult",
     "Wild",
     "Worth",
@@ -164,6 +169,7 @@ __all__ = [
     "dwtest",
     "fit",
     "glm",
+    "honest",
     "lm",
     "model_matrix",
     "parse",

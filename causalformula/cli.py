@@ -37,6 +37,7 @@ from causalformula.results.refutation.refuters import REFUTERS
 from causalformula.results.result import Result
 from causalformula.results.screening.screen import Screen
 from causalformula.results.screening.verb import screen
+from causalformula.results.several import Fits
 from causalformula.verbs import fit
 
 PROGRAM = "causalformula"
@@ -348,12 +349,20 @@ def _as_csv(result: Result, level: float) -> str:
     return result.tidy(level=level).to_csv(index=False)
 
 
-def _as_json(result: Result, level: float) -> str:
-    """What was asked, ``"tidy": [one object an effect]`` and ``"glance": {...}``; NaN is null, infinity a text."""
+def _as_json(result: Result | Fits[Result], level: float) -> str:
+    """What was asked, ``"tidy": [one object an effect]`` and ``"glance": {...}``; NaN is null, infinity a text.
+
+    Of several fits ``"fits": [one such object each]``.
+    """
+    several = isinstance(result, Fits)
+    document = {"fits": [_document(one, level) for one in result]} if several else _document(result, level)
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _document(result: Result, level: float) -> dict[str, Any]:
     tidy = [_plain(row) for row in result.tidy(level=level).to_dict("records")]
     glance = _plain(result.glance().to_dict("records")[0])
-    document = {**facts(result), "level": level, "tidy": tidy, "glance": glance}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return {**facts(result), "level": level, "tidy": tidy, "glance": glance}
 
 
 WRITERS: dict[str, Callable[[Any, float], str]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from causalformula.backends import registry
 from causalformula.backends.distance import refuse_unknown_distance
@@ -31,6 +31,7 @@ from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.result import Result
+from causalformula.results.several import each, listed
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
 
@@ -244,6 +245,7 @@ def fit(
     Returns
     -------
     Result
+        Of a formula that stands for several, ``c(y1, y2) ~ treat(a) + csw(x, z)``, ``Fits``: a sequence of results.
 
     Raises
     ------
@@ -258,19 +260,22 @@ def fit(
     >>> round(fit.estimate, 4)
     -9.8877
     """
-    spec = read_question(formula, data, outcome, env)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    rows: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
+    if (formulas := listed(formula, env)) is not None:
+        asked = {"outcome": outcome, "vcov": vcov, "ssc": ssc, "dag": dag, "strict": strict, **rows, **given}
+        return cast(Result, each(formulas, lambda text: fit(text, data, method, **asked)))
+    spec = read_question(formula, data, outcome, env)
     graph = read_dag(dag, strict)
     if graph is not None:
         given = with_mediators(graph, spec, method if method is not None else default_method(spec, given), given)
-    rules: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
     elsewhere = scanned(data)
     data, said = (data, ()) if elsewhere is None else collected(elsewhere)
     if elsewhere is not None and data is None:
         refuse_graph(graph)
-        return answered_elsewhere(spec, elsewhere, method, given, vcov, ssc, rules)
-    frame, chosen, request = routed(spec, data, method, given, vcov, ssc, **rules)
+        return answered_elsewhere(spec, elsewhere, method, given, vcov, ssc, rows)
+    frame, chosen, request = routed(spec, data, method, given, vcov, ssc, **rows)
     frame = with_notes(frame, said)
     if graph is not None:
         frame = checked(graph, frame, chosen, strict)

@@ -95,3 +95,9 @@ DummyOutcome: TypeAlias = Literal["permuted", "simulated"]
 RefutationPicture: TypeAlias = Literal["distributions", "confounder"]
 # How the columns of a tidy frame are spelled: std.error or std_error.
 Spelling: TypeAlias = Literal["broom", "snake"]
+
+# How far trends may depart from parallel ones, and the intervals that allow for it.
+TrendKind: TypeAlias = Literal["relative_magnitude", "smoothness"]
+HonestMethod: TypeAlias = Literal["FLCI", "C-LF", "conditional"]
+TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decreasing"]
+TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]

@@ -25,6 +25,7 @@ from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.sandwich.expanded import orthonormal, with_effects
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 
@@ -70,7 +71,8 @@ class Surface:
 
     def potential(self) -> PotentialMeans:
         """What the model's predictions answer, averaged over the target population."""
-        if self.model.absorbed is not None and self.options.measure not in DIFFERENCES:
+        held = self.model.absorbed is not None and self.model.linear
+        if held and self.options.measure not in DIFFERENCES:
             raise CapabilityError(f"measure={self.options.measure!r}: {NO_MEANS}")
         return PotentialMeans(
             self.frame,
@@ -79,7 +81,7 @@ class Surface:
             self.base,
             self.binomial,
             self.slope,
-            no_means=NO_MEANS if self.model.absorbed is not None else "",
+            no_means=NO_MEANS if held else "",
             origin=self.model.origin,
         )
 
@@ -92,17 +94,18 @@ class Surface:
         """Mean potential outcomes, counted from the model's origin, with their influence."""
         stages = self.stages
         n, total = len(target), target.sum()
-        theta, rows, direct = [], [], []
+        theta, rows, direct, slopes = [], [], [], []
         for setting in wanted:
             m, change, d = self.predicted(setting)
             mu = float(target @ m / total)
-            gradient = mean_gradient(self.model, change, target * d / total)
+            slope = target * d / total
             theta.append(mu)
-            rows.append(gradient)
+            rows.append(mean_gradient(self.model, change, slope))
+            slopes.append(slope)
             direct.append(n * target * (m - mu) / total + self._moved(stages, target, m - mu))
         jac = np.array(rows)
         self.identified(jac, wanted)
-        jac = self.padded(stages, jac)
+        stages, jac = self._with_effects(stages, self.padded(stages, jac), np.column_stack(slopes))
         evidence = Influence(stages, jac, n, np.column_stack(direct), rooted=True)
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
 
@@ -116,6 +119,21 @@ class Surface:
         """Gradients in the outcome model's coefficients as Jacobians in all stages' parameters."""
         before = sum(stage.size for stage in stages[:-1])
         return np.hstack([np.zeros((len(gradients), before)), self.model.jacobian(gradients)])
+
+    def _with_effects(self, stages: tuple[Stage, ...], jac: Array, slopes: Array) -> tuple[tuple[Stage, ...], Array]:
+        """The stages with the directions of absorbed effects that functionals depend on, where these do not cancel.
+
+        ``slopes`` (n, q) holds the functionals' derivatives in each row's predictor. What the effects make up of them
+        is all that the functionals know of the effects, whose own errors so enter without any dummies.
+        """
+        model, root = self.model, stages[-1]
+        if model.absorbed is None or model.linear or root.hat is None:
+            return stages, jac
+        w = root.hat.w
+        each = np.divide(slopes, w[:, None], out=np.zeros_like(slopes), where=w[:, None] > 0)
+        basis = orthonormal(each - model.absorbed.absorber.demean(each).values, w)
+        last = with_effects(root, basis)
+        return (*stages[:-1], last), np.hstack([jac, slopes.T @ basis])
 
     def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array | float:
         """Influence (n,) of the stages that the target's weights come from on a target average."""
@@ -131,23 +149,24 @@ class Surface:
     def slope(self, item: Contrast, target: Array) -> Estimate:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
         n, total, stages = len(target), target.sum(), self.stages
-        each, gradient = self.rising(item, target, total)
+        each, gradient, bent = self.rising(item, target, total)
         value = float(target @ each / total)
         self.identified(gradient[None, :], [item.high])
-        jac = self.padded(stages, gradient[None, :])
+        stages, jac = self._with_effects(stages, self.padded(stages, gradient[None, :]), bent[:, None])
         direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
         return Estimate(("dY/dX",), np.array([value]), Influence(stages, jac, n, direct, rooted=True))
 
-    def rising(self, item: Contrast, target: Array, total: float) -> tuple[Array, Array]:
-        """Derivatives in the dose (n,), and the gradient (p,) of their average."""
+    def rising(self, item: Contrast, target: Array, total: float) -> tuple[Array, Array, Array]:
+        """Derivatives in the dose (n,), the gradient (p,) of their average, and its derivatives in predictors (n,)."""
         model = self.model
         change = self.frame.counterfactual(self.part, item.high.key, item.high.column)
         X, columns, rise, beta = _risen(model, change)
         s = rise @ beta
         d1, d2 = model.family.mu_eta(model.eta), model.family.mu_eta2(model.eta)
-        gradient = (target * d2 * s / total) @ X
+        bent = target * d2 * s / total
+        gradient = bent @ (X if model.absorbed is None else model.absorbed.X)
         gradient[columns] += (target * d1 / total) @ rise
-        return d1 * s, gradient
+        return d1 * s, gradient, bent
 
     def identified(self, gradients: Array, wanted: Sequence[Setting]) -> None:
         """Refuse an effect whose coefficients cannot be told apart from other terms."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import as_group, fixed_effects
+from causalformula.frame.absorbed import as_group, fixed_effects, limits_of
 from causalformula.frame.adoption import marks_never
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
@@ -39,6 +40,7 @@ from causalformula.frame.rows import (
 from causalformula.frame.treatment import read_treatment, refuse_empty_arms
 from causalformula.frame.two_periods import two_by_two
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.families import Family
 
 CONSTANTS = frozenset(["T", "F", "pi"])
 # Roles whose body is a right-hand side of its own, and those that group rows.
@@ -55,6 +57,7 @@ def bind(
     na_action: str = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
+    family: Family | None = None,
     memory: Memory | None = None,
 ) -> ModelFrame:
     """Bind a formula to data.
@@ -73,6 +76,8 @@ def bind(
         Contrasts of factors, by variable or as R's option.
     env : mapping of str to callable, optional
         Functions of the caller's own.
+    family : Family, optional
+        Of the outcome model: levels of absorbed effects whose outcomes are all at the end of its range leave.
     memory : Memory, optional
         What remembering calls know already, of more rows than these.
 
@@ -100,7 +105,8 @@ def bind(
     made.clear()  # a recipe holds no data, and what there was to say is said
     absorbed = _absorbed(spec)
     known = _Kept(table, complete, special).weights(spec) if absorbed else None
-    effects, rows = fixed_effects(absorbed, special, complete, known, table.index())
+    ends = limits_of(_outcome(spec, values, complete), family) if absorbed else None
+    effects, rows, left_out = fixed_effects(absorbed, special, complete, known, table.index(), ends)
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(_without(never, kept.values), kept.index)
     entering = reader.nodes(bodies)
@@ -112,10 +118,8 @@ def bind(
         name = deparse(spec.treatment)
         treatment = read_treatment(name, kept.values[name], spec.treatment_ref)
         kept.values[name] = treatment.column
-    outcome = None
-    if spec.outcome is not None:
-        name = deparse(spec.outcome)
-        outcome = Outcome(name, kept.values[name])
+    outcome = _outcome(spec, values, rows)
+    if outcome is not None:
         _refuse_constant(outcome)
     weights = kept.weights(spec)
     if outcome is not None and outcome.trials is not None:  # as many rows of 0 and 1 as there were trials
@@ -126,6 +130,8 @@ def bind(
     if effects:
         groupings["fe"] = tuple(effect.grouping for effect in effects)
     panel = kept.panel(spec, groupings)
+    if panel is not None and memory is not None:
+        panel = replace(panel, unit=None)  # some of the rows do not tell whether units stay in their groups
     if panel is not None:
         panel, said = two_by_two(panel, np.ones(kept.n, dtype=bool) if weights is None else weights > 0)
         treatment, notes = panel.groups, (*notes, *said)
@@ -150,7 +156,7 @@ def bind(
         groupings=groupings,
         panel=panel,
         effects=effects,
-        singletons=len(complete) - len(rows),
+        left_out=left_out,
     )
 
 
@@ -296,6 +302,14 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
     if role not in GROUPED:
         return bodies
     return [piece for body in bodies for sign, piece in summands(body) if sign > 0]
+
+
+def _outcome(spec: Spec, values: Mapping[str, Value], rows: Codes) -> Outcome | None:
+    """The left side on some rows."""
+    if spec.outcome is None:
+        return None
+    name = deparse(spec.outcome)
+    return Outcome(name, take(values[name], rows))
 
 
 def _absorbed(spec: Spec) -> tuple[AbsorbedTerm, ...]:

@@ -37,7 +37,7 @@ from causalformula.inference.sandwich.caveats import (
 from causalformula.inference.sandwich.definite import transformed
 from causalformula.inference.sandwich.few import told_of_few, told_of_few_periods
 from causalformula.inference.sandwich.groupings import clustered, sizes
-from causalformula.inference.sandwich.hac import serial
+from causalformula.inference.sandwich.hac import serial, serial_rules
 from causalformula.inference.sandwich.joint import Joint, joint_covariance
 from causalformula.inference.sandwich.rows import (
     Covariance,
@@ -230,7 +230,10 @@ def _from_influence(
     estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], rests: float
 ) -> Covariance:
     counts = sizes(evidence, request, groups) if isinstance(request, Cluster) else None
-    rules = rules_of(request, evidence, groups, counts)
+    if isinstance(request, (HAC, DriscollKraay)):
+        rules = serial_rules(evidence, request, groups)
+    else:
+        rules = rules_of(request, evidence, groups, counts)
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional, 1.0 if rules is None else rules.classical)
         label = "classical" + ("" if rules is None else rules.words)
@@ -238,13 +241,13 @@ def _from_influence(
     notes: tuple[str, ...] = ()
     lost = np.empty(0, dtype=np.intp)
     if isinstance(request, (HAC, DriscollKraay)):
-        matrix, label, count = serial(evidence, request, groups)
+        matrix, label, count = serial(evidence, request, groups, rules)
         if isinstance(request, DriscollKraay):
             matrix, notes = _led(estimate, Cluster((request.time,)), groups, matrix, np.inf)
             notes += told_of_few_periods(count, request.time)
         else:
             matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
-        df = degrees_of_freedom(request, estimate)
+        df = degrees_of_freedom(request, estimate, freedom(rules, evidence))
         return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
     row, fixed = variance_row(request, evidence)
     own_df = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.evidence import Accumulated, Draws, Evidence, Exactly, Fixed, Influence, Repeated
+from causalformula.inference.sandwich.expanded import united
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -125,9 +126,13 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
         raise CapabilityError("estimates on different rows cannot be stacked; align their units first")
     first = parts[0]
     if all(p.stages is first.stages or _same(p.stages, first.stages) for p in parts):
+        shared: tuple[tuple[Stage, ...], list[Array]] | None = (first.stages, [p.jac for p in parts])
+    else:
+        shared = _beside_effects(parts)
+    if shared is not None:
         return Influence(
-            first.stages,
-            np.vstack([p.jac for p in parts]),
+            shared[0],
+            np.vstack(shared[1]),
             n,
             None if all(p.direct is None for p in parts) else np.hstack([_direct(p) for p in parts]),
             always=any(p.always for p in parts),
@@ -150,6 +155,15 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
     fixed = np.hstack([_direct(p) for p in parts])
     nuisances = Stage("nuisances", names, np.zeros(size), n * np.eye(size), psi - fixed)
     return Influence((nuisances,), np.eye(size), n, fixed, always=True, units=first.units, exactly=_exactly(parts))
+
+
+def _beside_effects(parts: Sequence[Influence]) -> tuple[tuple[Stage, ...], list[Array]] | None:
+    """The stages and Jacobians of one regression of which each part knows absorbed effects by columns of its own."""
+    before = parts[0].stages[:-1]
+    if not all(p.rooted and p.stages and _same(p.stages[:-1], before) for p in parts):
+        return None
+    found = united([p.stages[-1] for p in parts], [p.jac for p in parts])
+    return None if found is None else ((*before, found[0]), found[1])
 
 
 def _exactly(parts: Sequence[Influence]) -> Exactly | None:

@@ -160,7 +160,7 @@ class FittedRegression:
 
     def stage(self, name: str = "outcome") -> Stage:
         """The estimating equations: score ``w e x``, observed information; on the columns as they were solved."""
-        same = self.linear or self.family.canonical
+        same = self.linear or self.family.canonical or self.absorbed is not None
         return Stage(name, self.kept_names, self.inner, self.observed, cross=self.cross, hat=self.hat, canonical=same)
 
     @cached_property
@@ -225,7 +225,7 @@ class FittedRegression:
     @cached_property
     def observed(self) -> Array:
         """Observed information (r, r), on the scale of the score ``w e x`` (without the dispersion)."""
-        if self.linear or self.family.canonical:
+        if self.linear or self.family.canonical or self.absorbed is not None:
             # a bread that is nearly singular has no inverse with any digits
             return gram(self.hat.X, self.hat.w) if self.hat.ill_conditioned else inverse_of(self.hat.bread)
         return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")

@@ -49,6 +49,9 @@ class Hat:
         What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
     absorbed : Absorbed, optional
         Fixed effects that the regression has beside ``X``, whose columns are less these.
+    extra : int
+        How many columns of ``X``, its last, are of these effects nevertheless: orthonormal ones in the inner product
+        of the weights, which a functional of the effects needs.
     """
 
     X: Array
@@ -64,6 +67,7 @@ class Hat:
     target: Array | None = None
     moved: Array | None = None
     absorbed: Absorbed | None = None
+    extra: int = 0
 
     @property
     def rank(self) -> int:
@@ -98,6 +102,19 @@ class Hat:
         spread = float(np.mean(mu) ** 2 + np.var(mu)) * float(self.w.sum()) / self.nobs  # in the unit of the weights
         return self.df_residual > 0 and self.dispersion < spread * share
 
+    def beside(self, columns: Array) -> Hat:
+        """The same fit with columns of its absorbed effects, orthonormal ones, among its own."""
+        assert self.absorbed is not None
+        p, r = len(self.bread), columns.shape[1]
+        bread = np.eye(p + r)
+        bread[:p, :p] = self.bread
+        return replace(self, X=np.hstack([self.X, columns]), bread=bread, extra=r)
+
+    @property
+    def dispersion_known(self) -> bool:
+        """Whether the dispersion is one by the family's definition."""
+        return not self.least_squares and self.dispersion == 1
+
     def classical(self) -> Array:
         """Model-based covariance (p, p)."""
         return self.dispersion * self.bread
@@ -119,6 +136,9 @@ class Hat:
 
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
+        if self.extra:
+            own = len(self.bread) - self.extra
+            return replace(self, X=self.X[:, :own], bread=self.bread[:own, :own], extra=0).own_leverage()
         if self.ill_conditioned:
             return basis_leverage(self.X, self.whitening, self.w)
         return leverage(self.X, self.bread, self.w)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.response import left_side, response
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
@@ -29,6 +31,7 @@ from causalformula.results.families.elsewhere import ModelElsewhere
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.results.several import each, listed
 from causalformula.scale.estimators.regression import plain
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_regression
@@ -93,7 +96,8 @@ def lm(
     Returns
     -------
     Model
-        Coefficients that the data do not determine are NaN, as R's NA.
+        Coefficients that the data do not determine are NaN, as R's NA. Of a formula that stands for several,
+        ``c(y1, y2) ~ csw(x, z) | sw0(unit, unit + year)``, ``Fits``: a sequence of models.
 
     Raises
     ------
@@ -113,6 +117,10 @@ def lm(
     np.float64(-9.8877)
     """
     _refuse(refused, lm)
+    if (formulas := listed(formula, env)) is not None:
+        rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
+        one = partial(lm, data=data, weights=weights, offset=offset, **rest)
+        return cast(Model, each(formulas, one))
     given = {"weights": weights, "offset": offset, "subset": subset}
     rules = {"na_action": na_action, "contrasts": contrasts, "env": env}
     request = read_request("classical" if vcov is None else vcov, ssc)
@@ -148,6 +156,7 @@ def glm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     **refused: Any,
 ) -> Model:
     """Generalised linear model by iteratively reweighted least squares, R's ``glm``.
@@ -159,20 +168,24 @@ def glm(
     ----------
     formula : str or formulaic.Formula
         As for ``lm``. A binomial outcome is 0/1, logical, a factor or text (the first level is failure), a proportion
-        with the number of trials as weights, or ``cbind(successes, failures)``.
+        with the number of trials as weights, or ``cbind(successes, failures)``. Beside absorbed effects, levels in
+        which a poisson outcome is always 0, or a binomial one always 0 or always 1, are left out too, and counted:
+        their effects are infinite.
     data : data frame
     family : str or Family
         ``"binomial"``, ``"binomial(link = 'probit')"``, ``"poisson"``, ``"quasipoisson"``, ...
-    weights, offset, subset, na_action, contrasts, env, vcov
+    weights, offset, subset, na_action, contrasts, env, vcov, ssc
         As for ``lm``; the offset belongs to the linear predictor.
     start : array_like, optional
-        Coefficients to start from.
+        Coefficients to start from; not beside absorbed effects.
     epsilon, maxit : float, int
-        R's ``glm.control``.
+        R's ``glm.control``. Beside absorbed effects the steps end where no coefficient moves by more than a share
+        ``epsilon`` of it or of its standard error, 1e-10 at most.
 
     Returns
     -------
     Model
+        ``Fits`` of a formula that stands for several, as of ``lm``.
         What R warns of (separation, no convergence) is a ``CausalFormulaWarning`` and stands in ``notes``.
 
     Raises
@@ -182,7 +195,7 @@ def glm(
 
     Notes
     -----
-    R 4.2.2: ``stats::glm``.
+    R 4.2.2: ``stats::glm``. With absorbed effects ``fixest::fepois`` and ``feglm`` 0.14.
 
     Examples
     --------
@@ -198,28 +211,47 @@ def glm(
     _check_control(epsilon, maxit)
     start = None if start is None else _start(start)
     found = read_family(family)
+    if (formulas := listed(formula, env)) is not None:
+        rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
+        rest |= {"start": start, "epsilon": epsilon, "maxit": maxit}
+        one = partial(glm, data=data, family=family, weights=weights, offset=offset, **rest)
+        return cast(Model, each(formulas, one))
     given = {"weights": weights, "offset": offset, "subset": subset}
-    rules = {"na_action": na_action, "contrasts": contrasts, "env": env}
+    rules: dict[str, Any] = {"na_action": na_action, "contrasts": contrasts, "env": env}
+    request = read_request("classical" if vcov is None else vcov, ssc)
     data, said, away = _found(formula, data, vcov, given, rules)
     if away is not None:
         text = _call("glm", away.text, {"family": family_text(found), **given})
-        return _elsewhere(away, text, vcov, found, epsilon=epsilon, maxit=maxit, start=start)
-    frame = with_notes(_bind(formula, data, vcov, given, rules), said)
-    answer = response(frame, found)
-    fitted = fit_glm(
+        return _elsewhere(away, text, request, found, epsilon=epsilon, maxit=maxit, start=start)
+    frame = with_notes(_bind(formula, data, vcov, given, {**rules, "absorbs": True, "family": found}), said)
+    fitted = _likeliest(frame, found, start, epsilon, maxit)
+    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), request)
+
+
+def _likeliest(
+    frame: RegressionFrame, family: Family, start: Array | None, epsilon: float, maxit: int
+) -> FittedRegression:
+    """The generalised linear model of a frame, beside the effects that it absorbs."""
+    answer = response(frame, family)
+    control: dict[str, Any] = {"epsilon": epsilon, "maxit": maxit}
+    if frame.effects:
+        if start is not None:
+            raise OptionError("start= is not of models with absorbed effects, whose own starting values are not given")
+        effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+        given = {"weights": answer.weights, "offset": frame.offset}
+        return fit_absorbed_glm(frame.X, answer.y, frame.names, family, effects, names, **given, **control)
+    return fit_glm(
         frame.X,
         answer.y,
         frame.names,
-        found,
+        family,
         weights=answer.weights,
         offset=frame.offset,
         intercept=frame.intercept,
-        epsilon=epsilon,
-        maxit=maxit,
         start=start,
         mustart=answer.mustart,
+        **control,
     )
-    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), vcov)
 
 
 # Arguments of other packages, and what is written here.

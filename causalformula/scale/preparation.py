@@ -106,6 +106,7 @@ class Surveyor:
 
     reading: Reading
     treated: str | None = None
+    crossed: tuple[str, ...] = ()
 
     def __call__(self, chunk: Chunk) -> Survey:
         """Of a chunk."""
@@ -124,11 +125,19 @@ class Surveyor:
             for key, at in _marked(every).items():
                 marks[label][key] = len(places)
                 places.append(at)
+        w = self.reading.weights(read.values)
+        if self.crossed:
+            marks["crossed"] = {}
+            for key, at in _crossings([read.values[label] for label in self.crossed], w).items():
+                marks["crossed"][key] = len(places)
+                places.append(at)
         if not marks:
             marks["rows"] = {0.0: 0} if len(read.rows) else {}
             places = [0] if len(read.rows) else []
-        rows = _some_rows(chunk, self.reading.columns, read.rows[places])
-        w = self.reading.weights(read.values)
+        # each row once, whatever it is there for: units are not to be there twice
+        once, place = np.unique(np.array(places, dtype=np.intp), return_inverse=True)
+        marks = {label: {key: int(place[k]) for key, k in found.items()} for label, found in marks.items()}
+        rows = _some_rows(chunk, self.reading.columns, read.rows[once])
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
         return Survey(
@@ -144,6 +153,15 @@ class Surveyor:
             whole,
             {} if self.treated is None else _arms(read.values[self.treated], w),
         )
+
+
+def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
+    """Combinations of the levels of two variables, each with the first row of positive weight that has it."""
+    one, other = map(as_factor, values)
+    rows = np.arange(len(one.codes)) if w is None else np.flatnonzero(w > 0)
+    found, first = np.unique(one.codes[rows] * len(other.levels) + other.codes[rows], return_index=True)
+    cells = (divmod(int(k), len(other.levels)) for k in found)
+    return {(one.levels[a], other.levels[b]): int(rows[at]) for (a, b), at in zip(cells, first, strict=True)}
 
 
 def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:

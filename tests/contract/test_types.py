@@ -25,6 +25,7 @@ from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.matching import options as matching
 from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests, small_sample
+from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
 from causalformula.inference.scales import MEASURES
 from causalformula.numerics import families as known
@@ -97,6 +98,10 @@ SETS = {
     "Refuter": refuters.REFUTERS,
     "DummyOutcome": asked.DUMMIES,
     "RefutationPicture": refutation.PICTURES,
+    "TrendKind": restrictions.KINDS,
+    "TrendBound": restrictions.BOUNDS,
+    "TrendDirection": restrictions.DIRECTIONS,
+    "HonestMethod": intervals.METHODS,
     "Spelling": ("broom", "snake"),
 }
 

@@ -107,17 +107,22 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     several = frame.panel is not None and frame.panel.adoption is not None
     label = None if several else Label(frame.the_panel.treated, "1 - 0")  # refuses another design before all else
     if label is not None and options.est_method is None and not options.learns:
-        refuse_idle_roles(frame, ("propensity",), "the regression of two groups over two periods; see est_method=")
-        if given := given_of(options, OF_CHANGES):
-            raise OptionError(
-                f"{given}: the regression of two groups over two periods, which is made without est_method=, reads no "
-                "such option; leave it out, or name an est_method"
-            )
+        refuse_unread(frame, options)
         return two_period_regression(frame, options)
     word = estimator_of(options).name
     refuse_idle_roles(frame, ("offset", *_idle(options)), f"est_method={word!r}")
     refuse_measures(options)
     return staggered(frame, options) if label is None else two_periods(frame, options, label)
+
+
+def refuse_unread(frame: ModelFrame, options: DiD) -> None:
+    """Refuse roles and options that the regression of two groups over two periods does not read."""
+    refuse_idle_roles(frame, ("propensity",), "the regression of two groups over two periods; see est_method=")
+    if given := given_of(options, OF_CHANGES):
+        raise OptionError(
+            f"{given}: the regression of two groups over two periods, which is made without est_method=, reads no such "
+            "option; leave it out, or name an est_method"
+        )
 
 
 def refuse_idle_roles(frame: ModelFrame, roles: Collection[str], what: str) -> None:

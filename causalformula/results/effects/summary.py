@@ -11,12 +11,12 @@ from causalformula.errors import counted
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.evidence import Influence, Repeated
+from causalformula.inference.evidence import Accumulated, Influence, Repeated
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import effect_lines, model_summary, plain_summary, singletons_line
+from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
@@ -109,7 +109,7 @@ def _treatment(frame: ModelFrame) -> str:
 def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
-    lines += [line for line in (singletons_line(frame),) if line]
+    lines += left_out_lines(frame)
     if frame.size > frame.nobs:
         # of sampling weight zero; rows that the design left out are counted in its notes
         zero = frame.size - frame.nobs
@@ -191,6 +191,7 @@ def _group_note(result: ResultCore) -> list[str]:
         return []
     name, part = query.by.name, None if behind is None else behind.part
     evidence = result.answer.estimate.evidence
+    evidence = evidence.shape if isinstance(evidence, Accumulated) else evidence
     # each row's own residual is in its score
     scored = isinstance(evidence, Repeated) or (isinstance(evidence, Influence) and evidence.root is None)
     if scored or result.call.frame.is_modifier(name, part):

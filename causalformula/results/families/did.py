@@ -75,6 +75,13 @@ class DidResult(Result):
     def _means(self) -> Array:
         return groups_over_time(self.call.frame).means()
 
+    def _units(self) -> list[int]:
+        """Units with a row of positive weight in each of two groups."""
+        frame, unit = self.call.frame, self.call.frame.unit
+        assert unit is not None
+        used, group = frame.unit_weights > 0, frame.the_panel.cells // 2
+        return [len(np.unique(unit.codes[used & (group == g)])) for g in (0, 1)]
+
     # -- groups that are treated at different times ---------------------------------------------------------------
 
     @asks
@@ -290,10 +297,9 @@ class DidResult(Result):
         counts = table["rows"].to_numpy().reshape(2, 2)
         columns, body = list(periods), [[str(n) for n in row] for row in counts]
         if unit is not None:
-            panel, used = self.call.frame.the_panel, self.call.frame.unit_weights > 0
             columns.append("Units")
-            for g, row in enumerate(body):
-                row.append(str(len(np.unique(unit.codes[used & (panel.cells // 2 == g)]))))
+            for row, count in zip(body, self._units(), strict=True):
+                row.append(str(count))
         title = "Rows" if unit is None else f"Rows, and units of {unit.name}"
         return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False)]
 

@@ -40,6 +40,16 @@ class SumsOfSquares:
         return 1 - (1 - self.r_squared) * freedom / self.df_residual
 
     @property
+    def pseudo_r_squared(self) -> float:
+        """McFadden's share of the log-likelihood of the intercept alone; NaN for a linear model and quasi-families."""
+        return pseudo_r_squared(self.regression)
+
+    @property
+    def adj_pseudo_r_squared(self) -> float:
+        """The same, adjusted for the number of coefficients as fixest does."""
+        return pseudo_r_squared(self.regression, adjusted=True)
+
+    @property
     def fstatistic(self) -> tuple[float, float, float] | None:
         """F with its degrees of freedom; None without regressors."""
         if self.df_explained == 0:
@@ -96,6 +106,26 @@ def bic(model: FittedRegression) -> float:
     return float(-2 * loglik(model) + np.log(rows) * parameters(model))
 
 
+def pseudo_r_squared(model: FittedRegression, *, adjusted: bool = False) -> float:
+    """McFadden's share of the log-likelihood of the intercept alone, as fixest has it; NaN of a linear model.
+
+    Adjusted, each coefficient but the intercept takes one from the likelihood.
+    """
+    if model.linear or not model.family.dispersion_known:
+        return float("nan")
+    full = loglik(model)
+    null = full + (model.deviance - model.null_deviance) / 2
+    return 1 - (full - adjusted * (model.parameters - int(model.intercept))) / null
+
+
+def squared_correlation(model: FittedRegression) -> float:
+    """Of the outcome with the fitted means, over rows that take part."""
+    used = model.weights > 0
+    y, mu = model.y[used] - model.y[used].mean(), model.mu[used] - model.mu[used].mean()
+    scale = float(y @ y) * float(mu @ mu)
+    return float(y @ mu) ** 2 / scale if scale > 0 else float("nan")
+
+
 class FitNumbers:
     """What follows from a fitted regression alone, whatever the covariance of its coefficients."""
 
@@ -145,6 +175,16 @@ class FitNumbers:
     def within_r_squared(self) -> float:
         """Share of the variance that absorbed effects leave which the terms explain; NaN where none are absorbed."""
         return within_r_squared(self.regression)
+
+    @property
+    def pseudo_r_squared(self) -> float:
+        """McFadden's share of the log-likelihood of the intercept alone; NaN for a linear model and quasi-families."""
+        return pseudo_r_squared(self.regression)
+
+    @property
+    def adj_pseudo_r_squared(self) -> float:
+        """The same, adjusted for the number of coefficients as fixest does."""
+        return pseudo_r_squared(self.regression, adjusted=True)
 
     @property
     def fstatistic(self) -> tuple[float, float, float] | None:
