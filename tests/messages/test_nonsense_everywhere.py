@@ -203,7 +203,8 @@ NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "wit
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
 OURS = (cf.Comparison, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary,
-        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.Decomposition, cf.TrendSensitivity)  # fmt: skip
+        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity,
+        cf.Decomposition)  # fmt: skip
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:
