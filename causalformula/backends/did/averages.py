@@ -115,12 +115,22 @@ class Averages:
         by, parts = self._parts(asked)
         values = np.array([value for value, _ in parts])
         texts = shown_values(by, values, self.rows) if by else []
-        labels = tuple(Label(TERM, "", ((by, text),)) for text in texts) or (Label(TERM, ""),)
+        one = (
+            Label(TERM, "")
+            if isinstance(query, Aggregated) or not self._two
+            else Label(self.rows.panel.treated, "1 - 0")
+        )
+        labels = tuple(Label(TERM, "", ((by, text),)) for text in texts) or (one,)
         return Answer(self._means([inside for _, inside in parts], labels), labels)
 
     def asked(self, query: Query) -> Aggregated:
         """The summary that a query asks for."""
-        return query if isinstance(query, Aggregated) else Aggregated(how=self.usual)
+        return query if isinstance(query, Aggregated) else Aggregated(how="simple" if self._two else self.usual)
+
+    @property
+    def _two(self) -> bool:
+        """Whether two groups over two periods have one effect."""
+        return self.rows.panel.groups is not None
 
     def before(self, query: Query) -> Bools | None:
         """Rows of an answer that are of the time before treatment; None for a summary that has none."""

@@ -22,7 +22,7 @@ def averaged_tables(
     groups = [label.groups for label in result.answer.labels]
     lines = [f"{line}." for line in (*averages.words, *_of_errors(result, averages))]
     if not groups[0]:
-        return [reading.cells([label.term for label in result.answer.labels], level), *lines, *_members(averages)]
+        return [reading.cells([str(label) for label in result.answer.labels], level), *lines, *_members(averages)]
     (name, _), *_ = groups[0]
     table: list[str | Cells] = [TITLES[name], reading.cells([dict(group)[name] for group in groups], level)]
     if overall is not None:
