@@ -28,7 +28,10 @@ CATALOGUE: dict[str, str] = {
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"), "meta.learners"),
     "causal_forest": "",
     "front_door": "front_door",
-    **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm"), ""),
+    "sunab": "did.sunab",
+    "imputation": "did.imputation",
+    "etwfe": "did.etwfe",
+    **dict.fromkeys(("iv", "liml", "gmm"), ""),
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES: dict[str, str] = {}
