@@ -27,6 +27,7 @@ from causalformula.scale.estimators.regression import regression
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
 from causalformula.scale.sources.recognise import of_frames, recognise
+from causalformula.scale.sources.sampling import sampled
 from causalformula.scale.sources.source import Source
 from causalformula.scale.whole import WholeFrame
 
@@ -52,6 +53,25 @@ class Scan:
     source: Source
     limit: int = LIMIT
 
+    def sample(self, rows: int = LIMIT, *, seed: int = 0) -> Any:
+        """Some rows by chance, in memory: for the methods that need all rows at once.
+
+        Parameters
+        ----------
+        rows : int
+            How many are drawn, without replacement; of fewer, all are given.
+        seed : int
+            The same seed draws the same rows, however the data are split and whichever engine reads them. Rows that
+            have no number that stays (of a database, or of a Spark table that is not read from Parquet files) are
+            others each time.
+
+        Returns
+        -------
+        pyarrow.Table
+            In the order of the data.
+        """
+        return sampled(self.source, rows, seed)
+
     def __repr__(self) -> str:
         return f"Scan({self.source.words}, limit={self.limit})"
 
@@ -63,8 +83,10 @@ def scan(data: Any, *, limit: int = LIMIT) -> Scan:
     Parameters
     ----------
     data : path, address, table of an engine, or list of frames
-        A path or glob of Parquet or CSV files, ``"duckdb:///file.db?table=t"``, a DuckDB relation; or frames in memory
-        that are one after another.
+        A path or glob of Parquet or CSV files, a list of these, or a folder of Parquet files;
+        ``"duckdb:///file.db?table=t"``; a DuckDB relation, polars LazyFrame, Arrow dataset, scanner or record-batch
+        reader, PySpark or Dask DataFrame, or ibis table, also as narwhals wraps them; or frames in memory that are one
+        after another.
     limit : int
         Data of at most this many rows are collected and fitted in memory; 0 collects none.
 
@@ -81,12 +103,14 @@ def scan(data: Any, *, limit: int = LIMIT) -> Scan:
         Where there is no such file.
     """
     whole("limit", limit, "the number of rows up to which data are collected", least=0)
-    frames = isinstance(data, Sequence) and not isinstance(data, str)
-    source = of_frames(data) if frames else recognise(data)
+    source = recognise(data)
+    if source is None and isinstance(data, Sequence) and not isinstance(data, str):
+        source = of_frames(data)
     if source is None:
         raise OptionError(
-            "cf.scan takes a path or glob of Parquet or CSV files, 'duckdb:///file.db?table=t', a DuckDB relation or a "
-            f"list of frames, not a {type(data).__name__}; a frame in memory is given to the fit as it is"
+            "cf.scan takes a path or glob of Parquet or CSV files, or a list of these, 'duckdb:///file.db?table=t', a "
+            "table of DuckDB, polars (lazy), Arrow (a dataset or reader), Spark, Dask or ibis, or a list of frames, "
+            f"not a {type(data).__name__}; a frame in memory is given to the fit as it is"
         )
     return Scan(source, limit)
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, length
 from causalformula.frame.notices import made_missing, made_notes
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.scale.reading import Reading
 from causalformula.scale.sources.source import Chunk
+from causalformula.scale.sources.stacked import stacked
 
 # Distinct values of a number that the sample of rows keeps.
 FEW = 8
@@ -63,8 +64,6 @@ class Survey:
         return replace(self, missing_by=counts, made=made)
 
     def __add__(self, other: Survey) -> Survey:
-        import pandas as pd
-
         shift = len(self.rows)
         marks = {}
         for label, mine in self.marks.items():
@@ -72,7 +71,7 @@ class Survey:
             marks[label] = _few({**theirs, **mine})
         used = sorted({place for each in marks.values() for place in each.values()})
         new = {place: k for k, place in enumerate(used)}
-        rows = pd.concat([self.rows, other.rows], ignore_index=True).iloc[used].reset_index(drop=True)
+        rows = stacked([self.rows, other.rows]).iloc[used].reset_index(drop=True)
         counts = {
             name: self.missing_by.get(name, 0) + other.missing_by.get(name, 0)
             for name in {**self.missing_by, **other.missing_by}
@@ -128,8 +127,7 @@ class Surveyor:
         if not marks:
             marks["rows"] = {0.0: 0} if len(read.rows) else {}
             places = [0] if len(read.rows) else []
-        picked = chunk.frame.select(*self.reading.columns)[read.rows[places].tolist()]
-        rows = picked.to_pandas().reset_index(drop=True)
+        rows = _some_rows(chunk, self.reading.columns, read.rows[places])
         w = self.reading.weights(read.values)
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
@@ -146,6 +144,21 @@ class Surveyor:
             whole,
             {} if self.treated is None else _arms(read.values[self.treated], w),
         )
+
+
+def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:
+    """Rows of a chunk as pandas; levels, and which text has none, are as the formula reads them."""
+    import pandas as pd
+
+    rows = chunk.frame.select(*names)[places.tolist()].to_pandas().reset_index(drop=True)
+    for name in names:
+        value = chunk.column(name)
+        if isinstance(value, Factor):
+            levels = pd.Categorical.from_codes(value.codes[places], pd.Index(value.levels), ordered=value.ordered)
+            rows[name] = pd.Series(levels, index=rows.index)
+        elif isinstance(value, Strings):
+            rows[name] = pd.Series(np.array([*value.table, None], dtype=object)[value.codes[places]], index=rows.index)
+    return rows
 
 
 def _arms(value: Value, w: Array | None) -> dict[Any, int]:

@@ -24,6 +24,7 @@ from causalformula.frame.columns import Table
 from causalformula.numerics.arrays import Array
 from causalformula.scale.order import quantiles
 from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.sources.stacked import stacked
 from causalformula.scale.sums import Spread, added
 
 # Calls whose state depends on which values there are, and not on how often; and on the ends alone.
@@ -123,7 +124,7 @@ class _Frames:
 
     def __add__(self, other: _Frames) -> _Frames:
         together = (*self.frames, *other.frames)
-        return _Frames((nw.concat(list(together)).unique(),) if self.distinct else together, self.distinct)
+        return _Frames((nw.from_native(stacked(together)).unique(),) if self.distinct else together, self.distinct)
 
 
 def _gathered(source: Source, task: Callable[[Chunk], Any], names: tuple[str, ...]) -> Table:
@@ -131,7 +132,7 @@ def _gathered(source: Source, task: Callable[[Chunk], Any], names: tuple[str, ..
     found = source.run(task, names, added)
     if found is None:
         return Table({name: np.empty(0) for name in names})
-    return Table(nw.to_native(nw.concat(list(found.frames)) if len(found.frames) > 1 else found.frames[0]))
+    return Table(stacked(found.frames))
 
 
 # -- by sums ---------------------------------------------------------------------------------------------------------

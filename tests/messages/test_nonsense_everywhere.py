@@ -154,6 +154,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "time": ("text",),
     **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),
     "n_jobs": ("negative", "huge"),
+    "scan.limit": ("huge",),
     # matching
     **dict.fromkeys(("replace", "k2k", "std_caliper", "sample", "kept_only"), ("true",)),
     **dict.fromkeys(("antiexact", "mahvars"), ("text",)),

@@ -236,6 +236,6 @@ def test_infinite_values_are_told_once(data):
 def test_a_lazy_frame_is_not_queried(data):
     def call():
         with pytest.raises(cf.DataError, match=r"call \.collect\(\) first"):
-            cf.fit(F, pl.from_pandas(data).lazy())
+            cf.model_matrix("~ x", pl.from_pandas(data).lazy())
 
     assert not _caught(call)

@@ -96,7 +96,7 @@ def test_whole_numbers_past_two_to_the_53rd() -> None:
     assert chunk_of(pa.table({"x": [large, 1]})).column("x")[0] == large
     assert np.isnan(np.asarray(chunk_of(pa.table({"x": [5, None]})).column("x"))[1])
     with pytest.raises(DataError, match=r"'x' has whole numbers past 2\^53 beside missing"):
-        chunk_of(pa.table({"x": [large, None]}))
+        chunk_of(pa.table({"x": [large, None]})).column("x")
 
 
 def test_what_is_no_source(files: Path) -> None:

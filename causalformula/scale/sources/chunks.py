@@ -10,6 +10,7 @@ import numpy as np
 from causalformula.errors import DataError, counted
 from causalformula.frame.columns import Table
 from causalformula.scale.sources.source import Chunk, Merge, P, Task, merged
+from causalformula.scale.sources.stacked import stacked
 
 
 class Chunks:
@@ -61,13 +62,9 @@ class Chunks:
             first = last
 
     def collect(self) -> Any:
-        """All rows as a pandas frame."""
-        import pandas as pd
-
-        return pd.concat([table.to_pandas() for table in self.tables], ignore_index=True)
+        """All rows as a frame of the library of the first."""
+        return stacked([table.frame for table in self.tables])
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
         """See ``Source``."""
-        import pandas as pd
-
-        pd.concat([task(chunk) for chunk in self._chunks(columns, False)], ignore_index=True).to_parquet(path)
+        stacked([task(chunk) for chunk in self._chunks(columns, False)]).to_parquet(path)

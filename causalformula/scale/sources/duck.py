@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
-
 from causalformula.errors import CapabilityError, DataError, OptionError, counted, some
-from causalformula.scale.sources.source import CHUNK_ROWS, Chunk, Merge, P, Task, chunk_of, merged
+from causalformula.scale.sources.source import CHUNK_ROWS
+from causalformula.scale.sources.streamed import Streamed
 
 READERS = {".parquet": ("Parquet", "read_parquet"), ".pq": ("Parquet", "read_parquet")} | {
     end: ("CSV", "read_csv") for end in (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst")
@@ -25,7 +24,7 @@ ADVICE = ("Possible solutions", "Potential Fixes", "Possible fixes", "Candidate 
 
 
 @dataclass(eq=False)
-class Duck:
+class Duck(Streamed):
     """What DuckDB reads.
 
     Parameters
@@ -43,7 +42,6 @@ class Duck:
     query: str = ""
     database: str = ""
     relation: Any = field(default=None, repr=False)
-    numbered: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         with self._readable():
@@ -86,46 +84,16 @@ class Duck:
         with self._readable():
             return int(self._relation().aggregate("count(*)").fetchall()[0][0])
 
-    def run(self, task: Task[P], columns: Sequence[str], merge: Merge[P], *, ids: bool = False) -> P | None:
-        """See ``Source``; rows are numbered as DuckDB gives them, in the order of the files."""
-        total: P | None = None
-        for chunk in self._chunks(columns, ids):
-            total = merged([total, task(chunk)], merge)
-        return total
-
-    def _chunks(self, columns: Sequence[str], ids: bool) -> Iterator[Chunk]:
-        first = 0
+    def pieces(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Record batches, in the order of the files."""
+        picked = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns)
         with self._readable():
-            # no column at all is still a number of rows
-            picked = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns) or "1 AS one"
-            reader = _reader(self._relation().project(picked))
-        while True:
-            with self._readable():
-                batch = next(reader, None)
-            if batch is None:
-                return
-            if batch.num_rows:
-                numbers = np.arange(first, first + batch.num_rows) if ids else None
-                first += batch.num_rows
-                yield chunk_of(batch, numbers)
+            yield from _reader(self._relation().project(picked))
 
     def collect(self) -> Any:
         """All rows and columns as an Arrow table."""
         with self._readable():
             return _reader(self._relation()).read_all()
-
-    def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
-        """See ``Source``: one Parquet file."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        writer = None
-        for chunk in self._chunks(columns, False):
-            table = pa.Table.from_pandas(task(chunk), preserve_index=False)
-            writer = writer or pq.ParquetWriter(path, table.schema)
-            writer.write_table(table.cast(writer.schema))
-        if writer is not None:
-            writer.close()
 
 
 def _reader(relation: Any) -> Any:
@@ -154,21 +122,55 @@ def of_path(text: str) -> Duck | None:
     """
     if text.startswith(SCHEME):
         return _of_address(text)
-    reader = next((found for end, found in READERS.items() if text.lower().endswith(end)), None)
-    if reader is None:
-        return None
-    remote = "://" in text
-    files = [text] if remote else sorted(glob(text, recursive=True))
-    if not files:
-        raise DataError(f"there is no file {text}")
-    kind, function = reader
-    what = (
-        f"{kind} file {Path(files[0]).name}" if len(files) == 1 else f"{counted(len(files), f'{kind} file')} ({text})"
-    )
+    if Path(text).is_dir():
+        return of_paths([text])
+    return None if _reader_of(text) is None else of_paths([text])
+
+
+def _reader_of(text: str) -> tuple[str, str] | None:
+    return next((found for end, found in READERS.items() if text.lower().endswith(end)), None)
+
+
+def of_paths(given: Sequence[str]) -> Duck:
+    """Files of one kind, by paths, globs, or folders of Parquet files.
+
+    Raises
+    ------
+    DataError
+        Where there is no such file.
+    OptionError
+        For files that are not read, or of two kinds.
+    """
+    files = [name for text in given for name in _files(text)]
+    readers = {_reader_of(name) for name in files}
+    if len(readers) > 1 or None in readers:
+        raise OptionError(f"data in files are Parquet or CSV, all of one kind, not {some(files, 3)}")
+    kind, function = readers.pop() or ("", "")
+    many = f"{counted(len(files), f'{kind} file')} ({_where(given)})"
+    what = many if len(files) > 1 else f"{kind} file {Path(files[0]).name}"
     listed = ", ".join(_quoted(name) for name in files)
     # a file of text alone would else be guessed to have no header
     options = ", header = true" if kind == "CSV" else ""
     return Duck(what, f"SELECT * FROM {function}([{listed}]{options})")
+
+
+def _where(given: Sequence[str]) -> str:
+    """The end of a path, or a few of many."""
+    if len(given) > 1:
+        return some([Path(name).name for name in given], 3)
+    path = Path(given[0])
+    return path.name if path.is_dir() else str(Path(*path.parts[-2:]))
+
+
+def _files(text: str) -> list[str]:
+    """The files of a path, a glob, or a folder that holds Parquet files, in the order of their names."""
+    if "://" in text:
+        return [text]
+    folder = Path(text).is_dir()
+    found = sorted(glob(str(Path(text) / "**" / "*.parquet") if folder else text, recursive=True))
+    if not found:
+        raise DataError(f"there is no {'Parquet file in the folder' if folder else 'file'} {text}")
+    return found
 
 
 def _of_address(text: str) -> Duck:

@@ -22,14 +22,12 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError
+from causalformula.errors import CapabilityError
 from causalformula.frame.columns import Table
 
 P = TypeVar("P")
 # Rows of a chunk, where the engine lets one choose: a few columns of these stay in the processor's cache.
 CHUNK_ROWS = 2**17
-# Whole numbers up to here are doubles, exactly.
-EXACT = 2**53
 
 
 class Chunk(Table):
@@ -98,6 +96,14 @@ class Source(Protocol):
         ...
 
 
+def unnumbered(words: str) -> CapabilityError:
+    """What a source raises that is asked for numbers of its rows and has none."""
+    return CapabilityError(
+        f"{words}: its rows have no numbers that stay the same from pass to pass; write them to Parquet files, and "
+        "give these as data"
+    )
+
+
 def merged(parts: Sequence[P | None], merge: Merge[P]) -> P | None:
     """Partial answers as one; those that say nothing are left out."""
     found = [part for part in parts if part is not None]
@@ -105,27 +111,11 @@ def merged(parts: Sequence[P | None], merge: Merge[P]) -> P | None:
 
 
 def chunk_of(table: Any, ids: NDArray[np.int64] | None = None) -> Chunk:
-    """A chunk of an Arrow table or record batch.
-
-    Raises
-    ------
-    DataError
-        For a column of whole numbers that are no doubles beside missing ones: it has no right reading as either.
-    """
+    """A chunk of an Arrow table or record batch; a column without a value in any row holds missing numbers."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     table = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
     for place, column in enumerate(table.schema):
-        values = table.column(place)
-        if pa.types.is_integer(column.type) and values.null_count and column.type.bit_width == 64:
-            ends = pc.min_max(values).as_py()
-            if ends["min"] is not None and max(abs(ends["min"]), abs(ends["max"])) > EXACT:
-                raise DataError(
-                    f"column {column.name!r} has whole numbers past 2^53 beside missing ones, that doubles do not hold "
-                    "exactly; cast it to text if it holds labels, or fill the missing ones"
-                )
-            table = table.set_column(place, column.name, values.cast(pa.float64(), safe=False))
-        elif pa.types.is_null(column.type):
-            table = table.set_column(place, column.name, values.cast(pa.float64()))
-    return Chunk(table, ids)
+        if pa.types.is_null(column.type):
+            table = table.set_column(place, column.name, table.column(place).cast(pa.float64()))
+    return Chunk(table.unify_dictionaries(), ids)
