@@ -38,6 +38,13 @@ TREATED = ((1, 1, 1),)
 UNTREATED = ((1, 1, 0), (1, 0, 1), (-1, 0, 0))
 
 
+NO_GROUPS = (
+    "this regression has one effect for all the treated; for groups of them fit each with subset=, which has trends of "
+    "its own"
+)
+WORDS = "difference in differences (two groups, two periods)"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiD(Options):
     """Options of ``method="did"``: those that every method takes.
@@ -90,31 +97,31 @@ class Trends:
     def potential(self) -> PotentialMeans:
         """What the predictions answer, averaged over the treated after the change."""
         target = np.where(self.treated, self.frame.unit_weights, 0.0)
-        why = (
-            "this regression has one effect for all the treated; for groups of them fit each with subset=, which has "
-            "trends of its own"
-        )
         origin = self.model.origin
-        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why, origin=origin)
+        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=NO_GROUPS, origin=origin)
 
     def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
         """Mean outcomes of the treated after the change, as it was and under parallel trends, with their influence."""
         n, total = len(target), target.sum()
         theta, rows, direct = [], [], []
         for setting in wanted:
-            parts = [(sign, self.frame.cell(PART, g, t)) for sign, g, t in (TREATED if setting.key else UNTREATED)]
-            m = np.sum(
-                [sign * shifted_predictor(self.model, change, self.model.origin) for sign, change in parts], axis=0
-            )
+            m, gradient = trend(self.model, self.frame, bool(setting.key), target / total)
             mu = float(target @ m / total)
             theta.append(mu)
-            rows.append(np.sum([s * mean_gradient(self.model, change, target / total) for s, change in parts], axis=0))
+            rows.append(gradient)
             direct.append(n * target * (m - mu) / total)
         gradients = np.array(rows)
         if not self.model.estimable(gradients).all():
             raise_unidentified(self.model, self.frame, gradients)
         evidence = Influence(self.stages, self.model.jacobian(gradients), n, np.column_stack(direct), rooted=True)
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
+
+
+def trend(model: FittedRegression, frame: ModelFrame, treated: bool, u: Array) -> tuple[Array, Array]:
+    """Outcomes (n,) after the change, as they were or under parallel trends; and the gradient (p,) of ``u @`` these."""
+    parts = [(sign, frame.cell(PART, g, t)) for sign, g, t in (TREATED if treated else UNTREATED)]
+    m = np.sum([sign * shifted_predictor(model, change, model.origin) for sign, change in parts], axis=0)
+    return m, np.sum([sign * mean_gradient(model, change, u) for sign, change in parts], axis=0)
 
 
 def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Array) -> None:
@@ -237,7 +244,6 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     """
     treated = frame.the_panel.cells == 3  # which refuses another design before anything is fitted
     model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
-    words = "difference in differences (two groups, two periods)"
     potential = Trends(model, frame, options, treated).potential()
     panel, recipe = frame.the_panel, frame.design(PART).recipe
     own = (panel.treated, panel.time)
@@ -246,4 +252,4 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
         *dropped_terms(model, "regression"),
         *strained_notes(potential.answer(Query()), model, recipe, *own),
     )
-    return Fit.of(potential, words, {"outcome": Fitted(model, PART)}, notes)
+    return Fit.of(potential, WORDS, {"outcome": Fitted(model, PART)}, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,8 @@ def bind(
     if effects:
         groupings["fe"] = tuple(effect.grouping for effect in effects)
     panel = kept.panel(spec, groupings)
+    if panel is not None and memory is not None:
+        panel = replace(panel, unit=None)  # some of the rows do not tell whether units stay in their groups
     if panel is not None:
         panel, said = two_by_two(panel, np.ones(kept.n, dtype=bool) if weights is None else weights > 0)
         treatment, notes = panel.groups, (*notes, *said)

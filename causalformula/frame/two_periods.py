@@ -63,9 +63,9 @@ def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
     if panel.other:
         return panel, ()
     groups = read_treatment(panel.treated, panel.first)
-    found = replace(panel, groups=groups, first=groups.column, second=_coded(panel.second, panel.periods))
+    found = replace(panel, groups=groups, first=groups.column, second=coded_periods(panel.second, panel.periods))
     _refuse_empty_cells(found, used)
-    return found, (*notes, *_order_notes(panel, groups), *_alone(found, used))
+    return found, (*notes, *order_notes(panel, groups), *_alone(found, used))
 
 
 def _switch(first: Value) -> Bools | None:
@@ -230,7 +230,7 @@ def _refuse_unknown(panel: Panel, first: Bools) -> None:
         )
 
 
-def _coded(second: Value, periods: Grouping) -> Value:
+def coded_periods(second: Value, periods: Grouping) -> Value:
     """The period as the regression has it: 0/1 and logicals as they are, anything else as two levels."""
     if isinstance(second, Logical) or (isinstance(second, np.ndarray) and np.isin(second, (0, 1)).all()):
         return np.asarray(second, dtype=float) if isinstance(second, np.ndarray) else second
@@ -277,7 +277,7 @@ def _refuse_backwards(panel: Panel) -> None:
         )
 
 
-def _order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
+def order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
     """Text has the order of the alphabet, which may be neither that of time nor that of the treatment."""
     notes = []
     if isinstance(panel.first, Strings):
@@ -308,11 +308,15 @@ def _alone(panel: Panel, used: Bools) -> tuple[str, ...]:
     if panel.unit is None:
         return ()
     rows = np.bincount(panel.unit.codes[used], minlength=len(panel.unit.levels))
-    alone = int((rows == 1).sum())
+    return alone_words(panel.unit.name, int((rows == 1).sum()))
+
+
+def alone_words(unit: str, alone: int) -> tuple[str, ...]:
+    """The note on so many units of one period."""
     if not alone:
         return ()
     return (
-        f"{counted(alone, 'unit')} of {panel.unit.name} {'is' if alone == 1 else 'are'} observed in one period only, "
+        f"{counted(alone, 'unit')} of {unit} {'is' if alone == 1 else 'are'} observed in one period only, "
         f"and {'takes' if alone == 1 else 'take'} part in the means of that period",
     )
 

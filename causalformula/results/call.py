@@ -51,6 +51,7 @@ from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.idle import idle_notes, refuse_idle_strata
+from causalformula.scale.bootstrap import bootstrapped
 from causalformula.scale.whole import WholeFrame
 
 # Said of clusters of a design with replacement.
@@ -126,7 +127,7 @@ class Call:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
         if isinstance(self.frame, WholeFrame):
-            return self._elsewhere(self.frame, answer, request)
+            return self._elsewhere(self.frame, answer, request, query)
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
@@ -158,13 +159,16 @@ class Call:
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
 
-    def _elsewhere(self, frame: WholeFrame, answer: Answer, request: Request) -> Covariance:
+    def _elsewhere(self, frame: WholeFrame, answer: Answer, request: Request, query: Query | None) -> Covariance:
         """Covariance of an estimate whose rows are elsewhere."""
         frame.codes(grouping_names(request))
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         single = any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
-        found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
+        if isinstance(request, Bootstrap):
+            found = bootstrapped(frame, self.options, self.record.name, query, request, len(answer.estimate))
+        else:
+            found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
         alone = self._single_rows(frame, request)
         for note in alone:
             warn(note)
@@ -348,7 +352,12 @@ class Call:
             request = replace(request, cluster=self.frame.cluster_names[0])
         elif request.cluster is None and self.frame.unit is not None:
             request = replace(request, cluster=self.frame.unit.name)
-        if isinstance(request, Wild) or self.frame.strata is None or getattr(request, "strata", None) is not None:
+        if (
+            isinstance(request, Wild)
+            or isinstance(self.frame, WholeFrame)
+            or self.frame.strata is None
+            or getattr(request, "strata", None) is not None
+        ):
             return request
         if request.cluster in OWN_GROUPINGS and request.cluster not in self.frame.table:
             return request  # sets that the design makes are not made within strata

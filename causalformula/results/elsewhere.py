@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeVar, cast
 
 from causalformula.backends import registry
 from causalformula.backends.fit import ROUNDING as PERFECT_SHARE
-from causalformula.backends.fit import DesignWeights, Fit, Query
+from causalformula.backends.fit import Fit, Query
 from causalformula.backends.options import Options, whole
 from causalformula.backends.routing import default_method, refuse_unread_roles
-from causalformula.errors import CapabilityError, OptionError, asks, some
+from causalformula.errors import CapabilityError, OptionError, asks, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.notices import Aside, told
 from causalformula.frame.treatment import Kind
-from causalformula.inference.away import away
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import with_rules
 from causalformula.inference.small_sample import SmallSample
 from causalformula.results.call import Call, grouping_names
-from causalformula.results.families.elsewhere import DesignElsewhere, ResultElsewhere
-from causalformula.scale.estimators.difference_in_means import difference_in_means
-from causalformula.scale.estimators.regression import regression
+from causalformula.results.design_fit import warn_of_caveats
+from causalformula.results.designs.elsewhere import DesignElsewhere
+from causalformula.results.families.elsewhere import DidElsewhere, ResultElsewhere, SubclassElsewhere
+from causalformula.scale.estimators.did import with_units
+from causalformula.scale.methods import METHODS
 from causalformula.scale.passes import Passes
 from causalformula.scale.plan import plan_question
 from causalformula.scale.sources.recognise import of_frames, recognise
@@ -33,11 +34,8 @@ from causalformula.scale.whole import WholeFrame
 
 # Rows that are collected, and fitted in memory.
 LIMIT = 1_000_000
-# The methods that run by passes.
-METHODS: dict[str, Callable[[WholeFrame, Any], Fit]] = {
-    "regression": regression,
-    "difference_in_means": difference_in_means,
-}
+# Results with verbs of their method's family.
+FACES: dict[str, type[ResultElsewhere]] = {"subclass": SubclassElsewhere, "did": DidElsewhere}
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +174,7 @@ def answered_elsewhere(
         _refuse_method(record.name, data)
     extra = (*options.columns, *(() if request is None else grouping_names(request)))
     passes = Passes(data.source, plan_question(spec, data.source, extra=extra, **rules))
-    frame = WholeFrame.of(passes)
+    frame = with_units(WholeFrame.of(passes))
     if method is None and record.name == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         record, options = registry.read_options("regression", given)
     registry.refuse_treatment(frame, record)
@@ -188,9 +186,14 @@ def answered_elsewhere(
     call.refuse_idle(request)
     found = told_of_perfect(METHODS[record.name](frame, options))
     told(found.notes)
-    made = DesignElsewhere(DesignWeights(away(passes.words)), call)
+    made = DesignElsewhere(found.design, call, cast(Any, found.designed))
+    for note in made.imbalance:
+        warn(note)
     covariance = call.covariance(found.answer, request, Query())
-    return ResultElsewhere(found.answer, covariance, call, found, cast(Any, made), Query())
+    face = FACES.get(record.name, ResultElsewhere)
+    result = face(found.answer, covariance, call, found, cast(Any, made), Query())
+    warn_of_caveats(result)
+    return result
 
 
 def _refuse_method(name: str, data: Scan) -> NoReturn:

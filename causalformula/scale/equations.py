@@ -100,6 +100,17 @@ def _origin(model: Model, look: Sums) -> float:
     return model.first if constant and model.first != 0 and far else 0.0
 
 
+def moves_of(runs: Runs, model: Model, tol: float = 1e-7, multiply: bool = True) -> Columns:
+    """How the columns are moved, by one pass."""
+    return moved_columns(model, _looked(runs, model), tol, multiply)
+
+
+def independent(runs: Runs, model: Model) -> Codes:
+    """Columns, as they are read, that are no combination of those before them."""
+    found, _, _ = _least_squares(runs, model, Columns(1e-7), 0.0)
+    return found.kept
+
+
 # -- least squares ---------------------------------------------------------------------------------------------------
 
 

@@ -37,15 +37,16 @@ class Counts:
     prefixes: tuple[int, ...]
     settled: int
 
-    def __call__(self, x: Array) -> NDArray[np.int64]:
-        """Counts (prefixes, 65536) of a chunk's numbers."""
-        u = ordered(np.ascontiguousarray(x[~np.isnan(x)], dtype=np.float64))
+    def __call__(self, x: Array, weights: Array | None = None) -> NDArray[Any]:
+        """Counts (prefixes, 65536) of a chunk's numbers, or sums of their weights."""
+        known = ~np.isnan(x)
+        u, w = ordered(np.ascontiguousarray(x[known], dtype=np.float64)), None if weights is None else weights[known]
         shift = np.uint64(64 - BITS * (self.settled + 1))
         head, digit = u >> shift, (u >> shift) & np.uint64(SIZE - 1)
-        out = np.empty((len(self.prefixes), SIZE), dtype=np.int64)
+        out = np.empty((len(self.prefixes), SIZE), dtype=np.int64 if w is None else np.float64)
         for k, prefix in enumerate(self.prefixes):
-            inside = digit if not self.settled else digit[head >> np.uint64(BITS) == np.uint64(prefix)]
-            out[k] = np.bincount(inside.astype(np.int64), minlength=SIZE)
+            inside = slice(None) if not self.settled else head >> np.uint64(BITS) == np.uint64(prefix)
+            out[k] = np.bincount(digit[inside].astype(np.int64), None if w is None else w[inside], minlength=SIZE)
         return out
 
 
@@ -70,6 +71,30 @@ def order_statistics(total: Callable[[Counts], Any], ranks: Sequence[int]) -> Ar
             counts = found[wanted.index(prefix[k])]
             digit = int(np.searchsorted(counts, left[k], side="right"))
             left[k] -= int(counts[digit - 1]) if digit else 0
+            prefix[k] = (prefix[k] << BITS) | digit
+    return doubles(np.array(prefix, dtype=np.uint64))
+
+
+def weighted_statistics(total: Callable[[Counts], Any], places: Sequence[float]) -> Array:
+    """The least numbers at which the weights of all up to them come to these places.
+
+    Parameters
+    ----------
+    total : callable
+        Adds up what a function says of the numbers of each chunk and their weights.
+    places : sequence of float
+        Above zero; of one beyond all the weight the largest number is found.
+    """
+    prefix, below = [0] * len(places), [0.0] * len(places)
+    for settled in range(PASSES):
+        wanted = tuple(sorted(set(prefix)))
+        sums = np.asarray(total(Counts(wanted, settled)))
+        for k, place in enumerate(places):
+            weights = sums[wanted.index(prefix[k])]
+            filled = below[k] + np.cumsum(weights)
+            # the last number that there is, where the rounding of a sum leaves a place beyond all
+            digit = min(int(np.searchsorted(filled, place)), int(np.flatnonzero(weights)[-1]))
+            below[k] = float(filled[digit] - weights[digit])
             prefix[k] = (prefix[k] << BITS) | digit
     return doubles(np.array(prefix, dtype=np.uint64))
 

@@ -49,15 +49,19 @@ class Passes:
         """The same, of which frames have further columns of the data."""
         return replace(self, plan=self.plan.with_columns(names))
 
-    def total(self, task: Callable[[AnyChunk], T]) -> T:
+    def total(self, task: Callable[[AnyChunk], T], *, ids: bool = False) -> T:
         """What a task says of the frames of all chunks, added up by ``+``.
+
+        With ``ids`` a frame's index has the rows' numbers in the whole data, where the source numbers them.
 
         Raises
         ------
         DataError
             If no row is kept: the data have changed since the plan was made.
         """
-        found: T | None = self.source.run(_OnFrames(self.plan, task), self.plan.reading.columns, added)
+        found: T | None = self.source.run(
+            _OnFrames(self.plan, task), self.plan.reading.columns, added, ids=ids and self.source.numbered
+        )
         if found is None:
             raise DataError(f"{self.words}: the rows are gone since the fit; fit again")
         return found

@@ -8,14 +8,14 @@ it, and nothing that depends on how many rows there are.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, OptionError
-from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor
+from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, take
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
@@ -27,14 +27,17 @@ from causalformula.formula.matrix.recipe import Recipe
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bind import bind, entering_nodes, role_bodies, special_nodes
 from causalformula.frame.columns import Table
+from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
+from causalformula.frame.panel import Panel
 from causalformula.frame.parts import Part
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.rows import check_na_action, no_rows_left, shown
 from causalformula.frame.treatment import Kind, Treatment
+from causalformula.frame.two_periods import coded_periods, order_notes
 from causalformula.scale.preparation import Survey, Surveyor, merged_notes
 from causalformula.scale.reading import Read, Reading
 from causalformula.scale.sources.source import Chunk, Source
@@ -67,6 +70,17 @@ class ChunkFrame(ModelFrame):
         values = {i: self.values[labels[i]] for i in range(len(labels)) if labels[i] in self.values}
         X = recipe.fill({i: block.prepare(values[i]) for i, block in recipe.blocks.items()}, self.n)
         return DesignMatrix(X, recipe.names, recipe, values)
+
+    def cell(self, part: Part, group: int, period: int) -> Counterfactual:
+        """See ``ModelFrame``; these rows may lack a group in a period, which the prototype has."""
+
+        def make() -> Counterfactual:
+            known, design = self.prototype.the_panel, self.design(part)
+            rows = np.full(self.n, int(np.flatnonzero(known.cells == 2 * group + period)[0]))
+            return design.at_all({known.treated: take(known.first, rows), known.time: take(known.second, rows)})
+
+        change: Counterfactual = self._remember(("cell", self.design_key(part), group, period), make)
+        return change
 
     def keys(self, name: str) -> Any:
         """What a grouping of the formula, or a column of the data, has on these rows (n,): numbers, or text."""
@@ -156,14 +170,19 @@ class Plan:
             own = shared["offset"]
             shared["offset"] = np.sum([*offsets, *([] if own is None else [own])], axis=0) if offsets else own
             return ChunkRegression(**shared, text=like.text, X=X, replay=like.replay)
-        treatment = like.treatment
-        if treatment is not None:
+        treatment, panel = like.treatment, like.panel
+        if panel is not None and panel.groups is not None:
+            panel = _panel(panel, values)
+            treatment = panel.groups
+            values = {**values, panel.treated: panel.first, panel.time: panel.second}
+        elif treatment is not None:
             treatment = _treatment(treatment, values[treatment.name])
             values = {**values, treatment.name: treatment.column}
         return ChunkFrame(
             **shared,
             spec=like.spec,
             treatment=treatment,
+            panel=panel,
             bodies=like.bodies,
             values=values,
             memory=like.memory,
@@ -199,6 +218,36 @@ def _treatment(whole: Treatment, value: Value) -> Treatment:
     return replace(whole, column=Factor(codes, whole.levels), codes=codes, values=codes.astype(float))
 
 
+def _panel(whole: Panel, values: Mapping[str, Value]) -> Panel:
+    """A chunk's groups and periods, in the levels of all rows."""
+    assert whole.groups is not None
+    groups = _treatment(whole.groups, values[whole.treated])
+    time = as_factor(values[whole.time])
+    place = np.array([whole.periods.levels.index(level) for level in time.levels], dtype=np.intp)
+    periods = replace(whole.periods, codes=place[time.codes])
+    second = coded_periods(values[whole.time], periods)
+    return replace(whole, groups=groups, first=groups.column, second=second, periods=periods, unit=None)
+
+
+def _refuse_switching(spec: Spec, survey: Survey) -> None:
+    """A ``CapabilityError`` for a treatment of units that nobody has in the first period: it may switch on in them."""
+    cells = survey.marks.get("crossed", {})
+    named = any(key.startswith("unit:") for key in special_nodes(spec))
+    if len(cells) == 3 and named and {first for first, _ in cells} <= {"0", "1", "FALSE", "TRUE"}:
+        treated = deparse(spec.of("did")[0].body[0])
+        raise CapabilityError(
+            f"{treated} is never on in one of the periods, so that it switches on within units: where the data are, "
+            "the first variable of did(...) must say in which group a unit is, in all its rows; make it a column of the "
+            "data"
+        )
+
+
+def raw_panel(panel: Panel, reading: Reading, rows: Table) -> Panel:
+    """The panel with its variables as they are in the data."""
+    values = reading.of(Chunk(rows.to_pandas()), fresh=True).values
+    return replace(panel, first=values[panel.treated], second=values[panel.time])
+
+
 # -- making plans ----------------------------------------------------------------------------------------------------
 
 
@@ -227,26 +276,30 @@ def plan_question(
         For what chunks of rows do not have.
     """
     _refuse(spec.source or str(spec), subset, env, na_action)
-    for role in ("did", "fe"):
-        if spec.has(role):
-            raise CapabilityError(
-                f"{role}(...) does not run on data that stay elsewhere: fit to a sample of the rows, or give "
-                "cf.scan(data, limit=...) a higher limit"
-            )
+    if spec.has("fe"):
+        raise CapabilityError(
+            "fe(...) does not run on data that stay elsewhere: fit to a sample of the rows, or give "
+            "cf.scan(data, limit=...) a higher limit"
+        )
     bodies = role_bodies(spec, source.names)
     nodes = {deparse(node): node for node in entering_nodes(spec, bodies)} | special_nodes(spec)
     nodes |= _named(source, extra)
     left = None if spec.outcome is None else deparse(spec.outcome)
     reading, survey = _surveyed(source, nodes, spec.source or str(spec), subset, na_action, left, spec)
     rows = Table(survey.rows)
+    _refuse_switching(spec, survey)
     with warnings.catch_warnings():
         # said below, of all rows
         warnings.simplefilter("ignore", CausalFormulaWarning)
         frame = bind(spec, rows, extra=extra, contrasts=contrasts, memory=reading.memory)
     entering = [node for node in entering_nodes(spec, bodies)]
+    panel = frame.panel
+    ordered = (
+        () if panel is None or panel.groups is None else order_notes(raw_panel(panel, reading, rows), panel.groups)
+    )
     said = [*sum_notes(spec.outcome), *text_notes(_of_terms(spec, entering), frame.values, survey.kept)]
     days = day_notes(entering, frame.memory.counted)
-    return _planned(reading, frame, survey, [*said, *survey.compared.values(), *days])
+    return _planned(reading, frame, survey, [*said, *survey.compared.values(), *days, *ordered])
 
 
 def _of_terms(spec: Spec, nodes: list[Node]) -> list[Node]:
@@ -348,7 +401,8 @@ def _surveyed(
     memory = remembered(source, asked, text)
     treated = None if spec is None or spec.treatment is None else deparse(spec.treatment)
     reading = Reading(nodes, text, subset, na_action, memory, source.names, left, trials=spec is not None)
-    survey = source.run(Surveyor(reading, treated), reading.columns, added, ids=source.numbered)
+    crossed = () if spec is None else tuple(deparse(body) for role in spec.of("did") for body in role.body)
+    survey = source.run(Surveyor(reading, treated, crossed), reading.columns, added, ids=source.numbered)
     if survey is None:
         raise DataError("the data have no rows")
     survey = survey.ordered([shown(key) for key in reading.nodes])

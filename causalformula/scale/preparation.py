@@ -106,6 +106,7 @@ class Surveyor:
 
     reading: Reading
     treated: str | None = None
+    crossed: tuple[str, ...] = ()
 
     def __call__(self, chunk: Chunk) -> Survey:
         """Of a chunk."""
@@ -124,11 +125,19 @@ class Surveyor:
             for key, at in _marked(every).items():
                 marks[label][key] = len(places)
                 places.append(at)
+        w = self.reading.weights(read.values)
+        if self.crossed:
+            marks["crossed"] = {}
+            for key, at in _crossings([read.values[label] for label in self.crossed], w).items():
+                marks["crossed"][key] = len(places)
+                places.append(at)
         if not marks:
             marks["rows"] = {0.0: 0} if len(read.rows) else {}
             places = [0] if len(read.rows) else []
-        rows = _some_rows(chunk, self.reading.columns, read.rows[places])
-        w = self.reading.weights(read.values)
+        # each row once, whatever it is there for: units are not to be there twice
+        once, place = np.unique(np.array(places, dtype=np.intp), return_inverse=True)
+        marks = {label: {key: int(place[k]) for key, k in found.items()} for label, found in marks.items()}
+        rows = _some_rows(chunk, self.reading.columns, read.rows[once])
         nobs = len(read.rows) if w is None else int((w > 0).sum())
         shares, whole = self.reading.proportions(read.values, w)
         return Survey(
@@ -159,6 +168,15 @@ def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:
         elif isinstance(value, Strings):
             rows[name] = pd.Series(np.array([*value.table, None], dtype=object)[value.codes[places]], index=rows.index)
     return rows
+
+
+def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
+    """Combinations of the levels of several variables, each with the first row of positive weight that has it."""
+    factors = list(map(as_factor, values))
+    used = np.arange(length(values[0])) if w is None else np.flatnonzero(w > 0)
+    codes = np.ravel_multi_index([f.codes[used] for f in factors], [len(f.levels) for f in factors])
+    firsts = used[np.sort(np.unique(codes, return_index=True)[1])]
+    return {tuple(f.levels[f.codes[at]] for f in factors): int(at) for at in firsts.tolist()}
 
 
 def _arms(value: Value, w: Array | None) -> dict[Any, int]:

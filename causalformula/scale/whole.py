@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from causalformula.errors import OptionError
+from causalformula.errors import CapabilityError, OptionError
 from causalformula.formula.expressions.operators import floats
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Factor, Strings, as_factor, missing, take
@@ -161,6 +161,23 @@ class WholeFrame(ModelFrame):
 
     def _clusters(self, name: str) -> Grouped:
         return self.passes.with_columns((name,)).total(_ArmsOf(name))
+
+    def levels_of(self, name: str) -> WholeGroups:
+        """Groups of a column, each of its values one.
+
+        Raises
+        ------
+        CapabilityError
+            For numbers of more than a few values.
+        """
+        found: Values = self.passes.with_columns((name,)).total(_ValuesOf(name))
+        if found.many:
+            raise CapabilityError(
+                f"{name!r} has more than {MOST_VALUES} values, too many for models within each of them where the data "
+                "are; cut it, and name that column"
+            )
+        levels = grouping(name, found.sample, range(10**9)).levels
+        return WholeGroups(name, levels, away(self.passes.words))  # type: ignore[arg-type]
 
     def subgroups(self, name: str) -> Grouping:
         """See ``ModelFrame``."""

@@ -11,7 +11,7 @@ from causalformula.errors import counted
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.evidence import Influence, Repeated
+from causalformula.inference.evidence import Accumulated, Influence, Repeated
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
@@ -185,6 +185,7 @@ def _group_note(result: ResultCore) -> list[str]:
         return []
     name, part = query.by.name, None if behind is None else behind.part
     evidence = result.answer.estimate.evidence
+    evidence = evidence.shape if isinstance(evidence, Accumulated) else evidence
     # each row's own residual is in its score
     scored = isinstance(evidence, Repeated) or (isinstance(evidence, Influence) and evidence.root is None)
     if scored or result.call.frame.is_modifier(name, part):

@@ -40,18 +40,29 @@ class DidResult(Result):
         """
         import pandas as pd
 
-        frame = self.call.frame
-        panel, used = frame.the_panel, frame.unit_weights > 0
+        panel = self.call.frame.the_panel
         assert panel.groups is not None
         columns: dict[str, Any] = {
             panel.treated: np.repeat(panel.groups.levels, 2),
             panel.time: np.tile(panel.periods.levels, 2),
             "mean": self._means().ravel(),
-            "rows": np.bincount(panel.cells[used], minlength=4),
+            "rows": self._rows(),
         }
-        if panel.unit is not None:
-            columns["units"] = [len(np.unique(panel.unit.codes[used & (panel.cells == k)])) for k in range(4)]
+        if self.call.frame.unit is not None:
+            columns["units"] = self._units(1)
         return pd.DataFrame(columns)
+
+    def _rows(self) -> Array:
+        """Rows of positive weight in each group and period (4,)."""
+        frame = self.call.frame
+        return np.bincount(frame.the_panel.cells[frame.unit_weights > 0], minlength=4)
+
+    def _units(self, periods: int) -> list[int]:
+        """Units with a row of positive weight in each group and period, or with ``periods`` 2 in each group."""
+        frame, unit = self.call.frame, self.call.frame.unit
+        assert unit is not None
+        used, of = frame.unit_weights > 0, frame.the_panel.cells // periods
+        return [len(np.unique(unit.codes[used & (of == k)])) for k in range(4 // periods)]
 
     def _means(self) -> Array:
         """Weighted means of the outcome, (groups, periods)."""
@@ -133,10 +144,9 @@ class DidResult(Result):
         counts = table["rows"].to_numpy().reshape(2, 2)
         columns, body = list(periods), [[str(n) for n in row] for row in counts]
         if unit is not None:
-            panel, used = self.call.frame.the_panel, self.call.frame.unit_weights > 0
             columns.append("Units")
-            for g, row in enumerate(body):
-                row.append(str(len(np.unique(unit.codes[used & (panel.cells // 2 == g)]))))
+            for row, count in zip(body, self._units(2), strict=True):
+                row.append(str(count))
         title = "Rows" if unit is None else f"Rows, and units of {unit.name}"
         return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False)]
 

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from causalformula.backends.fit import DesignWeights
+import numpy as np
+
+from causalformula.backends.fit import Query
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.inference.away import Away
-from causalformula.results.call import Call
+from causalformula.inference.requests import Vcov
+from causalformula.numerics.arrays import Array
+from causalformula.results.designs.elsewhere import refuse
+from causalformula.results.families.did import DidResult
+from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
+from causalformula.results.text.coefmat import Cells
 from causalformula.scale.averages import augmented
+from causalformula.scale.estimators.did import WholeTrends
+from causalformula.scale.estimators.subclass import subclassified
+from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame, WholeRegression
 from causalformula.words import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class DesignElsewhere:
-    """The design behind an estimate whose rows are elsewhere.
-
-    Parameters
-    ----------
-    design_weights : DesignWeights
-    call : Call
-    """
-
-    design_weights: DesignWeights
-    call: Call
-    designed: None = None
-    imbalance: tuple[str, ...] = field(default=())
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        refuse(self.call.frame)
-
-
-def refuse(frame: Any, instead: str = "") -> NoReturn:
-    """What needs every row in memory."""
-    Away(frame.passes.words).refuse(instead)
 
 
 def elsewhere_line(frame: ModelFrame) -> list[str]:
@@ -61,7 +44,8 @@ class ResultElsewhere(Result):
     @property
     def nobs(self) -> int:
         """See ``Result``."""
-        return self.call.frame.nobs
+        designed = self.fit.designed
+        return designed.rows if isinstance(designed, WholeWeighting) else self.call.frame.nobs
 
     def _lines(self, level: float) -> list[str]:
         return [*super()._lines(level), *elsewhere_line(self.call.frame)]
@@ -99,6 +83,50 @@ class ResultElsewhere(Result):
 
     def _unanswered(self) -> set[str]:
         return super()._unanswered() | {"influence", "permutation_test", "refute"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SubclassElsewhere(ResultElsewhere, SubclassResult):
+    """A subclassification of rows that are not in memory."""
+
+    def stratified(self, vcov: Vcov | None = None) -> SubclassElsewhere:
+        """See ``SubclassResult``."""
+        self._over_everyone("stratified()")
+        changed: Any = {"estimator": "stratified", "interact": False}
+        options, frame, made = replace(self.call.options, **changed), self.call.frame, self.fit.designed
+        assert isinstance(frame, WholeFrame) and isinstance(made, WholeWeighting)
+        fit = subclassified(frame, made, options)
+        call, query = replace(self.call, options=options), Query()
+        covariance, design = call.covariance(fit.answer, vcov, query), replace(self.design, call=call)
+        return replace(
+            self, answer=fit.answer, covariance=covariance, call=call, fit=fit, design=design, query=query, test=None
+        )
+
+    def _tables(self) -> list[str | Cells]:
+        return []
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DidElsewhere(ResultElsewhere, DidResult):
+    """A difference in differences of rows that are not in memory."""
+
+    @property
+    def _trends(self) -> WholeTrends:
+        found = self.fit.outcomes
+        assert isinstance(found, WholeTrends)
+        return found
+
+    def _means(self) -> Array:
+        assert self._trends.cells is not None
+        return self._trends.cells[:, 1].reshape(2, 2)
+
+    def _rows(self) -> Array:
+        assert self._trends.cells is not None
+        return self._trends.cells[:, 2].astype(np.intp)
+
+    def _units(self, periods: int) -> list[int]:
+        assert self._trends.units is not None
+        return self._trends.units[periods - 1]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -19,8 +19,8 @@ from causalformula.inference.away import away
 from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
-from causalformula.scale.averages import WholeMeans, coefficients, no_means
-from causalformula.scale.blocks.regression import Rows
+from causalformula.scale.averages import Weigh, WholeMeans, coefficients, no_means
+from causalformula.scale.blocks.regression import Reader, Rows
 from causalformula.scale.equations import Model, generalised, linear
 from causalformula.scale.passes import Passes
 from causalformula.scale.regression import Fitted, Whole
@@ -59,10 +59,10 @@ def is_linear(family: Family) -> bool:
     return family.name == "gaussian" and family.link_name == "identity"
 
 
-def fit_outcome(frame: WholeFrame, part: Part, family: Family) -> tuple[Fitted, OutcomeRows]:
+def fit_outcome(frame: WholeFrame, part: Part, family: Family, read: Reader | None = None) -> tuple[Fitted, Reader]:
     """The outcome model: least squares, or a generalised linear model with a zero score."""
     like = frame.passes.plan.prototype
-    read = OutcomeRows(part, family)
+    read = read or OutcomeRows(part, family)
     sample, design = read(like), frame.design(part)
     model = Model(
         design.names,
@@ -124,9 +124,9 @@ def regression(frame: WholeFrame, options: Regression) -> Fit:
     )
 
 
-def whole_model(passes: Passes, fitted: Fitted, read: Any) -> Any:
+def whole_model(passes: Passes, fitted: Fitted, read: Reader, weigh: Weigh | None = None) -> Whole:
     """The record of a fit, whose estimate has its evidence by passes."""
-    return Whole.of(fitted.record, coefficients(passes, fitted, read))
+    return Whole.of(fitted.record, coefficients(passes, fitted, read, weigh))
 
 
 def plain(
