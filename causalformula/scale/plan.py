@@ -237,8 +237,8 @@ def _refuse_switching(spec: Spec, survey: Survey) -> None:
         treated = deparse(spec.of("did")[0].body[0])
         raise CapabilityError(
             f"{treated} is never on in one of the periods, so that it switches on within units: where the data are, "
-            "the first variable of did(...) must say in which group a unit is, in all its rows; make it a column of the "
-            "data"
+            "the first variable of did(...) must say in which group a unit is, in all its rows; make it a column of "
+            "the data"
         )
 
 

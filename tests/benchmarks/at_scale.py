@@ -1,6 +1,6 @@
 """Data in Parquet: time and memory of fits that read them a chunk at a time, each in a process of its own.
 
-``python -m tests.benchmarks.at_scale WHO WHAT FOLDER [PASSES]`` is such a process; it prints what it measured as JSON.
+``python -m tests.benchmarks.at_scale WHO WHAT FOLDER PASSES THREADS`` is such a process; it prints JSON.
 """
 
 from __future__ import annotations
@@ -12,20 +12,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from tests.benchmarks import chunked_floors
+from tests.benchmarks.cases import Limit
 
 COVARIATES = [f"x{j}" for j in range(1, 8)]
 RIGHT = " + ".join(COVARIATES)
 PIECE = 1_000_000
-# Rows, where a run is not told otherwise: a tenth of those of the limits.
-ROWS = "CAUSALFORMULA_BENCHMARK_ROWS"
-FEWER = 2_000_000
+# Rows, where a run is not told otherwise by the environment: a tenth of those of the limits.
+ROWS, FEWER = "CAUSALFORMULA_BENCHMARK_ROWS", 2_000_000
+FITS = {"ols": "OLS with HC1", "logit": "logit", "ipw": "ipw with stacked s.e."}
+TWICE = Limit("ours", "reading and adding up", 2.0)
+MEMORY = Limit("peak memory", "1.5 GB", 1.0)
+FASTER = Limit("two threads", "one", 1.0)
+# A tenth as many rows take a tenth of the time, give or take what each fit takes for itself.
+LINEAR = Limit("seconds a row", "those of a tenth as many rows", 1.25)
 
 
 def write(folder: Path, rows: int, seed: int = 0) -> None:
@@ -93,29 +100,81 @@ def _counted() -> list[int]:
     return made
 
 
-def job(who: str, what: str, folder: str, passes: int = 0) -> dict[str, Any]:
+def measured(who: str, what: str, folder: str, passes: int = 0, threads: int = 1) -> dict[str, Any]:
     """Seconds, passes, peak memory in bytes and the numbers of one fit, after one of a few rows that warms up."""
+    import joblib
+
     run: dict[str, Callable[[str], Any]] = {
         "ours": lambda path: _ours(what, path),
         "floor": lambda path: _floor(what, path, passes),
         "pyfixest": lambda path: _pyfixest(what, path),
     }
-    run[who](f"{folder}-few")
-    made = _counted()
-    start, begun = time.perf_counter(), time.process_time()
-    numbers = run[who](folder)
-    seconds = time.perf_counter() - start
-    cpu = time.process_time() - begun
+    with joblib.parallel_config(n_jobs=threads):
+        run[who](f"{folder}-few")
+        made = _counted()
+        start = time.perf_counter()
+        numbers = run[who](folder)
+        seconds = time.perf_counter() - start
     # Linux counts in kilobytes, macOS in bytes
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "seconds": seconds,
-        "cpu": cpu,
-        "passes": len(made),
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-        "numbers": [np.atleast_1d(each).tolist() for each in numbers],
-    }
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    numbers = [np.atleast_1d(each).tolist() for each in numbers]
+    return {"seconds": seconds, "passes": len(made), "memory": memory, "numbers": numbers}
+
+
+# -- what is compared ------------------------------------------------------------------------------------------------
+
+
+def alone(who: str, what: str, folder: Path, passes: int = 0, threads: int = 1) -> dict[str, Any]:
+    """The same, in a process of its own: the peak of its memory is that of the fit, and of what it imports."""
+    asked = [sys.executable, "-m", __name__, who, what, str(folder), str(passes), str(threads)]
+    done = subprocess.run(asked, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def installed(name: str) -> bool:
+    """Whether a peer is there."""
+    return find_spec(name) is not None
+
+
+def rows_asked() -> int:
+    """How many rows a run has."""
+    return int(os.environ.get(ROWS, FEWER))
+
+
+def compared(what: str, rows: int) -> list[tuple[str, float | None, Limit | None]]:
+    """What was measured of one fit: words, and a number with its limit."""
+    with TemporaryDirectory() as place:
+        folder, tenth = Path(place) / "all", Path(place) / "tenth"
+        for each, count in ((folder, rows), (tenth, rows // 10)):
+            write(each, count)
+            write(each.with_name(f"{each.name}-few"), 2000)
+        return _compared(what, folder, tenth)
+
+
+def _compared(what: str, folder: Path, tenth: Path) -> list[tuple[str, float | None, Limit | None]]:
+    ours = alone("ours", what, folder)
+    floor = alone("floor", what, folder, ours["passes"])
+    for mine, least in zip(ours["numbers"], floor["numbers"], strict=True):
+        np.testing.assert_allclose(mine, least, rtol=1e-6, err_msg=what)
+    two, fewer = alone("ours", what, folder, threads=2), alone("ours", what, tenth)
+    assert two["numbers"] == ours["numbers"], "threads change the digits"
+    found: list[tuple[str, float | None, Limit | None]] = [
+        (f"ours: {ours['seconds']:.3g} s, {ours['passes']} passes, {ours['memory'] / 1e9:.2f} GB", None, None),
+        (f"DuckDB reading and numpy adding up: {floor['seconds']:.3g} s", None, None),
+    ]
+    if what != "ipw" and installed("pyfixest"):
+        peer = alone("pyfixest", what, folder)
+        words = f"pyfixest in memory: {peer['seconds']:.3g} s, {peer['memory'] / 1e9:.2f} GB"
+        found.append((words, None, None))
+    return [
+        *found,
+        ("", ours["seconds"] / floor["seconds"], TWICE),
+        ("", ours["memory"] / 1.5e9, MEMORY),
+        ("", two["seconds"] / ours["seconds"], FASTER),
+        ("", ours["seconds"] / fewer["seconds"] / 10, LINEAR),
+    ]
 
 
 if __name__ == "__main__":
-    print(json.dumps(job(*sys.argv[1:4], *map(int, sys.argv[4:]))))  # type: ignore[arg-type]
+    print(json.dumps(measured(*sys.argv[1:4], *map(int, sys.argv[4:]))))  # type: ignore[arg-type]

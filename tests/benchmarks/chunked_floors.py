@@ -1,4 +1,4 @@
-"""The least that gives the numbers of data in Parquet: DuckDB reads the columns, bare numpy adds up, a pass at a time."""
+"""The least that gives the numbers of data in Parquet: DuckDB reads the columns, bare numpy adds up, pass by pass."""
 
 from glob import glob
 
