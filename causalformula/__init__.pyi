@@ -1,7 +1,7 @@
 # The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
 # first used (which takes relative imports only).
 from . import datasets, plots, scores
-from .backends.did import DiD
+from .backends.did.options import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from causalformula import __version__, datasets
+from causalformula.backends.did.aggregate import KINDS
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.glossary import COVARIANCES
 from causalformula.backends.options import Options
@@ -28,6 +29,7 @@ from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.results.comparison.verb import compare
 from causalformula.results.effects.facts import facts
+from causalformula.results.families.did import DidResult
 from causalformula.results.joint.multiplicity import ALL_METHODS
 from causalformula.results.refutation.asked import DUMMIES
 from causalformula.results.refutation.refutation import Refutation
@@ -94,6 +96,10 @@ def _fit(arguments: argparse.Namespace) -> None:
     asked = _arguments_of_fit(arguments)
     data = read(arguments.data)
     result = fit(arguments.formula, data, **asked)
+    if arguments.aggregate is not None:
+        if not isinstance(result, DidResult):
+            raise OptionError("--aggregate is of group-time effects, did(first_treated, time, unit = id)")
+        result = result.aggregate(arguments.aggregate)
     _write(WRITERS[arguments.format](result, arguments.level), arguments.out)
 
 
@@ -500,6 +506,7 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     _question_flags(command)
     told = "an option of the method, as in ratio=2 or bounds=0.1,0.9; may be repeated"
     add("--option", metavar="K=V", action="append", default=[], help=told)
+    add("--aggregate", choices=KINDS, help="a summary of group-time effects in their place")
     _output_flags(command)
 
 

@@ -36,7 +36,7 @@ from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method,
 if TYPE_CHECKING:
     from formulaic import Formula
 
-    from causalformula.backends.did import DiD
+    from causalformula.backends.did.options import DiD
     from causalformula.backends.doubly_robust.aipw import AIPW
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE

@@ -39,6 +39,11 @@ MatchOrder: TypeAlias = Literal["largest", "smallest", "closest", "farthest", "d
 Metric: TypeAlias = Literal["mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean"]
 Discard: TypeAlias = Literal["treated", "control", "both"]
 FluctuationWord: TypeAlias = Literal["logistic", "linear"]
+# Of a difference in differences.
+DidEstimator: TypeAlias = Literal["dr", "dr_improved", "ipw", "reg"]
+ComparisonGroup: TypeAlias = Literal["nevertreated", "notyettreated"]
+BasePeriod: TypeAlias = Literal["varying", "universal"]
+Aggregation: TypeAlias = Literal["simple", "group", "dynamic", "calendar"]
 StrataEstimator: TypeAlias = Literal["weighted", "stratified"]
 
 HCType: TypeAlias = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "linearised"]
@@ -77,7 +82,7 @@ Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
-ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles"]
+ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles", "grid", "event_study"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 Refuter: TypeAlias = Literal[

@@ -22,6 +22,7 @@ from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.absorbed import as_group, fixed_effects
+from causalformula.frame.adoption import marks_never
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -94,13 +95,15 @@ def bind(
     special = reader.special(extra)
     chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
-    complete, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    never = _marks_never(spec, reader, bodies, values)
+    entered = _without(never, {**values, **special})
+    complete, total, missing_by, notes = choose_rows(table, entered, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
     absorbed = _absorbed(spec)
     known = _Kept(table, complete, special).weights(spec) if absorbed else None
     effects, rows = fixed_effects(absorbed, special, complete, known, table.index())
     kept = _Kept(table, rows, {**values, **special})
-    refuse_infinite(kept.values, kept.index)
+    refuse_infinite(_without(never, kept.values), kept.index)
     entering = reader.nodes(bodies)
     notes += (*sum_notes(spec.outcome), *text_notes(entering, kept.values), *reader.memory.compared.values())
     asked = (node for node in (spec.outcome, spec.treatment) if node is not None)
@@ -154,6 +157,18 @@ def bind(
     )
 
 
+def _marks_never(spec: Spec, reader: _Reader, bodies: Mapping[str, Node], values: Mapping[str, Value]) -> set[str]:
+    """Where first treated periods are filed, whose missing and infinite values say never; not where a term has them."""
+    terms_ = {deparse(node) for node in reader.nodes(bodies)}
+    labels = {deparse(item.body[0]) for item in spec.of("did")} - terms_
+    found = {label for label in labels if marks_never(values[label])}
+    return found | {f"did:{label}" for label in found}
+
+
+def _without(labels: set[str], values: dict[str, Value]) -> dict[str, Value]:
+    return {label: value for label, value in values.items() if label not in labels} if labels else values
+
+
 class _Reader:
     """Evaluates the formula's variables over all rows of the table, each once."""
 
@@ -192,9 +207,10 @@ class _Reader:
         out = {}
         for key, node in special_nodes(self.spec).items():
             out[key] = self._special(self.value(node), key.partition(":")[0], deparse(node), node)
-        for item in self.spec.of("did"):  # a group of dates is none, which its numbers would not show
-            if isinstance(value := self.value(item.body[0]), Times):
-                out[f"did:{deparse(item.body[0])}"] = value
+        for item in self.spec.of("did"):  # dates, which their numbers would not show
+            for node in item.body:
+                if isinstance(value := self.value(node), Times):
+                    out[f"did:{deparse(node)}"] = value
         for name in extra:
             out[f"cluster:{name}"] = self.table.named(name)
         return out
@@ -331,8 +347,8 @@ class _Kept:
         for role in spec.of("did"):
             treated, time = (deparse(body) for body in role.body)
             unit = next(iter(groupings.get("unit", ())), None)
-            first = self.values.get(f"did:{treated}", self.values[treated])
-            return Panel(treated, time, first, self.values[time], groupings["period"][0], unit)
+            first, second = (self.values.get(f"did:{label}", self.values[label]) for label in (treated, time))
+            return Panel(treated, time, first, second, groupings["period"][0], unit)
         return None
 
 

@@ -31,6 +31,7 @@ from causalformula.numerics.families import Family
 
 # A column of more numbers or dates than this is cut at its quartiles for effects by group.
 MOST_VALUES = 10
+SEVERAL = "this is of two groups, and did(...) has groups that are treated at different times"
 BINOMIAL = ("binomial", "quasibinomial")
 
 
@@ -196,7 +197,8 @@ class ModelFrame(BoundRows):
     def the_treatment(self) -> Treatment:
         """The treatment, which a backend for ``treat`` may rely on."""
         if self.treatment is None:
-            raise CapabilityError("this method needs treat(...) in the formula")
+            several = self.panel is not None and self.panel.adoption is not None
+            raise CapabilityError(SEVERAL if several else "this method needs treat(...) in the formula")
         return self.treatment
 
     @property
@@ -205,7 +207,7 @@ class ModelFrame(BoundRows):
         if self.panel is None:
             raise CapabilityError("this method needs did(A, time) in the formula")
         if self.panel.groups is None:
-            raise CapabilityError(self.panel.other)
+            raise CapabilityError(self.panel.other or SEVERAL)
         return self.panel
 
     # -- designs ---------------------------------------------------------------------------------------------------

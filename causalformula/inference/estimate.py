@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.errors import CapabilityError
 from causalformula.inference.evidence import Accumulated, Draws, Evidence, Exactly, Fixed, Influence, Repeated
 from causalformula.inference.stage import Stage
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +135,7 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
             units=first.units,
             held=all(p.held for p in parts),
             exactly=_exactly(parts),
+            used=_used(parts),
         )
     # Different models: their exact influences are all that a joint variance needs, beside what is left of them where
     # the nuisances of averaged scores are held fixed.
@@ -143,8 +144,9 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
     if not all(p.always and p.direct is not None for p in parts) or all(p.held for p in parts):
         held = all(p.held for p in parts)
         return Influence(
-            (), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held, exactly=_exactly(parts)
-        )
+            (), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held, exactly=_exactly(parts),
+            used=_used(parts),
+        )  # fmt: skip
     fixed = np.hstack([_direct(p) for p in parts])
     nuisances = Stage("nuisances", names, np.zeros(size), n * np.eye(size), psi - fixed)
     return Influence((nuisances,), np.eye(size), n, fixed, always=True, units=first.units, exactly=_exactly(parts))
@@ -157,6 +159,12 @@ def _exactly(parts: Sequence[Influence]) -> Exactly | None:
         return None
     each = [np.zeros((p.n, p.size)) if p.exactly is None else p.exactly.response for p in parts]
     return Exactly(np.unique(np.concatenate(rows)), np.hstack(each))
+
+
+def _used(parts: Sequence[Influence]) -> Bools | None:
+    """Who takes part in any of them."""
+    used = [part.used for part in parts if part.used is not None]
+    return np.asarray(np.any(used, axis=0)) if len(used) == len(parts) else None
 
 
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.errors import CapabilityError, DataError
 from causalformula.inference.requests import Request
 from causalformula.inference.stage import Hat, Stage, influence_weights
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
 
 
@@ -101,6 +101,8 @@ class Influence:
         A variance that the estimator has beside those that are sums over rows.
     exactly : Exactly, optional
         Rows that a model behind averaged scores fits exactly, where there are some; a root knows its own.
+    used : ndarray (n,) of bool, optional
+        Which take part, where not all do and no regression says it.
     """
 
     stages: tuple[Stage, ...]
@@ -114,6 +116,7 @@ class Influence:
     own: Own | None = None
     held: bool = False
     exactly: Exactly | None = None
+    used: Bools | None = None
 
     def __post_init__(self) -> None:
         if self.rooted and (self.always or not self.stages or self.stages[-1].hat is None):

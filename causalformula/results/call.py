@@ -117,6 +117,8 @@ class Call:
         ``weights(w)`` may change it; ``cluster(g)``, or a unit, makes it ``~g``.
         """
         clusters = self.frame.cluster_names
+        if self.made is not None and self.made.on_units and self.made.vcov:
+            clusters = tuple(c.name for c in self.frame.clusters)
         if not clusters:
             asked = "" if self.made is None else self.made.vcov
             weighted = self.record.weighted_vcov if self.sampling else ""
@@ -231,7 +233,10 @@ class Call:
 
     def idle_notes(self, request: Request) -> tuple[str, ...]:
         """What the formula says that has no part in these standard errors."""
-        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request), self.sampling)
+        read = grouping_names(request)
+        if self.made is not None and self.made.on_units and self.frame.unit is not None:
+            read += (self.frame.unit.name,)  # whose rows are added up in any standard error
+        return idle_notes(self.frame, self.record, request, self.default_vcov(), read, self.sampling)
 
     def _refuse_unstacked(self, answer: Answer, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
@@ -257,6 +262,11 @@ class Call:
         fixed = getattr(request, "weights", None) == "fixed"
         if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return
+        if evidence.always and not evidence.stages and not evidence.held and isinstance(request, (HC, Cluster, Asympt)):
+            raise OptionError(
+                "weights='fixed' leaves out the part that estimated models have in the influence, and here nothing "
+                "holds it apart: leave it out"
+            )
         if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
             raise OptionError(
                 f"weights='fixed' treats estimated weights as given, and method {self.record.name!r} estimates none: "

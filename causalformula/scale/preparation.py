@@ -155,6 +155,15 @@ class Surveyor:
         )
 
 
+def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
+    """Combinations of the levels of two variables, each with the first row of positive weight that has it."""
+    one, other = map(as_factor, values)
+    rows = np.arange(len(one.codes)) if w is None else np.flatnonzero(w > 0)
+    found, first = np.unique(one.codes[rows] * len(other.levels) + other.codes[rows], return_index=True)
+    cells = (divmod(int(k), len(other.levels)) for k in found)
+    return {(one.levels[a], other.levels[b]): int(rows[at]) for (a, b), at in zip(cells, first, strict=True)}
+
+
 def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:
     """Rows of a chunk as pandas; levels, and which text has none, are as the formula reads them."""
     import pandas as pd
@@ -168,15 +177,6 @@ def _some_rows(chunk: Chunk, names: Sequence[str], places: Codes) -> Any:
         elif isinstance(value, Strings):
             rows[name] = pd.Series(np.array([*value.table, None], dtype=object)[value.codes[places]], index=rows.index)
     return rows
-
-
-def _crossings(values: Sequence[Value], w: Array | None) -> dict[Any, int]:
-    """Combinations of the levels of several variables, each with the first row of positive weight that has it."""
-    factors = list(map(as_factor, values))
-    used = np.arange(length(values[0])) if w is None else np.flatnonzero(w > 0)
-    codes = np.ravel_multi_index([f.codes[used] for f in factors], [len(f.levels) for f in factors])
-    firsts = used[np.sort(np.unique(codes, return_index=True)[1])]
-    return {tuple(f.levels[f.codes[at]] for f in factors): int(at) for at in firsts.tolist()}
 
 
 def _arms(value: Value, w: Array | None) -> dict[Any, int]:

@@ -13,7 +13,7 @@ from causalformula.backends.fit import Query
 from causalformula.numerics.hashing import POISSON, exponentials, frequencies, uniforms
 from tests.scale.test_law import DATA, fitted
 
-REPS = 5
+REPS = 3
 XG = "y ~ treat(A) + adjust(x + g)"
 KEYED = DATA.assign(row=np.random.default_rng(3).permutation(len(DATA)))
 
@@ -43,13 +43,18 @@ def drawn(options: dict[str, Any], query: Query | None = None) -> Any:
 @pytest.mark.parametrize(
     "options",
     [
-        {"method": "regression"},
         {"method": "ipw", "estimand": "ATO"},
-        {"method": "ipw", "trim": 0.9, "stabilize": True},
-        {"method": "aipw"},
-        {"method": "ebal"},
-        {"method": "cbps"},
-        {"method": "subclass", "subclass": 3},
+        *(
+            pytest.param(options, marks=pytest.mark.slow)
+            for options in (
+                {"method": "regression"},
+                {"method": "ipw", "trim": 0.9, "stabilize": True},
+                {"method": "aipw"},
+                {"method": "ebal"},
+                {"method": "cbps"},
+                {"method": "subclass", "subclass": 3},
+            )
+        ),
     ],
 )
 def test_replicates_are_refits_of_any_partition(options: dict[str, Any]) -> None:

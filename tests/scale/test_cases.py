@@ -206,9 +206,12 @@ def test_no_verb_answers_from_the_rows_of_a_prototype() -> None:
         for verb in verbs:
             with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
                 getattr(result, verb)()
-    for verb in ("balance", "overlap", "ess", "matched_data", "weights"):
+    for verb in ("matched_data", "weights"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(fit.design, verb)
+    for verb in ("overlap", "summary"):
+        with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
+            getattr(fit.design, verb)()
     for both in (lambda: cf.stack([fit, fit]), lambda: fit - fit, lambda: model - model):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             both()

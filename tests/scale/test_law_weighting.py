@@ -65,7 +65,11 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "formula", "options"), CASES)
+# every third in the short form
+SOME = [pytest.param(*case, marks=[pytest.mark.slow] * bool(k % 3)) for k, case in enumerate(CASES)]
+
+
+@pytest.mark.parametrize(("method", "formula", "options"), SOME)
 @ONCE
 @given(pieces=splits())
 def test_weights_of_any_split(method: str, formula: str, options: dict[str, Any], pieces: list[Any]) -> None:

@@ -39,8 +39,7 @@ def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelC
         Those behind the effect whose own summaries follow.
     """
     reading = result.read(level)
-    effects = reading.cells([str(label) for label in result.answer.labels], level)
-    parts: list[str | Cells] = [_header(result), "", effects]
+    parts: list[str | Cells] = [_header(result), "", *result._effects(reading, level)]
     parts += [line for line in _footer(result, reading, level) if line]
     parts += result._tables()
     if result.test is not None:
@@ -73,7 +72,7 @@ def _stripped(parts: Sequence[str | Cells]) -> list[str | Cells]:
 def _header(result: ResultCore) -> str:
     frame = result.call.frame
     outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
-    name = plain(frame.treatment.name) if frame.treatment is not None else ""
+    name = _treatment(frame)
     if result.query is not None and result.query.kind == "means":
         title = f"{POTENTIAL[result._compared]} of {outcome} by {name}"
     elif result.query is None:
@@ -96,8 +95,15 @@ def question(result: ResultCore) -> str:
     """What is asked, as a title: whose effect, of what, on what."""
     frame = result.call.frame
     outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
-    name = plain(frame.treatment.name) if frame.treatment is not None else ""
+    name = _treatment(frame)
     return f"{_title(result)} of {name} on {outcome}{_among(result)}"
+
+
+def _treatment(frame: ModelFrame) -> str:
+    """Its name; of groups that are treated at different times the variable that says when."""
+    if frame.treatment is None:
+        return "" if frame.panel is None else plain(frame.panel.treated)
+    return plain(frame.treatment.name)
 
 
 def row_lines(frame: ModelFrame) -> list[str]:

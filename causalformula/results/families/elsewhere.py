@@ -120,13 +120,26 @@ class DidElsewhere(ResultElsewhere, DidResult):
         assert self._trends.cells is not None
         return self._trends.cells[:, 1].reshape(2, 2)
 
-    def _rows(self) -> Array:
-        assert self._trends.cells is not None
-        return self._trends.cells[:, 2].astype(np.intp)
-
-    def _units(self, periods: int) -> list[int]:
+    def _units(self) -> list[int]:
         assert self._trends.units is not None
-        return self._trends.units[periods - 1]
+        return self._trends.units[1]
+
+    def cells(self) -> pd.DataFrame:
+        """See ``DidResult``."""
+        import pandas as pd
+
+        frame, found = self.call.frame, self._trends
+        panel = frame.the_panel
+        assert panel.groups is not None and found.cells is not None
+        columns: dict[str, Any] = {
+            panel.treated: np.repeat(panel.groups.levels, 2),
+            panel.time: np.tile(panel.periods.levels, 2),
+            "mean": found.cells[:, 1],
+            "rows": found.cells[:, 2].astype(np.intp),
+        }
+        if found.units is not None:
+            columns["units"] = found.units[0]
+        return pd.DataFrame(columns)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
-from causalformula.backends.did import NO_GROUPS, PART, WORDS, DiD, raise_unidentified, trend
+from causalformula.backends.did.options import DiD
+from causalformula.backends.did.record import refuse_unread
+from causalformula.backends.did.regression import NO_GROUPS, PART, WORDS, raise_unidentified, trend
 from causalformula.backends.entangled import strained_notes
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
 from causalformula.backends.fit import Fitted as Behind
@@ -174,8 +176,20 @@ def did(frame: WholeFrame, options: DiD) -> Fit:
     Returns
     -------
     Fit
+
+    Raises
+    ------
+    CapabilityError
+        For several groups and periods, and for estimators other than the regression.
     """
+    several = frame.panel is not None and frame.panel.adoption is not None
+    if several or options.est_method is not None or options.learns:
+        raise CapabilityError(
+            "where the data are, a difference in differences is the regression of two groups over two periods; for "
+            "several groups and periods, est_method= and learners fit to a sample of the units, in memory"
+        )
     panel, passes = frame.the_panel, frame.passes  # which refuses another design before anything is fitted
+    refuse_unread(frame, options)
     units, _ = frame.remembered("units", lambda: unit_counts(frame))
     origin = float(passes.plan.prototype.outcome.numeric()[0])  # type: ignore[union-attr]
     weight, outcome, rows = passes.total(_Cells(origin))["cells"]

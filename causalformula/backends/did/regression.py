@@ -10,26 +10,22 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Setting
+from causalformula.backends.did.options import DiD
 from causalformula.backends.entangled import SHARE, controls, culprits, either, strained_notes
-from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Fitted, Query
-from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome
 from causalformula.backends.outcomes import PotentialMeans
-from causalformula.backends.registry import Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
-from causalformula.errors import IdentificationError, OptionError, some
+from causalformula.errors import IdentificationError, some
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
-from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.centring import multiplied
-from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates
 
 PART = Part("did")
@@ -43,32 +39,6 @@ NO_GROUPS = (
     "its own"
 )
 WORDS = "difference in differences (two groups, two periods)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiD(Options):
-    """Options of ``method="did"``: those that every method takes.
-
-    The outcome model is linear, as parallel trends are an assumption on the outcome's own scale.
-
-    Parameters
-    ----------
-    estimand, contrast, measure, family : optional
-        As in ``cf.fit``.
-    focal : optional
-        For ATT and ATC with several treatment levels: the level whose units are the target.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        family = read_family(self.family)
-        if (family.name, family.link_name) != ("gaussian", "identity"):
-            raise OptionError(
-                f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
-                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1"
-            )
-        if self.focal is not None:
-            raise OptionError("focal= has no place here: a difference in differences is for the treated group")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +129,10 @@ def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Ar
     )
 
 
-def _batch(frame: ModelFrame, options: DiD, query: Query, W: Array) -> Array | None:
+def batch(frame: ModelFrame, options: DiD, query: Query, W: Array) -> Array | None:
     """Many reweighted fits at once: all cross-products in one matrix product; None where each must be refitted."""
+    if frame.panel is None or frame.panel.groups is None or options.est_method is not None or options.learns:
+        return None
     if query.by is not None or options.measure != "difference" or options.contrast != "reference":
         return None
     design = frame.design(PART)
@@ -187,61 +159,8 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
     return np.asarray(np.sum([sign * change.apply(X)[0] for sign, change in first], axis=0))
 
 
-@Record(
-    name="did",
-    options=DiD,
-    aliases=("difference_in_differences", "diff_in_diff"),
-    treatments={Kind.BINARY},
-    estimands=(ATT,),
-    default_vcov="classical",
-    vcov_words="classical; clustered by id with unit = id",
-    # the classical variance would take sampling weights for precisions
-    weighted_vcov="linearised",
-    face="causalformula.results.families.did:DidResult",
-    roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
-    unread={
-        "treat": "write did(A, time) in place of treat(A), where A says who is in the treated group and time is the "
-        "period",
-        "modify": "effects that differ between the treated need trends that differ too; fit each group with subset=",
-        "fe": "with two groups and two periods their effects are in the regression; leave fe(...) out, and name the "
-        "units: did(A, time, unit = id)",
-    },
-    default_for=("did",),
-    r="lm(y ~ A * time + x)",
-    summary="difference in differences of two groups over two periods",
-    title="Difference in differences",
-    batch=_batch,
-    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
-)
-def did(frame: ModelFrame, options: DiD) -> Fit:
-    """Average effect on the treated by the difference in differences of two groups over two periods.
-
-    Fits ``E[Y | A, t, X] = b0 + b1 A + b2 t + b3 A t + X c`` by least squares. The effect is what the treated after the
-    change are above the prediction for them from their own past and the change of the others,
-    ``m(1, 1) - {m(1, 0) + m(0, 1) - m(0, 0)}``, which is ``b3``. Identified when, without treatment and given X, both
-    groups would have changed alike (parallel trends), nobody reacted before the change, and X does not itself react.
-
-    Parameters
-    ----------
-    frame : ModelFrame
-    options : DiD
-
-    Returns
-    -------
-    Fit
-
-    Raises
-    ------
-    CapabilityError
-        For more than two periods, or treatments that begin at different times.
-    IdentificationError
-        If a control is a combination of the period and of being treated after the change.
-
-    References
-    ----------
-    Ashenfelter and Card (1985); Card and Krueger (1994); Bertrand, Duflo and Mullainathan (2004) for standard errors
-    clustered by unit. R: ``lm(y ~ A * time + x)`` with ``sandwich::vcovCL(cluster = ~unit)``.
-    """
+def two_period_regression(frame: ModelFrame, options: DiD) -> Fit:
+    """The effect on the treated as the interaction of a regression."""
     treated = frame.the_panel.cells == 3  # which refuses another design before anything is fitted
     model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
     potential = Trends(model, frame, options, treated).potential()
