@@ -19,14 +19,13 @@ from causalformula.formula.language.reader import with_tilde
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
-from causalformula.frame.columns import Table
 from causalformula.frame.notices import told
 from causalformula.inference.requests import Vcov
 from causalformula.inference.small_sample import SmallSample
 from causalformula.results.answered import answered, read_question, read_spec, routed
 from causalformula.results.call import Call
 from causalformula.results.design import Design
-from causalformula.results.elsewhere import answered_elsewhere, collected, refuse_graph, scanned, with_notes
+from causalformula.results.elsewhere import answered_elsewhere, collected, in_memory, refuse_graph, scanned, with_notes
 from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
@@ -371,9 +370,10 @@ def design(
     record, chosen = registry.read_options(method, given, registry.ESTIMATED)
     refuse_unread_roles(spec, record)
     refuse_strata_of_design(spec, record)
-    table = data if isinstance(data, Table) else Table(data)
+    table, said = in_memory(data, "cf.design")
     refuse_unknown_distance(chosen, table.names)
     frame = bind(spec, table, extra=chosen.columns, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    frame = with_notes(frame, said)
     made = registry.run_design(frame, chosen)
     call = Call(spec.source or str(spec), spec, frame, chosen)
     found: Design[Result] = design_of(made.design, call, made)

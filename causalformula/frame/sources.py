@@ -59,7 +59,16 @@ def eager(data: Any) -> nw.DataFrame[Any]:
     raise DataError(
         f"data must be a data frame (pandas, polars, pyarrow, ...), not {type(data).__name__}"
         + (f"; {fetch}" if isinstance(frame, nw.LazyFrame) else "")
-        + ("; the formula comes first, then the data" if isinstance(data, str) else "")
+        + (_of_text(data) if isinstance(data, str) else "")
+    )
+
+
+def _of_text(text: str) -> str:
+    if "~" in text:
+        return "; the formula comes first, then the data"
+    return (
+        f": {text!r} is the name of nothing that is read; as text data are the path or glob of Parquet or CSV files, a "
+        "folder of Parquet files, or 'duckdb:///file.db?table=t', and the formula comes first"
     )
 
 

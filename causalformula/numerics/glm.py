@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -101,13 +102,12 @@ class Problem:
     floor: float | Array = 0.0
 
     def at(self, beta: Array) -> Point:
-        """The linear predictor, means and deviance of a coefficient vector."""
+        """The linear predictor and means of a coefficient vector."""
         return self.of_eta(beta, self.offset + self.X @ beta)
 
     def of_eta(self, beta: Array, eta: Array) -> Point:
-        """The means and deviance of a linear predictor."""
-        mu = self.family.linkinv(eta)
-        return Point(beta, eta, mu, float(self.family.dev_resids(self.y, mu, self.weights).sum()))
+        """The means of a linear predictor."""
+        return Point(beta, eta, self.family.linkinv(eta), self)
 
     def valid(self, point: Point) -> bool:
         """Whether the point is inside the parameter space."""
@@ -121,7 +121,13 @@ class Point:
     beta: Array
     eta: Array
     mu: Array
-    deviance: float
+    problem: Problem = field(repr=False)
+
+    @cached_property
+    def deviance(self) -> float:
+        """Of all rows; not every reader of a point asks for its logarithms."""
+        own = self.problem
+        return float(own.family.dev_resids(own.y, self.mu, own.weights).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from causalformula.backends.routing import default_method, refuse_unread_roles
 from causalformula.errors import CapabilityError, OptionError, asks, some, warn
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.bound import BoundRows
+from causalformula.frame.columns import Table
 from causalformula.frame.notices import Aside, told
 from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
@@ -127,6 +128,26 @@ def collected(data: Scan) -> tuple[Any, tuple[str, ...]]:
     if count > data.limit:
         return None, ()
     return data.source.collect(), (Aside(f"{count} rows were collected from {data.source.words}"),)
+
+
+def in_memory(data: Any, verb: str) -> tuple[Table, tuple[str, ...]]:
+    """The rows as a table, for a verb that needs all of them, and what is said of fetching them.
+
+    Raises
+    ------
+    CapabilityError
+        Where they are elsewhere, and too many.
+    """
+    found = None if isinstance(data, Table) else scanned(data)
+    if found is None:
+        return data if isinstance(data, Table) else Table(data), ()
+    rows, said = collected(found)
+    if rows is None:
+        raise CapabilityError(
+            f"{verb} needs all rows in memory, and {found.source.words} has more than {found.limit}: give it a sample "
+            "of them, cf.scan(data).sample(rows), or cf.scan(data, limit=...) with a higher limit"
+        )
+    return Table(rows), said
 
 
 F = TypeVar("F", bound=BoundRows)

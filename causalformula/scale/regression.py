@@ -175,7 +175,9 @@ class Fitted:
         assert self.likelihood is not None
         problem = self.likelihood.problem(rows)
         point = problem.at(self.solved)
-        w, _ = working(problem, self.likelihood.point(problem, self.weighed_at))
+        weighed = self.weighed_at
+        same = weighed is not None and np.array_equal(weighed, self.solved)
+        w, _ = working(problem, point if same else self.likelihood.point(problem, weighed))
         e = (problem.y - point.mu) / self.likelihood.family.mu_eta(point.eta)
         target = self.likelihood.family.variance(point.mu) / np.where(rows.w > 0, rows.w, 1.0)
         return point.mu, point.eta, w, e, target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.benchmarks.absorbing import ABSORBING
+from tests.benchmarks.at_scale import FITS, compared, rows_asked
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
 from tests.benchmarks.did import GROUP_TIME
 from tests.benchmarks.learning import LEARNING
@@ -22,6 +23,17 @@ def line(limit: Limit, ratio: float) -> str:
     return f"    {limit.what} / {limit.against}: {ratio:.3g} (at most {limit.most:.3g}){verdict}"
 
 
+def scale() -> int:
+    """Data in Parquet: of as many rows as the environment says (``at_scale.ROWS``)."""
+    rows, worst = rows_asked(), 0
+    for what, title in FITS.items():
+        print(f"scale: {title}, n = {rows:.0e} in Parquet", flush=True)
+        for told, ratio, limit in compared(what, rows):
+            worst |= limit is not None and ratio is not None and ratio > limit.most
+            print(f"    {told}" if limit is None or ratio is None else line(limit, ratio), flush=True)
+    return int(worst)
+
+
 def main(words: list[str]) -> int:
     """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
@@ -37,6 +49,7 @@ def main(words: list[str]) -> int:
         for limit, ratio in ratios(case, seconds):
             worst |= ratio > limit.most
             print(line(limit, ratio), flush=True)
+    worst |= 0 if words and "scale" not in words else scale()
     if words and "memory" not in words:
         return int(worst)
     memory = ols_memory()

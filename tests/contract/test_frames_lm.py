@@ -131,16 +131,18 @@ def test_duplicated_names_are_refused() -> None:
 
 
 @pytest.mark.parametrize("wrap", [lambda d: d, nw.from_native])
-def test_frames_that_are_yet_to_be_computed_are_refused(wrap: Callable[[Any], Any]) -> None:
+def test_frames_that_are_yet_to_be_computed_are_refused_where_no_pass_reads_them(wrap: Callable[[Any], Any]) -> None:
+    lazy = wrap(pl.LazyFrame({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 5.0]}))
     with pytest.raises(DataError, match=r"not LazyFrame; call .collect\(\) first"):
-        cf.lm("y ~ x", wrap(pl.LazyFrame({"x": [1.0], "y": [1.0]})))
+        cf.model_matrix("~ x", lazy)
+    assert cf.lm("y ~ x", lazy).nobs == 3
 
 
 @pytest.mark.parametrize("thing", [None, 3, "heart", np.ones((3, 2)), pd.Series([1.0]), [1.0]])
 def test_what_is_no_frame_is_refused(thing: object) -> None:
     with pytest.raises(
         DataError,
-        match=f"must be a data frame .*, not {type(thing).__name__}(; the formula comes first, then the data)?$",
+        match=f"must be a data frame .*, not {type(thing).__name__}(: 'heart' is the name of nothing that is read.*)?$",
     ):
         cf.lm("y ~ x", thing)
 

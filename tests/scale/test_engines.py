@@ -291,3 +291,17 @@ def test_a_worker_killed_in_a_fit_loses_nothing(cluster: Any) -> None:
     asked = ["estimate", "std.error"]
     np.testing.assert_allclose(found[asked], known[asked], rtol=1e-10)
     assert died[0] not in cluster.run(os.getpid).values()
+
+
+@pytest.mark.parametrize("engine", ["spark", "cluster"])
+def test_columns_with_a_dot_in_their_name(request: Any, engine: str, tmp_path: Path) -> None:
+    found, heart = request.getfixturevalue(engine), cf.datasets.load("heart")
+    heart.to_parquet(tmp_path / "heart.parquet")
+    path = str(tmp_path / "heart.parquet")
+    lazy = found.read.parquet(path) if engine == "spark" else pytest.importorskip("dask.dataframe").read_parquet(path)
+    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.scan(lazy, limit=0))
+    known = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", heart)
+    np.testing.assert_allclose([fit.estimate, fit.std_error], [known.estimate, known.std_error], rtol=1e-10)
+    fit.augment(path=str(tmp_path / "rows"))
+    rows = pd.read_parquet(tmp_path / "rows")
+    np.testing.assert_array_equal(np.sort(rows["I.H"]), np.sort(heart["I.H"]))

@@ -11,7 +11,6 @@ from causalformula.errors import asks
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
-from causalformula.frame.columns import Table
 from causalformula.inference.checks import check_jobs
 from causalformula.inference.requests import Vcov
 from causalformula.results.answered import read_question
@@ -26,6 +25,7 @@ from causalformula.results.comparison.asked import (
 from causalformula.results.comparison.compared import answers
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.results.comparison.truth import check_truth, read_truth, read_unit_truth
+from causalformula.results.elsewhere import in_memory, with_notes
 from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
 
 if TYPE_CHECKING:
@@ -118,12 +118,13 @@ def compare(
     question = {"contrast": contrast, "measure": measure, "family": family}
     asked = read_methods(methods, estimand, {k: v for k, v in question.items() if v is not None})
     asked = with_roles(with_requests(asked, vcov), spec)
-    table = data if isinstance(data, Table) else Table(data)
+    table, said = in_memory(data, "cf.compare")
     check_truth(truth, table)
     extra = [name for one in asked for name in (*one.options.columns, *named_columns(one.request, table, one.record))]
     frame = bind(
         spec, table, extra=dict.fromkeys(extra), subset=subset, na_action=na_action, contrasts=contrasts, env=env
     )
+    frame = with_notes(frame, said)
     refuse_unable_here(asked, frames_of(asked, frame))
     units = read_unit_truth(truth, frame, estimand, asked[0].options)
     found = Comparison(answers(asked, frame, n_jobs), frame, estimand)

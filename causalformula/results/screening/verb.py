@@ -28,6 +28,7 @@ from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.answered import read_question, read_spec
 from causalformula.results.call import named_columns
+from causalformula.results.elsewhere import in_memory
 from causalformula.results.joint.multiplicity import Influences, adjustment, romano_wolf
 from causalformula.results.reading.reading import check_level
 from causalformula.results.screening.answers import Answer, Asked, answer_piece, failed_first, pieces
@@ -167,7 +168,7 @@ def screen(
     given = {**{k: v for k, v in question.items() if v is not None}, **passed}
     adjust = adjustment("adjust", adjust)
     check_level(level), check_jobs(n_jobs), check_reps(reps), check_seed(seed), flag("keep", keep)
-    table = data if isinstance(data, Table) else Table(data)
+    table, _ = in_memory(data, "cf.screen")
     lists = read_lists(treatments, outcomes, negative_controls, table)
     listed = questions(spec, lists, tuple(env or ()))
     extra = _extra(listed[0].spec, method, given, vcov, ssc, subset, table)

@@ -98,15 +98,14 @@ class Spark:
         if ids and self._by_file is None:
             raise unnumbered(self.words)
         firsts = self._first_of_file if ids else None
-        table = (self._by_file if ids else self.frame).select(
-            *(_quoted(name) for name in (*(columns or self.names[:1]), *((FILE, PLACE) if ids else ())))
-        )
+        names = (*(columns or self.names[:1]), *((FILE, PLACE) if ids else ()))
+        table = _numbered(self._by_file if ids else self.frame, names)
         partial = Partial(task, merge)
 
         def answer(batches: Iterator[Any]) -> Iterator[Any]:
             import pyarrow as pa
 
-            yield pa.RecordBatch.from_pydict({"part": [pickle.dumps(partial(_chunks(batches, firsts)))]})
+            yield pa.RecordBatch.from_pydict({"part": [pickle.dumps(partial(_chunks(batches, names, firsts)))]})
 
         with self._told():
             parts = [pickle.loads(row["part"]) for row in table.mapInArrow(answer, "part binary").collect()]
@@ -122,13 +121,13 @@ class Spark:
         """A Spark table of the frames that ``task`` makes of all chunks."""
         from pyspark.sql.pandas.types import from_arrow_schema
 
-        picked = self.frame.select(*(_quoted(name) for name in columns))
+        picked, names = _numbered(self.frame, columns), tuple(columns)
         with self._told():
-            head = _collected(picked.limit(1))
+            head = _collected(picked.limit(1)).rename_columns(list(names))
         schema = as_arrow(task(chunk_of(head)), head.schema).schema
 
         def frames(batches: Iterator[Any]) -> Iterator[Any]:
-            for chunk in _chunks(batches, None):
+            for chunk in _chunks(batches, names, None):
                 yield from as_arrow(task(chunk), schema).cast(schema).to_batches()
 
         return picked.mapInArrow(frames, from_arrow_schema(schema))
@@ -139,11 +138,19 @@ class Spark:
             self.mapped(task, columns).write.parquet(path)
 
 
-def _chunks(batches: Iterator[Any], firsts: Mapping[str, int] | None) -> Iterator[Chunk]:
+def _numbered(frame: Any, names: Sequence[str]) -> Any:
+    """Some columns, called by their places: of those with a dot in their name ``mapInArrow`` finds none."""
+    from pyspark.sql import functions as F
+
+    return frame.select(*(F.col(_quoted(name)).alias(f"c{k}") for k, name in enumerate(names)))
+
+
+def _chunks(batches: Iterator[Any], names: Sequence[str], firsts: Mapping[str, int] | None) -> Iterator[Chunk]:
     """Chunks of the batches of a partition, whose last two columns say file and row where rows are to be numbered."""
     for table in gathered(batches):
         if not len(table):
             continue
+        table = table.rename_columns(list(names))
         if firsts is None:
             yield chunk_of(table)
             continue

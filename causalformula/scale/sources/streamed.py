@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
 
 from causalformula.errors import CausalFormulaError, DataError
+from causalformula.inference.refit import one_thread, processes
 from causalformula.scale.sources.source import CHUNK_ROWS, Chunk, Merge, P, Task, chunk_of, merged, unnumbered
 
 
@@ -36,10 +40,14 @@ class Streamed(ABC):
         """All rows and columns as an eager frame."""
 
     def run(self, task: Task[P], columns: Sequence[str], merge: Merge[P], *, ids: bool = False) -> P | None:
-        """See ``Source``; rows are numbered as they come."""
+        """See ``Source``; rows are numbered as they come.
+
+        The numbers do not depend on how many threads there are: a chunk is added up on one, and merged in its place.
+        """
         total: P | None = None
-        for chunk in self._chunks(columns, ids):
-            total = merged([total, task(chunk)], merge)
+        with one_thread("blas"):
+            for part in in_threads(task, self._chunks(columns, ids), processes(None)):
+                total = merged([total, part], merge)
         return total
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
@@ -75,6 +83,21 @@ class Streamed(ABC):
                 numbers = np.arange(first, last) if ids else None
                 yield _chunk(piece, numbers)
             first = last
+
+
+def in_threads(task: Task[P], chunks: Iterable[Chunk], threads: int) -> Iterator[P | None]:
+    """``task`` of each chunk, in order; so many at a time, and no more chunks than these and the next are held."""
+    if threads == 1:
+        yield from map(task, chunks)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        held: deque[Future[P | None]] = deque()
+        for chunk in chunks:
+            held.append(pool.submit(copy_context().run, task, chunk))
+            if len(held) > threads:
+                yield held.popleft().result()
+        while held:
+            yield held.popleft().result()
 
 
 def as_arrow(made: Any, like: Any) -> Any:
