@@ -7,6 +7,7 @@ from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
 from .backends.doubly_robust.tmle import TMLE
 from .backends.front_door import FrontDoor
+from .backends.instruments import IV, LIML
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.meta.options import DRLearner, RLearner, SLearner, TLearner, XLearner
 from .backends.regression import Regression
@@ -52,6 +53,7 @@ from .results.comparison.verb import compare
 from .results.design import Design
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
+from .results.families.instruments import IVResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
 from .results.families.learned import LearnedResult
 from .results.families.learned_model import LearnedModel
@@ -85,6 +87,8 @@ __all__ = [
     "HC",
     "IPT",
     "IPW",
+    "IV",
+    "IVResult",
     "TMLE",
     "AbadieImbens",
     "Asympt",
@@ -120,6 +124,7 @@ __all__ = [
     "IdentificationWarning",
     "Jackknife",
     "Judged",
+    "LIML",
     "LearnedModel",
     "LearnedResult",
     "MatchedDesign",

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 Method: TypeAlias = Literal[
     "difference_in_means", "regression", "ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass",
     "stratification", "nearest", "matching", "cem", "exact", "aipw", "tmle", "dml", "did",
-    "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "front_door",
+    "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "front_door", "iv", "2sls",
+    "tsls", "liml", "fuller", "k_class",
 ]  # fmt: skip
 Estimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE"]
 Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio", "nnt"]
@@ -77,7 +78,9 @@ Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
-ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles"]
+ResultPicture: TypeAlias = Literal[
+    "effects", "outcome", "trends", "quantiles", "first_stage", "reduced_form", "anderson_rubin", "compare", "compliers",
+]  # fmt: skip
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 Refuter: TypeAlias = Literal[

@@ -28,7 +28,8 @@ CATALOGUE: dict[str, str] = {
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"), "meta.learners"),
     "causal_forest": "",
     "front_door": "front_door",
-    **dict.fromkeys(("sunab", "imputation", "etwfe", "iv", "liml", "gmm"), ""),
+    **dict.fromkeys(("iv", "liml"), "instruments"),
+    **dict.fromkeys(("sunab", "imputation", "etwfe", "gmm"), ""),
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES: dict[str, str] = {}

@@ -46,6 +46,12 @@ class Hat:
         What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
     absorbed : Absorbed, optional
         Fixed effects that the regression has beside ``X``, whose columns are less these.
+    instrumented : float, optional
+        Of a regression with instruments its k: ``X`` are projections on them (in part, where k is not one), and ``e``
+        is not what these leave of the response.
+    regressors : ndarray (n, p), optional
+        Then the columns before their projection: the leverage of a row is how its response moves its fitted value, as
+        in ``AER::hatvalues``.
     """
 
     X: Array
@@ -61,6 +67,8 @@ class Hat:
     target: Array | None = None
     moved: Array | None = None
     absorbed: Absorbed | None = None
+    instrumented: float | None = None
+    regressors: Array | None = None
 
     @property
     def rank(self) -> int:
@@ -116,6 +124,8 @@ class Hat:
 
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
+        if self.regressors is not None:
+            return np.asarray(self.w * np.einsum("ij,ij->i", self.regressors @ self.bread, self.X))
         if self.ill_conditioned:
             return basis_leverage(self.X, self.whitening, self.w)
         return leverage(self.X, self.bread, self.w)
@@ -132,6 +142,32 @@ class Hat:
             return np.asarray(np.linalg.cholesky(self.bread), dtype=np.float64)
         upper = triangular_factor(self.X, np.empty((len(self.X), 0)), self.w)
         return np.asarray(np.linalg.solve(upper, np.eye(len(upper))), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """What exact influences of an instrumented regression have beside its scores: ``u_i v_i + slope_i c``.
+
+    Parameters
+    ----------
+    V : ndarray (n, p)
+        What the instruments leave of the regressors.
+    u : ndarray (n,)
+    c : ndarray (p,)
+        ``V'We``: how the equations move with k.
+    slope : ndarray (n,), optional
+        How each row moves an estimated k.
+    """
+
+    V: Array
+    u: Array
+    c: Array
+    slope: Array | None = None
+
+    def project(self, weights: Array) -> Array:
+        """Rows times ``weights`` (p, q): (n, q)."""
+        out = (self.V @ weights) * self.u[:, None]
+        return out if self.slope is None else out + np.outer(self.slope, self.c @ weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +192,8 @@ class Stage:
         For regressions.
     canonical : bool
         Whether ``hat.bread`` is the inverse of ``hessian``: least squares, canonical links.
+    beyond : Beyond, optional
+        What only exact influences have: sandwiches of instrumented regressions hold the projection fixed.
     """
 
     name: str
@@ -166,16 +204,18 @@ class Stage:
     cross: Mapping[str, Array] = field(default_factory=dict)
     hat: Hat | None = None
     canonical: bool = False
+    beyond: Beyond | None = None
 
     @property
     def size(self) -> int:
         """Number of parameters."""
         return len(self.theta)
 
-    def project(self, weights: Array, adjust: Array | None = None) -> Array:
+    def project(self, weights: Array, adjust: Array | None = None, *, exact: bool = False) -> Array:
         """``g_i' weights`` for each row, (n, q), with rows multiplied by ``adjust`` where given.
 
-        A regression never materialises its (n, p) scores: ``w e * (X weights)`` is enough.
+        A regression never materialises its (n, p) scores: ``w e * (X weights)`` is enough. ``exact`` adds what is
+        ``beyond`` them.
         """
         if self.scores is not None:
             out = self.scores @ weights
@@ -183,6 +223,8 @@ class Stage:
             assert self.hat is not None
             out = self.hat.X @ weights
             out *= self.hat.multipliers()[:, None]
+        if exact and self.beyond is not None:
+            out += self.beyond.project(weights)
         if adjust is not None:
             out *= adjust[:, None]
         return out

@@ -12,6 +12,7 @@ from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.wrap import wrapped
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance
+from causalformula.inference.instrumented import Instrumented
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     HC,
@@ -50,7 +51,8 @@ def model_of(behind: Fitted, call: Call, name: str, covariance: Covariance) -> M
     """
     fitted, left = behind.model, _left(call, name)
     replay = _replay(behind, call, name)
-    request = _request(call, covariance) if name == "outcome" else HC(LINEARISED) if call.sampling else None
+    linear = name in ("outcome", "first_stage", "reduced_form")
+    request = _request(call, covariance) if linear else HC(LINEARISED) if call.sampling else None
     with warnings.catch_warnings():
         # the fit has said what there is to say of its covariance, and the model's print has it as a note
         warnings.simplefilter("ignore", CausalFormulaWarning)
@@ -90,7 +92,7 @@ def _request(call: Call, covariance: Covariance) -> Request | None:
 
 def _left(call: Call, name: str) -> str:
     frame = call.frame
-    if name != "outcome" and frame.treatment is not None:
+    if name not in ("outcome", "reduced_form") and frame.treatment is not None:
         return frame.treatment.name
     return "" if frame.outcome is None else frame.outcome.name
 
@@ -102,7 +104,15 @@ def _text(behind: Fitted, call: Call, left: str, replay: Replay | None) -> str:
     right = right_side(replay) if replay is not None else columns or "1"
     family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
     weights = "" if not fitted.weighted else f", weights = {_weights(behind, call)}"
+    if isinstance(fitted.instrumented, Instrumented):
+        return wrapped(f"ivreg({left} ~ {right} | {_instruments(call, fitted.instrumented)}{weights})")
     return wrapped(f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family}{weights})")
+
+
+def _instruments(call: Call, used: Instrumented) -> str:
+    """All instruments as ``ivreg`` takes them, and k where it is not that of two-stage least squares."""
+    terms = [deparse(call.frame.bodies[role]) for role in ("iv", "adjust", "modify") if role in call.frame.bodies]
+    return " + ".join(terms) + ("" if used.rule.k == 1 else f", k = {used.k:.7g}")
 
 
 def _weights(behind: Fitted, call: Call) -> str:

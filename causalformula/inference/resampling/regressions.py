@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.inference.absorbing import refitted_within, with_columns
 from causalformula.inference.evidence import influence_error
+from causalformula.inference.instrumented import refitted
 from causalformula.inference.refit import refit_each
 from causalformula.inference.regression import FittedRegression, fit_linear, from_glm
 from causalformula.numerics.arrays import Array, Codes
@@ -22,6 +23,8 @@ def refits(model: FittedRegression, W: Array) -> Array:
     Least squares solves all replicates at once; a generalised linear model takes Newton steps from its own solution.
     """
     weights = W * model.weights if model.weighted else W
+    if model.instrumented is not None:
+        return refit_each(partial(_instrumented, model), weights, size=model.rank)
     if model.absorbed is not None:
         return refit_each(partial(refitted_within, model), weights, size=model.rank)
     if model.linear:
@@ -55,9 +58,16 @@ def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Ar
     return refit_each(one, W, size=2 * model.rank)
 
 
+def _instrumented(model: FittedRegression, weights: Array) -> Array | None:
+    found = refitted(model, weights)
+    return found.coef[model.kept] if found.rank == model.rank else None
+
+
 def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None:
     """The model under frequency weights; None where its likelihood has no maximum."""
     X, weights = model.hat.X, counts * model.weights if model.weighted else counts
+    if model.instrumented is not None:
+        return refitted(model, weights)
     if model.absorbed is not None:
         return with_columns(model, model.kept, weights)
     if model.linear:

@@ -15,12 +15,15 @@ from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals
 from causalformula.results.models import statistics as fit_statistics
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.instruments import diagnostics
+from causalformula.results.models.instruments import table as test_table
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.console import (
     GlmText,
     LmText,
     glm_print,
     glm_summary,
+    ivreg_summary,
     lm_print,
     lm_summary,
     omitted_line,
@@ -88,6 +91,10 @@ def model_summary(model: ModelCore) -> Summary:
         warn(PERFECT)
     table = coefficient_table(model)
     linear = model.regression.linear
+    if model.regression.instrumented is not None:
+        rows = diagnostics(model)
+        parts = ivreg_summary(_lm_text(model, table), [row.name for row in rows], test_table(rows))
+        return Summary((*parts, *_lost(model), *frame_notes(model)))
     parts = lm_summary(_lm_text(model, table)) if linear else glm_summary(_glm_text(model, table))
     return Summary((*parts, *_lost(model), *frame_notes(model)))
 

@@ -1,0 +1,388 @@
+"""Linear models whose regressors are instrumented: two-stage least squares and the k-class, as one root.
+
+With ``V = M_Z X`` what the instruments leave of the regressors, the k-class solves ``(X - k V)' W (y - X b) = 0``: k is 0
+for least squares, 1 for two-stage least squares, and for LIML the smallest root of ``|Y' M_W Y - k Y' M_Z Y| = 0``,
+``Y`` the outcome beside the endogenous columns. The root's columns are ``X - k V`` and its residuals structural.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from causalformula.inference.absorbed import Absorbed, absorber
+from causalformula.inference.absorbing import UNCONVERGED, fit_absorbed, within_effects
+from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
+from causalformula.inference.regression import FittedRegression, Solved, fit_linear
+from causalformula.inference.stage import Beyond, Hat
+from causalformula.numerics.absorption.effect import Effect
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import Centred, first_column
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.least_squares import LeastSquares, least_squares
+from causalformula.numerics.linalg import refuse_extreme
+
+
+@dataclass(frozen=True)
+class KClass:
+    """Which member of the k-class.
+
+    Parameters
+    ----------
+    k : float, optional
+        LIML's where not given.
+    fuller : float
+        What LIML's k is lowered by, in units of one over the rows less the instruments.
+    rows : int, optional
+        How many rows Fuller's correction counts; those of positive weight where not given.
+    """
+
+    k: float | None = 1.0
+    fuller: float = 0.0
+    rows: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """A structural equation with its instruments, as given.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+        Its regressors.
+    y : ndarray (n,)
+    names : tuple of str
+    Z : ndarray (n, m)
+        Excluded instruments; the exogenous columns of ``X`` are instruments too.
+    instruments : tuple of str
+        Their names.
+    endogenous : ndarray (q,) of int
+        Columns of ``X`` that are instrumented.
+    weights, offset : ndarray (n,), optional
+    intercept : bool
+        Whether the first column is one.
+    effects : tuple of Effect
+        Absorbed, of the factors ``factors``.
+    factors : tuple of str
+    """
+
+    X: Array
+    y: Array
+    names: tuple[str, ...]
+    Z: Array
+    instruments: tuple[str, ...]
+    endogenous: Codes
+    weights: Array | None = None
+    offset: Array | None = None
+    intercept: bool = True
+    effects: tuple[Effect, ...] = ()
+    factors: tuple[str, ...] = ()
+
+    @property
+    def exogenous(self) -> Codes:
+        """Columns of ``X`` that are their own instruments."""
+        return np.setdiff1d(np.arange(self.X.shape[1]), self.endogenous).astype(np.intp)
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Names of all instruments, the exogenous columns first."""
+        return (*(self.names[j] for j in self.exogenous), *self.instruments)
+
+    @property
+    def all_instruments(self) -> Array:
+        """The exogenous columns, then the excluded instruments (n, l)."""
+        return np.column_stack([self.X[:, self.exogenous], self.Z])
+
+    def regress(self, X: Array, response: Array, names: Sequence[str], offset: Array | None = None) -> FittedRegression:
+        """A least-squares fit on the same rows, with the same weights and effects: first stages, reduced forms."""
+        if self.effects:
+            return fit_absorbed(
+                X, response, names, self.effects, self.factors, weights=self.weights, offset=offset
+            )
+        return fit_linear(
+            X,
+            response,
+            names,
+            weights=self.weights,
+            offset=offset,
+            intercept=self.intercept,
+            anchors=first_column(X, self.intercept),
+        )
+
+    def on_instruments(self, response: Array, offset: Array | None = None) -> FittedRegression:
+        """The regression of a response on all instruments."""
+        return self.regress(self.all_instruments, response, self.all_names, offset)
+
+    def first_stage(self, j: int) -> FittedRegression:
+        """The regression of one of the endogenous columns on all instruments."""
+        return self.on_instruments(self.X[:, self.endogenous[j]])
+
+    def reduced_form(self) -> FittedRegression:
+        """The regression of the outcome on all instruments."""
+        return self.on_instruments(self.y, self.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class Instrumented:
+    """What an instrumented regression was made of.
+
+    Parameters
+    ----------
+    equations : Equations
+    rule : KClass
+    k : float
+        In use.
+    left : ndarray (n, q)
+        What all instruments leave of the endogenous columns.
+    kept : ndarray of int
+        Excluded instruments that are no combination of those before them and of the exogenous columns.
+    empty : ndarray of int
+        Those that vary no more than absorbed effects do.
+    strength : float
+        The smallest share of a combination of the endogenous columns that the excluded instruments explain beside the
+        exogenous columns: their smallest squared canonical correlation.
+    """
+
+    equations: Equations
+    rule: KClass
+    k: float
+    left: Array
+    kept: Codes
+    empty: Codes
+    strength: float
+
+    @property
+    def excess(self) -> int:
+        """Excluded instruments beyond the number of endogenous columns."""
+        return len(self.kept) - len(self.equations.endogenous)
+
+
+@dataclass(frozen=True, eq=False)
+class _Within:
+    """The columns as they are solved: less the absorbed effects, where there are some."""
+
+    X: Array
+    Z: Array
+    y: Array
+    absorbed: Absorbed | None
+    converged: bool
+
+
+def fit_instrumented(eq: Equations, rule: KClass = KClass()) -> FittedRegression:  # noqa: B008
+    """The k-class estimator of a structural equation; two-stage least squares by default.
+
+    Parameters
+    ----------
+    eq : Equations
+    rule : KClass
+
+    Returns
+    -------
+    FittedRegression
+        Its root has projected regressors and structural residuals.
+    """
+    refuse_extreme(eq.y, "the outcome")
+    refuse_overflowing(eq.X, eq.names)
+    refuse_overflowing(eq.Z, eq.instruments)
+    w = np.ones(len(eq.y)) if eq.weights is None else eq.weights
+    within = _within(eq, w)
+    D, W = within.X[:, eq.endogenous], within.X[:, eq.exogenous]
+    both = np.column_stack([W, within.Z])
+    outcomes = np.column_stack([within.y, D])
+    centred = eq.intercept and not eq.effects
+    first = _regressed(both, outcomes, eq.weights, centred, eq.all_names)
+    inside = _regressed(W, outcomes, eq.weights, centred, eq.all_names[: W.shape[1]])
+    left, alone = first.residuals, inside.residuals
+    used = _used(eq, rule, w, first, left, alone, within)
+    return _solved(eq, used, w, within, left, alone)
+
+
+def _within(eq: Equations, w: Array) -> _Within:
+    if not eq.effects:
+        return _Within(eq.X, eq.Z, eq.y if eq.offset is None else eq.y - eq.offset, None, True)
+    takes, p = absorber(eq.effects, w), eq.X.shape[1]
+    columns, left, converged = within_effects(takes, np.column_stack([eq.X, eq.Z]), eq.y, w, eq.offset)
+    X, counted = columns[:, :p], tuple(map(int, takes.counted))
+    absorbed = Absorbed(eq.factors, eq.effects, w, X, float(w @ left**2), counted)
+    return _Within(X, columns[:, p:], left, absorbed, converged)
+
+
+def _regressed(X: Array, Y: Array, weights: Array | None, centred: bool, names: Sequence[str]) -> LeastSquares:
+    """Several responses at once, on columns counted from their means."""
+    Z = solved_columns(X, weights, first_column(X, centred), names)
+    return least_squares(Z.X, Y, weights, tol=Z.tol)
+
+
+def _used(
+    eq: Equations, rule: KClass, w: Array, first: LeastSquares, left: Array, alone: Array, within: _Within
+) -> Instrumented:
+    """k, the instruments that count, and how strong they are."""
+    outside = len(eq.exogenous)
+    kept = np.array([j - outside for j in first.kept if j >= outside], dtype=np.intp)
+    empty = np.flatnonzero(~within.Z.any(axis=0)).astype(np.intp)
+    A, B = _squares(alone, w), _squares(left, w)
+    k = rule.k
+    if k is None:
+        rows = int((w > 0).sum()) if rule.rows is None else rule.rows
+        absorbed = 0 if within.absorbed is None else within.absorbed.coefficients()
+        k = _smallest_root(A, B)[0] - rule.fuller / (rows - first.rank - absorbed)
+    strength = 1 - _largest_root(B[1:, 1:], A[1:, 1:])
+    return Instrumented(eq, rule, float(k), left[:, 1:], kept, empty, strength)
+
+
+def _squares(E: Array, w: Array) -> Array:
+    return np.asarray(E.T @ (E * w[:, None]))
+
+
+def _scaled(A: Array, B: Array) -> tuple[Array, Array, Array]:
+    size = np.sqrt(np.maximum(np.diag(A), np.diag(B)))
+    size = np.where(size > 0, size, 1.0)
+    return A / np.outer(size, size), B / np.outer(size, size), size
+
+
+def _smallest_root(A: Array, B: Array) -> tuple[float, Array]:
+    """The smallest k with ``|A - k B| = 0``, and the combination of columns that has it."""
+    A, B, size = _scaled(A, B)
+    values, vectors = np.linalg.eig(np.linalg.solve(A, B))  # B may be singular, where instruments explain all
+    at = int(np.argmax(values.real))
+    largest = float(values.real[at])
+    return (1 / largest if largest > 0 else np.inf), np.asarray(vectors[:, at].real) / size
+
+
+def _largest_root(A: Array, B: Array) -> float:
+    """The largest r with ``|A - r B| = 0``; one where ``B`` is singular, and nothing is left to explain."""
+    A, B, _ = _scaled(A, B)
+    if not len(B) or np.linalg.cond(B) > 1e14:
+        return 1.0
+    return float(np.linalg.eigvals(np.linalg.solve(B, A)).real.max())
+
+
+def _solved(eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array) -> FittedRegression:
+    """The estimates from projected columns, and the record of the regression."""
+    projected = np.array(within.X, order="F")
+    projected[:, eq.endogenous] -= used.left
+    anchors = None if within.absorbed is not None else first_column(eq.X, eq.intercept)
+    S = solved_columns(projected, eq.weights, anchors, eq.names)
+    fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    if not readable(S, fit.kept):
+        S = solved_columns(projected, eq.weights, anchors)
+        fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    kept = fit.kept
+    own = (within.X if S.plan is None else S.plan.apply(within.X))[:, kept]
+    V = own - S.X[:, kept] if S.plan is None else _moved(eq, used, S)[:, kept]
+    coef, bread, columns = fit.coef, fit.bread, S.X[:, kept]
+    e = within.y - own @ coef[kept]
+    if used.k != 1:
+        columns = own - used.k * V
+        bread = np.linalg.inv(_symmetric(columns.T @ (own * w[:, None])))
+        coef = coef.copy()
+        coef[kept] += bread @ (columns.T @ (w * e))
+        e = within.y - own @ coef[kept]
+    beyond = _beyond(used, V, w, e, left[:, 0] - V @ coef[kept], left, alone)
+    return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
+
+
+def _moved(eq: Equations, used: Instrumented, S: Centred) -> Array:
+    """What instruments leave of all columns as they were solved."""
+    V = np.zeros(eq.X.shape)
+    V[:, eq.endogenous] = used.left
+    return V if S.moved is None else V - V @ S.moved
+
+
+def _symmetric(A: Array) -> Array:
+    return np.asarray((A + A.T) / 2)
+
+
+def _beyond(
+    used: Instrumented, V: Array, w: Array, e: Array, outside: Array, left: Array, alone: Array
+) -> Beyond:
+    """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
+
+    A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by
+    ``w_i (a_i^2 - k b_i^2) / sum w b^2``, with a and b what exogenous columns, and all instruments, leave of the
+    combination that has it.
+    """
+    slope = None
+    if used.rule.k is None:
+        k, c = _smallest_root(_squares(alone, w), _squares(left, w))
+        a, b = alone @ c, left @ c
+        slope = -w * (a**2 - k * b**2) / float(w @ b**2)
+    return Beyond(V, used.k * w * (e - outside), V.T @ (w * e), slope)
+
+
+def _record(
+    eq: Equations,
+    used: Instrumented,
+    w: Array,
+    within: _Within,
+    S: Centred,
+    fit: LeastSquares,
+    own: Array,
+    columns: Array,
+    beyond: Beyond,
+) -> FittedRegression:
+    kept, e, nobs = fit.kept, fit.residuals, int((w > 0).sum())
+    rank = fit.rank + (0 if within.absorbed is None else within.absorbed.coefficients())
+    rss, df = float(np.dot(w * e, e)), nobs - rank
+    moved = None if S.moved is None else S.moved[np.ix_(kept, kept)]
+    hat = Hat(
+        np.asfortranarray(columns),
+        w,
+        e,
+        fit.bread,
+        rss / df if df > 0 else np.nan,
+        float(df),
+        True,
+        nobs,
+        k=None if within.absorbed is None else rank,
+        moved=moved,
+        absorbed=within.absorbed,
+        instrumented=used.k,
+        regressors=own,
+    )
+    given = eq.y if eq.offset is None else eq.y - eq.offset
+    centre = np.dot(w, given) / w.sum() if eq.intercept or eq.effects else 0.0
+    notes = () if within.converged else (UNCONVERGED,)
+    plan = None
+    if S.moved is not None and S.plan is not None:
+        plan = Solved(S.moved, fit.coef, np.sqrt(w @ S.X**2), S.plan)
+    return FittedRegression(
+        names=eq.names,
+        coef=S.read(fit.coef),
+        kept=kept,
+        alias=fit.alias,
+        X=eq.X,
+        y=eq.y,
+        weights=w,
+        offset=eq.offset,
+        family=read_family("gaussian"),
+        mu=eq.y - e,
+        eta=eq.y - e,
+        hat=hat,
+        deviance=rss,
+        null_deviance=float(np.dot(w, (given - centre) ** 2)),
+        aic=np.nan,
+        df_null=float(nobs - int(eq.intercept or bool(eq.effects))),
+        iterations=0,
+        converged=within.converged,
+        boundary=False,
+        weighted=eq.weights is not None,
+        intercept=eq.intercept or bool(eq.effects),
+        linear=True,
+        notes=notes,
+        lost=notes,
+        solved=plan,
+        absorbed=within.absorbed,
+        instrumented=used,
+        beyond=beyond,
+    )
+
+
+def refitted(model: FittedRegression, weights: Array) -> FittedRegression:
+    """The same equation under other weights."""
+    used = model.instrumented
+    assert isinstance(used, Instrumented)
+    rows = used.rule.rows if used.rule.rows is not None else model.hat.nobs
+    return fit_instrumented(replace(used.equations, weights=weights), replace(used.rule, rows=rows))
