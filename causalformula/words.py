@@ -79,7 +79,8 @@ Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
 ResultPicture: TypeAlias = Literal[
-    "effects", "outcome", "trends", "quantiles", "first_stage", "reduced_form", "anderson_rubin", "compare", "compliers",
+    "effects", "outcome", "trends", "quantiles", "first_stage", "reduced_form", "anderson_rubin", "compare",
+    "compliers",
 ]  # fmt: skip
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]

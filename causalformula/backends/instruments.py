@@ -17,7 +17,7 @@ from causalformula.errors import IdentificationError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
-from causalformula.inference.instrumented import Equations, Instrumented, KClass, fit_instrumented
+from causalformula.inference.instrumented import TWO_STAGES, Equations, Instrumented, KClass, fit_instrumented
 from causalformula.inference.regression import FittedRegression
 
 PART, EXCLUDED = Part("outcome"), Part("iv")
@@ -111,9 +111,9 @@ def equations(frame: ModelFrame) -> Equations:
     if both := [name for name in names if name in exogenous]:
         them = "it is" if len(both) == 1 else "they are"
         raise IdentificationError(
-            f"{some(both)} in iv(...) is adjusted for as well, so {them} held fixed and can move nothing: an instrument "
-            "reaches the outcome through the treatment alone. Leave it out of one of the two (where iv(z * w) crosses "
-            "an instrument with an adjusted w, write iv(z + z:w))"
+            f"{some(both)} in iv(...) is adjusted for as well, so {them} held fixed and can move nothing: an "
+            "instrument reaches the outcome through the treatment alone. Leave it out of one of the two (where "
+            "iv(z * w) crosses an instrument with an adjusted w, write iv(z + z:w))"
         )
     return Equations(
         design.X,
@@ -260,7 +260,7 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
     ----------
     Theil (1953); Imbens and Angrist (1994). R: ``AER::ivreg`` 1.2.
     """
-    return _answered(frame, options, KClass(), "two-stage least squares")
+    return _answered(frame, options, TWO_STAGES, "two-stage least squares")
 
 
 @Record(

@@ -1,7 +1,7 @@
 """Linear models whose regressors are instrumented: two-stage least squares and the k-class, as one root.
 
-With ``V = M_Z X`` what the instruments leave of the regressors, the k-class solves ``(X - k V)' W (y - X b) = 0``: k is 0
-for least squares, 1 for two-stage least squares, and for LIML the smallest root of ``|Y' M_W Y - k Y' M_Z Y| = 0``,
+With ``V = M_Z X`` what the instruments leave of the regressors, the k-class solves ``(X - k V)' W (y - X b) = 0``: k is
+0 for least squares, 1 for two-stage least squares, and for LIML the smallest root of ``|Y' M_W Y - k Y' M_Z Y| = 0``,
 ``Y`` the outcome beside the endogenous columns. The root's columns are ``X - k V`` and its residuals structural.
 """
 
@@ -42,6 +42,9 @@ class KClass:
     k: float | None = 1.0
     fuller: float = 0.0
     rows: int | None = None
+
+
+TWO_STAGES = KClass()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +101,7 @@ class Equations:
     def regress(self, X: Array, response: Array, names: Sequence[str], offset: Array | None = None) -> FittedRegression:
         """A least-squares fit on the same rows, with the same weights and effects: first stages, reduced forms."""
         if self.effects:
-            return fit_absorbed(
-                X, response, names, self.effects, self.factors, weights=self.weights, offset=offset
-            )
+            return fit_absorbed(X, response, names, self.effects, self.factors, weights=self.weights, offset=offset)
         return fit_linear(
             X,
             response,
@@ -170,7 +171,7 @@ class _Within:
     converged: bool
 
 
-def fit_instrumented(eq: Equations, rule: KClass = KClass()) -> FittedRegression:  # noqa: B008
+def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegression:
     """The k-class estimator of a structural equation; two-stage least squares by default.
 
     Parameters
@@ -259,7 +260,9 @@ def _largest_root(A: Array, B: Array) -> float:
     return float(np.linalg.eigvals(np.linalg.solve(B, A)).real.max())
 
 
-def _solved(eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array) -> FittedRegression:
+def _solved(
+    eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array
+) -> FittedRegression:
     """The estimates from projected columns, and the record of the regression."""
     projected = np.array(within.X, order="F")
     projected[:, eq.endogenous] -= used.left
@@ -273,13 +276,13 @@ def _solved(eq: Equations, used: Instrumented, w: Array, within: _Within, left: 
     own = (within.X if S.plan is None else S.plan.apply(within.X))[:, kept]
     V = own - S.X[:, kept] if S.plan is None else _moved(eq, used, S)[:, kept]
     coef, bread, columns = fit.coef, fit.bread, S.X[:, kept]
-    e = within.y - own @ coef[kept]
+    e: Array = np.asarray(within.y - own @ coef[kept])
     if used.k != 1:
         columns = own - used.k * V
         bread = np.linalg.inv(_symmetric(columns.T @ (own * w[:, None])))
         coef = coef.copy()
         coef[kept] += bread @ (columns.T @ (w * e))
-        e = within.y - own @ coef[kept]
+        e = np.asarray(within.y - own @ coef[kept])
     beyond = _beyond(used, V, w, e, left[:, 0] - V @ coef[kept], left, alone)
     return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
 
@@ -295,9 +298,7 @@ def _symmetric(A: Array) -> Array:
     return np.asarray((A + A.T) / 2)
 
 
-def _beyond(
-    used: Instrumented, V: Array, w: Array, e: Array, outside: Array, left: Array, alone: Array
-) -> Beyond:
+def _beyond(used: Instrumented, V: Array, w: Array, e: Array, outside: Array, left: Array, alone: Array) -> Beyond:
     """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
 
     A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by

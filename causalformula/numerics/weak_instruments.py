@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import fdtrc, fdtri, ndtr, ndtri
@@ -89,12 +91,11 @@ def _real_roots(Q: list[Array], unit: Array) -> list[float]:
     return sorted(float(t) for t in real)
 
 
-def _joined(ends: list[float], inside: object) -> tuple[tuple[float, float], ...]:
+def _joined(ends: list[float], inside: Callable[[float], bool]) -> tuple[tuple[float, float], ...]:
     """Intervals between the ends in which a test holds, neighbours as one."""
-    assert callable(inside)
     bounds = [-np.inf, *ends, np.inf]
     found: list[tuple[float, float]] = []
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         if low == high or not inside(_between(low, high)):
             continue
         if found and found[-1][1] == low:

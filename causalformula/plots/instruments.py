@@ -1,4 +1,4 @@
-"""Instruments in pictures: a regression on them in bins, the Anderson-Rubin test, least squares beside it, compliers."""
+"""Instruments in pictures: regressions on them in bins, the Anderson-Rubin test, estimates side by side, compliers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def binned(ax: Axes | None, x: Array, y: Array, weights: Array, slope: float, *,
     ax.scatter(at, mean, s=size, color=COLOURS[0], zorder=3, label=f"mean of {short(up)} in a bin")
     ends = np.array([at.min(), at.max()])
     centre = np.average(x, weights=weights), np.average(y, weights=weights)
-    ax.plot(ends, centre[1] + slope * (ends - centre[0]), color=COLOURS[1], linewidth=2, label=f"fit, slope {slope:.4g}")
+    ax.plot(
+        ends, centre[1] + slope * (ends - centre[0]), color=COLOURS[1], linewidth=2, label=f"fit, slope {slope:.4g}"
+    )
     ax.set_xlabel(short(across))
     ax.set_ylabel(short(up))
     ax.margins(0.08)

@@ -112,7 +112,10 @@ def variance_row(request: Request, evidence: Influence) -> tuple[Variance, bool]
     if isinstance(request, Asympt):
         return VARIANCES["asympt"], request.weights == "fixed"
     if isinstance(request, Cluster):
-        stata = evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage
+        root = evidence.root
+        stata = root is not None and root.least_squares and not evidence.estimated_first_stage
+        if root is not None and root.instrumented is not None and root.absorbed is None:
+            stata = False  # sandwich's default for an ivreg, which is no lm
         row = VARIANCES[request.type or ("CR1S" if stata else "CR1")]
         if row.by_cluster is not None:
             _leverage_allowed(row, evidence, request.weights == "fixed")

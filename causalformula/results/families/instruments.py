@@ -99,8 +99,8 @@ class IVResult(Result):
     def diagnostics(self) -> pd.DataFrame:
         """``ivreg``'s tests, under the covariance of the fit.
 
-        Weak instruments: the excluded instruments in the first stage (one row a term of the treatment). Wu-Hausman: that
-        least squares would do. Sargan: that surplus instruments agree; Wooldridge's score test under a robust
+        Weak instruments: the excluded instruments in the first stage (one row a term of the treatment). Wu-Hausman:
+        that least squares would do. Sargan: that surplus instruments agree; Wooldridge's score test under a robust
         covariance. (``AER`` itself has the classical Sargan test under all.)
 
         Returns
@@ -127,12 +127,7 @@ class IVResult(Result):
         Returns
         -------
         DataFrame
-            A row a share of bias: ``effective.f, bias, critical.value``.
-
-        Raises
-        ------
-        CapabilityError
-            For several terms of the treatment.
+            A row a share of bias: ``effective.f, bias, critical.value``. Of one term of the treatment.
         """
         import pandas as pd
 
@@ -361,7 +356,9 @@ class IVResult(Result):
                 f"{found.effective:.4g}"
             ]
             weak = found.effective < critical
-            why = f"the effective F is below {critical:.4g}, so that a bias of a tenth of least squares' is not excluded"
+            why = (
+                f"the effective F is below {critical:.4g}, so that a bias of a tenth of least squares' is not excluded"
+            )
             remedy = "anderson_rubin() gives limits that hold all the same"
         if weak:
             lines.append(f"Note: weak instruments: {why}; {remedy}")
@@ -386,9 +383,8 @@ class IVResult(Result):
         Parameters
         ----------
         kind : {"effects", "first_stage", "reduced_form", "anderson_rubin", "compare", "compliers"}
-            The first stage and the reduced form are in bins of what covariates leave of the instruments' fit, with their
-            lines; ``anderson_rubin`` are p-values of all effects, with the set that is not rejected; ``compare`` is least
-            squares beside the instruments' estimate; ``compliers`` are covariates' means among them and all.
+            First stage and reduced form are in bins, with their lines; ``anderson_rubin`` has the p-values of all
+            effects; ``compare`` least squares beside the estimate; ``compliers`` covariates among them and all.
         ax : matplotlib Axes, optional
             One of a figure of your own; a new figure by default.
         level : float
@@ -399,4 +395,3 @@ class IVResult(Result):
         Axes
         """
         return super().plot(kind, ax, level)
-

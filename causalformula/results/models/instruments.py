@@ -1,4 +1,4 @@
-"""What is asked of an instrumented regression: weak instruments, exogeneity, overidentification; ivreg's print of it."""
+"""Tests of a regression with instruments: how strong these are, whether they are needed, whether they agree."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _wald(model: ModelCore, name: str, fitted: FittedRegression, at: Codes) -> R
 
 
 def diagnostics(model: ModelCore) -> list[Row]:
-    """ivreg's diagnostic tests, under the covariance of the model.
+    """Diagnostic tests, those of ivreg, under the covariance of the model.
 
     Weak instruments: the excluded instruments in each first stage. Wu-Hausman: residuals of the first stages in the
     outcome's regression. Sargan: residuals on all instruments; under robust covariances Wooldridge's score test.
@@ -140,8 +140,8 @@ def _overidentified(model: ModelCore, used: Instrumented) -> Row:
         return Row("Sargan", 0, float("nan"), float("nan"), float("nan"))
     asked = request_of(model.covariance.request)
     if isinstance(asked, Classical):
-        fit, e, w = used.equations.on_instruments(model.regression.hat.e), model.regression.hat.e, model.regression.weights
-        value = model.nobs * (1 - fit.deviance / float(w @ e**2))
+        fit = used.equations.on_instruments(model.regression.hat.e)
+        value = model.nobs * (1 - fit.deviance / model.regression.deviance)
     else:
         value = _score_test(model, used, asked)
     return Row("Sargan", used.excess, float("nan"), value, float(chdtrc(used.excess, value)))
