@@ -149,8 +149,8 @@ def _refuse_unidentified(frame: ModelFrame, used: Instrumented) -> None:
     needed = [eq.names[j] for j in eq.endogenous]
     if len(used.kept) < len(needed):
         raise IdentificationError(
-            f"the effect of {treated} is not identified: {counted(len(needed), 'term')} of the treatment "
-            f"({some(needed)}) need as many instruments, and {_count_words(used)}. {_more(frame, needed)}"
+            f"the effect of {treated} is not identified: {_needs(needed)}, and {_count_words(used)}. "
+            f"{_more(frame, needed)}"
         )
     if used.strength <= UNMOVED:
         beside = " beside the fixed effects and the terms adjusted for" if eq.effects else (
@@ -158,9 +158,15 @@ def _refuse_unidentified(frame: ModelFrame, used: Instrumented) -> None:
         )  # fmt: skip
         raise IdentificationError(
             f"the effect of {treated} is not identified: {some(eq.instruments)} in iv(...) does not move "
-            f"{some(needed) if len(needed) == 1 else f'all of {some(needed)}'}{beside} at all in these data, so there "
+            f"{some(needed) if len(needed) == 1 else f'all of {some(needed)}'}{beside} in these data, so there "
             "is no first stage. Name an instrument that does"
         )
+
+
+def _needs(needed: Sequence[str]) -> str:
+    if len(needed) == 1:
+        return f"{needed[0]} needs an instrument"
+    return f"{len(needed)} terms of the treatment ({some(needed)}) need as many instruments"
 
 
 def _count_words(used: Instrumented) -> str:

@@ -181,8 +181,9 @@ def _tf_table(level: float) -> tuple[Array, Array]:
         low, high = np.full(len(f0), two), np.full(len(f0), 60.0)
         for _ in range(ROUNDS):
             middle = (low + high) / 2
-            critical = np.where(middle < f[0], np.inf, np.interp(middle, f, r, right=two))
-            above = middle * (f0 + middle) / f0 > critical
+            # their inverses are the smoother, as the values rise without bound
+            inverse = np.where(middle < f[0], 0.0, np.interp(middle, f, 1 / r, right=1 / two))
+            above = middle * (f0 + middle) / f0 * inverse > 1
             low, high = np.where(above, low, middle), np.where(above, middle, high)
         f = f0 - ndtri(1 - level - ndtr(-high - f0))
     return f, f * (f - f0) / f0
@@ -197,4 +198,4 @@ def tf_critical(F: float, level: float = 0.95) -> float:
     root, usual = float(np.sqrt(F)), float(ndtri(0.5 + level / 2))
     if root <= f[0]:
         return float("inf")
-    return max(float(np.interp(root, f, r, right=usual)), usual)
+    return max(float(1 / np.interp(root, f, 1 / r, right=1 / usual)), usual)

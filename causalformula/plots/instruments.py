@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.numerics.arrays import Array
-from causalformula.plots.draw import COLOURS, GREY, new_axes, plain, short
+from causalformula.plots.draw import COLOURS, GREY, intervals, new_axes, plain, short
 from causalformula.plots.legends import legend
 
 if TYPE_CHECKING:
@@ -97,19 +97,12 @@ def rows_of_intervals(
     return plain(ax)
 
 
-def group_means(ax: Axes | None, names: Sequence[str], ratio: Array, error: Array) -> Axes:
-    """How often a trait is met among compliers, relative to all: one is as often, with 95% intervals."""
-    ax = new_axes(ax, height=1.4 + 0.4 * len(names))
-    rows = np.arange(len(names))
-    ax.axvline(1.0, color=GREY, linewidth=1, linestyle="--", zorder=1)
-    ax.hlines(rows, ratio - 1.96 * error, ratio + 1.96 * error, color=COLOURS[0], linewidth=1.6)
-    ax.plot(ratio, rows, "o", color=COLOURS[0], markersize=6)
-    ax.set_yticks(rows, [short(name) for name in names])
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.set_xlabel("Mean among compliers over mean of all (1: alike), 95% interval")
-    return plain(ax)
+def differences(ax: Axes | None, names: Sequence[str], apart: Array, error: Array) -> Axes:
+    """How far compliers' means are from everyone's, in standard deviations, with 95% intervals."""
+    half = 1.96 * error
+    ax = intervals(ax, names, apart, apart - half, apart + half, 0.0)
+    ax.set_xlabel("Mean of compliers less that of all, in standard deviations, 95% interval")
+    return ax
 
 
 def span(low: float, high: float, estimate: float, error: float) -> Array:

@@ -88,7 +88,8 @@ def test_two_way_clusters():
     """``vcovCL(f, cluster = ~ region + gender, multi0 = FALSE)``."""
     stored = matrix(COLLEGE["cluster_region_gender"])
     model = cf.fit(JUST, college()).outcome.with_vcov("~region + gender")
-    close(model.cov_params(), stored, 1e-7, scale=covariance_scale(stored))  # 4 clusters: sums that cancel
+    size = np.sqrt(np.abs(np.diag(stored)))  # of few clusters a variance is below zero
+    close(model.cov_params(), stored, scale=np.outer(size, size))
 
 
 def test_weighted():

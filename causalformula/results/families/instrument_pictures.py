@@ -67,7 +67,7 @@ def _compare(result: Any, ax: Any, level: float) -> Any:
     own = model_covariance(fitted, result.call.frame, request_of(result.covariance.request), result.call.codes)
     place = int(np.flatnonzero(fitted.kept == eq.endogenous[0])[0])
     at = float(slope * fitted.theta[place])
-    half = float(quantile(own.df[place : place + 1], level)[0] * abs(slope) * own.std_error[place])
+    half = float(quantile(level, own.df[place : place + 1])[0] * abs(slope) * own.std_error[place])
     reading = result.read(level)
     estimate = float(reading.estimate[0])
     rows = [
@@ -80,10 +80,11 @@ def _compare(result: Any, ax: Any, level: float) -> Any:
 
 
 def _compliers(result: Any, ax: Any, level: float) -> Any:
-    table = result.compliers()
-    table = table[table["everyone"] != 0]
-    error = (table["std.error"] / table["everyone"].abs()).to_numpy()
-    return draw.group_means(ax, list(table.index), table["ratio"].to_numpy(), error)
+    table = result.compliers().dropna()
+    spread = (table["compliers"] - table["everyone"]) / table["difference"]
+    return draw.differences(
+        ax, list(table.index), table["difference"].to_numpy(), (table["std.error"] / spread).to_numpy()
+    )
 
 
 PICTURES: Mapping[str, Callable[[Any, Any, float], Any]] = {

@@ -304,7 +304,8 @@ class IVResult(Result):
         Returns
         -------
         DataFrame
-            By column of the covariates: ``compliers``, its ``std.error``, ``everyone`` and their ``ratio``.
+            By column of the covariates: ``compliers``, its ``std.error``, ``everyone``, and their ``difference`` in
+            standard deviations of everyone.
 
         Raises
         ------
@@ -325,8 +326,11 @@ class IVResult(Result):
             request = request_of(self._structural.covariance.request)
             error = model_covariance(fitted, self.call.frame, request, self.call.codes).std_error[place]
             mean, everyone = float(fitted.theta[place]), float(w @ x / w.sum())
-            rows[eq.names[j]] = (mean, float(error), everyone, mean / everyone if everyone else float("nan"))
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["compliers", "std.error", "everyone", "ratio"])
+            spread = float(np.sqrt(w @ (x - everyone) ** 2 / w.sum()))
+            apart = (mean - everyone) / spread if spread > 0 else float("nan")
+            rows[eq.names[j]] = (mean, float(error), everyone, apart)
+        columns = ["compliers", "std.error", "everyone", "difference"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
     # -- print and pictures ----------------------------------------------------------------------------------------
 
