@@ -199,6 +199,7 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
         "fe": "with two groups and two periods their effects are in the regression; leave fe(...) out, and name the "
         "units: did(A, time, unit = id)",
     },
+    required=("did",),
     default_for=("did",),
     r="lm(y ~ A * time + x)",
     summary="difference in differences of two groups over two periods",

@@ -39,7 +39,11 @@ def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = Tr
     explained = [role for role in unread if role.kind in record.unread]
     role = (explained or unread)[0]
     message = f"method {record.name!r} does not use {role.kind}(...)"
-    able = [r.name for r in registry.methods() if {role.kind for role in unread} <= set(r.roles)]
+    able = [
+        r.name
+        for r in registry.methods()
+        if {role.kind for role in unread} <= set(r.roles) and all(map(spec.has, r.required))
+    ]
     if explained:
         message += f": {record.unread[role.kind]}"
     elif able:

@@ -275,7 +275,9 @@ def _solved(
     kept = fit.kept
     own = (within.X if S.plan is None else S.plan.apply(within.X))[:, kept]
     V = own - S.X[:, kept] if S.plan is None else _moved(eq, used, S)[:, kept]
-    coef, bread, columns = fit.coef, fit.bread, S.X[:, kept]
+    coef: Array = fit.coef
+    bread: Array = fit.bread
+    columns: Array = S.X[:, kept]
     e: Array = np.asarray(within.y - own @ coef[kept])
     if used.k != 1:
         columns = own - used.k * V

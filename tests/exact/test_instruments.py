@@ -263,7 +263,7 @@ def test_several_terms():
     assert list(found.index[:2]) == ["Weak instruments (q)", "Weak instruments (q:x)"]
     assert set(fit.first_stages) == {"q", "q:x"}
     assert fit.first_stage is None
-    stages = {name: cf.lm(f"t ~ x + z + z2 + z:x + z2:x", DATA.assign(t=t)).fitted for name, t in
+    stages = {name: cf.lm("t ~ x + z + z2 + z:x + z2:x", DATA.assign(t=t)).fitted for name, t in
               {"p": DATA["q"], "r": DATA["q"] * DATA["x"]}.items()}  # fmt: skip
     second = cf.lm("y ~ p + x + r", DATA.assign(**stages)).params
     np.testing.assert_allclose(fit.outcome.params[["q", "x", "q:x"]], second[["p", "x", "r"]], rtol=1e-9)

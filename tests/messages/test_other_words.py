@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import causalformula as cf
+from causalformula.backends import registry
 
 F = "y ~ treat(a) + adjust(x)"
 
@@ -166,7 +167,7 @@ def test_a_slip_in_a_method_is_named(data, method, meant):
 
 
 @pytest.mark.parametrize("method", ["2sls", "tsls"])
-def test_two_stage_least_squares_by_its_other_names(data, method):
+def test_two_stage_least_squares_by_its_other_names(method):
     assert registry.find(method).name == "iv"
 
 

@@ -12,6 +12,7 @@ from causalformula.plots import instruments as draw
 from causalformula.results.effects.pictures import effects
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.instruments import request_of
+from causalformula.results.reading.reading import quantile
 
 # The least squares beside an estimate by instruments.
 PLAIN = "least squares"
@@ -60,8 +61,6 @@ def _curve(result: Any, ax: Any, level: float) -> Any:
 
 def _compare(result: Any, ax: Any, level: float) -> Any:
     """Least squares by the same equation, the estimate by instruments, and the Anderson-Rubin set."""
-    from causalformula.results.reading.reading import quantile
-
     eq, slope = result._equations, result._slope()
     fitted = eq.regress(eq.X, eq.y, eq.names, eq.offset)
     own = model_covariance(fitted, result.call.frame, request_of(result.covariance.request), result.call.codes)

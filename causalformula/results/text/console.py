@@ -228,8 +228,8 @@ def ivreg_summary(model: LmText, tests: Sequence[str], rows: ArrayLike, *, digit
     text += vector_text(format_num(shown, digits), model.residual_names if model.df_residual <= 5 else _QUARTILES, 1)
     cells = coefmat_cells(as_table(model.table), model.names, T_COLUMNS, digits=digits, signif_legend=False)
     tested = coefmat_cells(
-        rows, tests, ("df1", "df2", "statistic", "p-value"), digits=digits, cs_ind=(0, 1), tst_ind=(2,), has_Pvalue=True,
-        P_values=True, na_print="NA",
+        rows, tests, ("df1", "df2", "statistic", "p-value"), digits=digits, cs_ind=(0, 1), tst_ind=(2,),
+        has_Pvalue=True, P_values=True, na_print="NA",
     )  # fmt: skip
     fit = _fit_lines(model, digits).replace("R-squared:  ", "R-Squared: ", 1).replace("R-squared:  ", "R-squared: ")
     lines = fit.replace("F-statistic", "Wald test")
