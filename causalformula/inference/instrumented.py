@@ -281,7 +281,7 @@ def _solved(
     e: Array = np.asarray(within.y - own @ coef[kept])
     if used.k != 1:
         columns = own - used.k * V
-        bread = np.linalg.inv(_symmetric(columns.T @ (own * w[:, None])))
+        bread = np.asarray(np.linalg.inv(_symmetric(columns.T @ (own * w[:, None]))))
         coef = coef.copy()
         coef[kept] += bread @ (columns.T @ (w * e))
         e = np.asarray(within.y - own @ coef[kept])

@@ -107,7 +107,7 @@ def test_binary_is_walds_ratio():
     assert shares["compliers"] == pytest.approx(at["a"])
     assert shares["always_takers"] == pytest.approx(means[0])
     assert shares["never_takers"] == pytest.approx(1 - means[1])
-    assert "% of all; the effect is theirs" in str(fit)
+    assert "% of all, if it moves nobody" in str(fit)
     turned = cf.fit("v ~ treat(a) + iv(c)", DATA.assign(c=5 - 3 * DATA["b"])).shares()
     np.testing.assert_allclose(turned, shares, rtol=1e-10)
 

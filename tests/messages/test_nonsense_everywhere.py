@@ -26,7 +26,14 @@ def _data() -> pd.DataFrame:
     x = rng.normal(size=60)
     a = (rng.random(60) < 1 / (1 + np.exp(-x))).astype(int)
     return pd.DataFrame(
-        {"x": x, "a": a, "g": np.arange(60) % 6, "f": list("uvw") * 20, "y": a + x + rng.normal(size=60)}
+        {
+            "x": x,
+            "a": a,
+            "b": np.where(np.arange(60) % 5 > 0, a, 1 - a),
+            "g": np.arange(60) % 6,
+            "f": list("uvw") * 20,
+            "y": a + x + rng.normal(size=60),
+        }
     )
 
 
@@ -45,6 +52,7 @@ def _made() -> dict[str, Any]:
             "Result": fit,
             "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
             "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
+            "IVResult": cf.fit("y ~ treat(a) + iv(b) + adjust(x)", DATA),
             "MatchedResult": cf.fit(F, DATA, "nearest"),
             "MatchedDesign": cf.design(F, DATA, "nearest"),
             "LearnedResult": learned,
@@ -114,7 +122,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "waldtest": {"model": MADE["Model"]},
 }
 LEARNED = ("LearnedResult", "DMLResult", "UnitResult")
-RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "MatchedResult", *LEARNED)
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "IVResult", "MatchedResult", *LEARNED)
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     **{f"Graph.{verb}": {"treatment": "a", "outcome": "y"} for verb in ("formula", "identify", "plot", "question")},
@@ -130,6 +138,7 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
     **{f"{kind}.permutation_test": {"reps": 2} for kind in LEARNED},  # each of which refits
     **{f"{kind}.refute": {"tests": ["placebo"], "reps": 2} for kind in RESULTS},
+    "IVResult.refute": {"tests": ["subset"], "reps": 2},
     **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
@@ -145,7 +154,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("exact", "studentize", "normal", "adjust", "abs", "stars"), ("true",)),
     **dict.fromkeys(("df", "t_df"), ("number", "inf")),
     **dict.fromkeys(("K_adj", "G_adj", "fixed_effects"), ("true",)),
-    **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold"), ("number",)),
+    **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold", "fuller"), ("number",)),
     # columns, which the data know or do not
     **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),
     "folds": ("text", "empty text", "array", "frame"),
@@ -178,6 +187,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "dag.source": ("text", "empty text"),
     "FrontDoor.mediators": ("text",),
     "Curve.plot.name": ("text", "empty text"),
+    "LIML.k": ("number", "negative"),
     "scorer.formula": ("text", "empty text"),
     "pehe.truth": ("text", "empty text"),
     **dict.fromkeys(("given", "covariates"), ("empty list",)),

@@ -373,10 +373,7 @@ class IVResult(Result):
             share = float(self.shares()["compliers"])
         except CapabilityError:
             return []
-        return [
-            f"Compliers, whom the instrument moves: {100 * share:.3g}% of all; the effect is theirs if it moves nobody "
-            "the other way"
-        ]
+        return [f"Compliers, whom the instrument moves: {100 * share:.3g}% of all, if it moves nobody the other way"]
 
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
         return PICTURES
