@@ -273,34 +273,42 @@ def _solved(
         S = solved_columns(projected, eq.weights, anchors)
         fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
     kept = fit.kept
-    own = (within.X if S.plan is None else S.plan.apply(within.X))[:, kept]
-    V = own - S.X[:, kept] if S.plan is None else _moved(eq, used, S)[:, kept]
+    own, columns = (_some(within.X if S.plan is None else S.plan.apply(within.X), kept), _some(S.X, kept))
+    V, at = _moving(eq, used, S, kept)
     coef: Array = fit.coef
     bread: Array = fit.bread
-    columns: Array = S.X[:, kept]
     e: Array = np.asarray(within.y - own @ coef[kept])
     if used.k != 1:
-        columns = own - used.k * V
-        bread = np.asarray(np.linalg.inv(_symmetric(columns.T @ (own * w[:, None]))))
+        columns = np.array(own, order="F")
+        columns[:, at] -= used.k * V
+        bread = np.asarray(np.linalg.inv(_symmetric((columns * w[:, None]).T @ own)))
         coef = coef.copy()
         coef[kept] += bread @ (columns.T @ (w * e))
         e = np.asarray(within.y - own @ coef[kept])
-    beyond = _beyond(used, V, w, e, left[:, 0] - V @ coef[kept], left, alone)
+    outside = left[:, 0] - V @ coef[kept][at]
+    beyond = _beyond(used, V, at, w, e, outside, left, alone)
     return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
 
 
-def _moved(eq: Equations, used: Instrumented, S: Centred) -> Array:
-    """What instruments leave of all columns as they were solved."""
-    V = np.zeros(eq.X.shape)
-    V[:, eq.endogenous] = used.left
-    return V if S.moved is None else V - V @ S.moved
+def _some(X: Array, kept: Codes) -> Array:
+    return X if len(kept) == X.shape[1] else X[:, kept]
+
+
+def _moving(eq: Equations, used: Instrumented, S: Centred, kept: Codes) -> tuple[Array, Codes]:
+    """What instruments leave of the columns as they were solved: those of which they leave something, and which."""
+    turn = np.eye(eq.X.shape[1]) if S.moved is None else np.eye(eq.X.shape[1]) - S.moved
+    turn = turn[np.ix_(eq.endogenous, kept)]
+    at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
+    return used.left @ turn[:, at], at
 
 
 def _symmetric(A: Array) -> Array:
     return np.asarray((A + A.T) / 2)
 
 
-def _beyond(used: Instrumented, V: Array, w: Array, e: Array, outside: Array, left: Array, alone: Array) -> Beyond:
+def _beyond(
+    used: Instrumented, V: Array, at: Codes, w: Array, e: Array, outside: Array, left: Array, alone: Array
+) -> Beyond:
     """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
 
     A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by
@@ -312,7 +320,7 @@ def _beyond(used: Instrumented, V: Array, w: Array, e: Array, outside: Array, le
         k, c = _smallest_root(_squares(alone, w), _squares(left, w))
         a, b = alone @ c, left @ c
         slope = -w * (a**2 - k * b**2) / float(w @ b**2)
-    return Beyond(V, used.k * w * (e - outside), V.T @ (w * e), slope)
+    return Beyond(V, at, used.k * w * (e - outside), V.T @ (w * e), slope)
 
 
 def _record(

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from causalformula.inference.absorbed import Absorbed
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
 
 
@@ -150,24 +150,28 @@ class Beyond:
 
     Parameters
     ----------
-    V : ndarray (n, p)
-        What the instruments leave of the regressors.
+    V : ndarray (n, q)
+        What the instruments leave of the regressors of which they leave something.
+    at : ndarray (q,) of int
+        Which columns these are.
     u : ndarray (n,)
-    c : ndarray (p,)
+    c : ndarray (q,)
         ``V'We``: how the equations move with k.
     slope : ndarray (n,), optional
         How each row moves an estimated k.
     """
 
     V: Array
+    at: Codes
     u: Array
     c: Array
     slope: Array | None = None
 
     def project(self, weights: Array) -> Array:
         """Rows times ``weights`` (p, q): (n, q)."""
-        out = (self.V @ weights) * self.u[:, None]
-        return out if self.slope is None else out + np.outer(self.slope, self.c @ weights)
+        own = weights[self.at]
+        out = (self.V @ own) * self.u[:, None]
+        return out if self.slope is None else out + np.outer(self.slope, self.c @ own)
 
 
 @dataclass(frozen=True, eq=False)
