@@ -155,6 +155,11 @@ class Instrumented:
     strength: float
 
     @property
+    def endogenous_names(self) -> tuple[str, ...]:
+        """Names of the columns that are instrumented."""
+        return tuple(self.equations.names[j] for j in self.equations.endogenous)
+
+    @property
     def excess(self) -> int:
         """Excluded instruments beyond the number of endogenous columns."""
         return len(self.kept) - len(self.equations.endogenous)

@@ -162,6 +162,17 @@ def test_feols(name):
     assert (model.tidy()["df"] == r["df_t"]).all()
 
 
+def test_feols_page():
+    """The title and the tests of fixest's print, of a fit with absorbed effects here."""
+    text = str(cf.fit(OVER + " + fe(region)", college()).outcome.summary())
+    assert text.startswith(
+        "TSLS estimation: Second stage\n|- D.V.   : log(wage)\n|- Endo.  : education\n|- Instr. : distance, tuition\n"
+    )
+    stored = FIXEST["printed_over"]
+    first, *rest = (line.partition(": stat")[0] for line in text[text.index("F-test") :].rstrip().split("\n"))
+    assert [first, *rest] == [line.partition(": stat")[0] for line in stored[stored.index("F-test") :].split("\n")]
+
+
 @pytest.mark.parametrize(("formula", "key"), [(OVER, "fitstats_over"), (JUST, "fitstats_just")])
 def test_fitstat(formula, key):
     r, found = FIXEST[key], cf.fit(formula, college()).diagnostics()

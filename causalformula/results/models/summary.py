@@ -214,6 +214,7 @@ def _feols_text(model: ModelCore) -> FeolsText:
         else ""
     )
     squares = fit_statistics.sums_of_squares(fit)
+    used, shares = fit.instrumented, fit.instrumented is None  # shares of squares are of least squares
     return FeolsText(
         outcome=model.outcome_name,
         head=[*_counts(model), *effect_lines(model.frame, "Fixed-effects"), f"Standard-errors: {_errors(model)}"],
@@ -222,9 +223,19 @@ def _feols_text(model: ModelCore) -> FeolsText:
         statistic="z" if normal else "t",
         removed=said,
         rmse=fit_statistics.rmse(fit),
-        adj_r_squared=squares.adj_r_squared,
-        within_r_squared=fit_statistics.within_r_squared(fit) if fit.rank else float("nan"),
+        adj_r_squared=squares.adj_r_squared if shares else float("nan"),
+        within_r_squared=fit_statistics.within_r_squared(fit) if fit.rank and shares else float("nan"),
+        instrumented=None if used is None else (used.endogenous_names, used.equations.instruments),
+        tests=() if used is None else _feols_tests(model),
     )
+
+
+def _feols_tests(model: ModelCore) -> list[tuple[str, float, float, float, float]]:
+    """The diagnostic tests by fixest's names; those that there are."""
+    names = model.regression.instrumented.endogenous_names
+    called = [*(f"F-test (1st stage), {name}" for name in names), "Wu-Hausman", "Sargan"]
+    rows = zip(called, diagnostics(model), strict=True)
+    return [(name, row.df1, row.df2, row.statistic, row.p_value) for name, row in rows if row.df1]
 
 
 def _counts(model: ModelCore) -> list[str]:

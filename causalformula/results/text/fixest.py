@@ -34,6 +34,10 @@ class FeolsText:
     removed : str
         The line that names variables left out as collinear; empty where there are none.
     rmse, adj_r_squared, within_r_squared : float
+    instrumented : tuple of sequences of str, optional
+        Endogenous columns and instruments, where there are some.
+    tests : sequence of (str, float, float, float, float)
+        Then the diagnostic tests: name, degrees of freedom, statistic and p.
     """
 
     outcome: str
@@ -45,13 +49,38 @@ class FeolsText:
     rmse: float
     adj_r_squared: float
     within_r_squared: float
+    instrumented: tuple[Sequence[str], Sequence[str]] | None = None
+    tests: Sequence[tuple[str, float, float, float, float]] = ()
 
 
 def feols_page(text: FeolsText) -> tuple[str | Cells, ...]:
     """The parts of the page."""
-    head = "\n".join([f"OLS estimation, Dep. Var.: {text.outcome}", *text.head])
+    head = "\n".join([_title(text), *text.head])
     table: list[str | Cells] = [_cells(text)] if len(text.names) else ["(no coefficient is estimated)"]
-    return (head, *table, *([text.removed] if text.removed else []), _fit_lines(text))
+    return (head, *table, *([text.removed] if text.removed else []), _fit_lines(text), *_tests(text))
+
+
+def _title(text: FeolsText) -> str:
+    if text.instrumented is None:
+        return f"OLS estimation, Dep. Var.: {text.outcome}"
+    endogenous, instruments = (", ".join(names) for names in text.instrumented)
+    lines = ["TSLS estimation: Second stage", f"|- D.V.   : {text.outcome}", f"|- Endo.  : {endogenous}"]
+    return "\n".join([*lines, f"|- Instr. : {instruments}", f"Dep. Var.: {text.outcome}"])
+
+
+def _tests(text: FeolsText) -> list[str]:
+    """The diagnostic tests, names to the right."""
+    if not text.tests:
+        return []
+    wide = max(len(name) for name, *_ in text.tests)
+    values = [f"{value:,.3f}" for _, _, _, value, _ in text.tests]
+    p = ["< 2.2e-16" if one < EPS else f"= {one:.4g}" for *_, one in text.tests]
+    far, long = max(map(len, values)), max(map(len, p))
+    lines = []
+    for (name, df1, df2, _, _), value, shown in zip(text.tests, values, p, strict=True):
+        on = f"{df1:,.0f}" if np.isnan(df2) else f"{df1:,.0f} and {df2:,.0f}"
+        lines.append(f"{name.rjust(wide)}: stat = {value.rjust(far)}, p {shown.ljust(long)}, on {on} DoF.")
+    return ["\n".join(lines)]
 
 
 def _cells(text: FeolsText) -> Cells:
