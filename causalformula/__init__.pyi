@@ -1,7 +1,7 @@
 # The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
 # first used (which takes relative imports only).
 from . import datasets, plots, scores
-from .backends.did import DiD
+from .backends.did.options import DiD
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
@@ -51,6 +51,7 @@ from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
+from .results.elsewhere import scan
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.instruments import IVResult
@@ -65,6 +66,8 @@ from .results.graphs.graph import Graph
 from .results.graphs.identified import Identification
 from .results.graphs.tested import GraphTest
 from .results.graphs.verb import dag
+from .results.honest.sensitivity import TrendSensitivity
+from .results.honest.verb import honest
 from .results.joint.multiplicity import adjust_pvalues
 from .results.lm import glm, lm
 from .results.model import Model
@@ -72,6 +75,7 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
 from .results.text.summary import Summary
@@ -114,6 +118,7 @@ __all__ = [
     "Effects",
     "Energy",
     "Exact",
+    "Fits",
     "FormulaError",
     "FrontDoor",
     "Graph",
@@ -145,6 +150,7 @@ __all__ = [
     "TLearner",
     "Table",
     "Test",
+    "TrendSensitivity",
     "UnitResult",
     "Wild",
     "Worth",
@@ -160,11 +166,13 @@ __all__ = [
     "dwtest",
     "fit",
     "glm",
+    "honest",
     "lm",
     "model_matrix",
     "parse",
     "plots",
     "resettest",
+    "scan",
     "scores",
     "screen",
     "ssc",

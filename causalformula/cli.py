@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from causalformula import __version__, datasets
+from causalformula.backends.did.aggregate import KINDS
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.glossary import COVARIANCES
 from causalformula.backends.options import Options
@@ -28,6 +29,7 @@ from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.results.comparison.verb import compare
 from causalformula.results.effects.facts import facts
+from causalformula.results.families.did import DidResult
 from causalformula.results.joint.multiplicity import ALL_METHODS
 from causalformula.results.refutation.asked import DUMMIES
 from causalformula.results.refutation.refutation import Refutation
@@ -35,6 +37,7 @@ from causalformula.results.refutation.refuters import REFUTERS
 from causalformula.results.result import Result
 from causalformula.results.screening.screen import Screen
 from causalformula.results.screening.verb import screen
+from causalformula.results.several import Fits
 from causalformula.verbs import fit
 
 PROGRAM = "causalformula"
@@ -94,6 +97,10 @@ def _fit(arguments: argparse.Namespace) -> None:
     asked = _arguments_of_fit(arguments)
     data = read(arguments.data)
     result = fit(arguments.formula, data, **asked)
+    if arguments.aggregate is not None:
+        if not isinstance(result, DidResult):
+            raise OptionError("--aggregate is of group-time effects, did(first_treated, time, unit = id)")
+        result = result.aggregate(arguments.aggregate)
     _write(WRITERS[arguments.format](result, arguments.level), arguments.out)
 
 
@@ -342,12 +349,20 @@ def _as_csv(result: Result, level: float) -> str:
     return result.tidy(level=level).to_csv(index=False)
 
 
-def _as_json(result: Result, level: float) -> str:
-    """What was asked, ``"tidy": [one object an effect]`` and ``"glance": {...}``; NaN is null, infinity a text."""
+def _as_json(result: Result | Fits[Result], level: float) -> str:
+    """What was asked, ``"tidy": [one object an effect]`` and ``"glance": {...}``; NaN is null, infinity a text.
+
+    Of several fits ``"fits": [one such object each]``.
+    """
+    several = isinstance(result, Fits)
+    document = {"fits": [_document(one, level) for one in result]} if several else _document(result, level)
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _document(result: Result, level: float) -> dict[str, Any]:
     tidy = [_plain(row) for row in result.tidy(level=level).to_dict("records")]
     glance = _plain(result.glance().to_dict("records")[0])
-    document = {**facts(result), "level": level, "tidy": tidy, "glance": glance}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return {**facts(result), "level": level, "tidy": tidy, "glance": glance}
 
 
 WRITERS: dict[str, Callable[[Any, float], str]] = {
@@ -500,6 +515,7 @@ def _fit_parser(command: argparse.ArgumentParser) -> None:
     _question_flags(command)
     told = "an option of the method, as in ratio=2 or bounds=0.1,0.9; may be repeated"
     add("--option", metavar="K=V", action="append", default=[], help=told)
+    add("--aggregate", choices=KINDS, help="a summary of group-time effects in their place")
     _output_flags(command)
 
 

@@ -124,7 +124,11 @@ def _wrong_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Map
     named = {name: one for name, one in asked.parameters.items() if name != "self"}
     name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     name = function.__name__ if function.__name__ != "__init__" else name
-    needed = [k for k, one in named.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    needed = {  # each as it is written
+        key: f"{key}=" if one.kind is one.KEYWORD_ONLY else key
+        for key, one in named.items()
+        if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    }
     unknown = [key for key in kwargs if key not in named]
     if unknown and not any(one.kind is one.VAR_KEYWORD for one in named.values()):
         return f"{name}() has no argument {unknown[0]!r}{choose(unknown[0], named, 'it takes')}"
@@ -133,7 +137,7 @@ def _wrong_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Map
     if missing:
         more = ", ..." if len(named) > len(needed) else ""
         what = " and ".join(f"{key}{_kind(function, key)}" for key in missing)
-        return f"{name}() is called without {what}: write {name}({', '.join(needed)}{more})"
+        return f"{name}() is called without {what}: write {name}({', '.join(needed.values())}{more})"
     return f"{name}(): {plain}; " + (f"give the arguments by name: {', '.join(named)}" if named else "it takes none")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from causalformula.backends import registry
 from causalformula.backends.distance import refuse_unknown_distance
@@ -26,17 +26,19 @@ from causalformula.inference.small_sample import SmallSample
 from causalformula.results.answered import answered, read_question, read_spec, routed
 from causalformula.results.call import Call
 from causalformula.results.design import Design
+from causalformula.results.elsewhere import answered_elsewhere, collected, refuse_graph, scanned, with_notes
 from causalformula.results.families.faces import design_of
 from causalformula.results.graphs.checked import checked, read_dag, with_mediators
 from causalformula.results.graphs.graph import Graph
 from causalformula.results.result import Result
+from causalformula.results.several import each, listed
 from causalformula.results.wording import missing_notes
 from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
 
-    from causalformula.backends.did import DiD
+    from causalformula.backends.did.options import DiD
     from causalformula.backends.doubly_robust.aipw import AIPW
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
@@ -200,8 +202,8 @@ def fit(
         ``"Severity ~ treat(Drug) + adjust(I.H)"``. Roles: ``treat adjust outcome propensity modify iv did fe cluster
         weights offset strata``.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
-        not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
+        that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
     method : str or options object, optional
         ``"regression"`` (the default; without anything adjusted for, ``"difference_in_means"``), ... or an object such
         as ``cf.Regression(interact=True)``. See ``causalformula methods``.
@@ -250,6 +252,7 @@ def fit(
     Returns
     -------
     Result
+        Of a formula that stands for several, ``c(y1, y2) ~ treat(a) + csw(x, z)``, ``Fits``: a sequence of results.
 
     Raises
     ------
@@ -264,15 +267,23 @@ def fit(
     >>> round(fit.estimate, 4)
     -9.8877
     """
-    spec = read_question(formula, data, outcome, env)
     question = {"estimand": estimand, "contrast": contrast, "measure": measure, "family": family}
     given = {**{k: v for k, v in question.items() if v is not None}, **options}
+    rows: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
+    if (formulas := listed(formula, env)) is not None:
+        asked = {"outcome": outcome, "vcov": vcov, "ssc": ssc, "dag": dag, "strict": strict, **rows, **given}
+        return cast(Result, each(formulas, lambda text: fit(text, data, method, **asked)))
+    spec = read_question(formula, data, outcome, env)
     graph = read_dag(dag, strict)
     if graph is not None:
         given = with_mediators(graph, spec, method if method is not None else default_method(spec, given), given)
-    frame, chosen, request = routed(
-        spec, data, method, given, vcov, ssc, subset=subset, na_action=na_action, contrasts=contrasts, env=env
-    )
+    elsewhere = scanned(data)
+    data, said = (data, ()) if elsewhere is None else collected(elsewhere)
+    if elsewhere is not None and data is None:
+        refuse_graph(graph)
+        return answered_elsewhere(spec, elsewhere, method, given, vcov, ssc, rows)
+    frame, chosen, request = routed(spec, data, method, given, vcov, ssc, **rows)
+    frame = with_notes(frame, said)
     if graph is not None:
         frame = checked(graph, frame, chosen, strict)
     result: Result = answered(Call(spec.source or str(spec), spec, frame, chosen), request, ssc)

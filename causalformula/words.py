@@ -40,6 +40,11 @@ MatchOrder: TypeAlias = Literal["largest", "smallest", "closest", "farthest", "d
 Metric: TypeAlias = Literal["mahalanobis", "robust_mahalanobis", "scaled_euclidean", "euclidean"]
 Discard: TypeAlias = Literal["treated", "control", "both"]
 FluctuationWord: TypeAlias = Literal["logistic", "linear"]
+# Of a difference in differences.
+DidEstimator: TypeAlias = Literal["dr", "dr_improved", "ipw", "reg"]
+ComparisonGroup: TypeAlias = Literal["nevertreated", "notyettreated"]
+BasePeriod: TypeAlias = Literal["varying", "universal"]
+Aggregation: TypeAlias = Literal["simple", "group", "dynamic", "calendar"]
 StrataEstimator: TypeAlias = Literal["weighted", "stratified"]
 
 HCType: TypeAlias = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "linearised"]
@@ -79,8 +84,8 @@ Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
 ResultPicture: TypeAlias = Literal[
-    "effects", "outcome", "trends", "quantiles", "first_stage", "reduced_form", "anderson_rubin", "compare",
-    "compliers",
+    "effects", "outcome", "trends", "quantiles", "grid", "event_study", "first_stage",
+    "reduced_form", "anderson_rubin", "compare", "compliers",
 ]  # fmt: skip
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
@@ -92,3 +97,9 @@ DummyOutcome: TypeAlias = Literal["permuted", "simulated"]
 RefutationPicture: TypeAlias = Literal["distributions", "confounder"]
 # How the columns of a tidy frame are spelled: std.error or std_error.
 Spelling: TypeAlias = Literal["broom", "snake"]
+
+# How far trends may depart from parallel ones, and the intervals that allow for it.
+TrendKind: TypeAlias = Literal["relative_magnitude", "smoothness"]
+HonestMethod: TypeAlias = Literal["FLCI", "C-LF", "conditional"]
+TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decreasing"]
+TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]

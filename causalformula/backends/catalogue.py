@@ -17,7 +17,7 @@ CATALOGUE: dict[str, str] = {
     "ipt": "weighting.ipt",
     "energy": "weighting.energy",
     "subclass": "subclass",
-    "did": "did",
+    "did": "did.record",
     "nearest": "matching.nearest",
     "cem": "matching.exact",
     "exact": "matching.exact",

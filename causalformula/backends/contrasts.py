@@ -64,7 +64,19 @@ def settings(treatment: Treatment) -> list[Setting]:
     return [Setting(k, level, treatment.at_level(k)) for k, level in enumerate(treatment.levels)]
 
 
-def contrasts(treatment: Treatment, contrast: Any, used: Bools | None = None) -> list[Contrast]:
+def column_at(treatment: Treatment, key: Any) -> Value:
+    """The treatment column under the setting of a key, on the rows of any treatment of the same levels."""
+    if treatment.kind is not Kind.CONTINUOUS:
+        return treatment.at_level(int(key))
+    if key == "observed":
+        return treatment.column
+    what, value = key
+    return treatment.values + value if what == "shift" else np.full(len(treatment), float(value))
+
+
+def contrasts(
+    treatment: Treatment, contrast: Any, used: Bools | None = None, doses: Array | None = None
+) -> list[Contrast]:
     """The comparisons that ``contrast=`` asks for.
 
     Parameters
@@ -74,6 +86,8 @@ def contrasts(treatment: Treatment, contrast: Any, used: Bools | None = None) ->
     used : ndarray (n,) of bool, optional
         Rows of which a dose's spread is taken: as in marginaleffects, without sampling weights, and once for all
         resamples.
+    doses : ndarray, optional
+        The doses of which its spread is taken, where they are not those of ``treatment``.
 
     Raises
     ------
@@ -81,7 +95,8 @@ def contrasts(treatment: Treatment, contrast: Any, used: Bools | None = None) ->
         If the contrast does not suit the treatment's kind, or names a level that is not there.
     """
     if treatment.kind is Kind.CONTINUOUS:
-        return _dose(treatment, contrast, treatment.values if used is None else treatment.values[used])
+        own = treatment.values if used is None else treatment.values[used]
+        return _dose(treatment, contrast, own if doses is None else doses)
     levels = settings(treatment)
     if contrast == "reference":
         pairs = [(0, k) for k in range(1, len(levels))]

@@ -17,7 +17,7 @@ from causalformula.errors import DataError, OptionError, some, warn
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Fixed, Influence
+from causalformula.inference.evidence import Accumulated, Fixed, Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Cluster
 from causalformula.inference.stage import Hat, Stage
@@ -54,7 +54,8 @@ class Cells:
     """Weighted cell means of blocks x arms, and what the Neyman variance needs of them.
 
     ``mean[b, a] = sum w y / W[b, a]``; ``share[b]`` is the block's part of all weights; ``names`` are the blocks'.
-    Outcomes and means are counted from ``origin``.
+    Outcomes and means are counted from ``origin``. ``square[b, a] = sum w (y - mean)^2`` is given where the rows are
+    some of those that the other sums are over.
     """
 
     block: Codes
@@ -66,6 +67,12 @@ class Cells:
     mean: Array
     names: tuple[str, ...]
     origin: float = 0.0
+    square: Array | None = None
+
+    @property
+    def weight(self) -> float:
+        """Sum of all weights."""
+        return float(self.w.sum() if self.square is None else self.total.sum())
 
     @property
     def share(self) -> Array:
@@ -134,17 +141,15 @@ class Arms:
 
     def means(self) -> Estimate:
         """``mu_a = sum_b share_b mean[b, a]`` with Neyman's influence: within cells, then between blocks."""
-        c = self.cells
-        n = len(c.y)
-        theta = c.share @ c.mean
-        names = tuple(s.label for s in settings(self.frame.the_treatment))
-        stage, jac = _cell_stage(c, names) if len(c.total) == 1 or self.frame.clusters else _arm_stage(c, theta, names)
-        between = n * c.w[:, None] * (c.mean[c.block] - theta) / c.w.sum()
-        return Estimate(names, theta, Influence((stage,), jac, n, between, rooted=True))
+        return arm_means(self.cells, tuple(s.label for s in settings(self.frame.the_treatment)), self.frame.clusters)
 
     def _with_design_df(self, answer: Answer, compared: Sequence[Contrast], target: Array) -> Answer:
         """Degrees of freedom that estimatr's design gives: Welch's, or clusters minus cells within blocks."""
         evidence = answer.estimate.evidence
+        if isinstance(evidence, Accumulated):
+            known = Estimate(answer.estimate.names, answer.estimate.theta, evidence.shape)
+            shape = self._with_design_df(replace(answer, estimate=known), compared, target).estimate.evidence
+            return replace(answer, estimate=replace(answer.estimate, evidence=replace(evidence, shape=shape)))
         if isinstance(evidence, Influence) and self.frame.strata is not None and self.frame.clusters:
             free = float(_clusters_by_cell(self.frame, self.cells).sum() - self.cells.mean.size)
             special = {_cluster_default(self.frame): np.full(len(compared), free)}
@@ -161,12 +166,28 @@ class Arms:
         """``(v1 + v0)^2 / (v1^2 / (n1 - 1) + v0^2 / (n0 - 1))``."""
         v, m = [], []
         for a in (high, low):
-            y = self.cells.y[self.cells.arm == a]
-            v.append(y.var(ddof=1) / len(y))
-            m.append(len(y) - 1)
+            variance, size = self._spread(a)
+            v.append(variance / size)
+            m.append(size - 1)
         if v[0] + v[1] == 0:
             return float(sum(m))
         return float((v[0] + v[1]) ** 2 / (v[0] ** 2 / m[0] + v[1] ** 2 / m[1]))
+
+    def _spread(self, a: int) -> tuple[float, int]:
+        """Variance of the outcome in an arm, and number of its rows."""
+        c = self.cells
+        if c.square is not None:
+            return float(c.square[0, a] / (c.count[0, a] - 1)), int(c.count[0, a])
+        y = c.y[c.arm == a]
+        return float(y.var(ddof=1)), len(y)
+
+
+def arm_means(c: Cells, names: tuple[str, ...], clusters: object) -> Estimate:
+    """Means of the arms with Neyman's influence, of the rows of ``c``."""
+    n, theta = len(c.y), c.share @ c.mean
+    stage, jac = _cell_stage(c, names) if len(c.total) == 1 or clusters else _arm_stage(c, theta, names)
+    between = n * c.w[:, None] * (c.mean[c.block] - theta) / c.weight
+    return Estimate(names, theta, Influence((stage,), jac, n, between, rooted=True))
 
 
 def _cell_stage(c: Cells, names: Sequence[str]) -> tuple[Stage, Array]:
@@ -195,10 +216,11 @@ def _arm_stage(c: Cells, theta: Array, names: tuple[str, ...]) -> tuple[Stage, A
 
 def _cell_hat(c: Cells, X: Array, bread: Array) -> Hat:
     """Residuals, leverages and dispersion of the saturated regression."""
-    nobs = int((c.w > 0).sum())
+    nobs = int((c.w > 0).sum() if c.square is None else c.count.sum())
     residual = c.y - c.mean[c.block, c.arm]
     df = float(nobs - c.mean.size)
-    sigma2 = float(np.dot(c.w, residual**2) / df) if df > 0 else np.nan
+    rss = float(np.dot(c.w, residual**2) if c.square is None else c.square.sum())
+    sigma2 = rss / df if df > 0 else np.nan
     return Hat(X, c.w, residual, bread, sigma2, df, True, nobs, h=c.w / c.total[c.block, c.arm], k=c.mean.size)
 
 
@@ -222,8 +244,7 @@ def _units_by_cell(frame: ModelFrame, c: Cells) -> Codes:
 
 def _refuse_single(frame: ModelFrame, c: Cells, count: Codes) -> None:
     """An arm of one unit has no spread: its variance cannot be estimated, and must not count as zero."""
-    clusters = _clusters_by_cell(frame, c) if frame.clusters else count
-    short = np.argwhere(np.minimum(count, clusters) < 2)
+    short = np.argwhere(count < 2)
     if not len(short):
         return
     treatment = frame.the_treatment
@@ -339,21 +360,31 @@ def difference_in_means(frame: ModelFrame, options: DifferenceInMeans) -> Fit:
     ----------
     Neyman (1923); Gerber and Green (2012). R: ``estimatr::difference_in_means`` 1.0.0.
     """
+    refuse_adjusting(frame, options)
+    c = cells(frame)
+    clusters = _clusters_by_cell(frame, c) if frame.clusters else None
+    return from_cells(frame, options, Arms(frame, options, c), _units_by_cell(frame, c), clusters)
+
+
+def refuse_adjusting(frame: ModelFrame, options: DifferenceInMeans) -> None:
+    """An ``OptionError`` for what a difference in means has no use for."""
     adjusting = ("adjust", "outcome", "modify", "offset")
     frame.refuse_roles(adjusting, "difference_in_means adjusts for nothing; use regression")
     family = options.family
     if family not in ("gaussian", None):
         raise OptionError("difference_in_means has no outcome model, so no family; use method='regression'")
-    c = cells(frame)
-    potential = Arms(frame, options, c).potential()
-    count = _units_by_cell(frame, c)
+
+
+def from_cells(frame: ModelFrame, options: DifferenceInMeans, arms: Arms, count: Codes, clusters: Codes | None) -> Fit:
+    """The fit of cell means, with ``count`` (B, levels) units of assignment, and clusters, in each cell."""
+    c, potential = arms.cells, arms.potential()
     units = count.sum(axis=1)
     pairs = frame.strata is not None and bool((units == 2).any()) and c.mean.shape[1] == 2
     mixed = pairs and not (units == 2).all()
     if mixed:
         warn(MIXED)
     if not pairs:
-        _refuse_single(frame, c, count)
+        _refuse_single(frame, c, count if clusters is None else np.minimum(count, clusters))
     blocks = "" if frame.strata is None else f", {len(units)} {'pairs' if pairs and not mixed else 'blocks'}"
     return Fit(
         answer=_paired(frame, options, c, mixed) if pairs else potential.answer(Query()),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from causalformula.backends.fit import effective_size
 from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.propensity import learned_propensity
 from causalformula.backends.learning.table import read_learner, refuse_kind
@@ -163,11 +162,16 @@ def read_distance(frame: ModelFrame, options: DistanceOptions) -> Distance:
         if not options.learned:
             frame.refuse_roles(("propensity",), given)
     found = replace(found, values=tied(found.values))
-    used = frame.unit_weights > 0
-    if np.ptp(found.values[used]) <= 1e-12 * np.abs(found.values[used]).max():
-        advice = "add adjust(...)" if found.how else "give another column"
-        raise DataError(f"the {found.words} is the same for all rows, so nothing tells them apart; {advice}")
+    inside = found.values[frame.unit_weights > 0]
+    refuse_constant(found.words, bool(found.how), float(inside.min()), float(inside.max()))
     return found
+
+
+def refuse_constant(words: str, estimated: bool, least: float, most: float) -> None:
+    """A ``DataError`` for a distance that is the same for all rows."""
+    if most - least <= 1e-12 * max(abs(least), abs(most)):
+        advice = "add adjust(...)" if estimated else "give another column"
+        raise DataError(f"the {words} is the same for all rows, so nothing tells them apart; {advice}")
 
 
 def _said(options: DistanceOptions) -> str:
@@ -199,7 +203,12 @@ def both_arms(frame: ModelFrame, used: Bools, where: str) -> None:
     treatment = frame.the_treatment
     for k, level in enumerate(treatment.levels):
         if not (used & (treatment.codes == k)).any():
-            raise DataError(f"no row has {treatment.name} = {level}{where}; both arms are needed")
+            raise lacking_arm(treatment.name, level, where)
+
+
+def lacking_arm(name: str, level: str, where: str) -> DataError:
+    """Of an arm that no row is in."""
+    return DataError(f"no row has {name} = {level}{where}; both arms are needed")
 
 
 def distance_lines(frame: ModelFrame, distance: Distance | None, uses: tuple[str, ...], metric: str = "") -> list[str]:
@@ -245,13 +254,20 @@ def _column(frame: ModelFrame, name: str) -> Distance:
 _REGRESSIONS = {"logit": "logistic regression", "probit": "probit regression"}
 
 
+def score_words(link: str) -> str:
+    """What a distance by a propensity model with this link is, for the print."""
+    plain = link.removeprefix(LINEAR)
+    words = "propensity score" if plain == "logit" else f"propensity score ({plain} link)"
+    return words if plain == link else f"linear {words}"
+
+
 def _propensity(frame: ModelFrame, link: str) -> Distance:
     plain = link.removeprefix(LINEAR)
     linear = plain != link
     model = fit_propensity(frame, plain)
-    words = "propensity score" if plain == "logit" else f"propensity score ({plain} link)"
+    words = score_words(link)
     how = _REGRESSIONS.get(plain, f"GLM with a {plain} link") + (" and linearized" if linear else "")
-    values, words = (model.eta, f"linear {words}") if linear else (model.mu, words)
+    values = model.eta if linear else model.mu
     return Distance(values, words, model, propensity_notes(frame, model), "Propensity score", how)
 
 
@@ -269,8 +285,13 @@ def common_support(x: Array, treated: Bools, used: Bools, discard: str) -> Bools
     """Rows kept: those of the arms named that lie within the other arm's range of the score, and all others."""
     x = tied(x)
     a, b = x[treated & used], x[~treated & used]
-    of_treated = (x >= a.min()) & (x <= a.max())
-    of_control = (x >= b.min()) & (x <= b.max())
+    return within_support(x, treated, (a.min(), a.max()), (b.min(), b.max()), discard)
+
+
+def within_support(x: Array, treated: Bools, a: tuple[float, float], b: tuple[float, float], discard: str) -> Bools:
+    """The same for the ranges of the treated and of the controls."""
+    of_treated = (x >= a[0]) & (x <= a[1])
+    of_control = (x >= b[0]) & (x <= b[1])
     if discard == "both":
         return np.asarray(of_treated & of_control)
     return np.asarray(of_control | ~treated if discard == "treated" else of_treated | treated)
@@ -287,15 +308,33 @@ def thin_arms(frame: ModelFrame, weights: Array, held: bool = False) -> tuple[st
     In a design of matches or strata, which is ``held`` fixed, of the size of what it keeps: whom it leaves out is told
     for itself.
     """
+    return thin_words(frame, arm_sizes(frame, weights, held))
+
+
+def arm_sizes(frame: ModelFrame, weights: Array, held: bool = False) -> Array:
+    """By arm: the sums of the sampling weights and of their squares, then of those of the design (K, 4).
+
+    Sums over rows, of which effective sample sizes are made; of a sample without arms there is one line.
+    """
     treatment, s = frame.the_treatment, frame.unit_weights
-    arms = [(f"{treatment.name} = {level}", treatment.codes == k) for k, level in enumerate(treatment.levels)]
+    arms = treatment.codes[:, None] == np.arange(len(treatment.levels)) if treatment.levels else np.ones((frame.n, 1))
+    found = np.empty((arms.shape[1], 4))
+    for k, inside in enumerate(arms.T.astype(bool)):
+        own, made = s[inside & (weights > 0) if held else inside], (s * weights)[inside]
+        found[k] = own.sum(), own @ own, made.sum(), made @ made
+    return found
+
+
+def thin_words(frame: ModelFrame, sizes: Array) -> tuple[str, ...]:
+    """The notes, by what ``arm_sizes`` says of all rows."""
+    treatment = frame.the_treatment
+    names = [f"{treatment.name} = {level}" for level in treatment.levels] or ["the sample"]
     notes = []
-    for name, inside in arms or [("the sample", np.ones(frame.n, dtype=bool))]:
-        among = inside & (weights > 0) if held else inside
-        before, after = effective_size(s[among]), effective_size((s * weights)[inside])
+    for name, (total, square, made, made_square) in zip(names, sizes, strict=True):
+        before, after = (a**2 / b if b else 0.0 for a, b in ((total, square), (made, made_square)))
         if after < THIN * before:
-            sizes = f"effective sample size {after:.1f} instead of {before:.1f}"
-            notes.append(OfOverlap(f"few rows carry the weight of {name}: {sizes}"))
+            told = f"effective sample size {after:.1f} instead of {before:.1f}"
+            notes.append(OfOverlap(f"few rows carry the weight of {name}: {told}"))
     return tuple(notes)
 
 
@@ -310,7 +349,12 @@ def refuse_single_rows(frame: ModelFrame, weights: Array) -> None:
     for k, level in enumerate(treatment.levels):
         rows = np.flatnonzero((treatment.codes == k) & (frame.unit_weights * weights > 0))
         if len(rows) == 1:
-            raise DataError(
-                f"one row ({frame.index[rows[0]]}) has all the weight of {treatment.name} = {level}; a single unit "
-                "leaves no variance to estimate, and every arm needs at least two"
-            )
+            raise single_row(f"{treatment.name} = {level}", f" ({frame.index[rows[0]]})")
+
+
+def single_row(arm: str, which: str = "") -> DataError:
+    """Of an arm all of whose weight one row has."""
+    return DataError(
+        f"one row{which} has all the weight of {arm}; a single unit leaves no variance to estimate, and every arm "
+        "needs at least two"
+    )

@@ -29,9 +29,13 @@ class Label:
     contrast: str
     groups: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def headed(self) -> str:
+        """The term with its groups."""
+        return " ".join([*(f"{name}={value}" for name, value in self.groups), *([self.term] if self.term else [])])
+
     def __str__(self) -> str:
-        head = [f"{name}={value}" for name, value in self.groups]
-        return " ".join([*head, *(part for part in (self.term, self.contrast) if part)])
+        return " ".join(part for part in (self.headed, self.contrast) if part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +125,8 @@ class DesignWeights:
         Number of strata, which ``subclass`` counts from 1; 0 where subclasses are matched sets, or there are none.
     discarded : ndarray (n,) of bool, optional
         Rows left out before matching, as outside the common support.
+    on_units : bool
+        Whether the influence is on the units of ``did(..., unit = id)``, so that ``vcov`` needs no clusters of rows.
     correction : ndarray (n,), optional
         Weights of the residuals by which a doubly robust estimate corrects outcome means.
     """
@@ -137,6 +143,7 @@ class DesignWeights:
     because: str = ""
     redrawn: str = ""
     correction: Array | None = None
+    on_units: bool = False
 
 
 class Designed(Protocol):

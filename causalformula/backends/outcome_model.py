@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from causalformula.errors import CapabilityError
 from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
@@ -52,15 +52,11 @@ def fit_outcome(frame: ModelFrame, part: object, family: Family, weights: Array 
 def _beside_effects(
     frame: ModelFrame, design: DesignMatrix, y: Array, family: Family, weights: Array | None
 ) -> FittedRegression:
-    """The linear outcome model beside absorbed effects."""
-    names = [one.name for one in frame.effects]
-    if (family.name, family.link_name) != ("gaussian", "identity"):
-        raise CapabilityError(
-            f"family={family.name!r} has no absorbed fixed effects yet: for few groups write factor({names[0]}) among "
-            "the terms, or take the linear model (family='gaussian')"
-        )
-    effects = [one.effect() for one in frame.effects]
-    return fit_absorbed(design.X, y, design.names, effects, names, weights=weights, offset=frame.offset)
+    """The outcome model beside absorbed effects."""
+    effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+    if family.name == "gaussian" and family.link_name == "identity":
+        return fit_absorbed(design.X, y, design.names, effects, names, weights=weights, offset=frame.offset)
+    return fit_absorbed_glm(design.X, y, design.names, family, effects, names, weights=weights, offset=frame.offset)
 
 
 def idle_interact(frame: ModelFrame, interact: bool) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from causalformula.backends.options import Options
 from causalformula.backends.target import target_weights
 from causalformula.errors import CapabilityError, DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.treatment import Treatment
+from causalformula.frame.treatment import Kind, Treatment
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Exactly, Influence
 from causalformula.inference.scales import Measure, read_measure
@@ -75,30 +75,31 @@ class PotentialMeans:
         DataError
             If no row of the target population is in any group.
         """
-        if query.kind not in ("effects", "means"):
-            raise CapabilityError(f"this method has no answer to a query of kind {query.kind!r}")
-        if query.kind == "means" and self.no_means:
-            raise CapabilityError(self.no_means)
+        self.refuse(query)
         target = target_weights(self.frame, self.options) if self.target is None else self.target
         if query.by is None:
             return self._over(query, target)
-        if self.no_groups:
-            raise CapabilityError(self.no_groups)
         parts = []
         for k, level in enumerate(query.by.levels):
             inside = np.where(query.by.codes == k, target, 0.0)
             if inside.any():
                 parts.append(with_labels(self._over(query, inside), ((query.by.name, level),)))
-        if not parts:
-            raise DataError(f"no row of the target population has a value of {query.by.name!r}")
-        joined = stack([part.estimate for part in parts])
-        return Answer(joined, tuple(label for part in parts for label in part.labels), parts[0].measure)
+        return joined(parts, query.by.name)
+
+    def refuse(self, query: Query) -> None:
+        """A ``CapabilityError`` for a query that the method has no answer to."""
+        if query.kind not in ("effects", "means"):
+            raise CapabilityError(f"this method has no answer to a query of kind {query.kind!r}")
+        if query.kind == "means" and self.no_means:
+            raise CapabilityError(self.no_means)
+        if query.by is not None and self.no_groups:
+            raise CapabilityError(self.no_groups)
 
     def _over(self, query: Query, target: Array) -> Answer:
         treatment = self.frame.the_treatment
         if query.kind == "means":
             return means_answer(treatment, self._whole(self.means(settings(treatment), target)))
-        compared = contrasts(treatment, self.options.contrast, self.frame.sampled)
+        compared = self.compared()
         if compared[0].slope:
             return self._slope(compared[0], target)
         wanted = unique_settings(compared)
@@ -107,6 +108,12 @@ class PotentialMeans:
             found = self._whole(found)
         answer = effects_answer(treatment, compared, wanted, found, self.options.scale, self.binomial)
         return answer if self.refine is None else self.refine(answer, compared, target)
+
+    def compared(self) -> list[Contrast]:
+        """The comparisons that are asked for."""
+        treatment = self.frame.the_treatment
+        used = self.frame.sampled if treatment.kind is Kind.CONTINUOUS else None
+        return contrasts(treatment, self.options.contrast, used)
 
     def _whole(self, means: Estimate) -> Estimate:
         """Means counted from zero."""
@@ -120,6 +127,20 @@ class PotentialMeans:
         label = Label(self.frame.the_treatment.name, item.label(self.options.scale))
         found = self.slope(item, target)
         return Answer(Estimate((str(label),), found.theta, found.evidence), (label,), self.options.scale)
+
+
+def joined(parts: Sequence[Answer], name: str) -> Answer:
+    """The answers of groups of a column as one.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if not parts:
+        raise DataError(f"no row of the target population has a value of {name!r}")
+    together = stack([part.estimate for part in parts])
+    return Answer(together, tuple(label for part in parts for label in part.labels), parts[0].measure)
 
 
 def means_answer(treatment: Treatment, means: Estimate) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from causalformula.numerics.families import family as read_family
 from causalformula.numerics.irls import newton
 from causalformula.numerics.linalg import refuse_extreme_columns
 from causalformula.numerics.logit import warm_logits
-from causalformula.numerics.multinomial import multinomial
+from causalformula.numerics.multinomial import Multinomial, multinomial
 
 
 class Regressors(NamedTuple):
@@ -103,22 +104,26 @@ def propensity_notes(frame: ModelFrame, model: FittedRegression) -> tuple[str, .
 
 def binary_propensity(frame: ModelFrame, link: str, design: Regressors) -> Propensity:
     """Maximum likelihood for two arms, polished until the score vanishes."""
-    family = read_family("binomial", link)
     model = fit_propensity(frame, link, design)
+    return model_propensity(model, link, propensity_notes(frame, model))
+
+
+def model_propensity(model: FittedRegression, link: str, notes: tuple[str, ...] = ()) -> Propensity:
+    """The probabilities of two arms by their fitted model, and its equations."""
     p = model.mu
     P = np.column_stack([1 - p, p])
-    notes = propensity_notes(frame, model)
     stage = model.stage("propensity")
     slope = None
     if link != "logit":
-        slope = family.mu_eta(model.eta) / (p * (1 - p))
+        slope = model.family.mu_eta(model.eta) / (p * (1 - p))
         # Its expected information is not its derivative: the chained stage has the observed one only.
         scores = model.hat.X * model.hat.multipliers()[:, None]
         stage = Stage("propensity", stage.names, stage.theta, stage.hessian, scores)
     return Propensity(P, stage, model.hat.X, slope, model, notes)
 
 
-def _dropped(names: tuple[str, ...], kept: Codes) -> tuple[str, ...]:
+def dropped_columns(names: tuple[str, ...], kept: Codes) -> tuple[str, ...]:
+    """A note that names the columns that a treatment model of several arms leaves out."""
     lost = [name for j, name in enumerate(names) if j not in kept]
     return (f"the propensity model leaves out {some(lost)}, which other terms imply",) if lost else ()
 
@@ -174,26 +179,38 @@ def multinomial_propensity(frame: ModelFrame, design: Regressors) -> Propensity:
     X, names = centred(design.X, frame.weights, anchors=design.anchors).X, design.names
     treatment = frame.the_treatment
     fit = multinomial(X, treatment.codes, len(treatment.levels), frame.unit_weights)
+    notes = (*overlap_notes(frame, fit.P, None, fit.converged), *dropped_columns(names, fit.kept))
+    return levels_propensity(fit, X, names, treatment.levels, notes)
+
+
+def levels_propensity(
+    fit: Multinomial, X: Array, names: tuple[str, ...], levels: Sequence[str], notes: tuple[str, ...] = ()
+) -> Propensity:
+    """The probabilities of several arms by their fitted model, and its equations."""
     Z = X if len(fit.kept) == X.shape[1] else X[:, fit.kept]
-    labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in fit.kept)
+    labels = tuple(f"{level}: {names[j]}" for level in levels[1:] for j in fit.kept)
     scores = np.hstack([Z * r[:, None] for r in fit.residuals.T])
     stage = Stage("propensity", labels, fit.coef.ravel(), fit.information, scores)
-    notes = (*overlap_notes(frame, fit.P, None, fit.converged), *_dropped(names, fit.kept))
     return Propensity(fit.P, stage, Z, None, None, notes)
 
 
-def estimand_weights(P: Array, codes: Codes, estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+def estimand_weights(
+    P: Array, codes: Codes, estimand: str, arm: int | None, s: Array, most: float | None = None
+) -> tuple[Array, Array]:
     """Weights ``h(P) / P_own`` and their derivatives ``d log w / d eta_k`` in the log odds against level 0, (n, K - 1).
 
     The tilting function h is 1 (ATE), the target arm's probability (ATT, ATC), ``1 / sum_k 1 / P_k`` (ATO), the least
     probability (ATM), or the indicator of the optimal subset (ATOS; Crump et al. 2009). In every case
-    ``d log w / d eta_k = c_k - 1[own = k]``.
+    ``d log w / d eta_k = c_k - 1[own = k]``. ``most`` is the largest cost in the optimal subset, where these rows are
+    not all.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _tilted(P, codes, estimand, arm, s)
+        return _tilted(P, codes, estimand, arm, s, most)
 
 
-def _tilted(P: Array, codes: Codes, estimand: str, arm: int | None, s: Array) -> tuple[Array, Array]:
+def _tilted(
+    P: Array, codes: Codes, estimand: str, arm: int | None, s: Array, most: float | None
+) -> tuple[Array, Array]:
     """See ``estimand_weights``; a probability of 0 gives the limit of the weight, infinite where there is none."""
     own = P[np.arange(len(P)), codes]
     hot = codes[:, None] == np.arange(P.shape[1])
@@ -209,7 +226,8 @@ def _tilted(P: Array, codes: Codes, estimand: str, arm: int | None, s: Array) ->
         least = P.argmin(axis=1)
         w, c = np.where(own > 0, P.min(axis=1) / own, 1.0), least[:, None] == np.arange(P.shape[1])
     else:
-        w, c = np.where(optimal_subset(P[:, 1], s), 1 / own, 0.0), P
+        inside = optimal_subset(P[:, 1], s) if most is None else subset_cost(P[:, 1]) <= most
+        w, c = np.where(inside, 1 / own, 0.0), P
     return np.asarray(w), np.asarray(c, dtype=float)[:, 1:] - hot[:, 1:]
 
 
@@ -218,12 +236,17 @@ def optimal_subset(p: Array, s: Array) -> Bools:
 
     Reference: Crump, Hotz, Imbens and Mitnik (2009).
     """
-    cost = 1 / (p * (1 - p))
+    cost = subset_cost(p)
     order = np.argsort(cost, kind="stable")
     order = order[(s[order] > 0) & np.isfinite(cost[order])]
     mean = np.cumsum((s * cost)[order]) / np.cumsum(s[order])
     good = np.flatnonzero(cost[order] <= 2 * mean)
     return np.asarray(cost <= cost[order[good[-1]]])
+
+
+def subset_cost(p: Array) -> Array:
+    """What a row with this score adds to the variance of an effect."""
+    return np.asarray(1 / (p * (1 - p)))
 
 
 def propensity_sensitivity(found: Propensity, w: Array, dlog: Array) -> Sensitivity:

@@ -25,6 +25,7 @@ from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.sandwich.expanded import orthonormal, with_effects
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 
@@ -70,7 +71,8 @@ class Surface:
 
     def potential(self) -> PotentialMeans:
         """What the model's predictions answer, averaged over the target population."""
-        if self.model.absorbed is not None and self.options.measure not in DIFFERENCES:
+        held = self.model.absorbed is not None and self.model.linear
+        if held and self.options.measure not in DIFFERENCES:
             raise CapabilityError(f"measure={self.options.measure!r}: {NO_MEANS}")
         return PotentialMeans(
             self.frame,
@@ -79,7 +81,7 @@ class Surface:
             self.base,
             self.binomial,
             self.slope,
-            no_means=NO_MEANS if self.model.absorbed is not None else "",
+            no_means=NO_MEANS if held else "",
             origin=self.model.origin,
         )
 
@@ -92,26 +94,46 @@ class Surface:
         """Mean potential outcomes, counted from the model's origin, with their influence."""
         stages = self.stages
         n, total = len(target), target.sum()
-        theta, rows, direct = [], [], []
+        theta, rows, direct, slopes = [], [], [], []
         for setting in wanted:
-            change = self.frame.counterfactual(self.part, setting.key, setting.column)
-            eta = shifted_predictor(self.model, change, self.model.origin)
-            m = self.model.family.linkinv(eta)
+            m, change, d = self.predicted(setting)
             mu = float(target @ m / total)
-            gradient = mean_gradient(self.model, change, target * self.model.family.mu_eta(eta) / total)
+            slope = target * d / total
             theta.append(mu)
-            rows.append(gradient)
+            rows.append(mean_gradient(self.model, change, slope))
+            slopes.append(slope)
             direct.append(n * target * (m - mu) / total + self._moved(stages, target, m - mu))
         jac = np.array(rows)
-        self._identified(jac, wanted)
-        jac = self._padded(stages, jac)
+        self.identified(jac, wanted)
+        stages, jac = self._with_effects(stages, self.padded(stages, jac), np.column_stack(slopes))
         evidence = Influence(stages, jac, n, np.column_stack(direct), rooted=True)
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
 
-    def _padded(self, stages: tuple[Stage, ...], gradients: Array) -> Array:
+    def predicted(self, setting: Setting) -> tuple[Array, Counterfactual, Array]:
+        """Means (n,) under a setting, counted from the model's origin, what changes, and the slopes of the means."""
+        change = self.frame.counterfactual(self.part, setting.key, setting.column)
+        eta = shifted_predictor(self.model, change, self.model.origin)
+        return self.model.family.linkinv(eta), change, self.model.family.mu_eta(eta)
+
+    def padded(self, stages: tuple[Stage, ...], gradients: Array) -> Array:
         """Gradients in the outcome model's coefficients as Jacobians in all stages' parameters."""
         before = sum(stage.size for stage in stages[:-1])
         return np.hstack([np.zeros((len(gradients), before)), self.model.jacobian(gradients)])
+
+    def _with_effects(self, stages: tuple[Stage, ...], jac: Array, slopes: Array) -> tuple[tuple[Stage, ...], Array]:
+        """The stages with the directions of absorbed effects that functionals depend on, where these do not cancel.
+
+        ``slopes`` (n, q) holds the functionals' derivatives in each row's predictor. What the effects make up of them
+        is all that the functionals know of the effects, whose own errors so enter without any dummies.
+        """
+        model, root = self.model, stages[-1]
+        if model.absorbed is None or model.linear or root.hat is None:
+            return stages, jac
+        w = root.hat.w
+        each = np.divide(slopes, w[:, None], out=np.zeros_like(slopes), where=w[:, None] > 0)
+        basis = orthonormal(each - model.absorbed.absorber.demean(each).values, w)
+        last = with_effects(root, basis)
+        return (*stages[:-1], last), np.hstack([jac, slopes.T @ basis])
 
     def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array | float:
         """Influence (n,) of the stages that the target's weights come from on a target average."""
@@ -126,21 +148,27 @@ class Surface:
 
     def slope(self, item: Contrast, target: Array) -> Estimate:
         """Average derivative in the dose: the predictor is linear in it, so one unit's change is its slope."""
-        model, n, total, stages = self.model, len(target), target.sum(), self.stages
+        n, total, stages = len(target), target.sum(), self.stages
+        each, gradient, bent = self.rising(item, target, total)
+        value = float(target @ each / total)
+        self.identified(gradient[None, :], [item.high])
+        stages, jac = self._with_effects(stages, self.padded(stages, gradient[None, :]), bent[:, None])
+        direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
+        return Estimate(("dY/dX",), np.array([value]), Influence(stages, jac, n, direct, rooted=True))
+
+    def rising(self, item: Contrast, target: Array, total: float) -> tuple[Array, Array, Array]:
+        """Derivatives in the dose (n,), the gradient (p,) of their average, and its derivatives in predictors (n,)."""
+        model = self.model
         change = self.frame.counterfactual(self.part, item.high.key, item.high.column)
         X, columns, rise, beta = _risen(model, change)
         s = rise @ beta
         d1, d2 = model.family.mu_eta(model.eta), model.family.mu_eta2(model.eta)
-        each = d1 * s
-        value = float(target @ each / total)
-        gradient = (target * d2 * s / total) @ X
+        bent = target * d2 * s / total
+        gradient = bent @ (X if model.absorbed is None else model.absorbed.X)
         gradient[columns] += (target * d1 / total) @ rise
-        self._identified(gradient[None, :], [item.high])
-        jac = self._padded(stages, gradient[None, :])
-        direct = (n * target * (each - value) / total + self._moved(stages, target, each - value))[:, None]
-        return Estimate(("dY/dX",), np.array([value]), Influence(stages, jac, n, direct, rooted=True))
+        return d1 * s, gradient, bent
 
-    def _identified(self, gradients: Array, wanted: Sequence[Setting]) -> None:
+    def identified(self, gradients: Array, wanted: Sequence[Setting]) -> None:
         """Refuse an effect whose coefficients cannot be told apart from other terms."""
         good = self.model.estimable(gradients)
         if not good.all():

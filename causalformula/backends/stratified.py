@@ -71,21 +71,15 @@ class Stratified:
     def _cells(self) -> tuple[Stage, Array]:
         """The regression on dummies of stratum x arm (stratum by stratum, the control arm first), and their means."""
         w = np.where(self.codes >= 0, self.frame.unit_weights, 0.0)
-        n, size = len(w), 2 * self.size
+        size = 2 * self.size
         cell = 2 * np.maximum(self.codes, 0) + self.frame.the_treatment.codes
         refuse_extreme(self.y, "the outcome")
         total = np.bincount(cell, w, minlength=size)
         mean = np.bincount(cell, w * self.y, minlength=size) / total
-        X = np.zeros((n, size), order="F")
-        X[np.arange(n), cell] = self.codes >= 0
-        residual = np.where(self.codes >= 0, self.y - mean[cell], 0.0)
-        nobs = int((w > 0).sum())
-        df = float(nobs - size)
-        dispersion = float(w @ residual**2 / df) if df > 0 else np.nan
-        hat = Hat(X, w, residual, np.diag(1 / total), dispersion, df, True, nobs)
-        arms = self.frame.the_treatment.levels
-        names = tuple(f"subclass{k + 1}:{arm}" for k in range(self.size) for arm in arms)
-        return Stage("strata", names, mean, np.diag(total), hat=hat), mean.reshape(self.size, 2)
+        X, residual = cell_rows(self.codes, self.frame.the_treatment.codes, self.y, mean)
+        nobs, left = int((w > 0).sum()), float(w @ residual**2)
+        stage = cell_stage(self.frame.the_treatment.levels, total, mean, nobs, left, X, w, residual)
+        return stage, mean.reshape(self.size, 2)
 
     def potential(self) -> PotentialMeans:
         """What the means over the target population answer."""
@@ -135,6 +129,27 @@ class Stratified:
         jac = np.asarray(np.kron(share, np.eye(2)), dtype=float)
         names = tuple(setting.label for setting in settings(self.frame.the_treatment))
         return Estimate(names, jac @ stage.theta, Influence((stage,), jac, self.frame.n, direct, rooted=True))
+
+
+def cell_rows(codes: Codes, arm: Codes, y: Array, mean: Array) -> tuple[Array, Array]:
+    """Dummies of stratum and arm (n, 2 strata), and what an outcome is off its cell's mean; zero in no stratum."""
+    cell, inside = 2 * np.maximum(codes, 0) + arm, codes >= 0
+    X = np.zeros((len(codes), len(mean)), order="F")
+    X[np.arange(len(codes)), cell] = inside
+    return X, np.where(inside, y - mean[cell], 0.0)
+
+
+def cell_stage(
+    arms: Sequence[str], total: Array, mean: Array, nobs: int, left: float, X: Array, w: Array, residual: Array
+) -> Stage:
+    """The saturated regression, from the weight and mean of each cell, rows of weight and the squares that are left.
+
+    ``X``, ``w`` and ``residual`` are of some or all of the rows.
+    """
+    df = float(nobs - len(mean))
+    hat = Hat(X, w, residual, np.diag(1 / total), left / df if df > 0 else np.nan, df, True, nobs)
+    names = tuple(f"subclass{k + 1}:{arm}" for k in range(len(mean) // 2) for arm in arms)
+    return Stage("strata", names, mean, np.diag(total), hat=hat)
 
 
 def _selected(means: Estimate, wanted: Sequence[Setting], target: Array) -> Estimate:

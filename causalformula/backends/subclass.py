@@ -40,6 +40,7 @@ from causalformula.numerics.strata import Strata, stratify, stratum_weights
 from causalformula.words import StrataEstimator
 
 MOST_STRATA = 10_000
+STRATIFIED_WORDS = "weighted mean of differences within strata"
 ESTIMATORS = ("weighted", "stratified")
 MOST_UNITS = 1_000_000_000
 
@@ -143,7 +144,7 @@ class Stratification:
     @property
     def words(self) -> str:
         """How the strata were made, for the print."""
-        return f"subclassification ({self.distance.words}, {_count(self.strata.size)})"
+        return strata_words(self.distance.words, self.strata.size)
 
     @property
     def design(self) -> DesignWeights:
@@ -155,6 +156,11 @@ class Stratification:
         return DesignWeights(
             self.weights, self.distance.values, numbers, strata=self.strata.size, discarded=self.discarded
         )
+
+
+def strata_words(distance: str, size: int) -> str:
+    """How strata of a distance were made, for the print."""
+    return f"subclassification ({distance}, {_count(size)})"
 
 
 def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
@@ -172,8 +178,8 @@ def stratification(frame: ModelFrame, options: Subclass) -> Stratification:
     # shares of the weighted population, in the number of its rows: quantiles must not depend on the weights' unit
     scaled = s * (frame.frequencies[among].sum() / s[among].sum())
     strata = stratify(distance.values, np.where(kept, codes, -1), scaled, among, options.probs, int(options.min_n))
-    _enough(frame, strata, options)
-    notes += _left_out(frame, options, distance, kept, strata) + _notes(strata, options)
+    refuse_few(frame, strata, options)
+    notes += _left_out(frame, options, distance, kept, strata) + strata_notes(strata, options)
     inside = strata.codes >= 0
     target = np.where(inside, target_weights(frame, options), 0.0)
     weights = stratum_weights(strata.codes, codes, s, (among & inside).astype(float))
@@ -192,7 +198,7 @@ def _lines(frame: ModelFrame, strata: Strata, distance: Distance, options: Subcl
     )
 
 
-def _enough(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
+def refuse_few(frame: ModelFrame, strata: Strata, options: Subclass) -> None:
     """Refuse strata that lack an arm, naming them and what to do."""
     treatment = frame.the_treatment
     if strata.size == 0:
@@ -222,9 +228,14 @@ def _left_out(frame: ModelFrame, options: Subclass, distance: Distance, kept: Bo
     used = frame.unit_weights > 0
     discarded = int((used & ~kept).sum())
     left = int((used & kept & (strata.codes < 0)).sum())
+    return left_out_words(frame, options, distance.words, discarded, left)
+
+
+def left_out_words(frame: ModelFrame, options: Subclass, words: str, discarded: int, left: int) -> list[str]:
+    """The notes on so many rows discarded, and so many in no stratum."""
     notes = []
     if options.discard is not None:
-        notes.append(f"{counted(discarded, 'row')} discarded: {distance.words} outside the common support")
+        notes.append(f"{counted(discarded, 'row')} discarded: {words} outside the common support")
     if left:
         notes.append(f"{counted(left, 'row')} {'is' if left == 1 else 'are'} in no stratum and {_have(left)} weight 0")
     if notes:
@@ -236,7 +247,7 @@ def _have(number: int) -> str:
     return "has" if number == 1 else "have"
 
 
-def _notes(strata: Strata, options: Subclass) -> list[str]:
+def strata_notes(strata: Strata, options: Subclass) -> list[str]:
     """What the print must say of the strata: fewer than asked for, units moved."""
     notes = []
     asked = len(options.probs) - 1
@@ -272,6 +283,11 @@ class Subclassified:
         return self.within.by_stratum() if isinstance(query, ByStratum) else self.overall.answer(query)
 
 
+def refuse_modelled(frame: ModelFrame) -> None:
+    """An ``OptionError`` for roles of an outcome model, which the stratified estimator does without."""
+    frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
+
+
 def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass) -> Fit:
     """The effect by strata: a weighted outcome regression, or the mean of the differences within strata."""
     family = read_family(options.family)
@@ -282,8 +298,8 @@ def subclassified_fit(frame: ModelFrame, made: Stratification, options: Subclass
     overall = within.potential()
     notes = (*made.notes, *thin_arms(frame, made.weights, held=True))
     if options.estimator == "stratified":
-        frame.refuse_roles(("outcome", "modify", "offset"), "estimator='stratified' has no outcome model")
-        words += "; weighted mean of differences within strata"
+        refuse_modelled(frame)
+        words += f"; {STRATIFIED_WORDS}"
     else:
         model = weighted_model(frame, options, made.weights)
         part = Part("weighted", options.interact)

@@ -54,6 +54,16 @@ class Sample:
     focal: str | None = None
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """The arms."""
+        return tuple(self.arms)
+
+    @property
+    def sizes(self) -> Array:
+        """Rows of each arm."""
+        return np.array([arm.sum() for arm in self.arms.values()])
+
+    @property
     def weights(self) -> list[Array]:
         """Total weights before and, where there are weights, after adjustment."""
         return [self.s] if self.w is None else [self.s, self.s * self.w]
@@ -119,8 +129,7 @@ def balance_table(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> B
 def pair_tables(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dict[tuple[str, str], BalanceTable]:
     """Tables of each pair of arms, the later level minus the earlier."""
     arms = list(sample.arms.values())
-    values = [c.values for c in columns]
-    found = [moments(values, np.column_stack([np.where(arm, w, 0.0) for arm in arms])) for w in sample.weights]
+    found = sample_moments(columns, sample)
     binary = np.array([c.binary for c in columns], dtype=bool)
     divisor = divisors(found, binary, sample, plan)
     out = {}
@@ -129,9 +138,28 @@ def pair_tables(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dic
         if {"KS", "OVL"} & set(plan.stats):
             shares = np.array([np.abs(m.mean[:, high] - m.mean[:, low]) for m in found])
             statistics |= _distances(columns, sample, plan, (arms[low], arms[high]), shares)
-        levels = list(sample.arms)
-        out[levels[low], levels[high]] = _assembled(columns, statistics, plan, sample.w is not None)
+        out[sample.levels[low], sample.levels[high]] = _assembled(columns, statistics, plan, sample.w is not None)
     return out
+
+
+def sample_moments(columns: Sequence[Covariate], sample: Sample) -> list[Moments]:
+    """Moments by arm before and, where there are weights, after adjustment."""
+    values, arms = [c.values for c in columns], list(sample.arms.values())
+    return [moments(values, np.column_stack([np.where(arm, w, 0.0) for arm in arms])) for w in sample.weights]
+
+
+def moment_tables(
+    columns: Sequence[Covariate], found: Sequence[Moments], sample: Sample, plan: Plan
+) -> dict[tuple[str, str], BalanceTable]:
+    """Tables of each pair of arms by moments alone, where there are no rows at hand."""
+    binary = np.array([c.binary for c in columns], dtype=bool)
+    divisor = divisors(found, binary, sample, plan)
+    return {
+        (sample.levels[low], sample.levels[high]): _assembled(
+            columns, _pair_statistics(found, (low, high), binary, divisor, plan), plan, len(found) > 1
+        )
+        for low, high in combinations(range(len(sample.levels)), 2)
+    }
 
 
 def across(tables: Sequence[BalanceTable]) -> BalanceTable:
@@ -218,14 +246,13 @@ def _distances(
 
 def divisors(found: Sequence[Moments], binary: Bools, sample: Sample, plan: Plan) -> Array:
     """Standard deviations that mean differences are divided by, one a covariate; those of the focal level, if any."""
-    levels = list(sample.arms)
+    levels = list(sample.levels)
     denominator = plan.denominator
     if sample.focal is not None and denominator in ("treated", "control"):
         denominator = sample.focal
     if denominator not in DENOMINATORS:
         denominator = str(levels.index(denominator))
-    sizes = np.array([arm.sum() for arm in sample.arms.values()])
-    return spreads(found[0], sizes, binary, denominator, found[-1])
+    return spreads(found[0], sample.sizes, binary, denominator, found[-1])
 
 
 def _dose_statistics(columns: Sequence[Covariate], sample: Sample, plan: Plan) -> dict[str, list[Array]]:

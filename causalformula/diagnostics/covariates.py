@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +15,7 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.ties import tied
 
+Product = Callable[["Covariate", "Covariate"], "Covariate | None"]
 POWERS = {2: "²", 3: "³"}
 
 
@@ -44,7 +47,14 @@ class Covariate:
         return "Distance" if self.distance else "Binary" if self.binary else "Contin."
 
 
-def covariates(frame: ModelFrame, *, int: bool = False, poly: int = 1, without: str | None = None) -> list[Covariate]:
+def covariates(
+    frame: ModelFrame,
+    *,
+    int: bool = False,
+    poly: int = 1,
+    without: str | None = None,
+    like: ModelFrame | None = None,
+) -> list[Covariate]:
     """Covariates of the treatment model, in the formula's order.
 
     Parameters
@@ -56,6 +66,9 @@ def covariates(frame: ModelFrame, *, int: bool = False, poly: int = 1, without: 
         Powers of the continuous covariates up to this one.
     without : str, optional
         A variable left out: the one whose levels separate the tables.
+    like : ModelFrame, optional
+        Rows that have every level, where the frame's own may not. Products that do not vary in the frame are then there
+        too.
 
     Notes
     -----
@@ -65,31 +78,34 @@ def covariates(frame: ModelFrame, *, int: bool = False, poly: int = 1, without: 
     design = frame.design(PROPENSITY)
     used = sorted({i for term in design.recipe.terms.coding for i, _ in term})
     labels = design.recipe.terms.labels
-    variables = [(labels[i], design.values[i]) for i in used if labels[i] != without]
-    out = [column for label, value in variables for column in _columns(label, value)]
+    known = design.values if like is None else like.design(PROPENSITY).values
+    variables = [(labels[i], design.values[i], known[i]) for i in used if labels[i] != without]
+    out = [column for label, value, all_of in variables for column in _columns(label, value, all_of)]
+    product = partial(_product, constant=like is not None)
     crossed = [[labels[i] for i, _ in term] for term in design.recipe.terms.coding if len(term) > 1 and not int]
     products = bool(crossed) or int
-    whole = [column for label, value in variables if products for column in _columns(label, value, whole=True)]
+    crossing = variables if products else []
+    whole = [column for label, value, all_of in crossing for column in _columns(label, value, all_of, whole=True)]
     for names in crossed:
-        out += _crossed(whole, names)
+        out += _crossed(whole, names, product)
     for power in range(2, poly + 1):
         mark = POWERS.get(power, f"^{power}")
-        plain = [c for c in out if not c.binary and c.source in dict(variables)]
+        plain = [c for c in out if not c.binary and c.source in {label for label, *_ in variables}]
         out += [Covariate(c.name + mark, c.values**power, False, f"{c.source}{mark}") for c in plain]
     if int:
-        out += [p for a, b in combinations(whole, 2) if a.source != b.source and (p := _product(a, b)) is not None]
+        out += [p for a, b in combinations(whole, 2) if a.source != b.source and (p := product(a, b)) is not None]
     return out
 
 
-def _columns(label: str, value: Value, whole: bool = False) -> list[Covariate]:
-    """Columns of a variable; ``whole`` gives both levels of a binary one."""
+def _columns(label: str, value: Value, known: Value, whole: bool = False) -> list[Covariate]:
+    """Columns of a variable, of which ``known`` has every level; ``whole`` gives both levels of a binary one."""
     if isinstance(value, Matrix):
         names = value.names or tuple(str(k + 1) for k in range(value.values.shape[1]))
         return [Covariate(label + name, value.values[:, k], False, label) for k, name in enumerate(names)]
     if isinstance(value, (Factor, Strings)):
-        return _levels(label, as_factor(value).drop_unused(), whole)
-    x = value.codes.astype(float) if isinstance(value, Logical) else np.asarray(value, dtype=float)
-    distinct = np.unique(x) if len(np.unique(x[:1000])) <= 2 else x[:3]
+        return _levels(label, as_factor(value), as_factor(known).drop_unused(), whole)  # type: ignore[arg-type]
+    x, among = (v.codes.astype(float) if isinstance(v, Logical) else np.asarray(v, dtype=float) for v in (value, known))
+    distinct = np.unique(among) if len(np.unique(among[:1000])) <= 2 else among[:3]
     if len(distinct) > 2:
         return [Covariate(label, x, False, label)]
     zero = 0.0 if 0 in distinct else distinct[0]
@@ -99,23 +115,27 @@ def _columns(label: str, value: Value, whole: bool = False) -> list[Covariate]:
     return [Covariate(label, coded, True, label)]
 
 
-def _levels(label: str, factor: Factor, whole: bool) -> list[Covariate]:
-    shown = range(len(factor.levels)) if whole or len(factor.levels) != 2 else (1,)
-    return [Covariate(f"{label}_{factor.levels[k]}", (factor.codes == k).astype(float), True, label) for k in shown]
+def _levels(label: str, factor: Factor, known: Factor, whole: bool) -> list[Covariate]:
+    shown = known.levels if whole or len(known.levels) != 2 else known.levels[1:]
+    place = {level: k for k, level in enumerate(factor.levels)}
+    return [
+        Covariate(f"{label}_{level}", (factor.codes == place.get(level, -2)).astype(float), True, label)
+        for level in shown
+    ]
 
 
-def _product(a: Covariate, b: Covariate) -> Covariate | None:
+def _product(a: Covariate, b: Covariate, constant: bool = False) -> Covariate | None:
     values = a.values * b.values
-    if not np.ptp(values):
+    if not constant and not np.ptp(values):
         return None
     return Covariate(f"{a.name} * {b.name}", values, a.binary and b.binary, f"{a.source} * {b.source}")
 
 
-def _crossed(whole: list[Covariate], names: list[str]) -> list[Covariate]:
+def _crossed(whole: list[Covariate], names: list[str], product: Product) -> list[Covariate]:
     """Rows of an interaction that the formula has: products over all levels."""
     found: list[Covariate] = [c for c in whole if c.source == names[0]]
     for name in names[1:]:
-        found = [p for a in found for b in whole if b.source == name and (p := _product(a, b)) is not None]
+        found = [p for a in found for b in whole if b.source == name and (p := product(a, b)) is not None]
     return found
 
 

@@ -55,6 +55,11 @@ def imbalance(
     if not columns:
         return Imbalance((), np.empty(0))
     values = _correlations(columns, sample) if sample.dose is not None else _differences(columns, sample, denominator)
+    return beyond_threshold(columns, values, threshold)
+
+
+def beyond_threshold(columns: Sequence[Covariate], values: Array, threshold: float = THRESHOLD) -> Imbalance:
+    """The covariates whose values lie beyond a threshold, the worst first."""
     beyond = [j for j in np.argsort(-np.abs(values), kind="stable") if abs(values[j]) >= threshold]
     return Imbalance(tuple(columns[j] for j in beyond), values[beyond])
 
@@ -63,7 +68,12 @@ def _differences(columns: Sequence[Covariate], sample: Sample, denominator: str)
     arms = list(sample.arms.values())
     after = _by_arm(arms, sample.weights[-1])
     base, first = moments_and_sums([c.values for c in columns], _by_arm(arms, sample.s).T, after.T)
-    mean = first / after.sum(axis=1)
+    return standardised(columns, base, first / after.sum(axis=1), sample, denominator)
+
+
+def standardised(columns: Sequence[Covariate], base: Moments, mean: Array, sample: Sample, denominator: str) -> Array:
+    """Differences of means (p, arms) after the design, by moments before it; zero of what does not vary."""
+    arms = sample.levels
     difference = mean[:, 1] - mean[:, 0] if len(arms) == 2 else np.ptp(mean, axis=1)
     binary = np.array([c.binary for c in columns], dtype=bool)
     plan = Plan(("Diff",), denominator=denominator)

@@ -42,6 +42,18 @@ class Moments:
             plain = np.where(freedom > 0, self.scatter / self.total / freedom, np.nan)
         return np.where(binary[:, None], self.mean * (1 - self.mean), plain)
 
+    def __add__(self, other: Moments) -> Moments:
+        """Of the rows of both, under the same sets of weights (Chan, Golub and LeVeque 1983)."""
+        total = self.total + other.total
+        share = np.divide(other.total, total, out=np.zeros(len(total)), where=total > 0)
+        mine, theirs = (np.where(m.total > 0, m.mean, 0.0) for m in (self, other))
+        gap = np.where((self.total > 0) & (other.total > 0), theirs - mine, 0.0)
+        mean = np.where(self.total > 0, mine, theirs) + gap * share
+        mean = np.where(total > 0, mean, np.nan)
+        between = gap**2 * self.total * share
+        scatter = np.nan_to_num(self.scatter) + np.nan_to_num(other.scatter) + between
+        return Moments(total, self.squares + other.squares, mean, scatter)
+
     def merged(self) -> Moments:
         """Of all sets together, where they are groups of rows that do not overlap."""
         total = self.total.sum()

@@ -16,10 +16,12 @@ from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.frame.grouping import Grouping, crossed, grouping
+from causalformula.frame.outcome import Outcome
 from causalformula.frame.rows import as_numbers
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.absorption.singletons import singletons
+from causalformula.numerics.absorption.saturated import removed
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.families import Family
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +104,70 @@ class FixedEffect:
         return np.asarray(table[joint.codes])
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that absorbed effects fit exactly, which are left out.
+
+    Parameters
+    ----------
+    singletons : int
+        Rows alone in a level.
+    infinite : tuple of (str, int, int)
+        Of each factor that has some: its name, how many of its levels have one and the same outcome at the end of
+        the family's range, which puts their effects at infinity, and how many rows leave with these.
+    ends : str
+        These outcomes, for the print.
+    """
+
+    singletons: int = 0
+    infinite: tuple[tuple[str, int, int], ...] = ()
+    ends: str = ""
+
+    @property
+    def rows(self) -> int:
+        """How many rows these are."""
+        return self.singletons + sum(rows for _, _, rows in self.infinite)
+
+
 def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:
     """The value of a variable that groups rows, once it is known to be one; dates keep their dates as labels."""
     column = one_column(value, n, deparse(node), source, node.span)
     return value if isinstance(value, Times) else column
 
 
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Which outcomes are at the end of a family's range.
+
+    Parameters
+    ----------
+    codes : ndarray (n,) of int
+        At which, from 1; 0 where inside.
+    ends : str
+        These outcomes, for messages: ``only 0 or only 1``.
+    """
+
+    codes: Codes
+    ends: str
+
+
+def limits_of(outcome: Outcome | None, family: Family | None) -> Limits | None:
+    """The outcomes at the ends of the family's range; None where it has none."""
+    if outcome is None or family is None or not family.limits:
+        return None
+    y = outcome.binary() if family.variance_name == "mu(1-mu)" else outcome.numeric()
+    return Limits(family.at_limits(y), " or ".join(f"only {limit:g}" for limit in family.limits))
+
+
 def fixed_effects(
-    terms: Sequence[AbsorbedTerm], values: Mapping[str, Value], rows: Codes, weights: Array | None, index: Any
-) -> tuple[tuple[FixedEffect, ...], Codes]:
-    """The factors, and the rows that stay: those that are alone in a level say nothing beside its own effect.
+    terms: Sequence[AbsorbedTerm],
+    values: Mapping[str, Value],
+    rows: Codes,
+    weights: Array | None,
+    index: Any,
+    limits: Limits | None = None,
+) -> tuple[tuple[FixedEffect, ...], Codes, LeftOut]:
+    """The factors, and the rows that stay: those that the effects fit exactly say nothing of anything else.
 
     Parameters
     ----------
@@ -123,6 +179,8 @@ def fixed_effects(
         Rows of weight zero keep no level.
     index : pandas Index
         Labels of the whole table's rows, for messages.
+    limits : Limits, optional
+        Which outcomes (len(rows),) are at the end of the family's range.
 
     Raises
     ------
@@ -130,18 +188,30 @@ def fixed_effects(
         If no row is left.
     """
     if not terms:
-        return (), rows
+        return (), rows, LeftOut()
     effects = tuple(_effect(term, values, rows, index) for term in terms)
-    stays = singletons([effect.grouping.codes for effect in effects], weights)
-    if stays.all():
-        return effects, rows
-    if not stays.any():
-        levels = ", ".join(f"{effect.name}: {len(effect.grouping.levels):,}" for effect in effects)
-        raise DataError(
-            f"every row is alone in a level of a fixed effect ({levels} levels for {counted(len(rows), 'row')}), so "
-            "that nothing is left to estimate from; absorb factors whose levels have several rows"
+    found = removed([effect.effect() for effect in effects], weights, None if limits is None else limits.codes)
+    if found.stays.all():
+        return effects, rows, LeftOut()
+    each = zip((effect.name for effect in effects), found.levels, found.rows, strict=True)
+    out = LeftOut(found.alone, tuple(one for one in each if one[2]), "" if limits is None else limits.ends)
+    if not found.stays.any():
+        raise DataError(_nothing_left(effects, out, len(rows)))
+    return tuple(effect.take(np.flatnonzero(found.stays)).compact() for effect in effects), rows[found.stays], out
+
+
+def _nothing_left(effects: Sequence[FixedEffect], out: LeftOut, n: int) -> str:
+    if out.infinite:
+        named = " or ".join(name for name, _, _ in out.infinite)
+        return (
+            f"no level of {named} has outcomes that differ: they are {out.ends} in each, which its own effect fits "
+            "exactly, so that nothing is left to estimate from; absorb factors within whose levels the outcome varies"
         )
-    return tuple(effect.take(np.flatnonzero(stays)).compact() for effect in effects), rows[stays]
+    levels = ", ".join(f"{effect.name}: {len(effect.grouping.levels):,}" for effect in effects)
+    return (
+        f"every row is alone in a level of a fixed effect ({levels} levels for {counted(n, 'row')}), so "
+        "that nothing is left to estimate from; absorb factors whose levels have several rows"
+    )
 
 
 def _effect(term: AbsorbedTerm, values: Mapping[str, Value], rows: Codes, index: Any) -> FixedEffect:

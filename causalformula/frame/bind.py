@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import as_group, fixed_effects
+from causalformula.frame.absorbed import as_group, fixed_effects, limits_of
+from causalformula.frame.adoption import marks_never
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
 from causalformula.frame.model_frame import ModelFrame
@@ -38,6 +40,7 @@ from causalformula.frame.rows import (
 from causalformula.frame.treatment import read_treatment, refuse_empty_arms
 from causalformula.frame.two_periods import two_by_two
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.families import Family
 
 CONSTANTS = frozenset(["T", "F", "pi"])
 # Roles whose body is a right-hand side of its own, and those that group rows.
@@ -54,6 +57,8 @@ def bind(
     na_action: str = "omit",
     contrasts: Contrasts | None = None,
     env: Env | None = None,
+    family: Family | None = None,
+    memory: Memory | None = None,
 ) -> ModelFrame:
     """Bind a formula to data.
 
@@ -71,6 +76,10 @@ def bind(
         Contrasts of factors, by variable or as R's option.
     env : mapping of str to callable, optional
         Functions of the caller's own.
+    family : Family, optional
+        Of the outcome model: levels of absorbed effects whose outcomes are all at the end of its range leave.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
 
     Raises
     ------
@@ -83,20 +92,23 @@ def bind(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    reader = _Reader(spec, table, env)
-    bodies = {role: _body(spec, role, table) for role in TERM_ROLES if spec.has(role)}
+    reader = _Reader(spec, table, env, memory)
+    bodies = role_bodies(spec, table.names)
     values = reader.all_values(bodies)
     _known_contrasts(contrasts, values)
     special = reader.special(extra)
     chosen = subset_rows(subset, table, env, reader.memory.compared)
     made = reader.memory.made
-    complete, total, missing_by, notes = choose_rows(table, {**values, **special}, chosen, na_action, made)
+    never = _marks_never(spec, reader, bodies, values)
+    entered = _without(never, {**values, **special})
+    complete, total, missing_by, notes = choose_rows(table, entered, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
     absorbed = _absorbed(spec)
     known = _Kept(table, complete, special).weights(spec) if absorbed else None
-    effects, rows = fixed_effects(absorbed, special, complete, known, table.index())
+    ends = limits_of(_outcome(spec, values, complete), family) if absorbed else None
+    effects, rows, left_out = fixed_effects(absorbed, special, complete, known, table.index(), ends)
     kept = _Kept(table, rows, {**values, **special})
-    refuse_infinite(kept.values, kept.index)
+    refuse_infinite(_without(never, kept.values), kept.index)
     entering = reader.nodes(bodies)
     notes += (*sum_notes(spec.outcome), *text_notes(entering, kept.values), *reader.memory.compared.values())
     asked = (node for node in (spec.outcome, spec.treatment) if node is not None)
@@ -106,10 +118,8 @@ def bind(
         name = deparse(spec.treatment)
         treatment = read_treatment(name, kept.values[name], spec.treatment_ref)
         kept.values[name] = treatment.column
-    outcome = None
-    if spec.outcome is not None:
-        name = deparse(spec.outcome)
-        outcome = Outcome(name, kept.values[name])
+    outcome = _outcome(spec, values, rows)
+    if outcome is not None:
         _refuse_constant(outcome)
     weights = kept.weights(spec)
     if outcome is not None and outcome.trials is not None:  # as many rows of 0 and 1 as there were trials
@@ -120,6 +130,8 @@ def bind(
     if effects:
         groupings["fe"] = tuple(effect.grouping for effect in effects)
     panel = kept.panel(spec, groupings)
+    if panel is not None and memory is not None:
+        panel = replace(panel, unit=None)  # some of the rows do not tell whether units stay in their groups
     if panel is not None:
         panel, said = two_by_two(panel, np.ones(kept.n, dtype=bool) if weights is None else weights > 0)
         treatment, notes = panel.groups, (*notes, *said)
@@ -144,16 +156,28 @@ def bind(
         groupings=groupings,
         panel=panel,
         effects=effects,
-        singletons=len(complete) - len(rows),
+        left_out=left_out,
     )
+
+
+def _marks_never(spec: Spec, reader: _Reader, bodies: Mapping[str, Node], values: Mapping[str, Value]) -> set[str]:
+    """Where first treated periods are filed, whose missing and infinite values say never; not where a term has them."""
+    terms_ = {deparse(node) for node in reader.nodes(bodies)}
+    labels = {deparse(item.body[0]) for item in spec.of("did")} - terms_
+    found = {label for label in labels if marks_never(values[label])}
+    return found | {f"did:{label}" for label in found}
+
+
+def _without(labels: set[str], values: dict[str, Value]) -> dict[str, Value]:
+    return {label: value for label, value in values.items() if label not in labels} if labels else values
 
 
 class _Reader:
     """Evaluates the formula's variables over all rows of the table, each once."""
 
-    def __init__(self, spec: Spec, table: Table, env: Env | None):
+    def __init__(self, spec: Spec, table: Table, env: Env | None, memory: Memory | None = None):
         self.spec, self.table, self.env = spec, table, env
-        self.memory = Memory()
+        self.memory = Memory() if memory is None else memory
         # `T`, `F` and `pi` are R's constants unless the data have such a column.
         wanted = [name for name in spec.variables() if name in table or name not in CONSTANTS]
         # where a name stands is looked up for a message only: it takes a walk through the whole formula
@@ -166,9 +190,7 @@ class _Reader:
 
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
         """Every variable of the outcome, the treatment and the terms of all roles, by label."""
-        nodes = [node for node in (self.spec.outcome, self.spec.treatment) if node is not None]
-        nodes += [body for role in self.spec.of("did") for body in role.body]
-        nodes += self.nodes(bodies)
+        nodes = entering_nodes(self.spec, bodies)
         for name in {n for node in nodes for n in variables(node)} - set(self.columns):
             if name in self.table or name not in CONSTANTS:
                 self.columns[name] = self.table.column(name, self.spec.source)
@@ -181,25 +203,17 @@ class _Reader:
 
     def nodes(self, bodies: Mapping[str, Node]) -> list[Node]:
         """The variables in the terms of all roles."""
-        out: list[Node] = []
-        for role, body in bodies.items():
-            found = terms(body, source=self.spec.source)
-            if not found.intercept:
-                why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
-                raise FormulaError(why, self.spec.source)
-            out += found.variables
-        return out
+        return term_nodes(self.spec, bodies)
 
     def special(self, extra: Iterable[str]) -> dict[str, Value]:
         """Weights, offsets, strata, clusters, and the columns that options name."""
         out = {}
-        for role in ("weights", "offset", "fe", *GROUPED):
-            for node in _pieces(self.spec, role):
-                label = deparse(node)
-                out[f"{role}:{label}"] = self._special(self.value(node), role, label, node)
-        for item in self.spec.of("did"):  # a group of dates is none, which its numbers would not show
-            if isinstance(value := self.value(item.body[0]), Times):
-                out[f"did:{deparse(item.body[0])}"] = value
+        for key, node in special_nodes(self.spec).items():
+            out[key] = self._special(self.value(node), key.partition(":")[0], deparse(node), node)
+        for item in self.spec.of("did"):  # dates, which their numbers would not show
+            for node in item.body:
+                if isinstance(value := self.value(node), Times):
+                    out[f"did:{deparse(node)}"] = value
         for name in extra:
             out[f"cluster:{name}"] = self.table.named(name)
         return out
@@ -220,14 +234,44 @@ def _known_contrasts(contrasts: Contrasts | None, values: Mapping[str, Value]) -
                 raise OptionError(f"contrasts= names {name!r}, which the formula does not use{listed}")
 
 
-def _body(spec: Spec, role: str, table: Table) -> Node:
+def role_bodies(spec: Spec, names: Iterable[str]) -> dict[str, Node]:
+    """Right-hand sides by role, of data with these columns."""
+    return {role: _body(spec, role, names) for role in TERM_ROLES if spec.has(role)}
+
+
+def entering_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
+    """The outcome, the treatment and the variables in the terms of all roles."""
+    nodes = [node for node in (spec.outcome, spec.treatment) if node is not None]
+    nodes += [body for role in spec.of("did") for body in role.body]
+    return nodes + term_nodes(spec, bodies)
+
+
+def term_nodes(spec: Spec, bodies: Mapping[str, Node]) -> list[Node]:
+    """The variables in the terms of all roles."""
+    out: list[Node] = []
+    for role, body in bodies.items():
+        found = terms(body, source=spec.source)
+        if not found.intercept:
+            why = f"{role}(...) cannot take the intercept out; a causal model keeps it"
+            raise FormulaError(why, spec.source)
+        out += found.variables
+    return out
+
+
+def special_nodes(spec: Spec) -> dict[str, Node]:
+    """Weights, offsets, strata and clusters as they are written, by ``role:label``."""
+    roles = ("weights", "offset", "fe", *GROUPED)
+    return {f"{role}:{deparse(node)}": node for role in roles for node in _pieces(spec, role)}
+
+
+def _body(spec: Spec, role: str, columns: Iterable[str]) -> Node:
     """A role's right-hand side with the dot expanded to the columns that have no other role."""
     body = spec.rhs(role)
     assert body is not None
     if not has_dot(body):
         return body
     left_out = spec.dot_excluded(role)
-    names = [name for name in table.names if name not in left_out]
+    names = [name for name in columns if name not in left_out]
     if not names:
         raise FormulaError("`.` stands for no column: every column of the data has a role", spec.source)
     return _expanded(body, names)
@@ -258,6 +302,14 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
     if role not in GROUPED:
         return bodies
     return [piece for body in bodies for sign, piece in summands(body) if sign > 0]
+
+
+def _outcome(spec: Spec, values: Mapping[str, Value], rows: Codes) -> Outcome | None:
+    """The left side on some rows."""
+    if spec.outcome is None:
+        return None
+    name = deparse(spec.outcome)
+    return Outcome(name, take(values[name], rows))
 
 
 def _absorbed(spec: Spec) -> tuple[AbsorbedTerm, ...]:
@@ -306,8 +358,8 @@ class _Kept:
         for role in spec.of("did"):
             treated, time = (deparse(body) for body in role.body)
             unit = next(iter(groupings.get("unit", ())), None)
-            first = self.values.get(f"did:{treated}", self.values[treated])
-            return Panel(treated, time, first, self.values[time], groupings["period"][0], unit)
+            first, second = (self.values.get(f"did:{label}", self.values[label]) for label in (treated, time))
+            return Panel(treated, time, first, second, groupings["period"][0], unit)
         return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.errors import DataError
 from causalformula.formula.expressions.values import take
-from causalformula.frame.absorbed import FixedEffect
+from causalformula.frame.absorbed import FixedEffect, LeftOut
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, grouping
 from causalformula.numerics.arrays import Array, Codes
@@ -38,8 +38,8 @@ class BoundRows:
         By role: ``cluster``, ``strata``, ``unit``, ``period``, ``fe``.
     effects : tuple of FixedEffect
         Factors that are absorbed.
-    singletons : int
-        Rows left out as they are alone in a level of such a factor.
+    left_out : LeftOut
+        Rows that such factors fit exactly.
     """
 
     table: Table
@@ -50,17 +50,25 @@ class BoundRows:
     notes: tuple[str, ...] = ()
     groupings: Mapping[str, tuple[Grouping, ...]] = field(default_factory=dict)
     effects: tuple[FixedEffect, ...] = ()
-    singletons: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def n(self) -> int:
         """Rows kept."""
         return len(self.rows)
 
+    def refuse_away(self) -> None:
+        """A ``CapabilityError`` where the rows kept are not in memory."""
+
+    @property
+    def size(self) -> int:
+        """Rows kept, wherever they are."""
+        return self.n
+
     @property
     def dropped(self) -> int:
         """Rows dropped for missing values."""
-        return self.total - self.n - self.singletons
+        return self.total - self.size - self.left_out.rows
 
     def taken(self, rows: Codes) -> dict[str, Any]:
         """Its rows and groups at some places (repeats allowed), by field."""

@@ -16,6 +16,9 @@ from causalformula.frame.sources import eager, refuse_duplicates
 from causalformula.frame.time_columns import OTHER_TIMES, read_times, times_of_objects, times_of_pandas
 from causalformula.frame.treatment import level_label
 
+# Whole numbers up to here are doubles, exactly.
+EXACT = 2**53
+
 
 class Table:
     """Reads columns of the caller's frame by name, without copying the rest or changing anything.
@@ -135,14 +138,15 @@ def read_column(series: nw.Series[Any], name: str | None = None) -> Value:
         return _logical(series)
     if dtype.is_integer():
         if series.is_null().any():
-            return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
+            return _whole_or_missing(series, name)
         return _whole(series.to_numpy())
     if dtype.is_numeric():
         return np.ascontiguousarray(series.cast(nw.Float64).to_numpy(), dtype=float)
     if isinstance(dtype, nw.Enum) or dtype in (nw.Categorical, nw.Enum):
         return _factor(series, name)
     if dtype == nw.String:
-        return _strings(series.to_numpy())
+        native = series.to_native()
+        return _encoded(native) if nw.dependencies.is_pyarrow_chunked_array(native) else _strings(series.to_numpy())
     if dtype == nw.Object:
         return _objects(series, name)
     if isinstance(dtype, nw.Datetime | nw.Date) or dtype in (nw.Datetime, nw.Date):
@@ -158,6 +162,17 @@ def read_column(series: nw.Series[Any], name: str | None = None) -> Value:
 
 def _whole(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(values, dtype=np.int64) if values.dtype.kind in "iu" else np.asarray(values, dtype=float)
+
+
+def _whole_or_missing(series: nw.Series[Any], name: str) -> NDArray[Any]:
+    """Whole numbers as doubles, the only ones that can be missing; a ``DataError`` where these do not hold them."""
+    largest = max((abs(int(end)) for end in (series.min(), series.max()) if end is not None), default=0)
+    if largest > EXACT:
+        raise DataError(
+            f"column {name!r} has whole numbers past 2^53 beside missing ones, that doubles do not hold exactly; cast "
+            "it to text if it holds labels, or fill the missing ones"
+        )
+    return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
 
 
 def _logical(series: nw.Series[Any]) -> Logical:
@@ -201,6 +216,15 @@ def _strings(values: NDArray[Any]) -> Strings:
 
     codes, table = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
     return Strings(codes.astype(np.int32), tuple(str(v) for v in table))
+
+
+def _encoded(native: Any) -> Strings:
+    """Arrow's text, encoded by Arrow: no Python object a row."""
+    found = native.dictionary_encode().unify_dictionaries().combine_chunks()
+    if not len(found):
+        return Strings(np.empty(0, dtype=np.int32), ())
+    codes = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return Strings(codes.astype(np.int32), tuple(found.dictionary.to_pylist()))
 
 
 def _objects(series: nw.Series[Any], name: str) -> Value:

@@ -59,13 +59,23 @@ def grouping(name: str, value: Value, index: Any) -> Grouping:
 
 def quartiles(name: str, value: Array | Times, index: Any) -> Grouping:
     """A number, a date or a time as groups, cut at its quartiles: those of dates are dates in the data."""
+    if np.isnan(value.values if isinstance(value, Times) else value).any():
+        return grouping(name, value, index)
+    cuts, levels = quartile_cuts(value)
+    return Grouping(name, levels, quartile_codes(value.values if isinstance(value, Times) else value, cuts))
+
+
+def quartile_cuts(value: Array | Times) -> tuple[Array, tuple[str, ...]]:
+    """The ends of the groups that quartiles make, and the groups' names."""
     times = value if isinstance(value, Times) else None
     numbers = value.values if isinstance(value, Times) else value
-    if np.isnan(numbers).any():
-        return grouping(name, value, index)
     method: Literal["inverted_cdf", "linear"] = "linear" if times is None else "inverted_cdf"
     cuts = np.unique(np.quantile(numbers, [0, 0.25, 0.5, 0.75, 1], method=method))
-    codes = np.clip(np.searchsorted(cuts, numbers, side="left") - 1, 0, len(cuts) - 2)
     text = [number_label(float(f"{c:.4g}")) for c in cuts] if times is None else labels(cuts, times)
     levels = tuple(f"{'[' if k == 0 else '('}{text[k]},{text[k + 1]}]" for k in range(len(cuts) - 1))
-    return Grouping(name, levels, codes.astype(np.intp))
+    return cuts, levels
+
+
+def quartile_codes(numbers: Array, cuts: Array) -> Codes:
+    """The group of each number."""
+    return np.clip(np.searchsorted(cuts, numbers, side="left") - 1, 0, len(cuts) - 2).astype(np.intp)

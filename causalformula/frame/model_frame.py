@@ -31,6 +31,7 @@ from causalformula.numerics.families import Family
 
 # A column of more numbers or dates than this is cut at its quartiles for effects by group.
 MOST_VALUES = 10
+SEVERAL = "this is of two groups, and did(...) has groups that are treated at different times"
 BINOMIAL = ("binomial", "quasibinomial")
 
 
@@ -196,7 +197,8 @@ class ModelFrame(BoundRows):
     def the_treatment(self) -> Treatment:
         """The treatment, which a backend for ``treat`` may rely on."""
         if self.treatment is None:
-            raise CapabilityError("this method needs treat(...) in the formula")
+            several = self.panel is not None and self.panel.adoption is not None
+            raise CapabilityError(SEVERAL if several else "this method needs treat(...) in the formula")
         return self.treatment
 
     @property
@@ -205,7 +207,7 @@ class ModelFrame(BoundRows):
         if self.panel is None:
             raise CapabilityError("this method needs did(A, time) in the formula")
         if self.panel.groups is None:
-            raise CapabilityError(self.panel.other)
+            raise CapabilityError(self.panel.other or SEVERAL)
         return self.panel
 
     # -- designs ---------------------------------------------------------------------------------------------------
@@ -349,6 +351,11 @@ class ModelFrame(BoundRows):
         """Whether the effect may vary by a column: one in ``modify(...)``, or where ``part`` crosses all its terms."""
         roles = part.record.roles if part is not None and part.interact else ("modify",)
         return any(name in variables(self.bodies[role]) for role in roles if role in self.bodies)
+
+
+def whole_numbers(values: Array) -> bool:
+    """Whether all values are whole numbers, but for the rounding of a quotient."""
+    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def parenthesised(node: Node) -> Node:

@@ -29,16 +29,17 @@ MANY_LEVELS = 20
 ROWS_A_LEVEL = 5
 
 
-def many_levels(value: Value) -> int:
+def many_levels(value: Value, rows: int | None = None) -> int:
     """How many distinct values text has that has too many for a factor; 0 for any other value."""
     count = len(np.unique(value.codes)) if isinstance(value, Strings) else 0
-    return count if count >= max(MANY_LEVELS, length(value) / ROWS_A_LEVEL) else 0
+    return count if count >= max(MANY_LEVELS, (rows or length(value)) / ROWS_A_LEVEL) else 0
 
 
-def text_notes(nodes: Iterable[Node], values: Mapping[str, Value]) -> tuple[str, ...]:
+def text_notes(nodes: Iterable[Node], values: Mapping[str, Value], rows: int | None = None) -> tuple[str, ...]:
     """Columns of text among the terms that read as numbers or dates: they became factors.
 
-    A few whole numbers may well be codes of levels, which is an aside.
+    A few whole numbers may well be codes of levels, which is an aside. ``rows`` is their number, where the values are
+    of some of them.
     """
     out: list[str] = []
     for node in nodes:
@@ -46,9 +47,9 @@ def text_notes(nodes: Iterable[Node], values: Mapping[str, Value]) -> tuple[str,
         if not isinstance(node, Name):
             continue
         name = symbol(node.id)
-        if found is None and (count := many_levels(values.get(deparse(node)))):
-            rows = counted(length(values[deparse(node)]), "row")
-            out.append(f"{name} is text with {count} distinct values in {rows}, taken for a factor of {count} levels")
+        if found is None and (count := many_levels(values.get(deparse(node)), rows)):
+            among = counted(rows or length(values[deparse(node)]), "row")
+            out.append(f"{name} is text with {count} distinct values in {among}, taken for a factor of {count} levels")
         if found is None or found.levels <= 2:
             continue
         taken = f"{name} is {found.described()}, taken for a factor of {found.levels} levels"

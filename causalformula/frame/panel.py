@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from causalformula.formula.expressions.values import Value, take
+from causalformula.frame.adoption import Adoption
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.treatment import Treatment
 from causalformula.numerics.arrays import Codes
@@ -27,8 +28,10 @@ class Panel:
         The units that are observed in several periods; None for repeated cross-sections.
     groups : Treatment or None
         The untreated and the treated group, where there are two groups and two periods.
+    adoption : Adoption or None
+        Where there are not: the groups by their first treated periods.
     other : str
-        Where there are not: what the formula asks for instead, as a sentence.
+        Where there is neither: what the formula asks for instead, as a sentence.
     """
 
     treated: str
@@ -38,6 +41,7 @@ class Panel:
     periods: Grouping
     unit: Grouping | None = None
     groups: Treatment | None = None
+    adoption: Adoption | None = None
     other: str = ""
 
     @property
@@ -60,4 +64,5 @@ class Panel:
             periods=self.periods.take(rows),
             unit=None if self.unit is None else self.unit.take(rows),
             groups=None if self.groups is None else self.groups.take(rows),
+            adoption=None if self.adoption is None else self.adoption.take(rows),
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.errors import DataError, FormulaError, OptionError
 from causalformula.formula.expressions.contrasts import check_contrasts
-from causalformula.formula.expressions.evaluate import Env, evaluate
+from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.values import Value, take
 from causalformula.formula.language.absorbed import AbsorbedTerm
 from causalformula.formula.language.deparse import deparse
@@ -22,7 +22,7 @@ from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.design import Contrasts, Evaluated, build, evaluate_variables
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import as_group, fixed_effects
+from causalformula.frame.absorbed import as_group, fixed_effects, limits_of
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.columns import Table
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
@@ -39,6 +39,7 @@ from causalformula.frame.rows import (
     subset_rows,
 )
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.families import Family
 
 if TYPE_CHECKING:
     from formulaic import Formula
@@ -94,7 +95,9 @@ def bind_regression(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     drop_unused: bool = True,
+    memory: Memory | None = None,
     absorbs: bool = False,
+    family: Family | None = None,
 ) -> RegressionFrame:
     """Bind a plain R formula to data, as R's ``model.frame`` and ``model.matrix`` do.
 
@@ -113,8 +116,12 @@ def bind_regression(
         As in ``bind``.
     drop_unused : bool
         Whether factor levels that no kept row has are dropped: ``lm`` does, ``model.matrix`` does not.
+    memory : Memory, optional
+        What remembering calls know already, of more rows than these.
     absorbs : bool
         Whether fixed effects may stand behind ``|`` or in ``fe(...)``.
+    family : Family, optional
+        Levels of these whose outcomes are all at the end of its range leave.
 
     Raises
     ------
@@ -128,7 +135,7 @@ def bind_regression(
     table = data if isinstance(data, Table) else Table(data)
     if table.n == 0:
         raise DataError("the data have no rows")
-    evaluated, absorbed = _evaluated(text, table, env, absorbs)
+    evaluated, absorbed = _evaluated(text, table, env, absorbs, memory)
     beside = {role: given for role, given in (("weights", weights), ("offset", offset)) if given is not None}
     special = {role: _special(role, given, table, env, evaluated) for role, given in beside.items()}
     named = dict(zip(evaluated.terms.labels, evaluated.values, strict=True))
@@ -139,17 +146,15 @@ def bind_regression(
     complete, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
     known = _weights_of(special, complete, weights)
-    effects, rows = fixed_effects(absorbed, named, complete, known, table.index())
+    ends = limits_of(_outcome(evaluated, complete), family) if absorbed else None
+    effects, rows, left_out = fixed_effects(absorbed, named, complete, known, table.index(), ends)
     whole = len(rows) == table.n
     index = table.index() if whole else table.index()[rows]
     refuse_infinite(named if whole else {k: take(v, rows) for k, v in named.items()}, index)
     X, recipe, own = build(
         evaluated, None if whole else rows, contrasts=contrasts, drop_unused=drop_unused, bare=bool(absorbed)
     )
-    outcome = None
-    if evaluated.terms.response:
-        value = evaluated.values[0]
-        outcome = Outcome(evaluated.terms.labels[0], value if whole else take(value, rows))
+    outcome = _outcome(evaluated, rows)
     arrays = {
         role: as_numbers(value if whole else take(value, rows), beside[role], role)
         for role, (_, value) in special.items()
@@ -170,18 +175,21 @@ def bind_regression(
         offset=np.sum(parts, axis=0) if parts else None,
         groupings={"fe": tuple(effect.grouping for effect in effects)} if effects else {},
         effects=effects,
-        singletons=len(complete) - len(rows),
+        left_out=left_out,
     )
 
 
-def _evaluated(text: str, table: Table, env: Env | None, absorbs: bool) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
+def _evaluated(
+    text: str, table: Table, env: Env | None, absorbs: bool, memory: Memory | None
+) -> tuple[Evaluated, tuple[AbsorbedTerm, ...]]:
     """Every variable of the formula's terms over all rows, and what is absorbed beside them."""
     left, right, absorbed = parse_absorbing(text, tuple(env or ()), absorbs=absorbs)
     apart = [*(() if left is None else (left,)), *(node for term in absorbed for node in term.nodes)]
     taken = {name for node in apart for name in variables(node)}
     dot = [name for name in table.names if name not in taken]
     found = terms(right, response=left, dot=dot, source=text)
-    return evaluate_variables(found, columns_used(found.variables, table, text), table.n, env, text), absorbed
+    columns = columns_used(found.variables, table, text)
+    return evaluate_variables(found, columns, table.n, env, text, memory), absorbed
 
 
 def _of_effects(absorbed: Sequence[AbsorbedTerm], table: Table, evaluated: Evaluated) -> dict[str, Value]:
@@ -193,6 +201,13 @@ def _of_effects(absorbed: Sequence[AbsorbedTerm], table: Table, evaluated: Evalu
         value = evaluate(node, columns, table.n, env=env, source=text, memory=evaluated.memory)
         out[f"fe:{deparse(node)}"] = as_group(value, node, table.n, text)
     return out
+
+
+def _outcome(evaluated: Evaluated, rows: Codes) -> Outcome | None:
+    """The left side on some rows."""
+    if not evaluated.terms.response:
+        return None
+    return Outcome(evaluated.terms.labels[0], take(evaluated.values[0], rows))
 
 
 def _weights_of(special: Mapping[str, tuple[Node, Value]], rows: Codes, name: str | None) -> Array | None:

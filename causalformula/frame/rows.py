@@ -55,16 +55,22 @@ def columns_used(nodes: Iterable[Node], table: Table, source: str) -> dict[str, 
     return out
 
 
-def subset_rows(subset: Any, table: Table, env: Env | None, compared: dict[str, str] | None = None) -> Bools | None:
+def subset_rows(
+    subset: Any,
+    table: Table,
+    env: Env | None,
+    compared: dict[str, str] | None = None,
+    calls: dict[str, Any] | None = None,
+) -> Bools | None:
     """Rows asked for, over the whole table: those where an expression is true, or one boolean a row.
 
-    ``compared`` takes what there is to say of comparisons.
+    ``compared`` takes what there is to say of comparisons; ``calls`` are remembering calls that know more rows.
     """
     if subset is None:
         return None
     if isinstance(subset, str):
         node = parse_expression(subset)
-        memory = Memory(compared={} if compared is None else compared)
+        memory = Memory(calls={} if calls is None else calls, compared={} if compared is None else compared)
         value = evaluate(node, columns_used([node], table, subset), table.n, env=env, source=subset, memory=memory)
         if isinstance(value, Logical) and len(value.codes) == table.n:
             return np.asarray(value.codes == 1)
@@ -106,14 +112,7 @@ def choose_rows(
     DataError
         If no row is left, or one would be dropped under ``na_action="fail"``.
     """
-    asked = np.ones(table.n, dtype=bool) if chosen is None else chosen
-    absent = np.zeros(table.n, dtype=bool)
-    counts: dict[str, int] = {}
-    for label, value in values.items():
-        gone = missing(value)
-        if gone is not None and (gone & asked).any():
-            absent |= gone
-            counts[shown(label)] = int((gone & asked).sum())
+    asked, absent, counts = complete_rows(table.n, values, chosen)
     lost = asked & absent
     if na_action == "fail" and lost.any():
         labels = table.index()[np.flatnonzero(lost)]
@@ -121,11 +120,29 @@ def choose_rows(
         raise DataError(f"missing values in {by}; rows {some(labels)}. Use na_action='omit' to drop them")
     rows = np.flatnonzero(asked & ~absent)
     if not len(rows):
-        why = "no row is left after dropping missing values" if asked.any() else "subset leaves no row"
-        by = ", ".join(f"{name}: {count}" for name, count in counts.items())
-        why += f" (missing by variable: {by})" if by else ""
-        raise DataError("; ".join([why, *_made(made, values, asked, table)]))
+        raise no_rows_left(int(asked.sum()), counts, _made(made, values, asked, table))
     return rows, int(asked.sum()), counts, _made(made, values, asked, table)
+
+
+def complete_rows(n: int, values: Mapping[str, Value], chosen: Bools | None) -> tuple[Bools, Bools, dict[str, int]]:
+    """Rows asked for (n,), those in which something is missing, and of the former how many by variable."""
+    asked = np.ones(n, dtype=bool) if chosen is None else chosen
+    absent = np.zeros(n, dtype=bool)
+    counts: dict[str, int] = {}
+    for label, value in values.items():
+        gone = missing(value)
+        if gone is not None and (gone & asked).any():
+            absent |= gone
+            counts[shown(label)] = int((gone & asked).sum())
+    return asked, absent, counts
+
+
+def no_rows_left(asked: int, counts: Mapping[str, int], made: Iterable[str]) -> DataError:
+    """The error of data of which no row is used, ``asked`` of which the subset has."""
+    why = "no row is left after dropping missing values" if asked else "subset leaves no row"
+    by = ", ".join(f"{name}: {count}" for name, count in counts.items())
+    why += f" (missing by variable: {by})" if by else ""
+    return DataError("; ".join([why, *made]))
 
 
 def _made(made: Mapping[str, Bools], values: Mapping[str, Value], asked: Bools, table: Table) -> tuple[str, ...]:

@@ -21,12 +21,20 @@ from causalformula.formula.expressions.values import (
     kind,
 )
 from causalformula.formula.language.deparse import symbol
+from causalformula.frame.adoption import (
+    adopted,
+    is_switch,
+    levels_of,
+    refuse_changes,
+    refuse_no_group,
+    switch_note,
+    switched_on,
+)
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.panel import Panel
 from causalformula.frame.treatment import Treatment, read_treatment
 from causalformula.numerics.arrays import Array, Bools, Codes
 
-STAGGERED = "the staggered methods of difference in differences, which are not available yet"
 # Words whose alphabetical order is not that of time.
 LATER, EARLIER = ("after", "post"), ("before", "pre")
 # Periods by number ("9", "week 10"), and dates whose alphabetical order is that of time.
@@ -37,7 +45,8 @@ _ISO = re.compile(r"\d{4}[-/.]?\d{2}(?:[-/.]?\d{2})?(?:[ T].*)?\Z").match
 def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
     """The panel with its two groups and two periods, and what to say of how they were read.
 
-    Where the variables ask for another design, ``other`` says which, and there are no ``groups``.
+    Where they say first treated periods, it has its ``adoption``; where they ask for another design, ``other`` says
+    which. In both cases there are no ``groups``.
 
     Parameters
     ----------
@@ -53,28 +62,47 @@ def two_by_two(panel: Panel, used: Bools) -> tuple[Panel, tuple[str, ...]]:
     """
     _refuse_swapped(panel)
     refuse_repeats(panel)
-    on = _switch(panel.first)
+    on = is_switch(panel.first)
     if on is not None:
         refuse_switched_off(panel, on)
+    _refuse_one_period(panel)
+    if (several := _staggered(panel, on)) is not None:
+        return several
     if other := _another_design(panel):
         return replace(panel, other=other), ()
     _refuse_backwards(panel)
     panel, notes = _constant(panel, on)
-    if panel.other:
-        return panel, ()
     groups = read_treatment(panel.treated, panel.first)
-    found = replace(panel, groups=groups, first=groups.column, second=_coded(panel.second, panel.periods))
+    found = replace(panel, groups=groups, first=groups.column, second=coded_periods(panel.second, panel.periods))
     _refuse_empty_cells(found, used)
-    return found, (*notes, *_order_notes(panel, groups), *_alone(found, used))
+    return found, (*notes, *order_notes(panel, groups), *_alone(found, used))
 
 
-def _switch(first: Value) -> Bools | None:
-    """Whether each row is under treatment, where the variable is 0/1 or logical."""
-    if isinstance(first, Logical):
-        return np.asarray(first.codes == 1)
-    if isinstance(first, np.ndarray) and np.isin(first, (0, 1)).all():
-        return np.asarray(first == 1)
-    return None
+def _staggered(panel: Panel, on: Bools | None) -> tuple[Panel, tuple[str, ...]] | None:
+    """The panel with its groups by first treated period, where its variables say these; None where they do not."""
+    name, first = panel.treated, panel.first
+    if on is not None:
+        if panel.unit is None or not _switches(panel, on):
+            return None
+        found = switched_on(on, panel.unit, panel.periods, panel.second)
+        refuse_no_group(name, found)
+        return replace(panel, adoption=found), (switch_note(name, on, panel.unit),)
+    if not isinstance(first, np.ndarray | Times) or is_switch(panel.second) is not None:
+        return None
+    if isinstance(first, Times) != isinstance(panel.second, Times) or isinstance(panel.second, Factor | Strings):
+        return None
+    refuse_changes(name, first, panel.unit)
+    found = adopted(first, panel.second, panel.periods)
+    refuse_no_group(name, found)
+    return replace(panel, adoption=found), ()
+
+
+def _switches(panel: Panel, on: Bools) -> bool:
+    """Whether a treatment switches on within units, at different times or in one of several periods."""
+    assert panel.unit is not None
+    low, high = _range(on.astype(np.intp), panel.unit)
+    early = bool((on & (panel.periods.codes == 0)).any())
+    return bool((low != high).any()) and (len(panel.periods.levels) > 2 or early)
 
 
 def _refuse_swapped(panel: Panel) -> None:
@@ -89,30 +117,36 @@ def _refuse_swapped(panel: Panel) -> None:
         )
 
 
-def _another_design(panel: Panel) -> str:
-    """What the variables ask for where it is not two groups and two periods; empty where it is."""
-    treated, time, size = panel.treated, panel.time, len(panel.periods.levels)
-    if size == 1:
+def _refuse_one_period(panel: Panel) -> None:
+    """A ``DataError`` where there is no period before or none after."""
+    if len(panel.periods.levels) == 1:
         raise DataError(
-            f"{time} is {panel.periods.levels[0]} in all rows used; a difference in differences needs a period before "
-            "the treatment and one after it. Check the subset, and the rows dropped for missing values"
+            f"{panel.time} is {panel.periods.levels[0]} in all rows used; a difference in differences needs a period "
+            "before the treatment and one after it. Check the subset, and the rows dropped for missing values"
         )
-    if isinstance(panel.first, np.ndarray | Times) and _switch(panel.first) is None:
-        values = as_factor(panel.first).levels
+
+
+def _another_design(panel: Panel) -> str:
+    """What the variables lack for two groups and two periods, and for first treated periods; empty where nothing."""
+    treated, time, size = panel.treated, panel.time, len(panel.periods.levels)
+    if isinstance(panel.first, np.ndarray | Times) and is_switch(panel.first) is None:
+        values = levels_of(panel.first)
         several = f", or did(factor({treated}), {time}) if its values are two groups" if len(values) == 2 else ""
         return (
-            f"did({treated}, {time}) has the values {some(values)} in {treated}: first treated periods come with "
-            f"{STAGGERED}. With two periods write did({treated} == ..., {time}), which says who is in the treated "
-            f"group{several}{_swapped(panel)}"
+            f"did({treated}, {time}) has the values {some(values)} in {treated}, which are no periods of {time} "
+            f"({some(panel.periods.levels, 5)}): a first treated period is a number or a date as {time} is. With two "
+            f"periods write did({treated} == ..., {time}), which says who is in the treated group{several}"
+            f"{_swapped(panel)}"
         )
     if not isinstance(panel.first, (np.ndarray, Logical, Factor, Strings)):
         raise DataError(f"{treated} in did(...) is {kind(panel.first)}; it says who is treated, in one column")
     if size > 2:
         once = "" if panel.unit is None else f" + cluster({symbol(panel.unit.name)}), without unit="
         return (
-            f"{time} has {size} periods ({some(panel.periods.levels, 5)}); more than two come with {STAGGERED}. For "
-            "two of them choose their rows with subset=; to average those before and those after write "
-            f"did({treated}, {_later(panel)}){once}"
+            f"{time} has {size} periods ({some(panel.periods.levels, 5)}), and {treated} does not say in which of them "
+            f"the treatment began. Write did(first_treated, {time}) with each unit's first treated period (0, NA or "
+            "Inf where it has none), or with unit= a column that is 1 from then on; to average the periods before and "
+            f"those after write did({treated}, {_later(panel)}){once}"
         )
     levels = [] if isinstance(panel.first, np.ndarray) else as_factor(panel.first).drop_unused().levels
     if len(levels) > 2:
@@ -135,7 +169,7 @@ def _later(panel: Panel) -> str:
 
 def _swapped(panel: Panel) -> str:
     """The suggestion that group and period stand in each other's place, where the period is 0 and 1."""
-    if _switch(panel.second) is None:
+    if is_switch(panel.second) is None:
         return ""
     treated, time = panel.treated, panel.time
     return f". If {time} is the group and {treated} the period, write did({time}, {treated})"
@@ -189,13 +223,6 @@ def _constant(panel: Panel, on: Bools | None) -> tuple[Panel, tuple[str, ...]]:
             "group a unit is, in all its rows (or, as 0 and 1, when its treatment is on)"
         )
     first = panel.periods.codes == 0
-    if (on & first).any():
-        early = np.unique(unit.codes[on & first])
-        return replace(
-            panel,
-            other=f"{treated} switches on within {unit.name}, and {_named(unit, early)} been treated from the first "
-            f"period on; units treated at different times come with {STAGGERED}. Leave the early ones out with subset=",
-        ), ()
     _refuse_unknown(panel, first)
     group = (high[unit.codes] == 1).astype(float)
     column: Value = group if isinstance(panel.first, np.ndarray) else Logical.of(group == 1)
@@ -230,7 +257,7 @@ def _refuse_unknown(panel: Panel, first: Bools) -> None:
         )
 
 
-def _coded(second: Value, periods: Grouping) -> Value:
+def coded_periods(second: Value, periods: Grouping) -> Value:
     """The period as the regression has it: 0/1 and logicals as they are, anything else as two levels."""
     if isinstance(second, Logical) or (isinstance(second, np.ndarray) and np.isin(second, (0, 1)).all()):
         return np.asarray(second, dtype=float) if isinstance(second, np.ndarray) else second
@@ -277,7 +304,7 @@ def _refuse_backwards(panel: Panel) -> None:
         )
 
 
-def _order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
+def order_notes(panel: Panel, groups: Treatment) -> tuple[str, ...]:
     """Text has the order of the alphabet, which may be neither that of time nor that of the treatment."""
     notes = []
     if isinstance(panel.first, Strings):
@@ -308,11 +335,15 @@ def _alone(panel: Panel, used: Bools) -> tuple[str, ...]:
     if panel.unit is None:
         return ()
     rows = np.bincount(panel.unit.codes[used], minlength=len(panel.unit.levels))
-    alone = int((rows == 1).sum())
+    return alone_words(panel.unit.name, int((rows == 1).sum()))
+
+
+def alone_words(unit: str, alone: int) -> tuple[str, ...]:
+    """The note on so many units of one period."""
     if not alone:
         return ()
     return (
-        f"{counted(alone, 'unit')} of {panel.unit.name} {'is' if alone == 1 else 'are'} observed in one period only, "
+        f"{counted(alone, 'unit')} of {unit} {'is' if alone == 1 else 'are'} observed in one period only, "
         f"and {'takes' if alone == 1 else 'take'} part in the means of that period",
     )
 

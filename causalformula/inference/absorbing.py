@@ -12,7 +12,7 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
@@ -115,17 +115,3 @@ def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     within, left, converged = within_effects(absorber(model.absorbed.effects, w), X, model.y, w, model.offset)
     fit = least_squares(within, left, w)
     return fit.coef if converged and fit.rank == X.shape[1] else None
-
-
-def with_columns(model: FittedRegression, columns: Codes, weights: Array | None) -> FittedRegression:
-    """The model with some of its columns only, or with other weights."""
-    assert model.absorbed is not None
-    return fit_absorbed(
-        model.X[:, columns],
-        model.y,
-        [model.names[int(j)] for j in columns],
-        model.absorbed.effects,
-        model.absorbed.names,
-        weights=weights,
-        offset=model.offset,
-    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, OptionError
+from causalformula.errors import CapabilityError, OptionError, warn
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.evidence import Draws, Fixed, Influence, Own, Repeated
+from causalformula.inference.evidence import Accumulated, Draws, Fixed, Influence, Own, Repeated
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
     HAC,
@@ -25,6 +26,7 @@ from causalformula.inference.requests import (
 )
 from causalformula.inference.resampling.resampled import resampled, spread
 from causalformula.inference.safer import safer
+from causalformula.inference.sandwich import elsewhere
 from causalformula.inference.sandwich.caveats import (
     leadership,
     told_of_indefinite,
@@ -35,7 +37,7 @@ from causalformula.inference.sandwich.caveats import (
 from causalformula.inference.sandwich.definite import transformed
 from causalformula.inference.sandwich.few import told_of_few, told_of_few_periods
 from causalformula.inference.sandwich.groupings import clustered, sizes
-from causalformula.inference.sandwich.hac import serial
+from causalformula.inference.sandwich.hac import serial, serial_rules
 from causalformula.inference.sandwich.joint import Joint, joint_covariance
 from causalformula.inference.sandwich.rows import (
     Covariance,
@@ -84,6 +86,8 @@ def covariance(
         If the estimator's evidence cannot answer the request.
     """
     groups = groups or {}
+    if isinstance(estimate.evidence, Accumulated) and isinstance(request, (Bootstrap, Jackknife, Wild)):
+        raise elsewhere.needs_rows(request)
     match request:
         case Given(matrix=matrix):
             return _given(estimate, request, matrix)
@@ -113,11 +117,48 @@ def covariance(
             return Covariance(request, spread(values), degrees_of_freedom(request, estimate), "draws")
         case Fixed() as fixed:
             return _fixed(estimate, request, fixed)
+        case Accumulated() as summed:
+            return _accumulated(estimate, request, summed, rests)
         case Joint():
             return joint_covariance(estimate, request, groups)
         case Influence() as evidence:
             own = {name: evidence.on_units(codes, name) for name, codes in groups.items()}
             return _from_influence(estimate, request, evidence, own, rests)
+
+
+def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, rests: float) -> Covariance:
+    """By sums over rows that are elsewhere."""
+    shape = replace(estimate, evidence=evidence.shape)
+    notes: tuple[str, ...] = ()
+    df = degrees_of_freedom(request, shape)
+    if getattr(request, "ssc", None) is not None:
+        raise CapabilityError("ssc= is of rows in memory; 'CR0 ~ g', 'CR1 ~ g' and 'CR1S ~ g' are rules of their own")
+    if isinstance(request, Classical):
+        plain = _classical(evidence.shape, unconditional=False)
+        return Covariance(request, elsewhere.classical(evidence, plain, request), df, "classical")
+    if isinstance(request, Cluster):
+        matrix, label, counts, fixed = elsewhere.clustered(evidence, request)
+        notes = told_of_indefinite(matrix, estimate.names, request)
+        found = elsewhere.leadership(evidence, matrix, request, rests)
+        matrix = undefined(matrix, found.undefined)
+        notes += told_of_leadership(found, estimate.names, request, elsewhere.SAFER)
+        if not np.isnan(np.diag(matrix)).all():
+            notes += told_of_few(counts, request, elsewhere.SAFER)
+    else:
+        matrix, row, fixed = elsewhere.sandwich(evidence, request)
+        label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence.shape)})"
+        if row.adjust is not None and np.isnan(matrix).any():
+            told = f"{describe(request)} standard errors are not defined: some rows have leverage one"
+            warn(told)
+            notes = (f"Note: {told}",)
+    return Covariance(request, matrix, df, label + _held(evidence.shape, fixed), notes=notes)
+
+
+def _held(evidence: Influence, fixed: bool) -> str:
+    """What the label says of nuisances that are held fixed."""
+    if fixed and evidence.estimated_first_stage:
+        return " (estimated weights treated as given)"
+    return " (nuisances held fixed)" if fixed and evidence.always and not evidence.held else ""
 
 
 def needs_regression(request: Request) -> CapabilityError:
@@ -189,7 +230,10 @@ def _from_influence(
     estimate: Estimate, request: Request, evidence: Influence, groups: Mapping[str, Codes], rests: float
 ) -> Covariance:
     counts = sizes(evidence, request, groups) if isinstance(request, Cluster) else None
-    rules = rules_of(request, evidence, groups, counts)
+    if isinstance(request, (HAC, DriscollKraay)):
+        rules = serial_rules(evidence, request, groups)
+    else:
+        rules = rules_of(request, evidence, groups, counts)
     if isinstance(request, Classical):
         matrix = _classical(evidence, request.unconditional, 1.0 if rules is None else rules.classical)
         label = "classical" + ("" if rules is None else rules.words)
@@ -197,13 +241,13 @@ def _from_influence(
     notes: tuple[str, ...] = ()
     lost = np.empty(0, dtype=np.intp)
     if isinstance(request, (HAC, DriscollKraay)):
-        matrix, label, count = serial(evidence, request, groups)
+        matrix, label, count = serial(evidence, request, groups, rules)
         if isinstance(request, DriscollKraay):
             matrix, notes = _led(estimate, Cluster((request.time,)), groups, matrix, np.inf)
             notes += told_of_few_periods(count, request.time)
         else:
             matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
-        df = degrees_of_freedom(request, estimate)
+        df = degrees_of_freedom(request, estimate, freedom(rules, evidence))
         return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
     row, fixed = variance_row(request, evidence)
     own_df = None
@@ -227,12 +271,8 @@ def _from_influence(
             matrix, lost, notes = without_single_rows(evidence, estimate.names, matrix, rests)
         else:
             lost = fitted_exactly(matrix, row, evidence)
-    if fixed and evidence.estimated_first_stage:
-        label += " (estimated weights treated as given)"
-    elif fixed and evidence.always and not evidence.held:
-        label += " (nuisances held fixed)"
     df = degrees_of_freedom(request, estimate, freedom(rules, evidence) if own_df is None else own_df)
-    return Covariance(request, matrix, df, label, notes=notes, full_leverage=lost)
+    return Covariance(request, matrix, df, label + _held(evidence, fixed), notes=notes, full_leverage=lost)
 
 
 def _led(

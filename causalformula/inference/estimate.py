@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError
-from causalformula.inference.evidence import Draws, Evidence, Exactly, Fixed, Influence, Repeated
+from causalformula.inference.evidence import Accumulated, Draws, Evidence, Exactly, Fixed, Influence, Repeated
+from causalformula.inference.sandwich.expanded import united
 from causalformula.inference.stage import Stage
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +104,20 @@ def stack(parts: Sequence[Estimate]) -> Estimate:
         return Estimate(names, theta, _stack_influences([p.evidence for p in parts]))  # type: ignore[misc]
     if len(parts) == 1:
         return parts[0]
+    if kinds == {Accumulated}:
+        return Estimate(names, theta, stack_accumulated([p.evidence for p in parts]))  # type: ignore[misc]
     if kinds == {Fixed}:
         raise CapabilityError("estimates with fixed covariances have no known covariance with each other")
     raise CapabilityError("only estimates with the same kind of evidence can be stacked")
+
+
+def stack_accumulated(parts: Sequence[Accumulated]) -> Accumulated:
+    """Functions of the same sums over rows as one."""
+    first = parts[0]
+    if any(p.part is not first.part for p in parts):
+        raise CapabilityError("estimates of several fits to rows that are elsewhere cannot be stacked")
+    shape = _stack_influences([p.shape for p in parts])
+    return replace(first, shape=shape, mix=np.vstack([p.mix for p in parts]))
 
 
 def _stack_influences(parts: Sequence[Influence]) -> Influence:
@@ -114,9 +126,13 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
         raise CapabilityError("estimates on different rows cannot be stacked; align their units first")
     first = parts[0]
     if all(p.stages is first.stages or _same(p.stages, first.stages) for p in parts):
+        shared: tuple[tuple[Stage, ...], list[Array]] | None = (first.stages, [p.jac for p in parts])
+    else:
+        shared = _beside_effects(parts)
+    if shared is not None:
         return Influence(
-            first.stages,
-            np.vstack([p.jac for p in parts]),
+            shared[0],
+            np.vstack(shared[1]),
             n,
             None if all(p.direct is None for p in parts) else np.hstack([_direct(p) for p in parts]),
             always=any(p.always for p in parts),
@@ -124,6 +140,7 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
             units=first.units,
             held=all(p.held for p in parts),
             exactly=_exactly(parts),
+            used=_used(parts),
         )
     # Different models: their exact influences are all that a joint variance needs, beside what is left of them where
     # the nuisances of averaged scores are held fixed.
@@ -132,11 +149,21 @@ def _stack_influences(parts: Sequence[Influence]) -> Influence:
     if not all(p.always and p.direct is not None for p in parts) or all(p.held for p in parts):
         held = all(p.held for p in parts)
         return Influence(
-            (), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held, exactly=_exactly(parts)
-        )
+            (), np.zeros((size, 0)), n, psi, always=True, units=first.units, held=held, exactly=_exactly(parts),
+            used=_used(parts),
+        )  # fmt: skip
     fixed = np.hstack([_direct(p) for p in parts])
     nuisances = Stage("nuisances", names, np.zeros(size), n * np.eye(size), psi - fixed)
     return Influence((nuisances,), np.eye(size), n, fixed, always=True, units=first.units, exactly=_exactly(parts))
+
+
+def _beside_effects(parts: Sequence[Influence]) -> tuple[tuple[Stage, ...], list[Array]] | None:
+    """The stages and Jacobians of one regression of which each part knows absorbed effects by columns of its own."""
+    before = parts[0].stages[:-1]
+    if not all(p.rooted and p.stages and _same(p.stages[:-1], before) for p in parts):
+        return None
+    found = united([p.stages[-1] for p in parts], [p.jac for p in parts])
+    return None if found is None else ((*before, found[0]), found[1])
 
 
 def _exactly(parts: Sequence[Influence]) -> Exactly | None:
@@ -146,6 +173,12 @@ def _exactly(parts: Sequence[Influence]) -> Exactly | None:
         return None
     each = [np.zeros((p.n, p.size)) if p.exactly is None else p.exactly.response for p in parts]
     return Exactly(np.unique(np.concatenate(rows)), np.hstack(each))
+
+
+def _used(parts: Sequence[Influence]) -> Bools | None:
+    """Who takes part in any of them."""
+    used = [part.used for part in parts if part.used is not None]
+    return np.asarray(np.any(used, axis=0)) if len(used) == len(parts) else None
 
 
 def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError
 from causalformula.inference.requests import Request
 from causalformula.inference.stage import Hat, Stage, influence_weights
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
 
 
@@ -100,6 +101,8 @@ class Influence:
         A variance that the estimator has beside those that are sums over rows.
     exactly : Exactly, optional
         Rows that a model behind averaged scores fits exactly, where there are some; a root knows its own.
+    used : ndarray (n,) of bool, optional
+        Which take part, where not all do and no regression says it.
     """
 
     stages: tuple[Stage, ...]
@@ -113,6 +116,7 @@ class Influence:
     own: Own | None = None
     held: bool = False
     exactly: Exactly | None = None
+    used: Bools | None = None
 
     def __post_init__(self) -> None:
         if self.rooted and (self.always or not self.stages or self.stages[-1].hat is None):
@@ -272,7 +276,66 @@ class Fixed:
         return replace(self, matrix=jac @ self.matrix @ jac.T)
 
 
-Evidence = Influence | Repeated | Draws | Fixed | Own
+class Part(Protocol):
+    """Estimates that are functionals of the same chunks; it pickles."""
+
+    def at(self, chunk: Any) -> Influence:
+        """Their influence on the rows of a chunk, with the equations, Jacobians and averages of all rows.
+
+        ``n`` is the number of rows of the chunk: sums of ``psi / n`` over rows then add up over chunks.
+        """
+        ...
+
+
+class Rows(Protocol):
+    """Where the rows are."""
+
+    def gather(self, part: Part, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...]) -> Any:
+        """What a task says of the influences of all chunks and the groups of their rows, added up by ``+``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulated:
+    """Evidence whose sums over rows are made by passes.
+
+    Parameters
+    ----------
+    rows : Rows
+    part : Part
+    shape : Influence
+        The same without rows: stages, Jacobian and number of rows of all rows.
+    mix : ndarray (q, m)
+        The estimates as combinations of the part's.
+    averages : bool
+        Whether the part has averages' own influence.
+    """
+
+    rows: Rows
+    part: Part
+    shape: Influence
+    mix: Array
+    averages: bool = False
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Number of estimates."""
+        return len(self.mix)
+
+    def map(self, jac: Array) -> Accumulated:
+        """Evidence of a smooth function with Jacobian ``jac`` (r, q)."""
+        return replace(self, shape=self.shape.map(jac), mix=jac @ self.mix)
+
+    def gathered(self, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...] = ()) -> Any:
+        """What a task says of the part's own influences on all rows, asked once; tasks that are equal say the same."""
+        key = (task, by)
+        if key not in self._known:
+            self._known[key] = self.rows.gather(self.part, task, by)
+        return self._known[key]
+
+
+Evidence = Influence | Repeated | Draws | Fixed | Own | Accumulated
 
 
 def influence_error(evidence: object, counts: Array | None = None, clusters: Codes | None = None) -> Array:

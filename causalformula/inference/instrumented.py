@@ -160,6 +160,11 @@ class Instrumented:
         return tuple(self.equations.names[j] for j in self.equations.endogenous)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the excluded instruments."""
+        return self.equations.instruments
+
+    @property
     def excess(self) -> int:
         """Excluded instruments beyond the number of endogenous columns."""
         return len(self.kept) - len(self.equations.endogenous)

@@ -167,7 +167,7 @@ class FittedRegression:
 
     def stage(self, name: str = "outcome") -> Stage:
         """The estimating equations: score ``w e x``, observed information; on the columns as they were solved."""
-        same = self.linear or self.family.canonical
+        same = self.linear or self.family.canonical or self.absorbed is not None
         return Stage(
             name,
             self.kept_names,
@@ -183,6 +183,39 @@ class FittedRegression:
     def origin(self) -> float:
         """Where an outcome far from zero is counted from, so that predictions keep the digits of what varies."""
         return origin_of(self.y) if self.linear else 0.0
+
+    @cached_property
+    def explained(self) -> float:
+        """Sum of squares of a linear model's fitted values, about their mean where there is an intercept."""
+        fitted = self.mu
+        if self.intercept:
+            centre = np.average(fitted, weights=self.weights) if self.weighted else fitted.mean()
+            fitted = fitted - centre
+        return float(np.dot(self.weights * fitted, fitted) if self.weighted else np.dot(fitted, fitted))
+
+    @property
+    def rows(self) -> int:
+        """Rows that it was fitted to, those of weight zero too."""
+        return len(self.y)
+
+    @property
+    def logs(self) -> float:
+        """Sum of the logarithms of the weights."""
+        return float(np.log(self.weights[self.weights > 0]).sum()) if self.weighted else 0.0
+
+    @property
+    def unequal(self) -> bool:
+        """Whether it has weights that are not all equal."""
+        return self.weighted and bool(np.ptp(self.weights) > 0)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether there are arrays of its rows."""
+        return True
+
+    def perfect(self, *share: float) -> bool:
+        """Whether a linear fit leaves a residual variance that is rounding, see ``Hat``."""
+        return self.linear and self.hat.perfect(self.mu, *share)
 
     @property
     def counted(self) -> Array:
@@ -208,7 +241,7 @@ class FittedRegression:
     @cached_property
     def observed(self) -> Array:
         """Observed information (r, r), on the scale of the score ``w e x`` (without the dispersion)."""
-        if self.linear or self.family.canonical:
+        if self.linear or self.family.canonical or self.absorbed is not None:
             # a bread that is nearly singular has no inverse with any digits; k-class columns are not what it is of
             return gram(self.hat.X, self.hat.w) if self._gram_is_better else inverse_of(self.hat.bread)
         return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")

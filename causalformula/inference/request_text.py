@@ -47,6 +47,8 @@ NAMES = (
     "NeweyWest(4) ~ time",
     "Andrews",
     "DriscollKraay ~ time",
+    "NW(2) ~ unit + time",
+    "DK(2) ~ time",
     "AI",
 )
 _CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
@@ -55,8 +57,8 @@ _RESAMPLED = re.compile(
 )
 _NAME = re.compile(r"`([^`]+)`|([^\s+`]+)")
 _SERIAL = re.compile(
-    r"^(?P<type>NeweyWest|Andrews|DriscollKraay)\s*(\(\s*(?P<inside>\w+)\s*\))?\s*"
-    r"(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
+    r"^(?P<type>NeweyWest|NW|Andrews|DriscollKraay|DK)\s*(\(\s*(?P<inside>\w*)\s*\))?\s*"
+    r"(~\s*(?P<by>(`[^`]+`|[\w.]+)(\s*\+\s*(`[^`]+`|[\w.]+))?))?$"
 )
 # A word with a name that needs backquotes after it; `+` and `:` are of several columns.
 _ODD_NAME = re.compile(
@@ -69,10 +71,10 @@ CLUSTERED = frozenset(["cluster", "clustered", "crv1", "crv2", "crv3", "cl", "cr
 OTHER_WORDS = {
     **dict.fromkeys(["nonrobust", "ols", "standard", "none", "unadjusted", "homoskedastic", "model"], "classical"),
     **dict.fromkeys(["boot", "bs", "bootstrapped"], "bootstrap"),
-    **dict.fromkeys(["nw"], "NeweyWest"),
+    **dict.fromkeys(["nw"], "NW ~ unit + time"),
     **dict.fromkeys(["abadie", "imbens", "abadie-imbens", "abadieimbens", "match"], "AI"),
     **dict.fromkeys(["svyglm", "survey", "svy", "taylor", "linear"], LINEARISED),
-    "dk": "DriscollKraay ~ time",
+    "dk": "DK ~ time",
     "jack": "jackknife",
 }
 # Other spellings that are taken: American, and fixest's.
@@ -150,7 +152,7 @@ def _read_text(text: str) -> Request:
         return Cluster(_columns(found["by"]), type=cast(CRType | None, found["type"]))
     found = _SERIAL.match(text)
     if found:
-        return _serial(found["type"], found["inside"], found["quoted"] or found["by"])
+        return _serial(found["type"], found["inside"] or None, _columns(found["by"]) if found["by"] else ())
     found = _ABADIE_IMBENS.match(text)
     if found:
         return AbadieImbens(**_arguments(AbadieImbens, found["inside"] or "", text))
@@ -241,15 +243,26 @@ def _literal(text: str) -> Any:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text
 
 
-def _serial(name: str, inside: str | None, by: str | None) -> Request:
-    """``NeweyWest(4) ~ t``, ``Andrews(Parzen)``, ``DriscollKraay(2) ~ year``: lags or a kernel, and the time."""
-    if name == "Andrews":
-        return HAC("Andrews", order_by=by, kernel=cast(Kernel, inside or "QuadraticSpectral"))
+# Names that fixest gives covariances, which then have its small-sample rules.
+OF_FIXEST = {"NW": "NeweyWest", "DK": "DriscollKraay"}
+
+
+def _serial(name: str, inside: str | None, by: tuple[str, ...]) -> Request:
+    """``NeweyWest(4) ~ t``, ``Andrews(Parzen)``, ``DK(2) ~ year``: lags or a kernel, the units of a panel, the time."""
+    ssc = SmallSample() if name in OF_FIXEST else None
+    kind = OF_FIXEST.get(name, name)
+    if len(by) > 1 and kind != "NeweyWest":
+        raise OptionError(f"{name} takes the column of the time alone, as in '{name} ~ {quoted(by[1])}'")
+    unit, time = by if len(by) > 1 else (None, *by) if by else (None, None)
+    if kind == "Andrews":
+        return HAC("Andrews", order_by=time, kernel=cast(Kernel, inside or "QuadraticSpectral"))
     if inside is not None and not inside.isdigit():
-        time = f"; the column of the time stands after ~, as in '{name} ~ {inside}'"
-        raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4){time}")
+        column = f"; the column of the time stands after ~, as in '{name} ~ {inside}'"
+        raise OptionError(f"{name}({inside}) must hold a number of lags, as in {name}(4){column}")
     lag = None if inside is None else int(inside)
-    return DriscollKraay(by or "", lag) if name == "DriscollKraay" else HAC("NeweyWest", lag, order_by=by)
+    if kind == "DriscollKraay":
+        return DriscollKraay(time or "", lag, ssc=ssc)
+    return HAC("NeweyWest", lag, order_by=time, unit=unit, prewhite=None if ssc is None else False, ssc=ssc)
 
 
 def describe(request: Request) -> str:
@@ -293,6 +306,9 @@ def spoken(text: str) -> str:
     """What ``describe`` writes, in the words of a table: ``Clustered by g``, ``CR2 by g``, ``Newey-West(4) over t``."""
     kind, tilde, by = (part.strip() for part in text.partition("~"))
     name, bracket, lag = kind.partition("(")
+    if name in _SERIAL_KINDS and " + " in by:
+        unit, time = by.split(" + ")
+        return f"{_SERIAL_KINDS[name]}{bracket}{lag} over {time} within {unit}"
     if name in _SERIAL_KINDS:
         return _SERIAL_KINDS[name] + bracket + lag + (f" over {by}" if tilde else "")
     return _SPOKEN_KINDS.get(kind, kind) + (f" by {by.replace(' + ', ' and ')}" if tilde else "")
@@ -301,12 +317,12 @@ def spoken(text: str) -> str:
 def _describe_serial(request: HAC | DriscollKraay) -> str:
     inside: object = request.lag
     if isinstance(request, DriscollKraay):
-        name, by = "DriscollKraay", request.time
+        name, by = "DriscollKraay", quoted(request.time)
     else:
-        name, by = request.type, request.order_by or ""
+        name, by = request.type, " + ".join(quoted(one) for one in (request.unit, request.order_by) if one)
         if name == "Andrews":
             inside = None if request.kernel == "QuadraticSpectral" else request.kernel
-    return name + ("" if inside is None else f"({inside})") + (f" ~ {quoted(by)}" if by else "")
+    return name + ("" if inside is None else f"({inside})") + (f" ~ {by}" if by else "")
 
 
 def quoted(name: str) -> str:

@@ -199,24 +199,30 @@ class Cluster(Request):
 @asks
 @dataclass(frozen=True)
 class HAC(Request):
-    """Heteroscedasticity- and autocorrelation-consistent sandwich, for rows in time order.
+    """Heteroscedasticity- and autocorrelation-consistent sandwich, for rows in time order or for panels.
 
     Parameters
     ----------
     type : {"NeweyWest", "Andrews"}
         ``sandwich::NeweyWest`` (Bartlett weights), or ``sandwich::kernHAC`` (any kernel).
     lag : int, optional
-        Number of lags of ``NeweyWest``; Newey and West's (1994) automatic choice where not given.
+        Number of lags of ``NeweyWest``; Newey and West's (1994) automatic choice where not given, in panels
+        ``floor(T^(1/4))``.
     order_by : str, optional
         Column that holds the time; the rows are taken in their order where not given.
+    unit : str, optional
+        Column that holds the units of a panel: lags are between rows of one unit, counted in periods of ``order_by``
+        (fixest's ``NW(2) ~ unit + time``).
     kernel : {"QuadraticSpectral", "Bartlett", "Parzen", "TukeyHanning", "Truncated"}
         Of ``Andrews``.
     bandwidth : float, optional
         Of ``Andrews``; Andrews' (1991) automatic choice where not given.
-    prewhite : bool
-        Fit a first-order vector autoregression to the scores, and recolour afterwards.
+    prewhite : bool, optional
+        Fit a first-order vector autoregression to the scores, and recolour afterwards; by default, but not in panels.
     adjust : bool, optional
         Multiply by ``n / (n - k)``; by default ``Andrews`` does and ``NeweyWest`` does not, as in sandwich.
+    ssc : SmallSample, optional
+        Small-sample rules of ``NeweyWest``, as ``cf.ssc`` makes them, which in panels are fixest's where not given.
     df, unconditional : optional
         As in ``Request``.
     """
@@ -225,10 +231,12 @@ class HAC(Request):
     lag: int | None = None
     _: KW_ONLY
     order_by: str | None = None
+    unit: str | None = None
     kernel: Kernel = "QuadraticSpectral"
     bandwidth: float | None = None
-    prewhite: bool = True
+    prewhite: bool | None = None
     adjust: bool | None = None
+    ssc: SmallSample | None = None
 
     def __post_init__(self) -> None:
         check_word("type", self.type, HAC_TYPES)
@@ -240,9 +248,25 @@ class HAC(Request):
             raise OptionError("NeweyWest has Bartlett weights and lag=; kernel= and bandwidth= go with type='Andrews'")
         _check_bandwidth(self.bandwidth)
         check_column("order_by", self.order_by)
-        check_flag("prewhite", self.prewhite)
+        check_flag("prewhite", self.prewhite, optional=True)
         check_flag("adjust", self.adjust, optional=True)
+        check_rules(self.ssc, "Andrews" if self.type == "Andrews" else "")
+        self._check_panel()
         super().__post_init__()
+
+    def _check_panel(self) -> None:
+        check_column("unit", self.unit)
+        if self.unit is None:
+            return
+        if self.type == "Andrews" or self.prewhite:
+            raise OptionError("the units of a panel go with type='NeweyWest', and without prewhitening")
+        if self.order_by is None:
+            raise OptionError("a panel needs the column of the time too, as in 'NW(2) ~ unit + time'")
+
+    @property
+    def whitens(self) -> bool:
+        """Whether the scores are prewhitened."""
+        return self.unit is None if self.prewhite is None else self.prewhite
 
     @property
     def adjusts(self) -> bool:
@@ -264,7 +288,9 @@ class DriscollKraay(Request):
     lag : int, optional
         Number of lags of the Bartlett weights; ``floor(T^(1/4))`` where not given.
     adjust : bool
-        Multiply by ``n / (n - k)``.
+        Multiply by ``n / (n - k)``, or by the factor of small-sample rules.
+    ssc : SmallSample, optional
+        Small-sample rules, as ``cf.ssc`` makes them; those of fixest where effects are absorbed.
     df, unconditional : optional
         As in ``Request``.
     """
@@ -273,9 +299,11 @@ class DriscollKraay(Request):
     lag: int | None = None
     _: KW_ONLY
     adjust: bool = True
+    ssc: SmallSample | None = None
 
     def __post_init__(self) -> None:
         check_column("time", self.time)
+        check_rules(self.ssc)
         check_flag("adjust", self.adjust)
         if not self.time:
             raise OptionError("DriscollKraay needs the column of the periods, as in DriscollKraay('year')")
@@ -491,7 +519,7 @@ def with_rules(request: Request, ssc: SmallSample | None) -> Request:
     """
     if ssc is None:
         return request
-    if not isinstance(request, (Classical, HC, Cluster)):
+    if not isinstance(request, (Classical, HC, Cluster, HAC, DriscollKraay)):
         raise OptionError(f"ssc= is of {RULED}; {type(request).__name__} has no small-sample factor")
     return replace(request, ssc=ssc)
 

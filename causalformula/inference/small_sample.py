@@ -48,7 +48,7 @@ class SmallSample:
 
 
 # The covariances that have such rules.
-RULED = "'classical', 'HC1' and clusters such as '~g'"
+RULED = "'classical', 'HC1', clusters such as '~g', 'NW ~ unit + time' and 'DK ~ time'"
 
 
 def check_rules(ssc: object, kind: str = "") -> None:

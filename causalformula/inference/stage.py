@@ -12,6 +12,9 @@ from causalformula.inference.absorbed import Absorbed
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
 
+# R's share of the mean square of the fitted values below which a residual variance is rounding.
+ROUNDING = 1e-30
+
 
 @dataclass(frozen=True, eq=False)
 class Hat:
@@ -52,6 +55,9 @@ class Hat:
     regressors : ndarray (n, p), optional
         Then the columns before their projection: the leverage of a row is how its response moves its fitted value, as
         in ``AER::hatvalues``.
+    extra : int
+        How many columns of ``X``, its last, are of these effects nevertheless: orthonormal ones in the inner product
+        of the weights, which a functional of the effects needs.
     """
 
     X: Array
@@ -69,6 +75,7 @@ class Hat:
     absorbed: Absorbed | None = None
     instrumented: float | None = None
     regressors: Array | None = None
+    extra: int = 0
 
     @property
     def rank(self) -> int:
@@ -98,10 +105,23 @@ class Hat:
             return rows
         return np.asarray(np.linalg.solve((np.eye(len(self.moved)) - self.moved).T, rows.T).T, dtype=np.float64)
 
-    def perfect(self, mu: Array, share: float = 1e-30) -> bool:
+    def perfect(self, mu: Array, share: float = ROUNDING) -> bool:
         """Whether a linear fit with values ``mu`` leaves a residual variance that is rounding, by R's share."""
         spread = float(np.mean(mu) ** 2 + np.var(mu)) * float(self.w.sum()) / self.nobs  # in the unit of the weights
         return self.df_residual > 0 and self.dispersion < spread * share
+
+    def beside(self, columns: Array) -> Hat:
+        """The same fit with columns of its absorbed effects, orthonormal ones, among its own."""
+        assert self.absorbed is not None
+        p, r = len(self.bread), columns.shape[1]
+        bread = np.eye(p + r)
+        bread[:p, :p] = self.bread
+        return replace(self, X=np.hstack([self.X, columns]), bread=bread, extra=r)
+
+    @property
+    def dispersion_known(self) -> bool:
+        """Whether the dispersion is one by the family's definition."""
+        return not self.least_squares and self.dispersion == 1
 
     def classical(self) -> Array:
         """Model-based covariance (p, p)."""
@@ -124,6 +144,9 @@ class Hat:
 
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
+        if self.extra:
+            own = len(self.bread) - self.extra
+            return replace(self, X=self.X[:, :own], bread=self.bread[:own, :own], extra=0).own_leverage()
         if self.regressors is not None:
             return np.asarray(self.w * np.einsum("ij,ij->i", self.regressors @ self.bread, self.X))
         if self.ill_conditioned:

@@ -40,17 +40,17 @@ def polished_fit(
     return fit
 
 
-def inner_means(family: Family, y: Array, weights: Array | None) -> Array | None:
+def inner_means(family: Family, y: Array, weights: Array | None, unit: float | None = None) -> Array | None:
     """Means inside the family's range to start from, where they are not the family's own.
 
     R starts a binomial fit at ``(w y + 1/2) / (w + 1)``, the data themselves where weights are in the thousands, as
     those of surveys are: nothing leads back from there. The unit of the weights must not matter, so they are taken at
-    mean one, where R's start is a good one.
+    mean one, where R's start is a good one. ``unit`` is their mean, where these rows are not all.
     """
     share = family.name in ("binomial", "quasibinomial") and weights is not None
     if not share and family.name != "quasi":
         return None
-    w = np.ones(len(y)) if weights is None else weights / weights[weights > 0].mean()
+    w = np.ones(len(y)) if weights is None else weights / (unit or weights[weights > 0].mean())
     if share or family.variance_name == "mu(1-mu)":
         return np.asarray((w * y + 0.5) / (w + 1))
     return np.asarray(y + 0.1) if family.variance_name == "mu" else None

@@ -11,8 +11,9 @@ inverse probabilities ``1 + e^-eta`` have ``down`` minus the arm's indicator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -72,6 +73,65 @@ class Dual:
             rise, fall = self.up * np.exp(eta), self.down * np.exp(-eta)
         return float(rise.sum() - fall.sum() + self.b @ coef), rise, fall
 
+    @classmethod
+    def of(cls, conditions: Conditions, centre: Array, spread: Array) -> Dual:
+        """Of the rows that take part, on columns with these means and standard deviations."""
+        s, up, down, b = conditions.s, conditions.up, conditions.down, conditions.b
+        active = (s > 0) & ((up != 0) | (down != 0))
+        part = (conditions.Z if active.all() else conditions.Z[active]) - centre
+        part /= spread
+        return cls(part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, conditions.size, centre)
+
+    def at(self, coef: Array) -> Reached:
+        """The rows' part of the function at a point."""
+        eta = self.Z @ coef
+        with np.errstate(over="ignore", invalid="ignore"):
+            rise, fall = self.up * np.exp(eta), self.down * np.exp(-eta)
+        return Reached(self.Z, rise, fall)
+
+
+class Point(Protocol):
+    """What rows add to the convex function at a point, to its gradient and to its Hessian."""
+
+    @property
+    def value(self) -> float:
+        """``sum up e^eta - down e^-eta``."""
+        ...
+
+    @property
+    def gradient(self) -> Array:
+        """Gradient (p,), without the constants."""
+        ...
+
+    @property
+    def hessian(self) -> Array:
+        """Second derivatives (p, p)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """A point, on rows in memory: what is not asked for is not computed."""
+
+    Z: Array
+    rise: Array
+    fall: Array
+
+    @property
+    def value(self) -> float:
+        """See ``Point``."""
+        return float(self.rise.sum() - self.fall.sum())
+
+    @property
+    def gradient(self) -> Array:
+        """See ``Point``."""
+        return np.asarray(self.Z.T @ (self.rise + self.fall))
+
+    @property
+    def hessian(self) -> Array:
+        """See ``Point``."""
+        return gram(self.Z, self.rise - self.fall)
+
 
 @dataclass(frozen=True, eq=False)
 class Conditions:
@@ -126,63 +186,88 @@ def balance(conditions: Conditions, *, maxit: int = 200) -> Tilt:
     kept = least_squares(conditions.Z, np.zeros(len(conditions.Z)), conditions.s).kept
     independent = conditions.select(kept)
     part, spread = standardised(independent)
-    coef, gradient, steps = _newton(part, maxit)
-    worst = float(np.abs(gradient).max()) / conditions.size if np.isfinite(gradient).all() else np.inf
-    slope = coef / spread
-    slope[0] = coef[0] - float(slope[1:] @ part.centre[1:])
+    coef, gradient, steps = newton(part.at, part.b, part.size, maxit)
+    worst = worst_gap(gradient, conditions.size)
+    slope = unscaled(coef, part.centre, spread)
     eta = independent.Z @ slope
     if worst > REQUIRED:
         raise ConvergenceError(shortfall(conditions, eta))
     return Tilt(slope, kept, eta, worst, steps)
 
 
+def worst_gap(gradient: Array, size: float) -> float:
+    """The largest violated condition, in standard deviations."""
+    return float(np.abs(gradient).max()) / size if np.isfinite(gradient).all() else np.inf
+
+
+def unscaled(coef: Array, centre: Array, spread: Array) -> Array:
+    """Coefficients of the columns, from those of the standardised ones."""
+    slope = coef / spread
+    slope[0] = coef[0] - float(slope[1:] @ centre[1:])
+    return np.asarray(slope)
+
+
 def standardised(conditions: Conditions) -> tuple[Dual, Array]:
     """The equations of the rows that take part, on standardised columns, and the columns' standard deviations."""
-    Z, s, up, down, b = conditions.Z, conditions.s, conditions.up, conditions.down, conditions.b
+    Z, s, up, down = conditions.Z, conditions.s, conditions.up, conditions.down
     centre = s @ Z / s.sum()
     centre[0] = 0.0
     active = (s > 0) & ((up != 0) | (down != 0))
     part = (Z if active.all() else Z[active]) - centre
-    spread = np.sqrt(np.einsum("ij,ij,i->j", part, part, s[active]) / s[active].sum())
+    spread = divisors(np.sqrt(np.einsum("ij,ij,i->j", part, part, s[active]) / s[active].sum()), centre)
+    return Dual.of(conditions, centre, spread), spread
+
+
+def divisors(spread: Array, centre: Array) -> Array:
+    """What columns are divided by: their standard deviations; one for the intercept, and for constants."""
+    spread = spread.copy()
     spread[0] = 1.0
     spread[spread <= 1e-12 * (np.abs(centre) + 1e-300)] = 1.0  # constant in the active rows
-    part /= spread
-    return Dual(
-        part, (s * up)[active], (s * down)[active], (b - centre * b[0]) / spread, conditions.size, centre
-    ), spread
+    return spread
 
 
-def _newton(part: Dual, maxit: int) -> tuple[Array, Array, int]:
-    """Damped Newton steps from zero: the point, the gradient there, and their number."""
-    coef = np.zeros(part.Z.shape[1])
-    value, rise, fall = part.value(coef)
-    gradient = part.Z.T @ (rise + fall) + part.b
+def newton(at: Callable[[Array], Point], b: Array, size: float, maxit: int = 200) -> tuple[Array, Array, int]:
+    """Damped Newton steps from zero: the point, the gradient there, and their number.
+
+    Parameters
+    ----------
+    at : callable
+        What all rows say at a point.
+    b : ndarray, shape (p,)
+        The equations' constants.
+    size : float
+        As of ``Conditions``.
+    """
+    coef = np.zeros(len(b))
+    point = at(coef)
+    gradient = point.gradient + b
     for step in range(maxit):
-        if np.abs(gradient).max() <= TARGET * part.size:
+        if np.abs(gradient).max() <= TARGET * size:
             return coef, gradient, step
-        inverse = scaled_inverse(gram(part.Z, rise - fall))
+        inverse = scaled_inverse(point.hessian)
         if inverse is None:
             return coef, gradient, step
         move = -inverse.solve(gradient)
-        found = _descend(part, coef, move, value, float(gradient @ move))
+        found = _descend(at, b, size, coef, move, point.value + float(b @ coef), float(gradient @ move))
         if found is None:
             return coef, gradient, step
-        coef, value, rise, fall = found
-        gradient = part.Z.T @ (rise + fall) + part.b
+        coef, point = found
+        gradient = point.gradient + b
     return coef, gradient, maxit
 
 
 def _descend(
-    part: Dual, coef: Array, move: Array, value: float, slope: float
-) -> tuple[Array, float, Array, Array] | None:
+    at: Callable[[Array], Point], b: Array, size: float, coef: Array, move: Array, value: float, slope: float
+) -> tuple[Array, Point] | None:
     """The point after a step, halved until the function falls enough; None when rounding is all that is left."""
-    rounding = 1e-13 * (abs(value) + part.size)
+    rounding = 1e-13 * (abs(value) + size)
     for halvings in range(40):
         share = 0.5**halvings
-        at = coef + share * move
-        reached, rise, fall = part.value(at)
+        moved = coef + share * move
+        point = at(moved)
+        reached = point.value + float(b @ moved)
         if np.isfinite(reached) and reached <= value + ARMIJO * share * slope + rounding:
-            return at, reached, rise, fall
+            return moved, point
     return None
 
 

@@ -127,8 +127,27 @@ def centred(
         far = _far(X, weights, anchors)
     if not far:
         return Centred(X, None, tol)
-    factors = {} if names is None else _products(X, names)
-    moved, tols = np.zeros((X.shape[1], X.shape[1])), np.full(X.shape[1], tol)
+    factors = {} if names is None else products(X, names)
+    plan, moved, tols, constant = planned(far, factors, anchors, tol)
+    Z = plan.apply(X)
+    Z[:, list(constant)] = 0.0
+    return Centred(Z, moved, tols, plan)
+
+
+def planned(
+    far: Mapping[int, tuple[float, float]], factors: Mapping[int, tuple[int, ...]], anchors: Codes, tol: float
+) -> tuple[Plan, Array, Array, tuple[int, ...]]:
+    """How columns are moved, from the means and standard deviations of those that are far from zero.
+
+    Returns
+    -------
+    plan, moved, tol
+        As in ``Centred``.
+    constant : tuple of int
+        Columns of which nothing is left but rounding.
+    """
+    p = len(anchors)
+    moved, tols = np.zeros((p, p)), np.full(p, tol)
     mains = {j: c for j, (c, _) in far.items() if j not in factors and anchors[j] == 0}
     products = {j: taken for j, own in factors.items() if (taken := _taken(own, factors, mains))}
     shifts = {j: moments for j, moments in far.items() if j not in products}
@@ -143,11 +162,8 @@ def centred(
         tuple((j, int(anchors[j]), centre) for j, (centre, _) in shifts.items()),
         tuple((j, factors[j]) for j in products),
     )
-    Z = plan.apply(X)
-    for j, (centre, spread) in shifts.items():
-        if spread <= CONSTANT * abs(centre):
-            Z[:, j] = 0.0
-    return Centred(Z, moved, tols, plan)
+    constant = tuple(j for j, (centre, spread) in shifts.items() if spread <= CONSTANT * abs(centre))
+    return plan, moved, tols, constant
 
 
 def multiplied(X: Array, names: Sequence[str]) -> bool:
@@ -156,7 +172,7 @@ def multiplied(X: Array, names: Sequence[str]) -> bool:
     return plan is not None and bool(plan.products)
 
 
-def _products(X: Array, names: Sequence[str]) -> dict[int, tuple[int, ...]]:
+def products(X: Array, names: Sequence[str]) -> dict[int, tuple[int, ...]]:
     """Columns that are products of other columns, by their names and their values, and which."""
     place = {name: j for j, name in enumerate(names)}
     found = {}

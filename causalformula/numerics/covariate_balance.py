@@ -74,33 +74,39 @@ def balance_levels(Z: Array, codes: Codes, levels: int, s: Array, names: Sequenc
     T = standardising(columns, s)
     X = columns @ T
     hot = (codes[:, None] == np.arange(levels)).astype(float)
-    own = np.arange(len(codes)), codes
-
-    def probabilities(B: Array) -> Array:
-        eta = np.column_stack([np.zeros(len(X)), X @ B.T])
-        with np.errstate(over="ignore", under="ignore"):
-            P = np.exp(eta - eta.max(axis=1, keepdims=True))
-        return np.asarray(P / P.sum(axis=1, keepdims=True))
-
-    def equations(theta: Array, A: Array = X) -> tuple[Array, Array]:
-        P = probabilities(theta.reshape(levels - 1, -1))
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            w = s / P[own]
-            sides = (hot[:, 1:] - hot[:, :1]) * w[:, None]
-            moves = P[:, 1:] - hot[:, 1:]
-            blocks = [[(A * (side * move)[:, None]).T @ A for move in moves.T] for side in sides.T]
-            return (sides.T @ A).ravel(), np.block(blocks)
-
     start = multinomial(X, codes, levels, s).coef.ravel()
 
     def failed(theta: Array) -> Shortfall:
-        w = s / probabilities(theta.reshape(levels - 1, -1))[own]
+        w = s / probabilities(X, theta.reshape(levels - 1, -1))[np.arange(len(codes)), codes]
         sides = [Side(Z[codes == k], np.minimum(w[codes == k], 1e300)) for k in range(levels)]
         return Shortfall(sides, None, spreads(Z, s, hot), names)
 
-    theta = solve(equations, start, float(s.sum()), failed)
-    B = theta.reshape(levels - 1, -1) @ T.T
-    return LevelsSolution(B, kept, probabilities(theta.reshape(levels - 1, -1)), equations(theta, columns)[1])
+    theta = solve(lambda at: level_equations(X, codes, levels, s, at), start, float(s.sum()), failed)
+    B = theta.reshape(levels - 1, -1)
+    jacobian = level_equations(X, codes, levels, s, theta, columns)[1]
+    return LevelsSolution(B @ T.T, kept, probabilities(X, B), jacobian)
+
+
+def probabilities(X: Array, B: Array) -> Array:
+    """Probabilities (n, K) of the levels, by a multinomial model with coefficients B (K - 1, p)."""
+    eta = np.column_stack([np.zeros(len(X)), X @ B.T])
+    with np.errstate(over="ignore", under="ignore"):
+        P = np.exp(eta - eta.max(axis=1, keepdims=True))
+    return np.asarray(P / P.sum(axis=1, keepdims=True))
+
+
+def level_equations(
+    X: Array, codes: Codes, levels: int, s: Array, theta: Array, A: Array | None = None
+) -> tuple[Array, Array]:
+    """The conditions, sums over rows, and their derivatives; of columns A of the same span where they are given."""
+    P, A = probabilities(X, theta.reshape(levels - 1, -1)), X if A is None else A
+    hot = (codes[:, None] == np.arange(levels)).astype(float)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        w = s / P[np.arange(len(codes)), codes]
+        sides = (hot[:, 1:] - hot[:, :1]) * w[:, None]
+        moves = P[:, 1:] - hot[:, 1:]
+        blocks = [[(A * (side * move)[:, None]).T @ A for move in moves.T] for side in sides.T]
+        return (sides.T @ A).ravel(), np.block(blocks)
 
 
 def balance_dose(Z: Array, a: Array, s: Array, names: Sequence[str]) -> DoseSolution:
@@ -160,11 +166,16 @@ def balance_dose(Z: Array, a: Array, s: Array, names: Sequence[str]) -> DoseSolu
 def standardising(columns: Array, s: Array) -> Array:
     """The matrix that gives columns mean 0 and variance 1; the first, the intercept, stays."""
     centre = s @ columns / s.sum()
-    spread = np.sqrt(s @ (columns - centre) ** 2 / s.sum())
+    return to_standard(centre, np.sqrt(s @ (columns - centre) ** 2 / s.sum()))
+
+
+def to_standard(centre: Array, spread: Array) -> Array:
+    """The same of columns with these means and standard deviations."""
+    spread = spread.copy()
     spread[0] = 1.0
     T = np.diag(1 / spread)
     T[0, 1:] = -centre[1:] / spread[1:]
-    return T
+    return np.asarray(T)
 
 
 def solve(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import DataError, OptionError, choose
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.links import EPS, LINKS, Link
 
 Elementwise = Callable[[Array], Array]
@@ -199,6 +199,9 @@ QUASI_STARTS = {
     "mu^2": _start_away_from_zero,
     "mu^3": _start_away_from_zero,
 }
+# Ends of the range of an outcome that it can have, by variance function; and a linear predictor that is no number.
+ENDS = {"mu(1-mu)": (0.0, 1.0), "mu": (0.0,)}
+INFINITE = 1e15
 CANONICAL = {"constant": "identity", "mu(1-mu)": "logit", "mu": "log", "mu^2": "inverse", "mu^3": "1/mu^2"}
 
 
@@ -272,6 +275,20 @@ class Family:
     def aic(self, y: Array, mu: Array, weights: Array, deviance: float) -> float:
         """Minus twice the log-likelihood, plus 2 where R counts the dispersion as a parameter; NaN for quasi."""
         return KINDS[self.name].aic(y, mu, weights, deviance)
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The outcomes that a group may have throughout whose predictor is then infinite: a poisson's 0."""
+        ends = np.array(ENDS.get(self.variance_name, ()))
+        with np.errstate(divide="ignore"):
+            return tuple(ends[np.abs(self.linkfun(ends)) > INFINITE].tolist())
+
+    def at_limits(self, y: Array) -> Codes:
+        """Which of the limits each outcome is at (n,), from 1; 0 where it is inside."""
+        codes = np.zeros(len(y), dtype=np.intp)
+        for k, limit in enumerate(self.limits):
+            codes[y == limit] = k + 1
+        return codes
 
     def valideta(self, eta: Array) -> bool:
         """Whether every linear predictor is one that the link can invert."""

@@ -192,7 +192,11 @@ def solve_qr(X: Array, Y: Array, weights: Array | None, *, tol: float | Array) -
         # a row of weight zero must not count as one of the rows that bound the rank
         used = weights > 0
         X, Y, weights = X[used], Y[used], weights[used]
-    R = triangular_factor(X, Y, weights)
+    return of_factor(triangular_factor(X, Y, weights), p, tol=tol)
+
+
+def of_factor(R: Array, p: int, *, tol: float | Array) -> Solution:
+    """Least squares from the triangular factor of ``p`` columns and the responses beside them."""
     kept, basis = independent_columns(R[:, :p], tol)
     dropped = np.setdiff1d(np.arange(p), kept)
     rotated = np.asarray(basis.T @ R)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,25 +56,67 @@ def multinomial(X: Array, codes: Codes, levels: int, s: Array, *, maxit: int = 1
     kept = least_squares(X, np.zeros(len(X)), s).kept
     Z = X if len(kept) == X.shape[1] else X[:, kept]
     scale = np.sqrt(s @ Z**2 / s.sum())
-    Z = Z / scale
-    hot = (codes[:, None] == np.arange(1, levels)).astype(float)
-    coef = np.zeros((levels - 1, Z.shape[1]))
-    loss, P = _loss(Z, coef, codes, s)
-    converged = False
+    scaled = Z / scale
+    coef, converged = climb(
+        lambda at: Likelihood.of(scaled, at, codes, s), np.zeros((levels - 1, Z.shape[1])), float(s.sum()), maxit
+    )
+    return fitted_at(Z, coef / scale, kept, codes, s, converged)
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """The likelihood of some rows at a point; of more rows by ``+``.
+
+    Attributes
+    ----------
+    loss : float
+        Minus its logarithm.
+    score : ndarray, shape ((K - 1) r,)
+    information : ndarray, shape ((K - 1) r, (K - 1) r)
+    """
+
+    loss: float
+    score: Array
+    information: Array
+
+    @classmethod
+    def of(cls, Z: Array, coef: Array, codes: Codes, s: Array) -> Likelihood:
+        """Of rows with regressors Z, in the levels ``codes``, with weights s."""
+        loss, P = _loss(Z, coef, codes, s)
+        residuals = _residuals(P, codes, s)
+        return cls(loss, (residuals.T @ Z).ravel(), _information(Z, P, s))
+
+    def __add__(self, other: Likelihood) -> Likelihood:
+        return Likelihood(self.loss + other.loss, self.score + other.score, self.information + other.information)
+
+
+def climb(at: Callable[[Array], Likelihood], coef: Array, total: float, maxit: int = 100) -> tuple[Array, bool]:
+    """Newton's steps to a zero score of rows of so much weight: the point, and whether they got there."""
+    point = at(coef)
     for _ in range(maxit):
-        residuals = s[:, None] * (hot - P[:, 1:])
-        score = (residuals.T @ Z).ravel()
-        if np.abs(score).max() <= TOLERANCE * s.sum():
-            converged = True
-            break
-        step = np.linalg.lstsq(_information(Z, P, s), score, rcond=1e-14)[0].reshape(coef.shape)
-        moved = _downhill(Z, coef, step, codes, s, loss)
+        if np.abs(point.score).max() <= TOLERANCE * total:
+            return coef, True
+        step = np.asarray(np.linalg.lstsq(point.information, point.score, rcond=1e-14)[0], dtype=np.float64)
+        step = step.reshape(coef.shape)
+        moved = _downhill(at, coef, step, point.loss)
         if moved is None:
-            converged = bool(np.abs(score).max() <= 1e-8 * s.sum())
-            break
-        coef, loss, P = moved
-    information = _information(X if len(kept) == X.shape[1] else X[:, kept], P, s)
-    return Multinomial(coef / scale, kept, P, s[:, None] * (hot - P[:, 1:]), information, converged)
+            return coef, bool(np.abs(point.score).max() <= 1e-8 * total)
+        coef, point = moved
+    return coef, False
+
+
+def fitted_at(
+    Z: Array, coef: Array, kept: Codes, codes: Codes, s: Array, converged: bool, information: Array | None = None
+) -> Multinomial:
+    """The model with these coefficients on rows with the kept columns Z; ``information`` where that is of more rows."""
+    P = _loss(Z, coef, codes, s)[1]
+    known = _information(Z, P, s) if information is None else information
+    return Multinomial(coef, kept, P, _residuals(P, codes, s), known, converged)
+
+
+def _residuals(P: Array, codes: Codes, s: Array) -> Array:
+    hot = (codes[:, None] == np.arange(1, P.shape[1])).astype(float)
+    return np.asarray(s[:, None] * (hot - P[:, 1:]))
 
 
 def _loss(Z: Array, coef: Array, codes: Codes, s: Array) -> tuple[float, Array]:
@@ -87,14 +130,14 @@ def _loss(Z: Array, coef: Array, codes: Codes, s: Array) -> tuple[float, Array]:
 
 
 def _downhill(
-    Z: Array, coef: Array, step: Array, codes: Codes, s: Array, loss: float
-) -> tuple[Array, float, Array] | None:
+    at: Callable[[Array], Likelihood], coef: Array, step: Array, loss: float
+) -> tuple[Array, Likelihood] | None:
     """The point after a step, halved until the loss does not rise."""
     for halvings in range(30):
-        at = coef + step / 2**halvings
-        reached, P = _loss(Z, at, codes, s)
-        if reached <= loss + 1e-13 * (abs(loss) + 1):
-            return at, reached, P
+        moved = coef + step / 2**halvings
+        reached = at(moved)
+        if reached.loss <= loss + 1e-13 * (abs(loss) + 1):
+            return moved, reached
     return None
 
 

@@ -77,7 +77,7 @@ def stratify(x: Array, arm: Codes, s: Array, among: Bools, probs: Array, least: 
             codes[rows] = together(x[rows], filled(x[rows], cut[rows], size, least), size)
     counts = np.array([np.bincount(codes[rows], minlength=size) for rows in arms])
     fillable = least > 0 and min(map(len, arms)) >= least * size
-    number = _joined(counts, least) if fillable else _complete(counts) if least == 0 else np.arange(size)
+    number = _joined(counts, least) if fillable else complete(counts) if least == 0 else np.arange(size)
     moved = [int((number[codes[rows]] != number[cut[rows]]).sum()) for rows in arms]
     codes = np.where(arm >= 0, number[codes], -1).astype(np.intp)
     kept = int(number.max(initial=-1)) + 1
@@ -108,7 +108,7 @@ def _occupied(codes: Codes, used: Bools) -> tuple[int, Codes]:
     return int(present.sum()), np.maximum(np.cumsum(present) - 1, 0)[codes].astype(np.intp)
 
 
-def _complete(counts: Codes) -> Codes:
+def complete(counts: Codes) -> Codes:
     """New numbers of the strata that have both arms; -1 for the others."""
     both = (counts > 0).all(axis=0)
     return np.where(both, np.cumsum(both) - 1, -1)
@@ -120,15 +120,25 @@ def quantiles(x: Array, s: Array, probs: Array) -> Array:
     order = order[s[order] > 0]
     x, s = x[order], s[order]
     filled_to = np.cumsum(s)
-    place = 1 + (filled_to[-1] - 1) * probs
-    slack = 1e-9 * filled_to[-1]
-    if np.ptp(s) > 0:
-        # a place that is whole but for the rounding of a sum is a row: the cut stands on it, not beside it
-        place = np.where(np.abs(place - np.rint(place)) < slack, np.rint(place), place)
+    place, slack = quantile_places(float(filled_to[-1]), probs, bool(np.ptp(s) > 0))
     low = np.floor(place)
     top = len(x) - 1
     at, above = (x[np.minimum(np.searchsorted(filled_to, count - slack), top)] for count in (low, low + 1))
-    part = place - low
+    return between(place, at, above)
+
+
+def quantile_places(total: float, probs: Array, unequal: bool) -> tuple[Array, float]:
+    """Where quantiles stand among so many rows, counted from 1, and what is rounding there; by ``unequal`` weights."""
+    place, slack = 1 + (total - 1) * probs, 1e-9 * total
+    if unequal:
+        # a place that is whole but for the rounding of a sum is a row: the cut stands on it, not beside it
+        place = np.where(np.abs(place - np.rint(place)) < slack, np.rint(place), place)
+    return np.asarray(place), slack
+
+
+def between(place: Array, at: Array, above: Array) -> Array:
+    """Quantiles, from the values of the rows at and above their places."""
+    part = place - np.floor(place)
     return np.asarray(np.where((part > 0) & (above != at), (1 - part) * at + part * above, at))
 
 
@@ -172,14 +182,26 @@ def stratum_weights(codes: Codes, arm: Codes, s: Array, target: Array) -> Array:
     ----------
     Hong (2010). R: ``MatchIt`` (``matchit(method = "subclass")$weights``).
     """
-    inside = codes >= 0
     size = int(codes.max()) + 1
-    wanted = np.bincount(codes[inside], (s * target)[inside], minlength=size)
-    w = np.zeros(len(s))
-    for a in (0, 1):
-        rows = inside & (arm == a)
-        total = np.bincount(codes[rows], s[rows], minlength=size)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(total > 0, wanted / total, 0.0)
-        w[rows] = ratio[codes[rows]] * (total.sum() / wanted.sum())
-    return w
+    return on_rows(cell_weights(*cell_totals(codes, arm, s, target, size)), codes, arm)
+
+
+def cell_totals(codes: Codes, arm: Codes, s: Array, target: Array, size: int) -> tuple[Array, Array]:
+    """The target's weight in each stratum (size,), and that of each arm (2, size): sums over rows."""
+    inside = codes >= 0
+    wanted = np.asarray(np.bincount(codes[inside], (s * target)[inside], minlength=size), dtype=np.float64)
+    arms = [inside & (arm == a) for a in (0, 1)]
+    return wanted, np.array([np.bincount(codes[rows], s[rows], minlength=size) for rows in arms])
+
+
+def cell_weights(wanted: Array, totals: Array) -> Array:
+    """The weight of a row of each arm in each stratum (2, size)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(totals > 0, wanted / totals, 0.0)
+    return np.asarray(ratio * (totals.sum(axis=1, keepdims=True) / wanted.sum()))
+
+
+def on_rows(weights: Array, codes: Codes, arm: Codes) -> Array:
+    """The weights of rows in these strata and arms; zero in no stratum."""
+    inside = (codes >= 0) & (arm >= 0)
+    return np.where(inside, weights[np.maximum(arm, 0), np.maximum(codes, 0)], 0.0)

@@ -5,7 +5,8 @@ They draw frames and arrays. What a fit or a design looks like is asked of itsel
 
 from causalformula.plots.calibration import calibration, roc
 from causalformula.plots.distributions import density, ecdf, qq
-from causalformula.plots.draw import coefficients, effects, outcome
+from causalformula.plots.draw import effects, outcome
+from causalformula.plots.forest import coefficients
 from causalformula.plots.jitter import jitter
 from causalformula.plots.love import love
 from causalformula.plots.overlap import support

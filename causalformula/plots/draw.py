@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.options import flag
-from causalformula.errors import DataError, OptionError, asks
+from causalformula.errors import OptionError, asks
 from causalformula.numerics.arrays import Array, Bools
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def effects(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     -------
     Axes
     """
-    return _drawable(result, "plot", "effects").plot("effects", ax, level)
+    return drawable(result, "plot", "effects").plot("effects", ax, level)
 
 
 @asks
@@ -142,52 +141,14 @@ def outcome(result: Any, ax: Axes | None = None, level: float = 0.95) -> Axes:
     -------
     Axes
     """
-    return _drawable(result, "plot", "outcome").plot("outcome", ax, level)
+    return drawable(result, "plot", "outcome").plot("outcome", ax, level)
 
 
-def _drawable(fit: Any, verb: str, function: str) -> Any:
+def drawable(fit: Any, verb: str, function: str) -> Any:
     """A fit, and no class or anything else without the verb."""
     if isinstance(fit, type) or not callable(getattr(fit, verb, None)) or hasattr(fit, "dtypes"):
         raise OptionError(f"plots.{function} draws a fit, as of cf.fit(...), not {type(fit).__name__}")
     return fit
-
-
-@asks
-def coefficients(model: Any, ax: Axes | None = None, level: float = 0.95, intercept: bool = False) -> Axes:
-    """Coefficients with their intervals, of whatever has a ``tidy()`` of them, as a ``Model``.
-
-    Parameters
-    ----------
-    model : Model
-        Or another object with a ``tidy()`` of one row a coefficient.
-    ax : matplotlib Axes, optional
-    level : float
-        Of the intervals.
-    intercept : bool
-        Whether the intercept is drawn, whose scale is seldom that of the others.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    OptionError
-        For several models, or what has no coefficients.
-    DataError
-        Where there is no coefficient to draw.
-    """
-    if isinstance(model, (list, tuple, dict)):
-        raise OptionError("coefficients() draws one model; cf.table([...]) sets several side by side")
-    flag("intercept", intercept)
-    tidy = _drawable(model, "tidy", "coefficients").tidy(level=level)
-    shown = tidy[(tidy["term"] != "(Intercept)") | intercept]
-    if not len(shown):
-        raise DataError("the model has no coefficient but its intercept; draw it with intercept=True")
-    estimate, low, high = (shown[name].to_numpy(dtype=float) for name in ("estimate", "conf.low", "conf.high"))
-    ax = intervals(ax, shown["term"].tolist(), estimate, low, high, null=0.0)
-    ax.set_xlabel(f"Coefficient, {100 * level:g}% interval")
-    return ax
 
 
 # ---- the groups that are compared -----------------------------------------------------------------------------------

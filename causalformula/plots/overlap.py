@@ -38,7 +38,7 @@ def support(
     *,
     limits: tuple[float, float] | None = None,
     label: str = "Propensity score",
-    bins: int | None = None,
+    bins: int | Array | None = None,
 ) -> Axes:
     """Densities of the score in two arms, one upwards and one downwards: filled before weighting, a line after it.
 
@@ -54,9 +54,9 @@ def support(
         The common support, drawn as dotted lines; said in the legend, also where there is none.
     label : str
         Of the axis.
-    bins : int, optional
-        Histograms of so many bars in the place of densities: the share of each arm in a bar. The distance need then be
-        no probability.
+    bins : int or ndarray, optional
+        Histograms of so many bars, or with these ends of them, in the place of densities: the share of each arm in a
+        bar. The distance need then be no probability.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def support(
 
 
 def _curves(
-    distance: Array, arms: Mapping[str, Bools], before: Array, after: Array | None, at: Array, bins: int | None
+    distance: Array, arms: Mapping[str, Bools], before: Array, after: Array | None, at: Array, bins: int | Array | None
 ) -> tuple[Array, list[Array]]:
     """Points, and for each arm its densities there: before weighting and, where there are weights, after it.
 
@@ -118,7 +118,7 @@ def support_of_levels(
     *,
     limits: tuple[float, float] | None = None,
     label: str = "Propensity score",
-    bins: int | None = None,
+    bins: int | Array | None = None,
 ) -> Axes:
     """Densities of one level's score in several arms: after weighting upwards, before it downwards.
 

@@ -93,7 +93,8 @@ def routed(
     table = data if isinstance(data, Table) else Table(data)
     refuse_unknown_distance(wanted, table.names)
     extra = (*wanted.columns, *named_columns(request, table, record))
-    frame = bind(spec, table, extra=extra, subset=subset, na_action=na_action, contrasts=contrasts, env=env)
+    rows: dict[str, Any] = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env}
+    frame = bind(spec, table, extra=extra, family=wanted.outcome_family, **rows)
     if method is None and named == "difference_in_means" and frame.the_treatment.kind is Kind.CONTINUOUS:
         named = "regression"
     _, chosen = registry.read_options(named, given)

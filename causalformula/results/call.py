@@ -28,18 +28,21 @@ from causalformula.errors import CapabilityError, ConvergenceError, DataError, O
 from causalformula.formula.language.spec import Spec
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
-from causalformula.frame.model_frame import BINOMIAL, ModelFrame
+from causalformula.frame.model_frame import BINOMIAL, ModelFrame, whole_numbers
+from causalformula.frame.treatment import level_label
 from causalformula.inference.covariance import Covariance, covariance, needs_regression
 from causalformula.inference.estimate import Estimate, split_rows
-from causalformula.inference.evidence import Influence, Own
+from causalformula.inference.evidence import Accumulated, Influence, Own
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import (
     HAC,
     HC,
     Asympt,
     Bootstrap,
+    Classical,
     Cluster,
     DriscollKraay,
+    Given,
     Jackknife,
     Request,
     Wild,
@@ -48,6 +51,8 @@ from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.idle import idle_notes, refuse_idle_strata
+from causalformula.scale.bootstrap import bootstrapped
+from causalformula.scale.whole import WholeFrame
 
 # Said of clusters of a design with replacement.
 PAIR_FORM = "On the pair data: {rows} rows, one for each time that a unit is used"
@@ -97,12 +102,14 @@ class Call:
         """
         if not self.frame.spec.has("weights"):
             return False
-        family, w = self.options.outcome_family, self.frame.unit_weights
+        family = self.options.outcome_family
         if family.name not in BINOMIAL or self.frame.outcome is None:
             return True
-        y = self.frame.outcome_for(family)
+        if isinstance(self.frame, WholeFrame):
+            return not self.frame.counts_trials
+        y, w = self.frame.outcome_for(family), self.frame.unit_weights
         shares = bool(((y > 0) & (y < 1)).any())
-        return not (shares and _whole(w) and _whole(w * y))
+        return not (shares and whole_numbers(w) and whole_numbers(w * y))
 
     def default_vcov(self) -> Request:
         """The default covariance: of the design that was made, or the method's.
@@ -110,6 +117,8 @@ class Call:
         ``weights(w)`` may change it; ``cluster(g)``, or a unit, makes it ``~g``.
         """
         clusters = self.frame.cluster_names
+        if self.made is not None and self.made.on_units and self.made.vcov:
+            clusters = tuple(c.name for c in self.frame.clusters)
         if not clusters:
             asked = "" if self.made is None else self.made.vcov
             weighted = self.record.weighted_vcov if self.sampling else ""
@@ -119,6 +128,8 @@ class Call:
     def covariance(self, answer: Answer, request: Any, query: Query | None) -> Covariance:
         """Covariance of an answer; ``query`` tells the bootstrap what to read off each refit (None: not possible)."""
         request = self.resolved(request)
+        if isinstance(self.frame, WholeFrame):
+            return self._elsewhere(self.frame, answer, request, query)
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
         if isinstance(request, (Bootstrap, Jackknife)) and self.record.resampled is not None:
@@ -149,6 +160,41 @@ class Call:
         noted = replace(found, label=refits.resampled_words(found.label, request, self.made), notes=notes)
         index = self.frame.index if rows is None else self.frame.index[rows]
         return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
+
+    def _elsewhere(self, frame: WholeFrame, answer: Answer, request: Request, query: Query | None) -> Covariance:
+        """Covariance of an estimate whose rows are elsewhere."""
+        frame.codes(grouping_names(request))
+        self._refuse_unstacked(answer, request)
+        self._refuse_idle_fixed(answer, request)
+        single = any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
+        if isinstance(request, Bootstrap):
+            found = bootstrapped(frame, self.options, self.record.name, query, request, len(answer.estimate))
+        else:
+            found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
+        alone = self._single_rows(frame, request)
+        for note in alone:
+            warn(note)
+        if alone:
+            found = replace(found, matrix=np.full_like(found.matrix, np.nan))
+        idle = tuple(f"Note: {note}" for note in (*alone, *self.idle_notes(request)))
+        return replace(found, notes=(*found.notes, *idle))
+
+    def _clusters(self, request: Request) -> tuple[str, ...]:
+        """Groupings of a request that arms may lie in one cluster of."""
+        treatment = self.frame.treatment
+        arms = treatment is not None and bool(treatment.levels)
+        return request.by if isinstance(request, Cluster) and arms else ()
+
+    def _single_rows(self, frame: WholeFrame, request: Request) -> list[str]:
+        """What is said of arms of one row, by standard errors of rows."""
+        if frame.treatment is None or isinstance(request, (Classical, Cluster, Given)):
+            return []
+        return [
+            f"standard errors are not defined: a single row has {frame.treatment.name} = {level_label(level)}, whose "
+            "residual is zero, whatever the error"
+            for level, count in frame.survey.arms.items()
+            if count == 1
+        ]
 
     def _on_pairs(self, request: Request) -> bool:
         """Whether clusters are those of the pair data: overlapping sets, and units that are in several."""
@@ -187,7 +233,10 @@ class Call:
 
     def idle_notes(self, request: Request) -> tuple[str, ...]:
         """What the formula says that has no part in these standard errors."""
-        return idle_notes(self.frame, self.record, request, self.default_vcov(), grouping_names(request), self.sampling)
+        read = grouping_names(request)
+        if self.made is not None and self.made.on_units and self.frame.unit is not None:
+            read += (self.frame.unit.name,)  # whose rows are added up in any standard error
+        return idle_notes(self.frame, self.record, request, self.default_vcov(), read, self.sampling)
 
     def _refuse_unstacked(self, answer: Answer, request: Request) -> None:
         """The stacked variance needs equations for the weights or strata; without them its label would be untrue."""
@@ -209,9 +258,15 @@ class Call:
     def _refuse_idle_fixed(self, answer: Answer, request: Request) -> None:
         """Nothing to hold fixed: no weights are estimated, and nothing else before what is asked for."""
         evidence = answer.estimate.evidence
+        evidence = evidence.shape if isinstance(evidence, Accumulated) else evidence
         fixed = getattr(request, "weights", None) == "fixed"
         if not fixed or self.record.make_design or not isinstance(evidence, Influence):
             return
+        if evidence.always and not evidence.stages and not evidence.held and isinstance(request, (HC, Cluster, Asympt)):
+            raise OptionError(
+                "weights='fixed' leaves out the part that estimated models have in the influence, and here nothing "
+                "holds it apart: leave it out"
+            )
         if isinstance(request, (HC, Cluster, Asympt)) and not (evidence.estimated_first_stage or evidence.always):
             raise OptionError(
                 f"weights='fixed' treats estimated weights as given, and method {self.record.name!r} estimates none: "
@@ -240,7 +295,9 @@ class Call:
         if isinstance(request, (Cluster, DriscollKraay)):
             return dict(groups)
         name = getattr(request, "cluster", None)
-        return {"": np.arange(self.frame.n)} if name is None else {name: groups[name]}
+        if name is None:
+            return {"": np.arange(self.frame.n)}
+        return {name: groups[name]}
 
     def _told_of_single_cluster(self, request: Request, groups: Mapping[str, Codes]) -> tuple[str, ...]:
         """A note, and a warning, that resampled clusters cannot tell the error of an arm in one of them."""
@@ -262,9 +319,10 @@ class Call:
 
     def _single_clusters(self, groups: Mapping[str, Codes], rows: Codes | None = None) -> list[tuple[str, str]]:
         """Arms that lie in one cluster of a grouping: residuals sum to zero there, and say nothing of the error."""
-        treatment, used = self.frame.treatment, self.frame.unit_weights > 0
-        if treatment is None or not treatment.levels:
+        treatment = self.frame.treatment
+        if treatment is None or not treatment.levels or not groups:
             return []
+        used = self.frame.unit_weights > 0
         if self.made is not None:
             used = used & (self.made.weights > 0)
         arms = treatment.codes if rows is None else treatment.codes[rows]
@@ -304,7 +362,12 @@ class Call:
             request = replace(request, cluster=self.frame.cluster_names[0])
         elif request.cluster is None and self.frame.unit is not None:
             request = replace(request, cluster=self.frame.unit.name)
-        if isinstance(request, Wild) or self.frame.strata is None or getattr(request, "strata", None) is not None:
+        if (
+            isinstance(request, Wild)
+            or isinstance(self.frame, WholeFrame)
+            or self.frame.strata is None
+            or getattr(request, "strata", None) is not None
+        ):
             return request
         if request.cluster in OWN_GROUPINGS and request.cluster not in self.frame.table:
             return request  # sets that the design makes are not made within strata
@@ -326,6 +389,8 @@ class Call:
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""
+        if isinstance(self.frame, WholeFrame):
+            return self.frame.codes(names)
         return {name: self.groups(name).codes for name in names}
 
     def groups(self, name: str) -> Grouping:
@@ -342,11 +407,6 @@ def _nested(inner: Codes, outer: Codes, used: Bools) -> bool:
     """Whether every group lies in one of the others."""
     pairs = np.unique(np.column_stack([inner, outer])[used], axis=0)
     return len(pairs) == len(np.unique(pairs[:, 0]))
-
-
-def _whole(values: Array) -> bool:
-    """Whether all values are whole numbers, but for the rounding of a quotient."""
-    return bool(np.allclose(values, np.rint(values), rtol=1e-9, atol=1e-9))
 
 
 def _remedy(answer: Answer, rows: Codes) -> str:
@@ -393,7 +453,7 @@ def grouping_names(request: Request) -> tuple[str, ...]:
     if isinstance(request, Cluster):
         return request.by
     if isinstance(request, HAC):
-        return () if request.order_by is None else (request.order_by,)
+        return tuple(name for name in (request.unit, request.order_by) if name is not None)
     if isinstance(request, DriscollKraay):
         return (request.time,)
     if isinstance(request, (Jackknife, Wild)):

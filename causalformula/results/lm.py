@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from causalformula.backends.options import is_number, shown, whole
-from causalformula.errors import DataError, FormulaError, OptionError, asks, choose, warn
-from causalformula.formula.expressions.values import Matrix
+from causalformula.errors import FormulaError, OptionError, asks, choose, warn
+from causalformula.formula.language.from_formulaic import formula_text
 from causalformula.formula.language.wrap import CUTOFF, INDENT, wrapped
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
+from causalformula.frame.response import left_side, response
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
@@ -24,16 +26,22 @@ from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.results.call import grouping_names
+from causalformula.results.elsewhere import collected, scanned, with_notes
+from causalformula.results.families.elsewhere import ModelElsewhere
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.results.several import each, listed
+from causalformula.scale.estimators.regression import plain
+from causalformula.scale.passes import Passes
+from causalformula.scale.plan import plan_regression
+from causalformula.scale.whole import WholeRegression, whole_regression
 from causalformula.words import FamilyName, NaAction
 
 if TYPE_CHECKING:
     from formulaic import Formula
 
 Env = Mapping[str, Callable[..., Any]]
-BINOMIAL = ("binomial", "quasibinomial")
 # Ends a piece of text that goes on in the next one.
 CONTINUES = "\0"
 
@@ -65,8 +73,8 @@ def lm(
         columns, ``a[x]`` gives each level of a a slope of x too, ``a[[x]]`` the slope alone. Rows that are alone in a
         level are left out, and counted in the print.
     data : data frame
-        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream (a DuckDB relation). It is
-        not changed.
+        pandas, polars, pyarrow or any other frame that narwhals reads, or an Arrow stream; it is not changed. Or rows
+        that are elsewhere: a path or glob of Parquet or CSV files, a DuckDB relation, and what else ``cf.scan`` takes.
     weights : str, optional
         Prior weights: a column or an expression of columns. Variances are inverse to them; rows of weight zero take no
         part.
@@ -88,7 +96,8 @@ def lm(
     Returns
     -------
     Model
-        Coefficients that the data do not determine are NaN, as R's NA.
+        Coefficients that the data do not determine are NaN, as R's NA. Of a formula that stands for several,
+        ``c(y1, y2) ~ csw(x, z) | sw0(unit, unit + year)``, ``Fits``: a sequence of models.
 
     Raises
     ------
@@ -108,16 +117,23 @@ def lm(
     np.float64(-9.8877)
     """
     _refuse(refused, lm)
+    if (formulas := listed(formula, env)) is not None:
+        rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
+        one = partial(lm, data=data, weights=weights, offset=offset, **rest)
+        return cast(Model, each(formulas, one))
     given = {"weights": weights, "offset": offset, "subset": subset}
-    rules = {"na_action": na_action, "contrasts": contrasts, "env": env, "absorbs": True}
-    frame = _bind(formula, data, vcov, given, rules)
+    rules = {"na_action": na_action, "contrasts": contrasts, "env": env}
     request = read_request("classical" if vcov is None else vcov, ssc)
+    data, said, away = _found(formula, data, vcov, given, rules)
+    if away is not None:
+        return _elsewhere(away, _call("lm", away.text, given), request, None)
+    frame = with_notes(_bind(formula, data, vcov, given, {**rules, "absorbs": True}), said)
     return _model(_least_squares(frame), frame, _call("lm", frame.text, given), request)
 
 
 def _least_squares(frame: RegressionFrame) -> FittedRegression:
     """The linear model of a frame, beside the effects that it absorbs."""
-    y, w, o = _left_side(frame).numeric(), frame.weights, frame.offset
+    y, w, o = left_side(frame).numeric(), frame.weights, frame.offset
     if not frame.effects:
         return fit_linear(frame.X, y, frame.names, weights=w, offset=o, intercept=frame.intercept)
     effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
@@ -140,6 +156,7 @@ def glm(
     contrasts: Contrasts | None = None,
     env: Env | None = None,
     vcov: Vcov | None = None,
+    ssc: SmallSample | None = None,
     **refused: Any,
 ) -> Model:
     """Generalised linear model by iteratively reweighted least squares, R's ``glm``.
@@ -151,20 +168,24 @@ def glm(
     ----------
     formula : str or formulaic.Formula
         As for ``lm``. A binomial outcome is 0/1, logical, a factor or text (the first level is failure), a proportion
-        with the number of trials as weights, or ``cbind(successes, failures)``.
+        with the number of trials as weights, or ``cbind(successes, failures)``. Beside absorbed effects, levels in
+        which a poisson outcome is always 0, or a binomial one always 0 or always 1, are left out too, and counted:
+        their effects are infinite.
     data : data frame
     family : str or Family
         ``"binomial"``, ``"binomial(link = 'probit')"``, ``"poisson"``, ``"quasipoisson"``, ...
-    weights, offset, subset, na_action, contrasts, env, vcov
+    weights, offset, subset, na_action, contrasts, env, vcov, ssc
         As for ``lm``; the offset belongs to the linear predictor.
     start : array_like, optional
-        Coefficients to start from.
+        Coefficients to start from; not beside absorbed effects.
     epsilon, maxit : float, int
-        R's ``glm.control``.
+        R's ``glm.control``. Beside absorbed effects the steps end where no coefficient moves by more than a share
+        ``epsilon`` of it or of its standard error, 1e-10 at most.
 
     Returns
     -------
     Model
+        ``Fits`` of a formula that stands for several, as of ``lm``.
         What R warns of (separation, no convergence) is a ``CausalFormulaWarning`` and stands in ``notes``.
 
     Raises
@@ -174,7 +195,7 @@ def glm(
 
     Notes
     -----
-    R 4.2.2: ``stats::glm``.
+    R 4.2.2: ``stats::glm``. With absorbed effects ``fixest::fepois`` and ``feglm`` 0.14.
 
     Examples
     --------
@@ -190,23 +211,47 @@ def glm(
     _check_control(epsilon, maxit)
     start = None if start is None else _start(start)
     found = read_family(family)
+    if (formulas := listed(formula, env)) is not None:
+        rest = {"subset": subset, "na_action": na_action, "contrasts": contrasts, "env": env, "vcov": vcov, "ssc": ssc}
+        rest |= {"start": start, "epsilon": epsilon, "maxit": maxit}
+        one = partial(glm, data=data, family=family, weights=weights, offset=offset, **rest)
+        return cast(Model, each(formulas, one))
     given = {"weights": weights, "offset": offset, "subset": subset}
-    frame = _bind(formula, data, vcov, given, {"na_action": na_action, "contrasts": contrasts, "env": env})
-    answer = response(frame, found)
-    fitted = fit_glm(
+    rules: dict[str, Any] = {"na_action": na_action, "contrasts": contrasts, "env": env}
+    request = read_request("classical" if vcov is None else vcov, ssc)
+    data, said, away = _found(formula, data, vcov, given, rules)
+    if away is not None:
+        text = _call("glm", away.text, {"family": family_text(found), **given})
+        return _elsewhere(away, text, request, found, epsilon=epsilon, maxit=maxit, start=start)
+    frame = with_notes(_bind(formula, data, vcov, given, {**rules, "absorbs": True, "family": found}), said)
+    fitted = _likeliest(frame, found, start, epsilon, maxit)
+    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), request)
+
+
+def _likeliest(
+    frame: RegressionFrame, family: Family, start: Array | None, epsilon: float, maxit: int
+) -> FittedRegression:
+    """The generalised linear model of a frame, beside the effects that it absorbs."""
+    answer = response(frame, family)
+    control: dict[str, Any] = {"epsilon": epsilon, "maxit": maxit}
+    if frame.effects:
+        if start is not None:
+            raise OptionError("start= is not of models with absorbed effects, whose own starting values are not given")
+        effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+        given = {"weights": answer.weights, "offset": frame.offset}
+        return fit_absorbed_glm(frame.X, answer.y, frame.names, family, effects, names, **given, **control)
+    return fit_glm(
         frame.X,
         answer.y,
         frame.names,
-        found,
+        family,
         weights=answer.weights,
         offset=frame.offset,
         intercept=frame.intercept,
-        epsilon=epsilon,
-        maxit=maxit,
         start=start,
         mustart=answer.mustart,
+        **control,
     )
-    return _model(fitted, frame, _call("glm", frame.text, {"family": family_text(found), **given}), vcov)
 
 
 # Arguments of other packages, and what is written here.
@@ -259,42 +304,32 @@ def _bind(
     return frame
 
 
-def _left_side(frame: RegressionFrame) -> Any:
-    assert frame.outcome is not None
-    return frame.outcome
+def _found(
+    formula: str | Formula, data: Any, vcov: Any, given: Mapping[str, Any], rules: Mapping[str, Any]
+) -> tuple[Any, tuple[str, ...], WholeRegression | None]:
+    """The data in memory and what is said of them, or the frame of rows that are elsewhere."""
+    elsewhere = scanned(data)
+    if elsewhere is None:
+        return data, (), None
+    found, said = collected(elsewhere)
+    if found is not None:
+        return found, said, None
+    extra = () if vcov is None else grouping_names(read_request(vcov))
+    text = formula_text(formula, ())
+    frame = whole_regression(
+        Passes(elsewhere.source, plan_regression(text, elsewhere.source, extra=extra, **given, **rules))
+    )
+    if frame.outcome is None:
+        raise FormulaError("no outcome: write it on the left of `~`", frame.text, (0, 1))
+    return None, (), frame
 
 
-@dataclass(frozen=True, eq=False)
-class Response:
-    """The outcome as a family reads it, prior weights, and means to start from where they are not the family's."""
-
-    y: Array
-    weights: Array | None
-    mustart: Array | None = None
-
-
-def response(frame: RegressionFrame, family: Family) -> Response:
-    """The left side as a response; of two columns the first are successes, the second failures."""
-    outcome = _left_side(frame)
-    if family.name not in BINOMIAL:
-        return Response(outcome.numeric(), frame.weights)
-    if isinstance(outcome.value, Matrix):
-        return _from_counts(outcome.value.values, outcome.name, frame.weights)
-    y, w = outcome.binary(), frame.weights
-    # A row of weight zero says nothing, and as in R it counts as a failure.
-    return Response(y if w is None else np.where(w == 0, 0.0, y), w)
-
-
-def _from_counts(counts: Array, name: str, weights: Array | None) -> Response:
-    """Proportions of successes, weighted by the number of trials times the prior weights."""
-    if counts.shape[1] != 2:
-        raise DataError(f"{name} has {counts.shape[1]} columns; a binomial outcome has successes and failures")
-    if (counts < 0).any():
-        raise DataError(f"{name} has counts below zero")
-    trials = counts.sum(axis=1)
-    y = np.divide(counts[:, 0], trials, out=np.zeros(len(trials)), where=trials > 0)
-    # R starts from the counts alone, whatever the prior weights.
-    return Response(y, trials if weights is None else trials * weights, (counts[:, 0] + 0.5) / (trials + 1))
+def _elsewhere(frame: WholeRegression, call: str, vcov: Any, family: Family | None, **passed: Any) -> Model:
+    """The model of rows that are elsewhere."""
+    fitted = plain(frame, family, **passed)
+    for note in fitted.notes:
+        warn(note)
+    return ModelElsewhere(fitted, model_covariance(fitted, frame, vcov), frame, frame.replay, call, fitted.notes)
 
 
 def _model(fitted: FittedRegression, frame: RegressionFrame, call: str, vcov: Any) -> Model:

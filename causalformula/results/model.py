@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from causalformula.backends.options import flag
 from causalformula.errors import CapabilityError, asks
 from causalformula.numerics.arrays import Array
-from causalformula.plots import draw
+from causalformula.plots import forest
 from causalformula.results.arithmetic import Arithmetic
 from causalformula.results.checks.anova import Anova, drop1
 from causalformula.results.checks.hypotheses import Hypotheses, hypotheses
@@ -186,6 +186,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         -------
         DataFrame
             ``factor, level, value, count``: a row a level, and for ``a[x]`` a row a level for ``a[[x]]``, its slope.
+            Its ``plot(ax, level)`` draws them sorted, each less the mean of its factor, with classical intervals.
 
         Raises
         ------
@@ -291,7 +292,7 @@ class Model(Paged, ModelCore, Arithmetic, Banded):
         -------
         Axes
         """
-        return draw.coefficients(self, ax, level, flag("intercept", intercept))
+        return forest.coefficients(self, ax, level, flag("intercept", intercept))
 
     # -- print -----------------------------------------------------------------------------------------------------
 

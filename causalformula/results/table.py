@@ -32,6 +32,7 @@ GLANCE: dict[str, tuple[str, int | None]] = {
     "r.squared": ("R2", 3),
     "adj.r.squared": ("R2 Adj.", 3),
     "within.r.squared": ("R2 Within", 3),
+    "pseudo.r.squared": ("R2 Pseudo", 3),
     "AIC": ("AIC", 1),
     "BIC": ("BIC", 1),
     "logLik": ("Log.Lik.", 3),
@@ -50,6 +51,7 @@ DEFAULT_GLANCE = (
     "r.squared",
     "adj.r.squared",
     "within.r.squared",
+    "pseudo.r.squared",
     "AIC",
     "BIC",
     "logLik",
@@ -188,7 +190,8 @@ def table(
     Parameters
     ----------
     fits : sequence or mapping of str to Result or Model
-        One column each; a mapping names its columns. Fits of statsmodels and pyfixest may stand beside ours.
+        One column each; a mapping names its columns. Fits of statsmodels and pyfixest may stand beside ours, and the
+        several ``Fits`` of a stepwise formula among them.
     names : sequence of str, optional
         Names of the columns; ``(1)``, ``(2)``, ... where not given.
     stars : bool or mapping of str to float

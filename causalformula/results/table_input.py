@@ -14,6 +14,7 @@ from causalformula.results.effects.facts import notes_of
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.summary import model_notes
 from causalformula.results.neighbours import neighbour, refuse_several
+from causalformula.results.several_core import FitsCore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +41,15 @@ def named_columns(
 ) -> tuple[tuple[str, ...], list[Fitted]]:
     """Names of the columns, and what each is made of."""
     refuse_several(fits)
+    if isinstance(fits, FitsCore):
+        names = fits.names if names is None else names
     if isinstance(fits, Mapping):
         names, fits = (list(map(str, fits)) if names is None else names), list(fits.values())
     if not isinstance(fits, Sequence):
         raise OptionError("table() takes a list of fits: cf.table([fit])")
     if not fits:
         raise OptionError("there is no fit to lay out")
+    fits = [one for fit in fits for one in (fit if isinstance(fit, FitsCore) else (fit,))]
     columns = [_column(fit) for fit in fits]
     names = [f"({k + 1})" for k in range(len(fits))] if names is None else listed_names(names, len(fits))
     return tuple(names), columns

@@ -35,7 +35,7 @@ def members(path, value):
         found = inspect.getattr_static(value, name)
         found = found.__func__ if isinstance(found, staticmethod | classmethod) else found
         own = inspect.getmodule(found.fget if isinstance(found, property) else found)
-        if own is not None and own.__name__.startswith("sklearn"):  # documented there
+        if own is not None and own.__name__.startswith(("sklearn", "pandas")):  # documented there
             continue
         if inspect.isfunction(found) or isinstance(found, property):
             yield f"{path}.{name}", found

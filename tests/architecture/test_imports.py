@@ -20,6 +20,7 @@ LAYERS = (
     "backends",
     "diagnostics",
     "plots",
+    "scale",
     "results",
     "verbs",
     "estimators",

@@ -6,6 +6,7 @@ import sys
 
 from tests.benchmarks.absorbing import ABSORBING
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
+from tests.benchmarks.did import GROUP_TIME
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
@@ -24,7 +25,9 @@ def line(limit: Limit, ratio: float) -> str:
 def main(words: list[str]) -> int:
     """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
-    for make in (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING, *SCREENING):
+    for make in (
+        *CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *GROUP_TIME, *ABSORBING, *SCREENING,
+    ):  # fmt: skip
         if words and not any(word in make.__name__ for word in words):
             continue
         case = make()

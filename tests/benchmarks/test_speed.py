@@ -4,6 +4,7 @@ import pytest
 
 from tests.benchmarks.absorbing import ABSORBING
 from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
+from tests.benchmarks.did import GROUP_TIME
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.benchmark
 
 @pytest.mark.parametrize(
     "make",
-    (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *ABSORBING, *SCREENING),
+    (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *GROUP_TIME, *ABSORBING, *SCREENING),
     ids=lambda make: make.__name__,
 )
 def test_as_fast_as_promised(make, capsys):

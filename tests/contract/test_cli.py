@@ -579,3 +579,19 @@ def test_strengths_of_a_confounder_from_the_shell(capsys):
 )
 def test_refutations_that_make_no_sense(capsys, flags, message):
     assert message in refused(capsys, "refute", FORMULA, "--data", "heart", *flags)
+
+
+def test_summaries_of_group_time_effects(capsys, tmp_path):
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"id": np.repeat(np.arange(40), 4), "t": np.tile([1, 2, 3, 4], 40), "y": rng.normal(size=160)})
+    data["g"] = np.array([0, 3, 4])[data["id"] % 3]
+    data.to_csv(tmp_path / "panel.csv", index=False)
+    question = "y ~ did(g, t, unit = id)"
+    flags = ["--data", str(tmp_path / "panel.csv"), "--aggregate", "dynamic", "--format", "json"]
+    status, out, _ = run(capsys, "fit", question, *flags, "--option", "control_group=notyettreated")
+    expected = cf.fit(question, data, control_group="notyettreated").aggregate("dynamic").tidy()
+    assert status == 0
+    assert [row["event"] for row in json.loads(out)["tidy"]] == expected["event"].tolist()
+    assert [row["estimate"] for row in json.loads(out)["tidy"]] == pytest.approx(expected["estimate"].tolist())
+    status, _, err = run(capsys, "fit", FORMULA, "--data", "heart", "--aggregate", "dynamic")
+    assert status != 0 and "--aggregate is of group-time effects" in err

@@ -63,3 +63,81 @@ def test_axes_given_and_effects(panel):
     assert fit.means().plot("trends").get_ylabel() == "Mean of Severity"
     with pytest.raises(cf.OptionError, match="ax must be a matplotlib Axes"):
         fit.plot("trends", ax=3)
+
+
+# -- groups that are treated at different times ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def staggered():
+    rng = np.random.default_rng(4)
+    start = np.array([0, 3, 4])[np.arange(90) % 3]
+    data = pd.DataFrame(
+        {"id": np.repeat(np.arange(90), 5), "g": np.repeat(start, 5), "t": np.tile(np.arange(1, 6), 90)}
+    )
+    return data.assign(y=rng.normal(size=450) + 2.0 * ((data["g"] > 0) & (data["t"] >= data["g"])))
+
+
+G = "y ~ did(g, t, unit = id)"
+
+
+def test_the_grid_of_groups_and_periods(staggered):
+    fit = cf.fit(G, staggered)
+    ax = fit.plot()
+    table = fit.tidy().set_index(["group", "time"])["estimate"]
+    (image,) = ax.images
+    shown = image.get_array()
+    assert shown.shape == (2, 5) and shown.mask[:, 0].all()
+    for row, group in enumerate((3, 4)):
+        np.testing.assert_allclose(shown[row, 1:], table[group], rtol=1e-12)
+    band = fit.simultaneous(seed=1).table
+    starred = [text.get_text() for text in ax.texts if text.get_text().endswith("*")]
+    assert len(starred) == ((band["conf.low"] > 0) | (band["conf.high"] < 0)).sum() == 5
+    assert (ax.get_ylabel(), ax.get_xlabel()[:3]) == ("g", "t  ")
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["3", "4"]
+    # where the treatment begins
+    bars = [line.get_segments()[0] for line in ax.collections]
+    assert [bar[0][0] for bar in bars] == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("base", ["varying", "universal"])
+def test_an_event_study(staggered, base):
+    fit = cf.fit(G, staggered, base_period=base).aggregate("dynamic")
+    ax = fit.plot(level=0.9)
+    table, band = fit.tidy(level=0.9), fit.simultaneous(0.9, seed=1).table
+    wide, narrow = (np.array([s[:, 1] for s in lines.get_segments()]) for lines in ax.collections)
+    np.testing.assert_allclose(wide, band[["conf.low", "conf.high"]])
+    np.testing.assert_allclose(narrow, table[["conf.low", "conf.high"]])
+    assert (wide[:, 1] > narrow[:, 1]).all()
+    said = ["before treatment", *(["reference"] if base == "universal" else [])]
+    assert texts(ax) == [*said, "90% interval of each", "90% band for all at once"]
+    hollow, solid = (line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) > 0)
+    assert hollow.get_xdata().tolist() == table["event"][table["event"] < 0].tolist()
+    assert solid.get_xdata().tolist() == [0, 1, 2]
+    marked = [line for line in ax.lines if line.get_marker() == "D" and len(line.get_xdata())]
+    assert [line.get_xdata()[0] for line in marked] == ([-1] if base == "universal" else [])
+    assert ax.get_xlabel() == "Time since treatment"
+
+
+def test_summaries_by_group_and_period(staggered):
+    fit = cf.fit(G, staggered)
+    for kind, label, ticks in (("group", "First treated period", ["3", "4"]), ("calendar", "Period", ["3", "4", "5"])):
+        ax = fit.aggregate(kind).plot()
+        assert ax.get_xlabel() == label
+        assert [t.get_text() for t in ax.get_xticklabels()] == ticks
+    assert fit.aggregate("group").overall.plot().get_xlabel().startswith("Effect on y")
+    with pytest.raises(cf.OptionError, match="choose from event_study, effects"):
+        fit.aggregate("group").plot("grid")
+
+
+def test_paths_of_the_groups(staggered):
+    fit = cf.fit(G, staggered)
+    ax = fit.plot("trends")
+    drawn = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+    assert list(drawn) == ["g = 3", "g = 4", "g = never", "without treatment, if trends are parallel"]
+    cells = fit.cells().set_index(["g", "t"])["mean"]
+    np.testing.assert_allclose(drawn["g = 3"].get_ydata(), cells["3"])
+    without = next(line for line in ax.lines if line.get_linestyle() == "--").get_ydata()
+    effects = fit.tidy().query("group == 3 and time >= 3")["estimate"]
+    np.testing.assert_allclose(without[2:], cells["3"].to_numpy()[2:] - effects.to_numpy())
+    assert without[1] == pytest.approx(cells["3"].iloc[1])

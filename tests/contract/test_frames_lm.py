@@ -136,7 +136,7 @@ def test_frames_that_are_yet_to_be_computed_are_refused(wrap: Callable[[Any], An
         cf.lm("y ~ x", wrap(pl.LazyFrame({"x": [1.0], "y": [1.0]})))
 
 
-@pytest.mark.parametrize("thing", [None, 3, "data.csv", np.ones((3, 2)), pd.Series([1.0]), [1.0]])
+@pytest.mark.parametrize("thing", [None, 3, "heart", np.ones((3, 2)), pd.Series([1.0]), [1.0]])
 def test_what_is_no_frame_is_refused(thing: object) -> None:
     with pytest.raises(
         DataError,

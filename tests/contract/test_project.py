@@ -77,6 +77,7 @@ def test_the_contributing_page_says_what_ci_runs():
         "beside scikit-uplift": "scikit-uplift and causalml",
         "beside EconML": "EconML",
         "beside DoWhy": "DoWhy",
+        "beside diff-diff": "diff-diff and csdid",
         "clusters": "clusters of Dask and Spark",
         "beside pyfixest": "pyfixest",
         "R's values": "R's values",
@@ -112,7 +113,7 @@ MISSING = {
     "fixed effects": ("fe",),
     "front-door": ("front_door",),
     "censoring": ("censoring",),
-    "begin at different times": ("sunab", "imputation", "etwfe"),
+    "event studies by regression or imputation": ("sunab", "imputation", "etwfe"),
 }
 
 

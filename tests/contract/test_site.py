@@ -104,7 +104,12 @@ def test_names_in_r_calls_are_made_on_the_page():
     text = read("from-r.md")
     block = text.partition("```r\n")[2].partition("```")[0]
     made = namespace(text)
-    known = KNOWN_IN_R | {*made["heart"], *made["panel"], *re.findall(r"^(\w+) <- ", block, re.MULTILINE)}
+    known = KNOWN_IN_R | {
+        *made["heart"],
+        *made["panel"],
+        *made["adopters"],
+        *re.findall(r"^(\w+) <- ", block, re.MULTILINE),
+    }
     for row in rows("from-r.md"):
         for call in calls(row[0]):
             bare = re.sub(r'"[^"]*"|[\w.]+::', "", call)

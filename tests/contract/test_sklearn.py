@@ -70,8 +70,10 @@ def test_it_is_fit_and_nothing_else(method):
 def test_it_has_every_option_of_every_method():
     names = set(inspect.signature(cf.EffectEstimator).parameters)
     assert {field.name for options in OPTIONS for field in fields(options)} <= names
-    question = set(inspect.signature(cf.fit).parameters) - {"data", "subset", "options", "dag", "strict"}
-    assert question <= names  # rows are chosen by who has them, and a graph checks the formula once, by fit()
+    question = set(inspect.signature(cf.fit).parameters) - {"data", "subset", "options", "dag", "strict", "ssc"}
+    assert (
+        question <= names
+    )  # rows are chosen by who has them, a graph checks once, by fit(); no learner has small samples' rules
 
 
 @pytest.mark.parametrize(

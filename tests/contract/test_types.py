@@ -18,11 +18,14 @@ import pytest
 from causalformula import datasets, verbs, words
 from causalformula.backends import distance, options, registry, subclass
 from causalformula.backends.catalogue import CATALOGUE
+from causalformula.backends.did import aggregate
+from causalformula.backends.did import options as did_options
 from causalformula.backends.doubly_robust import tmle
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.matching import options as matching
 from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests, small_sample
+from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
 from causalformula.inference.scales import MEASURES
 from causalformula.numerics import families as known
@@ -32,7 +35,7 @@ from causalformula.results.checks import anova, serial, specification
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
 from causalformula.results.effects import pictures as effects
-from causalformula.results.families import did, instrument_pictures, quantiles
+from causalformula.results.families import did, event_pictures, instrument_pictures, quantiles
 from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
 from causalformula.results.refutation import asked, refutation, refuters
@@ -55,7 +58,14 @@ SETS = {
     "Interval": predict.INTERVALS,
     "Limits": ("wald", "profile"),
     "Picture": pictures.KINDS,
-    "ResultPicture": {*effects.KINDS, *did.PICTURES, *quantiles.PICTURES, *instrument_pictures.PICTURES},
+    "ResultPicture": {
+        *effects.KINDS,
+        *did.PICTURES,
+        *event_pictures.GRID,
+        *event_pictures.STUDY,
+        *quantiles.PICTURES,
+        *instrument_pictures.PICTURES,
+    },
     "Order": ORDERS,
     "BalanceStatistic": {*balance_plan.ARMS, *balance_plan.DOSE, *balance_plan.ALIASES},
     "Binary": balance_plan.BINARY,
@@ -65,6 +75,10 @@ SETS = {
     "Metric": metrics.METRICS,
     "Discard": distance.DISCARD,
     "StrataEstimator": subclass.ESTIMATORS,
+    "DidEstimator": did_options.ESTIMATORS,
+    "ComparisonGroup": did_options.CONTROLS,
+    "BasePeriod": did_options.BASES,
+    "Aggregation": aggregate.KINDS,
     "FluctuationWord": tmle.PATHS,
     "HCType": requests.HC_TYPES,
     "CRType": requests.CR_TYPES,
@@ -90,6 +104,10 @@ SETS = {
     "Refuter": refuters.REFUTERS,
     "DummyOutcome": asked.DUMMIES,
     "RefutationPicture": refutation.PICTURES,
+    "TrendKind": restrictions.KINDS,
+    "TrendBound": restrictions.BOUNDS,
+    "TrendDirection": restrictions.DIRECTIONS,
+    "HonestMethod": intervals.METHODS,
     "Spelling": ("broom", "snake"),
 }
 

@@ -167,11 +167,11 @@ def test_rows_alone_in_a_level_leave_and_are_counted(frame):
     alone.loc[alone.index[5], "b"] = None
     found = cf.lm("y ~ x | a + b", alone)
     near(found.params, cf.lm("y ~ x | a + b", frame.drop(index=5)).params)
-    assert (found.frame.singletons, found.dropped, found.missing_by) == (4, 1, {"b": 1})
+    assert (found.frame.left_out.singletons, found.dropped, found.missing_by) == (4, 1, {"b": 1})
     assert "  (4 fixed-effect singletons were removed)" in str(found)
     assert "  (1 observation deleted due to missingness)" in str(found)
     fit = cf.fit("y ~ treat(d) + x | a + b", alone)
-    assert fit.call.frame.singletons == 4 and "4 fixed-effect singletons were removed" in str(fit)
+    assert fit.call.frame.left_out.singletons == 4 and "4 fixed-effect singletons were removed" in str(fit)
 
 
 def test_rows_of_weight_zero_keep_no_level(frame):
@@ -179,7 +179,7 @@ def test_rows_of_weight_zero_keep_no_level(frame):
     found, plain = (cf.lm("y ~ x | a", one, weights="w") for one in (more, frame))
     near(found.params, plain.params)
     near(found.bse, plain.bse)
-    assert (found.nobs, found.frame.singletons) == (N - 2, 3)
+    assert (found.nobs, found.frame.left_out.singletons) == (N - 2, 3)
     near(found.predict(frame), plain.predict(frame))
 
 

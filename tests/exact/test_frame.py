@@ -40,7 +40,7 @@ def test_every_role_is_bound(data):
     for name in spare:
         gone = data.assign(**{name: data[name].astype(object).where(data.index != 3, None)})
         frame = bind(parse(EVERY), gone)
-        assert (frame.n + frame.singletons, frame.missing_by) == (39, {name: 1})
+        assert (frame.n + frame.left_out.singletons, frame.missing_by) == (39, {name: 1})
     frame = bind(parse("y ~ did(a, t, unit = id)"), data.assign(id=data["id"].where(data.index != 3)))
     assert (frame.n, frame.missing_by) == (39, {"id": 1})
 

@@ -196,6 +196,10 @@ def asked(record: Record) -> list[Question]:
 
     if "did" in record.roles:
         facts: list[dict[str, Any]] = [{}, {"weights": "w"}, {"unit": True}, {"unit": True, "weights": "w"}]
+        if "est_method" in record.options.__dataclass_fields__:  # of rows; tests/laws/test_units.py has those of units
+            facts += [{"options": (("est_method", name),)} for name in ("dr", "dr_improved", "ipw", "reg")]
+            facts += [{"weights": "w", "options": (("est_method", "ipw"), ("normalized", False))}]
+            facts += [{"weights": "w", "options": (("est_method", "dr"), ("locally_efficient", False))}]
         return [Question(record, Kind.BINARY, **fact) for fact in facts]
     model = "outcome" in record.roles
     for kind in (Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS):

@@ -9,7 +9,7 @@ from causalformula.backends.catalogue import planned
 DATA = {"y": np.arange(8.0) ** 2, "x": np.arange(8) % 2, "g": np.arange(8) // 2 % 2, "h": np.arange(8) // 4}
 
 
-@pytest.mark.parametrize("fit", [cf.glm, cf.model_matrix])
+@pytest.mark.parametrize("fit", [cf.model_matrix])
 @pytest.mark.parametrize("right", ["x | g", "x + h | g", "x | g + h", ". | g", "x | g | h", "!x | g"])
 def test_a_bar_is_refused(fit, right):
     with pytest.raises(cf.FormulaError, match=r"(?s)fixed effects.*factor\([gh]\).*I\(.*\|.*\^") as error:

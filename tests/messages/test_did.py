@@ -98,19 +98,20 @@ def test_more_than_two_groups(panel):
 
 # -- the staggered form --------------------------------------------------------------------------------------------
 
-STAGGERED = "the staggered methods of difference in differences, which are not available yet"
-
 
 def test_more_than_two_periods(panel):
     text = message(F, panel.assign(Post=panel["Post"] * (1 + panel["id"] % 2)), cf.CapabilityError)
-    assert "Post has 3 periods (0, 1, 2); more than two come with " + STAGGERED in text
+    assert "Post has 3 periods (0, 1, 2), and Drug does not say in which of them the treatment began" in text
+    assert "Write did(first_treated, Post)" in text
     assert "did(Drug, Post > ...) + cluster(id), without unit=" in text
 
 
 def test_first_treated_periods(panel):
     years = panel.assign(Post=2010 + 4 * panel["Post"], Drug=2014 * panel["Drug"])
-    text = message(F, years, cf.CapabilityError)
-    assert "did(Drug, Post) has the values 0, 2014 in Drug: first treated periods come with " + STAGGERED in text
+    # of two groups and two periods written so there is one group-time effect, the same without covariates
+    assert cf.fit(F, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
+    text = message(F, years.assign(Post=panel["Post"]), cf.CapabilityError)
+    assert "did(Drug, Post) has the values 0, 2014 in Drug, which are no periods of Post (0, 1)" in text
     # both ways out that the message names are ways out
     for formula in ("Severity ~ did(Drug == 2014, Post, unit = id)", "Severity ~ did(factor(Drug), Post, unit = id)"):
         assert cf.fit(formula, years).estimate == pytest.approx(cf.fit(F, panel).estimate, rel=1e-12)
@@ -127,8 +128,8 @@ def test_group_and_period_in_each_others_place(panel, kind):
         assert "did(Drug, when)" in text
     assert cf.fit("Severity ~ did(Drug, when, unit = id)", data).estimate == pytest.approx(cf.fit(F, panel).estimate)
     if kind != "text":
-        first = message("Severity ~ did(first, when)", data.assign(first=data["when"]), cf.CapabilityError)
-        assert "has the values 2020-01-01" in first and "1577" not in first
+        first = message("Severity ~ did(first, when, unit = id)", data.assign(first=data["when"]))
+        assert "have more than one value of first" in first
 
 
 def test_years_in_the_place_of_the_group(panel):
@@ -138,9 +139,11 @@ def test_years_in_the_place_of_the_group(panel):
 
 def test_units_treated_from_the_first_period_on(panel):
     data = on(panel)
-    text = message(F, data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"])), cf.CapabilityError)
-    assert "id 1 has been treated from the first period on" in text
-    assert STAGGERED in text
+    early = data.assign(Drug=np.where(data["id"] == 1, 1, data["Drug"]))
+    with pytest.warns(cf.CausalFormulaWarning, match="1 unit treated from the first period on has no period before"):
+        fit = cf.fit(F, early)
+    assert fit.estimate == pytest.approx(cf.fit(F, panel[panel["id"] != 1]).estimate, rel=1e-12)
+    assert fit.nobs == len(panel) - 2
 
 
 # -- controls ------------------------------------------------------------------------------------------------------
@@ -300,3 +303,125 @@ def test_a_name_in_backquotes_is_suggested_in_them():
     for name in ("z_1", "z1"):
         with pytest.raises(cf.FormulaError, match="did you mean '`z 1`'"):
             cf.lm(f"y ~ {name}", d)
+
+
+# -- groups that are treated at different times ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def staggered() -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    units = pd.DataFrame({"id": np.arange(60), "g": np.array([0, 3, 4])[np.arange(60) % 3], "x": rng.normal(size=60)})
+    data = units.loc[np.repeat(units.index, 4)].reset_index(drop=True)
+    data["t"] = np.tile([1, 2, 3, 4], 60)
+    return data.assign(y=rng.normal(size=240) + data["t"])
+
+
+G = "y ~ did(g, t, unit = id)"
+
+
+def test_first_treated_periods_that_are_none(staggered):
+    text = message(G, staggered.assign(g=np.where(staggered["g"] > 0, 9, 0)))
+    assert "no first treated period in g lies among the periods after the first one, 1 to 4 (it has 9)" in text
+    changes = staggered.assign(g=np.where((staggered["id"] == 1) & (staggered["t"] == 4), 4, staggered["g"]))
+    text = message(G, changes)
+    assert "id 1 has more than one value of g: it says in which period a unit is first treated" in text
+
+
+def test_zero_as_a_period_and_as_never(staggered):
+    data = staggered.assign(t=staggered["t"] - 1, g=(staggered["g"] - 1).clip(lower=0))
+    assert "0 is a period, and among the first treated periods it may also mean never treated" in message(G, data)
+    # with a mark of never of its own it is a period
+    with pytest.warns(cf.CausalFormulaWarning, match="20 units treated from the first period on"):
+        cf.fit(G, data.assign(g=np.where(data["id"] % 3 == 1, np.inf, data["g"])))
+
+
+def test_nobody_to_compare_with(staggered):
+    treated = staggered[staggered["g"] > 0]
+    text = message(G, treated)
+    assert "no unit is never treated" in text and "control_group='notyettreated'" in text
+    # which is a way out, and says whom it leaves
+    with pytest.warns(cf.CausalFormulaWarning, match="g = 4: no period before treatment, or nobody treated later"):
+        assert len(cf.fit(G, treated, control_group="notyettreated").tidy()) == 2
+    one = staggered[staggered["g"] == 3]
+    assert "nothing can be compared" in message(G, one, control_group="notyettreated")
+    text = message(G, staggered[(staggered["id"] + staggered["t"]) % 3 > 0])
+    assert "not observed in all periods. For the latter see allow_unbalanced_panel=True" in text
+
+
+def test_a_covariate_that_tells_the_groups_apart(staggered):
+    apart = staggered.assign(z=(staggered["g"] == 3) * 10 + staggered["x"])
+    text = message(G + " + z", apart, cf.ConvergenceError)
+    assert "the effect on the group g = 3 in t = 2, 3, 4 cannot be estimated: the treatment model has no finite" in text
+    assert "est_method='reg'" in text
+    text = message(G + " + x", staggered, cf.IdentificationError, trim_level=0.01)
+    assert "the probability of treatment of every control is trim_level or more" in text
+    only = staggered.assign(z=np.where(staggered["g"] > 0, staggered["x"], 1.0))
+    text = message(G + " + z", only, cf.IdentificationError, est_method="reg")
+    assert "the comparison group does not determine the outcome model" in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isfinite(cf.fit(G + " + z", apart, est_method="reg").bse).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"est_method": "aipw"}, "unknown est_method 'aipw'"),
+        ({"control_group": "never"}, "unknown control_group 'never'; choose from nevertreated, notyettreated"),
+        ({"base_period": "first"}, "unknown base_period 'first'"),
+        ({"anticipation": -1}, "anticipation=-1: a time before treatment, from 0"),
+        ({"trim_level": 0}, "trim_level=0: a probability above 0"),
+        ({"normalized": False}, "normalized=False is about weights: it needs est_method='ipw'"),
+        ({"locally_efficient": False, "est_method": "reg"}, "locally_efficient=False is about est_method='dr'"),
+        ({"allow_unbalanced_panel": 1}, "allow_unbalanced_panel must be True or False"),
+        ({"measure": "ratio"}, "compare changes: measure='difference'"),
+    ],
+)
+def test_options_of_group_time_effects(staggered, options, why):
+    assert why in message(G, staggered, cf.OptionError, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"control_group": "notyettreated"}, {"anticipation": 1}, {"allow_unbalanced_panel": True}]
+)
+def test_options_that_two_periods_do_not_read(panel, options):
+    assert "reads no such option" in message(F, panel, cf.OptionError, **options)
+    if "allow_unbalanced_panel" not in options:
+        assert "there is one comparison" in message(F, panel, cf.OptionError, est_method="dr", **options)
+
+
+@pytest.mark.parametrize(
+    ("more", "method", "why"),
+    [
+        (" + propensity(x)", "reg", "does not use propensity(...) with est_method='reg'"),
+        (" + outcome(x)", "ipw", "does not use outcome(...) with est_method='ipw'"),
+        (" + offset(x)", "dr", "does not use offset(...) with est_method='dr'"),
+    ],
+)
+def test_roles_that_an_estimator_does_not_use(staggered, more, method, why):
+    assert why in message(G + more, staggered, cf.CapabilityError, est_method=method)
+
+
+def test_what_group_time_effects_do_not_have(staggered):
+    fit = cf.fit(G, staggered)
+    for ask, kind, why in [
+        (fit.means, cf.CapabilityError, "no mean potential outcomes of their own"),
+        (lambda: fit.by("x"), cf.CapabilityError, "effects by group are aggregate"),
+        (lambda: fit.aggregate("event"), cf.OptionError, "choose from simple, group, dynamic, calendar"),
+        (lambda: fit.aggregate("dynamic", balance_e=9), cf.OptionError, "no group-time effect is left"),
+        (lambda: fit.aggregate("dynamic", min_e="a"), cf.OptionError, "min_e='a' is no event time"),
+        (lambda: fit.aggregate().aggregate(), cf.CapabilityError, "this is a summary already"),
+        (fit.aggregate("group").pretrends, cf.CapabilityError, "has no effects before treatment"),
+        (lambda: fit.refute(["placebo"], reps=2), cf.CapabilityError, "groups that are treated at different times"),
+        (lambda: fit.refute(["placebo_in_time"], reps=2), cf.CapabilityError, "groups that are treated at different"),
+        (lambda: fit.with_vcov(cf.Asympt(weights="fixed")), cf.OptionError, "nothing holds it apart"),
+        (lambda: fit.plot("event_study"), cf.OptionError, "choose from grid, trends, effects"),
+        (
+            cf.fit(F, cf.datasets.load("did_panel")).pretrends,
+            cf.CapabilityError,
+            "of groups treated at different times",
+        ),
+    ]:
+        with pytest.raises(kind, match=re.escape(why)):
+            ask()

@@ -51,9 +51,9 @@ def test_a_role_inside_a_term():
     with pytest.raises(cf.FormulaError, match=r"fe\(\.\.\.\) is a role and can only be joined by `\+`"):
         cf.lm("y ~ x * fe(unit)", DATA)
     with pytest.raises(cf.FormulaError, match="here write factor"):
-        cf.glm("y ~ x + fe(unit)", DATA)
-    with pytest.raises(cf.FormulaError, match=r"absorbed by cf\.lm and cf\.fit only"):
-        cf.glm("y ~ x | unit", DATA)
+        cf.model_matrix("y ~ x + fe(unit)", DATA)
+    with pytest.raises(cf.FormulaError, match=r"absorbed by cf\.lm, cf\.glm and cf\.fit only"):
+        cf.model_matrix("y ~ x | unit", DATA)
 
 
 def test_slopes_are_of_numbers():
@@ -120,8 +120,6 @@ def test_what_there_is_not_beside_absorbed_effects():
     positive = DATA.assign(y=np.exp(DATA["y"]))
     with pytest.raises(cf.CapabilityError, match="measure='ratio': a mean outcome holds"):
         cf.fit("y ~ treat(d) + x | unit + year", positive, measure="ratio")
-    with pytest.raises(cf.CapabilityError, match="family='poisson' has no absorbed fixed effects yet"):
-        cf.fit("y ~ treat(d) + x | unit + year", positive, family="poisson")
 
 
 def test_fixed_effects_that_are_not_there():
@@ -163,3 +161,97 @@ def test_a_design_that_memory_has_no_room_for(monkeypatch):
     with pytest.raises(cf.DataError, match=said):
         cf.lm("y ~ x + factor(g)", wide)
     assert np.isfinite(cf.lm("y ~ x + fe(factor(g))", wide).bse["x"])
+
+
+COUNTS = DATA.assign(k=np.random.default_rng(8).poisson(np.exp(0.2 * DATA["x"] + 0.5)))
+COUNTS["hit"] = (COUNTS["k"] > 1).astype(int)
+
+
+def test_units_without_events():
+    none = COUNTS.assign(k=0)
+    with pytest.raises(cf.DataError, match="no level of unit has outcomes that differ: they are only 0 in each"):
+        cf.glm("k ~ x | unit", none, family="poisson")
+    with pytest.raises(cf.DataError, match="no level of unit has outcomes that differ: they are only 0 or only 1"):
+        cf.glm("north ~ x | unit", COUNTS, family="binomial")
+    quiet = COUNTS.assign(k=COUNTS["k"].where(COUNTS["unit"] > 0, 0))
+    assert "(5 rows of 1 level of unit with only 0 outcomes were removed)" in str(
+        cf.glm("k ~ x | unit", quiet, family="poisson")
+    )
+
+
+def test_a_regressor_that_separates():
+    apart = COUNTS.assign(z=((COUNTS["k"] == 0) & (COUNTS["x"] > 0)).astype(int))
+    with pytest.warns(cf.CausalFormulaWarning, match="separation: z, whose coefficient runs to infinity") as told:
+        model = cf.glm("k ~ x + z | unit", apart, family="poisson")
+    assert not model.converged and str(told[0].message) in str(model)
+    np.testing.assert_allclose(
+        model.params["x"], cf.glm("k ~ x | unit", apart[apart["z"] == 0], family="poisson").params["x"], rtol=1e-5
+    )
+
+
+def test_few_rows_a_level_bias_a_logit():
+    said = r"few rows a level of unit \(5.0\).*biased away from zero \(incidental parameters\)"
+    with pytest.warns(cf.CausalFormulaWarning, match=said):
+        cf.fit("hit ~ treat(d) + x | unit", COUNTS, family="binomial")
+    with pytest.warns(cf.CausalFormulaWarning, match=said):
+        model = cf.glm("hit ~ d + x | unit", COUNTS, family="binomial")
+    assert "incidental parameters" in str(model)
+
+
+def test_what_generalised_models_have_not_beside_absorbed_effects():
+    with pytest.raises(cf.OptionError, match="start= is not of models with absorbed effects"):
+        cf.glm("k ~ x | unit", COUNTS, family="poisson", start=[0.1])
+    with pytest.raises(cf.CapabilityError, match=r"profile.*no place for absorbed fixed effects"):
+        cf.glm("k ~ x | unit", COUNTS, family="poisson").confint(method="profile")
+    with pytest.warns(cf.CausalFormulaWarning, match="did not settle in 1 steps; allow more with maxit="):
+        cf.glm("k ~ x | unit", COUNTS, family="poisson", maxit=1)
+
+
+def test_a_factor_of_many_levels(monkeypatch):
+    n = 3000
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": np.arange(n) // 50})
+    monkeypatch.setattr(recipe, "MANY_LEVELS", 50)
+    monkeypatch.setattr(recipe, "MANY_CELLS", 10**5)
+    said = (
+        r"factor\(g\) has 60 levels, each a column of its own, which takes long.*fe\(factor\(g\)\) in cf.lm, cf.glm or"
+    )
+    with pytest.warns(cf.CausalFormulaWarning, match=said):
+        cf.lm("y ~ x + factor(g)", wide)
+
+
+@pytest.mark.parametrize(
+    ("vcov", "says"),
+    [
+        ("DK(2) ~ unit + year", "DK takes the column of the time alone, as in 'DK ~ year'"),
+        ("Andrews ~ unit + year", "Andrews takes the column of the time alone"),
+        ("NW(year)", "must hold a number of lags"),
+        ("nw", "did you mean 'NW ~ unit + time'"),
+    ],
+)
+def test_covariances_in_time_that_are_not(vcov, says):
+    with pytest.raises(cf.OptionError, match=re.escape(says)):
+        cf.lm("y ~ x | unit", DATA, vcov=vcov)
+
+
+def test_units_of_a_panel_that_do_not_tell_rows_apart():
+    with pytest.raises(cf.DataError, match="45 rows repeat a year of their region, so that their lags are not known"):
+        cf.lm("y ~ x | unit", DATA, vcov="NW(1) ~ region + year")
+    with pytest.raises(cf.OptionError, match="a panel needs the column of the time too, as in 'NW"):
+        cf.HAC("NeweyWest", 2, unit="unit")
+    with pytest.raises(cf.OptionError, match="without prewhitening"):
+        cf.HAC("NeweyWest", 2, unit="unit", order_by="year", prewhite=True)
+    with pytest.raises(cf.OptionError, match="For a panel use 'NW ~ unit \\+ year'"):
+        cf.lm("y ~ x | unit", DATA, vcov="NW(1) ~ year")
+
+
+def test_lags_of_periods_and_not_of_rows():
+    # without the middle year no two rows of a unit are one period apart
+    gaps = DATA[DATA["year"].isin([2001, 2003, 2005]) | (DATA["unit"] == 0)]
+    rules = cf.ssc(K_adj=False, G_adj=False)
+    one = cf.lm("y ~ x", gaps, vcov=cf.HAC("NeweyWest", 1, unit="unit", order_by="year", ssc=rules))
+    X, e = np.column_stack([np.ones(len(gaps)), gaps["x"]]), one.residuals().to_numpy()
+    S, at = X * e[:, None], (gaps["unit"] == 0).to_numpy()
+    cross = S[at][:-1].T @ S[at][1:]
+    bread = np.linalg.inv(X.T @ X)
+    np.testing.assert_allclose(one.vcov(), bread @ (S.T @ S + (cross + cross.T) / 2) @ bread, rtol=1e-9)

@@ -101,16 +101,20 @@ def test_duplicated_column_names(data):
     refused(cf.DataError, "duplicated column names: x; rename them", F, twice)
 
 
-@pytest.mark.parametrize("what", [None, [1, 2], np.zeros((3, 3)), "data.csv"])
+@pytest.mark.parametrize("what", [None, [1, 2], np.zeros((3, 3)), "data"])
 def test_data_of_another_kind(what):
     refused(cf.DataError, "data must be a data frame", F, what)
 
 
+def test_a_file_that_is_not_there(data):
+    refused(cf.DataError, "there is no file data.csv", F, "data.csv")
+
+
 def test_lazy_data(data):
-    lazy = pl.from_pandas(data).lazy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # polars on reading the columns of a lazy frame
-        refused(cf.DataError, "call .collect() first", F, lazy)
+        with pytest.raises(cf.DataError, match=r"call \.collect\(\) first"):
+            cf.model_matrix("~ x", pl.from_pandas(data).lazy())
 
 
 def test_no_rows(data):

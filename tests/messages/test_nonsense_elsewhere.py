@@ -46,6 +46,8 @@ OPTIONAL = (
     "bandwidth",
     "lag",
     "order_by",
+    "unit",
+    "prewhite",
     "cluster",
     "strata",
     "seed",

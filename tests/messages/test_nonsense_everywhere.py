@@ -38,6 +38,7 @@ def _data() -> pd.DataFrame:
 
 
 DATA = _data()
+STUDY = {"betas": [0.1, 0.0, 1.0, 2.0], "sigma": 0.01 * np.eye(4), "num_pre": 2, "num_post": 2, "kind": "smoothness"}
 GRAPH = cf.dag("x -> a; x -> y; a -> y; g -> y")
 
 
@@ -75,6 +76,7 @@ def _made() -> dict[str, Any]:
             "Graph": GRAPH,
             "GraphTest": GRAPH.test(DATA),
             "Identification": GRAPH.identify("a", "y"),
+            "TrendSensitivity": cf.honest(**STUDY),
         }
 
 
@@ -109,10 +111,12 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "dwtest": {"model": MADE["Model"]},
     "fit": {"formula": F, "data": DATA},
     "glm": {"formula": "a ~ x", "data": DATA, "family": "binomial"},
+    "honest": STUDY,
     "lm": {"formula": "y ~ x", "data": DATA},
     "model_matrix": {"formula": "~ x", "data": DATA},
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
+    "scan": {"data": [DATA]},
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
     "scores.scorer": {"score": "r_loss"},
     "screen": {"formula": F, "data": DATA, "treatments": ["a"]},
@@ -162,6 +166,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "time": ("text",),
     **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),
     "n_jobs": ("negative", "huge"),
+    "scan.limit": ("huge",),
     # matching
     **dict.fromkeys(("replace", "k2k", "std_caliper", "sample", "kept_only"), ("true",)),
     **dict.fromkeys(("antiexact", "mahvars"), ("text",)),
@@ -190,6 +195,9 @@ SENSE: dict[str, tuple[str, ...]] = {
     "LIML.k": ("number", "negative"),
     "scorer.formula": ("text", "empty text"),
     "pehe.truth": ("text", "empty text"),
+    "honest.M": ("number", "array", "frame"),
+    "honest.l_vec": ("array", "frame"),
+    "breakdown.null": ("number", "negative"),
     **dict.fromkeys(("given", "covariates"), ("empty list",)),
     **dict.fromkeys(("simulate.do", "counterfactual.do"), ("mapping",)),
 }
@@ -198,7 +206,7 @@ NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "wit
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
 OURS = (cf.Comparison, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary,
-        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification)  # fmt: skip
+        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity)  # fmt: skip
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

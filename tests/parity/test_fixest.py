@@ -30,6 +30,8 @@ REQUESTS = {
     "cluster_firm": "~firm",
     "cluster_year": "~year",
     "twoway": "~firm + year",
+    "NW": "NW(2) ~ firm + year",
+    "DK": "DK(2) ~ year",
 }
 
 
@@ -62,6 +64,16 @@ MENDED = ("weighted", "twoway")
 def test_covariances(name, asked):
     rules = cf.ssc() if name == "ols" and ("cluster" in asked or asked == "twoway") else None
     agrees(model(name).with_vcov(REQUESTS[asked], ssc=rules), STORED[name][asked])
+
+
+def test_serial_covariances_by_their_other_names():
+    for name, lag in (("one", 2), ("two", None)):
+        panel = cf.HAC("NeweyWest", lag, order_by="year", unit="firm")
+        # 20 periods: floor(20^(1/4)) lags
+        close(model(name).with_vcov(panel).vcov(), matrix(STORED[name]["NW"]["vcov"]), scale=1e-3)
+        shared = cf.DriscollKraay("year", lag)
+        close(model(name).with_vcov(shared).vcov(), matrix(STORED[name]["DK"]["vcov"]), scale=1e-3)
+    assert "Newey-West (20 periods of year within firm, lag 2)" in str(model("one").with_vcov("NW(2) ~ firm + year"))
 
 
 def test_a_negative_variance_is_said_and_not_mended():
@@ -107,6 +119,12 @@ def test_fixed_effects():
 
 def test_varying_slopes():
     agrees(cf.lm("inv ~ value | firm[capital]", data("Grunfeld.csv")), STORED["varying_slopes"])
+
+
+def test_several_fits():
+    found = cf.lm("c(inv, value) ~ sw(capital, I(capital^2)) | firm", data("Grunfeld.csv"))
+    for fit, r in zip(found, STORED["multi"], strict=True):
+        close(fit.params, vector(r))
 
 
 def curly(text: str) -> str:

@@ -359,9 +359,9 @@ def test_every_bandwidth(name: str) -> None:
     """R: bwNeweyWest(f, prewhite = ), bwAndrews(f, kernel = , prewhite = )."""
     h = reference.data("heart.csv").iloc[:83]
     request, counted = serial_requests()[name], np.array([0.0, 1.0, 1.0])
-    U, _ = prewhitened(linear(h, "Severity", "Drug I.H").stage().project(np.eye(3)), request.prewhite)
+    U, _ = prewhitened(linear(h, "Severity", "Drug I.H").stage().project(np.eye(3)), request.whitens)
     if request.type == "NeweyWest":
-        found = newey_west(U, counted, 83, request.prewhite)
+        found = newey_west(U, counted, 83, request.whitens)
     else:
         found = andrews(U, counted, request.kernel)
     reference.close(found, reference.values("r_covariances")["bandwidths"][name])

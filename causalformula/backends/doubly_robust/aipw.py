@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from causalformula.backends.contrasts import Setting
+from causalformula.backends.contrasts import Setting, column_at
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.orthogonal.augmented import learned_means
@@ -51,34 +52,51 @@ def aipw_fit(frame: ModelFrame, options: AIPW) -> Fit:
 
 def potential(frame: ModelFrame, options: AIPW, part: Stacked | CrossFitted) -> PotentialMeans:
     """What the augmented scores answer, over the target population and its groups."""
-    means = partial(_stacked_means, frame, options, part) if isinstance(part, Stacked) else None
     if isinstance(part, CrossFitted):
-        means = partial(learned_means, frame, options, part)
-    return PotentialMeans(frame, options, means, frame.unit_weights)  # type: ignore[arg-type]
+        return PotentialMeans(frame, options, partial(learned_means, frame, options, part), frame.unit_weights)
+    means = partial(_stacked_means, frame, options, part)
+    return PotentialMeans(frame, options, means, frame.unit_weights, origin=part.outcome.origin)
 
 
 def _stacked_means(
     frame: ModelFrame, options: AIPW, part: Stacked, wanted: Sequence[Setting], target: Array
 ) -> Estimate:
     """Means ``sum t (h m_a + 1[A = a] w (y - m_a)) / sum t h``, with the derivatives in both models' parameters."""
-    codes, share, model, found = frame.the_treatment.codes, target_share(frame, options), part.outcome, part.propensity
-    arm = target_arm(frame, options)
-    w, moves = weights_of(part, codes, str(options.estimand), arm, target)
+    share, (found, model) = target_share(frame, options), (part.propensity, part.outcome)
     assert found.stage is not None
-    stages, total = (found.stage, model.stage()), target @ share
+    scores, gradients, own = augmented(frame, options, part, [s.key for s in wanted], target)
+    total = target @ share
+    names, moved = [setting.label for setting in wanted], gradients / total
+    exactly = fitted_exactly(model, moved[:, found.stage.size :], own / total)
+    return averaged(names, scores, target, (found.stage, model.stage()), moved, share, exactly)
+
+
+def augmented(
+    frame: ModelFrame, options: AIPW, part: Stacked, keys: Sequence[Any], target: Array
+) -> tuple[Array, Array, Array]:
+    """What the rows add to the averages of some arms, outcomes counted from the model's origin.
+
+    Returns
+    -------
+    scores : ndarray (n, q)
+    gradients : ndarray (q, P)
+        Derivatives of ``target @ scores`` in both models' parameters.
+    own : ndarray (n, q)
+        Derivatives of ``target @ scores`` in the outcomes, beside those through the model.
+    """
+    codes, share, model = frame.the_treatment.codes, target_share(frame, options), part.outcome
+    w, moves = weights_of(part, codes, str(options.estimand), target_arm(frame, options), target)
     scores, jac, own = [], [], []
-    for setting in wanted:
-        change = frame.counterfactual(part.part, setting.key, setting.column)
-        eta = shifted_predictor(model, change)
-        inside, m = (codes == setting.key).astype(float), model.family.linkinv(eta)
-        gap = model.y - m
+    for key in keys:
+        change = frame.counterfactual(part.part, key, column_at(frame.the_treatment, key))
+        eta = shifted_predictor(model, change, model.origin)
+        inside, m = (codes == key).astype(float), model.family.linkinv(eta)
+        gap = model.y - model.origin - m
         scores.append(share * m + inside * w * gap)
         slopes = mean_gradient(model, change, target * (share - inside * w) * model.family.mu_eta(eta))
-        jac.append(np.concatenate([moves.total(target * inside * gap), model.jacobian(slopes)]) / total)
-        own.append(target * inside * w / total)
-    names, moved = [setting.label for setting in wanted], np.array(jac)
-    exactly = fitted_exactly(model, moved[:, found.stage.size :], np.column_stack(own))
-    return averaged(names, np.column_stack(scores), target, stages, moved, share, exactly)
+        jac.append(np.concatenate([moves.total(target * inside * gap), model.jacobian(slopes)]))
+        own.append(target * inside * w)
+    return np.column_stack(scores), np.array(jac), np.column_stack(own)
 
 
 @Record(

@@ -41,7 +41,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.regression import FittedRegression
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.centring import first_column
 
 COVARIATES = Part("covariates")
@@ -191,7 +191,7 @@ class Stacked:
     part: Part
     propensity: Propensity
     P: Array
-    free: Array
+    free: Bools
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,12 +259,11 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
     outcome = fit_outcome(frame, part, options.outcome_family, frame.weights)
     own = frame.design(PROPENSITY)
     design = Regressors(own.X, own.names, first_column(own.X, own.intercept))
+    words = treatment_words(frame, options)
     if frame.the_treatment.kind is Kind.BINARY:
-        found, words = binary_propensity(frame, options.link, design), options.link
-    elif options.link != NuisanceOptions.link:
-        raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
+        found = binary_propensity(frame, options.link, design)
     else:
-        found, words = multinomial_propensity(frame, design), "multinomial logit"
+        found = multinomial_propensity(frame, design)
     P, free, notes = bounded(frame, found.P, options.bounds, options.each_arm, target_arm(frame, options))
     models = {"outcome": Fitted(outcome, part)}
     if found.model is not None:
@@ -276,6 +275,21 @@ def _stacked(frame: ModelFrame, options: NuisanceOptions) -> Nuisances:
         models,
         notes=(*outcome.notes, *dropped_terms(outcome), *found.notes, *notes),
     )
+
+
+def treatment_words(frame: ModelFrame, options: NuisanceOptions) -> str:
+    """The link of the treatment model, for the print.
+
+    Raises
+    ------
+    OptionError
+        For a link of several levels.
+    """
+    if frame.the_treatment.kind is Kind.BINARY:
+        return options.link
+    if options.link != NuisanceOptions.link:
+        raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
+    return "multinomial logit"
 
 
 def cross_fitted(frame: ModelFrame, options: CrossFitOptions, *, glms: bool = False) -> Nuisances:
@@ -363,7 +377,7 @@ def bounded(
     each_arm: bool = False,
     arm: int | None = None,
     of: str = "",
-) -> tuple[Array, Array, tuple[str, ...]]:
+) -> tuple[Array, Bools, tuple[str, ...]]:
     """Propensities within bounds, which of them are free to move, and notes on those beyond and on weak overlap.
 
     Parameters
@@ -373,15 +387,37 @@ def bounded(
     of : str
         Whose propensities they are, where not the treatment's.
     """
+    inside, free = clipped(P, bounds, each_arm)
+    counts = beyond(P, frame.unit_weights > 0, bounds, each_arm)
+    return inside, free, (*bound_words(counts, bounds, of), *weak_overlap(frame, P, arm, floors(P, bounds, each_arm)))
+
+
+def clipped(P: Array, bounds: tuple[float, float] | None, each_arm: bool = False) -> tuple[Array, Bools]:
+    """Propensities within bounds, and which of them are free to move."""
     low, high = bounds or (0.0, 1.0)
-    free, inside = (low <= P) & (high >= P), within(P, (low, high), each_arm)
-    second = P.shape[1] == 2 and not each_arm  # whose bounds they are
-    if second:
-        free = free[:, [1, 1]]
-    looked = P[frame.unit_weights > 0][:, 1:] if second else P[frame.unit_weights > 0]
-    notes = _moved(int((looked < low).sum()), low, int((looked > high).sum()), high, of, len(looked))
-    floors = np.array([1 - high, low]) if second else low
-    return inside, free, (*notes, *weak_overlap(frame, P, arm, floors))
+    free = (low <= P) & (high >= P)
+    return within(P, (low, high), each_arm), free[:, [1, 1]] if P.shape[1] == 2 and not each_arm else free
+
+
+def beyond(P: Array, used: Bools, bounds: tuple[float, float] | None, each_arm: bool = False) -> tuple[int, int, int]:
+    """How many propensities of the rows used lie below and above bounds, and of how many rows."""
+    low, high = bounds or (0.0, 1.0)
+    # of two arms the bounds are of the second
+    looked = P[used][:, 1:] if P.shape[1] == 2 and not each_arm else P[used]
+    return int((looked < low).sum()), int((looked > high).sum()), len(looked)
+
+
+def floors(P: Array, bounds: tuple[float, float] | None, each_arm: bool = False) -> Array | float:
+    """Below which bounds let no propensity be."""
+    low, high = bounds or (0.0, 1.0)
+    return np.array([1 - high, low]) if P.shape[1] == 2 and not each_arm else low
+
+
+def bound_words(counts: tuple[int, int, int], bounds: tuple[float, float] | None, of: str = "") -> tuple[str, ...]:
+    """The note on propensities beyond bounds, as ``beyond`` counts them."""
+    low, high = bounds or (0.0, 1.0)
+    below, above, rows = counts
+    return _moved(below, low, above, high, of, rows)
 
 
 def _moved(below: int, low: float, above: int, high: float, of: str, rows: int) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,28 +38,54 @@ def balanced_arms(
     of weights that do not exist proposes first.
     """
     target = np.ones(len(s)) if arm is None else hot[:, arm]
-    w = np.zeros(len(s)) if arm is None else hot[:, arm].copy()
     groups = hot if arm is None else hot[:, [arm]]
-    stages, dw = [] if slack is None else [slack.stage], {}
+    found: dict[int, Tilt | Bounded] = {}
     for k, level in enumerate(treatment.levels):
         if k == arm:
             continue
-        inside = hot[:, k]
-        up = inside if base is None else inside * base
-        constant = plus * inside - target
+        up, constant = arm_pieces(hot, arm, k, plus, base)
         b, size = Z.T @ (s * constant), float(s @ target)
-        name = f"balance {level}"
         report = Report(groups, plus, remedy + REMEDY, f" where {treatment.name} = {level}")
         conditions = Conditions(Z, s, up, np.zeros(len(s)), b, size, names, report)
-        if slack is None:
-            tilt = balance(conditions)
-            rise = rises(up, tilt)
-            stage, columns = tilt_stage(name, tilt, Z, names, -s * (rise + constant), s * rise)
+        found[k] = balance(conditions) if slack is None else balance_within(conditions, slack.bound)
+    return tilted_arms(Z, names, s, hot, arm, treatment, plus, found, base, slack)
+
+
+def arm_pieces(hot: Array, arm: int | None, k: int, plus: float, base: Array | None = None) -> tuple[Array, Array]:
+    """What multiplies ``exp(z'lambda)`` in the conditions of arm k, and what stands beside it, on each row."""
+    target = np.ones(len(hot)) if arm is None else hot[:, arm]
+    inside = hot[:, k]
+    return inside if base is None else inside * base, plus * inside - target
+
+
+def tilted_arms(
+    Z: Array,
+    names: Sequence[str],
+    s: Array,
+    hot: Array,
+    arm: int | None,
+    treatment: Treatment,
+    plus: float,
+    found: Mapping[int, Tilt | Bounded],
+    base: Array | None = None,
+    slack: Slack | None = None,
+    information: Mapping[int, Array] | None = None,
+) -> Weighting:
+    """The weights by the solution of each arm, and their equations; ``information`` where that is of more rows."""
+    target = np.ones(len(s)) if arm is None else hot[:, arm]
+    w = np.zeros(len(s)) if arm is None else hot[:, arm].copy()
+    stages, dw = [] if slack is None else [slack.stage], {}
+    for k, solution in found.items():
+        up, constant = arm_pieces(hot, arm, k, plus, base)
+        name, known = f"balance {treatment.levels[k]}", None if information is None else information[k]
+        tilt = solution.tilt if isinstance(solution, Bounded) else solution
+        rise = rises(up, tilt)
+        multiplier, curvature = -s * (rise + constant), s * rise
+        if isinstance(solution, Bounded) and slack is not None:
+            stage, columns = slack_stage(name, solution, Z, names, multiplier, curvature, slack, s * target)
         else:
-            found = balance_within(conditions, slack.bound)
-            rise = rises(up, found.tilt)
-            stage, columns = slack_stage(name, found, Z, names, -s * (rise + constant), s * rise, slack, s * target)
-        w += plus * inside + rise
+            stage, columns = tilt_stage(name, tilt, Z, names, multiplier, curvature, known)
+        w += plus * hot[:, k] + rise
         stages.append(stage)
         dw[stage.name] = Sensitivity(columns, rise[:, None])
     return Weighting(w, stages=tuple(stages), dw=dw)
@@ -90,11 +116,20 @@ def slack_stage(
 
 
 def tilt_stage(
-    name: str, tilt: Tilt, Z: Array, names: Sequence[str], multiplier: Array, curvature: Array
+    name: str,
+    tilt: Tilt,
+    Z: Array,
+    names: Sequence[str],
+    multiplier: Array,
+    curvature: Array,
+    known: Array | None = None,
 ) -> tuple[Stage, Array]:
-    """Balancing equations as a stage (scores ``multiplier z``, information ``sum curvature z z'``), and its columns."""
+    """Balancing equations as a stage (scores ``multiplier z``, information ``sum curvature z z'``), and its columns.
+
+    ``known`` is the information where that is of more rows.
+    """
     columns = Z if len(tilt.kept) == Z.shape[1] else Z[:, tilt.kept]
-    information = gram(columns, curvature)
+    information = gram(columns, curvature) if known is None else known
     labels = tuple(names[j] for j in tilt.kept)
     # The scores are a multiplier times the columns, which a hat keeps without an array of their size.
     bread = np.asarray(np.linalg.inv(information), dtype=np.float64)

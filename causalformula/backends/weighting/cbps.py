@@ -9,6 +9,7 @@ import numpy as np
 from causalformula.backends.estimands import ATC, ATE, ATO, ATT
 from causalformula.backends.options import flag
 from causalformula.backends.propensity import (
+    Propensity,
     Regressors,
     binary_propensity,
     estimand_weights,
@@ -21,16 +22,19 @@ from causalformula.backends.weighting.arms import balanced_arms, tilt_stage
 from causalformula.backends.weighting.batch import weighted_batch
 from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
-from causalformula.backends.weighting.weights import Weighting, indicators
+from causalformula.backends.weighting.weights import Weighting, indicators, indicators_of
 from causalformula.errors import CapabilityError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.balancing import Conditions, Tilt, balance
-from causalformula.numerics.covariate_balance import balance_dose, balance_levels
+from causalformula.numerics.covariate_balance import LevelsSolution, balance_dose, balance_levels
 from causalformula.numerics.moments import Moments, minimize_moments
 from causalformula.numerics.reachable import Report
+
+WORDS = "covariate balancing propensity score"
+OF_LEVELS = f"{WORDS} (multinomial)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,43 +79,66 @@ def cbps_weights(frame: ModelFrame, options: CBPS) -> Weighting:
         return balanced_levels(frame, Z, names, hot, options)
     codes, s = frame.the_treatment.codes, frame.unit_weights
     arm = target_arm(frame, options)
-    words = "covariate balancing propensity score"
     if options.estimand == ATO:
-        # The overlap weights of the maximum likelihood fit balance exactly: its score is their balance.
-        found = binary_propensity(frame, "logit", Regressors(Z, names, None))
-        w, dlog = estimand_weights(found.P, codes, ATO, None, s)
-        assert found.stage is not None
-        dw = {"propensity": propensity_sensitivity(found, w, dlog)}
-        return Weighting(w, found.P[:, 1], (found.stage,), dw, notes=found.notes, words=words)
+        return overlap_weights(frame, binary_propensity(frame, "logit", Regressors(Z, names, None)))
     if options.over:
         return over_identified(frame, Z, names, arm)
-    tilt, multiplier, curvature = solve_cbps(Z, names, s, (codes == 1).astype(float), arm)
-    stage, columns = tilt_stage("propensity", tilt, Z, names, multiplier, curvature)
+    tilt = solve_cbps(Z, names, s, (codes == 1).astype(float), arm)
+    return tilted_scores(frame, Z, names, tilt, str(options.estimand), arm)
+
+
+def overlap_weights(frame: ModelFrame, found: Propensity) -> Weighting:
+    """The ATO's weights by the maximum likelihood fit, which balance exactly: its score is their balance."""
+    w, dlog = estimand_weights(found.P, frame.the_treatment.codes, ATO, None, frame.unit_weights)
+    assert found.stage is not None
+    dw = {"propensity": propensity_sensitivity(found, w, dlog)}
+    return Weighting(w, found.P[:, 1], (found.stage,), dw, notes=found.notes, words=WORDS)
+
+
+def tilted_scores(
+    frame: ModelFrame,
+    Z: Array,
+    names: tuple[str, ...],
+    tilt: Tilt,
+    estimand: str,
+    arm: int | None,
+    information: Array | None = None,
+) -> Weighting:
+    """The weights by the solution, and their equations; ``information`` where that is of more rows."""
+    codes, s = frame.the_treatment.codes, frame.unit_weights
+    multiplier, curvature = at_solution(tilt, s, (codes == 1).astype(float), arm)
+    stage, columns = tilt_stage("propensity", tilt, Z, names, multiplier, curvature, information)
     p = 1 / (1 + np.exp(-tilt.eta))
     # 1 / p and the odds are taken from eta, exact where p itself rounds to 0 or 1
     P = np.column_stack([1 / (1 + np.exp(tilt.eta)), p])
-    w, dlog = estimand_weights(P, codes, str(options.estimand), arm, s)
+    w, dlog = estimand_weights(P, codes, estimand, arm, s)
     dw = {"propensity": Sensitivity(columns, w[:, None] * dlog)}
-    return Weighting(w, p, (stage,), dw, words=words)
+    return Weighting(w, p, (stage,), dw, words=WORDS)
 
 
-def solve_cbps(
-    Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: int | None
-) -> tuple[Tilt, Array, Array]:
-    """Solve ``sum_i s_i (A_i w_i - (1 - A_i) w_i) z_i = 0``: the solution, score multipliers and curvatures by row."""
-    control = 1 - treated
-    zero = np.zeros(len(s))
-    # minus the difference of the weighted arms: the gradient of a convex function of the coefficients
-    up, down, constant = {
-        None: (control, -treated, control - treated),
-        1: (control, zero, -treated),
-        0: (zero, -treated, control),
-    }[arm]
-    size = float(s.sum() if arm is None else s @ (treated if arm == 1 else control))
-    report = Report(np.column_stack([control, treated])[:, slice(None) if arm is None else [arm]])
-    tilt = balance(Conditions(Z, s, up, down, Z.T @ (s * constant), size, names, report))
+def score_pieces(treated: Array, arm: int | None) -> tuple[Array, Array, Array, Array]:
+    """What multiplies ``e^eta`` and ``e^-eta`` in the conditions, what stands beside, and who the target is, by row.
+
+    Minus the difference of the weighted arms is the gradient of a convex function of the coefficients.
+    """
+    control, zero = 1 - treated, np.zeros(len(treated))
+    if arm is None:
+        return control, -treated, control - treated, np.ones(len(treated))
+    return (control, zero, -treated, treated) if arm == 1 else (zero, -treated, control, control)
+
+
+def solve_cbps(Z: Array, names: tuple[str, ...], s: Array, treated: Array, arm: int | None) -> Tilt:
+    """Solve ``sum_i s_i (A_i w_i - (1 - A_i) w_i) z_i = 0``."""
+    up, down, constant, target = score_pieces(treated, arm)
+    report = Report(np.column_stack([1 - treated, treated])[:, slice(None) if arm is None else [arm]])
+    return balance(Conditions(Z, s, up, down, Z.T @ (s * constant), float(s @ target), names, report))
+
+
+def at_solution(tilt: Tilt, s: Array, treated: Array, arm: int | None) -> tuple[Array, Array]:
+    """Multipliers of the scores, and curvatures, by row."""
+    up, down, constant, _ = score_pieces(treated, arm)
     rise, fall = np.where(up, up * np.exp(tilt.eta), 0.0), np.where(down, down * np.exp(-tilt.eta), 0.0)
-    return tilt, -s * (rise + fall + constant), s * (rise - fall)
+    return -s * (rise + fall + constant), s * (rise - fall)
 
 
 def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: int | None) -> Weighting:
@@ -122,7 +149,8 @@ def over_identified(frame: ModelFrame, Z: Array, names: tuple[str, ...], arm: in
     """
     s, codes = frame.unit_weights, frame.the_treatment.codes
     treated = (codes == 1).astype(float)
-    tilt, multiplier, curvature = solve_cbps(Z, names, s, treated, arm)
+    tilt = solve_cbps(Z, names, s, treated, arm)
+    multiplier, curvature = at_solution(tilt, s, treated, arm)
     columns = Z[:, tilt.kept]
     spread = np.sqrt(s @ columns**2 / s.sum())
     first, _ = tilt_stage("exact balance", tilt, Z, names, multiplier, curvature)
@@ -145,13 +173,18 @@ def balanced_levels(frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Ar
     probability tilting.
     """
     treatment, s = frame.the_treatment, frame.unit_weights
-    words = "covariate balancing propensity score (multinomial)"
     if options.estimand == ATO:
         raise CapabilityError("cbps for the ATO needs two arms; with several levels use method='ipw', estimand='ATO'")
     arm = target_arm(frame, options)
     if arm is not None:
-        return replace(balanced_arms(Z, names, s, hot, arm, treatment, 0.0), words=words)
+        return replace(balanced_arms(Z, names, s, hot, arm, treatment, 0.0), words=OF_LEVELS)
     found = balance_levels(Z, treatment.codes, len(treatment.levels), s, names)
+    return levels_weighting(frame, Z, names, found)
+
+
+def levels_weighting(frame: ModelFrame, Z: Array, names: tuple[str, ...], found: LevelsSolution) -> Weighting:
+    """The weights of the ATE by the multinomial model, and their equations."""
+    treatment, s, hot = frame.the_treatment, frame.unit_weights, indicators_of(frame)
     columns = Z[:, found.kept]
     w, dlog = estimand_weights(found.P, treatment.codes, "ATE", None, s)
     sides = (hot[:, 1:] - hot[:, :1]) * (s * w)[:, None]
@@ -159,7 +192,7 @@ def balanced_levels(frame: ModelFrame, Z: Array, names: tuple[str, ...], hot: Ar
     labels = tuple(f"{level}: {names[j]}" for level in treatment.levels[1:] for j in found.kept)
     stage = Stage("propensity", labels, found.coef.ravel(), -found.jacobian, scores)
     dw = {"propensity": Sensitivity(columns, w[:, None] * dlog)}
-    return Weighting(w, stages=(stage,), dw=dw, words=words, probabilities=found.P)
+    return Weighting(w, stages=(stage,), dw=dw, words=OF_LEVELS, probabilities=found.P)
 
 
 def balanced_dose(frame: ModelFrame, Z: Array, names: tuple[str, ...], options: CBPS) -> Weighting:

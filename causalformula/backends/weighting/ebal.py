@@ -80,7 +80,7 @@ def ebal_weights(frame: ModelFrame, options: Ebal) -> Weighting:
         if options.estimand != "ATE":
             raise CapabilityError(f"weights for a dose estimate the ATE; the {options.estimand} needs arms")
         made = dose_weights(frame, Z, names, base, options.tols)
-        return replace(made, words=_words(options.tols, f"correlations within {options.tols:g} of zero"))
+        return replace(made, words=balancing_words(options.tols, f"correlations within {options.tols:g} of zero"))
     hot, s = indicators(frame), frame.unit_weights
     arm = target_arm(frame, options)
     slack = None
@@ -88,11 +88,12 @@ def ebal_weights(frame: ModelFrame, options: Ebal) -> Weighting:
         slack = slack_of_means(Z, names, s, hot if arm is None else hot[:, [arm]], options.tols)
     made = balanced_arms(Z, names, s, hot, arm, frame.the_treatment, 0.0, base, slack, "" if options.tols else TOLERATE)
     target = np.ones(frame.n) if arm is None else hot[:, arm]
-    words = _words(options.tols, f"within {options.tols:g} standard deviations of the target")
+    words = balancing_words(options.tols, f"within {options.tols:g} standard deviations of the target")
     return replace(with_shares(made, hot, target, s), words=words)
 
 
-def _words(tols: float, within: str) -> str:
+def balancing_words(tols: float, within: str) -> str:
+    """How the weights are made, for the print."""
     return f"entropy balancing, {within}" if tols else "entropy balancing"
 
 

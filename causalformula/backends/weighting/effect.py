@@ -10,6 +10,7 @@ from causalformula.backends.distance import refuse_single_rows, thin_arms
 from causalformula.backends.entangled import strained_notes
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.backends.fit import Fit, Fitted, Query
+from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome, idle_interact, model_word
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.standardize import Surface
@@ -34,8 +35,8 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     refuse_single_rows(frame, weighting.weights)
     model = fit_outcome(frame, part, family, s * weighting.weights)
     hat = replace(model.hat, least_squares=False)
-    model = replace(model, hat=hat, earlier=weighting.stages, cross=_cross(model, s, weighting.dw))
-    base, moving = _target(frame, weighting, options)
+    model = replace(model, hat=hat, earlier=weighting.stages, cross=moved_scores(model, s, weighting.dw))
+    base, moving = weighted_target(frame, weighting, options)
     potential = Surface(model, frame, part, options, base=base, moving=moving).potential()
     answer, recipe = potential.answer(Query()), frame.design(part).recipe
     return Fit(
@@ -61,7 +62,7 @@ def weighted_fit(frame: ModelFrame, weighting: Weighting, options: WeightingOpti
     )
 
 
-def _cross(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> dict[str, Array]:
+def moved_scores(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> dict[str, Array]:
     """Derivatives of the outcome scores in each stage's parameters."""
     residual = s * (model.hat.e if model.linear else model.y - model.mu)
     if not (model.linear or model.family.canonical):
@@ -69,8 +70,8 @@ def _cross(model: FittedRegression, s: Array, dw: Mapping[str, Sensitivity]) -> 
     return {name: moves.against(model.hat.X, residual) for name, moves in dw.items()}
 
 
-def _target(
-    frame: ModelFrame, weighting: Weighting, options: WeightingOptions
+def weighted_target(
+    frame: ModelFrame, weighting: Weighting, options: Options
 ) -> tuple[Array, Mapping[str, Sensitivity]]:
     """Weights of the target population, and their derivatives where they are estimated."""
     s = frame.unit_weights

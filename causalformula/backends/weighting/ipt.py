@@ -15,7 +15,7 @@ from causalformula.backends.weighting.effect import weighted_fit
 from causalformula.backends.weighting.moments import BalancingOptions, balancing_columns
 from causalformula.backends.weighting.weights import Weighting, indicators
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.treatment import Kind
+from causalformula.frame.treatment import Kind, Treatment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,16 @@ def ipt_weights(frame: ModelFrame, options: IPT) -> Weighting:
     Z, names = balancing_columns(frame, options.moments, options.int)
     hot, s, treatment = indicators(frame), frame.unit_weights, frame.the_treatment
     arm = target_arm(frame, options)
-    made = balanced_arms(Z, names, s, hot, arm, treatment, 1.0 if arm is None else 0.0)
+    return scored(balanced_arms(Z, names, s, hot, arm, treatment, floor(arm)), treatment, arm)
+
+
+def floor(arm: int | None) -> float:
+    """What the weights' form adds to a positive number."""
+    return 1.0 if arm is None else 0.0
+
+
+def scored(made: Weighting, treatment: Treatment, arm: int | None) -> Weighting:
+    """The weighting with the probabilities of two arms that its weights are of."""
     p = None
     if treatment.kind is Kind.BINARY:
         if arm is None:

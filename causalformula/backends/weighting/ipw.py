@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,10 +50,11 @@ from causalformula.backends.weighting.weights import (
     with_shares,
 )
 from causalformula.errors import CapabilityError, DataError, OptionError, some
+from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import first_column
 from causalformula.words import Discard, Link
 
@@ -203,18 +205,42 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         raise OptionError(f"density={options.density!r} is for a dose; {frame.the_treatment.name!r} has arms")
     hot = indicators(frame)
     arm = target_arm(frame, options)
+    refuse_subset(frame, options)
+    found, words = _propensity(frame, options)
+    made = by_scores(frame, found, options, words)
+    made = _noted(made, *found.notes, *_no_overlap(frame, found, options))
+    if options.estimand == "ATOS":
+        made = _noted(made, subset_words(int(((made.weights == 0) & (frame.unit_weights > 0)).sum())))
+    if options.stabilize:
+        made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
+    made = discarded(made, frame, options, options.discard)
+    if options.estimand in DIVIDING:
+        made = _noted(made, *weak_overlap(frame, found.P, arm, kept=made.weights > 0))
+    return finite(trimmed(made, frame, options, options.trim, options.trim_lower), frame)
+
+
+def refuse_subset(frame: ModelFrame, options: IPW) -> None:
+    """A ``CapabilityError`` for the optimal subset of several levels."""
     if options.estimand == "ATOS" and frame.the_treatment.kind is not Kind.BINARY:
         raise CapabilityError("the ATOS is defined for a binary treatment; use the ATO or ATM for several levels")
-    found, words = _propensity(frame, options)
-    w, dlog = estimand_weights(found.P, frame.the_treatment.codes, str(options.estimand), arm, frame.unit_weights)
+
+
+def subset_words(count: int) -> str:
+    """How many rows the optimal subset leaves out."""
+    return f"{count} rows outside the optimal subset have weight 0"
+
+
+def by_scores(frame: ModelFrame, found: Propensity, options: IPW, words: str, most: float | None = None) -> Weighting:
+    """Weights by propensity scores, before any are shared, dropped or capped; ``most`` as in ``estimand_weights``."""
+    codes, s, arm = frame.the_treatment.codes, frame.unit_weights, target_arm(frame, options)
+    w, dlog = estimand_weights(found.P, codes, str(options.estimand), arm, s, most)
     binary = frame.the_treatment.kind is Kind.BINARY
-    made = Weighting(
+    return Weighting(
         weights=w,
         distance=found.P[:, 1] if binary else None,
         stages=() if found.stage is None else (found.stage,),
         dw={} if found.stage is None else {"propensity": propensity_sensitivity(found, w, dlog)},
         models={} if found.model is None else {"propensity": Fitted(found.model, PROPENSITY)},
-        notes=(*found.notes, *_no_overlap(frame, found, options)),
         caveats=found.caveats if options.ps is None else (),
         given=() if options.ps is None else found.caveats,
         words=words,
@@ -222,15 +248,6 @@ def ipw_weights(frame: ModelFrame, options: IPW) -> Weighting:
         learned={} if found.learned is None else {"treatment": found.learned},
         folds=found.folds,
     )
-    if options.estimand == "ATOS":
-        n_out = int(((w == 0) & (frame.unit_weights > 0)).sum())
-        made = _noted(made, f"{n_out} rows outside the optimal subset have weight 0")
-    if options.stabilize:
-        made = with_shares(made, hot, np.ones(frame.n), frame.unit_weights)
-    made = discarded(made, frame, options, options.discard)
-    if options.estimand in DIVIDING:
-        made = _noted(made, *weak_overlap(frame, found.P, arm, kept=made.weights > 0))
-    return finite(trimmed(made, frame, options, options.trim, options.trim_lower), frame)
 
 
 def _no_overlap(frame: ModelFrame, found: Propensity, options: IPW) -> tuple[str, ...]:
@@ -272,12 +289,24 @@ def _propensity(frame: ModelFrame, options: IPW) -> tuple[Propensity, str]:
     if options.learner is not None:
         return _learned(frame, options, options.learner)
     design = propensity_design(frame, options.by)
+    words = model_words(frame, options)
+    return (binary_propensity(frame, options.link, design) if binary else multinomial_propensity(frame, design)), words
+
+
+def model_words(frame: ModelFrame, options: IPW) -> str:
+    """How the scores are modelled, for the print.
+
+    Raises
+    ------
+    OptionError
+        For a link of several levels.
+    """
     within = "" if options.by is None else f" by {options.by}"
-    if binary:
-        return binary_propensity(frame, options.link, design), f"inverse probability weighting ({options.link}{within})"
+    if frame.the_treatment.kind is Kind.BINARY:
+        return f"inverse probability weighting ({options.link}{within})"
     if options.link != "logit":
         raise OptionError(f"link={options.link!r} is for a binary treatment; several levels use the multinomial logit")
-    return multinomial_propensity(frame, design), f"inverse probability weighting (multinomial logit{within})"
+    return f"inverse probability weighting (multinomial logit{within})"
 
 
 def _learned(frame: ModelFrame, options: IPW, learner: Learner) -> tuple[Propensity, str]:
@@ -314,9 +343,14 @@ def propensity_design(frame: ModelFrame, by: str | None) -> Regressors:
     if by is None:
         return Regressors(design.X, design.names, first_column(design.X, design.intercept))
     groups = frame.groups(by)
-    X = np.hstack([design.X * (groups.codes == k)[:, None] for k in range(len(groups.levels))])
-    names = tuple(f"{by}={level}: {name}" for level in groups.levels for name in design.names)
-    anchors = np.repeat(np.arange(len(groups.levels)) * len(design.names), len(design.names))
+    return within_levels(design, by, groups.levels, groups.codes)
+
+
+def within_levels(design: DesignMatrix, by: str, levels: Sequence[str], codes: Codes) -> Regressors:
+    """A set of the regressors for each level of a column."""
+    X = np.hstack([design.X * (codes == k)[:, None] for k in range(len(levels))])
+    names = tuple(f"{by}={level}: {name}" for level in levels for name in design.names)
+    anchors = np.repeat(np.arange(len(levels)) * len(design.names), len(design.names))
     return Regressors(X, names, anchors if design.intercept else None)
 
 

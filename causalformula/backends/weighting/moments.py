@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -42,6 +43,39 @@ class BalancingOptions(WeightingOptions):
         flag("int", self.int)
 
 
+@dataclass(frozen=True, eq=False)
+class Powers:
+    """Which powers and products of the covariates join them, from the covariates' means.
+
+    Parameters
+    ----------
+    centre : ndarray (p,)
+    moments : int
+        The highest power.
+    many : tuple of int
+        Covariates with more than two values.
+    pairs : tuple of (int, int)
+        Covariates whose product is not zero everywhere.
+    """
+
+    centre: Array
+    moments: Any
+    many: tuple[Any, ...]
+    pairs: tuple[tuple[Any, Any], ...]
+
+    def columns(self, near: Array, X: Array, names: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+        """The columns ``near`` (named by ``names``, the intercept first), and those made of the covariates X."""
+        about, many = X - self.centre, list(self.many)
+        columns, labels = [near], list(names)
+        for power in range(2, self.moments + 1):
+            columns.append(about[:, many] ** power)
+            labels += [f"{names[1 + j]}^{power}" for j in many]
+        for i, j in self.pairs:
+            columns.append((about[:, i] * about[:, j])[:, None])
+            labels.append(f"{names[1 + i]} * {names[1 + j]}")
+        return np.hstack(columns), tuple(labels)
+
+
 def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = False) -> tuple[Array, tuple[str, ...]]:
     """Intercept, covariates, their powers up to ``moments`` (of those with more than two values) and pairwise products.
 
@@ -55,21 +89,12 @@ def balancing_columns(frame: ModelFrame, moments: int = 1, interactions: bool = 
         near = centred(design.X).X
         if moments == 1 and not interactions:
             return near, design.names
-        X, names = design.X[:, 1:], design.names[1:]
-        about = X - X.mean(axis=0)
-        many = [j for j in range(X.shape[1]) if len(np.unique(X[: 10**4, j])) > 2]
-        columns = [near]
-        labels = list(design.names)
-        for power in range(2, moments + 1):
-            columns.append(about[:, many] ** power)
-            labels += [f"{names[j]}^{power}" for j in many]
-        if interactions:
-            for i, j in combinations(range(X.shape[1]), 2):
-                product = X[:, i] * X[:, j]
-                if product.any():  # two levels of one factor never meet
-                    columns.append((about[:, i] * about[:, j])[:, None])
-                    labels.append(f"{names[i]} * {names[j]}")
-        return np.hstack(columns), tuple(labels)
+        X = design.X[:, 1:]
+        many = tuple(j for j in range(X.shape[1]) if len(np.unique(X[: 10**4, j])) > 2)
+        # two levels of one factor never meet
+        pairs = combinations(range(X.shape[1]), 2) if interactions else ()
+        met = tuple((i, j) for i, j in pairs if (X[:, i] * X[:, j]).any())
+        return Powers(X.mean(axis=0), moments, many, met).columns(near, X, design.names)
 
     found: tuple[Array, tuple[str, ...]] = frame.remembered(("balancing", moments, interactions), make)
     return found

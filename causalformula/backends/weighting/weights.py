@@ -95,12 +95,22 @@ class Weighting:
 
 def indicators(frame: ModelFrame) -> Array:
     """Arms as columns of zeros and ones (n, K); an arm without weight is a ``DataError``."""
-    treatment = frame.the_treatment
-    hot = (treatment.codes[:, None] == np.arange(len(treatment.levels))).astype(float)
-    for level, total in zip(treatment.levels, frame.unit_weights @ hot, strict=True):
-        if total == 0:
-            raise DataError(f"no row with weight has {treatment.name} = {level}; every arm needs some")
+    hot = indicators_of(frame)
+    refuse_empty_arm(frame, frame.unit_weights @ hot)
     return hot
+
+
+def refuse_empty_arm(frame: ModelFrame, totals: Array) -> None:
+    """A ``DataError`` for an arm without weight."""
+    for level, total in zip(frame.the_treatment.levels, totals, strict=True):
+        if total == 0:
+            raise DataError(f"no row with weight has {frame.the_treatment.name} = {level}; every arm needs some")
+
+
+def indicators_of(frame: ModelFrame) -> Array:
+    """The same of rows that may lack an arm."""
+    treatment = frame.the_treatment
+    return np.asarray(treatment.codes[:, None] == np.arange(len(treatment.levels)), dtype=float)
 
 
 def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name: str = "shares") -> Weighting:
@@ -109,14 +119,37 @@ def with_shares(weighting: Weighting, hot: Array, target: Array, s: Array, name:
     Against the whole sample these are the arms' proportions (stabilised weights); against the population that an arm
     was balanced to, they make each arm's weights sum to its own size.
     """
-    total = s @ target
-    share = s @ hot / total
+    total = float(s @ target)
+    return shared(weighting, hot, target, s, s @ hot / total, total, name)
+
+
+def shared(
+    weighting: Weighting, hot: Array, target: Array, s: Array, share: Array, total: float, name: str = "shares"
+) -> Weighting:
+    """The same for shares that are known, of a target of this weight."""
     scores = s[:, None] * (hot - target[:, None] * share)
     stage = Stage(name, tuple(f"share {k}" for k in range(len(share))), share, total * np.eye(len(share)), scores)
     factor = hot @ share
     dw = {key: value.scaled(factor) for key, value in weighting.dw.items()}
     dw[name] = Sensitivity(np.ones((len(s), 1)), hot * weighting.weights[:, None])
     return replace(weighting, weights=weighting.weights * factor, stages=(*weighting.stages, stage), dw=dw)
+
+
+def discard_words(discard: str | tuple[float, float], dropped: int) -> str:
+    """How many rows ``discard=`` left out."""
+    where = "outside the common support" if isinstance(discard, str) else f"outside [{discard[0]:g}, {discard[1]:g}]"
+    return f"{counted(dropped, 'row')} discarded: propensity score {where}"
+
+
+def without(weighting: Weighting, kept: Bools) -> Weighting:
+    """The weighting with weight zero for some rows."""
+    inside = kept.astype(float)
+    return replace(
+        weighting,
+        weights=np.where(kept, weighting.weights, 0.0),
+        dw={key: value.scaled(inside) for key, value in weighting.dw.items()},
+        kept=kept,
+    )
 
 
 def discarded(
@@ -134,19 +167,16 @@ def discarded(
         raise OptionError("discard= needs the propensity score of a binary treatment")
     kept = _supported(p, frame.the_treatment.codes == 1, frame.unit_weights > 0, discard)
     dropped = int((~kept & (frame.unit_weights > 0)).sum())
-    inside = kept.astype(float)
-    for level, total in zip(frame.the_treatment.levels, (frame.unit_weights * inside) @ indicators(frame), strict=True):
+    refuse_empty(frame, discard, (frame.unit_weights * kept) @ indicators(frame))
+    note = discard_words(discard, dropped) + left_over(frame, str(options.estimand), dropped)
+    return replace(without(weighting, kept), notes=(*weighting.notes, note))
+
+
+def refuse_empty(frame: ModelFrame, discard: Any, left: Array) -> None:
+    """A ``DataError`` for an arm of which ``discard=`` leaves no weight."""
+    for level, total in zip(frame.the_treatment.levels, left, strict=True):
         if total == 0:
             raise DataError(f"discard={discard!r} leaves no row with {frame.the_treatment.name} = {level}")
-    where = "outside the common support" if isinstance(discard, str) else f"outside [{discard[0]:g}, {discard[1]:g}]"
-    note = f"{counted(dropped, 'row')} discarded: propensity score {where}"
-    return replace(
-        weighting,
-        weights=np.where(kept, weighting.weights, 0.0),
-        dw={key: value.scaled(inside) for key, value in weighting.dw.items()},
-        kept=kept,
-        notes=(*weighting.notes, note + left_over(frame, str(options.estimand), dropped)),
-    )
 
 
 def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
@@ -154,6 +184,12 @@ def _supported(p: Array, treated: Bools, used: Bools, discard: Any) -> Bools:
         low, high = discard
         return np.asarray((p >= low) & (p <= high))
     return common_support(p, treated, used, discard)
+
+
+def trimmable(weighting: Weighting, frame: ModelFrame, arm: int | None) -> Bools:
+    """Rows (n,) whose weights may be capped: not those of the target arm, whose weights are one."""
+    eligible = (frame.unit_weights > 0) & (weighting.weights > 0)
+    return eligible if arm is None else eligible & (frame.the_treatment.codes != arm)
 
 
 def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: float | None, lower: bool) -> Weighting:
@@ -165,9 +201,7 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
     if trim is None:
         return weighting
     arm = target_arm(frame, options)
-    eligible = (frame.unit_weights > 0) & (weighting.weights > 0)
-    if arm is not None:
-        eligible &= frame.the_treatment.codes != arm
+    eligible = trimmable(weighting, frame, arm)
     rows = np.flatnonzero(eligible)
     order = rows[np.argsort(weighting.weights[rows], kind="stable")]
     source = np.arange(frame.n)
@@ -177,17 +211,21 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
         at = weighting.weights[limit]
         beyond = eligible & ((weighting.weights > at) if upper else (weighting.weights < at))
         source[beyond] = limit
-        side = f"{'above' if upper else 'below'} {number_label(float(f'{at:.4g}'))}"
-        moved.append((int(beyond.sum()), side))
+        moved.append((int(beyond.sum()), trim_side(at, upper)))
     return replace(
         weighting,
         weights=weighting.weights[source],
         dw={key: value.rows(source) for key, value in weighting.dw.items()},
-        notes=(*weighting.notes, _trimmed_text(moved)),
+        notes=(*weighting.notes, trimmed_text(moved)),
     )
 
 
-def _trimmed_text(moved: list[tuple[int, str]]) -> str:
+def trim_side(at: float, upper: bool) -> str:
+    """Which weights a limit caps, in words."""
+    return f"{'above' if upper else 'below'} {number_label(float(f'{at:.4g}'))}"
+
+
+def trimmed_text(moved: list[tuple[int, str]]) -> str:
     """How many weights were set to which limits."""
     counts = [f"{counted(number, 'weight')} {side}" for number, side in moved if number]
     if counts:
@@ -236,14 +274,19 @@ def _remedies(weighting: Weighting, frame: ModelFrame, bad: Bools) -> str:
 def _limit_row(order: Codes, counts: Array, trim: float, upper: bool) -> int:
     """The row at the limit, among rows in the order of their weights, each of which counts as so many."""
     filled = np.cumsum(counts[order])
+    # half a unit of slack: the row at the limit stays it while weights move a little
+    return int(order[np.searchsorted(filled, limit_place(float(filled[-1]), trim, upper) - 0.5)])
+
+
+def limit_place(total: float, trim: float, upper: bool) -> float:
+    """Which of so many weights, by size from 1, is the limit."""
     if trim >= 1:
-        if trim >= filled[-1] - 1:
-            raise OptionError(f"trim={trim:g} trims all of the {filled[-1]:g} weights; give fewer")
-        place = filled[-1] - trim if upper else trim + 1
+        if trim >= total - 1:
+            raise OptionError(f"trim={trim:g} trims all of the {total:g} weights; give fewer")
+        place = total - trim if upper else trim + 1
     else:
-        wanted = filled[-1] * (trim if upper else 1 - trim)
+        wanted = total * (trim if upper else 1 - trim)
         # R's quantile of type 3: the order statistic nearest to n p, an even one on ties
         nearest = np.floor(wanted - 0.5)
         place = nearest + (not (wanted - 0.5 == nearest and nearest % 2 == 0))
-    # half a unit of slack: the row at the limit stays it while weights move a little
-    return int(order[np.searchsorted(filled, max(place, 1) - 0.5)])
+    return float(max(place, 1))

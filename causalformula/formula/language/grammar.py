@@ -40,6 +40,9 @@ REFUSED = {
     **dict.fromkeys(["lead", "shift"], "make the shifted column in the data first"),
 }
 
+# fixest's functions that stand for one of several terms.
+STEPS = ("sw", "csw", "sw0", "csw0")
+
 # Other names of functions in the table.
 ALIASES = {"as.double": "as.numeric", "as.ordered": "ordered", "logb": "log", "ln": "log", "where": "ifelse"}
 # Where functions may be said to be from.
@@ -173,6 +176,8 @@ def _unlisted(name: str, allowed: frozenset[str]) -> str:
         return f"unknown function or role {name!r}; the role is {SYNONYMS[name]}(...)"
     if name in ROLES:
         return f"{ROLES[name].example} is a role: it stands on its own, joined to the rest by `+`"
+    if name in STEPS:
+        return f"{name}(...) stands for several formulas, which cf.fit, cf.lm and cf.glm take; write one of them here"
     if name == "Surv":
         return "Surv(time, event) belongs on the left of `~`"
     if name in REFUSED:

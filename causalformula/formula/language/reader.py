@@ -130,7 +130,11 @@ def parse_absorbing(
 
 def _no_role(call: Call, absorbs: bool) -> str:
     if call.function == "fe":
-        return _misplaced(call) if absorbs else "fe(...) is of cf.lm and cf.fit; here write factor(g) for few groups"
+        return (
+            _misplaced(call)
+            if absorbs
+            else "fe(...) is of cf.lm, cf.glm and cf.fit; here write factor(g) for few groups"
+        )
     return f"{call.function}(...) is a causal role: use cf.fit, or leave it out for a plain regression"
 
 

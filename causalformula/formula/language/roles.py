@@ -178,7 +178,7 @@ def _groups(bar: Call) -> str:
 def _fixed(bar: Call, record: RoleRecord | None) -> str:
     few = f"write factor({_groups(bar)}) among the terms for few groups"
     if record is None:
-        return f"`|` between terms reads as fixed effects, which are absorbed by cf.lm and cf.fit only; {few}"
+        return f"`|` between terms reads as fixed effects, which are absorbed by cf.lm, cf.glm and cf.fit only; {few}"
     if record.adjusts:
         return f"`|` in {record.name}(...) reads as fixed effects; these are a role of their own, fe(...), or {few}"
     both = " + ".join(deparse(a.value) for a in bar.args)

@@ -61,10 +61,15 @@ class Evaluated:
 
 
 def evaluate_variables(
-    terms: Terms, columns: Columns, n: int, env: Env | None = None, source: str | None = None
+    terms: Terms,
+    columns: Columns,
+    n: int,
+    env: Env | None = None,
+    source: str | None = None,
+    memory: Memory | None = None,
 ) -> Evaluated:
     """Evaluate the variables of a formula over all rows, as R's ``model.frame`` does before it drops any."""
-    memory = Memory()
+    memory = Memory() if memory is None else memory
     values = []
     absent = np.zeros(n, dtype=bool)
     missing_by: dict[str, int] = {}

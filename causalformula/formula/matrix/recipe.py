@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from causalformula.errors import DataError, FormulaError, some
+from causalformula.errors import DataError, FormulaError, some, warn
 from causalformula.formula.expressions.evaluate import Env, Memory, evaluate
 from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import (
@@ -140,6 +140,8 @@ def logical_factor(value: Logical) -> Factor:
 
 # Smaller matrices are not held against the machine's memory.
 MOST_BYTES = 2**30
+# A factor of more levels, in a matrix of more cells, takes long as columns.
+MANY_LEVELS, MANY_CELLS = 1000, 10**7
 
 
 def memory_of_machine() -> float:
@@ -275,24 +277,25 @@ class Recipe:
         starts = np.searchsorted(self.assign, np.arange(1, len(self.coding) + 1))
         return list(zip(starts.tolist(), self.coding, strict=True))
 
-    def _refuse_wide(self, n: int) -> None:
-        """A ``DataError`` for a matrix that memory has no room for, and what to write instead."""
+    def _check_width(self, n: int) -> None:
+        """Refuse a matrix that memory has no room for, and warn of one that takes long, with the remedy."""
         size = 8 * n * len(self.names)
-        if size <= MOST_BYTES or size <= memory_of_machine():
-            return
         widest = max(self.levels, key=lambda label: len(self.levels[label]), default="")
-        many = f"; {widest} alone has {len(self.levels[widest]):,} levels" if widest else ""
-        absorb = (
-            f": absorb its effects, fe({widest}) in cf.lm or cf.fit, which takes no column for any" if widest else ""
-        )
+        levels = len(self.levels[widest]) if widest else 0
+        absorb = f"absorb its effects, fe({widest}) in cf.lm, cf.glm or cf.fit, which takes no column for any"
+        if size <= MOST_BYTES or size <= memory_of_machine():
+            if levels > MANY_LEVELS and size > 8 * MANY_CELLS:
+                warn(f"{widest} has {levels:,} levels, each a column of its own, which takes long: {absorb}")
+            return
+        many = f"; {widest} alone has {levels:,} levels: {absorb}" if widest else ""
         raise DataError(
             f"the design would have {len(self.names):,} columns of {n:,} rows, {size / 2**30:,.0f} GiB, more than the "
-            f"memory of this machine{many}{absorb}"
+            f"memory of this machine{many}"
         )
 
     def fill(self, prepared: Mapping[int, Prepared], n: int) -> Array:
         """The matrix, from prepared blocks."""
-        self._refuse_wide(n)
+        self._check_width(n)
         out = np.empty((n, len(self.names)), order="F")
         if self.intercept:
             out[:, 0] = 1.0

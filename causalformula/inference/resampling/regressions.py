@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from causalformula.inference.absorbing import refitted_within, with_columns
+from causalformula.inference.absorbing import refitted_within
+from causalformula.inference.absorbing_glm import refitted_glm, with_columns
 from causalformula.inference.evidence import influence_error
 from causalformula.inference.instrumented import refitted
 from causalformula.inference.refit import refit_each
@@ -26,7 +27,8 @@ def refits(model: FittedRegression, W: Array) -> Array:
     if model.instrumented is not None:
         return refit_each(partial(_instrumented, model), weights, size=model.rank)
     if model.absorbed is not None:
-        return refit_each(partial(refitted_within, model), weights, size=model.rank)
+        again = refitted_within if model.linear else refitted_glm
+        return refit_each(partial(again, model), weights, size=model.rank)
     if model.linear:
         return given_coefficients(replicates(model.hat.X, model.y, weights, model.offset), model.hat.moved)
 
@@ -69,7 +71,8 @@ def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None
     if model.instrumented is not None:
         return refitted(model, weights)
     if model.absorbed is not None:
-        return with_columns(model, model.kept, weights)
+        found = with_columns(model, model.kept, weights)
+        return found if found.converged else None
     if model.linear:
         return fit_linear(X, model.y, model.kept_names, weights=weights, offset=model.offset)
     fit = newton(X, model.y, model.family, weights, model.offset, model.inner)

@@ -16,7 +16,7 @@ there. Its residuals sum to zero in that direction, and no variance made of them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -181,12 +181,18 @@ class Led:
 
 def led(hat: Hat, codes: Codes, count: int, jac: Array) -> Led:
     """How estimates ``jac`` (q, p) of the coefficients depend on one cluster."""
+    whitening = hat.whitening if len(hat.bread) else np.empty((0, 0))
+    return dependence(leads(hat, codes, count), whitening, jac, _alone(hat))
+
+
+def dependence(found_leads: Iterable[Lead], whitening: Array, jac: Array, none: float) -> Led:
+    """How estimates ``jac`` (q, p) depend on the clusters that lead; below ``none`` the others know nothing."""
     found = Led.none(len(jac))
-    contrasts = hat.whitening.T @ jac.T if len(hat.bread) else np.empty((0, len(jac)))
+    contrasts = whitening.T @ jac.T if len(whitening) else np.empty((0, len(jac)))
     size = np.sqrt((contrasts**2).sum(axis=0))
-    for one in leads(hat, codes, count):
+    for one in found_leads:
         along = np.abs(one.directions.T @ contrasts)
-        some, lone = along > PART * size, one.f < _alone(hat)
+        some, lone = along > PART * size, one.f < none
         alone = some[lone].any(axis=0)
         untold = some[~lone & (one.f < UNTOLD)].any(axis=0) & ~alone
         own = (along[lone] ** 2).sum(axis=0) / np.where(size > 0, size, 1.0) ** 2

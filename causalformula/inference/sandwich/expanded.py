@@ -11,8 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from causalformula.inference.stage import Hat
+from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Codes
+
+# A direction below this share of the longest is rounding.
+SPANNED = 1e-9
 
 
 def expanded(hat: Hat, jac: Array, groupings: Sequence[Codes] = (), *, every: bool = False) -> tuple[Hat, Array]:
@@ -36,8 +39,51 @@ def expanded(hat: Hat, jac: Array, groupings: Sequence[Codes] = (), *, every: bo
         return hat, jac
     nested = hat.absorbed.nested(groupings) if groupings and not every else (False,) * len(hat.absorbed.effects)
     basis = hat.absorbed.basis(nested)
-    p, r = len(hat.bread), basis.shape[1]
-    bread = np.eye(p + r)
-    bread[:p, :p] = hat.bread
-    wide = replace(hat, X=np.hstack([hat.X, basis]), bread=bread, absorbed=None)
-    return wide, np.hstack([jac, np.zeros((len(jac), r))])
+    if hat.extra:
+        own = hat.X[:, -hat.extra :]
+        basis = orthonormal(basis - own @ (own.T @ (hat.w[:, None] * basis)), hat.w)
+    wide = replace(hat.beside(basis), absorbed=None, extra=0)
+    return wide, np.hstack([jac, np.zeros((len(jac), basis.shape[1]))])
+
+
+def orthonormal(columns: Array, weights: Array) -> Array:
+    """Columns (n, r) of the same span that are orthonormal in the inner product of the weights."""
+    root = np.sqrt(weights)
+    left, lengths, _ = np.linalg.svd(root[:, None] * columns, full_matrices=False)
+    left = left[:, lengths > SPANNED * lengths.max(initial=0.0)]
+    return np.asarray(np.divide(left, root[:, None], out=np.zeros_like(left), where=root[:, None] > 0))
+
+
+def with_effects(stage: Stage, columns: Array) -> Stage:
+    """The regression's stage with columns (n, r) of its absorbed effects, which are orthonormal, among its own."""
+    assert stage.hat is not None
+    wide = stage.hat.beside(columns)
+    information = np.eye(len(wide.bread))
+    information[: stage.size, : stage.size] = stage.hessian
+    names = (*stage.names, *(f"effects {k + 1}" for k in range(columns.shape[1])))
+    theta = np.concatenate([stage.theta, np.zeros(columns.shape[1])])
+    return replace(stage, names=names, theta=theta, hessian=information, hat=wide)
+
+
+def united(stages: Sequence[Stage], jacs: Sequence[Array]) -> tuple[Stage, list[Array]] | None:
+    """One stage of several that are one regression with different columns of its absorbed effects, and Jacobians in it.
+
+    None where they are not.
+    """
+    hats = [stage.hat for stage in stages if stage.hat is not None and stage.hat.absorbed is not None]
+    if len(hats) < len(stages) or any(hat.absorbed is not hats[0].absorbed for hat in hats):
+        return None
+    sizes = [len(hat.bread) - hat.extra for hat in hats]
+    if len(set(sizes)) > 1:
+        return None
+    p, first = sizes[0], hats[0]
+    bare = replace(first, X=first.X[:, :p], bread=first.bread[:p, :p], extra=0)
+    base = replace(
+        stages[0], names=stages[0].names[:p], theta=stages[0].theta[:p], hessian=stages[0].hessian[:p, :p], hat=bare
+    )
+    basis = orthonormal(np.hstack([hat.X[:, p:] for hat in hats]), first.w)
+    out = []
+    for hat, jac in zip(hats, jacs, strict=True):
+        ahead, own = jac[:, : jac.shape[1] - hat.extra], jac[:, jac.shape[1] - hat.extra :]
+        out.append(np.hstack([ahead, own @ (hat.X[:, p:].T @ (first.w[:, None] * basis))]))
+    return with_effects(base, basis), out

@@ -86,6 +86,8 @@ def sizes(evidence: Influence, request: Cluster, groups: Mapping[str, Codes]) ->
 
 def rows_used(evidence: Influence) -> Bools | None:
     """Rows that take part, whose clusters are counted: of positive weight when one regression is all there is."""
+    if evidence.used is not None:
+        return None if evidence.used.all() else evidence.used
     hat = evidence.weighed
     several = evidence.root is not None and len(evidence.stages) > 1
     if hat is None or several or hat.nobs == evidence.n or len(hat.w) != evidence.n:

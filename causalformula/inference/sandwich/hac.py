@@ -8,13 +8,16 @@ R's sandwich.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.errors import DataError, OptionError, warn
+from causalformula.errors import counted as counted_rows
 from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import HAC, DriscollKraay
+from causalformula.inference.sandwich.rules import Rules, rules_of
+from causalformula.inference.small_sample import SmallSample
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import group_sums
@@ -84,9 +87,9 @@ def hac(
         From rows over the columns to rows over those as the caller gave them, which choose the bandwidth.
     """
     n = len(scores)
-    U, filtered = prewhitened(scores, request.prewhite)
+    U, filtered = prewhitened(scores, request.whitens)
     if request.type == "NeweyWest":
-        width = request.lag if request.lag is not None else np.floor(newey_west(given(U), counted, n, request.prewhite))
+        width = request.lag if request.lag is not None else np.floor(newey_west(given(U), counted, n, request.whitens))
         weights = _bartlett(np.arange(int(width) + 1) / (int(width) + 1.0))
     else:
         width = request.bandwidth if request.bandwidth is not None else andrews(given(U), counted, request.kernel)
@@ -173,12 +176,25 @@ def _autoregressions(U: Array) -> tuple[Array, Array]:
     return rho, np.asarray(((y - rho * x) ** 2).sum(axis=0) / len(x))
 
 
-def driscoll_kraay(sums: Array, request: DriscollKraay, n: int, parameters: int) -> tuple[Array, int]:
-    """Long-run covariance of scores summed by period (T, p), and the number of lags."""
-    lag = int(np.floor(len(sums) ** 0.25)) if request.lag is None else int(request.lag)
-    _check_reach(lag, len(sums), "periods")
-    matrix = long_run(sums, _bartlett(np.arange(lag + 1) / (lag + 1.0)))
-    return matrix * (n / (n - parameters) if request.adjust else 1.0), lag
+def _lags(request: HAC | DriscollKraay, periods: int) -> tuple[int, Array]:
+    """The number of lags in a panel, and the weights of each."""
+    lag = int(np.floor(periods**0.25)) if request.lag is None else int(request.lag)
+    _check_reach(lag, periods, "periods")
+    return lag, _bartlett(np.arange(lag + 1) / (lag + 1.0))
+
+
+def within_units(U: Array, unit: Codes, period: Codes, weights: Array) -> Array:
+    """``sum_l w_l (Gamma_l + Gamma_l')`` of scores (n, p) that are l periods apart in one unit."""
+    key = unit * (int(period.max()) + 1) + period
+    order = np.argsort(key)
+    U, key, period = U[order], key[order], period[order]
+    matrix = weights[0] * (U.T @ U)
+    for lag in range(1, len(weights)):
+        before = np.searchsorted(key, key - lag)
+        pairs = (key[before] == key - lag) & (period >= lag)
+        cross = U[before[pairs]].T @ U[pairs]
+        matrix += weights[lag] * (cross + cross.T)
+    return np.asarray(matrix)
 
 
 def _check_reach(lag: float, length: int, unit: str) -> None:
@@ -196,31 +212,92 @@ def _in_order(codes: Codes, name: str) -> Codes:
     if len(values) < len(codes):
         raise OptionError(
             f"order_by={name!r} does not say the order of the rows: {int((counts > 1).sum())} of its values have "
-            f"several rows. For a panel use cf.DriscollKraay({name!r}); to keep the order in which tied rows stand, "
-            "sort the data and leave order_by out"
+            f"several rows. For a panel use 'NW ~ unit + {name}' or cf.DriscollKraay({name!r}); to keep the order "
+            "in which tied rows stand, sort the data and leave order_by out"
         )
     return np.argsort(codes, kind="stable")
 
 
-def serial(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> tuple[Array, str, int]:
-    """Covariance of the estimates (q, q) under serial dependence, its label, and the number of periods (or rows)."""
+def serial(
+    evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes], rules: Rules | None = None
+) -> tuple[Array, str, int]:
+    """Covariance of the estimates (q, q) under serial dependence, its label, and the number of periods (or rows).
+
+    ``rules`` are small-sample rules in place of sandwich's factor.
+    """
     scores, weights, counted, given = _sequence(evidence, request.unconditional)
     used = _used(evidence)
     k = evidence.root.rank if evidence.root is not None else evidence.size
-    periods = int(used.sum())
-    if isinstance(request, DriscollKraay):
-        codes = np.unique(groups[request.time][used], return_inverse=True)[1]
-        periods = int(codes.max()) + 1
+    n = int(used.sum())
+    time = _time(request)
+    if time is not None:
+        codes, periods = _periods(groups[time][used])
         if periods < 2:
-            raise DataError(f"{request.time!r} has {periods} period; Driscoll-Kraay needs several")
-        matrix, lag = driscoll_kraay(group_sums(scores[used], codes, periods), request, len(codes), k)
-        label = f"Driscoll-Kraay ({periods} periods of {request.time}, lag {lag})"
+            raise DataError(f"{time!r} has {periods} period; {_NAMES[type(request)]} needs several")
+        lag, each = _lags(request, periods)
+        if isinstance(request, DriscollKraay):
+            matrix = long_run(group_sums(scores[used], codes, periods), each)
+        else:
+            assert request.unit is not None
+            units = groups[request.unit][used]
+            _refuse_repeated(units, codes, request)
+            matrix = within_units(scores[used], units, codes, each)
+        label = _panel_label(request, periods, lag)
+        usual = n / (n - k) if isinstance(request, DriscollKraay) else 1.0
     else:
+        assert isinstance(request, HAC)
+        periods, usual = n, 1.0
         order = _in_order(groups[request.order_by][used], request.order_by) if request.order_by else slice(None)
         _check_reach(request.lag or 0, periods, "rows")
-        matrix, width = hac(scores[used][order], counted, request, k, given)
+        plain = request if rules is None else replace(request, adjust=False)
+        matrix, width = hac(scores[used][order], counted, plain, k, given)
         label = _label(request, width)
+    if request.adjust is not False:
+        matrix = matrix * (usual if rules is None else rules.factor(periods))
+    label += "" if rules is None else rules.words
     return np.asarray(weights.T @ matrix @ weights), label, periods
+
+
+_NAMES: dict[type, str] = {DriscollKraay: "Driscoll-Kraay", HAC: "Newey-West"}
+
+
+def _time(request: HAC | DriscollKraay) -> str | None:
+    """The column of the periods, where units share these."""
+    if isinstance(request, DriscollKraay):
+        return request.time
+    return request.order_by if request.unit is not None else None
+
+
+def _periods(codes: Codes) -> tuple[Codes, int]:
+    """Periods from 0, and how many there are."""
+    found = np.unique(codes, return_inverse=True)[1]
+    return found, int(found.max(initial=-1)) + 1
+
+
+def serial_rules(evidence: Influence, request: HAC | DriscollKraay, groups: Mapping[str, Codes]) -> Rules | None:
+    """The small-sample rules of a covariance in time: those asked for, fixest's in its panels; else None."""
+    time = _time(request)
+    if time is None and request.ssc is None:
+        return None
+    counts = None if time is None else {time: _periods(groups[time][_used(evidence)])[1]}
+    if isinstance(request, HAC) and request.unit is not None and evidence.root is not None:
+        request = request if request.ssc is not None else replace(request, ssc=SmallSample())
+    return rules_of(request, evidence, groups, counts)
+
+
+def _refuse_repeated(units: Codes, periods: Codes, request: HAC) -> None:
+    pairs = units * (int(periods.max()) + 1) + periods
+    twice = len(pairs) - len(np.unique(pairs))
+    if twice:
+        raise DataError(
+            f"{counted_rows(twice, 'row')} repeat a {request.order_by} of their {request.unit}, so that their lags are "
+            f"not known; name columns that tell the rows apart, or take cf.DriscollKraay({request.order_by!r})"
+        )
+
+
+def _panel_label(request: HAC | DriscollKraay, periods: int, lag: int) -> str:
+    within = f" within {request.unit}" if isinstance(request, HAC) else ""
+    return f"{_NAMES[type(request)]} ({periods} periods of {_time(request)}{within}, lag {lag})"
 
 
 def _sequence(evidence: Influence, unconditional: bool) -> tuple[Array, Array, Array, Callable[[Array], Array]]:
@@ -263,4 +340,4 @@ def _label(request: HAC, width: float) -> str:
     text = f"lag {width:.0f}" if request.type == "NeweyWest" else f"{request.kernel}, bandwidth {width:.4g}"
     name = "Newey-West" if request.type == "NeweyWest" else "Andrews HAC"
     order = "" if request.order_by is None else f", ordered by {request.order_by}"
-    return f"{name} ({text}{how}{', prewhitened' if request.prewhite else ''}{order})"
+    return f"{name} ({text}{how}{', prewhitened' if request.whitens else ''}{order})"

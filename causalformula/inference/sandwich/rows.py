@@ -160,6 +160,7 @@ def small_sample_factor(row: Variance, evidence: Influence, g: int, rules: Rules
         return rules.factor(g)
     root = evidence.root
     n = evidence.n if evidence.weighed is None or evidence.units is not None else evidence.weighed.nobs
+    n = n if evidence.used is None else int(evidence.used.sum())
     k = root.rank if root is not None else evidence.stages[-1].size if evidence.stages else evidence.size
     return row.factor(n, k, g)
 

@@ -25,7 +25,7 @@ class Rules:
     n, k : int
         Rows that take part, and coefficients that count.
     free : float
-        Residual degrees of freedom of the regression, by which its dispersion is divided.
+        What the regression's dispersion is divided by: its residual degrees of freedom, or n - 1 where it is known.
     least : int or None
         Clusters of the smallest grouping, where rows are clustered.
     typed : bool
@@ -90,7 +90,8 @@ def rules_of(
     by = request.by if isinstance(request, Cluster) else ()
     k = _counted(root, ssc, [groups[name] for name in by])
     typed = isinstance(request, Cluster) and request.type not in (None, "CR1S")
-    return Rules(ssc, root.nobs, k, root.df_residual, min(counts.values()) if counts else None, typed)
+    free = root.nobs - 1 if root.dispersion_known else root.df_residual
+    return Rules(ssc, root.nobs, k, free, min(counts.values()) if counts else None, typed)
 
 
 def freedom(rules: Rules | None, evidence: Influence) -> Array | None:
@@ -103,7 +104,7 @@ def _counted(root: Hat, ssc: SmallSample, groupings: list[Codes]) -> int:
     """How many coefficients count."""
     if root.absorbed is None:
         return root.rank
-    own = len(root.bread)
+    own = len(root.bread) - root.extra
     if ssc.K_fixef == "none":
         return own
     if ssc.K_fixef == "full" or not groupings:

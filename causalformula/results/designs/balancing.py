@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causalformula.backends.fit import OWN_GROUPINGS, Held, grouped, reuses
 from causalformula.backends.options import flag, whole
-from causalformula.diagnostics.balance import Sample, across, balance_table, default_denominator, pair_tables
+from causalformula.diagnostics.balance import (
+    BalanceTable,
+    Sample,
+    across,
+    balance_table,
+    default_denominator,
+    pair_tables,
+)
 from causalformula.diagnostics.balance_plan import MOST_POWERS, Plan, read_pairs, read_plan, read_thresholds
 from causalformula.diagnostics.covariates import Covariate, covariates, distance_row
 from causalformula.diagnostics.overlap import arm_overlaps, supports
@@ -27,6 +34,9 @@ from causalformula.results.designs.imbalance import sample_from
 from causalformula.results.designs.overlap import SCORE, Overlap
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.wording import missing_notes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +78,8 @@ def design_balance(
     compare: Mapping[str, DesignCore] | None = None,
 ) -> Balance:
     """See ``Design.balance``."""
-    treatment = the_treatment(design)
     others = {} if compare is None else compared(design, compare, cluster, which_treat)
-    dose = treatment.kind is Kind.CONTINUOUS
-    plan = read_plan(
-        stats, binary, _denominator(design, s_d_denom), dose, flag("means", means) and not dose, treatment.levels
-    )
-    pairs = () if which_treat is None else read_pairs(which_treat, treatment.name, treatment.levels, level_label)
-    asked = Asked(plan, read_thresholds(threshold, plan), flag("un", un), pairs)
+    asked = read_asked(design, stats, binary, un, threshold, s_d_denom, means, which_treat)
     hint = "; powers of the covariates are poly=2"
     columns = _columns(
         design, flag("int", int, hint), whole("poly", poly, "powers of the covariates", MOST_POWERS), cluster
@@ -94,6 +98,26 @@ def design_balance(
     return replace(
         found, designs=parts, notes=comparison_notes(design, others, {k: done(d) for k, d in others.items()})
     )
+
+
+def read_asked(
+    design: DesignCore,
+    stats: Sequence[str] | str,
+    binary: str,
+    un: bool,
+    threshold: float | Mapping[str, float] | None,
+    s_d_denom: Any,
+    means: bool,
+    which_treat: Any,
+) -> Asked:
+    """What a table shows, checked."""
+    treatment = the_treatment(design)
+    dose = treatment.kind is Kind.CONTINUOUS
+    plan = read_plan(
+        stats, binary, _denominator(design, s_d_denom), dose, flag("means", means) and not dose, treatment.levels
+    )
+    pairs = () if which_treat is None else read_pairs(which_treat, treatment.name, treatment.levels, level_label)
+    return Asked(plan, read_thresholds(threshold, plan), flag("un", un), pairs)
 
 
 def done(design: DesignCore) -> tuple[str, ...]:
@@ -173,7 +197,13 @@ def _balance(design: DesignCore, columns: list[Covariate], sample: Sample, asked
     sizes = pd.DataFrame(effective_sizes(named, sample.s, ones), index=["Unweighted", "Weighted"])
     if len(sample.arms) <= 2:
         return Balance(balance_table(columns, sample, asked.plan), sizes, asked.limits, asked.un)
-    pairs = pair_tables(columns, sample, asked.plan)
+    return of_pairs(pair_tables(columns, sample, asked.plan), sizes, asked)
+
+
+def of_pairs(pairs: Mapping[tuple[str, str], BalanceTable], sizes: pd.DataFrame, asked: Asked) -> Balance:
+    """The table of two arms; of several the worst over their pairs, and these one by one."""
+    if len(pairs) == 1:
+        return Balance(*pairs.values(), sizes, asked.limits, asked.un)
     parts = {
         f"{high} vs. {low}": Balance(table, sizes[[low, high]], asked.limits, asked.un)
         for (low, high), table in pairs.items()
@@ -216,12 +246,12 @@ def design_overlap(design: DesignCore) -> Overlap:
     found = arm_overlaps(arms, frame.unit_weights, weights, scores)
     support = supports(scores, arms, frame.unit_weights > 0)
     notes = (*missing_notes(frame), *design.notes)
-    remark = "" if scores else _no_scores(design)
+    remark = "" if scores else no_scores(design, not (made.weights == 1).all())
     return Overlap(found, support, frame.index, notes, remark if made.correction is None else CORRECTION)
 
 
-def _no_scores(design: DesignCore) -> str:
-    """Why there are no ranges of scores, and what shows overlap instead."""
+def no_scores(design: DesignCore, weighted: bool) -> str:
+    """Why there are no ranges of scores, and what shows overlap instead, by a design with weights or without."""
     treatment, method = design.call.frame.treatment, design.call.record.name
     if treatment is None:
         return "No score ranges: the formula has no treat(...), so no arms to compare"
@@ -231,6 +261,6 @@ def _no_scores(design: DesignCore) -> str:
             "balance() what is left of the correlations with the dose"
         )
     advice = "cf.design(formula, data, 'ipw').overlap() has the ranges"
-    if not (design.design_weights.weights == 1).all():
+    if weighted:
         advice = f"The largest weights and the ESS show thin overlap; {advice}"
     return f"No score ranges: method {method!r} has no propensity scores here. {advice}"

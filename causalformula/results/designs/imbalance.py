@@ -59,6 +59,11 @@ def imbalance_notes(frame: ModelFrame, options: Options, record: Record, made: D
     dose = frame.treatment.kind is Kind.CONTINUOUS
     sample = sample_from(frame, options, made)
     found = imbalance(covariates(frame), sample, default_denominator(str(options.estimand), dose))
+    return imbalance_words(found, frame, options, record)
+
+
+def imbalance_words(found: Imbalance, frame: ModelFrame, options: Options, record: Record) -> tuple[str, ...]:
+    """The note on covariates beyond the threshold; none where there is none."""
     if not len(found.values):
         return ()
     adjusted = [_adjusted(frame, covariate) for covariate in found.covariates]

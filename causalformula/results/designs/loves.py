@@ -11,6 +11,7 @@ from causalformula.errors import DataError, OptionError, choose
 from causalformula.numerics.arrays import Array
 from causalformula.plots.love import ORDERS, SAMPLES
 from causalformula.plots.love import love as draw_love
+from causalformula.results.designs.balance import Balance
 from causalformula.results.designs.balancing import design_balance
 from causalformula.results.designs.core import DesignCore
 
@@ -46,6 +47,13 @@ def love(
     if order not in ORDERS:
         raise OptionError(f"unknown order {order!r}{choose(order, ORDERS)}")
     balance = design_balance(design, (stat,), binary, True, None, False, 1, None, None, False, None, compare)
+    return love_of(balance, ax, stat=stat, binary=binary, threshold=threshold, abs=abs, order=order)
+
+
+def love_of(
+    balance: Balance, ax: Axes | None, *, stat: str, binary: str, threshold: float | None, abs: bool, order: str
+) -> Axes:
+    """The love plot of a balance table of one statistic."""
     table = balance.table
     name = table.statistics[0]
     found = {said: table.columns.get(f"{table.prefix}{name}.{sample}") for sample, said in SAMPLES}

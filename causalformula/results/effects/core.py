@@ -112,6 +112,10 @@ class ResultCore(Estimates):
         """The method in words."""
         return self.fit.method
 
+    def _effects(self, reading: Reading, level: float) -> list[str | Cells]:
+        """The effect table."""
+        return [reading.cells([str(label) for label in self.answer.labels], level)]
+
     def _lines(self, level: float) -> list[str]:
         """Further lines below the effect table."""
         return list(self.fit.told)

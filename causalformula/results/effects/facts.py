@@ -14,8 +14,9 @@ def facts(result: ResultCore) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``formula, outcome, treatment, method, estimand, measure, nobs, rows_dropped, missing_by, vcov, seed, notes``;
-        ``vcov`` is the printed name of the standard errors, ``missing_by`` the rows missing by variable.
+        ``formula, outcome, treatment, method, estimand, measure, nobs, rows_dropped, rows_left_out, missing_by, vcov,
+        seed, notes``; ``vcov`` is the printed name of the standard errors, ``missing_by`` the rows missing by variable,
+        and ``rows_left_out`` those that absorbed effects fit exactly.
     """
     frame, covariance = result.call.frame, result.covariance
     return {
@@ -27,6 +28,7 @@ def facts(result: ResultCore) -> dict[str, Any]:
         "measure": result.answer.measure.name,
         "nobs": int(result.nobs),
         "rows_dropped": int(frame.dropped),
+        "rows_left_out": int(frame.left_out.rows),
         "missing_by": {str(name): int(count) for name, count in frame.missing_by.items()},
         "vcov": covariance.label,
         "seed": covariance.seed,

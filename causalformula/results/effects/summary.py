@@ -11,12 +11,12 @@ from causalformula.errors import counted
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
-from causalformula.inference.evidence import Influence, Repeated
+from causalformula.inference.evidence import Accumulated, Influence, Repeated
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import effect_lines, model_summary, plain_summary, singletons_line
+from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
@@ -39,8 +39,7 @@ def result_summary(result: ResultCore, level: float, models: Mapping[str, ModelC
         Those behind the effect whose own summaries follow.
     """
     reading = result.read(level)
-    effects = reading.cells([str(label) for label in result.answer.labels], level)
-    parts: list[str | Cells] = [_header(result), "", effects]
+    parts: list[str | Cells] = [_header(result), "", *result._effects(reading, level)]
     parts += [line for line in _footer(result, reading, level) if line]
     parts += result._tables()
     if result.test is not None:
@@ -73,7 +72,7 @@ def _stripped(parts: Sequence[str | Cells]) -> list[str | Cells]:
 def _header(result: ResultCore) -> str:
     frame = result.call.frame
     outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
-    name = plain(frame.treatment.name) if frame.treatment is not None else ""
+    name = _treatment(frame)
     if result.query is not None and result.query.kind == "means":
         title = f"{POTENTIAL[result._compared]} of {outcome} by {name}"
     elif result.query is None:
@@ -96,17 +95,24 @@ def question(result: ResultCore) -> str:
     """What is asked, as a title: whose effect, of what, on what."""
     frame = result.call.frame
     outcome = "the outcome" if frame.outcome is None else plain(frame.outcome.name)
-    name = plain(frame.treatment.name) if frame.treatment is not None else ""
+    name = _treatment(frame)
     return f"{_title(result)} of {name} on {outcome}{_among(result)}"
+
+
+def _treatment(frame: ModelFrame) -> str:
+    """Its name; of groups that are treated at different times the variable that says when."""
+    if frame.treatment is None:
+        return "" if frame.panel is None else plain(frame.panel.treated)
+    return plain(frame.treatment.name)
 
 
 def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
-    lines += [line for line in (singletons_line(frame),) if line]
-    if frame.n > frame.nobs:
+    lines += left_out_lines(frame)
+    if frame.size > frame.nobs:
         # of sampling weight zero; rows that the design left out are counted in its notes
-        zero = frame.n - frame.nobs
+        zero = frame.size - frame.nobs
         lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
     return lines
 
@@ -185,6 +191,7 @@ def _group_note(result: ResultCore) -> list[str]:
         return []
     name, part = query.by.name, None if behind is None else behind.part
     evidence = result.answer.estimate.evidence
+    evidence = evidence.shape if isinstance(evidence, Accumulated) else evidence
     # each row's own residual is in its score
     scored = isinstance(evidence, Repeated) or (isinstance(evidence, Influence) and evidence.root is None)
     if scored or result.call.frame.is_modifier(name, part):

@@ -1,64 +1,159 @@
-"""What a difference in differences shows beside its effect: the four cell means, and the groups' trends."""
+"""What a difference in differences shows beside its effects: means of groups and periods, summaries, trends before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
+from causalformula.backends.did.aggregate import KINDS, Aggregated
+from causalformula.backends.did.panels import COVARIATES
 from causalformula.backends.fit import Query
-from causalformula.errors import CapabilityError, some
+from causalformula.backends.options import one_of, shown
+from causalformula.errors import CapabilityError, OptionError, asks, some
+from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 from causalformula.plots.trends import trends
 from causalformula.results.effects.pictures import effects
+from causalformula.results.families.event_pictures import pictures_of
+from causalformula.results.families.group_time import group_time_of, of_groups, pretest, tables, the_group_time
+from causalformula.results.families.groups_over_time import groups_over_time
+from causalformula.results.reading.reading import Reading
+from causalformula.results.reading.test import Test
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
-from causalformula.words import ResultPicture
+from causalformula.words import Aggregation, ResultPicture
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 DIGITS = 4
+# Columns of labels that may be numbers.
+GROUPED = ("group", "time", "event")
+
+
+def _numbers(texts: list[Any]) -> list[Any]:
+    """Whole numbers and others as such, where all are."""
+    try:
+        values = [float(text) for text in texts]
+    except (TypeError, ValueError):
+        return texts
+    return [int(value) if value.is_integer() else value for value in values]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DidResult(Result):
-    """A ``Result`` of two groups over two periods: its cell means and trends too."""
+    """A ``Result`` of a difference in differences: the means of its cells, trends, and summaries of many effects."""
 
     def cells(self) -> pd.DataFrame:
-        """The four cell means, of which the difference in differences without controls is made.
+        """The means of the outcome in each group and period, of which a difference in differences is made.
 
         Returns
         -------
         DataFrame
             One row a group and period: the two variables, ``mean`` (weighted by ``weights(w)``), ``rows`` and, with a
-            unit, ``units``; only rows of positive weight.
+            unit, ``units``; only rows of positive weight. Of groups that are treated at different times the last is
+            ``never``.
         """
-        import pandas as pd
-
-        frame = self.call.frame
-        panel, used = frame.the_panel, frame.unit_weights > 0
-        assert panel.groups is not None
-        columns: dict[str, Any] = {
-            panel.treated: np.repeat(panel.groups.levels, 2),
-            panel.time: np.tile(panel.periods.levels, 2),
-            "mean": self._means().ravel(),
-            "rows": np.bincount(panel.cells[used], minlength=4),
-        }
-        if panel.unit is not None:
-            columns["units"] = [len(np.unique(panel.unit.codes[used & (panel.cells == k)])) for k in range(4)]
-        return pd.DataFrame(columns)
+        return groups_over_time(self.call.frame).table()
 
     def _means(self) -> Array:
-        """Weighted means of the outcome, (groups, periods)."""
-        frame = self.call.frame
-        w, cells = frame.unit_weights, frame.the_panel.cells
-        total = np.bincount(cells, w, minlength=4)
-        return np.asarray(np.bincount(cells, w * frame.y, minlength=4) / total).reshape(2, 2)
+        return groups_over_time(self.call.frame).means()
+
+    def _units(self) -> list[int]:
+        """Units with a row of positive weight in each of two groups."""
+        frame, unit = self.call.frame, self.call.frame.unit
+        assert unit is not None
+        used, group = frame.unit_weights > 0, frame.the_panel.cells // 2
+        return [len(np.unique(unit.codes[used & (group == g)])) for g in (0, 1)]
+
+    # -- groups that are treated at different times ---------------------------------------------------------------
+
+    @asks
+    def aggregate(
+        self,
+        kind: Aggregation = "simple",
+        *,
+        min_e: float = -np.inf,
+        max_e: float = np.inf,
+        balance_e: float | None = None,
+    ) -> Self:
+        """Means of the group-time effects, weighted by the groups' shares, which are estimated too.
+
+        Parameters
+        ----------
+        kind : {"simple", "group", "dynamic", "calendar"}
+            One number of all effects from the treatment on; or one a group, one an event time (the time since the first
+            treated period), or one a period.
+        min_e, max_e : float
+            Event times that take part: of ``"dynamic"`` both, of the others the longest.
+        balance_e : float, optional
+            Of ``"dynamic"``: only groups that are observed so long after their treatment began, and no event time
+            later than that, so that all event times are of the same groups.
+
+        Returns
+        -------
+        Result
+            One row a group, event time or period; ``.overall`` is the Result of their overall mean: over groups by
+            their shares, over event times from 0 on and over periods with equal weights.
+
+        Raises
+        ------
+        CapabilityError
+            Of two groups over two periods, and of a summary.
+        OptionError
+            Where no effect is left.
+
+        References
+        ----------
+        Callaway and Sant'Anna (2021), section 3. R: ``did::aggte``.
+        """
+        the_group_time(self, "aggregate")
+        if not of_groups(self):
+            raise CapabilityError("this is a summary already; ask the fit that it came from")
+        one_of("kind", kind, KINDS)
+        for name, value in {"min_e": min_e, "max_e": max_e, "balance_e": balance_e or 0}.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or np.isnan(value):
+                raise OptionError(f"{name}={shown(value)} is no event time, which is a number")
+        return self._ask(Aggregated(how=kind, min_e=min_e, max_e=max_e, balance_e=balance_e))
+
+    @cached_property
+    def overall(self) -> Self:
+        """The overall mean of a summary, a Result of one effect; of all group-time effects the simple mean."""
+        the_group_time(self, "overall")
+        asked = self.query if isinstance(self.query, Aggregated) else Aggregated()
+        if asked.overall or (asked is self.query and asked.how == "simple"):
+            return self
+        return self._ask(replace(asked, overall=True))
+
+    def pretrends(self) -> Test:
+        """Wald test that all effects before treatment, and before its anticipation, are zero.
+
+        Parallel trends before treatment are no proof of parallel trends after it, and the test has little power where
+        standard errors are large.
+
+        Returns
+        -------
+        Test
+
+        Raises
+        ------
+        CapabilityError
+            Where there are no effects before treatment.
+
+        References
+        ----------
+        R: ``did::att_gt()``'s W and Wpval; Roth (2022) on what passing it says.
+        """
+        found = pretest(self)
+        if found is None:
+            raise CapabilityError("no effect is of a time before treatment, so there are no trends to test")
+        return found
 
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.
@@ -80,12 +175,27 @@ class DidResult(Result):
         )
 
     def _unanswered(self) -> set[str]:
-        return super()._unanswered() | {"permutation_test"}
+        gone = super()._unanswered() | {"permutation_test"}
+        if group_time_of(self) is None:
+            return gone | {"aggregate", "overall", "pretrends"}
+        return gone | {"means", "by"} | (set() if of_groups(self) else {"aggregate"})
 
     # -- print and pictures ----------------------------------------------------------------------------------------
 
+    def _heads(self) -> Mapping[str, Any]:
+        """Event times, and groups and periods that are numbers, as numbers."""
+        heads = dict(super()._heads())
+        return {name: _numbers(values) if name in GROUPED else values for name, values in heads.items()}
+
+    def _effects(self, reading: Reading, level: float) -> list[str | Cells]:
+        """As R's ``did`` prints group-time effects and their summaries."""
+        if group_time_of(self) is None:
+            return super()._effects(reading, level)
+        overall = None if of_groups(self) or self.overall is self else self.overall
+        return tables(self, reading, level, overall)
+
     def _of_effects(self) -> bool:
-        return self.query is not None and self.query.kind == "effects"
+        return self.query is not None and self.query.kind == "effects" and group_time_of(self) is None
 
     def _lines(self, level: float) -> list[str]:
         """Of means, whose they are."""
@@ -120,7 +230,10 @@ class DidResult(Result):
     def _controls(self) -> list[str]:
         """Terms of the regression beside the two variables and their product; offsets too."""
         frame = self.call.frame
-        behind, panel = self.fit.models["outcome"], frame.the_panel
+        behind, panel = self.fit.models.get("outcome"), frame.the_panel
+        if behind is None:
+            parts = [frame.design(part).recipe.terms.term_labels for part in (COVARIATES, PROPENSITY)]
+            return list(dict.fromkeys(label for labels in parts for label in labels))
         assert behind.part is not None
         recipe = frame.design(behind.part).recipe
         own = {panel.treated, panel.time}
@@ -133,10 +246,9 @@ class DidResult(Result):
         counts = table["rows"].to_numpy().reshape(2, 2)
         columns, body = list(periods), [[str(n) for n in row] for row in counts]
         if unit is not None:
-            panel, used = self.call.frame.the_panel, self.call.frame.unit_weights > 0
             columns.append("Units")
-            for g, row in enumerate(body):
-                row.append(str(len(np.unique(unit.codes[used & (panel.cells // 2 == g)]))))
+            for row, count in zip(body, self._units(), strict=True):
+                row.append(str(count))
         title = "Rows" if unit is None else f"Rows, and units of {unit.name}"
         return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False)]
 
@@ -148,17 +260,21 @@ class DidResult(Result):
         return groups, tuple(f"{panel.time} = {level}" for level in panel.periods.levels)
 
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
-        return PICTURES
+        return PICTURES if group_time_of(self) is None else pictures_of(self)
 
-    def plot(self, kind: ResultPicture = "effects", ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(self, kind: ResultPicture | None = None, ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Draw the effects with their intervals, or the groups' means over time.
 
-        The trends show the means of both groups in both periods and, dashed, where the treated would be without
-        treatment if their trend were that of the others (given the controls, where there are some).
+        The trends show the means of the groups in all periods and, dashed, where the treated would be without
+        treatment if their trend were that of the others (given the controls, where there are some). Group-time effects
+        are a grid of groups and periods, and their summaries an event study: with the interval of each and the band
+        of all at once, whose draws are always the same; other ones are in ``simultaneous(seed=)``.
 
         Parameters
         ----------
-        kind : {"effects", "trends"}
+        kind : {"effects", "trends", "grid", "event_study"}, optional
+            Where not given, ``"grid"`` for group-time effects, ``"event_study"`` for their summaries, and
+            ``"effects"`` otherwise.
         ax : matplotlib Axes, optional
             One of a figure of your own; a new figure by default.
         level : float
@@ -168,7 +284,7 @@ class DidResult(Result):
         -------
         Axes
         """
-        return super().plot(kind, ax, level)
+        return super().plot(next(iter(self._pictures())) if kind is None else kind, ax, level)
 
 
 def _trends(result: DidResult, ax: Any, level: float) -> Any:
@@ -176,12 +292,11 @@ def _trends(result: DidResult, ax: Any, level: float) -> Any:
     frame, (groups, _) = result.call.frame, result._names()
     panel = frame.the_panel
     assert panel.groups is not None
+    means = result._means()
     without = result.fit.ask(Query("means")).estimate.theta[0]
     outcome = "" if frame.outcome is None else frame.outcome.name
     given = some(result._controls(), 3)
-    return trends(
-        ax, result._means(), without, groups, panel.periods.levels, time=panel.time, outcome=outcome, given=given
-    )
+    return trends(ax, means, without, groups, panel.periods.levels, time=panel.time, outcome=outcome, given=given)
 
 
 PICTURES: Mapping[str, Callable[[Any, Any, float], Any]] = {"effects": effects, "trends": _trends}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, some
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.grouping import Grouping
 from causalformula.numerics.arrays import Codes
 
@@ -37,6 +38,9 @@ class Units:
     @classmethod
     def of(cls, frames: Sequence[Any]) -> Units:
         """The union, in order of appearance."""
+        for frame in frames:
+            if isinstance(frame, BoundRows):
+                frame.refuse_away()
         _refuse_unrelated(frames)
         union = frames[0].index
         for frame in frames:

@@ -15,6 +15,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance, covariance
+from causalformula.inference.evidence import Accumulated
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
@@ -225,7 +226,10 @@ def model_covariance(
     refit = partial(refits, regression)
     if isinstance(request, Bootstrap) and request.kind == "studentized":
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
-    found = covariance(regression.estimate(), request, groups=groups, refit=refit, rests=rests(request, groups))
+    estimate = regression.estimate()
+    if isinstance(estimate.evidence, Accumulated):
+        return covariance(estimate, request)
+    found = covariance(estimate, request, groups=groups, refit=refit, rests=rests(request, groups))
     return told_of_full_leverage(found, frame.index)
 
 

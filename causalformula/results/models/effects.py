@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.frame.absorbed import FixedEffect
 from causalformula.numerics.arrays import Array
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.effect_spread import centred_effects
+from causalformula.results.models.effect_table import FixedEffects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +51,19 @@ def fixed_effects(model: ModelCore, factor: str | None) -> pd.DataFrame:
             block = {"factor": name, "level": effect.grouping.levels, "value": column, "count": counts}
             if factor in (None, effect.name):
                 blocks.append(pd.DataFrame(block)[counts > 0])
-    return pd.concat(blocks, ignore_index=True)
+    return FixedEffects.of(pd.concat(blocks, ignore_index=True), partial(_spread, model))
+
+
+def _spread(model: ModelCore, name: str) -> tuple[Array, Array, float]:
+    """Values of a factor's levels, those with rows, less their mean; standard errors; degrees of freedom."""
+    for j, (effect, values) in enumerate(zip(model.frame.effects, _values(model), strict=True)):
+        if name in effect.columns:
+            column = values[:, effect.columns.index(name)]
+            centred, error = centred_effects(model.regression, j, column)
+            there = ~np.isnan(column)
+            df = model.regression.hat.df_residual if model.regression.linear else np.inf
+            return centred[there], error[there], float(df)
+    raise AssertionError(name)
 
 
 def _used(model: ModelCore) -> Array:

@@ -15,7 +15,7 @@ from causalformula.formula.matrix.terms import Terms
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
-from causalformula.inference.absorbing import with_columns
+from causalformula.inference.absorbing_glm import with_columns
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.numerics.arrays import Codes
 from causalformula.numerics.centring import first_column

@@ -16,7 +16,7 @@ def glance(model: ModelCore) -> pd.DataFrame:
     """One row: ``broom::glance`` of an ``lm`` or a ``glm``, and the covariance."""
     import pandas as pd
 
-    row = _of_lm(model) if model.regression.linear else {"null.deviance": model.null_deviance, "df.null": model.df_null}
+    row = _of_lm(model) if model.regression.linear else _of_glm(model)
     row |= {
         "logLik": model.loglik,
         "AIC": model.aic,
@@ -27,6 +27,11 @@ def glance(model: ModelCore) -> pd.DataFrame:
         "vcov": describe(model.covariance.request),
     }
     return pd.DataFrame([row])
+
+
+def _of_glm(model: ModelCore) -> dict[str, Any]:
+    pseudo = {} if model.regression.absorbed is None else {"pseudo.r.squared": model.pseudo_r_squared}
+    return {**pseudo, "null.deviance": model.null_deviance, "df.null": model.df_null}
 
 
 def _of_lm(model: ModelCore) -> dict[str, Any]:

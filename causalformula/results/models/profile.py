@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalformula.errors import CausalFormulaError
+from causalformula.errors import CapabilityError, CausalFormulaError
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.irls import newton
@@ -23,6 +23,8 @@ def profile_limits(model: FittedRegression, level: float) -> Array:
     A limit is where the signed root of the deviance, ``sqrt((D(b_j) - D) / phi)`` with the other coefficients fitted
     anew, reaches the normal quantile. R 4.2.2: ``confint.glm``, which interpolates between points of the profile.
     """
+    if model.absorbed is not None:
+        raise CapabilityError("the profile likelihood has no place for absorbed fixed effects; use method='wald'")
     cut = float(quantile(level, np.array([np.inf]))[0])
     limits = [[_limit(model, j, sign, cut) for sign in (-1, 1)] for j in range(model.rank)]
     return np.array(limits).reshape(model.rank, 2)

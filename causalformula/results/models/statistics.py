@@ -44,6 +44,16 @@ class SumsOfSquares:
         return 1 - (1 - self.r_squared) * freedom / self.df_residual
 
     @property
+    def pseudo_r_squared(self) -> float:
+        """McFadden's share of the log-likelihood of the intercept alone; NaN for a linear model and quasi-families."""
+        return pseudo_r_squared(self.regression)
+
+    @property
+    def adj_pseudo_r_squared(self) -> float:
+        """The same, adjusted for the number of coefficients as fixest does."""
+        return pseudo_r_squared(self.regression, adjusted=True)
+
+    @property
     def fstatistic(self) -> tuple[float, float, float] | None:
         """F with its degrees of freedom; None without regressors."""
         if self.df_explained == 0:
@@ -59,17 +69,12 @@ class SumsOfSquares:
 
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
     """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
-    fitted = model.mu
-    if model.intercept:
-        centre = np.average(fitted, weights=model.weights) if model.weighted else fitted.mean()
-        fitted = fitted - centre
-    total = np.dot(model.weights * fitted, fitted) if model.weighted else np.dot(fitted, fitted)
     df = model.parameters - int(model.intercept)
     free = int(model.hat.df_residual)
     if model.instrumented is not None:
         explained = model.null_deviance - model.deviance
         return SumsOfSquares(explained, model.deviance, df, free, model.intercept, _wald(model))
-    return SumsOfSquares(float(total), model.deviance, df, free, model.intercept)
+    return SumsOfSquares(model.explained, model.deviance, df, free, model.intercept)
 
 
 def _wald(model: FittedRegression) -> float:
@@ -109,9 +114,8 @@ def loglik(model: FittedRegression) -> float:
     if not model.linear:
         return parameters(model) - model.aic / 2
     n = model.hat.nobs
-    logs = float(np.log(model.weights[model.weights > 0]).sum()) if model.weighted else 0.0
     with np.errstate(divide="ignore"):
-        return float(0.5 * (logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
+        return float(0.5 * (model.logs - n * (np.log(2 * np.pi) + 1 - np.log(n) + np.log(model.deviance))))
 
 
 def aic(model: FittedRegression) -> float:
@@ -121,8 +125,28 @@ def aic(model: FittedRegression) -> float:
 
 def bic(model: FittedRegression) -> float:
     """Schwarz's criterion; R's count of rows has those of weight zero for a glm, but not for an lm."""
-    rows = model.hat.nobs if model.linear else len(model.y)
+    rows = model.hat.nobs if model.linear else model.rows
     return float(-2 * loglik(model) + np.log(rows) * parameters(model))
+
+
+def pseudo_r_squared(model: FittedRegression, *, adjusted: bool = False) -> float:
+    """McFadden's share of the log-likelihood of the intercept alone, as fixest has it; NaN of a linear model.
+
+    Adjusted, each coefficient but the intercept takes one from the likelihood.
+    """
+    if model.linear or not model.family.dispersion_known:
+        return float("nan")
+    full = loglik(model)
+    null = full + (model.deviance - model.null_deviance) / 2
+    return 1 - (full - adjusted * (model.parameters - int(model.intercept))) / null
+
+
+def squared_correlation(model: FittedRegression) -> float:
+    """Of the outcome with the fitted means, over rows that take part."""
+    used = model.weights > 0
+    y, mu = model.y[used] - model.y[used].mean(), model.mu[used] - model.mu[used].mean()
+    scale = float(y @ y) * float(mu @ mu)
+    return float(y @ mu) ** 2 / scale if scale > 0 else float("nan")
 
 
 class FitNumbers:
@@ -174,6 +198,16 @@ class FitNumbers:
     def within_r_squared(self) -> float:
         """Share of the variance that absorbed effects leave which the terms explain; NaN where none are absorbed."""
         return within_r_squared(self.regression)
+
+    @property
+    def pseudo_r_squared(self) -> float:
+        """McFadden's share of the log-likelihood of the intercept alone; NaN for a linear model and quasi-families."""
+        return pseudo_r_squared(self.regression)
+
+    @property
+    def adj_pseudo_r_squared(self) -> float:
+        """The same, adjusted for the number of coefficients as fixest does."""
+        return pseudo_r_squared(self.regression, adjusted=True)
 
     @property
     def fstatistic(self) -> tuple[float, float, float] | None:

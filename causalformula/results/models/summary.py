@@ -8,6 +8,7 @@ from causalformula.errors import counted, some, warn
 from causalformula.formula.language.absorbed import plain_name
 from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Bootstrap, Classical, Cluster
 from causalformula.inference.small_sample import SmallSample
@@ -15,6 +16,7 @@ from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals
 from causalformula.results.models import statistics as fit_statistics
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.formula import family_text
 from causalformula.results.models.instruments import diagnostics
 from causalformula.results.models.instruments import table as test_table
 from causalformula.results.text.coefmat import Cells
@@ -29,7 +31,7 @@ from causalformula.results.text.console import (
     omitted_line,
 )
 from causalformula.results.text.console import coeftest as coeftest_text
-from causalformula.results.text.fixest import FeolsText, feols_page
+from causalformula.results.text.fixest import FixestText, fixest_page, statistic_text
 from causalformula.results.text.numbers import format_num
 from causalformula.results.text.summary import Summary
 
@@ -67,7 +69,7 @@ def print_text(model: ModelCore) -> str:
 
 
 def _perfect(model: ModelCore) -> bool:
-    return model.regression.linear and model.regression.hat.perfect(model.regression.mu)
+    return model.regression.perfect()
 
 
 def _lost(model: ModelCore) -> list[str]:
@@ -83,7 +85,7 @@ PERFECT = "essentially perfect fit: summary may be unreliable"
 def model_summary(model: ModelCore) -> Summary:
     """R's summary under the classical covariance, else its table of tests; fixest's where effects are absorbed."""
     if model.regression.absorbed is not None:
-        return Summary((*feols_page(_feols_text(model)), *_told_beside(model)))
+        return Summary((*fixest_page(_fixest_text(model)), *_told_beside(model)))
     if not plain_summary(model):
         heading = f"\nCall:\n{model.call}"
         return Summary((heading, *coeftest_parts(model, aliased=True), *_footer(model)))
@@ -166,14 +168,14 @@ def _lm_text(model: ModelCore, table: Array) -> LmText:
         call=model.call,
         names=model.names,
         table=table,
-        residuals=residuals.weighted(fit),
+        residuals=residuals.weighted(fit) if fit.in_memory else None,
         sigma=model.sigma,
         df_residual=model.df_residual,
         r_squared=squares.r_squared,
         adj_r_squared=squares.adj_r_squared,
         fstatistic=squares.fstatistic,
         residual_names=_row_names(model),
-        weighted=fit.weighted and bool(np.ptp(fit.weights) > 0),
+        weighted=fit.unequal,
         omitted=model.frame.dropped,
     )
 
@@ -184,7 +186,7 @@ def _glm_text(model: ModelCore, table: Array) -> GlmText:
         call=model.call,
         names=model.names,
         table=table,
-        deviance_residuals=residuals.deviance(fit),
+        deviance_residuals=residuals.deviance(fit) if fit.in_memory else None,
         family=fit.family.name,
         dispersion=fit.hat.dispersion,
         null_deviance=fit.null_deviance,
@@ -203,7 +205,7 @@ def _glm_text(model: ModelCore, table: Array) -> GlmText:
 _SPOKEN = {"classical": "IID", "HC1": "Heteroskedasticity-robust"}
 
 
-def _feols_text(model: ModelCore) -> FeolsText:
+def _fixest_text(model: ModelCore) -> FixestText:
     fit = model.regression
     normal = bool(np.isinf(model.covariance.df).all())
     removed = [name for j, name in enumerate(fit.names) if j not in fit.kept]
@@ -213,24 +215,51 @@ def _feols_text(model: ModelCore) -> FeolsText:
         if removed
         else ""
     )
-    squares = fit_statistics.sums_of_squares(fit)
-    used, shares = fit.instrumented, fit.instrumented is None  # shares of squares are of least squares
-    return FeolsText(
-        outcome=model.outcome_name,
+    left, right = _statistics(fit)
+    return FixestText(
+        title=_fixest_title(model),
         head=[*_counts(model), *effect_lines(model.frame, "Fixed-effects"), f"Standard-errors: {_errors(model)}"],
         names=fit.kept_names,
         table=coefficient_table(model, normal=normal)[fit.kept],
         statistic="z" if normal else "t",
         removed=said,
-        rmse=fit_statistics.rmse(fit),
-        adj_r_squared=squares.adj_r_squared if shares else float("nan"),
-        within_r_squared=fit_statistics.within_r_squared(fit) if fit.rank and shares else float("nan"),
-        instrumented=None if used is None else (used.endogenous_names, used.equations.instruments),
-        tests=() if used is None else _feols_tests(model),
+        left=[(name, statistic_text(value)) for name, value in left],
+        right=[(name, statistic_text(value)) for name, value in right if not np.isnan(value)],
+        tests=() if fit.instrumented is None else _fixest_tests(model),
     )
 
 
-def _feols_tests(model: ModelCore) -> list[tuple[str, float, float, float, float]]:
+def _kind(fit: FittedRegression) -> str:
+    return "OLS" if fit.linear else "Poisson" if family_text(fit.family) == "poisson" else "GLM"
+
+
+def _of(fit: FittedRegression) -> str:
+    return f"family = {family_text(fit.family)}, " if _kind(fit) == "GLM" else ""
+
+
+def _statistics(fit: FittedRegression) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Statistics of the fit, those on the left and those on the right."""
+    if fit.instrumented is not None:  # shares of squares are of least squares
+        return [("RMSE", fit_statistics.rmse(fit))], []
+    if fit.linear:
+        adjusted = fit_statistics.sums_of_squares(fit).adj_r_squared
+        within = fit_statistics.within_r_squared(fit) if fit.rank else float("nan")
+        return [("RMSE", fit_statistics.rmse(fit))], [("Adj. R2", adjusted), ("Within R2", within)]
+    left = [("Log-Likelihood", fit_statistics.loglik(fit)), ("BIC", fit_statistics.bic(fit))]
+    adjusted, correlation = fit_statistics.pseudo_r_squared(fit, adjusted=True), fit_statistics.squared_correlation(fit)
+    return left, [("Adj. Pseudo R2", adjusted), ("Squared Cor.", correlation)]
+
+
+def _fixest_title(model: ModelCore) -> str:
+    fit = model.regression
+    if fit.instrumented is None:
+        return f"{_kind(fit)} estimation, {_of(fit)}Dep. Var.: {model.outcome_name}"
+    endogenous, instruments = (", ".join(x) for x in (fit.instrumented.endogenous_names, fit.instrumented.names))
+    lines = ["TSLS estimation: Second stage", f"|- D.V.   : {model.outcome_name}", f"|- Endo.  : {endogenous}"]
+    return "\n".join([*lines, f"|- Instr. : {instruments}", f"Dep. Var.: {model.outcome_name}"])
+
+
+def _fixest_tests(model: ModelCore) -> list[tuple[str, float, float, float, float]]:
     """The diagnostic tests by fixest's names; those that there are."""
     names = model.regression.instrumented.endogenous_names
     called = [*(f"F-test (1st stage), {name}" for name in names), "Wu-Hausman", "Sargan"]
@@ -241,14 +270,23 @@ def _feols_tests(model: ModelCore) -> list[tuple[str, float, float, float, float
 def _counts(model: ModelCore) -> list[str]:
     """Rows that take part, and those that do not."""
     frame = model.frame
-    lines = [f"Observations: {model.nobs:,}", omitted_line(frame.dropped).removesuffix("\n"), singletons_line(frame)]
-    return [line for line in lines if line]
+    omitted = omitted_line(frame.dropped).removesuffix("\n")
+    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame)]
 
 
-def singletons_line(frame: BoundRows) -> str:
-    """How many rows were left out as they are alone in a level; empty where none were."""
-    n = frame.singletons
-    return f"  ({counted(n, 'fixed-effect singleton')} {'was' if n == 1 else 'were'} removed)" if n else ""
+def left_out_lines(frame: BoundRows) -> list[str]:
+    """How many rows were left out as effects fit them exactly."""
+    out = frame.left_out
+    lines = [f"{counted(out.singletons, 'fixed-effect singleton')} {_was(out.singletons)}"] if out.singletons else []
+    for name, levels, rows in out.infinite:
+        lines.append(
+            f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
+        )
+    return [f"  ({line} removed)" for line in lines]
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def effect_lines(frame: BoundRows, title: str) -> list[str]:

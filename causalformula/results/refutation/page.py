@@ -56,7 +56,7 @@ def refutation_summary(
 def _cells(found: Sequence[Refuted], table: pd.DataFrame) -> Cells:
     several = "term" in table
     rows = [
-        f"{test} ({term} {contrast})" if several else test
+        f"{test} ({term} {contrast}".rstrip() + ")" if several else test
         for test, term, contrast in zip(
             table["test"],
             table["term"] if several else table["test"],

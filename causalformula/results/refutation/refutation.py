@@ -62,7 +62,7 @@ class Refutation(Paged):
 
         rows = [
             {
-                "test": one.test, "term": label.term, "contrast": label.contrast, "estimate": float(one.estimate[j]),
+                "test": one.test, "term": label.headed, "contrast": label.contrast, "estimate": float(one.estimate[j]),
                 "refuted": float(one.refuted[j]), "p.value": float(one.p_value[j]), "verdict": one.verdicts[j],
             }
             for one in self.found

@@ -47,7 +47,7 @@ class LmText:
     table : array_like, shape (coefficients, 4)
         Estimate, standard error, t and p; rows of NaN for aliased coefficients.
     residuals : array_like
-        The residuals, times the square root of the weights when weighted.
+        The residuals, times the square root of the weights when weighted; None where they are not in memory.
     sigma : float
         The residual standard error.
     df_residual : int
@@ -67,7 +67,7 @@ class LmText:
     call: str
     names: Sequence[str]
     table: ArrayLike
-    residuals: ArrayLike
+    residuals: ArrayLike | None
     sigma: float
     df_residual: int
     r_squared: float = math.nan
@@ -107,7 +107,7 @@ class GlmText:
     call: str
     names: Sequence[str]
     table: ArrayLike
-    deviance_residuals: ArrayLike
+    deviance_residuals: ArrayLike | None
     family: str
     dispersion: float
     null_deviance: float
@@ -122,6 +122,10 @@ class GlmText:
 
 
 # ---- pieces ------------------------------------------------------------------------------------------------------
+
+
+# Of rows that are not in memory.
+NO_RESIDUALS = "not in memory; quantiles of them take a sample of the rows\n"
 
 
 def omitted_line(omitted: int) -> str:
@@ -198,10 +202,12 @@ def lm_print(call: str, names: Sequence[str], coefficients: ArrayLike, *, digits
 
 def lm_summary(model: LmText, *, digits: int = DIGITS, signif_stars: bool = True) -> Parts:
     """Return what ``print(summary(lm(...)))`` writes."""
-    residuals = np.asarray(model.residuals, dtype=float)
     weighted = "Weighted " if model.weighted else ""
     text = f"\nCall:\n{model.call}\n\n{weighted}Residuals:\n"
-    if model.df_residual > 0:
+    if model.residuals is None:
+        text += NO_RESIDUALS
+    elif model.df_residual > 0:
+        residuals = np.asarray(model.residuals, dtype=float)
         text += _residual_block(residuals, model.residual_names, model.df_residual, digits, gap=1, zap_all=False)
     else:
         rank = int((~np.isnan(as_table(model.table)[:, 0])).sum())
@@ -284,9 +290,11 @@ def glm_print(
 
 def glm_summary(model: GlmText, *, digits: int = DIGITS, signif_stars: bool = True) -> Parts:
     """Return what ``print(summary(glm(...)))`` writes."""
-    residuals = np.asarray(model.deviance_residuals, dtype=float)
     cols = Z_COLUMNS if model.statistic == "z" else T_COLUMNS
-    shown = _residual_block(residuals, model.residual_names, model.df_residual, digits, gap=2, zap_all=True)
+    shown = NO_RESIDUALS
+    if model.deviance_residuals is not None:
+        residuals = np.asarray(model.deviance_residuals, dtype=float)
+        shown = _residual_block(residuals, model.residual_names, model.df_residual, digits, gap=2, zap_all=True)
     before = f"\nCall:\n{model.call}\n\nDeviance Residuals: \n{shown}"
     after = f"{_deviance_lines(model, digits)}\nNumber of Fisher Scoring iterations: {model.iterations}\n\n"
     return _with_coefficients(before, model.names, model.table, cols, digits, signif_stars, after)

@@ -1,4 +1,4 @@
-"""fixest's console page of a linear model with absorbed effects."""
+"""fixest's console page of a model with absorbed effects."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ SMALL, FEW = 1e-4, 3
 
 
 @dataclass(frozen=True)
-class FeolsText:
+class FixestText:
     """What the page shows.
 
     Attributes
     ----------
-    outcome : str
+    title : str
+        The first line: how the model is estimated, and its outcome.
     head : sequence of str
         Lines between the title and the table.
     names : sequence of str
@@ -33,42 +34,31 @@ class FeolsText:
     statistic : {"t", "z"}
     removed : str
         The line that names variables left out as collinear; empty where there are none.
-    rmse, adj_r_squared, within_r_squared : float
-    instrumented : tuple of sequences of str, optional
-        Endogenous columns and instruments, where there are some.
-    tests : sequence of (str, float, float, float, float)
-        Then the diagnostic tests: name, degrees of freedom, statistic and p.
+    left, right : sequence of (str, str)
+        Statistics of the fit with their names, in the first and second column of the last lines.
+    tests : sequence of (str, float, float, float, float), optional
+        Diagnostic tests of instruments: name, degrees of freedom, statistic and p.
     """
 
-    outcome: str
+    title: str
     head: Sequence[str]
     names: Sequence[str]
     table: Array
     statistic: str
     removed: str
-    rmse: float
-    adj_r_squared: float
-    within_r_squared: float
-    instrumented: tuple[Sequence[str], Sequence[str]] | None = None
+    left: Sequence[tuple[str, str]]
+    right: Sequence[tuple[str, str]]
     tests: Sequence[tuple[str, float, float, float, float]] = ()
 
 
-def feols_page(text: FeolsText) -> tuple[str | Cells, ...]:
+def fixest_page(text: FixestText) -> tuple[str | Cells, ...]:
     """The parts of the page."""
-    head = "\n".join([_title(text), *text.head])
+    head = "\n".join([text.title, *text.head])
     table: list[str | Cells] = [_cells(text)] if len(text.names) else ["(no coefficient is estimated)"]
     return (head, *table, *([text.removed] if text.removed else []), _fit_lines(text), *_tests(text))
 
 
-def _title(text: FeolsText) -> str:
-    if text.instrumented is None:
-        return f"OLS estimation, Dep. Var.: {text.outcome}"
-    endogenous, instruments = (", ".join(names) for names in text.instrumented)
-    lines = ["TSLS estimation: Second stage", f"|- D.V.   : {text.outcome}", f"|- Endo.  : {endogenous}"]
-    return "\n".join([*lines, f"|- Instr. : {instruments}", f"Dep. Var.: {text.outcome}"])
-
-
-def _tests(text: FeolsText) -> list[str]:
+def _tests(text: FixestText) -> list[str]:
     """The diagnostic tests, names to the right."""
     if not text.tests:
         return []
@@ -83,7 +73,7 @@ def _tests(text: FeolsText) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _cells(text: FeolsText) -> Cells:
+def _cells(text: FixestText) -> Cells:
     columns = [_numbers(text.table[:, j]) for j in range(2)]
     columns.append(format_num(r_round(text.table[:, 2], DIGITS), DIGITS))
     p = text.table[:, 3]
@@ -114,20 +104,24 @@ def _p_values(p: Array) -> list[str]:
     return out
 
 
-def _fit_lines(text: FeolsText) -> str:
-    """Root mean squared error and shares of variance, their names to the right and in one column."""
-    left = f"RMSE: {statistic_text(text.rmse)}   "
-    right = [("Adj. R2", text.adj_r_squared), ("Within R2", text.within_r_squared)]
-    shown = [(name, statistic_text(value)) for name, value in right if not np.isnan(value)]
-    width = max((len(value) for _, value in shown), default=0)
-    wide = max((len(name) for name, _ in shown), default=0)
-    lines = [f"{name.rjust(wide)}: {value.ljust(width)}" for name, value in shown]
-    first, *rest = lines or [""]
-    return "\n".join([left + first, *(" " * len(left) + line for line in rest)])
+def _fit_lines(text: FixestText) -> str:
+    """Statistics of the fit in two columns, their names to the right; values to the right in the first, else left."""
+    first, second = _column(text.left, 0), _column(text.right, 1)
+    height = max(len(first), len(second))
+    blank = " " * len(first[0])
+    lines = zip(first + [blank] * (height - len(first)), second + [""] * (height - len(second)), strict=True)
+    return "\n".join(f"{left}   {right}" for left, right in lines)
+
+
+def _column(pairs: Sequence[tuple[str, str]], place: int) -> list[str]:
+    names, values = (max((len(pair[k]) for pair in pairs), default=0) for k in range(2))
+    return [f"{name.rjust(names)}: {value.ljust(values) if place else value.rjust(values)}" for name, value in pairs]
 
 
 def statistic_text(value: float) -> str:
-    """Six significant digits, one decimal from ten on."""
+    """Six digits, one decimal from ten on; a few digits of numbers that six decimals would not show."""
     if not np.isfinite(value):
         return "NA" if np.isnan(value) else str(value)
+    if SMALL <= abs(value) < 1:
+        return f"{round(value, DIGITS):.10g}"
     return f"{value:,.1f}" if abs(value) >= 10 else f"{float(signif(np.array([value]), DIGITS)[0]):.10g}"

@@ -10,26 +10,22 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Setting
+from causalformula.backends.did.options import DiD
 from causalformula.backends.entangled import SHARE, controls, culprits, either, strained_notes
-from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Fitted, Query
-from causalformula.backends.options import Options
 from causalformula.backends.outcome_model import fit_outcome
 from causalformula.backends.outcomes import PotentialMeans
-from causalformula.backends.registry import Record
 from causalformula.backends.standardize import mean_gradient, shifted_predictor
-from causalformula.errors import IdentificationError, OptionError, some
+from causalformula.errors import IdentificationError, some
 from causalformula.frame.counterfactual import Counterfactual
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
-from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.centring import multiplied
-from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import replicates
 
 PART = Part("did")
@@ -38,30 +34,11 @@ TREATED = ((1, 1, 1),)
 UNTREATED = ((1, 1, 0), (1, 0, 1), (-1, 0, 0))
 
 
-@dataclass(frozen=True, kw_only=True)
-class DiD(Options):
-    """Options of ``method="did"``: those that every method takes.
-
-    The outcome model is linear, as parallel trends are an assumption on the outcome's own scale.
-
-    Parameters
-    ----------
-    estimand, contrast, measure, family : optional
-        As in ``cf.fit``.
-    focal : optional
-        For ATT and ATC with several treatment levels: the level whose units are the target.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        family = read_family(self.family)
-        if (family.name, family.link_name) != ("gaussian", "identity"):
-            raise OptionError(
-                f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
-                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1"
-            )
-        if self.focal is not None:
-            raise OptionError("focal= has no place here: a difference in differences is for the treated group")
+NO_GROUPS = (
+    "this regression has one effect for all the treated; for groups of them fit each with subset=, which has trends of "
+    "its own"
+)
+WORDS = "difference in differences (two groups, two periods)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,31 +67,31 @@ class Trends:
     def potential(self) -> PotentialMeans:
         """What the predictions answer, averaged over the treated after the change."""
         target = np.where(self.treated, self.frame.unit_weights, 0.0)
-        why = (
-            "this regression has one effect for all the treated; for groups of them fit each with subset=, which has "
-            "trends of its own"
-        )
         origin = self.model.origin
-        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=why, origin=origin)
+        return PotentialMeans(self.frame, self.options, self.means, target, no_groups=NO_GROUPS, origin=origin)
 
     def means(self, wanted: Sequence[Setting], target: Array) -> Estimate:
         """Mean outcomes of the treated after the change, as it was and under parallel trends, with their influence."""
         n, total = len(target), target.sum()
         theta, rows, direct = [], [], []
         for setting in wanted:
-            parts = [(sign, self.frame.cell(PART, g, t)) for sign, g, t in (TREATED if setting.key else UNTREATED)]
-            m = np.sum(
-                [sign * shifted_predictor(self.model, change, self.model.origin) for sign, change in parts], axis=0
-            )
+            m, gradient = trend(self.model, self.frame, bool(setting.key), target / total)
             mu = float(target @ m / total)
             theta.append(mu)
-            rows.append(np.sum([s * mean_gradient(self.model, change, target / total) for s, change in parts], axis=0))
+            rows.append(gradient)
             direct.append(n * target * (m - mu) / total)
         gradients = np.array(rows)
         if not self.model.estimable(gradients).all():
             raise_unidentified(self.model, self.frame, gradients)
         evidence = Influence(self.stages, self.model.jacobian(gradients), n, np.column_stack(direct), rooted=True)
         return Estimate(tuple(s.label for s in wanted), np.array(theta), evidence)
+
+
+def trend(model: FittedRegression, frame: ModelFrame, treated: bool, u: Array) -> tuple[Array, Array]:
+    """Outcomes (n,) after the change, as they were or under parallel trends; and the gradient (p,) of ``u @`` these."""
+    parts = [(sign, frame.cell(PART, g, t)) for sign, g, t in (TREATED if treated else UNTREATED)]
+    m = np.sum([sign * shifted_predictor(model, change, model.origin) for sign, change in parts], axis=0)
+    return m, np.sum([sign * mean_gradient(model, change, u) for sign, change in parts], axis=0)
 
 
 def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Array) -> None:
@@ -152,8 +129,10 @@ def raise_unidentified(model: FittedRegression, frame: ModelFrame, gradients: Ar
     )
 
 
-def _batch(frame: ModelFrame, options: DiD, query: Query, W: Array) -> Array | None:
+def batch(frame: ModelFrame, options: DiD, query: Query, W: Array) -> Array | None:
     """Many reweighted fits at once: all cross-products in one matrix product; None where each must be refitted."""
+    if frame.panel is None or frame.panel.groups is None or options.est_method is not None or options.learns:
+        return None
     if query.by is not None or options.measure != "difference" or options.contrast != "reference":
         return None
     design = frame.design(PART)
@@ -180,65 +159,10 @@ def _row(frame: ModelFrame, parts: Sequence[tuple[int, int, int]]) -> Array:
     return np.asarray(np.sum([sign * change.apply(X)[0] for sign, change in first], axis=0))
 
 
-@Record(
-    name="did",
-    options=DiD,
-    aliases=("difference_in_differences", "diff_in_diff"),
-    treatments={Kind.BINARY},
-    estimands=(ATT,),
-    default_vcov="classical",
-    vcov_words="classical; clustered by id with unit = id",
-    # the classical variance would take sampling weights for precisions
-    weighted_vcov="linearised",
-    face="causalformula.results.families.did:DidResult",
-    roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
-    unread={
-        "treat": "write did(A, time) in place of treat(A), where A says who is in the treated group and time is the "
-        "period",
-        "modify": "effects that differ between the treated need trends that differ too; fit each group with subset=",
-        "fe": "with two groups and two periods their effects are in the regression; leave fe(...) out, and name the "
-        "units: did(A, time, unit = id)",
-    },
-    required=("did",),
-    default_for=("did",),
-    r="lm(y ~ A * time + x)",
-    summary="difference in differences of two groups over two periods",
-    title="Difference in differences",
-    batch=_batch,
-    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
-)
-def did(frame: ModelFrame, options: DiD) -> Fit:
-    """Average effect on the treated by the difference in differences of two groups over two periods.
-
-    Fits ``E[Y | A, t, X] = b0 + b1 A + b2 t + b3 A t + X c`` by least squares. The effect is what the treated after the
-    change are above the prediction for them from their own past and the change of the others,
-    ``m(1, 1) - {m(1, 0) + m(0, 1) - m(0, 0)}``, which is ``b3``. Identified when, without treatment and given X, both
-    groups would have changed alike (parallel trends), nobody reacted before the change, and X does not itself react.
-
-    Parameters
-    ----------
-    frame : ModelFrame
-    options : DiD
-
-    Returns
-    -------
-    Fit
-
-    Raises
-    ------
-    CapabilityError
-        For more than two periods, or treatments that begin at different times.
-    IdentificationError
-        If a control is a combination of the period and of being treated after the change.
-
-    References
-    ----------
-    Ashenfelter and Card (1985); Card and Krueger (1994); Bertrand, Duflo and Mullainathan (2004) for standard errors
-    clustered by unit. R: ``lm(y ~ A * time + x)`` with ``sandwich::vcovCL(cluster = ~unit)``.
-    """
+def two_period_regression(frame: ModelFrame, options: DiD) -> Fit:
+    """The effect on the treated as the interaction of a regression."""
     treated = frame.the_panel.cells == 3  # which refuses another design before anything is fitted
     model = fit_outcome(frame, PART, options.outcome_family, frame.weights)
-    words = "difference in differences (two groups, two periods)"
     potential = Trends(model, frame, options, treated).potential()
     panel, recipe = frame.the_panel, frame.design(PART).recipe
     own = (panel.treated, panel.time)
@@ -247,4 +171,4 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
         *dropped_terms(model, "regression"),
         *strained_notes(potential.answer(Query()), model, recipe, *own),
     )
-    return Fit.of(potential, words, {"outcome": Fitted(model, PART)}, notes)
+    return Fit.of(potential, WORDS, {"outcome": Fitted(model, PART)}, notes)

@@ -1,0 +1,201 @@
+"""Units over time: which row is which unit in which period, and who takes part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from causalformula.backends.did.estimators import standardised
+from causalformula.backends.did.options import DiD
+from causalformula.errors import DataError, counted
+from causalformula.frame.adoption import NEVER, Adoption
+from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.parts import PROPENSITY, Part
+from causalformula.numerics.arrays import Array, Bools, Codes
+
+COVARIATES = Part("covariates")
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The units of a difference in differences: those that ``unit=`` names, or rows.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    adoption : Adoption
+    n : int
+    of_row : ndarray (rows,) of int
+        The unit of each row.
+    rows : ndarray (n, P) of int or None
+        The row of each unit in each period, -1 where there is none; None for samples of different units.
+    start : ndarray (n,)
+        First treated periods; infinite for never, NaN for units that take no part.
+    weights : ndarray (n,)
+        Sampling weights, means over a unit's rows; zero for units that take no part.
+    notes : tuple of str
+        Who takes no part, and how units were read.
+    """
+
+    frame: ModelFrame
+    adoption: Adoption
+    n: int
+    of_row: Codes
+    rows: Codes | None
+    start: Array
+    weights: Array
+    notes: tuple[str, ...]
+
+    @property
+    def times(self) -> Array:
+        """The periods."""
+        return self.adoption.times
+
+    def members(self, group: int) -> int:
+        """How many units of a group take part."""
+        return int(((self.start == self.adoption.starts[group]) & (self.weights > 0)).sum())
+
+    @property
+    def named(self) -> Codes | None:
+        """The unit of each row (rows,), where ``unit=`` names some."""
+        return None if self.frame.unit is None else self.of_row
+
+    @cached_property
+    def used(self) -> Bools:
+        """Rows of units that take part."""
+        return np.asarray((self.frame.unit_weights > 0) & (self.weights > 0)[self.of_row])
+
+    @cached_property
+    def regressors(self) -> tuple[Array, Array]:
+        """Covariates (rows, p) of the outcome and of the treatment model, standardised."""
+        return self.frame.remembered("did", self._regressors)  # type: ignore[no-any-return]
+
+    def _regressors(self) -> Any:
+        outcome, treatment = self.frame.design(COVARIATES).X, self.frame.design(PROPENSITY).X
+        first = standardised(outcome)
+        return first, first if treatment is outcome else standardised(treatment)
+
+    @cached_property
+    def lasting(self) -> bool:
+        """Whether covariates and weights are the same in all periods."""
+        assert self.rows is not None
+        part = self.rows[self.weights > 0]
+        w = self.frame.unit_weights
+        for columns in (*dict.fromkeys(map(_Same, self.regressors)), _Same(w)):
+            values = columns.array
+            for period in range(1, part.shape[1]):
+                if not np.array_equal(values[part[:, period]], values[part[:, 0]]):
+                    return False
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """An array that is compared by identity."""
+
+    array: Array
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.array is self.array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+
+def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
+    """Who takes part: units of positive weight that are not treated from the first period on, and observed throughout.
+
+    Raises
+    ------
+    DataError
+        Where nobody is left.
+    """
+    panel, times = frame.panel, adoption.times
+    assert panel is not None
+    seen = frame.unit_weights > 0
+    codes, n = _numbered(frame)
+    start = np.full(n, np.nan)
+    start[codes] = adoption.start
+    # later than the last period: as good as never
+    late = np.isfinite(start) & (start > times[-1] + options.anticipation)
+    early = start <= times[0]
+    weights = np.bincount(codes[seen], frame.unit_weights[seen], minlength=n)
+    count = np.bincount(codes[seen], minlength=n)
+    weights = np.divide(weights, count, out=np.zeros(n), where=count > 0)
+    notes = _told(late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated)
+    notes += _told_of_weights(frame, codes, weights)
+    weights = np.where(early, 0.0, weights)
+    rows = None
+    if frame.unit is not None:
+        layout = np.full((n, len(times)), -1, dtype=np.intp)
+        layout[codes[seen], panel.periods.codes[seen]] = np.flatnonzero(seen)
+        gaps = (layout < 0).any(axis=1) & (weights > 0)
+        if gaps.any() and options.allow_unbalanced_panel:
+            notes.append(
+                f"{counted(int(gaps.sum()), 'unit')} of {int((weights > 0).sum())} not observed in all periods: each "
+                "period counts as a sample of its own, and standard errors are on units"
+            )
+        else:
+            rows = layout
+            notes += _told_of_gaps(gaps, weights)
+            weights = np.where(gaps, 0.0, weights)
+    if not (weights > 0).any():
+        raise DataError(
+            "no unit is left: all are treated from the first period on, or not observed in all periods. For the latter "
+            "see allow_unbalanced_panel=True"
+        )
+    start = np.where(late, NEVER, np.where(weights > 0, start, np.nan))
+    return Units(frame, adoption, n, codes, rows, start, weights, tuple(notes))
+
+
+def _numbered(frame: ModelFrame) -> tuple[Codes, int]:
+    """The unit of each row, numbered without gaps, as some rows of a frame need not have all units."""
+    if frame.unit is None:
+        return np.arange(frame.n), frame.n
+    codes, n = frame.unit.codes, len(frame.unit.levels)
+    if np.bincount(codes, minlength=n).all():
+        return codes, n
+    there, codes = np.unique(codes, return_inverse=True)
+    return codes.astype(np.intp), len(there)
+
+
+def _told(late: Bools, early: Bools, what: str, name: str) -> list[str]:
+    notes = []
+    if early.any():
+        k = int(early.sum())
+        notes.append(
+            f"{counted(k, what)} treated from the first period on {'has' if k == 1 else 'have'} no period before the "
+            f"treatment, and {'takes' if k == 1 else 'take'} no part"
+        )
+    if late.any():
+        k = int(late.sum())
+        notes.append(
+            f"{counted(k, what)} with {name} after the last period {'counts' if k == 1 else 'count'} as never treated"
+        )
+    return notes
+
+
+def _told_of_weights(frame: ModelFrame, codes: Codes, weights: Array) -> list[str]:
+    """Weights that change within units."""
+    if frame.weights is None or frame.unit is None:
+        return []
+    seen = frame.weights > 0
+    if np.allclose(frame.weights[seen], weights[codes][seen], rtol=1e-9, atol=0.0):
+        return []
+    return [
+        "the weights change within units: each change has the weight of its base period, and the groups' "
+        "shares are of the units' mean weights"
+    ]
+
+
+def _told_of_gaps(gaps: Bools, weights: Array) -> list[str]:
+    k = int(gaps.sum())
+    if not k:
+        return []
+    return [
+        f"{counted(k, 'unit')} of {int((weights > 0).sum())} not observed in all periods: no part is taken by "
+        f"{'it' if k == 1 else 'them'} without allow_unbalanced_panel=True"
+    ]

@@ -1,0 +1,240 @@
+"""Estimates whose rows are elsewhere: their influences are made a chunk of rows at a time, and summed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from causalformula.errors import CapabilityError, DataError, some
+from causalformula.inference.evidence import Accumulated, Influence
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.sandwich.caveats import Leadership
+from causalformula.inference.sandwich.definite import summed
+from causalformula.inference.sandwich.dominant import DOMINANT, Lead, Led, dependence
+from causalformula.inference.sandwich.rows import row_sums, small_sample_factor, variance_row
+from causalformula.inference.sandwich.single import vanished
+from causalformula.inference.sandwich.variances import VARIANCES, Variance
+from causalformula.numerics.arrays import Array, Bools
+
+# What others know is the root of a sum: below this it is rounding.
+NOTHING = 1e-7
+SAFER = "a wild bootstrap or CR2 of the rows in memory"
+# What needs all rows at once, and what there is instead.
+NEEDS_ROWS = (
+    "needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', 'CR0 ~ g', "
+    "'CR1 ~ g' or 'CR1S ~ g', or fit to a sample of a million rows"
+)
+
+
+@dataclass(frozen=True)
+class _Squares:
+    row: str
+    fixed: bool
+    unconditional: bool
+
+    def __call__(self, influence: Influence, groups: list[Any]) -> Array:
+        return row_sums(influence, VARIANCES[self.row], self.fixed, self.unconditional)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    expected: bool
+    fixed: bool
+    unconditional: bool
+
+    def __call__(self, influence: Influence, groups: list[Any]) -> Grouped | None:
+        psi = influence.psi(expected=self.expected, fixed=self.fixed, unconditional=self.unconditional)
+        keys, used = joint_keys(groups), _used(influence)
+        values = np.column_stack([psi / influence.n, _leverages(influence)])
+        return Grouped.of(keys[used], values[used]) if used.any() else None
+
+
+def _used(influence: Influence) -> Bools:
+    """Rows that take part, whose clusters are counted."""
+    hat = influence.weighed
+    if hat is None or (influence.root is not None and len(influence.stages) > 1) or len(hat.w) != influence.n:
+        return np.ones(influence.n, dtype=bool)
+    return np.asarray(hat.w > 0)
+
+
+def _leverages(influence: Influence) -> Array:
+    """Leverages (n,) of the root, where its columns are there: they tell which clusters hold much."""
+    hat = influence.root
+    if hat is None or hat.X.shape[1] != len(hat.bread) or not len(hat.bread):
+        return np.zeros(influence.n)
+    return np.where(hat.w > 0, hat.leverage(), 0.0)
+
+
+def _direct(influence: Influence, groups: list[Any]) -> Array:
+    assert influence.direct is not None
+    return np.asarray(influence.direct.T @ influence.direct) / influence.n**2
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """Sums by group, which merge by the groups' values.
+
+    Parameters
+    ----------
+    keys : ndarray (G,)
+        Values of the grouping: numbers, text, or tuples of several.
+    sums : ndarray (G, q)
+    """
+
+    keys: Any
+    sums: Array
+
+    @classmethod
+    def of(cls, keys: Any, values: Array) -> Grouped:
+        """Of rows with these values (n, q)."""
+        levels, codes = _coded(keys)
+        sums = np.empty((len(levels), values.shape[1]))
+        for j in range(values.shape[1]):
+            sums[:, j] = np.bincount(codes, values[:, j], minlength=len(levels))
+        return cls(levels, sums)
+
+    def __add__(self, other: Grouped) -> Grouped:
+        return Grouped.of(_together(self.keys, other.keys), np.vstack([self.sums, other.sums]))
+
+
+def _together(a: Any, b: Any) -> Any:
+    """Keys of two chunks; whole numbers stay whole where a missing one made doubles of them in one chunk only."""
+    if {a.dtype.kind, b.dtype.kind} == {"i", "f"}:
+        a, b = (x.astype(np.int64) if x.dtype.kind == "f" and (x == np.rint(x)).all() else x for x in (a, b))
+    return np.concatenate([a, b])
+
+
+def _coded(keys: Any) -> tuple[Any, Any]:
+    """Distinct keys, and the place of each key among them."""
+    if keys.dtype != object:
+        levels, codes = np.unique(keys, return_inverse=True)
+        return levels, codes
+    place: dict[Any, int] = {}
+    codes = np.fromiter((place.setdefault(key, len(place)) for key in keys), dtype=np.intp, count=len(keys))
+    found = np.empty(len(place), dtype=object)
+    found[:] = list(place)
+    return found, codes
+
+
+def joint_keys(columns: list[Any]) -> Any:
+    """The values of several groupings taken together, one a row."""
+    if len(columns) == 1:
+        return columns[0]
+    out = np.empty(len(columns[0]), dtype=object)
+    out[:] = list(zip(*(column.tolist() for column in columns), strict=True))
+    return out
+
+
+# -- covariances -----------------------------------------------------------------------------------------------------
+
+
+def needs_rows(request: Request) -> CapabilityError:
+    """Of a request that needs all rows at once."""
+    return CapabilityError(f"vcov={describe(request)!r} {NEEDS_ROWS}")
+
+
+def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, bool]:
+    """The matrix of a request that sums over rows, its row of the table, and whether first stages are held fixed.
+
+    Raises
+    ------
+    CapabilityError
+        For a request that needs all rows at once.
+    """
+    if not isinstance(request, (HC, Asympt)) or getattr(request, "type", "") == "HC5":
+        raise needs_rows(request)
+    row, fixed = variance_row(request, evidence.shape)
+    total = evidence.gathered(_Squares(row.name, fixed, request.unconditional))
+    matrix = small_sample_factor(row, evidence.shape, evidence.shape.n) * (evidence.mix @ total @ evidence.mix.T)
+    return matrix, row, fixed
+
+
+def leadership(evidence: Accumulated, matrix: Array, request: Cluster, rests: float) -> Leadership:
+    """Estimates that depend on one cluster of a grouping; see ``caveats.leadership``."""
+    led, shape = Led.none(evidence.size), evidence.shape
+    gone = np.zeros(evidence.size, dtype=bool)
+    if shape.root is not None:
+        gone = vanished(shape, shape.root, matrix)
+        row, fixed = variance_row(request, shape)
+        jac = shape.jac[:, -shape.stages[-1].size :]
+        for name in request.by:
+            found = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), (name,))
+            many = tuple(found.keys[found.sums[:, -1] >= 1 - DOMINANT])
+            if many:
+                others = evidence.gathered(_Others(many), (name,))
+                led |= dependence(others.leads(), others.whitening, jac, NOTHING)
+    lost = led.alone & ((led.share >= rests) | gone)
+    mostly = led.mostly & ~led.alone & ~led.untold
+    return Leadership(lost, led.alone & ~lost, led.untold & ~led.alone, mostly)
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What all clusters but one know, for each of some that hold much."""
+
+    keys: tuple[Any, ...]
+
+    def __call__(self, influence: Influence, groups: list[Any]) -> Known:
+        hat, key = influence.root, joint_keys(groups)
+        assert hat is not None
+        z = np.sqrt(hat.w)[:, None] * (hat.X @ hat.whitening)
+        found = []
+        for one in self.keys:
+            rest = z[np.fromiter((each != one for each in key), dtype=bool, count=len(key))]
+            found.append(rest.T @ rest)
+        return Known(np.array(found), hat.whitening)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Cross-products (k, p, p) of whitened columns over the rows outside each of k clusters."""
+
+    products: Array
+    whitening: Array
+
+    def __add__(self, other: Known) -> Known:
+        return Known(self.products + other.products, self.whitening)
+
+    def leads(self) -> list[Lead]:
+        """The clusters that lead, with the directions in which they do."""
+        out = []
+        for k, product in enumerate(self.products):
+            values, vectors = np.linalg.eigh(product)
+            few = values <= DOMINANT
+            if few.any():
+                out.append(Lead(k, np.empty(0, dtype=np.intp), vectors[:, few], np.sqrt(np.maximum(values[few], 0.0))))
+        return out
+
+
+def clustered(evidence: Accumulated, request: Cluster) -> tuple[Array, str, dict[str, int], bool]:
+    """The matrix by clusters of one or several groupings, its label, the number of clusters of each, and ``fixed``."""
+    row, fixed = variance_row(request, evidence.shape) if request.type not in ("CR2", "CR3") else (None, False)
+    if row is None or request.fix:
+        raise needs_rows(request)
+    terms, counts = [], {}
+    for size in range(1, len(request.by) + 1):
+        for names in combinations(request.by, size):
+            found = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), names)
+            sums = found.sums[:, :-1] @ evidence.mix.T
+            if len(sums) < 2:
+                raise DataError(
+                    f"clustering by {' and '.join(names)} leaves {len(sums)} cluster; at least two are needed"
+                )
+            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence.shape, len(sums))
+            terms.append(factor * (sums.T @ sums))
+            if size == 1:
+                counts[names[0]] = len(sums)
+    listed = some(f"{name}: {count}" for name, count in counts.items())
+    return summed(terms), f"clustered by {' and '.join(request.by)} ({row.name}; clusters {listed})", counts, fixed
+
+
+def classical(evidence: Accumulated, matrix: Array, request: Classical) -> Array:
+    """The classical matrix, with the averages' own part where it is asked for."""
+    if not request.unconditional or not evidence.averages:
+        return matrix
+    # the model's errors are uncorrelated with the covariates, so the two parts add
+    return np.asarray(matrix + evidence.mix @ evidence.gathered(_direct) @ evidence.mix.T)

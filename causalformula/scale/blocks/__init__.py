@@ -1,0 +1,1 @@
+"""Estimating equations whose sums over rows are taken a chunk at a time."""

@@ -1,0 +1,1 @@
+"""The methods that run on rows that are elsewhere: one module a method."""

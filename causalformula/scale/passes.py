@@ -1,0 +1,81 @@
+"""``Passes``: a plan and where its rows are; each question to all rows is one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from causalformula.errors import DataError
+from causalformula.inference.evidence import Influence, Part
+from causalformula.scale.plan import AnyChunk, Plan
+from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.sums import added
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class _OnFrames:
+    """A task on frames as one on chunks; it pickles if the task does."""
+
+    plan: Plan
+    task: Callable[[Any], Any]
+
+    def __call__(self, chunk: Chunk) -> Any:
+        frame = self.plan.frame(chunk)
+        return None if frame is None else self.task(frame)
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """A plan, and the source of its rows.
+
+    Parameters
+    ----------
+    source : Source
+    plan : Plan
+    """
+
+    source: Source
+    plan: Plan
+
+    @property
+    def words(self) -> str:
+        """Where the rows are."""
+        return self.source.words
+
+    def with_columns(self, names: Iterable[str]) -> Passes:
+        """The same, of which frames have further columns of the data."""
+        return replace(self, plan=self.plan.with_columns(names))
+
+    def total(self, task: Callable[[AnyChunk], T], *, ids: bool = False) -> T:
+        """What a task says of the frames of all chunks, added up by ``+``.
+
+        With ``ids`` a frame's index has the rows' numbers in the whole data, where the source numbers them.
+
+        Raises
+        ------
+        DataError
+            If no row is kept: the data have changed since the plan was made.
+        """
+        found: T | None = self.source.run(
+            _OnFrames(self.plan, task), self.plan.reading.columns, added, ids=ids and self.source.numbered
+        )
+        if found is None:
+            raise DataError(f"{self.words}: the rows are gone since the fit; fit again")
+        return found
+
+    def gather(self, part: Part, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...]) -> Any:
+        """See ``inference.evidence.Rows``."""
+        return self.with_columns(by).total(_OnInfluences(part, task, by))
+
+
+@dataclass(frozen=True, eq=False)
+class _OnInfluences:
+    part: Part
+    task: Callable[[Influence, list[Any]], Any]
+    by: tuple[str, ...]
+
+    def __call__(self, frame: AnyChunk) -> Any:
+        return self.task(self.part.at(frame), [frame.keys(name) for name in self.by])

@@ -1,0 +1,1 @@
+"""Where rows are: one module an engine, behind one protocol."""
