@@ -17,8 +17,9 @@ from causalformula.errors import IdentificationError, OptionError, counted, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
-from causalformula.inference.instrumented import TWO_STAGES, Equations, Instrumented, KClass, fit_instrumented
+from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
 
 PART, EXCLUDED = Part("outcome"), Part("iv")
 # Instruments that explain a smaller share of a treatment than this explain none of it.

@@ -12,7 +12,6 @@ from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.wrap import wrapped
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.instrumented import Instrumented
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     HC,
@@ -24,6 +23,7 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
+from causalformula.inference.structural import Instrumented
 from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.model import Model

@@ -13,8 +13,9 @@ from causalformula.backends.fit import Fitted
 from causalformula.errors import CapabilityError, OptionError, asks, some
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
-from causalformula.inference.instrumented import Equations, Instrumented, fit_instrumented
+from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.weak_instruments import tf_critical
 from causalformula.results.behind import model_of

@@ -9,7 +9,6 @@ import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.instrumented import Equations, Instrumented
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import (
@@ -23,6 +22,7 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
+from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums, least_squares
 from causalformula.numerics.weak_instruments import Reduced, effective_critical, effective_f, upper_f
