@@ -1,7 +1,10 @@
 # The public names, each with the module that it comes from: read by type checkers, and by lazy_loader when a name is
 # first used (which takes relative imports only).
 from . import datasets, plots, scores
+from .backends.did.etwfe import ETWFE
+from .backends.did.imputation import Imputation
 from .backends.did.options import DiD
+from .backends.did.sunab import SunAb
 from .backends.difference_in_means import DifferenceInMeans
 from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
@@ -52,6 +55,7 @@ from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
 from .results.design import Design
 from .results.elsewhere import scan
+from .results.families.decomposition import Decomposition
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
 from .results.families.instruments import IVResult
@@ -87,6 +91,7 @@ __all__ = [
     "CBPS",
     "CEM",
     "DML",
+    "ETWFE",
     "HAC",
     "HC",
     "IPT",
@@ -108,6 +113,7 @@ __all__ = [
     "DMLResult",
     "DRLearner",
     "DataError",
+    "Decomposition",
     "Design",
     "DiD",
     "DidResult",
@@ -128,6 +134,7 @@ __all__ = [
     "Identification",
     "IdentificationError",
     "IdentificationWarning",
+    "Imputation",
     "Jackknife",
     "Judged",
     "LearnedModel",
@@ -147,6 +154,7 @@ __all__ = [
     "Subclass",
     "SubclassResult",
     "Summary",
+    "SunAb",
     "TLearner",
     "Table",
     "Test",

@@ -38,7 +38,10 @@ from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method,
 if TYPE_CHECKING:
     from formulaic import Formula
 
+    from causalformula.backends.did.etwfe import ETWFE
+    from causalformula.backends.did.imputation import Imputation
     from causalformula.backends.did.options import DiD
+    from causalformula.backends.did.sunab import SunAb
     from causalformula.backends.doubly_robust.aipw import AIPW
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
@@ -60,7 +63,9 @@ if TYPE_CHECKING:
     SubclassMethod: TypeAlias = Literal["subclass", "stratification"] | Subclass | type[Subclass]
     Matching: TypeAlias = Nearest | CEM | Exact | type[Nearest] | type[CEM] | type[Exact]
     MatchedMethod: TypeAlias = Literal["nearest", "matching", "cem", "exact"] | Matching
-    DidMethod: TypeAlias = Literal["did"] | DiD | type[DiD]
+    DidName: TypeAlias = Literal["did", "sunab", "imputation", "etwfe"]
+    DidOptions: TypeAlias = DiD | SunAb | Imputation | ETWFE
+    DidMethod: TypeAlias = DidName | DidOptions | type[DiD] | type[SunAb] | type[Imputation] | type[ETWFE]
     IVMethod: TypeAlias = Literal["iv", "2sls", "tsls", "liml", "fuller", "k_class"] | IV | LIML | type[IV] | type[LIML]
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
     UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 Method: TypeAlias = Literal[
     "difference_in_means", "regression", "ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass",
     "stratification", "nearest", "matching", "cem", "exact", "aipw", "tmle", "dml", "did",
-    "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner", "front_door", "iv", "2sls",
-    "tsls", "liml", "fuller", "k_class",
+    "sunab", "imputation", "etwfe", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner",
+    "front_door", "iv", "2sls", "tsls", "liml", "fuller", "k_class",
 ]  # fmt: skip
 Estimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE"]
 Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio", "nnt"]
@@ -44,6 +44,7 @@ FluctuationWord: TypeAlias = Literal["logistic", "linear"]
 DidEstimator: TypeAlias = Literal["dr", "dr_improved", "ipw", "reg"]
 ComparisonGroup: TypeAlias = Literal["nevertreated", "notyettreated"]
 BasePeriod: TypeAlias = Literal["varying", "universal"]
+UnitEffects: TypeAlias = Literal["group", "unit"]
 Aggregation: TypeAlias = Literal["simple", "group", "dynamic", "calendar"]
 StrataEstimator: TypeAlias = Literal["weighted", "stratified"]
 

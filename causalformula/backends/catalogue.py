@@ -28,8 +28,11 @@ CATALOGUE: dict[str, str] = {
     **dict.fromkeys(("s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"), "meta.learners"),
     "causal_forest": "",
     "front_door": "front_door",
+    "sunab": "did.sunab",
+    "imputation": "did.imputation",
+    "etwfe": "did.etwfe",
     **dict.fromkeys(("iv", "liml"), "instruments"),
-    **dict.fromkeys(("sunab", "imputation", "etwfe", "gmm"), ""),
+    "gmm": "",
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES: dict[str, str] = {}

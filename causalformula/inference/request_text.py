@@ -36,6 +36,7 @@ NAMES = (
     "classical",
     *HC_TYPES,
     "asympt",
+    "two_stage",
     "bootstrap",
     "bootstrap(999, seed = 1)",
     "jackknife",
@@ -51,6 +52,7 @@ NAMES = (
     "DK(2) ~ time",
     "AI",
 )
+_TWO_STAGE = re.compile(r"^two_stage\s*~\s*(?P<by>.+)$")
 _CLUSTER = re.compile(r"^\s*(?P<type>CR\w*)?\s*~\s*(?P<by>.+)$")
 _RESAMPLED = re.compile(
     r"^(?P<kind>bootstrap|jackknife|wild)\s*(\((?P<inside>[^()]*)\))?\s*(~\s*(`(?P<quoted>[^`]+)`|(?P<by>[\w.]+)))?$"
@@ -65,6 +67,8 @@ _ODD_NAME = re.compile(
     r"^(?P<kind>(bootstrap|jackknife|wild|NeweyWest|Andrews|DriscollKraay)\s*(\([^()]*\))?)\s*~\s*(?P<by>[^`+:*]*\s[^`+:*]*)$"
 )
 _HC_CLUSTER = re.compile(r"^HC\w*\s*~\s*(.+)$", re.IGNORECASE)
+# Every equation's part and the averages' own, without a small-sample factor: did2s's.
+TWO_STAGE = "two_stage"
 # What covariances are called elsewhere.
 ROBUST = frozenset(["robust", "stata", "white", "huber", "sandwich", "hc", "heteroskedastic", "heteroscedastic"])
 CLUSTERED = frozenset(["cluster", "clustered", "crv1", "crv2", "crv3", "cl", "cr"])
@@ -138,6 +142,10 @@ def _read_text(text: str) -> Request:
     simple: dict[str, type[Request]] = {"classical": Classical, "const": Classical, "iid": Classical, "asympt": Asympt}
     if text in simple:
         return simple[text]()
+    if text == TWO_STAGE:
+        return Asympt(unconditional=True)
+    if (two := _TWO_STAGE.match(text)) is not None:
+        return Cluster(_columns(two["by"]), type="CR0", unconditional=True)
     found = _RESAMPLED.match(text)
     if found:
         resampled: dict[str, type[Bootstrap] | type[Jackknife] | type[Wild]]

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from causalformula.backends.fit import Fitted
-from causalformula.errors import CausalFormulaWarning
-from causalformula.formula.language.deparse import deparse
+from causalformula.errors import CausalFormulaWarning, FormulaError
+from causalformula.formula.language.deparse import deparse, symbol
+from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.wrap import wrapped
 from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import (
     HC,
@@ -100,8 +102,8 @@ def _left(call: Call, name: str) -> str:
 def _text(behind: Fitted, call: Call, left: str, replay: Replay | None) -> str:
     """The model as R would be asked for it; ``weights`` are those of ``matched_data()``, as in MatchIt's guide."""
     fitted = behind.model
-    columns = " + ".join(name for name in fitted.names if name != "(Intercept)")
-    right = right_side(replay) if replay is not None else columns or "1"
+    columns = " + ".join(_written(name) for name in fitted.names if name != "(Intercept)")
+    right = right_side(replay) if replay is not None else (columns or "1") + _beside(fitted)
     family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
     weights = "" if not fitted.weighted else f", weights = {_weights(behind, call)}"
     if isinstance(fitted.instrumented, Instrumented):
@@ -113,6 +115,20 @@ def _instruments(call: Call, used: Instrumented) -> str:
     """All instruments as ``ivreg`` takes them, and k where it is not that of two-stage least squares."""
     terms = [deparse(call.frame.bodies[role]) for role in ("iv", "adjust", "modify") if role in call.frame.bodies]
     return " + ".join(terms) + ("" if used.rule.k == 1 else f", k = {used.k:.7g}")
+
+
+def _written(name: str) -> str:
+    """A column's name as a formula has it: in backquotes where it is no expression."""
+    try:
+        parse_expression(name)
+    except FormulaError:
+        return f"`{name}`"
+    return name
+
+
+def _beside(fitted: FittedRegression) -> str:
+    """The absorbed effects of a model that has no recipe."""
+    return "" if fitted.absorbed is None else " | " + " + ".join(map(symbol, fitted.absorbed.names))
 
 
 def _weights(behind: Fitted, call: Call) -> str:

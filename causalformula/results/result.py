@@ -154,6 +154,10 @@ class Result(Paged, Refutable, Arithmetic, Banded):
             )
         return self._ask(Query(asked.kind, self.call.frame.subgroups(name)))
 
+    def _comparable(self) -> Self:
+        """What a comparison of methods takes: of many effects over time their overall mean, which all have."""
+        return self
+
     def _ask(self, query: Query) -> Self:
         if self.query is None:
             raise CapabilityError("this result was derived from others; ask the fit that it came from")

@@ -619,3 +619,24 @@ def test_a_median_of_repetitions_says_why_it_is_not_tested(data):
     assert found.agreement()["note"].tolist() == [
         "dml: a median over repetitions has no influence function; repeats=1 has"
     ]
+
+
+def test_estimators_of_staggered_adoption_are_compared_by_their_overall_effects():
+    rng = np.random.default_rng(1)
+    start = np.array([0, 3, 4])[np.arange(90) % 3]
+    data = pd.DataFrame(
+        {"id": np.repeat(np.arange(90), 5), "g": np.repeat(start, 5), "t": np.tile(np.arange(1, 6), 90)}
+    )
+    data["y"] = rng.normal(size=450) + 2.0 * ((data["g"] > 0) & (data["t"] >= data["g"]))
+    formula = "y ~ did(g, t, unit = id)"
+    methods = {"group-time": "did", "sunab": "sunab", "imputation": "imputation", "etwfe": "etwfe"}
+    found = cf.compare(formula, data, methods, estimand="ATT")
+    table = found.tidy()
+    assert table["term"].tolist() == ["ATT"] * 4
+    for (name, method), row in zip(methods.items(), table.itertuples(), strict=True):
+        alone = cf.fit(formula, data, method)
+        assert row.estimate == alone.overall.estimate, name
+        assert found.fits[name].std_error == alone.overall.std_error
+    np.testing.assert_allclose(table["estimate"].iloc[2], table["estimate"].iloc[3])
+    columns = [cf.fit(formula, data, method) for method in methods.values()]
+    assert "event=0 ATT" in str(cf.table(columns))

@@ -141,3 +141,35 @@ def test_paths_of_the_groups(staggered):
     effects = fit.tidy().query("group == 3 and time >= 3")["estimate"]
     np.testing.assert_allclose(without[2:], cells["3"].to_numpy()[2:] - effects.to_numpy())
     assert without[1] == pytest.approx(cells["3"].iloc[1])
+
+
+def test_event_studies_of_several_estimators(staggered):
+    f = "y ~ did(g, t, unit = id)"
+    sunab = cf.fit(f, staggered, "sunab")
+    imputed = cf.fit(f, staggered, "imputation", pretrends=True).aggregate("dynamic")
+    ax = sunab.plot(beside={"imputation": imputed, "two-way": cf.fit(f, staggered, event_study=True)})
+    labels = texts(ax)
+    assert labels[:3] == ["Sun-Abraham event study", "imputation", "two-way"] and "reference" in labels
+    table = sunab.tidy()
+    points = [line for line in ax.lines if len(line.get_ydata()) == (table["event"] >= 0).sum()]
+    np.testing.assert_allclose(points[0].get_ydata(), table["estimate"][table["event"] >= 0], rtol=1e-12)
+    np.testing.assert_allclose(points[0].get_xdata(), points[1].get_xdata() - 0.16)
+    diamonds = [line for line in ax.lines if line.get_marker() == "D" and len(line.get_xdata())]
+    assert len(diamonds) == 2 and all(line.get_ydata()[0] == 0 for line in diamonds)  # an imputation has none
+    assert ax.get_xlabel() == "Time since treatment"
+    one = sunab.plot()
+    assert len([line for line in one.lines if line.get_marker() == "D" and len(line.get_xdata())]) == 1
+    assert cf.fit(f, staggered, "imputation").plot().get_xlabel().startswith("Effect on y")
+    assert cf.fit(f, staggered, "etwfe").aggregate("group").plot().get_xlabel() == "First treated period"
+
+
+def test_the_decomposition_has_a_point_for_each_comparison(staggered):
+    found = cf.fit("y ~ did(g, t, unit = id)", staggered, "imputation").decompose()
+    ax = found.plot()
+    table = found.to_frame()
+    x, y = (np.concatenate(values) for values in zip(*(line.get_data() for line in ax.lines[2:]), strict=True))
+    np.testing.assert_allclose(np.sort(x), np.sort(table["weight"]))
+    np.testing.assert_allclose(np.sort(y), np.sort(table["estimate"]))
+    assert ax.lines[1].get_ydata()[0] == found.coefficient
+    assert any(text.startswith("Treated vs Untreated (weight 0.") for text in texts(ax))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Weight", "Difference in differences of y")

@@ -18,7 +18,7 @@ import pytest
 from causalformula import datasets, verbs, words
 from causalformula.backends import distance, options, registry, subclass
 from causalformula.backends.catalogue import CATALOGUE
-from causalformula.backends.did import aggregate
+from causalformula.backends.did import aggregate, etwfe
 from causalformula.backends.did import options as did_options
 from causalformula.backends.doubly_robust import tmle
 from causalformula.backends.estimands import ESTIMANDS
@@ -79,6 +79,7 @@ SETS = {
     "ComparisonGroup": did_options.CONTROLS,
     "BasePeriod": did_options.BASES,
     "Aggregation": aggregate.KINDS,
+    "UnitEffects": etwfe.BESIDE,
     "FluctuationWord": tmle.PATHS,
     "HCType": requests.HC_TYPES,
     "CRType": requests.CR_TYPES,

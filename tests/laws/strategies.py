@@ -44,11 +44,14 @@ class Needs:
         Options by the estimand that needs them.
     slope : bool
         Whether a dose may have a derivative.
+    on_units : bool
+        Whether the influence is on the units of ``did(..., unit = id)``: ``tests/laws/test_units.py`` has these.
     """
 
     confounders: tuple[str, ...] = ("x", "z")
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     slope: bool = True
+    on_units: bool = False
 
 
 # Few folds, as every law refits a learner many times; and bounds, as half a small sample says little of propensities.
@@ -58,6 +61,7 @@ NEEDS = {
     **dict.fromkeys(("t_learner", "x_learner", "r_learner", "dr_learner"), CROSS_FITTED),
     "s_learner": replace(CROSS_FITTED, slope=False),
     "exact": Needs(("s", "z")),  # no two rows have the same x
+    "imputation": Needs(on_units=True),
     "front_door": Needs(options={"ATE": {"mediators": "k + d"}}),
     "nearest": Needs(options={"ATE": {"replace": True, "ties": True}}),
 }
@@ -195,7 +199,9 @@ def asked(record: Record) -> list[Question]:
             out.append(Question(record, kind, **facts))
 
     if "did" in record.roles:
-        facts: list[dict[str, Any]] = [{}, {"weights": "w"}, {"unit": True}, {"unit": True, "weights": "w"}]
+        facts: list[dict[str, Any]] = [{}, {"weights": "w"}]
+        if not NEEDS.get(record.name, Needs()).on_units:
+            facts += [{"unit": True}, {"unit": True, "weights": "w"}]
         if "est_method" in record.options.__dataclass_fields__:  # of rows; tests/laws/test_units.py has those of units
             facts += [{"options": (("est_method", name),)} for name in ("dr", "dr_improved", "ipw", "reg")]
             facts += [{"weights": "w", "options": (("est_method", "ipw"), ("normalized", False))}]

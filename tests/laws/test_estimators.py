@@ -109,6 +109,8 @@ def test_influence_is_the_derivative_in_the_weights(question, seed):
 @pytest.mark.parametrize("question", questions("influence", only=lambda q: registry.find(q.record.name).treatments))
 def test_influence_of_means_and_groups(question):
     fit = question.fit(simulate(5))
+    if "means" not in dir(fit):
+        pytest.skip("the method has effects, and no mean potential outcomes")
     asked_of = [fit.means()]
     if question.modify:
         asked_of.append(fit.by("z"))
@@ -454,10 +456,9 @@ def test_an_averaged_score_has_no_root(question):
     """Its tests are z, and what adjusts residuals by leverage is refused rather than computed from some regression."""
     fit = question.fit(simulate(5))
     evidence = fit.answer.estimate.evidence
-    if not (isinstance(evidence, Influence) and evidence.always):
-        assert evidence is None or not isinstance(evidence, Influence) or evidence.root is not None
+    if not isinstance(evidence, Influence) or evidence.root is not None:
+        assert not (isinstance(evidence, Influence) and evidence.always)
         return
-    assert evidence.root is None
     for vcov in ("HC0", "HC1", "~g"):
         assert np.isinf(fit.with_vcov(vcov).covariance.df).all()
     for vcov in ("HC2", "HC3", "HC4", "HC5", "CR2 ~ g", "CR3 ~ g", "wild"):

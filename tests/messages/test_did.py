@@ -230,7 +230,7 @@ def test_the_method_without_its_role_and_the_role_without_its_method(panel):
     text = message("Severity ~ treat(Drug)", panel, cf.CapabilityError, method="did")
     assert "write did(A, time) in place of treat(A)" in text
     text = message(F, panel, cf.CapabilityError, method="regression")
-    assert text.splitlines()[0] == "method 'regression' does not use did(...); these do: did"
+    assert text.splitlines()[0] == "method 'regression' does not use did(...); these do: did, sunab, imputation, etwfe"
     assert text.splitlines()[1].strip() == F and text.endswith("^")
     assert "holds the treatment already" in message(F + " + treat(Drug)", panel, cf.FormulaError)
 
@@ -262,7 +262,7 @@ def test_what_the_result_does_not_have(panel):
             ask()
     with pytest.raises(cf.OptionError, match="unknown plot 'outcome'; choose from effects, trends"):
         fit.plot("outcome")
-    with pytest.raises(AttributeError, match="method='did' has"):
+    with pytest.raises(AttributeError, match=r"method='did', .* and method='etwfe' have"):
         cf.fit("Severity ~ treat(Drug)", panel).cells()
 
 
@@ -425,3 +425,98 @@ def test_what_group_time_effects_do_not_have(staggered):
     ]:
         with pytest.raises(kind, match=re.escape(why)):
             ask()
+
+
+# -- event studies, imputation and decompositions -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"event_study": True, "est_method": "dr"}, "est_method='dr': an event study by two-way fixed effects"),
+        ({"event_study": True, "control_group": "notyettreated"}, "reads no such option; leave it out"),
+        ({"event_study": True, "reference": "-1"}, "reference='-1': an event time, or several"),
+        ({"event_study": True, "reference": -9}, "no row is of the event time -9; there are"),
+        ({"event_study": True, "bins": (1, 3)}, "bins=(1, 3): the first and the last event time"),
+        ({"event_study": True, "measure": "ratio"}, "an event study compares changes: measure='difference'"),
+        ({"reference": -1}, "reference= and bins= are of event_study=True"),
+        ({"method": "imputation", "pretrends": [1]}, "pretrends=[1]: times before treatment"),
+        ({"method": "imputation", "pretrends": "all"}, "pretrends='all': True, times before treatment"),
+        ({"method": "imputation", "pretrends": [-9]}, "no untreated row is at the event time -9"),
+        ({"method": "etwfe", "unit_effects": "id"}, "choose from group, unit"),
+        ({"method": "sunab", "anticipation": -1}, "anticipation=-1: a time before treatment"),
+        ({"method": "sunab", "family": "poisson"}, "its model is linear"),
+    ],
+)
+def test_options_of_event_studies(staggered, options, why):
+    assert why in message(G, staggered, cf.OptionError, **options)
+
+
+@pytest.mark.parametrize("method", ["sunab", "imputation", "etwfe"])
+def test_formulas_that_event_studies_do_not_take(staggered, method):
+    why = message("y ~ treat(x > 0) + adjust(g)", staggered, cf.CapabilityError, method=method)
+    assert "write did(first_treated, time, unit = id) in place of treat(A)" in why
+    why = message(f"{G} + fe(id)", staggered, cf.CapabilityError, method=method)
+    assert "periods are absorbed already; leave fe(...) out" in why
+    assert "does not use propensity(...)" in message(
+        f"{G} + propensity(x)", staggered, cf.CapabilityError, method=method
+    )
+
+
+def test_designs_that_have_no_comparison(staggered):
+    alike = staggered.assign(g=3)
+    for method in ("sunab", "etwfe"):
+        assert "nobody is treated before the last group, g = 3" in message(G, alike, cf.DataError, method=method)
+    ever = staggered[staggered["g"] > 0]
+    why = message(G, ever, cf.IdentificationError, event_study=True)
+    assert "nobody is never treated, so that trends in event times are trends in periods" in why
+    assert "as references, before treatment" in why
+    cf.fit(G, ever, event_study=True, reference=(-1, -2))
+    always = staggered[(staggered["g"] != 4) | (staggered["t"] == 2)]
+    always = always[(always["g"] != 3) | (always["t"] > 2)]
+    for method in ("sunab", "etwfe", "imputation"):
+        assert "there is no effect to estimate" in message(G, always, cf.DataError, method=method)
+    seen_late = staggered[(staggered["g"] != 3) | (staggered["t"] > 2)]
+    for method in ("sunab", "etwfe", "imputation"):
+        fit, without = (cf.fit(G, data, method) for data in (seen_late, staggered[staggered["g"] != 3]))
+        assert "g = 3: no period before the treatment and its anticipation, so no effects" in str(fit)
+        assert fit.overall.estimate == pytest.approx(without.overall.estimate)
+
+
+def test_what_event_studies_do_not_have(staggered):
+    study, imputed = cf.fit(G, staggered, event_study=True), cf.fit(G, staggered, "imputation")
+    for ask, kind, why in [
+        (lambda: study.aggregate("group"), cf.CapabilityError, "one effect for each time since treatment"),
+        (lambda: study.aggregate("dynamic").aggregate(), cf.CapabilityError, "this is a summary already"),
+        (study.means, cf.CapabilityError, "no mean potential outcomes"),
+        (lambda: imputed.by("x"), cf.CapabilityError, "effects by group are aggregate"),
+        (imputed.pretrends, cf.CapabilityError, "so there are no trends to test"),
+        (lambda: imputed.with_vcov("HC3"), cf.CapabilityError, "needs a regression"),
+        (lambda: imputed.plot(beside={"a": study}), cf.OptionError, "is not by time since treatment"),
+        (lambda: study.plot("effects", beside={"a": study}), cf.OptionError, "beside= is of plot('event_study')"),
+        (lambda: study.plot(beside=[study]), cf.OptionError, "beside= takes results by name"),
+        (cf.fit(G + " + offset(x)", staggered, "sunab").decompose, cf.CapabilityError, "decompose() has no offset"),
+        (cf.fit(G, staggered.iloc[1:], "sunab").decompose, cf.CapabilityError, "1 unit of"),
+        (cf.fit("y ~ did(g, t)", staggered.iloc[1:], "sunab").decompose, cf.CapabilityError, "equally large"),
+    ]:
+        with pytest.raises(kind, match=re.escape(why)):
+            ask()
+
+
+def test_notes_of_event_studies(staggered):
+    both = cf.fit(G, staggered, event_study=True)
+    assert "one effect for each time since treatment" in str(both) and "Sun and Abraham 2021" in str(both)
+    one = cf.fit(G, staggered[staggered["g"] != 4], event_study=True)
+    assert "Sun and Abraham 2021" not in str(one)
+    early = staggered.assign(g=staggered["g"].replace(4, 1))
+    for method in ("sunab", "imputation", "etwfe"):
+        assert "treated from the first period on have no period before the treatment" in str(cf.fit(G, early, method))
+    gaps = staggered[(staggered["id"] != 3) | (staggered["t"] == 2)]
+    assert "1 row alone in a unit or a period: it says nothing" in str(cf.fit(G, gaps, "sunab"))
+    lone = staggered[(staggered["g"] != 4) | (staggered["id"] == 2)]
+    for method in ("sunab", "imputation", "etwfe"):
+        text = str(cf.fit(G, lone, method))
+        assert "g = 4: a single unit, whose own error no influence shows" in text
+        assert "few treated units in g = 4 (3)" in str(
+            cf.fit(G, staggered[(staggered["g"] != 4) | (staggered["id"] < 9)], method)
+        )

@@ -61,6 +61,11 @@ FLAGS = (
     "std_caliper",
     "k2k",
     "target_gwt",
+    "allow_unbalanced_panel",
+    "normalized",
+    "locally_efficient",
+    "event_study",
+    "pretrends",
 )
 COLUMNS = ("ps", "by", "base_weights", "distance", "unit_id", "exact", "antiexact", "mahvars", "mediators")
 LOOSE: dict[str, tuple[type, ...]] = {
@@ -69,6 +74,7 @@ LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("lambda_", "tols", "fuller", "k"), (float, int)),
     "reuse_max": (int,),
     "caliper": (float, int, dict),
+    "anticipation": (float,),
     "cutpoints": (dict, np.ndarray),
     "focal": LEVEL,
     "folds": (str, np.ndarray, pd.DataFrame),  # a column, or the folds themselves

@@ -49,10 +49,12 @@ def _made() -> dict[str, Any]:
         learned = cf.fit(F, DATA, "aipw", outcome_model="knn", treatment_model="glm", folds=2)
         units = cf.fit(F, DATA, "t_learner", folds=2)
         panel = {"id": np.arange(60) // 2, "t": np.arange(60) % 2, "d": np.arange(60) // 30}
+        did = cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel))
         return {
             "Result": fit,
             "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
-            "DidResult": cf.fit("y ~ did(d, t, unit = id)", DATA.assign(**panel)),
+            "DidResult": did,
+            "Decomposition": did.decompose(),
             "IVResult": cf.fit("y ~ treat(a) + iv(b) + adjust(x)", DATA),
             "MatchedResult": cf.fit(F, DATA, "nearest"),
             "MatchedDesign": cf.design(F, DATA, "nearest"),
@@ -165,6 +167,11 @@ SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("weights", "subclass"), ("text", "empty text")),
     "time": ("text",),
     **dict.fromkeys(("seed", "lag", "reuse_max", "matches"), ("huge",)),
+    # difference in differences
+    "anticipation": ("number",),
+    **dict.fromkeys(
+        ("allow_unbalanced_panel", "normalized", "locally_efficient", "event_study", "pretrends"), ("true",)
+    ),
     "n_jobs": ("negative", "huge"),
     "scan.limit": ("huge",),
     # matching
@@ -206,7 +213,8 @@ NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "wit
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
 OURS = (cf.Comparison, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary,
-        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity)  # fmt: skip
+        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity,
+        cf.Decomposition)  # fmt: skip
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

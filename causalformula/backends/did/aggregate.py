@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -11,9 +12,22 @@ from causalformula.backends.did.group_time import Cells
 from causalformula.backends.did.panels import Units
 from causalformula.backends.fit import Query
 from causalformula.errors import OptionError
+from causalformula.frame.adoption import Adoption
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.numerics.arrays import Array, Bools
+
+
+class Timed(Protocol):
+    """What has groups and periods."""
+
+    @property
+    def frame(self) -> ModelFrame: ...  # noqa: D102
+
+    @property
+    def adoption(self) -> Adoption: ...  # noqa: D102
+
 
 KINDS = ("simple", "group", "dynamic", "calendar")
 
@@ -161,7 +175,7 @@ def _names(by: str, values: Array) -> list[str]:
     return [f"{by}={value:.15g} ATT" if by and np.isfinite(value) else "ATT" for value in values]
 
 
-def shown_values(by: str, values: Iterable[float], units: Units) -> list[str]:
+def shown_values(by: str, values: Iterable[float], units: Timed) -> list[str]:
     """Groups, event times and periods as the data have them."""
     if by == "group":
         place = np.searchsorted(units.adoption.starts, np.fromiter(values, float))
@@ -169,6 +183,6 @@ def shown_values(by: str, values: Iterable[float], units: Units) -> list[str]:
     if by == "time":
         panel = units.frame.panel
         assert panel is not None
-        place = np.searchsorted(units.times, np.fromiter(values, float))
+        place = np.searchsorted(units.adoption.times, np.fromiter(values, float))
         return [panel.periods.levels[k] for k in place]
     return [f"{value:.15g}" for value in values]

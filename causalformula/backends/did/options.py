@@ -26,7 +26,41 @@ LEARNED = ("outcome_model", "treatment_model")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiD(Options):
+class Staggered(Options):
+    """Options of every difference in differences.
+
+    Parameters
+    ----------
+    estimand, contrast, measure, family, focal : optional
+        As in ``cf.fit``.
+    anticipation : float
+        How long before its first treated period a group may react, in the unit of time.
+    """
+
+    anticipation: float = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        family = read_family(self.family)
+        if (family.name, family.link_name) != ("gaussian", "identity"):
+            raise OptionError(
+                f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
+                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1"
+            )
+        if self.focal is not None:
+            raise OptionError("focal= has no place here: a difference in differences is for the treated group")
+        if not is_number(self.anticipation) or self.anticipation < 0:
+            raise OptionError(f"anticipation={shown(self.anticipation)}: a time before treatment, from 0")
+
+
+def refuse_measures(options: Options, what: str = "group-time effects, and est_method=, compare") -> None:
+    """An ``OptionError`` for what changes cannot be compared by."""
+    if options.measure != "difference" or options.contrast != "reference":
+        raise OptionError(f"{what} changes: measure='difference' and contrast='reference' are all there is")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiD(Staggered):
     """Options of ``method="did"``: those that every method takes, and those of group-time effects.
 
     The outcome model is linear, as parallel trends are an assumption on the outcome's own scale.
@@ -57,6 +91,14 @@ class DiD(Options):
         Without ``unit=``, whether the doubly robust estimators have regressions of the treated too.
     trim_level : float
         Controls whose probability of treatment is at least this are not compared.
+    event_study : bool
+        Two-way fixed effects with leads and lags in place of group-time effects: one effect for each time since
+        treatment, the same in all groups.
+    reference : float or tuple of float, optional
+        Of the event study: the event times that the others are compared with; the last one before the treatment, and
+        its anticipation, where not given. Where nobody is never treated there must be two.
+    bins : tuple of float, optional
+        Of the event study: the first and the last event time, which stand for all before and after them too.
     outcome_model, treatment_model : str or estimator, optional
         Learners, as of ``method="aipw"``, of the comparison group's change and of the treatment in each cell, for
         doubly robust effects of units that are observed throughout. Both are cross-fitted where one is given.
@@ -69,11 +111,13 @@ class DiD(Options):
     est_method: DidEstimator | None = None
     control_group: ComparisonGroup = "nevertreated"
     base_period: BasePeriod = "varying"
-    anticipation: float = 0
     allow_unbalanced_panel: bool = False
     normalized: bool = True
     locally_efficient: bool = True
     trim_level: float = 0.995
+    event_study: bool = False
+    reference: float | tuple[float, ...] | None = None
+    bins: tuple[float, float] | None = None
     outcome_model: Any = None
     treatment_model: Any = None
     folds: Any = 5
@@ -81,22 +125,13 @@ class DiD(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        family = read_family(self.family)
-        if (family.name, family.link_name) != ("gaussian", "identity"):
-            raise OptionError(
-                f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
-                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1"
-            )
-        if self.focal is not None:
-            raise OptionError("focal= has no place here: a difference in differences is for the treated group")
         if self.est_method is not None:
             one_of("est_method", self.est_method, ESTIMATORS)
         one_of("control_group", self.control_group, CONTROLS)
         one_of("base_period", self.base_period, BASES)
         for name in ("allow_unbalanced_panel", "normalized", "locally_efficient"):
             flag(name, getattr(self, name))
-        if not is_number(self.anticipation) or self.anticipation < 0:
-            raise OptionError(f"anticipation={shown(self.anticipation)}: a time before treatment, from 0")
+        self._check_event_study()
         if not is_number(self.trim_level) or not 0 < self.trim_level <= 1:
             raise OptionError(f"trim_level={shown(self.trim_level)}: a probability above 0, 1 to leave nobody out")
         for name in LEARNED:
@@ -110,6 +145,33 @@ class DiD(Options):
             raise OptionError("normalized=False is about weights: it needs est_method='ipw'")
         if not self.locally_efficient and self.est_method in ("ipw", "reg"):
             raise OptionError("locally_efficient=False is about est_method='dr' and 'dr_improved'")
+
+    def _check_event_study(self) -> None:
+        flag("event_study", self.event_study)
+        given = self.reference
+        if given is not None:
+            many = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+            if not many or not all(map(is_number, many)):
+                raise OptionError(f"reference={shown(given)}: an event time, or several, as in reference=(-1, -5)")
+            object.__setattr__(self, "reference", many)
+        if self.bins is not None:
+            pair = self.bins
+            fits = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair))
+            if not fits or not pair[0] < 0 <= pair[1]:
+                raise OptionError(
+                    f"bins={shown(pair)}: the first and the last event time, before 0 and from 0 on, as in bins=(-5, 5)"
+                )
+            object.__setattr__(self, "bins", tuple(pair))
+        if not self.event_study:
+            if self.reference is not None or self.bins is not None:
+                raise OptionError("reference= and bins= are of event_study=True")
+            return
+        read = (*(name for name in OF_CHANGES if name != "anticipation"), "est_method", *LEARNED, "folds", "seed")
+        if given := given_of(self, read):
+            raise OptionError(
+                f"{given}: an event study by two-way fixed effects is one regression, which reads no such option; "
+                "leave it out"
+            )
 
     @property
     def learns(self) -> bool:

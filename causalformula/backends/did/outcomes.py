@@ -10,13 +10,12 @@ import numpy as np
 from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, LEARNED, OF_MANY, DiD, estimator_of, given_of
-from causalformula.backends.did.panels import Units, units_of
+from causalformula.backends.did.panels import FEWEST, Units, told_of_small, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
 from causalformula.backends.learning.folds import make_folds
 from causalformula.backends.learning.notes import learning_notes
 from causalformula.backends.learning.table import GLM, read_learner
-from causalformula.backends.options import Options
 from causalformula.backends.outcomes import means_answer
 from causalformula.errors import CapabilityError, OptionError, counted, some
 from causalformula.frame.adoption import of_groups
@@ -24,8 +23,6 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Influence
 
-# A group of fewer units beyond the number of regressors is small, as R's did has it.
-FEWEST = 4
 TERM = "ATT"
 NO_MEANS = (
     "group-time effects have no mean potential outcomes of their own: they are differences of changes; see "
@@ -120,18 +117,8 @@ def _of_groups(units: Units, cells: Cells, alone: list[str]) -> list[str]:
             f"{name} = {some(alone)}: no period before treatment, or nobody treated later to be compared with, so no "
             "effects"
         )
-    members = {k: units.members(k) for k in dict.fromkeys(cell.group for cell in cells.cells)}
-    few = FEWEST + max(X.shape[1] for X in units.regressors)
-    single = [units.adoption.names[k] for k, count in members.items() if count == 1]
-    small = [f"{units.adoption.names[k]} ({count})" for k, count in members.items() if 1 < count < few]
-    if single:
-        notes.append(
-            f"{name} = {some(single)}: a single unit, whose own error no influence shows, so that standard errors of "
-            "its effects are too small"
-        )
-    if small:
-        notes.append(f"few treated units in {name} = {some(small)}: standard errors and normal limits are rough")
-    return notes
+    members = {units.adoption.names[k]: units.members(k) for k in dict.fromkeys(cell.group for cell in cells.cells)}
+    return notes + told_of_small(members, FEWEST + max(X.shape[1] for X in units.regressors), name)
 
 
 def _trimmed(cells: Cells) -> list[str]:
@@ -190,12 +177,3 @@ def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
     notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells), *_of_learners(frame, options, cells))
     design = _design(units, "" if frame.unit is not None else "HC1")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
-
-
-def refuse_measures(options: Options) -> None:
-    """An ``OptionError`` for what changes cannot be compared by."""
-    if options.measure != "difference" or options.contrast != "reference":
-        raise OptionError(
-            "group-time effects, and est_method=, compare changes: measure='difference' and contrast='reference' are "
-            "all there is"
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 
 from causalformula.backends.did.estimators import standardised
 from causalformula.backends.did.options import DiD
-from causalformula.errors import DataError, counted
+from causalformula.errors import DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.numerics.arrays import Array, Bools, Codes
 
 COVARIATES = Part("covariates")
+# A group of fewer units beyond the number of regressors is small, as R's did has it.
+FEWEST = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     panel, times = frame.panel, adoption.times
     assert panel is not None
     seen = frame.unit_weights > 0
-    codes, n = _numbered(frame)
+    codes, n = numbered(frame)
     start = np.full(n, np.nan)
     start[codes] = adoption.start
     # later than the last period: as good as never
@@ -125,7 +128,9 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     weights = np.bincount(codes[seen], frame.unit_weights[seen], minlength=n)
     count = np.bincount(codes[seen], minlength=n)
     weights = np.divide(weights, count, out=np.zeros(n), where=count > 0)
-    notes = _told(late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated)
+    notes = told_of_timing(
+        late & (weights > 0), early & (weights > 0), "row" if frame.unit is None else "unit", panel.treated
+    )
     notes += _told_of_weights(frame, codes, weights)
     weights = np.where(early, 0.0, weights)
     rows = None
@@ -151,7 +156,7 @@ def units_of(frame: ModelFrame, adoption: Adoption, options: DiD) -> Units:
     return Units(frame, adoption, n, codes, rows, start, weights, tuple(notes))
 
 
-def _numbered(frame: ModelFrame) -> tuple[Codes, int]:
+def numbered(frame: ModelFrame) -> tuple[Codes, int]:
     """The unit of each row, numbered without gaps, as some rows of a frame need not have all units."""
     if frame.unit is None:
         return np.arange(frame.n), frame.n
@@ -162,7 +167,23 @@ def _numbered(frame: ModelFrame) -> tuple[Codes, int]:
     return codes.astype(np.intp), len(there)
 
 
-def _told(late: Bools, early: Bools, what: str, name: str) -> list[str]:
+def told_of_small(members: Mapping[str, int], few: int, name: str) -> list[str]:
+    """What is said of groups too small for a standard error."""
+    single = [group for group, count in members.items() if count == 1]
+    small = [f"{group} ({count})" for group, count in members.items() if 1 < count < few]
+    notes = []
+    if single:
+        notes.append(
+            f"{name} = {some(single)}: a single unit, whose own error no influence shows, so that standard errors of "
+            "its effects are too small"
+        )
+    if small:
+        notes.append(f"few treated units in {name} = {some(small)}: standard errors and normal limits are rough")
+    return notes
+
+
+def told_of_timing(late: Bools, early: Bools, what: str, name: str) -> list[str]:
+    """What is said of units that are treated after the last period, and from the first period on."""
     notes = []
     if early.any():
         k = int(early.sum())

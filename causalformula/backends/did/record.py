@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from causalformula.backends.did.options import OF_CHANGES, DiD, estimator_of, given_of
-from causalformula.backends.did.outcomes import refuse_measures, staggered, two_periods
+from causalformula.backends.did.event_study import event_study
+from causalformula.backends.did.options import OF_CHANGES, DiD, estimator_of, given_of, refuse_measures
+from causalformula.backends.did.outcomes import staggered, two_periods
 from causalformula.backends.did.regression import batch, two_period_regression
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit, Label
@@ -71,6 +72,8 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     since the last period before their treatment, less that of those who are not treated (yet), given the covariates
     before (Callaway and Sant'Anna). Weights and regressions come into it by ``est_method``, which two groups over two
     periods may ask for too. The influence is on units where there are some, with every nuisance model re-estimated.
+    With ``event_study=True`` they are one regression beside effects of units and periods, with one effect for each time
+    since treatment (leads and lags).
 
     Parameters
     ----------
@@ -98,6 +101,10 @@ def did(frame: ModelFrame, options: DiD) -> Fit:
     Sant'Anna (2021). R: ``lm(y ~ A * time + x)`` with ``sandwich::vcovCL(cluster = ~unit)``;
     ``DRDID`` 1.2.2, ``did`` 2.1.2.
     """
+    if options.event_study:
+        refuse_idle_roles(frame, ("propensity",), "an event study by two-way fixed effects")
+        refuse_measures(options, "an event study compares")
+        return event_study(frame, options)
     several = frame.panel is not None and frame.panel.adoption is not None
     label = None if several else Label(frame.the_panel.treated, "1 - 0")  # refuses another design before all else
     if label is not None and options.est_method is None and not options.learns:

@@ -70,7 +70,7 @@ def _answer(work: tuple[Asked, ModelFrame]) -> tuple[Compared, Heard]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            fit = answered(Call(text, frame.spec, frame, asked.options), asked.request)
+            fit = answered(Call(text, frame.spec, frame, asked.options), asked.request)._comparable()
             compared = Compared(asked, fit)
         except CausalFormulaError as error:
             compared = Compared(asked, None, error.with_traceback(None))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import numpy as np
 
 from causalformula.backends.did.aggregate import KINDS, Aggregated
+from causalformula.backends.did.decomposition import decomposed
 from causalformula.backends.did.panels import COVARIATES
 from causalformula.backends.fit import Query
 from causalformula.backends.options import one_of, shown
@@ -18,8 +19,17 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
 from causalformula.plots.trends import trends
 from causalformula.results.effects.pictures import effects
-from causalformula.results.families.event_pictures import pictures_of
-from causalformula.results.families.group_time import group_time_of, of_groups, pretest, tables, the_group_time
+from causalformula.results.families.averaged import averaged_tables
+from causalformula.results.families.decomposition import Decomposition
+from causalformula.results.families.event_pictures import pictures_of, study
+from causalformula.results.families.group_time import (
+    averages_of,
+    group_time_of,
+    of_groups,
+    pretest,
+    refuse_one_effect,
+    tables,
+)
 from causalformula.results.families.groups_over_time import groups_over_time
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test
@@ -83,7 +93,7 @@ class DidResult(Result):
         max_e: float = np.inf,
         balance_e: float | None = None,
     ) -> Self:
-        """Means of the group-time effects, weighted by the groups' shares, which are estimated too.
+        """Means of the effects over time, weighted by the groups' shares, which are estimated too.
 
         Parameters
         ----------
@@ -113,7 +123,7 @@ class DidResult(Result):
         ----------
         Callaway and Sant'Anna (2021), section 3. R: ``did::aggte``.
         """
-        the_group_time(self, "aggregate")
+        refuse_one_effect(self, "aggregate")
         if not of_groups(self):
             raise CapabilityError("this is a summary already; ask the fit that it came from")
         one_of("kind", kind, KINDS)
@@ -125,8 +135,11 @@ class DidResult(Result):
     @cached_property
     def overall(self) -> Self:
         """The overall mean of a summary, a Result of one effect; of all group-time effects the simple mean."""
-        the_group_time(self, "overall")
+        refuse_one_effect(self, "overall")
+        averages = averages_of(self)
         asked = self.query if isinstance(self.query, Aggregated) else Aggregated()
+        if averages is not None and asked is not self.query and not self.answer.labels[0].groups:
+            return self
         if asked.overall or (asked is self.query and asked.how == "simple"):
             return self
         return self._ask(replace(asked, overall=True))
@@ -150,10 +163,38 @@ class DidResult(Result):
         ----------
         R: ``did::att_gt()``'s W and Wpval; Roth (2022) on what passing it says.
         """
-        found = pretest(self)
+        averages = averages_of(self)
+        usual = averages is not None and of_groups(self) and averages.usual == "simple"
+        found = pretest(self.aggregate("dynamic") if usual else self)
         if found is None:
             raise CapabilityError("no effect is of a time before treatment, so there are no trends to test")
         return found
+
+    def decompose(self) -> Decomposition:
+        """What the coefficient of ``y ~ treatment | unit + period``, two-way fixed effects, is made of.
+
+        It is a weighted mean of the differences in differences of all pairs of groups (Goodman-Bacon), among them those
+        that compare with groups under treatment already; and, if trends are parallel, one of the effects of groups in
+        periods, whose weights may be negative (de Chaisemartin and D'Haultfoeuille).
+
+        Returns
+        -------
+        Decomposition
+            ``.to_frame() .by_type() .weights() .coefficient .within .plot()``.
+
+        Raises
+        ------
+        CapabilityError
+            For units that are not observed in all periods, and with an offset.
+
+        References
+        ----------
+        Goodman-Bacon (2021), Journal of Econometrics 225, 254-277; de Chaisemartin and D'Haultfoeuille (2020), American
+        Economic Review 110, 2964-2996. R: ``bacondecomp::bacon`` 0.1.1.
+        """
+        frame = self.call.frame
+        assert frame.panel is not None and frame.outcome is not None
+        return Decomposition(decomposed(frame), frame.panel, frame.outcome.name)
 
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.
@@ -176,7 +217,7 @@ class DidResult(Result):
 
     def _unanswered(self) -> set[str]:
         gone = super()._unanswered() | {"permutation_test"}
-        if group_time_of(self) is None:
+        if not self._over_time():
             return gone | {"aggregate", "overall", "pretrends"}
         return gone | {"means", "by"} | (set() if of_groups(self) else {"aggregate"})
 
@@ -189,13 +230,23 @@ class DidResult(Result):
 
     def _effects(self, reading: Reading, level: float) -> list[str | Cells]:
         """As R's ``did`` prints group-time effects and their summaries."""
+        averages = averages_of(self)
+        if averages is not None:
+            several = bool(self.answer.labels[0].groups)
+            return averaged_tables(self, averages, reading, level, self.overall if several else None)
         if group_time_of(self) is None:
             return super()._effects(reading, level)
         overall = None if of_groups(self) or self.overall is self else self.overall
         return tables(self, reading, level, overall)
 
+    def _over_time(self) -> bool:
+        return group_time_of(self) is not None or averages_of(self) is not None
+
+    def _comparable(self) -> Self:
+        return self.overall if self._over_time() else self
+
     def _of_effects(self) -> bool:
-        return self.query is not None and self.query.kind == "effects" and group_time_of(self) is None
+        return self.query is not None and self.query.kind == "effects" and not self._over_time()
 
     def _lines(self, level: float) -> list[str]:
         """Of means, whose they are."""
@@ -260,9 +311,16 @@ class DidResult(Result):
         return groups, tuple(f"{panel.time} = {level}" for level in panel.periods.levels)
 
     def _pictures(self) -> Mapping[str, Callable[[Any, Any, float], Any]]:
-        return PICTURES if group_time_of(self) is None else pictures_of(self)
+        return pictures_of(self) if self._over_time() else PICTURES
 
-    def plot(self, kind: ResultPicture | None = None, ax: Axes | None = None, level: float = 0.95) -> Axes:
+    def plot(
+        self,
+        kind: ResultPicture | None = None,
+        ax: Axes | None = None,
+        level: float = 0.95,
+        *,
+        beside: Mapping[str, DidResult] | None = None,
+    ) -> Axes:
         """Draw the effects with their intervals, or the groups' means over time.
 
         The trends show the means of the groups in all periods and, dashed, where the treated would be without
@@ -279,12 +337,36 @@ class DidResult(Result):
             One of a figure of your own; a new figure by default.
         level : float
             Of the intervals, which trends have none of.
+        beside : mapping of str to DidResult, optional
+            Of an event study: other ones, by the name of their estimators, each a little aside.
 
         Returns
         -------
         Axes
+
+        Raises
+        ------
+        OptionError
+            For ``beside=`` of another picture, or of results that are not by event time too.
         """
+        if beside is not None:
+            check_beside(self, kind, beside)
+            return study(self, ax, level, beside)
         return super().plot(next(iter(self._pictures())) if kind is None else kind, ax, level)
+
+
+def check_beside(result: DidResult, kind: str | None, beside: object) -> None:
+    """An ``OptionError`` for what cannot be drawn beside an event study."""
+    if kind not in (None, "event_study"):
+        raise OptionError(f"beside= is of plot('event_study'), not of plot({kind!r})")
+    if not isinstance(beside, Mapping) or not all(isinstance(other, DidResult) for other in beside.values()):
+        raise OptionError("beside= takes results by name, as in beside={'imputation': other.aggregate('dynamic')}")
+    for name, other in {"this result": result, **beside}.items():
+        labels = other.answer.labels
+        if not labels or tuple(group for group, _ in labels[0].groups) != ("event",):
+            raise OptionError(
+                f"{name} is not by time since treatment; event studies are drawn together: ask aggregate('dynamic')"
+            )
 
 
 def _trends(result: DidResult, ax: Any, level: float) -> Any:

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalformula.backends.did.aggregate import Aggregated
+from causalformula.plots.draw import short
 from causalformula.plots.event_study import Series, event_study, grid, paths
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.pictures import axis_label, effects
-from causalformula.results.families.group_time import before_treatment, the_group_time, values_of
+from causalformula.results.families.group_time import (
+    averages_of,
+    before_treatment,
+    of_groups,
+    the_group_time,
+    values_of,
+)
 from causalformula.results.families.groups_over_time import groups_over_time
 from causalformula.results.joint.bands import simultaneous
 
@@ -41,20 +48,27 @@ def series_of(result: ResultCore, level: float) -> Series:
 
 def _reference(result: ResultCore) -> float | None:
     """The event time that all others are compared with, where there is one."""
+    averages = averages_of(result)
+    if averages is not None:
+        return averages.reference
     found, options = the_group_time(result, "plot"), result.call.options
     since = np.unique(found.units.times[[cell.base for cell in found.cells.cells]] - found.cells.starts)
     universal = options.base_period == "universal"  # type: ignore[attr-defined]
     return float(since[0]) if universal and len(since) == 1 else None
 
 
-def study(result: ResultCore, ax: Axes | None = None, level: float = 0.95) -> Axes:
-    """Effects by event time, group or period, with the interval of each and the band of all."""
+def study(
+    result: ResultCore, ax: Axes | None = None, level: float = 0.95, beside: Mapping[str, ResultCore] | None = None
+) -> Axes:
+    """Effects by event time, group or period, with the interval of each and the band of all; others beside them."""
     series, (name, _) = series_of(result, level), result.answer.labels[0].groups[0]
-    ax = event_study({"": series}, ax, level=level, began=-0.5 if name == "event" else None)
+    shown = {result.call.record.words if beside else "": series}
+    shown |= {label: series_of(other, level) for label, other in (beside or {}).items()}
+    ax = event_study(shown, ax, level=level, began=-0.5 if name == "event" else None)
     if name != "event":
         ax.set_xticks(series.at, values_of(result, name))
     ax.set_xlabel(HEADS[name])
-    ax.set_ylabel(axis_label(result))
+    ax.set_ylabel(short(axis_label(result)))
     return ax
 
 
@@ -112,6 +126,8 @@ ONE: Mapping[str, Callable[[Any, Any, float], Any]] = {"effects": effects}
 
 def pictures_of(result: ResultCore) -> Mapping[str, Callable[[Any, Any, float], Any]]:
     """Those that a result of group-time effects has; the first is drawn where none is named."""
+    if of_groups(result) and averages_of(result) is not None:
+        return ONE if not result.answer.labels[0].groups else STUDY
     if not isinstance(result.query, Aggregated):
         return GRID
     return ONE if result.query.overall or result.query.how == "simple" else STUDY

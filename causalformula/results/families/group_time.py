@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends.did.aggregate import Aggregated
+from causalformula.backends.did.averages import Averages
 from causalformula.backends.did.options import estimator_of
 from causalformula.backends.did.outcomes import GroupTime
 from causalformula.errors import CapabilityError
@@ -52,6 +53,18 @@ def the_group_time(result: ResultCore, verb: str) -> GroupTime:
     return found
 
 
+def averages_of(result: ResultCore) -> Averages | None:
+    """The averages of effects over the treated's rows behind a result; None where there are none, or it is derived."""
+    found = result.fit.outcomes
+    return found if isinstance(found, Averages) and result.query is not None else None
+
+
+def refuse_one_effect(result: ResultCore, verb: str) -> None:
+    """A ``CapabilityError`` where a result has no effects over time."""
+    if averages_of(result) is None:
+        the_group_time(result, verb)
+
+
 def of_groups(result: ResultCore) -> bool:
     """Whether a result has the effects of each group in each period."""
     return result.query is not None and not isinstance(result.query, Aggregated)
@@ -64,6 +77,10 @@ def values_of(result: ResultCore, name: str) -> list[str]:
 
 def before_treatment(result: ResultCore) -> Bools | None:
     """Rows of the time before treatment and its anticipation (q,); None for a summary that has none."""
+    averages = averages_of(result)
+    if averages is not None:
+        assert result.query is not None
+        return averages.before(result.query)
     found = the_group_time(result, "pretrends")
     ahead = float(result.call.options.anticipation)  # type: ignore[attr-defined]
     if of_groups(result):

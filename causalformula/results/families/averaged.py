@@ -1,0 +1,45 @@
+"""Averages over the treated's rows as they are printed: by time since treatment, group or period, and over all."""
+
+from __future__ import annotations
+
+from causalformula.backends.did.averages import Averages
+from causalformula.inference.requests import HC, Asympt, Cluster
+from causalformula.results.effects.core import ResultCore
+from causalformula.results.reading.reading import Reading
+from causalformula.results.text.coefmat import Cells
+
+TITLES = {
+    "event": "By time since the first treated period:",
+    "group": "By first treated period:",
+    "time": "By period:",
+}
+
+
+def averaged_tables(
+    result: ResultCore, averages: Averages, reading: Reading, level: float, overall: ResultCore | None
+) -> list[str | Cells]:
+    """The effects, their mean over all treated rows, and whom they are of."""
+    groups = [label.groups for label in result.answer.labels]
+    lines = [f"{line}." for line in (*averages.words, *_of_errors(result, averages))]
+    if not groups[0]:
+        return [reading.cells([str(label) for label in result.answer.labels], level), *lines, *_members(averages)]
+    (name, _), *_ = groups[0]
+    table: list[str | Cells] = [TITLES[name], reading.cells([dict(group)[name] for group in groups], level)]
+    if overall is not None:
+        table += ["", "Mean over all rows under treatment:", overall.read(level).cells(["ATT"], level)]
+    return [*table, "", *lines, *_members(averages)]
+
+
+def _of_errors(result: ResultCore, averages: Averages) -> tuple[str, ...]:
+    """How a sandwich counts errors, where the method has two ways; resampling has its own."""
+    request = result.covariance.request
+    if averages.errors is None or not isinstance(request, (Asympt, HC, Cluster)):
+        return ()
+    return (averages.errors[int(request.unconditional)],)
+
+
+def _members(averages: Averages) -> list[str]:
+    """How many units, or rows, each group has."""
+    unit = averages.rows.frame.unit
+    each = ", ".join(f"{name}: {count}" for name, count in averages.rows.members.items())
+    return [f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {each}"]
