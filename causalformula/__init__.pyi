@@ -10,6 +10,7 @@ from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
 from .backends.doubly_robust.tmle import TMLE
 from .backends.front_door import FrontDoor
+from .backends.instruments import IV, LIML
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.meta.options import DRLearner, RLearner, SLearner, TLearner, XLearner
 from .backends.regression import Regression
@@ -57,6 +58,7 @@ from .results.elsewhere import scan
 from .results.families.decomposition import Decomposition
 from .results.families.did import DidResult
 from .results.families.dml import DMLResult
+from .results.families.instruments import IVResult
 from .results.families.judged import Curve, EffectCalibration, Judged, Worth
 from .results.families.learned import LearnedResult
 from .results.families.learned_model import LearnedModel
@@ -94,6 +96,8 @@ __all__ = [
     "HC",
     "IPT",
     "IPW",
+    "IV",
+    "LIML",
     "TMLE",
     "AbadieImbens",
     "Asympt",
@@ -126,6 +130,7 @@ __all__ = [
     "Graph",
     "GraphError",
     "GraphTest",
+    "IVResult",
     "Identification",
     "IdentificationError",
     "IdentificationWarning",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from causalformula.backends.doubly_robust.aipw import AIPW
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
+    from causalformula.backends.instruments import IV, LIML
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.meta.options import MetaOptions
     from causalformula.backends.subclass import Subclass
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from causalformula.numerics.families import Family
     from causalformula.results.families.did import DidResult
     from causalformula.results.families.dml import DMLResult
+    from causalformula.results.families.instruments import IVResult
     from causalformula.results.families.learned import LearnedResult
     from causalformula.results.families.matching import MatchedDesign, MatchedResult
     from causalformula.results.families.subclass import SubclassResult
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     DidName: TypeAlias = Literal["did", "sunab", "imputation", "etwfe"]
     DidOptions: TypeAlias = DiD | SunAb | Imputation | ETWFE
     DidMethod: TypeAlias = DidName | DidOptions | type[DiD] | type[SunAb] | type[Imputation] | type[ETWFE]
+    IVMethod: TypeAlias = Literal["iv", "2sls", "tsls", "liml", "fuller", "k_class"] | IV | LIML | type[IV] | type[LIML]
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
     UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
     UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]
@@ -137,6 +140,15 @@ def fit(
     contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
     dag: Graph | str | None = None, strict: bool = False, **options: Any,
 ) -> LearnedResult: ...
+@overload
+def fit(
+    formula: str | Spec | Formula, data: Any, method: IVMethod, *,
+    outcome: str | None = None, estimand: Estimand | None = None, contrast: Contrast | None = None,
+    measure: Measure | None = None, family: FamilyName | str | Family | None = None, vcov: Vcov | None = None,
+    ssc: SmallSample | None = None, subset: Any = None, na_action: NaAction = "omit",
+    contrasts: Contrasts | None = None, env: Mapping[str, Callable[..., Any]] | None = None,
+    dag: Graph | str | None = None, strict: bool = False, **options: Any,
+) -> IVResult: ...
 @overload
 def fit(
     formula: str | Spec | Formula, data: Any, method: DMLMethod, *,

@@ -11,7 +11,7 @@ Method: TypeAlias = Literal[
     "difference_in_means", "regression", "ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass",
     "stratification", "nearest", "matching", "cem", "exact", "aipw", "tmle", "dml", "did",
     "sunab", "imputation", "etwfe", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner",
-    "front_door",
+    "front_door", "iv", "2sls", "tsls", "liml", "fuller", "k_class",
 ]  # fmt: skip
 Estimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE"]
 Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio", "nnt"]
@@ -84,7 +84,10 @@ Order: TypeAlias = Literal["unadjusted", "adjusted", "alphabetical", "formula"]
 Picture: TypeAlias = Literal[
     "love", "overlap", "weights", "calibration", "roc", "jitter", "hist", "ecdf", "density", "qq"
 ]  # fmt: skip
-ResultPicture: TypeAlias = Literal["effects", "outcome", "trends", "quantiles", "grid", "event_study"]
+ResultPicture: TypeAlias = Literal[
+    "effects", "outcome", "trends", "quantiles", "grid", "event_study", "first_stage",
+    "reduced_form", "anderson_rubin", "compare", "compliers",
+]  # fmt: skip
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 PermutationStatistic: TypeAlias = Literal["estimate", "t"]
 Refuter: TypeAlias = Literal[

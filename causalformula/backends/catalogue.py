@@ -31,7 +31,8 @@ CATALOGUE: dict[str, str] = {
     "sunab": "did.sunab",
     "imputation": "did.imputation",
     "etwfe": "did.etwfe",
-    **dict.fromkeys(("iv", "liml", "gmm"), ""),
+    **dict.fromkeys(("iv", "liml"), "instruments"),
+    "gmm": "",
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES: dict[str, str] = {}

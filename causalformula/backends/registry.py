@@ -81,6 +81,8 @@ class Record:
         Roles it uses beside the ones every method reads.
     unread : mapping of str to str
         Roles that it does not use, with the reason and what to write instead.
+    required : tuple of str
+        Roles without which it has no answer, so that no other formula is sent to it.
     default_for : tuple of str
         Roles whose formulas it answers where no method is named.
     estimate : callable, optional
@@ -136,6 +138,7 @@ class Record:
     weighted_vcov: str = ""
     roles: tuple[str, ...] = ("treat", "adjust", "cluster", "weights")
     unread: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
     estimate: Callable[[ModelFrame, Any, Any], Fit] | None = None
     batch: Batch | None = None
@@ -159,6 +162,7 @@ class Record:
         named: dict[str, tuple[Collection[Any], Collection[str]]] = {
             "estimands": (self.estimands, ESTIMANDS),
             "roles": ((*self.roles, *self.unread), ROLES),
+            "required": (self.required, ROLES),
             "default_for": (self.default_for, ROLES),
         }
         if not isinstance(self.name, str) or not self.name.isidentifier():

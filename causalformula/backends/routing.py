@@ -13,8 +13,6 @@ from causalformula.formula.language.roles import short
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.formula.language.syntax import is_name
 
-# Roles whose methods are to come, and what these are for.
-PLANNED_ROLES = {"iv": "instrumental variables"}
 ADJUSTING = ("adjust", "outcome", "propensity", "modify", "fe", "offset")
 
 
@@ -27,23 +25,10 @@ def default_method(spec: Spec, given: Mapping[str, Any]) -> str:
     for record in registry.methods():
         if any(spec.has(role) for role in record.default_for):
             return record.name
-    for role, words in PLANNED_ROLES.items():
-        for found in spec.of(role):
-            message = (
-                f"{role}(...) names no method: those of {words} alone come later{_readers(role)}. Without it the "
-                "formula asks for an effect by adjustment, which answers another question"
-            )
-            raise CapabilityError(pointed(message, spec, found))
     usual = {"family": "gaussian", "estimand": ATE}
     asked = (isinstance(given.get(name, word), str) and given.get(name, word) == word for name, word in usual.items())
     modelled = not all(asked) or "interact" in given
     return "regression" if modelled or any(spec.has(role) for role in ADJUSTING) else "difference_in_means"
-
-
-def _readers(role: str) -> str:
-    """Methods that read a role beside others, for a message."""
-    able = " or ".join(f"method={record.name!r}" for record in registry.methods() if role in record.roles)
-    return f", and {able} reads it where it is named" if able else ""
 
 
 def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = True) -> None:
@@ -54,7 +39,11 @@ def refuse_unread_roles(spec: Spec, record: registry.Record, *, named: bool = Tr
     explained = [role for role in unread if role.kind in record.unread]
     role = (explained or unread)[0]
     message = f"method {record.name!r} does not use {role.kind}(...)"
-    able = [r.name for r in registry.methods() if {role.kind for role in unread} <= set(r.roles)]
+    able = [
+        r.name
+        for r in registry.methods()
+        if {role.kind for role in unread} <= set(r.roles) and all(map(spec.has, r.required))
+    ]
     if explained:
         message += f": {record.unread[role.kind]}"
     elif able:

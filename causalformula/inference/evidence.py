@@ -194,7 +194,8 @@ class Influence:
         total = np.zeros((self.n, self.size))
         for k, (stage, w) in enumerate(zip(self.stages, weights, strict=True)):
             if np.any(w):
-                total += stage.project(w, adjust if self.rooted and k == len(self.stages) - 1 else None)
+                rows = adjust if self.rooted and k == len(self.stages) - 1 else None
+                total += stage.project(w, rows, exact=not expected)
         total *= self.n
         if self.direct is not None and (unconditional or self.always):
             total += self.direct

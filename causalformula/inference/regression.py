@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from causalformula.inference.columns import (
 )
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.stage import Hat, Stage
+from causalformula.inference.stage import Beyond, Hat, Stage
 from causalformula.inference.starts import inner_means, polished_fit
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import Centred, Plan, origin_of
@@ -87,6 +88,10 @@ class FittedRegression:
         The columns as they were solved, where some were counted from their means.
     absorbed : Absorbed, optional
         Fixed effects beside the columns.
+    instrumented : Instrumented, optional
+        Its instruments, of which ``inference.instrumented`` makes projections.
+    beyond : Beyond, optional
+        What the exact influence then has beside the scores.
     earlier : tuple of Stage
         Stages that were estimated before it (of its weights).
     cross : mapping of str to ndarray (r, p_earlier)
@@ -119,6 +124,8 @@ class FittedRegression:
     lost: tuple[str, ...] = ()
     solved: Solved | None = None
     absorbed: Absorbed | None = None
+    instrumented: Any = None
+    beyond: Beyond | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
 
@@ -161,7 +168,16 @@ class FittedRegression:
     def stage(self, name: str = "outcome") -> Stage:
         """The estimating equations: score ``w e x``, observed information; on the columns as they were solved."""
         same = self.linear or self.family.canonical or self.absorbed is not None
-        return Stage(name, self.kept_names, self.inner, self.observed, cross=self.cross, hat=self.hat, canonical=same)
+        return Stage(
+            name,
+            self.kept_names,
+            self.inner,
+            self.observed,
+            cross=self.cross,
+            hat=self.hat,
+            canonical=same,
+            beyond=self.beyond,
+        )
 
     @cached_property
     def origin(self) -> float:
@@ -226,9 +242,13 @@ class FittedRegression:
     def observed(self) -> Array:
         """Observed information (r, r), on the scale of the score ``w e x`` (without the dispersion)."""
         if self.linear or self.family.canonical or self.absorbed is not None:
-            # a bread that is nearly singular has no inverse with any digits
-            return gram(self.hat.X, self.hat.w) if self.hat.ill_conditioned else inverse_of(self.hat.bread)
+            # a bread that is nearly singular has no inverse with any digits; k-class columns are not what it is of
+            return gram(self.hat.X, self.hat.w) if self._gram_is_better else inverse_of(self.hat.bread)
         return information(self.hat.X, self.family, self.y, self.mu, self.eta, self.weights, kind="observed")
+
+    @property
+    def _gram_is_better(self) -> bool:
+        return self.hat.ill_conditioned and (self.instrumented is None or self.instrumented.k == 1)
 
     def estimable(self, combination: Array) -> Bools:
         """Whether each row of ``combination`` (q, p), of the columns as solved, is identified despite aliased ones."""

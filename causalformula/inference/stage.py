@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from causalformula.inference.absorbed import Absorbed
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
 
 # R's share of the mean square of the fitted values below which a residual variance is rounding.
@@ -49,6 +49,12 @@ class Hat:
         What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
     absorbed : Absorbed, optional
         Fixed effects that the regression has beside ``X``, whose columns are less these.
+    instrumented : float, optional
+        Of a regression with instruments its k: ``X`` are projections on them (in part, where k is not one), and ``e``
+        is not what these leave of the response.
+    regressors : ndarray (n, p), optional
+        Then the columns before their projection: the leverage of a row is how its response moves its fitted value, as
+        in ``AER::hatvalues``.
     extra : int
         How many columns of ``X``, its last, are of these effects nevertheless: orthonormal ones in the inner product
         of the weights, which a functional of the effects needs.
@@ -67,6 +73,8 @@ class Hat:
     target: Array | None = None
     moved: Array | None = None
     absorbed: Absorbed | None = None
+    instrumented: float | None = None
+    regressors: Array | None = None
     extra: int = 0
 
     @property
@@ -139,6 +147,8 @@ class Hat:
         if self.extra:
             own = len(self.bread) - self.extra
             return replace(self, X=self.X[:, :own], bread=self.bread[:own, :own], extra=0).own_leverage()
+        if self.regressors is not None:
+            return np.asarray(self.w * np.einsum("ij,ij->i", self.regressors @ self.bread, self.X))
         if self.ill_conditioned:
             return basis_leverage(self.X, self.whitening, self.w)
         return leverage(self.X, self.bread, self.w)
@@ -155,6 +165,36 @@ class Hat:
             return np.asarray(np.linalg.cholesky(self.bread), dtype=np.float64)
         upper = triangular_factor(self.X, np.empty((len(self.X), 0)), self.w)
         return np.asarray(np.linalg.solve(upper, np.eye(len(upper))), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """What exact influences of an instrumented regression have beside its scores: ``u_i v_i + slope_i c``.
+
+    Parameters
+    ----------
+    V : ndarray (n, q)
+        What the instruments leave of the regressors of which they leave something.
+    at : ndarray (q,) of int
+        Which columns these are.
+    u : ndarray (n,)
+    c : ndarray (q,)
+        ``V'We``: how the equations move with k.
+    slope : ndarray (n,), optional
+        How each row moves an estimated k.
+    """
+
+    V: Array
+    at: Codes
+    u: Array
+    c: Array
+    slope: Array | None = None
+
+    def project(self, weights: Array) -> Array:
+        """Rows times ``weights`` (p, q): (n, q)."""
+        own = weights[self.at]
+        out = (self.V @ own) * self.u[:, None]
+        return out if self.slope is None else out + np.outer(self.slope, self.c @ own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +219,8 @@ class Stage:
         For regressions.
     canonical : bool
         Whether ``hat.bread`` is the inverse of ``hessian``: least squares, canonical links.
+    beyond : Beyond, optional
+        What only exact influences have: sandwiches of instrumented regressions hold the projection fixed.
     """
 
     name: str
@@ -189,16 +231,18 @@ class Stage:
     cross: Mapping[str, Array] = field(default_factory=dict)
     hat: Hat | None = None
     canonical: bool = False
+    beyond: Beyond | None = None
 
     @property
     def size(self) -> int:
         """Number of parameters."""
         return len(self.theta)
 
-    def project(self, weights: Array, adjust: Array | None = None) -> Array:
+    def project(self, weights: Array, adjust: Array | None = None, *, exact: bool = False) -> Array:
         """``g_i' weights`` for each row, (n, q), with rows multiplied by ``adjust`` where given.
 
-        A regression never materialises its (n, p) scores: ``w e * (X weights)`` is enough.
+        A regression never materialises its (n, p) scores: ``w e * (X weights)`` is enough. ``exact`` adds what is
+        ``beyond`` them.
         """
         if self.scores is not None:
             out = self.scores @ weights
@@ -206,6 +250,8 @@ class Stage:
             assert self.hat is not None
             out = self.hat.X @ weights
             out *= self.hat.multipliers()[:, None]
+        if exact and self.beyond is not None:
+            out += self.beyond.project(weights)
         if adjust is not None:
             out *= adjust[:, None]
         return out

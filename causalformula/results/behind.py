@@ -25,6 +25,7 @@ from causalformula.inference.requests import (
     Request,
     Wild,
 )
+from causalformula.inference.structural import Instrumented
 from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.model import Model
@@ -52,7 +53,8 @@ def model_of(behind: Fitted, call: Call, name: str, covariance: Covariance) -> M
     """
     fitted, left = behind.model, _left(call, name)
     replay = _replay(behind, call, name)
-    request = _request(call, covariance) if name == "outcome" else HC(LINEARISED) if call.sampling else None
+    linear = name in ("outcome", "first_stage", "reduced_form")
+    request = _request(call, covariance) if linear else HC(LINEARISED) if call.sampling else None
     with warnings.catch_warnings():
         # the fit has said what there is to say of its covariance, and the model's print has it as a note
         warnings.simplefilter("ignore", CausalFormulaWarning)
@@ -92,7 +94,7 @@ def _request(call: Call, covariance: Covariance) -> Request | None:
 
 def _left(call: Call, name: str) -> str:
     frame = call.frame
-    if name != "outcome" and frame.treatment is not None:
+    if name not in ("outcome", "reduced_form") and frame.treatment is not None:
         return frame.treatment.name
     return "" if frame.outcome is None else frame.outcome.name
 
@@ -104,7 +106,15 @@ def _text(behind: Fitted, call: Call, left: str, replay: Replay | None) -> str:
     right = right_side(replay) if replay is not None else (columns or "1") + _beside(fitted)
     family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
     weights = "" if not fitted.weighted else f", weights = {_weights(behind, call)}"
+    if isinstance(fitted.instrumented, Instrumented):
+        return wrapped(f"ivreg({left} ~ {right} | {_instruments(call, fitted.instrumented)}{weights})")
     return wrapped(f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family}{weights})")
+
+
+def _instruments(call: Call, used: Instrumented) -> str:
+    """All instruments as ``ivreg`` takes them, and k where it is not that of two-stage least squares."""
+    terms = [deparse(call.frame.bodies[role]) for role in ("iv", "adjust", "modify") if role in call.frame.bodies]
+    return " + ".join(terms) + ("" if used.rule.k == 1 else f", k = {used.k:.7g}")
 
 
 def _written(name: str) -> str:

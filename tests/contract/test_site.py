@@ -79,7 +79,7 @@ def test_every_call_of_ours_runs(name, column, capsys):
 def test_what_is_not_yet_there_is_planned():
     """A row that says "not yet" becomes a call when the method arrives."""
     waiting = {row[0]: row[1].removeprefix("not yet: ") for row in rows("from-r.md") if row[1].startswith("not yet")}
-    assert len(waiting) > 5
+    assert len(waiting) > 3
     for r, method in waiting.items():
         assert catalogue.planned(method.strip("`")), f"{r} is there now: write the call in docs/from-r.md"
 

@@ -35,7 +35,7 @@ from causalformula.results.checks import anova, serial, specification
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
 from causalformula.results.effects import pictures as effects
-from causalformula.results.families import did, event_pictures, quantiles
+from causalformula.results.families import did, event_pictures, instrument_pictures, quantiles
 from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
 from causalformula.results.refutation import asked, refutation, refuters
@@ -58,7 +58,14 @@ SETS = {
     "Interval": predict.INTERVALS,
     "Limits": ("wald", "profile"),
     "Picture": pictures.KINDS,
-    "ResultPicture": {*effects.KINDS, *did.PICTURES, *event_pictures.GRID, *event_pictures.STUDY, *quantiles.PICTURES},
+    "ResultPicture": {
+        *effects.KINDS,
+        *did.PICTURES,
+        *event_pictures.GRID,
+        *event_pictures.STUDY,
+        *quantiles.PICTURES,
+        *instrument_pictures.PICTURES,
+    },
     "Order": ORDERS,
     "BalanceStatistic": {*balance_plan.ARMS, *balance_plan.DOSE, *balance_plan.ALIASES},
     "Binary": balance_plan.BINARY,

@@ -28,6 +28,7 @@ LAWS = (
 )  # fmt: skip
 
 FAMILIES = {"gaussian": "y", "binomial": "d", "poisson": "k", "binomial(link = 'probit')": "d"}
+INSTRUMENT = {Kind.BINARY: "i", Kind.MULTI: "factor(l)", Kind.CONTINUOUS: "j"}
 COLUMN = {Kind.BINARY: "a", Kind.MULTI: "m", Kind.CONTINUOUS: "q"}
 
 
@@ -109,6 +110,9 @@ def simulate(seed: int, n: int = 60) -> pd.DataFrame:
             "b": (np.arange(n) // 2) % 2,
             # an instrument, which most take as it says
             "i": np.where(rng.random(n) < 0.85, a, 1 - a),
+            # the same of the other treatments
+            "j": q + rng.normal(size=n),
+            "l": np.where(rng.random(n) < 0.85, m, rng.permutation(m)),
         }
     )
 
@@ -138,8 +142,9 @@ class Question:
             parts.append(f"adjust({' + '.join(confounders[:1] if self.modify else confounders)})")
         if self.modify:
             parts.append("modify(z)")
-        if dict(self.options).get("estimand") == "LATE":
-            parts.append("iv(i)")
+        if self.estimand == "LATE":
+            z = INSTRUMENT[self.kind]
+            parts.append(f"iv({z} + {z}:z)" if self.modify else f"iv({z})")
         if self.blocked:
             parts.append("strata(s)")
         if self.weights:
@@ -216,6 +221,9 @@ def asked(record: Record) -> list[Question]:
         add(Kind.BINARY, blocked=True)
         add(Kind.MULTI, blocked=True, weights="w")
     if not model:
+        if "modify" in record.roles and record.default_estimand == "LATE":
+            add(Kind.BINARY, modify=True, weights="w")
+            add(Kind.CONTINUOUS, modify=True)
         return out
     for family in FAMILIES:
         if family != "gaussian":

@@ -121,12 +121,6 @@ def test_instruments_of_fixest(verb, text):
     assert ("to come" in str(error.value)) == planned("iv")
 
 
-@pytest.mark.parametrize(("role", "text"), [("iv(h)", r"method='dml' reads it")])
-def test_roles_of_methods_to_come_are_pointed_at(role, text):
-    with pytest.raises(cf.CapabilityError, match=rf"(?s){text}.*\n +\^+$"):
-        cf.fit(f"y ~ treat(a) + {role}", TREATED)
-
-
 @pytest.mark.parametrize(
     ("given", "written"),
     [

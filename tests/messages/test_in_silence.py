@@ -310,12 +310,6 @@ def test_words_for_the_treatment_model(data):
             assert "density'?" not in str(caught.value)
 
 
-def test_instruments_come_later(data):
-    with pytest.raises(cf.CapabilityError, match=r"^iv\(...\) .* instrumental variables .* come later") as caught:
-        cf.fit("y ~ treat(a) + iv(z)", data)
-    assert "method='dml' reads it where it is named" in str(caught.value) and "'regression'" not in str(caught.value)
-
-
 TEXTS = ["2.5", "10.0", "3.5", "11", "7.25", "1"]
 
 

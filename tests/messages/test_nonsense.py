@@ -71,7 +71,7 @@ COLUMNS = ("ps", "by", "base_weights", "distance", "unit_id", "exact", "antiexac
 LOOSE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(FLAGS, (bool,)),
     **dict.fromkeys(COLUMNS, (str,)),
-    **dict.fromkeys(("lambda_", "tols"), (float, int)),
+    **dict.fromkeys(("lambda_", "tols", "fuller", "k"), (float, int)),
     "reuse_max": (int,),
     "caliper": (float, int, dict),
     "anticipation": (float,),

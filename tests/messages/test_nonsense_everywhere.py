@@ -26,7 +26,14 @@ def _data() -> pd.DataFrame:
     x = rng.normal(size=60)
     a = (rng.random(60) < 1 / (1 + np.exp(-x))).astype(int)
     return pd.DataFrame(
-        {"x": x, "a": a, "g": np.arange(60) % 6, "f": list("uvw") * 20, "y": a + x + rng.normal(size=60)}
+        {
+            "x": x,
+            "a": a,
+            "b": np.where(np.arange(60) % 5 > 0, a, 1 - a),
+            "g": np.arange(60) % 6,
+            "f": list("uvw") * 20,
+            "y": a + x + rng.normal(size=60),
+        }
     )
 
 
@@ -48,6 +55,7 @@ def _made() -> dict[str, Any]:
             "SubclassResult": cf.fit(F, DATA, "subclass", subclass=3),
             "DidResult": did,
             "Decomposition": did.decompose(),
+            "IVResult": cf.fit("y ~ treat(a) + iv(b) + adjust(x)", DATA),
             "MatchedResult": cf.fit(F, DATA, "nearest"),
             "MatchedDesign": cf.design(F, DATA, "nearest"),
             "LearnedResult": learned,
@@ -120,7 +128,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "waldtest": {"model": MADE["Model"]},
 }
 LEARNED = ("LearnedResult", "DMLResult", "UnitResult")
-RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "MatchedResult", *LEARNED)
+RESULTS = ("Result", "Stack", "SubclassResult", "DidResult", "IVResult", "MatchedResult", *LEARNED)
 METHODS: dict[str, dict[str, Any]] = {
     "Design.fit": {"formula": "y ~ treat(a)"},
     **{f"Graph.{verb}": {"treatment": "a", "outcome": "y"} for verb in ("formula", "identify", "plot", "question")},
@@ -136,6 +144,7 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
     **{f"{kind}.permutation_test": {"reps": 2} for kind in LEARNED},  # each of which refits
     **{f"{kind}.refute": {"tests": ["placebo"], "reps": 2} for kind in RESULTS},
+    "IVResult.refute": {"tests": ["subset"], "reps": 2},
     **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
 }
 # Pictures of arrays, which a design and a fit draw by their own plot().
@@ -151,7 +160,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("exact", "studentize", "normal", "adjust", "abs", "stars"), ("true",)),
     **dict.fromkeys(("df", "t_df"), ("number", "inf")),
     **dict.fromkeys(("K_adj", "G_adj", "fixed_effects"), ("true",)),
-    **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold"), ("number",)),
+    **dict.fromkeys(("tols", "lambda_", "epsilon", "threshold", "fuller"), ("number",)),
     # columns, which the data know or do not
     **dict.fromkeys(("cluster", "strata", "order_by", "by", "ps", "base_weights", "distance"), ("text", "empty text")),
     "folds": ("text", "empty text", "array", "frame"),
@@ -190,6 +199,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "dag.source": ("text", "empty text"),
     "FrontDoor.mediators": ("text",),
     "Curve.plot.name": ("text", "empty text"),
+    "LIML.k": ("number", "negative"),
     "scorer.formula": ("text", "empty text"),
     "pehe.truth": ("text", "empty text"),
     "honest.M": ("number", "array", "frame"),

@@ -71,6 +71,7 @@ class ETWFE(Staggered):
     weighted_vcov="linearised",
     face="causalformula.results.families.did:DidResult",
     roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
+    required=("did",),
     unread={
         "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
         "fe": "the effects of groups (or units) and periods are absorbed already; leave fe(...) out",

@@ -84,6 +84,7 @@ class Imputation(Staggered):
     vcov_words="asympt on units; two_stage",
     face="causalformula.results.families.did:DidResult",
     roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
+    required=("did",),
     unread={
         "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
         "fe": "the effects of units and periods are absorbed already; leave fe(...) out",

@@ -49,6 +49,7 @@ def _resampled(options: DiD) -> None:
         "fe": "with two groups and two periods their effects are in the regression; leave fe(...) out, and name the "
         "units: did(A, time, unit = id)",
     },
+    required=("did",),
     default_for=("did",),
     idle=_idle,
     r="lm(y ~ A * time + x), DRDID::drdid(), did::att_gt()",

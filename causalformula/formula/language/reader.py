@@ -230,7 +230,7 @@ def _instruments(treated: Node, instruments: Node) -> str:
     d, z = short(deparse(treated)), short(deparse(instruments))
     return (
         f"`| {d} ~ {z}` reads as instruments, as fixest writes them; here they are a role of a causal formula, "
-        f"treat({d}) + iv({z}), whose methods are to come"
+        f"treat({d}) + iv({z})"
     )
 
 

@@ -89,6 +89,8 @@ def _has_closed_form(evidence: object, codes: Codes | None) -> TypeGuard[Influen
     if not isinstance(evidence, Influence) or len(evidence.stages) != 1 or evidence.direct is not None:
         return False
     root = evidence.root
+    if root is not None and root.instrumented is not None:
+        return False
     if root is not None and root.absorbed is not None:
         known = root.absorbed.exact if codes is None else all(root.absorbed.nested([codes]))
         if not known:

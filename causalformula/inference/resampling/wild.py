@@ -246,6 +246,12 @@ def linear_root(evidence: Influence) -> Hat:
             "the wild bootstrap is for effects that are read off one least-squares regression; use vcov='bootstrap' "
             "or cf.Bootstrap(cluster=...)"
         )
+    if root.instrumented is not None:
+        raise CapabilityError(
+            "the wild bootstrap puts new errors on a regression, and of an instrumented one the first stage's errors "
+            "must move with them; use vcov='bootstrap' or cf.Bootstrap(cluster=...), or for the test of one effect "
+            "fit.anderson_rubin(), which weak instruments and few clusters upset less"
+        )
     if root.X.shape[1] != evidence.jac.shape[1] or evidence.stages[0].scores is not None:
         raise CapabilityError(
             "the wild bootstrap needs the regression's design, which a difference in means does not keep; use "

@@ -112,7 +112,10 @@ def variance_row(request: Request, evidence: Influence) -> tuple[Variance, bool]
     if isinstance(request, Asympt):
         return VARIANCES["asympt"], request.weights == "fixed"
     if isinstance(request, Cluster):
-        stata = evidence.root is not None and evidence.root.least_squares and not evidence.estimated_first_stage
+        root = evidence.root
+        stata = root is not None and root.least_squares and not evidence.estimated_first_stage
+        if root is not None and root.instrumented is not None and root.absorbed is None:
+            stata = False  # sandwich's default for an ivreg, which is no lm
         row = VARIANCES[request.type or ("CR1S" if stata else "CR1")]
         if row.by_cluster is not None:
             _leverage_allowed(row, evidence, request.weights == "fixed")
@@ -133,6 +136,12 @@ def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
     if evidence.root is None:
         other = "'CR1'" if row.clustered else "'HC0' or 'asympt'"
         raise CapabilityError(f"{row.name} needs a regression; this estimator has none: use {other}")
+    if evidence.root.instrumented not in (None, 1.0):
+        other = "'CR1'" if row.clustered else "'HC0' or 'HC1'"
+        raise CapabilityError(
+            f"{row.name} adjusts residuals by leverage, which two-stage least squares has by its projection and LIML "
+            f"and other members of the k-class have not: use {other}"
+        )
     if evidence.estimated_first_stage and not fixed:
         call, other = (f"Cluster(..., type={row.name!r}", "'~g'") if row.clustered else (f"HC({row.name!r}", "'asympt'")
         raise CapabilityError(

@@ -17,6 +17,7 @@ from causalformula.inference.requests import Classical
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.models import statistics as fit_statistics
 from causalformula.results.models.core import ModelCore
+from causalformula.results.models.effects import refuse_instrumented
 from causalformula.results.models.formula import (
     formula_lines,
     formula_text,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 NAN = float("nan")
 # A change of the deviance below this share of it is rounding.
 ROUNDING = 1e-13
+# What compares models with instruments.
+WALD = 'Wald tests are, by model.hypothesis("x = 0") or cf.waldtest(model, "x")'
 # R's rule: below this share of the fitted values' squares there is no residual variance to test against.
 PERFECT = 1e-10
 # Columns of statistics and their p-values.
@@ -162,6 +165,8 @@ def anova(*models: ModelCore, test: TermTest | Literal[False] | None = None) -> 
     """
     if not models or not all(isinstance(model, ModelCore) for model in models):
         raise OptionError("anova takes models of cf.lm and cf.glm; of a causal fit, its .outcome")
+    for model in models:
+        refuse_instrumented(model, "an analysis of variance", WALD)
     if len(models) == 1:
         (model,) = models
         how = choose_test(model, test)
@@ -310,6 +315,7 @@ def drop1(model: ModelCore, test: str | bool | None = "none") -> Anova:
     """See ``Model.drop1``."""
     import pandas as pd
 
+    refuse_instrumented(model, "drop1", WALD)
     how = choose_test(model, test)
     found, assign = model_terms(model)
     fits = [refitted(model, np.flatnonzero(assign != k + 1), found.intercept) for k in _droppable(found)]

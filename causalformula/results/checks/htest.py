@@ -11,7 +11,7 @@ from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, choose
 from causalformula.numerics.arrays import Codes
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.effects import refuse_absorbed
+from causalformula.results.models.effects import refuse_absorbed, refuse_instrumented
 from causalformula.results.models.formula import formula_text
 from causalformula.results.reading.test import Test
 from causalformula.results.text.numbers import format_num, format_pval
@@ -67,6 +67,7 @@ def check_plain(model: ModelCore, name: str) -> None:
     if model.regression.weighted:
         raise CapabilityError(f"{name} is not defined for a weighted regression")
     refuse_absorbed(model, name)
+    refuse_instrumented(model, name)
 
 
 def ordered_rows(model: ModelCore, order_by: str | None) -> Codes:

@@ -168,7 +168,11 @@ class _Restrictions:
     def squares(self, test: Test) -> tuple[float, float] | None:
         """Residual sums of squares of the restricted and the full model, which a linear model's F compares."""
         model = self.model
-        plain = isinstance(model.covariance.request, Classical) and model.regression.linear
+        plain = (
+            isinstance(model.covariance.request, Classical)
+            and model.regression.linear
+            and model.regression.instrumented is None
+        )
         if not (plain and self.linear and isinstance(test.df, tuple) and test.df[1] == model.df_residual):
             return None
         return model.deviance + test.statistic * test.df[0] * model.dispersion, model.deviance

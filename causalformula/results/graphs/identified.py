@@ -333,7 +333,7 @@ class Identification(Shown):
     def _by(self) -> str:
         if self.design == "front door":
             return f', method="front_door", mediators="{self.options["mediators"]}"'
-        return "  (a method that reads iv(...))" if self.design == "instrument" else ""
+        return ""
 
     def _notes(self) -> list[str]:
         q, notes = self.question, []

@@ -25,6 +25,13 @@ def refuse_absorbed(model: ModelCore, what: str, instead: str = "") -> None:
         raise CapabilityError(f"{what} has no place for absorbed fixed effects; {remedy}")
 
 
+def refuse_instrumented(model: ModelCore, what: str, instead: str = "") -> None:
+    """A ``CapabilityError`` for what is of least squares, whose residuals are orthogonal to the regressors."""
+    if model.regression.instrumented is not None:
+        remedy = instead or "its own tests are fit.diagnostics()"
+        raise CapabilityError(f"{what} is of least squares, and this model's regressors are instrumented; {remedy}")
+
+
 def fixed_effects(model: ModelCore, factor: str | None) -> pd.DataFrame:
     """See ``Model.fixed_effects``."""
     import pandas as pd

@@ -58,6 +58,8 @@ def augment(model: ModelCore) -> pd.DataFrame:
     data[".resid"] = residuals.residuals(fit, "response")
     if fit.hat.has_leverage:
         data[".hat"] = residuals.leverages(fit)
+        if fit.instrumented is not None:
+            return data if not fit.weighted else data.assign(**{".weights": fit.weights})
         data[".sigma"] = residuals.leave_one_out_sigma(fit)
         data[".cooksd"] = residuals.cooks_distance(fit)
         data[".std.resid"] = residuals.standardized(fit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalformula.backends.options import shown
-from causalformula.errors import OptionError, did_you_mean
+from causalformula.errors import CapabilityError, OptionError, did_you_mean
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 
@@ -67,13 +67,23 @@ def leverages(model: FittedRegression) -> Array:
     return np.asarray(np.where(h > FULL, 1.0, h))
 
 
+def _refuse_instrumented(model: FittedRegression) -> None:
+    if model.instrumented is not None:
+        raise CapabilityError(
+            "deletion statistics are of least squares, and this model's regressors are instrumented: leaving a row out "
+            "moves the first stage too. fit.influence() holds what each row does to the effect"
+        )
+
+
 def standardized(model: FittedRegression) -> Array:
     """Deviance residuals over their estimated standard deviation."""
+    _refuse_instrumented(model)
     return _over(deviance(model), np.sqrt(model.hat.dispersion) * np.sqrt(1 - leverages(model)), model)
 
 
 def studentized(model: FittedRegression) -> Array:
     """Residuals over a standard deviation estimated without the row itself (for a GLM, Williams' approximation)."""
+    _refuse_instrumented(model)
     h = leverages(model)
     if model.linear:
         return _over(weighted(model), leave_one_out_sigma(model) * np.sqrt(1 - h), model)
@@ -95,6 +105,7 @@ def leave_one_out_sigma(model: FittedRegression) -> Array:
 
 def cooks_distance(model: FittedRegression) -> Array:
     """How far the coefficients move when a row is left out, in units of their own covariance."""
+    _refuse_instrumented(model)
     h = leverages(model)
     scale = model.hat.dispersion * model.parameters
     with np.errstate(divide="ignore", invalid="ignore"):

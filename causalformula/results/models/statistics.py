@@ -14,13 +14,17 @@ WITH_DISPERSION = ("gaussian", "Gamma", "inverse.gaussian")
 
 @dataclass(frozen=True)
 class SumsOfSquares:
-    """Of a linear model: explained (about the mean where there is an intercept) and residual, with their freedom."""
+    """Of a linear model: explained (about the mean where there is an intercept) and residual, with their freedom.
+
+    Where regressors are instrumented, what is explained may be below zero, and the F is a Wald test: ``wald``.
+    """
 
     explained: float
     residual: float
     df_explained: int
     df_residual: int
     intercept: bool
+    wald: float | None = None
 
     @property
     def r_squared(self) -> float:
@@ -54,6 +58,8 @@ class SumsOfSquares:
         """F with its degrees of freedom; None without regressors."""
         if self.df_explained == 0:
             return None
+        if self.wald is not None:
+            return self.wald, float(self.df_explained), float(self.df_residual)
         if self.df_residual == 0:
             return float("nan"), float(self.df_explained), 0.0
         variance = self.residual / self.df_residual
@@ -64,7 +70,22 @@ class SumsOfSquares:
 def sums_of_squares(model: FittedRegression) -> SumsOfSquares:
     """Sums of squares of a linear model; as in R 4.2, what an offset explains counts."""
     df = model.parameters - int(model.intercept)
-    return SumsOfSquares(model.explained, model.deviance, df, int(model.hat.df_residual), model.intercept)
+    free = int(model.hat.df_residual)
+    if model.instrumented is not None:
+        explained = model.null_deviance - model.deviance
+        return SumsOfSquares(explained, model.deviance, df, free, model.intercept, _wald(model))
+    return SumsOfSquares(model.explained, model.deviance, df, free, model.intercept)
+
+
+def _wald(model: FittedRegression) -> float:
+    """Wald's F that all coefficients but the intercept are zero, under the classical covariance."""
+    estimate = model.estimate()
+    at = np.array([j for j, name in enumerate(estimate.names) if name != "(Intercept)"], dtype=np.intp)
+    if not len(at):
+        return float("nan")
+    back = np.eye(model.rank) if model.hat.moved is None else np.eye(model.rank) - model.hat.moved
+    V = (back @ model.hat.classical() @ back.T)[np.ix_(at, at)]
+    return float(estimate.theta[at] @ np.linalg.solve(V, estimate.theta[at])) / len(at)
 
 
 def within_r_squared(model: FittedRegression) -> float:
@@ -88,6 +109,8 @@ def parameters(model: FittedRegression) -> int:
 
 def loglik(model: FittedRegression) -> float:
     """Log-likelihood; NaN for quasi-families, which have none."""
+    if model.instrumented is not None:
+        return float("nan")
     if not model.linear:
         return parameters(model) - model.aic / 2
     n = model.hat.nobs

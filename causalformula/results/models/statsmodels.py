@@ -12,7 +12,7 @@ from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Classical
 from causalformula.numerics.families import Family
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.effects import refuse_absorbed
+from causalformula.results.models.effects import refuse_absorbed, refuse_instrumented
 from causalformula.results.reading.estimates import cov_type
 
 FAMILIES = {
@@ -50,6 +50,7 @@ def to_statsmodels(model: ModelCore) -> Any:
     import pandas as pd
 
     refuse_absorbed(model, "a fit of statsmodels")
+    refuse_instrumented(model, "a fit of statsmodels", "its coefficients are in params and cov_params()")
     fit = model.regression
     used = fit.weights > 0
     index = model.frame.index[used]

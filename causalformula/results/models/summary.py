@@ -17,12 +17,15 @@ from causalformula.results.models import residuals
 from causalformula.results.models import statistics as fit_statistics
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.formula import family_text
+from causalformula.results.models.instruments import diagnostics
+from causalformula.results.models.instruments import table as test_table
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.console import (
     GlmText,
     LmText,
     glm_print,
     glm_summary,
+    ivreg_summary,
     lm_print,
     lm_summary,
     omitted_line,
@@ -90,6 +93,10 @@ def model_summary(model: ModelCore) -> Summary:
         warn(PERFECT)
     table = coefficient_table(model)
     linear = model.regression.linear
+    if model.regression.instrumented is not None:
+        rows = diagnostics(model)
+        parts = ivreg_summary(_lm_text(model, table), [row.name for row in rows], test_table(rows))
+        return Summary((*parts, *_lost(model), *frame_notes(model)))
     parts = lm_summary(_lm_text(model, table)) if linear else glm_summary(_glm_text(model, table))
     return Summary((*parts, *_lost(model), *frame_notes(model)))
 
@@ -210,7 +217,7 @@ def _fixest_text(model: ModelCore) -> FixestText:
     )
     left, right = _statistics(fit)
     return FixestText(
-        title=f"{_kind(fit)} estimation, {_of(fit)}Dep. Var.: {model.outcome_name}",
+        title=_fixest_title(model),
         head=[*_counts(model), *effect_lines(model.frame, "Fixed-effects"), f"Standard-errors: {_errors(model)}"],
         names=fit.kept_names,
         table=coefficient_table(model, normal=normal)[fit.kept],
@@ -218,6 +225,7 @@ def _fixest_text(model: ModelCore) -> FixestText:
         removed=said,
         left=[(name, statistic_text(value)) for name, value in left],
         right=[(name, statistic_text(value)) for name, value in right if not np.isnan(value)],
+        tests=() if fit.instrumented is None else _fixest_tests(model),
     )
 
 
@@ -231,6 +239,8 @@ def _of(fit: FittedRegression) -> str:
 
 def _statistics(fit: FittedRegression) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
     """Statistics of the fit, those on the left and those on the right."""
+    if fit.instrumented is not None:  # shares of squares are of least squares
+        return [("RMSE", fit_statistics.rmse(fit))], []
     if fit.linear:
         adjusted = fit_statistics.sums_of_squares(fit).adj_r_squared
         within = fit_statistics.within_r_squared(fit) if fit.rank else float("nan")
@@ -238,6 +248,23 @@ def _statistics(fit: FittedRegression) -> tuple[list[tuple[str, float]], list[tu
     left = [("Log-Likelihood", fit_statistics.loglik(fit)), ("BIC", fit_statistics.bic(fit))]
     adjusted, correlation = fit_statistics.pseudo_r_squared(fit, adjusted=True), fit_statistics.squared_correlation(fit)
     return left, [("Adj. Pseudo R2", adjusted), ("Squared Cor.", correlation)]
+
+
+def _fixest_title(model: ModelCore) -> str:
+    fit = model.regression
+    if fit.instrumented is None:
+        return f"{_kind(fit)} estimation, {_of(fit)}Dep. Var.: {model.outcome_name}"
+    endogenous, instruments = (", ".join(x) for x in (fit.instrumented.endogenous_names, fit.instrumented.names))
+    lines = ["TSLS estimation: Second stage", f"|- D.V.   : {model.outcome_name}", f"|- Endo.  : {endogenous}"]
+    return "\n".join([*lines, f"|- Instr. : {instruments}", f"Dep. Var.: {model.outcome_name}"])
+
+
+def _fixest_tests(model: ModelCore) -> list[tuple[str, float, float, float, float]]:
+    """The diagnostic tests by fixest's names; those that there are."""
+    names = model.regression.instrumented.endogenous_names
+    called = [*(f"F-test (1st stage), {name}" for name in names), "Wu-Hausman", "Sargan"]
+    rows = zip(called, diagnostics(model), strict=True)
+    return [(name, row.df1, row.df2, row.statistic, row.p_value) for name, row in rows if row.df1]
 
 
 def _counts(model: ModelCore) -> list[str]:

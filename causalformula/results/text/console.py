@@ -216,6 +216,32 @@ def lm_summary(model: LmText, *, digits: int = DIGITS, signif_stars: bool = True
     return _with_coefficients(text, model.names, model.table, T_COLUMNS, digits, signif_stars, after)
 
 
+def ivreg_summary(model: LmText, tests: Sequence[str], rows: ArrayLike, *, digits: int = DIGITS) -> Parts:
+    """Return what ``print(summary(ivreg(...)))`` writes.
+
+    Parameters
+    ----------
+    model : LmText
+        ``fstatistic`` is Wald's.
+    tests : sequence of str
+        The diagnostic tests.
+    rows : array_like, shape (tests, 4)
+        Their degrees of freedom, statistics and p-values.
+    """
+    text = f"\nCall:\n{model.call}\n\n{'Weighted ' if model.weighted else ''}Residuals:\n"
+    # unlike lm's, quantiles tiny beside the largest are not rounded to zero
+    shown = np.asarray(model.residuals) if model.df_residual <= 5 else quantile7(np.asarray(model.residuals))
+    text += vector_text(format_num(shown, digits), model.residual_names if model.df_residual <= 5 else _QUARTILES, 1)
+    cells = coefmat_cells(as_table(model.table), model.names, T_COLUMNS, digits=digits, signif_legend=False)
+    tested = coefmat_cells(
+        rows, tests, ("df1", "df2", "statistic", "p-value"), digits=digits, cs_ind=(0, 1), tst_ind=(2,),
+        has_Pvalue=True, P_values=True, na_print="NA",
+    )  # fmt: skip
+    fit = _fit_lines(model, digits).replace("R-squared:  ", "R-Squared: ", 1).replace("R-squared:  ", "R-squared: ")
+    lines = fit.replace("F-statistic", "Wald test")
+    return f"{text}\nCoefficients:", cells, "\nDiagnostic tests:", tested, f"\n{lines}"
+
+
 def _fit_lines(model: LmText, digits: int) -> str:
     """Return the residual standard error, the rows dropped, and (with regressors) R-squared and the F test."""
     sigma = format_num(signif(model.sigma, digits), na="NaN")[0]

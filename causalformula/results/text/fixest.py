@@ -36,6 +36,8 @@ class FixestText:
         The line that names variables left out as collinear; empty where there are none.
     left, right : sequence of (str, str)
         Statistics of the fit with their names, in the first and second column of the last lines.
+    tests : sequence of (str, float, float, float, float), optional
+        Diagnostic tests of instruments: name, degrees of freedom, statistic and p.
     """
 
     title: str
@@ -46,13 +48,29 @@ class FixestText:
     removed: str
     left: Sequence[tuple[str, str]]
     right: Sequence[tuple[str, str]]
+    tests: Sequence[tuple[str, float, float, float, float]] = ()
 
 
 def fixest_page(text: FixestText) -> tuple[str | Cells, ...]:
     """The parts of the page."""
     head = "\n".join([text.title, *text.head])
     table: list[str | Cells] = [_cells(text)] if len(text.names) else ["(no coefficient is estimated)"]
-    return (head, *table, *([text.removed] if text.removed else []), _fit_lines(text))
+    return (head, *table, *([text.removed] if text.removed else []), _fit_lines(text), *_tests(text))
+
+
+def _tests(text: FixestText) -> list[str]:
+    """The diagnostic tests, names to the right."""
+    if not text.tests:
+        return []
+    wide = max(len(name) for name, *_ in text.tests)
+    values = [f"{value:,.3f}" for _, _, _, value, _ in text.tests]
+    p = ["< 2.2e-16" if one < EPS else f"= {one:.4g}" for *_, one in text.tests]
+    far, long = max(map(len, values)), max(map(len, p))
+    lines = []
+    for (name, df1, df2, _, _), value, shown in zip(text.tests, values, p, strict=True):
+        on = f"{df1:,.0f}" if np.isnan(df2) else f"{df1:,.0f} and {df2:,.0f}"
+        lines.append(f"{name.rjust(wide)}: stat = {value.rjust(far)}, p {shown.ljust(long)}, on {on} DoF.")
+    return ["\n".join(lines)]
 
 
 def _cells(text: FixestText) -> Cells:

@@ -1,0 +1,264 @@
+"""Linear models whose regressors are instrumented: two-stage least squares and the k-class, as one root.
+
+With ``V = M_Z X`` what the instruments leave of the regressors, the k-class solves ``(X - k V)' W (y - X b) = 0``: k is
+0 for least squares, 1 for two-stage least squares, and for LIML the smallest root of ``|Y' M_W Y - k Y' M_Z Y| = 0``,
+``Y`` the outcome beside the endogenous columns. The root's columns are ``X - k V`` and its residuals structural.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from causalformula.inference.absorbed import Absorbed, absorber
+from causalformula.inference.absorbing import UNCONVERGED, within_effects
+from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
+from causalformula.inference.regression import FittedRegression, Solved
+from causalformula.inference.stage import Beyond, Hat
+from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import Centred, first_column
+from causalformula.numerics.families import family as read_family
+from causalformula.numerics.least_squares import LeastSquares, least_squares
+from causalformula.numerics.linalg import refuse_extreme
+
+
+@dataclass(frozen=True, eq=False)
+class _Within:
+    """The columns as they are solved: less the absorbed effects, where there are some."""
+
+    X: Array
+    Z: Array
+    y: Array
+    absorbed: Absorbed | None
+    converged: bool
+
+
+def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegression:
+    """The k-class estimator of a structural equation; two-stage least squares by default.
+
+    Parameters
+    ----------
+    eq : Equations
+    rule : KClass
+
+    Returns
+    -------
+    FittedRegression
+        Its root has projected regressors and structural residuals.
+    """
+    refuse_extreme(eq.y, "the outcome")
+    refuse_overflowing(eq.X, eq.names)
+    refuse_overflowing(eq.Z, eq.instruments)
+    w = np.ones(len(eq.y)) if eq.weights is None else eq.weights
+    within = _within(eq, w)
+    D, W = within.X[:, eq.endogenous], within.X[:, eq.exogenous]
+    both = np.column_stack([W, within.Z])
+    outcomes = np.column_stack([within.y, D])
+    centred = eq.intercept and not eq.effects
+    first = _regressed(both, outcomes, eq.weights, centred, eq.all_names)
+    inside = _regressed(W, outcomes, eq.weights, centred, eq.all_names[: W.shape[1]])
+    left, alone = first.residuals, inside.residuals
+    used = _used(eq, rule, w, first, left, alone, within)
+    return _solved(eq, used, w, within, left, alone)
+
+
+def _within(eq: Equations, w: Array) -> _Within:
+    if not eq.effects:
+        return _Within(eq.X, eq.Z, eq.y if eq.offset is None else eq.y - eq.offset, None, True)
+    takes, p = absorber(eq.effects, w), eq.X.shape[1]
+    columns, left, converged = within_effects(takes, np.column_stack([eq.X, eq.Z]), eq.y, w, eq.offset)
+    X, counted = columns[:, :p], tuple(map(int, takes.counted))
+    absorbed = Absorbed(eq.factors, eq.effects, w, X, float(w @ left**2), counted)
+    return _Within(X, columns[:, p:], left, absorbed, converged)
+
+
+def _regressed(X: Array, Y: Array, weights: Array | None, centred: bool, names: Sequence[str]) -> LeastSquares:
+    """Several responses at once, on columns counted from their means."""
+    Z = solved_columns(X, weights, first_column(X, centred), names)
+    return least_squares(Z.X, Y, weights, tol=Z.tol)
+
+
+def _used(
+    eq: Equations, rule: KClass, w: Array, first: LeastSquares, left: Array, alone: Array, within: _Within
+) -> Instrumented:
+    """k, the instruments that count, and how strong they are."""
+    outside = len(eq.exogenous)
+    kept = np.array([j - outside for j in first.kept if j >= outside], dtype=np.intp)
+    empty = np.flatnonzero(~within.Z.any(axis=0)).astype(np.intp)
+    A, B = _squares(alone, w), _squares(left, w)
+    k = rule.k
+    if k is None:
+        rows = int((w > 0).sum()) if rule.rows is None else rule.rows
+        absorbed = 0 if within.absorbed is None else within.absorbed.coefficients()
+        k = _smallest_root(A, B)[0] - rule.fuller / (rows - first.rank - absorbed)
+    strength = 1 - _largest_root(B[1:, 1:], A[1:, 1:])
+    return Instrumented(eq, rule, float(k), left[:, 1:], kept, empty, strength)
+
+
+def _squares(E: Array, w: Array) -> Array:
+    return np.asarray(E.T @ (E * w[:, None]))
+
+
+def _scaled(A: Array, B: Array) -> tuple[Array, Array, Array]:
+    size = np.sqrt(np.maximum(np.diag(A), np.diag(B)))
+    size = np.where(size > 0, size, 1.0)
+    return A / np.outer(size, size), B / np.outer(size, size), size
+
+
+def _smallest_root(A: Array, B: Array) -> tuple[float, Array]:
+    """The smallest k with ``|A - k B| = 0``, and the combination of columns that has it."""
+    A, B, size = _scaled(A, B)
+    values, vectors = np.linalg.eig(np.linalg.solve(A, B))  # B may be singular, where instruments explain all
+    at = int(np.argmax(values.real))
+    largest = float(values.real[at])
+    return (1 / largest if largest > 0 else np.inf), np.asarray(vectors[:, at].real) / size
+
+
+def _largest_root(A: Array, B: Array) -> float:
+    """The largest r with ``|A - r B| = 0``; one where ``B`` is singular, and nothing is left to explain."""
+    A, B, _ = _scaled(A, B)
+    if not len(B) or np.linalg.cond(B) > 1e14:
+        return 1.0
+    return float(np.linalg.eigvals(np.linalg.solve(B, A)).real.max())
+
+
+def _solved(
+    eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array
+) -> FittedRegression:
+    """The estimates from projected columns, and the record of the regression."""
+    projected = np.array(within.X, order="F")
+    projected[:, eq.endogenous] -= used.left
+    anchors = None if within.absorbed is not None else first_column(eq.X, eq.intercept)
+    S = solved_columns(projected, eq.weights, anchors, eq.names)
+    fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    if not readable(S, fit.kept):
+        S = solved_columns(projected, eq.weights, anchors)
+        fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    kept = fit.kept
+    own, columns = (_some(within.X if S.plan is None else S.plan.apply(within.X), kept), _some(S.X, kept))
+    V, at = _moving(eq, used, S, kept)
+    coef: Array = fit.coef
+    bread: Array = fit.bread
+    e: Array = np.asarray(within.y - own @ coef[kept])
+    if used.k != 1:
+        columns = np.array(own, order="F")
+        columns[:, at] -= used.k * V
+        bread = np.asarray(np.linalg.inv(_symmetric((columns * w[:, None]).T @ own)))
+        coef = coef.copy()
+        coef[kept] += bread @ (columns.T @ (w * e))
+        e = np.asarray(within.y - own @ coef[kept])
+    outside = left[:, 0] - V @ coef[kept][at]
+    beyond = _beyond(used, V, at, w, e, outside, left, alone)
+    return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
+
+
+def _some(X: Array, kept: Codes) -> Array:
+    return X if len(kept) == X.shape[1] else X[:, kept]
+
+
+def _moving(eq: Equations, used: Instrumented, S: Centred, kept: Codes) -> tuple[Array, Codes]:
+    """What instruments leave of the columns as they were solved: those of which they leave something, and which."""
+    turn = np.eye(eq.X.shape[1]) if S.moved is None else np.eye(eq.X.shape[1]) - S.moved
+    turn = turn[np.ix_(eq.endogenous, kept)]
+    at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
+    return used.left @ turn[:, at], at
+
+
+def _symmetric(A: Array) -> Array:
+    return np.asarray((A + A.T) / 2)
+
+
+def _beyond(
+    used: Instrumented, V: Array, at: Codes, w: Array, e: Array, outside: Array, left: Array, alone: Array
+) -> Beyond:
+    """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
+
+    A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by
+    ``w_i (a_i^2 - k b_i^2) / sum w b^2``, with a and b what exogenous columns, and all instruments, leave of the
+    combination that has it.
+    """
+    slope = None
+    if used.rule.k is None:
+        k, c = _smallest_root(_squares(alone, w), _squares(left, w))
+        a, b = alone @ c, left @ c
+        slope = -w * (a**2 - k * b**2) / float(w @ b**2)
+    return Beyond(V, at, used.k * w * (e - outside), V.T @ (w * e), slope)
+
+
+def _record(
+    eq: Equations,
+    used: Instrumented,
+    w: Array,
+    within: _Within,
+    S: Centred,
+    fit: LeastSquares,
+    own: Array,
+    columns: Array,
+    beyond: Beyond,
+) -> FittedRegression:
+    kept, e, nobs = fit.kept, fit.residuals, int((w > 0).sum())
+    rank = fit.rank + (0 if within.absorbed is None else within.absorbed.coefficients())
+    rss, df = float(np.dot(w * e, e)), nobs - rank
+    moved = None if S.moved is None else S.moved[np.ix_(kept, kept)]
+    hat = Hat(
+        np.asfortranarray(columns),
+        w,
+        e,
+        fit.bread,
+        rss / df if df > 0 else np.nan,
+        float(df),
+        True,
+        nobs,
+        k=None if within.absorbed is None else rank,
+        moved=moved,
+        absorbed=within.absorbed,
+        instrumented=used.k,
+        regressors=own,
+    )
+    given = eq.y if eq.offset is None else eq.y - eq.offset
+    centre = np.dot(w, given) / w.sum() if eq.intercept or eq.effects else 0.0
+    notes = () if within.converged else (UNCONVERGED,)
+    plan = None
+    if S.moved is not None and S.plan is not None:
+        plan = Solved(S.moved, fit.coef, np.sqrt(w @ S.X**2), S.plan)
+    return FittedRegression(
+        names=eq.names,
+        coef=S.read(fit.coef),
+        kept=kept,
+        alias=fit.alias,
+        X=eq.X,
+        y=eq.y,
+        weights=w,
+        offset=eq.offset,
+        family=read_family("gaussian"),
+        mu=eq.y - e,
+        eta=eq.y - e,
+        hat=hat,
+        deviance=rss,
+        null_deviance=float(np.dot(w, (given - centre) ** 2)),
+        aic=np.nan,
+        df_null=float(nobs - int(eq.intercept or bool(eq.effects))),
+        iterations=0,
+        converged=within.converged,
+        boundary=False,
+        weighted=eq.weights is not None,
+        intercept=eq.intercept or bool(eq.effects),
+        linear=True,
+        notes=notes,
+        lost=notes,
+        solved=plan,
+        absorbed=within.absorbed,
+        instrumented=used,
+        beyond=beyond,
+    )
+
+
+def refitted(model: FittedRegression, weights: Array) -> FittedRegression:
+    """The same equation under other weights."""
+    used = model.instrumented
+    assert isinstance(used, Instrumented)
+    rows = used.rule.rows if used.rule.rows is not None else model.hat.nobs
+    return fit_instrumented(replace(used.equations, weights=weights), replace(used.rule, rows=rows))

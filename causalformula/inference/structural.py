@@ -1,0 +1,159 @@
+"""A structural equation with its instruments, as given; which estimator solves it; and what its instruments do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.regression import FittedRegression, fit_linear
+from causalformula.numerics.absorption.effect import Effect
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import first_column
+
+
+@dataclass(frozen=True)
+class KClass:
+    """Which member of the k-class.
+
+    Parameters
+    ----------
+    k : float, optional
+        LIML's where not given.
+    fuller : float
+        What LIML's k is lowered by, in units of one over the rows less the instruments.
+    rows : int, optional
+        How many rows Fuller's correction counts; those of positive weight where not given.
+    """
+
+    k: float | None = 1.0
+    fuller: float = 0.0
+    rows: int | None = None
+
+
+TWO_STAGES = KClass()
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """A structural equation with its instruments, as given.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+        Its regressors.
+    y : ndarray (n,)
+    names : tuple of str
+    Z : ndarray (n, m)
+        Excluded instruments; the exogenous columns of ``X`` are instruments too.
+    instruments : tuple of str
+        Their names.
+    endogenous : ndarray (q,) of int
+        Columns of ``X`` that are instrumented.
+    weights, offset : ndarray (n,), optional
+    intercept : bool
+        Whether the first column is one.
+    effects : tuple of Effect
+        Absorbed, of the factors ``factors``.
+    factors : tuple of str
+    """
+
+    X: Array
+    y: Array
+    names: tuple[str, ...]
+    Z: Array
+    instruments: tuple[str, ...]
+    endogenous: Codes
+    weights: Array | None = None
+    offset: Array | None = None
+    intercept: bool = True
+    effects: tuple[Effect, ...] = ()
+    factors: tuple[str, ...] = ()
+
+    @property
+    def exogenous(self) -> Codes:
+        """Columns of ``X`` that are their own instruments."""
+        return np.setdiff1d(np.arange(self.X.shape[1]), self.endogenous).astype(np.intp)
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Names of all instruments, the exogenous columns first."""
+        return (*(self.names[j] for j in self.exogenous), *self.instruments)
+
+    @property
+    def all_instruments(self) -> Array:
+        """The exogenous columns, then the excluded instruments (n, l)."""
+        return np.column_stack([self.X[:, self.exogenous], self.Z])
+
+    def regress(self, X: Array, response: Array, names: Sequence[str], offset: Array | None = None) -> FittedRegression:
+        """A least-squares fit on the same rows, with the same weights and effects: first stages, reduced forms."""
+        if self.effects:
+            return fit_absorbed(X, response, names, self.effects, self.factors, weights=self.weights, offset=offset)
+        return fit_linear(
+            X,
+            response,
+            names,
+            weights=self.weights,
+            offset=offset,
+            intercept=self.intercept,
+            anchors=first_column(X, self.intercept),
+        )
+
+    def on_instruments(self, response: Array, offset: Array | None = None) -> FittedRegression:
+        """The regression of a response on all instruments."""
+        return self.regress(self.all_instruments, response, self.all_names, offset)
+
+    def first_stage(self, j: int) -> FittedRegression:
+        """The regression of one of the endogenous columns on all instruments."""
+        return self.on_instruments(self.X[:, self.endogenous[j]])
+
+    def reduced_form(self) -> FittedRegression:
+        """The regression of the outcome on all instruments."""
+        return self.on_instruments(self.y, self.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class Instrumented:
+    """What an instrumented regression was made of.
+
+    Parameters
+    ----------
+    equations : Equations
+    rule : KClass
+    k : float
+        In use.
+    left : ndarray (n, q)
+        What all instruments leave of the endogenous columns.
+    kept : ndarray of int
+        Excluded instruments that are no combination of those before them and of the exogenous columns.
+    empty : ndarray of int
+        Those that vary no more than absorbed effects do.
+    strength : float
+        The smallest share of a combination of the endogenous columns that the excluded instruments explain beside the
+        exogenous columns: their smallest squared canonical correlation.
+    """
+
+    equations: Equations
+    rule: KClass
+    k: float
+    left: Array
+    kept: Codes
+    empty: Codes
+    strength: float
+
+    @property
+    def endogenous_names(self) -> tuple[str, ...]:
+        """Names of the columns that are instrumented."""
+        return tuple(self.equations.names[j] for j in self.equations.endogenous)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the excluded instruments."""
+        return self.equations.instruments
+
+    @property
+    def excess(self) -> int:
+        """Excluded instruments beyond the number of endogenous columns."""
+        return len(self.kept) - len(self.equations.endogenous)

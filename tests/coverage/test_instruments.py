@@ -1,0 +1,43 @@
+"""Coverage with strong and with weak instruments: Anderson-Rubin sets cover in both, Wald's intervals in the first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalformula as cf
+
+TRUTH = 0.5
+
+
+def shares(strength: float, reps: int, n: int = 150) -> tuple[float, float]:
+    """How often the Wald interval and the Anderson-Rubin set hold the truth."""
+    held = np.zeros(2)
+    for seed in range(reps):
+        rng = np.random.default_rng(seed)
+        u, z, x = rng.normal(size=(3, n))
+        q = strength * z + 0.3 * x + 0.95 * u + 0.3 * rng.normal(size=n)
+        data = pd.DataFrame({"y": TRUTH * q + 0.2 * x + u, "q": q, "z": z, "x": x})
+        fit = cf.fit("y ~ treat(q) + iv(z) + adjust(x)", data)
+        low, high = fit.conf_int().iloc[0]
+        held += [low <= TRUTH <= high, TRUTH in fit.anderson_rubin()]
+    wald, ar = held / reps
+    return float(wald), float(ar)
+
+
+def check(reps: int) -> None:
+    margin = 4 * np.sqrt(0.95 * 0.05 / reps)
+    strong, weak = shares(1.0, reps), shares(0.02, reps)
+    assert strong == pytest.approx((0.95, 0.95), abs=margin)
+    assert weak[1] == pytest.approx(0.95, abs=margin)
+    assert weak[0] < 0.95 - margin
+
+
+def test_coverage():
+    check(20)
+
+
+@pytest.mark.slow
+def test_coverage_long():
+    check(1000)
