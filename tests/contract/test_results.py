@@ -13,9 +13,9 @@ from causalformula.backends import registry
 from causalformula.backends.estimands import ESTIMANDS
 from causalformula.errors import CapabilityError
 from causalformula.frame.treatment import Kind
-from tests.laws.strategies import asked, kept_rows, questions, regressed, simulate
+from tests.laws.strategies import kept_rows, posed, questions, regressed, simulate
 
-CASES = [pytest.param(q, id=str(q)) for record in registry.methods() for q in asked(record)]
+CASES = [case for record in registry.methods() for case in posed(record)]
 TIDY = ["term", "contrast", "estimate", "std.error", "statistic", "df", "p.value", "conf.low", "conf.high"]
 every = pytest.mark.parametrize("question", CASES)
 

@@ -69,6 +69,10 @@ NEEDS = {
 # Exactly identified equations that often have no root at sixty rows; fixed samples without one are skipped.
 OFTEN_WITHOUT_SOLUTION = {("cbps", Kind.CONTINUOUS)}
 
+# Methods whose estimate after the design is the code of another, which is asked everything in the short form too.
+STOOD_FOR = ("cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented")
+FIRST = 6
+
 seeds = st.integers(0, 2**31 - 1)
 
 
@@ -243,6 +247,13 @@ def asked(record: Record) -> list[Question]:
     return out
 
 
+def posed(record: Record, only: Callable[[Question], bool] = lambda q: True) -> list[Any]:
+    """A method's questions as pytest parameters; of methods that others stand for, all but the first are ``slow``."""
+    marks = (pytest.mark.slow,) if record.name in STOOD_FOR else ()
+    found = [question for question in asked(record) if only(question)]
+    return [pytest.param(q, id=str(q), marks=marks if k >= FIRST else ()) for k, q in enumerate(found)]
+
+
 def records() -> list[Record]:
     """Every method, and the one that a vignette writes."""
     filed()
@@ -276,5 +287,5 @@ def questions(*laws: str, only: Callable[[Question], bool] = lambda q: True) -> 
         if reason := exemption(record, *laws):
             out.append(pytest.param(None, id=f"{record.name}-exempt", marks=pytest.mark.skip(reason=reason)))
             continue
-        out += [pytest.param(q, id=str(q)) for q in asked(record) if only(q)]
+        out += posed(record, only)
     return out

@@ -21,10 +21,21 @@ from causalformula.errors import CapabilityError, CausalFormulaWarning, Converge
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import FEWEST
 from tests.laws import own_method
-from tests.laws.strategies import LAWS, Question, asked, exemption, questions, records, regressed, seeds, simulate
+from tests.laws.strategies import (
+    LAWS,
+    Question,
+    asked,
+    exemption,
+    posed,
+    questions,
+    records,
+    regressed,
+    seeds,
+    simulate,
+)
 
 few = settings(max_examples=4)
-EVERY = [pytest.param(q, id=str(q)) for record in records() for q in asked(record)]
+EVERY = [case for record in records() for case in posed(record)]
 
 
 @pytest.fixture(autouse=True)
@@ -422,9 +433,7 @@ def test_a_bootstrap_without_proof_is_refused(record):
 BATCHED = [r for r in records() if r.batch is not None]
 
 
-@pytest.mark.parametrize(
-    "question", [pytest.param(q, id=str(q)) for r in BATCHED for q in asked(r) if q.family == "gaussian"]
-)
+@pytest.mark.parametrize("question", [case for r in BATCHED for case in posed(r, lambda q: q.family == "gaussian")])
 @pytest.mark.parametrize("what", ["effects", "means"])
 def test_batches_are_the_loop(question, what, monkeypatch):
     fit = question.fit(simulate(9))
