@@ -72,6 +72,7 @@ def _made() -> dict[str, Any]:
             "Stack": cf.stack([fit, cf.fit(F, DATA, "ipw")]),
             "Summary": fit.summary(),
             "Table": cf.table([fit]),
+            "Fits": cf.lm("c(y, x) ~ csw(a, b)", DATA),
             "Comparison": cf.compare(F, DATA, ["regression", "ipw"]),
             "Screen": cf.screen(F, DATA, treatments=["a"]),
             "Test": fit.by("f").test,
@@ -212,8 +213,8 @@ SENSE: dict[str, tuple[str, ...]] = {
 NONE = {"which_treat", "threshold", "drop1.test", "s_d_denom", "statistic", "with_vcov.vcov"}
 CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
-OURS = (cf.Comparison, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel, cf.Summary,
-        cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity,
+OURS = (cf.Comparison, cf.Fits, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel,
+        cf.Summary, cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity,
         cf.Decomposition)  # fmt: skip
 
 
