@@ -89,9 +89,7 @@ class HonestTrends(Result):
         if by_event(self):
             return self
         if not of_groups(self):
-            raise CapabilityError(
-                "honest() is of effects by time since treatment; ask the fit, or aggregate('dynamic')"
-            )
+            raise CapabilityError("honest() is of effects by time since treatment: ask the fit or aggregate('dynamic')")
         return self._ask(Aggregated(how="dynamic"))
 
 
@@ -135,8 +133,9 @@ def _reference(study: ResultCore, times: Array) -> tuple[float, tuple[str, ...]]
     averages, found, options = averages_of(study), reference_of(study), study.call.options
     held = getattr(options, "reference", None) or ()
     if len(held) > 1:
+        there = some([f"{value:g}" for value in held])
         raise CapabilityError(
-            f"honest() needs one reference, and here there are {some([f'{value:g}' for value in held])}: with several a "
+            f"honest() needs one reference, and here there are {there}: with several a "
             "linear trend is taken out of the effects before and after treatment"
         )
     if found is not None:
