@@ -31,7 +31,7 @@ from causalformula.results.families.group_time import (
     tables,
 )
 from causalformula.results.families.groups_over_time import groups_over_time
-from causalformula.results.families.honest_trends import HonestTrends, by_event
+from causalformula.results.honest.of_fit import HonestTrends, by_event
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test
 from causalformula.results.text.coefmat import Cells
