@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 import causalformula as cf
+from tests.parity.reference import data as reference
 
 BETAS, SIGMA = [0.1, 0.2, 1.0, 2.0], 0.01 * np.eye(4)
 GIVEN = {"betas": BETAS, "sigma": SIGMA, "kind": "smoothness", "num_pre": 2, "num_post": 2, "M": 0.1}
@@ -79,3 +82,48 @@ def test_breakdown_at_no_number():
 def test_axes_that_are_none():
     with pytest.raises(cf.OptionError, match="ax must be a matplotlib Axes"):
         asked().plot(ax=3)
+
+
+# -- of a fit ----------------------------------------------------------------------------------------------------------
+
+F = "y ~ did(g, t, unit = id)"
+STAG = reference("stag.csv")
+
+
+def of_fit(aggregated=None, data=None, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = cf.fit(F, STAG if data is None else data, **options)
+        return fit if aggregated is None else fit.aggregate("dynamic", **aggregated)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "changes from one period to the next, and .* fit with base_period='universal'"),
+        ({"method": "etwfe"}, "no effect is of a time before treatment: .* control_group='nevertreated'"),
+        ({"method": "imputation"}, "no effect is of a time before treatment: .*pretrends="),
+        ({"method": "imputation", "pretrends": [-2]}, "the reference is -10, -9, .* 3 more: ask for pretrends=True"),
+        ({"method": "imputation", "pretrends": "residuals"}, "the reference is none of them"),
+        ({"event_study": True, "reference": (-1, -4)}, "one reference, and here there are -1, -4: .* linear trend"),
+        ({"method": "sunab", "aggregated": {"min_e": 0}}, "of a time before the reference, -1: without one"),
+        ({"method": "sunab", "aggregated": {"max_e": -2}}, "of a time after the reference, -1: .* widen max_e"),
+    ],
+)
+def test_event_studies_that_are_none(options, message):
+    with pytest.raises(cf.CapabilityError, match=message):
+        of_fit(**options).honest("smoothness", M=0.1)
+
+
+def test_a_gap_in_time():
+    data = STAG[~STAG["t"].isin([STAG["t"].max() - 1])]
+    with pytest.raises(cf.CapabilityError, match=r"between the event times .* there is a gap"):
+        of_fit(data=data[data["g"].isin([0, 5])], event_study=True).honest("smoothness", M=0.1)
+
+
+def test_summaries_of_another_kind():
+    with pytest.raises(cf.CapabilityError, match="honest\\(\\) is of effects by time since treatment"):
+        of_fit(base_period="universal").aggregate("group").honest("smoothness")
+    two = cf.fit("Severity ~ did(Drug, Post, unit = id)", cf.datasets.load("did_panel"))
+    with pytest.raises(cf.CapabilityError, match="honest\\(\\) is of groups treated at different times"):
+        two.honest("smoothness")

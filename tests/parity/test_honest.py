@@ -7,7 +7,7 @@ import pytest
 
 import causalformula as cf
 from causalformula.inference.honest.fixed_length import folded_quantile
-from tests.parity.reference import close, matrix, values
+from tests.parity.reference import close, data, matrix, values
 
 GIVEN, MPDTA = values("honestdid_given"), values("honestdid_mpdta")
 METHODS = {"FLCI": "FLCI", "C-LF": "C-LF", "Conditional": "conditional"}
@@ -97,3 +97,17 @@ def test_the_upper_bound_of_M():
     close(high, GIVEN["M_upper"])
     assert GIVEN["M_lower"] == "Inf"
     assert 0 < low < high
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_the_event_study_of_a_fit():
+    """The coefficients that R was given are those of the fit, and so are the limits."""
+    fit = cf.fit("lemp ~ did(`first.treat`, year, unit = countyreal)", data("mpdta.csv"), event_study=True)
+    r = MPDTA["relative"]["columns"]
+    found = fit.honest("relative_magnitude", M=r["Mbar"][1])
+    assert (found.study.num_pre, found.study.num_post) == (MPDTA["num_pre"], MPDTA["num_post"])
+    close(found.study.betas, MPDTA["betahat"], 1e-9, scale=0.01)
+    sigma = matrix(MPDTA["sigma"])
+    close(found.study.sigma, np.asarray(sigma), 1e-9, scale=np.abs(np.asarray(sigma)).max())
+    step = 2 * REACH * found.study.std_error(found.study.whole(found.target)) / STEPS
+    np.testing.assert_allclose([found.lower[0], found.upper[0]], [r["lb"][1], r["ub"][1]], atol=2 * step, rtol=0)

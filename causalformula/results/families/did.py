@@ -31,9 +31,9 @@ from causalformula.results.families.group_time import (
     tables,
 )
 from causalformula.results.families.groups_over_time import groups_over_time
+from causalformula.results.honest.of_fit import HonestTrends, by_event
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test
-from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
 from causalformula.words import Aggregation, ResultPicture
@@ -57,7 +57,7 @@ def _numbers(texts: list[Any]) -> list[Any]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DidResult(Result):
+class DidResult(HonestTrends):
     """A ``Result`` of a difference in differences: the means of its cells, trends, and summaries of many effects."""
 
     def cells(self) -> pd.DataFrame:
@@ -218,7 +218,7 @@ class DidResult(Result):
     def _unanswered(self) -> set[str]:
         gone = super()._unanswered() | {"permutation_test"}
         if not self._over_time():
-            return gone | {"aggregate", "overall", "pretrends"}
+            return gone | {"aggregate", "honest", "overall", "pretrends"}
         return gone | {"means", "by"} | (set() if of_groups(self) else {"aggregate"})
 
     # -- print and pictures ----------------------------------------------------------------------------------------
@@ -362,8 +362,7 @@ def check_beside(result: DidResult, kind: str | None, beside: object) -> None:
     if not isinstance(beside, Mapping) or not all(isinstance(other, DidResult) for other in beside.values()):
         raise OptionError("beside= takes results by name, as in beside={'imputation': other.aggregate('dynamic')}")
     for name, other in {"this result": result, **beside}.items():
-        labels = other.answer.labels
-        if not labels or tuple(group for group, _ in labels[0].groups) != ("event",):
+        if not by_event(other):
             raise OptionError(
                 f"{name} is not by time since treatment; event studies are drawn together: ask aggregate('dynamic')"
             )

@@ -39,14 +39,14 @@ def series_of(result: ResultCore, level: float) -> Series:
     low, high = reading.low, reading.high
     table = simultaneous(result, level, REPS, SEED, "normal").table
     before = before_treatment(result)
-    reference = _reference(result) if name == "event" else None
+    reference = reference_of(result) if name == "event" else None
     return Series(
         at, reading.estimate, low, high, table["conf.low"].to_numpy(), table["conf.high"].to_numpy(),
         np.zeros(len(at), dtype=bool) if before is None else before, reference,
     )  # fmt: skip
 
 
-def _reference(result: ResultCore) -> float | None:
+def reference_of(result: ResultCore) -> float | None:
     """The event time that all others are compared with, where there is one."""
     averages = averages_of(result)
     if averages is not None:

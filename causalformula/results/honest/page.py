@@ -41,6 +41,7 @@ class Found(Protocol):
     M: Array
     lower: Array
     upper: Array
+    notes: tuple[str, ...]
 
 
 def page(found: Found, original: tuple[float, float], breakdown: float, bounds: tuple[float, float] | None) -> Summary:
@@ -111,7 +112,7 @@ def _bounded(bounds: tuple[float, float], share: str) -> str:
 
 def _notes(found: Found) -> list[str]:
     """What the reader might not think of."""
-    lines = []
+    lines = [f"Note: {note}" for note in found.notes]
     if found.method == "C-LF":
         lines.append(
             f"Note: least favourable critical values are simulated: {DRAWS} draws ({FEWER_DRAWS} where each is a "

@@ -52,6 +52,8 @@ class TrendSensitivity(Paged):
     lower, upper : ndarray (m,)
         The limits: NaN where no value of the effect agrees with restriction and coefficients, infinite where no end was
         found.
+    notes : tuple of str
+        What is to be known of the coefficients, the notes of their fit among it.
     """
 
     study: EventStudy
@@ -63,6 +65,7 @@ class TrendSensitivity(Paged):
     M: Array
     lower: Array
     upper: Array
+    notes: tuple[str, ...] = ()
 
     @property
     def original(self) -> tuple[float, float]:
