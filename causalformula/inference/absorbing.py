@@ -68,6 +68,7 @@ def fit_absorbed(
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, absorbed=absorbed)
     given = y if offset is None else y - offset
     notes = () if converged else (UNCONVERGED,)
+    fitted = y - e
     return FittedRegression(
         names=tuple(names),
         coef=fit.coef,
@@ -78,8 +79,8 @@ def fit_absorbed(
         weights=w,
         offset=offset,
         family=read_family("gaussian"),
-        mu=y - e,
-        eta=y - e,
+        mu=fitted,
+        eta=fitted,
         hat=hat,
         deviance=rss,
         null_deviance=float(np.dot(w, (given - np.dot(w, given) / w.sum()) ** 2)),
@@ -100,11 +101,15 @@ def fit_absorbed(
 def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:
     """Columns less the effects, zero where made up of them; the outcome less them; and whether these are exact."""
     given = y if offset is None else y - offset
-    found = takes.demean(np.column_stack([X, given]))
+    both = np.empty((len(X), X.shape[1] + 1), order="F")
+    both[:, :-1], both[:, -1] = X, given
+    found = takes.demean(both, in_place=True)
     within, left = found.values[:, :-1], found.values[:, -1]
-    spread = np.sqrt(w @ (X - (w @ X) / w.sum()) ** 2)
-    length = np.sqrt(w @ within**2)
-    within[:, length <= np.maximum(ABSORBED * spread, ROUNDING * np.sqrt(w @ X**2))] = 0.0
+    # a column at a time: beside the design and what is left of it there is no third
+    for x, inside in zip(X.T, within.T, strict=True):
+        spread, size = np.sqrt(w @ (x - (w @ x) / w.sum()) ** 2), np.sqrt(w @ x**2)
+        if np.sqrt(w @ inside**2) <= max(ABSORBED * spread, ROUNDING * size):
+            inside[:] = 0.0
     return np.asfortranarray(within), left, found.converged
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -188,18 +188,28 @@ class Influence:
 
         ``fixed`` treats what was estimated before as known: the stages before a regression, and of averaged scores all.
         """
-        if fixed and self.always and self.direct is not None:
-            return self.direct
-        weights = influence_weights(self.stages, self.jac, expected=expected, fixed=fixed)
-        total = np.zeros((self.n, self.size))
-        for k, (stage, w) in enumerate(zip(self.stages, weights, strict=True)):
-            if np.any(w):
-                rows = adjust if self.rooted and k == len(self.stages) - 1 else None
-                total += stage.project(w, rows, exact=not expected)
-        total *= self.n
-        if self.direct is not None and (unconditional or self.always):
-            total += self.direct
-        return total
+        parts = self.psi_parts(
+            max(self.n, 1), adjust=adjust, expected=expected, fixed=fixed, unconditional=unconditional
+        )
+        return next(parts)[1]
+
+    def psi_parts(
+        self, step: int, *, adjust: Array | None = None, expected: bool, fixed: bool, unconditional: bool
+    ) -> Iterator[tuple[slice, Array]]:
+        """``psi`` of so many rows at a time, and which these are: all at once are as large as a design matrix."""
+        alone = fixed and self.always and self.direct is not None
+        weights = [] if alone else influence_weights(self.stages, self.jac, expected=expected, fixed=fixed)
+        for first in range(0, max(self.n, 1), step):
+            rows = slice(first, min(first + step, self.n))
+            total = np.zeros((rows.stop - first, self.size))
+            for k, (stage, w) in enumerate(zip(self.stages, weights, strict=not alone)):
+                if np.any(w):
+                    by = adjust if self.rooted and k == len(self.stages) - 1 else None
+                    total += stage.project(w, by, exact=not expected, rows=rows)
+            total *= self.n
+            if self.direct is not None and (unconditional or self.always):
+                total += self.direct[rows]
+            yield rows, total
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,9 +127,9 @@ class Hat:
         """Model-based covariance (p, p)."""
         return self.dispersion * self.bread
 
-    def multipliers(self) -> Array:
+    def multipliers(self, rows: slice = slice(None)) -> Array:
         """``w e`` (n,): a row's score is this times its regressors."""
-        return self.w * self.e
+        return self.w[rows] * self.e[rows]
 
     def leverage(self) -> Array:
         """Diagonal of the (weighted) hat matrix (n,)."""
@@ -190,11 +190,11 @@ class Beyond:
     c: Array
     slope: Array | None = None
 
-    def project(self, weights: Array) -> Array:
+    def project(self, weights: Array, rows: slice = slice(None)) -> Array:
         """Rows times ``weights`` (p, q): (n, q)."""
         own = weights[self.at]
-        out = (self.V @ own) * self.u[:, None]
-        return out if self.slope is None else out + np.outer(self.slope, self.c @ own)
+        out = (self.V[rows] @ own) * self.u[rows, None]
+        return out if self.slope is None else out + np.outer(self.slope[rows], self.c @ own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,22 +238,24 @@ class Stage:
         """Number of parameters."""
         return len(self.theta)
 
-    def project(self, weights: Array, adjust: Array | None = None, *, exact: bool = False) -> Array:
-        """``g_i' weights`` for each row, (n, q), with rows multiplied by ``adjust`` where given.
+    def project(
+        self, weights: Array, adjust: Array | None = None, *, exact: bool = False, rows: slice = slice(None)
+    ) -> Array:
+        """``g_i' weights`` for each of the rows, (n, q), with rows multiplied by ``adjust`` where given.
 
         A regression never materialises its (n, p) scores: ``w e * (X weights)`` is enough. ``exact`` adds what is
         ``beyond`` them.
         """
         if self.scores is not None:
-            out = self.scores @ weights
+            out = self.scores[rows] @ weights
         else:
             assert self.hat is not None
-            out = self.hat.X @ weights
-            out *= self.hat.multipliers()[:, None]
+            out = self.hat.X[rows] @ weights
+            out *= self.hat.multipliers(rows)[:, None]
         if exact and self.beyond is not None:
-            out += self.beyond.project(weights)
+            out += self.beyond.project(weights, rows)
         if adjust is not None:
-            out *= adjust[:, None]
+            out *= adjust[rows, None]
         return out
 
     @property

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.absorbing import ABSORBING
+from tests.benchmarks.absorbing import ABSORBING, ABSORBING_MEMORY, absorbing_memory
 from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
 from tests.benchmarks.did import GROUP_TIME
 from tests.benchmarks.learning import LEARNING
@@ -32,3 +32,7 @@ def test_as_fast_as_promised(make, capsys):
 
 def test_least_squares_in_little_memory():
     assert ols_memory() <= MEMORY.most
+
+
+def test_absorbed_effects_in_little_memory():
+    assert absorbing_memory() <= ABSORBING_MEMORY.most

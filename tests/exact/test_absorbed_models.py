@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import causalformula as cf
+from causalformula.inference.sandwich import groupings
 
 N = 160
 
@@ -308,3 +309,19 @@ def test_small_sample_rules_of_a_model_without_effects(frame):
     again = cf.fit("y ~ treat(d) + x + cluster(a)", frame, ssc=cf.ssc(t_df="conventional"))
     near(again.std_error, fit.std_error)
     assert fit.with_vcov("~a", ssc=cf.ssc()).covariance.df.tolist() == [11]
+
+
+@pytest.mark.parametrize(
+    ("formula", "method", "vcov"),
+    [
+        ("y ~ treat(d) + x | a + b", "regression", "~g"),
+        ("y ~ treat(d) + x", "regression", cf.Cluster("g", unconditional=True)),
+        ("y ~ treat(d) + adjust(x)", "aipw", "~g"),
+        ("y ~ treat(d) + adjust(x)", "ipw", "~g"),
+        ("y ~ treat(d) + iv(o + z) + adjust(x)", "liml", "~g"),
+    ],
+)
+def test_influences_of_a_stretch_of_rows_at_a_time(frame, monkeypatch, formula, method, vcov):
+    whole = cf.fit(formula, frame, method, vcov=vcov)
+    monkeypatch.setattr(groupings, "AT_ONCE", 7)
+    near(cf.fit(formula, frame, method, vcov=vcov).std_error, whole.std_error, 1e-12)

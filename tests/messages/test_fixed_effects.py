@@ -157,10 +157,17 @@ def test_a_design_that_memory_has_no_room_for(monkeypatch):
     wide = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": np.arange(n) // 2})
     monkeypatch.setattr(recipe, "MOST_BYTES", 2**24)
     monkeypatch.setattr(recipe, "memory_of_machine", lambda: 2**25)
-    said = r"1,501 columns of 3,000 rows, 0 GiB, more than the memory.*factor\(g\) alone has 1,500.*fe\(factor\(g\)\)"
+    said = r"at least 1,500 columns of 3,000 rows, 0 GiB, more than.*factor\(g\) alone has 1,500.*fe\(factor\(g\)\)"
     with pytest.raises(cf.DataError, match=said):
         cf.lm("y ~ x + factor(g)", wide)
     assert np.isfinite(cf.lm("y ~ x + fe(factor(g))", wide).bse["x"])
+
+
+def test_contrasts_that_memory_has_no_room_for():
+    """They are a square of the levels, and are not made before the design is refused."""
+    wide = pd.DataFrame({"y": np.zeros(400_000), "g": np.arange(400_000) // 2})
+    with pytest.raises(cf.DataError, match=r"200,000 levels: absorb its effects, fe\(factor\(g\)\)"):
+        cf.lm("y ~ factor(g)", wide)
 
 
 COUNTS = DATA.assign(k=np.random.default_rng(8).poisson(np.exp(0.2 * DATA["x"] + 0.5)))

@@ -21,7 +21,15 @@ from causalformula.formula.expressions.values import (
     missing,
     take,
 )
-from causalformula.formula.matrix.recipe import Block, Recipe, Term, logical_factor, offset_total, one_column
+from causalformula.formula.matrix.recipe import (
+    Block,
+    Recipe,
+    Term,
+    check_room,
+    logical_factor,
+    offset_total,
+    one_column,
+)
 from causalformula.formula.matrix.terms import Terms
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -174,6 +182,8 @@ def _blocks(
             continue
         contrast = None
         if i in contrasted:
+            if label not in own and value.contrast is None:  # the contrasts alone are a square of the levels
+                check_room(len(value.levels), len(value.codes), label, len(value.levels))
             fallback = coding.default(value, (pair[0], pair[1]), label)
             contrast = coding.resolve(own[label], value.levels, label) if label in own else fallback
         blocks[i] = Block(label, (), value.levels, contrast)

@@ -279,19 +279,11 @@ class Recipe:
 
     def _check_width(self, n: int) -> None:
         """Refuse a matrix that memory has no room for, and warn of one that takes long, with the remedy."""
-        size = 8 * n * len(self.names)
         widest = max(self.levels, key=lambda label: len(self.levels[label]), default="")
         levels = len(self.levels[widest]) if widest else 0
-        absorb = f"absorb its effects, fe({widest}) in cf.lm, cf.glm or cf.fit, which takes no column for any"
-        if size <= MOST_BYTES or size <= memory_of_machine():
-            if levels > MANY_LEVELS and size > 8 * MANY_CELLS:
-                warn(f"{widest} has {levels:,} levels, each a column of its own, which takes long: {absorb}")
-            return
-        many = f"; {widest} alone has {levels:,} levels: {absorb}" if widest else ""
-        raise DataError(
-            f"the design would have {len(self.names):,} columns of {n:,} rows, {size / 2**30:,.0f} GiB, more than the "
-            f"memory of this machine{many}"
-        )
+        check_room(len(self.names), n, widest, levels)
+        if levels > MANY_LEVELS and n * len(self.names) > MANY_CELLS:
+            warn(f"{widest} has {levels:,} levels, each a column of its own, which takes long: {_absorb(widest)}")
 
     def fill(self, prepared: Mapping[int, Prepared], n: int) -> Array:
         """The matrix, from prepared blocks."""
@@ -302,6 +294,22 @@ class Recipe:
         for position, term in self._layout():
             _write(out, position, term, prepared)
         return out
+
+
+def check_room(columns: int, n: int, widest: str, levels: int) -> None:
+    """Refuse a matrix that memory has no room for, with the remedy: to absorb the factor of most levels."""
+    size = 8 * n * columns
+    if size <= MOST_BYTES or size <= memory_of_machine():
+        return
+    many = f"; {widest} alone has {levels:,} levels: {_absorb(widest)}" if widest else ""
+    raise DataError(
+        f"the design would have at least {columns:,} columns of {n:,} rows, {size / 2**30:,.0f} GiB, more than the "
+        f"memory of this machine{many}"
+    )
+
+
+def _absorb(factor: str) -> str:
+    return f"absorb its effects, fe({factor}) in cf.lm, cf.glm or cf.fit, which takes no column for any"
 
 
 def _write(out: Array, position: int, term: Term, prepared: Mapping[int, Prepared]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -22,6 +22,8 @@ from causalformula.numerics.least_squares import group_sums
 
 # A cluster leads where the influences of all others are less than this share of all, in size.
 LEADING = 1e-4
+# Rows whose influences are held at a time; fewer than there are clusters would be slow.
+AT_ONCE = 2**16
 
 
 def clustered(
@@ -100,8 +102,9 @@ def cluster_sums(
 ) -> tuple[Array, Array | None]:
     """Influences summed by cluster (G, q), the root's adjusted where the row says so, with its degrees of freedom."""
     if row.by_cluster is None or evidence.root is None:
-        psi = evidence.psi(expected=row.expected, fixed=fixed, unconditional=unconditional)
-        return balanced_sums(psi, codes, count), None
+        step = max(AT_ONCE, count)
+        parts = evidence.psi_parts(step, expected=row.expected, fixed=fixed, unconditional=unconditional)
+        return balanced_sums(parts, codes, count, evidence.size), None
     # with weights, and equal variances as the working model, nested effects do not stay apart from CR2
     uneven = row.name == "CR2" and len(np.unique(evidence.root.w[evidence.root.w > 0])) > 1
     hat, jac = expanded(evidence.root, evidence.jac[:, -evidence.stages[-1].size :], [codes], every=uneven)
@@ -110,14 +113,16 @@ def cluster_sums(
     return evidence.n * adjusted.sums + group_sums(rest, codes, count), adjusted.df
 
 
-def balanced_sums(psi: Array, codes: Codes, count: int) -> Array:
+def balanced_sums(parts: Iterable[tuple[slice, Array]], codes: Codes, count: int, size: int) -> Array:
     """Influences summed by cluster (G, q); where one cluster's are far larger than its sum, from those of the others.
 
     Influences sum to zero. A cluster of nearly all the weight has a sum as small as that of the others, made of numbers
     so much larger that their rounding is as large as it.
     """
-    sums = group_sums(psi, codes, count)
-    sizes = group_sums(np.abs(psi), codes, count)
+    sums, sizes = np.zeros((count, size)), np.zeros((count, size))
+    for rows, psi in parts:
+        sums += group_sums(psi, codes[rows], count)
+        sizes += group_sums(np.abs(psi), codes[rows], count)
     first, total = sizes.argmax(axis=0), sizes.sum(axis=0)
     for k in np.flatnonzero(total - sizes.max(axis=0, initial=0.0) < LEADING * total):
         others = np.delete(sums[:, k], first[k]).sum()

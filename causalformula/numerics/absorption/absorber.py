@@ -70,9 +70,9 @@ class Absorber:
         # what is computed from these is made anew: a sparse factorisation cannot be pickled
         return Absorber, (self.effects, self.weights)
 
-    def demean(self, M: Array) -> Demeaned:
-        """The columns (n, k) less their effects."""
-        fitted = self._fit(np.asarray(M, dtype=np.float64))
+    def demean(self, M: Array, *, in_place: bool = False) -> Demeaned:
+        """The columns (n, k) less their effects; ``in_place`` takes them from ``M`` itself, which saves a copy."""
+        fitted = self._fit(np.asarray(M, dtype=np.float64), in_place)
         return Demeaned(fitted.values, fitted.iterations, fitted.converged)
 
     def coefficients(self, part: Array) -> list[Array]:
@@ -126,13 +126,13 @@ class Absorber:
         """The rows of weight."""
         return np.arange(len(self.effects[0].codes)) if self.weights is None else np.flatnonzero(self.weights > 0)
 
-    def _fit(self, M: Array) -> _Fitted:
+    def _fit(self, M: Array, in_place: bool = False) -> _Fitted:
         """Demean, and again while more than rounding is left: of columns far from zero, or of weakly linked levels."""
-        values = np.array(M, order="F")
+        values = np.asfortranarray(M) if in_place else np.array(M, order="F")
         known = CONSTANT**2 * self._squares(values)
-        origin = self._origin(M)
+        origin = self._origin(values)
         values -= origin
-        total = [np.zeros((basis.size, M.shape[1])) for basis in self._bases]
+        total = [np.zeros((basis.size, values.shape[1])) for basis in self._bases]
         steps = 0
         for time in range(TIMES + 1):
             gathered = [basis.gather(values) for basis in self._bases]
