@@ -19,7 +19,7 @@ from causalformula.formula.language.deparse import symbol
 from causalformula.frame.two_periods import alone_words
 from causalformula.inference.away import away
 from causalformula.inference.evidence import Accumulated, Influence
-from causalformula.inference.sandwich.elsewhere import Grouped
+from causalformula.inference.sandwich.grouped import Grouped
 from causalformula.numerics.arrays import Array
 from causalformula.scale.averages import Averaged, WholeAverages, no_means
 from causalformula.scale.blocks.regression import Reader
