@@ -162,10 +162,8 @@ class WholeFrame(ModelFrame):
         return found
 
     def _clusters(self, name: str) -> Codes:
-        passes = self.passes.with_columns((name,))
-        ordered = passes.groups((name,)) > ended.MOST_HELD
-        found = (passes.sorted_by((name,)) if ordered else passes).total(_ArmsOf(name, ordered))
-        return np.asarray(told(found, _with_rows))
+        passes, ordered = by_group(self.passes, name)
+        return np.asarray(told(passes.total(_ArmsOf(name, ordered)), _with_rows))
 
     def levels_of(self, name: str) -> WholeGroups:
         """Groups of a column, each of its values one.
@@ -202,6 +200,13 @@ class WholeFrame(ModelFrame):
             return WholeGroups(name, levels, away(self.passes.words), cuts)  # type: ignore[arg-type]
         levels = grouping(name, found.sample, range(10**9)).levels
         return WholeGroups(name, levels, away(self.passes.words))  # type: ignore[arg-type]
+
+
+def by_group(passes: Passes, name: str) -> tuple[Passes, bool]:
+    """Passes that have a grouping, and whether the rows are sorted by it as there are too many groups to hold."""
+    ordered = passes.groups((name,)) > ended.MOST_HELD
+    found = passes.with_columns((name,))
+    return (found.sorted_by((name,)) if ordered else found), ordered
 
 
 def _with_rows(clusters: Grouped) -> Codes:

@@ -86,6 +86,16 @@ def _pyfixest(what: str, folder: str) -> Any:
     return fit.coef(), fit.se()
 
 
+def _duckreg(folder: str) -> Any:
+    """Coefficients alone: its HC1 makes a matrix as large as the number of distinct rows squared."""
+    from duckreg.estimators import DuckRegression
+
+    table = f"read_parquet('{folder}/*.parquet')"
+    fit = DuckRegression(":memory:", table, f"y ~ A + {RIGHT}", cluster_col="", seed=0, n_bootstraps=0)
+    fit.fit()
+    return (fit.point_estimate,)
+
+
 def _counted() -> list[int]:
     """A list that grows by one with each pass of DuckDB."""
     from causalformula.scale.sources.duck import Duck
@@ -108,6 +118,7 @@ def measured(who: str, what: str, folder: str, passes: int = 0, threads: int = 1
         "ours": lambda path: _ours(what, path),
         "floor": lambda path: _floor(what, path, passes),
         "pyfixest": lambda path: _pyfixest(what, path),
+        "duckreg": _duckreg,
     }
     with joblib.parallel_config(n_jobs=threads):
         run[who](f"{folder}-few")
@@ -175,6 +186,11 @@ def _compared(what: str, folder: Path, tenth: Path, rounds: int) -> list[tuple[s
     if what != "ipw" and installed("pyfixest"):
         peer = alone("pyfixest", what, folder)
         words = f"pyfixest in memory: {peer['seconds']:.3g} s, {peer['memory'] / 1e9:.2f} GB"
+        found.append((words, None, None))
+    if what == "ols" and installed("duckreg"):
+        peer = alone("duckreg", what, folder)
+        np.testing.assert_allclose(ours["numbers"][0], peer["numbers"][0], rtol=1e-6, err_msg="duckreg")
+        words = f"duckreg, coefficients without s.e.: {peer['seconds']:.3g} s, {peer['memory'] / 1e9:.2f} GB"
         found.append((words, None, None))
     return [
         *found,

@@ -15,6 +15,7 @@ from causalformula.inference.sandwich.grouped import Grouped
 from causalformula.scale.sources import streamed
 from causalformula.scale.sources.duck import Duck
 from tests.scale.test_law import DATA, agree, fitted
+from tests.scale.test_law_did import PANEL
 
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
@@ -91,6 +92,16 @@ def test_frames_say_that_sums_were_held(few: list[tuple[str, ...]]) -> None:
     held = " and ".join(f"{ROWS[name].nunique()} clusters of {name}" for name in "ck")
     assert f"Note: the sums of {held} were held in memory" in " ".join(str(found).split())
     assert not few
+
+
+def test_units_of_a_panel_are_counted_as_they_end(few: list[tuple[str, ...]], tmp_path: Path) -> None:
+    formula = "y ~ did(T, post, unit = id) + x"
+    PANEL.sample(frac=1, random_state=3).to_parquet(tmp_path / "rows.parquet")
+    agree(fitted(formula, cf.scan(str(tmp_path), limit=0), {}), fitted(formula, PANEL, {}))
+    assert ("id",) in few
+    PANEL[PANEL.id != 7].assign(id=lambda frame: frame.id.replace(8, 9)).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(cf.DataError, match="id 9 has more than one row in a period"):
+        fitted(formula, cf.scan(str(tmp_path), limit=0), {})
 
 
 def count(groups: Grouped) -> Any:
