@@ -144,6 +144,7 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
         notes += told_of_leadership(found, estimate.names, request, elsewhere.SAFER)
         if not np.isnan(np.diag(matrix)).all():
             notes += told_of_few(counts, request, elsewhere.SAFER)
+        notes += elsewhere.told_of_held(evidence, counts)
     else:
         matrix, row, fixed = elsewhere.sandwich(evidence, request)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence.shape)})"

@@ -297,11 +297,22 @@ class Part(Protocol):
         ...
 
 
+# What is asked of the influences of a chunk, and the groups of its rows.
+Task = Callable[[Influence, list[Any]], Any]
+
+
 class Rows(Protocol):
     """Where the rows are."""
 
-    def gather(self, part: Part, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...]) -> Any:
-        """What a task says of the influences of all chunks and the groups of their rows, added up by ``+``."""
+    def gather(self, part: Part, task: Task, by: tuple[str, ...], ordered: bool = False) -> Any:
+        """What a task says of the influences of all chunks and the groups of their rows, added up by ``+``.
+
+        With ``ordered`` rows come sorted by their groups, and what is said of them is added up in this order.
+        """
+        ...
+
+    def groups(self, by: tuple[str, ...]) -> int:
+        """About how many groups there are, where rows can be sorted by them; 0 where they cannot."""
         ...
 
 
@@ -337,12 +348,18 @@ class Accumulated:
         """Evidence of a smooth function with Jacobian ``jac`` (r, q)."""
         return replace(self, shape=self.shape.map(jac), mix=jac @ self.mix)
 
-    def gathered(self, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...] = ()) -> Any:
+    def gathered(self, task: Task, by: tuple[str, ...] = (), ordered: bool = False) -> Any:
         """What a task says of the part's own influences on all rows, asked once; tasks that are equal say the same."""
         key = (task, by)
         if key not in self._known:
-            self._known[key] = self.rows.gather(self.part, task, by)
+            self._known[key] = self.rows.gather(self.part, task, by, ordered)
         return self._known[key]
+
+    def groups(self, by: tuple[str, ...]) -> int:
+        """About how many groups there are, asked once; 0 where rows cannot be sorted by them."""
+        if by not in self._known:
+            self._known[by] = self.rows.groups(by)
+        return int(self._known[by])
 
 
 Evidence = Influence | Repeated | Draws | Fixed | Own | Accumulated

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from causalformula.errors import DataError
-from causalformula.inference.evidence import Influence, Part
+from causalformula.inference.evidence import Part, Task
 from causalformula.scale.plan import AnyChunk, Plan
-from causalformula.scale.sources.source import Chunk, Source
+from causalformula.scale.sources.source import Chunk, Sortable, Source
 from causalformula.scale.sums import added
 
 T = TypeVar("T")
@@ -66,15 +66,28 @@ class Passes:
             raise DataError(f"{self.words}: the rows are gone since the fit; fit again")
         return found
 
-    def gather(self, part: Part, task: Callable[[Influence, list[Any]], Any], by: tuple[str, ...]) -> Any:
+    def gather(self, part: Part, task: Task, by: tuple[str, ...], ordered: bool = False) -> Any:
         """See ``inference.evidence.Rows``."""
-        return self.with_columns(by).total(_OnInfluences(part, task, by))
+        passes = self.with_columns(by)
+        return (passes.sorted_by(by) if ordered else passes).total(_OnInfluences(part, task, by))
+
+    def groups(self, by: tuple[str, ...]) -> int:
+        """See ``inference.evidence.Rows``: of columns of the data, in an engine that sorts."""
+        source = self.source
+        if isinstance(source, Sortable) and {*by} <= {*self.plan.reading.known}:
+            return source.groups(by)
+        return 0
+
+    def sorted_by(self, names: tuple[str, ...]) -> Passes:
+        """The same, of rows sorted by columns of the data; chunks are added up in this order."""
+        assert isinstance(self.source, Sortable)
+        return replace(self, source=self.source.sorted_by(names))
 
 
 @dataclass(frozen=True, eq=False)
 class _OnInfluences:
     part: Part
-    task: Callable[[Influence, list[Any]], Any]
+    task: Task
     by: tuple[str, ...]
 
     def __call__(self, frame: AnyChunk) -> Any:

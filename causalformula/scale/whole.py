@@ -17,7 +17,9 @@ from causalformula.frame.grouping import Grouping, grouping, quartile_codes, qua
 from causalformula.frame.model_frame import MOST_VALUES, ModelFrame
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.away import Away, away
-from causalformula.inference.sandwich.elsewhere import Grouped
+from causalformula.inference.sandwich import ended
+from causalformula.inference.sandwich.ended import Ended, grouped, told
+from causalformula.inference.sandwich.grouped import Grouped
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import Family
 from causalformula.scale.order import order_statistics, quantiles
@@ -156,11 +158,12 @@ class WholeFrame(ModelFrame):
 
     def clusters_by_arm(self, name: str) -> Codes:
         """In how many clusters of a grouping each arm has a row of positive weight (levels,)."""
-        found: Grouped = self._remember(("clusters", name), lambda: self._clusters(name))
-        return np.asarray((found.sums > 0).sum(axis=0))
+        found: Codes = self._remember(("clusters", name), lambda: self._clusters(name))
+        return found
 
-    def _clusters(self, name: str) -> Grouped:
-        return self.passes.with_columns((name,)).total(_ArmsOf(name))
+    def _clusters(self, name: str) -> Codes:
+        passes, ordered = by_group(self.passes, name)
+        return np.asarray(told(passes.total(_ArmsOf(name, ordered)), _with_rows))
 
     def levels_of(self, name: str) -> WholeGroups:
         """Groups of a column, each of its values one.
@@ -199,16 +202,28 @@ class WholeFrame(ModelFrame):
         return WholeGroups(name, levels, away(self.passes.words))  # type: ignore[arg-type]
 
 
+def by_group(passes: Passes, name: str) -> tuple[Passes, bool]:
+    """Passes that have a grouping, and whether the rows are sorted by it as there are too many groups to hold."""
+    ordered = passes.groups((name,)) > ended.MOST_HELD
+    found = passes.with_columns((name,))
+    return (found.sorted_by((name,)) if ordered else found), ordered
+
+
+def _with_rows(clusters: Grouped) -> Codes:
+    return np.asarray((clusters.sums > 0).sum(axis=0))
+
+
 @dataclass(frozen=True)
 class _ArmsOf:
     name: str
+    ordered: bool
 
-    def __call__(self, frame: AnyChunk) -> Grouped:
+    def __call__(self, frame: AnyChunk) -> Grouped | Ended:
         assert isinstance(frame, ModelFrame)
         arms = frame.the_treatment
         rows = np.zeros((frame.n, len(arms.levels)))
         rows[np.arange(frame.n), arms.codes] = frame.unit_weights > 0
-        return Grouped.of(frame.keys(self.name), rows)
+        return grouped(frame.keys(self.name), rows, _with_rows, self.ordered)
 
 
 @dataclass(frozen=True, eq=False)

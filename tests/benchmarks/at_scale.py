@@ -86,6 +86,16 @@ def _pyfixest(what: str, folder: str) -> Any:
     return fit.coef(), fit.se()
 
 
+def _duckreg(folder: str) -> Any:
+    """Coefficients alone: its HC1 makes a matrix as large as the number of distinct rows squared."""
+    from duckreg.estimators import DuckRegression
+
+    table = f"read_parquet('{folder}/*.parquet')"
+    fit = DuckRegression(":memory:", table, f"y ~ A + {RIGHT}", cluster_col="", seed=0, n_bootstraps=0)
+    fit.fit()
+    return (fit.point_estimate,)
+
+
 def _counted() -> list[int]:
     """A list that grows by one with each pass of DuckDB."""
     from causalformula.scale.sources.duck import Duck
@@ -108,6 +118,7 @@ def measured(who: str, what: str, folder: str, passes: int = 0, threads: int = 1
         "ours": lambda path: _ours(what, path),
         "floor": lambda path: _floor(what, path, passes),
         "pyfixest": lambda path: _pyfixest(what, path),
+        "duckreg": _duckreg,
     }
     with joblib.parallel_config(n_jobs=threads):
         run[who](f"{folder}-few")
@@ -176,6 +187,8 @@ def _compared(what: str, folder: Path, tenth: Path, rounds: int) -> list[tuple[s
         peer = alone("pyfixest", what, folder)
         words = f"pyfixest in memory: {peer['seconds']:.3g} s, {peer['memory'] / 1e9:.2f} GB"
         found.append((words, None, None))
+    if what == "ols" and installed("duckreg"):
+        found.append((_beside_duckreg(folder, ours["numbers"][0]), None, None))
     return [
         *found,
         ("", ours["seconds"] / floor["seconds"], TWICE),
@@ -183,6 +196,16 @@ def _compared(what: str, folder: Path, tenth: Path, rounds: int) -> list[tuple[s
         ("", two["seconds"] / ours["seconds"], FASTER),
         ("", ours["seconds"] / fewer["seconds"] / 10, LINEAR),
     ]
+
+
+def _beside_duckreg(folder: Path, coef: list[float]) -> str:
+    try:
+        peer = alone("duckreg", "ols", folder)
+    except subprocess.CalledProcessError as error:
+        # its ibis calls what DuckDB 2 no longer has
+        return f"duckreg does not run here: {error.stderr.strip().splitlines()[-1]}"
+    np.testing.assert_allclose(coef, peer["numbers"][0], rtol=1e-6, err_msg="duckreg")
+    return f"duckreg, coefficients without s.e.: {peer['seconds']:.3g} s, {peer['memory'] / 1e9:.2f} GB"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -12,9 +13,13 @@ from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.sandwich import ended
 from causalformula.inference.sandwich.caveats import Leadership
 from causalformula.inference.sandwich.definite import summed
 from causalformula.inference.sandwich.dominant import DOMINANT, Lead, Led, dependence
+from causalformula.inference.sandwich.ended import Ended, grouped, told
+from causalformula.inference.sandwich.few import listed
+from causalformula.inference.sandwich.grouped import Grouped, joint_keys
 from causalformula.inference.sandwich.rows import row_sums, small_sample_factor, variance_row
 from causalformula.inference.sandwich.single import vanished
 from causalformula.inference.sandwich.variances import VARIANCES, Variance
@@ -45,12 +50,48 @@ class _Groups:
     expected: bool
     fixed: bool
     unconditional: bool
+    ordered: bool = False
 
-    def __call__(self, influence: Influence, groups: list[Any]) -> Grouped | None:
+    def __call__(self, influence: Influence, groups: list[Any]) -> Grouped | Ended | None:
         psi = influence.psi(expected=self.expected, fixed=self.fixed, unconditional=self.unconditional)
         keys, used = joint_keys(groups), _used(influence)
         values = np.column_stack([psi / influence.n, _leverages(influence)])
-        return Grouped.of(keys[used], values[used]) if used.any() else None
+        return grouped(keys[used], values[used], _squared, self.ordered) if used.any() else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Squared:
+    """Number of clusters, the outer products of their sums added up, and the values of those that hold much."""
+
+    count: int
+    squares: Array
+    many: tuple[Any, ...]
+
+    def __add__(self, other: _Squared) -> _Squared:
+        return _Squared(self.count + other.count, self.squares + other.squares, self.many + other.many)
+
+
+def _squared(clusters: Grouped) -> _Squared:
+    sums, leverages = clusters.sums[:, :-1], clusters.sums[:, -1]
+    return _Squared(len(sums), sums.T @ sums, tuple(clusters.keys[leverages >= 1 - DOMINANT]))
+
+
+def _by_cluster(evidence: Accumulated, task: _Groups, by: tuple[str, ...]) -> _Squared:
+    ordered = evidence.groups(by) > ended.MOST_HELD
+    found: _Squared = told(evidence.gathered(replace(task, ordered=ordered), by, ordered), _squared)
+    return found
+
+
+def told_of_held(evidence: Accumulated, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A note where the sums of very many clusters took memory, as the engine does not sort by them."""
+    held = {name: count for name, count in counts.items() if count > ended.MOST_HELD and not evidence.groups((name,))}
+    if not held:
+        return ()
+    return (
+        f"Note: the sums of {listed(held)} were held in memory, as the rows are not sorted by these where the data "
+        "are. Memory for a chunk is enough where DuckDB reads the data (Parquet files, say) and the clusters are a "
+        "column",
+    )
 
 
 def _used(influence: Influence) -> Bools:
@@ -72,61 +113,6 @@ def _leverages(influence: Influence) -> Array:
 def _direct(influence: Influence, groups: list[Any]) -> Array:
     assert influence.direct is not None
     return np.asarray(influence.direct.T @ influence.direct) / influence.n**2
-
-
-@dataclass(frozen=True, eq=False)
-class Grouped:
-    """Sums by group, which merge by the groups' values.
-
-    Parameters
-    ----------
-    keys : ndarray (G,)
-        Values of the grouping: numbers, text, or tuples of several.
-    sums : ndarray (G, q)
-    """
-
-    keys: Any
-    sums: Array
-
-    @classmethod
-    def of(cls, keys: Any, values: Array) -> Grouped:
-        """Of rows with these values (n, q)."""
-        levels, codes = _coded(keys)
-        sums = np.empty((len(levels), values.shape[1]))
-        for j in range(values.shape[1]):
-            sums[:, j] = np.bincount(codes, values[:, j], minlength=len(levels))
-        return cls(levels, sums)
-
-    def __add__(self, other: Grouped) -> Grouped:
-        return Grouped.of(_together(self.keys, other.keys), np.vstack([self.sums, other.sums]))
-
-
-def _together(a: Any, b: Any) -> Any:
-    """Keys of two chunks; whole numbers stay whole where a missing one made doubles of them in one chunk only."""
-    if {a.dtype.kind, b.dtype.kind} == {"i", "f"}:
-        a, b = (x.astype(np.int64) if x.dtype.kind == "f" and (x == np.rint(x)).all() else x for x in (a, b))
-    return np.concatenate([a, b])
-
-
-def _coded(keys: Any) -> tuple[Any, Any]:
-    """Distinct keys, and the place of each key among them."""
-    if keys.dtype != object:
-        levels, codes = np.unique(keys, return_inverse=True)
-        return levels, codes
-    place: dict[Any, int] = {}
-    codes = np.fromiter((place.setdefault(key, len(place)) for key in keys), dtype=np.intp, count=len(keys))
-    found = np.empty(len(place), dtype=object)
-    found[:] = list(place)
-    return found, codes
-
-
-def joint_keys(columns: list[Any]) -> Any:
-    """The values of several groupings taken together, one a row."""
-    if len(columns) == 1:
-        return columns[0]
-    out = np.empty(len(columns[0]), dtype=object)
-    out[:] = list(zip(*(column.tolist() for column in columns), strict=True))
-    return out
 
 
 # -- covariances -----------------------------------------------------------------------------------------------------
@@ -162,8 +148,7 @@ def leadership(evidence: Accumulated, matrix: Array, request: Cluster, rests: fl
         row, fixed = variance_row(request, shape)
         jac = shape.jac[:, -shape.stages[-1].size :]
         for name in request.by:
-            found = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), (name,))
-            many = tuple(found.keys[found.sums[:, -1] >= 1 - DOMINANT])
+            many = _by_cluster(evidence, _Groups(row.expected, fixed, request.unconditional), (name,)).many
             if many:
                 others = evidence.gathered(_Others(many), (name,))
                 led |= dependence(others.leads(), others.whitening, jac, NOTHING)
@@ -218,16 +203,15 @@ def clustered(evidence: Accumulated, request: Cluster) -> tuple[Array, str, dict
     terms, counts = [], {}
     for size in range(1, len(request.by) + 1):
         for names in combinations(request.by, size):
-            found = evidence.gathered(_Groups(row.expected, fixed, request.unconditional), names)
-            sums = found.sums[:, :-1] @ evidence.mix.T
-            if len(sums) < 2:
+            found = _by_cluster(evidence, _Groups(row.expected, fixed, request.unconditional), names)
+            if found.count < 2:
                 raise DataError(
-                    f"clustering by {' and '.join(names)} leaves {len(sums)} cluster; at least two are needed"
+                    f"clustering by {' and '.join(names)} leaves {found.count} cluster; at least two are needed"
                 )
-            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence.shape, len(sums))
-            terms.append(factor * (sums.T @ sums))
+            factor = (-1) ** (size + 1) * small_sample_factor(row, evidence.shape, found.count)
+            terms.append(factor * (evidence.mix @ found.squares @ evidence.mix.T))
             if size == 1:
-                counts[names[0]] = len(sums)
+                counts[names[0]] = found.count
     listed = some(f"{name}: {count}" for name, count in counts.items())
     return summed(terms), f"clustered by {' and '.join(request.by)} ({row.name}; clusters {listed})", counts, fixed
 

@@ -19,14 +19,15 @@ from causalformula.formula.language.deparse import symbol
 from causalformula.frame.two_periods import alone_words
 from causalformula.inference.away import away
 from causalformula.inference.evidence import Accumulated, Influence
-from causalformula.inference.sandwich.elsewhere import Grouped
+from causalformula.inference.sandwich.ended import Ended, grouped, told
+from causalformula.inference.sandwich.grouped import Grouped
 from causalformula.numerics.arrays import Array
 from causalformula.scale.averages import Averaged, WholeAverages, no_means
 from causalformula.scale.blocks.regression import Reader
 from causalformula.scale.estimators.regression import fit_outcome, whole_model
 from causalformula.scale.regression import Fitted
 from causalformula.scale.sums import Sums
-from causalformula.scale.whole import WholeFrame, WholeGroups
+from causalformula.scale.whole import WholeFrame, WholeGroups, by_group
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +118,29 @@ class _Units:
     """Rows of each unit in each group and period, those of positive weight last."""
 
     name: str
+    ordered: bool
 
-    def __call__(self, frame: Any) -> Grouped:
+    def __call__(self, frame: Any) -> Grouped | Ended:
         cells = frame.the_panel.cells
         hot = (cells[:, None] == np.arange(4)).astype(float)
-        return Grouped.of(frame.keys(self.name), np.hstack([hot, hot * (frame.unit_weights > 0)[:, None]]))
+        values = np.hstack([hot, hot * (frame.unit_weights > 0)[:, None]])
+        return grouped(frame.keys(self.name), values, _unit_sums, self.ordered)
+
+
+def _unit_sums(units: Grouped) -> Sums:
+    """How many units there are of each kind, and the values of a few that have several rows in a period."""
+    every, used = units.sums[:, :4], units.sums[:, 4:] > 0
+    twice = np.flatnonzero((every[:, :2] + every[:, 2:] > 1).any(axis=1))
+    both = (every[:, :2].sum(axis=1) > 0) & (every[:, 2:].sum(axis=1) > 0)
+    return Sums(
+        {
+            "twice": tuple(units.keys[twice]),
+            "both": int(both.sum()),
+            "alone": int((used.sum(axis=1) == 1).sum()),
+            "cells": used.sum(axis=0),
+            "groups": np.array([used[:, :2].any(axis=1).sum(), used[:, 2:].any(axis=1).sum()]),
+        }
+    )
 
 
 def with_units(frame: WholeFrame) -> WholeFrame:
@@ -145,24 +164,20 @@ def unit_counts(frame: WholeFrame) -> tuple[tuple[list[int], list[int]] | None, 
     if frame.unit is None:
         return None, ()
     panel, name = frame.the_panel, frame.unit.name
-    found: Grouped = frame.passes.total(_Units(name))
-    every, used = found.sums[:, :4], found.sums[:, 4:] > 0
-    twice = np.flatnonzero((every[:, :2] + every[:, 2:] > 1).any(axis=1))
-    if len(twice):
-        have = "has" if len(twice) == 1 else "have"
+    passes, ordered = by_group(frame.passes, name)
+    found: Sums = told(passes.total(_Units(name, ordered)), _unit_sums)
+    if found["twice"]:
+        have = "has" if len(found["twice"]) == 1 else "have"
         raise DataError(
-            f"{name} {some([found.keys[k] for k in twice], 5)} {have} more than one row in a period "
+            f"{name} {some(found['twice'], 5)} {have} more than one row in a period "
             f"of {panel.time}; give each unit one row a period, or write cluster({symbol(name)}), without unit="
         )
-    both = int(((every[:, :2].sum(axis=1) > 0) & (every[:, 2:].sum(axis=1) > 0)).sum())
-    if both:
+    if found["both"]:
         raise CapabilityError(
-            f"{panel.treated} changes within {counted(both, 'unit')} of {name}: where the data are, the first variable "
-            "of did(...) must say in which group a unit is, in all its rows; make it a column of the data"
+            f"{panel.treated} changes within {counted(found['both'], 'unit')} of {name}: where the data are, the first "
+            "variable of did(...) must say in which group a unit is, in all its rows; make it a column of the data"
         )
-    by_group = used[:, :2].any(axis=1), used[:, 2:].any(axis=1)
-    notes = alone_words(name, int((used.sum(axis=1) == 1).sum()))
-    return (used.sum(axis=0).tolist(), [int(g.sum()) for g in by_group]), notes
+    return (found["cells"].tolist(), found["groups"].tolist()), alone_words(name, found["alone"])
 
 
 def did(frame: WholeFrame, options: DiD) -> Fit:

@@ -23,7 +23,7 @@ from causalformula.formula.expressions.values import as_factor
 from causalformula.inference.away import away
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Accumulated, Influence
-from causalformula.inference.sandwich.elsewhere import Grouped, joint_keys
+from causalformula.inference.sandwich.grouped import Grouped, joint_keys
 from causalformula.numerics.arrays import Array
 from causalformula.scale.plan import ChunkFrame
 from causalformula.scale.whole import WholeFrame

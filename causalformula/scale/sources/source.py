@@ -10,6 +10,7 @@ To add an engine, write one module beside ``duck.py`` with a class that has the 
 - ``ids``: where asked for, each chunk has a number a row, the same in every run and no matter how rows are split. An
   engine that has none has ``numbered = False``: messages then count rows within their chunk, and what needs numbers
   asks for a column of the data.
+- An engine that sorts has the members of ``Sortable`` too: sums by very many clusters then need no memory for them.
 - Errors of the engine are a ``DataError`` that names the file, the row or the column as the engine knows them.
 """
 
@@ -93,6 +94,19 @@ class Source(Protocol):
 
     def write(self, task: Callable[[Chunk], Any], columns: Sequence[str], path: str) -> None:
         """Write the pandas frames that ``task`` makes of all chunks to a Parquet file (or folder), in their order."""
+        ...
+
+
+@runtime_checkable
+class Sortable(Protocol):
+    """A source whose engine sorts rows outside memory, and which merges what is said of chunks in their order."""
+
+    def groups(self, columns: Sequence[str]) -> int:
+        """About how many different values some columns have together."""
+        ...
+
+    def sorted_by(self, columns: Sequence[str]) -> Source:
+        """The same rows, those of equal values of these columns one after another."""
         ...
 
 
