@@ -70,8 +70,8 @@ NEEDS = {
 OFTEN_WITHOUT_SOLUTION = {("cbps", Kind.CONTINUOUS)}
 
 # Methods whose estimate after the design is the code of another, which is asked everything in the short form too.
-STOOD_FOR = ("cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented")
-FIRST = 6
+STOOD_FOR = ("aipw", "cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented", "liml")
+FIRST = 4
 
 seeds = st.integers(0, 2**31 - 1)
 
