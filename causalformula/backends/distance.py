@@ -308,15 +308,16 @@ def thin_arms(frame: ModelFrame, weights: Array, held: bool = False) -> tuple[st
     In a design of matches or strata, which is ``held`` fixed, of the size of what it keeps: whom it leaves out is told
     for itself.
     """
-    return thin_words(frame, arm_sizes(frame, weights, held))
+    return thin_words(frame, arm_sizes(frame, weights, held, unit=float(frame.unit_weights.max())))
 
 
-def arm_sizes(frame: ModelFrame, weights: Array, held: bool = False) -> Array:
+def arm_sizes(frame: ModelFrame, weights: Array, held: bool = False, *, unit: float = 1.0) -> Array:
     """By arm: the sums of the sampling weights and of their squares, then of those of the design (K, 4).
 
-    Sums over rows, of which effective sample sizes are made; of a sample without arms there is one line.
+    Sums over rows, of which effective sample sizes are made; of a sample without arms there is one line. These do not
+    change with the ``unit`` of the sampling weights, in which squares of large ones do not overflow.
     """
-    treatment, s = frame.the_treatment, frame.unit_weights
+    treatment, s = frame.the_treatment, frame.unit_weights / (unit or 1.0)
     arms = treatment.codes[:, None] == np.arange(len(treatment.levels)) if treatment.levels else np.ones((frame.n, 1))
     found = np.empty((arms.shape[1], 4))
     for k, inside in enumerate(arms.T.astype(bool)):

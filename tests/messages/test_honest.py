@@ -87,13 +87,12 @@ def test_axes_that_are_none():
 # -- of a fit ----------------------------------------------------------------------------------------------------------
 
 F = "y ~ did(g, t, unit = id)"
-STAG = reference("stag.csv")
 
 
 def of_fit(aggregated=None, data=None, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = cf.fit(F, STAG if data is None else data, **options)
+        fit = cf.fit(F, reference("stag.csv") if data is None else data, **options)
         return fit if aggregated is None else fit.aggregate("dynamic", **aggregated)
 
 
@@ -116,7 +115,7 @@ def test_event_studies_that_are_none(options, message):
 
 
 def test_a_gap_in_time():
-    data = STAG[~STAG["t"].isin([STAG["t"].max() - 1])]
+    data = reference("stag.csv")[~reference("stag.csv")["t"].isin([reference("stag.csv")["t"].max() - 1])]
     with pytest.raises(cf.CapabilityError, match=r"between the event times .* there is a gap"):
         of_fit(data=data[data["g"].isin([0, 5])], event_study=True).honest("smoothness", M=0.1)
 
