@@ -394,7 +394,7 @@ def test_a_benchmark_leaves_out_every_term_of_a_variable(data):
             cf.OptionError, "and not the ATE; model='irm' or model='selected_irm' does",
             "treat(d)", {"model": "double_selection", "estimand": "ATE"},
         ),
-        (cf.OptionError, "LATE of a treatment of the kind dose; these methods do: iv, liml", "treat(q)", {"estimand": "LATE"}),
+        (cf.OptionError, "LATE of a treatment of the kind dose; these methods do", "treat(q)", {"estimand": "LATE"}),
         (cf.OptionError, "score= has no part in model='irm'", "treat(d)", {"score": "iv_type"}),
         (cf.OptionError, "bounds= has no part in model='plr'", "treat(q)", {"bounds": 0.1}),
         (cf.OptionError, "instrument_model= has no part", "treat(q)", {"instrument_model": "ridge"}),
