@@ -47,7 +47,7 @@ class FitsCore(Generic[T]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of columns: the outcome and the fit's number, without the outcome where it is the same in all."""
+        """What heads the column of each fit: outcome and number, the outcome left out where it is the same in all."""
         outcomes = [formula.partition("~")[0].strip() for formula in self.formulas]
         same = len(set(outcomes)) == 1
         return tuple(f"({k + 1})" if same else f"{outcome} ({k + 1})" for k, outcome in enumerate(outcomes))
