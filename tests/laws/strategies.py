@@ -69,8 +69,11 @@ NEEDS = {
 # Exactly identified equations that often have no root at sixty rows; fixed samples without one are skipped.
 OFTEN_WITHOUT_SOLUTION = {("cbps", Kind.CONTINUOUS)}
 
-# Methods whose estimate after the design is the code of another, which is asked everything in the short form too.
-STOOD_FOR = ("aipw", "cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented", "liml")
+# Methods whose estimate is in part the code of another, which is asked everything in the short form too, and learners.
+STOOD_FOR = (
+    "aipw", "cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented", "liml", "dml",
+    "t_learner",
+)  # fmt: skip
 FIRST = 4
 
 seeds = st.integers(0, 2**31 - 1)

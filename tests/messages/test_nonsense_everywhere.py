@@ -143,7 +143,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "Model.with_vcov": {"vcov": "HC3"},
     **{f"{kind}.by": {"name": "f"} for kind in RESULTS},
     **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
-    **{f"{kind}.permutation_test": {"reps": 2} for kind in LEARNED},  # each of which refits
+    **{f"{kind}.permutation_test": {"reps": 9 if kind == "Result" else 2} for kind in RESULTS},  # which refit
     **{f"{kind}.refute": {"tests": ["placebo"], "reps": 2} for kind in RESULTS},
     "IVResult.refute": {"tests": ["subset"], "reps": 2},
     **{f"{kind}.with_vcov": {"vcov": "HC1"} for kind in RESULTS},
