@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.columns import refuse_overflowing
-from causalformula.inference.regression import FittedRegression
+from causalformula.inference.regression import FittedRegression, null_fit, of_least_squares
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array
-from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
 
@@ -66,36 +66,12 @@ def fit_absorbed(
     dispersion = rss / df if df > 0 else np.nan
     design = within if fit.rank == X.shape[1] else within[:, fit.kept]
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, absorbed=absorbed)
-    given = y if offset is None else y - offset
-    notes = () if converged else (UNCONVERGED,)
-    fitted = y - e
-    return FittedRegression(
-        names=tuple(names),
-        coef=fit.coef,
-        kept=fit.kept,
-        alias=fit.alias,
-        X=X,
-        y=y,
-        weights=w,
-        offset=offset,
-        family=read_family("gaussian"),
-        mu=fitted,
-        eta=fitted,
-        hat=hat,
-        deviance=rss,
-        null_deviance=float(np.dot(w, (given - np.dot(w, given) / w.sum()) ** 2)),
-        aic=np.nan,
-        df_null=float(nobs - 1),
-        iterations=0,
-        converged=converged,
-        boundary=False,
-        weighted=weights is not None,
-        intercept=True,
-        linear=True,
-        notes=notes,
-        lost=notes,
-        absorbed=absorbed,
-    )
+    lost = () if converged else (UNCONVERGED,)
+    model = of_least_squares(
+        names, fit.coef, fit.kept, fit.alias, X, y, weights, offset, hat,
+        null_fit(y, w, offset, True), intercept=True, converged=converged, lost=lost,
+    )  # fmt: skip
+    return replace(model, absorbed=absorbed)
 
 
 def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:

@@ -15,12 +15,11 @@ import numpy as np
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, within_effects
 from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
-from causalformula.inference.regression import FittedRegression, Solved
+from causalformula.inference.regression import FittedRegression, moves, null_fit, of_least_squares
 from causalformula.inference.stage import Beyond, Hat
 from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import Centred, first_column
-from causalformula.numerics.families import family as read_family
 from causalformula.numerics.least_squares import LeastSquares, least_squares
 from causalformula.numerics.linalg import refuse_extreme
 
@@ -218,42 +217,13 @@ def _record(
         instrumented=used.k,
         regressors=own,
     )
-    given = eq.y if eq.offset is None else eq.y - eq.offset
-    centre = np.dot(w, given) / w.sum() if eq.intercept or eq.effects else 0.0
-    notes = () if within.converged else (UNCONVERGED,)
-    plan = None
-    if S.moved is not None and S.plan is not None:
-        plan = Solved(S.moved, fit.coef, np.sqrt(w @ S.X**2), S.plan)
-    return FittedRegression(
-        names=eq.names,
-        coef=S.read(fit.coef),
-        kept=kept,
-        alias=fit.alias,
-        X=eq.X,
-        y=eq.y,
-        weights=w,
-        offset=eq.offset,
-        family=read_family("gaussian"),
-        mu=eq.y - e,
-        eta=eq.y - e,
-        hat=hat,
-        deviance=rss,
-        null_deviance=float(np.dot(w, (given - centre) ** 2)),
-        aic=np.nan,
-        df_null=float(nobs - int(eq.intercept or bool(eq.effects))),
-        iterations=0,
-        converged=within.converged,
-        boundary=False,
-        weighted=eq.weights is not None,
-        intercept=eq.intercept or bool(eq.effects),
-        linear=True,
-        notes=notes,
-        lost=notes,
-        solved=plan,
-        absorbed=within.absorbed,
-        instrumented=used,
-        beyond=beyond,
-    )
+    whole = eq.intercept or bool(eq.effects)
+    centre = null_fit(eq.y, w, eq.offset, whole)
+    model = of_least_squares(
+        eq.names, S.read(fit.coef), kept, fit.alias, eq.X, eq.y, eq.weights, eq.offset, hat, centre, intercept=whole,
+        converged=within.converged, lost=() if within.converged else (UNCONVERGED,), solved=moves(S, fit.coef, w),
+    )  # fmt: skip
+    return replace(model, absorbed=within.absorbed, instrumented=used, beyond=beyond)
 
 
 def refitted(model: FittedRegression, weights: Array) -> FittedRegression:

@@ -306,19 +306,51 @@ def fit_linear(
     refuse_vanished(X, names, fit.kept)
     design = Z.X if fit.rank == X.shape[1] else Z.X[:, fit.kept]
     e = fit.residuals
-    mu = y - e
     nobs = len(y) if weights is None else int((w > 0).sum())
     rss = float(np.dot(w * e, e))
     df = nobs - fit.rank
     dispersion = rss / df if df > 0 else np.nan
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, moved=_kept_moves(Z, fit.kept))
-    centre = _centre(y, w, offset, intercept)
     lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
+    return of_least_squares(
+        names, Z.read(fit.coef), fit.kept, fit.alias, X, y, weights, offset, hat, null_fit(y, w, offset, intercept),
+        intercept=intercept, lost=lost, solved=moves(Z, fit.coef, w),
+    )  # fmt: skip
+
+
+def of_least_squares(
+    names: Sequence[str],
+    coef: Array,
+    kept: Codes,
+    alias: Array,
+    X: Array,
+    y: Array,
+    weights: Array | None,
+    offset: Array | None,
+    hat: Hat,
+    centre: float | Array,
+    *,
+    intercept: bool,
+    converged: bool = True,
+    lost: tuple[str, ...] = (),
+    solved: Solved | None = None,
+) -> FittedRegression:
+    """The record of a linear model from its coefficients and its hat, whose residuals are the outcome's.
+
+    Parameters
+    ----------
+    centre : float or ndarray (n,)
+        Fitted values of the null model.
+    names, coef, kept, alias, X, y, weights, offset, hat, intercept, converged, lost, solved
+        As in ``FittedRegression``.
+    """
+    w = np.ones(len(y)) if weights is None else weights
+    mu = y - hat.e
     return FittedRegression(
         names=tuple(names),
-        coef=Z.read(fit.coef),
-        kept=fit.kept,
-        alias=fit.alias,
+        coef=coef,
+        kept=kept,
+        alias=alias,
         X=X,
         y=y,
         weights=w,
@@ -327,19 +359,19 @@ def fit_linear(
         mu=mu,
         eta=mu,
         hat=hat,
-        deviance=rss,
+        deviance=float(np.dot(w * hat.e, hat.e)),
         null_deviance=float(np.dot(w, (y - centre) ** 2)),
         aic=np.nan,
-        df_null=float(nobs - int(intercept)),
+        df_null=float(hat.nobs - int(intercept)),
         iterations=0,
-        converged=True,
+        converged=converged,
         boundary=False,
         weighted=weights is not None,
         intercept=intercept,
         linear=True,
         notes=lost,
         lost=lost,
-        solved=_solved(Z, fit.coef, w),
+        solved=solved,
     )
 
 
@@ -347,13 +379,14 @@ def _kept_moves(Z: Centred, kept: Codes) -> Array | None:
     return None if Z.moved is None else Z.moved[np.ix_(kept, kept)]
 
 
-def _solved(Z: Centred, coef: Array, w: Array) -> Solved | None:
+def moves(Z: Centred, coef: Array, w: Array) -> Solved | None:
+    """How columns were solved, where some were counted from their means."""
     if Z.moved is None or Z.plan is None:
         return None
     return Solved(Z.moved, coef, np.sqrt(w @ Z.X**2), Z.plan)
 
 
-def _centre(y: Array, w: Array, offset: Array | None, intercept: bool) -> float | Array:
+def null_fit(y: Array, w: Array, offset: Array | None, intercept: bool) -> float | Array:
     """Fitted values of the null model."""
     if not intercept:
         return 0.0 if offset is None else offset
@@ -468,5 +501,5 @@ def from_glm(
         intercept=intercept,
         linear=False,
         notes=fit.warnings,
-        solved=_solved(Z, fit.coef, prior),
+        solved=moves(Z, fit.coef, prior),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects, fit_of
-from causalformula.backends.did.options import CONTROLS, Staggered, refuse_measures
+from causalformula.backends.did.options import CONTROLS, EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
 from causalformula.backends.did.rows import (
     Rows,
     based,
@@ -70,16 +70,13 @@ class ETWFE(Staggered):
     vcov_words="classical; clustered by id with unit = id",
     weighted_vcov="linearised",
     face="causalformula.results.families.did:DidResult",
-    roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
+    roles=ROLES,
     required=("did",),
-    unread={
-        "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
-        "fe": "the effects of groups (or units) and periods are absorbed already; leave fe(...) out",
-    },
+    unread={**UNREAD, "fe": "the effects of groups (or units) and periods are absorbed already; leave fe(...) out"},
     r="etwfe::etwfe(y ~ x, tvar = t, gvar = g) |> etwfe::emfx()",
     summary="one regression with an effect for each group in each period (Wooldridge)",
     title="Extended two-way fixed effects",
-    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
+    exempt=EXEMPT,
 )
 def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     """Average effects on the treated by one regression that lets every group in every period have its own.

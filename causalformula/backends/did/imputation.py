@@ -15,7 +15,7 @@ import numpy as np
 
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects
-from causalformula.backends.did.options import Staggered, refuse_measures
+from causalformula.backends.did.options import EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
 from causalformula.backends.did.panels import numbered
 from causalformula.backends.did.rows import Rows, based, controls, indicators, regressed, rows_of
 from causalformula.backends.estimands import ATT
@@ -83,16 +83,13 @@ class Imputation(Staggered):
     default_vcov="asympt",
     vcov_words="asympt on units; two_stage",
     face="causalformula.results.families.did:DidResult",
-    roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
+    roles=ROLES,
     required=("did",),
-    unread={
-        "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
-        "fe": "the effects of units and periods are absorbed already; leave fe(...) out",
-    },
+    unread=UNREAD,
     r="didimputation::did_imputation(), did2s::did2s()",
     summary="outcomes without treatment imputed from untreated rows (Borusyak, Jaravel and Spiess)",
     title="Imputation",
-    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
+    exempt=EXEMPT,
 )
 def imputation(frame: ModelFrame, options: Imputation) -> Fit:
     """Average effects on the treated: outcomes less those that a model of the untreated rows imputes.

@@ -25,6 +25,16 @@ BASES = ("varying", "universal")
 LEARNED = ("outcome_model", "treatment_model")
 
 
+# What the records of these methods say alike: which roles they read, what to write in place of others, and the law that
+# none obeys.
+ROLES = ("did", "adjust", "outcome", "cluster", "weights", "offset")
+UNREAD = {
+    "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
+    "fe": "the effects of units and periods are absorbed already; leave fe(...) out",
+}
+EXEMPT = {"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Staggered(Options):
     """Options of every difference in differences.

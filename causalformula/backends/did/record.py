@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from causalformula.backends.did.event_study import event_study
-from causalformula.backends.did.options import OF_CHANGES, DiD, estimator_of, given_of, refuse_measures
+from causalformula.backends.did.options import EXEMPT, OF_CHANGES, DiD, estimator_of, given_of, refuse_measures
 from causalformula.backends.did.outcomes import staggered, two_periods
 from causalformula.backends.did.regression import batch, two_period_regression
 from causalformula.backends.estimands import ATT
@@ -57,7 +57,7 @@ def _resampled(options: DiD) -> None:
     title="Difference in differences",
     batch=batch,
     resampled=_resampled,
-    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
+    exempt=EXEMPT,
 )
 def did(frame: ModelFrame, options: DiD) -> Fit:
     """Average effects on the treated by difference in differences: of two groups over two periods, or many of both.

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.backends.did.averages import Averages, cells_of
 from causalformula.backends.did.event_study import determined, effects, fit_of
-from causalformula.backends.did.options import Staggered, refuse_measures
+from causalformula.backends.did.options import EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
 from causalformula.backends.did.rows import (
     based,
     common,
@@ -51,16 +51,13 @@ class SunAb(Staggered):
     vcov_words="classical; clustered by id with unit = id",
     weighted_vcov="linearised",
     face="causalformula.results.families.did:DidResult",
-    roles=("did", "adjust", "outcome", "cluster", "weights", "offset"),
+    roles=ROLES,
     required=("did",),
-    unread={
-        "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
-        "fe": "the effects of units and periods are absorbed already; leave fe(...) out",
-    },
+    unread=UNREAD,
     r="fixest::feols(y ~ x + sunab(g, t) | id + t)",
     summary="event study by groups and periods, averaged by the groups' shares (Sun and Abraham)",
     title="Sun-Abraham event study",
-    exempt={"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"},
+    exempt=EXEMPT,
 )
 def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     """Average effects on the treated by the time since treatment, each group compared with those never treated.
