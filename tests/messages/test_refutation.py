@@ -34,7 +34,8 @@ STEPS = pd.DataFrame({"id": np.repeat(np.arange(30), 5), "year": np.tile(np.aran
 STEPS["first"] = np.array([0, 3, 4])[STEPS.id % 3]
 STEPS["y"] = rng.normal(size=150) + ((STEPS["first"] > 0) & (STEPS["year"] >= STEPS["first"]))
 STAGGERED = {
-    method: cf.fit("y ~ did(first, year, unit = id)", STEPS, method) for method in (None, "sunab", "imputation", "etwfe")
+    method: cf.fit("y ~ did(first, year, unit = id)", STEPS, method)
+    for method in (None, "sunab", "imputation", "etwfe")
 }
 COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
 

@@ -126,7 +126,9 @@ def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked
     instrument = frame.bodies.get("iv")
     return Asked(
         *_ends(spec),
-        tuple(dict.fromkeys([*(n for body in bodies for n in variables(body)), *absorbed, *(() if mediators else own)])),
+        tuple(
+            dict.fromkeys([*(n for body in bodies for n in variables(body)), *absorbed, *(() if mediators else own)])
+        ),
         () if instrument is None else tuple(variables(instrument)),
         tuple(mediators),
         tuple(dict.fromkeys(n for role in spec.of("offset") for body in role.body for n in variables(body))),
