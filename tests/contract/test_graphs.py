@@ -12,8 +12,8 @@ import pytest
 import causalformula as cf
 
 # Greenland, Pearl and Robins (1999), Epidemiology 10; Ding and Miratrix (2015), Journal of Causal Inference 3, who name
-# the butterfly; Pearl (1995), Biometrika 82, for the front door; van der Zander, Textor and Liskiewicz (2015), IJCAI, for
-# instruments given others; Pearl and Mackenzie (2018), The Book of Why, p. 240, for the napkin.
+# the butterfly; Pearl (1995), Biometrika 82, for the front door; van der Zander, Textor and Liskiewicz (2015), IJCAI,
+# for instruments given others; Pearl and Mackenzie (2018), The Book of Why, p. 240, for the napkin.
 M_BIAS = "A -> {X M} B -> {M Y} X -> Y"
 BUTTERFLY = "A -> {X M} B -> {M Y} M -> {X Y} X -> Y"
 FRONT_DOOR = "X -> M -> Y; U [latent]; U -> {X Y}"
@@ -443,7 +443,7 @@ def test_absorbed_effects_count_as_adjusted():
     cf.fit("Y ~ treat(X) + adjust(Z) + fe(V + W)", data, dag=g, strict=True)
     with pytest.raises(cf.IdentificationError, match="S is an effect of the outcome, Y -> S: adjusting for it biases"):
         cf.fit("Y ~ treat(X) | Z + V + W + S", data, dag=g, strict=True)
-    with pytest.raises(cf.IdentificationError, match="X <- Z -> Y stays open: adjust for Z$"):
+    with pytest.raises(cf.IdentificationError, match=r"X <- Z -> Y stays open: adjust for Z$"):
         cf.fit("Y ~ treat(X) | Z[[V]] + W", data, dag=g, strict=True)  # levels of Z have slopes, and nothing else
     with pytest.raises(cf.IdentificationError, match="Z is no instrument for X: it reaches Y by Z -> Y"):
         cf.fit("Y ~ treat(X) + iv(Z) | V + W", data, dag=g, strict=True)
