@@ -164,7 +164,7 @@ def _unadjusted(result: ResultCore) -> tuple[str, ...]:
         return ()
     strata, treatment = frame.strata.name, frame.treatment.name
     used = {name for role in frame.spec.of("strata") for node in role.body for name in variables(node)}
-    if used <= set(covariate_names(frame)):
+    if used <= {*covariate_names(frame), *(name for effect in frame.effects for name in effect.held)}:
         return ()
     return (
         f"{strata} is not adjusted for: an effect here may be what strata with more of {treatment} than others make of "
