@@ -192,7 +192,7 @@ def _by_hand(D, after, y, X, w, own):
     odds = np.exp(X @ gamma)
 
     def line(g, t):
-        used = w * (D == g) * (after == t)
+        used = w * (g == D) * (t == after)
         return X @ np.linalg.solve(X.T @ (X * used[:, None]), X.T @ (used * y))
 
     theta, treated = 0.0, w * D
