@@ -34,18 +34,8 @@ from .errors import (
 )
 from .estimators.effects import EffectEstimator as EffectEstimator
 from .frame.matrix import model_matrix
-from .inference.requests import (
-    HAC,
-    HC,
-    AbadieImbens,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Jackknife,
-    Wild,
-)
+from .inference.requests import HAC, HC, AbadieImbens, Asympt, Classical, Cluster, DriscollKraay
+from .inference.resampling.requests import Bootstrap, Jackknife, Wild
 from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest

@@ -34,19 +34,8 @@ from causalformula.inference.covariance import Covariance, covariance, needs_reg
 from causalformula.inference.estimate import Estimate, split_rows
 from causalformula.inference.evidence import Accumulated, Influence, Own
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import (
-    HAC,
-    HC,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Given,
-    Jackknife,
-    Request,
-    Wild,
-)
+from causalformula.inference.requests import HAC, HC, Asympt, Classical, Cluster, DriscollKraay, Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes

@@ -13,7 +13,8 @@ from causalformula.backends.options import Options
 from causalformula.backends.registry import find, read_options
 from causalformula.errors import OptionError, choose
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Jackknife, Request, Wild
+from causalformula.inference.requests import Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 
 # Arguments of cf.fit that have a flag of their own, and those that a shell cannot give.
 FLAGS = ("outcome", "method", "estimand", "contrast", "vcov", "family", "measure")

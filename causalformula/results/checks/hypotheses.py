@@ -11,7 +11,8 @@ import numpy as np
 from causalformula.errors import asks
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.requests import Bootstrap, Classical, Request, Vcov
+from causalformula.inference.requests import Classical, Request, Vcov
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.scales import read_measure
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes

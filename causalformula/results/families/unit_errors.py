@@ -21,7 +21,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.refit import refit_each
 from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import HC, Bootstrap, Given, Jackknife, Request
+from causalformula.inference.requests import HC, Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.resampling.resample import bootstrap, interval
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import family

@@ -18,8 +18,9 @@ from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.evidence import Accumulated
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
+from causalformula.inference.requests import Classical, Given, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.scales import read_measure
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
