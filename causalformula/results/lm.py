@@ -18,7 +18,9 @@ from causalformula.frame.regression_frame import RegressionFrame, bind_regressio
 from causalformula.frame.response import left_side, response
 from causalformula.inference.absorbing import fit_absorbed
 from causalformula.inference.absorbing_glm import fit_absorbed_glm
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
 from causalformula.inference.small_sample import SmallSample

@@ -18,8 +18,10 @@ from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Units
 from causalformula.errors import CapabilityError, counted, some
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.refit import refit_each
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import HC, Given, Request
 from causalformula.inference.resampling.requests import Bootstrap, Jackknife
