@@ -78,9 +78,17 @@ def fit_glm(
     return replace(model, notes=(*model.notes, *lost), lost=lost)
 
 
-def _target(family: Family, mu: Array, prior: Array) -> Array:
+def target_of(family: Family, mu: Array, prior: Array) -> Array:
     """Variance of each response under the model, without the dispersion; one for a row that takes no part."""
     return np.asarray(family.variance(mu) / np.where(prior > 0, prior, 1.0))
+
+
+def dispersion_of(family: Family, w: Array, e: Array, df: int) -> float:
+    """Pearson's estimate by working weights and residuals, where the family leaves the dispersion open."""
+    if family.dispersion_known:
+        return 1.0
+    used = w > 0
+    return float(np.dot(w[used], e[used] ** 2) / df) if df > 0 else np.nan
 
 
 def from_glm(
@@ -101,11 +109,8 @@ def from_glm(
     nobs = int((prior > 0).sum())
     df = nobs - len(fit.kept)
     w, e = fit.working_weights, fit.working_residuals
-    dispersion = 1.0
-    if not family.dispersion_known:
-        used = w > 0
-        dispersion = float(np.dot(w[used], e[used] ** 2) / df) if df > 0 else np.nan
-    target, moved = _target(family, fit.mu, prior), kept_moves(Z, fit.kept)
+    dispersion = dispersion_of(family, w, e, df)
+    target, moved = target_of(family, fit.mu, prior), kept_moves(Z, fit.kept)
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs, target=target, moved=moved)
     return FittedRegression(
         names=names,
