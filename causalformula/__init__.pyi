@@ -19,7 +19,7 @@ from .backends.weighting.cbps import CBPS
 from .backends.weighting.ebal import Ebal
 from .backends.weighting.energy import Energy
 from .backends.weighting.ipt import IPT
-from .backends.weighting.ipw import IPW
+from .backends.weighting.options import IPW
 from .errors import (
     CapabilityError,
     CausalFormulaError,
