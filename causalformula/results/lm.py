@@ -27,12 +27,12 @@ from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
-from causalformula.results.call import grouping_names
 from causalformula.results.elsewhere import collected, scanned, with_notes
 from causalformula.results.families.elsewhere import ModelElsewhere
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.results.named import grouping_names
 from causalformula.results.several import each, listed
 from causalformula.scale.estimators.regression import plain
 from causalformula.scale.passes import Passes

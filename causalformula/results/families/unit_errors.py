@@ -28,8 +28,9 @@ from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.resampling.resample import bootstrap, interval
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import family
-from causalformula.results.call import Call, grouping_names
+from causalformula.results.call import Call
 from causalformula.results.models.core import model_covariance
+from causalformula.results.named import grouping_names
 
 Pair = tuple[int, int]
 CHUNK = 20_000

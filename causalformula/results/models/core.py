@@ -24,9 +24,10 @@ from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.scales import read_measure
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.call import grouping_names, told_of_full_leverage
+from causalformula.results.full_leverage import told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
 from causalformula.results.models.statistics import FitNumbers
+from causalformula.results.named import grouping_names
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
