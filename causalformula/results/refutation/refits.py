@@ -20,8 +20,9 @@ from causalformula.frame.leave_out import covariate_names
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import attempt, in_chunks, refit_each, spread
-from causalformula.inference.requests import Bootstrap, Cluster, Wild
+from causalformula.inference.requests import Cluster
 from causalformula.inference.resampling.permutation import Assignments
+from causalformula.inference.resampling.requests import Bootstrap, Wild
 from causalformula.inference.resampling.resample import MOST_FAILED, Plan
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.effects.core import ResultCore
