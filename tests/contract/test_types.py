@@ -27,6 +27,7 @@ from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests, small_sample
 from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
+from causalformula.inference.resampling import requests as resampling
 from causalformula.inference.scales import MEASURES
 from causalformula.numerics import families as known
 from causalformula.numerics.matching import metrics
@@ -88,11 +89,11 @@ SETS = {
     "FirstStages": requests.WEIGHTS,
     "CountedEffects": small_sample.COUNTED,
     "GroupsCounted": small_sample.GROUPS,
-    "BootstrapKind": requests.INTERVALS,
-    "Resampling": requests.RESAMPLING,
-    "WildWeights": requests.WILD_WEIGHTS,
-    "Tails": requests.TAILS,
-    "Centre": requests.CENTRES,
+    "BootstrapKind": resampling.INTERVALS,
+    "Resampling": resampling.RESAMPLING,
+    "WildWeights": resampling.WILD_WEIGHTS,
+    "Tails": resampling.TAILS,
+    "Centre": resampling.CENTRES,
     "Multipliers": multiplier.MULTIPLIERS,
     "Adjustment": multiplicity.ALL_METHODS,
     "NestedTest": anova.NESTED,
