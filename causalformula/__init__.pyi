@@ -53,6 +53,8 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
+from .results.confounders.confounders import Confounders
+from .results.confounders.verb import select_confounders
 from .results.design import Design
 from .results.elsewhere import scan
 from .results.families.decomposition import Decomposition
@@ -108,6 +110,7 @@ __all__ = [
     "Classical",
     "Cluster",
     "Comparison",
+    "Confounders",
     "ConvergenceError",
     "Curve",
     "DMLResult",
@@ -183,6 +186,7 @@ __all__ = [
     "scan",
     "scores",
     "screen",
+    "select_confounders",
     "ssc",
     "stack",
     "table",
