@@ -20,6 +20,7 @@ from causalformula.results.confounders.candidates import (
     Columns,
     How,
     named,
+    refuse_implied,
     refuse_wide,
 )
 
@@ -57,6 +58,7 @@ def outcome_adaptive_lasso(found: Candidates, how: How) -> Choice:
     columns = found.columns(PROPENSITY)
     Z, constant = _standardised(columns.X)
     outcome, aliased = outcome_coefficients(found, columns, how)
+    refuse_implied(found, [owner for owner, out in zip(columns.owners, aliased, strict=True) if not out])
     free = columns.of(found.labels)
     unusable = free & (aliased | constant)
     treated = frame.the_treatment.codes.astype(float)

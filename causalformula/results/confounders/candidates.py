@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.doubly_robust.dml_models import received
 from causalformula.backends.options import shown
-from causalformula.errors import DataError, FormulaError, OptionError, choose, counted
+from causalformula.errors import DataError, FormulaError, IdentificationError, OptionError, choose, counted
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.matrix.terms import Terms, terms
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
+from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.families import Family
 from causalformula.numerics.least_squares import least_squares
@@ -89,7 +91,8 @@ class Columns:
 
     def of(self, labels: Collection[str]) -> Bools:
         """Which of them are of some terms (p,)."""
-        return np.array([owner in labels for owner in self.owners], dtype=bool)
+        chosen = set(labels)
+        return np.array([owner in chosen for owner in self.owners], dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +153,8 @@ def read_candidates(frame: ModelFrame, keep: Any) -> Candidates:
     found = terms(frame.bodies["adjust"], source=source)
     parts = variables_of(found)
     inside = {
-        label: frozenset(other for other, part in parts.items() if part < parts[label]) for label in found.term_labels
+        label: frozenset(other for other, lower in parts.items() if lower < part) if len(part) > 1 else frozenset()
+        for label, part in parts.items()
     }
     stay = set(_kept(keep, parts))
     if "modify" in frame.bodies:
@@ -180,6 +184,30 @@ def _kept(keep: Any, parts: Mapping[str, frozenset[str]]) -> list[str]:
         if part not in by_variables:
             raise OptionError(f"keep= names {label}, which is no term of adjust(...){choose(label, parts)}")
     return [by_variables[part] for part in asked.values()]
+
+
+def refuse_implied(found: Candidates, labels: Collection[str]) -> None:
+    """An ``IdentificationError`` where some of the terms, beside those that stay, imply the treatment."""
+    treatment = found.frame.the_treatment
+    if treatment.kind is Kind.MULTI:
+        return
+    columns = found.columns(PROPENSITY)
+    inside = columns.of(labels) | ~columns.of(found.labels)
+    if inside.any() and not residual(received(found.frame)[:, None], columns.X[:, inside]).any():
+        raise IdentificationError(
+            f"the terms imply the treatment {treatment.name}: beside them there is nothing left to compare. Leave out "
+            "what is the treatment in another form"
+        )
+
+
+def without_implied(found: Candidates, labels: Sequence[str]) -> tuple[str, ...]:
+    """Terms without those of which the ones before them, and those that stay, imply every column."""
+    columns = found.columns(PROPENSITY)
+    ordered = [(~columns.of(found.labels)).nonzero()[0], *(columns.of([label]).nonzero()[0] for label in labels)]
+    places = np.concatenate(ordered)
+    kept = least_squares(np.column_stack([np.ones(found.frame.n), columns.X[:, places]]), found.frame.unit_weights).kept
+    known = {columns.owners[places[j - 1]] for j in kept if j}
+    return tuple(label for label in labels if label in known)
 
 
 def residual(X: Array, on: Array) -> Array:

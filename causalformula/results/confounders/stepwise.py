@@ -67,12 +67,13 @@ class Steps:
         self.treated, self.X, self.record = treated, base, list[dict[str, Any]]()
         self.fit = self._fitted(base)
 
-    def _fitted(self, X: Array) -> GLMFit:
-        return irls(X, self.treated, read_family("binomial"), epsilon=EPSILON, maxit=MAXIT)
+    def _fitted(self, X: Array, start: Array | None = None) -> GLMFit:
+        return irls(X, self.treated, read_family("binomial"), start=start, epsilon=EPSILON, maxit=MAXIT)
 
     def ratio(self, columns: Array) -> Ratio:
         """Of some columns more."""
-        fit = self._fitted(np.column_stack([self.X, columns]))
+        start = np.append(np.nan_to_num(self.fit.coef), np.zeros(columns.shape[1]))
+        fit = self._fitted(np.column_stack([self.X, columns]), start)
         apart = separated(fit.eta, self.treated == 1, np.ones(len(self.treated), dtype=bool))
         return Ratio(max(self.fit.deviance - fit.deviance, 0.0), len(fit.kept) - len(self.fit.kept), apart)
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.doubly_robust.dml_models import received
 from causalformula.backends.learning.folds import MOST_FOLDS
 from causalformula.backends.options import check_functions, is_number, one_of, refuse_swapped, shown, whole
 from causalformula.backends.routing import pointed
-from causalformula.errors import CapabilityError, FormulaError, IdentificationError, OptionError, asks, some
+from causalformula.errors import CapabilityError, FormulaError, OptionError, asks, counted, some
 from causalformula.formula.language.reader import parse, with_tilde
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.frame.bind import bind
 from causalformula.frame.leave_out import summed, without_dot
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.notices import told
+from causalformula.frame.notices import Aside, told
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
 from causalformula.results.answered import read_question, read_spec
-from causalformula.results.confounders.candidates import PROPENSITY, Candidates, Choice, How, read_candidates, residual
+from causalformula.results.confounders.candidates import (
+    PROPENSITY,
+    Candidates,
+    Choice,
+    How,
+    read_candidates,
+    refuse_implied,
+    without_implied,
+)
 from causalformula.results.confounders.caution import caution
 from causalformula.results.confounders.confounders import Confounders
 from causalformula.results.confounders.reasons import Reason
@@ -37,6 +44,11 @@ if TYPE_CHECKING:
 
 # Roles that have a place here; the groupings of rows stay in the formula, and no model reads them.
 ROLES = ("treat", "adjust", "outcome", "propensity", "modify", "weights", "cluster", "strata")
+KINDS = {
+    Kind.BINARY: "a treatment of two levels",
+    Kind.MULTI: "a treatment of several levels",
+    Kind.CONTINUOUS: "a dose",
+}
 DEFAULTS: dict[str, Any] = {
     "family": "gaussian", "change": 0.1, "c_linear": 1.0, "c_quadratic": 2.71, "folds": 5, "seed": 0
 }  # fmt: skip
@@ -152,9 +164,11 @@ def select_confounders(
     _refuse_unable(frame, way)
     found = read_candidates(frame, keep)
     choice = way.choose(found, how)
-    kept = (*found.forced, *found.closed(choice.kept))
-    _refuse_implied(found, kept)
-    told((*missing_notes(frame), *choice.notes, *(() if way.protects else (caution(way),))))
+    refuse_implied(found, choice.kept)
+    free = without_implied(found, found.closed(choice.kept))
+    kept = (*found.forced, *free)
+    notes = (*choice.notes, *_notes(found, way, free))
+    told((*missing_notes(frame), *notes, *(() if way.protects else (caution(way),))))
     return Confounders(
         spec=_with_terms(frame, [*(label for label in found.inside if label in kept), *choice.made]),
         method=way.name,
@@ -162,10 +176,25 @@ def select_confounders(
         way=choice.steps,
         limit=how.change if "change" in way.options else None,
         told=choice.told,
-        notes=choice.notes,
+        notes=notes,
         frame=frame,
         rows=rows,
     )
+
+
+def _notes(found: Candidates, way: Way, free: Collection[str]) -> tuple[str, ...]:
+    """What the way does not look at, and where its guarantee is thin."""
+    out: list[str] = []
+    groups = [f"{role}(...)" for role in ("cluster", "strata") if found.frame.spec.has(role)]
+    if groups and "folds" not in way.options:
+        out.append(Aside(f"{' and '.join(groups)} {'plays' if len(groups) == 1 else 'play'} no part in the choice"))
+    size = int(found.columns(PROPENSITY).of(free).sum())
+    if way.protects and size**2 > found.frame.n:
+        out.append(
+            f"{counted(size, 'column')} kept in {counted(found.frame.n, 'row')}: few terms matter where the square of "
+            "their number is far below the number of rows, and intervals after this choice may miss their level"
+        )
+    return tuple(out)
 
 
 def read_how(way: Way, given: Mapping[str, Any]) -> How:
@@ -233,10 +262,9 @@ def _refuse_unable(frame: ModelFrame, way: Way) -> None:
     kind = frame.the_treatment.kind
     if kind not in way.kinds:
         able = [other.name for other in WAYS.values() if kind in other.kinds]
-        takes = " or ".join(str(each) for each in way.kinds)
         raise CapabilityError(
-            f"method {way.name!r} takes a treatment that is {takes}, and {frame.the_treatment.name} is {kind}; "
-            f"{some(able)} {'takes' if len(able) == 1 else 'take'} it"
+            f"method {way.name!r} takes {' or '.join(KINDS[each] for each in way.kinds)}, and "
+            f"{frame.the_treatment.name!r} is {KINDS[kind]}; {some(able)} {'takes' if len(able) == 1 else 'take'} it"
         )
     if frame.weights is not None and not way.weighted:
         able = [other.name for other in WAYS.values() if other.weighted]
@@ -255,22 +283,11 @@ def _reasons(found: Candidates, choice: Choice, kept: tuple[str, ...]) -> Iterat
     """One reason a term, those that were made last."""
     for label in (*found.inside, *choice.made):
         if label in found.forced:
-            yield Reason(label, True, "stays, as asked", np.nan)
-        elif label in kept and label not in choice.kept:
-            yield Reason(label, True, f"a kept interaction has it; alone: {choice.why[label]}", choice.statistic[label])
-        else:
-            inside = label in kept or label in choice.made
-            yield Reason(label, inside, choice.why[label], choice.statistic[label])
-
-
-def _refuse_implied(found: Candidates, kept: tuple[str, ...]) -> None:
-    """An ``IdentificationError`` where the kept terms imply the treatment."""
-    columns, treatment = found.columns(PROPENSITY), found.frame.the_treatment
-    if treatment.kind is Kind.MULTI:
-        return
-    inside = columns.of(kept) | ~columns.of(found.inside)
-    if inside.any() and not residual(received(found.frame)[:, None], columns.X[:, inside]).any():
-        raise IdentificationError(
-            f"the chosen terms imply the treatment {treatment.name}: with them there is nothing left to compare. Leave "
-            "out what is the treatment in another form"
-        )
+            yield Reason(label, True, "stays whatever the data say", np.nan)
+            continue
+        inside, chosen, why = label in kept or label in choice.made, label in choice.kept, choice.why[label]
+        if chosen and not inside:
+            why = f"other kept terms imply it; alone: {why}"
+        elif inside and not chosen and label not in choice.made:
+            why = f"a kept interaction has it; alone: {why}"
+        yield Reason(label, inside, why, choice.statistic[label])
