@@ -109,3 +109,8 @@ TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation fro
 SelectionMethod: TypeAlias = Literal[
     "double_lasso", "outcome_adaptive_lasso", "change_in_estimate", "recursive_elimination", "stepwise"
 ]
+
+# Of scores of a treatment model.
+BalancedEstimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
+BalanceMeasure: TypeAlias = Literal["max", "mean"]
+ProbabilityLoss: TypeAlias = Literal["log", "brier"]
