@@ -63,7 +63,8 @@ class Equation:
     def path(self, rows: Bools, held: Bools) -> Path:
         """What is left after each elimination among some rows, all terms first, and the loss in the rows held out.
 
-        The weakest term is the one whose part of the predictor varies least.
+        The weakest term is the one whose part of the predictor varies least, over all rows: of a single standardised
+        column the square of its coefficient.
         """
         labels, out = self.found.labels, []
         while True:
@@ -75,7 +76,7 @@ class Equation:
             own = np.zeros(len(inside))
             own[inside] = coef[self.always.shape[1] :]
             parts = {
-                label: float((self.columns.X[:, mine] @ own[mine])[rows].var())
+                label: float((self.columns.X[:, mine] @ own[mine]).var())
                 for label in self.found.removable(labels)
                 for mine in [self.columns.of([label])]
             }

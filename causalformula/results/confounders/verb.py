@@ -136,7 +136,8 @@ def select_confounders(
 
     Notes
     -----
-    Only the double lasso's choice leaves the interval of a fit right (least squares with the chosen terms), where few
+    An instrument does predict the outcome at a given treatment where a confounder of both is not measured, and the
+    adaptive lasso keeps it then. Only the double lasso's choice leaves the interval of a fit right (least squares with the chosen terms), where few
     terms matter; the print of every other one warns. ``found.fit(...)`` has the warning in its print too.
 
     References
