@@ -121,8 +121,7 @@ def read_held(estimator: Any, X: Any, y: Any) -> Held:
     if isinstance(estimator, type) or not hasattr(estimator, "predict_proba"):
         name = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
         raise CapabilityError(
-            f"{name} gives no probabilities of the treatment: a fitted classifier with predict_proba is "
-            "scored here"
+            f"{name} gives no probabilities of the treatment: a fitted classifier with predict_proba is scored here"
         )
     if y is None:
         raise DataError("the score of a treatment model needs the treatment: y, beside the covariates X")

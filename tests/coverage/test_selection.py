@@ -53,7 +53,7 @@ def test_double_selection(reps):
 @pytest.mark.parametrize("reps", [10, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
 def test_chosen_confounders(reps):
-    """Least squares with what ``select_confounders`` takes covers; with what a lasso of the outcome takes it does not."""
+    """Least squares with what ``select_confounders`` takes covers; with what the outcome alone takes it does not."""
     x, d, base, _ = drawn()
     rng, inside = np.random.default_rng(1), np.zeros(2)
     data = pd.DataFrame(x, columns=[f"x{j}" for j in range(P)]).assign(d=d)

@@ -133,7 +133,7 @@ def test_more_terms_than_rows():
     d["a"] = (X[:, 0] + rng.normal(size=60) > 0).astype(int)
     d["y"] = d.a + 3 * X[:, 1] + rng.normal(size=60)
     assert {"x1"} <= set(chosen("double_lasso", d, "y ~ treat(a) + .").selected)
-    with pytest.raises(cf.DataError, match="92 coefficients and 60 rows.*method='double_lasso'"):
+    with pytest.raises(cf.DataError, match=r"92 coefficients and 60 rows.*method='double_lasso'"):
         chosen("outcome_adaptive_lasso", d, "y ~ treat(a) + .")
 
 

@@ -137,8 +137,9 @@ def select_confounders(
     Notes
     -----
     An instrument does predict the outcome at a given treatment where a confounder of both is not measured, and the
-    adaptive lasso keeps it then. Only the double lasso's choice leaves the interval of a fit right (least squares with the chosen terms), where few
-    terms matter; the print of every other one warns. ``found.fit(...)`` has the warning in its print too.
+    adaptive lasso keeps it then. Only the double lasso's choice leaves the interval of a fit right (least squares with
+    the chosen terms), where few terms matter; the print of every other one warns. ``found.fit(...)`` has the warning in
+    its print too.
 
     References
     ----------
@@ -149,8 +150,8 @@ def select_confounders(
     --------
     >>> import causalformula as cf
     >>> infants = cf.datasets.load("infants")
-    >>> found = cf.select_confounders("score ~ treat(visits) + adjust(weight + mother_age)", infants)
-    >>> found.formula
+    >>> text = "y ~ treat(treatment) + adjust(birth_weight + weeks_preterm + mother_age + twin + smoked + drank)"
+    >>> cf.select_confounders(text, infants).formula
     """
     way = WAYS[one_of("method", method, WAYS)]
     given = {
