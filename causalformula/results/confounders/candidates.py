@@ -194,6 +194,12 @@ def refuse_implied(found: Candidates, labels: Collection[str]) -> None:
     columns = found.columns(PROPENSITY)
     inside = columns.of(labels) | ~columns.of(found.labels)
     if inside.any() and not residual(received(found.frame)[:, None], columns.X[:, inside]).any():
+        width = int(inside.sum())
+        if width >= found.frame.n - 1:
+            raise IdentificationError(
+                f"the chosen terms have {counted(width, 'column')} and there are {counted(found.frame.n, 'row')}: "
+                "beside them nothing is left to compare. Terms are taken whole, so merge levels of a factor with many"
+            )
         raise IdentificationError(
             f"the terms imply the treatment {treatment.name}: beside them there is nothing left to compare. Leave out "
             "what is the treatment in another form"

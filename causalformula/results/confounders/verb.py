@@ -190,7 +190,8 @@ def _notes(found: Candidates, way: Way, free: Collection[str]) -> tuple[str, ...
     groups = [f"{role}(...)" for role in ("cluster", "strata") if found.frame.spec.has(role)]
     if groups and "folds" not in way.options:
         out.append(Aside(f"{' and '.join(groups)} {'plays' if len(groups) == 1 else 'play'} no part in the choice"))
-    size = int(found.columns(PROPENSITY).of(free).sum())
+    columns = found.columns(PROPENSITY)
+    size = int((columns.of(free) | ~columns.of(found.labels)).sum())
     if way.protects and size**2 > found.frame.n:
         out.append(
             f"{counted(size, 'column')} kept in {counted(found.frame.n, 'row')}: few terms matter where the square of "
