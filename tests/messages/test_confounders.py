@@ -21,7 +21,8 @@ def study() -> pd.DataFrame:
     d["y"] = d.a + d.x + d.z + rng.normal(size=n)
     return d.assign(
         b=(d.y > 0).astype(int), dose=d.x + rng.normal(size=n), w=1.5, g=np.arange(n) // 4, h=np.arange(n) // 2,
-        copy=2 * d.a - 1, t=[f"w{j}" for j in range(n)], arm=rng.choice(list("pqr"), n), once=1, i=rng.integers(0, 2, n),
+        copy=2 * d.a - 1, t=[f"w{j}" for j in range(n)], arm=rng.choice(list("pqr"), n), once=1,
+        i=rng.integers(0, 2, n),
     )  # fmt: skip
 
 

@@ -152,6 +152,7 @@ def select_confounders(
     >>> infants = cf.datasets.load("infants")
     >>> text = "y ~ treat(treatment) + adjust(birth_weight + weeks_preterm + mother_age + twin + smoked + drank)"
     >>> cf.select_confounders(text, infants).formula
+    'y ~ treat(treatment) + adjust(birth_weight + mother_age)'
     """
     way = WAYS[one_of("method", method, WAYS)]
     given = {
