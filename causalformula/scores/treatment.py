@@ -252,9 +252,9 @@ def balance(
     >>> import causalformula as cf
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.model_selection import GridSearchCV
-    >>> search = GridSearchCV(LogisticRegression(), {"C": [0.001, 1.0]}, scoring=cf.scores.balance(), cv=4)
-    >>> heart = cf.datasets.load("heart")
-    >>> search.fit(heart[["I.H"]], heart["Drug"]).best_params_
+    >>> search = GridSearchCV(LogisticRegression(), {"C": [0.00001, 1.0]}, scoring=cf.scores.balance(), cv=4)
+    >>> infants = cf.datasets.load("infants")
+    >>> search.fit(infants[["mother_age", "twin", "married"]], infants["treatment"]).best_params_
     {'C': 1.0}
     """
     return TreatmentScorer(score="balance", estimand=estimand, focal=focal, measure=measure)
