@@ -27,6 +27,7 @@ from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests, small_sample
 from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
+from causalformula.inference.resampling import requests as resampled
 from causalformula.inference.scales import MEASURES
 from causalformula.numerics import families as known
 from causalformula.numerics.matching import metrics
@@ -90,11 +91,11 @@ SETS = {
     "FirstStages": requests.WEIGHTS,
     "CountedEffects": small_sample.COUNTED,
     "GroupsCounted": small_sample.GROUPS,
-    "BootstrapKind": requests.INTERVALS,
-    "Resampling": requests.RESAMPLING,
-    "WildWeights": requests.WILD_WEIGHTS,
-    "Tails": requests.TAILS,
-    "Centre": requests.CENTRES,
+    "BootstrapKind": resampled.INTERVALS,
+    "Resampling": resampled.RESAMPLING,
+    "WildWeights": resampled.WILD_WEIGHTS,
+    "Tails": resampled.TAILS,
+    "Centre": resampled.CENTRES,
     "Multipliers": multiplier.MULTIPLIERS,
     "Adjustment": multiplicity.ALL_METHODS,
     "NestedTest": anova.NESTED,

@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.diagnostics.statistics import col_w_smd
 from causalformula.errors import IdentificationError, some
-from causalformula.inference.regression import fit_glm
+from causalformula.inference.generalised import fit_glm
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.lasso import logistic_lasso
 from causalformula.results.confounders.candidates import (
