@@ -65,14 +65,14 @@ def test_who_leaves_instruments_out():
 def test_change_in_estimate_keeps_instruments():
     """An instrument moves a small effect by chance; beside a confounder that nobody measured, any effect for good."""
     kept = {"change_in_estimate": 0, "outcome_adaptive_lasso": 0}
-    for seed in range(12):
+    for seed in range(8):
         data = study(500, seed, effect=0.2)
         for method in kept:
             found = chosen(method, data, "y ~ treat(a) + adjust(c1 + c2 + p1 + i1)").selected
             kept[method] += "i1" in found
             assert {"c1", "c2"} <= set(found)
     print(kept)
-    assert kept["change_in_estimate"] >= 6 > 2 >= kept["outcome_adaptive_lasso"]
+    assert kept["change_in_estimate"] >= 4 > 1 >= kept["outcome_adaptive_lasso"]
     beside = study(3000, hidden=1.2)
     assert {"i1", "i2"} <= set(chosen("change_in_estimate", beside, change=0.05).selected)
 

@@ -135,3 +135,10 @@ def test_text_that_is_many_levels_and_missing_values_are_told():
     text = str(choose("y ~ treat(a) + adjust(x + z + t)", data=d))
     assert f"Note: {int((D.z >= 1).sum())} observations deleted due to missingness: z" in text
     assert "t is text with" in text
+
+
+@pytest.mark.parametrize("method", ["outcome_adaptive_lasso", "change_in_estimate"])
+def test_an_outcome_that_a_term_tells_apart(method):
+    d = D.assign(b=(D.x > 0).astype(int), a=D.i)
+    text = str(choose("b ~ treat(a) + adjust(x + z)", method, d, family="binomial"))
+    assert "with all terms: glm.fit" in text or "model of all terms: glm.fit" in text

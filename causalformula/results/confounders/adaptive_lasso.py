@@ -57,7 +57,7 @@ def outcome_adaptive_lasso(found: Candidates, how: How) -> Choice:
     frame = found.frame
     columns = found.columns(PROPENSITY)
     Z, constant = _standardised(columns.X)
-    outcome, aliased = outcome_coefficients(found, columns, how)
+    outcome, aliased, notes = outcome_coefficients(found, columns, how)
     refuse_implied(found, [owner for owner, out in zip(columns.owners, aliased, strict=True) if not out])
     free = columns.of(found.labels)
     unusable = free & (aliased | constant)
@@ -89,7 +89,7 @@ def outcome_adaptive_lasso(found: Candidates, how: How) -> Choice:
         statistic=named(found.labels, scores),
         steps=steps,
         told=(f"Penalty: n^{best.power:g}, whose weights leave the least imbalance ({best.imbalance:.3g})",),
-        notes=(f"other terms imply {some(lost)}, left out of the models",) if lost else (),
+        notes=(*notes, *((f"other terms imply {some(lost)}, left out of the models",) if lost else ())),
     )
 
 
@@ -127,8 +127,8 @@ def attempts(Z: Array, a: Array, outcome: Array, free: Bools) -> Iterator[Attemp
         yield Attempt(power, coef, float(size @ apart))
 
 
-def outcome_coefficients(found: Candidates, columns: Columns, how: How) -> tuple[Array, Bools]:
-    """Coefficients of standardised columns in the outcome model, and which columns others imply.
+def outcome_coefficients(found: Candidates, columns: Columns, how: How) -> tuple[Array, Bools, tuple[str, ...]]:
+    """Coefficients of standardised columns in the outcome model, which columns others imply, and what the fit says.
 
     Columns of the treatment model alone have none.
     """
@@ -141,7 +141,7 @@ def outcome_coefficients(found: Candidates, columns: Columns, how: How) -> tuple
     fit = fit_glm(design, frame.outcome_for(how.family), names, how.family)
     own = dict(zip(model.names, fit.coef[1:-1], strict=True))
     beta = np.array([own.get(name, 0.0) for name in columns.names])
-    return np.nan_to_num(beta), np.isnan(beta)
+    return np.nan_to_num(beta), np.isnan(beta), tuple(f"the outcome model of all terms: {note}" for note in fit.notes)
 
 
 def _standardised(X: Array) -> tuple[Array, Bools]:

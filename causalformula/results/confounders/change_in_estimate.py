@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.backends import registry
+from causalformula.backends.fit import Fit
 from causalformula.backends.options import Options
 from causalformula.errors import DataError
 from causalformula.frame.leave_out import with_adjusted
@@ -24,12 +25,14 @@ def change_in_estimate(found: Candidates, how: How) -> Choice:
     Changes are from the effect with all terms, so that small steps do not add up.
     """
     _, options = registry.read_options("regression", {"family": how.family})
-    full = _estimate(found, found.labels, options)
+    fit = _fit(found, found.labels, options)
+    full = fit.answer.estimate
     remaining, statistic, why = list(found.labels), dict[str, float](), dict[str, str]()
     steps: list[dict[str, Any]] = [{"left.out": "", "estimate": _first(full.theta), "change": 0.0}]
     while remaining:
         moved = {
-            label: _estimate(found, _without(remaining, label), options).theta for label in found.removable(remaining)
+            label: _fit(found, _without(remaining, label), options).answer.estimate.theta
+            for label in found.removable(remaining)
         }
         changes = {label: _change(theta, full.theta) for label, theta in moved.items()}
         least = min(changes, key=lambda label: changes[label])
@@ -48,7 +51,7 @@ def change_in_estimate(found: Candidates, how: How) -> Choice:
         statistic={label: statistic.get(label, np.nan) for label in found.labels},
         steps=tuple(steps),
         told=(f"Effect with all terms, by outcome regression: {_first(full.theta):.4g}; a change is a share of it",),
-        notes=_notes(full),
+        notes=(*(f"the effect with all terms: {note}" for note in fit.notes), *_notes(full)),
     )  # fmt: skip
 
 
@@ -56,9 +59,9 @@ def _without(labels: Sequence[str], label: str) -> list[str]:
     return [each for each in labels if each != label]
 
 
-def _estimate(found: Candidates, labels: Sequence[str], options: Options) -> Estimate:
+def _fit(found: Candidates, labels: Sequence[str], options: Options) -> Fit:
     """The effect with some of the terms."""
-    return registry.run(with_adjusted(found.frame, [*found.forced, *labels]), options).answer.estimate
+    return registry.run(with_adjusted(found.frame, [*found.forced, *labels]), options)
 
 
 def _change(theta: Array, full: Array) -> float:
