@@ -33,6 +33,7 @@ from causalformula.numerics import families as known
 from causalformula.numerics.matching import metrics
 from causalformula.plots.love import ORDERS
 from causalformula.results.checks import anova, serial, specification
+from causalformula.results.confounders.ways import WAYS
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
 from causalformula.results.effects import pictures as effects
@@ -41,6 +42,7 @@ from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
 from causalformula.results.refutation import asked, refutation, refuters
 from causalformula.results.table import STATISTICS
+from causalformula.scores import treatment
 from tests.vignettes import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +113,10 @@ SETS = {
     "TrendDirection": restrictions.DIRECTIONS,
     "HonestMethod": intervals.METHODS,
     "Spelling": ("broom", "snake"),
+    "SelectionMethod": WAYS,
+    "BalancedEstimand": treatment.WEIGHTED,
+    "BalanceMeasure": treatment.SIZES,
+    "ProbabilityLoss": treatment.LOSSES,
 }
 
 
