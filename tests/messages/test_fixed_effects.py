@@ -184,6 +184,24 @@ def test_units_without_events():
     assert "(5 rows of 1 level of unit with only 0 outcomes were removed)" in str(
         cf.glm("k ~ x | unit", quiet, family="poisson")
     )
+    idle = quiet.assign(w=1.0)
+    idle.loc[[0, 1, 10], "w"] = 0.0  # two of the level that leaves, and one that stays
+    text = str(cf.glm("k ~ x | unit", idle, family="poisson", weights="w"))
+    assert "(3 rows of 1 level of unit with only 0 outcomes were removed)" in text
+    assert "(3 rows of weight zero take no part)" in text and "Observations: 54\n" in text
+
+
+def test_weights_are_read_before_a_row_leaves():
+    """One below zero would count as none, and its row as one that takes no part."""
+    more = pd.concat([COUNTS, COUNTS.head(1).assign(unit=98, k=0)], ignore_index=True).assign(w=1.0)
+    more.loc[60, "w"] = -1.0
+    for ask in (
+        lambda: cf.lm("y ~ x | unit", more, weights="w"),
+        lambda: cf.glm("k ~ x | unit", more, family="poisson", weights="w"),
+        lambda: cf.fit("y ~ treat(d) + weights(w) | unit", more),
+    ):
+        with pytest.raises(cf.DataError, match=r"weights\(w\) has values below zero, in rows 60"):
+            ask()
 
 
 def test_a_regressor_that_separates():

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from causalformula.backends.estimands import ATE, title_of
-from causalformula.errors import counted
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -16,7 +15,13 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary
+from causalformula.results.models.summary import (
+    effect_lines,
+    left_out_lines,
+    model_summary,
+    plain_summary,
+    weightless_line,
+)
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
@@ -110,11 +115,8 @@ def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
     lines += left_out_lines(frame)
-    if frame.size > frame.nobs:
-        # of sampling weight zero; rows that the design left out are counted in its notes
-        zero = frame.size - frame.nobs
-        lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
-    return lines
+    # of sampling weight zero; rows that the design left out are counted in its notes
+    return lines + weightless_line(frame.size + frame.left_out.idle - frame.nobs)
 
 
 def _title(result: ResultCore) -> str:
