@@ -9,6 +9,7 @@ import numpy as np
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects, fit_of
 from causalformula.backends.did.options import CONTROLS, EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
+from causalformula.backends.did.panels import telling
 from causalformula.backends.did.rows import (
     Rows,
     based,
@@ -117,6 +118,8 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     cells = cells_of(rows, inside)
     member, names = indicators(cells.of_row, len(cells)), cells.named(rows)
     X, called, _ = controls(rows.frame, crossed=False)
+    kept, told = telling(X, called, rows.used)  # a slope that is one twice would count as two degrees of freedom
+    X, called = X[:, kept] - X[rows.used][:, kept].mean(axis=0), tuple(np.array(called)[kept])
     columns, more = _crossed(rows, member, names, X, called)
     model = regressed(
         rows, np.hstack([member, columns]), (*names, *more), slopes=X, of_groups=options.unit_effects == "group"
@@ -131,7 +134,7 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
         apart=apart, ahead=options.anticipation, words=words,
     )  # fmt: skip
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
-    return fit_of(outcomes, model, "extended two-way fixed effects", gone)
+    return fit_of(outcomes, model, "extended two-way fixed effects", (*told, *gone))
 
 
 def _crossed(

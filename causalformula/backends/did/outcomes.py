@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
 from causalformula.backends.did.group_time import Cells, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, LEARNED, OF_MANY, DiD, estimator_of, given_of
-from causalformula.backends.did.panels import FEWEST, Units, told_of_small, units_of
+from causalformula.backends.did.panels import FEWEST, Units, told_of_covariates, told_of_small, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
 from causalformula.backends.learning.folds import make_folds
@@ -110,7 +110,7 @@ def _design(units: Units, vcov: str) -> DesignWeights:
 
 def _of_groups(units: Units, cells: Cells, alone: list[str]) -> list[str]:
     """Groups without a comparison, and those too small for a standard error."""
-    notes = []
+    notes = told_of_covariates(units)
     name = units.frame.panel.treated if units.frame.panel is not None else ""
     if alone:
         notes.append(

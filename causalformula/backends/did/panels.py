@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from causalformula.backends.aliased import left_out, told_left_out
 from causalformula.backends.did.estimators import standardised
 from causalformula.backends.did.options import DiD
 from causalformula.errors import DataError, counted, some
@@ -16,10 +17,13 @@ from causalformula.frame.adoption import NEVER, Adoption
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.linalg import independent_columns, triangular_factor
 
 COVARIATES = Part("covariates")
 # A group of fewer units beyond the number of regressors is small, as R's did has it.
 FEWEST = 4
+# A covariate whose part beyond the ones before is this share of it is one of these, as in R's lm.
+TOL = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +169,46 @@ def numbered(frame: ModelFrame) -> tuple[Codes, int]:
         return codes, n
     there, codes = np.unique(codes, return_inverse=True)
     return codes.astype(np.intp), len(there)
+
+
+def lasting_columns(frame: ModelFrame, X: Array) -> Bools:
+    """Which columns (p,) are the same in all rows of a unit."""
+    codes, _ = numbered(frame)
+    first = np.unique(codes, return_index=True)[1]
+    return np.asarray((X[first[codes]] == X).all(axis=0))
+
+
+def telling(X: Array, names: Sequence[str], used: Bools, which: str = "adjustment") -> tuple[Codes, tuple[str, ...]]:
+    """Covariates that say something beside an intercept and those before, and the note that names the others."""
+    shifted = X[used] - X[used][:1]  # a column that is the same in all rows is zero then, and not nearly so
+    centred = shifted - shifted.mean(axis=0)
+    kept, _ = independent_columns(triangular_factor(centred, centred[:, :0], None), TOL)
+    return kept, told_left_out(*left_out(names, kept, np.linalg.norm(centred, axis=0)), which)
+
+
+def told_of_covariates(units: Units) -> list[str]:
+    """What is said of covariates that say nothing beside the others, and of those that change within units."""
+    outcome, treatment = units.frame.design(COVARIATES), units.frame.design(PROPENSITY)
+    designs = {"adjustment": outcome}
+    if treatment.X is not outcome.X:
+        designs = {"outcome model": outcome, "treatment model": treatment}
+    notes: list[str] = []
+    changing: dict[str, None] = {}
+    for which, design in designs.items():
+        names, X = design.names[int(design.intercept) :], design.X[:, int(design.intercept) :]
+        if not names:
+            continue
+        kept, told = telling(X, names, units.used, which)
+        notes += told
+        if units.rows is not None and not units.lasting:
+            changing |= dict.fromkeys(np.array(names)[kept][~lasting_columns(units.frame, X[:, kept])])
+    if changing:
+        them, one = some(changing), len(changing) == 1
+        notes.append(
+            f"{them} {'changes' if one else 'change'} within units: each change of the outcome is adjusted for "
+            f"{'its value' if one else 'their values'} in its base period"
+        )
+    return notes
 
 
 def told_of_small(members: Mapping[str, int], few: int, name: str) -> list[str]:

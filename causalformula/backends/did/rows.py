@@ -7,7 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.panels import COVARIATES, FEWEST, numbered, told_of_small, told_of_timing
+from causalformula.backends.did.panels import (
+    COVARIATES,
+    FEWEST,
+    lasting_columns,
+    numbered,
+    telling,
+    told_of_small,
+    told_of_timing,
+)
 from causalformula.errors import CapabilityError, DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
@@ -227,23 +235,22 @@ def _controls(frame: ModelFrame, crossed: bool) -> tuple[Array, tuple[str, ...],
     panel = frame.panel
     if frame.unit is None or panel is None or not crossed or not names:
         return X, names, ()
-    codes, _ = numbered(frame)
-    first = np.unique(codes, return_index=True)[1]
-    lasting = (X[first[codes]] == X).all(axis=0)
+    lasting = lasting_columns(frame, X)
     if not lasting.any():
         return X, names, ()
+    of_units = X[:, lasting] - X[:, lasting].mean(axis=0)  # wherever it is counted from: periods have their effects
+    kept, told = telling(of_units, np.array(names)[lasting], frame.unit_weights > 0)
+    of_units, held = of_units[:, kept], [str(name) for name in np.array(names)[lasting][kept]]
     levels = panel.periods.levels
     columns, called = [X[:, ~lasting]], [name for name, same in zip(names, lasting, strict=True) if not same]
     for k in range(1, len(levels)):  # the slope in the first period is in the units' effects
-        columns.append(X[:, lasting] * (panel.periods.codes == k)[:, None])
-        of = f"{panel.time} = {levels[k]}"
-        called += [f"{name}:({of})" for name, same in zip(names, lasting, strict=True) if same]
-    held = [name for name, same in zip(names, lasting, strict=True) if same]
+        columns.append(of_units * (panel.periods.codes == k)[:, None])
+        called += [f"{name}:({panel.time} = {levels[k]})" for name in held]
     note = (
         f"{some(held)} {'is' if len(held) == 1 else 'are'} the same in all periods of a unit, and trends may differ by "
         f"{'it' if len(held) == 1 else 'them'}: a slope in each period"
     )
-    return np.hstack(columns), tuple(called), (note,)
+    return np.hstack(columns), tuple(called), (*told, *(note,) * bool(held))
 
 
 def regressed(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.did.averages import Averages, cells_of
 from causalformula.backends.did.event_study import determined, effects, fit_of
 from causalformula.backends.did.options import EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
@@ -102,4 +103,5 @@ def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     shown, ahead = cells.without(~there), options.anticipation
     outcomes = Averages(rows, shown, estimate, "dynamic", reference=common(rows, before), ahead=ahead)
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
-    return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", (*told, *gone))
+    notes = (*told, *dropped_terms(model, first=len(cells)), *gone)
+    return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", notes)

@@ -101,7 +101,7 @@ class DidResult(HonestTrends):
             One number of all effects from the treatment on; or one a group, one an event time (the time since the first
             treated period), or one a period.
         min_e, max_e : float
-            Event times that take part: of ``"dynamic"`` both, of the others the longest.
+            Event times that take part: of ``"dynamic"`` both, of the others the longest (``max_e``).
         balance_e : float, optional
             Of ``"dynamic"``: only groups that are observed so long after their treatment began, and no event time
             later than that, so that all event times are of the same groups.
@@ -130,6 +130,12 @@ class DidResult(HonestTrends):
         for name, value in {"min_e": min_e, "max_e": max_e, "balance_e": balance_e or 0}.items():
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or np.isnan(value):
                 raise OptionError(f"{name}={shown(value)} is no event time, which is a number")
+        idle = {"min_e": min_e > -np.inf, "balance_e": balance_e is not None}
+        if kind != "dynamic" and (given := [name for name, there in idle.items() if there]):
+            raise OptionError(
+                f"aggregate({kind!r}) makes no use of {some(given)}, which say which event times aggregate('dynamic') "
+                "shows; max_e= is of all"
+            )
         return self._ask(Aggregated(how=kind, min_e=min_e, max_e=max_e, balance_e=balance_e))
 
     @cached_property
