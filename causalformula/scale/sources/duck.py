@@ -38,6 +38,8 @@ class Duck(Streamed):
     relation : DuckDBPyRelation, optional
     order : tuple of str
         Columns that passes sort the rows by; DuckDB does it on disk where it must.
+    connection : DuckDBPyConnection, optional
+        Kept, as older versions close a connection that only its relation knows.
     """
 
     words: str
@@ -45,6 +47,7 @@ class Duck(Streamed):
     database: str = ""
     relation: Any = field(default=None, repr=False)
     order: tuple[str, ...] = ()
+    connection: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         with self._readable():
@@ -58,7 +61,7 @@ class Duck(Streamed):
                 "a DuckDB relation lives in its connection, so that a fit to it cannot be pickled; give a file, or "
                 "'duckdb:///file.db?table=t'"
             )
-        return {**self.__dict__, "relation": None}
+        return {**self.__dict__, "relation": None, "connection": None}
 
     def _relation(self) -> Any:
         if self.relation is None:
@@ -68,8 +71,8 @@ class Duck(Streamed):
                 raise CapabilityError(
                     f"{self.words} is read through DuckDB, which is not installed: pip install 'causalformula[scale]'"
                 ) from error
-            connection = duckdb.connect(self.database, read_only=True) if self.database else duckdb.connect()
-            self.relation = connection.sql(self.query)
+            self.connection = duckdb.connect(self.database, read_only=True) if self.database else duckdb.connect()
+            self.relation = self.connection.sql(self.query)
         return self.relation
 
     @contextmanager
