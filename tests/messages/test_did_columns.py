@@ -153,3 +153,47 @@ def test_event_times_that_a_summary_does_not_read(staggered, name, kind):
         with pytest.raises(cf.OptionError, match=rf"aggregate\('{kind}'\) makes no use of {word}"):
             fit.aggregate(kind, **given)
     assert fit.aggregate(kind, max_e=0).overall.nobs == fit.nobs
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_groups_and_event_times_that_a_summary_is_not_of(staggered, name):
+    """Group 3 is seen at the event times 0 and 1, group 4 at 0 alone."""
+    fit = fitted(G, staggered, name)
+    whole, window = fit.aggregate("dynamic"), fit.aggregate("dynamic", max_e=0)
+    said = "Event times of fewer than the 2 groups:  1 (1); balance_e= takes those that are in all"
+    assert said in str(whole) and "take part:" not in str(whole)
+    text = str(window)
+    first = {"imputation": 0, "etwfe": 0, "etwfe, units": 0}.get(name, -2 if name == "did" else -3)
+    shown = "0" if first == 0 else f"{first} to 0"
+    assert f"Event times that take part:  {shown}\n" in text and "fewer" not in text
+    assert "all rows under treatment" not in text
+    assert "take part:" in str(window.overall)
+    if name == "event study":
+        with pytest.raises(
+            cf.OptionError, match=r"balance_e= is a choice of groups, and the effects at event times .* one"
+        ):
+            fit.aggregate("dynamic", balance_e=1)
+        return
+    balanced = fit.aggregate("dynamic", balance_e=1)
+    assert "Groups that take no part:  4\n" in str(balanced) and "fewer" not in str(balanced)
+    if name in ("did", "sunab"):  # whose comparison is those never treated
+        alone = fitted(G, staggered[staggered["g"] != 4], name).aggregate("dynamic").tidy()
+        np.testing.assert_allclose(balanced.tidy()["estimate"].iloc[-2:], alone["estimate"].iloc[-2:])
+
+
+def test_times_before_treatment_that_are_of_all_groups_cannot_be_chosen_from(staggered):
+    fit = cf.fit(G, staggered, "imputation", pretrends=True)
+    with pytest.raises(cf.OptionError, match=r"event times -3, -2 are one for all groups; min_e=0 leaves them out"):
+        fit.aggregate("dynamic", balance_e=1)
+    later = fit.aggregate("dynamic", balance_e=1, min_e=0)
+    plain = cf.fit(G, staggered, "imputation").aggregate("dynamic", balance_e=1)
+    np.testing.assert_allclose(numbers(later), numbers(plain), rtol=1e-9)
+
+
+def test_a_summary_of_all_says_nothing_more(staggered):
+    for name in ("did", "imputation"):
+        fit = fitted(G, staggered, name)
+        for kind in ("simple", "group", "calendar"):
+            assert "Event times" not in str(fit.aggregate(kind)) and "no part" not in str(fit.aggregate(kind))
+            assert "Event times that take part:  0\n" in str(fit.aggregate(kind, max_e=0))
+    assert "Mean over all rows under treatment:" in str(fit.aggregate("group"))

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
+from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised, taken, told_of_summary
 from causalformula.backends.did.group_time import Cells, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, LEARNED, OF_MANY, DiD, estimator_of, given_of
 from causalformula.backends.did.panels import FEWEST, Units, told_of_covariates, told_of_small, units_of
@@ -63,6 +63,13 @@ class GroupTime:
         pairs = zip(groups, times, strict=True)
         labels = tuple(Label(TERM, "", (("group", group), ("time", time))) for group, time in pairs)
         return Answer(replace(cells.estimate, names=tuple(map(str, labels))), labels)
+
+    def told(self, query: Aggregated) -> list[str]:
+        """What a summary is not of."""
+        cells, adoption = self.cells, self.units.adoption
+        group = np.array([cell.group for cell in cells.cells])
+        member = group == np.arange(len(adoption.starts))[:, None]
+        return told_of_summary(query, taken(cells, self.units, query), cells.event, member, adoption.names)
 
     def _summary(self, query: Aggregated) -> Answer:
         found = summarised(self.cells, self.units, self.shares, query)

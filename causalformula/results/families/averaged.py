@@ -20,13 +20,20 @@ def averaged_tables(
 ) -> list[str | Cells]:
     """The effects, their mean over all treated rows, and whom they are of."""
     groups = [label.groups for label in result.answer.labels]
+    assert result.query is not None
     lines = [f"{line}." for line in (*averages.words, *_of_errors(result, averages))]
+    lines += averages.told(result.query)
     if not groups[0]:
         return [reading.cells([str(label) for label in result.answer.labels], level), *lines, *_members(averages)]
     (name, _), *_ = groups[0]
     table: list[str | Cells] = [TITLES[name], reading.cells([dict(group)[name] for group in groups], level)]
     if overall is not None:
-        table += ["", "Mean over all rows under treatment:", overall.read(level).cells(["ATT"], level)]
+        whose = (
+            "the rows under treatment that take part"
+            if averages.restricted(result.query)
+            else "all rows under treatment"
+        )
+        table += ["", f"Mean over {whose}:", overall.read(level).cells(["ATT"], level)]
     return [*table, "", *lines, *_members(averages)]
 
 

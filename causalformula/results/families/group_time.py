@@ -121,6 +121,7 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
         p = [] if test is None else [f"P-value for pre-test of parallel trends assumption:  {_rounded(test.p_value)}"]
         return ["Group-Time Average Treatment Effects:", table, LEGEND, "", *p, *last]
     assert isinstance(result.query, Aggregated)
+    last += the_group_time(result, "print").told(result.query)
     based, title, head = SUMMARIES[result.query.how]
     what = f"Overall summary of ATT's based on {based} aggregation:  " if based else ""
     if overall is None:
