@@ -197,3 +197,131 @@ def test_a_summary_of_all_says_nothing_more(staggered):
             assert "Event times" not in str(fit.aggregate(kind)) and "no part" not in str(fit.aggregate(kind))
             assert "Event times that take part:  0\n" in str(fit.aggregate(kind, max_e=0))
     assert "Mean over all rows under treatment:" in str(fit.aggregate("group"))
+
+
+# -- whom effects rest on --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clustered(staggered) -> pd.DataFrame:
+    """Group 3 is one state, group 4 two; those never treated are in seven."""
+    state = np.where(
+        staggered["g"] == 3, 0, np.where(staggered["g"] == 4, 1 + staggered["id"] % 2, 3 + staggered["id"] % 7)
+    )
+    return staggered.assign(s=state)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_clusters_are_counted_by_group(clustered, name):
+    text = str(fitted(f"{G} + cluster(s)", clustered, name))
+    assert "Units of id by group:  3: 20, 4: 20, never: 20\nClusters of s by group:  3: 1, 4: 2, never: 7" in text
+    one = "3: one cluster of s, whose own error these data cannot tell; standard errors leave it out"
+    assert (one in text) == (name in ("did", "imputation"))  # of regressions it is known which estimates rest on it
+    assert "Clusters of" not in str(fitted(G, clustered, name))
+
+
+def test_errors_that_one_cluster_has_are_not_zero(clustered):
+    """The influences of a group that is one cluster sum to zero there, whatever its error, as in the regression."""
+    fit = cf.fit(f"{G} + cluster(s)", clustered)
+    table = fit.tidy().set_index("group")
+    assert table.loc[3, "std.error"].isna().all() and (table.loc[4, "std.error"] > 0).all()
+    assert "of group=3 time=2 ATT, group=3 time=3 ATT, group=3 time=4 ATT are not defined: without one cluster" in str(
+        fit
+    )
+    by_hand = clustered[clustered["g"] != 3]
+    alone = cf.fit(f"{G} + cluster(s)", by_hand).tidy()  # CR1 counts 9 clusters here, and 10 there
+    np.testing.assert_allclose(
+        table.loc[4, "std.error"] ** 2 * 9 / 10, alone["std.error"].to_numpy() ** 2 * 8 / 9, rtol=1e-9
+    )
+    every = cf.fit(f"{G} + cluster(g)", clustered)
+    assert every.tidy()["std.error"].isna().all() and every.aggregate().tidy()["std.error"].isna().all()
+    rows = cf.fit(G, clustered, vcov="asympt")
+    assert (rows.tidy()["std.error"] > 0).all()
+
+
+def test_two_groups_of_which_one_is_a_cluster(two):
+    data = two.assign(s=np.where(two["Drug"] == 1, 0, 1 + two["id"] % 7), pair=two["id"] % 9 + 10 * two["Drug"])
+    for options in ({}, {"est_method": "dr"}, {"est_method": "reg"}):
+        fit = cf.fit("Severity ~ did(Drug, Post, unit = id) + cluster(s)", data, **options)
+        assert np.isnan(fit.std_error) and "Clusters of s by group:  Drug = 0: 7, Drug = 1: 1" in str(fit)
+        assert "is not defined: without one cluster of s it does not exist" in str(fit)
+        both = cf.fit("Severity ~ did(Drug, Post, unit = id) + cluster(pair)", data, **options)
+        assert both.std_error > 0 and "Clusters of pair by group:  Drug = 0: 9, Drug = 1: 9" in str(both)
+
+
+SINGLE = "whose own error no influence shows, so that standard errors are too small"
+FEW = "standard errors and normal limits are rough"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "one", "three"),
+    [
+        ("did", {}, f"a single unit to compare with, {SINGLE}", f"few units to compare with: 3; {FEW}"),
+        (
+            "did",
+            {"control_group": "notyettreated"},
+            f"a single unit to compare with in t = 3, 4, {SINGLE}",
+            f"few units to compare with in t = 3 (3), 4 (3); {FEW}",
+        ),
+        (
+            "event study",
+            {},
+            f"few units to compare with in t = 4 (1); {FEW}",
+            f"few units to compare with in t = 4 (3); {FEW}",
+        ),
+        ("sunab", {}, f"few units to compare with: 1; {FEW}", f"few units to compare with: 3; {FEW}"),
+        (
+            "imputation",
+            {},
+            f"a single unit to compare with in t = 4, {SINGLE}",
+            f"few units to compare with in t = 4 (3); {FEW}",
+        ),
+        (
+            "etwfe",
+            {},
+            f"few units to compare with in t = 4 (1); {FEW}",
+            f"few units to compare with in t = 4 (3); {FEW}",
+        ),
+        (
+            "etwfe",
+            {"control_group": "nevertreated"},
+            f"few units to compare with: 1; {FEW}",
+            f"few units to compare with: 3; {FEW}",
+        ),
+    ],
+)
+def test_few_units_to_compare_with(staggered, name, options, one, three):
+    for number, said in ((1, one), (3, three), (5, "")):
+        data = staggered[(staggered["g"] > 0) | (staggered["id"] < 3 * number)]
+        notes = cf.fit(G, data, **{"method": name, **METHODS[name], **options}).fit.notes
+        told = [note for note in notes if "to compare with" in note]
+        assert told == [said] * bool(said)
+
+
+def test_a_single_unit_to_compare_with_has_no_error_of_its_own(staggered):
+    """The standard error is that of the group's mean change."""
+    data = staggered[(staggered["g"] == 3) | (staggered["id"] == 0)]
+    fit = cf.fit(G, data)
+    change = data.pivot(index="id", columns="t", values="y").loc[1:].eval("`3` - `2`")
+    row = fit.tidy().query("time == 3")
+    assert row["std.error"].item() == pytest.approx(np.sqrt(((change - change.mean()) ** 2).sum()) / len(change))
+    assert SINGLE in str(fit)
+
+
+def test_periods_without_anybody_to_compare_with(staggered):
+    ever = staggered[staggered["g"] > 0]
+    fit = cf.fit(G, ever, control_group="notyettreated")
+    assert sorted(set(fit.tidy()["time"])) == [2, 3]
+    assert "nobody is left to compare some groups with in t = 4, where these have no effects" in str(fit)
+    assert "nobody is left" not in str(cf.fit(G, staggered, control_group="notyettreated"))
+
+
+@pytest.mark.parametrize("name", ["sunab", "etwfe"])
+def test_the_group_that_is_treated_last_is_not_called_never_treated(staggered, name):
+    ever = staggered[staggered["g"] > 0]
+    text = str(cf.fit(G, ever, name))
+    assert "Units of id by group:  3: 20, 4 (comparison): 20\n" in text
+    if name == "etwfe":
+        leads = str(cf.fit(G, ever, name, control_group="nevertreated"))
+        assert "Compared with those of g = 4." in leads
+        assert "Compared with those never treated." in str(cf.fit(G, staggered, name, control_group="nevertreated"))

@@ -128,13 +128,14 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     there = model.estimable(gradients)
     lost = [names[k] for k in np.flatnonzero(~there)]
     estimate = effects(model, gradients[there], tuple(np.array(names)[there]))
-    words = ("Compared with those never treated" if leads else "Compared with those not yet treated",)
+    whom = f"of {rows.panel.treated} = {rows.last}" if rows.last else "never treated"
+    words = (f"Compared with those {whom if leads else 'not yet treated'}",)
     outcomes = Averages(
         rows, cells.without(~there), estimate, "simple", reference=common(rows, before) if leads else None,
         apart=apart, ahead=options.anticipation, words=words,
     )  # fmt: skip
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
-    return fit_of(outcomes, model, "extended two-way fixed effects", (*told, *gone))
+    return fit_of(outcomes, model, "extended two-way fixed effects", (*told, *gone), never=leads)
 
 
 def _crossed(

@@ -55,10 +55,13 @@ def event_study(frame: ModelFrame, options: DiD) -> Fit:
     return fit_of(outcomes, model, "event study (two-way fixed effects, leads and lags)", told)
 
 
-def fit_of(outcomes: Averages, model: FittedRegression, method: str, notes: tuple[str, ...] = ()) -> Fit:
-    """The fit of effects that one regression has."""
+def fit_of(
+    outcomes: Averages, model: FittedRegression, method: str, notes: tuple[str, ...] = (), *, never: bool = False
+) -> Fit:
+    """The fit of effects that one regression has, compared with all untreated rows, or with the ``never`` treated."""
     design = DesignWeights(outcomes.rows.used.astype(float))
-    told = (*outcomes.rows.notes, *outcomes.rows.small, *notes, *model.notes)
+    rows = outcomes.rows
+    told = (*rows.notes, *rows.small, *rows.few(never), *notes, *model.notes)
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, {"outcome": Fitted(model)}, told)
 
 

@@ -136,7 +136,7 @@ def imputation(frame: ModelFrame, options: Imputation) -> Fit:
     outcomes = Averages(rows, cells, estimate, "simple", ahead=options.anticipation, errors=ERRORS)
     design = DesignWeights(rows.used.astype(float), vcov="asympt", on_units=frame.unit is not None)
     gone = dropped_terms(model.model)
-    notes = (*rows.notes, *rows.small, *model.notes, *gone, *model.model.notes)
+    notes = (*rows.notes, *rows.small, *rows.few(seen=True), *model.notes, *gone, *model.model.notes)
     words = "imputation from untreated rows"
     return Fit(outcomes.answer(Query()), ATT, design, words, outcomes, {"outcome": Fitted(model.model)}, notes)
 

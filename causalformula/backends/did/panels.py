@@ -226,6 +226,31 @@ def told_of_small(members: Mapping[str, int], few: int, name: str) -> list[str]:
     return notes
 
 
+def told_of_few(counts: Mapping[str, int], few: int, name: str, seen: bool = True) -> list[str]:
+    """What is said of periods, by ``name``, in which there are so few units to compare with.
+
+    Parameters
+    ----------
+    seen : bool
+        Whether influences are all that standard errors are made of, which do not show the error of a single unit.
+    """
+    single = [period for period, count in counts.items() if count == 1 and seen]
+    small = {period: count for period, count in counts.items() if single.count(period) < count < few}
+    notes = []
+    if single:
+        everywhere = "" if len(single) == len(counts) else f" in {name} = {some(single)}"
+        notes.append(
+            f"a single unit to compare with{everywhere}, whose own error no influence shows, so that standard errors "
+            "are too small"
+        )
+    if small:
+        listed = some(f"{period} ({count})" for period, count in small.items())
+        same = len(small) == len(counts) and len(set(small.values())) == 1
+        which = f": {next(iter(small.values()))}" if same else f" in {name} = {listed}"
+        notes.append(f"few units to compare with{which}; standard errors and normal limits are rough")
+    return notes
+
+
 def told_of_timing(late: Bools, early: Bools, what: str, name: str) -> list[str]:
     """What is said of units that are treated after the last period, and from the first period on."""
     notes = []

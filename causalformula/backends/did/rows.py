@@ -13,6 +13,7 @@ from causalformula.backends.did.panels import (
     lasting_columns,
     numbered,
     telling,
+    told_of_few,
     told_of_small,
     told_of_timing,
 )
@@ -41,6 +42,8 @@ class Rows:
         Rows that take part.
     notes : tuple of str
         Who takes no part.
+    last : str
+        The group that is treated last, where it stands for those never treated.
     """
 
     frame: ModelFrame
@@ -48,6 +51,7 @@ class Rows:
     start: Array
     used: Bools
     notes: tuple[str, ...]
+    last: str = ""
 
     @property
     def panel(self) -> Panel:
@@ -90,15 +94,34 @@ class Rows:
     def members(self) -> dict[str, int]:
         """How many units (or rows) of each group, and of those never treated, take part."""
         codes, _ = numbered(self.frame)
-        names = dict(enumerate(self.adoption.names)) | {-1: "never"}
-        counts = {name: len(np.unique(codes[self.used & (self.group == k)])) for k, name in names.items()}
-        return {name: count for name, count in counts.items() if count or name == "never"}
+        counts = {name: len(np.unique(codes[inside])) for name, inside in self.by_group.items()}
+        return {name: count for name, count in counts.items() if count or name == self.untreated}
+
+    @property
+    def untreated(self) -> str:
+        """What those without a first treated period are called."""
+        return f"{self.last} (comparison)" if self.last else "never"
+
+    @property
+    def by_group(self) -> dict[str, Bools]:
+        """Rows (n,) that take part, by group."""
+        names = dict(enumerate(self.adoption.names)) | {-1: self.untreated}
+        return {name: self.used & (self.group == k) for k, name in names.items()}
 
     @property
     def small(self) -> list[str]:
         """What is said of groups too small for a standard error of their effects."""
-        members = {name: count for name, count in self.members.items() if name != "never"}
+        members = {name: count for name, count in self.members.items() if name != self.untreated}
         return told_of_small(members, FEWEST, self.panel.treated)
+
+    def few(self, never: bool = False, seen: bool = False) -> list[str]:
+        """What is said of periods in which few are untreated, or never treated (see ``told_of_few``)."""
+        codes, _ = numbered(self.frame)
+        untreated = self.used & ((self.group < 0) if never else ~(self.event >= 0))
+        there = np.unique(self.periods[self.used & (self.event >= 0)])
+        levels = self.panel.periods.levels
+        counts = {levels[k]: len(np.unique(codes[untreated & (self.periods == k)])) for k in there}
+        return told_of_few({period: count for period, count in counts.items() if count}, FEWEST, self.panel.time, seen)
 
     @property
     def sampled(self) -> Bools:
@@ -171,14 +194,15 @@ def compared_with_last(rows: Rows) -> Rows:
     last = starts.max()
     gone = rows.times[rows.periods] >= last
     start = np.where(gone, np.nan, np.where(rows.start == last, NEVER, rows.start))
-    name = f"{rows.panel.treated} = {rows.adoption.names[int(np.searchsorted(rows.adoption.starts, last))]}"
+    group = rows.adoption.names[int(np.searchsorted(rows.adoption.starts, last))]
+    name = f"{rows.panel.treated} = {group}"
     if not (rows.used & ~gone & np.isfinite(start)).any() or not np.isfinite(start[rows.used & ~gone]).any():
         raise DataError(f"nobody is never treated, and nobody is treated before the last group, {name}: no comparison")
     note = (
         f"nobody is never treated: the comparison is {name}, the group that is treated last, and the periods from its "
         "treatment on take no part"
     )
-    return replace(rows, start=start, used=rows.used & ~gone, notes=(*rows.notes, note))
+    return replace(rows, start=start, used=rows.used & ~gone, notes=(*rows.notes, note), last=group)
 
 
 def last_before(rows: Rows, anticipation: float) -> Codes:

@@ -104,4 +104,4 @@ def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     outcomes = Averages(rows, shown, estimate, "dynamic", reference=common(rows, before), ahead=ahead)
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
     notes = (*told, *dropped_terms(model, first=len(cells)), *gone)
-    return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", notes)
+    return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", notes, never=True)

@@ -30,7 +30,7 @@ from causalformula.results.families.group_time import (
     refuse_one_effect,
     tables,
 )
-from causalformula.results.families.groups_over_time import groups_over_time
+from causalformula.results.families.groups_over_time import cluster_lines, groups_over_time
 from causalformula.results.honest.of_fit import HonestTrends, by_event
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test
@@ -307,7 +307,10 @@ class DidResult(HonestTrends):
             for row, count in zip(body, self._units(), strict=True):
                 row.append(str(count))
         title = "Rows" if unit is None else f"Rows, and units of {unit.name}"
-        return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False)]
+        frame = self.call.frame
+        inside = {name: (frame.unit_weights > 0) & (frame.the_panel.cells // 2 == g) for g, name in enumerate(groups)}
+        clusters = cluster_lines(self, inside)
+        return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False), *clusters]
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """``Drug = 0``, ``Drug = 1`` and ``Post = 0``, ``Post = 1``."""
