@@ -325,3 +325,24 @@ def test_the_group_that_is_treated_last_is_not_called_never_treated(staggered, n
         leads = str(cf.fit(G, ever, name, control_group="nevertreated"))
         assert "Compared with those of g = 4." in leads
         assert "Compared with those never treated." in str(cf.fit(G, staggered, name, control_group="nevertreated"))
+
+
+@pytest.mark.parametrize("name", ["sunab", "etwfe"])
+def test_the_period_that_groups_are_compared_with_is_named(staggered, name):
+    options = {"control_group": "nevertreated"} if name == "etwfe" else {}
+    later = staggered[(staggered["g"] != 3) | (staggered["t"] != 2)]
+    for data, ahead, said in [
+        (staggered, 0, "Event times as compared with -1."),
+        (staggered, 1, "Event times as compared with -2."),
+        (later, 0, "Event times as compared with -2, -1, the last of each group before its treatment."),
+    ]:
+        assert said in str(cf.fit(G, data, name, anticipation=ahead, **options))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_anticipation_is_in_the_print(staggered, name):
+    said = (
+        "Anticipation Periods:  1\n" if name == "did" else "Anticipation: groups may react 1 before their treatment.\n"
+    )
+    assert said in str(cf.fit(G, staggered, **{"method": name, **METHODS[name], "anticipation": 1}))
+    assert said not in str(fitted(G, staggered, name))

@@ -20,6 +20,7 @@ from causalformula.backends.did.rows import (
     last_before,
     regressed,
     rows_of,
+    told_of_reference,
 )
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit
@@ -129,7 +130,7 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     lost = [names[k] for k in np.flatnonzero(~there)]
     estimate = effects(model, gradients[there], tuple(np.array(names)[there]))
     whom = f"of {rows.panel.treated} = {rows.last}" if rows.last else "never treated"
-    words = (f"Compared with those {whom if leads else 'not yet treated'}",)
+    words = (f"Compared with those {whom if leads else 'not yet treated'}", *[told_of_reference(rows, before)] * leads)
     outcomes = Averages(
         rows, cells.without(~there), estimate, "simple", reference=common(rows, before) if leads else None,
         apart=apart, ahead=options.anticipation, words=words,

@@ -228,9 +228,21 @@ def based(rows: Rows, anticipation: float) -> Rows:
 
 def common(rows: Rows, before: Codes) -> float | None:
     """The event time of the periods ``before`` treatment that groups are compared with, where it is one."""
-    groups = np.unique(rows.group[rows.group >= 0])
-    since = np.unique(rows.times[before[groups]] - rows.adoption.starts[groups])
+    since = _since(rows, before)
     return float(since[0]) if len(since) == 1 else None
+
+
+def _since(rows: Rows, before: Codes) -> Array:
+    """Event times of these periods."""
+    groups = np.unique(rows.group[rows.group >= 0])
+    return np.unique(rows.times[before[groups]] - rows.adoption.starts[groups])
+
+
+def told_of_reference(rows: Rows, before: Codes) -> str:
+    """Which event times are those of the periods ``before`` treatment that groups are compared with."""
+    since = _since(rows, before)
+    each = "" if len(since) == 1 else ", the last of each group before its treatment"
+    return f"Event times as compared with {some(f'{value:g}' for value in since)}{each}"
 
 
 def unit_codes(frame: ModelFrame, adoption: Adoption) -> Codes:

@@ -23,7 +23,8 @@ def averaged_tables(
     """The effects, their mean over all treated rows, and whom they are of."""
     groups = [label.groups for label in result.answer.labels]
     assert result.query is not None
-    lines = [f"{line}." for line in (*averages.words, *_of_errors(result, averages))]
+    ahead = (f"Anticipation: groups may react {averages.ahead:g} before their treatment",) * bool(averages.ahead)
+    lines = [f"{line}." for line in (*averages.words, *ahead, *_of_errors(result, averages))]
     lines += averages.told(result.query)
     if not groups[0]:
         return [
