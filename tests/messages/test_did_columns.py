@@ -346,3 +346,31 @@ def test_anticipation_is_in_the_print(staggered, name):
     )
     assert said in str(cf.fit(G, staggered, **{"method": name, **METHODS[name], "anticipation": 1}))
     assert said not in str(fitted(G, staggered, name))
+
+
+# -- what is made of a fit -------------------------------------------------------------------------------------------
+
+
+def test_a_decomposition_says_what_it_is_given(staggered):
+    plain = str(cf.fit(G, staggered).decompose())
+    assert plain.startswith("Two-way coefficient of g on y: ") and "Note" not in plain
+    given = cf.fit(f"{G} + adjust(v + I(2 * v))", staggered.assign(g=staggered["g"].replace(4, 5)), anticipation=1)
+    text = str(given.decompose())
+    assert text.startswith("Two-way coefficient of g on y, given v, I(2 * v): ")
+    for note in (
+        "the treatment counts from its first period on: anticipation=1 has no part in this",
+        "20 units with g after the last period count as never treated",
+        "the adjustment leaves out I(2 * v), a combination of terms before it",
+        "v is the same in all periods of a unit, and trends may differ by it: a slope in each period",
+    ):
+        assert f"Note: {note}" in text
+
+
+def test_honest_intervals_carry_what_is_said_of_their_covariance(staggered):
+    states = staggered.assign(s=staggered["id"] // 5)
+    fit = cf.fit(f"{G} + cluster(s)", states, "sunab", anticipation=1)
+    text = str(fit.honest("relative_magnitude", M=[0.5]))
+    assert "Note: period 1 after treatment is the event time -1: with anticipation= the first ones are before" in text
+    assert "Note: 12 clusters of s are few, and these standard errors count on many" in text
+    plain = str(cf.fit(G, staggered, "sunab").honest("relative_magnitude", M=[0.5]))
+    assert "is the event time" not in plain and "clusters" not in plain

@@ -200,7 +200,9 @@ class DidResult(HonestTrends):
         """
         frame = self.call.frame
         assert frame.panel is not None and frame.outcome is not None
-        return Decomposition(decomposed(frame), frame.panel, frame.outcome.name)
+        ahead = getattr(self.call.options, "anticipation", 0)
+        early = (f"the treatment counts from its first period on: anticipation={ahead:g} has no part in this",)
+        return Decomposition(decomposed(frame, early if ahead else ()), frame.panel, frame.outcome.name)
 
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.
