@@ -19,7 +19,7 @@ from .backends.weighting.cbps import CBPS
 from .backends.weighting.ebal import Ebal
 from .backends.weighting.energy import Energy
 from .backends.weighting.ipt import IPT
-from .backends.weighting.ipw import IPW
+from .backends.weighting.options import IPW
 from .errors import (
     CapabilityError,
     CausalFormulaError,
@@ -34,18 +34,8 @@ from .errors import (
 )
 from .estimators.effects import EffectEstimator as EffectEstimator
 from .frame.matrix import model_matrix
-from .inference.requests import (
-    HAC,
-    HC,
-    AbadieImbens,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Jackknife,
-    Wild,
-)
+from .inference.requests import HAC, HC, AbadieImbens, Asympt, Classical, Cluster, DriscollKraay
+from .inference.resampling.requests import Bootstrap, Jackknife, Wild
 from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest

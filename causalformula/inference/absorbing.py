@@ -9,7 +9,8 @@ import numpy as np
 
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.columns import refuse_overflowing
-from causalformula.inference.regression import FittedRegression, null_fit, of_least_squares
+from causalformula.inference.linear import null_fit, of_least_squares
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect

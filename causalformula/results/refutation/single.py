@@ -25,9 +25,10 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.requests import Given
 from causalformula.numerics.arrays import Codes
 from causalformula.results.answered import answered
-from causalformula.results.call import Call, named_columns
+from causalformula.results.call import Call
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
+from causalformula.results.named import named_columns
 from causalformula.results.refutation.refuted import Refuted, verdict
 from causalformula.results.refutation.refuters import NAMED, REFUTERS
 
