@@ -11,7 +11,8 @@ import numpy as np
 from causalformula.errors import some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import Bootstrap, Cluster, Jackknife, Request, Wild
+from causalformula.inference.requests import Cluster, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.effects.core import ResultCore
 
