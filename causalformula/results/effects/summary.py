@@ -93,7 +93,24 @@ def _header(result: ResultCore) -> str:
     measure = result.answer.measure.name
     if measure != "difference":
         lines.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}" + _null(result))
-    return "\n".join([*lines, *effect_lines(frame, "Fixed effects"), *row_lines(frame)])
+    return "\n".join([*lines, *effect_lines(frame, "Fixed effects"), *_variation(frame), *row_lines(frame)])
+
+
+def _variation(frame: ModelFrame) -> list[str]:
+    """Within how many levels of absorbed effects the treatment varies, where not in all: the others compare nothing."""
+    treatment, used = frame.treatment, frame.unit_weights > 0
+    if treatment is None or not frame.effects:
+        return []
+    values = np.unique(np.asarray(treatment.codes if treatment.levels else treatment.values), return_inverse=True)[1]
+    lines = []
+    for name, codes in {one.name: one.grouping.codes for one in frame.effects}.items():
+        levels, place = np.unique(codes[used], return_inverse=True)
+        low, high = np.full(len(levels), values.max()), np.zeros(len(levels), dtype=np.intp)
+        np.minimum.at(low, place, values[used])
+        np.maximum.at(high, place, values[used])
+        if (count := int((low < high).sum())) < len(levels):
+            lines.append(f"  ({treatment.name} varies within {count:,} of {len(levels):,} levels of {name})")
+    return lines
 
 
 def question(result: ResultCore) -> str:
