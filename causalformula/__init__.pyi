@@ -43,6 +43,8 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
+from .results.confounders.confounders import Confounders
+from .results.confounders.verb import select_confounders
 from .results.design import Design
 from .results.elsewhere import scan
 from .results.families.decomposition import Decomposition
@@ -98,6 +100,7 @@ __all__ = [
     "Classical",
     "Cluster",
     "Comparison",
+    "Confounders",
     "ConvergenceError",
     "Curve",
     "DMLResult",
@@ -173,6 +176,7 @@ __all__ = [
     "scan",
     "scores",
     "screen",
+    "select_confounders",
     "ssc",
     "stack",
     "table",

@@ -128,7 +128,7 @@ def fit_absorbed_glm(
         coef=coef,
         kept=kept,
         alias=last.fit.alias,
-        X=X,
+        given=X,
         y=problem.y,
         weights=problem.weights,
         offset=offset,

@@ -117,7 +117,7 @@ def from_glm(
         coef=Z.read(fit.coef),
         kept=fit.kept,
         alias=fit.alias,
-        X=X,
+        given=X,
         y=y,
         weights=prior,
         offset=offset,

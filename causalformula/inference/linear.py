@@ -71,7 +71,7 @@ def of_least_squares(
     coef: Array,
     kept: Codes,
     alias: Array,
-    X: Array,
+    X: Array | None,
     y: Array,
     weights: Array | None,
     offset: Array | None,
@@ -90,16 +90,20 @@ def of_least_squares(
     centre : float or ndarray (n,)
         Fitted values of the null model.
     names, coef, kept, alias, X, y, weights, offset, hat, intercept, converged, lost, solved
-        As in ``FittedRegression``.
+        As in ``FittedRegression``; ``X`` is what was given.
     """
-    w = np.ones(len(y)) if weights is None else weights
+    w = hat.w if weights is None else weights
+    apart = y - centre
+    apart *= apart
+    null_deviance = float(np.dot(w, apart))
+    del apart  # of the room that a fit takes each vector is a good part
     mu = y - hat.e
     return FittedRegression(
         names=tuple(names),
         coef=coef,
         kept=kept,
         alias=alias,
-        X=X,
+        given=X,
         y=y,
         weights=w,
         offset=offset,
@@ -108,7 +112,7 @@ def of_least_squares(
         eta=mu,
         hat=hat,
         deviance=float(np.dot(w * hat.e, hat.e)),
-        null_deviance=float(np.dot(w, (y - centre) ** 2)),
+        null_deviance=null_deviance,
         aic=np.nan,
         df_null=float(hat.nobs - int(intercept)),
         iterations=0,

@@ -68,7 +68,9 @@ class FittedRegression:
         Estimable columns, in order.
     alias : ndarray (r, p - r)
         Each aliased column as a combination of the kept ones, as they were solved.
-    X, y, weights, offset : ndarray
+    given : ndarray (n, p), optional
+        The columns as they were given; None where what ``absorbed`` has of them was made in their place.
+    y, weights, offset : ndarray
         What was fitted; ``weights`` are prior weights.
     family : Family
     mu, eta : ndarray (n,)
@@ -104,7 +106,7 @@ class FittedRegression:
     coef: Array
     kept: Codes
     alias: Array
-    X: Array
+    given: Array | None
     y: Array
     weights: Array
     offset: Array | None
@@ -130,6 +132,14 @@ class FittedRegression:
     beyond: Beyond | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def X(self) -> Array:
+        """All columns as they were given (n, p)."""
+        if self.given is not None:
+            return self.given
+        assert self.absorbed is not None
+        return self.absorbed.restored()
 
     @property
     def rank(self) -> int:
@@ -160,7 +170,7 @@ class FittedRegression:
     @property
     def design(self) -> Array:
         """The estimable columns as they were given (n, r)."""
-        return self.X if self.rank == self.X.shape[1] else self.X[:, self.kept]
+        return self.X if self.rank == len(self.names) else self.X[:, self.kept]
 
     @property
     def inner(self) -> Array:

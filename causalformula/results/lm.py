@@ -130,16 +130,19 @@ def lm(
     if away is not None:
         return _elsewhere(away, _call("lm", away.text, given), request, None)
     frame = with_notes(_bind(formula, data, vcov, given, {**rules, "absorbs": True}), said)
-    return _model(_least_squares(frame), frame, _call("lm", frame.text, given), request)
+    found = _least_squares(frame)
+    if frame.effects:
+        frame = frame.without_design()
+    return _model(found, frame, _call("lm", frame.text, given), request)
 
 
 def _least_squares(frame: RegressionFrame) -> FittedRegression:
-    """The linear model of a frame, beside the effects that it absorbs."""
+    """The linear model of a frame; effects that it absorbs are taken from its design in place."""
     y, w, o = left_side(frame).numeric(), frame.weights, frame.offset
     if not frame.effects:
         return fit_linear(frame.X, y, frame.names, weights=w, offset=o, intercept=frame.intercept)
     effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
-    return fit_absorbed(frame.X, y, frame.names, effects, names, weights=w, offset=o)
+    return fit_absorbed(frame.X, y, frame.names, effects, names, weights=w, offset=o, in_place=True)
 
 
 @asks
