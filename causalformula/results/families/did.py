@@ -309,10 +309,13 @@ class DidResult(HonestTrends):
             for row, count in zip(body, self._units(), strict=True):
                 row.append(str(count))
         title = "Rows" if unit is None else f"Rows, and units of {unit.name}"
+        return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False), *self._clusters(groups)]
+
+    def _clusters(self, groups: tuple[str, ...]) -> list[str]:
+        """How many clusters of the standard errors each of two groups has."""
         frame = self.call.frame
         inside = {name: (frame.unit_weights > 0) & (frame.the_panel.cells // 2 == g) for g, name in enumerate(groups)}
-        clusters = cluster_lines(self, inside)
-        return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False), *clusters]
+        return cluster_lines(self, inside)
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """``Drug = 0``, ``Drug = 1`` and ``Post = 0``, ``Post = 1``."""
