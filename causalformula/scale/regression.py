@@ -167,7 +167,15 @@ class Fitted:
         )
         # a copy of the record field by field: its own arrays refuse to be compared or copied
         given = {f.name: getattr(whole, f.name) for f in fields(whole)}
-        rowwise = {"X": rows.X, "y": rows.y, "weights": rows.w, "offset": rows.offset, "mu": mu, "eta": eta, "hat": hat}
+        rowwise = {
+            "given": rows.X,
+            "y": rows.y,
+            "weights": rows.w,
+            "offset": rows.offset,
+            "mu": mu,
+            "eta": eta,
+            "hat": hat,
+        }
         return Shared(**{**given, **rowwise})
 
     def _working(self, rows: Rows) -> tuple[Array, Array, Array, Array, Array]:

@@ -98,9 +98,10 @@ def _header(result: ResultCore) -> str:
 
 def _variation(frame: ModelFrame) -> list[str]:
     """Within how many levels of absorbed effects the treatment varies, where not in all: the others compare nothing."""
-    treatment, used = frame.treatment, frame.unit_weights > 0
+    treatment = frame.treatment
     if treatment is None or not frame.effects:
         return []
+    used = frame.unit_weights > 0
     values = np.unique(np.asarray(treatment.codes if treatment.levels else treatment.values), return_inverse=True)[1]
     lines = []
     for name, codes in {one.name: one.grouping.codes for one in frame.effects}.items():

@@ -11,6 +11,7 @@ import numpy as np
 
 from causalformula.backends.did.aggregate import KINDS, Aggregated
 from causalformula.backends.did.decomposition import decomposed
+from causalformula.backends.did.outcomes import TwoPeriods
 from causalformula.backends.did.panels import COVARIATES
 from causalformula.backends.fit import Query
 from causalformula.backends.options import one_of, shown
@@ -312,8 +313,10 @@ class DidResult(HonestTrends):
         return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False), *self._clusters(groups)]
 
     def _clusters(self, groups: tuple[str, ...]) -> list[str]:
-        """How many clusters of the standard errors each of two groups has."""
+        """How many clusters each of two groups has, where no regression tells what rests on one of them."""
         frame = self.call.frame
+        if not isinstance(self.fit.outcomes, TwoPeriods):
+            return []
         inside = {name: (frame.unit_weights > 0) & (frame.the_panel.cells // 2 == g) for g, name in enumerate(groups)}
         return cluster_lines(self, inside)
 

@@ -124,9 +124,6 @@ class DidElsewhere(ResultElsewhere, DidResult):
         assert self._trends.units is not None
         return self._trends.units[1]
 
-    def _clusters(self, groups: tuple[str, ...]) -> list[str]:
-        return []  # counted by group they would take another pass over the rows
-
     def cells(self) -> pd.DataFrame:
         """See ``DidResult``."""
         import pandas as pd
