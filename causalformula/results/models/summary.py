@@ -272,7 +272,8 @@ def _counts(model: ModelCore) -> list[str]:
     """Rows that take part, and those that do not."""
     frame = model.frame
     omitted = omitted_line(frame.dropped).removesuffix("\n")
-    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame)]
+    zero = weightless_line(frame.size + frame.left_out.idle - model.nobs)
+    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame), *zero]
 
 
 def left_out_lines(frame: BoundRows) -> list[str]:
@@ -284,6 +285,11 @@ def left_out_lines(frame: BoundRows) -> list[str]:
             f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
         )
     return [f"  ({line} removed)" for line in lines]
+
+
+def weightless_line(count: int) -> list[str]:
+    """How many rows have the weight zero; no line where none has."""
+    return [f"  ({counted(count, 'row')} of weight zero {'takes' if count == 1 else 'take'} no part)"] if count else []
 
 
 def _was(count: int) -> str:
