@@ -16,7 +16,7 @@ from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, within_effects
 from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
 from causalformula.inference.regression import FittedRegression, moves, null_fit, of_least_squares
-from causalformula.inference.stage import Beyond, Hat
+from causalformula.inference.stage import Beyond, Hat, Term
 from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import Centred, first_column
@@ -33,6 +33,13 @@ class _Within:
     y: Array
     absorbed: Absorbed | None
     converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """The first stage's own sampling, and that of an estimated k."""
+
+    terms: tuple[Term, ...]
 
 
 def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegression:
@@ -61,7 +68,7 @@ def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegressi
     inside = _regressed(W, outcomes, eq.weights, centred, eq.all_names[: W.shape[1]])
     left, alone = first.residuals, inside.residuals
     used = _used(eq, rule, w, first, left, alone, within)
-    return _solved(eq, used, w, within, left, alone)
+    return _solved(eq, used, rule, w, within, left, alone)
 
 
 def _within(eq: Equations, w: Array) -> _Within:
@@ -125,7 +132,7 @@ def _largest_root(A: Array, B: Array) -> float:
 
 
 def _solved(
-    eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array
+    eq: Equations, used: Instrumented, rule: KClass, w: Array, within: _Within, left: Array, alone: Array
 ) -> FittedRegression:
     """The estimates from projected columns, and the record of the regression."""
     projected = np.array(within.X, order="F")
@@ -150,7 +157,7 @@ def _solved(
         coef[kept] += bread @ (columns.T @ (w * e))
         e = np.asarray(within.y - own @ coef[kept])
     outside = left[:, 0] - V @ coef[kept][at]
-    beyond = _beyond(used, V, at, w, e, outside, left, alone)
+    beyond = _beyond(used, rule, V, np.eye(len(kept))[at], w, e, outside, left, alone)
     return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
 
 
@@ -171,20 +178,22 @@ def _symmetric(A: Array) -> Array:
 
 
 def _beyond(
-    used: Instrumented, V: Array, at: Codes, w: Array, e: Array, outside: Array, left: Array, alone: Array
-) -> Beyond:
+    used: Instrumented, rule: KClass, V: Array, place: Array, w: Array, e: Array, outside: Array, left: Array,
+    alone: Array,
+) -> Beyond:  # fmt: skip
     """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
 
     A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by
     ``w_i (a_i^2 - k b_i^2) / sum w b^2``, with a and b what exogenous columns, and all instruments, leave of the
     combination that has it.
     """
-    slope = None
-    if used.rule.k is None:
+    terms = [Term(V, used.k * w * (e - outside), place)]
+    if rule.k is None:
         k, c = _smallest_root(_squares(alone, w), _squares(left, w))
         a, b = alone @ c, left @ c
         slope = -w * (a**2 - k * b**2) / float(w @ b**2)
-    return Beyond(V, at, used.k * w * (e - outside), V.T @ (w * e), slope)
+        terms.append(Term(slope[:, None], np.ones(len(w)), (V.T @ (w * e))[None] @ place))
+    return _Projected(tuple(terms))
 
 
 def _record(
@@ -214,7 +223,7 @@ def _record(
         k=None if within.absorbed is None else rank,
         moved=moved,
         absorbed=within.absorbed,
-        instrumented=used.k,
+        instrumented="projection" if used.k == 1 else "k-class",
         regressors=own,
     )
     whole = eq.intercept or bool(eq.effects)
@@ -224,11 +233,3 @@ def _record(
         converged=within.converged, lost=() if within.converged else (UNCONVERGED,), solved=moves(S, fit.coef, w),
     )  # fmt: skip
     return replace(model, absorbed=within.absorbed, instrumented=used, beyond=beyond)
-
-
-def refitted(model: FittedRegression, weights: Array) -> FittedRegression:
-    """The same equation under other weights."""
-    used = model.instrumented
-    assert isinstance(used, Instrumented)
-    rows = used.rule.rows if used.rule.rows is not None else model.hat.nobs
-    return fit_instrumented(replace(used.equations, weights=weights), replace(used.rule, rows=rows))
