@@ -9,6 +9,9 @@ from causalformula.numerics.centring import FAR
 from causalformula.numerics.least_squares import LeastSquares, refined
 from causalformula.numerics.linalg import LARGEST, RCOND_NORMAL, ScaledInverse, gram, scaled_inverse
 
+# So few columns are multiplied one by one.
+FEW = 4
+
 
 def by_products(
     X: Array, y: Array, Z: Array, endogenous: Codes, weights: Array | None, intercept: bool
@@ -49,12 +52,12 @@ def by_products(
     def first_times(coef: Array) -> Array:
         placed = np.zeros((X.shape[1], coef.shape[1]))
         placed[own] = coef[: len(own)]
-        return np.asarray(X @ placed + Z @ coef[len(own) :])
+        return _each(X, placed) + _each(Z, coef[len(own) :])
 
     def first_products(rows: Array) -> Array:
-        return np.concatenate([(X.T @ rows)[own], Z.T @ rows])
+        return np.concatenate([_each(X.T, rows)[own], Z.T @ rows])
 
-    responses = np.column_stack([y, X[:, endogenous]])
+    responses = np.asfortranarray(np.column_stack([y, X[:, endogenous]]))
     coef, left = refined(first_times, first_products, responses, weights, G, normal, normal.solve(C))
     if left is None:
         return None
@@ -78,12 +81,22 @@ def by_products(
     return _found(coef, normal, left), _found(beta[:, 0], projected, e[:, 0])
 
 
+def _each(A: Array, B: Array) -> Array:
+    """``A B``; few columns of B one by one, as products of a long matrix by a narrow one are slower than by vectors."""
+    if B.shape[1] > FEW:
+        return np.asarray(A @ B)
+    out = np.empty((len(A), B.shape[1]), order="F")
+    for k in range(B.shape[1]):
+        out[:, k] = A @ B[:, k]
+    return out
+
+
 def _products(X: Array, y: Array, Z: Array, weights: Array | None) -> tuple[Array, Array, Array, Array]:
     """``X'WX``, ``X'WZ``, ``Z'WZ`` and ``[X Z]'Wy``."""
     if weights is None:
-        return gram(X), X.T @ Z, gram(Z), np.concatenate([X.T @ y, Z.T @ y])
+        return gram(X), _each(X.T, Z), gram(Z), np.concatenate([X.T @ y, Z.T @ y])
     u = weights * y
-    return gram(X, weights), X.T @ (Z * weights[:, None]), gram(Z, weights), np.concatenate([X.T @ u, Z.T @ u])
+    return gram(X, weights), _each(X.T, Z * weights[:, None]), gram(Z, weights), np.concatenate([X.T @ u, Z.T @ u])
 
 
 def _far(crossed: Array) -> bool:

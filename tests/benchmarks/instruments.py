@@ -31,6 +31,16 @@ def confounders(k: int) -> list[str]:
     return [f"x{j + 1}" for j in range(k - 2)]
 
 
+def equations(n: int, k: int) -> Equations:
+    """The same as arrays, as a design holds them."""
+    data, names = simulated(n, k), confounders(k)
+    X = np.asfortranarray(np.column_stack([np.ones(n), data[["q", *names]]]))
+    excluded = np.asfortranarray(data[["z1", "z2"]].to_numpy())
+    return Equations(
+        X, data["y"].to_numpy(), ("(Intercept)", "q", *names), excluded, ("z1", "z2"), np.array([1], dtype=np.intp)
+    )
+
+
 def by_pyfixest(data: pd.DataFrame, names: list[str]) -> Callable[[], Any]:
     import pyfixest as pf
 
@@ -60,15 +70,12 @@ def by_linearmodels(data: pd.DataFrame, names: list[str]) -> Callable[[], Any]:
 def two_stages(n: int = 1_000_000, k: int = 20) -> Case:
     """From arrays as a design holds them beside the floor, and from the formula beside the peers'."""
     data, names = simulated(n, k), confounders(k)
-    one = np.ones(n)
-    X, Z = (np.asfortranarray(np.column_stack([one, *(data[j] for j in of)])) for of in (["q", *names], names))
-    excluded, y = np.asfortranarray(data[["z1", "z2"]].to_numpy()), data["y"].to_numpy()
-    Z = np.asfortranarray(np.column_stack([Z, excluded]))
-    equations = Equations(X, y, ("(Intercept)", "q", *names), excluded, ("z1", "z2"), np.array([1]))
+    given = equations(n, k)
+    Z = np.asfortranarray(given.all_instruments)
     formula = f"y ~ treat(q) + iv(z1 + z2) + adjust({' + '.join(names)})"
 
     def ours() -> Any:
-        estimate = fit_instrumented(equations).estimate()
+        estimate = fit_instrumented(given).estimate()
         return estimate.theta[1], covariance(estimate, cf.Classical()).std_error[1]
 
     def whole() -> Any:
@@ -76,7 +83,7 @@ def two_stages(n: int = 1_000_000, k: int = 20) -> Case:
         return fit.estimate, fit.std_error
 
     calls: dict[str, Callable[[], Any]] = {
-        "floor": lambda: floors.two_stages(X, Z, y, 1),
+        "floor": lambda: floors.two_stages(given.X, Z, given.y, 1),
         "ours": ours,
         "cf.fit": whole,
     }
