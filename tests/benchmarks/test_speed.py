@@ -31,7 +31,7 @@ pytestmark = pytest.mark.benchmark
         *ABSORBING,
         *INSTRUMENTS,
         *SCREENING,
-    ),  # fmt: skip
+    ),
     ids=lambda make: make.__name__,
 )
 def test_as_fast_as_promised(make, capsys):
