@@ -94,9 +94,10 @@ class GMM(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_nonlinear(self, "gmm")
-        if self.steps not in ("iterated", "cue"):
+        if not (isinstance(self.steps, str) and self.steps in ("iterated", "cue")):
             whole("steps", self.steps, "a number of steps, 'iterated' or 'cue' (continuously updated)")
-        if self.wmatrix not in (None, "robust", "unadjusted") and self.cluster is None:
+        known = self.wmatrix is None or (isinstance(self.wmatrix, str) and self.wmatrix in ("robust", "unadjusted"))
+        if not known and self.cluster is None:
             raise OptionError(f"wmatrix={shown(self.wmatrix)}: 'robust', 'unadjusted', or one grouping, as in '~g'")
 
     @property
@@ -125,24 +126,20 @@ class GMM(Options):
         named = {2: "two-step GMM", "iterated": "iterated GMM", "cue": "continuously updated GMM"}
         return named.get(self.steps, f"GMM in {self.steps} steps")
 
-    def rule(self, frame: ModelFrame) -> KClass | Weighting:
-        """The estimator: of moments of equal variance a member of the k-class.
 
-        Raises
-        ------
-        OptionError
-            Where ``cluster(...)`` names several groupings, so that there is no one weight matrix.
-        """
-        if self.wmatrix == "unadjusted":
-            return KClass(None, 0.0, int(frame.sampled.sum())) if self.steps == "cue" else TWO_STAGES
-        by = [self.cluster] if self.cluster else [one.name for one in frame.clusters] if self.wmatrix is None else []
-        if len(by) > 1:
-            raise OptionError(
-                f"cluster(...) names {some(by)}, and the weight matrix of moments has one grouping: say which, as in "
-                f"wmatrix='~{by[0]}', or wmatrix='robust'"
-            )
-        codes = frame.codes(by)[by[0]] if by else None
-        return Weighting(None if self.steps == "iterated" else self.steps, codes, by[0] if by else "")
+def _weighting(frame: ModelFrame, options: GMM) -> KClass | Weighting:
+    """The estimator: of moments of equal variance a member of the k-class."""
+    if options.wmatrix == "unadjusted":
+        return KClass(None, 0.0, int(frame.sampled.sum())) if options.steps == "cue" else TWO_STAGES
+    own = [one.name for one in frame.clusters] if options.wmatrix is None else []
+    by = [options.cluster] if options.cluster else own
+    if len(by) > 1:
+        raise OptionError(
+            f"cluster(...) names {some(by)}, and the weight matrix of moments has one grouping: say which, as in "
+            f"wmatrix='~{by[0]}', or wmatrix='robust'"
+        )
+    codes = frame.codes(by)[by[0]] if by else None
+    return Weighting(None if options.steps == "iterated" else options.steps, codes, by[0] if by else "")
 
 
 EXEMPT = {
@@ -297,4 +294,4 @@ def gmm(frame: ModelFrame, options: GMM) -> Fit:
     Hansen (1982); Hansen, Heaton and Yaron (1996); Hall and Inoue (2003) for the exact influence. R:
     ``momentfit::gmm4``, ``gmm::gmm``; Python: linearmodels 7 ``IVGMM``, ``IVGMMCUE``.
     """
-    return answered(frame, options, options.rule(frame), options.words)
+    return answered(frame, options, _weighting(frame, options), options.words)
