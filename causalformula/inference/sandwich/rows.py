@@ -136,10 +136,10 @@ def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
     if evidence.root is None:
         other = "'CR1'" if row.clustered else "'HC0' or 'asympt'"
         raise CapabilityError(f"{row.name} needs a regression; this estimator has none: use {other}")
-    if evidence.root.instrumented not in (None, 1.0):
+    if evidence.root.instrumented not in (None, "projection"):
         other = "'CR1'" if row.clustered else "'HC0' or 'HC1'"
         raise CapabilityError(
-            f"{row.name} adjusts residuals by leverage, which two-stage least squares has by its projection and LIML "
+            f"{row.name} adjusts residuals by leverage, which two-stage least squares has by its projection; GMM, LIML "
             f"and other members of the k-class have not: use {other}"
         )
     if evidence.estimated_first_stage and not fixed:

@@ -256,16 +256,19 @@ def _fixest_title(model: ModelCore) -> str:
     if fit.instrumented is None:
         return f"{_kind(fit)} estimation, {_of(fit)}Dep. Var.: {model.outcome_name}"
     endogenous, instruments = (", ".join(x) for x in (fit.instrumented.endogenous_names, fit.instrumented.names))
-    lines = ["TSLS estimation: Second stage", f"|- D.V.   : {model.outcome_name}", f"|- Endo.  : {endogenous}"]
+    lines = [
+        f"{fit.instrumented.words} estimation: Second stage",
+        f"|- D.V.   : {model.outcome_name}",
+        f"|- Endo.  : {endogenous}",
+    ]
     return "\n".join([*lines, f"|- Instr. : {instruments}", f"Dep. Var.: {model.outcome_name}"])
 
 
 def _fixest_tests(model: ModelCore) -> list[tuple[str, float, float, float, float]]:
     """The diagnostic tests by fixest's names; those that there are."""
-    names = model.regression.instrumented.endogenous_names
-    called = [*(f"F-test (1st stage), {name}" for name in names), "Wu-Hausman", "Sargan"]
-    rows = zip(called, diagnostics(model), strict=True)
-    return [(name, row.df1, row.df2, row.statistic, row.p_value) for name, row in rows if row.df1]
+    names, rows = model.regression.instrumented.endogenous_names, diagnostics(model)
+    called = [*(f"F-test (1st stage), {name}" for name in names), *(row.name for row in rows[len(names) :])]
+    return [(n, row.df1, row.df2, row.statistic, row.p_value) for n, row in zip(called, rows, strict=True) if row.df1]
 
 
 def _counts(model: ModelCore) -> list[str]:
