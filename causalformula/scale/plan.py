@@ -148,16 +148,16 @@ class Plan:
         read = self.reading.of(chunk)
         if not len(read.rows):
             return None
-        values, like = read.values, self.prototype
+        values, like, index = read.values, self.prototype, chunk.index()[read.rows]
         outcome = None if like.outcome is None else _outcome(like.outcome, values[like.outcome.name])
         shared = {
             "table": chunk,
             "rows": read.rows,
-            "index": chunk.index()[read.rows],
+            "index": index,
             "total": int(read.asked.sum()),
             "missing_by": {},
             "outcome": outcome,
-            "weights": self.reading.weights(values),
+            "weights": self.reading.weights(values, index),
             "offset": self.reading.offset(values),
             "reading": self.reading,
             "read": read,
