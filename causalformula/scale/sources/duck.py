@@ -46,6 +46,8 @@ class Duck(Streamed):
         Columns that passes sort the rows by; DuckDB does it on disk where it must.
     parquet : str
         Parquet files in SQL, where there are several: their columns are compared.
+    connection : DuckDBPyConnection, optional
+        Kept, as older versions close a connection that only its relation knows.
     """
 
     words: str
@@ -54,6 +56,7 @@ class Duck(Streamed):
     relation: Any = field(default=None, repr=False)
     order: tuple[str, ...] = ()
     parquet: str = ""
+    connection: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         with self._readable():
@@ -67,11 +70,12 @@ class Duck(Streamed):
                 "a DuckDB relation lives in its connection, so that a fit to it cannot be pickled; give a file, or "
                 "'duckdb:///file.db?table=t'"
             )
-        return {**self.__dict__, "relation": None}
+        return {**self.__dict__, "relation": None, "connection": None}
 
     def _relation(self) -> Any:
         if self.relation is None:
-            self.relation = _connected(self.words, self.database).sql(self.query)
+            self.connection = _connected(self.words, self.database)
+            self.relation = self.connection.sql(self.query)
         return self.relation
 
     @contextmanager
@@ -135,7 +139,8 @@ class Duck(Streamed):
             kind = "CASE WHEN logical_type LIKE 'Null%' THEN 'none' WHEN converted_type = 'UTF8' THEN 'text' ELSE '' END"
             wanted = f"SELECT file_name, lower(name), {kind} FROM parquet_schema({self.parquet})"
             with self._readable():
-                for file, name, kind in _connected(self.words).sql(wanted).fetchall():
+                self._relation()
+                for file, name, kind in self.connection.sql(wanted).fetchall():
                     held.setdefault(file, {})[name] = kind
         return held
 
