@@ -141,9 +141,10 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
         notes = told_of_indefinite(matrix, estimate.names, request)
         found = elsewhere.leadership(evidence, matrix, request, rests)
         matrix = undefined(matrix, found.undefined)
-        notes += told_of_leadership(found, estimate.names, request, elsewhere.SAFER)
+        advice = safer(counts, estimate)
+        notes += told_of_leadership(found, estimate.names, request, advice)
         if not np.isnan(np.diag(matrix)).all():
-            notes += told_of_few(counts, request, elsewhere.SAFER)
+            notes += told_of_few(counts, request, advice)
         notes += elsewhere.told_of_held(evidence, counts)
     else:
         matrix, row, fixed = elsewhere.sandwich(evidence, request)

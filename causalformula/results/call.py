@@ -168,7 +168,7 @@ class Call:
         self._refuse_idle_fixed(answer, request)
         single = any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
         if isinstance(request, Bootstrap):
-            found = bootstrapped(frame, self.options, self.record.name, query, request, len(answer.estimate))
+            found = bootstrapped(frame, self.options, self.record.name, query, request, answer.estimate)
         else:
             found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
         alone = self._single_rows(frame, request)

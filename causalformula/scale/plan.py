@@ -8,8 +8,8 @@ it, and nothing that depends on how many rows there are.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -99,11 +99,23 @@ class ChunkRegression(RegressionFrame):
 
     reading: Reading
     read: Read
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """See ``ModelFrame``."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
 
     def keys(self, name: str) -> Any:
         """See ``ChunkFrame``."""
+        return self.reading.groups(self.read, self.chunk, name)
+
+    @property
+    def chunk(self) -> Chunk:
+        """The rows as they were read."""
         assert isinstance(self.table, Chunk)
-        return self.reading.groups(self.read, self.table, name)
+        return self.table
 
 
 AnyChunk = ChunkFrame | ChunkRegression

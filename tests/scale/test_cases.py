@@ -169,6 +169,24 @@ def test_what_needs_all_rows_is_refused(vcov: str) -> None:
         cf.fit(FORMULA, pieces(DATA, 100), vcov=vcov)
 
 
+def test_what_there_is_instead_has_the_clusters_that_were_asked_for() -> None:
+    data = pieces(DATA, 100)
+    for vcov in ("CR2 ~ c", "wild ~ c", "jackknife ~ c", cf.Cluster("c", fix=True)):
+        with pytest.raises(cf.CapabilityError, match=r"'CR1 ~ c' or 'CR1S ~ c', 'bootstrap' or 'bootstrap ~ c', or fit"):
+            cf.fit(FORMULA, data, vcov=vcov)
+    assert cf.fit(FORMULA, data, vcov="bootstrap(9, seed = 1) ~ c").std_error > 0
+
+
+@pytest.mark.parametrize("options", [{"method": "regression"}, {"method": "ipw"}, {"method": "subclass", "subclass": 3}])
+def test_what_is_safer_of_few_clusters_is_that_of_memory(options: dict[str, Any]) -> None:
+    data, options = DATA.assign(h=DATA["c"] % 9), {**options, "vcov": "CR0 ~ h" if len(options) == 1 else "~h"}
+    found, known = (cf.fit("y ~ treat(A) + adjust(x)", rows, **options) for rows in (pieces(data, 70), data))
+    told = [note for note in known.covariance.notes if "Safer: " in note]
+    assert told
+    said = [note for note in found.covariance.notes if "Safer: " in note]
+    assert [note.replace("with the rows, or a sample of them, in memory: ", "") for note in said] == told
+
+
 def test_other_methods_and_arguments_are_refused() -> None:
     data = pieces(DATA, 100)
     with pytest.raises(cf.CapabilityError, match=r"'nearest' needs all rows in memory.*regression"):

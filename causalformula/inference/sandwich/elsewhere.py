@@ -11,8 +11,8 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Accumulated, Influence
-from causalformula.inference.request_text import describe
-from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.request_text import describe, quoted
+from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Jackknife, Request, Wild
 from causalformula.inference.sandwich import ended
 from causalformula.inference.sandwich.caveats import Leadership
 from causalformula.inference.sandwich.definite import summed
@@ -27,12 +27,6 @@ from causalformula.numerics.arrays import Array, Bools
 
 # What others know is the root of a sum: below this it is rounding.
 NOTHING = 1e-7
-SAFER = "a wild bootstrap or CR2 of the rows in memory"
-# What needs all rows at once, and what there is instead.
-NEEDS_ROWS = (
-    "needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', 'CR0 ~ g', "
-    "'CR1 ~ g' or 'CR1S ~ g', or fit to a sample of a million rows"
-)
 
 
 @dataclass(frozen=True)
@@ -119,8 +113,27 @@ def _direct(influence: Influence, groups: list[Any]) -> Array:
 
 
 def needs_rows(request: Request) -> CapabilityError:
-    """Of a request that needs all rows at once."""
-    return CapabilityError(f"vcov={describe(request)!r} {NEEDS_ROWS}")
+    """Of a request that needs all rows at once, and what there is instead."""
+    what, by = f"vcov={describe(request)!r}", _by(request)
+    if isinstance(request, Cluster) and request.fix:
+        what = "fix=True"
+    first, *others = by or ("g",)
+    every = " + ".join([first, *others])
+    return CapabilityError(
+        f"{what} needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', "
+        f"'CR0 ~ {every}', 'CR1 ~ {every}' or 'CR1S ~ {every}', 'bootstrap' or 'bootstrap ~ {first}', or fit to a "
+        "sample of a million rows"
+    )
+
+
+def _by(request: Request) -> list[str]:
+    """The clusters of a request, as texts have them."""
+    match request:
+        case Cluster(by=by):
+            return [quoted(name) for name in by]
+        case Jackknife(cluster=str() as name) | Wild(cluster=str() as name):
+            return [quoted(name)]
+    return []
 
 
 def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, bool]:
