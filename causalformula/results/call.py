@@ -48,6 +48,7 @@ from causalformula.inference.requests import (
     Wild,
 )
 from causalformula.inference.resampling.resample import FailedReplicates
+from causalformula.inference.sandwich.caveats import full_leverage_words
 from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.idle import idle_notes, refuse_idle_strata
@@ -166,11 +167,10 @@ class Call:
         frame.codes(grouping_names(request))
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
-        single = any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
         if isinstance(request, Bootstrap):
             found = bootstrapped(frame, self.options, self.record.name, query, request, answer.estimate)
         else:
-            found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
+            found = covariance(answer.estimate, request, rests=0.0 if self._single_arm(frame, request) else HALF)
         alone = self._single_rows(frame, request)
         for note in alone:
             warn(note)
@@ -178,6 +178,10 @@ class Call:
             found = replace(found, matrix=np.full_like(found.matrix, np.nan))
         idle = tuple(f"Note: {note}" for note in (*alone, *self.idle_notes(request)))
         return replace(found, notes=(*found.notes, *idle))
+
+    def _single_arm(self, frame: WholeFrame, request: Request) -> bool:
+        """Whether an arm lies in one cluster of a grouping, where the rows are elsewhere."""
+        return any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
 
     def _clusters(self, request: Request) -> tuple[str, ...]:
         """Groupings of a request that arms may lie in one cluster of."""
@@ -288,6 +292,8 @@ class Call:
 
     def coefficient_rests(self, request: Request, groups: Mapping[str, Codes]) -> float:
         """The same of a coefficient of the model behind the effect, which otherwise is as R's."""
+        if isinstance(self.frame, WholeFrame):
+            return 0.0 if self._single_arm(self.frame, request) else np.inf
         return 0.0 if self._single_clusters(self._units(request, groups)) else np.inf
 
     def _units(self, request: Request, groups: Mapping[str, Codes]) -> dict[str, Codes]:
@@ -430,13 +436,8 @@ def told_of_full_leverage(found: Covariance, index: Any, remedy: str = "") -> Co
     if not len(found.full_leverage):
         return found
     rows = index[found.full_leverage]
-    one = len(rows) == 1
-    some_are = "" if np.isnan(found.std_error).all() else "some "
-    note = (
-        f"{some_are}{describe(found.request)} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
-        f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
-        + (remedy or f"Use 'classical', which takes all errors for equally large, or drop {'it' if one else 'them'}")
-    )
+    named = f"{'row' if len(rows) == 1 else 'rows'} {some(rows)}"
+    note = full_leverage_words(found.request, found.std_error, named, remedy)
     warn(note)
     return replace(found, notes=(*found.notes, note))
 

@@ -140,9 +140,9 @@ def test_levels_in_another_order_are_other_data(data, tmp_path):
     path, levels = tmp_path / "results.parquet", ["low", "mid", "high"]
     dose = np.resize(levels, len(data))
     cf.screen(F, data.assign(drug0=pd.Categorical(dose, levels)), treatments=["drug0"], path=path)
-    with pytest.raises(cf.OptionError, match="an answer for .*drug0.* on other data"):
+    with pytest.raises(cf.OptionError, match=r"an answer for .*drug0.* on other data"):
         cf.screen(F, data.assign(drug0=pd.Categorical(dose, levels[::-1])), treatments=["drug0"], path=path)
-    with pytest.raises(cf.OptionError, match="an answer for .*drug0.* on other data"):
+    with pytest.raises(cf.OptionError, match=r"an answer for .*drug0.* on other data"):
         cf.screen(F, data.assign(drug0=dose), treatments=["drug0"], path=path)
 
 

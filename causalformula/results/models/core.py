@@ -232,9 +232,11 @@ def model_covariance(
     if isinstance(estimate.evidence, Accumulated):
         if isinstance(request, Bootstrap):
             if not isinstance(frame, WholeRegression):
-                raise CapabilityError("where the data are, the bootstrap refits a whole fit: ask it of the one behind this")
+                raise CapabilityError(
+                    "where the data are, the bootstrap refits a whole fit: ask it of the one behind this"
+                )
             return regressed(frame, regression, request)
-        return covariance(estimate, request)
+        return covariance(estimate, request, rests=rests(request, groups))
     found = covariance(estimate, request, groups=groups, refit=refit, rests=rests(request, groups))
     return told_of_full_leverage(found, frame.index)
 

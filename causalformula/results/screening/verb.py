@@ -314,7 +314,9 @@ def _jointly(
     rows = rows[np.concatenate(moves)]
     out[rows] = romano_wolf(parts, t[rows], p[rows], reps, np.random.default_rng(seed))
     if not all(part.index.equals(parts[0].index) for part in parts):
-        told.append("questions use different rows: in the joint resampling, one has no part in rows that it does not use")
+        told.append(
+            "questions use different rows: in the joint resampling, one has no part in rows that it does not use"
+        )
     return out, told
 
 

@@ -136,7 +136,9 @@ class Duck(Streamed):
         held: dict[str, dict[str, str]] = {}
         if self.parquet:
             # a column without any value is of no type
-            kind = "CASE WHEN logical_type LIKE 'Null%' THEN 'none' WHEN converted_type = 'UTF8' THEN 'text' ELSE '' END"
+            kind = (
+                "CASE WHEN logical_type LIKE 'Null%' THEN 'none' WHEN converted_type = 'UTF8' THEN 'text' ELSE '' END"
+            )
             wanted = f"SELECT file_name, lower(name), {kind} FROM parquet_schema({self.parquet})"
             with self._readable():
                 self._relation()
