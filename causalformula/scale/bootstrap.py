@@ -139,8 +139,8 @@ def _redrawn(passes: Passes, request: Bootstrap, fit: Callable[[Passes], Array],
         found = together(passes, drawn, numbers, fit if units > SOME_DRAWN else some, ids=request.cluster is None)
         failure = failure or next((each for each in found if isinstance(each, CausalFormulaError)), None)
         draws.append(stacked(found, len(estimate)))
-    found = _covariance(request, np.vstack(draws), seed, failure)
-    return replace(found, notes=(*found.notes, *few))
+    covariance = _covariance(request, np.vstack(draws), seed, failure)
+    return replace(covariance, notes=(*covariance.notes, *few))
 
 
 @dataclass(frozen=True)

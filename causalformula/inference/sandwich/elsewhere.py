@@ -39,7 +39,7 @@ class _Squares:
     def __call__(self, influence: Influence, groups: list[Any]) -> Summed:
         matrix = other_sums(influence, VARIANCES[self.row], self.fixed, self.unconditional)
         root = influence.root
-        rows = () if root is None else fitted_rows(root)
+        rows = np.empty(0, dtype=np.intp) if root is None else fitted_rows(root)
         return Summed(matrix, None if root is None or not len(rows) else _rows_of(root, rows))
 
 
