@@ -86,6 +86,10 @@ class RegressionFrame(BoundRows):
         """The same frame with prior weights multiplied by ``w``, which count as repeated rows."""
         return replace(self, weights=w if self.weights is None else self.weights * w)
 
+    def without_design(self) -> RegressionFrame:
+        """The frame where the fitted model has what there is of the design: no rows of it."""
+        return replace(self, X=self.X[:0].copy())
+
 
 def bind_regression(
     text: str | Formula,

@@ -14,7 +14,7 @@ from causalformula.errors import CapabilityError, CausalFormulaError, Convergenc
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed, refuse_one
 from causalformula.inference.resampling.resampled import spread
 from causalformula.inference.safer import safer

@@ -12,7 +12,8 @@ import numpy as np
 from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.request_text import describe, quoted
-from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Jackknife, Request, Wild
+from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.resampling.requests import Jackknife, Wild
 from causalformula.inference.sandwich import ended
 from causalformula.inference.sandwich.caveats import Leadership
 from causalformula.inference.sandwich.definite import summed
