@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -81,6 +81,10 @@ class RegressionFrame(BoundRows):
     def intercept(self) -> bool:
         """Whether the first column is the intercept."""
         return self.replay.recipe.intercept
+
+    def reweight(self, w: Array) -> Self:
+        """The same frame with prior weights multiplied by ``w``, which count as repeated rows."""
+        return replace(self, weights=w if self.weights is None else self.weights * w)
 
     def without_design(self) -> RegressionFrame:
         """The frame where the fitted model has what there is of the design: no rows of it."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, some, warn
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import Cluster
+from causalformula.inference.request_text import describe
+from causalformula.inference.requests import Cluster, Request
 from causalformula.inference.sandwich.apart import apart
 from causalformula.inference.sandwich.definite import nearest_psd
 from causalformula.inference.sandwich.dominant import ROUNDING, Led, led, lost_digits
@@ -228,15 +229,25 @@ def _resting(kept: Bools, names: Sequence[str], what: str) -> list[str]:
 
 
 def without_single_rows(
-    evidence: Influence, names: Sequence[str], matrix: Array, rests: float
+    evidence: Influence, names: Sequence[str], matrix: Array, rests: float, single: Single | None = None
 ) -> tuple[Array, Codes, tuple[str, ...]]:
     """A matrix that takes no account of leverage, without what rows of leverage one leave undefined.
 
     Returns it, the rows behind that, and notes on what is kept.
     """
-    single = Single.of(evidence)
+    single = single or Single.of(evidence)
     lost = single.lost(evidence, matrix, rests)
     return undefined(matrix, lost), single.behind(lost), told_of_resting(single.resting & ~lost, names, "row")
+
+
+def full_leverage_words(request: Request, errors: Array, rows: str, remedy: str = "") -> str:
+    """That standard errors do not exist where rows, in words, have leverage one."""
+    one = rows.startswith(("row ", "1 "))
+    return (
+        f"{'' if np.isnan(errors).all() else 'some '}{describe(request)} standard errors are not defined: {rows} "
+        f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
+        + (remedy or f"Use 'classical', which takes all errors for equally large, or drop {'it' if one else 'them'}")
+    )
 
 
 def told_of_resting(kept: Bools, names: Sequence[str], what: str) -> tuple[str, ...]:
