@@ -22,10 +22,12 @@ from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.panel import Panel
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.absorption.singletons import singletons
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.families import Family
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,9 +292,15 @@ def _controls(frame: ModelFrame, crossed: bool) -> tuple[Array, tuple[str, ...],
 
 
 def regressed(
-    rows: Rows, columns: Array, names: tuple[str, ...], slopes: Array | None = None, *, of_groups: bool = False
+    rows: Rows,
+    columns: Array,
+    names: tuple[str, ...],
+    slopes: Array | None = None,
+    *,
+    of_groups: bool = False,
+    family: Family | None = None,
 ) -> FittedRegression:
-    """Least squares on some columns beside the effects of units (or groups) and periods.
+    """A regression on some columns beside the effects of units (or groups) and periods, linear if no family is given.
 
     Parameters
     ----------
@@ -314,16 +322,11 @@ def regressed(
         apart = [] if slope is None else [Effect(groups, size, slope, intercept=False)]
         effects = [Effect(units, levels), *apart, *effects]
         factors = [name, *[panel.treated] * len(apart), *factors]
-    whole = frame.weights is None and rows.used.all()
-    return fit_absorbed(
-        columns,
-        frame.y,
-        names,
-        effects,
-        factors,
-        weights=None if whole else rows.weights,
-        offset=frame.offset,
-    )
+    weights = None if frame.weights is None and rows.used.all() else rows.weights
+    if family is None:
+        return fit_absorbed(columns, frame.y, names, effects, factors, weights=weights, offset=frame.offset)
+    y = frame.outcome_for(family)
+    return fit_absorbed_glm(columns, y, names, family, effects, factors, weights=weights, offset=frame.offset)
 
 
 def indicators(codes: Codes, size: int) -> Array:
