@@ -208,6 +208,13 @@ def test_comparisons_with_covariates_sum_to_the_coefficient(starts):
     assert "of differences within groups by the" in str(found)
 
 
+def test_a_weight_that_is_zero_is_not_negative():
+    d = panel(units=40, starts=(np.inf, 3, 4, 5)).assign(t=lambda d: d["t"] + 1)
+    found = cf.fit("y ~ did(I(g + 1), t, unit = id)", d, "sunab").decompose()
+    least = found.weights().set_index(["group", "time"]).sort_index()["weight"]
+    assert least.loc[4, "6"] == 0 and "0 have a negative weight" in str(found)
+
+
 def test_the_coefficient_may_be_below_zero_where_all_effects_are_above():
     """Without errors it is the mean of the effects by the weights of cells, some of which are negative."""
     d = panel(starts=(1, 4), units=40)

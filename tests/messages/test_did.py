@@ -445,7 +445,10 @@ def test_what_group_time_effects_do_not_have(staggered):
         ({"method": "imputation", "pretrends": [-9]}, "no untreated row is at the event time -9"),
         ({"method": "etwfe", "unit_effects": "id"}, "choose from group, unit"),
         ({"method": "sunab", "anticipation": -1}, "anticipation=-1: a time before treatment"),
-        ({"method": "sunab", "family": "poisson"}, "its model is linear"),
+        ({"method": "sunab", "family": "poisson"}, "in method='etwfe', with family='poisson' or 'binomial'"),
+        ({"method": "etwfe", "family": "Gamma"}, "its model is linear"),
+        ({"method": "etwfe", "family": "poisson", "unit_effects": "unit"}, "effects of groups do (Wooldridge 2023)"),
+        ({"method": "etwfe", "family": "poisson", "measure": "ratio"}, "measure='difference'"),
     ],
 )
 def test_options_of_event_studies(staggered, options, why):
@@ -520,3 +523,23 @@ def test_notes_of_event_studies(staggered):
         assert "few treated units in g = 4 (3)" in str(
             cf.fit(G, staggered[(staggered["g"] != 4) | (staggered["id"] < 9)], method)
         )
+
+
+def test_outcomes_that_put_effects_of_a_poisson_regression_at_infinity(staggered):
+    """What is all zero takes no part; zero before treatment is the mean without it."""
+    d = staggered.assign(y=np.floor(np.exp(staggered["y"] / 4)) + 1)
+    first = d["g"][d["g"] > 0].min()
+    poisson = {"method": "etwfe", "family": "poisson"}
+    lost = cf.fit(G, d.assign(y=d["y"] * (d["g"] != first)), **poisson)
+    without = cf.fit(G, d[d["g"] != first], **poisson)
+    assert f"g = {first:g}: only 0 as outcomes, whose own effect is infinite" in str(lost)
+    assert lost.estimate == pytest.approx(without.estimate, rel=1e-9) and lost.nobs == without.nobs
+    zero = d.assign(y=d["y"] * ((d["g"] != first) | (d["t"] >= first)))
+    with pytest.warns(cf.CausalFormulaWarning, match="separation"):
+        found = cf.fit(G, zero, **poisson)
+    assert f"g = {first:g}: only 0 as outcomes before treatment, which stands for the mean" in str(found)
+    mean = zero["y"][(zero["g"] == first) & (zero["t"] >= first)].mean()
+    assert found.aggregate("group").tidy()["estimate"][0] == pytest.approx(mean, rel=1e-6)
+    with pytest.raises(cf.DataError, match="negative values"):
+        cf.fit(G, d.assign(y=d["y"] - 10), **poisson)
+    assert "family='poisson' has no part in this" in str(cf.fit(G, d, **poisson).decompose())

@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects, fit_of
-from causalformula.backends.did.nonlinear import bounded, responses
+from causalformula.backends.did.nonlinear import bounded, responses, told_of_nothing
 from causalformula.backends.did.options import (
     CONTROLS,
     EXEMPT,
@@ -136,7 +136,8 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
 
     References
     ----------
-    Wooldridge (2025), Empirical Economics 69, 2545-2587; Wooldridge (2023), Econometrics Journal 26, C31-C66. R: ``etwfe::etwfe`` and ``emfx`` 0.5.0.
+    Wooldridge (2025), Empirical Economics 69, 2545-2587; Wooldridge (2023), Econometrics Journal 26, C31-C66. R:
+    ``etwfe::etwfe`` and ``emfx`` 0.5.0.
     """
     refuse_measures(options, "extended two-way fixed effects compare")
     family = read_family(options.family)
@@ -173,7 +174,8 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     )  # fmt: skip
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
     method = f"extended two-way fixed effects{'' if options.linear else f' ({model_word(family, model)})'}"
-    return fit_of(outcomes, model, method, (*told, *gone), never=leads)
+    nothing = () if options.linear else told_of_nothing(rows, family)
+    return fit_of(outcomes, model, method, (*told, *nothing, *gone), never=leads)
 
 
 def _crossed(

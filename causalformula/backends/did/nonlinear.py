@@ -68,6 +68,19 @@ def responses(rows: Rows, model: FittedRegression, columns: Array, cells: Member
     )
 
 
+def told_of_nothing(rows: Rows, family: Family) -> tuple[str, ...]:
+    """Groups whose outcomes without treatment are all at a limit of the family, whatever the trends of others."""
+    out, at = [], family.at_limits(rows.frame.outcome_for(family)) if family.limits else None
+    for name, inside in rows.by_group.items():
+        own = np.unique(at[inside & (rows.event < 0)]) if at is not None else np.zeros(1)
+        if len(own) == 1 and own[0] > 0:
+            out.append(
+                f"{rows.panel.treated} = {name}: only {family.limits[own[0] - 1]:g} as outcomes before treatment, "
+                "which stands for the mean that there would be without it, as if known, whatever the others' trends"
+            )
+    return tuple(out)
+
+
 def bounded(rows: Rows, family: Family) -> Rows:
     """The same without groups and periods whose outcomes are all at a limit of the family, which have no finite effect.
 

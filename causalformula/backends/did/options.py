@@ -59,8 +59,8 @@ class Staggered(Options):
         if family.name not in self.families or not family.canonical:
             raise OptionError(
                 f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
-                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1. On the scale of a "
-                "link they are parallel in method='etwfe', with family='poisson' or 'binomial'"
+                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1. On the scale "
+                "of a link they are parallel in method='etwfe', with family='poisson' or 'binomial'"
             )
         if self.focal is not None:
             raise OptionError("focal= has no place here: a difference in differences is for the treated group")
