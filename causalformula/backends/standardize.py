@@ -185,13 +185,14 @@ def _risen(model: FittedRegression, change: Counterfactual) -> tuple[Array, Code
 
 def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> Array:
     """``X_a' u`` (p,) for the design under a setting, its columns as they were solved."""
-    if model.solved is not None:
-        return np.asarray(u @ model.as_solved(change.apply(model.X)))
     if model.absorbed is not None:
         # effects held: what they take from the columns stays as it is
         held = np.asarray(u @ model.absorbed.X)
-        held[change.columns] += u @ (change.values - model.X[:, change.columns])
+        _, columns, rise, _ = _risen(model, change)
+        held[columns] += u @ rise
         return held
+    if model.solved is not None:
+        return np.asarray(u @ model.as_solved(change.apply(model.X)))
     gradient = np.asarray(u @ model.X)
     gradient[change.columns] = u @ change.values
     return gradient

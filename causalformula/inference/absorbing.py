@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from causalformula.inference.absorbed import Absorbed, absorber
-from causalformula.inference.columns import refuse_overflowing
+from causalformula.inference.columns import columns_beside, readable, refuse_overflowing
 from causalformula.inference.linear import null_fit, of_least_squares
-from causalformula.inference.regression import FittedRegression
+from causalformula.inference.regression import FittedRegression, kept_moves, moves
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber, Demeaned
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.centring import given_coefficients
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
 
@@ -35,6 +36,7 @@ def fit_absorbed(
     weights: Array | None = None,
     offset: Array | None = None,
     in_place: bool = False,
+    centre: bool = False,
 ) -> FittedRegression:
     """Least squares beside the effects of factors, fixest's ``feols``.
 
@@ -53,15 +55,21 @@ def fit_absorbed(
     offset : ndarray (n,), optional
     in_place : bool
         Whether the columns, in Fortran's order, may be demeaned where they are; the model makes them anew when asked.
+    centre : bool
+        Whether a product ``a:x`` of columns may be solved with ``x`` counted from its mean, so that none is lost to a
+        tolerance; without it rank is decided by fixest's rule.
     """
     refuse_extreme(y, "the outcome")
     refuse_overflowing(X, names)
     w = np.broadcast_to(1.0, len(y)) if weights is None else weights  # ones take no room
     takes = absorber(effects, w)
-    columns = _columns_within(takes, X, w, in_place)
+    Z = columns_beside(X, weights, names, centre)
+    columns = _columns_within(takes, Z.X, w, in_place)
     outcome = takes.demean((y - (0.0 if offset is None else offset))[:, None], in_place=True)
     within, left, converged = columns.values, outcome.values[:, 0], columns.converged and outcome.converged
-    fit = least_squares(within, left, weights)
+    fit = least_squares(within, left, weights, tol=Z.tol)
+    if not readable(Z, fit.kept):
+        return fit_absorbed(X, y, names, effects, factors, weights=weights, offset=offset)
     counted = tuple(map(int, takes.counted))
     squares, taken = float(w @ left**2), columns.taken if in_place else None
     del left, outcome
@@ -73,11 +81,13 @@ def fit_absorbed(
     df = nobs - k
     dispersion = rss / df if df > 0 else np.nan
     design = within if fit.rank == X.shape[1] else within[:, fit.kept]
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, absorbed=absorbed)
+    moved = kept_moves(Z, fit.kept)
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, moved=moved, absorbed=absorbed)
     lost = () if converged else (UNCONVERGED,)
     model = of_least_squares(
-        names, fit.coef, fit.kept, fit.alias, None if in_place else X, y, weights, offset, hat,
+        names, Z.read(fit.coef), fit.kept, fit.alias, None if in_place else X, y, weights, offset, hat,
         null_fit(y, w, offset, True), intercept=True, converged=converged, lost=lost,
+        solved=moves(Z, fit.coef, w, within),
     )  # fmt: skip
     return replace(model, absorbed=absorbed)
 
@@ -108,4 +118,4 @@ def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     X = model.absorbed.X[:, model.kept]
     within, left, converged = within_effects(absorber(model.absorbed.effects, w), X, model.y, w, model.offset)
     fit = least_squares(within, left, w)
-    return fit.coef if converged and fit.rank == X.shape[1] else None
+    return given_coefficients(fit.coef, model.hat.moved) if converged and fit.rank == X.shape[1] else None

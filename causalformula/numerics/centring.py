@@ -34,7 +34,7 @@ class Plan:
     Attributes
     ----------
     shifts : tuple of (int, int, float)
-        Column, its intercept, and how much of it is taken.
+        Column, its intercept (-1 for a constant that absorbed effects hold), and how much of it is taken.
     products : tuple of (int, tuple of int)
         Column, and the columns whose product it is.
     """
@@ -46,7 +46,7 @@ class Plan:
         """The moved columns, of these rows or others."""
         Z = X.astype(np.float64, copy=True)
         for j, anchor, centre in self.shifts:
-            Z[:, j] -= centre * X[:, anchor]
+            Z[:, j] -= centre * (X[:, anchor] if anchor >= 0 else 1.0)
         for j, factors in self.products:
             Z[:, j] = np.prod(Z[:, factors], axis=1)
         return Z
@@ -132,6 +132,18 @@ def centred(
     Z = plan.apply(X)
     Z[:, list(constant)] = 0.0
     return Centred(Z, moved, tols, plan)
+
+
+def centred_beside(X: Array, weights: Array | None, names: Sequence[str], tol: float = 1e-7) -> Centred:
+    """The same beside effects that hold the constant and take any mean out of a column: only products are moved."""
+    if not any(":" in name for name in names):
+        return Centred(X, None, tol)
+    found = centred(np.column_stack([np.ones(len(X)), X]), weights, tol, names=("", *names))
+    if found.moved is None or found.plan is None or not found.plan.products:
+        return Centred(X, None, tol)
+    shifts = tuple((j - 1, anchor - 1, centre) for j, anchor, centre in found.plan.shifts)
+    factors = tuple((j - 1, tuple(k - 1 for k in own)) for j, own in found.plan.products)
+    return Centred(found.X[:, 1:], found.moved[1:, 1:], np.asarray(found.tol)[1:], Plan(shifts, factors))
 
 
 def planned(

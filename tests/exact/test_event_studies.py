@@ -67,6 +67,22 @@ def test_regressions_are_those_with_dummies(gapped, method):
         np.testing.assert_allclose(result.tidy()["estimate"], means, rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("did", {}), ("did", {"event_study": True}), ("sunab", {}), ("imputation", {}), ("etwfe", {}),
+     ("etwfe", {"family": "poisson"})],
+)  # fmt: skip
+def test_products_of_covariates_far_from_zero_are_not_lost(method, options):
+    d = panel(units=120).assign(
+        v=lambda d: np.round(64 * d["x"]) / 64, y=lambda d: np.exp((d["y"] + d["x"] * d["z"]) / 3)
+    )
+    d["far"] = d["v"] + 2.0**30
+    near, far = (cf.fit(f"{F} + adjust({x} * z)", d, method, **options) for x in ("v", "far"))
+    np.testing.assert_allclose(far.tidy()["estimate"], near.tidy()["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(far.tidy()["std.error"], near.tidy()["std.error"], rtol=1e-6)
+    assert "far:z, a combination" not in str(far) and "far:z was removed" not in str(far)
+
+
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
 @pytest.mark.parametrize("leads", [False, True])
 def test_trends_on_the_scale_of_a_link_are_a_model_with_dummies(family, leads):

@@ -543,3 +543,19 @@ def test_outcomes_that_put_effects_of_a_poisson_regression_at_infinity(staggered
     with pytest.raises(cf.DataError, match="negative values"):
         cf.fit(G, d.assign(y=d["y"] - 10), **poisson)
     assert "family='poisson' has no part in this" in str(cf.fit(G, d, **poisson).decompose())
+
+
+def test_first_treated_periods_as_text_levels_or_words(staggered):
+    """What the message says to write is the fit of the numbers."""
+    expected = cf.fit(G, staggered, "sunab").overall.estimate
+    on = np.where((staggered["g"] > 0) & (staggered["t"] >= staggered["g"]), "yes", "no")
+    for data, start, written in (
+        (staggered.assign(g=staggered["g"].astype(str), t=staggered["t"].astype(str)), G,
+         "did(as.numeric(g), as.numeric(t), ...)"),
+        (staggered.assign(t=staggered["t"].astype("category")), G, "did(g, as.numeric(as.character(t)), ...)"),
+        (staggered.assign(on=on), G.replace("g,", "on,"), 'did(on == "...", t, ...)'),
+    ):  # fmt: skip
+        assert written in message(start, data, cf.CapabilityError)
+        inside = written.replace('"..."', '"yes"').replace("...", "unit = id")
+        assert cf.fit(f"y ~ {inside}", data, "sunab").overall.estimate == pytest.approx(expected, rel=1e-9)
+    assert "g is 0 in all rows used: there is nobody with" in message(G, staggered.assign(g=0))
