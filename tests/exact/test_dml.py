@@ -296,11 +296,13 @@ def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
     rv = found.to_frame()["rv"].item()
     if rho:
         # those of that correlation and strength do; of the worst correlation weaker ones do
-        assert fit.sensitivity(rv, rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
-        assert (fit.sensitivity(rv, rv).to_frame()["theta.lower"].item() < -1e-3) == (rho != 1)
+        assert fit.sensitivity(cf_y=rv, cf_d=rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
+        assert (fit.sensitivity(cf_y=rv, cf_d=rv).to_frame()["theta.lower"].item() < -1e-3) == (rho != 1)
     else:
         assert rv == 1
-        assert fit.sensitivity(0.99, 0.99, rho=0).to_frame()["theta.lower"].item() == pytest.approx(fit.estimate)
+        assert fit.sensitivity(cf_y=0.99, cf_d=0.99, rho=0).to_frame()["theta.lower"].item() == pytest.approx(
+            fit.estimate
+        )
 
 
 def test_the_picture_of_bounds_without_end(data):
@@ -332,7 +334,7 @@ def test_the_picture_of_bounds_without_end(data):
 
 def test_bounds_are_the_scenario_of_the_contours(data):
 
-    found = cf.fit(PLR, data, "dml").sensitivity(0.1, 0.1, benchmark=["x1"])
+    found = cf.fit(PLR, data, "dml").sensitivity(cf_y=0.1, cf_d=0.1, benchmark=["x1"])
     grid = found.contour(size=2, most=0.1)
     assert grid.iloc[1, 1] == pytest.approx(found.to_frame()["theta.lower"].item())
     assert grid.iloc[0, 0] == pytest.approx(found.to_frame()["theta"].item())

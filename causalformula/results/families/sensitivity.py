@@ -14,9 +14,10 @@ from causalformula.numerics.arrays import Array
 from causalformula.numerics.omitted import robustness, strength
 from causalformula.plots.contours import contours
 from causalformula.results.reading.reading import quantile
+from causalformula.results.sensitivity.page import SensitivityPage
 from causalformula.results.text.cobalt import table_text
-from causalformula.results.text.notebook import Shown
 from causalformula.results.text.numbers import format_each
+from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,7 @@ class Bound:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sensitivity(Shown):
+class Sensitivity(SensitivityPage):
     """Bounds of effects under confounders that the formula does not have.
 
     Attributes
@@ -191,6 +192,19 @@ class Sensitivity(Shown):
             for b in self.bounds
         ]  # fmt: skip
         return pd.DataFrame(rows, index=[b.name for b in self.bounds])
+
+    def tidy(self) -> pd.DataFrame:
+        """``to_frame()``, as of every kind of sensitivity analysis."""
+        return self.to_frame()
+
+    @property
+    def sentence(self) -> str:
+        """What would have to be true to explain the effects away."""
+        return "\n".join(self._meaning())
+
+    def summary(self) -> Summary:
+        """The print, as a page."""
+        return Summary((repr(self),))
 
     def _robustness(self, bound: Bound, value: str) -> float:
         sign = bound.side(self.null)
