@@ -92,7 +92,11 @@ class QuestionedModel(ModelCore):
         CapabilityError
             Where the model has no such analysis.
         """
-        return answered(OF_MODELS, kind, (self, _estimable(self, term)), options)
+        return answered(self._sensitivities(), kind, (self, _estimable(self, term)), options)
+
+    def _sensitivities(self) -> Mapping[str, Kind]:
+        """The kinds by name."""
+        return OF_MODELS
 
 
 def _estimable(model: ModelCore, term: Any) -> str:
