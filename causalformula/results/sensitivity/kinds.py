@@ -12,9 +12,11 @@ from causalformula.results.sensitivity.evalue_fit import (
 )
 from causalformula.results.sensitivity.kind import Kind
 from causalformula.results.sensitivity.linear import lacks_linear, lacks_linear_model, linear_of_model, linear_of_result
+from causalformula.results.sensitivity.omitted import lacks_bounds, omitted_confounders
 
 # In the order in which they are tried where no kind is named.
 OF_RESULTS: Mapping[str, Kind] = {
+    "omitted": Kind(omitted_confounders, lacks_bounds),
     "linear": Kind(linear_of_result, lacks_linear),
     "evalue": Kind(evalue_of_result, lacks_evalue),
 }

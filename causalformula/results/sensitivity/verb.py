@@ -53,7 +53,7 @@ class Questioned(ResultCore):
         return answered(self._sensitivities(), kind, (self,), options)
 
     def _sensitivities(self) -> Mapping[str, Kind]:
-        """The kinds by name; a family of methods may have more."""
+        """The kinds by name."""
         return OF_RESULTS
 
     def _has_sensitivity(self) -> bool:
