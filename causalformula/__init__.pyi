@@ -71,6 +71,7 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.sensitivity.evalue import evalue
 from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
@@ -166,6 +167,7 @@ __all__ = [
     "datasets",
     "design",
     "dwtest",
+    "evalue",
     "fit",
     "glm",
     "honest",
