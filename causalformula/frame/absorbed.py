@@ -13,6 +13,7 @@ from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Value, as_factor, take
 from causalformula.formula.language.absorbed import AbsorbedTerm, plain_name
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.frame.grouping import Grouping, crossed, grouping
@@ -55,6 +56,12 @@ class FixedEffect:
         """Names of its coefficients: the factor, then the factor with each of its slopes, as ``a[[x]]``."""
         own = (self.name,) if self.term.intercept else ()
         return (*own, *(f"{self.name}[[{plain_name(node)}]]" for node in self.term.slopes))
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Variables that it holds fixed: its slopes', and its factors' where levels have an effect of their own."""
+        nodes = (*(self.term.factors if self.term.intercept else ()), *self.term.slopes)
+        return tuple(dict.fromkeys(name for node in nodes for name in variables(node)))
 
     def take(self, rows: Codes) -> FixedEffect:
         """The same on some rows."""
@@ -117,16 +124,19 @@ class LeftOut:
         the family's range, which puts their effects at infinity, and how many rows leave with these.
     ends : str
         These outcomes, for the print.
+    idle : int
+        Rows of weight zero in levels of these alone.
     """
 
     singletons: int = 0
     infinite: tuple[tuple[str, int, int], ...] = ()
     ends: str = ""
+    idle: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows these are."""
-        return self.singletons + sum(rows for _, _, rows in self.infinite)
+        return self.singletons + self.idle + sum(rows for _, _, rows in self.infinite)
 
 
 def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:
@@ -194,7 +204,8 @@ def fixed_effects(
     if found.stays.all():
         return effects, rows, LeftOut()
     each = zip((effect.name for effect in effects), found.levels, found.rows, strict=True)
-    out = LeftOut(found.alone, tuple(one for one in each if one[2]), "" if limits is None else limits.ends)
+    infinite = tuple(one for one in each if one[2])
+    out = LeftOut(found.alone, infinite, "" if limits is None else limits.ends, found.idle)
     if not found.stays.any():
         raise DataError(_nothing_left(effects, out, len(rows)))
     return tuple(effect.take(np.flatnonzero(found.stays)).compact() for effect in effects), rows[found.stays], out

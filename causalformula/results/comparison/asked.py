@@ -19,7 +19,8 @@ from causalformula.formula.language.spec import Spec
 from causalformula.frame.fewer_roles import without
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
+from causalformula.inference.requests import Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 
 # Roles that say what is asked, and of whom: without one of them the question would be another.
 ASKED = ("treat", "did", "weights", "cluster", "censoring")
@@ -110,6 +111,9 @@ def _refuse_unable(records: Sequence[Record], estimand: str) -> None:
         return
     able = [record.name for record in registry.methods() if estimand in record.estimands]
     listed = f"these do: {', '.join(able)}" if able else "no method that is available yet does"
+    shared = [one for one in records[0].estimands if all(one in record.estimands for record in records)]
+    if len(unable) == len(dict.fromkeys(record.name for record in records)) and shared:
+        listed = f"{'all of them' if len(unable) > 1 else 'it'} can answer with estimand={shared[0]!r}"
     raise OptionError(
         f"method{'s' * (len(unable) > 1)} {' and '.join(map(repr, unable))} {'do' if len(unable) > 1 else 'does'} not "
         f"estimate the {estimand}, and a comparison is of one estimand; {listed}"

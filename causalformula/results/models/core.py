@@ -18,17 +18,21 @@ from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.evidence import Accumulated
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
+from causalformula.inference.requests import Classical, Given, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.scales import read_measure
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.call import grouping_names, told_of_full_leverage
+from causalformula.results.full_leverage import told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
 from causalformula.results.models.statistics import FitNumbers
+from causalformula.results.named import grouping_names
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
+from causalformula.scale.bootstrap import regressed
+from causalformula.scale.whole import WholeRegression
 from causalformula.words import Limits
 
 if TYPE_CHECKING:
@@ -228,7 +232,13 @@ def model_covariance(
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
     estimate = regression.estimate()
     if isinstance(estimate.evidence, Accumulated):
-        return covariance(estimate, request)
+        if isinstance(request, Bootstrap):
+            if not isinstance(frame, WholeRegression):
+                raise CapabilityError(
+                    "where the data are, the bootstrap refits a whole fit: ask it of the one behind this"
+                )
+            return regressed(frame, regression, request)
+        return covariance(estimate, request, rests=rests(request, groups))
     found = covariance(estimate, request, groups=groups, refit=refit, rests=rests(request, groups))
     return told_of_full_leverage(found, frame.index)
 

@@ -10,7 +10,8 @@ from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
-from causalformula.inference.requests import Bootstrap, Classical, Cluster
+from causalformula.inference.requests import Classical, Cluster
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals
@@ -274,7 +275,8 @@ def _counts(model: ModelCore) -> list[str]:
     """Rows that take part, and those that do not."""
     frame = model.frame
     omitted = omitted_line(frame.dropped).removesuffix("\n")
-    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame)]
+    zero = weightless_line(frame.size + frame.left_out.idle - model.nobs)
+    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame), *zero]
 
 
 def left_out_lines(frame: BoundRows) -> list[str]:
@@ -286,6 +288,11 @@ def left_out_lines(frame: BoundRows) -> list[str]:
             f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
         )
     return [f"  ({line} removed)" for line in lines]
+
+
+def weightless_line(count: int) -> list[str]:
+    """How many rows have the weight zero; no line where none has."""
+    return [f"  ({counted(count, 'row')} of weight zero {'takes' if count == 1 else 'take'} no part)"] if count else []
 
 
 def _was(count: int) -> str:
