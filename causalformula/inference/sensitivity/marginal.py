@@ -52,19 +52,27 @@ class Arm:
         w = self.s * (self.base + self.odds)
         return self.offset + self.share * float(w @ self.y / w.sum())
 
-    def ratio_bound(self, gamma: float, up: bool) -> float:
-        """The largest or least mean over all ``r`` (Zhao, Small and Bhattacharya 2019).
+    def ratio_bounds(self, gammas: Array, signs: Array) -> Array:
+        """The largest and least means over all ``r`` (Zhao, Small and Bhattacharya 2019).
 
         A ratio of linear functions is largest where ``r`` is ``gamma`` above some outcome, and ``1 / gamma`` below it.
+
+        Parameters
+        ----------
+        gammas, signs : ndarray (q,)
+            1 for the largest mean, -1 for the least.
         """
-        sign = 1.0 if up else -1.0
-        order = np.argsort(-sign * self.y, kind="stable")
-        y, s, odds = sign * self.y[order], self.s[order], self.odds[order]
-        above, below = s * (self.base + gamma * odds), s * (self.base + odds / gamma)
-        change = above - below
-        total = below.sum() + np.append(0.0, np.cumsum(change))
-        value = below @ y + np.append(0.0, np.cumsum(change * y))
-        return self.offset + self.share * sign * float((value / total).max())
+        order = np.argsort(-self.y, kind="stable")
+        y, held, moved = self.y[order], self.s[order] * self.base, (self.s * self.odds)[order]
+        fixed = np.array([held @ y, held.sum()])
+        above = np.column_stack([np.append(0.0, np.cumsum(moved * y)), np.append(0.0, np.cumsum(moved))]).T
+        below = above[:, -1:] - above
+        found = np.empty(len(gammas))
+        for k, (gamma, sign) in enumerate(zip(gammas, signs, strict=True)):
+            more, less = (above, below) if sign > 0 else (below, above)
+            value, total = fixed[:, None] + gamma * more + less / gamma
+            found[k] = sign * (sign * value / total).max()
+        return np.asarray(self.offset + self.share * found)
 
     def losses(self, quantiles: Array, gamma: float, up: bool) -> Array:
         """What each unit adds to a sharp bound, before its weight (n,).

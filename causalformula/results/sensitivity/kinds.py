@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from causalformula.results.sensitivity.kind import Kind
+from causalformula.results.sensitivity.marginal import lacks_marginal, marginal
 
 # In the order in which they are tried where no kind is named.
-OF_RESULTS: Mapping[str, Kind] = {}
+OF_RESULTS: Mapping[str, Kind] = {
+    "marginal": Kind(marginal, lacks_marginal),
+}
 OF_MODELS: Mapping[str, Kind] = {}
