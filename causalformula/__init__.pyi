@@ -79,6 +79,7 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.sensitivity.rosenbaum import rosenbaum
 from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
@@ -180,6 +181,7 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "rosenbaum",
     "scan",
     "scores",
     "screen",
