@@ -55,19 +55,6 @@ def factors(name: str, given: Any, default: tuple[float, ...]) -> Array:
     return values
 
 
-def share(name: str, value: Any, what: str) -> float:
-    """A number between 0 and 1.
-
-    Raises
-    ------
-    OptionError
-        For what is none.
-    """
-    if not is_number(value) or not 0 < value < 1:
-        raise OptionError(f"{name}={shown(value)}: {what}, between 0 and 1")
-    return float(value)
-
-
 def number(name: str, value: Any, what: str) -> float:
     """A finite number.
 

@@ -16,7 +16,8 @@ from causalformula.inference.sensitivity.rosenbaum import Discordant, SignedRank
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.designs.pairs import matched_rows, set_codes
 from causalformula.results.effects.core import ResultCore
-from causalformula.results.sensitivity.asked import factors, not_binary, not_the_effect, share
+from causalformula.results.reading.reading import check_alpha
+from causalformula.results.sensitivity.asked import factors, not_binary, not_the_effect
 from causalformula.results.sensitivity.rosenbaum_page import RosenbaumBounds
 from causalformula.words import Alternative
 
@@ -129,7 +130,7 @@ def bounds(
 ) -> RosenbaumBounds:
     """The page of pairs of outcomes."""
     gammas = factors("gamma", gamma, GAMMAS)
-    share("alpha", alpha, "the level at which evidence is lost")
+    check_alpha(alpha)
     if alternative is not None:
         one_of("alternative", alternative, ALTERNATIVES)
     if not len(one):
