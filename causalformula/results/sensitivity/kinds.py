@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from causalformula.results.sensitivity.kind import Kind
 from causalformula.results.sensitivity.marginal import lacks_marginal, marginal
+from causalformula.results.sensitivity.oster import lacks_of_fit, lacks_of_model, of_fit, of_model
 from causalformula.results.sensitivity.rosenbaum import lacks_pairs, of_pairs
 from causalformula.results.sensitivity.tipping import lacks_tipping, tipping
 
@@ -13,6 +14,9 @@ from causalformula.results.sensitivity.tipping import lacks_tipping, tipping
 OF_RESULTS: Mapping[str, Kind] = {
     "marginal": Kind(marginal, lacks_marginal),
     "rosenbaum": Kind(of_pairs, lacks_pairs),
+    "oster": Kind(of_fit, lacks_of_fit, picked=False),
     "tipping": Kind(tipping, lacks_tipping, picked=False),
 }
-OF_MODELS: Mapping[str, Kind] = {}
+OF_MODELS: Mapping[str, Kind] = {
+    "oster": Kind(of_model, lacks_of_model, picked=False),
+}

@@ -203,7 +203,7 @@ class Tipping(SensitivityPage):
         # where it is sought, what is left is no effect, by one confounder
         heads = ["Observed", *spread, "Outcome effect", *(["Adjusted", "How many tip it"] if known else [])]
         numbers = table.iloc[:, 3 : 3 + len(heads)].to_numpy(dtype=float)
-        body = np.column_stack([format_each(np.round(column, 12), DIGITS) for column in numbers.T])
+        body = np.column_stack([format_each(column, DIGITS) for column in numbers.T])
         several = len(self.observed) > 1
         rows = [
             f"{f'{label} ' if several else ''}{tipped}"
