@@ -79,6 +79,7 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.sensitivity.evalue import evalue
 from .results.sensitivity.rosenbaum import rosenbaum
 from .results.several import Fits
 from .results.stack import Stack, stack
@@ -173,6 +174,7 @@ __all__ = [
     "datasets",
     "design",
     "dwtest",
+    "evalue",
     "fit",
     "glm",
     "honest",

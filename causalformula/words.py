@@ -104,3 +104,7 @@ TrendKind: TypeAlias = Literal["relative_magnitude", "smoothness"]
 HonestMethod: TypeAlias = Literal["FLCI", "C-LF", "conditional"]
 TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decreasing"]
 TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]
+
+# What confounders that were not measured could make of an effect.
+SensitivityKind: TypeAlias = Literal["omitted", "linear", "evalue"]
+EValueMeasure: TypeAlias = Literal["RR", "OR", "HR", "MD", "OLS", "RD"]

@@ -71,6 +71,22 @@ def curve_over(
     return ax
 
 
+def solved_over(
+    ax: Axes | None, y: Array, lines: Mapping[str, Array], ends: tuple[float, float], level: float,
+    marks: Mapping[str, tuple[float, float]],
+) -> Axes:  # fmt: skip
+    """The strengths that make an effect ``y`` each of its values, drawn with the strength across."""
+    ax = new_axes(ax)
+    ax.axhline(level, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    for (name, x), style in zip(lines.items(), ("-", ":", "-."), strict=False):
+        inside = (x >= ends[0]) & (x <= ends[1])
+        ax.plot(np.where(inside, x, np.nan), y, color=COLOURS[0], linewidth=2, linestyle=style, label=name)
+    _marked(ax, marks)
+    ax.set_xlim(*ends)
+    legend(plain(ax))
+    return ax
+
+
 def _marked(ax: Axes, marks: Mapping[str, tuple[float, float]]) -> None:
     for (name, (at, height)), marker in zip(marks.items(), "oDs^", strict=False):
         if np.isfinite([at, height]).all():

@@ -1,1 +1,1 @@
-"""What confounders that were not measured could make of an effect, as numbers."""
+"""What confounders that were not measured could make of an estimate: numbers only."""

@@ -14,15 +14,15 @@ from causalformula.inference.checks import shown
 from causalformula.inference.honest.study import as_numbers
 from causalformula.numerics.arrays import Array
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.sensitivity.linear import free_of_confounders
 
 
 def not_the_effect(result: ResultCore) -> str:
     """Why these are not the effects over everyone that a fit was asked for; empty where they are."""
-    if result.query is None:
-        return "this result was derived from others: ask the fit that it came from"
-    if result.query.split:
-        return f"these are effects by {result.query.split}: ask the fit that they came from"
-    return "" if result.query.kind == "effects" else "these are no effects: ask the fit that they came from"
+    if reason := free_of_confounders(result):
+        return reason
+    split = "" if result.query is None else result.query.split
+    return f"these are effects by {split}: ask the fit that they came from" if split else ""
 
 
 def not_binary(result: ResultCore) -> str:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from causalformula.results.sensitivity.evalue_fit import (
+    evalue_of_model,
+    evalue_of_result,
+    lacks_evalue,
+    lacks_evalue_model,
+)
 from causalformula.results.sensitivity.kind import Kind
+from causalformula.results.sensitivity.linear import lacks_linear, lacks_linear_model, linear_of_model, linear_of_result
 from causalformula.results.sensitivity.marginal import lacks_marginal, marginal
 from causalformula.results.sensitivity.oster import lacks_of_fit, lacks_of_model, of_fit, of_model
 from causalformula.results.sensitivity.rosenbaum import lacks_pairs, of_pairs
@@ -12,11 +19,15 @@ from causalformula.results.sensitivity.tipping import lacks_tipping, tipping
 
 # In the order in which they are tried where no kind is named.
 OF_RESULTS: Mapping[str, Kind] = {
-    "marginal": Kind(marginal, lacks_marginal),
     "rosenbaum": Kind(of_pairs, lacks_pairs),
+    "marginal": Kind(marginal, lacks_marginal),
+    "linear": Kind(linear_of_result, lacks_linear),
+    "evalue": Kind(evalue_of_result, lacks_evalue),
     "oster": Kind(of_fit, lacks_of_fit, picked=False),
     "tipping": Kind(tipping, lacks_tipping, picked=False),
 }
 OF_MODELS: Mapping[str, Kind] = {
+    "linear": Kind(linear_of_model, lacks_linear_model),
+    "evalue": Kind(evalue_of_model, lacks_evalue_model),
     "oster": Kind(of_model, lacks_of_model, picked=False),
 }

@@ -85,21 +85,22 @@ class MarginalBounds(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        whole = (
-            f"To explain the estimate of {self.estimate:.4g} away, unmeasured confounders would have to change the odds "
-            f"of treatment by a factor of {self.breakdown:.4g} or more"
-            if np.isfinite(self.breakdown)
-            else f"No factor on the odds of treatment takes the bounds of the estimate of {self.estimate:.4g} to "
-            f"{self.null:g}"
-        )
-        if np.isnan(self.breakdown_limit):
-            return whole + "."
-        share = f"{100 * self.level:g}%"
-        if self.breakdown_limit <= 1:
-            return f"{whole}; its {share} interval holds {self.null:g} without any."
-        if np.isinf(self.breakdown_limit):
-            return f"{whole}; nor does one take its {share} interval there." if np.isinf(self.breakdown) else f"{whole}."
-        return f"{whole}; to take its {share} interval to {self.null:g}, by a factor of {self.breakdown_limit:.4g}."
+        return " ".join(self._sentences())
+
+    def _sentences(self) -> list[str]:
+        share, tips = f"{100 * self.level:g}% interval", self.breakdown_limit
+        if np.isinf(self.breakdown):
+            said = [f"No factor on the odds of treatment takes the bounds of {self.estimate:.4g} to {self.null:g}."]
+        else:
+            said = [
+                f"To explain the estimate of {self.estimate:.4g} away, unmeasured confounders would have to change the "
+                f"odds of treatment by a factor of {self.breakdown:.4g} or more."
+            ]
+        if np.isnan(tips) or np.isinf(tips):
+            return said
+        if tips <= 1:
+            return [*said, f"The {share} holds {self.null:g} without any."]
+        return [*said, f"To take the {share} to {self.null:g}, they would have to by a factor of {tips:.4g}."]
 
     def summary(self) -> Summary:
         """The bounds, what explains them away, and notes."""
@@ -111,7 +112,7 @@ class MarginalBounds(SensitivityPage):
             "",
             self._table(),
             "",
-            self.sentence,
+            *self._sentences(),
             *(note if note.startswith("Intervals:") else f"Note: {note.removeprefix('Note: ')}" for note in self.notes),
         ))  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.inference.sensitivity.oster import Movement
-from causalformula.plots.bounds_over import curve_over
+from causalformula.plots.bounds_over import solved_over
 from causalformula.results.sensitivity.page import SensitivityPage
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_each
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-DIGITS, SMOOTH = 4, 200
-# The picture reaches to this delta, further where what it marks lies beyond, and no further than that.
-FAR, FURTHEST = 2.0, 10.0
+    from causalformula.numerics.arrays import Array
+
+DIGITS, SMOOTH = 4, 801
+MUST = "selection on unobserved confounders must be"
+# The picture marks no delta beyond this.
+FURTHEST = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,11 +89,8 @@ class OsterBias(SensitivityPage):
         if not np.isfinite(found):
             return f"{whole}, no selection on unobserved confounders is enough at rmax = {self.rmax:.4g}."
         if found < 0:
-            return (
-                f"{whole}, unobserved confounders would have to bias it the other way than the observed ones do, "
-                f"{abs(found):.4g} times as strongly (delta = {found:.4g})."
-            )
-        return f"{whole}, selection on unobserved confounders would have to be {found:.4g} times that on observed ones."
+            return f"{whole}, {MUST} {abs(found):.4g} times that on observed ones, and the other way (delta = {found:.4g})."
+        return f"{whole}, {MUST} {found:.4g} times that on observed ones (delta)."
 
     def summary(self) -> Summary:
         """How the coefficient moves, what it would be, and what would explain it away."""
@@ -126,19 +126,29 @@ class OsterBias(SensitivityPage):
         """
         found = self.breakdown
         shown = [value for value in (self.delta, found) if np.isfinite(value) and abs(value) <= FURTHEST]
-        low, high = min([0.0, *(1.15 * value for value in shown)]), max([FAR, *(1.15 * value for value in shown)])
-        x = np.linspace(low, high, SMOOTH)
-        lines = {
-            f"rmax = {rmax:.3g}": np.array([self.moved.betas(delta, rmax)[0] for delta in x])
-            for rmax in dict.fromkeys((self.rmax, 1.0))
-        }
+        ends = [0.0, *(1.2 * value for value in shown)]
+        values = [self.moved.beta1, *([self.beta] if found in shown else []), *([self.adjusted] if shown else [])]
+        reach = max(np.ptp(values), abs(self.moved.beta0 - self.moved.beta1))
+        beta = np.linspace(min(values) - reach, max(values) + reach, SMOOTH)
+        lines = {f"rmax = {rmax:.3g}": self._deltas(beta, rmax) for rmax in dict.fromkeys((self.rmax, 1.0))}
         marks = {
             f"with controls: {self.moved.beta1:.3g}": (0.0, self.moved.beta1),
             f"delta = {self.delta:.3g}: {self.adjusted:.3g}": (self.delta, self.adjusted),
         }
         if found in shown:
             marks[f"{self.beta:.3g} at delta = {found:.3g}"] = (found, self.beta)
-        ax = curve_over(ax, x, lines, self.beta, marks)
+        ax = solved_over(ax, beta, lines, (min(ends), max(ends)), self.beta, marks)
         ax.set_xlabel("delta: selection on unobserved beside that on observed confounders")
         ax.set_ylabel(f"Effect of {self.term} on {self.outcome}")
         return ax
+
+    def _deltas(self, beta: Array, rmax: float) -> Array:
+        """Which ``delta`` gives each coefficient, on the stretch around the estimate, where one follows the other."""
+        found = np.array([self.moved.delta(value, rmax) for value in beta])
+        middle = int(np.argmin(np.abs(beta - self.moved.beta1)))
+        rising = np.sign(np.diff(found))
+        way = rising[min(middle, len(rising) - 1)]
+        turned = np.flatnonzero(rising != way)
+        first = max([-1, *turned[turned < middle]]) + 1
+        last = min([len(found) - 1, *turned[turned >= middle]])
+        return np.where((np.arange(len(found)) >= first) & (np.arange(len(found)) <= last), found, np.nan)

@@ -110,19 +110,22 @@ class RosenbaumBounds(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        level, side = f"{100 * self.alpha:g}%", SIDES[self.alternative]
-        g = self.breakdown
+        return " ".join(self._sentences())
+
+    def _sentences(self) -> list[str]:
+        level, side, g = f"{100 * self.alpha:g}%", SIDES[self.alternative], self.breakdown
         if g == 1:
             p = self.p_value(1.0)
-            return f"Already without hidden bias there is no evidence of an effect {side} at {level} (p = {p:.3g})."
+            return [f"Already without hidden bias there is no evidence of an effect {side} at {level} (p = {p:.3g})."]
         if np.isinf(g):
-            return f"No hidden bias that was tried takes the evidence of an effect {side} away at {level}."
+            return [f"No hidden bias that was tried takes the evidence of an effect {side} away at {level}."]
         odds = 2 * g
-        return (
-            f"To take the evidence of an effect {side} away at {level}, hidden bias within pairs would have to change the "
-            f"odds of treatment by a factor of {g:.4g} or more: as would a confounder that multiplies the odds of "
-            f"treatment by {odds:.3g} and those of the larger outcome by {amplified(g, odds):.3g}."
-        )
+        return [
+            f"To take the evidence of an effect {side} away at {level}, hidden bias would have to change the odds of "
+            f"treatment within pairs by a factor of {g:.4g} or more.",
+            f"So does a confounder that multiplies the odds of treatment by {odds:.3g} and those of the larger outcome by "
+            f"{amplified(g, odds):.3g}.",
+        ]
 
     def summary(self) -> Summary:
         """The bounds, the bias at which evidence is lost, and notes."""
@@ -142,7 +145,7 @@ class RosenbaumBounds(SensitivityPage):
             "",
             self._table(),
             "",
-            self.sentence,
+            *self._sentences(),
             *(f"Note: {note}" for note in self.notes),
         ))  # fmt: skip
 

@@ -11,11 +11,13 @@ from causalformula.backends.options import flag, is_number
 from causalformula.errors import OptionError
 from causalformula.inference.checks import shown
 from causalformula.inference.honest.study import as_numbers
+from causalformula.inference.sensitivity.evalue import odds_as_risk
 from causalformula.inference.sensitivity.tipping import Imbalance
 from causalformula.numerics.arrays import Array
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.reading.reading import check_level
 from causalformula.results.sensitivity.asked import not_the_effect, number
+from causalformula.results.sensitivity.evalue_fit import COMMON
 from causalformula.results.sensitivity.tipping_page import Observed, Tipping
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 # Standard deviations between the arms, where nothing is given.
 IMBALANCES = (0.1, 0.25, 0.5, 0.75, 1.0)
 RATIOS = ("ratio", "log_ratio", "odds_ratio", "log_odds_ratio")
-COMMON = (
-    "an odds ratio of a common outcome is taken as a ratio of risks by its square root; rare=True takes it as it stands"
-)
 
 
 def tipping(
@@ -95,7 +94,7 @@ def _observed(result: ResultCore, level: float, odds: bool) -> tuple[Observed, .
 
     def plain(values: Array) -> Array:
         natural = np.exp(values) if measure.name.startswith("log_") else values
-        return np.sqrt(natural) if odds else natural
+        return np.array([odds_as_risk(value, rare=False) for value in natural]) if odds else natural
 
     null = 1.0 if measure.name in RATIOS else 0.0
     found = []

@@ -131,55 +131,43 @@ class Tipping(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        return "\n".join(self._said(one) for one in self.observed)
+        return " ".join(self._sentences())
 
-    def _said(self, one: Observed) -> str:
+    def _sentences(self) -> list[str]:
+        return [text for one in self.observed for text in self._said(one)]
+
+    def _said(self, one: Observed) -> list[str]:
         head = f"{one.label}: " if len(self.observed) > 1 else ""
         share = f"{100 * self.level:g}% interval"
         pairs = {what: self._middle(effect, one.null) for what, effect in one.each.items()}
         at, slope = pairs["estimate"]
         if self.outcome is not None and self.confounders:
-            after = [f"{what} {adjusted(one.each[what], *pair, self.ratio):.4g}" for what, pair in pairs.items()]
-            return f"{head}With a confounder {self._spread(at)} and that would {self._tie(slope)}: {', '.join(after)}."
+            after = [f"the {what} would be {adjusted(one.each[what], *pair, self.ratio):.4g}" for what, pair in pairs.items()]
+            return [f"{head}If {self._like(at, slope)}, {' and '.join(after)}."]
         if np.isnan([at.treated, slope]).any():
-            return f"{head}No confounder {self._spread(at)} would explain the estimate of {one.estimate:.4g} away."
-        text = (
-            f"{head}To explain the estimate of {one.estimate:.4g} away, a confounder {self._spread(at)} would have to "
-            f"{self._tie(slope)}"
-        )
-        if self.outcome is not None:
-            text = (
-                f"{head}To explain the estimate of {one.estimate:.4g} away, a confounder that would {self._tie(slope)} "
-                f"would have to be one {self._spread(at)}"
-            )
+            return [f"{head}No such confounder explains the estimate of {one.estimate:.4g} away."]
+        said = f"{head}A confounder explains the estimate of {one.estimate:.4g} away if {self._like(at, slope)}."
         if "limit" not in pairs:
-            return f"{text}; the {share} holds {one.null:g} without any."
+            return [said, f"{head}The {share} holds {one.null:g} without any."]
         at, slope = pairs["limit"]
-        if np.isnan([at.treated, slope]).any():
-            return f"{text}."
-        less = f"one {self._spread(at)}" if self.outcome is not None else f"by {slope:.4g}"
-        return f"{text}; to take the {share} to {one.null:g}, {less}."
+        known = not np.isnan([at.treated, slope]).any()
+        return [said, *([f"{head}It takes the {share} to {one.null:g} if {self._like(at, slope)}."] if known else [])]
 
     def _middle(self, effect: float, null: float) -> tuple[Imbalance, float]:
         pairs = self._pairs(effect, null)
         return pairs[len(pairs) // 2]
 
-    def _spread(self, at: Imbalance) -> str:
-        if not self.binary:
-            return (
-                f"whose mean differs by {at.difference:.3g} standard deviations between the arms"
-                if np.isfinite(at.treated)
-                else "of this effect on the outcome"
-            )
-        if np.isnan(at.treated):
-            return f"of {100 * at.control:.3g}% of the controls with this effect on the outcome"
-        return f"that {100 * at.treated:.3g}% of the treated and {100 * at.control:.3g}% of the controls have"
-
-    def _tie(self, slope: float) -> str:
-        unit = "where it is there" if self.binary else "for each of its standard deviations"
+    def _like(self, at: Imbalance, slope: float) -> str:
+        """A confounder in words."""
+        spread = (
+            f"{100 * at.treated:.3g}% of the treated and {100 * at.control:.3g}% of the controls have it"
+            if self.binary
+            else f"its mean differs by {at.difference:.3g} sd between the arms"
+        )
+        each = "" if self.binary else " per sd"
         if self.ratio:
-            return f"multiply the mean of {self.outcome_name} {unit} by {slope:.4g}"
-        return f"change {self.outcome_name} {unit} by {slope:.4g}"
+            return f"{spread} and it multiplies the mean of {self.outcome_name} by {slope:.4g}{each}"
+        return f"{spread} and it changes {self.outcome_name} by {slope:.4g}{each}"
 
     def summary(self) -> Summary:
         """The table, what it says, and notes."""
@@ -192,7 +180,7 @@ class Tipping(SensitivityPage):
             "",
             self._table(),
             "",
-            self.sentence,
+            *self._sentences(),
             *(f"Note: {note}" for note in self.notes),
         ))  # fmt: skip
 

@@ -14,13 +14,14 @@ from causalformula.results.models.core import ModelCore
 from causalformula.results.sensitivity.kind import Kind, able, answered
 from causalformula.results.sensitivity.kinds import OF_MODELS, OF_RESULTS
 from causalformula.results.sensitivity.page import SensitivityPage
+from causalformula.words import SensitivityKind
 
 
 class Questioned(ResultCore):
     """The verb of a result whose confounders may not all be there."""
 
     @asks
-    def sensitivity(self, kind: str | None = None, **options: Any) -> SensitivityPage:
+    def sensitivity(self, kind: SensitivityKind | None = None, **options: Any) -> SensitivityPage:
         """What confounders that were not measured could make of the effect.
 
         Parameters
@@ -28,15 +29,19 @@ class Questioned(ResultCore):
         kind : str, optional
             The first of these that the fit has, where not given:
 
-            - ``"omitted"``: bounds of double machine learning (Chernozhukov et al. 2022);
+            - ``"omitted"``: bounds of double machine learning, with ``cf_y, cf_d, rho, level, null, benchmark``
+              (Chernozhukov et al. 2022);
+            - ``"linear"``: partial R2 and robustness values of effects that a least-squares regression gives, with
+              ``benchmark, kd, ky, q, alpha, reduce`` (Cinelli and Hazlett 2020, ``sensemakr``);
+            - ``"evalue"``: E-values of any measure, with ``true, rare, sd, level`` (VanderWeele and Ding 2017).
 
         **options
-            Of the kind.
+            Of the kind; its function in ``results.sensitivity`` describes them.
 
         Returns
         -------
         SensitivityPage
-            ``.tidy() .sentence .summary() .plot(ax=)``.
+            ``.tidy() .sentence .summary() .plot(ax=)``, and what the kind has beside.
 
         Raises
         ------
@@ -60,7 +65,7 @@ class QuestionedModel(ModelCore):
     """The verb of a model of whose coefficients one may be a treatment's."""
 
     @asks
-    def sensitivity(self, term: str, kind: str | None = None, **options: Any) -> SensitivityPage:
+    def sensitivity(self, term: str, kind: SensitivityKind | None = None, **options: Any) -> SensitivityPage:
         """What confounders that were not measured could make of a coefficient.
 
         Parameters
@@ -68,7 +73,10 @@ class QuestionedModel(ModelCore):
         term : str
             The coefficient, as in ``tidy()``.
         kind : str, optional
-            The first of these that the model has, where not given.
+            The first of these that the model has, where not given:
+
+            - ``"linear"``, of a linear model: ``sensemakr(lm(...), treatment = term)``;
+            - ``"evalue"``.
         **options
             Of the kind.
 
