@@ -22,8 +22,8 @@ def check_loss(residuals: Array, tau: float) -> Array:
 def quantile_line(X: Array, y: Array, tau: float, weights: Array) -> Array:
     """Coefficients (p,) that minimise ``sum w_i rho_tau(y_i - x_i' b)``.
 
-    The dual is ``max a' y`` subject to ``X' a = (1 - tau) X' 1`` and ``0 <= a <= 1``, of rows times their weights; it is
-    solved by Mehrotra's predictor and corrector.
+    The dual is ``max a' y`` subject to ``X' a = (1 - tau) X' 1`` and ``0 <= a <= 1``, of rows times their weights; it
+    is solved by Mehrotra's predictor and corrector.
 
     Parameters
     ----------

@@ -49,8 +49,8 @@ def factors(name: str, given: Any, default: tuple[float, ...]) -> Array:
     values = np.empty(0) if found is None else np.unique(found)
     if not len(values) or not np.isfinite(values).all() or values[0] < 1:
         raise OptionError(
-            f"{name}={shown(given)}: by how much the odds of treatment may differ, a number from 1 (no hidden bias), or "
-            "several in a list"
+            f"{name}={shown(given)}: by how much the odds of treatment may differ, a number from 1 (no hidden bias), "
+            "or several in a list"
         )
     return values
 

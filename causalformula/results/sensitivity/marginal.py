@@ -257,8 +257,8 @@ def _notes(result: ResultCore, arms: WeightedArms, X: Array, sharp: bool) -> tup
     if not sharp or fewest >= ROWS_A_TERM * X.shape[1]:
         return ()
     return (
-        f"quantiles of the outcome are fitted with {X.shape[1]} terms to {fewest} rows of an arm: so closely that sharp "
-        "bounds may be too narrow; sharp=False gives wider ones that fit none",
+        f"quantiles of the outcome are fitted with {X.shape[1]} terms to {fewest} rows of an arm: so closely that "
+        "sharp bounds may be too narrow; sharp=False gives wider ones that fit none",
     )
 
 

@@ -85,11 +85,15 @@ class OsterBias(SensitivityPage):
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
         found = self.breakdown
-        whole = f"For the effect of {self.term} on {self.outcome} to be {self.beta:.4g} rather than {self.moved.beta1:.4g}"
+        whole = (
+            f"For the effect of {self.term} on {self.outcome} to be {self.beta:.4g} rather than {self.moved.beta1:.4g}"
+        )
         if not np.isfinite(found):
             return f"{whole}, no selection on unobserved confounders is enough at rmax = {self.rmax:.4g}."
         if found < 0:
-            return f"{whole}, {MUST} {abs(found):.4g} times that on observed ones, and the other way (delta = {found:.4g})."
+            return (
+                f"{whole}, {MUST} {abs(found):.4g} times that on observed ones, and the other way (a negative delta)."
+            )
         return f"{whole}, {MUST} {found:.4g} times that on observed ones (delta)."
 
     def summary(self) -> Summary:
@@ -102,7 +106,7 @@ class OsterBias(SensitivityPage):
         others = [f"{value:.4g}" for value in self.solutions[1:]]
         more = [f"Note: the equation has other solutions: {', '.join(others)}"] if others else []
         return Summary((
-            f"Selection on unobserved confounders in proportion to observed ones (Oster): {self.term} on {self.outcome}",
+            f"Selection on unobserved confounders in proportion to observed ones: {self.term} on {self.outcome} (Oster)",
             f"rmax = {self.rmax:.4g}, the R-squared with all confounders",
             "",
             Cells(rows, ("Estimate", "R-squared"), tuple(zip(*texts, strict=True)), legend=False),
@@ -130,7 +134,10 @@ class OsterBias(SensitivityPage):
         values = [self.moved.beta1, *([self.beta] if found in shown else []), *([self.adjusted] if shown else [])]
         reach = max(np.ptp(values), abs(self.moved.beta0 - self.moved.beta1))
         beta = np.linspace(min(values) - reach, max(values) + reach, SMOOTH)
-        lines = {f"rmax = {rmax:.3g}": self._deltas(beta, rmax) for rmax in dict.fromkeys((self.rmax, 1.0))}
+        lines = {
+            f"rmax = {rmax:.3g}": np.array([self.moved.delta(value, rmax) for value in beta])
+            for rmax in dict.fromkeys((self.rmax, 1.0))
+        }
         marks = {
             f"with controls: {self.moved.beta1:.3g}": (0.0, self.moved.beta1),
             f"delta = {self.delta:.3g}: {self.adjusted:.3g}": (self.delta, self.adjusted),
@@ -141,14 +148,3 @@ class OsterBias(SensitivityPage):
         ax.set_xlabel("delta: selection on unobserved beside that on observed confounders")
         ax.set_ylabel(f"Effect of {self.term} on {self.outcome}")
         return ax
-
-    def _deltas(self, beta: Array, rmax: float) -> Array:
-        """Which ``delta`` gives each coefficient, on the stretch around the estimate, where one follows the other."""
-        found = np.array([self.moved.delta(value, rmax) for value in beta])
-        middle = int(np.argmin(np.abs(beta - self.moved.beta1)))
-        rising = np.sign(np.diff(found))
-        way = rising[min(middle, len(rising) - 1)]
-        turned = np.flatnonzero(rising != way)
-        first = max([-1, *turned[turned < middle]]) + 1
-        last = min([len(found) - 1, *turned[turned >= middle]])
-        return np.where((np.arange(len(found)) >= first) & (np.arange(len(found)) <= last), found, np.nan)

@@ -123,8 +123,8 @@ class RosenbaumBounds(SensitivityPage):
         return [
             f"To take the evidence of an effect {side} away at {level}, hidden bias would have to change the odds of "
             f"treatment within pairs by a factor of {g:.4g} or more.",
-            f"So does a confounder that multiplies the odds of treatment by {odds:.3g} and those of the larger outcome by "
-            f"{amplified(g, odds):.3g}.",
+            f"So does a confounder that multiplies the odds of treatment by {odds:.3g} and those of the larger outcome "
+            f"by {amplified(g, odds):.3g}.",
         ]
 
     def summary(self) -> Summary:
@@ -182,7 +182,9 @@ class RosenbaumBounds(SensitivityPage):
         finite = np.isfinite(self.breakdown)
         x = np.linspace(1.0, max(float(self.gamma[-1]), 1.1 * self.breakdown if finite else 1.0, 1.5), SMOOTH)
         if kind == "p_value":
-            marks = {f"evidence lost at {self.breakdown:.3g}": (self.breakdown, self.alpha)} if self.breakdown > 1 else {}
+            marks = (
+                {f"evidence lost at {self.breakdown:.3g}": (self.breakdown, self.alpha)} if self.breakdown > 1 else {}
+            )
             lines = {"largest p-value": self._p(x), "least p-value": self._p(x, False)}
             ax = curve_over(ax, x, lines, self.alpha, marks)
             ax.set_ylabel(f"p-value (line at {self.alpha:g})")

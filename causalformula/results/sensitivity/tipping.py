@@ -77,7 +77,10 @@ def tipping(
     if imbalance is not None and prevalence is not None:
         raise OptionError("imbalance= is of a continuous confounder and prevalence= of a binary one; give one of them")
     measure = result.answer.measure.name
-    ratio, slope = measure in RATIOS, None if outcome is None else number("outcome", outcome, "an effect on the outcome")
+    ratio, slope = (
+        measure in RATIOS,
+        None if outcome is None else number("outcome", outcome, "an effect on the outcome"),
+    )
     if ratio and slope is not None and slope <= 0:
         raise OptionError(f"outcome={shown(outcome)}: the effect is a ratio, and so is that of the confounder: above 0")
     at, control = _confounders(imbalance, prevalence, slope)
@@ -127,8 +130,8 @@ def _binary(prevalence: Any, outcome: float | None) -> tuple[tuple[Imbalance, ..
     good = len(shares) == (1 if alone else 2) and all(is_number(p) and 0 <= p <= 1 for p in shares)
     if not good or (not alone and shares[0] == shares[1]):
         raise OptionError(
-            f"prevalence={shown(prevalence)}: a pair of different shares from 0 to 1, as (0.4, 0.2), of the treated and "
-            "of the controls who have the confounder, or that of the controls alone"
+            f"prevalence={shown(prevalence)}: a pair of different shares from 0 to 1, as (0.4, 0.2), of the treated "
+            "and of the controls who have the confounder, or that of the controls alone"
         )
     if alone and outcome is None:
         raise OptionError(f"prevalence={shown(prevalence)} is that of the controls: give outcome= too, or both arms'")

@@ -106,9 +106,9 @@ class Tipping(SensitivityPage):
                     if self.binary
                     else {"exposure_confounder_effect": at.difference}
                 )
+                head = {"term": one.label.term, "contrast": one.label.contrast, "tipped": tipped}
                 rows.append(
-                    {"term": one.label.term, "contrast": one.label.contrast, "tipped": tipped, "effect_observed": effect}
-                    | spread
+                    head | {"effect_observed": effect} | spread
                     | {"confounder_outcome_effect": slope, "effect_adjusted": after,
                        "n_unmeasured_confounders": self._count(effect, after, one.null)}
                 )  # fmt: skip
@@ -142,7 +142,9 @@ class Tipping(SensitivityPage):
         pairs = {what: self._middle(effect, one.null) for what, effect in one.each.items()}
         at, slope = pairs["estimate"]
         if self.outcome is not None and self.confounders:
-            after = [f"the {what} would be {adjusted(one.each[what], *pair, self.ratio):.4g}" for what, pair in pairs.items()]
+            after = [
+                f"the {what} would be {adjusted(one.each[what], *pair, self.ratio):.4g}" for what, pair in pairs.items()
+            ]
             return [f"{head}If {self._like(at, slope)}, {' and '.join(after)}."]
         if np.isnan([at.treated, slope]).any():
             return [f"{head}No such confounder explains the estimate of {one.estimate:.4g} away."]
@@ -176,7 +178,7 @@ class Tipping(SensitivityPage):
         scale = "ratio of means" if self.ratio else "difference of means"
         return Summary((
             f"Tipping point: one unmeasured confounder ({kind})",
-            f"Effect on {self.outcome_name}: a {scale}" + (f"      Sought: the confounder's {sought}" if sought else ""),
+            f"Effect on {self.outcome_name}: a {scale}{sought and f'      Sought: its {sought}'}",
             "",
             self._table(),
             "",
