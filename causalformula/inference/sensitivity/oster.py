@@ -1,9 +1,9 @@
 """Oster's bias of a coefficient: unobserved confounders in proportion to the observed ones.
 
 ``Y = beta X + W1 + W2 + e``: ``W1`` the index of the observed controls, ``W2`` that of the unobserved, orthogonal to
-it, and ``delta = (cov(W2, X) / var(W2)) / (cov(W1, X) / var(W1))``. With ``beta0, R0`` of the regression on ``X`` alone,
-``beta1, R1`` of that with the controls, ``sy, sx`` the variances of ``Y`` and ``X``, ``tau`` that of ``X`` given the
-controls, ``D = beta0 - beta1``, ``A = (R1 - R0) sy``, ``B = (rmax - R1) sy`` and the bias ``v = beta1 - beta``,
+it, and ``delta = (cov(W2, X) / var(W2)) / (cov(W1, X) / var(W1))``. With ``beta0, R0`` of the regression on ``X``
+alone, ``beta1, R1`` of that with the controls, ``sy, sx`` the variances of ``Y`` and ``X``, ``tau`` that of ``X`` given
+the controls, ``D = beta0 - beta1``, ``A = (R1 - R0) sy``, ``B = (rmax - R1) sy`` and the bias ``v = beta1 - beta``,
 
 ``delta (sx (D + v) - tau v) (B + tau v^2) = tau v (A + sx (D + v)^2 - tau v^2)``,
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from causalformula.numerics.arrays import Array
-
 DIGITS, SMOOTH = 4, 801
 MUST = "selection on unobserved confounders must be"
 # The picture marks no delta beyond this.
@@ -91,9 +89,7 @@ class OsterBias(SensitivityPage):
         if not np.isfinite(found):
             return f"{whole}, no selection on unobserved confounders is enough at rmax = {self.rmax:.4g}."
         if found < 0:
-            return (
-                f"{whole}, {MUST} {abs(found):.4g} times that on observed ones, and the other way (a negative delta)."
-            )
+            return f"{whole}, {MUST} {abs(found):.4g} times that on observed ones and the other way (delta < 0)."
         return f"{whole}, {MUST} {found:.4g} times that on observed ones (delta)."
 
     def summary(self) -> Summary:
@@ -106,7 +102,7 @@ class OsterBias(SensitivityPage):
         others = [f"{value:.4g}" for value in self.solutions[1:]]
         more = [f"Note: the equation has other solutions: {', '.join(others)}"] if others else []
         return Summary((
-            f"Selection on unobserved confounders in proportion to observed ones: {self.term} on {self.outcome} (Oster)",
+            f"Selection on unobserved confounders like that on observed ones (Oster): {self.term} on {self.outcome}",
             f"rmax = {self.rmax:.4g}, the R-squared with all confounders",
             "",
             Cells(rows, ("Estimate", "R-squared"), tuple(zip(*texts, strict=True)), legend=False),
