@@ -9,8 +9,8 @@ import numpy as np
 from causalformula.backends.contrasts import column_at
 from causalformula.backends.options import Options
 from causalformula.backends.orthogonal.nuisances import CrossFitted, NuisanceOptions, Stacked, nuisances
-from causalformula.backends.propensity import estimand_weights
-from causalformula.backends.registry import run_design
+from causalformula.backends.propensity import binary_weights, estimand_weights, warm_scores
+from causalformula.backends.registry import record_of, run_design
 from causalformula.backends.standardize import shifted_predictor
 from causalformula.backends.target import target_arm, target_weights
 from causalformula.frame.model_frame import ModelFrame
@@ -34,7 +34,7 @@ class WeightedArms:
     rows: Bools
 
 
-def weighted_arms(frame: ModelFrame, options: Options) -> WeightedArms:
+def weighted_arms(frame: ModelFrame, options: Options, weights: Array | None = None) -> WeightedArms:
     """The arms behind a difference of weighted means, or of doubly robust ones, of a binary treatment.
 
     Parameters
@@ -42,16 +42,37 @@ def weighted_arms(frame: ModelFrame, options: Options) -> WeightedArms:
     frame : ModelFrame
     options : Options
         Of a weighting method, or of ``"aipw"`` without repetitions.
+    weights : ndarray (n,), optional
+        Of the units, where they are known.
     """
     if isinstance(options, NuisanceOptions):
         return _augmented(frame, options)
-    made = run_design(frame, options).design
-    w = made.weights
-    if getattr(options, "stabilize", False) and made.distance is not None:
-        # shares of the arms cancel in a weighted mean, but an inverse probability is one again without them
-        w = 1 / np.where(frame.the_treatment.codes == 1, made.distance, 1 - made.distance)
+    w = _weights(frame, options) if weights is None else weights
     one, zero = (_arm(frame, options, k, w, frame.y) for k in (1, 0))
     return WeightedArms(one, zero, frame.the_treatment.codes == 1)
+
+
+def _weights(frame: ModelFrame, options: Options) -> Array:
+    made = run_design(frame, options).design
+    if getattr(options, "stabilize", False) and made.distance is not None:
+        # shares of the arms cancel in a weighted mean, but an inverse probability is one again without them
+        return np.asarray(1 / np.where(frame.the_treatment.codes == 1, made.distance, 1 - made.distance))
+    return made.weights
+
+
+def warm_weights(frame: ModelFrame, options: Options, W: Array) -> Array | None:
+    """Weights under each row of frequencies (R, n), where they are by scores of a model that starts from the sample's.
+
+    None where they are not; NaN where a row has none.
+    """
+    if record_of(options).name != "ipw":
+        return None
+    fitted = getattr(run_design(frame, options), "models", {}).get("propensity")
+    if fitted is None:
+        return None
+    model, treated = fitted.model, frame.the_treatment.codes == 1
+    P = warm_scores(frame, options.link, model.hat.X, model.inner, W)  # type: ignore[attr-defined]
+    return binary_weights(P, treated, str(options.estimand), target_arm(frame, options))
 
 
 def _arm(frame: ModelFrame, options: Options, k: int, w: Array, y: Array, m: Array | None = None) -> Arm:

@@ -46,7 +46,7 @@ def factors(name: str, given: Any, default: tuple[float, ...]) -> Array:
     if given is None:
         return np.array(default)
     found = as_numbers(given)
-    values = np.empty(0) if found is None else np.unique(found)
+    values = np.empty(0) if found is None or found.ndim > 1 else np.unique(found)
     if not len(values) or not np.isfinite(values).all() or values[0] < 1:
         raise OptionError(
             f"{name}={shown(given)}: by how much the odds of treatment may differ, a number from 1 (no hidden bias), "

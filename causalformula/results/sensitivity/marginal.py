@@ -11,7 +11,7 @@ import numpy as np
 
 from causalformula.backends.estimands import ATC, ATE, ATT
 from causalformula.backends.options import Options, flag
-from causalformula.backends.weighted_arms import WeightedArms, weighted_arms
+from causalformula.backends.weighted_arms import WeightedArms, warm_weights, weighted_arms
 from causalformula.errors import CapabilityError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 GAMMAS = (1.0, 1.25, 1.5, 2.0, 3.0)
 # Factors between 1 and the one that explains the estimate away, among which that of the interval is found.
-STEPS = 16
+STEPS = 24
+# Where none does that, up to here.
+FAR = 30.0
 # Methods whose weights are those of a propensity model, for each estimand; of the rest the weights of one arm are odds.
 INVERSE = ("ipw", "cbps", "ipt", "aipw")
 ODDS = (*INVERSE, "ebal")
@@ -110,7 +112,8 @@ def marginal(
     X = frame.design(PROPENSITY).X
 
     def distance(at: float) -> float:
-        low, high = task.bounds(arms, [at], X)[0]
+        # the bound on this side alone, of whose means one is the largest and the other the least
+        low, high = task.bounds(arms, [at], X, side)[0]
         return float(low - null if side > 0 else null - high)
 
     reached = breakdown(distance)
@@ -146,20 +149,26 @@ class Task:
     sign: int
     sharp: bool
 
-    def bounds(self, arms: WeightedArms, gammas: Sequence[float] | Array, X: Array) -> Array:
-        """Bounds (g, 2) on the working scale."""
-        return self.compared(arms, gammas, self.losses(arms, gammas, X))
+    def bounds(self, arms: WeightedArms, gammas: Sequence[float] | Array, X: Array, side: float = 0.0) -> Array:
+        """Bounds (g, 2) on the working scale; on one side alone the others are those without hidden bias."""
+        return self.compared(arms, gammas, self.losses(arms, gammas, X, side))
 
-    def losses(self, arms: WeightedArms, gammas: Sequence[float] | Array, X: Array) -> tuple[Array, Array] | None:
-        """Of sharp bounds, what each unit of both arms adds to those below and above each mean, factor by factor."""
+    def losses(
+        self, arms: WeightedArms, gammas: Sequence[float] | Array, X: Array, side: float = 0.0
+    ) -> tuple[Array, Array] | None:
+        """Of sharp bounds, what each unit of both arms adds to those below and above each mean, factor by factor.
+
+        ``side`` is 1 for what the bound below needs alone, and -1 for that above.
+        """
         if not self.sharp:
             return None
         found = []
-        for arm, rows in ((arms.treated, arms.rows), (arms.control, ~arms.rows)):
+        for sign, arm, rows in ((self.sign, arms.treated, arms.rows), (-self.sign, arms.control, ~arms.rows)):
             each = []
             for g in gammas:
                 for up in (False, True):
-                    if g == 1 or not arm.odds.any():
+                    other = side * sign * (1 if up else -1) > 0
+                    if g == 1 or other or not arm.odds.any():
                         each.append(np.zeros(len(arm.y)))
                         continue
                     y = self.frame.y[rows]
@@ -192,11 +201,14 @@ def replicate(weights: Array, *, task: Task, gammas: Array, losses: tuple[Array,
     would change them in the second order only, and no line makes them invalid.
     """
 
-    def one(w: Array) -> Array:
-        arms = weighted_arms(task.frame.reweight(w), task.options)
+    known = warm_weights(task.frame, task.options, weights)
+    each = [None] * len(weights) if known is None else known
+
+    def one(item: tuple[Array, Array | None]) -> Array:
+        arms = weighted_arms(task.frame.reweight(item[0]), task.options, item[1])
         return task.compared(arms, gammas, losses).ravel()
 
-    return refit_each(one, weights, size=2 * len(gammas))
+    return refit_each(one, zip(weights, each, strict=True), size=2 * len(gammas))
 
 
 def _resampled(
@@ -205,8 +217,7 @@ def _resampled(
 ) -> tuple[Array, float, tuple[str, ...]]:  # fmt: skip
     """Limits (g, 2), the factor at which they reach the null, and what to tell of the replicates."""
     null, side, reached = aim
-    reaches = np.isfinite(reached) and reached > 1
-    between = np.geomspace(1.0, reached, STEPS) if reaches else np.array([1.0])
+    between = np.geomspace(1.0, reached if np.isfinite(reached) else FAR, STEPS)
     every = np.unique(np.concatenate([gammas, between]))
     again = partial(replicate, task=task, gammas=every, losses=task.losses(arms, every, X))
     found = bootstrap(again, request, result.call.codes(grouping_names(request)), task.frame.n)

@@ -115,7 +115,7 @@ def _confounders(imbalance: Any, prevalence: Any, outcome: float | None) -> tupl
     if imbalance is None:
         return tuple(Imbalance(d, 0.0, False) for d in IMBALANCES if outcome is None), 0.0
     found = as_numbers(imbalance)
-    values = np.empty(0) if found is None else np.unique(found)
+    values = np.empty(0) if found is None or found.ndim > 1 else np.unique(found)
     if not len(values) or not np.isfinite(values).all() or not values.all():
         raise OptionError(
             f"imbalance={shown(imbalance)}: the difference of the confounder's means in standard deviations, a number "
