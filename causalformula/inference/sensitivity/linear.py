@@ -234,7 +234,7 @@ def regressors(evidence: Evidence | None, theta: Array) -> Regressors | None:
     found = of_stage(shape.stages[-1], shape.jac[:, -shape.stages[-1].size :])
     if not shape.root.least_squares or shape.root.instrumented is not None or shape.root.extra:
         return None
-    spread = np.sqrt(np.einsum("ij,jk,ik->i", found.combinations, found.bread, found.combinations) * found.dispersion)
+    spread = np.sqrt(((found.combinations @ found.bread) * found.combinations).sum(axis=1) * found.dispersion)
     same = np.abs(found.combinations @ found.theta - theta) <= SAME * np.maximum(spread, 0)
     return found if found.dispersion > 0 and bool(same.all()) else None
 

@@ -20,6 +20,8 @@ from causalformula.numerics.arrays import Array
 
 # Roots are real whose imaginary part is below this share of them.
 REAL = 1e-7
+# A variance below this share of the outcome's is none.
+NONE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Movement:
         cubic = [(delta - 1) * spread, (delta - 2) * tau * D * sx, delta * B * (sx - tau) - tau * (A + sx * D**2)]
         cubic.append(delta * B * sx * D)
         found = _real_roots(np.array(cubic), self.scale)
+        # where the observed index would have no variance, both sides are zero, and the root says nothing
+        found = found[A + sx * (D + found) ** 2 - tau * found**2 > NONE * self.sy]
         if not len(found):
             return np.array([np.nan])
         seen = (sx * (D + found) - tau * found) * D >= 0

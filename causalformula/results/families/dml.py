@@ -26,11 +26,10 @@ from causalformula.numerics.arrays import Array
 from causalformula.plots.curves import Curve, curves
 from causalformula.results.effects.pictures import effects
 from causalformula.results.families.learned import LearnedResult
-from causalformula.results.families.omitted import lacks_bounds, of_quantiles, omitted_confounders, scores_behind
 from causalformula.results.families.quantiles import PICTURES
 from causalformula.results.joint.bands import simultaneous
 from causalformula.results.reading.carried import joint_test
-from causalformula.results.sensitivity.kind import Kind
+from causalformula.results.sensitivity.omitted import of_quantiles, scores_behind
 from causalformula.words import ResultPicture
 
 if TYPE_CHECKING:
@@ -186,11 +185,6 @@ class DMLResult(LearnedResult):
         """
         found = super().with_vcov(vcov, ssc)
         return found._varying() if self.predictor and self.source is None else found
-
-    # -- omitted confounders ---------------------------------------------------------------------------------------
-
-    def _sensitivities(self) -> Mapping[str, Kind]:
-        return {"omitted": Kind(omitted_confounders, lacks_bounds), **super()._sensitivities()}
 
     # -- print and picture -----------------------------------------------------------------------------------------
 

@@ -109,8 +109,9 @@ def evalue(
     """
     one_of("measure", measure, MEASURES)
     _refuse_others(measure, flag("rare", rare), se, sd, delta, low, high)
+    check_level(level)
     if measure == "RD":
-        return _of_counts(estimate, true, check_level(level))
+        return _of_counts(estimate, true, level)
     if level != 0.95:
         raise OptionError(f"level= is of measure='RD', whose limits are made here; {measure} has those that are given")
     center = _number("estimate", estimate)
@@ -138,7 +139,7 @@ def _of_counts(table: Any, true: float | None, level: float) -> pd.DataFrame:
 
     try:
         counts = np.asarray(table, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         counts = np.empty(0)
     if counts.shape != (2, 2) or not np.isfinite(counts).all() or (counts < 0).any() or isinstance(table, str):
         raise OptionError(f"{TABLE}, not {shown(table)}")

@@ -89,8 +89,8 @@ def evalue_of_result(
 
     Notes
     -----
-    R: ``EValue`` 4.1.4; limits of differences are made of the standard error as there. The difference of a binary outcome is read as the ratio of the means of its potential outcomes,
-    which are adjusted as the difference is.
+    R: ``EValue`` 4.1.4; limits of differences are made of the standard error as there. The difference of a binary
+    outcome is read as the ratio of the means of its potential outcomes, which are adjusted as the difference is.
 
     References
     ----------

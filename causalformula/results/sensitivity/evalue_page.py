@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalformula.backends.options import shown
-from causalformula.errors import OptionError, some
 from causalformula.inference.sensitivity.evalue import Ratio
 from causalformula.numerics.arrays import Array
 from causalformula.plots.evalues import joint_strengths
 from causalformula.results.sensitivity.evalue import as_frame
-from causalformula.results.sensitivity.page import SensitivityPage
+from causalformula.results.sensitivity.page import SensitivityPage, place_of
 from causalformula.results.text.coefmat import Cells
 from causalformula.results.text.numbers import format_num
 from causalformula.results.text.summary import Summary
@@ -75,20 +73,9 @@ class EValues(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effects away."""
-        return " ".join(self._sentences())
-
-    def _sentences(self) -> list[str]:
-        lines = []
-        for label, one in zip(self.labels, self.ratios, strict=True):
-            head = f"{label}: " if len(self.labels) > 1 else ""
-            to = "explain it away" if one.true == 1 else f"take it to a risk ratio of {one.true:.4g}"
-            lines += [
-                f"{head}To {to}, an unmeasured confounder would have to be related to both the treatment and",
-                f"the outcome by a risk ratio of {one.evalue:.3g} each, beside the measured covariates; a weaker one",
-                "cannot.",
-                *_of_limit(one, self.level),
-            ]
-        return lines
+        several = len(self.labels) > 1
+        named = zip(self.labels, self.ratios, strict=True)
+        return "\n".join(sentence(one, f"{label}: " if several else "", self.level) for label, one in named)
 
     def summary(self) -> Summary:
         """The table, what would have to be true, and how effects were turned into risk ratios."""
@@ -130,19 +117,25 @@ class EValues(SensitivityPage):
         OptionError
             For an effect that there is not.
         """
-        if isinstance(effect, bool) or effect not in range(len(self.labels)):
-            raise OptionError(
-                f"effect={shown(effect)}: there are {len(self.labels)}, counted from 0: {some(self.labels)}"
-            )
+        place_of(effect, self.labels)
         ax = joint_strengths(ax, self.ratios[effect])
         ax.set_title(f"{self.labels[effect]} on {self.outcome}", fontsize="medium")
         return ax
 
 
-def _of_limit(one: Ratio, level: float) -> list[str]:
+def sentence(one: Ratio, head: str, level: float) -> str:
+    """What would have to be true to explain an effect away."""
+    to = "explain it away" if one.true == 1 else f"take it to a risk ratio of {one.true:.4g}"
+    text = (
+        f"{head}To {to}, an unmeasured confounder would have to be related to both the treatment and the outcome by a "
+        f"risk ratio of {one.evalue:.3g} each, beside the measured covariates; a weaker one cannot."
+    )
+    return text + _of_limit(one, level)
+
+
+def _of_limit(one: Ratio, level: float) -> str:
     if np.isnan(one.limit_evalue):
-        return []
-    interval = f"the {100 * level:g}% interval"
+        return ""
     if one.limit_evalue == 1:
-        return [f"{interval[0].upper()}{interval[1:]} contains that already."]
-    return [f"For {interval} to contain that, {one.limit_evalue:.3g} each is enough."]
+        return f" The {100 * level:g}% interval contains that already."
+    return f" For the {100 * level:g}% interval to contain that, {one.limit_evalue:.3g} each is enough."

@@ -187,20 +187,21 @@ def lacks_linear_model(model: ModelCore, term: str) -> str:
         return "instruments have confounders of their own, of which partial R2 of the regressors say nothing"
     if term == "(Intercept)":
         return "the intercept is no effect"
-    estimate = model.regression.estimate()
-    found = regressors(estimate.evidence, estimate.theta)
+    found = _of_coefficient(model, term)
     return "" if found is not None and found.df > 1 else "the regression leaves no residuals to speak of"
 
 
+def _of_coefficient(model: ModelCore, term: str) -> Regressors | None:
+    one = model.regression.estimate().select([model.regression.kept_names.index(term)])
+    return regressors(one.evidence, one.theta)
+
+
 def _behind_model(model: ModelCore, term: str) -> Behind:
-    estimate = model.regression.estimate()
-    found = regressors(estimate.evidence, estimate.theta)
+    found = _of_coefficient(model, term)
     assert found is not None
-    k = found.names.index(term)
-    one = Regressors(found.names, found.theta, found.bread, found.dispersion, found.df, found.combinations[[k]])
     recipe = None if model.replay is None else model.replay.recipe
     notes = _notes(model.covariance, model.regression.unequal)
-    return Behind((term,), (one.effect(0),), one, recipe, model.outcome_name, formula_lines(model), notes)
+    return Behind((term,), (found.effect(0),), found, recipe, model.outcome_name, formula_lines(model), notes)
 
 
 def _behind_result(result: ResultCore) -> Behind:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from causalformula.backends.options import one_of, shown
-from causalformula.errors import OptionError, some
+from causalformula.errors import OptionError, asks
 from causalformula.inference.sensitivity.linear import Hypothesis, LinearEffect
 from causalformula.numerics.arrays import Array
 from causalformula.plots.omitted import extreme, strengths
-from causalformula.results.sensitivity.linear_text import page, sensemakr_text, sentences
-from causalformula.results.sensitivity.page import SensitivityPage
+from causalformula.results.sensitivity.linear_text import page, sensemakr_text, sentence
+from causalformula.results.sensitivity.page import SensitivityPage, place_of
 from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class LinearSensitivity(SensitivityPage):
         ]  # fmt: skip
         return pd.DataFrame(rows)
 
+    @asks
     def adjusted(
         self, r2dz_x: float | Sequence[float] | HasArray, r2yz_dx: float | Sequence[float] | HasArray
     ) -> pd.DataFrame:
@@ -125,12 +126,9 @@ class LinearSensitivity(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effects away."""
-        return " ".join(self._sentences())
-
-    def _sentences(self) -> list[str]:
-        named = zip(self.labels, self.effects, strict=True)
         several = len(self.labels) > 1
-        return [line for label, one in named for line in sentences(one, label if several else "", self.asked)]
+        named = zip(self.labels, self.effects, strict=True)
+        return "\n".join(sentence(one, f"{label}: " if several else "", self.asked) for label, one in named)
 
     def summary(self) -> Summary:
         """What R prints for ``summary(sensemakr(...))``, and below it what the numbers do not cover."""
@@ -176,10 +174,7 @@ class LinearSensitivity(SensitivityPage):
             For an unknown kind or effect.
         """
         one_of("kind", kind, KINDS), one_of("of", of, VALUES)
-        if isinstance(effect, bool) or effect not in range(len(self.effects)):
-            raise OptionError(
-                f"effect={shown(effect)}: there are {len(self.effects)}, counted from 0: {some(self.labels)}"
-            )
+        place_of(effect, self.labels)
         label, one = self.labels[effect], self.effects[effect]
         rows = self._of(self.bounds, label)
         draw = strengths if kind == "contour" else extreme
@@ -207,7 +202,7 @@ def share(name: str, value: Any, below: bool = False) -> Array:
     """
     try:
         values = np.atleast_1d(np.asarray(value, dtype=float))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.empty(0)
     logical = isinstance(value, (bool, np.bool_, str))
     inside = (values >= 0) & ((values < 1) if below else (values <= 1))

@@ -206,28 +206,18 @@ def _null(asked: Hypothesis) -> str:
     return f"an effect {100 * asked.q:g}% {'smaller' if asked.reduce else 'larger'} than the estimate"
 
 
-def sentences(one: LinearEffect, label: str, asked: Hypothesis) -> list[str]:
-    """What would have to be true to explain an effect away, a sentence each.
-
-    Parameters
-    ----------
-    one : LinearEffect
-    label : str
-        Empty where there is one effect.
-    asked : Hypothesis
-    """
-    head, null = (f"{label}: " if label else ""), f"{asked.null(one.estimate):.4g}"
+def sentence(one: LinearEffect, head: str, asked: Hypothesis) -> str:
+    """What would have to be true to explain an effect away; ``head`` says of which, where there are several."""
+    null = f"{asked.null(one.estimate):.4g}"
     away = "explain it away" if asked.reduce and asked.q == 1 else f"explain an effect of {null}"
     plain, tested = one.robustness(asked.q), one.robustness(asked.q, asked.alpha)
     most = asked.q**2 * one.f2
-    lines = [
-        f"{head}To {away}, confounders that are not in the model would have to explain {percent(plain)} of the",
-        f"residual variance of both the treatment and the outcome: that takes it from {one.estimate:.4g} to {null}.",
-        f"If they explain all that is left of the outcome, {percent(most / (1 + most))} of the treatment is enough.",
-    ]
+    text = (
+        f"{head}To {away}, confounders that are not in the model would have to explain {percent(plain)} of the "
+        f"residual variance of both the treatment and the outcome: that takes it from {one.estimate:.4g} to {null}. "
+        f"If they explain all that is left of the outcome, {percent(most / (1 + most))} of the treatment is enough."
+    )
+    end = f"differ{'' if tested == 0 else 's'} significantly from {null}"
     if tested > 0:
-        return [
-            *lines,
-            f"With {percent(tested)} of both it no longer differs significantly from {null} (alpha = {asked.alpha:g}).",
-        ]
-    return [*lines, f"It does not differ significantly from {null} as it is (alpha = {asked.alpha:g})."]
+        return f"{text} With {percent(tested)} of both it no longer {end} (alpha = {asked.alpha:g})."
+    return f"{text} It does not {end} as it is (alpha = {asked.alpha:g})."

@@ -15,6 +15,7 @@ from causalformula.backends.weighted_arms import WeightedArms, warm_weights, wei
 from causalformula.errors import CapabilityError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
+from causalformula.inference.checks import check_jobs, check_seed, is_whole
 from causalformula.inference.refit import refit_each
 from causalformula.inference.requests import Bootstrap, Cluster
 from causalformula.inference.resampling.resample import bootstrap, order_statistics
@@ -232,13 +233,15 @@ def _resampled(
 
 def _request(result: ResultCore, reps: Any, seed: Any, n_jobs: Any) -> Bootstrap | None:
     """The bootstrap that is asked for, of the units and strata of the fit's own standard errors; None for none."""
+    check_seed(seed)
+    check_jobs(n_jobs)
     own = result.covariance.request
     base = own if isinstance(own, Bootstrap) else Bootstrap(seed=0)
     if isinstance(own, Cluster) and len(own.by) == 1:
         base = replace(base, cluster=own.by[0])
     learned = bool(result.fit.learned)
     count = reps if reps is not None else NO_REPS if learned else base.reps
-    if count == 0 and not isinstance(count, bool):
+    if is_whole(count) and count == 0:
         return None
     asked = replace(
         base, kind="percentile", reps=count, seed=base.seed if seed is None else seed,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
+from causalformula.backends.options import shown
+from causalformula.errors import OptionError, some
 from causalformula.results.text.summary import Paged, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+
+# Columns of sentences.
+WIDTH = 100
 
 
 class SensitivityPage(Paged):
@@ -22,6 +30,10 @@ class SensitivityPage(Paged):
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
         raise NotImplementedError
+
+    def _sentences(self) -> list[str]:
+        """The sentence in lines of the page."""
+        return [line for text in self.sentence.split("\n") for line in wrap(text, WIDTH)]
 
     def summary(self) -> Summary:
         """The page, with tables that a notebook shows as tables."""
@@ -38,3 +50,16 @@ class SensitivityPage(Paged):
 
     def _page(self) -> Summary:
         return self.summary()
+
+
+def place_of(effect: Any, labels: Sequence[str]) -> int:
+    """Which of several effects.
+
+    Raises
+    ------
+    OptionError
+        For what is no whole number, or too large.
+    """
+    if not isinstance(effect, int) or isinstance(effect, bool) or not 0 <= effect < len(labels):
+        raise OptionError(f"effect={shown(effect)}: there are {len(labels)}, counted from 0: {some(labels)}")
+    return effect

@@ -148,14 +148,23 @@ def bounds(
 
 def _outcomes(name: str, given: Any) -> Array:
     """Outcomes, logicals as 0 and 1."""
-    logical = np.asarray(given).dtype.kind == "b"
-    found = np.asarray(given, dtype=float) if logical else as_numbers(given)
+    found = as_numbers(given)
+    if found is None and is_logical(given):
+        found = np.asarray(given, dtype=float)
     if found is None or found.ndim != 1:
         raise DataError(f"{name} must be numbers, the outcome of one unit of each pair, not {shown(given)}")
     if not np.isfinite(found).all():
         rows = int((~np.isfinite(found)).sum())
         raise DataError(f"{name} has {counted(rows, 'missing or infinite value')}; leave out these pairs from both")
     return found
+
+
+def is_logical(given: Any) -> bool:
+    """Whether all of it is true or false."""
+    try:
+        return np.asarray(given).dtype.kind == "b"
+    except ValueError:  # nested lists of several lengths
+        return False
 
 
 def pairs(treated: Bools, made: DesignWeights) -> tuple[Codes, Codes]:

@@ -57,18 +57,8 @@ class RosenbaumBounds(SensitivityPage):
     seen: bool
     notes: tuple[str, ...] = ()
 
-    def p_value(self, gamma: float, up: bool = True) -> float:
-        """The largest or least p-value under a bias.
-
-        Parameters
-        ----------
-        gamma : float
-        up : bool
-
-        Returns
-        -------
-        float
-        """
+    def _p_value(self, gamma: float, up: bool = True) -> float:
+        """The largest or least p-value under a bias."""
         if self.alternative != "two-sided":
             return self.statistic.p_value(gamma, up, self.alternative == "greater")
         return min(1.0, 2 * min(self.statistic.p_value(gamma, up, greater) for greater in (True, False)))
@@ -76,7 +66,7 @@ class RosenbaumBounds(SensitivityPage):
     @cached_property
     def breakdown(self) -> float:
         """The factor at which the largest p-value reaches ``alpha``: 1 where it is there without bias."""
-        return lost(self.p_value, self.alpha)
+        return lost(self._p_value, self.alpha)
 
     def tidy(self) -> pd.DataFrame:
         """One row a factor.
@@ -95,7 +85,7 @@ class RosenbaumBounds(SensitivityPage):
         return pd.DataFrame(columns)
 
     def _p(self, gammas: Array, up: bool = True) -> Array:
-        return np.array([self.p_value(g, up) for g in gammas])
+        return np.array([self._p_value(g, up) for g in gammas])
 
     def _estimates(self, statistic: SignedRank, gammas: Array) -> list[Array]:
         """Estimates below and above, and limits."""
@@ -115,7 +105,7 @@ class RosenbaumBounds(SensitivityPage):
     def _sentences(self) -> list[str]:
         level, side, g = f"{100 * self.alpha:g}%", SIDES[self.alternative], self.breakdown
         if g == 1:
-            p = self.p_value(1.0)
+            p = self._p_value(1.0)
             return [f"Already without hidden bias there is no evidence of an effect {side} at {level} (p = {p:.3g})."]
         if np.isinf(g):
             return [f"No hidden bias that was tried takes the evidence of an effect {side} away at {level}."]

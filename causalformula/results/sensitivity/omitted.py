@@ -20,8 +20,8 @@ from causalformula.frame.leave_out import COVARIATE_ROLES, without
 from causalformula.inference.estimate import median_of, stack
 from causalformula.numerics.arrays import Array
 from causalformula.results.effects.core import ResultCore
-from causalformula.results.families.sensitivity import Bound, Sensitivity, critical_value
 from causalformula.results.reading.reading import check_level
+from causalformula.results.sensitivity.omitted_page import Bound, Sensitivity, critical_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,6 +149,8 @@ def scores_behind(result: ResultCore, verb: str) -> tuple[Score, ...]:
 
 def lacks_bounds(result: ResultCore) -> str:
     """Why a result has no such bounds; empty where it has."""
+    if not isinstance(result.fit.outcomes, ScoredOutcomes):
+        return "they are of method='dml'"
     try:
         scores_behind(result, "sensitivity()")
     except CapabilityError as error:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.options import one_of, whole
-from causalformula.errors import OptionError, some
+from causalformula.backends.options import is_number, one_of, shown, whole
+from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.omitted import robustness, strength
 from causalformula.plots.contours import contours
 from causalformula.results.reading.reading import quantile
-from causalformula.results.sensitivity.page import SensitivityPage
+from causalformula.results.sensitivity.page import SensitivityPage, place_of
 from causalformula.results.text.cobalt import table_text
 from causalformula.results.text.numbers import format_each
 from causalformula.results.text.summary import Summary
@@ -240,18 +240,14 @@ class Sensitivity(SensitivityPage):
         whole("size", size, "points in each direction", 1000, 2)
         bound = self._bound(effect)
         reach = self._reach(bound, value) if most is None else most
-        if not 0 < reach < 1:
-            raise OptionError(f"most={most}: the largest share, between 0 and 1")
+        if not is_number(reach) or not 0 < reach < 1:
+            raise OptionError(f"most={shown(most)}: the largest share, between 0 and 1")
         grid, sign = np.linspace(0, reach, size), bound.side(self.null)
         surface = [[bound.at(value, sign, strength(y, d, self.rho)) for d in grid] for y in grid]
         return pd.DataFrame(surface, index=pd.Index(grid, name="cf_y"), columns=pd.Index(grid, name="cf_d"))
 
     def _bound(self, effect: int) -> Bound:
-        if effect not in range(len(self.bounds)):
-            raise OptionError(
-                f"effect={effect}: there are {len(self.bounds)}, counted from 0: {some([b.name for b in self.bounds])}"
-            )
-        return self.bounds[effect]
+        return self.bounds[place_of(effect, [bound.name for bound in self.bounds])]
 
     def _reach(self, bound: Bound, value: str) -> float:
         robust = self._robustness(bound, value)
