@@ -1,4 +1,4 @@
-"""The marginal sensitivity model: linear programmes by HiGHS, discrete populations by hand, and where the truth lies."""
+"""The marginal sensitivity model: linear programmes by HiGHS, populations by hand, and where the truth lies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def ratio_by_programme(one, gamma, sign):
     v = one.s * one.odds
     # variables q_i = t r_i and t; the denominator is 1
     cost = -sign * np.append(v * one.y, one.base * one.s @ one.y)
-    rows = np.vstack([np.column_stack([np.eye(n), -gamma * np.ones(n)]), np.column_stack([-np.eye(n), np.ones(n) / gamma])])
+    rows = np.vstack(
+        [np.column_stack([np.eye(n), -gamma * np.ones(n)]), np.column_stack([-np.eye(n), np.ones(n) / gamma])]
+    )
     whole = np.append(v, one.base * one.s.sum())[None, :]
     found = linprog(cost, A_ub=rows, b_ub=np.zeros(2 * n), A_eq=whole, b_eq=[1.0], bounds=(0, None), method="highs")
     return one.offset + one.share * -sign * found.fun
@@ -94,7 +96,16 @@ def test_quantile_regression_has_the_least_loss(tau, kind):
 
 def discrete():
     """Counts by x, arm and outcome, of two values each."""
-    counts = {(0, 0, 0): 30, (0, 0, 1): 10, (0, 1, 0): 8, (0, 1, 1): 12, (1, 0, 0): 5, (1, 0, 1): 15, (1, 1, 0): 9, (1, 1, 1): 31}
+    counts = {
+        (0, 0, 0): 30,
+        (0, 0, 1): 10,
+        (0, 1, 0): 8,
+        (0, 1, 1): 12,
+        (1, 0, 0): 5,
+        (1, 0, 1): 15,
+        (1, 1, 0): 9,
+        (1, 1, 1): 31,
+    }
     rows = [cell for cell, count in counts.items() for _ in range(count)]
     return pd.DataFrame(rows, columns=["x", "a", "y"]), counts
 
@@ -146,7 +157,9 @@ def test_ratios_are_of_the_bounds_of_the_means(measure):
     fit = cf.fit(F, data, method="ipw", measure=measure, family="binomial")
     found = fit.sensitivity("marginal", gamma=[1, 1.5], sharp=False, reps=0)
     arms = weighted_arms(fit.call.frame, fit.call.options)
-    (l1, u1), (l0, u0) = (one.ratio_bounds(np.array([1.5, 1.5]), np.array([-1, 1])) for one in (arms.treated, arms.control))
+    (l1, u1), (l0, u0) = (
+        one.ratio_bounds(np.array([1.5, 1.5]), np.array([-1, 1])) for one in (arms.treated, arms.control)
+    )
 
     def of(one, zero):
         if measure == "odds_ratio":
@@ -226,7 +239,7 @@ def test_the_interval_reaches_the_null_where_it_says():
 def confounded(n, gamma, seed=0):
     """A confounder that moves the odds of treatment by ``gamma`` up and down, whose bias is the largest there is.
 
-    Given x, ``e(x) = 1/2`` and the odds given u are ``gamma`` or ``1 / gamma`` where u is known; y(1) = y(0) + 1 tells u.
+    Given x, ``e(x) = 1/2``, and given u the odds are ``gamma`` or ``1 / gamma``; the effect is 1, and y tells u.
     """
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 2, n)

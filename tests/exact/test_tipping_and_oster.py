@@ -1,4 +1,4 @@
-"""The confounder that tips an effect, and selection on unobserved confounders: exact algebra and populations by hand."""
+"""The confounder that tips an effect, and selection on unobserved confounders: exact algebra and by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R: rbounds 2.2, ``psens``, ``hlsens`` and ``binarysens``, on the pairs of MatchIt's nearest matching of ``lalonde``."""
+"""R: rbounds 2.2, ``psens``, ``hlsens`` and ``binarysens``, on pairs of MatchIt's nearest matching of ``lalonde``."""
 
 from __future__ import annotations
 

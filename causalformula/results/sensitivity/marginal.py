@@ -201,7 +201,6 @@ def replicate(weights: Array, *, task: Task, gammas: Array, losses: tuple[Array,
     Sharp bounds hold the quantile lines of the sample: at these they are least, so that a line of each replicate's own
     would change them in the second order only, and no line makes them invalid.
     """
-
     known = warm_weights(task.frame, task.options, weights)
     each = [None] * len(weights) if known is None else known
 
