@@ -108,3 +108,13 @@ TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation fro
 # What confounders that were not measured could make of an effect.
 SensitivityKind: TypeAlias = Literal["omitted", "rosenbaum", "marginal", "linear", "evalue", "oster", "tipping"]
 EValueMeasure: TypeAlias = Literal["RR", "OR", "HR", "MD", "OLS", "RD"]
+
+# Ways to choose confounders.
+SelectionMethod: TypeAlias = Literal[
+    "double_lasso", "outcome_adaptive_lasso", "change_in_estimate", "recursive_elimination", "stepwise"
+]
+
+# Of scores of a treatment model.
+BalancedEstimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
+BalanceMeasure: TypeAlias = Literal["max", "mean"]
+ProbabilityLoss: TypeAlias = Literal["log", "brier"]

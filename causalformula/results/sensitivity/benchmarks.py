@@ -121,23 +121,24 @@ def columns_of(benchmark: Benchmark, found: Regressors, recipe: Recipe | None, k
     CapabilityError
         For columns that are part of the effect.
     """
-    at = sorted({j for name in benchmark.names for j in _resolved(name, found, recipe)})
-    columns = np.array(at, dtype=np.intp)
+    made = {} if recipe is None else _variables(recipe)
+    at = sorted({j for name in benchmark.names for j in _resolved(name, found, made)})
     c = found.combinations[k]
-    size = np.abs(c[columns]) * np.sqrt(np.diag(found.bread)[columns])
-    if (size > NO_PART * np.sqrt(c @ found.bread @ c)).any():
+    size = np.abs(c) * np.sqrt(np.diag(found.bread))
+    effect = np.flatnonzero(size > NO_PART * np.sqrt(c @ found.bread @ c))
+    held = {name for j in at for name in made.get(found.names[j], ())}
+    if any(j in at or made.get(found.names[j], set()) & held for j in effect):
         raise CapabilityError(
-            f"benchmark={benchmark.label!r}: the effect is averaged over it, so that it is no covariate beside the "
-            "effect; name another one, or a column of it alone"
+            f"benchmark={benchmark.label!r}: it is part of the effect, which is averaged over interactions with the "
+            "treatment; name a covariate that the effect does not vary with"
         )
-    return columns
+    return np.array(at, dtype=np.intp)
 
 
-def _resolved(name: str, found: Regressors, recipe: Recipe | None) -> list[int]:
+def _resolved(name: str, found: Regressors, made: Mapping[str, set[str]]) -> list[int]:
     """A column by its name; otherwise every column of the variables in an expression."""
     if name in found.names and name != INTERCEPT:
         return [found.names.index(name)]
-    made = {} if recipe is None else _variables(recipe)
     known = list(
         dict.fromkeys([*(x for x in found.names if x != INTERCEPT), *(v for held in made.values() for v in held)])
     )
@@ -159,8 +160,4 @@ def _variables(recipe: Recipe) -> dict[str, set[str]]:
     """The variables that each column is made of."""
     terms = recipe.terms
     parts = [{name for i, _ in term for name in variables(terms.variables[i])} for term in terms.coding]
-    return {
-        column: parts[term - 1]
-        for column, term in zip(recipe.names, recipe.assign, strict=True)
-        if term > 0
-    }  # fmt: skip
+    return {name: parts[term - 1] for name, term in zip(recipe.names, recipe.assign, strict=True) if term > 0}

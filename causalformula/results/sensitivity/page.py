@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -19,29 +20,39 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
-class SensitivityPage(Paged):
+class SensitivityPage(Paged, ABC):
     """One page of a sensitivity analysis: a frame, a sentence, a print and a picture."""
 
+    @abstractmethod
     def tidy(self) -> pd.DataFrame:
         """The numbers, as a frame."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def summary(self) -> Summary:
+        """The page, with tables that a notebook shows as tables."""
+
+    @abstractmethod
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            One of a figure of your own; a new figure by default.
+
+        Returns
+        -------
+        Axes
+        """
 
     def _sentences(self) -> list[str]:
         """The sentence in lines of the page."""
         return [line for text in self.sentence.split("\n") for line in wrap(text, WIDTH)]
-
-    def summary(self) -> Summary:
-        """The page, with tables that a notebook shows as tables."""
-        raise NotImplementedError
-
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw it."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return str(self.summary())
