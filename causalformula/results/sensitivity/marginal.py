@@ -17,13 +17,14 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.checks import check_jobs, check_seed, is_whole
 from causalformula.inference.refit import refit_each
-from causalformula.inference.requests import Bootstrap, Cluster
+from causalformula.inference.requests import Cluster
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.resampling.resample import bootstrap, order_statistics
 from causalformula.inference.scales import Measure
 from causalformula.inference.sensitivity.marginal import breakdown, crossing, outcome_quantiles
 from causalformula.numerics.arrays import Array
-from causalformula.results.call import grouping_names
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.named import grouping_names
 from causalformula.results.reading.reading import check_level
 from causalformula.results.sensitivity.asked import factors, not_binary, not_the_effect
 from causalformula.results.sensitivity.marginal_page import MarginalBounds
