@@ -10,7 +10,7 @@ from .backends.doubly_robust.aipw import AIPW
 from .backends.doubly_robust.dml_options import DML
 from .backends.doubly_robust.tmle import TMLE
 from .backends.front_door import FrontDoor
-from .backends.instruments import IV, LIML
+from .backends.instruments import GMM, IV, LIML
 from .backends.matching.options import CEM, Exact, Nearest
 from .backends.meta.options import DRLearner, RLearner, SLearner, TLearner, XLearner
 from .backends.regression import Regression
@@ -86,6 +86,7 @@ __all__ = [
     "CEM",
     "DML",
     "ETWFE",
+    "GMM",
     "HAC",
     "HC",
     "IPT",

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from causalformula.backends.doubly_robust.aipw import AIPW
     from causalformula.backends.doubly_robust.dml_options import DML
     from causalformula.backends.doubly_robust.tmle import TMLE
-    from causalformula.backends.instruments import IV, LIML
+    from causalformula.backends.instruments import GMM, IV, LIML
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.meta.options import MetaOptions
     from causalformula.backends.subclass import Subclass
@@ -65,7 +65,10 @@ if TYPE_CHECKING:
     DidName: TypeAlias = Literal["did", "sunab", "imputation", "etwfe"]
     DidOptions: TypeAlias = DiD | SunAb | Imputation | ETWFE
     DidMethod: TypeAlias = DidName | DidOptions | type[DiD] | type[SunAb] | type[Imputation] | type[ETWFE]
-    IVMethod: TypeAlias = Literal["iv", "2sls", "tsls", "liml", "fuller", "k_class"] | IV | LIML | type[IV] | type[LIML]
+    IVMethod: TypeAlias = (
+        Literal["iv", "2sls", "tsls", "liml", "fuller", "k_class", "gmm"]
+        | IV | LIML | GMM | type[IV] | type[LIML] | type[GMM]
+    )  # fmt: skip
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
     UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
     UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]

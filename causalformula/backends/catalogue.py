@@ -31,8 +31,7 @@ CATALOGUE: dict[str, str] = {
     "sunab": "did.sunab",
     "imputation": "did.imputation",
     "etwfe": "did.etwfe",
-    **dict.fromkeys(("iv", "liml"), "instruments"),
-    "gmm": "",
+    **dict.fromkeys(("iv", "liml", "gmm"), "instruments"),
 }
 # Aliases of planned methods; those of the others stand in their records.
 PLANNED_ALIASES: dict[str, str] = {}

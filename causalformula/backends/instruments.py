@@ -1,43 +1,21 @@
-"""Instrumental variables: two-stage least squares, LIML, Fuller's estimator and the k-class."""
+"""Instrumental variables: two-stage least squares, LIML, Fuller's estimator and the k-class, and GMM."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-
-from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.estimands import LATE
-from causalformula.backends.fit import Fit, Fitted
-from causalformula.backends.options import Options, is_number, shown
+from causalformula.backends.fit import Fit
+from causalformula.backends.options import Options, is_number, shown, whole
 from causalformula.backends.registry import Record
-from causalformula.backends.standardize import Surface
-from causalformula.errors import IdentificationError, OptionError, counted, some
+from causalformula.backends.structural import FACE, ROLES, UNREAD, answered, refuse_nonlinear
+from causalformula.errors import OptionError, some
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
-from causalformula.inference.instrumented import fit_instrumented
-from causalformula.inference.regression import FittedRegression
-from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
-
-PART, EXCLUDED = Part("outcome"), Part("iv")
-# Instruments that explain a smaller share of a treatment than this explain none of it.
-UNMOVED = 1e-12
-INTERCEPT = "(Intercept)"
-
-
-def _linear(options: Options, name: str) -> None:
-    family = options.outcome_family
-    if (family.name, family.link_name) != ("gaussian", "identity"):
-        raise OptionError(
-            f"method {name!r} has linear equations; leave family= out (a linear model of a 0/1 outcome estimates a "
-            "difference in probabilities)"
-        )
-    if options.measure not in ("difference", "nnt"):
-        raise OptionError(
-            f"measure={options.measure!r} compares two means, and instruments identify their difference only"
-        )
+from causalformula.inference.request_text import read_request
+from causalformula.inference.requests import Cluster
+from causalformula.inference.structural import TWO_STAGES, KClass, Weighting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +30,7 @@ class IV(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _linear(self, "iv")
+        refuse_nonlinear(self, "iv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +53,7 @@ class LIML(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _linear(self, "liml")
+        refuse_nonlinear(self, "liml")
         if not is_number(self.fuller) or self.fuller < 0:
             raise OptionError(f"fuller={shown(self.fuller)}: a number from 0, as 1 or 4; 0 is LIML itself")
         if self.k is not None and not is_number(self.k):
@@ -91,137 +69,83 @@ class LIML(Options):
         return f"Fuller's estimator ({self.fuller:g})" if self.fuller else "limited information maximum likelihood"
 
 
-def equations(frame: ModelFrame) -> Equations:
-    """The structural equation of a formula with its instruments.
+@dataclass(frozen=True, kw_only=True)
+class GMM(Options):
+    """Options of ``method="gmm"``, efficient GMM.
 
-    Raises
-    ------
-    OptionError
-        For a formula without instruments.
-    IdentificationError
-        For an instrument that is adjusted for, too.
+    Parameters
+    ----------
+    steps : int, "iterated" or "cue"
+        Steps, the first of which is two-stage least squares and each other one weights the moments by their covariance
+        at the residuals of the one before; ``"iterated"`` until the estimates stay; ``"cue"`` updates the weight matrix
+        with the estimates themselves (continuously updated). 1 is two-stage least squares.
+    wmatrix : str, optional
+        What the weight matrix takes the moments' covariance for: ``"robust"``, to unequal variances (White's,
+        uncentred); ``"~g"``, to correlation within clusters too; ``"unadjusted"``, for that of equal variances, by
+        which steps are two-stage least squares, and continuously updated is LIML. By default clustered by what
+        ``cluster(g)`` names, else robust. Standard errors are by ``vcov=``, which is another choice.
+    estimand, contrast, measure, family, focal : optional
+        As in ``cf.fit``; the equations are linear.
     """
-    if not frame.has("iv"):
-        raise OptionError("this method needs an instrument: iv(z) in the formula")
-    design, excluded = frame.design(PART), frame.design(EXCLUDED)
-    treatment = frame.the_treatment
-    endogenous = design.at(treatment.name, treatment.column).columns
-    columns = [j for j, name in enumerate(excluded.names) if name != INTERCEPT]
-    names = tuple(excluded.names[j] for j in columns)
-    exogenous = set(design.names) - {design.names[j] for j in endogenous}
-    if both := [name for name in names if name in exogenous]:
-        them = "it is" if len(both) == 1 else "they are"
-        raise IdentificationError(
-            f"{some(both)} in iv(...) is adjusted for as well, so {them} held fixed and can move nothing: an "
-            "instrument reaches the outcome through the treatment alone. Leave it out of one of the two (where "
-            "iv(z * w) crosses an instrument with an adjusted w, write iv(z + z:w))"
+
+    steps: int | Literal["iterated", "cue"] = 2
+    wmatrix: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_nonlinear(self, "gmm")
+        if not (isinstance(self.steps, str) and self.steps in ("iterated", "cue")):
+            whole("steps", self.steps, "a number of steps, 'iterated' or 'cue' (continuously updated)")
+        known = self.wmatrix is None or (isinstance(self.wmatrix, str) and self.wmatrix in ("robust", "unadjusted"))
+        if not known and self.cluster is None:
+            raise OptionError(f"wmatrix={shown(self.wmatrix)}: 'robust', 'unadjusted', or one grouping, as in '~g'")
+
+    @property
+    def cluster(self) -> str | None:
+        """The grouping that ``wmatrix`` names."""
+        if not isinstance(self.wmatrix, str) or not self.wmatrix.strip().startswith("~"):
+            return None
+        asked = read_request(self.wmatrix)
+        return asked.by[0] if isinstance(asked, Cluster) and len(asked.by) == 1 else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The grouping of the weight matrix."""
+        return () if self.cluster is None else (self.cluster,)
+
+    @property
+    def own_vcov(self) -> str | None:
+        """Standard errors clustered as the weight matrix is."""
+        return None if self.cluster is None else f"~`{self.cluster}`"
+
+    @property
+    def words(self) -> str:
+        """The estimator, for the print."""
+        if self.steps == 1:
+            return "one-step GMM, which is two-stage least squares"
+        named = {2: "two-step GMM", "iterated": "iterated GMM", "cue": "continuously updated GMM"}
+        return named.get(self.steps, f"GMM in {self.steps} steps")
+
+
+def _weighting(frame: ModelFrame, options: GMM) -> KClass | Weighting:
+    """The estimator: of moments of equal variance a member of the k-class."""
+    if options.wmatrix == "unadjusted":
+        return KClass(None, 0.0, int(frame.sampled.sum())) if options.steps == "cue" else TWO_STAGES
+    own = [one.name for one in frame.clusters] if options.wmatrix is None else []
+    by = [options.cluster] if options.cluster else own
+    if len(by) > 1:
+        raise OptionError(
+            f"cluster(...) names {some(by)}, and the weight matrix of moments has one grouping: say which, as in "
+            f"wmatrix='~{by[0]}', or wmatrix='robust'"
         )
-    return Equations(
-        design.X,
-        frame.y,
-        design.names,
-        excluded.X[:, columns],
-        names,
-        np.asarray(endogenous, dtype=np.intp),
-        frame.weights,
-        frame.offset,
-        design.intercept,
-        tuple(one.effect() for one in frame.effects),
-        tuple(one.name for one in frame.effects),
-    )
+    codes = frame.codes(by)[by[0]] if by else None
+    return Weighting(None if options.steps == "iterated" else options.steps, codes, by[0] if by else "")
 
 
-def fit_equation(frame: ModelFrame, rule: KClass) -> FittedRegression:
-    """The structural equation, fitted.
-
-    Raises
-    ------
-    IdentificationError
-        For too few instruments, or such as do not move the treatment.
-    """
-    eq = equations(frame)
-    model = fit_instrumented(eq, rule)
-    _refuse_unidentified(frame, model.instrumented)
-    return model
-
-
-def _refuse_unidentified(frame: ModelFrame, used: Instrumented) -> None:
-    eq, treated = used.equations, frame.the_treatment.name
-    needed = [eq.names[j] for j in eq.endogenous]
-    if len(used.kept) < len(needed):
-        raise IdentificationError(
-            f"the effect of {treated} is not identified: {_needs(needed)}, and {_count_words(used)}. "
-            f"{_more(frame, needed)}"
-        )
-    if used.strength <= UNMOVED:
-        beside = " beside the fixed effects and the terms adjusted for" if eq.effects else (
-            " beside the terms adjusted for" if len(eq.exogenous) > 1 else ""
-        )  # fmt: skip
-        raise IdentificationError(
-            f"the effect of {treated} is not identified: {some(eq.instruments)} in iv(...) does not move "
-            f"{some(needed) if len(needed) == 1 else f'all of {some(needed)}'}{beside} in these data, so there "
-            "is no first stage. Name an instrument that does"
-        )
-
-
-def _needs(needed: Sequence[str]) -> str:
-    if len(needed) == 1:
-        return f"{needed[0]} needs an instrument"
-    return f"{len(needed)} terms of the treatment ({some(needed)}) need as many instruments"
-
-
-def _count_words(used: Instrumented) -> str:
-    """How many instruments there are, and what became of the others."""
-    gone = left_out(used)
-    if not gone:
-        return f"iv(...) has {counted(len(used.kept), 'column')} ({some(used.equations.instruments)})"
-    return f"iv(...) has {len(used.kept)} that can be told apart: {'; '.join(gone)}"
-
-
-def left_out(used: Instrumented) -> list[str]:
-    """Instruments that say nothing beside the others, each with the reason."""
-    names = used.equations.instruments
-    gone = [j for j in range(len(names)) if j not in used.kept]
-    empty = [names[j] for j in gone if j in used.empty]
-    others = [names[j] for j in gone if j not in used.empty]
-    told = []
-    if empty:
-        why = "varies only with the fixed effects" if used.equations.effects else "is zero in every row"
-        told.append(f"{some(empty)} {why}")
-    if others:
-        told.append(
-            f"{some(others)} is constant or a combination of the terms adjusted for and of the instruments before it"
-        )
-    return told
-
-
-def _more(frame: ModelFrame, needed: Sequence[str]) -> str:
-    if frame.has("modify") and len(needed) > 1:
-        return "Each product with a modifier is a term of its own: cross the instrument with it too, as in iv(z + z:w)"
-    return "Add instruments to iv(...), or leave out of the other terms what holds these fixed"
-
-
-def _answered(frame: ModelFrame, options: Options, rule: KClass, words: str) -> Fit:
-    model = fit_equation(frame, rule)
-    used = model.instrumented
-    potential = Surface(model, frame, PART, options).potential()
-    gone = left_out(used)
-    told = (f"the first stage leaves out instruments: {'; '.join(gone)}",) if gone else ()
-    notes = (*model.notes, *dropped_terms(model), *told)
-    words += ", fixed effects absorbed" * bool(frame.effects)
-    return Fit.of(potential, words, {"outcome": Fitted(model, PART)}, notes)
-
-
-ROLES = ("treat", "adjust", "modify", "iv", "fe", "cluster", "weights", "offset")
-UNREAD = {
-    "outcome": "a term of the structural equation is an instrument for itself; write it in adjust(...)",
-    "propensity": "instruments need no model of the treatment; write the term in adjust(...)",
-}
 EXEMPT = {
     "singleton_clusters": "leverages of HC2 and HC3 are AER's, by which a response moves its fitted value; those of "
     "CR2 and CR3 are the projected regressors'",
 }
-FACE = "causalformula.results.families.instruments:IVResult"
 
 
 @Record(
@@ -268,7 +192,7 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
     ----------
     Theil (1953); Imbens and Angrist (1994). R: ``AER::ivreg`` 1.2.
     """
-    return _answered(frame, options, TWO_STAGES, "two-stage least squares")
+    return answered(frame, options, TWO_STAGES, "two-stage least squares")
 
 
 @Record(
@@ -314,4 +238,60 @@ def liml(frame: ModelFrame, options: LIML) -> Fit:
     Anderson and Rubin (1949); Fuller (1977). R: ``ivmodel::LIML``, ``ivmodel::Fuller``.
     """
     rule = KClass(options.k, options.fuller, int(frame.sampled.sum()))
-    return _answered(frame, options, rule, options.words)
+    return answered(frame, options, rule, options.words)
+
+
+@Record(
+    name="gmm",
+    options=GMM,
+    treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
+    estimands=(LATE,),
+    default_vcov="HC0",
+    weighted_vcov="linearised",
+    roles=ROLES,
+    required=("iv",),
+    unread=UNREAD,
+    face=FACE,
+    r="momentfit::gmm4(type = 'twostep', vcov = 'MDS', initW = 'tsls', centeredVcov = FALSE)",
+    summary="instruments: efficient GMM, in steps or continuously updated",
+    title="GMM",
+    exempt={
+        **EXEMPT,
+        "integer_weights": "sampling weights multiply the moments, whose covariance has their squares: that of "
+        "duplicated rows where the weight matrix is clustered by the original row",
+    },
+)
+def gmm(frame: ModelFrame, options: GMM) -> Fit:
+    """Effect of a treatment by the generalised method of moments, efficiently weighted.
+
+    With all instruments q and ``g(b) = sum w e q``, minimises ``g(b)' S^{-1} g(b)``, S the covariance of g at the step
+    before, ``sum (w e)^2 q q'`` (two steps: at two-stage least squares; ``steps="cue"``: at b itself). Identified as
+    two-stage least squares is; more precise where variances are unequal, or rows correlated, and there are more
+    instruments than terms of the treatment. Of effects that differ among those whom each instrument moves it takes
+    another average. Hansen's J, the minimum, tests that surplus instruments agree. Standard errors hold the weight
+    matrix fixed, as is usual; ``vcov="asympt"`` does not.
+
+    Parameters
+    ----------
+    frame : ModelFrame
+    options : GMM
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    IdentificationError
+        If there are too few instruments, or they do not move the treatment.
+    DataError
+        If rows, or clusters, are too few to tell the covariance of the moments.
+    ConvergenceError
+        If iterated or continuously updated estimates are not found.
+
+    References
+    ----------
+    Hansen (1982); Hansen, Heaton and Yaron (1996); Hall and Inoue (2003) for the exact influence. R:
+    ``momentfit::gmm4``, ``gmm::gmm``; Python: linearmodels 7 ``IVGMM``, ``IVGMMCUE``.
+    """
+    return answered(frame, options, _weighting(frame, options), options.words)

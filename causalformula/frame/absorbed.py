@@ -124,16 +124,19 @@ class LeftOut:
         the family's range, which puts their effects at infinity, and how many rows leave with these.
     ends : str
         These outcomes, for the print.
+    idle : int
+        Rows of weight zero in levels of these alone.
     """
 
     singletons: int = 0
     infinite: tuple[tuple[str, int, int], ...] = ()
     ends: str = ""
+    idle: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows these are."""
-        return self.singletons + sum(rows for _, _, rows in self.infinite)
+        return self.singletons + self.idle + sum(rows for _, _, rows in self.infinite)
 
 
 def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:
@@ -201,7 +204,8 @@ def fixed_effects(
     if found.stays.all():
         return effects, rows, LeftOut()
     each = zip((effect.name for effect in effects), found.levels, found.rows, strict=True)
-    out = LeftOut(found.alone, tuple(one for one in each if one[2]), "" if limits is None else limits.ends)
+    infinite = tuple(one for one in each if one[2])
+    out = LeftOut(found.alone, infinite, "" if limits is None else limits.ends, found.idle)
     if not found.stays.any():
         raise DataError(_nothing_left(effects, out, len(rows)))
     return tuple(effect.take(np.flatnonzero(found.stays)).compact() for effect in effects), rows[found.stays], out

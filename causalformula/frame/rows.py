@@ -179,10 +179,15 @@ def as_numbers(value: Value, name: str, role: str) -> Array:
     return value.astype(np.float64)
 
 
-def checked_weights(w: Array, name: str, index: Any) -> Array:
-    """Weights, none below zero and not all zero."""
+def refuse_below_zero(w: Array, name: str, index: Any) -> None:
+    """A ``DataError`` for weights below zero."""
     if (w < 0).any():
         raise DataError(f"weights({name}) has values below zero, in rows {some(index[np.flatnonzero(w < 0)])}")
+
+
+def checked_weights(w: Array, name: str, index: Any) -> Array:
+    """Weights, none below zero and not all zero."""
+    refuse_below_zero(w, name, index)
     if not w.any():
         raise DataError(f"weights({name}) are all zero")
     return w

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from causalformula.errors import CapabilityError, OptionError, warn
+from causalformula.errors import CapabilityError, OptionError, counted, warn
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Accumulated, Draws, Fixed, Influence, Own, Repeated
 from causalformula.inference.request_text import describe
@@ -26,6 +26,7 @@ from causalformula.inference.resampling.resampled import resampled, spread
 from causalformula.inference.safer import safer
 from causalformula.inference.sandwich import elsewhere
 from causalformula.inference.sandwich.caveats import (
+    full_leverage_words,
     leadership,
     told_of_indefinite,
     told_of_leadership,
@@ -44,6 +45,7 @@ from causalformula.inference.sandwich.rows import (
     row_sums,
     small_sample_factor,
     variance_row,
+    without_moved,
 )
 from causalformula.inference.sandwich.rules import freedom, rules_of
 from causalformula.numerics.arrays import Array, Codes
@@ -139,17 +141,22 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
         notes = told_of_indefinite(matrix, estimate.names, request)
         found = elsewhere.leadership(evidence, matrix, request, rests)
         matrix = undefined(matrix, found.undefined)
-        notes += told_of_leadership(found, estimate.names, request, elsewhere.SAFER)
+        advice = safer(counts, estimate)
+        notes += told_of_leadership(found, estimate.names, request, advice)
         if not np.isnan(np.diag(matrix)).all():
-            notes += told_of_few(counts, request, elsewhere.SAFER)
+            notes += told_of_few(counts, request, advice)
         notes += elsewhere.told_of_held(evidence, counts)
     else:
-        matrix, row, fixed = elsewhere.sandwich(evidence, request)
+        matrix, row, fixed, single = elsewhere.sandwich(evidence, request)
         label = row.label if fixed or not isinstance(request, Asympt) else f"{row.label} ({_stacked(evidence.shape)})"
-        if row.adjust is not None and np.isnan(matrix).any():
-            told = f"{describe(request)} standard errors are not defined: some rows have leverage one"
+        if row.adjust is None:
+            matrix, lost, notes = without_single_rows(evidence.shape, estimate.names, matrix, rests, single)
+        else:
+            matrix, lost = without_moved(matrix, single.moved), single.behind(single.moved)
+        if len(lost):
+            told = full_leverage_words(request, np.diag(matrix), counted(len(lost), "row"))
             warn(told)
-            notes = (f"Note: {told}",)
+            notes += (f"Note: {told}",)
     return Covariance(request, matrix, df, label + _held(evidence.shape, fixed), notes=notes)
 
 

@@ -17,12 +17,13 @@ from causalformula.inference.absorbing import UNCONVERGED, within_effects
 from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
 from causalformula.inference.linear import null_fit, of_least_squares
 from causalformula.inference.regression import FittedRegression, moves
-from causalformula.inference.stage import Beyond, Hat
+from causalformula.inference.stage import Beyond, Hat, Term
 from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.numerics.centring import Centred, first_column
+from causalformula.numerics.centring import Centred, first_column, origin_of
 from causalformula.numerics.least_squares import LeastSquares, least_squares
 from causalformula.numerics.linalg import refuse_extreme
+from causalformula.numerics.two_stages import by_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,13 @@ class _Within:
     y: Array
     absorbed: Absorbed | None
     converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """The first stage's own sampling, by which a row's weight moves the projection, and that of an estimated k."""
+
+    terms: tuple[Term, ...]
 
 
 def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegression:
@@ -50,19 +58,42 @@ def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegressi
         Its root has projected regressors and structural residuals.
     """
     refuse_extreme(eq.y, "the outcome")
-    refuse_overflowing(eq.X, eq.names)
-    refuse_overflowing(eq.Z, eq.instruments)
     w = np.ones(len(eq.y)) if eq.weights is None else eq.weights
     within = _within(eq, w)
-    D, W = within.X[:, eq.endogenous], within.X[:, eq.exogenous]
-    both = np.column_stack([W, within.Z])
-    outcomes = np.column_stack([within.y, D])
-    centred = eq.intercept and not eq.effects
-    first = _regressed(both, outcomes, eq.weights, centred, eq.all_names)
-    inside = _regressed(W, outcomes, eq.weights, centred, eq.all_names[: W.shape[1]])
-    left, alone = first.residuals, inside.residuals
-    used = _used(eq, rule, w, first, left, alone, within)
-    return _solved(eq, used, w, within, left, alone)
+    if (quick := _by_products(eq, within)) is not None:
+        used = _used(eq, rule, w, quick[0], within)
+        return _solved(eq, used, rule, w, within, quick[0].residuals, quick[1])
+    refuse_overflowing(eq.X, eq.names)
+    refuse_overflowing(eq.Z, eq.instruments)
+    first = _regressed(eq, _instruments(eq, within), _outcomes(eq, within), eq.all_names)
+    return _solved(eq, _used(eq, rule, w, first, within), rule, w, within, first.residuals)
+
+
+def _by_products(eq: Equations, within: _Within) -> tuple[LeastSquares, LeastSquares] | None:
+    """Both stages where no column must be counted from its mean, nor the outcome; else None."""
+    if origin_of(within.y):
+        return None
+    return by_products(within.X, within.y, within.Z, eq.endogenous, eq.weights, _centred(eq))
+
+
+def _centred(eq: Equations) -> bool:
+    """Whether columns may be counted from their means, as the first is one."""
+    return eq.intercept and not eq.effects
+
+
+def _outcomes(eq: Equations, within: _Within) -> Array:
+    """The outcome and the endogenous columns."""
+    return np.column_stack([within.y, within.X[:, eq.endogenous]])
+
+
+def _instruments(eq: Equations, within: _Within) -> Array:
+    """The exogenous columns, then the excluded instruments, copied once."""
+    own = eq.exogenous
+    out = np.empty((len(within.y), len(own) + within.Z.shape[1]), order="F")
+    for k, j in enumerate(own):
+        out[:, k] = within.X[:, j]
+    out[:, len(own) :] = within.Z
+    return out
 
 
 def _within(eq: Equations, w: Array) -> _Within:
@@ -75,20 +106,25 @@ def _within(eq: Equations, w: Array) -> _Within:
     return _Within(X, columns[:, p:], left, absorbed, converged)
 
 
-def _regressed(X: Array, Y: Array, weights: Array | None, centred: bool, names: Sequence[str]) -> LeastSquares:
+def _regressed(eq: Equations, X: Array, Y: Array, names: Sequence[str]) -> LeastSquares:
     """Several responses at once, on columns counted from their means."""
-    Z = solved_columns(X, weights, first_column(X, centred), names)
-    return least_squares(Z.X, Y, weights, tol=Z.tol)
+    Z = solved_columns(X, eq.weights, first_column(X, _centred(eq)), names)
+    return least_squares(Z.X, Y, eq.weights, tol=Z.tol)
 
 
-def _used(
-    eq: Equations, rule: KClass, w: Array, first: LeastSquares, left: Array, alone: Array, within: _Within
-) -> Instrumented:
-    """k, the instruments that count, and how strong they are."""
+def _used(eq: Equations, rule: KClass, w: Array, first: LeastSquares, within: _Within) -> Instrumented:
+    """k, the instruments that count, and how strong they are.
+
+    By cross-products of what exogenous columns leave of the outcome and the endogenous columns, A, and of what all
+    instruments leave of them, B: A is B beside what the excluded instruments add.
+    """
     outside = len(eq.exogenous)
     kept = np.array([j - outside for j in first.kept if j >= outside], dtype=np.intp)
     empty = np.flatnonzero(~within.Z.any(axis=0)).astype(np.intp)
-    A, B = _squares(alone, w), _squares(left, w)
+    left, added = first.residuals, first.kept >= outside
+    B = _squares(left, w)
+    gained = first.coef[first.kept[added]]
+    A = B + gained.T @ np.linalg.solve(first.bread[np.ix_(added, added)], gained)
     k = rule.k
     if k is None:
         rows = int((w > 0).sum()) if rule.rows is None else rule.rows
@@ -126,23 +162,19 @@ def _largest_root(A: Array, B: Array) -> float:
 
 
 def _solved(
-    eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array
-) -> FittedRegression:
+    eq: Equations, used: Instrumented, rule: KClass, w: Array, within: _Within, left: Array,
+    quick: LeastSquares | None = None,
+) -> FittedRegression:  # fmt: skip
     """The estimates from projected columns, and the record of the regression."""
     projected = np.array(within.X, order="F")
     projected[:, eq.endogenous] -= used.left
-    anchors = None if within.absorbed is not None else first_column(eq.X, eq.intercept)
-    S = solved_columns(projected, eq.weights, anchors, eq.names)
-    fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
-    if not readable(S, fit.kept):
-        S = solved_columns(projected, eq.weights, anchors)
-        fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    S, fit = (Centred(projected, None, 0.0), quick) if quick is not None else _second(eq, within, projected)
     kept = fit.kept
     own, columns = (_some(within.X if S.plan is None else S.plan.apply(within.X), kept), _some(S.X, kept))
     V, at = _moving(eq, used, S, kept)
     coef: Array = fit.coef
     bread: Array = fit.bread
-    e: Array = np.asarray(within.y - own @ coef[kept])
+    e: Array = quick.residuals if quick is not None else np.asarray(within.y - own @ coef[kept])
     if used.k != 1:
         columns = np.array(own, order="F")
         columns[:, at] -= used.k * V
@@ -150,9 +182,23 @@ def _solved(
         coef = coef.copy()
         coef[kept] += bread @ (columns.T @ (w * e))
         e = np.asarray(within.y - own @ coef[kept])
-    outside = left[:, 0] - V @ coef[kept][at]
-    beyond = _beyond(used, V, at, w, e, outside, left, alone)
-    return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
+    place, beside = np.eye(len(kept))[at], left[:, 0] - V @ coef[kept][at]
+    terms = [Term(V, used.k * w * (e - beside), place)]
+    if rule.k is None:
+        terms.append(Term(_moved_k(used, w, within, left), np.ones(len(w)), (V.T @ (w * e))[None] @ place))
+    found = replace(fit, coef=coef, bread=bread, residuals=e)
+    return _record(eq, used, w, within, S, found, own, columns, _Projected(tuple(terms)))
+
+
+def _second(eq: Equations, within: _Within, projected: Array) -> tuple[Centred, LeastSquares]:
+    """The second stage, on columns counted from their means."""
+    anchors = first_column(eq.X, _centred(eq))
+    S = solved_columns(projected, eq.weights, anchors, eq.names)
+    fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    if not readable(S, fit.kept):
+        S = solved_columns(projected, eq.weights, anchors)
+        fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
+    return S, fit
 
 
 def _some(X: Array, kept: Codes) -> Array:
@@ -171,21 +217,17 @@ def _symmetric(A: Array) -> Array:
     return np.asarray((A + A.T) / 2)
 
 
-def _beyond(
-    used: Instrumented, V: Array, at: Codes, w: Array, e: Array, outside: Array, left: Array, alone: Array
-) -> Beyond:
-    """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
+def _moved_k(used: Instrumented, w: Array, within: _Within, left: Array) -> Array:
+    """How each row moves LIML's k (n, 1), by the envelope theorem ``w_i (a_i^2 - k b_i^2) / sum w b^2``, negative.
 
-    A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by
-    ``w_i (a_i^2 - k b_i^2) / sum w b^2``, with a and b what exogenous columns, and all instruments, leave of the
-    combination that has it.
+    With a and b what exogenous columns, and all instruments, leave of the combination that has it.
     """
-    slope = None
-    if used.rule.k is None:
-        k, c = _smallest_root(_squares(alone, w), _squares(left, w))
-        a, b = alone @ c, left @ c
-        slope = -w * (a**2 - k * b**2) / float(w @ b**2)
-    return Beyond(V, at, used.k * w * (e - outside), V.T @ (w * e), slope)
+    eq = used.equations
+    names = [eq.names[j] for j in eq.exogenous]
+    inside = _regressed(eq, within.X[:, eq.exogenous], _outcomes(eq, within), names)
+    k, c = _smallest_root(_squares(inside.residuals, w), _squares(left, w))
+    a, b = inside.residuals @ c, left @ c
+    return np.asarray(-w * (a**2 - k * b**2) / float(w @ b**2))[:, None]
 
 
 def _record(
@@ -215,7 +257,7 @@ def _record(
         k=None if within.absorbed is None else rank,
         moved=moved,
         absorbed=within.absorbed,
-        instrumented=used.k,
+        instrumented="projection" if used.k == 1 else "k-class",
         regressors=own,
     )
     whole = eq.intercept or bool(eq.effects)
@@ -225,11 +267,3 @@ def _record(
         converged=within.converged, lost=() if within.converged else (UNCONVERGED,), solved=moves(S, fit.coef, w),
     )  # fmt: skip
     return replace(model, absorbed=within.absorbed, instrumented=used, beyond=beyond)
-
-
-def refitted(model: FittedRegression, weights: Array) -> FittedRegression:
-    """The same equation under other weights."""
-    used = model.instrumented
-    assert isinstance(used, Instrumented)
-    rows = used.rule.rows if used.rule.rows is not None else model.hat.nobs
-    return fit_instrumented(replace(used.equations, weights=weights), replace(used.rule, rows=rows))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal, Protocol
 
 import numpy as np
 
 from causalformula.inference.absorbed import Absorbed
-from causalformula.numerics.arrays import Array, Codes
-from causalformula.numerics.linalg import basis_leverage, ill_conditioned, leverage, triangular_factor
+from causalformula.numerics.arrays import Array
+from causalformula.numerics.linalg import basis_leverage, gram, ill_conditioned, leverage, triangular_factor
 
 # R's share of the mean square of the fitted values below which a residual variance is rounding.
 ROUNDING = 1e-30
@@ -49,9 +50,9 @@ class Hat:
         What was taken from the columns as the caller gave them: ``X = X_given (I - moved)``.
     absorbed : Absorbed, optional
         Fixed effects that the regression has beside ``X``, whose columns are less these.
-    instrumented : float, optional
-        Of a regression with instruments its k: ``X`` are projections on them (in part, where k is not one), and ``e``
-        is not what these leave of the response.
+    instrumented : {"projection", "k-class", "moments"}, optional
+        Of a regression with instruments what ``X`` are: the regressors' projections on them, these in part, or the
+        combinations of instruments that a weight matrix of moments makes. ``e`` is not what they leave of the response.
     regressors : ndarray (n, p), optional
         Then the columns before their projection: the leverage of a row is how its response moves its fitted value, as
         in ``AER::hatvalues``.
@@ -73,7 +74,7 @@ class Hat:
     target: Array | None = None
     moved: Array | None = None
     absorbed: Absorbed | None = None
-    instrumented: float | None = None
+    instrumented: Literal["projection", "k-class", "moments"] | None = None
     regressors: Array | None = None
     extra: int = 0
 
@@ -116,7 +117,15 @@ class Hat:
         p, r = len(self.bread), columns.shape[1]
         bread = np.eye(p + r)
         bread[:p, :p] = self.bread
-        return replace(self, X=np.hstack([self.X, columns]), bread=bread, extra=r)
+        wide = replace(self, X=np.hstack([self.X, columns]), bread=bread, extra=r)
+        # instruments project these on themselves
+        return wide if wide.regressors is None else replace(wide, regressors=np.hstack([wide.regressors, columns]))
+
+    def bare(self) -> Hat:
+        """The same fit without these columns."""
+        p = len(self.bread) - self.extra
+        regressors = None if self.regressors is None else self.regressors[:, :p]
+        return replace(self, X=self.X[:, :p], bread=self.bread[:p, :p], extra=0, regressors=regressors)
 
     @property
     def dispersion_known(self) -> bool:
@@ -125,6 +134,8 @@ class Hat:
 
     def classical(self) -> Array:
         """Model-based covariance (p, p)."""
+        if self.instrumented == "moments":  # the bread is no inverse of their cross-product
+            return np.asarray(self.dispersion * self.bread @ gram(self.X, self.w) @ self.bread)
         return self.dispersion * self.bread
 
     def multipliers(self, rows: slice = slice(None)) -> Array:
@@ -145,8 +156,7 @@ class Hat:
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
         if self.extra:
-            own = len(self.bread) - self.extra
-            return replace(self, X=self.X[:, :own], bread=self.bread[:own, :own], extra=0).own_leverage()
+            return self.bare().own_leverage()
         if self.regressors is not None:
             return np.asarray(self.w * np.einsum("ij,ij->i", self.regressors @ self.bread, self.X))
         if self.ill_conditioned:
@@ -168,33 +178,32 @@ class Hat:
 
 
 @dataclass(frozen=True, eq=False)
-class Beyond:
-    """What exact influences of an instrumented regression have beside its scores: ``u_i v_i + slope_i c``.
+class Term:
+    """One part of ``Beyond``: rows ``rows_i columns_i' turn``.
 
     Parameters
     ----------
-    V : ndarray (n, q)
-        What the instruments leave of the regressors of which they leave something.
-    at : ndarray (q,) of int
-        Which columns these are.
-    u : ndarray (n,)
-    c : ndarray (q,)
-        ``V'We``: how the equations move with k.
-    slope : ndarray (n,), optional
-        How each row moves an estimated k.
+    columns : ndarray (n, m)
+    rows : ndarray (n,)
+    turn : ndarray (m, p)
     """
 
-    V: Array
-    at: Codes
-    u: Array
-    c: Array
-    slope: Array | None = None
+    columns: Array
+    rows: Array
+    turn: Array
 
-    def project(self, weights: Array, rows: slice = slice(None)) -> Array:
-        """Rows times ``weights`` (p, q): (n, q)."""
-        own = weights[self.at]
-        out = (self.V[rows] @ own) * self.u[rows, None]
-        return out if self.slope is None else out + np.outer(self.slope[rows], self.c @ own)
+    def turned(self, by: Array) -> Term:
+        """The same rows times a matrix (p, r)."""
+        return replace(self, turn=self.turn @ by)
+
+
+class Beyond(Protocol):
+    """What exact influences of an instrumented regression have beside its scores."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """A sum of terms, each (n, p)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +262,8 @@ class Stage:
             out = self.hat.X[rows] @ weights
             out *= self.hat.multipliers(rows)[:, None]
         if exact and self.beyond is not None:
-            out += self.beyond.project(weights, rows)
+            for one in self.beyond.terms:
+                out += (one.columns[rows] @ (one.turn @ weights)) * one.rows[rows, None]
         if adjust is not None:
             out *= adjust[rows, None]
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -35,6 +36,42 @@ class KClass:
 
 
 TWO_STAGES = KClass()
+CONTINUOUS = "cue"
+# Instruments that explain a smaller share of a treatment than this explain none of it.
+UNMOVED = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Weighting:
+    """Moments weighted by the inverse of their covariance: efficient GMM.
+
+    Parameters
+    ----------
+    steps : int or "cue", optional
+        Steps, each with a weight matrix of the residuals of the one before, the first of which is two-stage least
+        squares; until they no longer move where not given. ``"cue"``: continuously updated.
+    codes : ndarray (n,) of int, optional
+        Clusters of rows that are correlated; no rows are by default.
+    by : str
+        What these clusters are of.
+    """
+
+    steps: int | Literal["cue"] | None = 2
+    codes: Codes | None = None
+    by: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the weight matrix is of, for the print."""
+        return f"moments clustered by {self.by}" if self.by else "moments of unequal variance"
+
+    @property
+    def r(self) -> str:
+        """The arguments of ``momentfit::gmm4``."""
+        types = {None: "iter", CONTINUOUS: "cue", 2: "twostep"}
+        clusters = f", vcovOptions = list(cluster = ~{self.by})" if self.by else ""
+        kind = f'"{types.get(self.steps, self.steps)}"'
+        return f'type = {kind}, vcov = "{"CL" if self.by else "MDS"}"{clusters}, initW = "tsls", centeredVcov = FALSE'
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +96,8 @@ class Equations:
     effects : tuple of Effect
         Absorbed, of the factors ``factors``.
     factors : tuple of str
+    counts : ndarray (n,), optional
+        The part of the weights that says how often a row is there, as in a resample.
     """
 
     X: Array
@@ -72,6 +111,7 @@ class Equations:
     intercept: bool = True
     effects: tuple[Effect, ...] = ()
     factors: tuple[str, ...] = ()
+    counts: Array | None = None
 
     @property
     def exogenous(self) -> Codes:
@@ -122,9 +162,9 @@ class Instrumented:
     Parameters
     ----------
     equations : Equations
-    rule : KClass
+    rule : KClass or Weighting
     k : float
-        In use.
+        In use; NaN where moments are weighted.
     left : ndarray (n, q)
         What all instruments leave of the endogenous columns.
     kept : ndarray of int
@@ -134,15 +174,18 @@ class Instrumented:
     strength : float
         The smallest share of a combination of the endogenous columns that the excluded instruments explain beside the
         exogenous columns: their smallest squared canonical correlation.
+    criterion : float, optional
+        Where moments are weighted, what is left of them: Hansen's J.
     """
 
     equations: Equations
-    rule: KClass
+    rule: KClass | Weighting
     k: float
     left: Array
     kept: Codes
     empty: Codes
     strength: float
+    criterion: float | None = None
 
     @property
     def endogenous_names(self) -> tuple[str, ...]:
@@ -158,3 +201,15 @@ class Instrumented:
     def excess(self) -> int:
         """Excluded instruments beyond the number of endogenous columns."""
         return len(self.kept) - len(self.equations.endogenous)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the instruments move all of the endogenous columns."""
+        return self.strength > UNMOVED
+
+    @property
+    def words(self) -> str:
+        """The estimator, as fixest names its own."""
+        if isinstance(self.rule, Weighting):
+            return "GMM"
+        return {1.0: "TSLS", None: "LIML"}.get(self.rule.k, "k-class")

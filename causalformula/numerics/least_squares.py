@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,19 +162,34 @@ def solve(X: Array, Y: Array, weights: Array | None, *, tol: float | Array, refi
         raise DataError("the response or the offset holds missing or infinite values")
     if normal is None or normal.rcond < RCOND_NORMAL:
         return solve_qr(X, Y, weights, tol=tol)
-    coef, residuals = _refined(X, Y, weights, G, normal, normal.solve(C), refine)
+    coef, residuals = refined(X.__matmul__, X.T.__matmul__, Y, weights, G, normal, normal.solve(C), refine)
     p = X.shape[1]
     return Solution(coef, np.arange(p), np.empty((p, 0)), normal.inverse, residuals)
 
 
-def _refined(
-    X: Array, Y: Array, weights: Array | None, G: Array, normal: ScaledInverse, coef: Array, refine: int
+def refined(
+    times: Callable[[Array], Array],
+    products: Callable[[Array], Array],
+    Y: Array,
+    weights: Array | None,
+    G: Array,
+    normal: ScaledInverse,
+    coef: Array,
+    refine: int = 2,
 ) -> tuple[Array, Array | None]:
-    """Coefficients corrected by their own residuals; and the residuals, if they are those of the answer."""
+    """Coefficients corrected by their own residuals; and the residuals, if they are those of the answer.
+
+    Parameters
+    ----------
+    times, products : callable
+        ``X b`` of coefficients (p, q), and ``Z' r`` of rows (n, q), Z the columns that residuals are orthogonal to.
+    G : ndarray (p, p)
+        ``Z'WX``, or nearly so, whose inverse is ``normal``.
+    """
     for _ in range(refine):
-        residuals = Y - X @ coef
+        residuals = Y - times(coef)
         weighted = residuals if weights is None else residuals * weights[:, None]
-        step = normal.solve(X.T @ weighted)
+        step = normal.solve(products(weighted))
         fitted = np.einsum("jq,jk,kq->q", coef, G, coef)
         coef = coef + step
         # norms of fitted values, through the cross-product: is the step rounding beside the fit and the residuals?

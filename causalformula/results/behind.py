@@ -17,7 +17,7 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import HC, LINEARISED, AbadieImbens, Given, Request
 from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
-from causalformula.inference.structural import Instrumented
+from causalformula.inference.structural import Instrumented, Weighting
 from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.model import Model
@@ -99,14 +99,19 @@ def _text(behind: Fitted, call: Call, left: str, replay: Replay | None) -> str:
     family = "" if fitted.linear else f", family = {family_text(fitted.family)}"
     weights = "" if not fitted.weighted else f", weights = {_weights(behind, call)}"
     if isinstance(fitted.instrumented, Instrumented):
-        return wrapped(f"ivreg({left} ~ {right} | {_instruments(call, fitted.instrumented)}{weights})")
+        instruments, rule = _instruments(call), fitted.instrumented.rule
+        if isinstance(rule, Weighting):
+            return wrapped(f"gmm4({left} ~ {right}, ~{instruments}, {rule.r}{weights})")
+        k = "" if rule.k == 1 else f", k = {fitted.instrumented.k:.7g}"
+        return wrapped(f"ivreg({left} ~ {right} | {instruments}{k}{weights})")
     return wrapped(f"{'lm' if fitted.linear else 'glm'}({left} ~ {right}{family}{weights})")
 
 
-def _instruments(call: Call, used: Instrumented) -> str:
-    """All instruments as ``ivreg`` takes them, and k where it is not that of two-stage least squares."""
-    terms = [deparse(call.frame.bodies[role]) for role in ("iv", "adjust", "modify") if role in call.frame.bodies]
-    return " + ".join(terms) + ("" if used.rule.k == 1 else f", k = {used.k:.7g}")
+def _instruments(call: Call) -> str:
+    """All instruments as ``ivreg`` takes them."""
+    return " + ".join(
+        deparse(call.frame.bodies[role]) for role in ("iv", "adjust", "modify") if role in call.frame.bodies
+    )
 
 
 def _written(name: str) -> str:

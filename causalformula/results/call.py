@@ -138,7 +138,8 @@ class Call:
             self._refuse_single_cluster(request, groups, rows)
         refit = self._refit(request, query, groups)
         try:
-            rests = self.rests(self._units(request, groups), rows)
+            units = self._units(request, groups)
+            rests = 0.0 if self._group_alone(estimate, units) else self.rests(units, rows)
             found = covariance(estimate, request, groups=groups, refit=refit, n=self.frame.n, rests=rests)
         except FailedReplicates as error:
             again = Query() if query is None else query
@@ -156,11 +157,10 @@ class Call:
         frame.codes(grouping_names(request))
         self._refuse_unstacked(answer, request)
         self._refuse_idle_fixed(answer, request)
-        single = any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
         if isinstance(request, Bootstrap):
-            found = bootstrapped(frame, self.options, self.record.name, query, request, len(answer.estimate))
+            found = bootstrapped(frame, self.options, self.record.name, query, request, answer.estimate)
         else:
-            found = covariance(answer.estimate, request, rests=0.0 if single else HALF)
+            found = covariance(answer.estimate, request, rests=0.0 if self._single_arm(frame, request) else HALF)
         alone = self._single_rows(frame, request)
         for note in alone:
             warn(note)
@@ -168,6 +168,10 @@ class Call:
             found = replace(found, matrix=np.full_like(found.matrix, np.nan))
         idle = tuple(f"Note: {note}" for note in (*alone, *self.idle_notes(request)))
         return replace(found, notes=(*found.notes, *idle))
+
+    def _single_arm(self, frame: WholeFrame, request: Request) -> bool:
+        """Whether an arm lies in one cluster of a grouping, where the rows are elsewhere."""
+        return any(count == 1 for name in self._clusters(request) for count in frame.clusters_by_arm(name))
 
     def _clusters(self, request: Request) -> tuple[str, ...]:
         """Groupings of a request that arms may lie in one cluster of."""
@@ -276,8 +280,19 @@ class Call:
         """
         return 0.0 if self._single_clusters(groups, rows) else HALF
 
+    def _group_alone(self, estimate: Estimate, groups: Mapping[str, Codes]) -> bool:
+        """Whether a group that is treated at a time of its own is one cluster, where influences are all there is."""
+        panel, evidence = self.frame.panel, estimate.evidence
+        if panel is None or panel.adoption is None or not isinstance(evidence, Influence) or evidence.root is not None:
+            return False
+        used, group = self.frame.unit_weights > 0, panel.adoption.group
+        each = [codes[used & (group == k)] for codes in groups.values() for k in np.unique(group[used])]
+        return any(codes.min() == codes.max() for codes in each)
+
     def coefficient_rests(self, request: Request, groups: Mapping[str, Codes]) -> float:
         """The same of a coefficient of the model behind the effect, which otherwise is as R's."""
+        if isinstance(self.frame, WholeFrame):
+            return 0.0 if self._single_arm(self.frame, request) else np.inf
         return 0.0 if self._single_clusters(self._units(request, groups)) else np.inf
 
     def _units(self, request: Request, groups: Mapping[str, Codes]) -> dict[str, Codes]:

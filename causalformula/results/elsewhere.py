@@ -25,6 +25,7 @@ from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.designs.elsewhere import DesignElsewhere
 from causalformula.results.families.elsewhere import DidElsewhere, ResultElsewhere, SubclassElsewhere
 from causalformula.results.named import grouping_names
+from causalformula.scale.estimators.aipw import Shown, WholeAugmented
 from causalformula.scale.estimators.did import with_units
 from causalformula.scale.methods import METHODS
 from causalformula.scale.passes import Passes
@@ -208,7 +209,9 @@ def answered_elsewhere(
     call.refuse_idle(request)
     found = told_of_perfect(METHODS[record.name](frame, options))
     told(found.notes)
-    made = DesignElsewhere(found.design, call, cast(Any, found.designed))
+    scored = found.outcomes.nuisances if isinstance(found.outcomes, WholeAugmented) else None
+    shown = None if scored is None else Shown(scored)
+    made = DesignElsewhere(found.design, call, cast(Any, found.designed), shown)
     for note in made.imbalance:
         warn(note)
     covariance = call.covariance(found.answer, request, Query())

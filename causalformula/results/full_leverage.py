@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from causalformula.backends.fit import Answer
 from causalformula.errors import some, warn
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.evidence import Influence
-from causalformula.inference.request_text import describe
+from causalformula.inference.sandwich.caveats import full_leverage_words
 from causalformula.numerics.arrays import Codes
 
 
@@ -36,12 +34,7 @@ def told_of_full_leverage(found: Covariance, index: Any, remedy: str = "") -> Co
     if not len(found.full_leverage):
         return found
     rows = index[found.full_leverage]
-    one = len(rows) == 1
-    some_are = "" if np.isnan(found.std_error).all() else "some "
-    note = (
-        f"{some_are}{describe(found.request)} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
-        f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
-        + (remedy or f"Use 'classical', which takes all errors for equally large, or drop {'it' if one else 'them'}")
-    )
+    named = f"{'row' if len(rows) == 1 else 'rows'} {some(rows)}"
+    note = full_leverage_words(found.request, found.std_error, named, remedy)
     warn(note)
     return replace(found, notes=(*found.notes, note))

@@ -89,14 +89,17 @@ class _Balancing:
     products: bool
     poly: int
     score: str
+    shown: Weigh | None
 
     def __call__(self, frame: Any) -> Balanced:
         w = None if self.weigh is None else weighting_of(self.weigh, frame)
         columns = covariates(frame, int=self.products, poly=self.poly, like=frame.prototype)
-        if self.score and w is not None and w.distance is not None:
-            columns = [Covariate(self.score, w.distance, False, self.score, distance=True), *columns]
+        scored = w if self.shown is None else weighting_of(self.shown, frame)
+        if self.score and scored is not None and scored.distance is not None:
+            columns = [Covariate(self.score, scored.distance, False, self.score, distance=True), *columns]
         treatment, s = frame.the_treatment, frame.unit_weights
         arms = {level: treatment.codes == k for k, level in enumerate(treatment.levels)}
+        arms = arms or {"Total": np.ones(frame.n, dtype=bool)}
         sample = Sample(arms, None, s, None if w is None else w.weights)
         rows = np.array([(arm & (s > 0)).sum() for arm in arms.values()])
         ends = np.array([[(sign * c.values).max() for c in columns] for sign in (-1.0, 1.0)]).reshape(2, -1)
@@ -106,10 +109,19 @@ class _Balancing:
 
 
 def balanced(
-    frame: WholeFrame, weigh: Weigh | None, *, products: bool = False, poly: int = 1, score: str = ""
+    frame: WholeFrame,
+    weigh: Weigh | None,
+    *,
+    products: bool = False,
+    poly: int = 1,
+    score: str = "",
+    shown: Weigh | None = None,
 ) -> Balanced:
-    """Moments of the covariates of the treatment model; the propensity score first, where it is named."""
-    found: Balanced = frame.passes.total(_Balancing(weigh, products, poly, score))
+    """Moments of the covariates of the treatment model; the propensity score first, where it is named.
+
+    ``shown`` has the scores of a method that weights no row.
+    """
+    found: Balanced = frame.passes.total(_Balancing(weigh, products, poly, score, shown))
     return found.varying
 
 

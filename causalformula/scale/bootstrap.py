@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,22 +10,31 @@ import numpy as np
 
 from causalformula.backends.fit import Query
 from causalformula.backends.options import Options
-from causalformula.errors import CapabilityError, CausalFormulaError, ConvergenceError
+from causalformula.errors import CapabilityError, CausalFormulaError, ConvergenceError, DataError
 from causalformula.inference.covariance import Covariance
+from causalformula.inference.estimate import Estimate
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.resampling.requests import Bootstrap
-from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
+from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed, refuse_one
 from causalformula.inference.resampling.resampled import spread
+from causalformula.inference.safer import safer
+from causalformula.inference.sandwich.few import told_of_few_draws
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.hashing import Keys, exponentials, frequencies
+from causalformula.numerics.newton import SEPARATED
 from causalformula.scale.estimators.did import with_units
+from causalformula.scale.estimators.regression import plainly
 from causalformula.scale.lockstep import stacked, together
 from causalformula.scale.methods import METHODS
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import ChunkFrame
-from causalformula.scale.whole import WholeFrame
+from causalformula.scale.plan import AnyChunk
+from causalformula.scale.whole import WholeFrame, WholeRegression, count_groups, whole_regression
 
 # Fits side by side: each holds its sums.
 MOST_TOGETHER = 200
+# Of more units than these some are drawn in every replicate: none with probability exp(-units).
+SOME_DRAWN = 100
+SAMPLE = "fit to a sample of a million rows, in memory"
 
 
 @dataclass(frozen=True)
@@ -43,12 +53,12 @@ class Drawn:
     cluster: str | None = None
     exponential: bool = False
 
-    def __call__(self, frame: ChunkFrame, replicate: int) -> Array:
+    def __call__(self, frame: AnyChunk, replicate: int) -> Array:
         """Weights (n,) in a replicate."""
         keys: Keys = frame.remembered(("keys", self), lambda: self.keys(frame))
         return (exponentials if self.exponential else frequencies)(keys, self.seed, replicate)
 
-    def keys(self, frame: ChunkFrame) -> Keys:
+    def keys(self, frame: AnyChunk) -> Keys:
         """A number for each row: its own, or its cluster's."""
         if self.cluster is not None:
             return key_of(frame.keys(self.cluster))
@@ -68,9 +78,9 @@ def key_of(values: Any) -> Keys:
 
 
 def bootstrapped(
-    frame: WholeFrame, options: Options, method: str, query: Query | None, request: Bootstrap, size: int
+    frame: WholeFrame, options: Options, method: str, query: Query | None, request: Bootstrap, estimate: Estimate
 ) -> Covariance:
-    """Covariance of so many estimates by refits.
+    """Covariance of an estimate by refits.
 
     Raises
     ------
@@ -79,44 +89,93 @@ def bootstrapped(
     ConvergenceError
         If more than 5% of the replicates fail.
     """
-    _refuse(frame, query, request)
-    passes = frame.passes if request.cluster is None else frame.passes.with_columns((request.cluster,))
-    seed = fresh_seed(request.seed)
-    drawn = Drawn(seed, request.cluster, request.weights == "exponential")
-    asked = query or Query()
+    if query is None:
+        raise CapabilityError("the bootstrap refits the estimator, and this result cannot be refitted")
+    if frame.strata is not None:
+        raise _within_strata()
 
     def fit(own: Passes) -> Array:
-        return np.asarray(METHODS[method](replicated(own), options).ask(asked).estimate.theta)
+        return np.asarray(METHODS[method](replicated(own), options).ask(query).estimate.theta)
+
+    return _redrawn(frame.passes, request, fit, estimate)
+
+
+def regressed(frame: WholeRegression, model: FittedRegression, request: Bootstrap) -> Covariance:
+    """Covariance of the estimable coefficients of a plain regression by refits, to a zero score.
+
+    Raises
+    ------
+    CapabilityError, ConvergenceError
+        As ``bootstrapped`` does.
+    """
+    family = None if model.linear else model.family
+
+    def fit(own: Passes) -> Array:
+        found = plainly(whole_regression(reweighted(own)), family, to_zero=True)[0].record
+        lost = found.rank < model.rank or not found.converged or SEPARATED in found.notes
+        return np.full(model.rank, np.nan) if lost else found.coef[model.kept]
+
+    return _redrawn(frame.passes, request, fit, model.estimate())
+
+
+def _redrawn(passes: Passes, request: Bootstrap, fit: Callable[[Passes], Array], estimate: Estimate) -> Covariance:
+    _refuse(passes, request)
+    passes = passes if request.cluster is None else passes.with_columns((request.cluster,))
+    counts = {} if request.cluster is None else {request.cluster: count_groups(passes, request.cluster)}
+    units = passes.plan.survey.kept if request.cluster is None else counts[request.cluster]
+    refuse_one(units, request)
+    few = told_of_few_draws(counts, safer(counts, estimate) if counts else "")
+    seed = fresh_seed(request.seed)
+    drawn = Drawn(seed, request.cluster, request.weights == "exponential")
+
+    def some(own: Passes) -> Array:
+        if not own.total(_Weight()):
+            raise DataError("the replicate draws nothing")
+        return fit(own)
 
     draws, failure = [], None
     for first in range(0, request.reps, MOST_TOGETHER):
         numbers = range(first, min(first + MOST_TOGETHER, request.reps))
-        found = together(passes, drawn, numbers, fit, ids=request.cluster is None)
+        found = together(passes, drawn, numbers, fit if units > SOME_DRAWN else some, ids=request.cluster is None)
         failure = failure or next((each for each in found if isinstance(each, CausalFormulaError)), None)
-        draws.append(stacked(found, size))
-    return _covariance(request, np.vstack(draws), seed, failure)
+        draws.append(stacked(found, len(estimate)))
+    covariance = _covariance(request, np.vstack(draws), seed, failure)
+    return replace(covariance, notes=(*covariance.notes, *few))
+
+
+@dataclass(frozen=True)
+class _Weight:
+    """How often the rows of a chunk are drawn."""
+
+    def __call__(self, frame: AnyChunk) -> float:
+        return 0.0 if frame.weights is None else float(frame.weights.sum())
 
 
 def replicated(passes: Passes) -> WholeFrame:
     """The frame of a replicate: all of its rows have weights, which are numbers of rows."""
+    return with_units(WholeFrame.of(reweighted(passes)))
+
+
+def reweighted(passes: Passes) -> Passes:
+    """Passes of a replicate, all of whose rows have weights."""
     like = passes.plan.prototype
-    again = replace(passes, plan=replace(passes.plan, prototype=like.reweight(np.ones(like.n))))  # type: ignore[union-attr]
-    return with_units(WholeFrame.of(again))
+    return replace(passes, plan=replace(passes.plan, prototype=like.reweight(np.ones(like.n))))
 
 
-def _refuse(frame: WholeFrame, query: Query | None, request: Bootstrap) -> None:
-    sample = "fit to a sample of a million rows, in memory"
-    if query is None:
-        raise CapabilityError("the bootstrap refits the estimator, and this result cannot be refitted")
+def _within_strata() -> CapabilityError:
+    return CapabilityError(
+        f"where the data are, rows are drawn one by one and not within strata; use another vcov, or {SAMPLE}"
+    )
+
+
+def _refuse(passes: Passes, request: Bootstrap) -> None:
     if request.kind in ("bca", "studentized"):
-        raise CapabilityError(f"kind={request.kind!r} needs all rows at once; use 'percentile', or {sample}")
-    if request.strata is not None or frame.strata is not None:
+        raise CapabilityError(f"kind={request.kind!r} needs all rows at once; use 'percentile', or {SAMPLE}")
+    if request.strata is not None:
+        raise _within_strata()
+    if request.cluster is None and not passes.source.numbered:
         raise CapabilityError(
-            f"where the data are, rows are drawn one by one and not within strata; use another vcov, or {sample}"
-        )
-    if request.cluster is None and not frame.passes.source.numbered:
-        raise CapabilityError(
-            f"{frame.passes.words}: the engine does not number its rows, so that no seed could draw the same ones "
+            f"{passes.words}: the engine does not number its rows, so that no seed could draw the same ones "
             "again; name a column that does, as in vcov=cf.Bootstrap(cluster='id')"
         )
 

@@ -309,8 +309,11 @@ def _solved(
             if bread.rank >= found.rank:
                 inside = np.ix_(found.kept, found.kept)
                 own = scaled_inverse(point.sums["G"][inside])
-                inverse = own.inverse if own is not None and own.rcond >= RCOND_NORMAL else bread.bread
-                found = replace(found, bread=inverse)
+                if own is not None and own.rcond >= RCOND_NORMAL:
+                    found = replace(found, bread=own.inverse)
+                elif bread.rank == found.rank:
+                    # of other columns than those kept it would be no inverse of theirs
+                    found = replace(found, bread=bread.bread)
             if converged:
                 notes[:] = [note for note in notes if note != NOT_CONVERGED]
                 boundary = False

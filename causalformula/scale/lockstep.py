@@ -17,14 +17,14 @@ import numpy as np
 from causalformula.errors import CausalFormulaError, DataError
 from causalformula.numerics.arrays import Array
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import ChunkFrame, Plan
+from causalformula.scale.plan import AnyChunk, Plan
 from causalformula.scale.sources.source import Chunk
 from causalformula.scale.sums import added
 
 # What a frame remembers that depends on the rows alone, and reweighted copies share.
 SHARED = ("design", "at", "cell")
 # The weights of a replicate, ``(frame, replicate) -> (n,)``; it pickles.
-Weights = Callable[[ChunkFrame, int], Array]
+Weights = Callable[[AnyChunk, int], Array]
 
 
 @dataclass(frozen=True, eq=False)

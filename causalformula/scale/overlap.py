@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.weighting.weights import Weighting
 from causalformula.diagnostics.overlap import ArmOverlap, Limits
 from causalformula.diagnostics.weights_summary import NEGLIGIBLE, ArmWeights
 from causalformula.numerics.arrays import Array, Codes
@@ -16,9 +17,21 @@ from causalformula.scale.sums import Sums
 from causalformula.scale.whole import WholeFrame
 
 
+@dataclass(frozen=True)
+class Unweighted:
+    """The weighting of a method that weights no row."""
+
+    def __call__(self, frame: Any) -> Weighting:
+        """Of a chunk."""
+        return Weighting(np.ones(frame.n))
+
+
 def arms_of(frame: Any) -> Array:
-    """Rows of each arm (K, n)."""
-    return np.asarray(frame.the_treatment.codes == np.arange(len(frame.the_treatment.levels))[:, None])
+    """Rows of each arm (K, n); of a dose there is one."""
+    levels = frame.the_treatment.levels
+    if not levels:
+        return np.ones((1, frame.n), dtype=bool)
+    return np.asarray(frame.the_treatment.codes == np.arange(len(levels))[:, None])
 
 
 def scores_of(weigh: Weigh, frame: Any) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from causalformula.errors import DataError
 from causalformula.inference.evidence import Part, Task
 from causalformula.scale.plan import AnyChunk, Plan
-from causalformula.scale.sources.source import Chunk, Sortable, Source
+from causalformula.scale.sources.source import Chunk, Sortable, Source, merged
 from causalformula.scale.sums import added
 
 T = TypeVar("T")
@@ -22,9 +22,20 @@ class _OnFrames:
     plan: Plan
     task: Callable[[Any], Any]
 
-    def __call__(self, chunk: Chunk) -> Any:
+    def __call__(self, chunk: Chunk) -> Counted | None:
         frame = self.plan.frame(chunk)
-        return None if frame is None else self.task(frame)
+        return None if frame is None else Counted(frame.n, self.task(frame))
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What a task says of some rows, and of how many."""
+
+    rows: int
+    found: Any
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(self.rows + other.rows, merged([self.found, other.found], added))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +68,17 @@ class Passes:
         Raises
         ------
         DataError
-            If no row is kept: the data have changed since the plan was made.
+            If other rows are kept than those counted: the data have changed since the plan was made.
         """
-        found: T | None = self.source.run(
+        found: Counted | None = self.source.run(
             _OnFrames(self.plan, task), self.plan.reading.columns, added, ids=ids and self.source.numbered
         )
         if found is None:
             raise DataError(f"{self.words}: the rows are gone since the fit; fit again")
-        return found
+        if found.rows != (before := self.plan.survey.kept):
+            raise DataError(f"{self.words}: there are {found.rows} rows now, and there were {before}; fit again")
+        answer: T = found.found
+        return answer
 
     def gather(self, part: Part, task: Task, by: tuple[str, ...], ordered: bool = False) -> Any:
         """See ``inference.evidence.Rows``."""

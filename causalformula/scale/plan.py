@@ -8,8 +8,8 @@ it, and nothing that depends on how many rows there are.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -99,11 +99,23 @@ class ChunkRegression(RegressionFrame):
 
     reading: Reading
     read: Read
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """See ``ModelFrame``."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
 
     def keys(self, name: str) -> Any:
         """See ``ChunkFrame``."""
+        return self.reading.groups(self.read, self.chunk, name)
+
+    @property
+    def chunk(self) -> Chunk:
+        """The rows as they were read."""
         assert isinstance(self.table, Chunk)
-        return self.reading.groups(self.read, self.table, name)
+        return self.table
 
 
 AnyChunk = ChunkFrame | ChunkRegression
@@ -148,16 +160,16 @@ class Plan:
         read = self.reading.of(chunk)
         if not len(read.rows):
             return None
-        values, like = read.values, self.prototype
+        values, like, index = read.values, self.prototype, chunk.index()[read.rows]
         outcome = None if like.outcome is None else _outcome(like.outcome, values[like.outcome.name])
         shared = {
             "table": chunk,
             "rows": read.rows,
-            "index": chunk.index()[read.rows],
+            "index": index,
             "total": int(read.asked.sum()),
             "missing_by": {},
             "outcome": outcome,
-            "weights": self.reading.weights(values),
+            "weights": self.reading.weights(values, index),
             "offset": self.reading.offset(values),
             "reading": self.reading,
             "read": read,

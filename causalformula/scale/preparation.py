@@ -125,7 +125,7 @@ class Surveyor:
             for key, at in _marked(every).items():
                 marks[label][key] = len(places)
                 places.append(at)
-        w = self.reading.weights(read.values)
+        w = self.reading.weights(read.values, index[read.rows])
         if self.crossed:
             marks["crossed"] = {}
             for key, at in _crossings([read.values[label] for label in self.crossed], w).items():

@@ -19,7 +19,7 @@ from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Name, Node
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.frame.model_frame import whole_numbers
-from causalformula.frame.rows import as_numbers, complete_rows, refuse_infinite, subset_rows
+from causalformula.frame.rows import as_numbers, complete_rows, refuse_below_zero, refuse_infinite, subset_rows
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.scale.sources.source import Chunk
 
@@ -128,12 +128,13 @@ class Reading:
         found = ((key, node) for key, node in self.nodes.items() if key.startswith(f"{role}:"))
         return [as_numbers(values[key], deparse(node), role) for key, node in found]
 
-    def weights(self, values: Mapping[str, Value]) -> Array | None:
+    def weights(self, values: Mapping[str, Value], index: Any) -> Array | None:
         """Weights, with the numbers of trials of ``cbind(successes, failures)``; none below zero."""
         found = self.numbers(values, "weights")
         w = found[0] if found else None
         if w is not None and (w < 0).any():
-            raise DataError("weights have values below zero")
+            name = next(deparse(node) for key, node in self.nodes.items() if key.startswith("weights:"))
+            refuse_below_zero(w, name, index)
         left = None if self.outcome is None else values[self.outcome]
         if self.trials and isinstance(left, Matrix) and self.outcome is not None and self.outcome.startswith("cbind("):
             trials = np.asarray(left.values.sum(axis=1))

@@ -209,6 +209,25 @@ def by_group(passes: Passes, name: str) -> tuple[Passes, bool]:
     return (found.sorted_by((name,)) if ordered else found), ordered
 
 
+def count_groups(passes: Passes, name: str) -> int:
+    """How many groups the rows kept have."""
+    found, ordered = by_group(passes, name)
+    return int(told(found.total(_GroupsOf(name, ordered)), _counted))
+
+
+def _counted(groups: Grouped) -> int:
+    return len(groups.sums)
+
+
+@dataclass(frozen=True)
+class _GroupsOf:
+    name: str
+    ordered: bool
+
+    def __call__(self, frame: AnyChunk) -> Grouped | Ended:
+        return grouped(frame.keys(self.name), np.empty((frame.n, 0)), _counted, self.ordered)
+
+
 def _with_rows(clusters: Grouped) -> Codes:
     return np.asarray((clusters.sums > 0).sum(axis=0))
 

@@ -8,6 +8,7 @@ from tests.benchmarks.absorbing import ABSORBING, ABSORBING_MEMORY, absorbing_me
 from tests.benchmarks.at_scale import FITS, compared, rows_asked
 from tests.benchmarks.cases import CASES, MEMORY, Limit, ols_memory, ratios, timed
 from tests.benchmarks.did import GROUP_TIME
+from tests.benchmarks.instruments import INSTRUMENTS
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
@@ -38,7 +39,8 @@ def main(words: list[str]) -> int:
     """Print every case, or those that a word names; 1 where a limit is exceeded."""
     worst = 0
     for make in (
-        *CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *GROUP_TIME, *ABSORBING, *SCREENING,
+        *CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *GROUP_TIME, *ABSORBING, *INSTRUMENTS,
+        *SCREENING,
     ):  # fmt: skip
         if words and not any(word in make.__name__ for word in words):
             continue

@@ -196,3 +196,13 @@ def alternating_means(M, factors, tol=1e-10):
                 column -= means[codes]
                 moved = np.sqrt(count @ means**2)
     return values
+
+
+def two_stages(X, Z, y, column):
+    """One coefficient of two-stage least squares with its classical standard error: projections by cross-products."""
+    C = Z.T @ X
+    A = np.linalg.solve(Z.T @ Z, C)
+    bread = np.linalg.inv(C.T @ A)
+    beta = bread @ (A.T @ (Z.T @ y))
+    e = y - X @ beta
+    return beta[column], np.sqrt(e @ e / (len(y) - X.shape[1]) * bread[column, column])

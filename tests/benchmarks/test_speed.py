@@ -5,6 +5,7 @@ import pytest
 from tests.benchmarks.absorbing import ABSORBING, ABSORBING_MEMORY, absorbing_memory
 from tests.benchmarks.cases import CASES, MEMORY, ols_memory, ratios, timed
 from tests.benchmarks.did import GROUP_TIME
+from tests.benchmarks.instruments import INSTRUMENTS
 from tests.benchmarks.learning import LEARNING
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.meta import META
@@ -18,7 +19,19 @@ pytestmark = pytest.mark.benchmark
 
 @pytest.mark.parametrize(
     "make",
-    (*CASES, *WEIGHTING, *MATCHING, *LEARNING, *TARGETING, *META, *REFUTING, *GROUP_TIME, *ABSORBING, *SCREENING),
+    (
+        *CASES,
+        *WEIGHTING,
+        *MATCHING,
+        *LEARNING,
+        *TARGETING,
+        *META,
+        *REFUTING,
+        *GROUP_TIME,
+        *ABSORBING,
+        *INSTRUMENTS,
+        *SCREENING,
+    ),
     ids=lambda make: make.__name__,
 )
 def test_as_fast_as_promised(make, capsys):

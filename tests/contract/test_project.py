@@ -109,7 +109,6 @@ def test_what_the_readme_says_is_not_read_is_not_read():
 MISSING = {
     **{name: (name,) for name in ("optimal", "full", "quick", "cardinality", "genetic")},
     "causal forests": ("causal_forest",),
-    "GMM": ("gmm",),
     "fixed effects": ("fe",),
     "front-door": ("front_door",),
     "censoring": ("censoring",),

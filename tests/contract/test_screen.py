@@ -136,6 +136,16 @@ def test_a_file_of_something_else_is_refused(data, tmp_path):
         cf.screen(F, data, treatments=["drug0"], path=path)
 
 
+def test_levels_in_another_order_are_other_data(data, tmp_path):
+    path, levels = tmp_path / "results.parquet", ["low", "mid", "high"]
+    dose = np.resize(levels, len(data))
+    cf.screen(F, data.assign(drug0=pd.Categorical(dose, levels)), treatments=["drug0"], path=path)
+    with pytest.raises(cf.OptionError, match=r"an answer for .*drug0.* on other data"):
+        cf.screen(F, data.assign(drug0=pd.Categorical(dose, levels[::-1])), treatments=["drug0"], path=path)
+    with pytest.raises(cf.OptionError, match=r"an answer for .*drug0.* on other data"):
+        cf.screen(F, data.assign(drug0=dose), treatments=["drug0"], path=path)
+
+
 def test_values_of_every_type_are_known_again(tmp_path):
     frame = pd.DataFrame(
         {"a": [0, 1] * 10, "y": np.arange(20.0) ** 2, "c": pd.Categorical(list("xy") * 10), "t": ["p", None] * 10,

@@ -280,3 +280,150 @@ def test_reduced_form():
     np.testing.assert_allclose(fit.first_stage.bse, cf.lm("q ~ x + z + z2", DATA).with_vcov("HC1").bse, rtol=1e-10)
     assert "lm(q ~ " in str(fit.first_stage)
     assert "lm(y ~ " in str(fit.reduced_form)
+
+
+# -- GMM --------------------------------------------------------------------------------------------------------------
+
+STEPS = (2, 3, "iterated", "cue")
+
+
+def weighted(e: np.ndarray, data: pd.DataFrame = DATA) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``Z'X``, ``Z'y`` and the inverse of White's covariance of the moments at residuals."""
+    one = np.ones(len(data))
+    X, Z = np.column_stack([one, data["q"], data["x"]]), np.column_stack([one, data["x"], data["z"], data["z2"]])
+    return Z.T @ X, Z.T @ data["y"].to_numpy(), np.linalg.inv((Z * np.asarray(e)[:, None] ** 2).T @ Z)
+
+
+def test_two_steps_by_hand():
+    first = cf.fit(OVER, DATA).outcome
+    G, c, W = weighted(DATA["y"] - first.fitted)
+    expected = np.linalg.solve(G.T @ W @ G, G.T @ W @ c)
+    fit = cf.fit(OVER, DATA, "gmm")
+    np.testing.assert_allclose(fit.outcome.params[["(Intercept)", "q", "x"]], expected, rtol=1e-10)
+    left = c - G @ expected
+    row = fit.diagnostics().loc["Hansen's J"]
+    assert row["statistic"] == pytest.approx(left @ W @ left, rel=1e-9)
+    assert row["p.value"] == pytest.approx(stats.chi2.sf(left @ W @ left, 1), rel=1e-9)
+    bread = np.linalg.inv(G.T @ W @ G) @ G.T @ W
+    S = np.linalg.inv(weighted(DATA["y"] - fit.outcome.fitted)[2])
+    assert fit.std_error == pytest.approx(np.sqrt((bread @ S @ bread.T)[1, 1]), rel=1e-10)
+
+
+def test_iterated_and_continuous_are_what_they_say():
+    iterated, continuous = (cf.fit(OVER, DATA, "gmm", steps=steps).outcome for steps in ("iterated", "cue"))
+    order = ["(Intercept)", "q", "x"]
+    G, c, W = weighted(DATA["y"] - iterated.fitted)
+    np.testing.assert_allclose(iterated.params[order], np.linalg.solve(G.T @ W @ G, G.T @ W @ c), rtol=1e-10)
+
+    def criterion(b: np.ndarray) -> float:
+        one = np.ones(len(DATA))
+        left = c - G @ b
+        return float(left @ weighted(DATA["y"] - np.column_stack([one, DATA["q"], DATA["x"]]) @ b)[2] @ left)
+
+    least, at = continuous.regression.instrumented.criterion, continuous.params[order].to_numpy()
+    assert criterion(at) == pytest.approx(least, rel=1e-10)
+    for step in 1e-3 * np.vstack([np.eye(3), -np.eye(3)]):
+        assert criterion(at + step) > least
+
+
+def test_gmm_of_equal_variances_is_of_the_k_class():
+    for steps, method in ((1, "iv"), (2, "iv"), ("cue", "liml")):
+        fit, other = (
+            cf.fit(OVER, DATA, "gmm", steps=steps, wmatrix="unadjusted"),
+            cf.fit(OVER, DATA, method, vcov="HC0"),
+        )
+        assert fit.estimate == pytest.approx(other.estimate, rel=1e-12)
+        assert fit.std_error == pytest.approx(other.std_error, rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_just_identified_gmm_is_two_stage_least_squares(steps):
+    formula = "y ~ treat(q) + iv(z) + adjust(x)"
+    for vcov in ("classical", "HC0", "asympt", "~g"):
+        one, other = cf.fit(formula, DATA, "gmm", steps=steps, vcov=vcov), cf.fit(formula, DATA, vcov=vcov)
+        assert (one.estimate, one.std_error) == (other.estimate, other.std_error)
+    assert one.diagnostics().loc["Sargan", "df1"] == 0
+
+
+@pytest.mark.parametrize("wmatrix", ["robust", "~g"])
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("more", ["", " + fe(f)", " + weights(w)", " + modify(x)"])
+def test_influence_of_gmm_is_the_derivative_of_refits(steps, wmatrix, more):
+    """With the weight matrix, and with what absorbed effects make of the instruments in it."""
+    formula = OVER.replace("iv(z + z2)", "iv(z + z2 + z:x + z2:x)") if "modify" in more else OVER
+    fit = cf.fit(formula + more, DATA, "gmm", steps=steps, wmatrix=wmatrix)
+    call, psi = fit.call, fit.influence()
+
+    def at(row: int, step: float) -> float:
+        w = np.ones(len(DATA))
+        w[row] += step
+        return float(registry.run(call.frame.reweight(w), call.options).estimate.theta[0])
+
+    slope = len(DATA) * (at(77, 1e-3) - at(77, -1e-3)) / 2e-3
+    assert psi[77, 0] == pytest.approx(slope, abs=1e-5 * np.abs(psi).max())
+    assert abs(psi.mean()) < 1e-10 * np.abs(psi).max()
+
+
+def test_weights_of_gmm_are_rows_where_its_clusters_are_the_first_ones():
+    data = DATA.assign(id=np.arange(len(DATA)))
+    repeated = data.loc[data.index.repeat(data["f"])]
+    for steps in (2, "cue"):
+        one = cf.fit(OVER + " + weights(f)", data, "gmm", steps=steps, vcov="HC0")
+        other = cf.fit(OVER, repeated, "gmm", steps=steps, wmatrix="~id", vcov="CR0 ~ id")
+        assert one.estimate == pytest.approx(other.estimate, rel=1e-9)
+        assert one.std_error == pytest.approx(other.std_error, rel=1e-9)
+    dropped = data.assign(zero=np.where(np.arange(len(data)) % 7, 1, 0))
+    one = cf.fit(OVER + " + weights(zero)", dropped, "gmm", vcov="HC1")
+    assert one.std_error == pytest.approx(cf.fit(OVER, dropped[dropped["zero"] > 0], "gmm", vcov="HC1").std_error)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_gmm_has_no_units(steps):
+    """Moments of other units and origins: the same estimate in its own."""
+    other = DATA.assign(z=1e5 * DATA["z"] - 1e7, z2=1e-4 * DATA["z2"], x=DATA["x"] + 1e6, y=1e4 * DATA["y"])
+    one, scaled = (cf.fit(OVER, data, "gmm", steps=steps) for data in (DATA, other))
+    assert scaled.estimate == pytest.approx(1e4 * one.estimate, rel=1e-7)
+    assert scaled.std_error == pytest.approx(1e4 * one.std_error, rel=1e-7)
+
+
+def test_two_steps_beside_absorbed_effects_are_those_beside_dummies():
+    one, other = (cf.fit(OVER + more, DATA, "gmm") for more in (" + fe(g)", " + adjust(factor(g))"))
+    assert one.estimate == pytest.approx(other.estimate, rel=1e-9)
+    assert one.diagnostics().iloc[-1]["statistic"] == pytest.approx(other.diagnostics().iloc[-1]["statistic"], rel=1e-8)
+
+
+def test_the_weight_matrix_has_the_clusters_of_the_formula():
+    named, own = cf.fit(OVER + " + cluster(g)", DATA, "gmm"), cf.fit(OVER, DATA, "gmm", wmatrix="~g")
+    assert (named.estimate, named.std_error) == (own.estimate, own.std_error)
+    assert named.estimate != pytest.approx(cf.fit(OVER, DATA, "gmm").estimate, rel=1e-4)
+
+
+def test_models_bootstrap_of_gmm_counts_rows():
+    fit = cf.fit(OVER, DATA, "gmm")
+    model = fit.outcome.with_vcov("bootstrap(50, seed = 1)")
+    assert model.bse["q"] == pytest.approx(fit.with_vcov("bootstrap(50, seed = 1)").std_error, rel=1e-8)
+    drawn = np.bincount(np.random.default_rng(2).integers(0, len(DATA), len(DATA)), minlength=len(DATA))
+    again = registry.run(fit.call.frame.reweight(drawn.astype(float)), fit.call.options).estimate.theta[0]
+    assert again == pytest.approx(cf.fit(OVER, DATA.loc[DATA.index.repeat(drawn)], "gmm").estimate, rel=1e-9)
+
+
+def test_classical_errors_of_gmm_are_of_equal_variances():
+    fit = cf.fit(OVER, DATA, "gmm", vcov="classical")
+    hat = fit.outcome.regression.hat
+    G, _, W = weighted(DATA["y"] - cf.fit(OVER, DATA).outcome.fitted)
+    bread = np.linalg.inv(G.T @ W @ G) @ G.T @ W
+    one = np.ones(len(DATA))
+    Z = np.column_stack([one, DATA["x"], DATA["z"], DATA["z2"]])
+    assert fit.std_error == pytest.approx(np.sqrt(hat.dispersion * (bread @ Z.T @ Z @ bread.T)[1, 1]), rel=1e-9)
+
+
+@pytest.mark.parametrize("vcov", ["~b", "CR0 ~ b"])
+@pytest.mark.parametrize("method", ["iv", "liml", "gmm"])
+def test_clusters_that_cut_across_absorbed_effects(method, vcov):
+    """Clusters are looked at beside columns for the effects, which instruments project on themselves."""
+    data = DATA.assign(b=(np.arange(len(DATA)) * 7) % 25)
+    fit = cf.fit(OVER + " + fe(f)", data, method, vcov=vcov)
+    dummies = cf.fit(OVER + " + adjust(factor(f))", data, method, vcov=vcov)
+    if method != "gmm" and vcov == "CR0 ~ b":
+        assert fit.std_error == pytest.approx(dummies.std_error, rel=1e-9)
+    assert fit.std_error == pytest.approx(dummies.std_error, rel=0.05)

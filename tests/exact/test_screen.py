@@ -186,6 +186,16 @@ def test_romano_wolf_takes_clusters_and_rows_of_the_same_label(data):
     assert "different rows" not in str(found)
 
 
+def test_an_effect_without_sampling_variation_leaves_the_others_their_p_values(data):
+    asked = {"treatments": [DRUGS[0]], "adjust": "romano_wolf", "seed": 3, "reps": 299, "vcov": "HC0"}
+    two = data.assign(same=3.0 * data[DRUGS[0]])
+    found = cf.screen("y ~ treat(a)", two, outcomes=["same", "y"], **asked)
+    alone = cf.screen("y ~ treat(a)", two, outcomes=["y"], **asked).tidy()["p.adjusted"]
+    assert np.isnan(found.tidy()["p.adjusted"][0]) and found.tidy()["p.adjusted"][1] == alone[0]
+    assert "over 1 effect)" in str(found)
+    assert f"Note: no Romano-Wolf p-value without sampling variation: {DRUGS[0]} on same\n" in f"{found}\n"
+
+
 def test_where_there_are_no_influences_it_is_said(data):
     found = cf.screen(
         "y ~ treat(a) + u", data, "nearest", treatments=DRUGS[:2], adjust="romano_wolf", replace=True, ties=True

@@ -71,8 +71,8 @@ OFTEN_WITHOUT_SOLUTION = {("cbps", Kind.CONTINUOUS)}
 
 # Methods whose estimate is in part the code of another, which is asked everything in the short form too, and learners.
 STOOD_FOR = (
-    "aipw", "cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented", "liml", "dml",
-    "t_learner",
+    "aipw", "cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented", "liml", "gmm",
+    "dml", "t_learner",
 )  # fmt: skip
 FIRST = 4
 
@@ -135,6 +135,7 @@ class Question:
     modify: bool = False
     blocked: bool = False
     unit: bool = False
+    surplus: bool = False
     options: tuple[tuple[str, Any], ...] = field(default=())
 
     @property
@@ -151,7 +152,7 @@ class Question:
             parts.append("modify(z)")
         if self.estimand == "LATE":
             z = INSTRUMENT[self.kind]
-            parts.append(f"iv({z} + {z}:z)" if self.modify else f"iv({z})")
+            parts.append(f"iv({z} + {z}:z)" if self.modify else f"iv({z} + {z}:x)" if self.surplus else f"iv({z})")
         if self.blocked:
             parts.append("strata(s)")
         if self.weights:
@@ -231,6 +232,9 @@ def asked(record: Record) -> list[Question]:
         if "modify" in record.roles and record.default_estimand == "LATE":
             add(Kind.BINARY, modify=True, weights="w")
             add(Kind.CONTINUOUS, modify=True)
+        if record.required == ("iv",):
+            add(Kind.CONTINUOUS, surplus=True)
+            add(Kind.BINARY, surplus=True, weights="w")
         return out
     for family in FAMILIES:
         if family != "gaussian":

@@ -37,6 +37,27 @@ def test_not_identified(formula, data, words):
         (lambda: cf.fit(OVER, DATA, measure="ratio"), cf.OptionError, "identify their difference only"),
         (lambda: cf.fit(OVER, DATA, "liml", fuller=-1), cf.OptionError, "fuller=-1: a number from 0"),
         (lambda: cf.fit(OVER, DATA, "liml", fuller=1, k=1), cf.OptionError, "give it or k=, not both"),
+        (lambda: cf.fit(OVER, DATA, "gmm", steps=0), cf.OptionError, "steps=0: a number of steps, 'iterated' or 'cue'"),
+        (lambda: cf.fit(OVER, DATA, "gmm", wmatrix="g"), cf.OptionError, "'unadjusted', or one grouping, as in '~g'"),
+        (lambda: cf.fit(OVER, DATA, "gmm", wmatrix="~g + f"), cf.OptionError, "or one grouping, as in '~g'"),
+        (lambda: cf.fit(OVER, DATA, "gmm", family="poisson"), cf.OptionError, "linear equations; leave family= out"),
+        (lambda: cf.fit(OVER, DATA, "gmm", vcov="HC3"), cf.CapabilityError, "GMM, .* have not: use 'HC0' or 'HC1'"),
+        (lambda: cf.fit(OVER, DATA, "gmm", vcov="CR2 ~ g"), cf.CapabilityError, "have not: use 'CR1'"),
+        (
+            lambda: cf.fit(OVER, DATA, "gmm", vcov="wild"),
+            cf.CapabilityError,
+            "first stage's errors must move with them",
+        ),
+        (
+            lambda: cf.fit(OVER + " + cluster(g + f)", DATA, "gmm"),
+            cf.OptionError,
+            "names g, f, and the weight matrix of moments has one grouping: say which, as in wmatrix='~g'",
+        ),
+        (
+            lambda: cf.fit(OVER, DATA, "gmm", wmatrix="~f"),
+            cf.DataError,
+            "weight matrix of 4 moments is singular: 3 clusters do not tell .* or wmatrix='robust'",
+        ),
         (lambda: cf.fit(OVER, DATA, vcov="wild"), cf.CapabilityError, "first stage's errors must move with them"),
         (lambda: cf.fit(OVER, DATA, "liml", vcov="HC3"), cf.CapabilityError, "LIML .* have not: use 'HC0' or 'HC1'"),
         (lambda: cf.fit(OVER, DATA).tf(), cf.CapabilityError, r"one instrument; with several use anderson_rubin\(\)"),
@@ -69,3 +90,43 @@ def test_weak_instruments_are_said():
 
 def test_means_say_what_they_rest_on():
     assert "Note: means are by the structural equation" in str(cf.fit("v ~ treat(a) + iv(b)", DATA).means())
+
+
+def test_hansens_j_is_said_with_what_it_is_of():
+    text = str(cf.fit(OVER, DATA, "gmm"))
+    assert "Method: two-step GMM" in text
+    assert "Hansen's J = " in text
+    assert "(moments of unequal variance)" in text
+    assert "Note: standard errors have clusters" not in text
+    clustered = str(cf.fit(OVER, DATA, "gmm", vcov="~g"))
+    assert "clusters of g, and the weight matrix has not: the p-value of J does not hold, and wmatrix='~g'" in clustered
+    other = str(cf.fit(OVER, DATA, "gmm", wmatrix="~g", vcov="HC0"))
+    assert "Note: the weight matrix has clusters of g, and the standard errors have none" in other
+    both = str(cf.fit(OVER, DATA, "gmm", wmatrix="~g"))
+    assert "(moments clustered by g)" in both
+    assert "weight matrix has" not in both
+    assert "Hansen's J" not in str(cf.fit("y ~ treat(q) + iv(z) + adjust(x)", DATA, "gmm"))
+
+
+def test_models_of_gmm_are_called_so():
+    fit = cf.fit(OVER, DATA, "gmm", steps="cue", wmatrix="~g")
+    assert 'gmm4(y ~ q + x, ~z + z2 + x, type = "cue", vcov = "CL"' in " ".join(str(fit.outcome.summary()).split())
+    page = str(cf.fit(OVER + " + fe(f)", DATA, "gmm").outcome.summary())
+    assert page.startswith("GMM estimation: Second stage")
+    assert "Hansen's J: stat" in page
+    assert str(cf.fit(OVER + " + fe(f)", DATA, "liml").outcome.summary()).startswith("LIML estimation")
+
+
+def test_continuous_updating_without_a_minimum_is_said():
+    """Instruments that say nothing: the criterion falls on and on."""
+    from causalformula.errors import ConvergenceError
+    from causalformula.numerics import linear_gmm
+
+    steps = linear_gmm.STEPS
+    linear_gmm.STEPS = 1
+    try:
+        for way, words in (("cue", "no minimum of the continuously updated criterion"), ("iterated", "still moves")):
+            with pytest.raises(ConvergenceError, match=words):
+                cf.fit(OVER, DATA, "gmm", steps=way)
+    finally:
+        linear_gmm.STEPS = steps

@@ -228,6 +228,7 @@ SENSE: dict[str, tuple[str, ...]] = {
     "FrontDoor.mediators": ("text",),
     "Curve.plot.name": ("text", "empty text"),
     "LIML.k": ("number", "negative"),
+    "GMM.steps": ("huge",),
     "scorer.formula": ("text", "empty text"),
     "pehe.truth": ("text", "empty text"),
     "honest.M": ("number", "array", "frame"),

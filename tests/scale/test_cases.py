@@ -146,6 +146,33 @@ def test_an_arm_of_one_row_has_no_standard_error_without_leverage() -> None:
         assert "Note: " in str(found)
 
 
+def lines_of(result: Any, words: str) -> list[str]:
+    return [line.removeprefix("Note: ") for line in str(result.summary()).splitlines() if words in line]
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+@pytest.mark.parametrize("vcov", ["HC0", "HC1", "HC2", "HC3", "asympt"])
+def test_rows_of_leverage_one_leave_the_estimates_that_they_do_not_move(vcov: str) -> None:
+    data = DATA.assign(site=np.where(DATA.index == 50, "own", np.where(DATA["w"] > 1, "a", "b")))
+    both = pieces(data, 0, 70, 100), data
+    for formula, family in (("y ~ treat(A) + adjust(x + site)", "gaussian"), ("b ~ treat(A) + adjust(x)", "binomial")):
+        agree(*(cf.fit(formula, rows, vcov=vcov, family=family) for rows in both))
+    found, known = (cf.fit("y ~ treat(A) + adjust(x + site)", rows, vcov=vcov).outcome for rows in both)
+    np.testing.assert_allclose(found.bse, known.bse, rtol=1e-9)
+    assert np.isnan(found.bse["siteown"]) == (vcov in ("HC2", "HC3")) and found.bse["A"] > 0
+    assert lines_of(found, "rests on one row") == lines_of(known, "rests on one row")
+    told = [line.replace("1 row has", "row 50 has") for line in lines_of(found, "leverage one")]
+    assert told == lines_of(known, "leverage one") and bool(told) == (vcov in ("HC2", "HC3"))
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_the_model_behind_an_arm_in_one_cluster_has_no_standard_error_either() -> None:
+    data = DATA.assign(h=np.where(DATA["A"] == 1, 1, DATA["c"] + 2))
+    found, known = (cf.fit("y ~ treat(A) + adjust(w)", rows, vcov="~h").outcome for rows in (pieces(data, 90), data))
+    assert np.isnan(known.bse["A"])
+    np.testing.assert_allclose(found.bse, known.bse, rtol=1e-9)
+
+
 def test_clusters_of_days_and_weights_that_are_not_estimated() -> None:
     agree(cf.fit(FORMULA, pieces(DATA, 70), vcov="~day"), cf.fit(FORMULA, DATA, vcov="~day"))
     for data in (DATA, pieces(DATA, 70)):
@@ -167,6 +194,28 @@ def test_notes_of_the_data_are_those_of_memory() -> None:
 def test_what_needs_all_rows_is_refused(vcov: str) -> None:
     with pytest.raises(cf.CapabilityError, match="needs all rows at once"):
         cf.fit(FORMULA, pieces(DATA, 100), vcov=vcov)
+
+
+def test_what_there_is_instead_has_the_clusters_that_were_asked_for() -> None:
+    data = pieces(DATA, 100)
+    for vcov in ("CR2 ~ c", "wild ~ c", "jackknife ~ c", cf.Cluster("c", fix=True)):
+        with pytest.raises(
+            cf.CapabilityError, match=r"'CR1 ~ c' or 'CR1S ~ c', 'bootstrap' or 'bootstrap ~ c', or fit"
+        ):
+            cf.fit(FORMULA, data, vcov=vcov)
+    assert cf.fit(FORMULA, data, vcov="bootstrap(9, seed = 1) ~ c").std_error > 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"method": "regression"}, {"method": "ipw"}, {"method": "subclass", "subclass": 3}]
+)
+def test_what_is_safer_of_few_clusters_is_that_of_memory(options: dict[str, Any]) -> None:
+    data, options = DATA.assign(h=DATA["c"] % 9), {**options, "vcov": "CR0 ~ h" if len(options) == 1 else "~h"}
+    found, known = (cf.fit("y ~ treat(A) + adjust(x)", rows, **options) for rows in (pieces(data, 70), data))
+    told = [note for note in known.covariance.notes if "Safer: " in note]
+    assert told
+    said = [note for note in found.covariance.notes if "Safer: " in note]
+    assert [note.replace("with the rows, or a sample of them, in memory: ", "") for note in said] == told
 
 
 def test_other_methods_and_arguments_are_refused() -> None:
@@ -209,9 +258,6 @@ def test_no_verb_answers_from_the_rows_of_a_prototype() -> None:
     for verb in ("matched_data", "weights"):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             getattr(fit.design, verb)
-    for verb in ("overlap", "summary"):
-        with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
-            getattr(fit.design, verb)()
     for both in (lambda: cf.stack([fit, fit]), lambda: fit - fit, lambda: model - model):
         with pytest.raises(cf.CapabilityError, match="2 frames in memory"):
             both()

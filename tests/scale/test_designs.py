@@ -49,11 +49,39 @@ def test_weights_and_overlap(formula: str, options: dict[str, Any]) -> None:
     assert found.notes == known.notes
 
 
+SHOWN: list[tuple[str, dict[str, Any]]] = [
+    (CROSSED, {"method": "regression"}),
+    (CROSSED, {"method": "aipw", "estimand": "ATT"}),
+    (f"{ARMS} + weights(w)", {"method": "aipw"}),
+    ("y ~ treat(A) + adjust(x) + weights(z)", {"method": "ipw"}),
+    ("y ~ treat(A)", {}),
+]
+
+
+@pytest.mark.parametrize(("formula", "options"), SHOWN)
+def test_prints_of_designs_with_weights_and_without(formula: str, options: dict[str, Any]) -> None:
+    found, known = both(formula, options)
+    assert str(found) == repr(found) == str(known)
+    assert str(found.overlap()) == str(known.overlap())
+    assert str(found.summary()) == str(known.summary())
+    if "adjust" in formula:
+        assert str(found.balance(STATS)) == str(known.balance(STATS))
+
+
+def test_the_print_of_a_design_of_a_dose() -> None:
+    found, known = both("y ~ treat(dose) + adjust(x)", {"method": "regression"})
+    assert str(found) == str(known)
+    assert str(found.overlap()) == str(known.overlap())
+
+
 def test_pictures() -> None:
     found, known = both(CROSSED, {"method": "ipw"})
     a, b = (design.plot("hist") for design in (found, known))
     for one, other in zip(a.lines, b.lines, strict=True):
         np.testing.assert_allclose(one.get_ydata(), other.get_ydata(), atol=1e-9)
+    scored = both(CROSSED, {"method": "aipw"})
+    a, b = (design.plot("hist") for design in scored)
+    assert a.lines and a.get_xlim() == pytest.approx(b.get_xlim(), rel=1e-9)
     a, b = (design.plot("love") for design in (found, known))
     assert [t.get_text() for t in a.get_yticklabels()] == [t.get_text() for t in b.get_yticklabels()]
     with pytest.raises(cf.CapabilityError, match="love, hist"):

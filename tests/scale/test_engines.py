@@ -232,7 +232,7 @@ def test_a_column_that_one_file_lacks(cluster: Any, tmp_path: Path) -> None:
         pd.read_csv(tmp_path / f"{name}.csv").to_parquet(tmp_path / f"{name}.parquet")
     with pytest.raises(cf.DataError, match=r"'x'.* give the files as data, by their paths"):
         cf.lm("y ~ x", cf.scan(dd.read_parquet(f"{tmp_path}/*.parquet"), limit=0))
-    with pytest.raises(cf.DataError, match=r"b\.parquet.*\"x\""):
+    with pytest.raises(cf.DataError, match=r"b\.parquet has no column 'x', which others have"):
         cf.lm("y ~ x", cf.scan(f"{tmp_path}/*.parquet", limit=0))
 
 

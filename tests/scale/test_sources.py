@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from causalformula.errors import DataError, OptionError
+from causalformula.frame.columns import Table
 from causalformula.scale.sources.chunks import Chunks
 from causalformula.scale.sources.recognise import recognise
 from causalformula.scale.sources.source import Chunk, Source, chunk_of
@@ -71,7 +72,7 @@ def test_chunks_skip_empty_frames_and_number_rows() -> None:
 
 def test_a_missing_column_in_one_file_of_many(files: Path) -> None:
     pd.DataFrame({"g": ["a"]}).to_parquet(files / "p9.parquet")
-    with pytest.raises(DataError, match=r'(?s)p9.parquet.*column "x"'):
+    with pytest.raises(DataError, match=r"p9.parquet has no column 'x'"):
         source = recognise(f"{files}/p*.parquet")
         assert source is not None
         source.run(total, ["x"], added)
@@ -80,6 +81,56 @@ def test_a_missing_column_in_one_file_of_many(files: Path) -> None:
         source = recognise(f"{files}/c*.csv")
         assert source is not None
         source.run(total, ["x"], added)
+
+
+def test_numbers_of_files_of_several_types_are_not_rounded(tmp_path: Path) -> None:
+    whole, parts = pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [1.6, 0.3]})
+    days = [pd.DataFrame({"d": pd.to_datetime([day])}) for day in ("2020-01-01", "2020-01-02 13:00")]
+    days[0]["d"] = days[0]["d"].dt.date
+    for name, frames in {"n": [whole, parts], "d": days, "b": [whole > 1, parts]}.items():
+        for k, frame in enumerate(frames):
+            frame.to_parquet(tmp_path / f"{name}{k}.parquet")
+    numbers = Table(recognise(f"{tmp_path}/n*.parquet").collect()).column("x")
+    assert np.asarray(numbers).tolist() == [1, 2, 1.6, 0.3]
+    assert recognise(f"{tmp_path}/d*.parquet").collect()["d"].to_pylist()[1].hour == 13
+    assert recognise(f"{tmp_path}/b*.parquet").collect()["x"].to_pylist() == [0, 1, 1.6, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "read"),
+    [("1", "1.5", 1.5), ("1", "1e-3", 1e-3), ("1", str(2**53 + 1), 2**53 + 1), ("2020-01-01", "2020-01-02 13:00", 13)],
+)
+def test_a_csv_file_whose_last_line_has_more_to_it_than_the_first(
+    tmp_path: Path, early: str, late: str, read: float
+) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("\n".join(["x", *[early] * 30_000, late]) + "\n")
+    last = recognise(path).collect()["x"].to_pylist()[-1]
+    assert (last if isinstance(last, (int, float)) else last.hour) == read
+
+
+def test_a_column_without_values_in_one_file_and_text_in_another(tmp_path: Path) -> None:
+    pd.DataFrame({"g": [None, None]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"g": ["a", None]}).to_parquet(tmp_path / "b.parquet")
+    assert recognise(f"{tmp_path}/*.parquet").collect()["g"].to_pylist() == [None, None, "a", None]
+    pd.DataFrame({"g": [1.5]}).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(DataError, match=r"b.parquet has 'g' as text, and file .*c.parquet does not"):
+        recognise(f"{tmp_path}/*.parquet").collect()
+
+
+def test_names_of_files_and_tables_are_no_patterns(tmp_path: Path) -> None:
+    for k, name in enumerate(["e1", "e[1]", "it's *"]):
+        pd.DataFrame({"x": [k]}).to_parquet(tmp_path / f"{name}.parquet")
+    assert sorted(recognise(f"{tmp_path}/*.parquet").collect()["x"].to_pylist()) == [0, 1, 2]
+    assert recognise(tmp_path / "e[1].parquet").collect()["x"].to_pylist() == [1]
+    with pytest.raises(OptionError, match=r"every file once, and .*e1.parquet would be there twice"):
+        recognise([f"{tmp_path}/e*.parquet", tmp_path / "e1.parquet"])
+    with duckdb.connect(str(tmp_path / "f.db")) as connection:
+        for k, name in enumerate(['"a ""b"" c"', '"odd.name"', '"select"', "s.t"]):
+            connection.execute("CREATE SCHEMA IF NOT EXISTS s")
+            connection.execute(f"CREATE TABLE {name} AS SELECT {k} AS x")
+    for k, name in enumerate(['a "b" c', "odd.name", "select", "s.t"]):
+        assert recognise(f"duckdb:///{tmp_path}/f.db?table={name}").collect()["x"].to_pylist() == [k]
 
 
 def test_a_row_that_cannot_be_parsed(files: Path) -> None:

@@ -16,11 +16,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Exactly
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.sandwich.variances import full_leverage
+from causalformula.inference.sandwich.variances import fitted_rows
 from causalformula.numerics.arrays import Array, Codes
-
-# A residual below this share of the others' size may be that of a row of leverage one.
-NO_RESIDUAL = 1e-5
 
 
 def doubly_robust_fit(
@@ -71,10 +68,7 @@ def fitted_exactly(model: FittedRegression, jac: Array, direct: Array) -> Exactl
         Their derivatives in the outcomes of rows beside that.
     """
     hat = model.hat
-    size = np.sqrt(hat.w) * np.abs(hat.e)
-    if not (size[hat.w > 0] <= NO_RESIDUAL * np.sqrt(np.mean(size**2))).any():
-        return None  # such a row has no residual, which is quicker to see
-    rows = full_leverage(hat)
+    rows = fitted_rows(hat)
     if not len(rows):
         return None
     root = np.sqrt(hat.w)[:, None]

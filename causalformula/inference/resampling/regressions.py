@@ -10,10 +10,10 @@ from causalformula.inference.absorbing import refitted_within
 from causalformula.inference.absorbing_glm import refitted_glm, with_columns
 from causalformula.inference.evidence import influence_error
 from causalformula.inference.generalised import from_glm
-from causalformula.inference.instrumented import refitted
 from causalformula.inference.linear import fit_linear
 from causalformula.inference.refit import refit_each
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.weighted_moments import refitted
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import Centred, given_coefficients
 from causalformula.numerics.irls import newton
@@ -25,9 +25,9 @@ def refits(model: FittedRegression, W: Array) -> Array:
 
     Least squares solves all replicates at once; a generalised linear model takes Newton steps from its own solution.
     """
-    weights = W * model.weights if model.weighted else W
     if model.instrumented is not None:
-        return refit_each(partial(_instrumented, model), weights, size=model.rank)
+        return refit_each(partial(_instrumented, model), W, size=model.rank)
+    weights = W * model.weights if model.weighted else W
     if model.absorbed is not None:
         again = refitted_within if model.linear else refitted_glm
         return refit_each(partial(again, model), weights, size=model.rank)
@@ -62,16 +62,16 @@ def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Ar
     return refit_each(one, W, size=2 * model.rank)
 
 
-def _instrumented(model: FittedRegression, weights: Array) -> Array | None:
-    found = refitted(model, weights)
+def _instrumented(model: FittedRegression, counts: Array) -> Array | None:
+    found = refitted(model, counts)
     return found.coef[model.kept] if found.rank == model.rank else None
 
 
 def _refitted(model: FittedRegression, counts: Array) -> FittedRegression | None:
     """The model under frequency weights; None where its likelihood has no maximum."""
-    X, weights = model.hat.X, counts * model.weights if model.weighted else counts
     if model.instrumented is not None:
-        return refitted(model, weights)
+        return refitted(model, counts)
+    X, weights = model.hat.X, counts * model.weights if model.weighted else counts
     if model.absorbed is not None:
         found = with_columns(model, model.kept, weights)
         return found if found.converged else None

@@ -65,9 +65,7 @@ def bootstrap(
     clusters = _consecutive(groups[request.cluster]) if request.cluster else None
     strata = _consecutive(groups[request.strata]) if request.strata else None
     plan = Plan(n, clusters, strata, request.weights)
-    if plan.units < 2:
-        unit = f"cluster of {request.cluster}" if request.cluster else "row"
-        raise DataError(f"there is one {unit}, so every bootstrap sample is the same; at least two are needed")
+    refuse_one(plan.units, request)
     _refuse_single(plan, request)
     seed = fresh_seed(request.seed)
     children = np.random.SeedSequence(seed).spawn(int(request.reps))
@@ -85,6 +83,13 @@ def bootstrap(
         )
     notes = (f"{failed} of {len(draws)} bootstrap replicates failed and were left out",) if failed else ()
     return Replicates(draws[good], seed, plan.scheme(request), (*notes, *_told_of_two(plan, request)))
+
+
+def refuse_one(units: int, request: Bootstrap) -> None:
+    """A ``DataError`` for a single unit to draw from."""
+    if units < 2:
+        unit = f"cluster of {request.cluster}" if request.cluster else "row"
+        raise DataError(f"there is one {unit}, so every bootstrap sample is the same; at least two are needed")
 
 
 def _told_of_two(plan: Plan, request: Bootstrap) -> tuple[str, ...]:

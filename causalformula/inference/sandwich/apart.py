@@ -40,7 +40,7 @@ def apart(hat: Hat, codes: Codes, count: int) -> tuple[Hat, Array | None]:
     if hat.least_squares:
         # beside large weights the coefficients have lost digits that the others' residuals need
         e = e - X @ (bread @ (X.T @ (w * e)))
-    return replace(hat, X=X, w=w, e=e, bread=bread, nobs=int(others.sum()), k=None), columns
+    return replace(hat, X=X, w=w, e=e, bread=bread, nobs=int(others.sum()), k=None, regressors=None), columns
 
 
 def _rows(hat: Hat, codes: Codes, count: int) -> Bools:

@@ -17,7 +17,7 @@ there. Its residuals sum to zero in that direction, and no variance made of them
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,7 +95,8 @@ def shares(hat: Hat, codes: Codes, count: int, least: float) -> Iterator[tuple[i
 
     The sum of a cluster's leverages bounds its largest share, so that few are looked at.
     """
-    total = group_sums(np.where(hat.w > 0, hat.own_leverage(), 0.0), codes, count)
+    own = replace(hat, regressors=None).own_leverage()  # of X, as the shares are, also where it is a projection
+    total = group_sums(np.where(hat.w > 0, own, 0.0), codes, count)
     for g in np.flatnonzero(total >= least):
         rows = np.flatnonzero((codes == g) & (hat.w > 0))
         z = np.sqrt(hat.w[rows])[:, None] * (hat.X[rows] @ hat.whitening)

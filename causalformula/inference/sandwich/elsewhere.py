@@ -11,8 +11,9 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, some
 from causalformula.inference.evidence import Accumulated, Influence
-from causalformula.inference.request_text import describe
+from causalformula.inference.request_text import describe, quoted
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.resampling.requests import Jackknife, Wild
 from causalformula.inference.sandwich import ended
 from causalformula.inference.sandwich.caveats import Leadership
 from causalformula.inference.sandwich.definite import summed
@@ -20,19 +21,14 @@ from causalformula.inference.sandwich.dominant import DOMINANT, Lead, Led, depen
 from causalformula.inference.sandwich.ended import Ended, grouped, told
 from causalformula.inference.sandwich.few import listed
 from causalformula.inference.sandwich.grouped import Grouped, joint_keys
-from causalformula.inference.sandwich.rows import row_sums, small_sample_factor, variance_row
-from causalformula.inference.sandwich.single import vanished
-from causalformula.inference.sandwich.variances import VARIANCES, Variance
-from causalformula.numerics.arrays import Array, Bools
+from causalformula.inference.sandwich.rows import other_sums, small_sample_factor, variance_row
+from causalformula.inference.sandwich.single import Single, vanished
+from causalformula.inference.sandwich.variances import VARIANCES, Variance, fitted_rows
+from causalformula.inference.stage import Hat
+from causalformula.numerics.arrays import Array, Bools, Codes
 
 # What others know is the root of a sum: below this it is rounding.
 NOTHING = 1e-7
-SAFER = "a wild bootstrap or CR2 of the rows in memory"
-# What needs all rows at once, and what there is instead.
-NEEDS_ROWS = (
-    "needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', 'CR0 ~ g', "
-    "'CR1 ~ g' or 'CR1S ~ g', or fit to a sample of a million rows"
-)
 
 
 @dataclass(frozen=True)
@@ -41,8 +37,30 @@ class _Squares:
     fixed: bool
     unconditional: bool
 
-    def __call__(self, influence: Influence, groups: list[Any]) -> Array:
-        return row_sums(influence, VARIANCES[self.row], self.fixed, self.unconditional)
+    def __call__(self, influence: Influence, groups: list[Any]) -> Summed:
+        matrix = other_sums(influence, VARIANCES[self.row], self.fixed, self.unconditional)
+        root = influence.root
+        rows = np.empty(0, dtype=np.intp) if root is None else fitted_rows(root)
+        return Summed(matrix, None if root is None or not len(rows) else _rows_of(root, rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Summed:
+    """Outer products of influences added up, and the rows of leverage one, where there are some."""
+
+    matrix: Array
+    single: Hat | None
+
+    def __add__(self, other: Summed) -> Summed:
+        one, two = self.single, other.single
+        if one is not None and two is not None:
+            one = replace(one, X=np.vstack([one.X, two.X]), w=np.concatenate([one.w, two.w]))
+        return Summed(self.matrix + other.matrix, one if one is not None else two)
+
+
+def _rows_of(root: Hat, rows: Codes) -> Hat:
+    """Some rows of a regression, by which it is known what they move."""
+    return replace(root, X=root.X[rows], w=root.w[rows], e=root.e[rows], h=None, target=None)
 
 
 @dataclass(frozen=True)
@@ -119,12 +137,33 @@ def _direct(influence: Influence, groups: list[Any]) -> Array:
 
 
 def needs_rows(request: Request) -> CapabilityError:
-    """Of a request that needs all rows at once."""
-    return CapabilityError(f"vcov={describe(request)!r} {NEEDS_ROWS}")
+    """Of a request that needs all rows at once, and what there is instead."""
+    what, by = f"vcov={describe(request)!r}", _by(request)
+    if isinstance(request, Cluster) and request.fix:
+        what = "fix=True"
+    first, *others = by or ("g",)
+    every = " + ".join([first, *others])
+    return CapabilityError(
+        f"{what} needs all rows at once, and these are not in memory: use 'classical', 'HC0' to 'HC3', 'asympt', "
+        f"'CR0 ~ {every}', 'CR1 ~ {every}' or 'CR1S ~ {every}', 'bootstrap' or 'bootstrap ~ {first}', or fit to a "
+        "sample of a million rows"
+    )
 
 
-def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, bool]:
-    """The matrix of a request that sums over rows, its row of the table, and whether first stages are held fixed.
+def _by(request: Request) -> list[str]:
+    """The clusters of a request, as texts have them."""
+    match request:
+        case Cluster(by=by):
+            return [quoted(name) for name in by]
+        case Jackknife(cluster=str() as name) | Wild(cluster=str() as name):
+            return [quoted(name)]
+    return []
+
+
+def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, bool, Single]:
+    """The matrix of a request that sums over rows, its row of the table, whether first stages are held fixed.
+
+    And the rows of leverage one, of which the matrix takes no account.
 
     Raises
     ------
@@ -134,9 +173,10 @@ def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, 
     if not isinstance(request, (HC, Asympt)) or getattr(request, "type", "") == "HC5":
         raise needs_rows(request)
     row, fixed = variance_row(request, evidence.shape)
-    total = evidence.gathered(_Squares(row.name, fixed, request.unconditional))
-    matrix = small_sample_factor(row, evidence.shape, evidence.shape.n) * (evidence.mix @ total @ evidence.mix.T)
-    return matrix, row, fixed
+    found: Summed = evidence.gathered(_Squares(row.name, fixed, request.unconditional))
+    matrix = small_sample_factor(row, evidence.shape, evidence.shape.n) * (evidence.mix @ found.matrix @ evidence.mix.T)
+    single = Single.among(evidence.shape, found.single, np.arange(0 if found.single is None else len(found.single.w)))
+    return matrix, row, fixed, single
 
 
 def leadership(evidence: Accumulated, matrix: Array, request: Cluster, rests: float) -> Leadership:

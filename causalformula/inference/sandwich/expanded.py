@@ -77,9 +77,12 @@ def united(stages: Sequence[Stage], jacs: Sequence[Array]) -> tuple[Stage, list[
     if len(set(sizes)) > 1:
         return None
     p, first = sizes[0], hats[0]
-    bare = replace(first, X=first.X[:, :p], bread=first.bread[:p, :p], extra=0)
     base = replace(
-        stages[0], names=stages[0].names[:p], theta=stages[0].theta[:p], hessian=stages[0].hessian[:p, :p], hat=bare
+        stages[0],
+        names=stages[0].names[:p],
+        theta=stages[0].theta[:p],
+        hessian=stages[0].hessian[:p, :p],
+        hat=first.bare(),
     )
     basis = orthonormal(np.hstack([hat.X[:, p:] for hat in hats]), first.w)
     out = []

@@ -26,7 +26,7 @@ from causalformula.inference.sandwich.rules import Rules
 from causalformula.inference.sandwich.single import Single
 from causalformula.inference.sandwich.variances import VARIANCES, Variance
 from causalformula.inference.stage import influence_weights
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import meat
 
 
@@ -136,10 +136,10 @@ def _leverage_allowed(row: Variance, evidence: Influence, fixed: bool) -> None:
     if evidence.root is None:
         other = "'CR1'" if row.clustered else "'HC0' or 'asympt'"
         raise CapabilityError(f"{row.name} needs a regression; this estimator has none: use {other}")
-    if evidence.root.instrumented not in (None, 1.0):
+    if evidence.root.instrumented not in (None, "projection"):
         other = "'CR1'" if row.clustered else "'HC0' or 'HC1'"
         raise CapabilityError(
-            f"{row.name} adjusts residuals by leverage, which two-stage least squares has by its projection and LIML "
+            f"{row.name} adjusts residuals by leverage, which two-stage least squares has by its projection; GMM, LIML "
             f"and other members of the k-class have not: use {other}"
         )
     if evidence.estimated_first_stage and not fixed:
@@ -178,9 +178,18 @@ def row_sums(evidence: Influence, row: Variance, fixed: bool, unconditional: boo
     moved = Single.of(evidence).moved
     if moved.all():
         return matrix
-    matrix = _summed(evidence, row, np.nan_to_num(adjust), fixed, unconditional)
-    matrix[moved], matrix[:, moved] = np.nan, np.nan
-    return matrix
+    return without_moved(_summed(evidence, row, np.nan_to_num(adjust), fixed, unconditional), moved)
+
+
+def without_moved(matrix: Array, moved: Bools) -> Array:
+    """The matrix (q, q) without the estimates (q,) that rows without an adjusted residual move."""
+    return np.where(moved[:, None] | moved, np.nan, matrix)
+
+
+def other_sums(evidence: Influence, row: Variance, fixed: bool, unconditional: bool) -> Array:
+    """``row_sums`` of the rows that have an adjusted residual."""
+    adjust = None if row.adjust is None or evidence.root is None else np.nan_to_num(row.adjust(evidence.root))
+    return _summed(evidence, row, adjust, fixed, unconditional)
 
 
 def _summed(evidence: Influence, row: Variance, adjust: Array | None, fixed: bool, unconditional: bool) -> Array:

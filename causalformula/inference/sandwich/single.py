@@ -46,6 +46,11 @@ class Single:
             return cls(evidence.exactly.rows, evidence.exactly.shares(PART), LITTLE)
         root = evidence.root
         rows = np.empty(0, dtype=np.intp) if root is None else full_leverage(root)
+        return cls.among(evidence, root, rows)
+
+    @classmethod
+    def among(cls, evidence: Influence, root: Hat | None, rows: Codes) -> Single:
+        """These of the rows that ``root`` has."""
         if root is None or not len(rows):
             return cls(rows, np.zeros((0, evidence.size)))
         return cls(rows, _shares(root, rows, evidence.jac[:, -evidence.stages[-1].size :]))

@@ -16,6 +16,8 @@ from causalformula.numerics.arrays import Array, Codes
 # A row whose leverage is one is fitted exactly: its residual is zero and says nothing of its error. As in R, a variance
 # that divides by one minus the leverage is then not a number.
 FULL_LEVERAGE = 1 - 1e-10
+# A residual of a row of leverage one is less than this share of the others.
+NO_RESIDUAL = 1e-5
 # Below this leverage of its own columns a row has little part in coefficients that absorbed effects stand beside.
 LITTLE = 0.01
 
@@ -31,6 +33,14 @@ def full_leverage(hat: Hat) -> Codes:
     own = hat.own_leverage()
     rows = np.flatnonzero(own >= LITTLE)
     return rows[own[rows] + hat.absorbed.leverage_of(rows) >= FULL_LEVERAGE]
+
+
+def fitted_rows(hat: Hat) -> Codes:
+    """The same, where it is quicker to see that there is none: such a row has no residual."""
+    size = np.sqrt(hat.w) * np.abs(hat.e)
+    if len(size) and not (size[hat.w > 0] <= NO_RESIDUAL * np.sqrt(np.mean(size**2))).any():
+        return np.empty(0, dtype=np.intp)
+    return full_leverage(hat)
 
 
 def _hc2(hat: Hat) -> Array:

@@ -246,7 +246,7 @@ def design_overlap(design: DesignCore) -> Overlap:
     found = arm_overlaps(arms, frame.unit_weights, weights, scores)
     support = supports(scores, arms, frame.unit_weights > 0)
     notes = (*missing_notes(frame), *design.notes)
-    remark = "" if scores else no_scores(design, not (made.weights == 1).all())
+    remark = "" if scores else no_scores(design, not design.weightless())
     return Overlap(found, support, frame.index, notes, remark if made.correction is None else CORRECTION)
 
 

@@ -112,6 +112,14 @@ class DesignCore:
             return ("Total",)
         return ("Control", "Treated") if treatment.kind is Kind.BINARY else treatment.levels
 
+    def carrying(self) -> int:
+        """Number of rows with weight."""
+        return int((self.total_weights() > 0).sum())
+
+    def weightless(self) -> bool:
+        """Whether no row is weighted."""
+        return bool((self.design_weights.weights == 1).all())
+
     def total_weights(self) -> Array:
         """The design's weights times the sampling weights (n,)."""
         return self.design_weights.weights * self.call.frame.unit_weights

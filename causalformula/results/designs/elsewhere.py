@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,15 +18,18 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.away import Away
 from causalformula.plots.overlap import support
 from causalformula.results.designs.balance import Balance
-from causalformula.results.designs.balancing import done, no_scores, of_pairs, read_asked
+from causalformula.results.designs.balancing import CORRECTION, done, no_scores, of_pairs, read_asked
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.designs.imbalance import imbalance_words
 from causalformula.results.designs.loves import love_of
 from causalformula.results.designs.overlap import SCORE, Overlap
+from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.wording import missing_notes
+from causalformula.scale.averages import Weigh
 from causalformula.scale.balance import Balanced, balanced, imbalance, sample_of
-from causalformula.scale.overlap import histograms, overlaps, weight_summaries
+from causalformula.scale.estimators.aipw import Shown
+from causalformula.scale.overlap import Unweighted, histograms, overlaps, weight_summaries
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame
 
@@ -47,7 +50,15 @@ def refuse(frame: Any, instead: str = "") -> NoReturn:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DesignElsewhere(DesignCore):
-    """See ``Design``; what asks for rows says what to do instead."""
+    """See ``Design``; what asks for rows says what to do instead.
+
+    Parameters
+    ----------
+    shown : Shown, optional
+        Scores, and the weights of residuals, of a method that weights no row.
+    """
+
+    shown: Shown | None = None
 
     @property
     def frame(self) -> WholeFrame:
@@ -59,6 +70,21 @@ class DesignElsewhere(DesignCore):
     def made(self) -> WholeWeighting | None:
         """The weights; None where the method has none."""
         return self.designed if isinstance(self.designed, WholeWeighting) else None
+
+    def carrying(self) -> int:
+        """See ``DesignCore``."""
+        return int(self._balanced.rows.sum()) if self.made is None else self.made.rows
+
+    def weightless(self) -> bool:
+        """See ``DesignCore``."""
+        return self.made is None
+
+    @property
+    def _weigh(self) -> Weigh:
+        """How the rows of a chunk are weighted, with their scores."""
+        if self.made is not None:
+            return self.made.weigh
+        return Unweighted() if self.shown is None else replace(self.shown, corrected=False)
 
     @cached_property
     def imbalance(self) -> tuple[str, ...]:
@@ -118,7 +144,9 @@ class DesignElsewhere(DesignCore):
         score = "distance" if self.made is not None and self.made.held else "prop.score"
         two = self.frame.the_treatment.kind is Kind.BINARY
         weigh = None if self.made is None else self.made.weigh
-        found = balanced(self.frame, weigh, products=products, poly=powers, score=score if two else "")
+        found = balanced(
+            self.frame, weigh, products=products, poly=powers, score=score if two else "", shown=self.shown
+        )
         if not found.columns:
             raise DataError("the formula has no covariates whose balance could be read; write them in adjust(...)")
         sample = sample_of(self.frame, self.call.options, found)
@@ -131,13 +159,11 @@ class DesignElsewhere(DesignCore):
         import pandas as pd
 
         self._refuse_dose()
-        if self.made is None:
-            refuse(self.frame, f". Method {self.call.record.name!r} makes no weights")
-        if self.made.held:
+        if self.made is not None and self.made.held:
             refuse(self.frame, ". balance() and ess() tell of strata where the rows are")
         top = whole("top", top, "how many of the largest weights to show")
         names = ("control", "treated") if len(self.arm_names()) == 2 else self.arm_names()
-        found = dict(zip(names, weight_summaries(self.frame, self.made.weigh, top), strict=True))
+        found = dict(zip(names, weight_summaries(self.frame, self._weigh, top), strict=True))
         if len(found) == 2:
             found = {name: found[name] for name in ("treated", "control")}
         index = pd.RangeIndex(self.frame.passes.source.rows())
@@ -147,15 +173,12 @@ class DesignElsewhere(DesignCore):
         """See ``Design``."""
         import pandas as pd
 
-        self._refuse_dose()
-        if self.made is None:
-            refuse(self.frame, f". Method {self.call.record.name!r} makes no weights")
-        made = self.made.design
+        made = self.design_weights
         scored = made.distance is not None, made.probabilities is not None
         names = self.arm_names() if scored[1] else (SCORE,) if scored[0] else ()
-        found, supports = overlaps(self.frame, self.made.weigh, names)
+        found, supports = overlaps(self.frame, self.shown or self._weigh, names)
         arms = dict(zip(self.arm_names(), found, strict=True))
-        remark = "" if names else no_scores(self, True)
+        remark = CORRECTION if self.shown is not None else "" if names else no_scores(self, not self.weightless())
         index = pd.RangeIndex(self.frame.passes.source.rows())
         return Overlap(arms, supports, index, (*missing_notes(self.frame), *self.notes), remark)
 
@@ -215,10 +238,9 @@ class DesignElsewhere(DesignCore):
         return love_of(found, ax, stat=stat, binary=binary, threshold=threshold, abs=abs, order=order)
 
     def _hist(self, ax: Axes | None, bins: int = 25) -> Axes:
-        made = self.made
-        if made is None or made.design.distance is None or self.frame.the_treatment.kind is not Kind.BINARY:
+        if self.design_weights.distance is None or self.frame.the_treatment.kind is not Kind.BINARY:
             raise CapabilityError("plot 'hist' shows the propensity score of two arms, which this design does not have")
-        edges, bars, limits = histograms(self.frame, made.weigh, bins)
+        edges, bars, limits = histograms(self.frame, self._weigh, bins)
         # the weight in a bar stands at its middle
         middle = np.tile((edges[1:] + edges[:-1]) / 2, 2)
         arms = {name: np.repeat([k == 0, k == 1], bins) for k, name in enumerate(self.arm_names())}
@@ -228,6 +250,11 @@ class DesignElsewhere(DesignCore):
     def _refuse_dose(self) -> None:
         if self.frame.the_treatment.kind is Kind.CONTINUOUS:
             refuse(self.frame)
+
+    def __repr__(self) -> str:
+        return design_text(self)
+
+    __str__ = __repr__
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

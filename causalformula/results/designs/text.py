@@ -33,9 +33,9 @@ def design_notes(design: DesignCore) -> tuple[str, ...]:
 def _head(design: DesignCore) -> str:
     """The method in words, and what went into it."""
     call, frame = design.call, design.call.frame
-    kept = int((design.total_weights() > 0).sum())
+    kept = design.carrying()
     lines = [f"Design: {_method(design)}"]
-    lines.append(f" - number of obs.: {frame.n if kept == frame.n else f'{kept} of {frame.n}'}")
+    lines.append(f" - number of obs.: {kept if kept == frame.size else f'{kept} of {frame.size}'}")
     if frame.dropped:
         lines.append(missing_line(frame))
     lines.append(f" - sampling weights: {sampling_weights(frame) or 'none'}")
@@ -50,8 +50,7 @@ def _head(design: DesignCore) -> str:
 def _method(design: DesignCore) -> str:
     if design.designed is not None:
         return design.designed.words
-    none = "" if (design.design_weights.weights != 1).any() else ", which weights no row"
-    return f"method {design.call.record.name!r}{none}"
+    return f"method {design.call.record.name!r}{', which weights no row' * design.weightless()}"
 
 
 def _sizes(design: DesignCore) -> str:

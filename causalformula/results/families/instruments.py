@@ -29,6 +29,7 @@ from causalformula.results.models.instruments import (
     cragg_donald,
     diagnostics,
     instrumented,
+    moment_lines,
     reduced,
     request_of,
     request_words,
@@ -102,7 +103,7 @@ class IVResult(Result):
 
         Weak instruments: the excluded instruments in the first stage (one row a term of the treatment). Wu-Hausman:
         that least squares would do. Sargan: that surplus instruments agree; Wooldridge's score test under a robust
-        covariance. (``AER`` itself has the classical Sargan test under all.)
+        covariance, and Hansen's J of efficient GMM. (``AER`` has the classical Sargan test under all.)
 
         Returns
         -------
@@ -342,7 +343,7 @@ class IVResult(Result):
             return lines
         if self.query.kind == "means":
             return [*lines, "Note: means are by the structural equation, and hold for all if its effect does"]
-        return [*lines, *self._first_stage_lines()]
+        return [*lines, *moment_lines(self._structural), *self._first_stage_lines()]
 
     def _first_stage_lines(self) -> list[str]:
         eq = self._equations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from causalformula.inference.checks import check_seed
 from causalformula.inference.multiplicity import METHODS, adjust
 from causalformula.inference.resampling.multiplier import multiplier_statistics, step_down, with_df
 from causalformula.inference.resampling.resample import fresh_seed
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.least_squares import group_sums
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.joint.bands import check_multipliers, check_units, joint_freedom
@@ -77,6 +77,15 @@ class Influences:
         groups = {name: frame.groups(name) for name in dict.fromkeys((*clusters, *names))}
         labels = {name: np.array(found.levels, dtype=object)[found.codes] for name, found in groups.items()}
         return cls(index, psi / len(psi), place, joint_freedom(member), clusters, labels)
+
+    @property
+    def varies(self) -> Bools:
+        """Which effects (q,) have sampling variation; one without has no t statistic."""
+        return np.asarray((self.psi != 0).any(axis=0))
+
+    def only(self, effects: Bools) -> Influences:
+        """Those of some effects."""
+        return replace(self, psi=self.psi[:, effects])
 
     def spread(self, union: Any) -> Array:
         """The influences on the union of rows, zero in those that the fit does not have."""

@@ -31,6 +31,8 @@ from causalformula.results.named import grouping_names
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
+from causalformula.scale.bootstrap import regressed
+from causalformula.scale.whole import WholeRegression
 from causalformula.words import Limits
 
 if TYPE_CHECKING:
@@ -230,7 +232,13 @@ def model_covariance(
         refit = partial(studentized, regression, groups[request.cluster] if request.cluster else None)
     estimate = regression.estimate()
     if isinstance(estimate.evidence, Accumulated):
-        return covariance(estimate, request)
+        if isinstance(request, Bootstrap):
+            if not isinstance(frame, WholeRegression):
+                raise CapabilityError(
+                    "where the data are, the bootstrap refits a whole fit: ask it of the one behind this"
+                )
+            return regressed(frame, regression, request)
+        return covariance(estimate, request, rests=rests(request, groups))
     found = covariance(estimate, request, groups=groups, refit=refit, rests=rests(request, groups))
     return told_of_full_leverage(found, frame.index)
 

@@ -13,7 +13,7 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster, DriscollKraay, Request
 from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
-from causalformula.inference.structural import Equations, Instrumented
+from causalformula.inference.structural import Equations, Instrumented, Weighting
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums, least_squares
 from causalformula.numerics.weak_instruments import Reduced, effective_critical, effective_f, upper_f
@@ -100,7 +100,8 @@ def diagnostics(model: ModelCore) -> list[Row]:
     """Diagnostic tests, those of ivreg, under the covariance of the model.
 
     Weak instruments: the excluded instruments in each first stage. Wu-Hausman: residuals of the first stages in the
-    outcome's regression. Sargan: residuals on all instruments; under robust covariances Wooldridge's score test.
+    outcome's regression. Sargan: residuals on all instruments; under robust covariances Wooldridge's score test, and of
+    weighted moments Hansen's J, whose covariance is that of the weight matrix.
     """
     used = instrumented(model)
     eq = used.equations
@@ -127,6 +128,8 @@ def _wu_hausman(model: ModelCore, used: Instrumented) -> Row:
 def _overidentified(model: ModelCore, used: Instrumented) -> Row:
     from scipy.special import chdtrc
 
+    if used.criterion is not None:
+        return Row("Hansen's J", used.excess, float("nan"), used.criterion, float(chdtrc(used.excess, used.criterion)))
     if used.excess == 0:
         return Row("Sargan", 0, float("nan"), float("nan"), float("nan"))
     asked = request_of(model.covariance.request)
@@ -136,6 +139,25 @@ def _overidentified(model: ModelCore, used: Instrumented) -> Row:
     else:
         value = _score_test(model, used, asked)
     return Row("Sargan", used.excess, float("nan"), value, float(chdtrc(used.excess, value)))
+
+
+def moment_lines(model: ModelCore) -> list[str]:
+    """What the print says of weighted moments: whether they agree, and where standard errors rest on others."""
+    used = instrumented(model)
+    if not isinstance(used.rule, Weighting):
+        return []
+    row = _overidentified(model, used)
+    lines = [f"{row.name} = {row.statistic:.4g} on {row.df1} DF, p-value {row.p_value:.4g} ({used.rule.words})"]
+    asked = request_of(model.covariance.request)
+    clusters = asked.by if isinstance(asked, Cluster) else ()
+    if not clusters and used.rule.by:
+        lines.append(f"Note: the weight matrix has clusters of {used.rule.by}, and the standard errors have none")
+    if clusters and used.rule.by not in clusters:
+        lines.append(
+            f"Note: standard errors have clusters of {' and '.join(clusters)}, and the weight matrix has not: the "
+            f"p-value of J does not hold, and wmatrix='~{clusters[0]}' is more precise"
+        )
+    return lines
 
 
 def _score_test(model: ModelCore, used: Instrumented, asked: Request) -> float:

@@ -256,23 +256,27 @@ def _fixest_title(model: ModelCore) -> str:
     if fit.instrumented is None:
         return f"{_kind(fit)} estimation, {_of(fit)}Dep. Var.: {model.outcome_name}"
     endogenous, instruments = (", ".join(x) for x in (fit.instrumented.endogenous_names, fit.instrumented.names))
-    lines = ["TSLS estimation: Second stage", f"|- D.V.   : {model.outcome_name}", f"|- Endo.  : {endogenous}"]
+    lines = [
+        f"{fit.instrumented.words} estimation: Second stage",
+        f"|- D.V.   : {model.outcome_name}",
+        f"|- Endo.  : {endogenous}",
+    ]
     return "\n".join([*lines, f"|- Instr. : {instruments}", f"Dep. Var.: {model.outcome_name}"])
 
 
 def _fixest_tests(model: ModelCore) -> list[tuple[str, float, float, float, float]]:
     """The diagnostic tests by fixest's names; those that there are."""
-    names = model.regression.instrumented.endogenous_names
-    called = [*(f"F-test (1st stage), {name}" for name in names), "Wu-Hausman", "Sargan"]
-    rows = zip(called, diagnostics(model), strict=True)
-    return [(name, row.df1, row.df2, row.statistic, row.p_value) for name, row in rows if row.df1]
+    names, rows = model.regression.instrumented.endogenous_names, diagnostics(model)
+    called = [*(f"F-test (1st stage), {name}" for name in names), *(row.name for row in rows[len(names) :])]
+    return [(n, row.df1, row.df2, row.statistic, row.p_value) for n, row in zip(called, rows, strict=True) if row.df1]
 
 
 def _counts(model: ModelCore) -> list[str]:
     """Rows that take part, and those that do not."""
     frame = model.frame
     omitted = omitted_line(frame.dropped).removesuffix("\n")
-    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame)]
+    zero = weightless_line(frame.size + frame.left_out.idle - model.nobs)
+    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame), *zero]
 
 
 def left_out_lines(frame: BoundRows) -> list[str]:
@@ -284,6 +288,11 @@ def left_out_lines(frame: BoundRows) -> list[str]:
             f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
         )
     return [f"  ({line} removed)" for line in lines]
+
+
+def weightless_line(count: int) -> list[str]:
+    """How many rows have the weight zero; no line where none has."""
+    return [f"  ({counted(count, 'row')} of weight zero {'takes' if count == 1 else 'take'} no part)"] if count else []
 
 
 def _was(count: int) -> str:

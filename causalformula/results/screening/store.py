@@ -15,6 +15,7 @@ import numpy as np
 
 from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError
+from causalformula.formula.expressions.values import Factor
 from causalformula.frame.columns import Table
 from causalformula.inference.request_text import read_request
 from causalformula.results.screening.answers import Answer, Asked
@@ -123,7 +124,11 @@ class Store:
 
     def _digest(self, name: str) -> bytes:
         if name not in self.digests:
-            self.digests[name] = hashlib.blake2b(name.encode() + self.table.hashes(name).tobytes()).digest()
+            value = self.table.column(name)
+            # values alike in levels of another order are other contrasts
+            levels = repr((value.levels, value.ordered)) if isinstance(value, Factor) else ""
+            made = (name.encode(), self.table.hashes(name).tobytes(), levels.encode())
+            self.digests[name] = hashlib.blake2b(b"\0".join(made)).digest()
         return self.digests[name]
 
 

@@ -300,12 +300,24 @@ def _jointly(
     if len(parts) < len(family):
         why = next(one.influences for one in family if isinstance(one.influences, str))
         return None, [f"no Romano-Wolf p-values: {why}. adjust='holm' needs p-values alone"]
-    inside = ((found["error"] == "") & ~found["control"]).to_numpy()
-    t, p = (found[name].to_numpy(dtype=float)[inside] for name in ("statistic", "p.value"))
-    out[inside] = romano_wolf(parts, t, p, reps, np.random.default_rng(seed))
-    if all(part.index.equals(parts[0].index) for part in parts):
-        return out, []
-    return out, ["questions use different rows: in the joint resampling, one has no part in rows that it does not use"]
+    rows = np.flatnonzero((found["error"] == "") & ~found["control"])
+    t, p = (found[name].to_numpy(dtype=float) for name in ("statistic", "p.value"))
+    moves = np.split(
+        np.concatenate([part.varies for part in parts]) & np.isfinite(t[rows]),
+        np.cumsum([part.psi.shape[1] for part in parts])[:-1],
+    )
+    still = [str(one.question) for one, each in zip(family, moves, strict=True) if not each.all()]
+    told = [f"no Romano-Wolf p-value without sampling variation: {some(still, 5)}"] if still else []
+    parts = [part.only(each) for part, each in zip(parts, moves, strict=True) if each.any()]
+    if not parts:
+        return out, told
+    rows = rows[np.concatenate(moves)]
+    out[rows] = romano_wolf(parts, t[rows], p[rows], reps, np.random.default_rng(seed))
+    if not all(part.index.equals(parts[0].index) for part in parts):
+        told.append(
+            "questions use different rows: in the joint resampling, one has no part in rows that it does not use"
+        )
+    return out, told
 
 
 def _told(spec: Spec, listed: Sequence[Question], resumed: int, path: Any, lists: Lists) -> list[str]:

@@ -24,6 +24,7 @@ from causalformula.backends.orthogonal.nuisances import (
 from causalformula.backends.outcome_model import model_word
 from causalformula.backends.separation import small_scores, weak_words
 from causalformula.backends.target import target_arm
+from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import CapabilityError
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
@@ -65,6 +66,21 @@ class Nuisances:
         found = self.scores(frame)
         inside, free = clipped(found.P, self.options.bounds, self.options.each_arm)
         return Stacked(self.fitted.at(self.read(frame)), self.part, found, inside, free)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What tables of overlap and balance read of a chunk: its scores, and the weights of its residuals or ones."""
+
+    nuisances: Nuisances
+    corrected: bool = True
+
+    def __call__(self, frame: Any) -> Weighting:
+        """Of a chunk."""
+        part = self.nuisances.at(frame)
+        made = scored_design(frame, self.nuisances.options, part.propensity.P, part.P)
+        weights = made.correction if self.corrected and made.correction is not None else made.weights
+        return Weighting(weights, made.distance, probabilities=made.probabilities)
 
 
 @dataclass(frozen=True, eq=False)

@@ -129,15 +129,22 @@ def whole_model(passes: Passes, fitted: Fitted, read: Reader, weigh: Weigh | Non
     return Whole.of(fitted.record, coefficients(passes, fitted, read, weigh))
 
 
-def plain(
+def plain(frame: WholeRegression, family: Family | None, **passed: Any) -> Whole:
+    """R's ``lm`` (without a family) or ``glm`` by passes."""
+    fitted, read = plainly(frame, family, **passed)
+    return whole_model(frame.passes, fitted, read)
+
+
+def plainly(
     frame: WholeRegression,
     family: Family | None,
     *,
     epsilon: float = 1e-8,
     maxit: int = 25,
+    to_zero: bool = False,
     start: Any = None,
-) -> Any:
-    """R's ``lm`` (without a family) or ``glm`` by passes."""
+) -> tuple[Fitted, Reader]:
+    """The same, to a zero score with ``to_zero``, without what stands behind its estimate."""
     like = frame.passes.plan.prototype
     read = RegressionRows(family or read_family("gaussian"), family is None)
     sample = read(like)
@@ -152,7 +159,6 @@ def plain(
         float(sample.y[0]),
     )
     if family is None:
-        fitted = linear(frame.passes, model)
-    else:
-        fitted = generalised(frame.passes, model, family, epsilon=epsilon, maxit=maxit, start=start)
-    return whole_model(frame.passes, fitted, read)
+        return linear(frame.passes, model), read
+    found = generalised(frame.passes, model, family, epsilon=epsilon, maxit=maxit, to_zero=to_zero, start=start)
+    return found, read

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from glob import glob
+from functools import cached_property
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +22,9 @@ READERS = {".parquet": ("Parquet", "read_parquet"), ".pq": ("Parquet", "read_par
 }
 SCHEME = "duckdb://"
 MODULES = ("duckdb", "_duckdb", "pyarrow")
+# What the first lines of a CSV file look like, and what DuckDB would make it of later ones without a word: 1.5 a 2, an
+# hour of a day the day.
+WIDER = {"BIGINT": "DOUBLE", "DATE": "TIMESTAMP"}
 # From here on DuckDB's messages are of its own options.
 ADVICE = ("Possible solutions", "Potential Fixes", "Possible fixes", "Candidate names", "If you are trying")
 
@@ -38,6 +44,8 @@ class Duck(Streamed):
     relation : DuckDBPyRelation, optional
     order : tuple of str
         Columns that passes sort the rows by; DuckDB does it on disk where it must.
+    parquet : str
+        Parquet files in SQL, where there are several: their columns are compared.
     connection : DuckDBPyConnection, optional
         Kept, as older versions close a connection that only its relation knows.
     """
@@ -47,6 +55,7 @@ class Duck(Streamed):
     database: str = ""
     relation: Any = field(default=None, repr=False)
     order: tuple[str, ...] = ()
+    parquet: str = ""
     connection: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -65,13 +74,7 @@ class Duck(Streamed):
 
     def _relation(self) -> Any:
         if self.relation is None:
-            try:
-                import duckdb
-            except ImportError as error:
-                raise CapabilityError(
-                    f"{self.words} is read through DuckDB, which is not installed: pip install 'causalformula[scale]'"
-                ) from error
-            self.connection = duckdb.connect(self.database, read_only=True) if self.database else duckdb.connect()
+            self.connection = _connected(self.words, self.database)
             self.relation = self.connection.sql(self.query)
         return self.relation
 
@@ -92,6 +95,7 @@ class Duck(Streamed):
 
     def pieces(self, columns: Sequence[str]) -> Iterator[Any]:
         """Record batches, in the order of the files."""
+        self._refuse_unlike(columns)
         with self._readable():
             rows = self._relation().project(", ".join(map(_name, columns)))
             yield from _reader(rows.order(self._values(self.order)) if self.order else rows)
@@ -101,6 +105,16 @@ class Duck(Streamed):
         with self._readable():
             found = self._relation().aggregate(f"approx_count_distinct(hash({self._values(columns)}))")
             return int(found.fetchall()[0][0])
+
+    def cut(self, kinds: Mapping[str, str]) -> list[str]:
+        """Of columns of text, those that have more to them somewhere than numbers or times of these types hold."""
+        asked = []
+        for name, kind in kinds.items():
+            wide, own = f"TRY_CAST({_name(name)} AS {WIDER[kind]})", f"TRY_CAST({_name(name)} AS {kind})"
+            asked.append(f"coalesce(bool_or({wide} IS DISTINCT FROM CAST({own} AS {WIDER[kind]})), false)")
+        with self._readable():
+            found = self._relation().aggregate(", ".join(asked)).fetchall()[0]
+        return [name for name, more in zip(kinds, found, strict=True) if more]
 
     def _values(self, columns: Sequence[str]) -> str:
         """Columns in SQL, text letter by letter: a collation may take unlike texts for equal."""
@@ -112,12 +126,51 @@ class Duck(Streamed):
 
     def collect(self) -> Any:
         """All rows and columns as an Arrow table."""
+        self._refuse_unlike(self.names)
         with self._readable():
             return _reader(self._relation()).read_all()
 
+    @cached_property
+    def _held(self) -> dict[str, dict[str, str]]:
+        """By file, the columns that it has, and whether each is ``text`` or ``none``."""
+        held: dict[str, dict[str, str]] = {}
+        if self.parquet:
+            # a column without any value is of no type
+            kind = (
+                "CASE WHEN logical_type LIKE 'Null%' THEN 'none' WHEN converted_type = 'UTF8' THEN 'text' ELSE '' END"
+            )
+            wanted = f"SELECT file_name, lower(name), {kind} FROM parquet_schema({self.parquet})"
+            with self._readable():
+                self._relation()
+                for file, name, kind in self.connection.sql(wanted).fetchall():
+                    held.setdefault(file, {})[name] = kind
+        return held
+
+    def _refuse_unlike(self, columns: Sequence[str]) -> None:
+        """By name, DuckDB takes a column that a file lacks for missing values, and numbers for text."""
+        for name in columns:
+            kinds = {file: held.get(name.lower()) for file, held in self._held.items()}
+            lacking = [file for file, kind in kinds.items() if kind is None]
+            if lacking and len(lacking) < len(kinds):
+                raise DataError(f"{self.words}: file {lacking[0]} has no column {name!r}, which others have")
+            one, other = (next((file for file in kinds if kinds[file] == kind), None) for kind in ("text", ""))
+            if one is not None and other is not None:
+                raise DataError(f"{self.words}: file {one} has {name!r} as text, and file {other} does not")
+
+
+def _connected(words: str, database: str = "") -> Any:
+    """A connection to a database, by itself to one in memory."""
+    try:
+        import duckdb
+    except ImportError as error:
+        raise CapabilityError(
+            f"{words} is read through DuckDB, which is not installed: pip install 'causalformula[scale]'"
+        ) from error
+    return duckdb.connect(database, read_only=True) if database else duckdb.connect()
+
 
 def _name(name: str) -> str:
-    """A column in SQL."""
+    """A column or a table in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -167,16 +220,41 @@ def of_paths(given: Sequence[str]) -> Duck:
         For files that are not read, or of two kinds.
     """
     files = [name for text in given for name in _files(text)]
+    twice = [name for name, count in Counter(map(os.path.normpath, files)).items() if count > 1]
+    if twice:
+        raise OptionError(f"data in files count every file once, and {some(twice, 3)} would be there twice")
     readers = {_reader_of(name) for name in files}
     if len(readers) > 1 or None in readers:
         raise OptionError(f"data in files are Parquet or CSV, all of one kind, not {some(files, 3)}")
     kind, function = readers.pop() or ("", "")
     many = f"{counted(len(files), f'{kind} file')} ({_where(given)})"
     what = many if len(files) > 1 else f"{kind} file {Path(files[0]).name}"
-    listed = ", ".join(_quoted(name) for name in files)
-    # a file of text alone would else be guessed to have no header
-    options = ", header = true" if kind == "CSV" else ""
-    return Duck(what, f"SELECT * FROM {function}([{listed}]{options})")
+    # a name is a pattern to DuckDB
+    listed = f"[{', '.join(_quoted(name if '://' in name else escape(name)) for name in files)}]"
+    if kind == "CSV":
+        return _of_lines(what, listed)
+    # by name each column has a type that holds those of all files; else they would be rounded to that of the first
+    return Duck(what, f"SELECT * FROM {function}({listed}, union_by_name = true)", parquet=listed)
+
+
+def _of_lines(what: str, listed: str) -> Duck:
+    """CSV files, whose columns have types that hold all lines, and not the first ones alone."""
+
+    def query(types: Mapping[str, str]) -> str:
+        # a file of text alone would else be guessed to have no header
+        given = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in types.items())
+        return f"SELECT * FROM read_csv({listed}, header = true{f', types = {{{given}}}' * bool(given)})"
+
+    guessed = Duck(what, query({}))
+    narrow = {name: kind for name, kind in guessed.types.items() if kind in WIDER}
+    if not narrow:
+        return guessed
+    try:
+        read = Duck(what, query(dict.fromkeys(narrow, "VARCHAR")))
+    except DataError:
+        # a file lacks one of them: reading says which
+        return guessed
+    return Duck(what, query({name: WIDER[narrow[name]] for name in read.cut(narrow)}))
 
 
 def _where(given: Sequence[str]) -> str:
@@ -190,6 +268,8 @@ def _where(given: Sequence[str]) -> str:
 def _files(text: str) -> list[str]:
     """The files of a path, a glob, or a folder that holds Parquet files, in the order of their names."""
     if "://" in text:
+        return [text]
+    if Path(text).is_file():
         return [text]
     folder = Path(text).is_dir()
     found = sorted(glob(str(Path(text) / "**" / "*.parquet") if folder else text, recursive=True))
@@ -207,8 +287,14 @@ def _of_address(text: str) -> Duck:
     if not Path(path).exists():
         raise DataError(f"there is no file {path}")
     name = asked["table"][0]
-    table = ".".join(f'"{piece}"' for piece in name.split("."))
-    return Duck(f"table {name} of {Path(path).name}", f"SELECT * FROM {table}", path)
+    words = f"table {name} of {Path(path).name}"
+    try:
+        return Duck(words, f"SELECT * FROM {_name(name)}", path)
+    except DataError:
+        if "." not in name:
+            raise
+    # a table of a schema
+    return Duck(words, f"SELECT * FROM {'.'.join(map(_name, name.split('.')))}", path)
 
 
 def _quoted(text: str) -> str:
