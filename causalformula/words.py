@@ -106,7 +106,7 @@ TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decre
 TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]
 
 # What confounders that were not measured could make of an effect.
-SensitivityKind: TypeAlias = Literal["omitted", "linear", "evalue"]
+SensitivityKind: TypeAlias = Literal["omitted", "rosenbaum", "marginal", "linear", "evalue", "oster", "tipping"]
 EValueMeasure: TypeAlias = Literal["RR", "OR", "HR", "MD", "OLS", "RD"]
 
 # Ways to choose confounders.

@@ -31,9 +31,19 @@ class Questioned(ResultCore):
 
             - ``"omitted"``: bounds of double machine learning, with ``cf_y, cf_d, rho, level, null, benchmark``
               (Chernozhukov et al. 2022);
+            - ``"rosenbaum"``: Rosenbaum's bounds of matched pairs, with ``gamma, alpha, alternative`` (``rbounds``);
+            - ``"marginal"``: bounds of effects that are weighted by propensities, doubly robust ones too, with
+              ``gamma, sharp, level, reps, seed, n_jobs`` (Zhao, Small and Bhattacharya 2019; Dorn and Guo 2023);
             - ``"linear"``: partial R2 and robustness values of effects that a least-squares regression gives, with
               ``benchmark, kd, ky, q, alpha, reduce`` (Cinelli and Hazlett 2020, ``sensemakr``);
             - ``"evalue"``: E-values of any measure, with ``true, rare, sd, level`` (VanderWeele and Ding 2017).
+
+            Where they are named also
+
+            - ``"oster"``: what selection on unobserved confounders in proportion to that on observed ones does to a
+              coefficient, with ``rmax, delta, beta`` (Oster 2019);
+            - ``"tipping"``: the one confounder that would tip the effect, with ``imbalance, prevalence, outcome, rare,
+              level`` (``tipr``).
 
         **options
             Of the kind; its function in ``results.sensitivity`` describes them.
@@ -76,7 +86,8 @@ class QuestionedModel(ModelCore):
             The first of these that the model has, where not given:
 
             - ``"linear"``, of a linear model: ``sensemakr(lm(...), treatment = term)``;
-            - ``"evalue"``.
+            - ``"evalue"``;
+            - ``"oster"``, where it is named.
         **options
             Of the kind.
 
