@@ -10,6 +10,7 @@ import numpy as np
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.estimands import LATE
 from causalformula.backends.fit import Fit, Fitted
+from causalformula.backends.leave_one_out import instruments_of, refuse_held_fixed
 from causalformula.backends.options import Options, is_number, shown
 from causalformula.backends.registry import Record
 from causalformula.backends.standardize import Surface
@@ -24,7 +25,6 @@ from causalformula.inference.structural import TWO_STAGES, Equations, Instrument
 PART, EXCLUDED = Part("outcome"), Part("iv")
 # Instruments that explain a smaller share of a treatment than this explain none of it.
 UNMOVED = 1e-12
-INTERCEPT = "(Intercept)"
 
 
 def _linear(options: Options, name: str) -> None:
@@ -106,8 +106,7 @@ def equations(frame: ModelFrame) -> Equations:
     design, excluded = frame.design(PART), frame.design(EXCLUDED)
     treatment = frame.the_treatment
     endogenous = design.at(treatment.name, treatment.column).columns
-    columns = [j for j, name in enumerate(excluded.names) if name != INTERCEPT]
-    names = tuple(excluded.names[j] for j in columns)
+    Z, names, means = instruments_of(design, excluded, frame)
     exogenous = set(design.names) - {design.names[j] for j in endogenous}
     if both := [name for name in names if name in exogenous]:
         them = "it is" if len(both) == 1 else "they are"
@@ -116,11 +115,11 @@ def equations(frame: ModelFrame) -> Equations:
             "instrument reaches the outcome through the treatment alone. Leave it out of one of the two (where "
             "iv(z * w) crosses an instrument with an adjusted w, write iv(z + z:w))"
         )
-    return Equations(
+    eq = Equations(
         design.X,
         frame.y,
         design.names,
-        excluded.X[:, columns],
+        Z,
         names,
         np.asarray(endogenous, dtype=np.intp),
         frame.weights,
@@ -128,7 +127,10 @@ def equations(frame: ModelFrame) -> Equations:
         design.intercept,
         tuple(one.effect() for one in frame.effects),
         tuple(one.name for one in frame.effects),
+        means,
     )
+    refuse_held_fixed(eq)
+    return eq.reweighted(frame.weights) if means else eq
 
 
 def fit_equation(frame: ModelFrame, rule: KClass) -> FittedRegression:

@@ -106,7 +106,7 @@ class FixedEffect:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that absorbed effects fit exactly, which are left out.
+    """Rows that absorbed effects fit exactly, or that no other row gives an instrument, which are left out.
 
     Parameters
     ----------
@@ -117,16 +117,32 @@ class LeftOut:
         the family's range, which puts their effects at infinity, and how many rows leave with these.
     ends : str
         These outcomes, for the print.
+    alone : int
+        Rows without another row in their group, of whose treatment ``loo(g)`` would be the mean.
+    alone_in : str
+        These instruments, for the print.
     """
 
     singletons: int = 0
     infinite: tuple[tuple[str, int, int], ...] = ()
     ends: str = ""
+    alone: int = 0
+    alone_in: str = ""
 
     @property
     def rows(self) -> int:
         """How many rows these are."""
-        return self.singletons + sum(rows for _, _, rows in self.infinite)
+        return self.singletons + sum(rows for _, _, rows in self.infinite) + self.alone
+
+    def plus(self, more: LeftOut) -> LeftOut:
+        """Both together, of the same factors."""
+        rows: dict[str, tuple[int, int]] = {}
+        for name, levels, count in (*self.infinite, *more.infinite):
+            before = rows.get(name, (0, 0))
+            rows[name] = (before[0] + levels, before[1] + count)
+        infinite = tuple((name, *counts) for name, counts in rows.items())
+        singletons, alone = self.singletons + more.singletons, self.alone + more.alone
+        return LeftOut(singletons, infinite, self.ends or more.ends, alone, self.alone_in or more.alone_in)
 
 
 def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:

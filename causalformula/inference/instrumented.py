@@ -61,7 +61,7 @@ def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegressi
     inside = _regressed(W, outcomes, eq.weights, centred, eq.all_names[: W.shape[1]])
     left, alone = first.residuals, inside.residuals
     used = _used(eq, rule, w, first, left, alone, within)
-    return _solved(eq, used, w, within, left, alone)
+    return _solved(eq, used, w, within, first, alone)
 
 
 def _within(eq: Equations, w: Array) -> _Within:
@@ -77,7 +77,8 @@ def _within(eq: Equations, w: Array) -> _Within:
 def _regressed(X: Array, Y: Array, weights: Array | None, centred: bool, names: Sequence[str]) -> LeastSquares:
     """Several responses at once, on columns counted from their means."""
     Z = solved_columns(X, weights, first_column(X, centred), names)
-    return least_squares(Z.X, Y, weights, tol=Z.tol)
+    fit = least_squares(Z.X, Y, weights, tol=Z.tol)
+    return replace(fit, coef=Z.read(fit.coef.T).T)
 
 
 def _used(
@@ -125,7 +126,7 @@ def _largest_root(A: Array, B: Array) -> float:
 
 
 def _solved(
-    eq: Equations, used: Instrumented, w: Array, within: _Within, left: Array, alone: Array
+    eq: Equations, used: Instrumented, w: Array, within: _Within, first: LeastSquares, alone: Array
 ) -> FittedRegression:
     """The estimates from projected columns, and the record of the regression."""
     projected = np.array(within.X, order="F")
@@ -138,7 +139,8 @@ def _solved(
         fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
     kept = fit.kept
     own, columns = (_some(within.X if S.plan is None else S.plan.apply(within.X), kept), _some(S.X, kept))
-    V, at = _moving(eq, used, S, kept)
+    turn, at = _moving(eq, S, kept)
+    V = used.left @ turn
     coef: Array = fit.coef
     bread: Array = fit.bread
     e: Array = np.asarray(within.y - own @ coef[kept])
@@ -149,8 +151,8 @@ def _solved(
         coef = coef.copy()
         coef[kept] += bread @ (columns.T @ (w * e))
         e = np.asarray(within.y - own @ coef[kept])
-    outside = left[:, 0] - V @ coef[kept][at]
-    beyond = _beyond(used, V, at, w, e, outside, left, alone)
+    moved = _Moved(w, V, coef[kept][at], first, alone)
+    beyond = _beyond(used, moved, at, w * e, turn)
     return _record(eq, used, w, within, S, replace(fit, coef=coef, bread=bread, residuals=e), own, columns, beyond)
 
 
@@ -158,33 +160,92 @@ def _some(X: Array, kept: Codes) -> Array:
     return X if len(kept) == X.shape[1] else X[:, kept]
 
 
-def _moving(eq: Equations, used: Instrumented, S: Centred, kept: Codes) -> tuple[Array, Codes]:
-    """What instruments leave of the columns as they were solved: those of which they leave something, and which."""
+def _moving(eq: Equations, S: Centred, kept: Codes) -> tuple[Array, Codes]:
+    """The columns as they were solved that hold endogenous ones, by how much of each, and which these are."""
     turn = np.eye(eq.X.shape[1]) if S.moved is None else np.eye(eq.X.shape[1]) - S.moved
     turn = turn[np.ix_(eq.endogenous, kept)]
     at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
-    return used.left @ turn[:, at], at
+    return turn[:, at], at
 
 
 def _symmetric(A: Array) -> Array:
     return np.asarray((A + A.T) / 2)
 
 
-def _beyond(
-    used: Instrumented, V: Array, at: Codes, w: Array, e: Array, outside: Array, left: Array, alone: Array
-) -> Beyond:
-    """What the exact influence has beside the scores: the first stage's own sampling, and that of LIML's k.
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """What moves with the rows' weights beside the scores.
+
+    Parameters
+    ----------
+    w : ndarray (n,)
+    V : ndarray (n, q)
+        What all instruments leave of the endogenous columns as they were solved.
+    theta : ndarray (q,)
+        Their coefficients.
+    first : LeastSquares
+        The outcome and the endogenous columns as given on all instruments.
+    alone : ndarray (n, 1 + p)
+        What the exogenous columns leave of these.
+    """
+
+    w: Array
+    V: Array
+    theta: Array
+    first: LeastSquares
+    alone: Array
+
+    @property
+    def outside(self) -> Array:
+        """What all instruments leave of the outcome less the endogenous part."""
+        return np.asarray(self.first.residuals[:, 0] - self.V @ self.theta)
+
+
+def _beyond(used: Instrumented, moved: _Moved, at: Codes, scores: Array, turn: Array) -> Beyond:
+    """What the exact influence has beside the scores ``w e``: the first stage's own sampling, and that of LIML's k.
 
     A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``, and by the envelope theorem k by
     ``w_i (a_i^2 - k b_i^2) / sum w b^2``, with a and b what exogenous columns, and all instruments, leave of the
     combination that has it.
     """
-    slope = None
+    w, V, left, slope, root = moved.w, moved.V, moved.first.residuals, None, None
     if used.rule.k is None:
-        k, c = _smallest_root(_squares(alone, w), _squares(left, w))
-        a, b = alone @ c, left @ c
+        root = k, c = _smallest_root(_squares(moved.alone, w), _squares(left, w))
+        a, b = moved.alone @ c, left @ c
         slope = -w * (a**2 - k * b**2) / float(w @ b**2)
-    return Beyond(V, at, used.k * w * (e - outside), V.T @ (w * e), slope)
+    beyond = Beyond(V, at, used.k * (scores - w * moved.outside), V.T @ scores, slope)
+    return _with_means(beyond, used, moved, turn, root) if used.equations.means else beyond
+
+
+def _with_means(
+    beyond: Beyond, used: Instrumented, moved: _Moved, turn: Array, root: tuple[float, Array] | None
+) -> Beyond:
+    """The same with how the equations, and LIML's k, move with each row's weight through leave-one-out means.
+
+    A change dZ of the instruments moves the projection, and so the equations by ``k (V'W dZ a + P' dZ'W f)``: P are
+    the instruments' coefficients in the first stages, a those of the residual, and f what they leave of it. It moves k
+    by ``2 k b'W dZ g / b'Wb``, with g their coefficients for the combination of columns that has it.
+    """
+    eq, w = used.equations, moved.w
+    coef = np.nan_to_num(moved.first.coef)[len(eq.exogenous) :]
+    P = coef[:, 1:] @ turn
+    a, f, b = coef[:, 0] - P @ moved.theta, moved.outside, np.zeros(len(w))
+    g, scale = np.zeros(len(coef)), 0.0
+    if root is not None:
+        b, g = moved.first.residuals @ root[1], coef @ root[1]
+        scale = 2 * root[0] / float(w @ b**2)
+    total = np.zeros((len(w), P.shape[1] + 1))
+    for one in eq.means:
+        h = np.empty_like(total)
+        for q in range(P.shape[1]):
+            h[:, q] = used.k * w * (moved.V[:, q] * (one.factors @ a[one.at]) + f * (one.factors @ P[one.at, q]))
+        h[:, -1] = scale * w * b * (one.factors @ g[one.at])
+        r = eq.averaged(one)
+        u, beside = one.each(h, one.mean(r, w), w)
+        if not one.raw and eq.held:
+            u = np.column_stack([eq.left_by_exogenous(column) for column in u.T])
+        total += w[:, None] * (r[:, None] * u + beside)
+    return replace(beyond, more=total[:, :-1], slope=None if beyond.slope is None else beyond.slope - total[:, -1])
 
 
 def _record(
@@ -231,4 +292,4 @@ def refitted(model: FittedRegression, weights: Array) -> FittedRegression:
     used = model.instrumented
     assert isinstance(used, Instrumented)
     rows = used.rule.rows if used.rule.rows is not None else model.hat.nobs
-    return fit_instrumented(replace(used.equations, weights=weights), replace(used.rule, rows=rows))
+    return fit_instrumented(used.equations.reweighted(weights), replace(used.rule, rows=rows))

@@ -116,7 +116,8 @@ class Hat:
         p, r = len(self.bread), columns.shape[1]
         bread = np.eye(p + r)
         bread[:p, :p] = self.bread
-        return replace(self, X=np.hstack([self.X, columns]), bread=bread, extra=r)
+        own = None if self.regressors is None else np.hstack([self.regressors, columns])
+        return replace(self, X=np.hstack([self.X, columns]), bread=bread, regressors=own, extra=r)
 
     @property
     def dispersion_known(self) -> bool:
@@ -146,7 +147,9 @@ class Hat:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""
         if self.extra:
             own = len(self.bread) - self.extra
-            return replace(self, X=self.X[:, :own], bread=self.bread[:own, :own], extra=0).own_leverage()
+            given = None if self.regressors is None else self.regressors[:, :own]
+            bare = replace(self, X=self.X[:, :own], bread=self.bread[:own, :own], regressors=given, extra=0)
+            return bare.own_leverage()
         if self.regressors is not None:
             return np.asarray(self.w * np.einsum("ij,ij->i", self.regressors @ self.bread, self.X))
         if self.ill_conditioned:
@@ -169,7 +172,7 @@ class Hat:
 
 @dataclass(frozen=True, eq=False)
 class Beyond:
-    """What exact influences of an instrumented regression have beside its scores: ``u_i v_i + slope_i c``.
+    """What exact influences of an instrumented regression have beside its scores: ``u_i v_i + slope_i c + more_i``.
 
     Parameters
     ----------
@@ -182,6 +185,8 @@ class Beyond:
         ``V'We``: how the equations move with k.
     slope : ndarray (n,), optional
         How each row moves an estimated k.
+    more : ndarray (n, q), optional
+        How each row moves the equations through instruments that are made of it.
     """
 
     V: Array
@@ -189,11 +194,14 @@ class Beyond:
     u: Array
     c: Array
     slope: Array | None = None
+    more: Array | None = None
 
     def project(self, weights: Array, rows: slice = slice(None)) -> Array:
         """Rows times ``weights`` (p, q): (n, q)."""
         own = weights[self.at]
         out = (self.V[rows] @ own) * self.u[rows, None]
+        if self.more is not None:
+            out = out + self.more[rows] @ own
         return out if self.slope is None else out + np.outer(self.slope[rows], self.c @ own)
 
 

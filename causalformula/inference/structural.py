@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.leave_one_out import LeaveOneOut
 from causalformula.inference.regression import FittedRegression, fit_linear
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array, Codes
@@ -58,6 +59,8 @@ class Equations:
     effects : tuple of Effect
         Absorbed, of the factors ``factors``.
     factors : tuple of str
+    means : tuple of LeaveOneOut
+        Excluded instruments that are made of the treatment, under these weights.
     """
 
     X: Array
@@ -71,11 +74,38 @@ class Equations:
     intercept: bool = True
     effects: tuple[Effect, ...] = ()
     factors: tuple[str, ...] = ()
+    means: tuple[LeaveOneOut, ...] = ()
 
     @property
     def exogenous(self) -> Codes:
         """Columns of ``X`` that are their own instruments."""
         return np.setdiff1d(np.arange(self.X.shape[1]), self.endogenous).astype(np.intp)
+
+    def reweighted(self, weights: Array | None) -> Equations:
+        """The same under other weights, of which leave-one-out means are made anew; rows without one get none."""
+        if not self.means:
+            return replace(self, weights=weights)
+        w = np.ones(len(self.y)) if weights is None else weights
+        while (lost := np.any([one.alone(w) & (w > 0) for one in self.means], axis=0)).any():
+            w = weights = np.where(lost, 0.0, w)
+        eq, Z = replace(self, weights=weights), np.array(self.Z)
+        for one in self.means:
+            Z[:, one.at] = one.factors * one.mean(eq.averaged(one), w)[:, None]
+        return replace(eq, Z=Z)
+
+    def averaged(self, one: LeaveOneOut) -> Array:
+        """What a leave-one-out mean is the mean of (n,): the treatment less what is held fixed, or as it is."""
+        return one.D if one.raw or not self.held else self.left_by_exogenous(one.D)
+
+    @property
+    def held(self) -> bool:
+        """Whether anything but the intercept is held fixed."""
+        return bool(self.effects) or len(self.exogenous) > int(self.intercept)
+
+    def left_by_exogenous(self, x: Array) -> Array:
+        """What the exogenous columns and absorbed effects leave of one column (n,)."""
+        own = self.exogenous
+        return self.regress(self.X[:, own], x, [self.names[j] for j in own]).hat.e
 
     @property
     def all_names(self) -> tuple[str, ...]:

@@ -7,10 +7,19 @@ from causalformula.backends.routing import matches_exactly, strata_text
 from causalformula.errors import CapabilityError, some
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import summands
+from causalformula.formula.language.leave_one_out import leave_one_out_terms
 from causalformula.formula.language.syntax import Name
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
+
+
+def _grouped(frame: ModelFrame, clusters: tuple[str, ...]) -> str:
+    """What says that rows belong together, and is overlooked; the instrument where no role says it."""
+    means = () if frame.clusters or frame.unit else leave_one_out_terms(frame.spec)
+    if not means:
+        return f"cluster({' + '.join(clusters)}) has no part in"
+    return f"rows of a group share {some(term.label for term in means)}, which has no part in"
 
 
 def refuse_idle_strata(frame: ModelFrame, record: Record, request: Request) -> None:
@@ -81,9 +90,7 @@ def idle_notes(
     if clusters:
         some = set(frame.cluster_names) & set(read)
         why = "a resampling has units of one grouping" if some else f"without vcov= they are {describe(default)!r}"
-        notes.append(
-            f"cluster({' + '.join(clusters)}) has no part in these standard errors ({describe(request)}); {why}"
-        )
+        notes.append(f"{_grouped(frame, clusters)} these standard errors ({describe(request)}); {why}")
     if _idle_strata(frame, record, request):
         notes.append(
             f"{strata_text(frame.spec)} has no part in these standard errors ({describe(request)}) nor in the estimate"

@@ -11,6 +11,9 @@ import numpy as np
 
 from causalformula.backends.fit import Fitted
 from causalformula.errors import CapabilityError, OptionError, asks, some
+from causalformula.formula.expressions.values import Factor
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.leave_one_out import leave_one_out_terms
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
 from causalformula.inference.instrumented import fit_instrumented
@@ -342,7 +345,21 @@ class IVResult(Result):
             return lines
         if self.query.kind == "means":
             return [*lines, "Note: means are by the structural equation, and hold for all if its effect does"]
-        return [*lines, *self._first_stage_lines()]
+        return [*lines, *self._made_lines(), *self._first_stage_lines()]
+
+    def _made_lines(self) -> list[str]:
+        """What instruments that are made of the treatment are means of."""
+        eq, treatment = self._equations, self.call.frame.the_treatment
+        what = f"mean of {treatment.name}"
+        if isinstance(treatment.column, Factor):
+            levels = treatment.levels[1:]
+            what = f"share of {treatment.name} = {levels[0]}" if len(levels) == 1 else f"shares of {treatment.name}"
+        terms = {term.label: term for term in leave_one_out_terms(self.call.spec)}
+        lines = []
+        for label in dict.fromkeys(one.label for one in eq.means):
+            less = "" if terms[label].raw or not eq.held else ", less what is explained by the terms held fixed"
+            lines.append(f"Instrument {label}: {what} in the other rows of {deparse(terms[label].group)}{less}")
+        return lines
 
     def _first_stage_lines(self) -> list[str]:
         eq = self._equations
