@@ -11,9 +11,6 @@ import numpy as np
 
 from causalformula.backends.fit import Fitted
 from causalformula.errors import CapabilityError, OptionError, asks, some
-from causalformula.formula.expressions.values import Factor
-from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.leave_one_out import leave_one_out_terms
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
 from causalformula.inference.instrumented import fit_instrumented
@@ -32,6 +29,7 @@ from causalformula.results.models.instruments import (
     cragg_donald,
     diagnostics,
     instrumented,
+    made_lines,
     reduced,
     request_of,
     request_words,
@@ -97,6 +95,13 @@ class IVResult(Result):
     def reduced_form(self) -> Model:
         """The regression of the outcome on all instruments."""
         return self._behind(self._equations.reduced_form(), "reduced_form", self.endog_names)
+
+    def augment(self) -> pd.DataFrame:
+        """The data used, with ``.fitted .resid .hat`` and instruments that are made of the treatment, ``loo(g)``."""
+        data, eq = super().augment(), self._equations
+        for j in (int(j) for one in eq.means for j in one.at):
+            data[eq.instruments[j]] = eq.Z[:, j]
+        return data
 
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
@@ -345,21 +350,7 @@ class IVResult(Result):
             return lines
         if self.query.kind == "means":
             return [*lines, "Note: means are by the structural equation, and hold for all if its effect does"]
-        return [*lines, *self._made_lines(), *self._first_stage_lines()]
-
-    def _made_lines(self) -> list[str]:
-        """What instruments that are made of the treatment are means of."""
-        eq, treatment = self._equations, self.call.frame.the_treatment
-        what = f"mean of {treatment.name}"
-        if isinstance(treatment.column, Factor):
-            levels = treatment.levels[1:]
-            what = f"share of {treatment.name} = {levels[0]}" if len(levels) == 1 else f"shares of {treatment.name}"
-        terms = {term.label: term for term in leave_one_out_terms(self.call.spec)}
-        lines = []
-        for label in dict.fromkeys(one.label for one in eq.means):
-            less = "" if terms[label].raw or not eq.held else ", less what is explained by the terms held fixed"
-            lines.append(f"Instrument {label}: {what} in the other rows of {deparse(terms[label].group)}{less}")
-        return lines
+        return [*lines, *made_lines(self._equations, self.call.frame), *self._first_stage_lines()]
 
     def _first_stage_lines(self) -> list[str]:
         eq = self._equations

@@ -283,7 +283,9 @@ def left_out_lines(frame: BoundRows) -> list[str]:
             f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
         )
     if out.alone:
-        lines.append(f"{counted(out.alone, 'row')} without another row in the group of {out.alone_in} {_was(out.alone)}")
+        lines.append(
+            f"{counted(out.alone, 'row')} without another row in the group of {out.alone_in} {_was(out.alone)}"
+        )
     return [f"  ({line} removed)" for line in lines]
 
 
