@@ -184,9 +184,7 @@ def _unlisted(name: str, allowed: frozenset[str]) -> str:
     if name == "Surv":
         return "Surv(time, event) belongs on the left of `~`"
     if name == LEAVE_ONE_OUT:
-        return (
-            "loo(g) is an instrument, the mean of the treatment in the other rows of g: write iv(loo(g)) in cf.fit"
-        )
+        return "loo(g) is an instrument, the mean of the treatment in the other rows of g: write iv(loo(g)) in cf.fit"
     if name in REFUSED:
         return f"{name}() has no place in a formula: {REFUSED[name]}"
     near = nearest_function(name, allowed) or "; pass functions of your own in env="
