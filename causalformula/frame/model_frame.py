@@ -313,7 +313,7 @@ class ModelFrame(BoundRows):
 
     @property
     def cluster_names(self) -> tuple[str, ...]:
-        """Groupings that ``cluster(...)`` names; without it the units of ``did(..., unit = id)``, or g of ``loo(g)``."""
+        """What ``cluster(...)`` names; without it the units of ``did(..., unit = id)``, or g of ``loo(g)``."""
         own = ("cluster", "unit", "loo")
         return next((tuple(c.name for c in self.groupings[role]) for role in own if self.groupings.get(role)), ())
 
