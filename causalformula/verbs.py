@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     DidName: TypeAlias = Literal["did", "sunab", "imputation", "etwfe"]
     DidOptions: TypeAlias = DiD | SunAb | Imputation | ETWFE
     DidMethod: TypeAlias = DidName | DidOptions | type[DiD] | type[SunAb] | type[Imputation] | type[ETWFE]
-    IVMethod: TypeAlias = Literal["iv", "2sls", "tsls", "liml", "fuller", "k_class"] | IV | LIML | type[IV] | type[LIML]
+    IVMethod: TypeAlias = Literal["iv", "2sls", "tsls", "liml"] | IV | LIML | type[IV] | type[LIML]
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
     UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
     UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]

@@ -15,12 +15,14 @@ from causalformula.backends.options import Options, is_number, shown
 from causalformula.backends.registry import Record
 from causalformula.backends.standardize import Surface
 from causalformula.errors import IdentificationError, OptionError, counted, some
+from causalformula.formula.expressions.values import Factor, Strings
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
+from causalformula.numerics.arrays import Array
 
 PART, EXCLUDED = Part("outcome"), Part("iv")
 # Instruments that explain a smaller share of a treatment than this explain none of it.
@@ -117,7 +119,7 @@ def equations(frame: ModelFrame) -> Equations:
         )
     eq = Equations(
         design.X,
-        frame.y,
+        _outcome(frame),
         design.names,
         Z,
         names,
@@ -133,6 +135,15 @@ def equations(frame: ModelFrame) -> Equations:
     return eq.reweighted(frame.weights) if means else eq
 
 
+def _outcome(frame: ModelFrame) -> Array:
+    if frame.outcome is not None and isinstance(frame.outcome.value, (Factor, Strings)):
+        raise OptionError(
+            f"the outcome {frame.outcome.name!r} is a factor or text, and these equations are linear: recode it as "
+            "numbers, 0 and 1 for two levels"
+        )
+    return frame.y
+
+
 def fit_equation(frame: ModelFrame, rule: KClass) -> FittedRegression:
     """The structural equation, fitted.
 
@@ -144,6 +155,11 @@ def fit_equation(frame: ModelFrame, rule: KClass) -> FittedRegression:
     eq = equations(frame)
     model = fit_instrumented(eq, rule)
     _refuse_unidentified(frame, model.instrumented)
+    if rule.k is not None and np.linalg.eigvalsh(model.hat.bread).min() <= 0:
+        raise OptionError(
+            f"k={rule.k:g} is too large for these data: it takes from the treatment more than there is. k= goes from 0 "
+            "for least squares past 1 for two-stage least squares to LIML's own, which is used without k="
+        )
     return model
 
 
@@ -188,12 +204,12 @@ def left_out(used: Instrumented) -> list[str]:
     others = [names[j] for j in gone if j not in used.empty]
     told = []
     if empty:
-        why = "varies only with the fixed effects" if used.equations.effects else "is zero in every row"
-        told.append(f"{some(empty)} {why}")
+        one, several = ("varies", "vary") if used.equations.effects else ("is", "are")
+        why = "only with the fixed effects" if used.equations.effects else "zero in every row"
+        told.append(f"{some(empty)} {one if len(empty) == 1 else several} {why}")
     if others:
-        told.append(
-            f"{some(others)} is constant or a combination of the terms adjusted for and of the instruments before it"
-        )
+        what = "is constant or a combination" if len(others) == 1 else "are constant or combinations"
+        told.append(f"{some(others)} {what} of the terms adjusted for and of the instruments before")
     return told
 
 
@@ -284,7 +300,6 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
 @Record(
     name="liml",
     options=LIML,
-    aliases=("fuller", "k_class"),
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(LATE,),
     default_vcov="classical",

@@ -140,8 +140,8 @@ class Hat:
 
     @property
     def has_leverage(self) -> bool:
-        """Whether leverages can be had; beside absorbed effects of very many levels they cannot."""
-        return self.absorbed is None or self.absorbed.exact
+        """Whether leverages can be had: not beside absorbed effects of very many levels, and of a k-class but at one."""
+        return self.instrumented in (None, 1.0) and (self.absorbed is None or self.absorbed.exact)
 
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""

@@ -15,6 +15,7 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
 from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.requests import Bootstrap, Jackknife
 from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.weak_instruments import tf_critical
@@ -70,6 +71,8 @@ class IVResult(Result):
     def _structural(self) -> Model:
         model = self.outcome
         assert model is not None
+        if isinstance(self.covariance.request, (Bootstrap, Jackknife)):  # which models and tests have no part in
+            return model.with_vcov(request_of(self.covariance.request))
         return model
 
     def _behind(self, fitted: FittedRegression, name: str, response: str) -> Model:
@@ -369,8 +372,10 @@ class IVResult(Result):
                 f"{found.effective:.4g}"
             ]
             weak = found.effective < critical
+            of = " of two-stage least squares" if self._used.k != 1 else ""
             why = (
-                f"the effective F is below {critical:.4g}, so that a bias of a tenth of least squares' is not excluded"
+                f"the effective F is below {critical:.4g}, so that a bias{of} of a tenth of least squares' is not "
+                "excluded"
             )
             remedy = "anderson_rubin() gives limits that hold all the same"
         if weak:
