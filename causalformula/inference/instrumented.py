@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from causalformula.errors import IdentificationError, counted
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, within_effects
 from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
@@ -53,15 +54,27 @@ def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegressi
     refuse_overflowing(eq.Z, eq.instruments)
     w = np.ones(len(eq.y)) if eq.weights is None else eq.weights
     within = _within(eq, w)
-    D, W = within.X[:, eq.endogenous], within.X[:, eq.exogenous]
+    anchors = None if eq.effects else first_column(eq.X, eq.intercept)
+    S = solved_columns(within.X, eq.weights, anchors, eq.names)
+    found = _fitted(eq, rule, w, within, S)
+    if readable(S, found.kept):
+        return found
+    return _fitted(eq, rule, w, within, solved_columns(within.X, eq.weights, anchors))
+
+
+def _fitted(eq: Equations, rule: KClass, w: Array, within: _Within, S: Centred) -> FittedRegression:
+    """The fit on columns that were moved from the given ones.
+
+    Of a product with a column far from zero, what instruments leave would otherwise have no digits of its own.
+    """
+    W = within.X[:, eq.exogenous]
     both = np.column_stack([W, within.Z])
-    outcomes = np.column_stack([within.y, D])
+    outcomes = np.column_stack([within.y, S.X[:, eq.endogenous]])
     centred = eq.intercept and not eq.effects
     first = _regressed(both, outcomes, eq.weights, centred, eq.all_names)
     inside = _regressed(W, outcomes, eq.weights, centred, eq.all_names[: W.shape[1]])
-    left, alone = first.residuals, inside.residuals
-    used = _used(eq, rule, w, first, left, alone, within)
-    return _solved(eq, used, w, within, first, alone)
+    used = _used(eq, rule, w, first, inside.residuals, within, S)
+    return _solved(eq, used, w, within, first, inside.residuals, S)
 
 
 def _within(eq: Equations, w: Array) -> _Within:
@@ -82,20 +95,29 @@ def _regressed(X: Array, Y: Array, weights: Array | None, centred: bool, names: 
 
 
 def _used(
-    eq: Equations, rule: KClass, w: Array, first: LeastSquares, left: Array, alone: Array, within: _Within
+    eq: Equations, rule: KClass, w: Array, first: LeastSquares, alone: Array, within: _Within, S: Centred
 ) -> Instrumented:
     """k, the instruments that count, and how strong they are."""
-    outside = len(eq.exogenous)
+    outside, left = len(eq.exogenous), first.residuals
+    absorbed = 0 if within.absorbed is None else within.absorbed.coefficients()
+    if int((w > 0).sum()) <= first.rank + absorbed:
+        raise IdentificationError(
+            f"{counted(first.rank + absorbed, 'instrument')} and terms adjusted for explain everything in "
+            f"{counted(int((w > 0).sum()), 'row')}: the first stage fits the treatment without rest, and two-stage "
+            "least squares would be least squares. Use fewer of them"
+        )
     kept = np.array([j - outside for j in first.kept if j >= outside], dtype=np.intp)
     empty = np.flatnonzero(~within.Z.any(axis=0)).astype(np.intp)
     A, B = _squares(alone, w), _squares(left, w)
     k = rule.k
     if k is None:
         rows = int((w > 0).sum()) if rule.rows is None else rule.rows
-        absorbed = 0 if within.absorbed is None else within.absorbed.coefficients()
         k = _smallest_root(A, B)[0] - rule.fuller / (rows - first.rank - absorbed)
     strength = 1 - _largest_root(B[1:, 1:], A[1:, 1:])
-    return Instrumented(eq, rule, float(k), left[:, 1:], kept, empty, strength)
+    given = left[:, 1:]
+    if S.moved is not None:
+        given = given @ np.linalg.inv((np.eye(len(S.moved)) - S.moved)[np.ix_(eq.endogenous, eq.endogenous)])
+    return Instrumented(eq, rule, float(k), given, kept, empty, strength)
 
 
 def _squares(E: Array, w: Array) -> Array:
@@ -126,21 +148,19 @@ def _largest_root(A: Array, B: Array) -> float:
 
 
 def _solved(
-    eq: Equations, used: Instrumented, w: Array, within: _Within, first: LeastSquares, alone: Array
+    eq: Equations, used: Instrumented, w: Array, within: _Within, first: LeastSquares, alone: Array, given: Centred
 ) -> FittedRegression:
     """The estimates from projected columns, and the record of the regression."""
-    projected = np.array(within.X, order="F")
-    projected[:, eq.endogenous] -= used.left
-    anchors = None if within.absorbed is not None else first_column(eq.X, eq.intercept)
-    S = solved_columns(projected, eq.weights, anchors, eq.names)
+    projected = np.array(given.X, order="F")
+    projected[:, eq.endogenous] -= first.residuals[:, 1:]
+    S = replace(given, X=projected)
     fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
-    if not readable(S, fit.kept):
-        S = solved_columns(projected, eq.weights, anchors)
-        fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
     kept = fit.kept
-    own, columns = (_some(within.X if S.plan is None else S.plan.apply(within.X), kept), _some(S.X, kept))
-    turn, at = _moving(eq, S, kept)
-    V = used.left @ turn
+    own, columns = _some(given.X, kept), _some(S.X, kept)
+    turn = np.eye(eq.X.shape[1])[np.ix_(eq.endogenous, kept)]
+    at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
+    turn = turn[:, at]
+    V = first.residuals[:, 1:] @ turn
     coef: Array = fit.coef
     bread: Array = fit.bread
     e: Array = np.asarray(within.y - own @ coef[kept])
@@ -160,14 +180,6 @@ def _some(X: Array, kept: Codes) -> Array:
     return X if len(kept) == X.shape[1] else X[:, kept]
 
 
-def _moving(eq: Equations, S: Centred, kept: Codes) -> tuple[Array, Codes]:
-    """The columns as they were solved that hold endogenous ones, by how much of each, and which these are."""
-    turn = np.eye(eq.X.shape[1]) if S.moved is None else np.eye(eq.X.shape[1]) - S.moved
-    turn = turn[np.ix_(eq.endogenous, kept)]
-    at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
-    return turn[:, at], at
-
-
 def _symmetric(A: Array) -> Array:
     return np.asarray((A + A.T) / 2)
 
@@ -184,7 +196,7 @@ class _Moved:
     theta : ndarray (q,)
         Their coefficients.
     first : LeastSquares
-        The outcome and the endogenous columns as given on all instruments.
+        The outcome and the endogenous columns, as they were moved, on all instruments.
     alone : ndarray (n, 1 + p)
         What the exogenous columns leave of these.
     """

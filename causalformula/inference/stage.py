@@ -140,7 +140,7 @@ class Hat:
 
     @property
     def has_leverage(self) -> bool:
-        """Whether leverages can be had: not beside absorbed effects of very many levels, and of a k-class but at one."""
+        """Whether leverages can be had: not beside absorbed effects of very many levels, nor of LIML and its like."""
         return self.instrumented in (None, 1.0) and (self.absorbed is None or self.absorbed.exact)
 
     def own_leverage(self) -> Array:

@@ -112,7 +112,7 @@ def _refuse_unable(records: Sequence[Record], estimand: str) -> None:
     listed = f"these do: {', '.join(able)}" if able else "no method that is available yet does"
     shared = [one for one in records[0].estimands if all(one in record.estimands for record in records)]
     if shared:
-        listed = f"for what all of these estimate write estimand={shared[0]!r}"
+        listed += f". For what all that are named estimate write estimand={shared[0]!r}"
     raise OptionError(
         f"method{'s' * (len(unable) > 1)} {' and '.join(map(repr, unable))} {'do' if len(unable) > 1 else 'does'} not "
         f"estimate the {estimand}, and a comparison is of one estimand; {listed}"
