@@ -131,7 +131,7 @@ def test_the_influence_is_the_derivative_of_refits_that_make_the_instrument_anew
         slope = N * (at(row, 1e-3) - at(row, -1e-3)) / 2e-3
         assert psi[row, 0] == pytest.approx(slope, abs=2e-5 * np.abs(psi).max())
     assert abs(psi.mean()) < 1e-9 * np.abs(psi).max()
-    with pytest.warns(cf.CausalFormulaWarning, match="rows of a group share loo"):
+    with pytest.warns(cf.CausalFormulaWarning, match="share an instrument that is made of them"):
         assert fit.with_vcov("asympt").std_error != pytest.approx(fit.with_vcov("HC0").std_error, rel=1e-4)
 
 

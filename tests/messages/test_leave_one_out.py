@@ -67,9 +67,14 @@ def test_methods_without_it():
 
 
 def test_errors_that_overlook_what_rows_share_are_said():
-    with pytest.warns(cf.CausalFormulaWarning, match="without vcov= they are '~judge'"):
+    said = "Note: rows of judge share an instrument that is made of them, loo(judge), and these standard errors"
+    with pytest.warns(cf.CausalFormulaWarning, match="use vcov='~judge'"):
         fit = cf.fit("y ~ treat(a) + iv(loo(judge))", DATA, vcov="HC1")
-    assert "Note: rows of a group share loo(judge), which has no part in these standard errors (HC1)" in str(fit)
-    own = cf.fit("y ~ treat(a) + iv(loo(judge)) + cluster(court)", DATA)
+    assert said in str(fit)
+    with pytest.warns(cf.CausalFormulaWarning, match="use vcov='~judge'"):
+        assert said in str(cf.fit("y ~ treat(a) + iv(loo(judge)) + cluster(third)", DATA.assign(third=DATA.index % 3)))
+    own = cf.fit("y ~ treat(a) + iv(loo(judge)) + cluster(court)", DATA)  # where judges sit in one court each
     assert "clustered by court" in str(own)
+    for one in (own, own.with_vcov("~judge"), own.with_vcov("~judge + court"), own.with_vcov("CR2 ~ judge")):
+        assert said not in str(one)
     assert fit.nobs == N
