@@ -19,7 +19,7 @@ from .backends.weighting.cbps import CBPS
 from .backends.weighting.ebal import Ebal
 from .backends.weighting.energy import Energy
 from .backends.weighting.ipt import IPT
-from .backends.weighting.ipw import IPW
+from .backends.weighting.options import IPW
 from .errors import (
     CapabilityError,
     CausalFormulaError,
@@ -34,18 +34,8 @@ from .errors import (
 )
 from .estimators.effects import EffectEstimator as EffectEstimator
 from .frame.matrix import model_matrix
-from .inference.requests import (
-    HAC,
-    HC,
-    AbadieImbens,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Jackknife,
-    Wild,
-)
+from .inference.requests import HAC, HC, AbadieImbens, Asympt, Classical, Cluster, DriscollKraay
+from .inference.resampling.requests import Bootstrap, Jackknife, Wild
 from .inference.small_sample import SmallSample, ssc
 from .results.checks.anova import anova
 from .results.checks.serial import bgtest, dwtest
@@ -53,6 +43,8 @@ from .results.checks.specification import bptest, resettest
 from .results.checks.waldtest import waldtest
 from .results.comparison.comparison import Comparison
 from .results.comparison.verb import compare
+from .results.confounders.confounders import Confounders
+from .results.confounders.verb import select_confounders
 from .results.design import Design
 from .results.elsewhere import scan
 from .results.families.decomposition import Decomposition
@@ -108,6 +100,7 @@ __all__ = [
     "Classical",
     "Cluster",
     "Comparison",
+    "Confounders",
     "ConvergenceError",
     "Curve",
     "DMLResult",
@@ -183,6 +176,7 @@ __all__ = [
     "scan",
     "scores",
     "screen",
+    "select_confounders",
     "ssc",
     "stack",
     "table",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from causalformula.backends.matching.options import CEM, Exact, Nearest
     from causalformula.backends.meta.options import MetaOptions
     from causalformula.backends.subclass import Subclass
-    from causalformula.backends.weighting.ipw import IPW
+    from causalformula.backends.weighting.options import IPW
     from causalformula.numerics.families import Family
     from causalformula.results.families.did import DidResult
     from causalformula.results.families.dml import DMLResult

@@ -104,3 +104,13 @@ TrendKind: TypeAlias = Literal["relative_magnitude", "smoothness"]
 HonestMethod: TypeAlias = Literal["FLCI", "C-LF", "conditional"]
 TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decreasing"]
 TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]
+
+# Ways to choose confounders.
+SelectionMethod: TypeAlias = Literal[
+    "double_lasso", "outcome_adaptive_lasso", "change_in_estimate", "recursive_elimination", "stepwise"
+]
+
+# Of scores of a treatment model.
+BalancedEstimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
+BalanceMeasure: TypeAlias = Literal["max", "mean"]
+ProbabilityLoss: TypeAlias = Literal["log", "brier"]

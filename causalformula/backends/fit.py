@@ -16,7 +16,8 @@ from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
+from causalformula.inference.requests import Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.scales import Measure, read_measure
 from causalformula.numerics.arrays import Array, Bools, Codes
 

@@ -8,7 +8,9 @@ from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.absorbing import fit_absorbed
 from causalformula.inference.absorbing_glm import fit_absorbed_glm
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import KINDS, Family

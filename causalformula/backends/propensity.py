@@ -16,8 +16,9 @@ from causalformula.backends.separation import overlap_notes, separated
 from causalformula.errors import some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
+from causalformula.inference.generalised import fit_glm
 from causalformula.inference.refit import attempt
-from causalformula.inference.regression import FittedRegression, fit_glm
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import centred, first_column

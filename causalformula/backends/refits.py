@@ -10,7 +10,8 @@ from causalformula.backends.registry import record_of, run
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import influence_error
 from causalformula.inference.refit import attempt, refit_each
-from causalformula.inference.requests import Bootstrap, Request
+from causalformula.inference.requests import Request
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.numerics.arrays import Array, Codes
 
 

@@ -80,12 +80,12 @@ def covariates(
     labels = design.recipe.terms.labels
     known = design.values if like is None else like.design(PROPENSITY).values
     variables = [(labels[i], design.values[i], known[i]) for i in used if labels[i] != without]
-    out = [column for label, value, all_of in variables for column in _columns(label, value, all_of)]
+    out = [column for label, value, all_of in variables for column in columns_of(label, value, all_of)]
     product = partial(_product, constant=like is not None)
     crossed = [[labels[i] for i, _ in term] for term in design.recipe.terms.coding if len(term) > 1 and not int]
     products = bool(crossed) or int
     crossing = variables if products else []
-    whole = [column for label, value, all_of in crossing for column in _columns(label, value, all_of, whole=True)]
+    whole = [column for label, value, all_of in crossing for column in columns_of(label, value, all_of, whole=True)]
     for names in crossed:
         out += _crossed(whole, names, product)
     for power in range(2, poly + 1):
@@ -97,7 +97,7 @@ def covariates(
     return out
 
 
-def _columns(label: str, value: Value, known: Value, whole: bool = False) -> list[Covariate]:
+def columns_of(label: str, value: Value, known: Value, whole: bool = False) -> list[Covariate]:
     """Columns of a variable, of which ``known`` has every level; ``whole`` gives both levels of a binary one."""
     if isinstance(value, Matrix):
         names = value.names or tuple(str(k + 1) for k in range(value.values.shape[1]))

@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.diagnostics.balance import Sample, divisors
 from causalformula.diagnostics.balance_plan import THRESHOLD, Plan
 from causalformula.diagnostics.covariates import Covariate
-from causalformula.diagnostics.moments import Moments, moments_and_sums
+from causalformula.diagnostics.moments import Moments, moments, moments_and_sums
 from causalformula.diagnostics.statistics import divided
 from causalformula.numerics.arrays import Array, Bools, Codes
 
@@ -66,18 +66,30 @@ def beyond_threshold(columns: Sequence[Covariate], values: Array, threshold: flo
 
 def _differences(columns: Sequence[Covariate], sample: Sample, denominator: str) -> Array:
     arms = list(sample.arms.values())
-    after = _by_arm(arms, sample.weights[-1])
-    base, first = moments_and_sums([c.values for c in columns], _by_arm(arms, sample.s).T, after.T)
-    return standardised(columns, base, first / after.sum(axis=1), sample, denominator)
+    after, values = _by_arm(arms, sample.weights[-1]), [c.values for c in columns]
+    base, first = moments_and_sums(values, _by_arm(arms, sample.s).T, after.T)
+    weighted = moments(values, after.T) if denominator == "weighted" else None
+    return standardised(columns, base, first / after.sum(axis=1), sample, denominator, weighted)
 
 
-def standardised(columns: Sequence[Covariate], base: Moments, mean: Array, sample: Sample, denominator: str) -> Array:
-    """Differences of means (p, arms) after the design, by moments before it; zero of what does not vary."""
+def standardised(
+    columns: Sequence[Covariate],
+    base: Moments,
+    mean: Array,
+    sample: Sample,
+    denominator: str,
+    after: Moments | None = None,
+) -> Array:
+    """Differences of means (p, arms) after the design, by moments before it; zero of what does not vary.
+
+    Moments ``after`` it are those of the denominator ``"weighted"``.
+    """
     arms = sample.levels
     difference = mean[:, 1] - mean[:, 0] if len(arms) == 2 else np.ptp(mean, axis=1)
     binary = np.array([c.binary for c in columns], dtype=bool)
     plan = Plan(("Diff",), denominator=denominator)
-    found = np.where(binary, difference, divided(difference, divisors([base], binary, sample, plan)))
+    divisor = divisors([base] if after is None else [base, after], binary, sample, plan)
+    found = np.where(binary, difference, divided(difference, divisor))
     return np.where(_constant(base), 0.0, np.nan_to_num(found, posinf=np.inf, neginf=-np.inf))
 
 

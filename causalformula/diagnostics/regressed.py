@@ -10,7 +10,7 @@ from scipy import stats
 
 from causalformula.errors import DataError
 from causalformula.inference.covariance import covariance
-from causalformula.inference.regression import fit_linear
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.requests import HC, Cluster
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.words import CRType, HCType

@@ -13,6 +13,7 @@ from causalformula.formula.expressions.times import Times
 from causalformula.formula.expressions.values import Value, as_factor, take
 from causalformula.formula.language.absorbed import AbsorbedTerm, plain_name
 from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.syntax import Node
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.frame.grouping import Grouping, crossed, grouping
@@ -55,6 +56,12 @@ class FixedEffect:
         """Names of its coefficients: the factor, then the factor with each of its slopes, as ``a[[x]]``."""
         own = (self.name,) if self.term.intercept else ()
         return (*own, *(f"{self.name}[[{plain_name(node)}]]" for node in self.term.slopes))
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Variables that it holds fixed: its slopes', and its factors' where levels have an effect of their own."""
+        nodes = (*(self.term.factors if self.term.intercept else ()), *self.term.slopes)
+        return tuple(dict.fromkeys(name for node in nodes for name in variables(node)))
 
     def take(self, rows: Codes) -> FixedEffect:
         """The same on some rows."""

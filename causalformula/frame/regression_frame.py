@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +81,10 @@ class RegressionFrame(BoundRows):
     def intercept(self) -> bool:
         """Whether the first column is the intercept."""
         return self.replay.recipe.intercept
+
+    def without_design(self) -> RegressionFrame:
+        """The frame where the fitted model has what there is of the design: no rows of it."""
+        return replace(self, X=self.X[:0].copy())
 
 
 def bind_regression(

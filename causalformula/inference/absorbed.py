@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from causalformula.errors import CapabilityError
-from causalformula.numerics.absorption.absorber import Absorber
+from causalformula.numerics.absorption.absorber import Absorber, Taken
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.absorption.leverage import CELLS, dummy_basis, own_leverage
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -32,6 +32,8 @@ class Absorbed:
         Weighted squares of the outcome less the effects: what the columns may explain.
     counted : tuple of int
         Coefficients of each factor, as ``Absorber`` counts them.
+    taken : Taken, optional
+        The effects of the columns, where these were kept without them alone.
     """
 
     names: tuple[str, ...]
@@ -40,6 +42,7 @@ class Absorbed:
     X: Array
     squares: float
     counted: tuple[int, ...]
+    taken: Taken | None = None
 
     @cached_property
     def used(self) -> Bools:
@@ -50,6 +53,11 @@ class Absorbed:
     def absorber(self) -> Absorber:
         """What takes the effects out of columns."""
         return absorber(self.effects, self.weights)
+
+    def restored(self) -> Array:
+        """The columns of the regression with the effects."""
+        assert self.taken is not None
+        return self.absorber.restored(self.X, self.taken)
 
     def coefficients(self, among: Sequence[bool] | None = None) -> int:
         """How many coefficients the effects have, as fixest counts them; of some factors only where told.
@@ -65,7 +73,9 @@ class Absorbed:
         return tuple(any(self._within(effect.codes, codes) for codes in groupings) for effect in self.effects)
 
     def _within(self, codes: Array | Codes, groups: Codes) -> bool:
-        own, outer = np.asarray(codes)[self.used], groups[self.used]
+        own, outer = np.asarray(codes), groups
+        if not self.used.all():
+            own, outer = own[self.used], outer[self.used]
         last = np.zeros(int(own.max()) + 1, dtype=np.intp)
         last[own] = outer
         return bool((last[own] == outer).all())

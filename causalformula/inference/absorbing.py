@@ -9,9 +9,10 @@ import numpy as np
 
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.columns import refuse_overflowing
-from causalformula.inference.regression import FittedRegression, null_fit, of_least_squares
+from causalformula.inference.linear import null_fit, of_least_squares
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
-from causalformula.numerics.absorption.absorber import Absorber
+from causalformula.numerics.absorption.absorber import Absorber, Demeaned
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
@@ -33,6 +34,7 @@ def fit_absorbed(
     *,
     weights: Array | None = None,
     offset: Array | None = None,
+    in_place: bool = False,
 ) -> FittedRegression:
     """Least squares beside the effects of factors, fixest's ``feols``.
 
@@ -49,15 +51,21 @@ def fit_absorbed(
     weights : ndarray (n,), optional
         Prior weights; rows of weight zero take no part.
     offset : ndarray (n,), optional
+    in_place : bool
+        Whether the columns, in Fortran's order, may be demeaned where they are; the model makes them anew when asked.
     """
     refuse_extreme(y, "the outcome")
     refuse_overflowing(X, names)
-    w = np.ones(len(y)) if weights is None else weights
+    w = np.broadcast_to(1.0, len(y)) if weights is None else weights  # ones take no room
     takes = absorber(effects, w)
-    within, left, converged = within_effects(takes, X, y, w, offset)
+    columns = _columns_within(takes, X, w, in_place)
+    outcome = takes.demean((y - (0.0 if offset is None else offset))[:, None], in_place=True)
+    within, left, converged = columns.values, outcome.values[:, 0], columns.converged and outcome.converged
     fit = least_squares(within, left, weights)
     counted = tuple(map(int, takes.counted))
-    absorbed = Absorbed(tuple(factors), tuple(effects), w, within, float(w @ left**2), counted)
+    squares, taken = float(w @ left**2), columns.taken if in_place else None
+    del left, outcome
+    absorbed = Absorbed(tuple(factors), tuple(effects), w, within, squares, counted, taken)
     nobs = int((w > 0).sum())
     e = fit.residuals
     rss = float(np.dot(w * e, e))
@@ -68,7 +76,7 @@ def fit_absorbed(
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, absorbed=absorbed)
     lost = () if converged else (UNCONVERGED,)
     model = of_least_squares(
-        names, fit.coef, fit.kept, fit.alias, X, y, weights, offset, hat,
+        names, fit.coef, fit.kept, fit.alias, None if in_place else X, y, weights, offset, hat,
         null_fit(y, w, offset, True), intercept=True, converged=converged, lost=lost,
     )  # fmt: skip
     return replace(model, absorbed=absorbed)
@@ -76,23 +84,28 @@ def fit_absorbed(
 
 def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:
     """Columns less the effects, zero where made up of them; the outcome less them; and whether these are exact."""
-    given = y if offset is None else y - offset
-    both = np.empty((len(X), X.shape[1] + 1), order="F")
-    both[:, :-1], both[:, -1] = X, given
-    found = takes.demean(both, in_place=True)
-    within, left = found.values[:, :-1], found.values[:, -1]
+    columns = _columns_within(takes, X, w)
+    outcome = takes.demean((y - (0.0 if offset is None else offset))[:, None], in_place=True)
+    return columns.values, outcome.values[:, 0], columns.converged and outcome.converged
+
+
+def _columns_within(takes: Absorber, X: Array, w: Array, in_place: bool = False) -> Demeaned:
+    """Columns less the effects, zero where made up of them."""
+    total = w.sum()
     # a column at a time: beside the design and what is left of it there is no third
-    for x, inside in zip(X.T, within.T, strict=True):
-        spread, size = np.sqrt(w @ (x - (w @ x) / w.sum()) ** 2), np.sqrt(w @ x**2)
-        if np.sqrt(w @ inside**2) <= max(ABSORBED * spread, ROUNDING * size):
+    least = [max(ABSORBED * np.sqrt(w @ (x - (w @ x) / total) ** 2), ROUNDING * np.sqrt(w @ x**2)) for x in X.T]
+    found = takes.demean(X, in_place=in_place)
+    for inside, most in zip(found.values.T, least, strict=True):
+        if np.sqrt(w @ inside**2) <= most:
             inside[:] = 0.0
-    return np.asfortranarray(within), left, found.converged
+    return found
 
 
 def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     """Estimable coefficients under other weights; None where they are not all there."""
     assert model.absorbed is not None
-    X = model.design
+    # of columns less the effects there is less the effects under other weights what there is of the columns
+    X = model.absorbed.X[:, model.kept]
     within, left, converged = within_effects(absorber(model.absorbed.effects, w), X, model.y, w, model.offset)
     fit = least_squares(within, left, w)
     return fit.coef if converged and fit.rank == X.shape[1] else None

@@ -11,6 +11,7 @@ from causalformula.errors import ConvergenceError, some
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, fit_absorbed, within_effects
 from causalformula.inference.columns import refuse_overflowing
+from causalformula.inference.generalised import dispersion_of, target_of
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber
@@ -103,10 +104,8 @@ def fit_absorbed_glm(
     nobs = int((problem.weights > 0).sum())
     k = len(kept) + absorbed.coefficients()
     df = nobs - k
-    dispersion = 1.0
-    if not family.dispersion_known:
-        dispersion = float(last.w @ last.e**2) / df if df > 0 else np.nan
-    target = np.asarray(family.variance(last.point.mu) / np.where(problem.weights > 0, problem.weights, 1.0))
+    dispersion = dispersion_of(family, last.w, last.e, df)
+    target = target_of(family, last.point.mu, problem.weights)
     hat = Hat(
         design,
         last.w,
@@ -129,7 +128,7 @@ def fit_absorbed_glm(
         coef=coef,
         kept=kept,
         alias=last.fit.alias,
-        X=X,
+        given=X,
         y=problem.y,
         weights=problem.weights,
         offset=offset,

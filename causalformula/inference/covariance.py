@@ -15,15 +15,13 @@ from causalformula.inference.requests import (
     HAC,
     AbadieImbens,
     Asympt,
-    Bootstrap,
     Classical,
     Cluster,
     DriscollKraay,
     Given,
-    Jackknife,
     Request,
-    Wild,
 )
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.resampled import resampled, spread
 from causalformula.inference.safer import safer
 from causalformula.inference.sandwich import elsewhere

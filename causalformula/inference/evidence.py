@@ -210,6 +210,7 @@ class Influence:
             if self.direct is not None and (unconditional or self.always):
                 total += self.direct[rows]
             yield rows, total
+            del total
 
 
 @dataclass(frozen=True, eq=False)

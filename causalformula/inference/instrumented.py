@@ -16,7 +16,8 @@ from causalformula.errors import IdentificationError, counted
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, within_effects
 from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
-from causalformula.inference.regression import FittedRegression, moves, null_fit, of_least_squares
+from causalformula.inference.linear import null_fit, of_least_squares
+from causalformula.inference.regression import FittedRegression, moves
 from causalformula.inference.stage import Beyond, Hat
 from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
 from causalformula.numerics.arrays import Array, Codes

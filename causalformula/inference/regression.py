@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from causalformula.inference.absorbed import Absorbed
-from causalformula.inference.columns import (
-    lost_to_tolerance,
-    readable,
-    refuse_overflowing,
-    refuse_vanished,
-    solved_columns,
-)
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.stage import Beyond, Hat, Stage
-from causalformula.inference.starts import inner_means, polished_fit
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import Centred, Plan, origin_of
 from causalformula.numerics.families import Family
-from causalformula.numerics.families import family as read_family
-from causalformula.numerics.irls import GLMFit, information, irls, polish
-from causalformula.numerics.least_squares import least_squares
-from causalformula.numerics.linalg import gram, inverse_of, refuse_extreme
+from causalformula.numerics.irls import information
+from causalformula.numerics.linalg import gram, inverse_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +42,18 @@ class Solved:
     plan: Plan
 
 
+def moves(Z: Centred, coef: Array, w: Array) -> Solved | None:
+    """How columns were solved, where some were counted from their means."""
+    if Z.moved is None or Z.plan is None:
+        return None
+    return Solved(Z.moved, coef, np.sqrt(w @ Z.X**2), Z.plan)
+
+
+def kept_moves(Z: Centred, kept: Codes) -> Array | None:
+    """The moves of the estimable columns, where some were counted from their means."""
+    return None if Z.moved is None else Z.moved[np.ix_(kept, kept)]
+
+
 @dataclass(frozen=True, eq=False)
 class FittedRegression:
     """A fitted linear or generalised linear model.
@@ -66,7 +68,9 @@ class FittedRegression:
         Estimable columns, in order.
     alias : ndarray (r, p - r)
         Each aliased column as a combination of the kept ones, as they were solved.
-    X, y, weights, offset : ndarray
+    given : ndarray (n, p), optional
+        The columns as they were given; None where what ``absorbed`` has of them was made in their place.
+    y, weights, offset : ndarray
         What was fitted; ``weights`` are prior weights.
     family : Family
     mu, eta : ndarray (n,)
@@ -102,7 +106,7 @@ class FittedRegression:
     coef: Array
     kept: Codes
     alias: Array
-    X: Array
+    given: Array | None
     y: Array
     weights: Array
     offset: Array | None
@@ -128,6 +132,14 @@ class FittedRegression:
     beyond: Beyond | None = None
     earlier: tuple[Stage, ...] = ()
     cross: Mapping[str, Array] = field(default_factory=dict)
+
+    @cached_property
+    def X(self) -> Array:
+        """All columns as they were given (n, p)."""
+        if self.given is not None:
+            return self.given
+        assert self.absorbed is not None
+        return self.absorbed.restored()
 
     @property
     def rank(self) -> int:
@@ -158,7 +170,7 @@ class FittedRegression:
     @property
     def design(self) -> Array:
         """The estimable columns as they were given (n, r)."""
-        return self.X if self.rank == self.X.shape[1] else self.X[:, self.kept]
+        return self.X if self.rank == len(self.names) else self.X[:, self.kept]
 
     @property
     def inner(self) -> Array:
@@ -271,235 +283,3 @@ class FittedRegression:
         if self.solved is not None:
             return self.solved.lengths
         return np.sqrt(self.weights @ (self.X if self.absorbed is None else self.absorbed.X) ** 2)
-
-
-def fit_linear(
-    X: Array,
-    y: Array,
-    names: Sequence[str],
-    *,
-    weights: Array | None = None,
-    offset: Array | None = None,
-    intercept: bool = True,
-    anchors: Codes | None = None,
-) -> FittedRegression:
-    """Least squares, R's ``lm``.
-
-    Parameters
-    ----------
-    X : ndarray (n, p)
-    y : ndarray (n,)
-    weights : ndarray (n,), optional
-        Prior weights; rows of weight zero take no part.
-    anchors : ndarray (p,) of int, optional
-        The intercept of each column, from which columns far from zero may be counted, so that none is lost to a
-        tolerance; without it rank is decided by R's rule.
-    """
-    refuse_extreme(y, "the outcome")
-    refuse_overflowing(X, names)
-    w = np.ones(len(y)) if weights is None else weights
-    Z = solved_columns(X, weights, anchors, names)
-    fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
-    if not readable(Z, fit.kept):
-        Z = solved_columns(X, weights, anchors)
-        fit = least_squares(Z.X, y, weights, offset, tol=Z.tol)
-    refuse_vanished(X, names, fit.kept)
-    design = Z.X if fit.rank == X.shape[1] else Z.X[:, fit.kept]
-    e = fit.residuals
-    nobs = len(y) if weights is None else int((w > 0).sum())
-    rss = float(np.dot(w * e, e))
-    df = nobs - fit.rank
-    dispersion = rss / df if df > 0 else np.nan
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, moved=_kept_moves(Z, fit.kept))
-    lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
-    return of_least_squares(
-        names, Z.read(fit.coef), fit.kept, fit.alias, X, y, weights, offset, hat, null_fit(y, w, offset, intercept),
-        intercept=intercept, lost=lost, solved=moves(Z, fit.coef, w),
-    )  # fmt: skip
-
-
-def of_least_squares(
-    names: Sequence[str],
-    coef: Array,
-    kept: Codes,
-    alias: Array,
-    X: Array,
-    y: Array,
-    weights: Array | None,
-    offset: Array | None,
-    hat: Hat,
-    centre: float | Array,
-    *,
-    intercept: bool,
-    converged: bool = True,
-    lost: tuple[str, ...] = (),
-    solved: Solved | None = None,
-) -> FittedRegression:
-    """The record of a linear model from its coefficients and its hat, whose residuals are the outcome's.
-
-    Parameters
-    ----------
-    centre : float or ndarray (n,)
-        Fitted values of the null model.
-    names, coef, kept, alias, X, y, weights, offset, hat, intercept, converged, lost, solved
-        As in ``FittedRegression``.
-    """
-    w = np.ones(len(y)) if weights is None else weights
-    mu = y - hat.e
-    return FittedRegression(
-        names=tuple(names),
-        coef=coef,
-        kept=kept,
-        alias=alias,
-        X=X,
-        y=y,
-        weights=w,
-        offset=offset,
-        family=read_family("gaussian"),
-        mu=mu,
-        eta=mu,
-        hat=hat,
-        deviance=float(np.dot(w * hat.e, hat.e)),
-        null_deviance=float(np.dot(w, (y - centre) ** 2)),
-        aic=np.nan,
-        df_null=float(hat.nobs - int(intercept)),
-        iterations=0,
-        converged=converged,
-        boundary=False,
-        weighted=weights is not None,
-        intercept=intercept,
-        linear=True,
-        notes=lost,
-        lost=lost,
-        solved=solved,
-    )
-
-
-def _kept_moves(Z: Centred, kept: Codes) -> Array | None:
-    return None if Z.moved is None else Z.moved[np.ix_(kept, kept)]
-
-
-def moves(Z: Centred, coef: Array, w: Array) -> Solved | None:
-    """How columns were solved, where some were counted from their means."""
-    if Z.moved is None or Z.plan is None:
-        return None
-    return Solved(Z.moved, coef, np.sqrt(w @ Z.X**2), Z.plan)
-
-
-def null_fit(y: Array, w: Array, offset: Array | None, intercept: bool) -> float | Array:
-    """Fitted values of the null model."""
-    if not intercept:
-        return 0.0 if offset is None else offset
-    if offset is None:
-        return float(np.dot(w, y) / w.sum())
-    return np.asarray(offset + np.dot(w, y - offset) / w.sum())
-
-
-def fit_glm(
-    X: Array,
-    y: Array,
-    names: Sequence[str],
-    family: Family,
-    *,
-    weights: Array | None = None,
-    offset: Array | None = None,
-    intercept: bool = True,
-    epsilon: float = 1e-8,
-    maxit: int = 25,
-    to_zero: bool = False,
-    start: Array | None = None,
-    mustart: Array | None = None,
-    anchors: Codes | None = None,
-) -> FittedRegression:
-    """A generalised linear model by R's IRLS, R's ``glm``.
-
-    Parameters
-    ----------
-    to_zero : bool
-        Polish the solution by Newton's method until the score vanishes, as a stage of an estimator needs; R stops at a
-        relative change of the deviance below ``epsilon``.
-    start, mustart : ndarray, optional
-        Coefficients (p,) or means (n,) to start from instead of the family's own.
-    anchors : ndarray (p,) of int, optional
-        As in ``fit_linear``.
-    """
-    refuse_extreme(y, "the outcome")
-    refuse_overflowing(X, names)
-
-    def solved(Z: Centred) -> GLMFit:
-        scoring = partial(
-            irls, Z.X, y, family, weights, offset, epsilon=epsilon, maxit=maxit, intercept=intercept, floor=Z.tol
-        )
-        if not to_zero:
-            return scoring(start=start, mustart=mustart)
-        first, inner = mustart, inner_means(family, y, weights) if start is None and mustart is None else None
-        if family.name in ("binomial", "quasibinomial"):
-            first, inner = (mustart if inner is None else inner), None
-        polished = partial(polish, Z.X, y, family, weights, offset, floor=Z.tol)
-        return polished_fit(polished, scoring, start, first, inner)
-
-    Z = solved_columns(X, weights, anchors, names, tol=0.0)
-    fit = solved(Z)
-    if not readable(Z, fit.kept):
-        Z = solved_columns(X, weights, anchors, tol=0.0)
-        fit = solved(Z)
-    model = from_glm(fit, X, y, tuple(names), family, weights, offset, intercept, Z)
-    lost = () if Z.moved is not None else lost_to_tolerance(X, weights, names, fit.kept, intercept)
-    return replace(model, notes=(*model.notes, *lost), lost=lost)
-
-
-def _target(family: Family, mu: Array, prior: Array) -> Array:
-    """Variance of each response under the model, without the dispersion; one for a row that takes no part."""
-    return np.asarray(family.variance(mu) / np.where(prior > 0, prior, 1.0))
-
-
-def from_glm(
-    fit: GLMFit,
-    X: Array,
-    y: Array,
-    names: tuple[str, ...],
-    family: Family,
-    weights: Array | None,
-    offset: Array | None,
-    intercept: bool,
-    Z: Centred,
-) -> FittedRegression:
-    """The record of a regression from a fit on the columns ``Z``."""
-    refuse_vanished(X, names, fit.kept)
-    prior = np.ones(len(y)) if weights is None else weights
-    design = Z.X if len(fit.kept) == X.shape[1] else Z.X[:, fit.kept]
-    nobs = int((prior > 0).sum())
-    df = nobs - len(fit.kept)
-    w, e = fit.working_weights, fit.working_residuals
-    dispersion = 1.0
-    if not family.dispersion_known:
-        used = w > 0
-        dispersion = float(np.dot(w[used], e[used] ** 2) / df) if df > 0 else np.nan
-    target, moved = _target(family, fit.mu, prior), _kept_moves(Z, fit.kept)
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), False, nobs, target=target, moved=moved)
-    return FittedRegression(
-        names=names,
-        coef=Z.read(fit.coef),
-        kept=fit.kept,
-        alias=fit.alias,
-        X=X,
-        y=y,
-        weights=prior,
-        offset=offset,
-        family=family,
-        mu=fit.mu,
-        eta=fit.eta,
-        hat=hat,
-        deviance=fit.deviance,
-        null_deviance=fit.null_deviance,
-        aic=fit.aic,
-        df_null=float(nobs - int(intercept)),
-        iterations=fit.iterations,
-        converged=fit.converged,
-        boundary=fit.boundary,
-        weighted=weights is not None,
-        intercept=intercept,
-        linear=False,
-        notes=fit.warnings,
-        solved=moves(Z, fit.coef, prior),
-    )

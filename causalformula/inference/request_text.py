@@ -18,16 +18,14 @@ from causalformula.inference.requests import (
     LINEARISED,
     AbadieImbens,
     Asympt,
-    Bootstrap,
     Classical,
     Cluster,
     DriscollKraay,
     Given,
-    Jackknife,
     Request,
-    Wild,
     with_rules,
 )
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.words import CRType, HCType, Kernel

@@ -9,7 +9,8 @@ import numpy as np
 
 from causalformula.inference.absorbing import fit_absorbed
 from causalformula.inference.leave_one_out import LeaveOneOut
-from causalformula.inference.regression import FittedRegression, fit_linear
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import first_column

@@ -125,9 +125,7 @@ def shares(p: Array, treated: Bools, w: Array, bins: int) -> tuple[Array, Array,
     """
     rows = w > 0
     p, treated, w = tied(p[rows]), treated[rows], w[rows]
-    cuts = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)))
-    group = np.clip(np.searchsorted(cuts, p, side="right") - 1, 0, max(len(cuts) - 2, 0))
-    _, group = np.unique(group, return_inverse=True)
+    group = alike_groups(p, bins)
     one, rest = (np.bincount(group, w * arm) for arm in (treated, ~treated))
     sizes = [_effective(group, w * arm) for arm in (treated, ~treated)]
     total, size = one + rest, sizes[0] + sizes[1]
@@ -136,6 +134,13 @@ def shares(p: Array, treated: Bools, w: Array, bins: int) -> tuple[Array, Array,
     shift = np.where(np.isfinite(shift) & (shift > 0), shift, 1.0)
     low, high = (_shifted(limit, shift) for limit in _wilson(sizes[0] / size, size))
     return np.bincount(group, w * p) / total, one / total, low, high
+
+
+def alike_groups(p: Array, bins: int) -> Codes:
+    """Which group of like scores each row is in: as many rows in each, but that equal scores are in one."""
+    cuts = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)))
+    group = np.clip(np.searchsorted(cuts, p, side="right") - 1, 0, max(len(cuts) - 2, 0))
+    return np.asarray(np.unique(group, return_inverse=True)[1])
 
 
 def _effective(group: Codes, w: Array) -> Array:

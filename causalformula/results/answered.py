@@ -24,9 +24,10 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Request, with_rules
 from causalformula.inference.small_sample import SmallSample
-from causalformula.results.call import Call, named_columns
+from causalformula.results.call import Call
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.families.faces import design_of, result_of
+from causalformula.results.named import named_columns
 
 if TYPE_CHECKING:
     from formulaic import Formula

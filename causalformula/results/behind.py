@@ -15,16 +15,8 @@ from causalformula.frame.replay import Replay
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import (
-    HC,
-    LINEARISED,
-    AbadieImbens,
-    Bootstrap,
-    Given,
-    Jackknife,
-    Request,
-    Wild,
-)
+from causalformula.inference.requests import HC, LINEARISED, AbadieImbens, Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.structural import Instrumented
 from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore

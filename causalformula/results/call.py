@@ -24,9 +24,8 @@ from causalformula.backends.fit import (
 )
 from causalformula.backends.options import Options
 from causalformula.backends.routing import strata_text
-from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, some, warn
+from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, warn
 from causalformula.formula.language.spec import Spec
-from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import BINOMIAL, ModelFrame, whole_numbers
 from causalformula.frame.treatment import level_label
@@ -34,23 +33,14 @@ from causalformula.inference.covariance import Covariance, covariance, needs_reg
 from causalformula.inference.estimate import Estimate, split_rows
 from causalformula.inference.evidence import Accumulated, Influence, Own
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import (
-    HAC,
-    HC,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Given,
-    Jackknife,
-    Request,
-    Wild,
-)
+from causalformula.inference.requests import HC, Asympt, Classical, Cluster, DriscollKraay, Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.resample import FailedReplicates
 from causalformula.inference.sandwich.single import HALF
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.results.full_leverage import remedy_of, told_of_full_leverage
 from causalformula.results.idle import idle_notes, refuse_idle_strata
+from causalformula.results.named import grouping_names
 from causalformula.scale.bootstrap import bootstrapped
 from causalformula.scale.whole import WholeFrame
 
@@ -159,7 +149,7 @@ class Call:
         notes = (*told, *found.notes, *self._told_of_single_cluster(request, groups), *idle)
         noted = replace(found, label=refits.resampled_words(found.label, request, self.made), notes=notes)
         index = self.frame.index if rows is None else self.frame.index[rows]
-        return told_of_full_leverage(noted, index, _remedy(answer, found.full_leverage))
+        return told_of_full_leverage(noted, index, remedy_of(answer, found.full_leverage))
 
     def _elsewhere(self, frame: WholeFrame, answer: Answer, request: Request, query: Query | None) -> Covariance:
         """Covariance of an estimate whose rows are elsewhere."""
@@ -407,57 +397,3 @@ def _nested(inner: Codes, outer: Codes, used: Bools) -> bool:
     """Whether every group lies in one of the others."""
     pairs = np.unique(np.column_stack([inner, outer])[used], axis=0)
     return len(pairs) == len(np.unique(pairs[:, 0]))
-
-
-def _remedy(answer: Answer, rows: Codes) -> str:
-    """What to do about rows of leverage one, which may be alone in their strata; empty where it is the usual."""
-    evidence = answer.estimate.evidence
-    stages = evidence.stages if isinstance(evidence, Influence) else ()
-    if not len(rows) or not stages:
-        return ""
-    if isinstance(evidence, Influence) and evidence.exactly is not None:
-        return f"Give the outcome model fewer terms, or drop {'it' if len(rows) == 1 else 'them'}"
-    if stages[-1].name != "strata" or stages[-1].hat is None:
-        return "" if len(stages) == 1 else "Drop " + ("it" if len(rows) == 1 else "them")
-    # columns are cells of stratum and arm
-    alone = sorted({int(k) // 2 + 1 for k in stages[-1].hat.X[rows].argmax(axis=1)})
-    have = f"Stratum {alone[0]} has" if len(alone) == 1 else f"Strata {some(alone)} have"
-    return f"{have} a single unit of an arm: use fewer strata, min_n=2 or 'classical'"
-
-
-def told_of_full_leverage(found: Covariance, index: Any, remedy: str = "") -> Covariance:
-    """Warn, and note for the print, that standard errors do not exist where rows have leverage one."""
-    if not len(found.full_leverage):
-        return found
-    rows = index[found.full_leverage]
-    one = len(rows) == 1
-    some_are = "" if np.isnan(found.std_error).all() else "some "
-    note = (
-        f"{some_are}{describe(found.request)} standard errors are not defined: {'row' if one else 'rows'} {some(rows)} "
-        f"{'has' if one else 'have'} leverage one ({'it' if one else 'each'} is fitted exactly, whatever its outcome). "
-        + (remedy or f"Use 'classical', which takes all errors for equally large, or drop {'it' if one else 'them'}")
-    )
-    warn(note)
-    return replace(found, notes=(*found.notes, note))
-
-
-def named_columns(request: Request | None, table: Table, record: registry.Record) -> tuple[str, ...]:
-    """Columns of the data that a covariance names; a design's own groupings are none."""
-    names = () if request is None else grouping_names(request)
-    own = OWN_GROUPINGS if record.make_design is not None else ()
-    return tuple(name for name in names if name in table or name not in own)
-
-
-def grouping_names(request: Request) -> tuple[str, ...]:
-    """Columns that a request names."""
-    if isinstance(request, Cluster):
-        return request.by
-    if isinstance(request, HAC):
-        return tuple(name for name in (request.unit, request.order_by) if name is not None)
-    if isinstance(request, DriscollKraay):
-        return (request.time,)
-    if isinstance(request, (Jackknife, Wild)):
-        return () if request.cluster is None else (request.cluster,)
-    if isinstance(request, Bootstrap):
-        return tuple(name for name in (request.cluster, request.strata) if name is not None)
-    return ()

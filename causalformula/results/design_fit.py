@@ -20,10 +20,11 @@ from causalformula.frame.notices import told
 from causalformula.frame.parts import PROPENSITY
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Request
-from causalformula.results.call import Call, named_columns
+from causalformula.results.call import Call
 from causalformula.results.designs.core import DesignCore
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.families.faces import result_of
+from causalformula.results.named import named_columns
 
 # What the formula of the estimate may add to that of the design.
 ADDED = ("outcome", "modify", "cluster", "offset", "strata")

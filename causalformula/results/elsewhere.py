@@ -20,10 +20,11 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import with_rules
 from causalformula.inference.small_sample import SmallSample
-from causalformula.results.call import Call, grouping_names
+from causalformula.results.call import Call
 from causalformula.results.design_fit import warn_of_caveats
 from causalformula.results.designs.elsewhere import DesignElsewhere
 from causalformula.results.families.elsewhere import DidElsewhere, ResultElsewhere, SubclassElsewhere
+from causalformula.results.named import grouping_names
 from causalformula.scale.estimators.did import with_units
 from causalformula.scale.methods import METHODS
 from causalformula.scale.passes import Passes

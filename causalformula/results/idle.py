@@ -13,7 +13,8 @@ from causalformula.formula.language.syntax import Name
 from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import describe
-from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request
+from causalformula.inference.requests import Classical, Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 
 
 def refuse_idle_strata(frame: ModelFrame, record: Record, request: Request) -> None:

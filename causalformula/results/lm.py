@@ -18,19 +18,21 @@ from causalformula.frame.regression_frame import RegressionFrame, bind_regressio
 from causalformula.frame.response import left_side, response
 from causalformula.inference.absorbing import fit_absorbed
 from causalformula.inference.absorbing_glm import fit_absorbed_glm
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
 from causalformula.inference.requests import Vcov
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.families import Family
 from causalformula.numerics.families import family as read_family
-from causalformula.results.call import grouping_names
 from causalformula.results.elsewhere import collected, scanned, with_notes
 from causalformula.results.families.elsewhere import ModelElsewhere
 from causalformula.results.model import Model
 from causalformula.results.models.core import model_covariance
 from causalformula.results.models.formula import family_text
+from causalformula.results.named import grouping_names
 from causalformula.results.several import each, listed
 from causalformula.scale.estimators.regression import plain
 from causalformula.scale.passes import Passes
@@ -128,16 +130,19 @@ def lm(
     if away is not None:
         return _elsewhere(away, _call("lm", away.text, given), request, None)
     frame = with_notes(_bind(formula, data, vcov, given, {**rules, "absorbs": True}), said)
-    return _model(_least_squares(frame), frame, _call("lm", frame.text, given), request)
+    found = _least_squares(frame)
+    if frame.effects:
+        frame = frame.without_design()
+    return _model(found, frame, _call("lm", frame.text, given), request)
 
 
 def _least_squares(frame: RegressionFrame) -> FittedRegression:
-    """The linear model of a frame, beside the effects that it absorbs."""
+    """The linear model of a frame; effects that it absorbs are taken from its design in place."""
     y, w, o = left_side(frame).numeric(), frame.weights, frame.offset
     if not frame.effects:
         return fit_linear(frame.X, y, frame.names, weights=w, offset=o, intercept=frame.intercept)
     effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
-    return fit_absorbed(frame.X, y, frame.names, effects, names, weights=w, offset=o)
+    return fit_absorbed(frame.X, y, frame.names, effects, names, weights=w, offset=o, in_place=True)
 
 
 @asks

@@ -18,12 +18,14 @@ from causalformula.inference.request_text import describe, read_request
 from causalformula.inference.requests import Cluster, Request, Vcov
 from causalformula.inference.sandwich.joint import Joint, join
 from causalformula.inference.scales import Measure
-from causalformula.results.call import Call, grouping_names, told_of_full_leverage
+from causalformula.results.call import Call
 from causalformula.results.design import Design
 from causalformula.results.effects.summary import Summary, scale_note
+from causalformula.results.full_leverage import told_of_full_leverage
 from causalformula.results.joint.member import EXACT, Member, common_request, common_unit
 from causalformula.results.joint.units import Units
 from causalformula.results.model import Model
+from causalformula.results.named import grouping_names
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.result import Result
 from causalformula.results.wording import dose_notes, missing_notes

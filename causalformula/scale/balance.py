@@ -130,5 +130,6 @@ def imbalance(frame: WholeFrame, options: Options, weigh: Weigh) -> Imbalance:
         return Imbalance((), np.empty(0))
     base, after = found.found
     sample = sample_of(frame, options, found)
-    values = standardised(found.columns, base, after.mean, sample, default_denominator(str(options.estimand), False))
+    denominator = default_denominator(str(options.estimand), False)
+    values = standardised(found.columns, base, after.mean, sample, denominator, after)
     return beyond_threshold(found.columns, values)

@@ -11,7 +11,7 @@ from causalformula.backends.fit import Query
 from causalformula.backends.options import Options
 from causalformula.errors import CapabilityError, CausalFormulaError, ConvergenceError
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.inference.resampling.resampled import spread
 from causalformula.numerics.arrays import Array

@@ -357,7 +357,7 @@ def _record(
         coef=given_coefficients(coef, columns.moved),
         kept=kept,
         alias=found.alias,
-        X=rows,
+        given=rows,
         y=rows,
         weights=rows,
         offset=rows if model.offset else None,

@@ -18,7 +18,7 @@ from causalformula.backends.propensity import (
     model_propensity,
 )
 from causalformula.backends.separation import Variable, overlap_words, scores_seen, seen
-from causalformula.backends.weighting.ipw import within_levels
+from causalformula.backends.weighting.scores import within_levels
 from causalformula.errors import DataError
 from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array, Codes

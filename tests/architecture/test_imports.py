@@ -25,6 +25,7 @@ LAYERS = (
     "verbs",
     "estimators",
     "scores",
+    "shell",
     "cli",
 )
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}

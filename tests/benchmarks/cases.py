@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 import causalformula as cf
 from causalformula.frame.regression_frame import bind_regression
 from causalformula.inference.covariance import covariance
-from causalformula.inference.regression import fit_linear
+from causalformula.inference.linear import fit_linear
 from tests.benchmarks import floors
 
 

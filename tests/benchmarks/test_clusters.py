@@ -9,7 +9,8 @@ import pytest
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.regression import fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.requests import Cluster
 from causalformula.numerics.families import family
 

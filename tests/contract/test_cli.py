@@ -15,7 +15,10 @@ import pytest
 
 import causalformula as cf
 from causalformula import cli, datasets
+from causalformula.datasets.tables import read
 from causalformula.inference.request_text import NAMES
+from causalformula.shell import commands, written
+from causalformula.shell.asked import compared_methods, contrast, literal, truth
 
 FORMULA = "Severity ~ treat(Drug) + adjust(I.H)"
 
@@ -45,8 +48,8 @@ def asked(monkeypatch):
             glance=lambda: pd.DataFrame([{"nobs": 1000, "vcov": "classical"}]),
         )
 
-    monkeypatch.setattr(cli, "fit", fit)
-    monkeypatch.setattr(cli, "facts", lambda result: {"formula": calls["formula"]})
+    monkeypatch.setattr(commands, "fit", fit)
+    monkeypatch.setattr(written, "facts", lambda result: {"formula": calls["formula"]})
     return calls
 
 
@@ -241,7 +244,7 @@ def test_flags_and_options_become_keywords(capsys, asked):
     ],
 )
 def test_literals(text, value):
-    got = cli.literal(text)
+    got = literal(text)
     assert got == value
     assert type(got) is type(value)
 
@@ -266,7 +269,7 @@ def test_a_pair_as_an_option(capsys, bounds):
     ],
 )
 def test_contrasts(text, value):
-    assert cli.contrast(text) == value
+    assert contrast(text) == value
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".feather"])
@@ -278,7 +281,7 @@ def test_files(tmp_path, ending):
     else:
         pytest.importorskip("pyarrow")
         (heart.to_parquet if ending == ".parquet" else heart.to_feather)(path)
-    pd.testing.assert_frame_equal(cli.read(str(path)), heart)
+    pd.testing.assert_frame_equal(read(str(path)), heart)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -305,7 +308,7 @@ def test_a_header_with_a_name_twice_is_refused(capsys, monkeypatch, tmp_path, na
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfy,p\n1,0\n")
-    assert list(cli.read(str(path))) == ["y", "p"]
+    assert list(read(str(path))) == ["y", "p"]
 
 
 # ---- what comes out
@@ -421,7 +424,7 @@ def test_out_that_cannot_be_written(capsys, tmp_path):
 
 def test_an_unforeseen_error_is_a_message_too(capsys, monkeypatch):
     monkeypatch.delenv(cli.DEBUG, raising=False)
-    monkeypatch.setattr(cli, "fit", lambda *_, **__: [][1])
+    monkeypatch.setattr(commands, "fit", lambda *_, **__: [][1])
     status, out, err = run(capsys, "fit", FORMULA, "--data", "heart")
     assert (status, out) == (2, "")
     assert "should not happen (IndexError" in err
@@ -429,7 +432,7 @@ def test_an_unforeseen_error_is_a_message_too(capsys, monkeypatch):
 
 def test_the_traceback_can_be_asked_for(capsys, monkeypatch):
     monkeypatch.setenv(cli.DEBUG, "1")
-    monkeypatch.setattr(cli, "fit", lambda *_, **__: [][1])
+    monkeypatch.setattr(commands, "fit", lambda *_, **__: [][1])
     with pytest.raises(IndexError):
         run(capsys, "fit", FORMULA, "--data", "heart")
 
@@ -437,13 +440,13 @@ def test_the_traceback_can_be_asked_for(capsys, monkeypatch):
 def test_a_warning_is_one_line(capsys, monkeypatch, asked):
     import warnings
 
-    fit = cli.fit
+    fit = commands.fit
 
     def warned(*arguments, **keywords):
         warnings.warn("fitted probabilities 0 or 1", stacklevel=1)
         return fit(*arguments, **keywords)
 
-    monkeypatch.setattr(cli, "fit", warned)
+    monkeypatch.setattr(commands, "fit", warned)
     status, _, err = run(capsys, "fit", FORMULA, "--data", "heart", "--format", "csv")
     assert (status, err) == (0, "causalformula: warning: fitted probabilities 0 or 1\n")
 
@@ -500,9 +503,9 @@ def test_true_effects_of_units_are_a_column(capsys, tmp_path):
 
 
 def test_options_of_one_method_of_a_comparison():
-    listed = cli.compared_methods("ipw, nearest", ["nearest.ratio=2", "nearest.caliper=.1"])
+    listed = compared_methods("ipw, nearest", ["nearest.ratio=2", "nearest.caliper=.1"])
     assert listed == ["ipw", cf.Nearest(ratio=2, caliper=0.1)]
-    assert cli.truth("-1") == -1 and cli.truth("0, .5") == [0, 0.5]
+    assert truth("-1") == -1 and truth("0, .5") == [0, 0.5]
 
 
 @pytest.mark.parametrize(

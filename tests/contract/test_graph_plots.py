@@ -98,7 +98,8 @@ def test_edges_run_over_no_node_and_stay_in_the_picture():
             patch = text.arrow_patch
             # curves as short lines: older versions interpolate between the points that control them
             lines = patch.get_path().to_polygons(closed_only=False)
-            points = np.vstack([patch.get_transform().transform(Path(line).interpolated(20).vertices) for line in lines])
+            finer = np.vstack([Path(line).interpolated(20).vertices for line in lines])
+            points = patch.get_transform().transform(finer)
             assert ax.get_window_extent().contains(*points.max(axis=0)), text.get_gid()
             over = [node for node, box in boxes.items() if any(box.contains(*point) for point in points)]
             assert set(over) <= set(text.get_gid().split()[1:]), (text.get_gid(), over)

@@ -11,12 +11,16 @@ import pytest
 
 import causalformula as cf
 
+# Greenland, Pearl and Robins (1999), Epidemiology 10; Ding and Miratrix (2015), Journal of Causal Inference 3, who name
+# the butterfly; Pearl (1995), Biometrika 82, for the front door; van der Zander, Textor and Liskiewicz (2015), IJCAI,
+# for instruments given others; Pearl and Mackenzie (2018), The Book of Why, p. 240, for the napkin.
 M_BIAS = "A -> {X M} B -> {M Y} X -> Y"
 BUTTERFLY = "A -> {X M} B -> {M Y} M -> {X Y} X -> Y"
 FRONT_DOOR = "X -> M -> Y; U [latent]; U -> {X Y}"
 INSTRUMENT = "Z -> X -> Y; U [latent]; U -> {X Y}"
 NAPKIN = "W -> R -> X -> Y; W <-> X; W <-> Y"
-# Shrier and Platt (2008), figure 2, as dagitty ships it.
+# Shrier and Platt (2008), BMC Medical Research Methodology 8:70, figure 2a, as dagitty ships it (Textor et al. 2016,
+# International Journal of Epidemiology 45).
 SHRIER = """
 dag {
   WarmUpExercises [exposure]
@@ -114,6 +118,14 @@ def test_instrument():
     assert conditional.formula("Y", "X") == "Y ~ treat(X) + iv(Z) + adjust(W)"
 
 
+@pytest.mark.parametrize(
+    ("text", "found"), [("dag{ i->x->y; x<->y }", "i"), ("dag{ i->x->y; x<->y ; y<-z->i }", "i given z")]
+)
+def test_instruments_of_the_manual(text, found):
+    """The examples of ``instrumentalVariables`` in dagitty's manual, 0.3."""
+    assert [str(one) for one in cf.dag(text).identify("x", "y").instruments] == [found]
+
+
 def test_napkin():
     found = cf.dag(NAPKIN).identify("X", "Y")
     assert found.adjustment_sets == () and found.front_door == ()
@@ -128,6 +140,14 @@ def test_direct_effects():
     assert g.identify("X", "Y", "direct").adjustment_sets == (("M", "C"),)
     assert g.formula("Y", "X", effect="direct") == "Y ~ treat(X) + adjust(M + C)"
     assert "one number in a linear model" in str(g.identify("X", "Y", "direct"))
+    none = "No arrow leads from X to Y: the direct effect is zero in this graph"
+    through = cf.dag("X -> M -> Y; C -> {M Y}")
+    assert none in str(through.identify("X", "Y", "direct"))
+    assert none not in str(through.identify("X", "Y")) and none not in str(g.identify("X", "Y", "direct"))
+    data = g.simulate(5000, seed=3, effects={"X -> Y": 2, "X -> M": 3})
+    total, direct = (cf.fit(g.formula("Y", "X", effect=effect), data) for effect in ("total", "direct"))
+    assert total.estimate == pytest.approx(5, abs=4 * total.std_error)
+    assert direct.estimate == pytest.approx(2, abs=4 * direct.std_error)
 
 
 def test_selection_and_missing_values():
@@ -226,10 +246,23 @@ def test_networkx_and_files(tmp_path):
     other = file.with_suffix(".graph")
     other.write_text(str(g), encoding="utf-8")
     assert cf.dag(str(other)) == cf.dag(other) == cf.dag(file)
+    page = tmp_path / "page.txt"  # as dagitty's page has it, saved by an editor that marks UTF-8
+    page.write_text(f"{g.to_dagitty()}\n", encoding="utf-8-sig")
+    assert cf.dag(page) == g
     assert set(cf.dag(file).diagram.arrows) == set(cf.dag(str(file)).diagram.arrows) == {("A", "B"), ("U", "B")}
 
 
 # -- with data ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_instrument_is_two_stage_least_squares():
+    """The formula that the graph writes goes to cf.fit as it is; by hand the ratio of two partial covariances."""
+    g = cf.dag("W -> {Z Y}; " + INSTRUMENT)
+    data = g.simulate(300, seed=4).drop(columns="U")
+    fit = cf.fit(g.formula("Y", "X"), data, dag=g, strict=True)
+    z, x, y = (cf.lm(f"{name} ~ W", data).resid for name in "ZXY")
+    assert fit.estimate == pytest.approx((z @ y) / (z @ x), rel=1e-10)
+    assert "Method: two-stage least squares" in str(fit) and "by the graph" not in str(fit)
 
 
 def test_fit_checks_the_formula():
@@ -262,6 +295,10 @@ def test_implications_and_their_tests():
     r = np.corrcoef(a, c)[0, 1]
     assert frame["estimate"][0] == pytest.approx(r) and frame["df"][0] == 497
     assert frame["statistic"][0] == pytest.approx(cf.lm("C ~ A + B", data).tvalues["A"])
+    # Holm (1979): the smallest p-value times all tests, the next times one fewer, none below one before
+    order = np.argsort(frame["p.value"])
+    by_hand = np.maximum.accumulate(frame["p.value"].to_numpy()[order] * [3, 2, 1])
+    np.testing.assert_allclose(frame["p.adjusted"].to_numpy()[order], np.minimum(by_hand, 1))
     wrong = cf.dag("A -> B; C; A -> D").test(data)
     assert "B _||_ C" in wrong.rejected and "The data contradict the graph" in str(wrong)
     assert "no data can contradict it" in str(cf.dag("A -> B").test(data))
@@ -392,3 +429,21 @@ def test_blocks_and_what_is_matched_on_count_as_adjusted():
     cf.fit("Y ~ treat(X)", data.assign(p=rng.random(300)), "nearest", distance="p", exact="~ Z", dag=g, strict=True)
     with pytest.raises(cf.IdentificationError, match="X <- Z -> Y stays open"):
         cf.fit("Y ~ treat(X) + strata(Z)", data, "regression", dag=g, strict=True)
+
+
+def test_absorbed_effects_count_as_adjusted():
+    g = cf.dag("{Z V W} -> {X Y}; X -> Y -> S")
+    rng = np.random.default_rng(9)
+    data = pd.DataFrame(rng.integers(0, 4, (300, 3)), columns=list("ZVW"))
+    data["X"] = data.sum(axis=1) + rng.normal(size=300)
+    data["Y"] = data.sum(axis=1) + rng.normal(size=300)
+    data["S"] = (data["Y"] > 4).astype(int)
+    for absorbed in ("Z + V + W", "Z^V + W", "Z[V] + W"):
+        cf.fit(f"Y ~ treat(X) | {absorbed}", data, dag=g, strict=True)
+    cf.fit("Y ~ treat(X) + adjust(Z) + fe(V + W)", data, dag=g, strict=True)
+    with pytest.raises(cf.IdentificationError, match="S is an effect of the outcome, Y -> S: adjusting for it biases"):
+        cf.fit("Y ~ treat(X) | Z + V + W + S", data, dag=g, strict=True)
+    with pytest.raises(cf.IdentificationError, match=r"X <- Z -> Y stays open: adjust for Z$"):
+        cf.fit("Y ~ treat(X) | Z[[V]] + W", data, dag=g, strict=True)  # levels of Z have slopes, and nothing else
+    with pytest.raises(cf.IdentificationError, match="Z is no instrument for X: it reaches Y by Z -> Y"):
+        cf.fit("Y ~ treat(X) + iv(Z) | V + W", data, dag=g, strict=True)

@@ -28,7 +28,8 @@ from causalformula.results.families.units import UnitResult
 pytestmark = pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
 F = "y ~ treat(a) + adjust(x + z)"
 OPTIONS = (cf.SLearner, cf.TLearner, cf.XLearner, cf.RLearner, cf.DRLearner)
-SCORES = sorted(set(cf.scores.__all__) - {"pehe", "scorer"})
+OF_TREATMENT = {"balance", "calibration", "loss", "overlap"}
+SCORES = sorted(set(cf.scores.__all__) - {"pehe", "scorer", *OF_TREATMENT})
 
 
 def simulated(n: int) -> pd.DataFrame:

@@ -27,11 +27,13 @@ from causalformula.diagnostics import balance_plan
 from causalformula.inference import requests, small_sample
 from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
+from causalformula.inference.resampling import requests as resampling
 from causalformula.inference.scales import MEASURES
 from causalformula.numerics import families as known
 from causalformula.numerics.matching import metrics
 from causalformula.plots.love import ORDERS
 from causalformula.results.checks import anova, serial, specification
+from causalformula.results.confounders.ways import WAYS
 from causalformula.results.designs import pictures
 from causalformula.results.effects import permutation
 from causalformula.results.effects import pictures as effects
@@ -40,6 +42,7 @@ from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
 from causalformula.results.refutation import asked, refutation, refuters
 from causalformula.results.table import STATISTICS
+from causalformula.scores import treatment
 from tests.vignettes import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,11 +91,11 @@ SETS = {
     "FirstStages": requests.WEIGHTS,
     "CountedEffects": small_sample.COUNTED,
     "GroupsCounted": small_sample.GROUPS,
-    "BootstrapKind": requests.INTERVALS,
-    "Resampling": requests.RESAMPLING,
-    "WildWeights": requests.WILD_WEIGHTS,
-    "Tails": requests.TAILS,
-    "Centre": requests.CENTRES,
+    "BootstrapKind": resampling.INTERVALS,
+    "Resampling": resampling.RESAMPLING,
+    "WildWeights": resampling.WILD_WEIGHTS,
+    "Tails": resampling.TAILS,
+    "Centre": resampling.CENTRES,
     "Multipliers": multiplier.MULTIPLIERS,
     "Adjustment": multiplicity.ALL_METHODS,
     "NestedTest": anova.NESTED,
@@ -110,6 +113,10 @@ SETS = {
     "TrendDirection": restrictions.DIRECTIONS,
     "HonestMethod": intervals.METHODS,
     "Spelling": ("broom", "snake"),
+    "SelectionMethod": WAYS,
+    "BalancedEstimand": treatment.WEIGHTED,
+    "BalanceMeasure": treatment.SIZES,
+    "ProbabilityLoss": treatment.LOSSES,
 }
 
 

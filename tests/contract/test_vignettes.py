@@ -11,19 +11,8 @@ from causalformula.backends.catalogue import CATALOGUE
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import (
-    CR_TYPES,
-    HAC,
-    HC,
-    HC_TYPES,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Jackknife,
-    Wild,
-)
+from causalformula.inference.requests import CR_TYPES, HAC, HC, HC_TYPES, Asympt, Classical, Cluster, DriscollKraay
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.numerics.families import Family
 from tests.vignettes import ROOT, blocks, documents, outputs, tidied
 

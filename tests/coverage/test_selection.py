@@ -48,3 +48,21 @@ def test_double_selection(reps):
     assert abs(off[0]) < 3 * np.std(double) / np.sqrt(reps)
     assert abs(inside / reps - 0.95) < 0.015 + 3 * np.sqrt(0.95 * 0.05 / reps)
     assert off[1] > 3 * np.std(single) / np.sqrt(reps)
+
+
+@pytest.mark.parametrize("reps", [10, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_chosen_confounders(reps):
+    """Least squares with what ``select_confounders`` takes covers; with what the outcome alone takes it does not."""
+    x, d, base, _ = drawn()
+    rng, inside = np.random.default_rng(1), np.zeros(2)
+    data = pd.DataFrame(x, columns=[f"x{j}" for j in range(P)]).assign(d=d)
+    for _ in range(reps):
+        data["y"] = base + rng.normal(size=N)
+        kept = np.flatnonzero(rlasso(np.column_stack([d, x]), data["y"].to_numpy()).selected[1:])
+        single = cf.fit("y ~ treat(d)" + "".join(f" + x{j}" for j in kept), data, "regression", vcov="HC1")
+        double = cf.select_confounders("y ~ treat(d) + .", data).fit(vcov="HC1")
+        inside += [low <= TRUTH <= high for low, high in (fit.conf_int().iloc[0] for fit in (double, single))]
+    print(f"covers {inside[0] / reps:.3f}, by the outcome alone {inside[1] / reps:.3f}")
+    assert abs(inside[0] / reps - 0.95) < 0.015 + 3 * np.sqrt(0.95 * 0.05 / reps)
+    assert inside[1] / reps < 0.8

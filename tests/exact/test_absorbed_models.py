@@ -325,3 +325,14 @@ def test_influences_of_a_stretch_of_rows_at_a_time(frame, monkeypatch, formula, 
     whole = cf.fit(formula, frame, method, vcov=vcov)
     monkeypatch.setattr(groupings, "AT_ONCE", 7)
     near(cf.fit(formula, frame, method, vcov=vcov).std_error, whole.std_error, 1e-12)
+
+
+def test_the_design_is_there_when_asked_for():
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"g": rng.integers(0, 30, 200), "x": 1e3 + rng.normal(size=200), "z": rng.normal(size=200)})
+    data["y"] = data.x + data.z + rng.normal(size=200)
+    kept = data.copy()
+    model = cf.lm("y ~ x + z | g", data)
+    data.loc[:, ["x", "z"]] = 0.0  # what the caller does with the data afterwards is not the fit's
+    np.testing.assert_allclose(model.regression.X, kept[["x", "z"]], rtol=1e-13)
+    np.testing.assert_allclose(model.predict(), cf.lm("y ~ x + z + factor(g)", kept).predict(), rtol=1e-10)

@@ -350,3 +350,15 @@ def test_little_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 3 * M.nbytes
+
+
+def test_columns_are_put_together_again():
+    rng = np.random.default_rng(8)
+    a, b, z = rng.integers(0, 40, 300), rng.integers(0, 7, 300), rng.normal(size=300)
+    weights = np.where((a == 3) | (rng.random(300) < 0.1), 0.0, rng.uniform(0.5, 2, 300))
+    M = np.column_stack([rng.normal(size=300), 1e6 + rng.normal(size=300), 1.0 * a, np.full(300, 5.0)])
+    for effects in ([Effect(a, 40)], [Effect(a, 40), Effect(b, 7)], [Effect(a, 40), Effect(b, 7, slope=z)]):
+        for w in (None, weights):
+            takes = Absorber(effects, w)
+            found = takes.demean(M.copy(order="F"), in_place=True)
+            np.testing.assert_allclose(takes.restored(found.values, found.taken), M, rtol=1e-13, atol=1e-12)

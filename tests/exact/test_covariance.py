@@ -13,21 +13,11 @@ from causalformula.errors import CapabilityError, CausalFormulaWarning, Converge
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
-from causalformula.inference.regression import fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import (
-    HAC,
-    HAC_KERNELS,
-    HC,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Given,
-    Jackknife,
-    Wild,
-)
+from causalformula.inference.requests import HAC, HAC_KERNELS, HC, Asympt, Classical, Cluster, DriscollKraay, Given
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.sandwich.definite import nearest_psd
 from causalformula.inference.sandwich.groupings import intersect
 from causalformula.inference.sandwich.hac import KERNELS, kernel_weights, long_run

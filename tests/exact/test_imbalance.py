@@ -10,7 +10,10 @@ import pytest
 
 import causalformula as cf
 from causalformula.diagnostics import imbalance as module
+from causalformula.diagnostics.balance import default_denominator
+from causalformula.diagnostics.covariates import covariates
 from causalformula.errors import CausalFormulaWarning
+from causalformula.results.designs.imbalance import sample_from
 
 heart = cf.datasets.load("heart")
 FORMULA = "Severity ~ treat(Drug) + adjust(I.H)"
@@ -64,6 +67,21 @@ def test_it_says_what_the_table_says(treatment, method, options, weights, many, 
         others = int((values >= 0.1).sum()) - 1
         assert (f"and {others} other covariate" in note) == (others > 0)
         assert f"Note: {note}" in str(design)
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC", "ATO", "ATM"])
+def test_its_numbers_are_the_tables(estimand):
+    """By the standard deviations after weighting too, which the estimands of a weighted sample have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        design = cf.design("~ treat(a) + adjust(x + far + small + f)", draw(1), "ipw", estimand=estimand, link="probit")
+    frame, options, made = design.call.frame, design.call.options, design.design_weights
+    found = module.imbalance(
+        covariates(frame), sample_from(frame, options, made), default_denominator(estimand, False), threshold=0.0
+    )
+    table = design.balance().to_frame()["Diff.Adj"]
+    for covariate, value in zip(found.covariates, found.values, strict=True):
+        assert value == pytest.approx(table[covariate.name], rel=1e-8)
 
 
 def test_heart():

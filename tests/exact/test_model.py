@@ -11,7 +11,8 @@ import pytest
 
 import causalformula as cf
 from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, FormulaError, OptionError
-from causalformula.inference.regression import fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
 
 HEART = cf.datasets.load("heart")
 

@@ -114,7 +114,8 @@ def test_strata_that_are_not_adjusted_for_are_said():
     plain = cf.fit("y ~ treat(a) + x + strata(s)", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
     adjusted = cf.fit("y ~ treat(a) + x + factor(s) + strata(s)", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
     blocks = cf.fit("y ~ treat(a) + strata(s)", data).refute(["placebo"], reps=5, seed=1)
-    assert [said in str(found) for found in (plain, adjusted, blocks)] == [True, False, False]
+    absorbed = cf.fit("y ~ treat(a) + x + strata(s) | s", data, vcov=vcov).refute(["placebo"], reps=5, seed=1)
+    assert [said in str(found) for found in (plain, adjusted, blocks, absorbed)] == [True, False, False, False]
 
 
 def test_a_dummy_outcome_is_not_of_the_strata_either():
@@ -175,6 +176,60 @@ def test_matches_are_made_anew(data):
     by_hand = cf.fit(FORMULA, data.iloc[rows], "nearest")
     assert found.draws("subset")[0, 0] == pytest.approx(by_hand.estimate, rel=1e-10)
     assert "compares it with single refits" in str(found)
+
+
+def starts(units=40, seed=0):
+    """Seven years of units, some of which are treated from the third or the fifth on."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"id": np.repeat(np.arange(units), 7), "year": np.tile(np.arange(1, 8), units)})
+    data["first"] = np.array([0, 3, 5])[data.id % 3]
+    data["x"], data["z"], data["t"] = rng.normal(size=(3, len(data)))
+    data["on"] = ((data["first"] > 0) & (data.year >= data["first"])).astype(int)
+    data["t"] += data.z
+    data["y"] = np.repeat(rng.normal(size=units), 7) + data.on + data.x + data.t + rng.normal(size=len(data))
+    return data
+
+
+@pytest.mark.parametrize(
+    ("formula", "method", "options"),
+    [
+        ("y ~ did(first, year, unit = id)", None, {}),
+        ("y ~ did(first, year, unit = id)", None, {"event_study": True}),
+        ("y ~ did(first, year, unit = id) + adjust(x)", "sunab", {}),
+        ("y ~ did(first, year, unit = id) + adjust(x)", "imputation", {}),
+        ("y ~ did(first, year, unit = id)", "etwfe", {}),
+        ("y ~ treat(t) + adjust(x) + iv(z) + cluster(id)", "iv", {}),
+        ("y ~ treat(t) + adjust(x) + iv(z) + cluster(id)", "liml", {"fuller": 1}),
+        ("y ~ treat(on) + x + cluster(id) | id + year", None, {}),
+        ("y ~ treat(t) + iv(z) + cluster(id) | id + year", None, {}),
+    ],
+)
+def test_refits_of_panels_and_instruments_by_hand(formula, method, options):
+    data = starts()
+    fit = cf.fit(formula, data, method, **options)
+    found = fit.refute(["subset", "dummy_outcome"], reps=2, seed=1)
+    first = {t: np.random.SeedSequence([1, list(REFUTERS).index(t)]).spawn(2)[0] for t in ("subset", "dummy_outcome")}
+    units = np.random.default_rng(first["subset"]).choice(40, 32, replace=False)
+    order = np.random.default_rng(first["dummy_outcome"]).permutation(len(data))
+    fewer = cf.fit(formula, data[data.id.isin(units)], method, **options)
+    other = cf.fit(formula, data.assign(y=data.y.to_numpy()[order]), method, **options)
+    np.testing.assert_allclose(found.draws("subset")[0], fewer.params, rtol=1e-8)
+    np.testing.assert_allclose(found.draws("dummy_outcome")[0], other.params, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("more", ["", " + weights(q)"])
+def test_absorbed_effects_are_refuted_as_their_dummies(data, more):
+    rng = np.random.default_rng(6)
+    data = data.assign(k=rng.integers(0, 6, len(data)), q=rng.uniform(0.5, 2, len(data)))
+    data["y"] += data.k
+    absorbed, dummies = (cf.fit(f"y ~ treat(a) + x + {k}{more}", data) for k in ("fe(k)", "factor(k)"))
+    tests = ["placebo", "random_common_cause", "bootstrap", "negative_control_exposure", "unobserved_confounder"]
+    asked = {"reps": 4, "seed": 2, "negative_exposure": "e", "strengths": [0, 0.1, 0.3]}
+    found, right = (fit.refute(tests, **asked) for fit in (absorbed, dummies))
+    np.testing.assert_allclose(found.to_frame()["refuted"], right.to_frame()["refuted"], rtol=1e-8)
+    # of the strength beside the absorbed effects, not beside the other covariates alone
+    grids = [each.table("unobserved_confounder") for each in (found, right)]
+    np.testing.assert_allclose(*grids, rtol=1e-8)
 
 
 @pytest.mark.parametrize("method", ["regression", "ipw", "ebal"])

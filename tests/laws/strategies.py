@@ -18,7 +18,7 @@ from causalformula.backends import registry
 from causalformula.backends.registry import Record
 from causalformula.errors import ConvergenceError
 from causalformula.frame.treatment import Kind
-from causalformula.results.call import grouping_names
+from causalformula.results.named import grouping_names
 from tests.laws.own_method import filed
 
 # What a record may be exempt from, each with its reason; the tests of these names read `record.exempt`.

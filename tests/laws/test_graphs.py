@@ -72,6 +72,26 @@ def test_a_formula_passes_its_own_check(g):
     assert not found.why_not
 
 
+def test_a_formula_of_another_design_passes_too():
+    """Instruments and front doors, of which fewer graphs have one."""
+    rng, met = np.random.default_rng(0), {"instrument": 0, "front door": 0}
+    for _ in range(250):
+        g = Graph(random_diagram(rng, NODES, bows=0.15, latent=0.2))
+        if g.diagram.way("Y", "X"):
+            continue
+        found = g.identify("X", "Y")
+        doors = [
+            {"method": "front_door", "mediators": " + ".join(f"`{n}`" for n in one.mediators)}
+            for one in found.front_door
+        ]
+        for design, options in (("instrument", [{}] * len(found.instruments)), ("front door", doors)):
+            if options:
+                fit = cf.fit(g.formula("Y", "X", design=design), data_of(g), dag=g, strict=True, **options[0])
+                assert np.isfinite(fit.estimate)
+                met[design] += 1
+    assert min(met.values()) > 10
+
+
 @settings(max_examples=40)
 @given(g=graphs())
 def test_a_formula_that_adjusts_for_no_valid_set_is_told_of(g):

@@ -13,7 +13,9 @@ from scipy.linalg import sqrtm
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate, stack
 from causalformula.inference.evidence import Draws, Fixed, Influence
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster
 from causalformula.inference.sandwich.clusters import cr2, cr3
 from causalformula.inference.sandwich.roots import inverse_root_times, nodes

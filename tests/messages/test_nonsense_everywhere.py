@@ -75,6 +75,7 @@ def _made() -> dict[str, Any]:
             "Fits": cf.lm("c(y, x) ~ csw(a, i)", DATA),
             "Comparison": cf.compare(F, DATA, ["regression", "ipw"]),
             "Screen": cf.screen(F, DATA, treatments=["a"]),
+            "Confounders": cf.select_confounders("y ~ treat(a) + adjust(x + f)", DATA),
             "Test": fit.by("f").test,
             "Graph": GRAPH,
             "GraphTest": GRAPH.test(DATA),
@@ -101,6 +102,7 @@ MADE = _made()
 OTHERS = _others()
 ESTIMATOR = cf.EffectEstimator(F).fit(DATA)
 # Valid calls: what is given beside the argument in question.
+MAKERS = {"balance", "calibration", "loss", "overlap", "pehe", "scorer"}
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "adjust_pvalues": {"fits": [MADE["Result"]]},
     "anova": {},
@@ -120,9 +122,10 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
     "scan": {"data": [DATA]},
-    **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - {"pehe", "scorer"}},
+    **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - MAKERS},
     "scores.scorer": {"score": "r_loss"},
     "screen": {"formula": F, "data": DATA, "treatments": ["a"]},
+    "select_confounders": {"formula": "y ~ treat(a) + adjust(x + f)", "data": DATA},
     "ssc": {},
     "stack": {"fits": [MADE["Result"]]},
     "table": {"fits": [MADE["Result"]]},
@@ -215,7 +218,7 @@ CLASSES = {"Cluster": {"by": "g"}, "DriscollKraay": {"time": "g"}}
 # Made by fit(), lm(), design() and by what reads their results, and not by callers.
 OURS = (cf.Comparison, cf.Fits, cf.Screen, cf.Design, cf.Effects, cf.Judged, cf.Result, cf.Model, cf.LearnedModel,
         cf.Summary, cf.Table, cf.Test, cf.Graph, cf.GraphTest, cf.Identification, cf.TrendSensitivity,
-        cf.Decomposition)  # fmt: skip
+        cf.Decomposition, cf.Confounders)  # fmt: skip
 
 
 def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,10 +25,18 @@ ARMS = cf.fit("y ~ treat(arm) + adjust(x)", DATA)
 DID = cf.fit("did(a, year >= 3)", DATA, outcome="y")
 LATE = cf.fit("did(a, year >= 1)", DATA, outcome="y")
 INSTRUMENT = cf.fit("y ~ treat(a) + adjust(x) + iv(w)", DATA, "dml", outcome_model="glm", treatment_model="glm")
+SQUARES = cf.fit("y ~ treat(s) + adjust(x) + iv(w)", DATA)
 FRONT = cf.fit("y ~ treat(a)", DATA, "front_door", mediators="w")
 BINARY = cf.fit("(y > 0) ~ treat(a) + adjust(x)", DATA, family="binomial")
 PAIRS = DATA.groupby(["g", DATA.year > 2]).first().reset_index(names=["g", "late"])
 UNITS = cf.fit("y ~ did(b, late, unit = g)", PAIRS.assign(b=PAIRS.g % 2))
+STEPS = pd.DataFrame({"id": np.repeat(np.arange(30), 5), "year": np.tile(np.arange(1, 6), 30)})
+STEPS["first"] = np.array([0, 3, 4])[STEPS.id % 3]
+STEPS["y"] = rng.normal(size=150) + ((STEPS["first"] > 0) & (STEPS["year"] >= STEPS["first"]))
+STAGGERED = {
+    method: cf.fit("y ~ did(first, year, unit = id)", STEPS, method)
+    for method in (None, "sunab", "imputation", "etwfe")
+}
 COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
 
 
@@ -84,7 +94,12 @@ COUNTS = cf.fit("cbind(s, n) ~ treat(a) + adjust(x)", DATA, family="binomial")
         (DID, {"tests": "placebo_in_time", "time": "a"}, cf.OptionError, "time='a' says who a row is of"),
         (LATE, {"tests": "placebo_in_time"}, cf.CapabilityError, "needs two periods before the change, and year is 0"),
         (INSTRUMENT, {"tests": "placebo"}, cf.CapabilityError, "with instruments that leaves them nothing to act on"),
+        (SQUARES, {"tests": "placebo"}, cf.CapabilityError, "with instruments that leaves them nothing to act on"),
+        (SQUARES, {"tests": "unobserved_confounder"}, cf.CapabilityError, "which instruments bear; what they do"),
+        (SQUARES, {"negative_exposure": "n"}, cf.CapabilityError, "instruments of the real one are none of another"),
+        (FRONT, {"negative_exposure": "x"}, cf.CapabilityError, "of another there is no effect by them. negative_"),
         (COUNTS, {"tests": "dummy_outcome"}, cf.CapabilityError, "stands for many units"),
+        (STAGGERED[None].aggregate("simple"), {}, cf.CapabilityError, "effects aggregated from those of a fit; refute"),
         (FIT.means(), {}, cf.CapabilityError, "refute the fit, not its means()"),
         (FIT.by("arm"), {}, cf.CapabilityError, "these are effects by arm; refute the fit that they came from"),
         (FIT.hypothesis("b1 = 0"), {}, cf.CapabilityError, "refute the fit that it came from"),
@@ -118,6 +133,21 @@ def test_what_is_not_named_is_left_out_and_said():
     assert list(found.to_frame().test) == ["placebo", "subset", "bootstrap", "dummy_outcome"]
     assert "Note: leave_one_out is left out: leave_one_out leaves out covariates" in str(found)
     assert set(MATCHED.refute(reps=3, seed=1).left_out) == {"bootstrap"}
+
+
+@pytest.mark.parametrize("method", STAGGERED)
+def test_groups_that_are_treated_at_different_times(method):
+    """What needs two groups says what there is instead, and is left out where it is not named."""
+    fit = STAGGERED[method]
+    for test, instead in (
+        ("placebo", "dummy_outcome and negative_control_outcome are for these"),
+        ("placebo_in_time", "fit.pretrends() are for these"),
+        ("unobserved_confounder", "how far their trends may differ"),
+    ):
+        with pytest.raises(cf.CapabilityError, match=re.escape(instead)) as error:
+            fit.refute([test])
+        assert str(error.value).startswith(test)
+    assert set(fit.refute(reps=3, seed=1).left_out) == {"placebo", "leave_one_out"}
 
 
 def test_strata_that_cut_clusters_leave_out_what_draws_these():

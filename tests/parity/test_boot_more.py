@@ -10,7 +10,7 @@ from causalformula.backends.fit import Query
 from causalformula.inference.covariance import covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence, influence_error
-from causalformula.inference.regression import fit_linear
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.request_text import read_request
 from causalformula.inference.resampling.intervals import BCa, Studentized, acceleration
 from causalformula.inference.resampling.resample import Plan

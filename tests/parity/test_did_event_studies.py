@@ -1,7 +1,8 @@
 """R: event studies of fixest 0.14.2 (leads and lags, ``sunab``), didimputation 0.5.0, did2s 1.2.1, etwfe 0.5.0 with
 ``emfx``, and bacondecomp 0.1.1, through ``cf.fit`` and ``did(...)``.
 
-R's fixed effects of didimputation and did2s are iterated to 1e-6, so that their estimates have seven digits.
+R's fixed effects of didimputation and did2s are iterated until they move by less than 1e-6 (fixest's ``fixef.tol``),
+and so far their estimates agree; ours are also compared with those of dummies, which have no such error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tests.parity.reference import close, data, matrix, values, vector
 
 STAG = "y ~ did(g, t, unit = id)"
 MPDTA = "lemp ~ did(`first.treat`, year, unit = countyreal)"
-ITERATED = 1.5e-7
+ITERATED = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,9 @@ def coeftable(fit, r, rtol=1e-9, first=None):
 
 def frame(fit, r, estimates, errors):
     columns = r["columns"]
-    table = fit.tidy()
-    close(table["estimate"], vector(columns["estimate"]), estimates, scale=1.0)
-    close(table["std.error"], vector(columns["std.error"]), errors)
+    table, se = fit.tidy(), vector(columns["std.error"])
+    close(table["estimate"], vector(columns["estimate"]), estimates, scale=se)
+    close(table["std.error"], se, errors)
 
 
 # -- fixest ---------------------------------------------------------------------------------------------------------
@@ -95,13 +96,29 @@ IMPUTED, IMPUTED_M = values("imputation_stag"), values("imputation_mpdta")
 def test_imputation(stag, mpdta):
     fit = cf.fit(STAG, stag, "imputation")
     frame(fit, IMPUTED["overall"], ITERATED, 1e-7)
-    close(fit.estimate, IMPUTED["by_hand_att"], ITERATED)
+    assert np.isinf(fit.covariance.df).all()
+    limits = IMPUTED["overall"]["columns"]
+    close(fit.confint(), [[limits["conf.low"][0], limits["conf.high"][0]]], 1e-4, scale=fit.std_error)  # R's 1.96
     frame(fit.aggregate("dynamic"), IMPUTED["horizon_all"], ITERATED, 1e-7)
     frame(fit.aggregate("dynamic", max_e=2), IMPUTED["horizons_0_2"], ITERATED, 1e-7)
     frame(fit.with_vcov("CR0 ~ st"), IMPUTED["cluster_st"], ITERATED, 1e-7)
     frame(cf.fit(f"{STAG} + adjust(x)", stag, "imputation"), IMPUTED["with_x_by_t"], ITERATED, 1e-7)
     frame(cf.fit(MPDTA, mpdta, "imputation"), IMPUTED_M["overall"], ITERATED, 1e-7)
     frame(cf.fit(f"{MPDTA} + adjust(lpop)", mpdta, "imputation"), IMPUTED_M["lpop"], ITERATED, 1e-7)
+
+
+def test_imputation_by_dummies(stag):
+    """``mean(tau[d == 1])``, and by horizon, of ``tau = y - predict(feols(y ~ 1 | id + t, d[d$d == 0, ]))``."""
+    unit, time = (stag[name].to_numpy()[:, None] == np.unique(stag[name]) for name in ("id", "t"))
+    y, on = stag["y"].to_numpy(), stag["d"].to_numpy() == 1
+    above = y - _imputed(np.hstack([unit, time[:, 1:]]).astype(float), y, 1.0 * ~on)
+    fit = cf.fit(STAG, stag, "imputation")
+    close(fit.estimate, above[on].mean(), 1e-10)
+    close(fit.estimate, IMPUTED["by_hand_att"], ITERATED)
+    by_horizon = stag.assign(above=above)[on].groupby(stag["t"] - stag["g"])["above"].mean()
+    dynamic = fit.aggregate("dynamic").tidy()
+    close(dynamic["estimate"], by_horizon, 1e-9)
+    close(dynamic["estimate"], vector(IMPUTED["by_hand_att_by_horizon"]), ITERATED, scale=dynamic["std.error"])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +133,7 @@ def test_times_before_treatment(stag, mpdta, name, asked, formula):
     before = [k for k, term in enumerate(columns["term"]) if term.startswith("-")]
     ours = fit.tidy().iloc[: len(before)]
     assert ours["event"].tolist() == [int(columns["term"][k]) for k in before]
-    close(ours["estimate"], vector(columns["estimate"])[before], ITERATED, scale=1.0)
+    close(ours["estimate"], vector(columns["estimate"])[before], scale=vector(columns["std.error"])[before])
     rows = fit.call.frame
     used, units = int((fit.fit.models["outcome"].model.weights > 0).sum()), len(rows.unit.levels)
     k = len(before) + len(rows.panel.periods.levels)
@@ -125,28 +142,39 @@ def test_times_before_treatment(stag, mpdta, name, asked, formula):
 
 
 def test_weights_of_an_imputation(mpdta):
-    """didimputation's standard error multiplies the design by the weights where their root belongs."""
+    """didimputation's standard error multiplies the design by the weights where their root belongs.
+
+    The weights ``v`` of the outcomes that it has then do not add up to its estimate, as those by the root do.
+    """
     fit, r = cf.fit(f"{MPDTA} + weights(lpop)", mpdta, "imputation"), IMPUTED_M["weighted"]["columns"]
     close(fit.estimate, r["estimate"][0], ITERATED)
-    close(_of_r(mpdta, squared=True), r["std.error"][0], 1e-6)
-    assert abs(_of_r(mpdta, squared=False) / r["std.error"][0] - 1) > 0.02
+    total, error = _by_weights_of_outcomes(mpdta, 2, squares=True)
+    close(error, r["std.error"][0], 1e-6)
+    assert abs(total / r["estimate"][0] - 1) > 0.04
+    total, error = _by_weights_of_outcomes(mpdta, 1, squares=False)
+    close(total, fit.estimate, 1e-10)
+    close(error, fit.std_error)
 
 
-def _of_r(mpdta, squared):
-    """``sqrt(sum_i (sum_t v e)^2)`` with ``v = W Z0 (Z0' W^m Z0)^{-1} Z1' W^(m-1) w1``, m of 2 and of 1."""
+def _by_weights_of_outcomes(mpdta, m, *, squares):
+    """``sum v y`` and ``sqrt(sum_i (sum_t v e)^2)``, with ``v = W Z0 (Z0' W^m Z0)^{-1} Z1' W^(m-1) w1``.
+
+    The treated's errors ``e`` are counted from the mean of their group in their period, by ``v^2`` or by the weights.
+    """
     w, start, year = (mpdta[name].to_numpy(dtype=float) for name in ("lpop", "first.treat", "year"))
-    on = (start > 0) & (year >= start)
+    on, y = (start > 0) & (year >= start), mpdta["lemp"].to_numpy()
     unit = np.unique(mpdta["countyreal"], return_inverse=True)[1]
     Z = np.hstack([unit[:, None] == np.arange(unit.max() + 1), year[:, None] == np.unique(year)[1:]]).astype(float)
-    power = w if squared else np.ones(len(w))
+    power = w ** (m - 1)
     share = w * on / w[on].sum()
     inner = Z[~on].T @ (Z[~on] * (w * power)[~on, None])
     v = np.where(on, share, -w * (Z @ np.linalg.solve(inner, Z.T @ (share * power))))
-    e = mpdta["lemp"].to_numpy() - _imputed(Z, mpdta["lemp"].to_numpy(), w * ~on)
+    e = y - _imputed(Z, y, w * ~on)
+    by = v**2 if squares else w
     for cell in np.unique((1e4 * start + year)[on]):
         inside = on & (1e4 * start + year == cell)
-        e[inside] -= v[inside] ** 2 @ e[inside] / (v[inside] ** 2).sum()
-    return np.sqrt((np.bincount(unit, v * e) ** 2).sum())
+        e[inside] -= by[inside] @ e[inside] / by[inside].sum()
+    return v @ y, np.sqrt((np.bincount(unit, v * e) ** 2).sum())
 
 
 def _imputed(Z, y, w):
@@ -169,7 +197,7 @@ def test_two_stages(stag, mpdta):
         fit = cf.fit(formula, of, "imputation", pretrends="residuals", vcov="two_stage").aggregate("dynamic")
         there = fit.tidy()["event"] != -1  # which R leaves out
         table = np.array(theirs["coeftable"]["values"])
-        close(fit.tidy()["estimate"][there], table[:, 0], 2e-7, scale=1.0)
+        close(fit.tidy()["estimate"][there], table[:, 0], ITERATED, scale=table[:, 1])
         close(fit.tidy()["std.error"][there], table[:, 1], 1e-6)
 
 
@@ -192,8 +220,8 @@ def test_extended_two_way_fixed_effects(stag, mpdta):
     for name, kind in KINDS.items():
         frame(fit.aggregate(kind), m[name], 1e-8, 1e-5)
     frame(fit, m["feo_simple"], 1e-8, 1e-5)
-    coef = [m["none_coef"][name] for name in m["none_coeftable"]["rows"]]
-    close(fit.fit.outcomes.estimate.theta, coef, 1e-8, scale=1.0)
+    table = matrix(m["none_coeftable"])
+    close(fit.fit.outcomes.estimate.theta, table["Estimate"], scale=table["Std. Error"])
 
 
 def test_extended_two_way_fixed_effects_with_covariates(mpdta):
@@ -205,9 +233,9 @@ def test_extended_two_way_fixed_effects_with_covariates(mpdta):
     frame(fit, m["never_simple"], 1e-8, 1e-5)
     columns = m["never_event"]["columns"]
     there = [e != -1 for e in columns["event"]]  # R's zero of the reference
-    table = fit.aggregate("dynamic").tidy()
-    close(table["estimate"], vector(columns["estimate"])[there], 1e-8, scale=1.0)
-    close(table["std.error"], vector(columns["std.error"])[there], 1e-5)
+    table, se = fit.aggregate("dynamic").tidy(), vector(columns["std.error"])[there]
+    close(table["estimate"], vector(columns["estimate"])[there], scale=se)
+    close(table["std.error"], se, 1e-5)
 
 
 # -- Goodman-Bacon --------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def test_estimates_and_errors(name):
     limits = r["confint"]["columns"]
     close(tidy["conf.low"], limits["2.5 %"], rtol=1e-5, scale=table["Std. Error"])
     assert found.nobs - found.df_residual == r["n_params"]
+    assert np.isinf(tidy["df"]).all()  # R's are z values
 
 
 def test_statistics_of_the_fit():

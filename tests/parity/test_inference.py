@@ -12,7 +12,9 @@ import pytest
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.requests import HAC, HAC_KERNELS, HC, Classical, Cluster, DriscollKraay, Request
 from causalformula.inference.sandwich.hac import andrews, newey_west, prewhitened
 from causalformula.numerics.families import family

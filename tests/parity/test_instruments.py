@@ -103,6 +103,22 @@ def test_weighted():
     agree(fit.diagnostics(), r["diagnostics"])
 
 
+# of the fit with two instruments, by AER 1.2-10
+WEAK_AND_WU_HAUSMAN = [209.676269396584, 3.504844914902]
+
+
+def test_diagnostics_under_a_robust_covariance():
+    """``summary(f, vcov. = function(m) vcovHC(m, type = "HC1"), diagnostics = TRUE)``, but for its Sargan test.
+
+    Given a matrix for a function, as in the stored ``diagnostics_HC1``, AER has the classical tests.
+    """
+    fit = cf.fit(FORMULAS["two_iv"], cigarettes(), vcov="HC1")
+    found, classical = fit.diagnostics(), CIGARETTES["two_iv"]["diagnostics"]
+    close(found["statistic"].iloc[:2], WEAK_AND_WU_HAUSMAN)
+    close(found[["df1", "df2"]], matrix(classical)[["df1", "df2"]])
+    assert CIGARETTES["two_iv"]["diagnostics_HC1"] == classical
+
+
 def test_first_stage():
     r, fit = CIGARETTES["first_stage"], cf.fit(FORMULAS["two_iv"], cigarettes())
     table = matrix(r["coef_table"])
@@ -116,9 +132,11 @@ def test_iv_robust(request_):
     """Tests under robust covariances; HC2 of the two-instrument fit has Wooldridge's score test."""
     r, vcov = ESTIMATR[request_], request_.removeprefix("over_")
     fit = cf.fit(OVER if request_.startswith("over") else JUST, college(), vcov=vcov)
+    model, names, se = fit.outcome, list(r["std_error"]), vector(r["std_error"])
+    close(model.params[names], vector(r["coef"]), scale=se)
+    assert model.tidy()["df"].tolist() == vector(r["df"]).tolist()
     if vcov != "HC2":  # estimatr's leverages are the projected regressors', AER's the response's own
-        ours = fit.outcome.bse[list(r["std_error"])]
-        close(ours, vector(r["std_error"]))
+        close(model.bse[names], se)
     found = fit.diagnostics()
     stored = [r["diag_first"], r["diag_endog"], r["diag_overid"]]
     close(found["statistic"], [number(each["value"]) for each in stored])
@@ -130,9 +148,9 @@ def test_iv_robust(request_):
 def test_iv_robust_clusters(vcov, key):
     r, model = ESTIMATR[key], cf.fit(OVER, college(), vcov=vcov).outcome
     close(model.params, vector(r["coef"]), scale=vector(r["std_error"]))
-    close(model.bse, vector(r["std_error"]), 1e-7)
-    if key == "cl_CR2":
-        close(model.tidy()["df"], vector(r["df"]), 1e-6)
+    close(model.bse, vector(r["std_error"]))
+    if key == "cl_CR2":  # of CR0 and CR1S ours are n - k, those of coeftest() with vcovCL(), and estimatr's G - 1
+        close(model.tidy()["df"], vector(r["df"]))
 
 
 def test_iv_robust_weights():
@@ -140,6 +158,7 @@ def test_iv_robust_weights():
     model = cf.fit(OVER + " + weights(score)", college(), vcov="HC1").outcome
     close(model.params, vector(r["coef"]), scale=vector(r["std_error"]))
     close(model.bse, vector(r["std_error"]))
+    assert model.tidy()["df"].tolist() == vector(r["df"]).tolist()
 
 
 FEOLS = {
@@ -178,3 +197,11 @@ def test_fitstat(formula, key):
     r, found = FIXEST[key], cf.fit(formula, college()).diagnostics()
     stored = [r["ivf1::education"]["stat"], r["wh"]["stat"], (r["sargan"] or {"stat": None})["stat"]]
     close(found["statistic"], [number(each) for each in stored])
+    close(found.iloc[:2][["df1", "df2"]], [[r[key]["df1"], r[key]["df2"]] for key in ("ivf1::education", "wh")])
+
+
+def test_first_stage_of_feols():
+    """``summary(g, stage = 1)``."""
+    table, found = matrix(FIXEST["first_stage_over"]), cf.fit(OVER, college(), vcov="classical").first_stage
+    close(found.params[table.index], table["Estimate"], scale=table["Std. Error"])
+    close(found.bse[table.index], table["Std. Error"])

@@ -64,6 +64,13 @@ def test_linear_effects(ihdp, model):
         assert set(fit.outcome.params.index) == {"(Intercept)", "treatment", *(f"x{j}" for j in expected["selected"])}
 
 
+def test_chosen_confounders(ihdp):
+    """``rlassoEffect(X, y, d, method = "double selection")$selection.index``, and its coefficient by least squares."""
+    found, expected = cf.select_confounders(FORMULA, ihdp, "double_lasso"), R["double_selection"]
+    assert found.selected == tuple(f"x{j}" for j in expected["selected"])
+    np.testing.assert_allclose(found.fit().estimate, expected["alpha"], rtol=1e-12)
+
+
 def test_first_residuals_decide(ihdp):
     """Started from centred residuals, the treatment's lasso ends without x24: both sets reproduce themselves."""
     Z, d = ihdp[X].to_numpy(float), ihdp.treatment.to_numpy(float)

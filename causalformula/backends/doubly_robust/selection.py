@@ -33,7 +33,8 @@ from causalformula.frame.parts import PROPENSITY
 from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.regression import FittedRegression, fit_linear
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Hat, Stage
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.numerics.rlasso import POST, RLasso, first_residuals, rlasso, rlasso_logit

@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from causalformula.backends.aliased import left_out
 from causalformula.backends.sample_weights import fit_weighted
-from causalformula.inference.regression import fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.centring import centred, first_column
 from causalformula.numerics.families import family as read_family

@@ -15,7 +15,7 @@ from causalformula.backends.weighting.weights import Weighting
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY
-from causalformula.inference.regression import fit_linear
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.stage import Stage
 from causalformula.numerics.arrays import Array
 

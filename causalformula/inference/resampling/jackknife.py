@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.errors import CapabilityError, DataError, IdentificationError, some
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import in_chunks, spread
-from causalformula.inference.requests import Jackknife
+from causalformula.inference.resampling.requests import Jackknife
 from causalformula.inference.sandwich.variances import FULL_LEVERAGE
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Codes

@@ -9,9 +9,11 @@ import numpy as np
 from causalformula.inference.absorbing import refitted_within
 from causalformula.inference.absorbing_glm import refitted_glm, with_columns
 from causalformula.inference.evidence import influence_error
+from causalformula.inference.generalised import from_glm
 from causalformula.inference.instrumented import refitted
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.refit import refit_each
-from causalformula.inference.regression import FittedRegression, fit_linear, from_glm
+from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import Centred, given_coefficients
 from causalformula.numerics.irls import newton

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from causalformula.errors import CapabilityError, ConvergenceError, DataError, OptionError, warn
 from causalformula.inference.checks import check_seed
 from causalformula.inference.refit import in_chunks, spread
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.numerics.arrays import Array, Codes
 
 MOST_FAILED = 0.05

@@ -10,9 +10,9 @@ import numpy as np
 from causalformula.errors import CapabilityError
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence, influence_error
-from causalformula.inference.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.intervals import BCa, Studentized, acceleration
 from causalformula.inference.resampling.jackknife import jackknife
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.resample import bootstrap
 from causalformula.inference.resampling.wild import wild_bootstrap
 from causalformula.inference.safer import safer

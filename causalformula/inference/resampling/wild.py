@@ -22,7 +22,8 @@ import numpy as np
 
 from causalformula.errors import CapabilityError, DataError
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import HC, Cluster, Wild
+from causalformula.inference.requests import HC, Cluster
+from causalformula.inference.resampling.requests import Wild
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.inference.sandwich.expanded import expanded
 from causalformula.inference.sandwich.few import told_of_fewest

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import Wild
+from causalformula.inference.resampling.requests import Wild
 from causalformula.inference.resampling.wild import (
     BLOCK_CELLS,
     TIED,

@@ -117,12 +117,13 @@ def balanced_sums(parts: Iterable[tuple[slice, Array]], codes: Codes, count: int
     """Influences summed by cluster (G, q); where one cluster's are far larger than its sum, from those of the others.
 
     Influences sum to zero. A cluster of nearly all the weight has a sum as small as that of the others, made of numbers
-    so much larger that their rounding is as large as it.
+    so much larger that their rounding is as large as it. The parts are the caller's to use up.
     """
     sums, sizes = np.zeros((count, size)), np.zeros((count, size))
     for rows, psi in parts:
         sums += group_sums(psi, codes[rows], count)
-        sizes += group_sums(np.abs(psi), codes[rows], count)
+        sizes += group_sums(np.abs(psi, out=psi), codes[rows], count)
+        del psi  # before the next part is made
     first, total = sizes.argmax(axis=0), sizes.sum(axis=0)
     for k in np.flatnonzero(total - sizes.max(axis=0, initial=0.0) < LEADING * total):
         others = np.delete(sums[:, k], first[k]).sum()

@@ -25,6 +25,14 @@ GLANCE = 1024
 
 
 @dataclass(frozen=True, eq=False)
+class Taken:
+    """What was taken from columns: where each is (k,), and for each basis the coefficients (size, k)."""
+
+    origin: Array
+    coefficients: tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Demeaned:
     """Columns without the effects.
 
@@ -37,11 +45,14 @@ class Demeaned:
         Steps that were needed; 1 where they are computed at once.
     converged : bool
         Whether every column is exact to ten digits of its length.
+    taken : Taken
+        What puts the columns together again.
     """
 
     values: Array
     iterations: int
     converged: bool
+    taken: Taken
 
 
 class Absorber:
@@ -72,8 +83,15 @@ class Absorber:
 
     def demean(self, M: Array, *, in_place: bool = False) -> Demeaned:
         """The columns (n, k) less their effects; ``in_place`` takes them from ``M`` itself, which saves a copy."""
-        fitted = self._fit(np.asarray(M, dtype=np.float64), in_place)
-        return Demeaned(fitted.values, fitted.iterations, fitted.converged)
+        return self._fit(np.asarray(M, dtype=np.float64), in_place)
+
+    def restored(self, values: Array, taken: Taken) -> Array:
+        """Columns (n, k) as they were before they were demeaned, to rounding."""
+        out = np.array(values, order="F")
+        self._subtract(out, [-found for found in taken.coefficients])
+        out += taken.origin
+        self._put_back(out, -taken.origin)
+        return out
 
     def coefficients(self, part: Array) -> list[Array]:
         """The effects whose sum is ``part``, as fixest's ``fixef`` gives them.
@@ -93,10 +111,10 @@ class Absorber:
             level without rows of weight; 0 for a slope that is constant in its level.
         """
         fitted = self._fit(np.asarray(part, dtype=np.float64)[:, None])
-        found = [basis.read(own[:, 0]) for basis, own in zip(self._bases, fitted.total, strict=True)]
+        found = [basis.read(own[:, 0]) for basis, own in zip(self._bases, fitted.taken.coefficients, strict=True)]
         intercepts = [i for i, effect in enumerate(self.effects) if effect.intercept]
         if intercepts:
-            found[intercepts[0]][0] += fitted.origin[0]
+            found[intercepts[0]][0] += fitted.taken.origin[0]
         referenced([self.effects[i].codes for i in intercepts], [found[i][0] for i in intercepts], self._rows())
         for values, basis in zip(found, self._bases, strict=True):
             values[:, ~basis.populated] = np.nan
@@ -126,7 +144,7 @@ class Absorber:
         """The rows of weight."""
         return np.arange(len(self.effects[0].codes)) if self.weights is None else np.flatnonzero(self.weights > 0)
 
-    def _fit(self, M: Array, in_place: bool = False) -> _Fitted:
+    def _fit(self, M: Array, in_place: bool = False) -> Demeaned:
         """Demean, and again while more than rounding is left: of columns far from zero, or of weakly linked levels."""
         values = np.asfortranarray(M) if in_place else np.array(M, order="F")
         known = CONSTANT**2 * self._squares(values)
@@ -149,7 +167,7 @@ class Absorber:
         if nothing.any():
             values[np.ix_(self._rows(), nothing)] = 0.0
         self._put_back(values, origin)
-        return _Fitted(values, origin, total, steps, converged)
+        return Demeaned(values, steps, converged, Taken(origin, tuple(total)))
 
     def _put_back(self, values: Array, origin: Array) -> None:
         """The origin, where no intercept of a level made up for it: in rows of weight zero in levels of weight zero."""
@@ -186,14 +204,3 @@ def _little(gathered: Sequence[Array], coefficients: Sequence[Array], square: Ar
     alone = np.max([np.einsum("ij,ij->j", g, g) for g in gathered], axis=0)
     together = np.sum([np.einsum("ij,ij->j", g, c) for g, c in zip(gathered, coefficients, strict=True)], axis=0)
     return np.asarray(np.maximum(alone, together) <= EXACT**2 * square)
-
-
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """Columns less the effects; what was taken first, and the coefficients of each basis."""
-
-    values: Array
-    origin: Array
-    total: list[Array]
-    iterations: int
-    converged: bool

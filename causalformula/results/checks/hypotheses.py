@@ -11,14 +11,15 @@ import numpy as np
 from causalformula.errors import asks
 from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.estimate import Estimate
-from causalformula.inference.requests import Bootstrap, Classical, Request, Vcov
+from causalformula.inference.requests import Classical, Request, Vcov
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.scales import read_measure
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.call import grouping_names
 from causalformula.results.checks.anova import comparison_table, table_text
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.formula import formula_lines
+from causalformula.results.named import grouping_names
 from causalformula.results.reading.carried import Equations, carried, joint_test
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.inequalities import two_sided

@@ -10,7 +10,7 @@ import numpy as np
 
 from causalformula.errors import CapabilityError
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.requests import Wild
+from causalformula.inference.resampling.requests import Wild
 from causalformula.results.reading.estimates import COLUMNS, spelled
 from causalformula.results.reading.inequalities import Claim
 from causalformula.results.reading.reading import Reading

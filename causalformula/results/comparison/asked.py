@@ -19,7 +19,8 @@ from causalformula.formula.language.spec import Spec
 from causalformula.frame.fewer_roles import without
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Given, Jackknife, Request
+from causalformula.inference.requests import Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 
 # Roles that say what is asked, and of whom: without one of them the question would be another.
 ASKED = ("treat", "did", "weights", "cluster", "censoring")

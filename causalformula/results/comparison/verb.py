@@ -14,7 +14,6 @@ from causalformula.frame.bind import bind
 from causalformula.inference.checks import check_jobs
 from causalformula.inference.requests import Vcov
 from causalformula.results.answered import read_question
-from causalformula.results.call import named_columns
 from causalformula.results.comparison.asked import (
     frames_of,
     read_methods,
@@ -26,6 +25,7 @@ from causalformula.results.comparison.compared import answers
 from causalformula.results.comparison.comparison import Comparison
 from causalformula.results.comparison.truth import check_truth, read_truth, read_unit_truth
 from causalformula.results.elsewhere import in_memory, with_notes
+from causalformula.results.named import named_columns
 from causalformula.words import Contrast, Estimand, Measure, Method, NaAction
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.checks import check_seed
 from causalformula.inference.refit import refit_each
-from causalformula.inference.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.permutation import Assignments, permutation_p
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.resample import MOST_FAILED, fresh_seed
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.effects.core import ResultCore

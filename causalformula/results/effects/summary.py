@@ -13,7 +13,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Accumulated, Influence, Repeated
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
 from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary

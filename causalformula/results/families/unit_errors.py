@@ -18,15 +18,19 @@ from causalformula.backends.meta.surfaces import Surfaces
 from causalformula.backends.meta.units import Units
 from causalformula.errors import CapabilityError, counted, some
 from causalformula.frame.model_frame import ModelFrame
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
 from causalformula.inference.refit import refit_each
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe, read_request
-from causalformula.inference.requests import HC, Bootstrap, Given, Jackknife, Request
+from causalformula.inference.requests import HC, Given, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.resampling.resample import bootstrap, interval
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import family
-from causalformula.results.call import Call, grouping_names
+from causalformula.results.call import Call
 from causalformula.results.models.core import model_covariance
+from causalformula.results.named import grouping_names
 
 Pair = tuple[int, int]
 CHUNK = 20_000

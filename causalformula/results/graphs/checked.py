@@ -115,17 +115,20 @@ def one_variable(node: Node | None, what: str) -> str:
 
 
 def _asked(frame: ModelFrame, options: Options, nodes: Collection[str]) -> Asked:
-    """The formula's variables by what they do; blocks, and what is matched on by an option, are adjusted for too."""
+    """The formula's variables by what they do: blocks, absorbed effects and an option's matches are adjusted for."""
     spec = frame.spec
     bodies = [frame.bodies[role] for role in ADJUSTED if role in frame.bodies]
     if "strata" in record_of(options).roles:
         bodies += [body for role in spec.of("strata") for body in role.body]
+    absorbed = [name for effect in frame.effects for name in effect.held]
     own = tuple(name for name in options.columns if name in nodes)
     mediators = options.columns if isinstance(options, FrontDoor) else ()
     instrument = frame.bodies.get("iv")
     return Asked(
         *_ends(spec),
-        tuple(dict.fromkeys([*(n for body in bodies for n in variables(body)), *(own if not mediators else ())])),
+        tuple(
+            dict.fromkeys([*(n for body in bodies for n in variables(body)), *absorbed, *(() if mediators else own)])
+        ),
         () if instrument is None else tuple(variables(instrument)),
         tuple(mediators),
         tuple(dict.fromkeys(n for role in spec.of("offset") for body in role.body for n in variables(body))),

@@ -269,6 +269,8 @@ class Identification(Shown):
         lines = [f"{q.effect.capitalize()} effect of {q.treatment} on {q.outcome}"]
         if not q.on_the_way:
             lines.append(f"No causal path leads from {q.treatment} to {q.outcome}: the effect is zero in this graph")
+        elif q.effect == "direct" and (q.treatment, q.outcome) not in q.diagram.arrows:
+            lines.append(f"No arrow leads from {q.treatment} to {q.outcome}: the direct effect is zero in this graph")
         if self.adjustment_sets:
             lines += ["", "Adjust for one of these sets:", *self._sets()]
         else:

@@ -73,7 +73,10 @@ def _text(source: str | os.PathLike[str]) -> str:
     path = Path(source)
     if not path.is_file():
         raise OptionError(f"there is no file {str(source)!r}")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise GraphError(f"the file {str(source)!r} is not text in UTF-8 ({error.reason}): save it as that") from None
 
 
 def _is_file(text: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.options import shown
 from causalformula.errors import CapabilityError, OptionError, asks
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import HAC, Asympt, Bootstrap, Cluster, DriscollKraay, Given
+from causalformula.inference.requests import HAC, Asympt, Cluster, DriscollKraay, Given
 from causalformula.inference.resampling.multiplier import (
     MULTIPLIERS,
     critical_value,
@@ -19,6 +19,7 @@ from causalformula.inference.resampling.multiplier import (
     single_step,
     with_df,
 )
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.inference.sandwich.groupings import intersect, rows_used
 from causalformula.numerics.arrays import Array

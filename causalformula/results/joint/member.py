@@ -13,7 +13,8 @@ from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence, Repeated
-from causalformula.inference.requests import HC, Asympt, Bootstrap, Classical, Cluster, Jackknife, Request, Wild
+from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.sandwich.joint import Joint, Part
 from causalformula.inference.sandwich.single import HALF
 from causalformula.inference.scales import Measure, read_measure

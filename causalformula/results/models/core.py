@@ -18,14 +18,16 @@ from causalformula.inference.covariance import Covariance, covariance
 from causalformula.inference.evidence import Accumulated
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import read_request
-from causalformula.inference.requests import Bootstrap, Classical, Given, Jackknife, Request, Vcov
+from causalformula.inference.requests import Classical, Given, Request, Vcov
 from causalformula.inference.resampling.regressions import refits, studentized
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.scales import read_measure
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.results.call import grouping_names, told_of_full_leverage
+from causalformula.results.full_leverage import told_of_full_leverage
 from causalformula.results.models.profile import profile_limits
 from causalformula.results.models.statistics import FitNumbers
+from causalformula.results.named import grouping_names
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names

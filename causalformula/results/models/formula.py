@@ -16,7 +16,9 @@ from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.frame.replay import Replay
 from causalformula.inference.absorbing_glm import with_columns
-from causalformula.inference.regression import FittedRegression, fit_glm, fit_linear
+from causalformula.inference.generalised import fit_glm
+from causalformula.inference.linear import fit_linear
+from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.arrays import Codes
 from causalformula.numerics.centring import first_column
 from causalformula.numerics.families import KINDS, Family

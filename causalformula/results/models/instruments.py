@@ -15,17 +15,8 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
-from causalformula.inference.requests import (
-    HC,
-    Asympt,
-    Bootstrap,
-    Classical,
-    Cluster,
-    DriscollKraay,
-    Jackknife,
-    Request,
-    Wild,
-)
+from causalformula.inference.requests import HC, Asympt, Classical, Cluster, DriscollKraay, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums, least_squares

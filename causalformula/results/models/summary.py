@@ -10,7 +10,8 @@ from causalformula.frame.bound import BoundRows
 from causalformula.frame.regression_frame import RegressionFrame
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
-from causalformula.inference.requests import Bootstrap, Classical, Cluster
+from causalformula.inference.requests import Classical, Cluster
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.models import residuals

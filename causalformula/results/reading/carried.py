@@ -11,8 +11,9 @@ from causalformula.errors import CapabilityError, OptionError
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
-from causalformula.inference.requests import Bootstrap, Cluster, Jackknife, Request, Wild
+from causalformula.inference.requests import Cluster, Request
 from causalformula.inference.resampling.intervals import BCa, Studentized, acceleration
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
 from causalformula.inference.resampling.resample import MOST_FAILED
 from causalformula.inference.resampling.resampled import spread
 from causalformula.inference.resampling.wild import WildReference

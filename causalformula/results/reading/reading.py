@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.backends.options import shown
 from causalformula.errors import OptionError
 from causalformula.inference.covariance import Covariance
-from causalformula.inference.requests import Bootstrap
+from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.inference.resampling.resample import interval
 from causalformula.inference.scales import Measure
 from causalformula.numerics.arrays import Array

@@ -14,6 +14,15 @@ from causalformula.results.refutation.refuters import NAMED, OTHER_WORDS, REFUTE
 from causalformula.results.refutation.tables import read_strengths
 
 DUMMIES = ("permuted", "simulated")
+# Why what is of two groups is not of several that are treated at different times, and what there is for these.
+STAGGERED = {
+    "placebo": "placebo permutes a treatment of two groups, and here groups are treated at different times; "
+    "dummy_outcome and negative_control_outcome are for these",
+    "placebo_in_time": "placebo_in_time puts one change before the real one, and here each group has its own; effects "
+    "before treatment, as in an event study, and fit.pretrends() are for these",
+    "unobserved_confounder": "unobserved_confounder has one strength with the treatment, and here groups are treated "
+    "at different times; fit.honest(...) of an event study asks how far their trends may differ",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +122,13 @@ def refuse(result: ResultCore, test: str) -> None:
             f"unobserved_confounder makes a confounder of treatment and outcome, which {borne} negative_outcome= "
             "names a variable that may tell of one"
         )
+    if test == "negative_control_exposure" and (own := _own(frame.has("iv"), record.name)):
+        raise CapabilityError(
+            f"negative_control_exposure puts another variable in the place of treat(...), and {own}. negative_outcome= "
+            "names a variable that may tell of a confounder"
+        )
+    if test in STAGGERED and frame.panel is not None and frame.panel.adoption is not None:
+        raise CapabilityError(STAGGERED[test])
     if test in ("random_common_cause", "unobserved_confounder") and "adjust" not in record.roles:
         raise CapabilityError(
             f"{test} adds a covariate, and method {record.name!r} adjusts for nothing; use method='regression'"
@@ -126,10 +142,19 @@ def _borne(instruments: bool, method: str) -> str:
     return "the front door bears; what it does not is a confounder of the mediators." if method == "front_door" else ""
 
 
+def _own(instruments: bool, method: str) -> str:
+    """What of a design is the real treatment's own, so that no other may take its place."""
+    if instruments:
+        return "instruments of the real one are none of another: beside the real one, held fixed, they are confounded"
+    return "the mediators are those of the real one: of another there is no effect by them" * (method == "front_door")
+
+
 def refuse_result(result: ResultCore) -> None:
     """A ``CapabilityError`` for a result that is no effect of a fit."""
     if result.query is None:
         raise CapabilityError("this result was derived from others; refute the fit that it came from")
+    if result.query.kind == "aggregated":
+        raise CapabilityError("these are effects aggregated from those of a fit; refute the fit that they came from")
     if result.query.kind != "effects":
         raise CapabilityError("a refutation is of effects; refute the fit, not its means()")
     if result.query.split:

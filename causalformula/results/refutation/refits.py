@@ -20,8 +20,9 @@ from causalformula.frame.leave_out import covariate_names
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.evidence import Influence
 from causalformula.inference.refit import attempt, in_chunks, refit_each, spread
-from causalformula.inference.requests import Bootstrap, Cluster, Wild
+from causalformula.inference.requests import Cluster
 from causalformula.inference.resampling.permutation import Assignments
+from causalformula.inference.resampling.requests import Bootstrap, Wild
 from causalformula.inference.resampling.resample import MOST_FAILED, Plan
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.results.effects.core import ResultCore
@@ -164,7 +165,7 @@ def _unadjusted(result: ResultCore) -> tuple[str, ...]:
         return ()
     strata, treatment = frame.strata.name, frame.treatment.name
     used = {name for role in frame.spec.of("strata") for node in role.body for name in variables(node)}
-    if used <= set(covariate_names(frame)):
+    if used <= {*covariate_names(frame), *(name for effect in frame.effects for name in effect.held)}:
         return ()
     return (
         f"{strata} is not adjusted for: an effect here may be what strata with more of {treatment} than others make of "

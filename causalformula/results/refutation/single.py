@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 
@@ -13,21 +12,21 @@ from causalformula.backends import registry
 from causalformula.errors import CapabilityError, DataError, IdentificationError, OptionError, choose, counted
 from causalformula.formula.expressions.text_readings import reading
 from causalformula.formula.expressions.values import Factor, Strings, as_factor, take
-from causalformula.formula.language.grammar import has_dot, plus, variables
-from causalformula.formula.language.parse import parse_expression
+from causalformula.formula.language.grammar import plus, variables
 from causalformula.formula.language.reader import parse
 from causalformula.formula.language.spec import Role, Spec
 from causalformula.formula.language.syntax import Name
-from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bind import bind
 from causalformula.frame.grouping import Grouping
+from causalformula.frame.leave_out import without_dot
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.requests import Given
 from causalformula.numerics.arrays import Codes
 from causalformula.results.answered import answered
-from causalformula.results.call import Call, named_columns
+from causalformula.results.call import Call
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
+from causalformula.results.named import named_columns
 from causalformula.results.refutation.refuted import Refuted, verdict
 from causalformula.results.refutation.refuters import NAMED, REFUTERS
 
@@ -37,7 +36,7 @@ CONTROLS = {column: test for test, column in NAMED.items()}
 def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
     """The effect on an outcome that the treatment cannot change, on the same rows."""
     frame = result.call.frame
-    spec = _without_dot(result.call.spec, frame)
+    spec = without_dot(result.call.spec, frame)
     _check_column(frame, "negative_outcome", column)
     _refuse_used(spec, "negative_outcome", column)
     return _control(result, "negative_outcome", column, replace(spec, outcome=Name(column)))
@@ -46,7 +45,7 @@ def negative_control_outcome(result: ResultCore, column: str) -> Refuted:
 def negative_control_exposure(result: ResultCore, column: str) -> Refuted:
     """The effect of a treatment that cannot change the outcome, with the real one among the covariates."""
     frame, record = result.call.frame, result.call.record
-    spec = _without_dot(result.call.spec, frame)
+    spec = without_dot(result.call.spec, frame)
     _check_column(frame, "negative_exposure", column)
     treatment = spec.treatment
     if treatment is None:
@@ -81,17 +80,6 @@ def _control(result: ResultCore, what: str, column: str, spec: Spec) -> Refuted:
             f"{what}={column!r} goes through the analysis as its {kind} does, and cannot: {error}. Name a column that "
             f"can stand for the {kind}"
         ) from error
-
-
-def _without_dot(spec: Spec, frame: ModelFrame) -> Spec:
-    """The formula with the terms that a dot stood for: with another outcome it would stand for others."""
-    roles = []
-    for role in spec.roles:
-        if any(has_dot(node) for node in role.body):
-            labels = terms(frame.bodies[role.kind], source=spec.source).term_labels
-            role = replace(role, body=(reduce(plus, map(parse_expression, labels)),))
-        roles.append(role)
-    return replace(spec, roles=tuple(roles))
 
 
 def _check_column(frame: ModelFrame, what: str, column: object) -> None:

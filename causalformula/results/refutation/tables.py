@@ -16,6 +16,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.refit import attempt, spread
+from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.least_squares import least_squares
 from causalformula.results.effects.core import ResultCore
@@ -154,10 +155,15 @@ def _made_of(
         # on the scale of the link: what it makes of the outcome by another one is a regression's to say
         linear = result.call.options.outcome_family.link_name == "identity"
         y, X = (y - frame.offset, X) if linear else (y, np.column_stack([X, frame.offset]))
+    noise = rng.standard_normal(frame.n)
+    if frame.effects:  # absorbed effects are covariates too
+        absorber = Absorber([one.effect() for one in frame.effects], w)
+        columns = absorber.demean(np.column_stack([a, y, noise, X])).values
+        (a, y, noise), X = columns[:, :3].T, columns[:, 3:]
     a = _rest(X, a, w)
     X = np.column_stack([X, a])
     e = _rest(X, y, w)
-    noise = _rest(np.column_stack([X, e]), rng.standard_normal(frame.n), w)
+    noise = _rest(np.column_stack([X, e]), noise, w)
     return _unit(a, w), sign * _unit(e, w), _unit(noise, w)
 
 

@@ -27,9 +27,9 @@ from causalformula.inference.resampling.resample import fresh_seed
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
 from causalformula.results.answered import read_question, read_spec
-from causalformula.results.call import named_columns
 from causalformula.results.elsewhere import in_memory
 from causalformula.results.joint.multiplicity import Influences, adjustment, romano_wolf
+from causalformula.results.named import named_columns
 from causalformula.results.reading.reading import check_level
 from causalformula.results.screening.answers import Answer, Asked, answer_piece, failed_first, pieces
 from causalformula.results.screening.questions import Lists, Question, questions, read_lists

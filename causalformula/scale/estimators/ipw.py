@@ -14,14 +14,9 @@ from causalformula.backends.propensity import subset_cost
 from causalformula.backends.sensitivity import Sensitivity
 from causalformula.backends.separation import apart_words, small_scores, weak_words
 from causalformula.backends.target import target_arm
-from causalformula.backends.weighting.ipw import (
-    DIVIDING,
-    IPW,
-    by_scores,
-    model_words,
-    refuse_subset,
-    subset_words,
-)
+from causalformula.backends.weighting.ipw import DIVIDING, by_scores, refuse_subset, subset_words
+from causalformula.backends.weighting.options import IPW
+from causalformula.backends.weighting.scores import model_words
 from causalformula.backends.weighting.weights import (
     Weighting,
     discard_words,

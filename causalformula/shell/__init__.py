@@ -1,0 +1,1 @@
+"""What the command is made of: what is asked in a shell, what runs, what is written."""
