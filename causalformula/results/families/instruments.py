@@ -15,7 +15,7 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
 from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.requests import Bootstrap, Jackknife
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.weak_instruments import tf_critical
