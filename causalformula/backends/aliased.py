@@ -59,10 +59,18 @@ def _held_by_effects(model: FittedRegression, frame: ModelFrame, columns: Sequen
     )
 
 
-def dropped_terms(model: FittedRegression, which: str = "outcome model") -> tuple[str, ...]:
-    """A note that names the columns that a model leaves out, so that nothing is dropped in silence."""
+def dropped_terms(model: FittedRegression, which: str = "outcome model", first: int = 0) -> tuple[str, ...]:
+    """A note that names the columns that a model leaves out, so that nothing is dropped in silence.
+
+    Parameters
+    ----------
+    which : str
+        What the model is called.
+    first : int
+        Of absorbed effects the place of the first column that may be named: those before are spoken of elsewhere.
+    """
     if model.absorbed is not None:
-        gone = [name for j, name in enumerate(model.names) if j not in model.kept]
+        gone = [model.names[j] for j in range(first, len(model.names)) if j not in model.kept]
         were = "was" if len(gone) == 1 else "were"
         return (f"{some(gone)} {were} removed because of collinearity with the fixed effects or other terms",) * bool(
             gone

@@ -124,6 +124,8 @@ class LeftOut:
         the family's range, which puts their effects at infinity, and how many rows leave with these.
     ends : str
         These outcomes, for the print.
+    idle : int
+        Rows of weight zero in levels of these alone.
     alone : int
         Rows without another row in their group, of whose treatment ``loo(g)`` would be the mean.
     alone_in : str
@@ -133,13 +135,14 @@ class LeftOut:
     singletons: int = 0
     infinite: tuple[tuple[str, int, int], ...] = ()
     ends: str = ""
+    idle: int = 0
     alone: int = 0
     alone_in: str = ""
 
     @property
     def rows(self) -> int:
         """How many rows these are."""
-        return self.singletons + sum(rows for _, _, rows in self.infinite) + self.alone
+        return self.singletons + self.idle + sum(rows for _, _, rows in self.infinite) + self.alone
 
     def plus(self, more: LeftOut) -> LeftOut:
         """Both together, of the same factors."""
@@ -147,9 +150,14 @@ class LeftOut:
         for name, levels, count in (*self.infinite, *more.infinite):
             before = rows.get(name, (0, 0))
             rows[name] = (before[0] + levels, before[1] + count)
-        infinite = tuple((name, *counts) for name, counts in rows.items())
-        singletons, alone = self.singletons + more.singletons, self.alone + more.alone
-        return LeftOut(singletons, infinite, self.ends or more.ends, alone, self.alone_in or more.alone_in)
+        return LeftOut(
+            self.singletons + more.singletons,
+            tuple((name, *counts) for name, counts in rows.items()),
+            self.ends or more.ends,
+            self.idle + more.idle,
+            self.alone + more.alone,
+            self.alone_in or more.alone_in,
+        )
 
 
 def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:
@@ -217,7 +225,8 @@ def fixed_effects(
     if found.stays.all():
         return effects, rows, LeftOut()
     each = zip((effect.name for effect in effects), found.levels, found.rows, strict=True)
-    out = LeftOut(found.alone, tuple(one for one in each if one[2]), "" if limits is None else limits.ends)
+    infinite = tuple(one for one in each if one[2])
+    out = LeftOut(found.alone, infinite, "" if limits is None else limits.ends, found.idle)
     if not found.stays.any():
         raise DataError(_nothing_left(effects, out, len(rows)))
     return tuple(effect.take(np.flatnonzero(found.stays)).compact() for effect in effects), rows[found.stays], out

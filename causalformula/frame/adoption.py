@@ -162,6 +162,20 @@ def switch_note(name: str, on: Bools, unit: Grouping) -> str:
     )
 
 
+def missing_notes(name: str, first: Value, found: Adoption, unit: Grouping | None) -> tuple[str, ...]:
+    """Says how many count as never treated for a missing value, where others have a value that says so."""
+    missing = np.isnan(first.values if isinstance(first, Times) else np.asarray(first, dtype=float))
+    said = (found.group < 0) & ~missing
+    if not missing.any() or not said.any():
+        return ()
+    k = int(missing.sum()) if unit is None else len(np.unique(unit.codes[missing]))
+    what = counted(k, "row" if unit is None else "unit")
+    return (
+        f"{what} without a value of {name} {'counts' if k == 1 else 'count'} as never treated, as {name} = "
+        f"{np.asarray(first)[said][0]:g} does; where it is not known, leave them out with subset=",
+    )
+
+
 def levels_of(value: Value) -> tuple[str, ...]:
     """The values as text, missing ones left out."""
     return as_factor(value).drop_unused().levels

@@ -43,7 +43,8 @@ def rows_with_others(
     while True:
         own = None if weights is None else weights[at]
         stays = singletons([codes[rows[at]] for codes in groups], own)
-        out = out.plus(LeftOut(alone=int((~stays).sum()), alone_in=named))
+        gone = ~stays if own is None else ~stays & (own > 0)
+        out = out.plus(LeftOut(idle=int((~stays & ~gone).sum()), alone=int(gone.sum()), alone_in=named))
         at = at[stays]
         if not len(at):
             raise DataError(

@@ -149,7 +149,7 @@ def bind_regression(
     chosen = subset_rows(subset, table, env, evaluated.memory.compared)
     complete, total, missing_by, notes = choose_rows(table, named, chosen, na_action, evaluated.memory.made)
     evaluated.memory.made.clear()  # a recipe holds no data, and what there was to say is said
-    known = _weights_of(special, complete, weights)
+    known = _weights_of(special, complete, weights, table.index())
     ends = limits_of(_outcome(evaluated, complete), family) if absorbed else None
     effects, rows, left_out = fixed_effects(absorbed, named, complete, known, table.index(), ends)
     whole = len(rows) == table.n
@@ -175,7 +175,7 @@ def bind_regression(
         outcome=outcome,
         X=X,
         replay=Replay(recipe, (special["offset"][0],) if "offset" in special else (), evaluated.memory),
-        weights=checked_weights(arrays["weights"], str(weights), index) if "weights" in arrays else None,
+        weights=arrays.get("weights"),
         offset=np.sum(parts, axis=0) if parts else None,
         groupings={"fe": tuple(effect.grouping for effect in effects)} if effects else {},
         effects=effects,
@@ -214,9 +214,12 @@ def _outcome(evaluated: Evaluated, rows: Codes) -> Outcome | None:
     return Outcome(evaluated.terms.labels[0], take(evaluated.values[0], rows))
 
 
-def _weights_of(special: Mapping[str, tuple[Node, Value]], rows: Codes, name: str | None) -> Array | None:
-    """Weights that are given beside the formula, of some rows."""
-    return as_numbers(take(special["weights"][1], rows), str(name), "weights") if "weights" in special else None
+def _weights_of(special: Mapping[str, tuple[Node, Value]], rows: Codes, name: str | None, index: Any) -> Array | None:
+    """Weights that are given beside the formula, of some rows: checked before a row leaves for having none."""
+    if "weights" not in special:
+        return None
+    w = as_numbers(take(special["weights"][1], rows), str(name), "weights")
+    return checked_weights(w, str(name), index[rows])
 
 
 def _reading_notes(evaluated: Evaluated, rows: Codes | None) -> tuple[str, ...]:

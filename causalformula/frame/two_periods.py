@@ -25,6 +25,7 @@ from causalformula.frame.adoption import (
     adopted,
     is_switch,
     levels_of,
+    missing_notes,
     refuse_changes,
     refuse_no_group,
     switch_note,
@@ -94,7 +95,7 @@ def _staggered(panel: Panel, on: Bools | None) -> tuple[Panel, tuple[str, ...]] 
     refuse_changes(name, first, panel.unit)
     found = adopted(first, panel.second, panel.periods)
     refuse_no_group(name, found)
-    return replace(panel, adoption=found), ()
+    return replace(panel, adoption=found), missing_notes(name, first, found, panel.unit)
 
 
 def _switches(panel: Panel, on: Bools) -> bool:

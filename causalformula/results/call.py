@@ -138,7 +138,8 @@ class Call:
             self._refuse_single_cluster(request, groups, rows)
         refit = self._refit(request, query, groups)
         try:
-            rests = self.rests(self._units(request, groups), rows)
+            units = self._units(request, groups)
+            rests = 0.0 if self._group_alone(estimate, units) else self.rests(units, rows)
             found = covariance(estimate, request, groups=groups, refit=refit, n=self.frame.n, rests=rests)
         except FailedReplicates as error:
             again = Query() if query is None else query
@@ -275,6 +276,15 @@ class Call:
         Any, where an arm lies in one cluster of a grouping, of the rows kept or of these of them.
         """
         return 0.0 if self._single_clusters(groups, rows) else HALF
+
+    def _group_alone(self, estimate: Estimate, groups: Mapping[str, Codes]) -> bool:
+        """Whether a group that is treated at a time of its own is one cluster, where influences are all there is."""
+        panel, evidence = self.frame.panel, estimate.evidence
+        if panel is None or panel.adoption is None or not isinstance(evidence, Influence) or evidence.root is not None:
+            return False
+        used, group = self.frame.unit_weights > 0, panel.adoption.group
+        each = [codes[used & (group == k)] for codes in groups.values() for k in np.unique(group[used])]
+        return any(codes.min() == codes.max() for codes in each)
 
     def coefficient_rests(self, request: Request, groups: Mapping[str, Codes]) -> float:
         """The same of a coefficient of the model behind the effect, which otherwise is as R's."""

@@ -9,6 +9,7 @@ from causalformula.backends.options import flag, is_number, listed_names, shown,
 from causalformula.errors import OptionError
 from causalformula.formula.language.absorbed import plain_name
 from causalformula.frame.bound import BoundRows
+from causalformula.results.comparison.core import ComparisonCore
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.effects.facts import notes_of
 from causalformula.results.models.core import ModelCore
@@ -37,10 +38,12 @@ class Fitted(Protocol):
 
 
 def named_columns(
-    fits: Sequence[Any] | Mapping[str, Any], names: Sequence[str] | None
+    fits: Sequence[Any] | Mapping[str, Any] | ComparisonCore, names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[Fitted]]:
     """Names of the columns, and what each is made of."""
     refuse_several(fits)
+    if isinstance(fits, ComparisonCore):
+        fits = fits.fits
     if isinstance(fits, FitsCore):
         names = fits.names if names is None else names
     if isinstance(fits, Mapping):

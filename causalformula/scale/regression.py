@@ -166,9 +166,9 @@ class Fitted:
             root=self.root,
         )
         # a copy of the record field by field: its own arrays refuse to be compared or copied
-        given = {f.name: getattr(whole, f.name) for f in fields(whole)}
-        rowwise = {"X": rows.X, "y": rows.y, "weights": rows.w, "offset": rows.offset, "mu": mu, "eta": eta, "hat": hat}
-        return Shared(**{**given, **rowwise})
+        known = {f.name: getattr(whole, f.name) for f in fields(whole)}
+        own = {"given": rows.X, "y": rows.y, "weights": rows.w, "offset": rows.offset, "mu": mu, "eta": eta, "hat": hat}
+        return Shared(**{**known, **own})
 
     def _working(self, rows: Rows) -> tuple[Array, Array, Array, Array, Array]:
         """Means, linear predictor, working weights and residuals, and the responses' variances."""

@@ -640,3 +640,6 @@ def test_estimators_of_staggered_adoption_are_compared_by_their_overall_effects(
     np.testing.assert_allclose(table["estimate"].iloc[2], table["estimate"].iloc[3])
     columns = [cf.fit(formula, data, method) for method in methods.values()]
     assert "event=0 ATT" in str(cf.table(columns))
+    assert str(cf.table(found)) == str(cf.table(dict(found.fits))) and "group-time" in str(cf.table(found))
+    with pytest.raises(cf.OptionError, match="all of them can answer with estimand='ATT'"):
+        cf.compare(formula, data, list(methods.values()))

@@ -180,7 +180,17 @@ def test_rows_of_weight_zero_keep_no_level(frame):
     found, plain = (cf.lm("y ~ x | a", one, weights="w") for one in (more, frame))
     near(found.params, plain.params)
     near(found.bse, plain.bse)
-    assert (found.nobs, found.frame.left_out.singletons) == (N - 2, 3)
+    out = found.frame.left_out
+    assert (found.nobs, out.singletons, out.idle, out.rows, found.dropped) == (N - 2, 1, 2, 3, 0)
+    kept = more.assign(w=np.where(np.arange(len(more)) == 5, 0.0, more["w"]))  # in a level that stays
+    fit = cf.fit("y ~ treat(d) + x + weights(w) | a", kept)
+    zero = int((kept["w"] == 0).sum())
+    for each in (cf.lm("y ~ x | a", kept, weights="w"), fit):
+        assert each.nobs == N + 3 - zero - 1
+        assert f"Observations: {N + 2 - zero}" in str(each)
+        assert "(1 fixed-effect singleton was removed)" in str(each)
+        assert f"({zero} rows of weight zero take no part)" in str(each)
+    assert "weight zero" not in str(cf.lm("y ~ x | a", kept[kept["w"] > 0], weights="w"))
     near(found.predict(frame), plain.predict(frame))
 
 

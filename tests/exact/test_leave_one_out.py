@@ -169,8 +169,9 @@ def test_rows_without_others_are_left_out_and_counted():
     fit = cf.fit("y ~ treat(a) + iv(loo(judge)) + fe(court) + weights(w)", data)
     plain = cf.fit("y ~ treat(a) + iv(loo(judge)) + fe(court)", DATA)
     assert fit.estimate == pytest.approx(plain.estimate, rel=1e-10)
-    assert fit.call.frame.left_out.alone in (4, 5)
-    assert "rows without another row in the group of loo(judge) were removed" in str(fit)
+    assert (fit.call.frame.left_out.alone, fit.call.frame.left_out.idle) == (3, 2)
+    assert "(3 rows without another row in the group of loo(judge) were removed)" in str(fit)
+    assert "(2 rows of weight zero take no part)" in str(fit)
     gone = DATA.assign(judge=DATA["judge"].astype("float").mask(DATA.index == 7))
     assert "1 observation deleted due to missingness: judge: 1" in str(cf.fit("y ~ treat(a) + iv(loo(judge))", gone))
 

@@ -413,8 +413,8 @@ def test_what_group_time_effects_do_not_have(staggered):
         (lambda: fit.aggregate("dynamic", min_e="a"), cf.OptionError, "min_e='a' is no event time"),
         (lambda: fit.aggregate().aggregate(), cf.CapabilityError, "this is a summary already"),
         (fit.aggregate("group").pretrends, cf.CapabilityError, "has no effects before treatment"),
-        (lambda: fit.refute(["placebo"], reps=2), cf.CapabilityError, "groups that are treated at different times"),
-        (lambda: fit.refute(["placebo_in_time"], reps=2), cf.CapabilityError, "groups that are treated at different"),
+        (lambda: fit.refute(["placebo"], reps=2), cf.CapabilityError, "here groups are treated at different times"),
+        (lambda: fit.refute(["placebo_in_time"], reps=2), cf.CapabilityError, "and here each group has its own"),
         (lambda: fit.with_vcov(cf.Asympt(weights="fixed")), cf.OptionError, "nothing holds it apart"),
         (lambda: fit.plot("event_study"), cf.OptionError, "choose from grid, trends, effects"),
         (

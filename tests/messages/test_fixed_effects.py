@@ -184,6 +184,24 @@ def test_units_without_events():
     assert "(5 rows of 1 level of unit with only 0 outcomes were removed)" in str(
         cf.glm("k ~ x | unit", quiet, family="poisson")
     )
+    idle = quiet.assign(w=1.0)
+    idle.loc[[0, 1, 10], "w"] = 0.0  # two of the level that leaves, and one that stays
+    text = str(cf.glm("k ~ x | unit", idle, family="poisson", weights="w"))
+    assert "(3 rows of 1 level of unit with only 0 outcomes were removed)" in text
+    assert "(3 rows of weight zero take no part)" in text and "Observations: 54\n" in text
+
+
+def test_weights_are_read_before_a_row_leaves():
+    """One below zero would count as none, and its row as one that takes no part."""
+    more = pd.concat([COUNTS, COUNTS.head(1).assign(unit=98, k=0)], ignore_index=True).assign(w=1.0)
+    more.loc[60, "w"] = -1.0
+    for ask in (
+        lambda: cf.lm("y ~ x | unit", more, weights="w"),
+        lambda: cf.glm("k ~ x | unit", more, family="poisson", weights="w"),
+        lambda: cf.fit("y ~ treat(d) + weights(w) | unit", more),
+    ):
+        with pytest.raises(cf.DataError, match=r"weights\(w\) has values below zero, in rows 60"):
+            ask()
 
 
 def test_a_regressor_that_separates():
@@ -262,3 +280,27 @@ def test_lags_of_periods_and_not_of_rows():
     cross = S[at][:-1].T @ S[at][1:]
     bread = np.linalg.inv(X.T @ X)
     np.testing.assert_allclose(one.vcov(), bread @ (S.T @ S + (cross + cross.T) / 2) @ bread, rtol=1e-9)
+
+
+def test_levels_within_which_the_treatment_varies_are_counted():
+    few = DATA.assign(w=np.where(DATA["unit"] < 2, DATA["year"] % 2, 0))
+    fit, alone = (cf.fit("y ~ treat(w) + x | unit", data) for data in (few, few[few["unit"] < 2]))
+    assert "Fixed effects: unit: 12\n  (w varies within 2 of 12 levels of unit)\n" in str(fit)
+    assert cf.fit("y ~ treat(w) | unit", few).estimate == pytest.approx(
+        cf.fit("y ~ treat(w) | unit", few[few["unit"] < 2]).estimate, rel=1e-10
+    )
+    assert "varies within" not in str(alone)
+    both = str(cf.fit("y ~ treat(d) | unit + year", DATA))
+    assert "(d varies within 4 of 12 levels of unit)" in both and "(d varies within 2 of 5 levels of year)" in both
+    idle = few.assign(v=np.where(few["unit"] == 0, 0.0, 1.0))
+    assert "(w varies within 1 of 11 levels of unit)" in str(cf.fit("y ~ treat(w) + weights(v) | unit", idle))
+    assert "varies within" not in str(cf.fit("y ~ treat(x) | unit", DATA))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e9])
+def test_an_outcome_that_is_the_same_everywhere(value):
+    model = cf.lm("same ~ x | unit", DATA.assign(same=value))
+    assert model.params["x"] == 0 and np.isnan(model.r_squared) and "Observations: 60" in str(model)
+    assert np.isnan(model.glance()["statistic"].item()) and "Num.Obs." in str(cf.table([model]))
+    with pytest.raises(cf.DataError, match="'same' is constant in the rows used"):
+        cf.fit("same ~ treat(d) | unit", DATA.assign(same=value))

@@ -82,7 +82,7 @@ FEW = DATA.head(12).assign(row=range(12))
         (lambda: cf.fit(OVER, DATA, "k_class"), cf.OptionError, "method='liml' with k="),
         (lambda: cf.fit(OVER, DATA, "liml").outcome.hatvalues(), cf.CapabilityError, "leverages are of least squares"),
         (lambda: cf.fit("factor(b) ~ treat(q) + iv(z)", DATA), cf.OptionError, "recode it as numbers, 0 and 1"),
-        (lambda: cf.compare(OVER, DATA, methods=["iv", "liml"]), cf.OptionError, "write estimand='LATE'"),
+        (lambda: cf.compare(OVER, DATA, methods=["iv", "liml"]), cf.OptionError, "can answer with estimand='LATE'"),
         (
             lambda: cf.fit("y ~ treat(q) + iv(factor(row))", FEW),
             cf.IdentificationError,

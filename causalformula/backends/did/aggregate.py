@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from causalformula.backends.did.group_time import Cells
 from causalformula.backends.did.panels import Units
 from causalformula.backends.fit import Query
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, some
 from causalformula.frame.adoption import Adoption
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.estimate import Estimate
@@ -99,31 +99,75 @@ def summarised(cells: Cells, units: Units, share: Estimate, query: Aggregated) -
     OptionError
         Where no effect is left.
     """
-    after = (cells.event >= 0) & (cells.event <= query.max_e)
+    kept = taken(cells, units, query)
     match query.how:
         case "simple":
-            return _means(cells, share, "", [(np.nan, after)], True, after)
+            return _means(cells, share, "", [(np.nan, kept)], True, kept)
         case "group":
-            return _means(cells, share, "group", _each(cells.starts, after), query.overall, after, by_share=True)
+            return _means(cells, share, "group", _each(cells.starts, kept), query.overall, kept, by_share=True)
         case "calendar":
-            return _means(cells, share, "time", _each(cells.times, after), query.overall, after)
-    kept, overall = _in_window(cells, units, query)
-    return _means(cells, share, "event", _each(cells.event, kept), query.overall, overall)
+            return _means(cells, share, "time", _each(cells.times, kept), query.overall, kept)
+    return _means(cells, share, "event", _each(cells.event, kept), query.overall, kept & (cells.event >= 0))
 
 
 def _each(values: Array, kept: Bools) -> list[tuple[float, Bools]]:
     return [(float(value), kept & (values == value)) for value in np.unique(values[kept])]
 
 
-def _in_window(cells: Cells, units: Units, query: Aggregated) -> tuple[Bools, Bools]:
-    """Cells that an event study has, and those of them that its overall mean is of."""
-    event = cells.event
-    kept = (event >= query.min_e) & (event <= query.max_e)
-    if query.balance_e is not None:
-        first, last = units.times[0], cells.times.max()
-        kept &= (last - cells.starts >= query.balance_e) & (event <= query.balance_e)
+def taken(cells: Cells, units: Units, query: Aggregated) -> Bools:
+    """Which cells a summary is of."""
+    last = cells.times.max() if len(cells.times) else np.nan
+    return in_window(cells.event, cells.starts, (units.times[0], last), query)
+
+
+def in_window(event: Array, starts: Array, span: tuple[float, float], query: Aggregated) -> Bools:
+    """Which cells have one of the event times that a summary is of.
+
+    Parameters
+    ----------
+    event, starts : ndarray (q,)
+        Event times and first treated periods of the cells.
+    span : tuple of float
+        First and last period.
+    """
+    low = query.min_e if query.how == "dynamic" else 0.0
+    kept = (event >= low) & (event <= query.max_e)
+    if query.how == "dynamic" and query.balance_e is not None:
+        first, last = span
+        kept &= (last - starts >= query.balance_e) & (event <= query.balance_e)
         kept &= event >= query.balance_e - last + first
-    return kept, kept & (event >= 0)
+    return np.asarray(kept)
+
+
+def told_of_summary(query: Aggregated, kept: Bools, event: Array, member: Bools, names: Sequence[str]) -> list[str]:
+    """What a summary is not of: event times, groups, and groups that some of its event times do not have.
+
+    Parameters
+    ----------
+    kept : ndarray (q,) of bool
+        Cells that it is of.
+    event : ndarray (q,)
+    member : ndarray (G, q) of bool
+        Which groups are in a cell.
+    names : sequence of str
+        Of the groups.
+    """
+    lines, after, dynamic = [], event >= 0, query.how == "dynamic"
+    if not kept[after | dynamic].all():
+        first, last = event[kept].min(), event[kept].max()
+        lines.append(f"Event times that take part:  {first:g}{f' to {last:g}' if last > first else ''}")
+    inside = member[:, kept & after].any(axis=1)
+    gone = [names[g] for g in np.flatnonzero(member[:, after].any(axis=1) & ~inside)]
+    if gone and inside.any():
+        lines.append(f"Groups that take no part:  {some(gone)}")
+    sizes = {
+        value: int(member[:, kept & (event == value)].any(axis=1).sum()) for value in np.unique(event[kept & after])
+    }
+    fewer = [f"{value:g} ({size})" for value, size in sizes.items() if size < inside.sum()]
+    if dynamic and fewer:
+        remedy = "; balance_e= takes those that are in all" if query.balance_e is None else ""
+        lines.append(f"Event times of fewer than the {int(inside.sum())} groups:  {some(fewer)}{remedy}")
+    return lines
 
 
 def _means(

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.aggregate import Aggregated, shown_values
+from causalformula.backends.did.aggregate import Aggregated, in_window, shown_values, told_of_summary
 from causalformula.backends.did.rows import Rows
 from causalformula.backends.fit import Answer, Label, Query
-from causalformula.errors import CapabilityError, IdentificationError, OptionError
+from causalformula.errors import CapabilityError, IdentificationError, OptionError, some
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -141,13 +141,12 @@ class Averages:
 
     def _parts(self, asked: Aggregated) -> tuple[str, list[tuple[float, Bools]]]:
         """What a summary is by, and its values with the cells (q,) of each."""
-        cells, event = self.cells, self.cells.event
-        after = (event >= 0) & (event <= asked.max_e)
-        by, values, kept = {
-            "simple": ("", event, after),
-            "dynamic": ("event", event, self._window(asked)),
-            "group": ("group", self.rows.adoption.starts[cells.group], after),
-            "calendar": ("time", self.rows.times[cells.period], after),
+        cells, event, kept = self.cells, self.cells.event, self._taken(asked)
+        by, values = {
+            "simple": ("", event),
+            "dynamic": ("event", event),
+            "group": ("group", self.rows.adoption.starts[cells.group]),
+            "calendar": ("time", self.rows.times[cells.period]),
         }[asked.how]
         if asked.overall or not by:
             by, parts = "", [(np.nan, kept & (event >= 0))]
@@ -157,15 +156,31 @@ class Averages:
             raise OptionError("no effect is left to summarise; widen min_e, max_e and balance_e")
         return by, parts
 
-    def _window(self, asked: Aggregated) -> Bools:
-        """Cells that an event study has."""
-        event = self.cells.event
-        kept = (event >= asked.min_e) & (event <= asked.max_e)
-        if asked.balance_e is not None:
-            starts, times = self.rows.adoption.starts[self.cells.group], self.rows.times
-            kept &= (times[-1] - starts >= asked.balance_e) & (event <= asked.balance_e)
-            kept &= event >= asked.balance_e - times[-1] + times[0]
-        return np.asarray(kept)
+    def _taken(self, asked: Aggregated) -> Bools:
+        """Which cells (q,) a summary is of."""
+        event, several, times = self.cells.event, self.cells.group < 0, self.rows.times
+        shared = several & (event >= asked.min_e) & (event <= asked.max_e)
+        if asked.balance_e is not None and shared.any():
+            later = "; min_e=0 leaves them out" if (event[shared] < 0).all() else ""
+            raise OptionError(
+                "balance_e= is a choice of groups, and the effects at event times "
+                f"{some(f'{e:g}' for e in event[shared])} "
+                f"are one for all groups{later}"
+            )
+        starts = np.where(several, np.nan, self.rows.adoption.starts[self.cells.group])
+        return in_window(event, starts, (times[0], times[-1]), asked)
+
+    def told(self, query: Query) -> list[str]:
+        """What a summary is not of."""
+        asked, inside = self.asked(query), (self.cells.of_row >= 0) & (self.rows.group >= 0)
+        member = np.zeros((len(self.rows.adoption.starts), len(self.cells)), dtype=bool)
+        member[self.rows.group[inside], self.cells.of_row[inside]] = True
+        return told_of_summary(asked, self._taken(asked), self.cells.event, member, self.rows.adoption.names)
+
+    def restricted(self, query: Query) -> bool:
+        """Whether an overall mean is not of all rows under treatment."""
+        after = self.cells.event >= 0
+        return not bool(self._taken(self.asked(query))[after].all())
 
     @cached_property
     def _sizes(self) -> Array:

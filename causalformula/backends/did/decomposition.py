@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalformula.backends.did.panels import numbered
+from causalformula.backends.did.panels import COVARIATES, numbered, told_of_timing
 from causalformula.backends.did.rows import controls, two_groups
 from causalformula.errors import CapabilityError, DataError, counted
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
@@ -63,6 +63,10 @@ class Decomposed:
     within : tuple of float
         With covariates, the weight and the estimate of what these make differ between units of one group: the
         coefficient is ``w e + (1 - w) m``, with m the weighted mean of the comparisons.
+    given : tuple of str
+        Covariates beside the treatment.
+    notes : tuple of str
+        How units and covariates count.
     """
 
     coefficient: float
@@ -71,10 +75,12 @@ class Decomposed:
     periods: Codes
     weights: Array
     within: tuple[float, float] = (0.0, 0.0)
+    given: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def decomposed(frame: ModelFrame) -> Decomposed:
-    """Decompose the coefficient of a treatment that is on from the first treated period.
+def decomposed(frame: ModelFrame, said: tuple[str, ...] = ()) -> Decomposed:
+    """Decompose the coefficient of a treatment that is on from the first treated period; ``said`` is among its notes.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def decomposed(frame: ModelFrame) -> Decomposed:
     on = (table.times[periods] >= table.adoption.start).astype(float)
     codes, levels = table.units
     effects = [Effect(codes, levels), Effect(periods, len(table.times))]
-    X, _, _ = controls(frame)
+    X, names, told = controls(frame)
     within, left, _ = within_effects(absorber(effects, w), X, on, w, None)
     rest = least_squares(within, left, w).residuals if X.shape[1] else left
     explained = left - rest
@@ -102,8 +108,18 @@ def decomposed(frame: ModelFrame) -> Decomposed:
     cells, shares = _shares(key, (on == 1) & (w > 0), w * rest / size)
     group, period = np.divmod(cells, len(table.times))
     starts, pairs = table.starts[group], tuple(_comparisons(table))
-    found = Decomposed(coefficient, pairs, starts, period.astype(np.intp), shares)
+    given = frame.design(COVARIATES).recipe.terms.term_labels if names else ()
+    notes = (*said, *_told_of_late(frame, table), *told)
+    found = Decomposed(coefficient, pairs, starts, period.astype(np.intp), shares, given=tuple(given), notes=notes)
     return found if not X.shape[1] else _with_covariates(found, table, frame.y, w, explained, rest, key)
+
+
+def _told_of_late(frame: ModelFrame, table: _Table) -> list[str]:
+    """How many units are treated after the last period only."""
+    start, what = table.adoption.start, "row" if frame.unit is None else "unit"
+    late = np.isfinite(start) & (start > table.times[-1]) & (frame.unit_weights > 0)
+    units = np.bincount(numbered(frame)[0][late]) > 0
+    return told_of_timing(units, np.zeros(0, dtype=bool), what, frame.panel.treated if frame.panel else "")
 
 
 def _shares(key: Codes, inside: Bools, part: Array) -> tuple[Codes, Array]:

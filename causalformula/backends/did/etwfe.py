@@ -9,6 +9,7 @@ import numpy as np
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects, fit_of
 from causalformula.backends.did.options import CONTROLS, EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
+from causalformula.backends.did.panels import telling
 from causalformula.backends.did.rows import (
     Rows,
     based,
@@ -19,6 +20,7 @@ from causalformula.backends.did.rows import (
     last_before,
     regressed,
     rows_of,
+    told_of_reference,
 )
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit
@@ -117,6 +119,8 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     cells = cells_of(rows, inside)
     member, names = indicators(cells.of_row, len(cells)), cells.named(rows)
     X, called, _ = controls(rows.frame, crossed=False)
+    kept, told = telling(X, called, rows.used)  # a slope that is one twice would count as two degrees of freedom
+    X, called = X[:, kept] - X[rows.used][:, kept].mean(axis=0), tuple(np.array(called)[kept])
     columns, more = _crossed(rows, member, names, X, called)
     model = regressed(
         rows, np.hstack([member, columns]), (*names, *more), slopes=X, of_groups=options.unit_effects == "group"
@@ -125,13 +129,14 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     there = model.estimable(gradients)
     lost = [names[k] for k in np.flatnonzero(~there)]
     estimate = effects(model, gradients[there], tuple(np.array(names)[there]))
-    words = ("Compared with those never treated" if leads else "Compared with those not yet treated",)
+    whom = f"of {rows.panel.treated} = {rows.last}" if rows.last else "never treated"
+    words = (f"Compared with those {whom if leads else 'not yet treated'}", *[told_of_reference(rows, before)] * leads)
     outcomes = Averages(
         rows, cells.without(~there), estimate, "simple", reference=common(rows, before) if leads else None,
         apart=apart, ahead=options.anticipation, words=words,
     )  # fmt: skip
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
-    return fit_of(outcomes, model, "extended two-way fixed effects", gone)
+    return fit_of(outcomes, model, "extended two-way fixed effects", (*told, *gone), never=leads)
 
 
 def _crossed(

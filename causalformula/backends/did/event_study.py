@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.did.averages import Averages, Members
 from causalformula.backends.did.options import DiD
 from causalformula.backends.did.rows import Rows, controls, indicators, regressed, rows_of
@@ -50,13 +51,17 @@ def event_study(frame: ModelFrame, options: DiD) -> Fit:
         "other times (Sun and Abraham 2021); method='sunab' and 'imputation' do not"
     )
     several = (caution,) if len(np.unique(rows.group[ever])) > 1 else ()
-    return fit_of(outcomes, model, "event study (two-way fixed effects, leads and lags)", (*notes, *several))
+    told = (*notes, *dropped_terms(model, first=len(shown)), *several)
+    return fit_of(outcomes, model, "event study (two-way fixed effects, leads and lags)", told)
 
 
-def fit_of(outcomes: Averages, model: FittedRegression, method: str, notes: tuple[str, ...] = ()) -> Fit:
-    """The fit of effects that one regression has."""
+def fit_of(
+    outcomes: Averages, model: FittedRegression, method: str, notes: tuple[str, ...] = (), *, never: bool = False
+) -> Fit:
+    """The fit of effects that one regression has, compared with all untreated rows, or with the ``never`` treated."""
     design = DesignWeights(outcomes.rows.used.astype(float))
-    told = (*outcomes.rows.notes, *outcomes.rows.small, *notes, *model.notes)
+    rows = outcomes.rows
+    told = (*rows.notes, *rows.small, *rows.few(never), *notes, *model.notes)
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, {"outcome": Fitted(model)}, told)
 
 

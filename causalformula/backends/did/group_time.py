@@ -62,15 +62,15 @@ class Cells:
         return self.times - self.starts
 
 
-def planned(units: Units, options: DiD) -> tuple[tuple[Cell, ...], list[str]]:
-    """Cells that have a base period and somebody to compare with, and the groups that have none.
+def planned(units: Units, options: DiD) -> tuple[tuple[Cell, ...], list[str], list[int]]:
+    """Cells that have a base period and somebody to compare with, groups that have none, and periods without anybody.
 
     Raises
     ------
     DataError
         Where there is no cell.
     """
-    times, out, alone = units.times, [], []
+    times, out, alone, lost = units.times, [], [], set()
     latest = np.max(units.start, initial=-np.inf, where=units.weights > 0)  # of all, who serve as comparison
     for k, start in enumerate(units.adoption.starts):
         if start > times[-1] or not (units.start == start).any():
@@ -88,11 +88,13 @@ def planned(units: Units, options: DiD) -> tuple[tuple[Cell, ...], list[str]]:
             if compared(units, options, float(start), max(period, base)).any():
                 out.append(Cell(k, period, base))
                 found += 1
+            else:
+                lost.add(period)
         if not found:
             alone.append(units.adoption.names[k])
     if not out:
         raise DataError(_nobody(options))
-    return tuple(out), alone
+    return tuple(out), alone, sorted(lost)
 
 
 def _nobody(options: DiD) -> str:
@@ -111,6 +113,20 @@ def compared(units: Units, options: DiD, start: float, latest: int) -> Bools:
         return never
     later = units.start > units.times[latest] + options.anticipation
     return np.asarray(later & (units.start != start))
+
+
+def comparisons(units: Units, options: DiD, cells: tuple[Cell, ...]) -> list[int]:
+    """How many units each cell is compared with: of samples of different units, the fewer of its two periods."""
+    found = []
+    for cell in cells:
+        start = float(units.adoption.starts[cell.group])
+        inside = compared(units, options, start, max(cell.period, cell.base)) & (units.weights > 0)
+        if units.rows is None and units.frame.panel is not None:
+            rows, periods = units.used & inside[units.of_row], units.frame.panel.periods.codes
+            found.append(min(int((rows & (periods == k)).sum()) for k in (cell.period, cell.base)))
+        else:
+            found.append(int(inside.sum()))
+    return found
 
 
 def group_time(units: Units, options: DiD, cells: tuple[Cell, ...], names: list[str]) -> Cells:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects
 from causalformula.backends.did.options import EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
@@ -134,7 +135,8 @@ def imputation(frame: ModelFrame, options: Imputation) -> Fit:
     cells, estimate = _with_leads(rows, model, cells, model.means(cells), options)
     outcomes = Averages(rows, cells, estimate, "simple", ahead=options.anticipation, errors=ERRORS)
     design = DesignWeights(rows.used.astype(float), vcov="asympt", on_units=frame.unit is not None)
-    notes = (*rows.notes, *rows.small, *model.notes, *model.model.notes)
+    gone = dropped_terms(model.model)
+    notes = (*rows.notes, *rows.small, *rows.few(seen=True), *model.notes, *gone, *model.model.notes)
     words = "imputation from untreated rows"
     return Fit(outcomes.answer(Query()), ATT, design, words, outcomes, {"outcome": Fitted(model.model)}, notes)
 
@@ -189,6 +191,7 @@ class Imputed:
         share = np.divide(w, total[codes], out=np.zeros(len(w)), where=w > 0)
         y = frame.y if frame.offset is None else frame.y - frame.offset
         left = np.column_stack([model.design, y])
+        left -= left[rows.used].mean(axis=0)  # for the digits: a constant is in every unit's mean
         left -= group_sums(left * share[:, None], codes, size)[codes]
         apart, own = left[:, :-1], left[:, -1]
         return cls(rows, model, own - apart @ model.theta, apart, total, (*notes, *lost))

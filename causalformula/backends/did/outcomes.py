@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised
-from causalformula.backends.did.group_time import Cells, group_time, planned
+from causalformula.backends.did.aggregate import Aggregated, shares, shown_values, summarised, taken, told_of_summary
+from causalformula.backends.did.group_time import Cells, comparisons, group_time, planned
 from causalformula.backends.did.options import ESTIMATORS, LEARNED, OF_MANY, DiD, estimator_of, given_of
-from causalformula.backends.did.panels import FEWEST, Units, told_of_small, units_of
+from causalformula.backends.did.panels import FEWEST, Units, told_of_covariates, told_of_few, told_of_small, units_of
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Label, Query
 from causalformula.backends.learning.folds import make_folds
@@ -64,6 +64,13 @@ class GroupTime:
         labels = tuple(Label(TERM, "", (("group", group), ("time", time))) for group, time in pairs)
         return Answer(replace(cells.estimate, names=tuple(map(str, labels))), labels)
 
+    def told(self, query: Aggregated) -> list[str]:
+        """What a summary is not of."""
+        cells, adoption = self.cells, self.units.adoption
+        group = np.array([cell.group for cell in cells.cells])
+        member = group == np.arange(len(adoption.starts))[:, None]
+        return told_of_summary(query, taken(cells, self.units, query), cells.event, member, adoption.names)
+
     def _summary(self, query: Aggregated) -> Answer:
         found = summarised(self.cells, self.units, self.shares, query)
         if not found.by or query.overall:
@@ -78,11 +85,16 @@ def staggered(frame: ModelFrame, options: DiD) -> Fit:
     panel = frame.panel
     assert panel is not None and panel.adoption is not None
     units = units_of(frame, panel.adoption, options)
-    plan, alone = planned(units, options)
+    plan, alone, lost = planned(units, options)
     cells = group_time(units, options, plan, [str(cell) for cell in plan])
     outcomes = GroupTime(units, cells)
     method = f"group-time effects ({_estimation(options)})"
-    notes = (*units.notes, *_of_groups(units, cells, alone), *_trimmed(cells), *_of_learners(frame, options, cells))
+    notes = (
+        *units.notes,
+        *_of_groups(units, options, cells, alone, lost),
+        *_trimmed(cells),
+        *_of_learners(frame, options, cells),
+    )
     design = _design(units, "asympt")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)
 
@@ -108,17 +120,28 @@ def _design(units: Units, vcov: str) -> DesignWeights:
     return DesignWeights(units.used.astype(float), vcov=vcov, on_units=units.frame.unit is not None)
 
 
-def _of_groups(units: Units, cells: Cells, alone: list[str]) -> list[str]:
+def _of_groups(units: Units, options: DiD, cells: Cells, alone: list[str], lost: list[int]) -> list[str]:
     """Groups without a comparison, and those too small for a standard error."""
-    notes = []
-    name = units.frame.panel.treated if units.frame.panel is not None else ""
+    notes, panel = told_of_covariates(units), units.frame.panel
+    assert panel is not None
+    name = panel.treated
     if alone:
         notes.append(
             f"{name} = {some(alone)}: no period before treatment, or nobody treated later to be compared with, so no "
             "effects"
         )
+    if lost:
+        notes.append(
+            f"nobody is left to compare some groups with in {panel.time} = "
+            f"{some(panel.periods.levels[k] for k in lost)}, where these have no effects"
+        )
     members = {units.adoption.names[k]: units.members(k) for k in dict.fromkeys(cell.group for cell in cells.cells)}
-    return notes + told_of_small(members, FEWEST + max(X.shape[1] for X in units.regressors), name)
+    few = FEWEST + max(X.shape[1] for X in units.regressors)
+    least: dict[str, int] = {}
+    for cell, count in zip(cells.cells, comparisons(units, options, cells.cells), strict=True):
+        period = panel.periods.levels[cell.period]
+        least[period] = min(count, least.get(period, count))
+    return notes + told_of_small(members, few, name) + told_of_few(least, few, panel.time)
 
 
 def _trimmed(cells: Cells) -> list[str]:
@@ -170,10 +193,15 @@ def two_periods(frame: ModelFrame, options: DiD, label: Label) -> Fit:
     panel = frame.the_panel
     assert panel.groups is not None
     units = units_of(frame, of_groups(panel.groups.codes, panel.periods), options)
-    plan, _ = planned(units, options)
+    plan, _, _ = planned(units, options)
     cells = group_time(units, options, plan, [str(label)])
     outcomes = TwoPeriods(units, cells, label)
     method = f"difference in differences (two groups, two periods; {_estimation(options)})"
-    notes = (*units.notes, *_of_groups(units, cells, []), *_trimmed(cells), *_of_learners(frame, options, cells))
+    notes = (
+        *units.notes,
+        *_of_groups(units, options, cells, [], []),
+        *_trimmed(cells),
+        *_of_learners(frame, options, cells),
+    )
     design = _design(units, "" if frame.unit is not None else "HC1")
     return Fit(outcomes.answer(Query()), ATT, design, method, outcomes, notes=notes)

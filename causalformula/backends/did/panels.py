@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from causalformula.backends.aliased import left_out, told_left_out
 from causalformula.backends.did.estimators import standardised
 from causalformula.backends.did.options import DiD
 from causalformula.errors import DataError, counted, some
@@ -16,10 +17,13 @@ from causalformula.frame.adoption import NEVER, Adoption
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.linalg import independent_columns, triangular_factor
 
 COVARIATES = Part("covariates")
 # A group of fewer units beyond the number of regressors is small, as R's did has it.
 FEWEST = 4
+# A covariate whose part beyond the ones before is this share of it is one of these, as in R's lm.
+TOL = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +171,46 @@ def numbered(frame: ModelFrame) -> tuple[Codes, int]:
     return codes.astype(np.intp), len(there)
 
 
+def lasting_columns(frame: ModelFrame, X: Array) -> Bools:
+    """Which columns (p,) are the same in all rows of a unit."""
+    codes, _ = numbered(frame)
+    first = np.unique(codes, return_index=True)[1]
+    return np.asarray((X[first[codes]] == X).all(axis=0))
+
+
+def telling(X: Array, names: Sequence[str], used: Bools, which: str = "adjustment") -> tuple[Codes, tuple[str, ...]]:
+    """Covariates that say something beside an intercept and those before, and the note that names the others."""
+    shifted = X[used] - X[used][:1]  # a column that is the same in all rows is zero then, and not nearly so
+    centred = shifted - shifted.mean(axis=0)
+    kept, _ = independent_columns(triangular_factor(centred, centred[:, :0], None), TOL)
+    return kept, told_left_out(*left_out(names, kept, np.linalg.norm(centred, axis=0)), which)
+
+
+def told_of_covariates(units: Units) -> list[str]:
+    """What is said of covariates that say nothing beside the others, and of those that change within units."""
+    outcome, treatment = units.frame.design(COVARIATES), units.frame.design(PROPENSITY)
+    designs = {"adjustment": outcome}
+    if treatment.X is not outcome.X:
+        designs = {"outcome model": outcome, "treatment model": treatment}
+    notes: list[str] = []
+    changing: dict[str, None] = {}
+    for which, design in designs.items():
+        names, X = design.names[int(design.intercept) :], design.X[:, int(design.intercept) :]
+        if not names:
+            continue
+        kept, told = telling(X, names, units.used, which)
+        notes += told
+        if units.rows is not None and not units.lasting:
+            changing |= dict.fromkeys(np.array(names)[kept][~lasting_columns(units.frame, X[:, kept])])
+    if changing:
+        them, one = some(changing), len(changing) == 1
+        notes.append(
+            f"{them} {'changes' if one else 'change'} within units: each change of the outcome is adjusted for "
+            f"{'its value' if one else 'their values'} in its base period"
+        )
+    return notes
+
+
 def told_of_small(members: Mapping[str, int], few: int, name: str) -> list[str]:
     """What is said of groups too small for a standard error."""
     single = [group for group, count in members.items() if count == 1]
@@ -179,6 +223,31 @@ def told_of_small(members: Mapping[str, int], few: int, name: str) -> list[str]:
         )
     if small:
         notes.append(f"few treated units in {name} = {some(small)}: standard errors and normal limits are rough")
+    return notes
+
+
+def told_of_few(counts: Mapping[str, int], few: int, name: str, seen: bool = True) -> list[str]:
+    """What is said of periods, by ``name``, in which there are so few units to compare with.
+
+    Parameters
+    ----------
+    seen : bool
+        Whether influences are all that standard errors are made of, which do not show the error of a single unit.
+    """
+    single = [period for period, count in counts.items() if count == 1 and seen]
+    small = {period: count for period, count in counts.items() if single.count(period) < count < few}
+    notes = []
+    if single:
+        everywhere = "" if len(single) == len(counts) else f" in {name} = {some(single)}"
+        notes.append(
+            f"a single unit to compare with{everywhere}, whose own error no influence shows, so that standard errors "
+            "are too small"
+        )
+    if small:
+        listed = some(f"{period} ({count})" for period, count in small.items())
+        same = len(small) == len(counts) and len(set(small.values())) == 1
+        which = f": {next(iter(small.values()))}" if same else f" in {name} = {listed}"
+        notes.append(f"few units to compare with{which}; standard errors and normal limits are rough")
     return notes
 
 

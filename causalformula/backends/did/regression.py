@@ -11,6 +11,7 @@ import numpy as np
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.contrasts import Setting
 from causalformula.backends.did.options import DiD
+from causalformula.backends.did.panels import COVARIATES, lasting_columns
 from causalformula.backends.entangled import SHARE, controls, culprits, either, strained_notes
 from causalformula.backends.fit import Fit, Fitted, Query
 from causalformula.backends.outcome_model import fit_outcome
@@ -169,6 +170,25 @@ def two_period_regression(frame: ModelFrame, options: DiD) -> Fit:
     notes = (
         *model.notes,
         *dropped_terms(model, "regression"),
+        *_told_of_lasting(frame),
         *strained_notes(potential.answer(Query()), model, recipe, *own),
     )
     return Fit.of(potential, WORDS, {"outcome": Fitted(model, PART)}, notes)
+
+
+def _told_of_lasting(frame: ModelFrame) -> list[str]:
+    """What is said of controls that say nothing of a change: the same in both periods, and not crossed with these."""
+    if frame.unit is None:
+        return []
+    design = frame.design(COVARIATES)
+    names, X = design.names[int(design.intercept) :], design.X[:, int(design.intercept) :]
+    same = lasting_columns(frame, X)
+    crossed = {part for name, lasts in zip(names, same, strict=True) if not lasts for part in name.split(":")}
+    held = [name for name, lasts in zip(names, same, strict=True) if lasts and name not in crossed]
+    if not held:
+        return []
+    are, them = ("is", "it") if len(held) == 1 else ("are", "them")
+    return [
+        f"{some(held)} {are} the same in both periods of a unit, so that trends are not adjusted for {them} here; "
+        "est_method='dr' does that"
+    ]

@@ -7,7 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-from causalformula.backends.did.panels import COVARIATES, FEWEST, numbered, told_of_small, told_of_timing
+from causalformula.backends.did.panels import (
+    COVARIATES,
+    FEWEST,
+    lasting_columns,
+    numbered,
+    telling,
+    told_of_few,
+    told_of_small,
+    told_of_timing,
+)
 from causalformula.errors import CapabilityError, DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
@@ -33,6 +42,8 @@ class Rows:
         Rows that take part.
     notes : tuple of str
         Who takes no part.
+    last : str
+        The group that is treated last, where it stands for those never treated.
     """
 
     frame: ModelFrame
@@ -40,6 +51,7 @@ class Rows:
     start: Array
     used: Bools
     notes: tuple[str, ...]
+    last: str = ""
 
     @property
     def panel(self) -> Panel:
@@ -82,15 +94,34 @@ class Rows:
     def members(self) -> dict[str, int]:
         """How many units (or rows) of each group, and of those never treated, take part."""
         codes, _ = numbered(self.frame)
-        names = dict(enumerate(self.adoption.names)) | {-1: "never"}
-        counts = {name: len(np.unique(codes[self.used & (self.group == k)])) for k, name in names.items()}
-        return {name: count for name, count in counts.items() if count or name == "never"}
+        counts = {name: len(np.unique(codes[inside])) for name, inside in self.by_group.items()}
+        return {name: count for name, count in counts.items() if count or name == self.untreated}
+
+    @property
+    def untreated(self) -> str:
+        """What those without a first treated period are called."""
+        return f"{self.last} (comparison)" if self.last else "never"
+
+    @property
+    def by_group(self) -> dict[str, Bools]:
+        """Rows (n,) that take part, by group."""
+        names = dict(enumerate(self.adoption.names)) | {-1: self.untreated}
+        return {name: self.used & (self.group == k) for k, name in names.items()}
 
     @property
     def small(self) -> list[str]:
         """What is said of groups too small for a standard error of their effects."""
-        members = {name: count for name, count in self.members.items() if name != "never"}
+        members = {name: count for name, count in self.members.items() if name != self.untreated}
         return told_of_small(members, FEWEST, self.panel.treated)
+
+    def few(self, never: bool = False, seen: bool = False) -> list[str]:
+        """What is said of periods in which few are untreated, or never treated (see ``told_of_few``)."""
+        codes, _ = numbered(self.frame)
+        untreated = self.used & ((self.group < 0) if never else ~(self.event >= 0))
+        there = np.unique(self.periods[self.used & (self.event >= 0)])
+        levels = self.panel.periods.levels
+        counts = {levels[k]: len(np.unique(codes[untreated & (self.periods == k)])) for k in there}
+        return told_of_few({period: count for period, count in counts.items() if count}, FEWEST, self.panel.time, seen)
 
     @property
     def sampled(self) -> Bools:
@@ -163,14 +194,15 @@ def compared_with_last(rows: Rows) -> Rows:
     last = starts.max()
     gone = rows.times[rows.periods] >= last
     start = np.where(gone, np.nan, np.where(rows.start == last, NEVER, rows.start))
-    name = f"{rows.panel.treated} = {rows.adoption.names[int(np.searchsorted(rows.adoption.starts, last))]}"
+    group = rows.adoption.names[int(np.searchsorted(rows.adoption.starts, last))]
+    name = f"{rows.panel.treated} = {group}"
     if not (rows.used & ~gone & np.isfinite(start)).any() or not np.isfinite(start[rows.used & ~gone]).any():
         raise DataError(f"nobody is never treated, and nobody is treated before the last group, {name}: no comparison")
     note = (
         f"nobody is never treated: the comparison is {name}, the group that is treated last, and the periods from its "
         "treatment on take no part"
     )
-    return replace(rows, start=start, used=rows.used & ~gone, notes=(*rows.notes, note))
+    return replace(rows, start=start, used=rows.used & ~gone, notes=(*rows.notes, note), last=group)
 
 
 def last_before(rows: Rows, anticipation: float) -> Codes:
@@ -196,9 +228,21 @@ def based(rows: Rows, anticipation: float) -> Rows:
 
 def common(rows: Rows, before: Codes) -> float | None:
     """The event time of the periods ``before`` treatment that groups are compared with, where it is one."""
-    groups = np.unique(rows.group[rows.group >= 0])
-    since = np.unique(rows.times[before[groups]] - rows.adoption.starts[groups])
+    since = _since(rows, before)
     return float(since[0]) if len(since) == 1 else None
+
+
+def _since(rows: Rows, before: Codes) -> Array:
+    """Event times of these periods."""
+    groups = np.unique(rows.group[rows.group >= 0])
+    return np.unique(rows.times[before[groups]] - rows.adoption.starts[groups])
+
+
+def told_of_reference(rows: Rows, before: Codes) -> str:
+    """Which event times are those of the periods ``before`` treatment that groups are compared with."""
+    since = _since(rows, before)
+    each = "" if len(since) == 1 else ", the last of each group before its treatment"
+    return f"Event times as compared with {some(f'{value:g}' for value in since)}{each}"
 
 
 def unit_codes(frame: ModelFrame, adoption: Adoption) -> Codes:
@@ -227,23 +271,22 @@ def _controls(frame: ModelFrame, crossed: bool) -> tuple[Array, tuple[str, ...],
     panel = frame.panel
     if frame.unit is None or panel is None or not crossed or not names:
         return X, names, ()
-    codes, _ = numbered(frame)
-    first = np.unique(codes, return_index=True)[1]
-    lasting = (X[first[codes]] == X).all(axis=0)
+    lasting = lasting_columns(frame, X)
     if not lasting.any():
         return X, names, ()
+    of_units = X[:, lasting] - X[:, lasting].mean(axis=0)  # wherever it is counted from: periods have their effects
+    kept, told = telling(of_units, np.array(names)[lasting], frame.unit_weights > 0)
+    of_units, held = of_units[:, kept], [str(name) for name in np.array(names)[lasting][kept]]
     levels = panel.periods.levels
     columns, called = [X[:, ~lasting]], [name for name, same in zip(names, lasting, strict=True) if not same]
     for k in range(1, len(levels)):  # the slope in the first period is in the units' effects
-        columns.append(X[:, lasting] * (panel.periods.codes == k)[:, None])
-        of = f"{panel.time} = {levels[k]}"
-        called += [f"{name}:({of})" for name, same in zip(names, lasting, strict=True) if same]
-    held = [name for name, same in zip(names, lasting, strict=True) if same]
+        columns.append(of_units * (panel.periods.codes == k)[:, None])
+        called += [f"{name}:({panel.time} = {levels[k]})" for name in held]
     note = (
         f"{some(held)} {'is' if len(held) == 1 else 'are'} the same in all periods of a unit, and trends may differ by "
         f"{'it' if len(held) == 1 else 'them'}: a slope in each period"
     )
-    return np.hstack(columns), tuple(called), (note,)
+    return np.hstack(columns), tuple(called), (*told, *(note,) * bool(held))
 
 
 def regressed(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.did.averages import Averages, cells_of
 from causalformula.backends.did.event_study import determined, effects, fit_of
 from causalformula.backends.did.options import EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
@@ -18,6 +19,7 @@ from causalformula.backends.did.rows import (
     last_before,
     regressed,
     rows_of,
+    told_of_reference,
 )
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit
@@ -100,6 +102,8 @@ def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     lost = [names[k] for k in np.flatnonzero(~there)]
     estimate = effects(model, np.eye(len(cells), len(model.names))[there], tuple(np.array(names)[there]))
     shown, ahead = cells.without(~there), options.anticipation
-    outcomes = Averages(rows, shown, estimate, "dynamic", reference=common(rows, before), ahead=ahead)
+    words = (told_of_reference(rows, before),)
+    outcomes = Averages(rows, shown, estimate, "dynamic", reference=common(rows, before), ahead=ahead, words=words)
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
-    return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", (*told, *gone))
+    notes = (*told, *dropped_terms(model, first=len(cells)), *gone)
+    return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", notes, never=True)

@@ -12,10 +12,10 @@ from causalformula.inference.evidence import Influence
 from causalformula.inference.requests import Cluster
 from causalformula.inference.sandwich.apart import apart
 from causalformula.inference.sandwich.definite import nearest_psd
-from causalformula.inference.sandwich.dominant import Led, led, lost_digits
+from causalformula.inference.sandwich.dominant import ROUNDING, Led, led, lost_digits
 from causalformula.inference.sandwich.expanded import expanded
-from causalformula.inference.sandwich.groupings import cluster_sums, intersect, rows_used
-from causalformula.inference.sandwich.single import Single, vanished
+from causalformula.inference.sandwich.groupings import AT_ONCE, cluster_sums, intersect, rows_used
+from causalformula.inference.sandwich.single import LITTLE, NOTHING, Single, vanished
 from causalformula.inference.sandwich.variances import VARIANCES
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
@@ -29,6 +29,8 @@ FEWER_DIGITS, NO_DIGITS = 1e-6, 1e-2
 WIDE = 1e6
 # Beside absorbed effects a cluster is looked at closely from this sum of its leverages on: alone in them it has half.
 MUCH = 0.3
+# Without a regression an estimate rests on a cluster whose influences sum to zero from this share of its variance on.
+QUARTER = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def leadership(
     """
     root, found, error = evidence.root, Led.none(evidence.size), 0.0
     if root is None:
-        return Leadership(found.alone, found.alone, found.untold, found.mostly)
+        return _of_sums(evidence, codes, matrix, rests)
     used, jac = rows_used(evidence), evidence.jac[:, -evidence.stages[-1].size :]
     for each in codes:
         inside, count = intersect([each], used)
@@ -100,6 +102,34 @@ def leadership(
     found = replace(found, alone=found.alone | lost, untold=found.untold & ~lost)
     mostly = found.mostly & ~found.alone & ~found.untold
     return Leadership(lost, found.alone & ~lost, found.untold, mostly & (request.type not in ADJUSTED), error)
+
+
+def _of_sums(evidence: Influence, codes: Iterable[Codes], matrix: Array, rests: float) -> Leadership:
+    """The same where no regression tells which cluster leads: of sums of influences that are zero, whatever the error.
+
+    So are those of an arm that is one cluster. In small clusters sums may be zero by chance.
+    """
+    no, usual = np.zeros(evidence.size, dtype=bool), np.zeros(evidence.size)
+    share, used = np.zeros(evidence.size), rows_used(evidence)
+    for each in codes:
+        sums, sizes, squares = _moments(evidence, *intersect([each], used))
+        usual = squares.sum(axis=0)
+        zero = np.where((sizes > 0) & (np.abs(sums) <= ROUNDING * sizes), squares, 0.0)
+        share = np.maximum(share, zero.max(axis=0, initial=0.0) / np.where(usual > 0, usual, 1.0))
+    gone = (usual > 0) & (np.abs(np.diag(matrix)) <= NOTHING * usual / evidence.n**2)
+    alone = share >= (QUARTER if rests else LITTLE)
+    lost = (alone & (share >= rests)) | gone
+    return Leadership(lost, alone & ~lost, no, no)
+
+
+def _moments(evidence: Influence, codes: Codes, count: int) -> tuple[Array, Array, Array]:
+    """Influences, their sizes and their squares summed by cluster (G, q)."""
+    found = [np.zeros((count, evidence.size)) for _ in range(3)]
+    parts = evidence.psi_parts(max(AT_ONCE, count), expected=False, fixed=False, unconditional=True)
+    for rows, psi in parts:
+        for total, values in zip(found, (psi, np.abs(psi), psi**2), strict=True):
+            total += group_sums(values, codes[rows], count)
+    return found[0], found[1], found[2]
 
 
 def _beside_effects(root: Hat, jac: Array, codes: Codes, count: int) -> tuple[Hat, Array]:

@@ -21,12 +21,15 @@ class Removed:
     stays : ndarray of bool, shape (n,)
     alone : int
         Rows that leave as they are alone in a level.
+    idle : int
+        Rows of weight zero that leave with the levels that they are in, and count as neither of these.
     levels, rows : tuple of int
         By factor, the levels at infinity, and the rows that leave with them.
     """
 
     stays: Bools
     alone: int
+    idle: int
     levels: tuple[int, ...]
     rows: tuple[int, ...]
 
@@ -48,6 +51,7 @@ def removed(
         Whether rows alone in a level leave too.
     """
     stays = np.ones(len(effects[0].codes), dtype=bool)
+    counts = stays.copy() if weights is None else weights > 0
     single, levels, rows = 0, [0] * len(effects), [0] * len(effects)
     while True:
         before = int(stays.sum())
@@ -55,14 +59,15 @@ def removed(
             at = np.flatnonzero(stays)
             kept = singletons([effect.codes[at] for effect in effects], None if weights is None else weights[at])
             stays[at[~kept]] = False
-            single += before - int(stays.sum())
+            single += int((counts[at] & ~kept).sum())
         for k, effect in enumerate(effects if limits is not None else ()):
             gone, count = _at_infinity(effect, stays, weights, limits)
             levels[k] += count
-            rows[k] += int((stays & gone).sum())
+            rows[k] += int((stays & gone & counts).sum())
             stays &= ~gone
         if int(stays.sum()) == before:
-            return Removed(stays, single, tuple(levels), tuple(rows))
+            idle = int((~stays & ~counts).sum())
+            return Removed(stays, single, idle, tuple(levels), tuple(rows))
 
 
 def _at_infinity(effect: Effect, stays: Bools, weights: Array | None, limits: Codes | None) -> tuple[Bools, int]:

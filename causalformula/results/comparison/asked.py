@@ -112,8 +112,8 @@ def _refuse_unable(records: Sequence[Record], estimand: str) -> None:
     able = [record.name for record in registry.methods() if estimand in record.estimands]
     listed = f"these do: {', '.join(able)}" if able else "no method that is available yet does"
     shared = [one for one in records[0].estimands if all(one in record.estimands for record in records)]
-    if shared:
-        listed += f". For what all that are named estimate write estimand={shared[0]!r}"
+    if len(unable) == len(dict.fromkeys(record.name for record in records)) and shared:
+        listed = f"{'all of them' if len(unable) > 1 else 'it'} can answer with estimand={shared[0]!r}"
     raise OptionError(
         f"method{'s' * (len(unable) > 1)} {' and '.join(map(repr, unable))} {'do' if len(unable) > 1 else 'does'} not "
         f"estimate the {estimand}, and a comparison is of one estimand; {listed}"

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from causalformula.backends.estimands import ATE, title_of
-from causalformula.errors import counted
 from causalformula.formula.language.deparse import symbol
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
@@ -16,7 +15,13 @@ from causalformula.inference.request_text import read_request
 from causalformula.inference.resampling.requests import Bootstrap
 from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
-from causalformula.results.models.summary import effect_lines, left_out_lines, model_summary, plain_summary
+from causalformula.results.models.summary import (
+    effect_lines,
+    left_out_lines,
+    model_summary,
+    plain_summary,
+    weightless_line,
+)
 from causalformula.results.reading.inequalities import two_sided
 from causalformula.results.reading.reading import Reading, limits
 from causalformula.results.text.coefmat import Cells
@@ -88,7 +93,25 @@ def _header(result: ResultCore) -> str:
     measure = result.answer.measure.name
     if measure != "difference":
         lines.append(f"Measure: {MEASURES.get(measure, measure.replace('_', ' '))}" + _null(result))
-    return "\n".join([*lines, *effect_lines(frame, "Fixed effects"), *row_lines(frame)])
+    return "\n".join([*lines, *effect_lines(frame, "Fixed effects"), *_variation(frame), *row_lines(frame)])
+
+
+def _variation(frame: ModelFrame) -> list[str]:
+    """Within how many levels of absorbed effects the treatment varies, where not in all: the others compare nothing."""
+    treatment = frame.treatment
+    if treatment is None or not frame.effects:
+        return []
+    used = frame.unit_weights > 0
+    values = np.unique(np.asarray(treatment.codes if treatment.levels else treatment.values), return_inverse=True)[1]
+    lines = []
+    for name, codes in {one.name: one.grouping.codes for one in frame.effects}.items():
+        levels, place = np.unique(codes[used], return_inverse=True)
+        low, high = np.full(len(levels), values.max()), np.zeros(len(levels), dtype=np.intp)
+        np.minimum.at(low, place, values[used])
+        np.maximum.at(high, place, values[used])
+        if (count := int((low < high).sum())) < len(levels):
+            lines.append(f"  ({treatment.name} varies within {count:,} of {len(levels):,} levels of {name})")
+    return lines
 
 
 def question(result: ResultCore) -> str:
@@ -110,11 +133,8 @@ def row_lines(frame: ModelFrame) -> list[str]:
     """Rows that take no part: with missing values, or of weight zero."""
     lines = [missing_line(frame)] if frame.dropped else []
     lines += left_out_lines(frame)
-    if frame.size > frame.nobs:
-        # of sampling weight zero; rows that the design left out are counted in its notes
-        zero = frame.size - frame.nobs
-        lines.append(f"  ({counted(zero, 'row')} of weight zero {'takes' if zero == 1 else 'take'} no part)")
-    return lines
+    # of sampling weight zero; rows that the design left out are counted in its notes
+    return lines + weightless_line(frame.size + frame.left_out.idle - frame.nobs)
 
 
 def _title(result: ResultCore) -> str:

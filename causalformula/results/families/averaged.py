@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from causalformula.backends.did.averages import Averages
+from causalformula.backends.did.rows import Rows
 from causalformula.inference.requests import HC, Asympt, Cluster
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.families.groups_over_time import cluster_lines, members_line
 from causalformula.results.reading.reading import Reading
 from causalformula.results.text.coefmat import Cells
 
@@ -20,14 +22,26 @@ def averaged_tables(
 ) -> list[str | Cells]:
     """The effects, their mean over all treated rows, and whom they are of."""
     groups = [label.groups for label in result.answer.labels]
-    lines = [f"{line}." for line in (*averages.words, *_of_errors(result, averages))]
+    assert result.query is not None
+    ahead = (f"Anticipation: groups may react {averages.ahead:g} before their treatment",) * bool(averages.ahead)
+    lines = [f"{line}." for line in (*averages.words, *ahead, *_of_errors(result, averages))]
+    lines += averages.told(result.query)
     if not groups[0]:
-        return [reading.cells([str(label) for label in result.answer.labels], level), *lines, *_members(averages)]
+        return [
+            reading.cells([str(label) for label in result.answer.labels], level),
+            *lines,
+            *_members(result, averages.rows),
+        ]
     (name, _), *_ = groups[0]
     table: list[str | Cells] = [TITLES[name], reading.cells([dict(group)[name] for group in groups], level)]
     if overall is not None:
-        table += ["", "Mean over all rows under treatment:", overall.read(level).cells(["ATT"], level)]
-    return [*table, "", *lines, *_members(averages)]
+        whose = (
+            "the rows under treatment that take part"
+            if averages.restricted(result.query)
+            else "all rows under treatment"
+        )
+        table += ["", f"Mean over {whose}:", overall.read(level).cells(["ATT"], level)]
+    return [*table, "", *lines, *_members(result, averages.rows)]
 
 
 def _of_errors(result: ResultCore, averages: Averages) -> tuple[str, ...]:
@@ -38,8 +52,6 @@ def _of_errors(result: ResultCore, averages: Averages) -> tuple[str, ...]:
     return (averages.errors[int(request.unconditional)],)
 
 
-def _members(averages: Averages) -> list[str]:
-    """How many units, or rows, each group has."""
-    unit = averages.rows.frame.unit
-    each = ", ".join(f"{name}: {count}" for name, count in averages.rows.members.items())
-    return [f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {each}"]
+def _members(result: ResultCore, rows: Rows) -> list[str]:
+    """How many units, or rows, each group has, and how many clusters."""
+    return [members_line(result, rows.members), *cluster_lines(result, rows.by_group)]

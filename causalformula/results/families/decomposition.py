@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalformula.backends.did.decomposition import Decomposed
-from causalformula.errors import counted
+from causalformula.errors import counted, some
 from causalformula.frame.panel import Panel
 from causalformula.plots.decomposition import comparisons
 from causalformula.results.text.cobalt import table_text
@@ -110,7 +110,7 @@ class Decomposition(Shown):
         share = f"{abs(weights[negative].sum()):.3g}" if negative.any() else ""
         return "\n".join(
             [
-                f"Two-way coefficient of {self.panel.treated} on {self.outcome}: {coefficient}",
+                f"Two-way coefficient of {self.panel.treated} on {self.outcome}{self._given()}: {coefficient}",
                 "",
                 f"{counted(len(self.parts.comparisons), 'comparison')} of two groups (Goodman-Bacon)",
                 table_text(table["type"].tolist(), columns),
@@ -122,8 +122,13 @@ class Decomposition(Shown):
                     else "have a negative weight"
                 ),
                 *self._told(table),
+                *(f"Note: {note}" for note in self.parts.notes),
             ]
         )
+
+    def _given(self) -> str:
+        """The covariates beside the treatment."""
+        return f", given {some(self.parts.given)}" if self.parts.given else ""
 
     def _of_covariates(self) -> list[str]:
         """What covariates make differ within groups."""

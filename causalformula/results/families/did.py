@@ -11,6 +11,7 @@ import numpy as np
 
 from causalformula.backends.did.aggregate import KINDS, Aggregated
 from causalformula.backends.did.decomposition import decomposed
+from causalformula.backends.did.outcomes import TwoPeriods
 from causalformula.backends.did.panels import COVARIATES
 from causalformula.backends.fit import Query
 from causalformula.backends.options import one_of, shown
@@ -30,7 +31,7 @@ from causalformula.results.families.group_time import (
     refuse_one_effect,
     tables,
 )
-from causalformula.results.families.groups_over_time import groups_over_time
+from causalformula.results.families.groups_over_time import cluster_lines, groups_over_time
 from causalformula.results.honest.of_fit import HonestTrends, by_event
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test
@@ -101,7 +102,7 @@ class DidResult(HonestTrends):
             One number of all effects from the treatment on; or one a group, one an event time (the time since the first
             treated period), or one a period.
         min_e, max_e : float
-            Event times that take part: of ``"dynamic"`` both, of the others the longest.
+            Event times that take part: of ``"dynamic"`` both, of the others the longest (``max_e``).
         balance_e : float, optional
             Of ``"dynamic"``: only groups that are observed so long after their treatment began, and no event time
             later than that, so that all event times are of the same groups.
@@ -130,6 +131,12 @@ class DidResult(HonestTrends):
         for name, value in {"min_e": min_e, "max_e": max_e, "balance_e": balance_e or 0}.items():
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or np.isnan(value):
                 raise OptionError(f"{name}={shown(value)} is no event time, which is a number")
+        idle = {"min_e": min_e > -np.inf, "balance_e": balance_e is not None}
+        if kind != "dynamic" and (given := [name for name, there in idle.items() if there]):
+            raise OptionError(
+                f"aggregate({kind!r}) makes no use of {some(given)}, which say which event times aggregate('dynamic') "
+                "shows; max_e= is of all"
+            )
         return self._ask(Aggregated(how=kind, min_e=min_e, max_e=max_e, balance_e=balance_e))
 
     @cached_property
@@ -194,7 +201,9 @@ class DidResult(HonestTrends):
         """
         frame = self.call.frame
         assert frame.panel is not None and frame.outcome is not None
-        return Decomposition(decomposed(frame), frame.panel, frame.outcome.name)
+        ahead = getattr(self.call.options, "anticipation", 0)
+        early = (f"the treatment counts from its first period on: anticipation={ahead:g} has no part in this",)
+        return Decomposition(decomposed(frame, early if ahead else ()), frame.panel, frame.outcome.name)
 
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.
@@ -301,7 +310,15 @@ class DidResult(HonestTrends):
             for row, count in zip(body, self._units(), strict=True):
                 row.append(str(count))
         title = "Rows" if unit is None else f"Rows, and units of {unit.name}"
-        return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False)]
+        return [title, Cells(groups, tuple(columns), tuple(map(tuple, body)), False), *self._clusters(groups)]
+
+    def _clusters(self, groups: tuple[str, ...]) -> list[str]:
+        """How many clusters each of two groups has, where no regression tells what rests on one of them."""
+        frame = self.call.frame
+        if not isinstance(self.fit.outcomes, TwoPeriods):
+            return []
+        inside = {name: (frame.unit_weights > 0) & (frame.the_panel.cells // 2 == g) for g, name in enumerate(groups)}
+        return cluster_lines(self, inside)
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """``Drug = 0``, ``Drug = 1`` and ``Post = 0``, ``Post = 1``."""

@@ -14,6 +14,7 @@ from causalformula.backends.did.outcomes import GroupTime
 from causalformula.errors import CapabilityError
 from causalformula.numerics.arrays import Array, Bools
 from causalformula.results.effects.core import ResultCore
+from causalformula.results.families.groups_over_time import cluster_lines, members_line
 from causalformula.results.reading.reading import Reading
 from causalformula.results.reading.test import Test, wald
 from causalformula.results.text.coefmat import Cells
@@ -112,7 +113,7 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
     last = [
         f"Control Group:  {CONTROL[options.control_group]},  Anticipation Periods:  {options.anticipation:g}",
         f"Estimation Method:  {ESTIMATION[estimator_of(options).name]}",
-        own,
+        *own,
     ]
     if of_groups(result):
         heads = {"Group": values_of(result, "group"), "Time": values_of(result, "time")}
@@ -121,6 +122,7 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
         p = [] if test is None else [f"P-value for pre-test of parallel trends assumption:  {_rounded(test.p_value)}"]
         return ["Group-Time Average Treatment Effects:", table, LEGEND, "", *p, *last]
     assert isinstance(result.query, Aggregated)
+    last += the_group_time(result, "print").told(result.query)
     based, title, head = SUMMARIES[result.query.how]
     what = f"Overall summary of ATT's based on {based} aggregation:  " if based else ""
     if overall is None:
@@ -130,14 +132,14 @@ def tables(result: ResultCore, reading: Reading, level: float, overall: ResultCo
     return [*first, _frame({head: names, "Estimate": None}, reading, level), LEGEND, "", *last]
 
 
-def _members(result: ResultCore) -> str:
-    """How many units, or rows, each group has."""
+def _members(result: ResultCore) -> list[str]:
+    """How many units, or rows, each group has, and how many clusters."""
     units = the_group_time(result, "print").units
-    adoption, unit = units.adoption, result.call.frame.unit
-    counts = [(name, units.members(k)) for k, name in enumerate(adoption.names)]
-    each = [f"{name}: {count}" for name, count in counts if count]
-    never = int((units.start[units.weights > 0] == np.inf).sum())
-    return f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {', '.join([*each, f'never: {never}'])}"
+    names = {**dict(zip(units.adoption.names, units.adoption.starts, strict=True)), "never": np.inf}
+    there = {name: units.start == start for name, start in names.items()}
+    counts = {name: int((inside & (units.weights > 0)).sum()) for name, inside in there.items()}
+    line = members_line(result, {name: count for name, count in counts.items() if count or name == "never"})
+    return [line, *cluster_lines(result, {name: units.used & inside[units.of_row] for name, inside in there.items()})]
 
 
 def _rounded(p: float) -> str:

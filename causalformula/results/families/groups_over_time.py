@@ -1,14 +1,20 @@
-"""The groups of ``did(...)`` over time: their means and how many rows and units these are of."""
+"""The groups of ``did(...)`` over time: their means, and of how many rows, units and clusters they are."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from causalformula.errors import some
 from causalformula.frame.model_frame import ModelFrame
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.inference.evidence import Influence
+from causalformula.inference.requests import Cluster, Request
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
+from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.results.effects.core import ResultCore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,3 +88,43 @@ def groups_over_time(frame: ModelFrame) -> GroupsOverTime:
     group = np.where(adoption.group < 0, len(adoption.names), adoption.group)
     cells = (group * size + panel.periods.codes).astype(np.intp)
     return GroupsOverTime(frame, panel.treated, panel.time, names, panel.periods.levels, cells)
+
+
+def members_line(result: ResultCore, counts: Mapping[str, int]) -> str:
+    """How many units, or rows, each group has."""
+    unit = result.call.frame.unit
+    return f"{'Rows' if unit is None else f'Units of {unit.name}'} by group:  {_each(counts)}"
+
+
+def cluster_lines(result: ResultCore, groups: Mapping[str, Bools]) -> list[str]:
+    """How many clusters of the standard errors each group has, which is given as its rows (n,) that take part."""
+    unit, lines = result.call.frame.unit, []
+    for name in _clusters(result.covariance.request):
+        if unit is None or name != unit.name:
+            codes = result.call.groups(name).codes
+            counts = {group: len(np.unique(codes[rows])) for group, rows in groups.items() if rows.any()}
+            lines += [f"Clusters of {name} by group:  {_each(counts)}", *_single(result, counts, name)]
+    return lines
+
+
+def _clusters(request: Request) -> tuple[str, ...]:
+    """Groupings whose clusters count as independent."""
+    if isinstance(request, Cluster):
+        return request.by
+    if isinstance(request, (Bootstrap, Jackknife, Wild)) and request.cluster is not None:
+        return (request.cluster,)
+    return ()
+
+
+def _each(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+
+
+def _single(result: ResultCore, counts: Mapping[str, int], name: str) -> list[str]:
+    """What is said of groups of one cluster, where no regression tells which estimates rest on it."""
+    evidence = result.answer.estimate.evidence
+    one = [group for group, count in counts.items() if count == 1]
+    if not one or (isinstance(evidence, Influence) and evidence.root is not None):
+        return []
+    each = "one cluster" if len(one) == 1 else "one cluster each"
+    return [f"{some(one)}: {each} of {name}, whose own error these data cannot tell; standard errors leave it out"]

@@ -81,7 +81,8 @@ class HonestTrends(Result):
             betas, sigma, kind, num_pre=num_pre, num_post=len(betas) - num_pre, M=M, l_vec=l_vec, alpha=alpha,
             method=method, direction=direction, bound=bound, seed=seed,
         )  # fmt: skip
-        return replace(found, notes=(*notes, *study.fit.notes))
+        errors = tuple(note.removeprefix("Note: ") for note in study.covariance.notes)
+        return replace(found, notes=(*notes, *study.fit.notes, *errors))
 
     def _by_event(self) -> Self:
         """The event study that this is, or is summarised by."""
@@ -118,7 +119,15 @@ def coefficients(study: ResultCore) -> tuple[Array, Array, int, tuple[str, ...]]
     sigma = np.asarray(study.covariance.matrix)[np.ix_(kept, kept)]
     if not np.isfinite(sigma).all():
         raise CapabilityError("these effects have no covariance; ask for another one by with_vcov()")
-    return study.answer.estimate.theta[kept], sigma, num_pre, notes
+    return study.answer.estimate.theta[kept], sigma, num_pre, (*_told_of_first(times[times > reference][0]), *notes)
+
+
+def _told_of_first(first: float) -> tuple[str, ...]:
+    """Which event time the first one after the reference is, where it is not that of the treatment."""
+    if first == 0:
+        return ()
+    ahead = ": with anticipation= the first ones are before treatment" if first < 0 else ""
+    return (f"period 1 after treatment is the event time {first:g}{ahead}",)
 
 
 MISSING = {

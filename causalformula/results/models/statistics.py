@@ -28,10 +28,11 @@ class SumsOfSquares:
 
     @property
     def r_squared(self) -> float:
-        """Share of the sum of squares that is explained; zero without regressors."""
+        """Share of the sum of squares that is explained; zero without regressors, NaN where that sum is zero."""
         if self.df_explained == 0:
             return 0.0
-        return self.explained / (self.explained + self.residual)
+        total = self.explained + self.residual
+        return self.explained / total if total else float("nan")
 
     @property
     def adj_r_squared(self) -> float:
@@ -63,7 +64,8 @@ class SumsOfSquares:
         if self.df_residual == 0:
             return float("nan"), float(self.df_explained), 0.0
         variance = self.residual / self.df_residual
-        f = self.explained / self.df_explained / variance if variance > 0 else float("inf")
+        nothing = float("inf") if self.explained else float("nan")
+        f = self.explained / self.df_explained / variance if variance > 0 else nothing
         return f, float(self.df_explained), float(self.df_residual)
 
 

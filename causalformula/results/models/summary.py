@@ -272,7 +272,8 @@ def _counts(model: ModelCore) -> list[str]:
     """Rows that take part, and those that do not."""
     frame = model.frame
     omitted = omitted_line(frame.dropped).removesuffix("\n")
-    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame)]
+    zero = weightless_line(frame.size + frame.left_out.idle - model.nobs)
+    return [f"Observations: {model.nobs:,}", *([omitted] if omitted else []), *left_out_lines(frame), *zero]
 
 
 def left_out_lines(frame: BoundRows) -> list[str]:
@@ -288,6 +289,11 @@ def left_out_lines(frame: BoundRows) -> list[str]:
             f"{counted(out.alone, 'row')} without another row in the group of {out.alone_in} {_was(out.alone)}"
         )
     return [f"  ({line} removed)" for line in lines]
+
+
+def weightless_line(count: int) -> list[str]:
+    """How many rows have the weight zero; no line where none has."""
+    return [f"  ({counted(count, 'row')} of weight zero {'takes' if count == 1 else 'take'} no part)"] if count else []
 
 
 def _was(count: int) -> str:
