@@ -174,6 +174,13 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
     no cause with it, and move the treatment; the effect is then that of all, if it is the same for all, or an average
     over those whom the instruments move, if these move nobody the other way.
 
+    ``iv(loo(judge))`` is the leniency of who decides: the mean of the treatment in the other rows of the judge, with
+    their weights, standard errors clustered by judge. Without covariates this is the jackknife estimator with judges'
+    dummies (JIVE1). With covariates or absorbed effects, as court by year, the treatment is first regressed on these,
+    and the residuals are averaged without the row's own (Dobbie, Goldin and Yang 2018); ``loo(judge, raw = TRUE)``
+    averages the treatment as it is. Either way a row's own treatment stays in the mean of its court and year, which
+    matters where few rows share one. Rows of judges without another case are left out and counted.
+
     Parameters
     ----------
     frame : ModelFrame
@@ -190,7 +197,8 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
 
     References
     ----------
-    Theil (1953); Imbens and Angrist (1994). R: ``AER::ivreg`` 1.2.
+    Theil (1953); Imbens and Angrist (1994); Angrist, Imbens and Krueger (1999) for JIVE1; Kolesár, Chetty, Friedman,
+    Glaeser and Imbens (2015) for many instruments. R: ``AER::ivreg`` 1.2.
     """
     return answered(frame, options, TWO_STAGES, "two-stage least squares")
 
@@ -198,7 +206,6 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
 @Record(
     name="liml",
     options=LIML,
-    aliases=("fuller", "k_class"),
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(LATE,),
     default_vcov="classical",

@@ -266,4 +266,5 @@ def refitted(model: FittedRegression, counts: Array) -> FittedRegression:
     if isinstance(rule, KClass) and rule.rows is None:
         rule = replace(rule, rows=model.hat.nobs)
     weights = counts if eq.weights is None else counts * eq.weights
-    return fit_by(replace(eq, weights=weights, counts=counts if eq.counts is None else counts * eq.counts), rule)
+    eq = replace(eq, counts=counts if eq.counts is None else counts * eq.counts)
+    return fit_by(eq.reweighted(weights), rule)
