@@ -105,6 +105,10 @@ HonestMethod: TypeAlias = Literal["FLCI", "C-LF", "conditional"]
 TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decreasing"]
 TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]
 
+# What confounders that were not measured could make of an effect.
+SensitivityKind: TypeAlias = Literal["omitted", "rosenbaum", "marginal", "linear", "evalue", "oster", "tipping"]
+EValueMeasure: TypeAlias = Literal["RR", "OR", "HR", "MD", "OLS", "RD"]
+
 # Ways to choose confounders.
 SelectionMethod: TypeAlias = Literal[
     "double_lasso", "outcome_adaptive_lasso", "change_in_estimate", "recursive_elimination", "stepwise"

@@ -105,6 +105,7 @@ def test_hansens_j_is_said_with_what_it_is_of():
     both = str(cf.fit(OVER, DATA, "gmm", wmatrix="~g"))
     assert "(moments clustered by g)" in both
     assert "weight matrix has" not in both
+    assert "(moments of unequal variance; converged in 4 steps)" in str(cf.fit(OVER, DATA, "gmm", steps="cue"))
     assert "Hansen's J" not in str(cf.fit("y ~ treat(q) + iv(z) + adjust(x)", DATA, "gmm"))
 
 

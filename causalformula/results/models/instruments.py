@@ -151,7 +151,8 @@ def moment_lines(model: ModelCore) -> list[str]:
     if not isinstance(used.rule, Weighting):
         return []
     row = _overidentified(model, used)
-    lines = [f"{row.name} = {row.statistic:.4g} on {row.df1} DF, p-value {row.p_value:.4g} ({used.rule.words})"]
+    steps = "" if isinstance(used.rule.steps, int) else f"; converged in {model.regression.iterations} steps"
+    lines = [f"{row.name} = {row.statistic:.4g} on {row.df1} DF, p-value {row.p_value:.4g} ({used.rule.words}{steps})"]
     asked = request_of(model.covariance.request)
     clusters = asked.by if isinstance(asked, Cluster) else ()
     if not clusters and used.rule.by:
