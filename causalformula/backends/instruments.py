@@ -83,7 +83,7 @@ class GMM(Options):
         What the weight matrix takes the moments' covariance for: ``"robust"``, to unequal variances (White's,
         uncentred); ``"~g"``, to correlation within clusters too; ``"unadjusted"``, for that of equal variances, by
         which steps are two-stage least squares, and continuously updated is LIML. By default clustered by what
-        ``cluster(g)`` names, else robust. Standard errors are by ``vcov=``, which is another choice.
+        ``cluster(g)`` names, or by the groups of ``loo(g)``, else robust. Standard errors are by ``vcov=``, which is another choice.
     estimand, contrast, measure, family, focal : optional
         As in ``cf.fit``; the equations are linear.
     """
@@ -131,7 +131,7 @@ def _weighting(frame: ModelFrame, options: GMM) -> KClass | Weighting:
     """The estimator: of moments of equal variance a member of the k-class."""
     if options.wmatrix == "unadjusted":
         return KClass(None, 0.0, int(frame.sampled.sum())) if options.steps == "cue" else TWO_STAGES
-    own = [one.name for one in frame.clusters] if options.wmatrix is None else []
+    own = list(frame.cluster_names) if options.wmatrix is None else []
     by = [options.cluster] if options.cluster else own
     if len(by) > 1:
         raise OptionError(

@@ -135,6 +135,62 @@ def test_the_influence_is_the_derivative_of_refits_that_make_the_instrument_anew
         assert fit.with_vcov("asympt").std_error != pytest.approx(fit.with_vcov("HC0").std_error, rel=1e-4)
 
 
+@pytest.mark.parametrize("wmatrix", ["robust", "~judge"])
+@pytest.mark.parametrize("steps", [2, 3, "iterated", "cue"])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ treat(q) + iv(loo(judge) + x)",
+        "y ~ treat(q) + iv(loo(judge) + loo(judge):x) + adjust(x) + fe(court) + weights(w)",
+    ],
+)
+def test_gmm_moves_with_the_instruments_that_are_made_anew(formula, steps, wmatrix):
+    fit = cf.fit(formula, DATA, "gmm", steps=steps, wmatrix=wmatrix)
+    call, psi = fit.call, fit.influence()
+
+    def at(row: int, step: float) -> float:
+        w = np.ones(N)
+        w[row] += step
+        return float(registry.run(call.frame.reweight(w), call.options).estimate.theta[0])
+
+    for row in (3, 77):
+        slope = N * (at(row, 1e-3) - at(row, -1e-3)) / 2e-3
+        assert psi[row, 0] == pytest.approx(slope, abs=2e-5 * np.abs(psi).max())
+    assert abs(psi.mean()) < 1e-9 * np.abs(psi).max()
+
+
+OVER = "y ~ treat(q) + iv(loo(judge) + loo(judge):x) + adjust(x) + fe(court)"
+EACH = [("iv", {}), ("liml", {}), ("gmm", {}), ("gmm", {"steps": "cue"})]
+
+
+@pytest.mark.parametrize(("method", "options"), EACH)
+def test_reweighted(method, options):
+    """Weights have no unit, a weight of zero is no row, and judges may be counted twice, though not a row alone."""
+    fit = cf.fit(OVER, DATA, method, **options)
+    twice = DATA["judge"] % 3 == 0
+    data = DATA.assign(two=2.0, zero=np.arange(N) % 6 != 5, often=1.0 + twice)
+    same = cf.fit(OVER + " + weights(two)", data, method, **options)
+    assert (same.estimate, same.std_error) == pytest.approx((fit.estimate, fit.std_error), rel=1e-9)
+    one, other = (
+        cf.fit(OVER + " + weights(zero)", data, method, **options),
+        cf.fit(OVER, data[data["zero"]], method, **options),
+    )
+    assert (one.estimate, one.std_error) == pytest.approx((other.estimate, other.std_error), rel=1e-9)
+    if method != "gmm":  # whose weight matrix has the squares of weights
+        again = pd.concat([data, data[twice].assign(judge=data["judge"] + 100)])
+        one, other = cf.fit(OVER + " + weights(often)", data, method), cf.fit(OVER, again, method)
+        assert one.estimate == pytest.approx(other.estimate, rel=1e-9)
+
+
+def test_the_weight_matrix_has_the_clusters_of_judges():
+    fit, named = cf.fit(OVER, DATA, "gmm"), cf.fit(OVER, DATA, "gmm", wmatrix="~judge")
+    assert (fit.estimate, fit.std_error) == (named.estimate, named.std_error)
+    assert "(moments clustered by judge)" in str(fit)
+    assert "weight matrix has" not in str(fit)
+    single = cf.fit("y ~ treat(a) + iv(loo(judge))", DATA, "gmm")
+    assert single.estimate == cf.fit("y ~ treat(a) + iv(loo(judge))", DATA).estimate
+
+
 def test_clustered_by_judge_the_instruments_own_sampling_changes_nothing():
     """Reweighting whole judges leaves every mean as it is, so exact influences sum to the scores' sums by judge."""
     fit = cf.fit("y ~ treat(a) + iv(loo(judge))", DATA, vcov="CR0 ~ judge")
