@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.options import one_of, whole
-from causalformula.errors import OptionError, some
+from causalformula.backends.options import is_number, one_of, shown, whole
+from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.omitted import robustness, strength
 from causalformula.plots.contours import contours
 from causalformula.results.reading.reading import quantile
+from causalformula.results.sensitivity.page import SensitivityPage, place_of
 from causalformula.results.text.cobalt import table_text
-from causalformula.results.text.notebook import Shown
 from causalformula.results.text.numbers import format_each
+from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,7 @@ class Bound:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sensitivity(Shown):
+class Sensitivity(SensitivityPage):
     """Bounds of effects under confounders that the formula does not have.
 
     Attributes
@@ -192,6 +193,19 @@ class Sensitivity(Shown):
         ]  # fmt: skip
         return pd.DataFrame(rows, index=[b.name for b in self.bounds])
 
+    def tidy(self) -> pd.DataFrame:
+        """``to_frame()``, as of every kind of sensitivity analysis."""
+        return self.to_frame()
+
+    @property
+    def sentence(self) -> str:
+        """What would have to be true to explain the effects away."""
+        return "\n".join(self._meaning())
+
+    def summary(self) -> Summary:
+        """The print, as a page."""
+        return Summary((repr(self),))
+
     def _robustness(self, bound: Bound, value: str) -> float:
         sign = bound.side(self.null)
         return robustness(lambda size: -sign * (bound.at(value, sign, size) - self.null), self.rho)
@@ -226,18 +240,14 @@ class Sensitivity(Shown):
         whole("size", size, "points in each direction", 1000, 2)
         bound = self._bound(effect)
         reach = self._reach(bound, value) if most is None else most
-        if not 0 < reach < 1:
-            raise OptionError(f"most={most}: the largest share, between 0 and 1")
+        if not is_number(reach) or not 0 < reach < 1:
+            raise OptionError(f"most={shown(most)}: the largest share, between 0 and 1")
         grid, sign = np.linspace(0, reach, size), bound.side(self.null)
         surface = [[bound.at(value, sign, strength(y, d, self.rho)) for d in grid] for y in grid]
         return pd.DataFrame(surface, index=pd.Index(grid, name="cf_y"), columns=pd.Index(grid, name="cf_d"))
 
     def _bound(self, effect: int) -> Bound:
-        if effect not in range(len(self.bounds)):
-            raise OptionError(
-                f"effect={effect}: there are {len(self.bounds)}, counted from 0: {some([b.name for b in self.bounds])}"
-            )
-        return self.bounds[effect]
+        return self.bounds[place_of(effect, [bound.name for bound in self.bounds])]
 
     def _reach(self, bound: Bound, value: str) -> float:
         robust = self._robustness(bound, value)
