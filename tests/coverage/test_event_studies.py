@@ -79,7 +79,7 @@ def test_two_stage_errors_have_the_sampling_of_groups():
 
 
 def counts(rng, units):
-    """Groups that differ in level and grow in proportion, units that differ beside; the mean effect of those treated."""
+    """Groups that differ in level and grow in proportion, and the mean effect on those treated."""
     t, group = np.arange(1, PERIODS + 1), np.array([np.inf, 3, 5])[np.arange(units) % 3]
     level = 0.3 + 0.5 * (group == 3) + 0.2 * (group == 5)
     mean = rng.gamma(4, 0.25, units)[:, None] * np.exp(level[:, None] + 0.25 * t)

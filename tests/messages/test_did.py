@@ -326,6 +326,9 @@ def test_first_treated_periods_that_are_none(staggered):
     changes = staggered.assign(g=np.where((staggered["id"] == 1) & (staggered["t"] == 4), 4, staggered["g"]))
     text = message(G, changes)
     assert "id 1 has more than one value of g: it says in which period a unit is first treated" in text
+    assert "a missing value counts" not in text
+    gap = staggered.assign(g=staggered["g"].where((staggered["id"] != 1) | (staggered["t"] != 2)))
+    assert message(G, gap).endswith("in all its rows; a missing value counts as never treated")
 
 
 def test_zero_as_a_period_and_as_never(staggered):
@@ -533,6 +536,8 @@ def test_outcomes_that_put_effects_of_a_poisson_regression_at_infinity(staggered
     lost = cf.fit(G, d.assign(y=d["y"] * (d["g"] != first)), **poisson)
     without = cf.fit(G, d[d["g"] != first], **poisson)
     assert f"g = {first:g}: only 0 as outcomes, whose own effect is infinite" in str(lost)
+    assert "Trends are parallel on the scale of the link (log); effects are differences of means" in str(lost)
+    assert "the scale of the link" not in str(cf.fit(G, d, "etwfe"))
     assert lost.estimate == pytest.approx(without.estimate, rel=1e-9) and lost.nobs == without.nobs
     zero = d.assign(y=d["y"] * ((d["g"] != first) | (d["t"] >= first)))
     with pytest.warns(cf.CausalFormulaWarning, match="separation"):

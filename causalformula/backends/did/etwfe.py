@@ -167,7 +167,12 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
         estimate = found.estimate(model, there, tuple(np.array(names)[there]))
     lost = [names[k] for k in np.flatnonzero(~there)]
     whom = f"of {rows.panel.treated} = {rows.last}" if rows.last else "never treated"
-    words = (f"Compared with those {whom if leads else 'not yet treated'}", *[told_of_reference(rows, before)] * leads)
+    scale = f"Trends are parallel on the scale of the link ({family.link_name}); effects are differences of means"
+    words = (
+        *(scale,) * (not options.linear),
+        f"Compared with those {whom if leads else 'not yet treated'}",
+        *[told_of_reference(rows, before)] * leads,
+    )
     outcomes = Averages(
         rows, cells.without(~there), estimate, "simple", reference=common(rows, before) if leads else None,
         apart=apart, ahead=options.anticipation, words=words,
