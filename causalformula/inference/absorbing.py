@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from causalformula.errors import some
 from causalformula.inference.absorbed import Absorbed, absorber
-from causalformula.inference.columns import columns_beside, readable, refuse_overflowing
+from causalformula.inference.columns import readable, refuse_overflowing
 from causalformula.inference.linear import null_fit, of_least_squares
 from causalformula.inference.regression import FittedRegression, kept_moves, moves
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber, Demeaned
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.arrays import Array
-from causalformula.numerics.centring import given_coefficients
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import TOL, Centred, centred_beside, given_coefficients
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
 
@@ -63,7 +64,8 @@ def fit_absorbed(
     refuse_overflowing(X, names)
     w = np.broadcast_to(1.0, len(y)) if weights is None else weights  # ones take no room
     takes = absorber(effects, w)
-    Z = columns_beside(X, weights, names, centre)
+    apart = centred_beside(X, weights, names, TOL)
+    Z = apart if centre else Centred(X, None, TOL)
     columns = _columns_within(takes, Z.X, w, in_place)
     outcome = takes.demean((y - (0.0 if offset is None else offset))[:, None], in_place=True)
     within, left, converged = columns.values, outcome.values[:, 0], columns.converged and outcome.converged
@@ -84,12 +86,29 @@ def fit_absorbed(
     moved = kept_moves(Z, fit.kept)
     hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, moved=moved, absorbed=absorbed)
     lost = () if converged else (UNCONVERGED,)
+    if not centre and apart.moved is not None:
+        lost = (*lost, *_lost(takes, apart, weights, names, fit.kept))
     model = of_least_squares(
         names, Z.read(fit.coef), fit.kept, fit.alias, None if in_place else X, y, weights, offset, hat,
         null_fit(y, w, offset, True), intercept=True, converged=converged, lost=lost,
         solved=moves(Z, fit.coef, w, within),
     )  # fmt: skip
     return replace(model, absorbed=absorbed)
+
+
+def _lost(takes: Absorber, apart: Centred, weights: Array | None, names: Sequence[str], kept: Codes) -> tuple[str, ...]:
+    """A note that names products which fixest's rule leaves out only because a variable lies far from zero."""
+    if len(kept) == len(names):
+        return ()
+    within = takes.demean(apart.X).values
+    found = least_squares(within, np.zeros(len(within)), weights, tol=apart.tol).kept
+    lost = [names[int(j)] for j in np.setdiff1d(found, kept)]
+    if not lost:
+        return ()
+    return (
+        f"{some(lost)} left out as fixest does, to whose tolerance a product with a variable so far from zero is a "
+        "combination of the others; counted from its mean it is not: center that, as in scale(x, scale = FALSE)",
+    )
 
 
 def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:

@@ -10,7 +10,7 @@ import numpy as np
 from causalformula.errors import ConvergenceError, some
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, fit_absorbed, within_effects
-from causalformula.inference.columns import columns_beside, readable, refuse_overflowing
+from causalformula.inference.columns import readable, refuse_overflowing
 from causalformula.inference.generalised import dispersion_of, target_of
 from causalformula.inference.regression import FittedRegression, kept_moves, moves
 from causalformula.inference.stage import Hat
@@ -18,7 +18,7 @@ from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.absorption.saturated import removed
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.numerics.centring import Centred
+from causalformula.numerics.centring import TOL, Centred, centred_beside
 from causalformula.numerics.families import Family
 from causalformula.numerics.glm import Point, Problem, checked_problem, working
 from causalformula.numerics.irls import irls
@@ -96,7 +96,7 @@ def fit_absorbed_glm(
     refuse_overflowing(X, names)
     w = _finite(y, family, effects, weights)
     problem = checked_problem(np.empty((len(y), 0)), y, family, w, offset)
-    Z = columns_beside(X, w, names, centre)
+    Z = centred_beside(X, w, names, TOL) if centre else Centred(X, None, TOL)
     if start is not None and Z.moved is not None:
         start = (np.asarray(np.linalg.solve(np.eye(len(Z.moved)) - Z.moved, start[0])), start[1])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.errors import some
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.numerics.centring import Centred, centred, centred_beside
+from causalformula.numerics.centring import Centred, centred
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import LARGEST, refuse_extreme
 
@@ -18,11 +18,6 @@ def solved_columns(
 ) -> Centred:
     """The columns to solve on."""
     return Centred(X, None, tol) if anchors is None else centred(X, weights, tol, anchors, names)
-
-
-def columns_beside(X: Array, weights: Array | None, names: Sequence[str], centre: bool) -> Centred:
-    """The columns to solve on beside absorbed effects; ``centre`` is whether products may be of columns less means."""
-    return centred_beside(X, weights, names) if centre else Centred(X, None, 1e-7)
 
 
 def readable(Z: Centred, kept: Codes) -> bool:

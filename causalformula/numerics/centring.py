@@ -21,6 +21,8 @@ FAR = 30.0
 FAR_OUTCOME = 1e4
 # Rows looked at first: columns that vary among them are not far, and most designs are settled there.
 FIRST = 1024
+# R's relative length below which a column is aliased.
+TOL = 1e-7
 # What varies by less than this share of itself is a constant that was computed.
 CONSTANT = 1e-13
 # A number is known to this share of itself, so that differences of columns below it are rounding.
@@ -134,10 +136,11 @@ def centred(
     return Centred(Z, moved, tols, plan)
 
 
-def centred_beside(X: Array, weights: Array | None, names: Sequence[str], tol: float = 1e-7) -> Centred:
+def centred_beside(X: Array, weights: Array | None, names: Sequence[str], tol: float = TOL) -> Centred:
     """The same beside effects that hold the constant and take any mean out of a column: only products are moved."""
-    if not any(":" in name for name in names):
-        return Centred(X, None, tol)
+    there = set(names)
+    if not any(":" in name and there.issuperset(name.split(":")) for name in names):
+        return Centred(X, None, tol)  # before anything is copied
     found = centred(np.column_stack([np.ones(len(X)), X]), weights, tol, names=("", *names))
     if found.moved is None or found.plan is None or not found.plan.products:
         return Centred(X, None, tol)
