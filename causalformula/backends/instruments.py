@@ -83,7 +83,8 @@ class GMM(Options):
         What the weight matrix takes the moments' covariance for: ``"robust"``, to unequal variances (White's,
         uncentred); ``"~g"``, to correlation within clusters too; ``"unadjusted"``, for that of equal variances, by
         which steps are two-stage least squares, and continuously updated is LIML. By default clustered by what
-        ``cluster(g)`` names, or by the groups of ``loo(g)``, else robust. Standard errors are by ``vcov=``, which is another choice.
+        ``cluster(g)`` names, or by the groups of ``loo(g)``, else robust. Standard errors are by ``vcov=``, which is
+        another choice.
     estimand, contrast, measure, family, focal : optional
         As in ``cf.fit``; the equations are linear.
     """
