@@ -109,6 +109,16 @@ def test_hansens_j_is_said_with_what_it_is_of():
     assert "Hansen's J" not in str(cf.fit("y ~ treat(q) + iv(z) + adjust(x)", DATA, "gmm"))
 
 
+def test_gmm_that_is_another_estimator_says_so():
+    single = "y ~ treat(q) + iv(z) + adjust(x)"
+    said = "of as many instruments as terms, which is two-stage least squares"
+    assert f"Method: two-step GMM {said}" in str(cf.fit(single, DATA, "gmm"))
+    assert said not in str(cf.fit(single, DATA, "gmm", steps=1))
+    assert said not in str(cf.fit(OVER, DATA, "gmm"))
+    for steps, other in ((2, "two-step GMM of equal variances, which is two-stage least squares"), ("cue", "is LIML")):
+        assert other in str(cf.fit(OVER, DATA, "gmm", steps=steps, wmatrix="unadjusted"))
+
+
 def test_models_of_gmm_are_called_so():
     fit = cf.fit(OVER, DATA, "gmm", steps="cue", wmatrix="~g")
     assert 'gmm4(y ~ q + x, ~z + z2 + x, type = "cue", vcov = "CL"' in " ".join(str(fit.outcome.summary()).split())
