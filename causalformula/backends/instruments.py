@@ -96,7 +96,7 @@ class GMM(Options):
         super().__post_init__()
         refuse_nonlinear(self, "gmm")
         if not (isinstance(self.steps, str) and self.steps in ("iterated", "cue")):
-            whole("steps", self.steps, "a number of steps, 'iterated' or 'cue' (continuously updated)")
+            whole("steps", self.steps, "a number of steps, 'iterated' or 'cue' (continuously updated)", 1000)
         known = self.wmatrix is None or (isinstance(self.wmatrix, str) and self.wmatrix in ("robust", "unadjusted"))
         if not known and self.cluster is None:
             raise OptionError(f"wmatrix={shown(self.wmatrix)}: 'robust', 'unadjusted', or one grouping, as in '~g'")
