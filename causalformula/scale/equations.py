@@ -302,18 +302,10 @@ def _solved(
     root = None
     if to_zero:
         climbed = steps.climb(point.beta, found.kept)
-        if climbed is not None:
+        bread = None if climbed is None else steps.solve(climbed[0], "score", ALIASED, found)
+        if climbed is not None and bread is not None and bread.rank == found.rank:
             point, converged, separated = climbed
-            weighed = point.beta
-            bread = steps.solve(point, "score", tol=ALIASED)
-            if bread.rank >= found.rank:
-                inside = np.ix_(found.kept, found.kept)
-                own = scaled_inverse(point.sums["G"][inside])
-                if own is not None and own.rcond >= RCOND_NORMAL:
-                    found = replace(found, bread=own.inverse)
-                elif bread.rank == found.rank:
-                    # of other columns than those kept it would be no inverse of theirs
-                    found = replace(found, bread=bread.bread)
+            weighed, found = point.beta, replace(found, bread=bread.bread)
             if converged:
                 notes[:] = [note for note in notes if note != NOT_CONVERGED]
                 boundary = False
