@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.errors import DataError
 from causalformula.inference.away import away
-from causalformula.inference.columns import readable
+from causalformula.inference.columns import lost_words, readable
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import FAR, FAR_OUTCOME, Centred, given_coefficients, planned, products
@@ -122,6 +122,7 @@ def linear(runs: Runs, model: Model) -> Fitted:
     if not _readable(columns, found.kept):
         columns = moved_columns(model, look, 1e-7, multiply=False)
         found, G, root = _least_squares(runs, model, columns, _origin(model, look))
+    lost = () if columns.plan is not None else _lost(runs, model, look, found.kept)
     origin, p = _origin(model, look), len(model.names)
     beta, left = _refined(runs, model, columns, found, G, origin)
     coef = np.full(p, np.nan)
@@ -155,11 +156,24 @@ def linear(runs: Runs, model: Model) -> Fitted:
             "converged": True,
             "boundary": False,
             "linear": True,
-            "notes": (),
+            "notes": lost,
+            "lost": lost,
         },
         dispersion=dispersion,
     )
     return Fitted(record, columns, None, beta, root=root)
+
+
+def _lost(runs: Runs, model: Model, look: Sums, kept: Codes) -> tuple[str, ...]:
+    """See ``inference.columns.lost_to_tolerance``."""
+    if not model.intercept or len(kept) == len(model.names):
+        return ()
+    anchored = replace(model, anchors=np.zeros(len(model.names), dtype=np.intp))
+    columns = moves_of(runs, anchored, multiply=False)
+    if columns.plan is None:
+        return ()
+    found, _, _ = _least_squares(runs, anchored, columns, _origin(model, look))
+    return lost_words(model.names, found.kept, kept)
 
 
 def _readable(columns: Columns, kept: Codes) -> bool:
@@ -219,6 +233,7 @@ def generalised(
         solved = _solved(runs, model, family, columns, look, epsilon, maxit, to_zero, start)
         if _readable(columns, solved.found.kept):
             break
+    lost = () if columns.plan is not None else _lost(runs, model, look, solved.found.kept)
     found, steps = solved.found, solved
     rank, likelihood = found.rank, solved.likelihood
     null = None if not model.intercept else float(look["outcome"].mean[0])
@@ -256,7 +271,8 @@ def generalised(
             "converged": steps.converged,
             "boundary": steps.boundary,
             "linear": False,
-            "notes": tuple(dict.fromkeys(warnings)),
+            "notes": (*dict.fromkeys(warnings), *lost),
+            "lost": lost,
         },
         dispersion=float(dispersion),
     )
