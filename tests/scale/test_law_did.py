@@ -56,7 +56,7 @@ def test_controls_that_are_the_same_in_both_periods_are_told() -> None:
     ]
     for fit in fits:
         said = [line for line in str(fit).splitlines() if line.startswith("Note: ") and "of a unit" in line]
-        assert len(said) == 1 and said[0].startswith("Note: flat and hb are the same in both periods of a unit")
+        assert len(said) == 1 and said[0].startswith("Note: flat, hb are the same in both periods of a unit")
         assert "1 unit of id is observed in one period only" in str(fit)
 
 
