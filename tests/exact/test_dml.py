@@ -503,3 +503,13 @@ def test_a_learner_needs_covariates(data):
 
 def test_every_model_has_its_name():
     assert tuple(MODELS) == MODEL_NAMES
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_bounds_need_mean_squares_above_zero():
+    """Of weights that are large, twice their mean less their mean square, which estimates that, may be negative."""
+    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart"), "dml")
+    assert (fit.fit.outcomes.scores[0].moments.nu2 < 0).all()
+    with pytest.raises(cf.CapabilityError, match="is estimated as no more than zero"):
+        fit.sensitivity("omitted")
+    assert type(fit.sensitivity()).__name__ == "EValues"
