@@ -147,6 +147,16 @@ def test_notes(data):
     assert "as they are" in str(adjusted.sensitivity("rosenbaum"))
 
 
+@pytest.mark.parametrize("method", ["regression", "nearest", "ipw", "dml"])
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_rows_that_are_left_out_are_told(data, method):
+    some = data.assign(x=data["x"].where(data.index > 2))
+    page = cf.fit(F, some, method=method).sensitivity(**({"reps": 0} if method == "ipw" else {}))
+    assert str(page).count("Note: 3 observations deleted due to missingness: x: 3") == 1
+    assert "missingness" not in str(cf.fit(F, data, method=method).sensitivity("evalue"))
+    assert "3 observations deleted" in str(cf.lm("y ~ a + x", some).sensitivity("a"))
+
+
 REFUSED = [
     ("rosenbaum", {"method": "ipw"}, "method='nearest' makes some"),
     ("rosenbaum", {"method": "nearest", "replace": True}, "leave out replace=True"),

@@ -294,7 +294,12 @@ def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
     found = fit.sensitivity(rho=rho)
     assert all(text in str(found) for text in said)
     assert ("whatever else" in str(found)) == (rho == 1) and ("none" in str(found).split()) == (rho == 0)
-    rv = found.to_frame()["rv"].item()
+    rv, rva = found.to_frame()[["rv", "rva"]].iloc[0]
+    told = (
+        f"{100 * rv:.4g}% of what is left of the outcome" if rho else "No confounders of correlation 0 explain it away."
+    )
+    assert told in found.sentence and " ".join(found.sentence.split()) in " ".join(str(found).split())
+    assert (f"With {100 * rva:.4g}% its one-sided 95% limit is there." in found.sentence) == (rho != 0)
     if rho:
         # those of that correlation and strength do; of the worst correlation weaker ones do
         assert fit.sensitivity(cf_y=rv, cf_d=rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
