@@ -11,7 +11,7 @@ Method: TypeAlias = Literal[
     "difference_in_means", "regression", "ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass",
     "stratification", "nearest", "matching", "cem", "exact", "aipw", "tmle", "dml", "did",
     "sunab", "imputation", "etwfe", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner",
-    "front_door", "iv", "2sls", "tsls", "liml", "fuller", "k_class", "gmm",
+    "front_door", "iv", "2sls", "tsls", "liml", "gmm",
 ]  # fmt: skip
 Estimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE"]
 Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio", "nnt"]

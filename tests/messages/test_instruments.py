@@ -131,3 +131,50 @@ def test_continuous_updating_without_a_minimum_is_said():
                 cf.fit(OVER, DATA, "gmm", steps=way)
     finally:
         linear_gmm.STEPS = steps
+
+
+FEW = DATA.head(12).assign(row=range(12))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: cf.fit(OVER, DATA, "liml", k=5), cf.OptionError, "k=5 is too large for these data"),
+        (lambda: cf.fit(OVER, DATA, "fuller"), cf.OptionError, "method='liml' with fuller=1"),
+        (lambda: cf.fit(OVER, DATA, "k_class"), cf.OptionError, "method='liml' with k="),
+        (lambda: cf.fit(OVER, DATA, "liml").outcome.hatvalues(), cf.CapabilityError, "leverages are of least squares"),
+        (lambda: cf.fit("factor(b) ~ treat(q) + iv(z)", DATA), cf.OptionError, "recode it as numbers, 0 and 1"),
+        (lambda: cf.compare(OVER, DATA, methods=["iv", "liml"]), cf.OptionError, "can answer with estimand='LATE'"),
+        (
+            lambda: cf.fit("y ~ treat(q) + iv(factor(row))", FEW),
+            cf.IdentificationError,
+            "12 instruments and terms adjusted for explain everything in 12 rows",
+        ),
+        (
+            lambda: cf.fit("y ~ treat(q) + iv(z + z2) + adjust(x)", FEW.head(4), "liml"),
+            cf.IdentificationError,
+            "4 instruments and terms adjusted for explain everything in 4 rows",
+        ),
+        (
+            lambda: cf.fit("y ~ treat(q) + iv(factor(g)) + fe(g)", DATA),
+            cf.IdentificationError,
+            "factor.g.2.* vary only with the fixed effects",
+        ),
+    ],
+)
+def test_more_that_is_refused(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_leverages_that_are_not_there_are_left_out():
+    assert ".hat" in cf.fit(OVER, DATA).augment()
+    fit = cf.fit(OVER, DATA, "liml")
+    assert ".hat" not in fit.augment()
+    assert ".hat" not in fit.outcome.augment()
+
+
+def test_critical_values_are_of_two_stage_least_squares():
+    weak = "y ~ treat(q) + iv(noise) + adjust(x)"
+    assert "a bias of two-stage least squares of a tenth" in str(cf.fit(weak, DATA, "liml", fuller=1))
+    assert "a bias of a tenth" in str(cf.fit(weak, DATA))

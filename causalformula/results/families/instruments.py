@@ -15,6 +15,7 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
 from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.weak_instruments import tf_critical
@@ -29,6 +30,7 @@ from causalformula.results.models.instruments import (
     cragg_donald,
     diagnostics,
     instrumented,
+    made_lines,
     moment_lines,
     reduced,
     request_of,
@@ -70,6 +72,8 @@ class IVResult(Result):
     def _structural(self) -> Model:
         model = self.outcome
         assert model is not None
+        if isinstance(self.covariance.request, (Bootstrap, Jackknife)):  # which models and tests have no part in
+            return model.with_vcov(request_of(self.covariance.request))
         return model
 
     def _behind(self, fitted: FittedRegression, name: str, response: str) -> Model:
@@ -95,6 +99,13 @@ class IVResult(Result):
     def reduced_form(self) -> Model:
         """The regression of the outcome on all instruments."""
         return self._behind(self._equations.reduced_form(), "reduced_form", self.endog_names)
+
+    def augment(self) -> pd.DataFrame:
+        """The data used, with ``.fitted .resid .hat`` and instruments that are made of the treatment, ``loo(g)``."""
+        data, eq = super().augment(), self._equations
+        for j in (int(j) for one in eq.means for j in one.at):
+            data[eq.instruments[j]] = eq.Z[:, j]
+        return data
 
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
@@ -343,7 +354,8 @@ class IVResult(Result):
             return lines
         if self.query.kind == "means":
             return [*lines, "Note: means are by the structural equation, and hold for all if its effect does"]
-        return [*lines, *moment_lines(self._structural), *self._first_stage_lines()]
+        made = made_lines(self._equations, self.call.frame)
+        return [*lines, *made, *moment_lines(self._structural), *self._first_stage_lines()]
 
     def _first_stage_lines(self) -> list[str]:
         eq = self._equations
@@ -362,8 +374,10 @@ class IVResult(Result):
                 f"{found.effective:.4g}"
             ]
             weak = found.effective < critical
+            of = " of two-stage least squares" if self._used.k != 1 else ""
             why = (
-                f"the effective F is below {critical:.4g}, so that a bias of a tenth of least squares' is not excluded"
+                f"the effective F is below {critical:.4g}, so that a bias{of} of a tenth of least squares' is not "
+                "excluded"
             )
             remedy = "anderson_rubin() gives limits that hold all the same"
         if weak:

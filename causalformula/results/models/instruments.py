@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalformula.errors import CapabilityError
+from causalformula.formula.expressions.values import Factor
+from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.leave_one_out import leave_one_out_terms
+from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
@@ -228,6 +232,21 @@ def reduced(model: ModelCore) -> Reduced:
     covs = [_covariance(model, each) for each in (form, first, mixed)]
     a, p, c = (cov.matrix[np.ix_(at, at)] for cov in covs)
     return Reduced(form.theta[at], first.theta[at], a, (a + unit**2 * p - c) / unit, p, float(covs[0].df[at].min()))
+
+
+def made_lines(eq: Equations, frame: ModelFrame) -> list[str]:
+    """What instruments that are made of the treatment are means of."""
+    treatment = frame.the_treatment
+    what = f"mean of {treatment.name}"
+    if isinstance(treatment.column, Factor):
+        levels = treatment.levels[1:]
+        what = f"share of {treatment.name} = {levels[0]}" if len(levels) == 1 else f"shares of {treatment.name}"
+    terms = {term.label: term for term in leave_one_out_terms(frame.spec)}
+    lines = []
+    for label in dict.fromkeys(one.label for one in eq.means):
+        less = "" if terms[label].raw or not eq.held else ", less what is explained by the terms held fixed"
+        lines.append(f"Instrument {label}: {what} in the other rows of {deparse(terms[label].group)}{less}")
+    return lines
 
 
 def table(rows: Sequence[Row]) -> Array:
