@@ -125,7 +125,10 @@ class GMM(Options):
         if self.steps == 1:
             return "one-step GMM, which is two-stage least squares"
         named = {2: "two-step GMM", "iterated": "iterated GMM", "cue": "continuously updated GMM"}
-        return named.get(self.steps, f"GMM in {self.steps} steps")
+        words = named.get(self.steps, f"GMM in {self.steps} steps")
+        if self.wmatrix != "unadjusted":
+            return words
+        return f"{words} of equal variances, which is {'LIML' if self.steps == 'cue' else 'two-stage least squares'}"
 
 
 def _weighting(frame: ModelFrame, options: GMM) -> KClass | Weighting:

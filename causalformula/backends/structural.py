@@ -171,6 +171,8 @@ def answered(frame: ModelFrame, options: Options, rule: KClass | Weighting, word
     potential = Surface(model, frame, PART, options).potential()
     gone = left_out(used)
     told = (f"the first stage leaves out instruments: {'; '.join(gone)}",) if gone else ()
+    if isinstance(rule, Weighting) and rule.steps != 1 and used.excess == 0:
+        words += " of as many instruments as terms, which is two-stage least squares"
     notes = (*model.notes, *dropped_terms(model), *told)
     words += ", fixed effects absorbed" * bool(frame.effects)
     return Fit.of(potential, words, {"outcome": Fitted(model, PART)}, notes)

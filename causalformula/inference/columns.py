@@ -38,6 +38,11 @@ def lost_to_tolerance(
     if Z.moved is None:
         return ()
     found = least_squares(Z.X, np.zeros(len(X)), weights, tol=Z.tol).kept
+    return lost_words(names, found, kept)
+
+
+def lost_words(names: Sequence[str], found: Codes, kept: Codes) -> tuple[str, ...]:
+    """The note on columns that are ``found`` where they are counted from their means, and not ``kept``."""
     lost = [names[int(j)] for j in np.setdiff1d(found, kept)]
     if not lost:
         return ()

@@ -26,6 +26,7 @@ from causalformula.inference.resampling.resampled import resampled, spread
 from causalformula.inference.safer import safer
 from causalformula.inference.sandwich import elsewhere
 from causalformula.inference.sandwich.caveats import (
+    fewer_terms,
     full_leverage_words,
     leadership,
     told_of_indefinite,
@@ -130,6 +131,7 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
     """By sums over rows that are elsewhere."""
     shape = replace(estimate, evidence=evidence.shape)
     notes: tuple[str, ...] = ()
+    lost = np.empty(0, dtype=np.intp)
     df = degrees_of_freedom(request, shape)
     if getattr(request, "ssc", None) is not None:
         raise CapabilityError("ssc= is of rows in memory; 'CR0 ~ g', 'CR1 ~ g' and 'CR1S ~ g' are rules of their own")
@@ -143,6 +145,10 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
         matrix = undefined(matrix, found.undefined)
         advice = safer(counts, estimate)
         notes += told_of_leadership(found, estimate.names, request, advice)
+        if evidence.shape.exactly is not None:
+            known = elsewhere.told_exactly(evidence)
+            matrix, lost, resting = without_single_rows(known, estimate.names, matrix, rests)
+            notes += resting
         if not np.isnan(np.diag(matrix)).all():
             notes += told_of_few(counts, request, advice)
         notes += elsewhere.told_of_held(evidence, counts)
@@ -153,10 +159,11 @@ def _accumulated(estimate: Estimate, request: Request, evidence: Accumulated, re
             matrix, lost, notes = without_single_rows(evidence.shape, estimate.names, matrix, rests, single)
         else:
             matrix, lost = without_moved(matrix, single.moved), single.behind(single.moved)
-        if len(lost):
-            told = full_leverage_words(request, np.diag(matrix), counted(len(lost), "row"))
-            warn(told)
-            notes += (f"Note: {told}",)
+    if len(lost):
+        remedy = "" if evidence.shape.exactly is None else fewer_terms(len(lost))
+        told = full_leverage_words(request, np.diag(matrix), counted(len(lost), "row"), remedy)
+        warn(told)
+        notes += (f"Note: {told}",)
     return Covariance(request, matrix, df, label + _held(evidence.shape, fixed), notes=notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from causalformula.inference.leave_one_out import LeaveOneOut
 from causalformula.inference.linear import fit_linear
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import first_column
 
 
@@ -40,6 +41,8 @@ TWO_STAGES = KClass()
 CONTINUOUS = "cue"
 # Instruments that explain a smaller share of a treatment than this explain none of it.
 UNMOVED = 1e-12
+# What instruments leave of a treatment is rounding below this share of its size.
+EXACT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +260,13 @@ class Instrumented:
     def moves(self) -> bool:
         """Whether the instruments move all of the endogenous columns."""
         return self.strength > UNMOVED
+
+    @cached_property
+    def exact(self) -> Bools:
+        """Endogenous columns that the instruments fit exactly (q,)."""
+        w = np.ones(len(self.left)) if self.equations.weights is None else self.equations.weights
+        left, whole = w @ self.left**2, w @ self.equations.X[:, self.equations.endogenous] ** 2
+        return np.asarray(left <= EXACT**2 * whole)
 
     @property
     def words(self) -> str:

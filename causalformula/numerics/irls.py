@@ -110,12 +110,17 @@ def _scoring(problem: Problem, start: Any, epsilon: float, maxit: int) -> Ending
     if p == 0:
         return _without_columns(problem)
     solution, w, boundary, iteration = nothing(p), np.zeros(len(problem.y)), False, 0
+    # with the weights of a row going to zero, rounding would hide that a column is a combination of others: what the
+    # family's own start leaves out stays out
+    known, part = None, problem
     for iteration in range(1, maxit + 1):
         w, residual = working(problem, point)
         if not w.any():
             problem.warnings.append(f"glm.fit: no observations informative at iteration {iteration}")
             return Ending(point, solution, w, iteration, False, boundary)
-        solution = _scoring_step(problem, point, solution, w, residual, tol)
+        solution = _scoring_step(part, known, point, solution, w, residual, tol)
+        if iteration == 1 and start is None and solution.rank < p:
+            known, part = solution, replace(problem, X=problem.X[:, solution.kept])
         if not np.isfinite(solution.coef).all():
             problem.warnings.append(f"glm.fit: non-finite coefficients at iteration {iteration}")
             return Ending(point, solution, w, iteration, False, boundary)
@@ -155,19 +160,31 @@ def _without_columns(problem: Problem) -> Ending:
 
 
 def _scoring_step(
-    problem: Problem, point: Point, before: Solution, w: Array, residual: Array, tol: float | Array
+    part: Problem,
+    known: Solution | None,
+    point: Point,
+    before: Solution,
+    w: Array,
+    residual: Array,
+    tol: float | Array,
 ) -> Solution:
-    """The next coefficients.
+    """The next coefficients; ``part`` has the columns that are not ``known`` to be aliased.
 
     After the first iteration the change is solved for, not the coefficients: the same number, and rounding in the
     cross-product then matters only relative to the change. When the aliased columns change, all is solved anew.
     """
+    if known is not None:
+        tol = np.broadcast_to(tol, len(point.beta))[known.kept]
+
+    def solved(response: Array, refine: int) -> Solution:
+        found = solve(part.X, response[:, None], w, tol=tol, refine=refine)
+        return found if known is None else found.among(known)
+
     if before.rank:
-        step = solve(problem.X, residual[:, None], w, tol=tol, refine=0)
+        step = solved(residual, 0)
         if np.array_equal(step.kept, before.kept):
             return replace(step, coef=point.beta[step.kept, None] + step.coef)
-    response = np.where(w > 0, point.eta - problem.offset + residual, 0.0)
-    found = solve(problem.X, response[:, None], w, tol=tol)
+    found = solved(np.where(w > 0, point.eta - part.offset + residual, 0.0), 2)
     if (w > 0).sum() < found.rank:
         raise DataError(f"the design has rank {found.rank}, but only {int((w > 0).sum())} rows carry information")
     return found

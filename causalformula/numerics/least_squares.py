@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,13 @@ class Solution:
         out = np.full((p, *self.coef.shape[1:]), fill)
         out[self.kept] = self.coef
         return out
+
+    def among(self, known: Solution) -> Solution:
+        """Of a solution on the columns that another one keeps, what it says of all columns."""
+        p, lost = known.rank + known.alias.shape[1], np.setdiff1d(np.arange(known.rank), self.kept)
+        dropped = np.concatenate([np.setdiff1d(np.arange(p), known.kept), known.kept[lost]])
+        alias = np.hstack([known.alias[self.kept] + self.alias @ known.alias[lost], self.alias])
+        return replace(self, kept=known.kept[self.kept], alias=alias[:, np.argsort(dropped)])
 
 
 def least_squares(

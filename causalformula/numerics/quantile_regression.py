@@ -46,9 +46,20 @@ def quantile_line(X: Array, y: Array, tau: float, weights: Array) -> Array:
     scale = np.abs(X).max(axis=0, initial=0.0)
     scale = np.where(scale > 0, scale, 1.0)
     w = weights[used] / weights[used].mean()
-    size = np.abs(y[used]).max(initial=0.0) or 1.0
-    A, c = X[used] / scale * w[:, None], -y[used] / size * w
-    return np.asarray(-_solved(A, c, tau) * size / scale)
+    # an orthonormal basis, and what least squares leave: neither columns nor outcomes far from zero lose digits then
+    basis, back = _basis(X[used] / scale)
+    start = basis.T @ y[used]
+    left = y[used] - basis @ start
+    size = np.abs(left).max(initial=0.0) or 1.0
+    line = start - size * _solved(basis * w[:, None], -left / size * w, tau)
+    return np.asarray(back @ line / scale)
+
+
+def _basis(A: Array) -> tuple[Array, Array]:
+    """An orthonormal basis (n, r) of the columns, and what makes coefficients of A (p, r) of those of the basis."""
+    U, s, V = np.linalg.svd(A, full_matrices=False)
+    kept = s > s.max(initial=0.0) * max(A.shape) * np.finfo(float).eps
+    return np.asarray(U[:, kept]), np.asarray(V[kept].T / s[kept])
 
 
 def _solved(A: Array, c: Array, tau: float) -> Array:

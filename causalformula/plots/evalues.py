@@ -8,6 +8,7 @@ import numpy as np
 
 from causalformula.inference.sensitivity.evalue import Ratio, evalue_of
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain
+from causalformula.plots.legends import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def joint_strengths(ax: Axes | None, one: Ratio) -> Axes:
         a = r + (reach - r) * np.linspace(1e-4, 1, 400) ** 2
         b = r * (a - 1) / (a - r)
         colour, style = COLOURS[k], ("-", "--")[k]
-        ax.plot(a, b, style, color=colour, linewidth=2, label=f"explains {name} away")
+        ax.plot(a, np.where(b <= reach, b, np.nan), style, color=colour, linewidth=2, label=f"explains {name} away")
         ax.plot(at, at, "o", color=colour, markersize=6, clip_on=False, label=f"E-value of {name}: {at:.3g}")
         if k == 0:
             ax.fill_between(a, b, reach, where=b < reach, color=colour, alpha=0.08, linewidth=0)
@@ -37,5 +38,5 @@ def joint_strengths(ax: Axes | None, one: Ratio) -> Axes:
     ax.set_ylim(1, reach)
     ax.set_xlabel("Risk ratio of confounder and treatment")
     ax.set_ylabel("Risk ratio of confounder and outcome")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06), ncols=2, frameon=False, fontsize="small")
-    return plain(ax)
+    legend(plain(ax))
+    return ax

@@ -11,6 +11,7 @@ from causalformula.inference.sensitivity.linear import Hypothesis, LinearEffect
 from causalformula.numerics.arrays import Array
 from causalformula.plots.contours import contours
 from causalformula.plots.draw import COLOURS, GREY, new_axes, plain, short
+from causalformula.plots.legends import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,8 +83,8 @@ def extreme(
     ax.set_xlabel(WITH_TREATMENT)
     ax.set_ylabel("Adjusted estimate" if of == "estimate" else "Adjusted t")
     ax.grid(axis="y", color=GREY, alpha=0.15)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False, fontsize="small")
-    return plain(ax)
+    legend(plain(ax))
+    return ax
 
 
 def _said(one: LinearEffect, asked: Hypothesis, of: str) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Effects on the outcome beyond this many times those that are marked run out of the picture.
 BEYOND = 1.6
+# And larger ratios, unless those are all that are marked.
+MOST_RATIO = 20.0
 FAR = 0.15
 
 
@@ -28,7 +30,10 @@ def tipping_lines(
     scale = np.log if ratio else np.asarray
     finite = [y for d, y in marks if np.isfinite([d, y]).all()]
     values = np.concatenate([scale(y[np.isfinite(y)]) for y in lines.values()])
-    reach = BEYOND * max((abs(float(scale(y))) for y in finite), default=0.0)
+    sizes = [abs(float(scale(y))) for y in finite]
+    reach = BEYOND * max(sizes, default=0.0)
+    if ratio and sizes:
+        reach = min(reach, max(float(np.log(MOST_RATIO)), BEYOND * min(sizes)))
     # without marks, what lies beyond the least imbalances is left out
     reach = reach or float(np.quantile(np.abs(values), 1 - FAR)) if len(values) else 1.0
     away = 1.0 if not len(values) or np.median(values) >= 0 else -1.0

@@ -9,7 +9,7 @@ from causalformula.backends.fit import Answer
 from causalformula.errors import some, warn
 from causalformula.inference.covariance import Covariance
 from causalformula.inference.evidence import Influence
-from causalformula.inference.sandwich.caveats import full_leverage_words
+from causalformula.inference.sandwich.caveats import fewer_terms, full_leverage_words
 from causalformula.numerics.arrays import Codes
 
 
@@ -20,7 +20,7 @@ def remedy_of(answer: Answer, rows: Codes) -> str:
     if not len(rows) or not stages:
         return ""
     if isinstance(evidence, Influence) and evidence.exactly is not None:
-        return f"Give the outcome model fewer terms, or drop {'it' if len(rows) == 1 else 'them'}"
+        return fewer_terms(len(rows))
     if stages[-1].name != "strata" or stages[-1].hat is None:
         return "" if len(stages) == 1 else "Drop " + ("it" if len(rows) == 1 else "them")
     # columns are cells of stratum and arm

@@ -9,7 +9,7 @@ import numpy as np
 
 from causalformula.errors import DataError
 from causalformula.inference.away import away
-from causalformula.inference.columns import readable
+from causalformula.inference.columns import lost_words, readable
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.centring import FAR, FAR_OUTCOME, Centred, given_coefficients, planned, products
@@ -122,6 +122,7 @@ def linear(runs: Runs, model: Model) -> Fitted:
     if not _readable(columns, found.kept):
         columns = moved_columns(model, look, 1e-7, multiply=False)
         found, G, root = _least_squares(runs, model, columns, _origin(model, look))
+    lost = () if columns.plan is not None else _lost(runs, model, look, found.kept)
     origin, p = _origin(model, look), len(model.names)
     beta, left = _refined(runs, model, columns, found, G, origin)
     coef = np.full(p, np.nan)
@@ -155,11 +156,24 @@ def linear(runs: Runs, model: Model) -> Fitted:
             "converged": True,
             "boundary": False,
             "linear": True,
-            "notes": (),
+            "notes": lost,
+            "lost": lost,
         },
         dispersion=dispersion,
     )
     return Fitted(record, columns, None, beta, root=root)
+
+
+def _lost(runs: Runs, model: Model, look: Sums, kept: Codes) -> tuple[str, ...]:
+    """See ``inference.columns.lost_to_tolerance``."""
+    if not model.intercept or len(kept) == len(model.names):
+        return ()
+    anchored = replace(model, anchors=np.zeros(len(model.names), dtype=np.intp))
+    columns = moves_of(runs, anchored, multiply=False)
+    if columns.plan is None:
+        return ()
+    found, _, _ = _least_squares(runs, anchored, columns, _origin(model, look))
+    return lost_words(model.names, found.kept, kept)
 
 
 def _readable(columns: Columns, kept: Codes) -> bool:
@@ -219,6 +233,7 @@ def generalised(
         solved = _solved(runs, model, family, columns, look, epsilon, maxit, to_zero, start)
         if _readable(columns, solved.found.kept):
             break
+    lost = () if columns.plan is not None else _lost(runs, model, look, solved.found.kept)
     found, steps = solved.found, solved
     rank, likelihood = found.rank, solved.likelihood
     null = None if not model.intercept else float(look["outcome"].mean[0])
@@ -256,7 +271,8 @@ def generalised(
             "converged": steps.converged,
             "boundary": steps.boundary,
             "linear": False,
-            "notes": tuple(dict.fromkeys(warnings)),
+            "notes": (*dict.fromkeys(warnings), *lost),
+            "lost": lost,
         },
         dispersion=float(dispersion),
     )
@@ -302,18 +318,10 @@ def _solved(
     root = None
     if to_zero:
         climbed = steps.climb(point.beta, found.kept)
-        if climbed is not None:
+        bread = None if climbed is None else steps.solve(climbed[0], "score", ALIASED, found)
+        if climbed is not None and bread is not None and bread.rank == found.rank:
             point, converged, separated = climbed
-            weighed = point.beta
-            bread = steps.solve(point, "score", tol=ALIASED)
-            if bread.rank >= found.rank:
-                inside = np.ix_(found.kept, found.kept)
-                own = scaled_inverse(point.sums["G"][inside])
-                if own is not None and own.rcond >= RCOND_NORMAL:
-                    found = replace(found, bread=own.inverse)
-                elif bread.rank == found.rank:
-                    # of other columns than those kept it would be no inverse of theirs
-                    found = replace(found, bread=bread.bread)
+            weighed, found = point.beta, replace(found, bread=bread.bread)
             if converged:
                 notes[:] = [note for note in notes if note != NOT_CONVERGED]
                 boundary = False

@@ -59,6 +59,8 @@ class Iterations:
     p: int
     tol: Any
     warnings: list[str]
+    # as in ``numerics.irls``, what the family's own start leaves out stays out
+    known: Solution | None = None
 
     def at(self, beta: Array | None, before: Array | None = None) -> Reached:
         """The sums at a point."""
@@ -80,6 +82,8 @@ class Iterations:
                 self.warnings.append(f"glm.fit: no observations informative at iteration {iteration}")
                 return point, found or nothing(self.p), point.beta, (iteration, False, boundary)
             found = self._step(point, found)
+            if iteration == 1 and start is None and found.rank < self.p:
+                self.known = found
             moved = self.at(found.full_coef(self.p, 0.0)[:, 0])
             moved, boundary = self._shortened(moved, origin, maxit)
             settled = abs(moved.deviance - point.deviance) / (abs(moved.deviance) + 0.1) < epsilon
@@ -101,14 +105,20 @@ class Iterations:
             raise DataError(f"the design has rank {step.rank}, but only {count} rows carry information")
         return step
 
-    def solve(self, point: Reached, right: str, tol: Any = None) -> Solution:
-        """Weighted least squares of the linearised model at a point."""
-        normal = scaled_inverse(point.sums["G"])
+    def solve(self, point: Reached, right: str, tol: Any = None, among: Solution | None = None) -> Solution:
+        """Weighted least squares of the linearised model at a point, on the columns that another solution keeps."""
+        known = self.known if among is None else among
+        columns = np.arange(self.p) if known is None else known.kept
+        inside = np.ix_(columns, columns)
+        normal = scaled_inverse(point.sums["G"][inside])
         if normal is not None and normal.rcond >= RCOND_NORMAL:
-            coef = normal.solve(point.sums[right])[:, None]
-            return Solution(coef, np.arange(self.p), np.empty((self.p, 0)), normal.inverse)
+            coef = normal.solve(point.sums[right][columns])[:, None]
+            found = Solution(coef, np.arange(len(columns)), np.empty((len(columns), 0)), normal.inverse)
+            return found if known is None else found.among(known)
         factor: Factor = self.runs.total(Step(self.likelihood, point.beta, factor=True))
-        found = of_factor(factor.value, self.p, tol=self.tol if tol is None else tol)
+        limit = np.broadcast_to(self.tol if tol is None else tol, self.p)[columns]
+        found = of_factor(factor.value[:, [*columns, self.p]], len(columns), tol=limit)
+        found = found if known is None else found.among(known)
         if right == "first" and point.beta is not None:
             full = found.full_coef(self.p, 0.0)
             # the factor was of the residuals: the response is what the columns give beside them

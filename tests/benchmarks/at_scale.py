@@ -110,6 +110,14 @@ def _counted() -> list[int]:
     return made
 
 
+def _engine_on(threads: int) -> None:
+    """DuckDB on as many threads as add up: one worker is one core, and two are two."""
+    import duckdb
+
+    connect = duckdb.connect
+    duckdb.connect = lambda *given, **named: connect(*given, config={"threads": threads}, **named)
+
+
 def measured(who: str, what: str, folder: str, passes: int = 0, threads: int = 1) -> dict[str, Any]:
     """Seconds, passes, peak memory in bytes and the numbers of one fit, after one of a few rows that warms up."""
     import joblib
@@ -120,6 +128,7 @@ def measured(who: str, what: str, folder: str, passes: int = 0, threads: int = 1
         "pyfixest": lambda path: _pyfixest(what, path),
         "duckreg": _duckreg,
     }
+    _engine_on(threads)
     with joblib.parallel_config(n_jobs=threads):
         run[who](f"{folder}-few")
         made = _counted()

@@ -104,6 +104,13 @@ def test_sentences(pages, data):
     assert both.sentence.startswith("If 60% of the treated and 20% of the controls have it and it changes y by 1, ")
     never = cf.fit(F, data).sensitivity("tipping", prevalence=0.9, outcome=0.1)
     assert never.sentence == f"No such confounder explains the estimate of {never.observed[0].estimate:.4g} away."
+    # a confounder that half of the controls have can tip the limit alone
+    slope = 2 * cf.fit(F, data).tidy()["conf.low"][0] + 0.01
+    half = cf.fit(F, data).sensitivity("tipping", prevalence=0.5, outcome=slope)
+    assert half.sentence.startswith("No such confounder explains the estimate")
+    assert "away. One takes the 95% interval to 0 if " in half.sentence
+    dose = cf.fit("y ~ treat(x) + adjust(a)", data).sensitivity("tipping")
+    assert "differs by 0.5 sd between the doses that are compared" in dose.sentence and "arms" not in str(dose)
     binary = cf.fit("b ~ treat(a) + adjust(x)", data, family="binomial", measure="ratio").sensitivity("tipping")
     assert "multiplies the mean of b" in binary.sentence
 
@@ -120,16 +127,34 @@ def test_a_picture_of_shares_and_ratios(data):
     fit = cf.fit("b ~ treat(a) + adjust(x)", data, family="binomial", measure="ratio")
     ax = fit.sensitivity("tipping", prevalence=(0.6, 0.2)).plot()
     assert "share beyond the controls' 20%" in ax.get_xlabel()
+    # the least imbalance that is asked about takes a ratio of thousands, which leaves the rest on the floor
+    assert fit.sensitivity("tipping").plot().get_ylim()[1] < 50
 
 
 def test_notes(data):
     assert "quantiles of the outcome are fitted with" in str(
         cf.fit("y ~ treat(a) + adjust(poly(x, 9))", data, method="ipw").sensitivity("marginal", reps=0)
     )
+    near, far = (cf.fit(F, data, method="ipw").sensitivity("marginal", gamma=g, reps=0, sharp=True) for g in (1.2, 500))
+    assert "too few of an arm's" in str(far)
+    assert ("too few" in str(near)) == (near.breakdown > min(data["a"].sum(), 200 - data["a"].sum()) / 2 - 1)
+    assert "too few" not in str(cf.fit(F, data, method="ipw").sensitivity("marginal", gamma=500, reps=0, sharp=False))
+    assert "approximation is rough in 3 pairs that differ" in str(cf.rosenbaum([1.5, 2, 3], [1, 1, 1]))
+    assert "rough" not in str(cf.rosenbaum(np.arange(1.0, 25), np.zeros(24)))
     weighted = cf.fit(F + " + weights(w)", data.assign(w=1.5), method="nearest")
     assert "sampling weights have no part" in str(weighted.sensitivity("rosenbaum"))
     adjusted = cf.fit(F + " + outcome(x)", data, method="nearest")
     assert "as they are" in str(adjusted.sensitivity("rosenbaum"))
+
+
+@pytest.mark.parametrize("method", ["regression", "nearest", "ipw", "dml"])
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_rows_that_are_left_out_are_told(data, method):
+    some = data.assign(x=data["x"].where(data.index > 2))
+    page = cf.fit(F, some, method=method).sensitivity(**({"reps": 0} if method == "ipw" else {}))
+    assert str(page).count("Note: 3 observations deleted due to missingness: x: 3") == 1
+    assert "missingness" not in str(cf.fit(F, data, method=method).sensitivity("evalue"))
+    assert "3 observations deleted" in str(cf.lm("y ~ a + x", some).sensitivity("a"))
 
 
 REFUSED = [
@@ -166,6 +191,8 @@ def test_what_makes_no_sense(data):
     ):
         with pytest.raises(cf.OptionError, match=words):
             fit.sensitivity("tipping", **options)
+    with pytest.raises(cf.OptionError, match="here doses are compared"):
+        cf.fit("y ~ treat(x) + adjust(a)", data).sensitivity("tipping", prevalence=(0.4, 0.2))
     with pytest.raises(cf.OptionError, match="to 1"):
         fit.sensitivity("oster", rmax=0.01)
     with pytest.raises(cf.OptionError, match="a number from 1"):

@@ -294,7 +294,12 @@ def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
     found = fit.sensitivity(rho=rho)
     assert all(text in str(found) for text in said)
     assert ("whatever else" in str(found)) == (rho == 1) and ("none" in str(found).split()) == (rho == 0)
-    rv = found.to_frame()["rv"].item()
+    rv, rva = found.to_frame()[["rv", "rva"]].iloc[0]
+    told = (
+        f"{100 * rv:.4g}% of what is left of the outcome" if rho else "No confounders of correlation 0 explain it away."
+    )
+    assert told in found.sentence and " ".join(found.sentence.split()) in " ".join(str(found).split())
+    assert (f"With {100 * rva:.4g}% its one-sided 95% limit is there." in found.sentence) == (rho != 0)
     if rho:
         # those of that correlation and strength do; of the worst correlation weaker ones do
         assert fit.sensitivity(cf_y=rv, cf_d=rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
@@ -503,3 +508,13 @@ def test_a_learner_needs_covariates(data):
 
 def test_every_model_has_its_name():
     assert tuple(MODELS) == MODEL_NAMES
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_bounds_need_mean_squares_above_zero():
+    """Of weights that are large, twice their mean less their mean square, which estimates that, may be negative."""
+    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart"), "dml")
+    assert (fit.fit.outcomes.scores[0].moments.nu2 < 0).all()
+    with pytest.raises(cf.CapabilityError, match="is estimated as no more than zero"):
+        fit.sensitivity("omitted")
+    assert type(fit.sensitivity()).__name__ == "EValues"

@@ -464,3 +464,25 @@ def test_tests_of_a_resampled_fit_are_robust_as_it_is(vcov, same):
     np.testing.assert_allclose(fit.diagnostics(), plain.diagnostics(), rtol=1e-12)
     assert fit.anderson_rubin().intervals == plain.anderson_rubin().intervals
     assert f"DF ({same})" in str(fit)
+
+
+@pytest.mark.parametrize("vcov", ["bootstrap(50, seed = 1)", "jackknife"])
+@pytest.mark.parametrize(
+    ("formula", "method"),
+    [
+        (OVER + " + cluster(g)", "iv"),
+        (OVER + " + cluster(g)", "gmm"),
+        ("y ~ treat(q) + adjust(x) + cluster(g)", "regression"),
+        ("y ~ treat(q) + iv(loo(g)) + adjust(x)", "iv"),
+    ],
+)
+def test_models_behind_a_fit_are_resampled_by_its_units(formula, method, vcov):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+        fit = cf.fit(formula, DATA, method, vcov=vcov)
+        model = fit.outcome.with_vcov(vcov)
+        rows = cf.fit(formula.replace(" + cluster(g)", ""), DATA, method).outcome.with_vcov(vcov)
+    assert "clusters of g" in model.covariance.label
+    assert model.bse["q"] == pytest.approx(fit.std_error, rel=1e-8)
+    if "cluster" in formula:
+        assert rows.bse["q"] != pytest.approx(fit.std_error, rel=1e-3)

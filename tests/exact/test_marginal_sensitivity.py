@@ -94,6 +94,16 @@ def test_quantile_regression_has_the_least_loss(tau, kind):
     assert w @ check_loss(y - X @ quantile_line(X, y, tau, w), tau) == pytest.approx(least, rel=1e-9)
 
 
+def test_quantile_regression_keeps_its_digits_far_from_zero():
+    """A column and an outcome whose zero is 1e9 away give the line of the same fit near zero."""
+    rng = np.random.default_rng(6)
+    x = np.round(rng.normal(size=(80, 1)), 3)
+    y, w = np.round(x[:, 0] + rng.normal(size=80), 3), rng.exponential(size=80)
+    near, far = (np.column_stack([np.ones(80), x + shift]) for shift in (0.0, 1e9))
+    fitted = near @ quantile_line(near, y, 0.8, w)
+    np.testing.assert_allclose(far @ quantile_line(far, y + 1e9, 0.8, w) - 1e9, fitted, atol=2e-6)
+
+
 def discrete():
     """Counts by x, arm and outcome, of two values each."""
     counts = {

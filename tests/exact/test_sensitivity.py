@@ -161,7 +161,8 @@ def test_kinds_by_what_fits(data):
     kinds = {
         "LinearSensitivity": [
             cf.fit("y ~ treat(a) + adjust(x)", data), cf.fit("y ~ treat(a)", data),
-            cf.fit("y ~ treat(a) + adjust(x)", data, "nearest"), cf.fit("y ~ treat(a) + adjust(x) | g", data),
+            cf.fit("y ~ treat(a) + adjust(x)", data, "nearest", replace=True),
+            cf.fit("y ~ treat(a) + adjust(x) | g", data),
         ],
         "EValues": [
             cf.fit("ill ~ treat(a) + adjust(x)", data, family="binomial"),
@@ -209,11 +210,18 @@ REFUSED: dict[str, tuple[str, Callable[[pd.DataFrame], Any]]] = {
     "no covariate of the regression is 'q'": (
         "Option", lambda d: cf.lm("y ~ a + x", d).sensitivity("a", benchmark="q"),
     ),
+    "it is the treatment itself": (
+        "Capability", lambda d: cf.fit(PLAIN + " + adjust(x)", d).sensitivity(benchmark="a"),
+    ),
+    "benchmark='again': the regression leaves it out, as other terms imply it": (
+        "Option", lambda d: cf.lm("y ~ a + x + again", d.assign(again=2 * d["x"])).sensitivity("a", benchmark="again"),
+    ),
+    "kd= and ky= are multiples of benchmark=": ("Option", lambda d: cf.lm("y ~ a + x", d).sensitivity("a", kd=2)),
     "it is part of the effect": (
         "Capability", lambda d: cf.fit(PLAIN + " + modify(x)", d).sensitivity(benchmark="x"),
     ),
     "kd has 3 numbers and ky has 2": (
-        "Option", lambda d: cf.lm("y ~ a + x", d).sensitivity("a", kd=[1, 2, 3], ky=[1, 2]),
+        "Option", lambda d: cf.lm("y ~ a + x", d).sensitivity("a", benchmark="x", kd=[1, 2, 3], ky=[1, 2]),
     ),
     "the intercept is no effect": ("Capability", lambda d: cf.lm("y ~ a", d).sensitivity("(Intercept)")),
     "unknown term 'b'": ("Option", lambda d: cf.lm("y ~ a", d).sensitivity("b")),

@@ -317,3 +317,46 @@ def test_rows_are_written_back(path: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(pd.read_parquet(written)[columns], known.augment()[columns], rtol=1e-9)
     cf.lm("y ~ w", pieces(DATA, 0, 90)).augment(written)
     np.testing.assert_allclose(pd.read_parquet(written)[columns], cf.lm("y ~ w", DATA).augment()[columns], rtol=1e-9)
+
+
+def cells(seed: int, rows: int = 60) -> pd.DataFrame:
+    """Few rows a cell, so that some cells are of one arm."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"g": rng.choice(list("abcdef"), rows), "h": rng.choice(list("uvw"), rows)})
+    data["x"] = rng.normal(size=rows)
+    data["A"] = (rng.uniform(size=rows) < 1 / (1 + np.exp(-data.x))).astype(int)
+    return data.assign(y=data.x + data.A + rng.normal(size=rows))
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+@pytest.mark.parametrize("method", ["ipw", "aipw"])
+@pytest.mark.parametrize("seed", [23, 48])
+def test_cells_of_one_arm_beside_an_intercept_that_they_imply(method: str, seed: int) -> None:
+    data = cells(seed)
+    formula = "y ~ treat(A) + propensity(g:h) + outcome(x)"
+    found, known = (cf.fit(formula, rows, method=method) for rows in (pieces(data, 20), data))
+    # the model is saturated: its probabilities are the cells' shares
+    shares = data.groupby(["g", "h"])["A"].transform("mean")
+    np.testing.assert_allclose(known.design.distance, shares, atol=1e-8)
+    np.testing.assert_allclose(found.std_error, known.std_error, rtol=1e-6)
+    assert found.estimate == pytest.approx(known.estimate, rel=1e-8)
+    assert lines_of(found, "leaves out") == lines_of(known, "leaves out") != []
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+@pytest.mark.parametrize("vcov", ["asympt", "HC1", "~k", cf.Asympt(weights="fixed")])
+def test_rows_of_leverage_one_in_the_outcome_model_of_augmented_scores(vcov: Any) -> None:
+    own = DATA.assign(site=np.where(DATA.index == 50, "own", np.where(DATA["w"] > 1, "a", "b")))
+    few = cells(1).assign(k=np.arange(60) // 2)
+    cases = (
+        (own, "y ~ treat(A) + adjust(x) + outcome(site)", (50, 51, 100)),
+        (few, "y ~ treat(A) + adjust(g * h)", (9,)),
+    )
+    for data, formula, ends in cases:
+        found, known = (cf.fit(formula, rows, method="aipw", vcov=vcov) for rows in (pieces(data, *ends), data))
+        assert found.estimate == pytest.approx(known.estimate, rel=1e-9)
+        np.testing.assert_allclose(found.std_error, known.std_error, rtol=1e-6)
+        assert np.isnan(found.std_error) == (data is few)
+        told, words = (lines_of(fit, "leverage one") for fit in (found, known))
+        assert len(told) == len(words) == (data is few)
+        assert not told or told[0].partition("leverage one")[2] == words[0].partition("leverage one")[2]

@@ -48,6 +48,18 @@ def test_differences_in_differences(formula: str, options: dict[str, Any]) -> No
     pd.testing.assert_frame_equal(found.cells(), known.cells(), check_exact=False, rtol=1e-10, check_dtype=False)
 
 
+def test_controls_that_are_the_same_in_both_periods_are_told() -> None:
+    later = PANEL.assign(flat=PANEL.id % 7, moved=np.where(PANEL.index == 9, 5, PANEL.id % 3)).iloc[1:]
+    fits = [
+        fitted("y ~ did(T, post, unit = id) + flat + h + moved", data, {})
+        for data in (cf.scan([later[::-1][:90], later[::-1][90:]], limit=0), later)
+    ]
+    for fit in fits:
+        said = [line for line in str(fit).splitlines() if line.startswith("Note: ") and "of a unit" in line]
+        assert len(said) == 1 and said[0].startswith("Note: flat, hb are the same in both periods of a unit")
+        assert "1 unit of id is observed in one period only" in str(fit)
+
+
 def test_units_that_no_row_by_row_reading_can_judge() -> None:
     twice = [*PIECES, PANEL.iloc[[7]]]
     with pytest.raises(cf.DataError, match="id 3 has more than one row in a period of post"):

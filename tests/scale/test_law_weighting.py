@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 
 import causalformula as cf
-from tests.scale.test_law import DATA, agree, fitted, in_memory, page, splits
+from tests.scale.test_law import DATA, N, agree, fitted, in_memory, page, splits
 
 ONCE = settings(max_examples=1, deadline=None, phases=[Phase.generate])
 XG = "y ~ treat(A) + adjust(x + g)"
@@ -114,3 +114,23 @@ def test_strata_one_by_one() -> None:
 def test_strata_that_must_be_filled_are_refused() -> None:
     with pytest.raises(cf.CapabilityError, match="min_n=0"):
         fitted("y ~ treat(A) + adjust(x)", cf.scan([DATA], limit=0), {"method": "subclass", "subclass": 25})
+
+
+@pytest.mark.parametrize(("seed", "options"), [(3, {"trim": 0.9}), (2, {"trim": 0.8, "trim_lower": True})])
+def test_capped_weights_that_many_rows_share(seed: int, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(seed)
+    g, h = rng.choice(list("abcd"), N), rng.integers(0, 4, N)
+    data = DATA.assign(g=g, h=h, A=(rng.uniform(size=N) < np.array([0.2, 0.4, 0.6, 0.8])[h]).astype(int))
+    # many cells of a few rows: unlike cells have shares, and so weights, in common
+    formula, options = "y ~ treat(A) + adjust(g * factor(h))", {"method": "ipw", **options}
+    known = fitted(formula, data, options)
+    for rows in ([data[70:], data[:70]], [data[::-1]]):
+        agree_closely(fitted(formula, cf.scan(rows, limit=0), options), known)
+    agree_closely(fitted(formula, data[::-1], options), known)
+
+
+def agree_closely(found: Any, known: Any) -> None:
+    """To the digits of a model some of whose coefficients are infinite."""
+    assert found.estimate == pytest.approx(known.estimate, rel=1e-8)
+    assert found.std_error == pytest.approx(known.std_error, rel=1e-6)
+    assert [line for line in page(found) if "trimmed" in line] == [line for line in page(known) if "trimmed" in line]

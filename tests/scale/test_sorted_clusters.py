@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,21 @@ def test_two_groups_are_held_of_sorted_rows(size: int) -> None:
         found = found + part
         assert len(found.ends.keys) <= 2
     np.testing.assert_allclose(told(found, count), count(Grouped.of(keys, values)), rtol=1e-13)
+
+
+@pytest.mark.parametrize(("by", "sorts"), [("c", True), ("text", False)])
+def test_databases_behind_ibis_sort_by_numbers(
+    by: str, sorts: bool, monkeypatch: pytest.MonkeyPatch, few: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    ibis = pytest.importorskip("ibis", reason="ibis is not installed")
+    from causalformula.scale.sources.ibis import Ibis
+
+    asked, own = [], Ibis.sorted_by
+    monkeypatch.setattr(Ibis, "sorted_by", lambda self, columns: (asked.append(columns), own(self, columns))[1])
+    with sqlite3.connect(tmp_path / "rows.db") as connection:
+        ROWS.sample(frac=1, random_state=4)[["y", "A", "x", by]].to_sql("claims", connection, index=False)
+    table = ibis.sqlite.connect(tmp_path / "rows.db").table("claims")
+    options = {"vcov": f"CR1 ~ {by}"}
+    found = fitted("y ~ treat(A) + adjust(x)", cf.scan(table, limit=0), options)
+    np.testing.assert_allclose(found.std_error, fitted("y ~ treat(A) + adjust(x)", ROWS, options).std_error, rtol=1e-10)
+    assert bool(asked) == sorts and ("were held in memory" in str(found)) != sorts and not few

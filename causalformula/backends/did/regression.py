@@ -180,9 +180,18 @@ def _told_of_lasting(frame: ModelFrame) -> list[str]:
     """What is said of controls that say nothing of a change: the same in both periods, and not crossed with these."""
     if frame.unit is None:
         return []
+    names, X = control_columns(frame)
+    return lasting_words(names, lasting_columns(frame, X))
+
+
+def control_columns(frame: ModelFrame) -> tuple[tuple[str, ...], Array]:
+    """The controls without an intercept: names and columns (n, p)."""
     design = frame.design(COVARIATES)
-    names, X = design.names[int(design.intercept) :], design.X[:, int(design.intercept) :]
-    same = lasting_columns(frame, X)
+    return design.names[int(design.intercept) :], design.X[:, int(design.intercept) :]
+
+
+def lasting_words(names: Sequence[str], same: Bools) -> list[str]:
+    """The note on controls of which it is known whether they are the same in all rows of a unit."""
     crossed = {part for name, lasts in zip(names, same, strict=True) if not lasts for part in name.split(":")}
     held = [name for name, lasts in zip(names, same, strict=True) if lasts and name not in crossed]
     if not held:

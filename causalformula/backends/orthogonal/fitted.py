@@ -58,7 +58,13 @@ def thin(frame: ModelFrame, design: DesignWeights) -> tuple[str, ...]:
 
 
 def fitted_exactly(model: FittedRegression, jac: Array, direct: Array) -> Exactly | None:
-    """Rows of leverage one in an outcome model, whose residuals are zero whatever their errors; None without any.
+    """Rows of leverage one in an outcome model, whose residuals are zero whatever their errors; None without any."""
+    rows = fitted_rows(model.hat)
+    return Exactly(rows, moved_by_errors(model, jac, direct)) if len(rows) else None
+
+
+def moved_by_errors(model: FittedRegression, jac: Array, direct: Array) -> Array:
+    """How averages move with the error of each row, in units of equal errors (n, q).
 
     Parameters
     ----------
@@ -68,13 +74,10 @@ def fitted_exactly(model: FittedRegression, jac: Array, direct: Array) -> Exactl
         Their derivatives in the outcomes of rows beside that.
     """
     hat = model.hat
-    rows = fitted_rows(hat)
-    if not len(rows):
-        return None
     root = np.sqrt(hat.w)[:, None]
     moved = direct * model.family.mu_eta(model.eta)[:, None]
     beside = np.divide(moved, root, out=np.zeros_like(moved), where=root > 0)
-    return Exactly(rows, root * (hat.X @ hat.bread @ jac.T) + beside)
+    return np.asarray(root * (hat.X @ hat.bread @ jac.T) + beside)
 
 
 def target_share(frame: ModelFrame, options: Options) -> Array:

@@ -23,6 +23,9 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 # What is offered where weights are infinite: a range of scores, and a cap on no more than this share of the weights.
 INNER = (0.01, 0.99)
 MOST_CAPPED = 0.1
+# Weights that differ by no more than this share of them are one where they are capped: those of equal scores differ by
+# rounding.
+SAME = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +199,7 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
     """Weights beyond a quantile (``trim`` < 1) or the ``trim`` largest (>= 1) set to the value at the limit.
 
     Rows of the target arm, whose weights are one, take no part. The limit is the weight of some row (R's quantile of
-    type 3, of the weights without the sampling weights), so a capped weight moves with that row's.
+    type 3, of the weights without the sampling weights), so a capped weight moves with that row's (see ``standing``).
     """
     if trim is None:
         return weighting
@@ -207,10 +210,9 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
     source = np.arange(frame.n)
     moved: list[tuple[int, str]] = []
     for upper in (True, False) if lower else (True,):
-        limit = _limit_row(order, frame.frequencies, trim, upper)
-        at = weighting.weights[limit]
-        beyond = eligible & ((weighting.weights > at) if upper else (weighting.weights < at))
-        source[beyond] = limit
+        at = float(weighting.weights[_limit_row(order, frame.frequencies, trim, upper)])
+        beyond = eligible & beyond_limit(weighting.weights, at, upper)
+        source[beyond] = standing(weighting, np.flatnonzero(eligible & at_limit(weighting.weights, at)))[0]
         moved.append((int(beyond.sum()), trim_side(at, upper)))
     return replace(
         weighting,
@@ -218,6 +220,27 @@ def trimmed(weighting: Weighting, frame: ModelFrame, options: Options, trim: flo
         dw={key: value.rows(source) for key, value in weighting.dw.items()},
         notes=(*weighting.notes, trimmed_text(moved)),
     )
+
+
+def at_limit(w: Array, at: float) -> Bools:
+    """Weights that are the limit."""
+    return np.isclose(w, at, rtol=SAME, atol=0)
+
+
+def beyond_limit(w: Array, at: float, upper: bool) -> Bools:
+    """Weights that a limit caps."""
+    return np.asarray((w > at if upper else w < at) & ~at_limit(w, at))
+
+
+def standing(weighting: Weighting, rows: Codes) -> tuple[int, tuple[float, ...]]:
+    """Of rows of one weight the one with which capped weights move, and its place among others.
+
+    Weights of unlike rows may be tied, and how they move then depends on the row: it must not on the order of rows.
+    """
+    parts = [part[rows] for value in weighting.dw.values() for part in (value.X, value.U)]
+    keys = np.hstack(parts) if parts else np.zeros((len(rows), 1))
+    first = int(np.lexsort(keys.T[::-1])[0])
+    return int(rows[first]), tuple(keys[first])
 
 
 def trim_side(at: float, upper: bool) -> str:

@@ -254,6 +254,11 @@ def full_leverage_words(request: Request, errors: Array, rows: str, remedy: str 
     )
 
 
+def fewer_terms(count: int) -> str:
+    """What to do about rows that the outcome model behind averaged scores fits exactly."""
+    return f"Give the outcome model fewer terms, or drop {'it' if count == 1 else 'them'}"
+
+
 def told_of_resting(kept: Bools, names: Sequence[str], what: str) -> tuple[str, ...]:
     """``_resting``, as a note."""
     return tuple(f"Note: {note}" for note in _resting(kept, names, what))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalformula.errors import CapabilityError, DataError, some
-from causalformula.inference.evidence import Accumulated, Influence
+from causalformula.inference.evidence import Accumulated, Exactly, Influence
 from causalformula.inference.request_text import describe, quoted
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster, Request
 from causalformula.inference.resampling.requests import Jackknife, Wild
@@ -26,6 +26,7 @@ from causalformula.inference.sandwich.single import Single, vanished
 from causalformula.inference.sandwich.variances import VARIANCES, Variance, fitted_rows
 from causalformula.inference.stage import Hat
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.linalg import triangular_factor
 
 # What others know is the root of a sum: below this it is rounding.
 NOTHING = 1e-7
@@ -56,6 +57,42 @@ class Summed:
         if one is not None and two is not None:
             one = replace(one, X=np.vstack([one.X, two.X]), w=np.concatenate([one.w, two.w]))
         return Summed(self.matrix + other.matrix, one if one is not None else two)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """What moves with the errors of the rows that a model behind averaged scores fits exactly, and of the others.
+
+    The others are a triangular factor: of them only their sums of squares are asked.
+    """
+
+    single: Array
+    others: Array
+
+    @classmethod
+    def of(cls, influence: Influence, groups: list[Any]) -> _Moved:
+        """Of a chunk."""
+        assert influence.exactly is not None
+        response, inside = influence.exactly.response, np.zeros(influence.n, dtype=bool)
+        inside[influence.exactly.rows] = True
+        return cls(response[inside], _factor(response[~inside]))
+
+    def __add__(self, other: _Moved) -> _Moved:
+        single, others = (np.vstack(pair) for pair in ((self.single, other.single), (self.others, other.others)))
+        return _Moved(single, _factor(others))
+
+
+def _factor(rows: Array) -> Array:
+    return triangular_factor(rows, np.empty((len(rows), 0)), None)
+
+
+def told_exactly(evidence: Accumulated) -> Influence:
+    """The shape, with the rows that a model behind averaged scores fits exactly, where there are some."""
+    if evidence.shape.exactly is None:
+        return evidence.shape
+    found: _Moved = evidence.gathered(_Moved.of)
+    rows = Exactly(np.arange(len(found.single)), np.vstack([found.single, found.others]))
+    return replace(evidence.shape, exactly=rows.map(evidence.mix))
 
 
 def _rows_of(root: Hat, rows: Codes) -> Hat:
@@ -175,8 +212,10 @@ def sandwich(evidence: Accumulated, request: Request) -> tuple[Array, Variance, 
     row, fixed = variance_row(request, evidence.shape)
     found: Summed = evidence.gathered(_Squares(row.name, fixed, request.unconditional))
     matrix = small_sample_factor(row, evidence.shape, evidence.shape.n) * (evidence.mix @ found.matrix @ evidence.mix.T)
-    single = Single.among(evidence.shape, found.single, np.arange(0 if found.single is None else len(found.single.w)))
-    return matrix, row, fixed, single
+    if evidence.shape.exactly is not None:
+        return matrix, row, fixed, Single.of(told_exactly(evidence))
+    rows = np.arange(0 if found.single is None else len(found.single.w))
+    return matrix, row, fixed, Single.among(evidence.shape, found.single, rows)
 
 
 def leadership(evidence: Accumulated, matrix: Array, request: Cluster, rests: float) -> Leadership:

@@ -36,9 +36,12 @@ def full_leverage(hat: Hat) -> Codes:
 
 
 def fitted_rows(hat: Hat) -> Codes:
-    """The same, where it is quicker to see that there is none: such a row has no residual."""
+    """The same, where it is quicker to see that there is none: such a row has no residual.
+
+    A chunk may be of such rows alone, beside which none of their residuals is small.
+    """
     size = np.sqrt(hat.w) * np.abs(hat.e)
-    if len(size) and not (size[hat.w > 0] <= NO_RESIDUAL * np.sqrt(np.mean(size**2))).any():
+    if len(size) > hat.X.shape[1] and not (size[hat.w > 0] <= NO_RESIDUAL * np.sqrt(np.mean(size**2))).any():
         return np.empty(0, dtype=np.intp)
     return full_leverage(hat)
 

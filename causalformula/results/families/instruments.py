@@ -20,6 +20,7 @@ from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.weak_instruments import tf_critical
 from causalformula.results.behind import model_of
+from causalformula.results.families.instrument_lines import instrument_lines
 from causalformula.results.families.instrument_pictures import PICTURES
 from causalformula.results.families.weak_sets import AndersonRubin
 from causalformula.results.model import Model
@@ -27,11 +28,8 @@ from causalformula.results.models.core import model_covariance
 from causalformula.results.models.instruments import (
     BIASES,
     Strength,
-    cragg_donald,
     diagnostics,
     instrumented,
-    made_lines,
-    moment_lines,
     reduced,
     request_of,
     request_words,
@@ -45,11 +43,6 @@ from causalformula.words import ResultPicture
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-# The share of the bias of least squares that an effective F is held to in the print.
-TOLERATED = 0.1
-# Staiger and Stock's rule of thumb, for several endogenous columns.
-THUMB = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -354,35 +347,9 @@ class IVResult(Result):
             return lines
         if self.query.kind == "means":
             return [*lines, "Note: means are by the structural equation, and hold for all if its effect does"]
-        made = made_lines(self._equations, self.call.frame)
-        return [*lines, *made, *moment_lines(self._structural), *self._first_stage_lines()]
-
-    def _first_stage_lines(self) -> list[str]:
-        eq = self._equations
-        words = request_words(self._structural.covariance.request)
-        if len(eq.endogenous) > 1:
-            value = cragg_donald(self._structural)
-            lines = [f"First stages: smallest F of any combination (Cragg-Donald) {value:.4g}"]
-            weak = value < THUMB
-            why = f"Cragg-Donald's F is below {THUMB:g}"
-            remedy = "do not lean on these standard errors"
-        else:
-            found = self._strength
-            critical = found.critical[TOLERATED]
-            lines = [
-                f"First stage: F = {found.F:.4g} on {found.df1} and {found.df2:g} DF ({words}); effective F "
-                f"{found.effective:.4g}"
-            ]
-            weak = found.effective < critical
-            of = " of two-stage least squares" if self._used.k != 1 else ""
-            why = (
-                f"the effective F is below {critical:.4g}, so that a bias{of} of a tenth of least squares' is not "
-                "excluded"
-            )
-            remedy = "anderson_rubin() gives limits that hold all the same"
-        if weak:
-            lines.append(f"Note: weak instruments: {why}; {remedy}")
-        return [*lines, *self._complier_lines()]
+        resampled = isinstance(self.covariance.request, (Bootstrap, Jackknife))
+        told = instrument_lines(self._structural, self.call.frame, resampled=resampled)
+        return [*lines, *told, *self._complier_lines()]
 
     def _complier_lines(self) -> list[str]:
         try:

@@ -127,6 +127,10 @@ def columns_of(benchmark: Benchmark, found: Regressors, recipe: Recipe | None, k
     size = np.abs(c) * np.sqrt(np.diag(found.bread))
     effect = np.flatnonzero(size > NO_PART * np.sqrt(c @ found.bread @ c))
     held = {name for j in at for name in made.get(found.names[j], ())}
+    if list(effect) == at:
+        raise CapabilityError(
+            f"benchmark={benchmark.label!r}: it is the treatment itself; name covariates that a confounder may be like"
+        )
     if any(j in at or made.get(found.names[j], set()) & held for j in effect):
         raise CapabilityError(
             f"benchmark={benchmark.label!r}: it is part of the effect, which is averaged over interactions with the "
@@ -153,7 +157,12 @@ def _resolved(name: str, found: Regressors, made: Mapping[str, set[str]]) -> lis
             f"{choose((missing or [name])[0], known[:30])}"
         )
     held = [j for j, column in enumerate(found.names) if column in wanted or made.get(column, set()) & set(wanted)]
-    return [j for j in held if found.names[j] != INTERCEPT]
+    columns = [j for j in held if found.names[j] != INTERCEPT]
+    if not columns:
+        raise OptionError(
+            f"benchmark={name!r}: the regression leaves it out, as other terms imply it; compare with those"
+        )
+    return columns
 
 
 def _variables(recipe: Recipe) -> dict[str, set[str]]:

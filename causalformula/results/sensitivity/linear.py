@@ -252,6 +252,8 @@ def _analysed(behind: Behind, benchmark: Any, kd: Any, ky: Any, asked: Hypothesi
     import pandas as pd
 
     groups, (by_treatment, by_outcome) = read_benchmarks(benchmark), multiples(kd, ky)
+    if not groups and (ky is not None or by_treatment != [1.0]):
+        raise OptionError("kd= and ky= are multiples of benchmark=: name covariates that confounders are compared with")
     if groups and behind.found is None:
         raise OptionError("benchmark= needs the regression behind the effect, and there is none")
     rows, own, notes = [], [], list(behind.notes)

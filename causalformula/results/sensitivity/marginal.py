@@ -43,6 +43,10 @@ ODDS = (*INVERSE, "ebal")
 # With fewer rows in an arm for each term, quantiles of its outcome are fitted too closely.
 ROWS_A_TERM = 10
 AGREES = 1e-6
+TAIL = (
+    "beyond Gamma = {far:.3g} too few of an arm's {rows} rows lie above the quantiles of its outcome: sharp bounds are "
+    "too narrow there; sharp=False gives wider ones"
+)
 # Replicates where none are asked for, and where each would learn both models anew.
 REPS, NO_REPS = 999, 0
 
@@ -119,7 +123,7 @@ def marginal(
         return float(low - null if side > 0 else null - high)
 
     reached = breakdown(distance)
-    asked, notes = task.bounds(arms, gammas, X), _notes(result, arms, X, sharp)
+    asked, notes = task.bounds(arms, gammas, X), _notes(arms, X, sharp, max(reached, gammas[-1]))
     limits, tips = None, np.nan
     if request is not None:
         limits, tips, told = _resampled(result, task, arms, X, gammas, request, level, (null, side, reached))
@@ -266,10 +270,15 @@ def _direction(result: ResultCore, arms: WeightedArms) -> int:
     )
 
 
-def _notes(result: ResultCore, arms: WeightedArms, X: Array, sharp: bool) -> tuple[str, ...]:
-    fewest = min(int(arms.rows.sum()), int((~arms.rows).sum()))
-    if not sharp or fewest >= ROWS_A_TERM * X.shape[1]:
+def _notes(arms: WeightedArms, X: Array, sharp: bool, furthest: float) -> tuple[str, ...]:
+    """Where sharp bounds rest on few rows; ``furthest`` is the largest factor that the page speaks of."""
+    fewest, terms = min(int(arms.rows.sum()), int((~arms.rows).sum())), X.shape[1]
+    if not sharp:
         return ()
+    if fewest >= ROWS_A_TERM * terms:
+        # as many rows lie above a quantile as it has terms
+        far = fewest / terms - 1
+        return () if furthest <= far else (TAIL.format(far=far, rows=fewest),)
     return (
         f"quantiles of the outcome are fitted with {X.shape[1]} terms to {fewest} rows of an arm: so closely that "
         "sharp bounds may be too narrow; sharp=False gives wider ones that fit none",

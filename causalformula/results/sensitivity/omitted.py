@@ -26,6 +26,12 @@ from causalformula.results.sensitivity.omitted_page import Bound, Sensitivity, c
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_SIZE = (
+    "the mean square of the outcome's residual, or that of the weights, is estimated as no more than zero, and bounds "
+    "are made of both: propensities are too near 0 or 1 for it. A larger bounds=, or a subset where the arms overlap, "
+    "may help"
+)
+
 
 def omitted_confounders(
     result: ResultCore,
@@ -110,6 +116,8 @@ def _benchmarks(result: ResultCore, scores: Sequence[Score], sets: Sequence[str]
     for text in sets:
         short = _without(result, text).outcomes
         assert isinstance(short, ScoredOutcomes)
+        if not bounded(short.scores):
+            raise CapabilityError(f"benchmark={text!r}: without it, {NO_SIZE}")
         gains = np.array([_gains(long, other, w) for long, other in zip(scores, short.scores, strict=True)])
         for label, numbers in zip(result.answer.labels, np.median(gains, axis=0).T, strict=True):
             rows.append([text, str(label), *numbers])
@@ -144,7 +152,15 @@ def scores_behind(result: ResultCore, verb: str) -> tuple[Score, ...]:
         raise CapabilityError("sensitivity() is of the effects over everyone; ask the fit that these came from")
     if verb == "sensitivity()" and found.scores[0].moments is None:
         raise CapabilityError("bounds for omitted confounders are those of model='plr' and model='irm'")
+    if verb == "sensitivity()" and not bounded(found.scores):
+        raise CapabilityError(NO_SIZE)
     return found.scores
+
+
+def bounded(scores: Sequence[Score]) -> bool:
+    """Whether both mean squares behind the bounds are estimated as above zero."""
+    found = [score.moments for score in scores if score.moments is not None]
+    return all(bool((each.sigma2 > 0).all() and (each.nu2 > 0).all()) for each in found)
 
 
 def lacks_bounds(result: ResultCore) -> str:

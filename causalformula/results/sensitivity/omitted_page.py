@@ -158,6 +158,7 @@ class Sensitivity(SensitivityPage):
         ``delta_theta``, by how much the effect changes.
     label : str
         Of the standard errors.
+    notes : tuple of str
     """
 
     title: str
@@ -169,6 +170,7 @@ class Sensitivity(SensitivityPage):
     null: float
     benchmarks: pd.DataFrame
     label: str
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row an effect.
@@ -200,7 +202,24 @@ class Sensitivity(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effects away."""
-        return "\n".join(self._meaning())
+        several = len(self.bounds) > 1
+        return "\n".join(self._said(one, f"{one.name}: " if several else "") for one in self.bounds)
+
+    def _said(self, one: Bound, head: str) -> str:
+        away = "explain it away" if self.null == 0 else f"take it to {self.null:g}"
+        rv, rva = (self._robustness(one, value) for value in ("theta", "ci"))
+        of = "" if abs(self.rho) == 1 else f" of correlation {abs(self.rho):g}"
+        if rv == 1:
+            return f"{head}No confounders{of} {away}."
+        text = (
+            f"{head}To {away}, confounders{of} that are not in the formula would have to explain {100 * rv:.4g}% of "
+            f"what is left of the outcome, and as much of the treatment's (cf_y = cf_d): that takes it from "
+            f"{one.estimate:.4g} to {self.null:g}."
+        )
+        level = f"one-sided {100 * self.level:g}% limit"
+        if rva == 0:
+            return f"{text} Its {level} is beyond that already."
+        return f"{text} With {100 * rva:.4g}% its {level} is there."
 
     def summary(self) -> Summary:
         """The print, as a page."""
@@ -314,6 +333,8 @@ class Sensitivity(SensitivityPage):
             table_text(list(table.index), columns).rstrip("\n"),
             f"Standard errors: {self.label}",
             *self._meaning(),
+            "",
+            *self._sentences(),
         ]
         if len(self.benchmarks):
             numbers = ["cf_y", "cf_d", "rho", "delta_theta"]
@@ -327,7 +348,7 @@ class Sensitivity(SensitivityPage):
                 "Benchmarks: what leaving out observed covariates does",
                 table_text(names, shown).rstrip("\n"),
             ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
     __str__ = __repr__
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,13 @@ class SensitivityPage(Paged, ABC):
 
     def _page(self) -> Summary:
         return self.summary()
+
+
+def noted(page: SensitivityPage, notes: Sequence[str]) -> SensitivityPage:
+    """The page with notes before its own; every kind is a record that has some."""
+    found: Any = page
+    made: SensitivityPage = replace(found, notes=(*notes, *found.notes)) if notes else page
+    return made
 
 
 def place_of(effect: Any, labels: Sequence[str]) -> int:

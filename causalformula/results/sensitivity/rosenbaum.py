@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 GAMMAS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 ALTERNATIVES = ("two-sided", "greater", "less")
+# Pairs below which the test's normal approximation is told.
+FEW = 20
 ADJUSTED = "the bounds are of the outcomes as they are: what the outcome model adjusts for has no part in them"
 
 
@@ -142,6 +144,8 @@ def bounds(
     else:
         statistic = SignedRank(one - zero)
         above = statistic.estimate(1.0, True) >= 0
+    if isinstance(statistic, SignedRank) and statistic.used < FEW:
+        notes = (*notes, f"the normal approximation is rough in {counted(statistic.used, 'pair')} that differ")
     side = alternative or ("greater" if above else "less")
     return RosenbaumBounds(title, statistic, len(one), gammas, float(alpha), side, alternative is None, notes)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from causalformula.backends.options import flag, is_number
 from causalformula.errors import OptionError
+from causalformula.frame.treatment import Kind as Treated
 from causalformula.inference.checks import shown
 from causalformula.inference.honest.study import as_numbers
 from causalformula.inference.sensitivity.evalue import odds_as_risk
@@ -46,7 +47,8 @@ def tipping(
     ----------
     result : Result
     imbalance : float or sequence of float, optional
-        Of a continuous confounder with a standard deviation of 1: the difference of its means, treated less control.
+        Of a continuous confounder with a standard deviation of 1: the difference of its means, treated less control, or
+        between the doses that are compared.
         0.1, 0.25, 0.5, 0.75 and 1 where nothing is given.
     prevalence : pair of float, or float, optional
         Of a binary confounder: its share among the treated and among the controls. One number is that among the
@@ -76,7 +78,10 @@ def tipping(
     flag("rare", rare)
     if imbalance is not None and prevalence is not None:
         raise OptionError("imbalance= is of a continuous confounder and prevalence= of a binary one; give one of them")
-    measure = result.answer.measure.name
+    frame, measure = result.call.frame, result.answer.measure.name
+    dose = frame.treatment is not None and frame.treatment.kind is Treated.CONTINUOUS
+    if dose and prevalence is not None:
+        raise OptionError("prevalence= is of two arms, and here doses are compared; imbalance= is of these too")
     ratio, slope = (
         measure in RATIOS,
         None if outcome is None else number("outcome", outcome, "an effect on the outcome"),
@@ -87,7 +92,7 @@ def tipping(
     odds = measure in ("odds_ratio", "log_odds_ratio") and not rare
     return Tipping(
         _observed(result, level, odds), ratio, at, control, slope, prevalence is not None, level, result.endog_names,
-        (COMMON,) if odds else (),
+        dose, (COMMON,) if odds else (),
     )  # fmt: skip
 
 

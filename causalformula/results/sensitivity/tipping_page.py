@@ -67,6 +67,8 @@ class Tipping(SensitivityPage):
     binary : bool
     level : float
     outcome_name : str
+    dose : bool
+        Whether doses are compared, rather than arms.
     notes : tuple of str
     """
 
@@ -78,6 +80,7 @@ class Tipping(SensitivityPage):
     binary: bool
     level: float
     outcome_name: str
+    dose: bool = False
     notes: tuple[str, ...] = ()
 
     def tidy(self) -> pd.DataFrame:
@@ -146,14 +149,22 @@ class Tipping(SensitivityPage):
                 f"the {what} would be {adjusted(one.each[what], *pair, self.ratio):.4g}" for what, pair in pairs.items()
             ]
             return [f"{head}If {self._like(at, slope)}, {' and '.join(after)}."]
-        if np.isnan([at.treated, slope]).any():
-            return [f"{head}No such confounder explains the estimate of {one.estimate:.4g} away."]
         said = f"{head}A confounder explains the estimate of {one.estimate:.4g} away if {self._like(at, slope)}."
+        if np.isnan([at.treated, slope]).any():
+            said = f"{head}No such confounder explains the estimate of {one.estimate:.4g} away."
         if "limit" not in pairs:
             return [said, f"{head}The {share} holds {one.null:g} without any."]
         at, slope = pairs["limit"]
         known = not np.isnan([at.treated, slope]).any()
-        return [said, *([f"{head}It takes the {share} to {one.null:g} if {self._like(at, slope)}."] if known else [])]
+        what = "One" if said.endswith(" away.") else "It"
+        return [
+            said,
+            *([f"{head}{what} takes the {share} to {one.null:g} if {self._like(at, slope)}."] if known else []),
+        ]
+
+    @property
+    def _compared(self) -> str:
+        return "the doses that are compared" if self.dose else "the arms"
 
     def _middle(self, effect: float, null: float) -> tuple[Imbalance, float]:
         pairs = self._pairs(effect, null)
@@ -164,7 +175,7 @@ class Tipping(SensitivityPage):
         spread = (
             f"{100 * at.treated:.3g}% of the treated and {100 * at.control:.3g}% of the controls have it"
             if self.binary
-            else f"its mean differs by {at.difference:.3g} sd between the arms"
+            else f"its mean differs by {at.difference:.3g} sd between {self._compared}"
         )
         each = "" if self.binary else " per sd"
         if self.ratio:
@@ -223,7 +234,9 @@ class Tipping(SensitivityPage):
         if self.outcome is not None and self.confounders:
             marks = [(at.difference, self.outcome) for at in self.confounders]
         ax = tipping_lines(ax, x, lines, marks, self.ratio)
-        arms = f"share beyond the controls' {100 * self.control:.3g}%" if self.binary else "sd between the arms"
+        arms = (
+            f"share beyond the controls' {100 * self.control:.3g}%" if self.binary else f"sd between {self._compared}"
+        )
         ax.set_xlabel(f"Imbalance of the confounder ({arms})")
         scale = "ratio" if self.ratio else "difference"
         ax.set_ylabel(f"Its effect on {self.outcome_name} ({scale})")

@@ -13,7 +13,8 @@ from causalformula.results.effects.core import ResultCore
 from causalformula.results.models.core import ModelCore
 from causalformula.results.sensitivity.kind import Kind, able, answered
 from causalformula.results.sensitivity.kinds import OF_MODELS, OF_RESULTS
-from causalformula.results.sensitivity.page import SensitivityPage
+from causalformula.results.sensitivity.page import SensitivityPage, noted
+from causalformula.results.wording import missing_notes
 from causalformula.words import SensitivityKind
 
 
@@ -60,7 +61,7 @@ class Questioned(ResultCore):
         CapabilityError
             Where the fit has no such analysis.
         """
-        return answered(self._sensitivities(), kind, (self,), options)
+        return noted(answered(self._sensitivities(), kind, (self,), options), missing_notes(self.call.frame))
 
     def _sensitivities(self) -> Mapping[str, Kind]:
         """The kinds by name."""
@@ -103,7 +104,8 @@ class QuestionedModel(ModelCore):
         CapabilityError
             Where the model has no such analysis.
         """
-        return answered(self._sensitivities(), kind, (self, _estimable(self, term)), options)
+        found = answered(self._sensitivities(), kind, (self, _estimable(self, term)), options)
+        return noted(found, missing_notes(self.frame))
 
     def _sensitivities(self) -> Mapping[str, Kind]:
         """The kinds by name."""

@@ -12,7 +12,7 @@ from causalformula.backends.distance import arm_sizes, thin_words
 from causalformula.backends.doubly_robust.aipw import AIPW, augmented
 from causalformula.backends.fit import DesignWeights, Fit, Query
 from causalformula.backends.fit import Fitted as Behind
-from causalformula.backends.orthogonal.fitted import scored_design, target_share
+from causalformula.backends.orthogonal.fitted import moved_by_errors, scored_design, target_share
 from causalformula.backends.orthogonal.nuisances import (
     Stacked,
     beyond,
@@ -29,7 +29,7 @@ from causalformula.errors import CapabilityError
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
 from causalformula.inference.away import away
-from causalformula.inference.evidence import Accumulated, Influence
+from causalformula.inference.evidence import Accumulated, Exactly, Influence
 from causalformula.inference.sandwich.variances import full_leverage
 from causalformula.numerics.arrays import Array
 from causalformula.scale.averages import Averaged, WholeAverages, no_means
@@ -113,32 +113,48 @@ class Augmented:
 
 @dataclass(frozen=True, eq=False)
 class Averages:
-    """Averages of augmented scores on a chunk; see ``inference.evidence.Part``."""
+    """Averages of augmented scores on a chunk; see ``inference.evidence.Part``.
+
+    Parameters
+    ----------
+    augmented : Augmented
+    total, mean, jac : ndarray
+        As in ``scale.averages.Averages``.
+    exact : bool
+        Whether the outcome model fits some of all rows exactly.
+    """
 
     augmented: Augmented
     total: Array
     mean: Array
     jac: Array
+    exact: bool = False
 
     def at(self, chunk: Any) -> Influence:
         """See ``inference.evidence.Part``."""
         nuisances = self.augmented.nuisances
         part, share = nuisances.at(chunk), target_share(chunk, nuisances.options)
-        direct = []
+        direct, own = [], []
         for g, target in enumerate(self.augmented.targets(chunk)):
-            scores, _, _ = augmented(chunk, nuisances.options, part, self.augmented.keys, target)
+            scores, _, errors = augmented(chunk, nuisances.options, part, self.augmented.keys, target)
             total = self.total[g] or 1.0
+            own.append(errors / total)
             direct.append(chunk.n * target[:, None] * (scores - share[:, None] * self.mean[g]) / total)
         assert part.propensity.stage is not None
-        stages = (part.propensity.stage, part.outcome.stage())
-        return Influence(stages, self.jac, chunk.n, np.hstack(direct), always=True)
+        before, exactly = part.propensity.stage, None
+        if self.exact:
+            moved = moved_by_errors(part.outcome, self.jac[:, before.size :], np.hstack(own))
+            exactly = Exactly(full_leverage(part.outcome.hat), moved)
+        stages = (before, part.outcome.stage())
+        return Influence(stages, self.jac, chunk.n, np.hstack(direct), always=True, exactly=exactly)
 
 
 @dataclass(frozen=True, eq=False)
 class WholeAugmented(WholeAverages):
-    """What augmented scores answer, where their rows are elsewhere."""
+    """What augmented scores answer, where their rows are elsewhere; ``exact`` as in ``Averages``."""
 
     nuisances: Nuisances | None = None
+    exact: bool = False
 
     def _passed(self, groups: WholeGroups | None, keys: tuple[Any, ...], slope: bool) -> tuple[Averaged, Accumulated]:
         assert self.nuisances is not None
@@ -153,8 +169,10 @@ class WholeAugmented(WholeAverages):
             found = self.nuisances.scores(self.passes.plan.prototype).stage
             assert found is not None
             self._known["stages"] = (without_rows(found, rows), self.nuisances.fitted.record.stage())
-        shape = Influence(self._known["stages"], jac, self.passes.plan.survey.kept, always=True)
-        part = Averages(task, sums["total"], means, jac)
+        # which rows these are is known where they are
+        exactly = Exactly(np.empty(0, dtype=np.intp), np.empty((0, len(jac)))) if self.exact else None
+        shape = Influence(self._known["stages"], jac, self.passes.plan.survey.kept, always=True, exactly=exactly)
+        part = Averages(task, sums["total"], means, jac, self.exact)
         return part, Accumulated(passes, part, shape, np.eye(len(jac)), True)
 
 
@@ -210,7 +228,8 @@ def aipw(frame: WholeFrame, options: AIPW) -> Fit:
     nuisances, arm = Nuisances(fitted, read, part, scores, options), target_arm(frame, options)
     said: Sums = passes.total(_Said(nuisances, arm))
     model = whole_model(passes, fitted, read)
-    potential = WholeAugmented(frame, options, no_means, origin=model.origin, nuisances=nuisances)
+    exact = bool(said["exact"])
+    potential = WholeAugmented(frame, options, no_means, origin=model.origin, nuisances=nuisances, exact=exact)
     rows, levels = away(passes.words), len(frame.the_treatment.levels)
     near, used = (int(count) for count in said["small"])
     bound = floors(np.empty((0, levels)), options.bounds, options.each_arm)
@@ -221,7 +240,6 @@ def aipw(frame: WholeFrame, options: AIPW) -> Fit:
         *bound_words(tuple(int(count) for count in said["beyond"]), options.bounds),  # type: ignore[arg-type]
         *weak_words(levels, arm, bound, near, used),
         *thin_words(frame, said["sizes"]),
-        *exact_words(said["exact"]),
     )
     design = replace(DesignWeights(rows), distance=rows if binary else None, probabilities=None if binary else rows)
     return Fit(
@@ -233,15 +251,4 @@ def aipw(frame: WholeFrame, options: AIPW) -> Fit:
         outcomes=potential,
         models={"outcome": Behind(model, part), **models},
         notes=told,
-    )
-
-
-def exact_words(count: int) -> tuple[str, ...]:
-    """A note on rows that the outcome model fits exactly."""
-    if not count:
-        return ()
-    rows = "one row" if count == 1 else f"{count} rows"
-    return (
-        f"the outcome model fits {rows} exactly (leverage one), so that the standard errors know nothing of the error "
-        f"there; give it fewer terms, or leave {'it' if count == 1 else 'them'} out",
     )

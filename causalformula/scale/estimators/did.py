@@ -10,7 +10,15 @@ import numpy as np
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.did.options import DiD
 from causalformula.backends.did.record import refuse_unread
-from causalformula.backends.did.regression import NO_GROUPS, PART, WORDS, raise_unidentified, trend
+from causalformula.backends.did.regression import (
+    NO_GROUPS,
+    PART,
+    WORDS,
+    control_columns,
+    lasting_words,
+    raise_unidentified,
+    trend,
+)
 from causalformula.backends.entangled import strained_notes
 from causalformula.backends.fit import Answer, DesignWeights, Fit, Query
 from causalformula.backends.fit import Fitted as Behind
@@ -115,7 +123,7 @@ class _Cells:
 
 @dataclass(frozen=True)
 class _Units:
-    """Rows of each unit in each group and period, those of positive weight last."""
+    """Rows of each unit in each group and period, those of positive weight, and by how much controls change."""
 
     name: str
     ordered: bool
@@ -123,13 +131,16 @@ class _Units:
     def __call__(self, frame: Any) -> Grouped | Ended:
         cells = frame.the_panel.cells
         hot = (cells[:, None] == np.arange(4)).astype(float)
-        values = np.hstack([hot, hot * (frame.unit_weights > 0)[:, None]])
+        # a difference is zero where both are the same, and nowhere else
+        change = control_columns(frame)[1] * np.where(cells % 2, 1.0, -1.0)[:, None]
+        values = np.hstack([hot, hot * (frame.unit_weights > 0)[:, None], change])
         return grouped(frame.keys(self.name), values, _unit_sums, self.ordered)
 
 
 def _unit_sums(units: Grouped) -> Sums:
     """How many units there are of each kind, and the values of a few that have several rows in a period."""
-    every, used = units.sums[:, :4], units.sums[:, 4:] > 0
+    every, used, change = units.sums[:, :4], units.sums[:, 4:8] > 0, units.sums[:, 8:]
+    two = (every[:, [0, 2]].sum(axis=1) > 0) & (every[:, [1, 3]].sum(axis=1) > 0)
     twice = np.flatnonzero((every[:, :2] + every[:, 2:] > 1).any(axis=1))
     both = (every[:, :2].sum(axis=1) > 0) & (every[:, 2:].sum(axis=1) > 0)
     return Sums(
@@ -138,21 +149,45 @@ def _unit_sums(units: Grouped) -> Sums:
             "both": int(both.sum()),
             "alone": int((used.sum(axis=1) == 1).sum()),
             "cells": used.sum(axis=0),
+            "changed": (change[two] != 0).sum(axis=0),
             "groups": np.array([used[:, :2].any(axis=1).sum(), used[:, 2:].any(axis=1).sum()]),
         }
     )
 
 
 def with_units(frame: WholeFrame) -> WholeFrame:
-    """The frame, whose print says which units are observed in one period; see ``unit_counts``."""
+    """The frame, whose print says which units are observed in one period; see ``told_units``."""
     if frame.panel is None or frame.panel.groups is None:
         return frame
-    _, notes = frame.remembered("units", lambda: unit_counts(frame))
-    return replace(frame, notes=(*frame.notes, *notes)) if notes else frame
+    told_of = told_units(frame).alone
+    return replace(frame, notes=(*frame.notes, *told_of)) if told_of else frame
 
 
-def unit_counts(frame: WholeFrame) -> tuple[tuple[list[int], list[int]] | None, tuple[str, ...]]:
-    """Units in each group and period, and in each group, and a note on those of one period.
+@dataclass(frozen=True)
+class Told:
+    """What is known of units.
+
+    Parameters
+    ----------
+    counts : tuple of (list of int, list of int), optional
+        Units in each group and period, and in each group.
+    alone, lasting : tuple of str
+        Notes on units of one period, and on controls that are the same in both.
+    """
+
+    counts: tuple[list[int], list[int]] | None = None
+    alone: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
+
+
+def told_units(frame: WholeFrame) -> Told:
+    """What is known of units, asked once."""
+    found: Told = frame.remembered("units", lambda: unit_counts(frame))
+    return found
+
+
+def unit_counts(frame: WholeFrame) -> Told:
+    """What one pass says of units.
 
     Raises
     ------
@@ -162,7 +197,7 @@ def unit_counts(frame: WholeFrame) -> tuple[tuple[list[int], list[int]] | None, 
         For a treatment that switches on within units.
     """
     if frame.unit is None:
-        return None, ()
+        return Told()
     panel, name = frame.the_panel, frame.unit.name
     passes, ordered = by_group(frame.passes, name)
     found: Sums = told(passes.total(_Units(name, ordered)), _unit_sums)
@@ -177,7 +212,9 @@ def unit_counts(frame: WholeFrame) -> tuple[tuple[list[int], list[int]] | None, 
             f"{panel.treated} changes within {counted(found['both'], 'unit')} of {name}: where the data are, the first "
             "variable of did(...) must say in which group a unit is, in all its rows; make it a column of the data"
         )
-    return (found["cells"].tolist(), found["groups"].tolist()), alone_words(name, found["alone"])
+    counts = found["cells"].tolist(), found["groups"].tolist()
+    lasting = lasting_words(control_columns(frame)[0], found["changed"] == 0)
+    return Told(counts, alone_words(name, found["alone"]), tuple(lasting))
 
 
 def did(frame: WholeFrame, options: DiD) -> Fit:
@@ -205,7 +242,7 @@ def did(frame: WholeFrame, options: DiD) -> Fit:
         )
     panel, passes = frame.the_panel, frame.passes  # which refuses another design before anything is fitted
     refuse_unread(frame, options)
-    units, _ = frame.remembered("units", lambda: unit_counts(frame))
+    units = told_units(frame)
     origin = float(passes.plan.prototype.outcome.numeric()[0])  # type: ignore[union-attr]
     weight, outcome, rows = passes.total(_Cells(origin))["cells"]
     fitted, read = fit_outcome(frame, PART, options.outcome_family)
@@ -219,7 +256,7 @@ def did(frame: WholeFrame, options: DiD) -> Fit:
         fitted=fitted,
         read=read,
         cells=np.column_stack([weight, origin + outcome / weight, rows]),
-        units=units,
+        units=units.counts,
     )
     answer = potential.answer(Query())
     shape = Answer(replace(answer.estimate, evidence=answer.estimate.evidence.shape), answer.labels)  # type: ignore[union-attr]
@@ -231,5 +268,5 @@ def did(frame: WholeFrame, options: DiD) -> Fit:
         method=WORDS,
         outcomes=potential,
         models={"outcome": Behind(model, PART)},
-        notes=(*model.notes, *dropped_terms(model, "regression"), *strained),
+        notes=(*model.notes, *dropped_terms(model, "regression"), *units.lasting, *strained),
     )

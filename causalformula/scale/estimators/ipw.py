@@ -19,11 +19,14 @@ from causalformula.backends.weighting.options import IPW
 from causalformula.backends.weighting.scores import model_words
 from causalformula.backends.weighting.weights import (
     Weighting,
+    at_limit,
+    beyond_limit,
     discard_words,
     indicators_of,
     limit_place,
     refuse_empty,
     shared,
+    standing,
     trim_side,
     trimmable,
     trimmed_text,
@@ -52,7 +55,7 @@ class Limit:
 
     def beyond(self, w: Array) -> Bools:
         """Weights that are capped."""
-        return np.asarray(w > self.at if self.upper else w < self.at)
+        return beyond_limit(w, self.at, self.upper)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,26 +217,28 @@ class _Sizes:
 
 @dataclass(frozen=True, eq=False)
 class _At:
-    """How the weight nearest to a limit moves."""
+    """How the weight at a limit moves, by the first of its rows."""
 
-    gap: float
+    place: tuple[float, ...]
     moves: Mapping[str, tuple[Array, Array]]
 
     def __add__(self, other: _At) -> _At:
-        return self if self.gap <= other.gap else other
+        return self if self.place <= other.place else other
 
 
 @dataclass(frozen=True, eq=False)
-class _Nearest:
+class _AtLimit:
     weigh: Weighed
     arm: int | None
     at: float
 
-    def __call__(self, frame: Any) -> _At:
+    def __call__(self, frame: Any) -> _At | None:
         made = weighting_of(self.weigh, frame)
-        gaps = np.where(trimmable(made, frame, self.arm), np.abs(made.weights - self.at), np.inf)
-        row = int(gaps.argmin())
-        return _At(float(gaps[row]), {name: (value.X[row], value.U[row]) for name, value in made.dw.items()})
+        rows = np.flatnonzero(trimmable(made, frame, self.arm) & at_limit(made.weights, self.at))
+        if not len(rows):
+            return None
+        row, place = standing(made, rows)
+        return _At(place, {name: (value.X[row], value.U[row]) for name, value in made.dw.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,10 +266,8 @@ def trimmed(frame: WholeFrame, weigh: Weighed) -> tuple[Weighed, tuple[str, ...]
         # half a row of slack for the rounding of sums
         [limit_place(total, trim, upper) - 0.5 for upper in sides],
     )
-    limits = tuple(
-        Limit(float(at), upper, passes.total(_Nearest(weigh, arm, at)).moves)
-        for at, upper in zip(found, sides, strict=True)
-    )
+    there: list[_At] = [passes.total(_AtLimit(weigh, arm, at)) for at in found]  # type: ignore[misc]
+    limits = tuple(Limit(float(at), upper, row.moves) for at, upper, row in zip(found, sides, there, strict=True))
     counts = passes.total(_Beyond(weigh, arm, limits))["beyond"]
     moved = [(int(count), trim_side(limit.at, limit.upper)) for count, limit in zip(counts, limits, strict=True)]
     return replace(weigh, limits=limits), (trimmed_text(moved),)

@@ -52,6 +52,17 @@ class Ibis(Streamed):
         """All rows and columns as an Arrow table."""
         return self.table.to_pyarrow()
 
+    def groups(self, columns: Sequence[str]) -> int:
+        """See ``Sortable``; of text a database may sort by a collation that takes unlike ones for equal."""
+        kinds = [self.table.schema()[name] for name in columns]
+        if not all(kind.is_numeric() or kind.is_temporal() for kind in kinds):
+            return 0
+        return int(self.table.select(*columns).distinct().count().to_pyarrow().as_py())
+
+    def sorted_by(self, columns: Sequence[str]) -> Ibis:
+        """See ``Sortable``."""
+        return Ibis(self.table.order_by(list(columns)))
+
     def pieces(self, columns: Sequence[str]) -> Iterator[Any]:
         """Record batches, in the order of the database."""
         yield from self.table.select(*columns).to_pyarrow_batches(chunk_size=CHUNK_ROWS)
