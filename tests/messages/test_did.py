@@ -545,6 +545,9 @@ def test_outcomes_that_put_effects_of_a_poisson_regression_at_infinity(staggered
     assert f"g = {first:g}: only 0 as outcomes before treatment, which stands for the mean" in str(found)
     mean = zero["y"][(zero["g"] == first) & (zero["t"] >= first)].mean()
     assert found.aggregate("group").tidy()["estimate"][0] == pytest.approx(mean, rel=1e-6)
+    nothing = d.assign(g=np.array([2, 3, 4])[d["id"] % 3]).assign(y=lambda d: d["y"] * (d["t"] >= d["g"]))
+    with pytest.raises(cf.IdentificationError, match="nobody without treatment is left to compare"):
+        cf.fit(G, nothing, **poisson)
     with pytest.raises(cf.DataError, match="negative values"):
         cf.fit(G, d.assign(y=d["y"] - 10), **poisson)
     assert "family='poisson' has no part in this" in str(cf.fit(G, d, **poisson).decompose())

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from causalformula.backends.did.averages import Averages, Members, cells_of
-from causalformula.backends.did.event_study import effects, fit_of
+from causalformula.backends.did.event_study import effects, fit_of, told_of_lost
 from causalformula.backends.did.nonlinear import bounded, responses, told_of_nothing
 from causalformula.backends.did.options import (
     CONTROLS,
@@ -37,7 +37,7 @@ from causalformula.backends.fit import Fit
 from causalformula.backends.options import one_of
 from causalformula.backends.outcome_model import model_word
 from causalformula.backends.registry import Record
-from causalformula.errors import OptionError, some
+from causalformula.errors import OptionError
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
@@ -142,6 +142,7 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     refuse_measures(options, "extended two-way fixed effects compare")
     family = read_family(options.family)
     rows = based(compared_with_last(bounded(rows_of(frame), family)), options.anticipation)
+    rows = bounded(rows, family)  # again, without the rows that the two left out
     before = last_before(rows, options.anticipation)
     leads = options.control_group == "nevertreated"
     base = rows.periods == np.append(before, -1)[rows.group]
@@ -165,7 +166,7 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
         found = responses(rows, model, columns, cells)
         there, apart = model.estimable(found.gradients), found.apart
         estimate = found.estimate(model, there, tuple(np.array(names)[there]))
-    lost = [names[k] for k in np.flatnonzero(~there)]
+    gone = told_of_lost(names, there)
     whom = f"of {rows.panel.treated} = {rows.last}" if rows.last else "never treated"
     scale = f"Trends are parallel on the scale of the link ({family.link_name}); effects are differences of means"
     words = (
@@ -177,7 +178,6 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
         rows, cells.without(~there), estimate, "simple", reference=common(rows, before) if leads else None,
         apart=apart, ahead=options.anticipation, words=words,
     )  # fmt: skip
-    gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
     method = f"extended two-way fixed effects{'' if options.linear else f' ({model_word(family, model)})'}"
     nothing = () if options.linear else told_of_nothing(rows, family)
     return fit_of(outcomes, model, method, (*told, *nothing, *gone), never=leads)

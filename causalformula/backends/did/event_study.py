@@ -114,6 +114,24 @@ def effects(model: FittedRegression, rows: Array, names: tuple[str, ...]) -> Est
     return Estimate(names, values, evidence)
 
 
+def told_of_lost(names: tuple[str, ...], there: Bools) -> tuple[str, ...]:
+    """A note on cells without a comparison.
+
+    Raises
+    ------
+    IdentificationError
+        Where none has one.
+    """
+    lost = [name for name, kept in zip(names, there, strict=True) if not kept]
+    if lost and not there.any():
+        raise IdentificationError(
+            f"nobody without treatment is left to compare {some(lost, 5)} with in its period, beside the covariates "
+            "and the rows that take no part: no effect can be told. Adjust for fewer covariates, or use data with "
+            "units that are never treated, or later"
+        )
+    return (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
+
+
 def determined(model: FittedRegression, size: int) -> Bools:
     """Which of the first columns have a coefficient."""
     return np.isin(np.arange(size), model.kept)

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.did.averages import Averages, cells_of
-from causalformula.backends.did.event_study import determined, effects, fit_of
+from causalformula.backends.did.event_study import determined, effects, fit_of, told_of_lost
 from causalformula.backends.did.options import EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
 from causalformula.backends.did.rows import (
     based,
@@ -24,7 +24,6 @@ from causalformula.backends.did.rows import (
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.registry import Record
-from causalformula.errors import some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 
@@ -99,11 +98,10 @@ def sunab(frame: ModelFrame, options: SunAb) -> Fit:
     X, called, told = controls(rows.frame)
     model = regressed(rows, np.hstack([indicators(cells.of_row, len(cells)), X]), (*names, *called))
     there = determined(model, len(cells))
-    lost = [names[k] for k in np.flatnonzero(~there)]
+    gone = told_of_lost(names, there)
     estimate = effects(model, np.eye(len(cells), len(model.names))[there], tuple(np.array(names)[there]))
     shown, ahead = cells.without(~there), options.anticipation
     words = (told_of_reference(rows, before),)
     outcomes = Averages(rows, shown, estimate, "dynamic", reference=common(rows, before), ahead=ahead, words=words)
-    gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
     notes = (*told, *dropped_terms(model, first=len(cells)), *gone)
     return fit_of(outcomes, model, "event study (Sun-Abraham, weighted by the groups' shares)", notes, never=True)
