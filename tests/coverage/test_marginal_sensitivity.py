@@ -12,7 +12,7 @@ import pytest
 
 import causalformula as cf
 
-GAMMA, LESS, N, REPS, SHORT, LONG = 2.0, 1.5, 500, 199, 2, 200
+GAMMA, LESS, N, REPS, SHORT, LONG = 2.0, 1.5, 500, 199, 1, 200
 
 
 def confounded(rng: np.random.Generator) -> pd.DataFrame:
