@@ -26,13 +26,14 @@ from causalformula.results.designs.overlap import SCORE, Overlap
 from causalformula.results.designs.text import design_text
 from causalformula.results.designs.weights import WeightsSummary
 from causalformula.results.wording import missing_notes
-from causalformula.scale.averages import DesignColumn, DesignColumns, Weigh
+from causalformula.scale.averages import Weigh
 from causalformula.scale.balance import Balanced, balanced, imbalance, sample_of
 from causalformula.scale.estimators.aipw import Shown
 from causalformula.scale.estimators.subclass import Stratified
 from causalformula.scale.overlap import Unweighted, histograms, overlaps, weight_summaries
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame
+from causalformula.scale.written import DesignColumn, DesignColumns
 
 if TYPE_CHECKING:
     import pandas as pd

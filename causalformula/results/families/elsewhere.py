@@ -17,11 +17,11 @@ from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
-from causalformula.scale.averages import augmented
 from causalformula.scale.estimators.did import WholeTrends
 from causalformula.scale.estimators.subclass import subclassified
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame, WholeRegression
+from causalformula.scale.written import augmented
 from causalformula.words import Limits
 
 if TYPE_CHECKING:
