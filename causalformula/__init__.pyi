@@ -71,6 +71,8 @@ from .results.reading.test import Test
 from .results.result import Result
 from .results.screening.screen import Screen
 from .results.screening.verb import screen
+from .results.sensitivity.evalue import evalue
+from .results.sensitivity.rosenbaum import rosenbaum
 from .results.several import Fits
 from .results.stack import Stack, stack
 from .results.table import Table, table
@@ -166,6 +168,7 @@ __all__ = [
     "datasets",
     "design",
     "dwtest",
+    "evalue",
     "fit",
     "glm",
     "honest",
@@ -174,6 +177,7 @@ __all__ = [
     "parse",
     "plots",
     "resettest",
+    "rosenbaum",
     "scan",
     "scores",
     "screen",

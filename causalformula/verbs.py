@@ -66,9 +66,8 @@ if TYPE_CHECKING:
     DidOptions: TypeAlias = DiD | SunAb | Imputation | ETWFE
     DidMethod: TypeAlias = DidName | DidOptions | type[DiD] | type[SunAb] | type[Imputation] | type[ETWFE]
     IVMethod: TypeAlias = (
-        Literal["iv", "2sls", "tsls", "liml", "fuller", "k_class", "gmm"]
-        | IV | LIML | GMM | type[IV] | type[LIML] | type[GMM]
-    )  # fmt: skip
+        Literal["iv", "2sls", "tsls", "liml", "gmm"] | IV | LIML | GMM | type[IV] | type[LIML] | type[GMM]
+    )
     DMLMethod: TypeAlias = Literal["dml"] | DML | type[DML]
     UnitName: TypeAlias = Literal["s_learner", "t_learner", "x_learner", "r_learner", "dr_learner"]
     UnitMethod: TypeAlias = UnitName | MetaOptions | type[MetaOptions]

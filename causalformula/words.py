@@ -11,7 +11,7 @@ Method: TypeAlias = Literal[
     "difference_in_means", "regression", "ipw", "weighting", "ebal", "cbps", "ipt", "energy", "subclass",
     "stratification", "nearest", "matching", "cem", "exact", "aipw", "tmle", "dml", "did",
     "sunab", "imputation", "etwfe", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner",
-    "front_door", "iv", "2sls", "tsls", "liml", "fuller", "k_class", "gmm",
+    "front_door", "iv", "2sls", "tsls", "liml", "gmm",
 ]  # fmt: skip
 Estimand: TypeAlias = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATOS", "LATE"]
 Measure: TypeAlias = Literal["difference", "ratio", "log_ratio", "odds_ratio", "log_odds_ratio", "nnt"]
@@ -104,6 +104,10 @@ TrendKind: TypeAlias = Literal["relative_magnitude", "smoothness"]
 HonestMethod: TypeAlias = Literal["FLCI", "C-LF", "conditional"]
 TrendDirection: TypeAlias = Literal["positive", "negative", "increasing", "decreasing"]
 TrendBound: TypeAlias = Literal["deviation from parallel trends", "deviation from linear trend"]
+
+# What confounders that were not measured could make of an effect.
+SensitivityKind: TypeAlias = Literal["omitted", "rosenbaum", "marginal", "linear", "evalue", "oster", "tipping"]
+EValueMeasure: TypeAlias = Literal["RR", "OR", "HR", "MD", "OLS", "RD"]
 
 # Ways to choose confounders.
 SelectionMethod: TypeAlias = Literal[

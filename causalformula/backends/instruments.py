@@ -83,7 +83,8 @@ class GMM(Options):
         What the weight matrix takes the moments' covariance for: ``"robust"``, to unequal variances (White's,
         uncentred); ``"~g"``, to correlation within clusters too; ``"unadjusted"``, for that of equal variances, by
         which steps are two-stage least squares, and continuously updated is LIML. By default clustered by what
-        ``cluster(g)`` names, else robust. Standard errors are by ``vcov=``, which is another choice.
+        ``cluster(g)`` names, or by the groups of ``loo(g)``, else robust. Standard errors are by ``vcov=``, which is
+        another choice.
     estimand, contrast, measure, family, focal : optional
         As in ``cf.fit``; the equations are linear.
     """
@@ -95,7 +96,7 @@ class GMM(Options):
         super().__post_init__()
         refuse_nonlinear(self, "gmm")
         if not (isinstance(self.steps, str) and self.steps in ("iterated", "cue")):
-            whole("steps", self.steps, "a number of steps, 'iterated' or 'cue' (continuously updated)")
+            whole("steps", self.steps, "a number of steps, 'iterated' or 'cue' (continuously updated)", 1000)
         known = self.wmatrix is None or (isinstance(self.wmatrix, str) and self.wmatrix in ("robust", "unadjusted"))
         if not known and self.cluster is None:
             raise OptionError(f"wmatrix={shown(self.wmatrix)}: 'robust', 'unadjusted', or one grouping, as in '~g'")
@@ -124,14 +125,17 @@ class GMM(Options):
         if self.steps == 1:
             return "one-step GMM, which is two-stage least squares"
         named = {2: "two-step GMM", "iterated": "iterated GMM", "cue": "continuously updated GMM"}
-        return named.get(self.steps, f"GMM in {self.steps} steps")
+        words = named.get(self.steps, f"GMM in {self.steps} steps")
+        if self.wmatrix != "unadjusted":
+            return words
+        return f"{words} of equal variances, which is {'LIML' if self.steps == 'cue' else 'two-stage least squares'}"
 
 
 def _weighting(frame: ModelFrame, options: GMM) -> KClass | Weighting:
     """The estimator: of moments of equal variance a member of the k-class."""
     if options.wmatrix == "unadjusted":
         return KClass(None, 0.0, int(frame.sampled.sum())) if options.steps == "cue" else TWO_STAGES
-    own = [one.name for one in frame.clusters] if options.wmatrix is None else []
+    own = list(frame.cluster_names) if options.wmatrix is None else []
     by = [options.cluster] if options.cluster else own
     if len(by) > 1:
         raise OptionError(
@@ -174,6 +178,13 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
     no cause with it, and move the treatment; the effect is then that of all, if it is the same for all, or an average
     over those whom the instruments move, if these move nobody the other way.
 
+    ``iv(loo(judge))`` is the leniency of who decides: the mean of the treatment in the other rows of the judge, with
+    their weights, standard errors clustered by judge. Without covariates this is the jackknife estimator with judges'
+    dummies (JIVE1). With covariates or absorbed effects, as court by year, the treatment is first regressed on these,
+    and the residuals are averaged without the row's own (Dobbie, Goldin and Yang 2018); ``loo(judge, raw = TRUE)``
+    averages the treatment as it is. Either way a row's own treatment stays in the mean of its court and year, which
+    matters where few rows share one. Rows of judges without another case are left out and counted.
+
     Parameters
     ----------
     frame : ModelFrame
@@ -190,7 +201,8 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
 
     References
     ----------
-    Theil (1953); Imbens and Angrist (1994). R: ``AER::ivreg`` 1.2.
+    Theil (1953); Imbens and Angrist (1994); Angrist, Imbens and Krueger (1999) for JIVE1; Kolesár, Chetty, Friedman,
+    Glaeser and Imbens (2015) for many instruments. R: ``AER::ivreg`` 1.2.
     """
     return answered(frame, options, TWO_STAGES, "two-stage least squares")
 
@@ -198,7 +210,6 @@ def iv(frame: ModelFrame, options: IV) -> Fit:
 @Record(
     name="liml",
     options=LIML,
-    aliases=("fuller", "k_class"),
     treatments={Kind.BINARY, Kind.MULTI, Kind.CONTINUOUS},
     estimands=(LATE,),
     default_vcov="classical",

@@ -32,6 +32,8 @@ METHOD_HINTS = {
         "propensity scores by machine learning are method='ipw' with model='boosting', 'stack' (a Super Learner) or a "
         "scikit-learn classifier",
     ),
+    "fuller": "Fuller's estimator is method='liml' with fuller=1, or fuller=4",
+    **dict.fromkeys(("k_class", "kclass"), "the k-class is method='liml' with k="),
     "optweight": "for weights of approximate balance see method='ebal' with tols=",
     "g_computation": "g-computation is method='regression'",
     "gcomp": "g-computation is method='regression'",

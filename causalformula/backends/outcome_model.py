@@ -56,9 +56,10 @@ def _beside_effects(
 ) -> FittedRegression:
     """The outcome model beside absorbed effects."""
     effects, names = [one.effect() for one in frame.effects], [one.name for one in frame.effects]
+    X, called, offset = design.X, design.names, frame.offset
     if family.name == "gaussian" and family.link_name == "identity":
-        return fit_absorbed(design.X, y, design.names, effects, names, weights=weights, offset=frame.offset)
-    return fit_absorbed_glm(design.X, y, design.names, family, effects, names, weights=weights, offset=frame.offset)
+        return fit_absorbed(X, y, called, effects, names, weights=weights, offset=offset, centre=True)
+    return fit_absorbed_glm(X, y, called, family, effects, names, weights=weights, offset=offset, centre=True)
 
 
 def idle_interact(frame: ModelFrame, interact: bool) -> tuple[str, ...]:

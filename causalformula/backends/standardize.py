@@ -25,7 +25,7 @@ from causalformula.frame.parts import Part
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Influence
 from causalformula.inference.regression import FittedRegression
-from causalformula.inference.sandwich.expanded import orthonormal, with_effects
+from causalformula.inference.sandwich.expanded import along
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array, Codes
 
@@ -121,19 +121,11 @@ class Surface:
         return np.hstack([np.zeros((len(gradients), before)), self.model.jacobian(gradients)])
 
     def _with_effects(self, stages: tuple[Stage, ...], jac: Array, slopes: Array) -> tuple[tuple[Stage, ...], Array]:
-        """The stages with the directions of absorbed effects that functionals depend on, where these do not cancel.
-
-        ``slopes`` (n, q) holds the functionals' derivatives in each row's predictor. What the effects make up of them
-        is all that the functionals know of the effects, whose own errors so enter without any dummies.
-        """
-        model, root = self.model, stages[-1]
-        if model.absorbed is None or model.linear or root.hat is None:
+        """The stages with the directions of absorbed effects that functionals depend on, where these do not cancel."""
+        if self.model.linear:
             return stages, jac
-        w = root.hat.w
-        each = np.divide(slopes, w[:, None], out=np.zeros_like(slopes), where=w[:, None] > 0)
-        basis = orthonormal(each - model.absorbed.absorber.demean(each).values, w)
-        last = with_effects(root, basis)
-        return (*stages[:-1], last), np.hstack([jac, slopes.T @ basis])
+        last, jac = along(stages[-1], jac, slopes)
+        return (*stages[:-1], last), jac
 
     def _moved(self, stages: tuple[Stage, ...], target: Array, gap: Array) -> Array | float:
         """Influence (n,) of the stages that the target's weights come from on a target average."""
@@ -193,13 +185,14 @@ def _risen(model: FittedRegression, change: Counterfactual) -> tuple[Array, Code
 
 def mean_gradient(model: FittedRegression, change: Counterfactual, u: Array) -> Array:
     """``X_a' u`` (p,) for the design under a setting, its columns as they were solved."""
-    if model.solved is not None:
-        return np.asarray(u @ model.as_solved(change.apply(model.X)))
     if model.absorbed is not None:
         # effects held: what they take from the columns stays as it is
         held = np.asarray(u @ model.absorbed.X)
-        held[change.columns] += u @ (change.values - model.X[:, change.columns])
+        _, columns, rise, _ = _risen(model, change)
+        held[columns] += u @ rise
         return held
+    if model.solved is not None:
+        return np.asarray(u @ model.as_solved(change.apply(model.X)))
     gradient = np.asarray(u @ model.X)
     gradient[change.columns] = u @ change.values
     return gradient

@@ -8,17 +8,19 @@ import numpy as np
 
 from causalformula.backends.aliased import dropped_terms
 from causalformula.backends.fit import Fit, Fitted
+from causalformula.backends.leave_one_out import instruments_of, refuse_held_fixed
 from causalformula.backends.options import Options
 from causalformula.backends.standardize import Surface
 from causalformula.errors import IdentificationError, OptionError, counted, some
+from causalformula.formula.expressions.values import Factor, Strings
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.inference.regression import FittedRegression
 from causalformula.inference.structural import Equations, Instrumented, KClass, Weighting
 from causalformula.inference.weighted_moments import fit_by
+from causalformula.numerics.arrays import Array
 
 PART, EXCLUDED = Part("outcome"), Part("iv")
-INTERCEPT = "(Intercept)"
 
 
 def refuse_nonlinear(options: Options, name: str) -> None:
@@ -50,8 +52,7 @@ def equations(frame: ModelFrame) -> Equations:
     design, excluded = frame.design(PART), frame.design(EXCLUDED)
     treatment = frame.the_treatment
     endogenous = design.at(treatment.name, treatment.column).columns
-    columns = [j for j, name in enumerate(excluded.names) if name != INTERCEPT]
-    names = tuple(excluded.names[j] for j in columns)
+    Z, names, means = instruments_of(design, excluded, frame)
     exogenous = set(design.names) - {design.names[j] for j in endogenous}
     if both := [name for name in names if name in exogenous]:
         them = "it is" if len(both) == 1 else "they are"
@@ -60,11 +61,11 @@ def equations(frame: ModelFrame) -> Equations:
             "instrument reaches the outcome through the treatment alone. Leave it out of one of the two (where "
             "iv(z * w) crosses an instrument with an adjusted w, write iv(z + z:w))"
         )
-    return Equations(
+    eq = Equations(
         design.X,
-        frame.y,
+        _outcome(frame),
         design.names,
-        excluded.X[:, columns],
+        Z,
         names,
         np.asarray(endogenous, dtype=np.intp),
         frame.weights,
@@ -73,7 +74,19 @@ def equations(frame: ModelFrame) -> Equations:
         tuple(one.effect() for one in frame.effects),
         tuple(one.name for one in frame.effects),
         frame.counts,
+        means,
     )
+    refuse_held_fixed(eq)
+    return eq.reweighted(frame.weights) if means else eq
+
+
+def _outcome(frame: ModelFrame) -> Array:
+    if frame.outcome is not None and isinstance(frame.outcome.value, (Factor, Strings)):
+        raise OptionError(
+            f"the outcome {frame.outcome.name!r} is a factor or text, and these equations are linear: recode it as "
+            "numbers, 0 and 1 for two levels"
+        )
+    return frame.y
 
 
 def fit_equation(frame: ModelFrame, rule: KClass | Weighting) -> FittedRegression:
@@ -87,6 +100,11 @@ def fit_equation(frame: ModelFrame, rule: KClass | Weighting) -> FittedRegressio
     eq = equations(frame)
     model = fit_by(eq, rule)
     _refuse_unidentified(frame, model.instrumented)
+    if isinstance(rule, KClass) and rule.k is not None and np.linalg.eigvalsh(model.hat.bread).min() <= 0:
+        raise OptionError(
+            f"k={rule.k:g} is too large for these data: it takes from the treatment more than there is. k= goes from 0 "
+            "for least squares past 1 for two-stage least squares to LIML's own, which is used without k="
+        )
     return model
 
 
@@ -131,12 +149,12 @@ def left_out(used: Instrumented) -> list[str]:
     others = [names[j] for j in gone if j not in used.empty]
     told = []
     if empty:
-        why = "varies only with the fixed effects" if used.equations.effects else "is zero in every row"
-        told.append(f"{some(empty)} {why}")
+        one, several = ("varies", "vary") if used.equations.effects else ("is", "are")
+        why = "only with the fixed effects" if used.equations.effects else "zero in every row"
+        told.append(f"{some(empty)} {one if len(empty) == 1 else several} {why}")
     if others:
-        told.append(
-            f"{some(others)} is constant or a combination of the terms adjusted for and of the instruments before it"
-        )
+        what = "is constant or a combination" if len(others) == 1 else "are constant or combinations"
+        told.append(f"{some(others)} {what} of the terms adjusted for and of the instruments before")
     return told
 
 
@@ -153,6 +171,8 @@ def answered(frame: ModelFrame, options: Options, rule: KClass | Weighting, word
     potential = Surface(model, frame, PART, options).potential()
     gone = left_out(used)
     told = (f"the first stage leaves out instruments: {'; '.join(gone)}",) if gone else ()
+    if isinstance(rule, Weighting) and rule.steps != 1 and used.excess == 0:
+        words += " of as many instruments as terms, which is two-stage least squares"
     notes = (*model.notes, *dropped_terms(model), *told)
     words += ", fixed effects absorbed" * bool(frame.effects)
     return Fit.of(potential, words, {"outcome": Fitted(model, PART)}, notes)

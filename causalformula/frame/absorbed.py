@@ -113,7 +113,7 @@ class FixedEffect:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that absorbed effects fit exactly, which are left out.
+    """Rows that absorbed effects fit exactly, or that no other row gives an instrument, which are left out.
 
     Parameters
     ----------
@@ -126,17 +126,38 @@ class LeftOut:
         These outcomes, for the print.
     idle : int
         Rows of weight zero in levels of these alone.
+    alone : int
+        Rows without another row in their group, of whose treatment ``loo(g)`` would be the mean.
+    alone_in : str
+        These instruments, for the print.
     """
 
     singletons: int = 0
     infinite: tuple[tuple[str, int, int], ...] = ()
     ends: str = ""
     idle: int = 0
+    alone: int = 0
+    alone_in: str = ""
 
     @property
     def rows(self) -> int:
         """How many rows these are."""
-        return self.singletons + self.idle + sum(rows for _, _, rows in self.infinite)
+        return self.singletons + self.idle + sum(rows for _, _, rows in self.infinite) + self.alone
+
+    def plus(self, more: LeftOut) -> LeftOut:
+        """Both together, of the same factors."""
+        rows: dict[str, tuple[int, int]] = {}
+        for name, levels, count in (*self.infinite, *more.infinite):
+            before = rows.get(name, (0, 0))
+            rows[name] = (before[0] + levels, before[1] + count)
+        return LeftOut(
+            self.singletons + more.singletons,
+            tuple((name, *counts) for name, counts in rows.items()),
+            self.ends or more.ends,
+            self.idle + more.idle,
+            self.alone + more.alone,
+            self.alone_in or more.alone_in,
+        )
 
 
 def as_group(value: Value, node: Node, n: int, source: str | None) -> Value:

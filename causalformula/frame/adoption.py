@@ -121,15 +121,17 @@ def refuse_changes(name: str, first: Value, unit: Grouping | None) -> None:
     """A ``DataError`` for a unit with several first treated periods."""
     if unit is None:
         return
-    values = first.values if isinstance(first, Times) else np.asarray(first, dtype=float)
-    values = np.where(np.isfinite(values), values, NEVER)
+    given = first.values if isinstance(first, Times) else np.asarray(first, dtype=float)
+    values = np.where(np.isfinite(given), given, NEVER)
     one = np.empty(len(unit.levels))
     one[unit.codes] = values
     changed = np.unique(unit.codes[one[unit.codes] != values])
     if len(changed):
+        gaps = np.isnan(given[np.isin(unit.codes, changed)]).any()
+        missing = "; a missing value counts as never treated" if gaps else ""
         raise DataError(
             f"{unit.name} {some([unit.levels[k] for k in changed])} {'has' if len(changed) == 1 else 'have'} more than "
-            f"one value of {name}: it says in which period a unit is first treated, in all its rows"
+            f"one value of {name}: it says in which period a unit is first treated, in all its rows{missing}"
         )
 
 

@@ -16,15 +16,17 @@ from causalformula.formula.expressions.values import Factor, Logical, Strings, V
 from causalformula.formula.language.absorbed import AbsorbedTerm, absorbed_terms
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import ROLES, has_dot, plus, summands, variables
+from causalformula.formula.language.leave_one_out import leave_one_out, leave_one_out_terms
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Argument, Call, Name, Node
 from causalformula.formula.matrix.design import Contrasts
 from causalformula.formula.matrix.recipe import one_column
 from causalformula.formula.matrix.terms import terms
-from causalformula.frame.absorbed import as_group, fixed_effects, limits_of
+from causalformula.frame.absorbed import as_group, limits_of
 from causalformula.frame.adoption import marks_never
 from causalformula.frame.columns import Table
 from causalformula.frame.grouping import Grouping, crossed, grouping
+from causalformula.frame.leave_one_out import rows_with_others
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
@@ -45,7 +47,7 @@ from causalformula.numerics.families import Family
 CONSTANTS = frozenset(["T", "F", "pi"])
 # Roles whose body is a right-hand side of its own, and those that group rows.
 TERM_ROLES = tuple(name for name, record in ROLES.items() if record.adjusts)
-GROUPED = ("cluster", "strata", "unit", "period")
+GROUPED = ("cluster", "strata", "unit", "period", "loo")
 
 
 def bind(
@@ -103,10 +105,10 @@ def bind(
     entered = _without(never, {**values, **special})
     complete, total, missing_by, notes = choose_rows(table, entered, chosen, na_action, made)
     made.clear()  # a recipe holds no data, and what there was to say is said
-    absorbed = _absorbed(spec)
-    known = _Kept(table, complete, special).weights(spec) if absorbed else None
+    absorbed, means = _absorbed(spec), leave_one_out_terms(spec)
+    known = _Kept(table, complete, special).weights(spec) if absorbed or means else None
     ends = limits_of(_outcome(spec, values, complete), family) if absorbed else None
-    effects, rows, left_out = fixed_effects(absorbed, special, complete, known, table.index(), ends)
+    effects, rows, left_out = rows_with_others(means, absorbed, special, complete, known, table.index(), ends)
     kept = _Kept(table, rows, {**values, **special})
     refuse_infinite(_without(never, kept.values), kept.index)
     entering = reader.nodes(bodies)
@@ -186,6 +188,8 @@ class _Reader:
         }
 
     def value(self, node: Node) -> Value:
+        if leave_one_out(node) is not None:  # a mean of the rows kept, under each of their weights
+            return np.ones(self.table.n)
         return evaluate(node, self.columns, self.table.n, env=self.env, source=self.spec.source, memory=self.memory)
 
     def all_values(self, bodies: Mapping[str, Node]) -> dict[str, Value]:
@@ -298,6 +302,8 @@ def _pieces(spec: Spec, role: str) -> list[Node]:
         return [item.body[1] for item in spec.of("did")]
     if role == "fe":
         return [node for term in _absorbed(spec) for node in term.nodes]
+    if role == "loo":
+        return list({deparse(term.group): term.group for term in leave_one_out_terms(spec)}.values())
     bodies = [body for item in spec.of(role) for body in item.body]
     if role not in GROUPED:
         return bodies

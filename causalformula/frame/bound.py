@@ -35,11 +35,11 @@ class BoundRows:
     notes : tuple of str
         What a reader should know of how the data were read.
     groupings : mapping of str to tuple of Grouping
-        By role: ``cluster``, ``strata``, ``unit``, ``period``, ``fe``.
+        By role: ``cluster``, ``strata``, ``unit``, ``period``, ``fe``, ``loo``.
     effects : tuple of FixedEffect
         Factors that are absorbed.
     left_out : LeftOut
-        Rows that such factors fit exactly.
+        Rows that such factors fit exactly, or that have no instrument.
     """
 
     table: Table

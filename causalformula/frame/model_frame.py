@@ -313,8 +313,9 @@ class ModelFrame(BoundRows):
 
     @property
     def cluster_names(self) -> tuple[str, ...]:
-        """Groupings that ``cluster(...)`` names; without it the units that ``did(..., unit = id)`` names."""
-        return tuple(c.name for c in self.clusters or self.groupings.get("unit", ()))
+        """What ``cluster(...)`` names; without it the units of ``did(..., unit = id)``, or g of ``loo(g)``."""
+        own = ("cluster", "unit", "loo")
+        return next((tuple(c.name for c in self.groupings[role]) for role in own if self.groupings.get(role)), ())
 
     @property
     def strata(self) -> Grouping | None:

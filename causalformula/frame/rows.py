@@ -20,7 +20,7 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 
 NA_ACTIONS = ("omit", "fail")
 # Values that are no term of the formula are filed under `role:label`, so that both can have the same text.
-PREFIXES = ("cluster:", "weights:", "offset:", "strata:", "unit:", "period:", "fe:", "did:")
+PREFIXES = ("cluster:", "weights:", "offset:", "strata:", "unit:", "period:", "fe:", "did:", "loo:")
 
 
 def check_na_action(na_action: str) -> None:

@@ -40,6 +40,7 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 LATER, EARLIER = ("after", "post"), ("before", "pre")
 # Periods by number ("9", "week 10"), and dates whose alphabetical order is that of time.
 _NUMBERED = re.compile(r"(?P<name>(?:.*[^\d.])?)(?P<number>\d+(?:\.\d+)?)\Z").match
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z").match
 _ISO = re.compile(r"\d{4}[-/.]?\d{2}(?:[-/.]?\d{2})?(?:[ T].*)?\Z").match
 
 
@@ -137,17 +138,18 @@ def _another_design(panel: Panel) -> str:
             f"did({treated}, {time}) has the values {some(values)} in {treated}, which are no periods of {time} "
             f"({some(panel.periods.levels, 5)}): a first treated period is a number or a date as {time} is. With two "
             f"periods write did({treated} == ..., {time}), which says who is in the treated group{several}"
-            f"{_swapped(panel)}"
+            f"{_swapped(panel)}{_in_numbers(panel)}"
         )
     if not isinstance(panel.first, (np.ndarray, Logical, Factor, Strings)):
         raise DataError(f"{treated} in did(...) is {kind(panel.first)}; it says who is treated, in one column")
     if size > 2:
+        _refuse_one_arm(panel)
         once = "" if panel.unit is None else f" + cluster({symbol(panel.unit.name)}), without unit="
         return (
             f"{time} has {size} periods ({some(panel.periods.levels, 5)}), and {treated} does not say in which of them "
             f"the treatment began. Write did(first_treated, {time}) with each unit's first treated period (0, NA or "
             "Inf where it has none), or with unit= a column that is 1 from then on; to average the periods before and "
-            f"those after write did({treated}, {_later(panel)}){once}"
+            f"those after write did({treated}, {_later(panel)}){once}{_in_numbers(panel)}"
         )
     levels = [] if isinstance(panel.first, np.ndarray) else as_factor(panel.first).drop_unused().levels
     if len(levels) > 2:
@@ -155,6 +157,46 @@ def _another_design(panel: Panel) -> str:
             f"{treated} has {len(levels)} levels ({some(levels)}); a difference in differences compares two groups. "
             f'Write did({treated} == "...", {time}), or leave the others out with subset='
         )
+    return ""
+
+
+def _refuse_one_arm(panel: Panel) -> None:
+    """A ``DataError`` for a column of one value, which says that nobody is treated, or everybody always."""
+    levels = (
+        levels_of(panel.first) if isinstance(panel.first, np.ndarray) else as_factor(panel.first).drop_unused().levels
+    )
+    if len(levels) == 1:
+        raise DataError(
+            f"{panel.treated} is {levels[0]} in all rows used: there is nobody with and nobody without treatment to "
+            "compare. Check the subset, and the rows dropped for missing values"
+        )
+
+
+def _in_numbers(panel: Panel) -> str:
+    """What to write where numbers stand as text or as levels, and where text says when a treatment is on."""
+    treated, time = panel.treated, panel.time
+    found = [_number(treated, panel.first), _number(time, panel.second)]
+    if any(found):
+        held = " and ".join(name for name, text in zip((treated, time), found, strict=True) if text)
+        return (
+            f". {held} {'hold' if all(found) else 'holds'} numbers as text or levels: write "
+            f"did({found[0] or treated}, {found[1] or time}, ...)"
+        )
+    if panel.unit is None or not isinstance(panel.first, Factor | Strings):
+        return ""
+    low, high = _range(as_factor(panel.first).codes, panel.unit)
+    if not (low != high).any():
+        return ""
+    return f'. Where {treated} says in words when the treatment is on, write did({treated} == "...", {time}, ...)'
+
+
+def _number(name: str, value: Value) -> str:
+    """The expression that makes numbers of text or levels that read as such; empty where they do not."""
+    if isinstance(value, Strings):
+        found = reading(value)
+        return found.within.format(name=name) if found is not None and found.within else ""
+    if isinstance(value, Factor) and all(_NUMBER(str(level)) for level in as_factor(value).drop_unused().levels):
+        return f"as.numeric(as.character({name}))"
     return ""
 
 

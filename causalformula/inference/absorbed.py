@@ -72,6 +72,11 @@ class Absorbed:
         """Whether each factor is nested in one of several groupings: all rows of a level are in one group."""
         return tuple(any(self._within(effect.codes, codes) for codes in groupings) for effect in self.effects)
 
+    def size_beside(self, groupings: Sequence[Codes]) -> int:
+        """How many columns the effects of the factors have that are not nested in one of several groupings."""
+        nested = self.nested(groupings)
+        return sum(each.width * each.levels for each, inside in zip(self.effects, nested, strict=True) if not inside)
+
     def _within(self, codes: Array | Codes, groups: Codes) -> bool:
         own, outer = np.asarray(codes), groups
         if not self.used.all():

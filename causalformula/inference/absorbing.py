@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from causalformula.errors import some
 from causalformula.inference.absorbed import Absorbed, absorber
-from causalformula.inference.columns import refuse_overflowing
+from causalformula.inference.columns import readable, refuse_overflowing
 from causalformula.inference.linear import null_fit, of_least_squares
-from causalformula.inference.regression import FittedRegression
+from causalformula.inference.regression import FittedRegression, kept_moves, moves
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber, Demeaned
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.arrays import Array
+from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import TOL, Centred, centred_beside, given_coefficients
 from causalformula.numerics.least_squares import least_squares
 from causalformula.numerics.linalg import refuse_extreme
 
@@ -35,6 +37,7 @@ def fit_absorbed(
     weights: Array | None = None,
     offset: Array | None = None,
     in_place: bool = False,
+    centre: bool = False,
 ) -> FittedRegression:
     """Least squares beside the effects of factors, fixest's ``feols``.
 
@@ -53,15 +56,22 @@ def fit_absorbed(
     offset : ndarray (n,), optional
     in_place : bool
         Whether the columns, in Fortran's order, may be demeaned where they are; the model makes them anew when asked.
+    centre : bool
+        Whether a product ``a:x`` of columns may be solved with ``x`` counted from its mean, so that none is lost to a
+        tolerance; without it rank is decided by fixest's rule.
     """
     refuse_extreme(y, "the outcome")
     refuse_overflowing(X, names)
     w = np.broadcast_to(1.0, len(y)) if weights is None else weights  # ones take no room
     takes = absorber(effects, w)
-    columns = _columns_within(takes, X, w, in_place)
+    apart = centred_beside(X, weights, names, TOL)
+    Z = apart if centre else Centred(X, None, TOL)
+    columns = _columns_within(takes, Z.X, w, in_place)
     outcome = takes.demean((y - (0.0 if offset is None else offset))[:, None], in_place=True)
     within, left, converged = columns.values, outcome.values[:, 0], columns.converged and outcome.converged
-    fit = least_squares(within, left, weights)
+    fit = least_squares(within, left, weights, tol=Z.tol)
+    if not readable(Z, fit.kept):
+        return fit_absorbed(X, y, names, effects, factors, weights=weights, offset=offset)
     counted = tuple(map(int, takes.counted))
     squares, taken = float(w @ left**2), columns.taken if in_place else None
     del left, outcome
@@ -73,13 +83,32 @@ def fit_absorbed(
     df = nobs - k
     dispersion = rss / df if df > 0 else np.nan
     design = within if fit.rank == X.shape[1] else within[:, fit.kept]
-    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, absorbed=absorbed)
+    moved = kept_moves(Z, fit.kept)
+    hat = Hat(design, w, e, fit.bread, dispersion, float(df), True, nobs, k=k, moved=moved, absorbed=absorbed)
     lost = () if converged else (UNCONVERGED,)
+    if not centre and apart.moved is not None:
+        lost = (*lost, *_lost(takes, apart, weights, names, fit.kept))
     model = of_least_squares(
-        names, fit.coef, fit.kept, fit.alias, None if in_place else X, y, weights, offset, hat,
+        names, Z.read(fit.coef), fit.kept, fit.alias, None if in_place else X, y, weights, offset, hat,
         null_fit(y, w, offset, True), intercept=True, converged=converged, lost=lost,
+        solved=moves(Z, fit.coef, w, within),
     )  # fmt: skip
     return replace(model, absorbed=absorbed)
+
+
+def _lost(takes: Absorber, apart: Centred, weights: Array | None, names: Sequence[str], kept: Codes) -> tuple[str, ...]:
+    """A note that names products which fixest's rule leaves out only because a variable lies far from zero."""
+    if len(kept) == len(names):
+        return ()
+    within = takes.demean(apart.X).values
+    found = least_squares(within, np.zeros(len(within)), weights, tol=apart.tol).kept
+    lost = [names[int(j)] for j in np.setdiff1d(found, kept)]
+    if not lost:
+        return ()
+    return (
+        f"{some(lost)} left out as fixest does, to whose tolerance a product with a variable so far from zero is a "
+        "combination of the others; counted from its mean it is not: center that, as in scale(x, scale = FALSE)",
+    )
 
 
 def within_effects(takes: Absorber, X: Array, y: Array, w: Array, offset: Array | None) -> tuple[Array, Array, bool]:
@@ -108,4 +137,4 @@ def refitted_within(model: FittedRegression, w: Array) -> Array | None:
     X = model.absorbed.X[:, model.kept]
     within, left, converged = within_effects(absorber(model.absorbed.effects, w), X, model.y, w, model.offset)
     fit = least_squares(within, left, w)
-    return fit.coef if converged and fit.rank == X.shape[1] else None
+    return given_coefficients(fit.coef, model.hat.moved) if converged and fit.rank == X.shape[1] else None

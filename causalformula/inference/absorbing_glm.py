@@ -10,14 +10,15 @@ import numpy as np
 from causalformula.errors import ConvergenceError, some
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, fit_absorbed, within_effects
-from causalformula.inference.columns import refuse_overflowing
+from causalformula.inference.columns import readable, refuse_overflowing
 from causalformula.inference.generalised import dispersion_of, target_of
-from causalformula.inference.regression import FittedRegression
+from causalformula.inference.regression import FittedRegression, kept_moves, moves
 from causalformula.inference.stage import Hat
 from causalformula.numerics.absorption.absorber import Absorber
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.absorption.saturated import removed
 from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.centring import TOL, Centred, centred_beside
 from causalformula.numerics.families import Family
 from causalformula.numerics.glm import Point, Problem, checked_problem, working
 from causalformula.numerics.irls import irls
@@ -68,6 +69,7 @@ def fit_absorbed_glm(
     epsilon: float = SETTLED,
     maxit: int = MOST_STEPS,
     start: tuple[Array, Array] | None = None,
+    centre: bool = False,
 ) -> FittedRegression:
     """A generalised linear model beside the effects of factors, fixest's ``fepois`` and ``feglm``.
 
@@ -76,7 +78,7 @@ def fit_absorbed_glm(
 
     Parameters
     ----------
-    X, y, names, effects, factors, weights, offset
+    X, y, names, effects, factors, weights, offset, centre
         As in ``fit_absorbed``.
     family : Family
     epsilon : float
@@ -94,9 +96,16 @@ def fit_absorbed_glm(
     refuse_overflowing(X, names)
     w = _finite(y, family, effects, weights)
     problem = checked_problem(np.empty((len(y), 0)), y, family, w, offset)
+    Z = centred_beside(X, w, names, TOL) if centre else Centred(X, None, TOL)
+    if start is not None and Z.moved is not None:
+        start = (np.asarray(np.linalg.solve(np.eye(len(Z.moved)) - Z.moved, start[0])), start[1])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        last = _scoring(problem, X, effects, start, min(epsilon, SETTLED), maxit)
+        last = _scoring(problem, Z, effects, start, min(epsilon, SETTLED), maxit)
         null = _null_deviance(problem)
+    if not readable(Z, last.fit.kept):
+        return fit_absorbed_glm(
+            X, y, names, family, effects, factors, weights=weights, offset=offset, epsilon=epsilon, maxit=maxit
+        )  # fmt: skip
     kept = last.fit.kept
     design = last.within if len(kept) == X.shape[1] else last.within[:, kept]
     counted = tuple(map(int, last.takes.counted))
@@ -117,6 +126,7 @@ def fit_absorbed_glm(
         nobs,
         k=k,
         target=target,
+        moved=kept_moves(Z, kept),
         absorbed=absorbed,
     )
     coef = np.full(X.shape[1], np.nan)
@@ -125,7 +135,7 @@ def fit_absorbed_glm(
     notes = (*_notes(last, names, factors, problem, maxit), *_incidental(absorbed, family, nobs))
     return FittedRegression(
         names=tuple(names),
-        coef=coef,
+        coef=Z.read(coef),
         kept=kept,
         alias=last.fit.alias,
         given=X,
@@ -148,6 +158,7 @@ def fit_absorbed_glm(
         linear=False,
         notes=notes,
         lost=notes,
+        solved=moves(Z, coef, last.w, last.within),
         absorbed=absorbed,
     )
 
@@ -162,9 +173,9 @@ def with_columns(model: FittedRegression, columns: Codes, weights: Array | None)
     """A model beside absorbed effects, linear or not, with some of its columns only, or with other weights."""
     assert model.absorbed is not None
     X, names = model.X[:, columns], [model.names[int(j)] for j in columns]
-    effects, factors = model.absorbed.effects, model.absorbed.names
+    effects, factors, centre = model.absorbed.effects, model.absorbed.names, model.solved is not None
     if model.linear:
-        return fit_absorbed(X, model.y, names, effects, factors, weights=weights, offset=model.offset)
+        return fit_absorbed(X, model.y, names, effects, factors, weights=weights, offset=model.offset, centre=centre)
     same = np.array_equal(columns, model.kept)
     return fit_absorbed_glm(
         X,
@@ -176,6 +187,7 @@ def with_columns(model: FittedRegression, columns: Codes, weights: Array | None)
         weights=weights,
         offset=model.offset,
         start=(model.theta, model.eta) if same else None,
+        centre=centre,
     )
 
 
@@ -189,16 +201,16 @@ def _finite(y: Array, family: Family, effects: Sequence[Effect], weights: Array 
 
 def _scoring(
     problem: Problem,
-    X: Array,
+    Z: Centred,
     effects: Sequence[Effect],
     start: tuple[Array, Array] | None,
     epsilon: float,
     maxit: int,
 ) -> _Step:
     """Fisher scoring to where nothing moves."""
-    family, p = problem.family, X.shape[1]
+    family, p = problem.family, Z.X.shape[1]
     beta, eta = (np.zeros(p), family.linkfun(problem.mustart)) if start is None else start
-    point, within = problem.of_eta(beta, eta), X
+    point, within = problem.of_eta(beta, eta), Z.X
     before, settled = np.inf, False
     for count in range(maxit + 1):
         fresh = count == 0 and start is None
@@ -206,7 +218,7 @@ def _scoring(
         left = e + (point.eta - problem.offset) * fresh
         takes = absorber(effects, w)
         within, own, exact = within_effects(takes, within, left, w, None)
-        fit = least_squares(within, own, w)
+        fit = least_squares(within, own, w, tol=Z.tol)
         step = np.nan_to_num(fit.coef)
         change = left - fit.residuals
         here = _Step(point, w, e, takes, within, fit, count, exact)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from causalformula.errors import IdentificationError, counted
 from causalformula.inference.absorbed import Absorbed, absorber
 from causalformula.inference.absorbing import UNCONVERGED, within_effects
 from causalformula.inference.columns import readable, refuse_overflowing, solved_columns
@@ -20,7 +21,7 @@ from causalformula.inference.regression import FittedRegression, moves
 from causalformula.inference.stage import Beyond, Hat, Term
 from causalformula.inference.structural import TWO_STAGES, Equations, Instrumented, KClass
 from causalformula.numerics.arrays import Array, Codes
-from causalformula.numerics.centring import Centred, first_column, origin_of
+from causalformula.numerics.centring import Centred, first_column, given_coefficients, origin_of
 from causalformula.numerics.least_squares import LeastSquares, least_squares
 from causalformula.numerics.linalg import refuse_extreme
 from causalformula.numerics.two_stages import by_products
@@ -44,6 +45,18 @@ class _Projected:
     terms: tuple[Term, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _First:
+    """The outcome and the endogenous columns on all instruments, of which ``moved`` was taken as they were solved."""
+
+    fit: LeastSquares
+    moved: Array | None = None
+
+    def of_instruments(self, eq: Equations) -> Array:
+        """Coefficients (m, 1 + q) of the excluded instruments as given; zero where aliased."""
+        return np.nan_to_num(given_coefficients(self.fit.coef.T, self.moved).T)[len(eq.exogenous) :]
+
+
 def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegression:
     """The k-class estimator of a structural equation; two-stage least squares by default.
 
@@ -61,12 +74,15 @@ def fit_instrumented(eq: Equations, rule: KClass = TWO_STAGES) -> FittedRegressi
     w = np.ones(len(eq.y)) if eq.weights is None else eq.weights
     within = _within(eq, w)
     if (quick := _by_products(eq, within)) is not None:
-        used = _used(eq, rule, w, quick[0], within)
-        return _solved(eq, used, rule, w, within, quick[0].residuals, quick[1])
+        return _solved(eq, rule, w, within, Centred(within.X, None, 0.0), _First(quick[0]), quick[1])
     refuse_overflowing(eq.X, eq.names)
     refuse_overflowing(eq.Z, eq.instruments)
-    first = _regressed(eq, _instruments(eq, within), _outcomes(eq, within), eq.all_names)
-    return _solved(eq, _used(eq, rule, w, first, within), rule, w, within, first.residuals)
+    anchors = first_column(eq.X, _centred(eq))
+    S = solved_columns(within.X, eq.weights, anchors, eq.names)
+    found = _fitted(eq, rule, w, within, S)
+    if readable(S, found.kept):
+        return found
+    return _fitted(eq, rule, w, within, solved_columns(within.X, eq.weights, anchors))
 
 
 def _by_products(eq: Equations, within: _Within) -> tuple[LeastSquares, LeastSquares] | None:
@@ -76,14 +92,23 @@ def _by_products(eq: Equations, within: _Within) -> tuple[LeastSquares, LeastSqu
     return by_products(within.X, within.y, within.Z, eq.endogenous, eq.weights, _centred(eq))
 
 
+def _fitted(eq: Equations, rule: KClass, w: Array, within: _Within, S: Centred) -> FittedRegression:
+    """The fit on columns that were moved from the given ones.
+
+    Of a product with a column far from zero, what instruments leave would otherwise have no digits of its own.
+    """
+    first = _regressed(eq, _instruments(eq, within), _outcomes(eq, within, S.X), eq.all_names)
+    return _solved(eq, rule, w, within, S, first)
+
+
 def _centred(eq: Equations) -> bool:
     """Whether columns may be counted from their means, as the first is one."""
     return eq.intercept and not eq.effects
 
 
-def _outcomes(eq: Equations, within: _Within) -> Array:
+def _outcomes(eq: Equations, within: _Within, X: Array) -> Array:
     """The outcome and the endogenous columns."""
-    return np.column_stack([within.y, within.X[:, eq.endogenous]])
+    return np.column_stack([within.y, X[:, eq.endogenous]])
 
 
 def _instruments(eq: Equations, within: _Within) -> Array:
@@ -106,19 +131,26 @@ def _within(eq: Equations, w: Array) -> _Within:
     return _Within(X, columns[:, p:], left, absorbed, converged)
 
 
-def _regressed(eq: Equations, X: Array, Y: Array, names: Sequence[str]) -> LeastSquares:
+def _regressed(eq: Equations, X: Array, Y: Array, names: Sequence[str]) -> _First:
     """Several responses at once, on columns counted from their means."""
     Z = solved_columns(X, eq.weights, first_column(X, _centred(eq)), names)
-    return least_squares(Z.X, Y, eq.weights, tol=Z.tol)
+    return _First(least_squares(Z.X, Y, eq.weights, tol=Z.tol), Z.moved)
 
 
-def _used(eq: Equations, rule: KClass, w: Array, first: LeastSquares, within: _Within) -> Instrumented:
+def _used(eq: Equations, rule: KClass, w: Array, first: LeastSquares, within: _Within, S: Centred) -> Instrumented:
     """k, the instruments that count, and how strong they are.
 
     By cross-products of what exogenous columns leave of the outcome and the endogenous columns, A, and of what all
     instruments leave of them, B: A is B beside what the excluded instruments add.
     """
     outside = len(eq.exogenous)
+    absorbed = 0 if within.absorbed is None else within.absorbed.coefficients()
+    if int((w > 0).sum()) <= first.rank + absorbed:
+        raise IdentificationError(
+            f"{counted(first.rank + absorbed, 'instrument')} and terms adjusted for explain everything in "
+            f"{counted(int((w > 0).sum()), 'row')}: the first stage fits the treatment without rest, and two-stage "
+            "least squares would be least squares. Use fewer of them"
+        )
     kept = np.array([j - outside for j in first.kept if j >= outside], dtype=np.intp)
     empty = np.flatnonzero(~within.Z.any(axis=0)).astype(np.intp)
     left, added = first.residuals, first.kept >= outside
@@ -128,10 +160,12 @@ def _used(eq: Equations, rule: KClass, w: Array, first: LeastSquares, within: _W
     k = rule.k
     if k is None:
         rows = int((w > 0).sum()) if rule.rows is None else rule.rows
-        absorbed = 0 if within.absorbed is None else within.absorbed.coefficients()
         k = _smallest_root(A, B)[0] - rule.fuller / (rows - first.rank - absorbed)
     strength = 1 - _largest_root(B[1:, 1:], A[1:, 1:])
-    return Instrumented(eq, rule, float(k), left[:, 1:], kept, empty, strength)
+    given = left[:, 1:]
+    if S.moved is not None:
+        given = given @ np.linalg.inv((np.eye(len(S.moved)) - S.moved)[np.ix_(eq.endogenous, eq.endogenous)])
+    return Instrumented(eq, rule, float(k), given, kept, empty, strength)
 
 
 def _squares(E: Array, w: Array) -> Array:
@@ -162,16 +196,20 @@ def _largest_root(A: Array, B: Array) -> float:
 
 
 def _solved(
-    eq: Equations, used: Instrumented, rule: KClass, w: Array, within: _Within, left: Array,
+    eq: Equations, rule: KClass, w: Array, within: _Within, given: Centred, first: _First,
     quick: LeastSquares | None = None,
 ) -> FittedRegression:  # fmt: skip
     """The estimates from projected columns, and the record of the regression."""
-    projected = np.array(within.X, order="F")
-    projected[:, eq.endogenous] -= used.left
-    S, fit = (Centred(projected, None, 0.0), quick) if quick is not None else _second(eq, within, projected)
+    used, left = _used(eq, rule, w, first.fit, within, given), first.fit.residuals
+    projected = np.array(given.X, order="F")
+    projected[:, eq.endogenous] -= left[:, 1:]
+    S = replace(given, X=projected)
+    fit = quick if quick is not None else least_squares(S.X, within.y, eq.weights, tol=S.tol)
     kept = fit.kept
-    own, columns = (_some(within.X if S.plan is None else S.plan.apply(within.X), kept), _some(S.X, kept))
-    V, at = _moving(eq, used, S, kept)
+    own, columns = _some(given.X, kept), _some(S.X, kept)
+    turn = np.eye(eq.X.shape[1])[np.ix_(eq.endogenous, kept)]
+    at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
+    V = left[:, 1:] @ turn[:, at]
     coef: Array = fit.coef
     bread: Array = fit.bread
     e: Array = quick.residuals if quick is not None else np.asarray(within.y - own @ coef[kept])
@@ -182,52 +220,99 @@ def _solved(
         coef = coef.copy()
         coef[kept] += bread @ (columns.T @ (w * e))
         e = np.asarray(within.y - own @ coef[kept])
-    place, beside = np.eye(len(kept))[at], left[:, 0] - V @ coef[kept][at]
-    terms = [Term(V, used.k * w * (e - beside), place)]
-    if rule.k is None:
-        terms.append(Term(_moved_k(used, w, within, left), np.ones(len(w)), (V.T @ (w * e))[None] @ place))
+    moving = _Moving(eq, w, used.k, V, coef[kept][at], first, turn[:, at])
+    root = _root(eq, w, within, given, left) if rule.k is None else None
     found = replace(fit, coef=coef, bread=bread, residuals=e)
-    return _record(eq, used, w, within, S, found, own, columns, _Projected(tuple(terms)))
-
-
-def _second(eq: Equations, within: _Within, projected: Array) -> tuple[Centred, LeastSquares]:
-    """The second stage, on columns counted from their means."""
-    anchors = first_column(eq.X, _centred(eq))
-    S = solved_columns(projected, eq.weights, anchors, eq.names)
-    fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
-    if not readable(S, fit.kept):
-        S = solved_columns(projected, eq.weights, anchors)
-        fit = least_squares(S.X, within.y, eq.weights, tol=S.tol)
-    return S, fit
+    beyond = _Projected(tuple(moving.terms(w * e, np.eye(len(kept))[at], root)))
+    return _record(eq, used, w, within, S, found, own, columns, beyond)
 
 
 def _some(X: Array, kept: Codes) -> Array:
     return X if len(kept) == X.shape[1] else X[:, kept]
 
 
-def _moving(eq: Equations, used: Instrumented, S: Centred, kept: Codes) -> tuple[Array, Codes]:
-    """What instruments leave of the columns as they were solved: those of which they leave something, and which."""
-    turn = np.eye(eq.X.shape[1]) if S.moved is None else np.eye(eq.X.shape[1]) - S.moved
-    turn = turn[np.ix_(eq.endogenous, kept)]
-    at = np.flatnonzero(turn.any(axis=0)).astype(np.intp)
-    return used.left @ turn[:, at], at
-
-
 def _symmetric(A: Array) -> Array:
     return np.asarray((A + A.T) / 2)
 
 
-def _moved_k(used: Instrumented, w: Array, within: _Within, left: Array) -> Array:
-    """How each row moves LIML's k (n, 1), by the envelope theorem ``w_i (a_i^2 - k b_i^2) / sum w b^2``, negative.
+@dataclass(frozen=True, eq=False)
+class _Root:
+    """LIML's k, the combination c of the outcome and endogenous columns that has it, and what is left of this.
 
-    With a and b what exogenous columns, and all instruments, leave of the combination that has it.
+    By the exogenous columns a (n,), and by all instruments b (n,).
     """
-    eq = used.equations
+
+    k: float
+    c: Array
+    a: Array
+    b: Array
+
+
+def _root(eq: Equations, w: Array, within: _Within, given: Centred, left: Array) -> _Root:
     names = [eq.names[j] for j in eq.exogenous]
-    inside = _regressed(eq, within.X[:, eq.exogenous], _outcomes(eq, within), names)
-    k, c = _smallest_root(_squares(inside.residuals, w), _squares(left, w))
-    a, b = inside.residuals @ c, left @ c
-    return np.asarray(-w * (a**2 - k * b**2) / float(w @ b**2))[:, None]
+    alone = _regressed(eq, within.X[:, eq.exogenous], _outcomes(eq, within, given.X), names).fit.residuals
+    k, c = _smallest_root(_squares(alone, w), _squares(left, w))
+    return _Root(k, c, alone @ c, left @ c)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moving:
+    """What moves with the rows' weights beside the scores.
+
+    Parameters
+    ----------
+    eq : Equations
+    w : ndarray (n,)
+    k : float
+    V : ndarray (n, q)
+        What all instruments leave of the endogenous columns as they were solved.
+    theta : ndarray (q,)
+        Their coefficients.
+    first : _First
+    turn : ndarray (q, q)
+        Which of its responses they are.
+    """
+
+    eq: Equations
+    w: Array
+    k: float
+    V: Array
+    theta: Array
+    first: _First
+    turn: Array
+
+    def terms(self, scores: Array, place: Array, root: _Root | None) -> list[Term]:
+        """The terms, from scores ``w e`` (n,) and the place (q, p) of V among the columns.
+
+        A row's weight moves the projection by ``v_i z_i' (Z'WZ)^{-1} Z'We``; and a change dZ of instruments that are
+        made of the rows by ``V'W dZ a + P' dZ'W f``: P are the instruments' coefficients in the first stages, a those
+        of the residual, and f what they leave of it.
+        """
+        eq, w, one = self.eq, self.w, np.ones(len(self.w))
+        f = self.first.fit.residuals[:, 0] - self.V @ self.theta
+        terms = [Term(self.V, self.k * (scores - w * f), place)]
+        if eq.means:
+            coef = self.first.of_instruments(eq)
+            P = coef[:, 1:] @ self.turn
+            a, kw = coef[:, 0] - P @ self.theta, self.k * w
+            terms.append(Term(eq.through_means(a, kw[:, None] * self.V, P, kw * f), one, place))
+        if root is not None:
+            terms.append(Term(self._of_k(root), one, (self.V.T @ scores)[None] @ place))
+        return terms
+
+    def _of_k(self, root: _Root) -> Array:
+        """How each row moves LIML's k (n, 1), negative: ``w_i (a_i^2 - k b_i^2) / w'b^2``, by the envelope theorem.
+
+        Through instruments by ``2 k b'W dZ g / w'b^2``, with g their coefficients for the combination.
+        """
+        w, a, b = self.w, root.a, root.b
+        size = float(w @ b**2)
+        slope = np.asarray(-w * (a**2 - root.k * b**2) / size)[:, None]
+        if not self.eq.means:
+            return slope
+        g, none = self.first.of_instruments(self.eq) @ root.c, np.zeros((self.eq.Z.shape[1], 1))
+        by_row = (2 * root.k / size * w * b)[:, None]
+        return np.asarray(slope - self.eq.through_means(g, by_row, none, np.zeros(len(w))))
 
 
 def _record(

@@ -42,11 +42,11 @@ class Solved:
     plan: Plan
 
 
-def moves(Z: Centred, coef: Array, w: Array) -> Solved | None:
-    """How columns were solved, where some were counted from their means."""
+def moves(Z: Centred, coef: Array, w: Array, within: Array | None = None) -> Solved | None:
+    """How columns were solved, where some were counted from their means; ``within`` is what effects leave of them."""
     if Z.moved is None or Z.plan is None:
         return None
-    return Solved(Z.moved, coef, np.sqrt(w @ Z.X**2), Z.plan)
+    return Solved(Z.moved, coef, np.sqrt(w @ (Z.X if within is None else within) ** 2), Z.plan)
 
 
 def kept_moves(Z: Centred, kept: Codes) -> Array | None:

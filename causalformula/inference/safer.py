@@ -43,8 +43,10 @@ def _columns_of(shape: Influence) -> Influence:
 
 
 def _adjustable(evidence: Influence) -> bool:
-    """Whether CR2 exists: for one regression whose design is kept."""
+    """Whether CR2 exists: for one regression whose design is kept, and whose fitted values are a projection."""
     root = evidence.root
+    if root is not None and root.instrumented not in (None, "projection"):
+        return False
     return root is not None and len(evidence.stages) == 1 and root.X.shape[1] == len(root.bread)
 
 

@@ -150,8 +150,8 @@ class Hat:
 
     @property
     def has_leverage(self) -> bool:
-        """Whether leverages can be had; beside absorbed effects of very many levels they cannot."""
-        return self.absorbed is None or self.absorbed.exact
+        """Whether leverages can be had: not beside absorbed effects of very many levels, nor of GMM and LIML."""
+        return self.instrumented in (None, "projection") and (self.absorbed is None or self.absorbed.exact)
 
     def own_leverage(self) -> Array:
         """The part of ``X`` in the leverages (n,): all but that of absorbed effects."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.leave_one_out import LeaveOneOut
 from causalformula.inference.linear import fit_linear
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.absorption.effect import Effect
-from causalformula.numerics.arrays import Array, Codes
+from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.centring import first_column
 
 
@@ -39,6 +41,8 @@ TWO_STAGES = KClass()
 CONTINUOUS = "cue"
 # Instruments that explain a smaller share of a treatment than this explain none of it.
 UNMOVED = 1e-12
+# What instruments leave of a treatment is rounding below this share of its size.
+EXACT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +102,8 @@ class Equations:
     factors : tuple of str
     counts : ndarray (n,), optional
         The part of the weights that says how often a row is there, as in a resample.
+    means : tuple of LeaveOneOut
+        Excluded instruments that are made of the treatment, under these weights.
     """
 
     X: Array
@@ -112,11 +118,59 @@ class Equations:
     effects: tuple[Effect, ...] = ()
     factors: tuple[str, ...] = ()
     counts: Array | None = None
+    means: tuple[LeaveOneOut, ...] = ()
 
     @property
     def exogenous(self) -> Codes:
         """Columns of ``X`` that are their own instruments."""
         return np.setdiff1d(np.arange(self.X.shape[1]), self.endogenous).astype(np.intp)
+
+    def reweighted(self, weights: Array | None) -> Equations:
+        """The same under other weights, of which leave-one-out means are made anew; rows without one get none."""
+        if not self.means:
+            return replace(self, weights=weights)
+        w = np.ones(len(self.y)) if weights is None else weights
+        while (lost := np.any([one.alone(w) & (w > 0) for one in self.means], axis=0)).any():
+            w = weights = np.where(lost, 0.0, w)
+        eq, Z = replace(self, weights=weights), np.array(self.Z)
+        for one in self.means:
+            Z[:, one.at] = one.factors * one.mean(eq.averaged(one), w)[:, None]
+        return replace(eq, Z=Z)
+
+    def averaged(self, one: LeaveOneOut) -> Array:
+        """What a leave-one-out mean is the mean of (n,): the treatment less what is held fixed, or as it is."""
+        return one.D if one.raw or not self.held else self.left_by_exogenous(one.D)
+
+    @property
+    def held(self) -> bool:
+        """Whether anything but the intercept is held fixed."""
+        return bool(self.effects) or len(self.exogenous) > int(self.intercept)
+
+    def left_by_exogenous(self, x: Array) -> Array:
+        """What the exogenous columns and absorbed effects leave of one column (n,)."""
+        own = self.exogenous
+        return self.regress(self.X[:, own], x, [self.names[j] for j in own]).hat.e
+
+    def through_means(self, a: Array, c: Array, P: Array, d: Array) -> Array:
+        """How ``sum_i c_i a'z_i + d_i P'z_i`` moves with each row's weight, through leave-one-out means (n, p).
+
+        Parameters
+        ----------
+        a : ndarray (m,)
+        c : ndarray (n, p)
+        P : ndarray (m, p)
+        d : ndarray (n,)
+        """
+        w = np.ones(len(self.y)) if self.weights is None else self.weights
+        total = np.zeros(c.shape)
+        for one in self.means:
+            h = c * (one.factors @ a[one.at])[:, None] + d[:, None] * (one.factors @ P[one.at])
+            r = self.averaged(one)
+            u, beside = one.each(h, one.mean(r, w), w)
+            if not one.raw and self.held:
+                u = np.column_stack([self.left_by_exogenous(column) for column in u.T])
+            total += w[:, None] * (r[:, None] * u + beside)
+        return total
 
     @property
     def all_names(self) -> tuple[str, ...]:
@@ -206,6 +260,13 @@ class Instrumented:
     def moves(self) -> bool:
         """Whether the instruments move all of the endogenous columns."""
         return self.strength > UNMOVED
+
+    @cached_property
+    def exact(self) -> Bools:
+        """Endogenous columns that the instruments fit exactly (q,)."""
+        w = np.ones(len(self.left)) if self.equations.weights is None else self.equations.weights
+        left, whole = w @ self.left**2, w @ self.equations.X[:, self.equations.endogenous] ** 2
+        return np.asarray(left <= EXACT**2 * whole)
 
     @property
     def words(self) -> str:

@@ -113,6 +113,12 @@ class _Rows:
     e: Array
     moved: Moved
     absorbed: Absorbed | None
+    made: _Made | None = None
+
+    def of_step(self, step: Step, H: Array, *, minimum: bool = False) -> list[Term]:
+        """All of these, of which those of a minimum are of the derivative too; but for the scores themselves."""
+        terms = [self.of_slope(), *self.of_weight(H), *self.of_means(step, H, minimum=minimum)]
+        return [*terms, *self.of_minimum()] if minimum else terms
 
     def of_slope(self) -> Term:
         """Through G."""
@@ -143,6 +149,20 @@ class _Rows:
         terms.append(self._effects(of.v[:, None] * (e[:, None] * r + total[:, None] * of.X), m))
         return [*terms, Term(of.X, of.w * self._part((vm * total)[:, None])[:, 0], one)]
 
+    def of_means(self, step: Step, H: Array, *, minimum: bool = False) -> list[Term]:
+        """Through instruments that are made of the rows, in G, g, and ``-H' dS lambda``; and in the derivative."""
+        if self.made is None:
+            return []
+        of, total, ve = self.of, self.moved.total, self.of.v * self.e
+        c = of.w[:, None] * of.X - ve[:, None] * (self._sums(of.Q, ve) @ H)
+        d = (of.w * step.e - ve * total)[:, None]
+        if minimum:
+            c -= (of.v * total)[:, None] * of.X + ve[:, None] * self._sums(of.X, of.v * self.moved.m)
+        if self.absorbed is not None:
+            c, d = (each - of.w[:, None] * self._part(each) for each in (c, d))
+        rows = self.made.moved(step.multipliers(of), c, H, d[:, 0])
+        return [Term(rows, np.ones(len(ve)), np.eye(c.shape[1]))]
+
     def _sums(self, columns: Array, u: Array) -> Array:
         """Sums over each row's cluster, by row."""
         of = self.of
@@ -157,6 +177,28 @@ class _Rows:
         w = self.of.w[:, None]
         each = np.divide(columns, w, out=np.zeros_like(columns), where=w > 0)
         return np.asarray(each - self.absorbed.absorber.demean(each).values)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """Excluded instruments that are made of the rows: as given, and how they make up the orthonormal ones (m, l)."""
+
+    eq: Equations
+    turn: Array
+
+    @classmethod
+    def of(cls, used: Instrumented, of: Conditions) -> _Made | None:
+        """None where there are none."""
+        eq, kept, turn = used.equations, used.kept, np.zeros((used.equations.Z.shape[1], of.Q.shape[1]))
+        if not eq.means:
+            return None
+        own = of.Q[:, -len(kept) :]
+        turn[kept, -len(kept) :] = np.linalg.inv(own.T @ (of.w[:, None] * eq.Z[:, kept]))
+        return cls(eq, turn)
+
+    def moved(self, multipliers: Array, c: Array, H: Array, d: Array) -> Array:
+        """How ``sum_i c_i q_i'lambda + d_i H'q_i`` moves with each row's weight (n, p)."""
+        return self.eq.through_means(self.turn @ multipliers, c, self.turn @ H, d)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +236,12 @@ class Solved(ABC):
     def rows(self, step: Step) -> _Rows:
         """How rows move the equations of a step."""
         moved = Moved.at(self.of, step.before, step.multipliers(self.of))
-        return _Rows(self.of, step.before, moved, self.start.absorbed)
+        return _Rows(self.of, step.before, moved, self.start.absorbed, self._made)
+
+    @cached_property
+    def _made(self) -> _Made | None:
+        assert isinstance(self.start.instrumented, Instrumented)
+        return _Made.of(self.start.instrumented, self.of)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -220,7 +267,7 @@ class Stepped(Solved):
         turn = np.eye(of.X.shape[1])
         for k, step in reversed(list(enumerate(self.steps))):
             A, rows = step.weight @ of.slope, self.rows(step)
-            terms += [one.turned(turn) for one in (rows.of_slope(), *rows.of_weight(A))]
+            terms += [one.turned(turn) for one in rows.of_step(step, A)]
             if step is not self.last:
                 terms.append(Term(of.Q, of.w * step.e, A @ turn))
             before = start.hat.bread if k == 0 else inverse_of(of.slope.T @ self.steps[k - 1].weight @ of.slope)
@@ -235,7 +282,7 @@ class Iterated(Solved):
 
     def _terms(self) -> list[Term]:
         rows = self.rows(self.last)
-        terms = [Term(self.of.Q, self.of.w * self.last.e, self.A), rows.of_slope(), *rows.of_weight(self.A)]
+        terms = [Term(self.of.Q, self.of.w * self.last.e, self.A), *rows.of_step(self.last, self.A)]
         return self._instead(terms, self.of.slope.T @ self.A - self.A.T @ rows.moved.E)
 
 
@@ -246,7 +293,7 @@ class Continuous(Solved):
         of, rows = self.of, self.rows(self.last)
         D = of.slope - rows.moved.E
         H = self.last.weight @ D
-        terms = [Term(of.Q, of.w * self.last.e, H), rows.of_slope(), *rows.of_weight(H), *rows.of_minimum()]
+        terms = [Term(of.Q, of.w * self.last.e, H), *rows.of_step(self.last, H, minimum=True)]
         return self._instead(terms, D.T @ H - rows.moved.squares)
 
 
@@ -266,4 +313,5 @@ def refitted(model: FittedRegression, counts: Array) -> FittedRegression:
     if isinstance(rule, KClass) and rule.rows is None:
         rule = replace(rule, rows=model.hat.nobs)
     weights = counts if eq.weights is None else counts * eq.weights
-    return fit_by(replace(eq, weights=weights, counts=counts if eq.counts is None else counts * eq.counts), rule)
+    eq = replace(eq, counts=counts if eq.counts is None else counts * eq.counts)
+    return fit_by(eq.reweighted(weights), rule)

@@ -21,6 +21,8 @@ FAR = 30.0
 FAR_OUTCOME = 1e4
 # Rows looked at first: columns that vary among them are not far, and most designs are settled there.
 FIRST = 1024
+# R's relative length below which a column is aliased.
+TOL = 1e-7
 # What varies by less than this share of itself is a constant that was computed.
 CONSTANT = 1e-13
 # A number is known to this share of itself, so that differences of columns below it are rounding.
@@ -34,7 +36,7 @@ class Plan:
     Attributes
     ----------
     shifts : tuple of (int, int, float)
-        Column, its intercept, and how much of it is taken.
+        Column, its intercept (-1 for a constant that absorbed effects hold), and how much of it is taken.
     products : tuple of (int, tuple of int)
         Column, and the columns whose product it is.
     """
@@ -46,7 +48,7 @@ class Plan:
         """The moved columns, of these rows or others."""
         Z = X.astype(np.float64, copy=True)
         for j, anchor, centre in self.shifts:
-            Z[:, j] -= centre * X[:, anchor]
+            Z[:, j] -= centre * (X[:, anchor] if anchor >= 0 else 1.0)
         for j, factors in self.products:
             Z[:, j] = np.prod(Z[:, factors], axis=1)
         return Z
@@ -132,6 +134,19 @@ def centred(
     Z = plan.apply(X)
     Z[:, list(constant)] = 0.0
     return Centred(Z, moved, tols, plan)
+
+
+def centred_beside(X: Array, weights: Array | None, names: Sequence[str], tol: float = TOL) -> Centred:
+    """The same beside effects that hold the constant and take any mean out of a column: only products are moved."""
+    there = set(names)
+    if not any(":" in name and there.issuperset(name.split(":")) for name in names):
+        return Centred(X, None, tol)  # before anything is copied
+    found = centred(np.column_stack([np.ones(len(X)), X]), weights, tol, names=("", *names))
+    if found.moved is None or found.plan is None or not found.plan.products:
+        return Centred(X, None, tol)
+    shifts = tuple((j - 1, anchor - 1, centre) for j, anchor, centre in found.plan.shifts)
+    factors = tuple((j - 1, tuple(k - 1 for k in own)) for j, own in found.plan.products)
+    return Centred(found.X[:, 1:], found.moved[1:, 1:], np.asarray(found.tol)[1:], Plan(shifts, factors))
 
 
 def planned(

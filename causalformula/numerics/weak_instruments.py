@@ -73,7 +73,8 @@ class Reduced:
 
     def _scale(self) -> float:
         """A coefficient of which one unit is neither large nor small."""
-        size = float(np.sqrt(np.trace(self.of_gamma) / np.trace(self.of_pi)))
+        known = np.trace(self.of_pi) > 0  # else the first stage leaves nothing
+        size = float(np.sqrt(np.trace(self.of_gamma) / (np.trace(self.of_pi) if known else self.pi @ self.pi)))
         return size if np.isfinite(size) and size > 0 else 1.0
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MARKERS = "soD^vP*X"
 NULL = COLOURS[1]
+# Of the shares in bounds of double machine learning.
+OMITTED = ("cf_d: gain in the Riesz representer by confounders", "cf_y: share of the outcome's residual variance")
 
 
 def contours(
@@ -25,6 +27,9 @@ def contours(
     surface: Array,
     null: float,
     points: Mapping[str, tuple[float, float, float]],
+    *,
+    names: tuple[str, str] = OMITTED,
+    said: str = "the null hypothesis",
 ) -> Axes:
     """Labelled contours of a surface (y, x), that of the null hypothesis thick, and named points with their values.
 
@@ -36,7 +41,7 @@ def contours(
         text.set_clip_on(False)
     if surface.min() < null < surface.max():
         ax.contour(x, y, surface, levels=[null], colors=NULL, linewidths=2)
-        ax.plot([], [], color=NULL, linewidth=2, label=f"{null:g}, the null hypothesis")
+        ax.plot([], [], color=NULL, linewidth=2, label=f"{null:.4g}, {said}")
     colours = [colour for colour in COLOURS if colour != NULL]
     for k, (name, (cf_d, cf_y, value)) in enumerate(points.items()):
         style = {"marker": MARKERS[k % len(MARKERS)], "color": colours[k % len(colours)], "clip_on": False}
@@ -45,8 +50,8 @@ def contours(
     right, top = (max(axis[-1], *shares) for axis, shares in zip((x, y), _shares(points), strict=True))
     ax.set_xlim(0, 1.04 * right)
     ax.set_ylim(0, 1.02 * top)
-    ax.set_xlabel("cf_d: gain in the Riesz representer by confounders")
-    ax.set_ylabel("cf_y: share of the outcome's residual variance")
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
     legend(plain(ax))
     return ax
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 20
+# Means of bins that are narrower, as a share of the axis, would stand upon each other.
+NARROWEST = 0.02
 POINTS = 400
 
 
@@ -25,8 +27,7 @@ def binned(ax: Axes | None, x: Array, y: Array, weights: Array, slope: float, *,
     if len(values) <= BINS:
         codes = np.searchsorted(values, x).clip(0, len(values) - 1)
     else:
-        cuts = np.quantile(x[weights > 0], np.linspace(0, 1, BINS + 1)[1:-1])
-        codes = np.searchsorted(np.unique(cuts), x, side="right")
+        codes = np.searchsorted(_cuts(x[weights > 0]), x, side="right")
     total = np.bincount(codes, weights)
     used = total > 0
     at, mean = (np.bincount(codes, weights * each)[used] / total[used] for each in (x, y))
@@ -42,6 +43,23 @@ def binned(ax: Axes | None, x: Array, y: Array, weights: Array, slope: float, *,
     ax.margins(0.08)
     legend(ax)
     return plain(ax)
+
+
+def _cuts(x: Array) -> Array:
+    """Where bins begin that have about as many values each: at gaps nearby, and no two bins upon each other."""
+    x = np.sort(x)
+    n, narrow = len(x), NARROWEST * (x[-1] - x[0])
+    found, half = set(), n // (2 * BINS) + 1
+    for at in (round(k * n / BINS) for k in range(1, BINS)):
+        first = max(at - half, 0)
+        gaps = np.diff(x[first : at + half])
+        found.add(at if gaps.max() <= narrow else first + 1 + int(gaps.argmax()))
+    places = sorted(found)
+    kept = [0]
+    for place, end in zip(places, [*places[1:], n], strict=True):
+        if place > kept[-1] and x[place:end].mean() - x[kept[-1] : place].mean() > narrow:
+            kept.append(place)
+    return np.asarray((x[kept[1:]] + x[np.array(kept[1:], dtype=np.intp) - 1]) / 2)
 
 
 def p_value_curve(
@@ -61,9 +79,12 @@ def p_value_curve(
     ax.axhline(1 - level, color=GREY, linewidth=1, linestyle="--")
     for k, (start, end) in enumerate(intervals):
         name = f"{100 * level:g}% set" if k == 0 else "_set"
-        ax.axvspan(max(start, low), min(end, high), color=COLOURS[0], alpha=0.15, linewidth=0, label=name)
-    ax.axvline(estimate, color=COLOURS[1], linewidth=1.6, label="estimate")
-    ax.axvline(0.0, color=GREY, linewidth=1, linestyle=":")
+        inside = [max(start, low), min(end, high)]
+        ax.fill_between(inside, 0, 1, color=COLOURS[0], alpha=0.15, linewidth=0, label=name)
+    # up to a p-value of one, so that the legend above covers nothing
+    ax.plot([estimate, estimate], [0, 1], color=COLOURS[1], linewidth=1.6, label="estimate")
+    if low < 0 < high:
+        ax.plot([0.0, 0.0], [0, 1], color=GREY, linewidth=1, linestyle=":")
     ax.set_xlim(low, high)
     ax.set_ylim(0, 1.03)
     ax.set_xlabel(short(label))

@@ -41,6 +41,7 @@ from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.results.full_leverage import remedy_of, told_of_full_leverage
 from causalformula.results.idle import idle_notes, refuse_idle_strata
 from causalformula.results.named import grouping_names
+from causalformula.results.units import in_units
 from causalformula.scale.bootstrap import bootstrapped
 from causalformula.scale.whole import WholeFrame
 
@@ -219,7 +220,8 @@ class Call:
 
     def resolved(self, request: Any) -> Request:
         """What a caller gave as ``vcov=``, or the default, with the units and strata that the formula gives it."""
-        return self._with_units(self.default_vcov() if request is None else read_request(request))
+        asked = self.default_vcov() if request is None else read_request(request)
+        return in_units(self.frame, asked, self.groups)
 
     def refuse_idle(self, request: Any) -> None:
         """A ``CapabilityError`` for strata that neither the method nor the covariance reads."""
@@ -358,39 +360,6 @@ class Call:
             clusters = groups[request.cluster] if request.cluster else None
             return partial(refits.studentized, **again, clusters=clusters)
         return partial(refits.replicates, **again)
-
-    def _with_units(self, request: Request) -> Request:
-        """``cluster(g)`` and ``strata(s)`` in the formula are the units and strata of a resampling that names none."""
-        if not isinstance(request, (Bootstrap, Jackknife, Wild)):
-            return request
-        if request.cluster is None and self.frame.cluster_names:
-            request = replace(request, cluster=self.frame.cluster_names[0])
-        elif request.cluster is None and self.frame.unit is not None:
-            request = replace(request, cluster=self.frame.unit.name)
-        if (
-            isinstance(request, Wild)
-            or isinstance(self.frame, WholeFrame)
-            or self.frame.strata is None
-            or getattr(request, "strata", None) is not None
-        ):
-            return request
-        if request.cluster in OWN_GROUPINGS and request.cluster not in self.frame.table:
-            return request  # sets that the design makes are not made within strata
-        return self._within_strata(request)
-
-    def _within_strata(self, request: Bootstrap | Jackknife) -> Bootstrap | Jackknife:
-        """Where all strata are of two units, matched pairs, they are the units; others are a bootstrap's strata."""
-        strata = self.frame.strata
-        assert strata is not None
-        units = np.arange(self.frame.n) if request.cluster is None else self.groups(request.cluster).codes
-        used = self.frame.unit_weights > 0
-        apart = np.unique(np.column_stack([strata.codes, units])[used], axis=0)
-        counts = np.unique(apart[:, 0], return_counts=True)[1]
-        if counts.max() == 1 and request.cluster is not None:
-            return request
-        if (counts == 2).all():
-            return replace(request, cluster=strata.name)
-        return replace(request, strata=strata.name) if isinstance(request, Bootstrap) else request
 
     def codes(self, names: Iterable[str]) -> dict[str, Codes]:
         """Group codes of columns of the data, on the rows kept."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from causalformula.backends.registry import Record, find
 from causalformula.backends.routing import matches_exactly, strata_text
 from causalformula.errors import CapabilityError, some
-from causalformula.formula.language.deparse import deparse
+from causalformula.formula.language.deparse import deparse, symbol
 from causalformula.formula.language.grammar import summands
 from causalformula.formula.language.syntax import Name
+from causalformula.frame.grouping import Grouping
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import Classical, Given, Request
@@ -78,13 +81,16 @@ def idle_notes(
         Whether there are sampling weights.
     """
     notes = []
-    clusters = () if isinstance(request, Given) else tuple(c for c in frame.cluster_names if c not in read)
+    asked = frame.cluster_names if frame.clusters or frame.unit else ()
+    clusters = () if isinstance(request, Given) else tuple(c for c in asked if c not in read)
     if clusters:
-        some = set(frame.cluster_names) & set(read)
-        why = "a resampling has units of one grouping" if some else f"without vcov= they are {describe(default)!r}"
+        why = "a resampling has units of one grouping"
+        if not set(asked) & set(read):
+            why = f"without vcov= they are {describe(default)!r}"
         notes.append(
             f"cluster({' + '.join(clusters)}) has no part in these standard errors ({describe(request)}); {why}"
         )
+    notes += [] if isinstance(request, Given) else _shared(frame, request, read)
     if _idle_strata(frame, record, request):
         notes.append(
             f"{strata_text(frame.spec)} has no part in these standard errors ({describe(request)}) nor in the estimate"
@@ -95,3 +101,20 @@ def idle_notes(
             f"sampling weights; without vcov= they are {describe(default)!r}"
         )
     return tuple(notes)
+
+
+def _shared(frame: ModelFrame, request: Request, read: tuple[str, ...]) -> list[str]:
+    """What rows share that no cluster holds together: the group of a leave-one-out instrument."""
+    groups = frame.groupings.get("loo", ())
+    lost = [one for one in groups if not any(_nested(one, frame.groups(name)) for name in read)]
+    return [
+        f"rows of {one.name} share an instrument that is made of them, loo({symbol(one.name)}), and these standard "
+        f"errors ({describe(request)}) take them for unrelated; use vcov='~{symbol(one.name)}'"
+        for one in lost
+    ]
+
+
+def _nested(inner: Grouping, outer: Grouping) -> bool:
+    """Whether all rows of a group are in one group of another grouping."""
+    both = np.unique(inner.codes.astype(np.int64) * len(outer.levels) + outer.codes)
+    return len(both) == len(np.unique(inner.codes))

@@ -16,7 +16,6 @@ from causalformula.results.checks.hypotheses import Hypotheses, hypotheses
 from causalformula.results.checks.inequalities import Inequalities, inequalities
 from causalformula.results.joint.bands import Banded
 from causalformula.results.models import residuals
-from causalformula.results.models.core import ModelCore
 from causalformula.results.models.effects import fixed_effects
 from causalformula.results.models.frames import augment, glance
 from causalformula.results.models.marginaleffects import to_marginaleffects
@@ -25,6 +24,7 @@ from causalformula.results.models.statsmodels import to_statsmodels
 from causalformula.results.models.summary import coeftest, model_summary, print_text, with_limits
 from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
+from causalformula.results.sensitivity.verb import QuestionedModel
 from causalformula.results.text.summary import Paged, Summary
 from causalformula.words import Interval, PredictType, ResidualType, Spelling, TermTest
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model(Paged, ModelCore, Arithmetic, Banded):
+class Model(Paged, QuestionedModel, Arithmetic, Banded):
     """A fitted regression: coefficients, their covariance, and everything that R says of an ``lm`` or a ``glm``.
 
     Attributes

@@ -28,6 +28,7 @@ from causalformula.results.reading.estimates import respelled
 from causalformula.results.reading.inequalities import read_claims
 from causalformula.results.reading.reading import Reading
 from causalformula.results.refutation.verb import Refutable
+from causalformula.results.sensitivity.verb import Questioned
 from causalformula.results.text.summary import Paged, Summary
 from causalformula.words import Alternative, PermutationStatistic, ResultPicture, Spelling
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(Paged, Refutable, Arithmetic, Banded):
+class Result(Paged, Refutable, Questioned, Arithmetic, Banded):
     """Estimates of a causal question, with their covariance.
 
     Attributes
@@ -251,6 +252,8 @@ class Result(Paged, Refutable, Arithmetic, Banded):
             gone.add("refute")
         if not getattr(self.call.frame, "effects", ()):
             gone.add("fixed_effects")
+        if not self._has_sensitivity():
+            gone.add("sensitivity")
         return gone
 
     def effects(self) -> Any:

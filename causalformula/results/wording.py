@@ -10,7 +10,7 @@ from causalformula.formula.expressions.values import number_label
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.parse import parse_expression
 from causalformula.formula.language.syntax import Name
-from causalformula.frame.model_frame import ModelFrame
+from causalformula.frame.bound import BoundRows
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.results.call import Call
 from causalformula.results.text.console import omitted_line
@@ -27,7 +27,7 @@ def plain(name: str) -> str:
     return node.id if isinstance(node, Name) else name
 
 
-def missing_line(frame: ModelFrame) -> str:
+def missing_line(frame: BoundRows) -> str:
     """How many rows were dropped for missing values of what, as R words and indents it; empty where none was."""
     if not frame.dropped:
         return ""
@@ -35,7 +35,7 @@ def missing_line(frame: ModelFrame) -> str:
     return omitted_line(frame.dropped).rstrip().removesuffix(")") + f": {by})"
 
 
-def missing_notes(frame: ModelFrame) -> tuple[str, ...]:
+def missing_notes(frame: BoundRows) -> tuple[str, ...]:
     """The same as a note: none where no row was dropped."""
     line = missing_line(frame).strip()
     return (line[1:-1],) if line else ()
@@ -62,7 +62,7 @@ def estimand_text(call: Call, estimand: str, *, always: bool = False) -> str:
     return estimand if target is None else f"{estimand} ({target})"
 
 
-def sampling_weights(frame: ModelFrame) -> str | None:
+def sampling_weights(frame: BoundRows) -> str | None:
     """What stands in ``weights(...)``; None without it."""
     found = frame.spec.rhs("weights")
     return None if found is None else deparse(found)

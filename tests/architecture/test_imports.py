@@ -140,14 +140,15 @@ def test_no_keywords_pass_unread_below_fit(path):
     """An unknown option must be an error, which ``**kwargs`` would swallow.
 
     A private function may take ``**_``: an entry of a table whose entries have one signature. ``**refused`` names what
-    is refused, each with the place where it belongs, and ``**passed`` goes on to the function that it wraps.
+    is refused, each with the place where it belongs, ``**passed`` goes on to the function that it wraps, and
+    ``**options`` to the entry of a table, which is asked first whether it has them.
     """
     if RANK[layer_of(name_of(path))] >= RANK["verbs"]:
         return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.Lambda) and node.args.kwarg:
             entry = getattr(node, "name", "_").startswith("_") and node.args.kwarg.arg == "_"
-            told = node.args.kwarg.arg in ("refused", "passed")
+            told = node.args.kwarg.arg in ("refused", "passed", "options")
             assert entry or told, f"{path}:{node.lineno} takes **{node.args.kwarg.arg}"
 
 

@@ -181,4 +181,44 @@ def absorbed_jobs(workers: int = 100_000, firms: int = 10_000) -> Case:
     return Case(title, calls, tuple(limits), rounds=2, rtol=1e-5 if limits else None, threads=1)
 
 
-ABSORBING: tuple[Callable[[], Case], ...] = (absorbed_balanced, absorbed_unbalanced, absorbed_jobs)
+def counts(units: int, lost: float) -> pd.DataFrame:
+    """Units by periods with counts in place of the outcome."""
+    rows = panel(units, lost=lost)
+    rng, scaled = np.random.default_rng(2), rows.data()
+    eta = 0.2 * rows.M[:, :-1].sum(axis=1) + 0.5 * rng.normal(size=units)[rows.first]
+    return scaled.assign(y=rng.poisson(np.exp(eta)))
+
+
+def absorbed_counts(units: int = 20_000) -> Case:
+    """A poisson regression beside units and periods: its weights are new at every step."""
+    data, none = counts(units, 0.1), cf.ssc(K_adj=False, G_adj=False)
+
+    def glm() -> np.ndarray:
+        model = cf.glm(formula(), data, family="poisson", vcov="~first", ssc=none)
+        return np.concatenate([model.params.to_numpy(), model.bse.to_numpy()])
+
+    calls: dict[str, Callable[[], Any]] = {"cf.glm": glm}
+    limits: list[Limit] = []
+    if find_spec("pyfixest") is not None:
+        import pyfixest as pf
+
+        def theirs() -> np.ndarray:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                fit = pf.fepois(formula(), data, vcov={"CRV1": "first"}, ssc=pf.ssc(k_adj=False, G_adj=False))
+            return np.concatenate([fit.coef().to_numpy(), fit.se().to_numpy()])
+
+        calls["floor"] = theirs
+        limits.append(Limit("cf.glm", "floor", 1.0))
+    title = (
+        f"(x) counts, two-way effects, n = {len(data):.1e}, {units:.0e} units, 10% of rows lost; the floor is fepois"
+    )
+    return Case(title, calls, tuple(limits), rounds=2, rtol=1e-5 if limits else None, threads=1)
+
+
+ABSORBING: tuple[Callable[[], Case], ...] = (
+    absorbed_balanced,
+    absorbed_unbalanced,
+    absorbed_jobs,
+    absorbed_counts,
+)

@@ -518,7 +518,7 @@ def test_options_of_one_method_of_a_comparison():
         (("--option", "regression.interact=true", "--option", "regression.interact=true"), "given twice"),
         (("--truth", "some"), "the data have no column 'some'"),
         (("--truth", "1, some"), "truth= is the true effect"),
-        (("--estimand", "ATO"), "these do: ipw"),
+        (("--estimand", "ATO"), "all of them can answer with estimand='ATE'"),
         (("--reps", "9"), "no --vcov is given"),
     ],
 )

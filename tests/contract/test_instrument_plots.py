@@ -35,6 +35,24 @@ def test_both_regressions_have_their_slopes():
     assert slope(several.plot("first_stage").lines[0]) == pytest.approx(1.0)
 
 
+def test_bins_of_nearly_one_value_are_one():
+    """A binary instrument less covariates is nearly the same in many rows, whose means would stand upon each other."""
+    data = DATA.assign(few=DATA["b"] + 0.001 * DATA["x"])
+    points = cf.fit("v ~ treat(a) + iv(few)", data).plot("first_stage").collections[0].get_offsets()
+    assert np.diff(np.sort(points[:, 0])).min() > 0.02
+    assert len(points) == 2
+    at = [data.loc[data["b"] == k, "few"].mean() for k in (0, 1)]
+    np.testing.assert_allclose(np.sort(points[:, 0]), at, atol=0.01)
+
+
+def test_the_legend_is_above_the_curve():
+    ax = cf.fit(OVER, DATA).plot("anderson_rubin")
+    ax.figure.canvas.draw()
+    box = ax.get_legend().get_window_extent()
+    for one in (*ax.lines[:1], ax.lines[2], *ax.collections):
+        assert one.get_window_extent().y1 <= box.y0
+
+
 def test_the_curve_crosses_where_the_set_ends():
     fit = cf.fit(OVER, DATA)
     values, p = fit.plot("anderson_rubin").lines[0].get_data()

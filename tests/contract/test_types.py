@@ -29,6 +29,7 @@ from causalformula.inference.honest import intervals, restrictions
 from causalformula.inference.resampling import multiplier
 from causalformula.inference.resampling import requests as resampling
 from causalformula.inference.scales import MEASURES
+from causalformula.inference.sensitivity import evalue
 from causalformula.numerics import families as known
 from causalformula.numerics.matching import metrics
 from causalformula.plots.love import ORDERS
@@ -41,6 +42,7 @@ from causalformula.results.families import did, event_pictures, instrument_pictu
 from causalformula.results.joint import multiplicity
 from causalformula.results.models import predict, residuals
 from causalformula.results.refutation import asked, refutation, refuters
+from causalformula.results.sensitivity import kinds
 from causalformula.results.table import STATISTICS
 from causalformula.scores import treatment
 from tests.vignettes import blocks
@@ -112,6 +114,8 @@ SETS = {
     "TrendBound": restrictions.BOUNDS,
     "TrendDirection": restrictions.DIRECTIONS,
     "HonestMethod": intervals.METHODS,
+    "EValueMeasure": evalue.MEASURES,
+    "SensitivityKind": {*kinds.OF_RESULTS, *kinds.OF_MODELS},
     "Spelling": ("broom", "snake"),
     "SelectionMethod": WAYS,
     "BalancedEstimand": treatment.WEIGHTED,

@@ -76,3 +76,29 @@ def test_two_stage_errors_have_the_sampling_of_groups():
     """Where effects differ between groups, the error for the population's mean effect is the larger one."""
     fit = cf.fit(FORMULA, panel(np.random.default_rng(2), 200), "imputation")
     assert fit.with_vcov("two_stage").std_error > 1.02 * fit.std_error
+
+
+def counts(rng, units):
+    """Groups that differ in level and grow in proportion, and the mean effect on those treated."""
+    t, group = np.arange(1, PERIODS + 1), np.array([np.inf, 3, 5])[np.arange(units) % 3]
+    level = 0.3 + 0.5 * (group == 3) + 0.2 * (group == 5)
+    mean = rng.gamma(4, 0.25, units)[:, None] * np.exp(level[:, None] + 0.25 * t)
+    on = t >= group[:, None]
+    rise = np.exp(0.2 + 0.1 * np.where(on, t - group[:, None], 0)) * on + ~on
+    data = pd.DataFrame({"id": np.repeat(np.arange(units), PERIODS), "g": np.repeat(group, PERIODS)})
+    y = rng.poisson(mean * rise).ravel()
+    return data.assign(t=np.tile(t, units), y=y), (mean * (rise - 1))[on].mean()
+
+
+@pytest.mark.parametrize("reps", [5, pytest.param(400, marks=pytest.mark.slow)])
+def test_trends_in_proportion_are_for_a_poisson_regression(reps):
+    found = {"poisson": [], "gaussian": []}
+    for child in np.random.SeedSequence(9).spawn(reps):
+        data, truth = counts(np.random.default_rng(child), 300)
+        for family, rows in found.items():
+            fit = cf.fit(FORMULA, data, "etwfe", family=family)
+            rows.append((covers(fit.confint().to_numpy(), truth)[0], fit.std_error, fit.estimate - truth))
+    covered, error, off = np.array(found["poisson"], dtype=float).T
+    print(covered.mean(), error.mean(), off.std(ddof=1))
+    assert near(covered.mean(), 0.95, reps) and abs(off.mean()) < 4 * off.std(ddof=1) / np.sqrt(reps)
+    assert np.mean([row[0] for row in found["gaussian"]]) < 0.5

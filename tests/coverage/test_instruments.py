@@ -82,3 +82,39 @@ def test_gmm_long(steps):
     assert covered == pytest.approx(0.95, abs=margin)
     assert rejected == pytest.approx(0.05, abs=margin)
     assert ratio < 0.8
+
+
+def judged(lenient: float, reps: int, judges: int = 60, each: int = 8) -> tuple[float, float, float]:
+    """How often Wald's interval and the Anderson-Rubin set of ``iv(loo(judge))`` hold the truth; and how the mean
+    error of two-stage least squares on judges' dummies compares with that of the leave-one-out mean.
+    """
+    held, errors = np.zeros(2), np.zeros((reps, 2))
+    for seed in range(reps):
+        rng = np.random.default_rng(seed)
+        judge, n = np.repeat(np.arange(judges), each), judges * each
+        u = rng.normal(size=n)
+        q = lenient * rng.normal(size=judges)[judge] + u + 0.5 * rng.normal(size=n)
+        data = pd.DataFrame({"y": TRUTH * q + u + 0.5 * rng.normal(size=n), "q": q, "judge": judge})
+        fit = cf.fit("y ~ treat(q) + iv(loo(judge))", data)
+        low, high = fit.conf_int().iloc[0]
+        held += [low <= TRUTH <= high, TRUTH in fit.anderson_rubin()]
+        errors[seed] = fit.estimate - TRUTH, cf.fit("y ~ treat(q) + iv(factor(judge))", data).estimate - TRUTH
+    wald, ar = held / reps
+    middle = np.median(errors, axis=0)
+    return float(wald), float(ar), float(abs(middle[0] / middle[1]))
+
+
+def check_judges(reps: int) -> None:
+    margin = 4 * np.sqrt(0.95 * 0.05 / reps) + 0.01
+    wald, ar, share = judged(0.7, reps)
+    assert (wald, ar) == pytest.approx((0.95, 0.95), abs=margin)
+    assert share < 0.35  # own treatments in the fitted ones bias dummies towards least squares
+
+
+def test_judges():
+    check_judges(8)
+
+
+@pytest.mark.slow
+def test_judges_long():
+    check_judges(400)

@@ -171,3 +171,25 @@ def test_units_without_events_are_left_out_and_counted(frame):
     assert fit.nobs == N - rows
     # the linear model has them all
     assert cf.lm("count ~ x | u", quiet).nobs == N
+
+
+@pytest.mark.parametrize(("outcome", "family"), [("y", "gaussian"), ("count", "poisson")])
+@pytest.mark.parametrize("terms", ["treat(a) + modify({})", "treat(x) + modify({})", "treat(a) + adjust({} * x)"])
+def test_products_with_a_variable_far_from_zero_are_not_lost(frame, outcome, family, terms):
+    """``a:far`` is nearly ``a`` a billion times: counted from its mean it is what it is near zero."""
+    rng, near_zero = np.random.default_rng(8), frame.assign(w=frame["w"] + 0.1)
+    near_zero["m"] = rng.integers(-64, 64, len(frame)) / 64 + frame["a"]
+    y = near_zero["m"] * (0.3 + near_zero["a"]) + near_zero["x"] + rng.normal(size=len(frame))
+    data = near_zero.assign(y=y, count=rng.poisson(np.exp(y / 4)), far=near_zero["m"] + 2.0**30)
+    a, b = (
+        cf.fit(f"{outcome} ~ {terms.format(name)} + weights(w) | u + t", data, family=family, vcov="HC0")
+        for name in ("m", "far")
+    )
+    assert "removed because of collinearity" not in str(b)
+    near([b.estimate, b.std_error], [a.estimate, a.std_error], 1e-7)
+    near(b.influence(), a.influence(), 1e-6)
+    near(b.outcome.fitted, a.outcome.fitted, 1e-6)
+    for vcov in ("HC3", "CR2 ~ t", cf.Bootstrap(4, weights="exponential", seed=1)):
+        near(b.with_vcov(vcov).std_error, a.with_vcov(vcov).std_error, 1e-6)
+    if "modify" in terms:
+        near(b.by("far").tidy()["estimate"], a.by("m").tidy()["estimate"], 1e-6)

@@ -346,3 +346,15 @@ def test_the_design_is_there_when_asked_for():
     data.loc[:, ["x", "z"]] = 0.0  # what the caller does with the data afterwards is not the fit's
     np.testing.assert_allclose(model.regression.X, kept[["x", "z"]], rtol=1e-13)
     np.testing.assert_allclose(model.predict(), cf.lm("y ~ x + z + factor(g)", kept).predict(), rtol=1e-10)
+
+
+def test_a_product_that_only_the_tolerance_of_fixest_leaves_out_is_named():
+    rng = np.random.default_rng(4)
+    d = pd.DataFrame({"u": np.arange(200) // 5, "a": rng.integers(0, 2, 200), "x": rng.normal(size=200)})
+    d = d.assign(y=d["a"] * d["x"] + rng.normal(size=200), far=d["x"] + 2.0**30, twice=2 * d["a"])
+    with pytest.warns(cf.CausalFormulaWarning, match="a:far left out as fixest does"):
+        lost = cf.lm("y ~ a * far | u", d)
+    assert np.isnan(lost.params.reindex(["a:far"])).all()
+    centred = cf.lm("y ~ a * scale(far, scale = FALSE) | u", d)
+    np.testing.assert_allclose(centred.params.iloc[-1], cf.lm("y ~ a * x | u", d).params["a:x"], rtol=1e-7)
+    assert "left out as fixest" not in str(cf.lm("y ~ a * x + twice | u", d).summary())

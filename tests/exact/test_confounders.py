@@ -126,6 +126,18 @@ def test_a_chosen_term_that_others_imply_is_left_out():
     assert "other kept terms imply it" in found.reasons.set_index("term").loc["again", "why"]
 
 
+@pytest.mark.parametrize("method", [
+    "double_lasso", "outcome_adaptive_lasso", "change_in_estimate", "recursive_elimination", "stepwise"
+])  # fmt: skip
+def test_the_choice_does_not_know_where_columns_have_their_zero(method):
+    """A date in seconds is no intercept: 1e9 more of a confounder, and of the outcome, changes nothing."""
+    few = "y ~ treat(a) + adjust(c1 + c2 + p1 + i1 + s1)"
+    away = D.assign(c1=D.c1 + 1e9, i1=D.i1 - 1e9, y=D.y + 1e9)
+    found = chosen(method, away, few)
+    assert found.selected == chosen(method, D, few).selected
+    assert "c1" in found.selected and not found.reasons["why"].str.contains("imply").any()
+
+
 def test_more_terms_than_rows():
     rng = np.random.default_rng(2)
     X = rng.normal(size=(60, 90))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -293,14 +294,21 @@ def test_robustness_values_say_of_which_confounders_they_are(data, rho, said):
     found = fit.sensitivity(rho=rho)
     assert all(text in str(found) for text in said)
     assert ("whatever else" in str(found)) == (rho == 1) and ("none" in str(found).split()) == (rho == 0)
-    rv = found.to_frame()["rv"].item()
+    rv, rva = found.to_frame()[["rv", "rva"]].iloc[0]
+    told = (
+        f"{100 * rv:.4g}% of what is left of the outcome" if rho else "No confounders of correlation 0 explain it away."
+    )
+    assert told in found.sentence and " ".join(found.sentence.split()) in " ".join(str(found).split())
+    assert (f"With {100 * rva:.4g}% its one-sided 95% limit is there." in found.sentence) == (rho != 0)
     if rho:
         # those of that correlation and strength do; of the worst correlation weaker ones do
-        assert fit.sensitivity(rv, rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
-        assert (fit.sensitivity(rv, rv).to_frame()["theta.lower"].item() < -1e-3) == (rho != 1)
+        assert fit.sensitivity(cf_y=rv, cf_d=rv, rho=rho).to_frame()["theta.lower"].item() == pytest.approx(0, abs=1e-9)
+        assert (fit.sensitivity(cf_y=rv, cf_d=rv).to_frame()["theta.lower"].item() < -1e-3) == (rho != 1)
     else:
         assert rv == 1
-        assert fit.sensitivity(0.99, 0.99, rho=0).to_frame()["theta.lower"].item() == pytest.approx(fit.estimate)
+        assert fit.sensitivity(cf_y=0.99, cf_d=0.99, rho=0).to_frame()["theta.lower"].item() == pytest.approx(
+            fit.estimate
+        )
 
 
 def test_the_picture_of_bounds_without_end(data):
@@ -332,7 +340,7 @@ def test_the_picture_of_bounds_without_end(data):
 
 def test_bounds_are_the_scenario_of_the_contours(data):
 
-    found = cf.fit(PLR, data, "dml").sensitivity(0.1, 0.1, benchmark=["x1"])
+    found = cf.fit(PLR, data, "dml").sensitivity(cf_y=0.1, cf_d=0.1, benchmark=["x1"])
     grid = found.contour(size=2, most=0.1)
     assert grid.iloc[1, 1] == pytest.approx(found.to_frame()["theta.lower"].item())
     assert grid.iloc[0, 0] == pytest.approx(found.to_frame()["theta"].item())
@@ -425,13 +433,13 @@ def test_verbs_that_have_no_answer(data):
     ratio = cf.fit("exp(y) ~ treat(d) + x1", data, "dml", measure="ratio")
     linear, att = cf.fit(PLR, data, "dml"), cf.fit("y ~ treat(d) + x1", data, "dml", estimand="ATT")
     gone = {
-        late: {"means", "cate", "sensitivity"}, ratio: {"cate", "sensitivity"}, linear: {"means"}, att: {"cate"},
-        linear.by("lev"): {"by", "gate", "sensitivity"},
+        late: {"means", "cate", "sensitivity"}, ratio: {"cate"}, linear: {"means"}, att: {"cate"},
+        linear.by("lev"): {"by", "gate"},
     }  # fmt: skip
     for fit, verbs in gone.items():
         assert not verbs & set(dir(fit))
-    calls = (late.cate, late.sensitivity, ratio.cate, ratio.sensitivity, linear.means, att.cate)
-    for call in (*calls, linear.by("lev").sensitivity):
+    bounds = [partial(fit.sensitivity, "omitted") for fit in (late, ratio, linear.by("lev"))]
+    for call in (late.cate, late.sensitivity, ratio.cate, linear.means, att.cate, *bounds):
         with pytest.raises((cf.CapabilityError, cf.OptionError)):
             call()
     with pytest.raises(cf.OptionError, match=r"cate\('x \+ z'\)"):
@@ -500,3 +508,13 @@ def test_a_learner_needs_covariates(data):
 
 def test_every_model_has_its_name():
     assert tuple(MODELS) == MODEL_NAMES
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+def test_bounds_need_mean_squares_above_zero():
+    """Of weights that are large, twice their mean less their mean square, which estimates that, may be negative."""
+    fit = cf.fit("Severity ~ treat(Drug) + adjust(I.H)", cf.datasets.load("heart"), "dml")
+    assert (fit.fit.outcomes.scores[0].moments.nu2 < 0).all()
+    with pytest.raises(cf.CapabilityError, match="is estimated as no more than zero"):
+        fit.sensitivity("omitted")
+    assert type(fit.sensitivity()).__name__ == "EValues"

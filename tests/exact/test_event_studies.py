@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 import causalformula as cf
 
@@ -64,6 +65,63 @@ def test_regressions_are_those_with_dummies(gapped, method):
         expected = (w * effect)[kept]
         means = pd.Series(expected).groupby(by[kept].to_numpy()).sum() / d["w"][kept].groupby(by[kept].to_numpy()).sum()
         np.testing.assert_allclose(result.tidy()["estimate"], means, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("did", {}), ("did", {"event_study": True}), ("sunab", {}), ("imputation", {}), ("etwfe", {}),
+     ("etwfe", {"family": "poisson"})],
+)  # fmt: skip
+def test_products_of_covariates_far_from_zero_are_not_lost(method, options):
+    d = panel(units=120).assign(
+        v=lambda d: np.round(64 * d["x"]) / 64, y=lambda d: np.exp((d["y"] + d["x"] * d["z"]) / 3)
+    )
+    d["far"] = d["v"] + 2.0**30
+    near, far = (cf.fit(f"{F} + adjust({x} * z)", d, method, **options) for x in ("v", "far"))
+    np.testing.assert_allclose(far.tidy()["estimate"], near.tidy()["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(far.tidy()["std.error"], near.tidy()["std.error"], rtol=1e-6)
+    assert "far:z, a combination" not in str(far) and "far:z was removed" not in str(far)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+@pytest.mark.parametrize("leads", [False, True])
+def test_trends_on_the_scale_of_a_link_are_a_model_with_dummies(family, leads):
+    """Averages of the differences of its fitted means, and the delta method over all coefficients, the dummies' too."""
+    rng, d = np.random.default_rng(5), panel(units=300, gaps=True)
+    outcome = rng.poisson(np.exp(d["y"] / 4)) if family == "poisson" else rng.binomial(1, 1 / (1 + np.exp(-d["y"] / 4)))
+    d = d.assign(y=outcome.astype(float), o=rng.uniform(0, 0.3, len(d)))
+    on = (d["t"] >= d["g"]).to_numpy()
+    inside = np.isfinite(d["g"]).to_numpy() & (d["t"] != d["g"] - 1).to_numpy() if leads else on
+    cell = np.where(inside, 100 * d["g"] + d["t"], np.nan)
+    own = (cell[:, None] == np.unique(cell[inside])).astype(float)
+    centred = (d["x"] - d["x"].groupby(d["g"]).transform("mean")).to_numpy()[:, None]
+    x = d[["x"]].to_numpy()
+    columns = [own, own * centred, dummies(d["g"]), dummies(d["t"])[:, 1:], dummies(d["g"]) * x]
+    Z = np.hstack([*columns, dummies(d["t"])[:, 1:] * x])
+    Z0 = np.hstack([0 * own, 0 * own, Z[:, 2 * own.shape[1] :]])
+    link = sm.families.Poisson() if family == "poisson" else sm.families.Binomial()
+    model = sm.GLM(d["y"].to_numpy(), Z, link, offset=d["o"].to_numpy()).fit(tol=1e-12, maxiter=100)
+    mean = np.exp if family == "poisson" else lambda eta: 1 / (1 + np.exp(-eta))
+    eta, held = Z @ model.params + d["o"].to_numpy(), Z0 @ model.params + d["o"].to_numpy()
+    scores = np.zeros((300, Z.shape[1]))
+    np.add.at(scores, d["id"].to_numpy(), Z * (d["y"] - mean(eta)).to_numpy()[:, None])
+    bread = np.linalg.inv(Z.T @ (Z * (mean(eta) if family == "poisson" else mean(eta) * (1 - mean(eta)))[:, None]))
+    control = "nevertreated" if leads else "notyettreated"
+    fit = cf.fit(F + " + adjust(x) + offset(o)", d, "etwfe", family=family, control_group=control, vcov="CR0 ~ id")
+    for result, by, of in (
+        (fit.overall, 0 * d["t"], on), (fit.aggregate("dynamic"), d["t"] - d["g"], inside),
+        (fit.aggregate("group"), d["g"], on), (fit.aggregate("calendar"), d["t"], on),
+    ):  # fmt: skip
+        parts = [of & (by == value).to_numpy() for value in np.unique(by[of])]
+        expected = [(mean(eta) - mean(held))[part].mean() for part in parts]
+        np.testing.assert_allclose(result.tidy()["estimate"], expected, rtol=1e-7)
+        step, slopes = 1e-6, np.zeros((len(parts), Z.shape[1]))
+        for j in range(Z.shape[1]):
+            gap = mean(eta + step * Z[:, j]) - mean(held + step * Z0[:, j]) - mean(eta - step * Z[:, j])
+            gap = gap + mean(held - step * Z0[:, j])
+            slopes[:, j] = [gap[part].mean() / (2 * step) for part in parts]
+        error = np.sqrt(((slopes @ bread @ scores.T) ** 2).sum(axis=1))
+        np.testing.assert_allclose(result.tidy()["std.error"], error, rtol=1e-5)
 
 
 def test_imputation_is_the_mean_above_the_model_of_untreated_rows(gapped):
@@ -164,6 +222,13 @@ def test_comparisons_with_covariates_sum_to_the_coefficient(starts):
     assert total == pytest.approx(found.coefficient, rel=1e-8)
     assert found.weights()["weight"].sum() == pytest.approx(1)
     assert "of differences within groups by the" in str(found)
+
+
+def test_a_weight_that_is_zero_is_not_negative():
+    d = panel(units=40, starts=(np.inf, 3, 4, 5)).assign(t=lambda d: d["t"] + 1)
+    found = cf.fit("y ~ did(I(g + 1), t, unit = id)", d, "sunab").decompose()
+    least = found.weights().set_index(["group", "time"]).sort_index()["weight"]
+    assert least.loc[4, "6"] == 0 and "0 have a negative weight" in str(found)
 
 
 def test_the_coefficient_may_be_below_zero_where_all_effects_are_above():

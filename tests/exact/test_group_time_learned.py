@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import causalformula as cf
@@ -93,3 +94,9 @@ def test_what_learners_do_not_answer(data):
     ]:
         with pytest.raises(kind, match=why):
             cf.fit(question, data, **{"outcome_model": "glm", **options})
+
+
+def test_what_was_not_learned_is_one_note_that_names_periods(data):
+    fit = cf.fit(F, data, outcome_model=DummyRegressor(), treatment_model=LogisticRegression())
+    (note,) = [note for note in fit.fit.notes if "learned nothing" in note]
+    assert note.startswith("DummyRegressor learned nothing of the change to 2 without g = 3, change to 3 without g = 3")

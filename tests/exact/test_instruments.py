@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -427,3 +428,61 @@ def test_clusters_that_cut_across_absorbed_effects(method, vcov):
     if method != "gmm" and vcov == "CR0 ~ b":
         assert fit.std_error == pytest.approx(dummies.std_error, rel=1e-9)
     assert fit.std_error == pytest.approx(dummies.std_error, rel=0.05)
+
+
+@pytest.mark.parametrize("more", ["", " + weights(w)"])
+@pytest.mark.parametrize("vcov", ["CR2 ~ g", "CR3 ~ g", "CR2 ~ f", "HC4"])
+def test_adjustments_by_leverage_beside_absorbed_effects_are_those_beside_dummies(vcov, more):
+    one = cf.fit(OVER + " + fe(g)" + more, DATA, vcov=vcov)
+    other = cf.fit(OVER + " + adjust(factor(g))" + more, DATA, vcov=vcov)
+    assert one.std_error == pytest.approx(other.std_error, rel=1e-9)
+    np.testing.assert_allclose(one.tidy()["df"], other.tidy()["df"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["iv", "liml"])
+@pytest.mark.parametrize("offset", [1e4, 1e7])
+def test_products_with_a_modifier_far_from_zero_keep_digits(method, offset):
+    formula = "y ~ treat(q) + iv(z + z2 + z:x) + modify(x)"
+    near, far = (cf.fit(formula, DATA.assign(x=DATA["x"] + shift), method) for shift in (0, offset))
+    assert far.estimate == pytest.approx(near.estimate, rel=1e-9)
+    assert far.std_error == pytest.approx(near.std_error, rel=1e-9)
+    assert far.with_vcov("HC1").std_error == pytest.approx(near.with_vcov("HC1").std_error, rel=1e-9)
+    np.testing.assert_allclose(far.influence(), near.influence(), atol=1e-8 * np.abs(near.influence()).max())
+    if offset < 1e6:  # tests of the products as they are given have fewer
+        at = ["Wu-Hausman", "Sargan"]
+        np.testing.assert_allclose(far.diagnostics().loc[at], near.diagnostics().loc[at], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("vcov", "same"), [(cf.Bootstrap(reps=20, cluster="g", seed=1), "~g"), (cf.Jackknife(), "HC1")]
+)
+def test_tests_of_a_resampled_fit_are_robust_as_it_is(vcov, same):
+    """Replicates are of the effect; the first stage's F and the sets take the sandwich that is nearest to them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+        fit, plain = cf.fit(OVER, DATA, vcov=vcov), cf.fit(OVER, DATA, vcov=same)
+    np.testing.assert_allclose(fit.diagnostics(), plain.diagnostics(), rtol=1e-12)
+    assert fit.anderson_rubin().intervals == plain.anderson_rubin().intervals
+    assert f"DF ({same})" in str(fit)
+
+
+@pytest.mark.parametrize("vcov", ["bootstrap(50, seed = 1)", "jackknife"])
+@pytest.mark.parametrize(
+    ("formula", "method"),
+    [
+        (OVER + " + cluster(g)", "iv"),
+        (OVER + " + cluster(g)", "gmm"),
+        ("y ~ treat(q) + adjust(x) + cluster(g)", "regression"),
+        ("y ~ treat(q) + iv(loo(g)) + adjust(x)", "iv"),
+    ],
+)
+def test_models_behind_a_fit_are_resampled_by_its_units(formula, method, vcov):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cf.CausalFormulaWarning)
+        fit = cf.fit(formula, DATA, method, vcov=vcov)
+        model = fit.outcome.with_vcov(vcov)
+        rows = cf.fit(formula.replace(" + cluster(g)", ""), DATA, method).outcome.with_vcov(vcov)
+    assert "clusters of g" in model.covariance.label
+    assert model.bse["q"] == pytest.approx(fit.std_error, rel=1e-8)
+    if "cluster" in formula:
+        assert rows.bse["q"] != pytest.approx(fit.std_error, rel=1e-3)

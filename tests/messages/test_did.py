@@ -326,6 +326,9 @@ def test_first_treated_periods_that_are_none(staggered):
     changes = staggered.assign(g=np.where((staggered["id"] == 1) & (staggered["t"] == 4), 4, staggered["g"]))
     text = message(G, changes)
     assert "id 1 has more than one value of g: it says in which period a unit is first treated" in text
+    assert "a missing value counts" not in text
+    gap = staggered.assign(g=staggered["g"].where((staggered["id"] != 1) | (staggered["t"] != 2)))
+    assert message(G, gap).endswith("in all its rows; a missing value counts as never treated")
 
 
 def test_zero_as_a_period_and_as_never(staggered):
@@ -445,7 +448,10 @@ def test_what_group_time_effects_do_not_have(staggered):
         ({"method": "imputation", "pretrends": [-9]}, "no untreated row is at the event time -9"),
         ({"method": "etwfe", "unit_effects": "id"}, "choose from group, unit"),
         ({"method": "sunab", "anticipation": -1}, "anticipation=-1: a time before treatment"),
-        ({"method": "sunab", "family": "poisson"}, "its model is linear"),
+        ({"method": "sunab", "family": "poisson"}, "in method='etwfe', with family='poisson' or 'binomial'"),
+        ({"method": "etwfe", "family": "Gamma"}, "its model is linear"),
+        ({"method": "etwfe", "family": "poisson", "unit_effects": "unit"}, "effects of groups do (Wooldridge 2023)"),
+        ({"method": "etwfe", "family": "poisson", "measure": "ratio"}, "measure='difference'"),
     ],
 )
 def test_options_of_event_studies(staggered, options, why):
@@ -520,3 +526,41 @@ def test_notes_of_event_studies(staggered):
         assert "few treated units in g = 4 (3)" in str(
             cf.fit(G, staggered[(staggered["g"] != 4) | (staggered["id"] < 9)], method)
         )
+
+
+def test_outcomes_that_put_effects_of_a_poisson_regression_at_infinity(staggered):
+    """What is all zero takes no part; zero before treatment is the mean without it."""
+    d = staggered.assign(y=np.floor(np.exp(staggered["y"] / 4)) + 1)
+    first = d["g"][d["g"] > 0].min()
+    poisson = {"method": "etwfe", "family": "poisson"}
+    lost = cf.fit(G, d.assign(y=d["y"] * (d["g"] != first)), **poisson)
+    without = cf.fit(G, d[d["g"] != first], **poisson)
+    assert f"g = {first:g}: only 0 as outcomes, whose own effect is infinite" in str(lost)
+    assert "Trends are parallel on the scale of the link (log); effects are differences of means" in str(lost)
+    assert "the scale of the link" not in str(cf.fit(G, d, "etwfe"))
+    assert lost.estimate == pytest.approx(without.estimate, rel=1e-9) and lost.nobs == without.nobs
+    zero = d.assign(y=d["y"] * ((d["g"] != first) | (d["t"] >= first)))
+    with pytest.warns(cf.CausalFormulaWarning, match="separation"):
+        found = cf.fit(G, zero, **poisson)
+    assert f"g = {first:g}: only 0 as outcomes before treatment, which stands for the mean" in str(found)
+    mean = zero["y"][(zero["g"] == first) & (zero["t"] >= first)].mean()
+    assert found.aggregate("group").tidy()["estimate"][0] == pytest.approx(mean, rel=1e-6)
+    with pytest.raises(cf.DataError, match="negative values"):
+        cf.fit(G, d.assign(y=d["y"] - 10), **poisson)
+    assert "family='poisson' has no part in this" in str(cf.fit(G, d, **poisson).decompose())
+
+
+def test_first_treated_periods_as_text_levels_or_words(staggered):
+    """What the message says to write is the fit of the numbers."""
+    expected = cf.fit(G, staggered, "sunab").overall.estimate
+    on = np.where((staggered["g"] > 0) & (staggered["t"] >= staggered["g"]), "yes", "no")
+    for data, start, written in (
+        (staggered.assign(g=staggered["g"].astype(str), t=staggered["t"].astype(str)), G,
+         "did(as.numeric(g), as.numeric(t), ...)"),
+        (staggered.assign(t=staggered["t"].astype("category")), G, "did(g, as.numeric(as.character(t)), ...)"),
+        (staggered.assign(on=on), G.replace("g,", "on,"), 'did(on == "...", t, ...)'),
+    ):  # fmt: skip
+        assert written in message(start, data, cf.CapabilityError)
+        inside = written.replace('"..."', '"yes"').replace("...", "unit = id")
+        assert cf.fit(f"y ~ {inside}", data, "sunab").overall.estimate == pytest.approx(expected, rel=1e-9)
+    assert "g is 0 in all rows used: there is nobody with" in message(G, staggered.assign(g=0))

@@ -105,7 +105,18 @@ def test_hansens_j_is_said_with_what_it_is_of():
     both = str(cf.fit(OVER, DATA, "gmm", wmatrix="~g"))
     assert "(moments clustered by g)" in both
     assert "weight matrix has" not in both
+    assert "(moments of unequal variance; converged in 4 steps)" in str(cf.fit(OVER, DATA, "gmm", steps="cue"))
     assert "Hansen's J" not in str(cf.fit("y ~ treat(q) + iv(z) + adjust(x)", DATA, "gmm"))
+
+
+def test_gmm_that_is_another_estimator_says_so():
+    single = "y ~ treat(q) + iv(z) + adjust(x)"
+    said = "of as many instruments as terms, which is two-stage least squares"
+    assert f"Method: two-step GMM {said}" in str(cf.fit(single, DATA, "gmm"))
+    assert said not in str(cf.fit(single, DATA, "gmm", steps=1))
+    assert said not in str(cf.fit(OVER, DATA, "gmm"))
+    for steps, other in ((2, "two-step GMM of equal variances, which is two-stage least squares"), ("cue", "is LIML")):
+        assert other in str(cf.fit(OVER, DATA, "gmm", steps=steps, wmatrix="unadjusted"))
 
 
 def test_models_of_gmm_are_called_so():
@@ -130,3 +141,103 @@ def test_continuous_updating_without_a_minimum_is_said():
                 cf.fit(OVER, DATA, "gmm", steps=way)
     finally:
         linear_gmm.STEPS = steps
+
+
+FEW = DATA.head(12).assign(row=range(12))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: cf.fit(OVER, DATA, "liml", k=5), cf.OptionError, "k=5 is too large for these data"),
+        (lambda: cf.fit(OVER, DATA, "fuller"), cf.OptionError, "method='liml' with fuller=1"),
+        (lambda: cf.fit(OVER, DATA, "k_class"), cf.OptionError, "method='liml' with k="),
+        (lambda: cf.fit(OVER, DATA, "liml").outcome.hatvalues(), cf.CapabilityError, "leverages are of least squares"),
+        (lambda: cf.fit("factor(b) ~ treat(q) + iv(z)", DATA), cf.OptionError, "recode it as numbers, 0 and 1"),
+        (lambda: cf.compare(OVER, DATA, methods=["iv", "liml"]), cf.OptionError, "can answer with estimand='LATE'"),
+        (
+            lambda: cf.fit("y ~ treat(q) + iv(factor(row))", FEW),
+            cf.IdentificationError,
+            "12 instruments and terms adjusted for explain everything in 12 rows",
+        ),
+        (
+            lambda: cf.fit("y ~ treat(q) + iv(z + z2) + adjust(x)", FEW.head(4), "liml"),
+            cf.IdentificationError,
+            "4 instruments and terms adjusted for explain everything in 4 rows",
+        ),
+        (
+            lambda: cf.fit("y ~ treat(q) + iv(factor(g)) + fe(g)", DATA),
+            cf.IdentificationError,
+            "factor.g.2.* vary only with the fixed effects",
+        ),
+    ],
+)
+def test_more_that_is_refused(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_leverages_that_are_not_there_are_left_out():
+    assert ".hat" in cf.fit(OVER, DATA).augment()
+    fit = cf.fit(OVER, DATA, "liml")
+    assert ".hat" not in fit.augment()
+    assert ".hat" not in fit.outcome.augment()
+
+
+def test_critical_values_are_of_two_stage_least_squares():
+    weak = "y ~ treat(q) + iv(noise) + adjust(x)"
+    assert "a bias of two-stage least squares of a tenth" in str(cf.fit(weak, DATA, "liml", fuller=1))
+    assert "a bias of a tenth" in str(cf.fit(weak, DATA))
+
+
+def test_a_weight_matrix_of_few_rows_or_clusters_is_said():
+    """At five clusters a moment intervals of GMM hold three to four points less than those of ``iv``."""
+    few = cf.fit(OVER + " + cluster(g)", DATA, "gmm")
+    said = (
+        "Note: 10 clusters of g are few for the weight matrix of 4 moments, which these standard errors take for known"
+    )
+    assert said in str(few)
+    assert said not in str(few.with_vcov("jackknife"))
+    assert "31 rows are few for the weight matrix of 4 moments" in str(cf.fit(OVER, DATA.head(31), "gmm"))
+    for other in (cf.fit(OVER, DATA.head(32), "gmm"), cf.fit(OVER + " + cluster(g)", DATA, "gmm", steps=1)):
+        assert "weight matrix of" not in str(other)
+
+
+@pytest.mark.parametrize("method", ["liml", "gmm"])
+def test_what_is_called_safer_is_there(method):
+    fit = cf.fit(OVER + " + cluster(g)", DATA, method)
+    assert "Safer: cf.Jackknife(cluster='g')" in str(fit)
+    assert np.isfinite(fit.with_vcov(cf.Jackknife(cluster="g")).std_error)
+    assert "CR2" not in str(fit)
+
+
+EXACT = DATA.assign(t=2 * DATA["q"] + 3, far=DATA["q"] + 1e8, t2=2 * DATA["q"] + 7)
+
+
+@pytest.mark.parametrize(("method", "vcov"), [("iv", "classical"), ("liml", "HC1"), ("gmm", "~g")])
+def test_instruments_that_are_the_treatment_are_said(method, vcov):
+    fit = cf.fit("y ~ treat(q) + iv(t) + adjust(x)", EXACT, method, vcov=vcov)
+    text = str(fit)
+    assert "First stage: F = inf on 1 and 297 DF" in text
+    assert "effective F inf" in text
+    assert "Note: the instruments fit q exactly, as the treatment itself would" in text
+    plain = cf.lm("y ~ q + x", EXACT, vcov=vcov)
+    assert fit.estimate == pytest.approx(plain.params["q"], rel=1e-10)
+    rows = fit.diagnostics()
+    assert list(rows.loc["Weak instruments", ["statistic", "p.value"]]) == [np.inf, 0]
+    assert np.isnan(rows.loc["Wu-Hausman", "statistic"])  # no residual to test
+    ((low, high),) = fit.anderson_rubin().intervals
+    if vcov == "classical":
+        assert (low, high) == pytest.approx(tuple(plain.conf_int().loc["q"]), rel=1e-9)
+    assert low < fit.estimate < high
+    assert fit.tf()["critical.value"][0] == pytest.approx(1.959964, rel=1e-6)
+
+
+def test_some_of_several_treatment_terms_that_are_their_instruments():
+    data = EXACT.assign(qx=EXACT["q"] * EXACT["x"])
+    fit = cf.fit("y ~ treat(q) + iv(t + z:x) + modify(x)", data)
+    assert "the instruments fit q exactly" in str(fit)
+    assert fit.diagnostics().loc["Wu-Hausman", "df1"] == 1
+    assert "Cragg-Donald) inf" in str(cf.fit("y ~ treat(q) + iv(t + t:x) + modify(x)", data))
+    assert "exactly" not in str(cf.fit("y ~ treat(q) + iv(z + z:x) + modify(x)", data))
+    assert "the instruments fit far exactly" in str(cf.fit("y ~ treat(far) + iv(t) + adjust(x)", data))

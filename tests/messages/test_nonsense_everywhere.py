@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,13 @@ def _others() -> dict[str, Any]:
             "Inequalities": MADE["Result"].hypothesis("b1 < 0"),
             "Hypotheses": model.hypothesis("x = 0"),
             "Simultaneous": MADE["Result"].simultaneous(),
+            "LinearSensitivity": model.sensitivity("x", benchmark="f"),
+            "EValues": model.sensitivity("x", "evalue"),
+            "Sensitivity": MADE["DMLResult"].sensitivity("omitted"),
+            "RosenbaumBounds": cf.rosenbaum([2.0, 3.0, 5.0], [1.0, 4.0, 0.0]),
+            "MarginalBounds": cf.fit(F, DATA, "ipw").sensitivity("marginal", reps=0),
+            "OsterBias": model.sensitivity("x", "oster"),
+            "Tipping": cf.fit(F, DATA).sensitivity("tipping"),
             "Anova": cf.anova(model),
             "Bptest": cf.bptest(model),
         }
@@ -114,6 +122,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "compare": {"formula": F, "data": DATA, "methods": ["regression"]},
     "design": {"formula": F, "data": DATA, "method": "ipw"},
     "dwtest": {"model": MADE["Model"]},
+    "evalue": {"estimate": 2.0},
     "fit": {"formula": F, "data": DATA},
     "glm": {"formula": "a ~ x", "data": DATA, "family": "binomial"},
     "honest": STUDY,
@@ -121,6 +130,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "model_matrix": {"formula": "~ x", "data": DATA},
     "parse": {"formula": F},
     "resettest": {"model": MADE["Model"]},
+    "rosenbaum": {"treated": [2.0, 3.0, 5.0], "control": [1.0, 4.0, 0.0]},
     "scan": {"data": [DATA]},
     **{f"scores.{name}": {"estimator": ESTIMATOR, "X": DATA} for name in set(cf.scores.__all__) - MAKERS},
     "scores.scorer": {"score": "r_loss"},
@@ -143,6 +153,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "Identification.formula_for": {"design": "adjustment"},
     "Identification.valid": {"covariates": ["x"]},
     "Model.hypothesis": {"equations": "x = 0"},
+    "LinearSensitivity.adjusted": {"r2dz_x": 0.1, "r2yz_dx": 0.1},
+    "Model.sensitivity": {"term": "x"},
     "Model.with_vcov": {"vcov": "HC3"},
     **{f"{kind}.by": {"name": "f"} for kind in RESULTS},
     **{f"{kind}.hypothesis": {"equations": "b1 = 0"} for kind in RESULTS},
@@ -191,8 +203,20 @@ SENSE: dict[str, tuple[str, ...]] = {
     "contrast": ("number", "negative", "nan", "inf", "list"),
     "start": ("array", "series"),
     "table.stars": ("mapping",),
-    "sensitivity.null": ("number", "negative", "huge"),
-    "sensitivity.benchmark": ("empty list",),
+    **dict.fromkeys(("linear.kd", "linear.ky"), ("number", "array")),
+    **dict.fromkeys(("linear.q", "evalue.estimate", "evalue.high", "evalue.sd"), ("number",)),
+    "evalue.true": ("number", "negative"),
+    "linear.reduce": ("true",),
+    "adjusted.r2yz_dx": ("series",),
+    "marginal.sharp": ("true",),
+    "oster.beta": ("number", "negative", "huge"),
+    "oster.delta": ("number", "negative", "huge"),
+    "tipping.imbalance": ("number", "negative", "huge", "array"),
+    "tipping.outcome": ("number", "negative", "huge"),
+    "tipping.rare": ("true",),
+    "gamma": ("number", "array"),
+    "omitted.null": ("number", "negative", "huge"),
+    "omitted.benchmark": ("empty list",),
     "compare.truth": ("number", "negative"),
     "rename": ("mapping", "function"),
     "glance": ("empty list",),
@@ -240,6 +264,11 @@ def _public() -> Iterator[tuple[str, Any, dict[str, Any]]]:
             known = name in OTHERS and any(verb is getattr(type(one), inner, None) for one in MADE.values())
             if inspect.isfunction(verb) and not inner.startswith("_") and not known:
                 yield f"{name}.{inner}", getattr(made, inner), METHODS.get(f"{name}.{inner}", {})
+    for name, made in MADE.items():
+        of = (made, "x") if name == "Model" else (made,)
+        for kind, one in made._sensitivities().items() if isinstance(made, (cf.Result, cf.Model)) else ():
+            if not one.lacks(*of):
+                yield f"{name}.{kind}", partial(one.made, *of), {}
 
 
 CALLS = {name: (verb, valid) for name, verb, valid in _public()}

@@ -238,6 +238,27 @@ def test_extended_two_way_fixed_effects_with_covariates(mpdta):
     close(table["std.error"], se, 1e-5)
 
 
+def test_extended_two_way_poisson_regression(mpdta):
+    """The standard errors of ``emfx`` hold the absorbed effects at their estimates; ours know that they are estimated.
+
+    R's are those of the same averages by the coefficients' covariance alone.
+    """
+    r = values("etwfe_mpdta")["poisson"]
+    fit = cf.fit(f"emp ~ {MPDTA.split('~')[1]} + adjust(lpop)", mpdta.assign(emp=np.exp(mpdta["lemp"])), "etwfe",
+                 family="poisson")  # fmt: skip
+    close(fit.outcome.params, vector(list(r["coef"].values())), 1e-8)
+    rows, model, V = fit.fit.outcomes.rows, fit.fit.models["outcome"].model, np.asarray(fit.outcome.vcov())
+    event = np.where(rows.event >= 0, rows.event, np.nan)
+    for result, theirs, parts in (
+        (fit, r["simple"], [event >= 0]),
+        (fit.aggregate("dynamic"), r["event"], [event == e for e in range(4)]),
+    ):
+        columns = theirs["columns"]
+        close(result.tidy()["estimate"], columns["estimate"], 1e-6, scale=vector(columns["std.error"]))
+        rise = np.array([(model.X[part] * model.mu[part, None]).mean(axis=0) for part in parts])
+        close(np.sqrt(np.diag(rise @ V @ rise.T)), columns["std.error"], 1e-5)
+
+
 # -- Goodman-Bacon --------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.arrays import Array, Bools, Codes
 from causalformula.numerics.least_squares import least_squares
 
+# A weight below this share of the largest is rounding.
+ROUNDING = 1e-12
 UNTREATED, ALWAYS = "Treated vs Untreated", "Later vs Always Treated"
 BOTH = "Both Treated"
 EARLIER, LATER = "Earlier vs Later Treated", "Later vs Earlier Treated"
@@ -123,9 +125,10 @@ def _told_of_late(frame: ModelFrame, table: _Table) -> list[str]:
 
 
 def _shares(key: Codes, inside: Bools, part: Array) -> tuple[Codes, Array]:
-    """The cells of some rows, and the sums of a part of the rows over each."""
+    """The cells of some rows, and the sums of a part of the rows over each; zero where they are rounding."""
     cells, place = np.unique(key[inside], return_inverse=True)
-    return cells, np.bincount(place, part[inside])
+    sums, sizes = np.bincount(place, part[inside]), np.bincount(place, np.abs(part[inside]))
+    return cells, np.where(np.abs(sums) > ROUNDING * np.maximum(sizes, np.abs(sums).max()), sums, 0.0)
 
 
 def _with_covariates(

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from causalformula.backends.did.averages import Averages, Members, cells_of
 from causalformula.backends.did.event_study import effects, fit_of
-from causalformula.backends.did.options import CONTROLS, EXEMPT, ROLES, UNREAD, Staggered, refuse_measures
+from causalformula.backends.did.nonlinear import bounded, responses, told_of_nothing
+from causalformula.backends.did.options import (
+    CONTROLS,
+    EXEMPT,
+    NONLINEAR,
+    ROLES,
+    UNREAD,
+    Staggered,
+    refuse_measures,
+)
 from causalformula.backends.did.panels import telling
 from causalformula.backends.did.rows import (
     Rows,
@@ -25,11 +35,13 @@ from causalformula.backends.did.rows import (
 from causalformula.backends.estimands import ATT
 from causalformula.backends.fit import Fit
 from causalformula.backends.options import one_of
+from causalformula.backends.outcome_model import model_word
 from causalformula.backends.registry import Record
-from causalformula.errors import some
+from causalformula.errors import OptionError, some
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.treatment import Kind
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.families import family as read_family
 from causalformula.words import ComparisonGroup, UnitEffects
 
 BESIDE = ("group", "unit")
@@ -41,8 +53,11 @@ class ETWFE(Staggered):
 
     Parameters
     ----------
-    estimand, contrast, measure, family, focal : optional
+    estimand, contrast, measure, focal : optional
         As in ``cf.fit``.
+    family : optional
+        ``"gaussian"``, or ``"poisson"`` or ``"binomial"`` (or their quasi-families) with their canonical links: trends
+        are then parallel on the scale of the link, and effects are differences of means on the outcome's own.
     anticipation : float
         How long before its first treated period a group may react, in the unit of time.
     control_group : {"notyettreated", "nevertreated"}
@@ -53,6 +68,8 @@ class ETWFE(Staggered):
         observed in all periods.
     """
 
+    families: ClassVar[tuple[str, ...]] = ("gaussian", *NONLINEAR)
+
     control_group: ComparisonGroup = "notyettreated"
     unit_effects: UnitEffects = "group"
 
@@ -60,6 +77,17 @@ class ETWFE(Staggered):
         super().__post_init__()
         one_of("control_group", self.control_group, CONTROLS)
         one_of("unit_effects", self.unit_effects, BESIDE)
+        if not self.linear and self.unit_effects == "unit":
+            raise OptionError(
+                f"unit_effects='unit' with family={str(self.family)!r}: the effects of units would be estimated from a "
+                "few rows each, and their errors would not leave the means; effects of groups do (Wooldridge 2023): "
+                "unit_effects='group'"
+            )
+
+    @property
+    def linear(self) -> bool:
+        """Whether trends are parallel on the outcome's own scale."""
+        return read_family(self.family).name == "gaussian"
 
 
 @Record(
@@ -86,7 +114,8 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     Least squares ``y = a_g + l_t + sum_{g, t >= g} 1(G_i = g) 1(t) {b_{g,t} + (x - xbar_g) d_{g,t}} + x (c_g + f_t)``,
     and the effects are averaged over the rows under treatment. Without covariates these are the imputation's means.
     Identified when, without treatment and given X, all groups would have changed alike, and nobody reacted before (but
-    for the anticipation).
+    for the anticipation). With another family the sum is the linear predictor ``eta_i``, with what is in braces as
+    ``tau_i``, and ``m(eta_i) - m(eta_i - tau_i)`` is averaged: the changes are alike on the scale of the link.
 
     Standard errors take the rows that are averaged over as given, as ``emfx`` does; ``unconditional=True`` of a
     covariance adds their part.
@@ -107,11 +136,12 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
 
     References
     ----------
-    Wooldridge (2025), Empirical Economics 69, 2545-2587. R: ``etwfe::etwfe`` and ``emfx`` 0.5.0.
+    Wooldridge (2025), Empirical Economics 69, 2545-2587; Wooldridge (2023), Econometrics Journal 26, C31-C66. R:
+    ``etwfe::etwfe`` and ``emfx`` 0.5.0.
     """
     refuse_measures(options, "extended two-way fixed effects compare")
-    rows = rows_of(frame)
-    rows = based(compared_with_last(rows), options.anticipation)
+    family = read_family(options.family)
+    rows = based(compared_with_last(bounded(rows_of(frame), family)), options.anticipation)
     before = last_before(rows, options.anticipation)
     leads = options.control_group == "nevertreated"
     base = rows.periods == np.append(before, -1)[rows.group]
@@ -122,21 +152,35 @@ def etwfe(frame: ModelFrame, options: ETWFE) -> Fit:
     kept, told = telling(X, called, rows.used)  # a slope that is one twice would count as two degrees of freedom
     X, called = X[:, kept] - X[rows.used][:, kept].mean(axis=0), tuple(np.array(called)[kept])
     columns, more = _crossed(rows, member, names, X, called)
+    columns = np.hstack([member, columns])
     model = regressed(
-        rows, np.hstack([member, columns]), (*names, *more), slopes=X, of_groups=options.unit_effects == "group"
+        rows, columns, (*names, *more), slopes=X, of_groups=options.unit_effects == "group",
+        family=None if options.linear else family,
     )  # fmt: skip
-    gradients, apart = _gradients(rows, model.coef, cells, member, X, len(model.names))
-    there = model.estimable(gradients)
+    if options.linear:
+        gradients, apart = _gradients(rows, model.coef, cells, member, X, len(model.names))
+        there = model.estimable(gradients)
+        estimate = effects(model, gradients[there], tuple(np.array(names)[there]))
+    else:
+        found = responses(rows, model, columns, cells)
+        there, apart = model.estimable(found.gradients), found.apart
+        estimate = found.estimate(model, there, tuple(np.array(names)[there]))
     lost = [names[k] for k in np.flatnonzero(~there)]
-    estimate = effects(model, gradients[there], tuple(np.array(names)[there]))
     whom = f"of {rows.panel.treated} = {rows.last}" if rows.last else "never treated"
-    words = (f"Compared with those {whom if leads else 'not yet treated'}", *[told_of_reference(rows, before)] * leads)
+    scale = f"Trends are parallel on the scale of the link ({family.link_name}); effects are differences of means"
+    words = (
+        *(scale,) * (not options.linear),
+        f"Compared with those {whom if leads else 'not yet treated'}",
+        *[told_of_reference(rows, before)] * leads,
+    )
     outcomes = Averages(
         rows, cells.without(~there), estimate, "simple", reference=common(rows, before) if leads else None,
         apart=apart, ahead=options.anticipation, words=words,
     )  # fmt: skip
     gone = (f"no comparison for {some(lost)}, which have no part in the means",) if lost else ()
-    return fit_of(outcomes, model, "extended two-way fixed effects", (*told, *gone), never=leads)
+    method = f"extended two-way fixed effects{'' if options.linear else f' ({model_word(family, model)})'}"
+    nothing = () if options.linear else told_of_nothing(rows, family)
+    return fit_of(outcomes, model, method, (*told, *nothing, *gone), never=leads)
 
 
 def _crossed(

@@ -213,8 +213,14 @@ def from_learners(units: Units, options: DiD, cells: tuple[Cell, ...]) -> Iterat
         inside[before], arms[before], targets[:, before] = True, treated.astype(np.intp), change.T
         of = f"{frame.panel.treated} = {units.adoption.names[cells[where[0]].group]}" if frame.panel else ""
         tasks = [Task(f"treatment of {of}", treatment, "classification", of_treatment, arms, inside, option=LEARNED[1])]
-        change_of, controls = f"change without {of}", inside & (arms == 0)
-        tasks += [Task(change_of, outcome, "regression", of_outcome, y, controls, option=LEARNED[0]) for y in targets]
+        controls, levels = inside & (arms == 0), frame.panel.periods.levels if frame.panel else ()
+        tasks += [
+            Task(
+                f"change to {levels[cells[j].period]} without {of}", outcome, "regression", of_outcome, y, controls,
+                option=LEARNED[0],
+            )
+            for j, y in zip(where, targets, strict=True)
+        ]  # fmt: skip
         learned = cross_fit(tasks, folds, frame.weights)
         p, *changes = (each.means[before, 0] for each in learned)
         with _named(units, cells, where):

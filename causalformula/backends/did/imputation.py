@@ -185,16 +185,16 @@ class Imputed:
         columns = np.hstack([np.asarray(rows.periods[:, None] == there, dtype=float), X])
         names = (*(f"{rows.panel.time} = {rows.panel.periods.levels[k]}" for k in there), *called)
         model = fit_absorbed(
-            columns, frame.y, names, [Effect(codes, size)], (name,), weights=w, offset=frame.offset
+            columns, frame.y, names, [Effect(codes, size)], (name,), weights=w, offset=frame.offset, centre=True
         )  # fmt: skip
         total = np.bincount(codes, w, size)
         share = np.divide(w, total[codes], out=np.zeros(len(w)), where=w > 0)
         y = frame.y if frame.offset is None else frame.y - frame.offset
-        left = np.column_stack([model.design, y])
+        left = np.column_stack([model.as_solved(model.X)[:, model.kept], y])
         left -= left[rows.used].mean(axis=0)  # for the digits: a constant is in every unit's mean
         left -= group_sums(left * share[:, None], codes, size)[codes]
         apart, own = left[:, :-1], left[:, -1]
-        return cls(rows, model, own - apart @ model.theta, apart, total, (*notes, *lost))
+        return cls(rows, model, own - apart @ model.inner, apart, total, (*notes, *lost))
 
     @property
     def share(self) -> Array:
@@ -245,7 +245,7 @@ class Imputed:
         if not len(dropped):
             return
         codes, size, _ = self.rows.of_unit
-        X = self.model.X
+        X = self.model.as_solved(self.model.X)
         apart = X - group_sums(X * self.share[:, None], codes, size)[codes]
         asked = over.T @ apart
         lost = ~self.model.determined(asked).all(axis=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from causalformula.backends.did.estimators import Estimator
 from causalformula.backends.learning.folds import GivenFolds, read_folds
@@ -32,6 +32,8 @@ UNREAD = {
     "treat": "write did(first_treated, time, unit = id) in place of treat(A)",
     "fe": "the effects of units and periods are absorbed already; leave fe(...) out",
 }
+# Families of an extended two-way regression, with their canonical links, whose trends are parallel on that scale.
+NONLINEAR = ("poisson", "quasipoisson", "binomial", "quasibinomial")
 EXEMPT = {"label_swap": "the treated are those whose trend is unknown: with labels swapped the question is another"}
 
 
@@ -47,15 +49,18 @@ class Staggered(Options):
         How long before its first treated period a group may react, in the unit of time.
     """
 
+    families: ClassVar[tuple[str, ...]] = ("gaussian",)
+
     anticipation: float = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         family = read_family(self.family)
-        if (family.name, family.link_name) != ("gaussian", "identity"):
+        if family.name not in self.families or not family.canonical:
             raise OptionError(
                 f"family={str(self.family)!r}: a difference in differences takes trends to be parallel on the scale of "
-                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1"
+                "the outcome, so its model is linear (family='gaussian'), also for an outcome of 0 and 1. On the scale "
+                "of a link they are parallel in method='etwfe', with family='poisson' or 'binomial'"
             )
         if self.focal is not None:
             raise OptionError("focal= has no place here: a difference in differences is for the treated group")

@@ -14,9 +14,11 @@ from causalformula.backends.did.estimators import standardised
 from causalformula.backends.did.options import DiD
 from causalformula.errors import DataError, counted, some
 from causalformula.frame.adoption import NEVER, Adoption
+from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import PROPENSITY, Part
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.centring import centred_beside
 from causalformula.numerics.linalg import independent_columns, triangular_factor
 
 COVARIATES = Part("covariates")
@@ -81,9 +83,9 @@ class Units:
         return self.frame.remembered("did", self._regressors)  # type: ignore[no-any-return]
 
     def _regressors(self) -> Any:
-        outcome, treatment = self.frame.design(COVARIATES).X, self.frame.design(PROPENSITY).X
-        first = standardised(outcome)
-        return first, first if treatment is outcome else standardised(treatment)
+        outcome, treatment = self.frame.design(COVARIATES), self.frame.design(PROPENSITY)
+        first = standardised(spread(outcome))
+        return first, first if treatment.X is outcome.X else standardised(spread(treatment))
 
     @cached_property
     def lasting(self) -> bool:
@@ -178,6 +180,16 @@ def lasting_columns(frame: ModelFrame, X: Array) -> Bools:
     return np.asarray((X[first[codes]] == X).all(axis=0))
 
 
+def spread(design: DesignMatrix) -> Array:
+    """The columns of covariates, products of some far from zero made of these less their means: the span is the same.
+
+    As they were given, products would be lost to a tolerance.
+    """
+    skip = int(design.intercept)
+    X = centred_beside(design.X[:, skip:], None, design.names[skip:]).X
+    return np.hstack([design.X[:, :skip], X]) if skip else X
+
+
 def telling(X: Array, names: Sequence[str], used: Bools, which: str = "adjustment") -> tuple[Codes, tuple[str, ...]]:
     """Covariates that say something beside an intercept and those before, and the note that names the others."""
     shifted = X[used] - X[used][:1]  # a column that is the same in all rows is zero then, and not nearly so
@@ -195,7 +207,7 @@ def told_of_covariates(units: Units) -> list[str]:
     notes: list[str] = []
     changing: dict[str, None] = {}
     for which, design in designs.items():
-        names, X = design.names[int(design.intercept) :], design.X[:, int(design.intercept) :]
+        names, X = design.names[int(design.intercept) :], spread(design)[:, int(design.intercept) :]
         if not names:
             continue
         kept, told = telling(X, names, units.used, which)

@@ -12,6 +12,7 @@ from causalformula.backends.did.panels import (
     FEWEST,
     lasting_columns,
     numbered,
+    spread,
     telling,
     told_of_few,
     told_of_small,
@@ -22,10 +23,13 @@ from causalformula.frame.adoption import NEVER, Adoption, of_groups
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.panel import Panel
 from causalformula.inference.absorbing import fit_absorbed
+from causalformula.inference.absorbing_glm import fit_absorbed_glm
 from causalformula.inference.regression import FittedRegression
 from causalformula.numerics.absorption.effect import Effect
 from causalformula.numerics.absorption.singletons import singletons
 from causalformula.numerics.arrays import Array, Bools, Codes
+from causalformula.numerics.centring import centred_beside
+from causalformula.numerics.families import Family
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +263,7 @@ def controls(frame: ModelFrame, crossed: bool = True) -> tuple[Array, tuple[str,
     Parameters
     ----------
     crossed : bool
-        Whether it has; otherwise all columns stay as they are.
+        Whether it has; otherwise all columns stay as they are, but for products of such as are far from zero.
     """
     return frame.remembered(("controls", crossed), lambda: _controls(frame, crossed))  # type: ignore[no-any-return]
 
@@ -267,13 +271,14 @@ def controls(frame: ModelFrame, crossed: bool = True) -> tuple[Array, tuple[str,
 def _controls(frame: ModelFrame, crossed: bool) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
     design = frame.design(COVARIATES)
     skip = int(design.intercept)
-    X, names = design.X[:, skip:], design.names[skip:]
+    X, names = (design.X if crossed else spread(design))[:, skip:], design.names[skip:]
     panel = frame.panel
     if frame.unit is None or panel is None or not crossed or not names:
         return X, names, ()
     lasting = lasting_columns(frame, X)
     if not lasting.any():
         return X, names, ()
+    X = _beside_units(X, names, lasting)
     of_units = X[:, lasting] - X[:, lasting].mean(axis=0)  # wherever it is counted from: periods have their effects
     kept, told = telling(of_units, np.array(names)[lasting], frame.unit_weights > 0)
     of_units, held = of_units[:, kept], [str(name) for name in np.array(names)[lasting][kept]]
@@ -289,10 +294,26 @@ def _controls(frame: ModelFrame, crossed: bool) -> tuple[Array, tuple[str, ...],
     return np.hstack(columns), tuple(called), (*told, *(note,) * bool(held))
 
 
+def _beside_units(X: Array, names: tuple[str, ...], lasting: Bools) -> Array:
+    """Covariates with products less what is the same in all periods of a unit, where that is nearly all of them."""
+    Z = centred_beside(X, None, names)
+    if Z.moved is None:
+        return X
+    taken = Z.moved != 0
+    near = taken.any(axis=0) & ~taken[~lasting].any(axis=0)
+    return np.where(near, Z.X, X)
+
+
 def regressed(
-    rows: Rows, columns: Array, names: tuple[str, ...], slopes: Array | None = None, *, of_groups: bool = False
+    rows: Rows,
+    columns: Array,
+    names: tuple[str, ...],
+    slopes: Array | None = None,
+    *,
+    of_groups: bool = False,
+    family: Family | None = None,
 ) -> FittedRegression:
-    """Least squares on some columns beside the effects of units (or groups) and periods.
+    """A regression on some columns beside the effects of units (or groups) and periods, linear if no family is given.
 
     Parameters
     ----------
@@ -314,16 +335,12 @@ def regressed(
         apart = [] if slope is None else [Effect(groups, size, slope, intercept=False)]
         effects = [Effect(units, levels), *apart, *effects]
         factors = [name, *[panel.treated] * len(apart), *factors]
-    whole = frame.weights is None and rows.used.all()
-    return fit_absorbed(
-        columns,
-        frame.y,
-        names,
-        effects,
-        factors,
-        weights=None if whole else rows.weights,
-        offset=frame.offset,
-    )
+    weights = None if frame.weights is None and rows.used.all() else rows.weights
+    if family is None:
+        y, offset = frame.y, frame.offset
+        return fit_absorbed(columns, y, names, effects, factors, weights=weights, offset=offset, centre=True)
+    y = frame.outcome_for(family)
+    return fit_absorbed_glm(columns, y, names, family, effects, factors, weights=weights, offset=frame.offset)
 
 
 def indicators(codes: Codes, size: int) -> Array:

@@ -10,8 +10,9 @@ import numpy as np
 from causalformula.backends.learning.table import LEARNERS, Learner, read_learner
 from causalformula.backends.options import is_number, one_of, shown
 from causalformula.backends.orthogonal.nuisances import GLM, CrossFitOptions
-from causalformula.errors import OptionError
+from causalformula.errors import OptionError, some
 from causalformula.formula.expressions.values import number_label
+from causalformula.formula.language.leave_one_out import leave_one_out_terms
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.parts import Part
 from causalformula.frame.treatment import Kind
@@ -104,6 +105,11 @@ def model_of(options: DML, frame: ModelFrame) -> str:
 
 def instruments(frame: ModelFrame) -> tuple[Array, tuple[str, ...]]:
     """The columns (n, k) of ``iv(...)`` and their names."""
+    if means := leave_one_out_terms(frame.spec):
+        raise OptionError(
+            f"{some(term.label for term in means)} is for the methods iv, liml and gmm; for dml make the column of "
+            "leave-one-out means in the data first"
+        )
     design = frame.design(INSTRUMENTS)
     first = 1 if design.intercept else 0
     return design.X[:, first:], design.names[first:]

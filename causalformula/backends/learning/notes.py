@@ -23,8 +23,8 @@ def learning_notes(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
 
 
 def _unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
-    """A note for each function that a learner predicts the same for all rows of a fold, having learned nothing."""
-    notes = []
+    """A note for all functions that a learner predicts the same for all rows of a fold, having learned nothing."""
+    flats: dict[str, list[str]] = {}
     for each in learned:
         if not each.task.learner.matrix(each.task.features).shape[1]:
             continue  # there was nothing to learn from
@@ -34,11 +34,11 @@ def _unlearned(learned: Iterable[Learned], folds: Folds) -> tuple[str, ...]:
         flat = sum(len(part) > 1 and (part[0] == part[1]).all() and not np.ptp(part, axis=0).any() for part in parts)
         if flat:
             where = "" if flat == len(parts) else f" in {flat} of {len(parts)} folds"
-            notes.append(
-                f"{each.task.learner.name} learned nothing of the {each.task.name}{where}: it predicts the same for "
-                "every row"
-            )
-    return tuple(notes)
+            flats.setdefault(each.task.learner.name, []).append(f"{each.task.name}{where}")
+    return tuple(
+        f"{name} learned nothing of the {some(where, 6)}: it predicts the same for every row"
+        for name, where in flats.items()
+    )
 
 
 def _lone(folds: Folds) -> tuple[str, ...]:

@@ -63,6 +63,9 @@ OF_R = frozenset(
 
 NO_INDEXING = "formulas have no indexing but fixest's slopes, fe(a[x]); make the column in the data first"
 
+# The one function of iv(...): the mean of the treatment among the other rows of a group.
+LEAVE_ONE_OUT = "loo"
+
 SPECIAL_OPERATORS = frozenset(["%%", "%/%", "%in%"])
 
 
@@ -109,7 +112,7 @@ _RECORDS = (
     RoleRecord("outcome", "terms for the outcome model only", "outcome(x)", adjusts=True),
     RoleRecord("propensity", "terms for the treatment model only", "propensity(x)", adjusts=True),
     RoleRecord("modify", "effect modifiers, also adjusted for", "modify(x)", adjusts=True),
-    RoleRecord("iv", "instruments for the treatment", "iv(z)", adjusts=True),
+    RoleRecord("iv", "instruments for the treatment; loo(g) is a leave-one-out mean", "iv(z)", adjusts=True),
     RoleRecord(
         "did", "difference in differences", "did(A, time, unit = id)", "variable", 2, (("unit", "variable"),), once=True
     ),
@@ -180,6 +183,8 @@ def _unlisted(name: str, allowed: frozenset[str]) -> str:
         return f"{name}(...) stands for several formulas, which cf.fit, cf.lm and cf.glm take; write one of them here"
     if name == "Surv":
         return "Surv(time, event) belongs on the left of `~`"
+    if name == LEAVE_ONE_OUT:
+        return "loo(g) is an instrument, the mean of the treatment in the other rows of g: write iv(loo(g)) in cf.fit"
     if name in REFUSED:
         return f"{name}() has no place in a formula: {REFUSED[name]}"
     near = nearest_function(name, allowed) or "; pass functions of your own in env="

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from causalformula.errors import FormulaError, did_you_mean
 from causalformula.formula.language.absorbed import absorbed_terms
 from causalformula.formula.language.deparse import deparse
-from causalformula.formula.language.grammar import ROLES, RoleRecord, check_functions, has_dot, is_operator, variables
+from causalformula.formula.language.grammar import (
+    LEAVE_ONE_OUT,
+    ROLES,
+    RoleRecord,
+    check_functions,
+    has_dot,
+    is_operator,
+    variables,
+)
+from causalformula.formula.language.leave_one_out import check_leave_one_out
 from causalformula.formula.language.spec import Role
 from causalformula.formula.language.syntax import Call, Node, Number, is_name, literal, walk
 from causalformula.formula.language.tokens import random_effect
@@ -58,7 +67,8 @@ def read_role(call: Call, context: Context) -> Role:
     for argument in call.args:
         for inner in role_calls(argument.value):
             raise context.error(f"{inner.function}(...) inside {record.name}(...): join roles by `+`", inner)
-        check_functions(argument.value, context.source, context.env, slopes=record.name == "fe")
+        own = [LEAVE_ONE_OUT] if record.name == "iv" else []
+        check_functions(argument.value, context.source, [*context.env, *own], slopes=record.name == "fe")
     _check_count(call, body, record, context)
     for node in body:
         _check_body(node, record, context)
@@ -92,6 +102,8 @@ def _check_body(node: Node, record: RoleRecord, context: Context) -> None:
         check_intercept(node, context)
     if record.name == "fe":
         absorbed_terms([node], context.source)
+    if record.name == "iv":
+        check_leave_one_out(node, _algebra(node), context.source, context.env)
 
 
 def _options(call: Call, record: RoleRecord, context: Context) -> tuple[tuple[str, Node], ...]:

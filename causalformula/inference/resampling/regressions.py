@@ -54,7 +54,7 @@ def studentized(model: FittedRegression, clusters: Codes | None, W: Array) -> Ar
         if found is None or found.rank < model.rank:
             return None
         again = found.estimate()
-        if model.hat.moved is not None:
+        if model.hat.moved is not None and model.absorbed is None:
             again = again.contrast(np.eye(model.rank) - model.hat.moved, again.names)
         error = influence_error(again.evidence, w, clusters)
         return np.concatenate([again.theta, error]) if (error > 0).all() else None

@@ -30,6 +30,8 @@ FEWER_DIGITS, NO_DIGITS = 1e-6, 1e-2
 WIDE = 1e6
 # Beside absorbed effects a cluster is looked at closely from this sum of its leverages on: alone in them it has half.
 MUCH = 0.3
+# ... where the columns of the effects take at most so many multiplications: more would take longer than all the rest.
+WORK = 1e8
 # Without a regression an estimate rests on a cluster whose influences sum to zero from this share of its variance on.
 QUARTER = 0.25
 
@@ -139,6 +141,8 @@ def _beside_effects(root: Hat, jac: Array, codes: Codes, count: int) -> tuple[Ha
     It is as it is where no cluster has much of the coefficients, or these columns would be too many.
     """
     if root.absorbed is None:
+        return root, jac
+    if len(root.w) * root.absorbed.size_beside([codes]) ** 2 > WORK:
         return root, jac
     share = group_sums(np.where(root.w > 0, root.own_leverage(), 0.0), codes, count)
     if share.max(initial=0.0) < MUCH:

@@ -184,7 +184,8 @@ class Problem:
         """Whiten the columns, and see whether the weights are inverse variances and which clusters dominate."""
         if hat.X.shape[1] != len(hat.bread):
             raise CapabilityError("CR2 and CR3 need the design of a regression; use 'CR1' or a bootstrap over clusters")
-        hat, columns = apart(hat, codes, count)
+        # of a regression with instruments the adjustments are those of its projected columns
+        hat, columns = apart(replace(hat, regressors=None), codes, count)
         if not len(hat.bread):
             return cls(hat, np.empty((0, 0)), hat.w > 0, None, [], columns)
         hat = hat.in_unit()

@@ -65,6 +65,29 @@ def with_effects(stage: Stage, columns: Array) -> Stage:
     return replace(stage, names=names, theta=theta, hessian=information, hat=wide)
 
 
+def along(stage: Stage, jac: Array, slopes: Array) -> tuple[Stage, Array]:
+    """A regression's stage with the directions of its absorbed effects that functionals depend on, and the Jacobians.
+
+    What the effects make up of the slopes is all that the functionals know of the effects, whose own errors so enter
+    without any dummies.
+
+    Parameters
+    ----------
+    stage : Stage
+    jac : ndarray (q, p)
+        Derivatives of the functionals in the parameters of all stages, this one's last, with the effects held.
+    slopes : ndarray (n, q)
+        Their derivatives in each row's linear predictor.
+    """
+    hat = stage.hat
+    if hat is None or hat.absorbed is None:
+        return stage, jac
+    w = hat.w
+    each = np.divide(slopes, w[:, None], out=np.zeros_like(slopes), where=w[:, None] > 0)
+    basis = orthonormal(each - hat.absorbed.absorber.demean(each).values, w)
+    return with_effects(stage, basis), np.hstack([jac, slopes.T @ basis])
+
+
 def united(stages: Sequence[Stage], jacs: Sequence[Array]) -> tuple[Stage, list[Array]] | None:
     """One stage of several that are one regression with different columns of its absorbed effects, and Jacobians in it.
 

@@ -31,6 +31,8 @@ RATE = 2.0
 LARGEST = 1e100
 # A coefficient of a standardised column at or below this is none.
 NONE = 1e-8
+# A standard deviation at or below this share of the largest value is rounding.
+CONSTANT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,5 +150,5 @@ def _standardised(X: Array) -> tuple[Array, Bools]:
     """Columns of mean 0 and variance 1, and which have none."""
     centred = X - X.mean(axis=0)
     sd = X.std(axis=0, ddof=1)
-    constant = sd <= NONE * np.abs(X).max(axis=0, initial=0.0)
+    constant = sd <= CONSTANT * np.abs(X).max(axis=0, initial=0.0)
     return np.asarray(centred / np.where(constant, 1.0, sd)), np.asarray(constant)

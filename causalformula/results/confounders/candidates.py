@@ -211,7 +211,7 @@ def without_implied(found: Candidates, labels: Sequence[str]) -> tuple[str, ...]
     columns = found.columns(PROPENSITY)
     ordered = [(~columns.of(found.labels)).nonzero()[0], *(columns.of([label]).nonzero()[0] for label in labels)]
     places = np.concatenate(ordered)
-    kept = least_squares(np.column_stack([np.ones(found.frame.n), columns.X[:, places]]), found.frame.unit_weights).kept
+    kept = least_squares(beside_intercept(columns.X[:, places]), found.frame.unit_weights).kept
     known = {columns.owners[places[j - 1]] for j in kept if j}
     return tuple(label for label in labels if label in known)
 
@@ -220,10 +220,15 @@ def residual(X: Array, on: Array) -> Array:
     """Columns less their regressions on an intercept and some columns; zeros where these imply them."""
     if not on.shape[1]:
         return X
-    left = least_squares(np.column_stack([np.ones(len(X)), on]), X).residuals
+    left = least_squares(beside_intercept(on), X).residuals
     spread = np.sqrt(((X - X.mean(axis=0)) ** 2).sum(axis=0))
     # what is left of an implied column is rounding, which a lasso would take for a column of another unit
     return np.where(np.sqrt((left**2).sum(axis=0)) > IMPLIED * spread, left, 0.0)
+
+
+def beside_intercept(X: Array) -> Array:
+    """An intercept and columns from their means, so that one far from zero does not pass for the intercept."""
+    return np.column_stack([np.ones(len(X)), X - X.mean(axis=0)])
 
 
 def refuse_wide(rows: int, columns: int, model: str) -> None:

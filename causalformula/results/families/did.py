@@ -18,6 +18,7 @@ from causalformula.backends.options import one_of, shown
 from causalformula.errors import CapabilityError, OptionError, asks, some
 from causalformula.frame.parts import PROPENSITY
 from causalformula.numerics.arrays import Array
+from causalformula.numerics.families import family as read_family
 from causalformula.plots.trends import trends
 from causalformula.results.effects.pictures import effects
 from causalformula.results.families.averaged import averaged_tables
@@ -201,9 +202,11 @@ class DidResult(HonestTrends):
         """
         frame = self.call.frame
         assert frame.panel is not None and frame.outcome is not None
-        ahead = getattr(self.call.options, "anticipation", 0)
-        early = (f"the treatment counts from its first period on: anticipation={ahead:g} has no part in this",)
-        return Decomposition(decomposed(frame, early if ahead else ()), frame.panel, frame.outcome.name)
+        ahead, family = getattr(self.call.options, "anticipation", 0), self.call.options.family
+        early = f"the treatment counts from its first period on: anticipation={ahead:g} has no part in this"
+        linear = f"the coefficient is that of least squares, and family={str(family)!r} has no part in this"
+        told = (*(early,) * bool(ahead), *(linear,) * (read_family(family).name != "gaussian"))
+        return Decomposition(decomposed(frame, told), frame.panel, frame.outcome.name)
 
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Not for a difference in differences, whose groups were not assigned by lot.

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends import registry
 from causalformula.backends.doubly_robust.dml import MODELS, ScoredOutcomes
-from causalformula.backends.estimands import title_of
-from causalformula.backends.fit import Answer, Fit, Label
-from causalformula.backends.options import is_number, shown
-from causalformula.backends.orthogonal.scores import Score, projection, root, scored, solved
+from causalformula.backends.fit import Answer, Label
+from causalformula.backends.options import shown
+from causalformula.backends.orthogonal.scores import projection
 from causalformula.errors import CapabilityError, DataError, OptionError, asks
 from causalformula.formula.expressions.values import as_factor, number_label
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
-from causalformula.formula.language.parse import parse_expression
 from causalformula.frame.columns import Table
-from causalformula.frame.leave_out import COVARIATE_ROLES, without
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.replay import Replay
-from causalformula.inference.estimate import median_of, stack
+from causalformula.inference.estimate import median_of
 from causalformula.inference.requests import Vcov
 from causalformula.inference.small_sample import SmallSample
 from causalformula.numerics.arrays import Array
@@ -31,14 +27,12 @@ from causalformula.plots.curves import Curve, curves
 from causalformula.results.effects.pictures import effects
 from causalformula.results.families.learned import LearnedResult
 from causalformula.results.families.quantiles import PICTURES
-from causalformula.results.families.sensitivity import Bound, Sensitivity, critical_value
 from causalformula.results.joint.bands import simultaneous
 from causalformula.results.reading.carried import joint_test
-from causalformula.results.reading.reading import check_level
+from causalformula.results.sensitivity.omitted import of_quantiles, scores_behind
 from causalformula.words import ResultPicture
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 # What a projection on covariates is, which is no average.
@@ -118,7 +112,7 @@ class DMLResult(LearnedResult):
         ----------
         Semenova and Chernozhukov (2021). Python: ``DoubleML``'s ``cate``.
         """
-        scores = self._scores("cate()")
+        scores = scores_behind(self, "cate()")
         if scores[0].signal is None:
             raise CapabilityError(
                 "cate() projects an effect of each row, which model='plr' and the ATE of model='irm' have; gate() has "
@@ -192,128 +186,12 @@ class DMLResult(LearnedResult):
         found = super().with_vcov(vcov, ssc)
         return found._varying() if self.predictor and self.source is None else found
 
-    # -- omitted confounders ---------------------------------------------------------------------------------------
-
-    @asks
-    def sensitivity(
-        self,
-        cf_y: float = 0.03,
-        cf_d: float = 0.03,
-        rho: float = 1.0,
-        level: float = 0.95,
-        null: float = 0.0,
-        benchmark: str | Sequence[str] | None = None,
-    ) -> Sensitivity:
-        """What confounders that the formula does not have could make of the effect.
-
-        Their bias is at most ``|rho| sqrt(cf_y cf_d / (1 - cf_d)) sqrt(sigma2 nu2)``, with ``sigma2`` the mean square
-        of the outcome's residual and ``nu2`` that of the Riesz representer.
-
-        Parameters
-        ----------
-        cf_y : float
-            The share of the outcome's residual variance that they explain.
-        cf_d : float
-            Their gain in the variance of the Riesz representer; in a partially linear model the share of the
-            treatment's residual variance that they explain.
-        rho : float
-            Correlation of what they add to both; 1 is the worst.
-        level : float
-            Of one-sided limits of the bounds.
-        null : float
-            The hypothesis that the robustness values RV and RVa are of.
-        benchmark : str or sequence of str, optional
-            Covariates whose leaving out shows what shares are large: each entry a set, ``"x"`` or ``"x + z"``. The
-            model is fitted again without them, on the same folds.
-
-        Returns
-        -------
-        Sensitivity
-
-        Raises
-        ------
-        CapabilityError
-            For models without such bounds.
-        OptionError
-            For shares outside of [0, 1).
-
-        References
-        ----------
-        Chernozhukov, Cinelli, Newey, Sharma and Syrgkanis (2022). Python: ``DoubleML``'s ``sensitivity_analysis``.
-        """
-        scores = self._scores("sensitivity()")
-        if self.query is None or self.query.split:
-            raise CapabilityError("sensitivity() is of the effects over everyone; ask the fit that these came from")
-        _check_shares(cf_y, cf_d, rho, null)
-        check_level(level)
-        bounds = tuple(self._bound(scores, k, level) for k in range(len(self.answer.labels)))
-        sets = _sets(benchmark)
-        found = self._benchmarks(scores, sets)
-        title = f"{title_of(self.fit.estimand)} of {self.call.frame.the_treatment.name} on {self.endog_names}"
-        return Sensitivity(
-            title, bounds, float(cf_y), float(cf_d), float(rho), level, float(null), found, self.covariance.label
-        )
-
-    def _bound(self, scores: Sequence[Score], k: int, level: float) -> Bound:
-        """An effect and the largest bias of it, with their covariance under the result's own request."""
-        w, label = self.call.frame.unit_weights, self.answer.labels[k]
-        parts = []
-        for score in scores:
-            assert score.moments is not None
-            one = Score(score.a[:, [k]], score.b[:, [k]])
-            bias = scored(["bias"], score.moments.bias[[k]], score.moments.psi_bias[:, [k]])
-            parts.append(stack([solved(one, [str(label)], w), bias]))
-        answer = Answer(median_of(parts), (label, Label("bias", "")))
-        covariance = self.call.covariance(answer, self.covariance.request, None)
-        values = np.array([part.theta for part in parts])
-        return Bound(str(label), values, covariance.matrix, critical_value(level, covariance.df))
-
-    def _benchmarks(self, scores: Sequence[Score], sets: Sequence[str]) -> pd.DataFrame:
-        """What leaving out sets of covariates gains in both shares."""
-        import pandas as pd
-
-        rows, w = [], self.call.frame.unit_weights
-        for text in sets:
-            short = self._without(text).outcomes
-            assert isinstance(short, ScoredOutcomes)
-            gains = np.array([_gains(long, other, w) for long, other in zip(scores, short.scores, strict=True)])
-            for label, numbers in zip(self.answer.labels, np.median(gains, axis=0).T, strict=True):
-                rows.append([text, str(label), *numbers])
-        return pd.DataFrame(rows, columns=["left_out", "effect", "cf_y", "cf_d", "rho", "delta_theta"])
-
-    def _without(self, text: str) -> Fit:
-        """The model fitted again without a set of covariates."""
-        frame = without(self.call.frame, variables(parse_expression(text)))
-        try:
-            return registry.run(frame, self.call.options)
-        except DataError as error:
-            nothing = not any(role in frame.bodies for role in COVARIATE_ROLES)
-            reason = "nothing is left to learn from; leave out fewer covariates" if nothing else str(error)
-            raise DataError(f"benchmark={text!r}: {reason}") from None
-
-    def _scores(self, verb: str) -> tuple[Score, ...]:
-        """The scores behind the effects."""
-        found = self.fit.outcomes
-        assert isinstance(found, ScoredOutcomes)
-        if self._of_quantiles:
-            raise CapabilityError(f"{verb} is of averages, and these are quantiles; leave out quantiles=")
-        if not found.scores and self.answer.measure.name == "difference":
-            raise CapabilityError(
-                f"{verb} is of the scores of cross-fitted learners; model='plr' and model='irm' have them, with the "
-                "learner 'rlasso' too"
-            )
-        if not found.scores:
-            raise CapabilityError(f"{verb} is of a difference; this fit has measure={self.answer.measure.name!r}")
-        if verb == "sensitivity()" and found.scores[0].moments is None:
-            raise CapabilityError("bounds for omitted confounders are those of model='plr' and model='irm'")
-        return found.scores
-
     # -- print and picture -----------------------------------------------------------------------------------------
 
     @property
     def _of_quantiles(self) -> bool:
         """Whether quantiles of the potential outcomes are compared."""
-        return self.call.options.quantiles is not None
+        return of_quantiles(self)
 
     @property
     def _compared(self) -> str:
@@ -358,8 +236,6 @@ class DMLResult(LearnedResult):
             gone |= {"means"}
         if not outcomes.scores or outcomes.scores[0].signal is None:
             gone |= {"cate"}
-        if not outcomes.scores or outcomes.scores[0].moments is None or self.query is None or self.query.split:
-            gone |= {"sensitivity"}
         return gone | ({"gate"} if "by" in gone else set())
 
 
@@ -399,35 +275,3 @@ def _curve(result: DMLResult, ax: Axes | None, level: float) -> Axes:
     ax.set_xlabel(name)
     ax.set_ylabel(f"Effect on {result.endog_names}")
     return ax
-
-
-def _sets(benchmark: Any) -> list[str]:
-    """The sets of covariates that are left out in turn."""
-    sets = [] if benchmark is None else [benchmark] if isinstance(benchmark, str) else benchmark
-    if isinstance(sets, (list, tuple)) and all(isinstance(text, str) and text.strip() for text in sets):
-        return list(sets)
-    raise OptionError(f"benchmark={shown(benchmark)}: covariates by name, 'x', sets 'x + z', or a list of them")
-
-
-def _check_shares(cf_y: Any, cf_d: Any, rho: Any, null: Any) -> None:
-    for name, value in (("cf_y", cf_y), ("cf_d", cf_d)):
-        if not is_number(value) or not 0 <= value < 1:
-            raise OptionError(f"{name}={shown(value)}: a share from 0 to below 1")
-    if not is_number(rho) or not -1 <= rho <= 1:
-        raise OptionError(f"rho={shown(rho)}: a correlation from -1 to 1")
-    if not is_number(null):
-        raise OptionError(f"null={shown(null)}: the value of the effect that is the hypothesis, a number")
-
-
-def _gains(long: Score, short: Score, w: Array) -> Array:
-    """Shares that left-out covariates gain, the correlation that their bias shows, and the change (4, q)."""
-    a, b = long.moments, short.moments
-    assert a is not None and b is not None
-    cf_y = np.clip(b.sigma2 / a.sigma2 - 1, 0, 1)
-    cf_d = np.clip(a.nu2 / b.nu2 - 1, 0, 1)
-    change = root(short, w) - root(long, w)
-    gain, other = b.sigma2 - a.sigma2, a.nu2 - b.nu2
-    both = (gain > 0) & (other > 0)
-    size = np.sqrt(np.where(both, gain * other, 1.0))
-    rho = np.where(both, np.clip(np.abs(change) / size, 0, 1), 1.0) * np.sign(change)
-    return np.array([cf_y, cf_d, rho, change])

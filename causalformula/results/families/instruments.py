@@ -15,10 +15,12 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.evidence import Influence
 from causalformula.inference.instrumented import fit_instrumented
 from causalformula.inference.regression import FittedRegression
+from causalformula.inference.resampling.requests import Bootstrap, Jackknife
 from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.weak_instruments import tf_critical
 from causalformula.results.behind import model_of
+from causalformula.results.families.instrument_lines import instrument_lines
 from causalformula.results.families.instrument_pictures import PICTURES
 from causalformula.results.families.weak_sets import AndersonRubin
 from causalformula.results.model import Model
@@ -26,10 +28,8 @@ from causalformula.results.models.core import model_covariance
 from causalformula.results.models.instruments import (
     BIASES,
     Strength,
-    cragg_donald,
     diagnostics,
     instrumented,
-    moment_lines,
     reduced,
     request_of,
     request_words,
@@ -43,11 +43,6 @@ from causalformula.words import ResultPicture
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-# The share of the bias of least squares that an effective F is held to in the print.
-TOLERATED = 0.1
-# Staiger and Stock's rule of thumb, for several endogenous columns.
-THUMB = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,6 +65,8 @@ class IVResult(Result):
     def _structural(self) -> Model:
         model = self.outcome
         assert model is not None
+        if isinstance(self.covariance.request, (Bootstrap, Jackknife)):  # which models and tests have no part in
+            return model.with_vcov(request_of(self.covariance.request))
         return model
 
     def _behind(self, fitted: FittedRegression, name: str, response: str) -> Model:
@@ -95,6 +92,13 @@ class IVResult(Result):
     def reduced_form(self) -> Model:
         """The regression of the outcome on all instruments."""
         return self._behind(self._equations.reduced_form(), "reduced_form", self.endog_names)
+
+    def augment(self) -> pd.DataFrame:
+        """The data used, with ``.fitted .resid .hat`` and instruments that are made of the treatment, ``loo(g)``."""
+        data, eq = super().augment(), self._equations
+        for j in (int(j) for one in eq.means for j in one.at):
+            data[eq.instruments[j]] = eq.Z[:, j]
+        return data
 
     # -- diagnostics -----------------------------------------------------------------------------------------------
 
@@ -343,32 +347,9 @@ class IVResult(Result):
             return lines
         if self.query.kind == "means":
             return [*lines, "Note: means are by the structural equation, and hold for all if its effect does"]
-        return [*lines, *moment_lines(self._structural), *self._first_stage_lines()]
-
-    def _first_stage_lines(self) -> list[str]:
-        eq = self._equations
-        words = request_words(self._structural.covariance.request)
-        if len(eq.endogenous) > 1:
-            value = cragg_donald(self._structural)
-            lines = [f"First stages: smallest F of any combination (Cragg-Donald) {value:.4g}"]
-            weak = value < THUMB
-            why = f"Cragg-Donald's F is below {THUMB:g}"
-            remedy = "do not lean on these standard errors"
-        else:
-            found = self._strength
-            critical = found.critical[TOLERATED]
-            lines = [
-                f"First stage: F = {found.F:.4g} on {found.df1} and {found.df2:g} DF ({words}); effective F "
-                f"{found.effective:.4g}"
-            ]
-            weak = found.effective < critical
-            why = (
-                f"the effective F is below {critical:.4g}, so that a bias of a tenth of least squares' is not excluded"
-            )
-            remedy = "anderson_rubin() gives limits that hold all the same"
-        if weak:
-            lines.append(f"Note: weak instruments: {why}; {remedy}")
-        return [*lines, *self._complier_lines()]
+        resampled = isinstance(self.covariance.request, (Bootstrap, Jackknife))
+        told = instrument_lines(self._structural, self.call.frame, resampled=resampled)
+        return [*lines, *told, *self._complier_lines()]
 
     def _complier_lines(self) -> list[str]:
         try:

@@ -31,6 +31,7 @@ from causalformula.results.named import grouping_names
 from causalformula.results.reading.estimates import Estimates
 from causalformula.results.reading.reading import Reading, check_level, read, two_sided
 from causalformula.results.text.coefmat import limit_names
+from causalformula.results.units import in_units
 from causalformula.scale.bootstrap import regressed
 from causalformula.scale.whole import WholeRegression
 from causalformula.words import Limits
@@ -194,7 +195,8 @@ class ModelCore(FitNumbers, Estimates):
         Parameters
         ----------
         vcov : str, request or matrix
-            As in ``cf.fit``; ``"~g"`` may name any column of the data.
+            As in ``cf.fit``; ``"~g"`` may name any column of the data. A resampling that names no clusters draws those
+            of the causal fit behind the model.
         ssc : SmallSample, optional
             Its small-sample rules, as ``cf.ssc`` makes them.
 
@@ -203,6 +205,8 @@ class ModelCore(FitNumbers, Estimates):
         Model
         """
         request = read_request("classical" if vcov is None else vcov, ssc)
+        if isinstance(self.frame, ModelFrame):  # of a causal fit, whose formula may name the units
+            request = in_units(self.frame, request, self.frame.groups)
         return replace(self, covariance=model_covariance(self.regression, self.frame, request))
 
     def influence(self) -> Array:

@@ -13,7 +13,7 @@ from causalformula.inference.regression import FittedRegression
 from causalformula.inference.request_text import describe
 from causalformula.inference.requests import HC, Asympt, Classical, Cluster, DriscollKraay, Request
 from causalformula.inference.resampling.requests import Bootstrap, Jackknife, Wild
-from causalformula.inference.structural import Equations, Instrumented, Weighting
+from causalformula.inference.structural import Equations, Instrumented
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.least_squares import group_sums, least_squares
 from causalformula.numerics.weak_instruments import Reduced, effective_critical, effective_f, upper_f
@@ -88,8 +88,10 @@ def _excluded(eq: Equations, fitted: FittedRegression) -> Codes:
     return np.flatnonzero(fitted.kept >= len(eq.exogenous)).astype(np.intp)
 
 
-def _wald(model: ModelCore, name: str, fitted: FittedRegression, at: Codes) -> Row:
+def _wald(model: ModelCore, name: str, fitted: FittedRegression, at: Codes, *, exact: bool = False) -> Row:
     cov = _covariance(model, fitted)
+    if exact:  # errors are rounding
+        return Row(name, len(at), float(cov.df[at].min()), float("inf"), 0.0)
     theta = fitted.theta[at]
     statistic = float(theta @ np.linalg.solve(cov.matrix[np.ix_(at, at)], theta)) / len(at)
     df2 = float(cov.df[at].min())
@@ -109,23 +111,24 @@ def diagnostics(model: ModelCore) -> list[Row]:
     for j, column in enumerate(eq.endogenous):
         first = eq.first_stage(j)
         name = "Weak instruments" if len(eq.endogenous) == 1 else f"Weak instruments ({eq.names[column]})"
-        rows.append(_wald(model, name, first, _excluded(eq, first)))
+        rows.append(_wald(model, name, first, _excluded(eq, first), exact=bool(used.exact[j])))
     rows.append(_wu_hausman(model, used))
-    rows.append(_overidentified(model, used))
+    rows.append(overidentified(model, used))
     return rows
 
 
 def _wu_hausman(model: ModelCore, used: Instrumented) -> Row:
-    eq, q = used.equations, used.left.shape[1]
-    names = (*eq.names, *(f"residuals {k}" for k in range(q)))
-    fitted = eq.regress(np.column_stack([eq.X, used.left]), eq.y, names, eq.offset)
+    eq, left = used.equations, used.left[:, ~used.exact]
+    names = (*eq.names, *(f"residuals {k}" for k in range(left.shape[1])))
+    fitted = eq.regress(np.column_stack([eq.X, left]), eq.y, names, eq.offset)
     at = np.flatnonzero(fitted.kept >= len(eq.names)).astype(np.intp)
     if not len(at):  # instruments explain the treatment without rest
         return Row("Wu-Hausman", 0, float("nan"), float("nan"), float("nan"))
     return _wald(model, "Wu-Hausman", fitted, at)
 
 
-def _overidentified(model: ModelCore, used: Instrumented) -> Row:
+def overidentified(model: ModelCore, used: Instrumented) -> Row:
+    """The test that surplus instruments agree; without numbers where there are none."""
     from scipy.special import chdtrc
 
     if used.criterion is not None:
@@ -139,25 +142,6 @@ def _overidentified(model: ModelCore, used: Instrumented) -> Row:
     else:
         value = _score_test(model, used, asked)
     return Row("Sargan", used.excess, float("nan"), value, float(chdtrc(used.excess, value)))
-
-
-def moment_lines(model: ModelCore) -> list[str]:
-    """What the print says of weighted moments: whether they agree, and where standard errors rest on others."""
-    used = instrumented(model)
-    if not isinstance(used.rule, Weighting):
-        return []
-    row = _overidentified(model, used)
-    lines = [f"{row.name} = {row.statistic:.4g} on {row.df1} DF, p-value {row.p_value:.4g} ({used.rule.words})"]
-    asked = request_of(model.covariance.request)
-    clusters = asked.by if isinstance(asked, Cluster) else ()
-    if not clusters and used.rule.by:
-        lines.append(f"Note: the weight matrix has clusters of {used.rule.by}, and the standard errors have none")
-    if clusters and used.rule.by not in clusters:
-        lines.append(
-            f"Note: standard errors have clusters of {' and '.join(clusters)}, and the weight matrix has not: the "
-            f"p-value of J does not hold, and wmatrix='~{clusters[0]}' is more precise"
-        )
-    return lines
 
 
 def _score_test(model: ModelCore, used: Instrumented, asked: Request) -> float:
@@ -181,12 +165,14 @@ def _score_test(model: ModelCore, used: Instrumented, asked: Request) -> float:
 
 def strength(model: ModelCore, j: int = 0) -> Strength:
     """Of the instruments in one first stage."""
-    eq = instrumented(model).equations
+    used = instrumented(model)
+    eq, exact = used.equations, bool(used.exact[j])
     first = eq.first_stage(j)
     at = _excluded(eq, first)
-    test, V = _wald(model, "", first, at), _covariance(model, first).matrix[np.ix_(at, at)]
-    A = np.linalg.inv(_given_bread(first)[np.ix_(at, at)])
-    effective = effective_f(first.theta[at], V, A)
+    bread = _given_bread(first)[np.ix_(at, at)]
+    V = bread if exact else _covariance(model, first).matrix[np.ix_(at, at)]
+    test, A = _wald(model, "", first, at, exact=exact), np.linalg.inv(bread)
+    effective = float("inf") if exact else effective_f(first.theta[at], V, A)
     return Strength(test.statistic, test.df1, test.df2, effective, {b: effective_critical(V, A, b) for b in BIASES})
 
 
@@ -202,7 +188,9 @@ def cragg_donald(model: ModelCore) -> float:
     """The smallest F of any combination of the endogenous columns (Cragg and Donald 1993)."""
     used = instrumented(model)
     share, first = used.strength, used.equations.first_stage(0)
-    return float(share / (1 - share) * first.hat.df_residual / len(used.kept)) if share < 1 else float("inf")
+    if share >= 1 or used.exact.all():
+        return float("inf")
+    return float(share / (1 - share) * first.hat.df_residual / len(used.kept))
 
 
 def reduced(model: ModelCore) -> Reduced:
@@ -211,7 +199,8 @@ def reduced(model: ModelCore) -> Reduced:
     The covariance of regressions of ``y - b x`` on the same columns is a quadratic in b, whatever sandwich it is: three
     of them say all.
     """
-    eq = instrumented(model).equations
+    used = instrumented(model)
+    eq = used.equations
     if len(eq.endogenous) != 1:
         names = ", ".join(eq.names[j] for j in eq.endogenous)
         raise CapabilityError(
@@ -222,6 +211,10 @@ def reduced(model: ModelCore) -> Reduced:
     x = eq.X[:, eq.endogenous[0]]
     form, first = eq.on_instruments(y), eq.on_instruments(x)
     at = _excluded(eq, form)
+    if used.exact[0]:  # whose errors are rounding
+        cov = _covariance(model, form)
+        a, none = cov.matrix[np.ix_(at, at)], np.zeros((len(at), len(at)))
+        return Reduced(form.theta[at], first.theta[at], a, none, none, float(cov.df[at].min()))
     unit = float(np.sqrt(form.hat.dispersion / first.hat.dispersion)) if first.hat.dispersion > 0 else 1.0
     mixed = eq.on_instruments(y - unit * x)
     covs = [_covariance(model, each) for each in (form, first, mixed)]

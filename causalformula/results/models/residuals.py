@@ -63,6 +63,11 @@ def weighted(model: FittedRegression) -> Array:
 
 def leverages(model: FittedRegression) -> Array:
     """Diagonal of the hat matrix."""
+    if model.hat.instrumented not in (None, "projection"):
+        raise CapabilityError(
+            "leverages are of least squares and of two-stage least squares, whose fitted values are linear in the "
+            "outcome; those of GMM, LIML and other members of the k-class are not"
+        )
     h = model.hat.leverage()
     return np.asarray(np.where(h > FULL, 1.0, h))
 

@@ -280,12 +280,16 @@ def _counts(model: ModelCore) -> list[str]:
 
 
 def left_out_lines(frame: BoundRows) -> list[str]:
-    """How many rows were left out as effects fit them exactly."""
+    """How many rows were left out as effects fit them exactly, or as they have no instrument."""
     out = frame.left_out
     lines = [f"{counted(out.singletons, 'fixed-effect singleton')} {_was(out.singletons)}"] if out.singletons else []
     for name, levels, rows in out.infinite:
         lines.append(
             f"{counted(rows, 'row')} of {counted(levels, 'level')} of {name} with {out.ends} outcomes {_was(rows)}"
+        )
+    if out.alone:
+        lines.append(
+            f"{counted(out.alone, 'row')} without another row in the group of {out.alone_in} {_was(out.alone)}"
         )
     return [f"  ({line} removed)" for line in lines]
 

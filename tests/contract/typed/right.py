@@ -81,7 +81,7 @@ def families(data: pd.DataFrame) -> cf.Result:
     learned: cf.LearnedResult = cf.fit("y ~ treat(a) + x", data, "aipw", model="forest")
     targeted: cf.LearnedResult = cf.fit("y ~ treat(a) + x", data, cf.TMLE(fluctuation="linear"))
     double: cf.DMLResult = cf.fit("y ~ treat(a) + x", data, cf.DML, score="iv_type")
-    print(learned.predictions(), targeted.learners(), double.gate("x").tidy(), double.sensitivity().to_frame())
+    print(learned.predictions(), targeted.learners(), double.gate("x").tidy(), double.sensitivity().tidy())
     units: cf.UnitResult = cf.fit("y ~ treat(a) + x", data, "x_learner", model="forest")
     effects: cf.Effects = cf.fit("y ~ treat(a) + x", data, cf.DRLearner(folds=2)).effects(data, vcov="bootstrap")
     print(effects.to_frame(), effects.score("tau")["PEHE"], units.rate("QINI").estimate, units.value(0.2).share)

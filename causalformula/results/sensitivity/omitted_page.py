@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalformula.backends.options import one_of, whole
-from causalformula.errors import OptionError, some
+from causalformula.backends.options import is_number, one_of, shown, whole
+from causalformula.errors import OptionError
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.omitted import robustness, strength
 from causalformula.plots.contours import contours
 from causalformula.results.reading.reading import quantile
+from causalformula.results.sensitivity.page import SensitivityPage, place_of
 from causalformula.results.text.cobalt import table_text
-from causalformula.results.text.notebook import Shown
 from causalformula.results.text.numbers import format_each
+from causalformula.results.text.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,7 @@ class Bound:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sensitivity(Shown):
+class Sensitivity(SensitivityPage):
     """Bounds of effects under confounders that the formula does not have.
 
     Attributes
@@ -157,6 +158,7 @@ class Sensitivity(Shown):
         ``delta_theta``, by how much the effect changes.
     label : str
         Of the standard errors.
+    notes : tuple of str
     """
 
     title: str
@@ -168,6 +170,7 @@ class Sensitivity(Shown):
     null: float
     benchmarks: pd.DataFrame
     label: str
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """One row an effect.
@@ -191,6 +194,36 @@ class Sensitivity(Shown):
             for b in self.bounds
         ]  # fmt: skip
         return pd.DataFrame(rows, index=[b.name for b in self.bounds])
+
+    def tidy(self) -> pd.DataFrame:
+        """``to_frame()``, as of every kind of sensitivity analysis."""
+        return self.to_frame()
+
+    @property
+    def sentence(self) -> str:
+        """What would have to be true to explain the effects away."""
+        several = len(self.bounds) > 1
+        return "\n".join(self._said(one, f"{one.name}: " if several else "") for one in self.bounds)
+
+    def _said(self, one: Bound, head: str) -> str:
+        away = "explain it away" if self.null == 0 else f"take it to {self.null:g}"
+        rv, rva = (self._robustness(one, value) for value in ("theta", "ci"))
+        of = "" if abs(self.rho) == 1 else f" of correlation {abs(self.rho):g}"
+        if rv == 1:
+            return f"{head}No confounders{of} {away}."
+        text = (
+            f"{head}To {away}, confounders{of} that are not in the formula would have to explain {100 * rv:.4g}% of "
+            f"what is left of the outcome, and as much of the treatment's (cf_y = cf_d): that takes it from "
+            f"{one.estimate:.4g} to {self.null:g}."
+        )
+        level = f"one-sided {100 * self.level:g}% limit"
+        if rva == 0:
+            return f"{text} Its {level} is beyond that already."
+        return f"{text} With {100 * rva:.4g}% its {level} is there."
+
+    def summary(self) -> Summary:
+        """The print, as a page."""
+        return Summary((repr(self),))
 
     def _robustness(self, bound: Bound, value: str) -> float:
         sign = bound.side(self.null)
@@ -226,18 +259,14 @@ class Sensitivity(Shown):
         whole("size", size, "points in each direction", 1000, 2)
         bound = self._bound(effect)
         reach = self._reach(bound, value) if most is None else most
-        if not 0 < reach < 1:
-            raise OptionError(f"most={most}: the largest share, between 0 and 1")
+        if not is_number(reach) or not 0 < reach < 1:
+            raise OptionError(f"most={shown(most)}: the largest share, between 0 and 1")
         grid, sign = np.linspace(0, reach, size), bound.side(self.null)
         surface = [[bound.at(value, sign, strength(y, d, self.rho)) for d in grid] for y in grid]
         return pd.DataFrame(surface, index=pd.Index(grid, name="cf_y"), columns=pd.Index(grid, name="cf_d"))
 
     def _bound(self, effect: int) -> Bound:
-        if effect not in range(len(self.bounds)):
-            raise OptionError(
-                f"effect={effect}: there are {len(self.bounds)}, counted from 0: {some([b.name for b in self.bounds])}"
-            )
-        return self.bounds[effect]
+        return self.bounds[place_of(effect, [bound.name for bound in self.bounds])]
 
     def _reach(self, bound: Bound, value: str) -> float:
         robust = self._robustness(bound, value)
@@ -304,6 +333,8 @@ class Sensitivity(Shown):
             table_text(list(table.index), columns).rstrip("\n"),
             f"Standard errors: {self.label}",
             *self._meaning(),
+            "",
+            *self._sentences(),
         ]
         if len(self.benchmarks):
             numbers = ["cf_y", "cf_d", "rho", "delta_theta"]
@@ -317,7 +348,7 @@ class Sensitivity(Shown):
                 "Benchmarks: what leaving out observed covariates does",
                 table_text(names, shown).rstrip("\n"),
             ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
     __str__ = __repr__
 

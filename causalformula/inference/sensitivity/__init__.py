@@ -1,0 +1,1 @@
+"""What confounders that were not measured could make of an estimate: numbers only."""
