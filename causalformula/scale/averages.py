@@ -22,15 +22,13 @@ from causalformula.frame.treatment import Kind
 from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.evidence import Part as EvidencePart
-from causalformula.inference.regression import FittedRegression
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array
 from causalformula.scale.blocks.regression import Reader
 from causalformula.scale.order import quantiles
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import ChunkFrame, Plan
+from causalformula.scale.plan import ChunkFrame
 from causalformula.scale.regression import Fitted, Shared
-from causalformula.scale.sources.source import Chunk
 from causalformula.scale.sums import Spread, Sums
 from causalformula.scale.whole import WholeFrame, WholeGroups
 
@@ -73,35 +71,6 @@ class Coefficients:
         evidence = model_of(self.fitted, self.read, self.weigh, chunk).estimate().evidence
         assert isinstance(evidence, Influence)
         return evidence
-
-
-@dataclass(frozen=True, eq=False)
-class Augmented:
-    """The rows of a chunk that are kept, with fitted values, residuals and leverages."""
-
-    plan: Plan
-    fitted: Fitted
-    read: Reader
-
-    def __call__(self, chunk: Chunk) -> Any:
-        """Of a chunk, as a pandas frame."""
-        frame = self.plan.frame(chunk)
-        data = chunk.to_pandas().iloc[[] if frame is None else frame.rows].reset_index(drop=True)
-        model = None if frame is None else self.fitted.at(self.read(frame))
-        none = np.empty(0)
-        data[".fitted"] = none if model is None else model.mu
-        data[".resid"] = none if model is None else model.y - model.mu
-        data[".hat"] = none if model is None else model.hat.leverage()
-        return data
-
-
-def augmented(passes: Passes, model: FittedRegression, path: str) -> None:
-    """Write the rows used, with what a model says of each, to a Parquet file."""
-    evidence = model.estimate().evidence
-    assert isinstance(evidence, Accumulated) and isinstance(evidence.part, Coefficients)
-    names = passes.source.names
-    task = Augmented(passes.plan.with_columns(names), evidence.part.fitted, evidence.part.read)
-    passes.source.write(task, names, path)
 
 
 def coefficients(passes: Passes, fitted: Fitted, read: Reader, weigh: Weigh | None = None) -> Estimate:

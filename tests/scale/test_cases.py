@@ -319,6 +319,27 @@ def test_rows_are_written_back(path: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(pd.read_parquet(written)[columns], cf.lm("y ~ w", DATA).augment()[columns], rtol=1e-9)
 
 
+WRITTEN: list[tuple[str, str, dict[str, Any]]] = [
+    ("difference_in_means", "y ~ treat(A)", {}),
+    *((method, FORMULA, {}) for method in ("regression", "ipw", "ebal", "cbps", "ipt", "aipw")),
+    ("subclass", FORMULA, {"subclass": 4}),
+    ("subclass", FORMULA, {"subclass": 3, "discard": "both", "min_n": 0}),
+    ("ipw", "y ~ treat(arm) + adjust(x)", {"trim": 0.9}),
+]
+
+
+@pytest.mark.filterwarnings("ignore::causalformula.CausalFormulaWarning")
+@pytest.mark.parametrize(("method", "formula", "options"), WRITTEN)
+def test_the_design_is_written_back_too(method: str, formula: str, options: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    found, known = (cf.fit(formula, rows, method=method, **options) for rows in (pieces(DATA, 90), DATA))
+    found.augment(f"{tmp_path}/rows.parquet")
+    written, rows = pd.read_parquet(f"{tmp_path}/rows.parquet"), known.augment()
+    assert list(written) == list(rows)
+    columns = [name for name in rows if name.startswith(".")]
+    np.testing.assert_allclose(written[columns].astype(float), rows[columns].astype(float), rtol=1e-7, atol=1e-9)
+
+
 def cells(seed: int, rows: int = 60) -> pd.DataFrame:
     """Few rows a cell, so that some cells are of one arm."""
     rng = np.random.default_rng(seed)

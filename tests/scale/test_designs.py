@@ -74,14 +74,20 @@ def test_the_print_of_a_design_of_a_dose() -> None:
     assert str(found.overlap()) == str(known.overlap())
 
 
+def legend(ax: Any) -> list[str]:
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_pictures() -> None:
     found, known = both(CROSSED, {"method": "ipw"})
     a, b = (design.plot("hist") for design in (found, known))
     for one, other in zip(a.lines, b.lines, strict=True):
         np.testing.assert_allclose(one.get_ydata(), other.get_ydata(), atol=1e-9)
+    assert legend(a) == legend(b)
     scored = both(CROSSED, {"method": "aipw"})
     a, b = (design.plot("hist") for design in scored)
     assert a.lines and a.get_xlim() == pytest.approx(b.get_xlim(), rel=1e-9)
+    assert legend(a) == legend(b)
     a, b = (design.plot("love") for design in (found, known))
     assert [t.get_text() for t in a.get_yticklabels()] == [t.get_text() for t in b.get_yticklabels()]
     with pytest.raises(cf.CapabilityError, match="love, hist"):

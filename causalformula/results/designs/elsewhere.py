@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,9 +29,11 @@ from causalformula.results.wording import missing_notes
 from causalformula.scale.averages import Weigh
 from causalformula.scale.balance import Balanced, balanced, imbalance, sample_of
 from causalformula.scale.estimators.aipw import Shown
+from causalformula.scale.estimators.subclass import Stratified
 from causalformula.scale.overlap import Unweighted, histograms, overlaps, weight_summaries
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame
+from causalformula.scale.written import DesignColumn, DesignColumns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +87,17 @@ class DesignElsewhere(DesignCore):
         if self.made is not None:
             return self.made.weigh
         return Unweighted() if self.shown is None else replace(self.shown, corrected=False)
+
+    def columns(self) -> DesignColumns:
+        """Columns of the design, beside the rows of a chunk."""
+        made, weigh, found = self.made, self._weigh, dict[str, Callable[[Any], Any]]()
+        if made is not None:
+            found[".weights"] = DesignColumn(weigh, "weights")
+        if self.design_weights.distance is not None:
+            found[".distance"] = DesignColumn(weigh, "distance")
+        if made is not None and isinstance(made.weigh, Stratified):
+            found[".subclass"] = made.weigh.numbers
+        return found
 
     @cached_property
     def imbalance(self) -> tuple[str, ...]:
@@ -243,9 +256,11 @@ class DesignElsewhere(DesignCore):
         edges, bars, limits = histograms(self.frame, self._weigh, bins)
         # the weight in a bar stands at its middle
         middle = np.tile((edges[1:] + edges[:-1]) / 2, 2)
-        arms = {name: np.repeat([k == 0, k == 1], bins) for k, name in enumerate(self.arm_names())}
+        treatment = self.frame.the_treatment
+        names = (f"{treatment.name} = {level}" for level in treatment.levels)
+        arms = {name: np.repeat([k == 0, k == 1], bins) for k, name in enumerate(names)}
         before, after = (each.ravel() for each in bars)
-        return support(middle, arms, before, after, ax, limits=limits, bins=edges)
+        return support(middle, arms, before, None if self.made is None else after, ax, limits=limits, bins=edges)
 
     def _refuse_dose(self) -> None:
         if self.frame.the_treatment.kind is Kind.CONTINUOUS:

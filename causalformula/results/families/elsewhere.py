@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
@@ -11,17 +11,17 @@ from causalformula.backends.fit import Query
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.inference.requests import Vcov
 from causalformula.numerics.arrays import Array
-from causalformula.results.designs.elsewhere import refuse
+from causalformula.results.designs.elsewhere import DesignElsewhere, refuse
 from causalformula.results.families.did import DidResult
 from causalformula.results.families.subclass import SubclassResult
 from causalformula.results.model import Model
 from causalformula.results.result import Result
 from causalformula.results.text.coefmat import Cells
-from causalformula.scale.averages import augmented
 from causalformula.scale.estimators.did import WholeTrends
 from causalformula.scale.estimators.subclass import subclassified
 from causalformula.scale.weighting import WholeWeighting
 from causalformula.scale.whole import WholeFrame, WholeRegression
+from causalformula.scale.written import augmented
 from causalformula.words import Limits
 
 if TYPE_CHECKING:
@@ -55,23 +55,24 @@ class ResultElsewhere(Result):
         refuse(self.call.frame)
 
     def augment(self, path: str | None = None) -> None:  # type: ignore[override]
-        """Write the rows used, with ``.fitted .resid .hat`` of the outcome model, to a Parquet file.
+        """Write the rows used, with ``.fitted .resid .hat .weights .distance .subclass`` where they exist, to a file.
 
         Parameters
         ----------
         path : str
-            Of the file.
+            Of the Parquet file.
 
         Raises
         ------
         CapabilityError
-            Without a path, or for a method without an outcome model.
+            Without a path.
         """
         behind = self.fit.models.get("outcome")
         frame = self.call.frame
-        if path is None or behind is None or not isinstance(frame, WholeFrame):
-            refuse(frame, ". augment(path='rows.parquet') writes a regression's to a file")
-        augmented(frame.passes, behind.model, path)
+        if path is None or not isinstance(frame, WholeFrame):
+            refuse(frame, ". augment(path='rows.parquet') writes them to a file")
+        design = cast("DesignElsewhere", self.design)
+        augmented(frame.passes, None if behind is None else behind.model, path, design.columns())
 
     def permutation_test(self, *args: Any, **refused: Any) -> NoReturn:
         """Refused: it refits to all rows."""

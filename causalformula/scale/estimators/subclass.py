@@ -105,6 +105,13 @@ class Stratified:
         place = np.searchsorted(self.cuts - self.support.slack, x, side="right") - 1
         return np.where(kept, self.number[np.clip(place, 0, len(self.cuts) - 2)], -1)
 
+    def numbers(self, frame: Any) -> Any:
+        """Strata (n,) from 1, missing for rows in none, as a pandas array."""
+        import pandas as pd
+
+        codes = self.codes(frame)
+        return pd.arrays.IntegerArray(codes + 1, codes < 0)
+
     def __call__(self, frame: Any) -> Weighting:
         """Of a chunk."""
         codes = self.codes(frame)
