@@ -85,9 +85,9 @@ class MarginalBounds(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        return " ".join(self._sentences())
+        return " ".join(self._said())
 
-    def _sentences(self) -> list[str]:
+    def _said(self) -> list[str]:
         share, tips = f"{100 * self.level:g}% interval", self.breakdown_limit
         if np.isinf(self.breakdown):
             said = [f"No factor on the odds of treatment takes the bounds of {self.estimate:.4g} to {self.null:g}."]

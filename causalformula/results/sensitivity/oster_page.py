@@ -107,7 +107,7 @@ class OsterBias(SensitivityPage):
             "",
             Cells(rows, ("Estimate", "R-squared"), tuple(zip(*texts, strict=True)), legend=False),
             "",
-            self.sentence,
+            *self._sentences(),
             *more,
             *(f"Note: {note}" for note in self.notes),
         ))  # fmt: skip

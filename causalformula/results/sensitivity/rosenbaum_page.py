@@ -100,9 +100,9 @@ class RosenbaumBounds(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        return " ".join(self._sentences())
+        return " ".join(self._said())
 
-    def _sentences(self) -> list[str]:
+    def _said(self) -> list[str]:
         level, side, g = f"{100 * self.alpha:g}%", SIDES[self.alternative], self.breakdown
         if g == 1:
             p = self._p_value(1.0)
