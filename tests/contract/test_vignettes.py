@@ -21,7 +21,10 @@ VIGNETTES = [path for path in documents() if path.parent.name == "vignettes"]
 
 
 # Those that take half a minute each have a step of their own.
-LONG = ("04-doubly-robust", "05-individual-effects", "06-who-to-treat", "11-more-data-than-memory")
+LONG = (
+    "04-doubly-robust", "05-individual-effects", "06-who-to-treat", "10-how-wrong-could-it-be",
+    "11-more-data-than-memory",
+)  # fmt: skip
 PAGES = [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else []) for path in VIGNETTES]
 
 

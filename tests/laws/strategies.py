@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -74,7 +75,7 @@ STOOD_FOR = (
     "aipw", "cbps", "ebal", "energy", "ipt", "tmle", "cem", "exact", "etwfe", "sunab", "augmented", "liml", "gmm",
     "dml", "t_learner",
 )  # fmt: skip
-FIRST = 4
+FIRST = 3
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -259,6 +260,18 @@ def posed(record: Record, only: Callable[[Question], bool] = lambda q: True) -> 
     marks = (pytest.mark.slow,) if record.name in STOOD_FOR else ()
     found = [question for question in asked(record) if only(question)]
     return [pytest.param(q, id=str(q), marks=marks if k >= FIRST else ()) for k, q in enumerate(found)]
+
+
+def briefly(found: list[Any], first: int) -> list[Any]:
+    """The first questions of each method; the rest in the long form."""
+    seen: Counter[str] = Counter()
+    out = []
+    for one in found:
+        name = one.values[0].record.name if one.values[0] is not None else ""
+        more = [pytest.mark.slow] if seen[name] >= first else []
+        out.append(pytest.param(*one.values, id=one.id, marks=[*one.marks, *more]))
+        seen[name] += 1
+    return out
 
 
 def records() -> list[Record]:

@@ -25,6 +25,7 @@ from tests.laws.strategies import (
     LAWS,
     Question,
     asked,
+    briefly,
     exemption,
     posed,
     questions,
@@ -136,7 +137,7 @@ def test_influence_of_means_and_groups(question):
 CANONICAL = questions("stacking", only=lambda q: q.family != "binomial(link = 'probit')" and not q.surplus)
 
 
-@pytest.mark.parametrize("question", CANONICAL)
+@pytest.mark.parametrize("question", briefly(CANONICAL, 2))
 def test_unconditional_is_the_stacked_sandwich(question):
     """HC0 with `unconditional=True` is the sum of squares of the brute-force influences (canonical links).
 
@@ -400,7 +401,7 @@ def redrawn(question):
     return identity(question) and not (question.modify or question.options or question.often_without_solution)
 
 
-@pytest.mark.parametrize("question", questions("same_seed", "bootstrap", only=redrawn))
+@pytest.mark.parametrize("question", briefly(questions("same_seed", "bootstrap", only=redrawn), 2))
 def test_the_same_seed_gives_the_same_bytes(question):
     data = simulate(8, n=240)
     once, again = (question.fit(data, vcov=cf.Bootstrap(reps=6, seed=3)) for _ in range(2))
@@ -412,7 +413,14 @@ def test_the_same_seed_gives_the_same_bytes(question):
     np.testing.assert_allclose(drawn(longer)[:6], drawn(once), rtol=1e-9)
 
 
-@pytest.mark.parametrize("record", records(), ids=lambda r: r.name)
+# what refits its learners in every replicate; dml stands for these
+LEARNERS = ("augmented", "s_learner", "t_learner", "x_learner", "r_learner", "dr_learner")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [pytest.param(r, id=r.name, marks=[pytest.mark.slow] if r.name in LEARNERS else []) for r in records()],
+)
 def test_the_same_seed_at_any_n_jobs(record):
     if reason := exemption(record, "same_seed", "bootstrap"):
         pytest.skip(reason)

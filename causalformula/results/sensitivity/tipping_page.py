@@ -134,9 +134,9 @@ class Tipping(SensitivityPage):
     @property
     def sentence(self) -> str:
         """What would have to be true to explain the effect away."""
-        return " ".join(self._said())
+        return " ".join(self._told())
 
-    def _said(self) -> list[str]:
+    def _told(self) -> list[str]:
         return [text for one in self.observed for text in self._said(one)]
 
     def _said(self, one: Observed) -> list[str]:

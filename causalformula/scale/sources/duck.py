@@ -200,7 +200,7 @@ def of_path(text: str) -> Duck | None:
     """
     if text.startswith(SCHEME):
         return _of_address(text)
-    if Path(text).is_dir():
+    if text.strip() and Path(text).is_dir():  # no text is the current folder to a path
         return of_paths([text])
     return None if _reader_of(text) is None else of_paths([text])
 
