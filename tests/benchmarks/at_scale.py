@@ -187,7 +187,8 @@ def _compared(what: str, folder: Path, tenth: Path, rounds: int) -> list[tuple[s
         fewer = least(fewer, alone("ours", what, tenth))
     for mine, known in zip(ours["numbers"], floor["numbers"], strict=True):
         np.testing.assert_allclose(mine, known, rtol=1e-6, err_msg=what)
-    assert two["numbers"] == ours["numbers"], "threads change the digits"
+    # DuckDB on another number of threads cuts its batches elsewhere
+    np.testing.assert_allclose(two["numbers"], ours["numbers"], rtol=1e-10, err_msg=what)
     found: list[tuple[str, float | None, Limit | None]] = [
         (f"ours: {ours['seconds']:.3g} s, {ours['passes']} passes, {ours['memory'] / 1e9:.2f} GB", None, None),
         (f"DuckDB reading and numpy adding up: {floor['seconds']:.3g} s", None, None),

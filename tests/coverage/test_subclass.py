@@ -76,7 +76,7 @@ def test_standard_errors_at_length(design, way, estimand):
 
 
 def test_the_bootstrap_knows_that_the_strata_were_cut():
-    reps = 80
+    reps = 40
     room = 2 / np.sqrt(2 * reps)
     assert LOW - room < ratio(confounded_linear, "bootstrap", "ATT", reps, 400) < HIGH + room
 
