@@ -13,7 +13,7 @@ from causalformula.results.comparison.pictures import forest, unit_errors
 from causalformula.results.comparison.reached import balance_reached
 from causalformula.results.reading.reading import check_level
 from causalformula.results.reading.test import Test
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Paged, ComparisonCore):
+class Comparison(Written, ComparisonCore):
     """One question through several methods; made by ``cf.compare``.
 
     Attributes
@@ -129,27 +129,3 @@ class Comparison(Paged, ComparisonCore):
         Summary
         """
         return comparison_summary(self, check_level(level))
-
-    def as_text(self) -> str:
-        """For the console, as printed."""
-        return self.summary().as_text()
-
-    def as_markdown(self) -> str:
-        """The table as a pipe table, as GitHub and Quarto read it."""
-        return self.summary().as_markdown()
-
-    def as_html(self) -> str:
-        """HTML, with the table as a table."""
-        return self.summary().as_html()
-
-    def as_latex(self) -> str:
-        """LaTeX, with the table as a ``tabular``."""
-        return self.summary().as_latex()
-
-    def _page(self) -> Summary:
-        return self.summary()
-
-    def __repr__(self) -> str:
-        return self.as_text()
-
-    __str__ = __repr__

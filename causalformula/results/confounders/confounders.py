@@ -24,7 +24,7 @@ from causalformula.results.confounders.reasons import Reason
 from causalformula.results.confounders.ways import WAYS
 from causalformula.results.elsewhere import with_notes
 from causalformula.results.result import Result
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 from causalformula.words import Contrast, Estimand, FamilyName, Measure, Method
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Confounders(Paged):
+class Confounders(Written):
     """Terms of a formula that were chosen as confounders; made by ``cf.select_confounders()``.
 
     Attributes
@@ -172,27 +172,3 @@ class Confounders(Paged):
     def summary(self) -> Summary:
         """What was kept, why, and what it does to intervals."""
         return confounders_summary(self.spec, self.method, self.listed, self.frame, self.told, self.notes)
-
-    def as_text(self) -> str:
-        """For the console, as printed."""
-        return self.summary().as_text()
-
-    def as_markdown(self) -> str:
-        """The table as a pipe table, as GitHub and Quarto read it."""
-        return self.summary().as_markdown()
-
-    def as_html(self) -> str:
-        """HTML, with the table as a table."""
-        return self.summary().as_html()
-
-    def as_latex(self) -> str:
-        """LaTeX, with the table as a ``tabular``."""
-        return self.summary().as_latex()
-
-    def _page(self) -> Summary:
-        return self.summary()
-
-    def __repr__(self) -> str:
-        return self.as_text()
-
-    __str__ = __repr__

@@ -16,7 +16,7 @@ from causalformula.frame.model_frame import ModelFrame
 from causalformula.numerics.arrays import Array
 from causalformula.plots.learned import predicted
 from causalformula.results.text.coefmat import Cells
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ MOST_GROUPS = 1000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LearnedModel(Paged):
+class LearnedModel(Written):
     """A nuisance function that was learned and cross-fitted: of the outcome, one an arm; of the treatment, one.
 
     Attributes
@@ -186,14 +186,6 @@ class LearnedModel(Paged):
             parts += ["", f"{title} in each fold", Cells(labels, tuple(map(str, chosen.columns)), body, False)]
         parts += [f"{name}: {text}" for name, each in self.functions.items() if (text := _told(each, plain=True))]
         return Summary(tuple(parts))
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    __str__ = __repr__
-
-    def _page(self) -> Summary:
-        return self.summary()
 
     @property
     def _regression(self) -> bool:

@@ -18,7 +18,7 @@ from causalformula.inference.honest.study import EventStudy
 from causalformula.numerics.arrays import Array
 from causalformula.plots.intervals_by import intervals_by
 from causalformula.results.honest.page import page
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ EXACT = 1e-4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrendSensitivity(Paged):
+class TrendSensitivity(Written):
     """Intervals for an effect under violations of parallel trends; made by ``cf.honest()``.
 
     Attributes
@@ -160,14 +160,6 @@ class TrendSensitivity(Paged):
         ax.set_xlabel("M" if self.restriction.kind == "smoothness" else "M, relative to the largest violation before")
         ax.set_ylabel(f"{100 * (1 - self.alpha):g}% interval of the effect")
         return ax
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    __str__ = __repr__
-
-    def _page(self) -> Summary:
-        return self.summary()
 
 
 def _breakdown(made: TrendSensitivity, null: float) -> float:

@@ -14,7 +14,7 @@ from causalformula.results.effects.core import ResultCore
 from causalformula.results.refutation.page import refutation_summary
 from causalformula.results.refutation.pictures import distributions, surface
 from causalformula.results.refutation.refuted import Refuted
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 from causalformula.words import RefutationPicture
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PICTURES = ("distributions", "confounder")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Refutation(Paged):
+class Refutation(Written):
     """An analysis done again where its answer is known, or where it should not matter; made by ``fit.refute()``.
 
     Attributes
@@ -157,14 +157,6 @@ class Refutation(Paged):
         if kind == "confounder":
             return surface(self.result, self.table("unobserved_confounder"), ax)
         return distributions(self.result, self.found, ax)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    __str__ = __repr__
-
-    def _page(self) -> Summary:
-        return self.summary()
 
 
 def _long(table: pd.DataFrame) -> pd.DataFrame:

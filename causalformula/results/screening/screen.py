@@ -9,7 +9,7 @@ from causalformula.errors import asks
 from causalformula.results.screening.core import ScreenCore
 from causalformula.results.screening.page import notes, screen_summary
 from causalformula.results.screening.pictures import draw_forest, draw_volcano
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Screen(Paged, ScreenCore):
+class Screen(Written, ScreenCore):
     """Many treatments, outcomes, or pairs of them, each a question of its own; made by ``cf.screen``.
 
     Attributes
@@ -90,27 +90,3 @@ class Screen(Paged, ScreenCore):
     def summary(self) -> Summary:
         """The smallest p-values, the questions that failed, and what there is to say of all."""
         return screen_summary(self)
-
-    def as_text(self) -> str:
-        """For the console, as printed."""
-        return self.summary().as_text()
-
-    def as_markdown(self) -> str:
-        """The table as a pipe table, as GitHub and Quarto read it."""
-        return self.summary().as_markdown()
-
-    def as_html(self) -> str:
-        """HTML, with the table as a table."""
-        return self.summary().as_html()
-
-    def as_latex(self) -> str:
-        """LaTeX, with the table as a ``tabular``."""
-        return self.summary().as_latex()
-
-    def _page(self) -> Summary:
-        return self.summary()
-
-    def __repr__(self) -> str:
-        return self.as_text()
-
-    __str__ = __repr__

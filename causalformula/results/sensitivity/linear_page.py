@@ -183,11 +183,6 @@ class LinearSensitivity(SensitivityPage):
         ax.set_title(f"{label} on {self.outcome}", fontsize="medium")
         return ax
 
-    def __repr__(self) -> str:
-        return str(self._page())
-
-    __str__ = __repr__
-
     def _page(self) -> Summary:
         return page(self)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalformula.backends.options import shown
 from causalformula.errors import OptionError, some
-from causalformula.results.text.summary import Paged, Summary
+from causalformula.results.text.summary import Summary, Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
-class SensitivityPage(Paged, ABC):
+class SensitivityPage(Written, ABC):
     """One page of a sensitivity analysis: a frame, a sentence, a print and a picture."""
 
     @abstractmethod
@@ -54,14 +54,6 @@ class SensitivityPage(Paged, ABC):
     def _sentences(self) -> list[str]:
         """The sentence in lines of the page."""
         return [line for text in self.sentence.split("\n") for line in wrap(text, WIDTH)]
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    __str__ = __repr__
-
-    def _page(self) -> Summary:
-        return self.summary()
 
 
 def noted(page: SensitivityPage, notes: Sequence[str]) -> SensitivityPage:

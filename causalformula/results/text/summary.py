@@ -72,3 +72,35 @@ class Paged:
 
     def _repr_latex_(self) -> str:
         return self._page().as_latex()
+
+
+class Written(Paged):
+    """A page that prints itself, and is written as text, Markdown, HTML and LaTeX."""
+
+    def summary(self) -> Summary:
+        """The page."""
+        raise NotImplementedError
+
+    def as_text(self) -> str:
+        """For the console, as printed."""
+        return self._page().as_text()
+
+    def as_markdown(self) -> str:
+        """The table as a pipe table, as GitHub and Quarto read it."""
+        return self._page().as_markdown()
+
+    def as_html(self) -> str:
+        """HTML, with the table as a table."""
+        return self._page().as_html()
+
+    def as_latex(self) -> str:
+        """LaTeX, with the table as a ``tabular``."""
+        return self._page().as_latex()
+
+    def _page(self) -> Summary:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return self.as_text()
+
+    __str__ = __repr__
