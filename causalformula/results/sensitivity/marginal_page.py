@@ -33,7 +33,8 @@ class MarginalBounds(SensitivityPage):
     label : Label
         Of the effect.
     estimand, outcome : str
-    estimate, null : float
+    estimate : float
+    null : float
     gamma : ndarray (g,)
     bounds : ndarray (g, 2)
     limits : ndarray (g, 2) or None
