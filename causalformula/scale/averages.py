@@ -25,9 +25,9 @@ from causalformula.inference.evidence import Part as EvidencePart
 from causalformula.inference.stage import Stage, influence_weights
 from causalformula.numerics.arrays import Array
 from causalformula.scale.blocks.regression import Reader
+from causalformula.scale.chunk_frames import ChunkFrame
 from causalformula.scale.order import quantiles
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import ChunkFrame
 from causalformula.scale.regression import Fitted, Shared
 from causalformula.scale.sums import Spread, Sums
 from causalformula.scale.whole import WholeFrame, WholeGroups

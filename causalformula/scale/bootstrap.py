@@ -22,12 +22,12 @@ from causalformula.inference.sandwich.few import told_of_few_draws
 from causalformula.numerics.arrays import Array
 from causalformula.numerics.hashing import Keys, exponentials, frequencies
 from causalformula.numerics.newton import SEPARATED
+from causalformula.scale.chunk_frames import AnyChunk
 from causalformula.scale.estimators.did import with_units
 from causalformula.scale.estimators.regression import plainly
 from causalformula.scale.lockstep import stacked, together
 from causalformula.scale.methods import METHODS
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import AnyChunk
 from causalformula.scale.whole import WholeFrame, WholeRegression, count_groups, whole_regression
 
 # Fits side by side: each holds its sums.

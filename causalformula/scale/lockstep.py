@@ -16,8 +16,9 @@ import numpy as np
 
 from causalformula.errors import CausalFormulaError, DataError
 from causalformula.numerics.arrays import Array
+from causalformula.scale.chunk_frames import AnyChunk
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import AnyChunk, Plan
+from causalformula.scale.plan import Plan
 from causalformula.scale.sources.source import Chunk
 from causalformula.scale.sums import added
 

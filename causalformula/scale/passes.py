@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from causalformula.errors import DataError
 from causalformula.inference.evidence import Part, Task
-from causalformula.scale.plan import AnyChunk, Plan
+from causalformula.scale.chunk_frames import AnyChunk
+from causalformula.scale.plan import Plan
 from causalformula.scale.sources.source import Chunk, Sortable, Source, merged
 from causalformula.scale.sums import added
 

@@ -8,14 +8,14 @@ it, and nothing that depends on how many rows there are.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from causalformula.errors import CapabilityError, CausalFormulaWarning, DataError, OptionError
-from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor, take
+from causalformula.formula.expressions.values import Factor, Logical, Strings, Value, as_factor
 from causalformula.formula.language.deparse import deparse
 from causalformula.formula.language.grammar import variables
 from causalformula.formula.language.parse import parse_expression
@@ -23,102 +23,23 @@ from causalformula.formula.language.reader import parse_absorbing
 from causalformula.formula.language.spec import Spec
 from causalformula.formula.language.syntax import Name, Node
 from causalformula.formula.matrix.design import Contrasts
-from causalformula.formula.matrix.recipe import Recipe
 from causalformula.formula.matrix.terms import terms
 from causalformula.frame.bind import bind, entering_nodes, role_bodies, special_nodes
 from causalformula.frame.columns import Table
-from causalformula.frame.counterfactual import Counterfactual
-from causalformula.frame.design_matrix import DesignMatrix
 from causalformula.frame.model_frame import ModelFrame
 from causalformula.frame.notices import day_notes, sum_notes, text_notes, told
 from causalformula.frame.outcome import Outcome
 from causalformula.frame.panel import Panel
-from causalformula.frame.parts import Part
 from causalformula.frame.regression_frame import RegressionFrame, bind_regression
 from causalformula.frame.rows import check_na_action, no_rows_left, shown
 from causalformula.frame.treatment import Kind, Treatment
 from causalformula.frame.two_periods import coded_periods, order_notes
+from causalformula.scale.chunk_frames import AnyChunk, ChunkFrame, ChunkRegression
 from causalformula.scale.preparation import Survey, Surveyor, merged_notes
-from causalformula.scale.reading import Read, Reading
+from causalformula.scale.reading import Reading
 from causalformula.scale.sources.source import Chunk, Source
 from causalformula.scale.states import remembered
 from causalformula.scale.sums import added
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ChunkFrame(ModelFrame):
-    """The rows of a chunk, with the recipes of a prototype.
-
-    Parameters
-    ----------
-    prototype : ModelFrame
-    read : Read
-    """
-
-    prototype: ModelFrame
-    reading: Reading
-    read: Read
-
-    def design(self, part: Part) -> DesignMatrix:
-        """See ``ModelFrame``: the same columns in every chunk."""
-        key = self.prototype.design_key(part)
-        made: DesignMatrix = self._remember(key, lambda: self._filled(self.prototype.design(part).recipe))
-        return made
-
-    def _filled(self, recipe: Recipe) -> DesignMatrix:
-        labels = recipe.terms.labels
-        values = {i: self.values[labels[i]] for i in range(len(labels)) if labels[i] in self.values}
-        X = recipe.fill({i: block.prepare(values[i]) for i, block in recipe.blocks.items()}, self.n)
-        return DesignMatrix(X, recipe.names, recipe, values)
-
-    def cell(self, part: Part, group: int, period: int) -> Counterfactual:
-        """See ``ModelFrame``; these rows may lack a group in a period, which the prototype has."""
-
-        def make() -> Counterfactual:
-            known, design = self.prototype.the_panel, self.design(part)
-            rows = np.full(self.n, int(np.flatnonzero(known.cells == 2 * group + period)[0]))
-            return design.at_all({known.treated: take(known.first, rows), known.time: take(known.second, rows)})
-
-        change: Counterfactual = self._remember(("cell", self.design_key(part), group, period), make)
-        return change
-
-    def keys(self, name: str) -> Any:
-        """What a grouping of the formula, or a column of the data, has on these rows (n,): numbers, or text."""
-        return self.reading.groups(self.read, self.chunk, name)
-
-    @property
-    def chunk(self) -> Chunk:
-        """The rows as they were read."""
-        assert isinstance(self.table, Chunk)
-        return self.table
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ChunkRegression(RegressionFrame):
-    """The rows of a chunk of a plain regression."""
-
-    reading: Reading
-    read: Read
-    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
-
-    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
-        """See ``ModelFrame``."""
-        if key not in self._memo:
-            self._memo[key] = make()
-        return self._memo[key]
-
-    def keys(self, name: str) -> Any:
-        """See ``ChunkFrame``."""
-        return self.reading.groups(self.read, self.chunk, name)
-
-    @property
-    def chunk(self) -> Chunk:
-        """The rows as they were read."""
-        assert isinstance(self.table, Chunk)
-        return self.table
-
-
-AnyChunk = ChunkFrame | ChunkRegression
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,9 @@ from causalformula.inference.sandwich.ended import Ended, grouped, told
 from causalformula.inference.sandwich.grouped import Grouped
 from causalformula.numerics.arrays import Array, Codes
 from causalformula.numerics.families import Family
+from causalformula.scale.chunk_frames import AnyChunk
 from causalformula.scale.order import order_statistics, quantiles
 from causalformula.scale.passes import Passes
-from causalformula.scale.plan import AnyChunk
 from causalformula.scale.preparation import Survey
 
 

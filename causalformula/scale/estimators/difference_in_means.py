@@ -25,7 +25,7 @@ from causalformula.inference.estimate import Estimate
 from causalformula.inference.evidence import Accumulated, Influence
 from causalformula.inference.sandwich.grouped import Grouped, joint_keys
 from causalformula.numerics.arrays import Array
-from causalformula.scale.plan import ChunkFrame
+from causalformula.scale.chunk_frames import ChunkFrame
 from causalformula.scale.whole import WholeFrame
 
 
