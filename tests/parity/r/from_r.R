@@ -9,6 +9,7 @@ heart <- read.csv(file.path(here, "../../../causalformula/datasets/heart.csv"), 
 heart$Severe <- heart$Severity > 50
 heart$Ward <- (seq_len(nrow(heart)) - 1) %% 25
 heart$Share <- 1 + heart$Ward %% 2
+heart$Lot <- heart$Ward %/% 5 %% 2
 heart$Early <- as.numeric(heart$Ward < 12)
 heart$Third <- heart$Ward %% 3
 heart$Score <- fitted(glm(Drug ~ I.H, binomial, heart))
@@ -29,9 +30,10 @@ test <- function(statistic, p) list(kind = "test", statistic = unname(statistic)
 numbers <- function(x) {
   if (inherits(x, "coeftest")) list(kind = "text", text = paste(capture.output(print(x)), collapse = "\n"))
   else if (inherits(x, "lh_robust")) coefs(x$lh$coefficients, x$lh$std.error)
-  else if (inherits(x, c("lm_robust", "difference_in_means"))) c(coefs(x$coefficients, x$std.error), list(df = I(unname(x$df))))
+  else if (inherits(x, c("lm_robust", "iv_robust", "difference_in_means"))) c(coefs(x$coefficients, x$std.error), list(df = I(unname(x$df))))
   else if (inherits(x, c("svyby", "svystat"))) coefs(coef(x), as.vector(SE(x)))
   else if (inherits(x, "svyglm")) c(coefs(coef(x), SE(x)), list(df = I(rep(x$df.residual, length(coef(x))))))
+  else if (inherits(x, "svyivreg")) coefs(coef(x), SE(x))
   else if (inherits(x, c("Match", "Matchby"))) coefs(c(Drug = as.numeric(x$est)), as.numeric(x$se))
   else if (inherits(x, "lm")) coefs(coef(x), coef(summary(x))[, 2])
   else if (inherits(x, "regTermTest")) test(drop(x$Ftest), drop(x$p))
