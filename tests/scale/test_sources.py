@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import causalformula as cf
 from causalformula.errors import DataError, OptionError
 from causalformula.frame.columns import Table
 from causalformula.scale.sources.chunks import Chunks
@@ -157,3 +158,12 @@ def test_what_is_no_source(files: Path) -> None:
         recognise(f"{files}/q*.parquet")
     with pytest.raises(OptionError, match=r"duckdb:///file\.db"):
         recognise(f"duckdb:///{files}/file.db")
+
+
+def test_a_row_with_a_field_less_is_named(tmp_path: Path) -> None:
+    """All of its lines are guessed to be one field else, and its columns are unknown."""
+    (tmp_path / "a.csv").write_text("a,x,y\n" + "1,2,3\n" * 50 + "1,2\n")
+    with pytest.raises(DataError, match=r"(?s)a\.csv.*Line: 52"):
+        cf.lm("y ~ x", cf.scan(tmp_path / "a.csv", limit=0))
+    (tmp_path / "b.csv").write_text('"y,x"\n' + "1.5\n2.5\n4.0\n" * 5)
+    assert cf.lm("`y,x` ~ 1", cf.scan(tmp_path / "b.csv", limit=0)).nobs == 15

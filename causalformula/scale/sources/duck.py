@@ -25,6 +25,7 @@ MODULES = ("duckdb", "_duckdb", "pyarrow")
 # What the first lines of a CSV file look like, and what DuckDB would make it of later ones without a word: 1.5 a 2, an
 # hour of a day the day.
 WIDER = {"BIGINT": "DOUBLE", "DATE": "TIMESTAMP"}
+DELIMITERS = (",", ";", "\t", "|")
 # From here on DuckDB's messages are of its own options.
 ADVICE = ("Possible solutions", "Potential Fixes", "Possible fixes", "Candidate names", "If you are trying")
 
@@ -99,6 +100,12 @@ class Duck(Streamed):
         with self._readable():
             rows = self._relation().project(", ".join(map(_name, columns)))
             yield from _reader(rows.order(self._values(self.order)) if self.order else rows)
+
+    def holds(self, column: str, text: str) -> bool:
+        """Whether values of a column have a text in them."""
+        with self._readable():
+            inside = f"count(*) FILTER (contains(CAST({_name(column)} AS VARCHAR), {_quoted(text)}))"
+            return bool(self._relation().aggregate(inside).fetchall()[0][0])
 
     def groups(self, columns: Sequence[str]) -> int:
         """See ``Sortable``."""
@@ -242,10 +249,10 @@ def _of_lines(what: str, listed: str) -> Duck:
 
     def query(types: Mapping[str, str]) -> str:
         # a file of text alone would else be guessed to have no header
-        given = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in types.items())
-        return f"SELECT * FROM read_csv({listed}, header = true{f', types = {{{given}}}' * bool(given)})"
+        return f"SELECT * FROM read_csv({listed}, header = true{f', types = {_struct(types)}' * bool(types)})"
 
     guessed = Duck(what, query({}))
+    _refuse_uneven(what, listed, guessed)
     narrow = {name: kind for name, kind in guessed.types.items() if kind in WIDER}
     if not narrow:
         return guessed
@@ -255,6 +262,21 @@ def _of_lines(what: str, listed: str) -> Duck:
         # a file lacks one of them: reading says which
         return guessed
     return Duck(what, query({name: WIDER[narrow[name]] for name in read.cut(narrow)}))
+
+
+def _refuse_uneven(what: str, listed: str, guessed: Duck) -> None:
+    """A ``DataError`` with the line where lines have unlike numbers of fields: all are guessed to be one field then."""
+    names = guessed.names
+    apart = next((mark for mark in DELIMITERS if mark in names[0]), "") if len(names) == 1 else ""
+    if apart and guessed.holds(names[0], apart):
+        fields = [name.strip().strip('"') for name in names[0].split(apart)]
+        text = _struct(dict.fromkeys(fields, "VARCHAR"))
+        given = f"header = true, auto_detect = false, delim = {_quoted(apart)}, quote = '\"', escape = '\"'"
+        Duck(what, f"SELECT * FROM read_csv({listed}, {given}, columns = {text})").collect()
+
+
+def _struct(values: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{_quoted(name)}: {_quoted(value)}' for name, value in values.items())}}}"
 
 
 def _where(given: Sequence[str]) -> str:
