@@ -214,7 +214,7 @@ def test_bands_hold_the_intervals(trial, vcov):
 def test_family_wise_error_with_six_clusters():
     """Three outcomes without effects, six clusters: multipliers of few values rejected in 30% of the samples."""
     rng = np.random.default_rng(4)
-    runs, wrong = 200, np.zeros(2)
+    runs, wrong = 100, np.zeros(2)
     g = np.repeat(np.arange(6), 20)
     for _ in range(runs):
         y = rng.normal(size=(6, 3))[g] + rng.normal(size=(120, 3))
