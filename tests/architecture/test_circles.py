@@ -8,7 +8,8 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from tests.architecture.test_imports import PACKAGE, imports, internal, modules, name_of
+from tests.architecture.each import each
+from tests.architecture.test_imports import PACKAGE, imports, internal, modules, name_of, parsed
 
 # Imports of our own modules inside functions, each with the reason.
 INSIDE_FUNCTIONS = {
@@ -65,13 +66,13 @@ def test_a_circle_would_be_seen():
 
 def inside_functions(path: Path) -> set[str]:
     """Our own modules that a module imports inside functions."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    nodes = ast.walk(parsed(path))
     spans = [(f.lineno, f.end_lineno or 0) for f in nodes if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)]
     found = {(line, module) for line, module in imports(path) if module.split(".")[0] == "causalformula"}
     return {module for line, module in found if any(start < line <= end for start, end in spans)}
 
 
-@pytest.mark.parametrize("path", [*modules(), PACKAGE / "__init__.py"], ids=name_of)
+@each([*modules(), PACKAGE / "__init__.py"], name_of)
 def test_imports_stand_at_the_top(path):
     here = name_of(path)
     extra = sorted(module for module in inside_functions(path) if (here, module) not in INSIDE_FUNCTIONS)

@@ -8,9 +8,8 @@ import re
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import causalformula as cf
+from tests.architecture.each import each
 
 API = Path(__file__).resolve().parents[2] / "docs" / "api" / "index.rst"
 SECTION = r"^{}\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)"
@@ -68,25 +67,25 @@ MADE = {
 }
 
 
-@pytest.mark.parametrize("path", PUBLIC)
+@each(PUBLIC)
 def test_there_is_a_docstring(path):
     assert inspect.getdoc(PUBLIC[path])
 
 
-@pytest.mark.parametrize("path", [*CALLED, *MADE])
+@each([*CALLED, *MADE])
 def test_every_parameter_is_described(path):
     value = PUBLIC[path]
     assert set(taken(value)) - set(documented(value)) == set()
 
 
-@pytest.mark.parametrize("path", CALLED)
+@each(CALLED)
 def test_what_comes_back_is_said(path):
     value = CALLED[path]
     nothing = inspect.signature(value).return_annotation in ("None", "NoReturn")
     assert nothing or section(value, "Returns") or section(value, "Yields")
 
 
-@pytest.mark.parametrize("path", PUBLIC)
+@each(PUBLIC)
 def test_what_is_raised_is_said(path):
     value = PUBLIC[path]
     function = value.fget if isinstance(value, property) else value
@@ -97,7 +96,7 @@ def test_what_is_raised_is_said(path):
         assert section(value, "Raises")
 
 
-@pytest.mark.parametrize("module", [m.name for m in pkgutil.walk_packages(cf.__path__, "causalformula.")])
+@each([m.name for m in pkgutil.walk_packages(cf.__path__, "causalformula.")])
 def test_nothing_is_described_that_is_not_there(module):
     found = importlib.import_module(module)
     own = [value for value in vars(found).values() if getattr(value, "__module__", None) == module]
@@ -109,7 +108,7 @@ def test_nothing_is_described_that_is_not_there(module):
             assert set(documented(part)) <= there, f"{path or part.__qualname__}: {set(documented(part)) - there}"
 
 
-@pytest.mark.parametrize("path", MADE)
+@each(MADE)
 def test_a_description_leads_to_what_is_public(path):
     """``As in X`` and ``see X`` name what a reader can ask ``help()`` for."""
     named = set(re.findall(r"(?:[Aa]s in|[Ss]ee) ``(?:cf\.)?([A-Za-z]\w+)``", MADE[path].__doc__))

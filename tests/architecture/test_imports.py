@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.architecture.each import each
 
 PACKAGE = Path(__file__).resolve().parents[2] / "causalformula"
 LAYERS = (
@@ -50,6 +51,12 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module's tree, read once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def layer_of(module: str) -> str:
     return module.split(".")[1]
 
@@ -57,7 +64,7 @@ def layer_of(module: str) -> str:
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and dotted name of every import in a module, those inside functions and type checks too."""
     package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +90,7 @@ def internal(path: Path) -> Iterator[tuple[int, str]]:
 
 def is_backend(path: Path) -> bool:
     """Whether a module files a record: a function decorated with ``@Record(...)``."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     decorators = (
         decorator.func if isinstance(decorator, ast.Call) else decorator
         for node in ast.walk(tree)
@@ -98,15 +105,15 @@ def family(module: str) -> str:
     return ".".join(module.split(".")[:3])
 
 
-@pytest.fixture(params=modules(), ids=name_of)
-def path(request):
-    return request.param
+every_module = each(modules(), name_of)
 
 
+@every_module
 def test_every_module_has_a_layer(path):
     assert layer_of(name_of(path)) in RANK, "file it under a layer of the design, or add the layer to the design"
 
 
+@every_module
 def test_imports_go_one_way(path):
     here = RANK[layer_of(name_of(path))]
     for line, module in internal(path):
@@ -116,6 +123,7 @@ def test_imports_go_one_way(path):
             assert RANK[layer_of(module)] < here, f"{path}:{line} imports {module}, which stands above it"
 
 
+@every_module
 def test_arrays_stay_below_frames(path):
     if layer_of(name_of(path)) in ARRAYS_ONLY:
         for line, module in imports(path):
@@ -136,6 +144,7 @@ def test_a_backend_never_imports_another():
             )
 
 
+@every_module
 def test_no_keywords_pass_unread_below_fit(path):
     """An unknown option must be an error, which ``**kwargs`` would swallow.
 
@@ -145,13 +154,14 @@ def test_no_keywords_pass_unread_below_fit(path):
     """
     if RANK[layer_of(name_of(path))] >= RANK["verbs"]:
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.Lambda) and node.args.kwarg:
             entry = getattr(node, "name", "_").startswith("_") and node.args.kwarg.arg == "_"
             told = node.args.kwarg.arg in ("refused", "passed", "options")
             assert entry or told, f"{path}:{node.lineno} takes **{node.args.kwarg.arg}"
 
 
+@every_module
 def test_modules_are_short(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= LENGTH_REFUSED, f"{path} has {lines} lines: split it"
@@ -159,5 +169,6 @@ def test_modules_are_short(path):
         warnings.warn(f"{path.name} has {lines} lines; the design asks for under 400", stacklevel=1)
 
 
+@every_module
 def test_every_module_says_what_it_is(path):
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path} has no docstring"
+    assert ast.get_docstring(parsed(path)), f"{path} has no docstring"
