@@ -259,9 +259,12 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
 )
 @pytest.mark.usefixtures("watched")
 def test_hostile_formulas_do_nothing(form: str, piece: str) -> None:
-    began = time.process_time()
-    error = refusal(form.replace("{}", piece))
-    assert time.process_time() - began < 1
+    seconds = []
+    for _ in range(2):  # the collection of other tests' garbage may fall into one of them
+        began = time.process_time()
+        error = refusal(form.replace("{}", piece))
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 1
     assert str(error)
     assert len(str(error)) < 500
 
